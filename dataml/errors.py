@@ -1,0 +1,105 @@
+"""The errors a user can meet, each with its HTTP status and a stable code.
+
+    DatamlError                     400  bad_request
+    ├── Unauthorized                401  unauthorized
+    ├── Forbidden                   403  forbidden
+    ├── NotFound                    404  not_found
+    ├── Conflict                    409  conflict
+    ├── TooLarge                    413  too_large
+    ├── UnsupportedMedia            415  unsupported_media
+    ├── Invalid                     422  invalid
+    │   └── InvalidFields           422  invalid_fields (a list, one entry a field)
+    ├── TooManyRequests             429  too_many_requests
+    └── Unavailable                 503  unavailable
+    StartupError                    the platform cannot start; a line for the console, exit 2
+
+An error is raised where its rule lives, with the code of that rule; `app.py` renders all of them in one place.
+"""
+
+from dataclasses import dataclass
+
+
+class DatamlError(Exception):
+    """A refusal: `detail` is a sentence that names what to change, `code` never changes between versions."""
+
+    status = 400
+    default_code = "bad_request"
+
+    def __init__(self, detail: str, *, code: str | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.default_code
+        self.headers = headers or {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling, and errors cross process borders.
+        return (_rebuild, (type(self), self.__dict__))
+
+
+def _rebuild(cls: type[DatamlError], state: dict[str, object]) -> DatamlError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, state["detail"])
+    error.__dict__.update(state)
+    return error
+
+
+class Unauthorized(DatamlError):
+    status, default_code = 401, "unauthorized"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail, code=code, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(DatamlError):
+    status, default_code = 403, "forbidden"
+
+
+class NotFound(DatamlError):
+    status, default_code = 404, "not_found"
+
+
+class Conflict(DatamlError):
+    status, default_code = 409, "conflict"
+
+
+class TooLarge(DatamlError):
+    status, default_code = 413, "too_large"
+
+
+class UnsupportedMedia(DatamlError):
+    status, default_code = 415, "unsupported_media"
+
+
+class Invalid(DatamlError):
+    status, default_code = 422, "invalid"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One wrong field: `location` as FastAPI writes it, e.g. ("body", "features", "tenure")."""
+
+    location: tuple[str | int, ...]
+    message: str
+    code: str
+
+
+class InvalidFields(Invalid):
+    """Several fields at once, rendered as FastAPI renders its own 422."""
+
+    default_code = "invalid_fields"
+
+    def __init__(self, fields: list[FieldError], *, code: str | None = None) -> None:
+        super().__init__("; ".join(f.message for f in fields), code=code)
+        self.fields = fields
+
+
+class TooManyRequests(DatamlError):
+    status, default_code = 429, "too_many_requests"
+
+
+class Unavailable(DatamlError):
+    status, default_code = 503, "unavailable"
+
+
+class StartupError(Exception):
+    """The platform cannot start; the message is the one line the console shows."""
