@@ -1,0 +1,204 @@
+"""What travels between the database, the supervisor and a worker: a spec down, a report back.
+
+Specs and results are frozen dataclasses; they are stored as JSON in the job row, so a restarted supervisor reads exactly
+what the first one read. Paths in them are names relative to the storage root, never absolute.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from dataml.ml.contract import Contract, ErrorReport
+
+
+class JobKind(StrEnum):
+    VALIDATE = "validate"
+    DESCRIBE = "describe"
+    TRAIN = "train"
+    EXPLAIN = "explain"
+    SCORE = "score"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One uploaded file: `path` is its storage name, `name` what the user called it."""
+
+    file_id: int
+    name: str
+    path: str
+    format: Literal["csv", "parquet"]
+    delimiter: str = ","
+
+
+@dataclass(frozen=True)
+class ValidateSpec:
+    """Check every cell of `files` against `contract`; without one, infer it from all values."""
+
+    dataset_id: int
+    files: tuple[SourceFile, ...]
+    contract: Contract | None
+    on_error: Literal["quarantine", "reject"] = "quarantine"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    file_id: int
+    total_fields: int
+    total_records: int
+    kept_records: int
+    error_report: ErrorReport | None
+
+
+@dataclass(frozen=True)
+class ValidateResult:
+    """`parquet` holds the kept rows, typed, in file order; `errors` (every wrong cell) and `set_aside` (the rows that
+    hold them, as text, with `file_id` and `row`) are None when every row was kept."""
+
+    contract: Contract
+    parquet: str
+    errors: str | None
+    set_aside: str | None
+    total_records: int
+    kept_records: int
+    files: tuple[FileReport, ...]
+
+
+@dataclass(frozen=True)
+class DescribeSpec:
+    dataset_id: int
+    parquet: str
+    contract: Contract
+
+
+@dataclass(frozen=True)
+class DescribeResult:
+    statistics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Train on `parquet`. `roles` names the role (Id, Target, Feature, Time, Ignore) of every column."""
+
+    train_id: int
+    parquet: str
+    contract: Contract
+    problem_type: Literal["Classification", "Regression"]
+    algorithm: Literal["auto", "XGBoost", "LightGBM"]
+    roles: dict[str, str]
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """`bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes."""
+
+    bundle: str
+    algorithm: str
+    model: str
+    accuracy: float | None
+    metrics: dict[str, float]
+    confusion_matrix: list[list[int]] | None
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExplainSpec:
+    train_id: int
+    bundle: str
+    parquet: str
+    sample_rows: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExplainResult:
+    """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first."""
+
+    feature_importance: dict[str, float]
+    sample_rows: int
+    total_rows: int
+
+
+@dataclass(frozen=True)
+class ScoreSpec:
+    prediction_id: int
+    bundle: str
+    parquet: str
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """`csv` is the storage name of the result; `failed_records` counts the rows that carry an error instead."""
+
+    csv: str
+    total_fields: int
+    total_records: int
+    failed_records: int
+
+
+Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec
+Result = ValidateResult | DescribeResult | TrainResult | ExplainResult | ScoreResult
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One attempt at one job. `directory` is the attempt's own folder in storage: everything it writes goes there."""
+
+    job_id: int
+    attempt: int
+    kind: JobKind
+    payload: Payload
+    directory: str
+
+
+@dataclass(frozen=True)
+class JobFailure:
+    """Why a job failed, in words a user can act on, and a stable code."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """The end of one attempt, accepted once: exactly one of `result` and `failure` is set."""
+
+    job_id: int
+    attempt: int
+    result: Result | None = None
+    failure: JobFailure | None = None
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a job body may touch besides its payload."""
+
+    root: Path
+    directory: str
+    progress: Callable[[float, str], None] = lambda fraction, phrase: None
+
+    def path(self, name: str) -> Path:
+        """The local path of a storage name."""
+        return self.root / name
+
+    def output(self, name: str) -> tuple[str, Path]:
+        """The storage name and local path of a new file or folder of this attempt."""
+        folder = self.root / self.directory
+        folder.mkdir(parents=True, exist_ok=True)
+        return f"{self.directory}/{name}", folder / name
