@@ -1,0 +1,64 @@
+"""The job queue, and the lease that lets one supervisor work on it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dataml.db.base import Base, BigId, TenantOwned
+from dataml.jobs.spec import JobKind, JobState
+
+_PUBLIC_NAMES = {
+    JobKind.VALIDATE: "validate-job",
+    JobKind.DESCRIBE: "stat-job",
+    JobKind.TRAIN: "train-job",
+    JobKind.EXPLAIN: "shap-job",
+    JobKind.SCORE: "score-job",
+}
+
+
+class Job(TenantOwned, Base):
+    """One long operation. `subject_id` is the row it serves: a dataset, a training or a prediction, by its kind."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        Index("ix_job_queue", "state", "id"),
+        Index("ix_job_subject", "kind", "subject_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    kind: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[int] = mapped_column(BigId)
+    state: Mapped[str] = mapped_column(String(20), default=JobState.QUEUED.value)
+    attempt: Mapped[int] = mapped_column(default=0)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    phrase: Mapped[str] = mapped_column(String(200), default="Waiting for a worker")
+    payload: Mapped[dict[str, Any]]
+    failure_code: Mapped[str | None] = mapped_column(String(100))
+    failure_detail: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(150))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    @property
+    def public_id(self) -> str:
+        """The id that answers carry, e.g. `shap-job-12`."""
+        return f"{_PUBLIC_NAMES[JobKind(self.kind)]}-{self.id}"
+
+    @property
+    def directory(self) -> str:
+        """Storage folder of the current attempt; an attempt never sees another's files."""
+        return f"jobs/{self.id}.{self.attempt}"
+
+
+class SupervisorLease(Base):
+    """Who may claim jobs and write reports: at most one supervisor, until `expires_at`."""
+
+    __tablename__ = "supervisor_lease"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime]

@@ -1,0 +1,51 @@
+"""What the job calls answer."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobKind, JobState
+
+
+class JobError(BaseModel):
+    code: str = Field(description="Stable word for the cause.")
+    detail: str = Field(description="Why the job failed, and what to change.")
+
+
+class JobAnswer(BaseModel):
+    job_id: str = Field(description="Id of the job, as other answers carry it.", examples=["train-job-12"])
+    kind: JobKind
+    state: JobState
+    progress: float = Field(description="Share of the work that is done, 0 to 1.")
+    phrase: str = Field(description="What the job is doing.")
+    attempts: int = Field(description="How often a worker has started it.")
+    subject_id: int = Field(description="Id of the dataset, training or prediction it works for.")
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+
+    @classmethod
+    def of(cls, job: Job) -> "JobAnswer":
+        error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
+        return cls(
+            job_id=job.public_id,
+            kind=JobKind(job.kind),
+            state=JobState(job.state),
+            progress=job.progress,
+            phrase=job.phrase,
+            attempts=job.attempt,
+            subject_id=job.subject_id,
+            created_by=job.created_by,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            error=error,
+        )
+
+
+class JobList(BaseModel):
+    total: int
+    data: list[JobAnswer]

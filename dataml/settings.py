@@ -1,0 +1,85 @@
+"""Every setting of the platform, read from `DATAML_*` environment variables and refused at start when unsafe."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dataml.errors import StartupError
+
+
+class Settings(BaseSettings):
+    """Settings of one platform; each field is the environment variable `DATAML_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="DATAML_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path(".dataml"), description="Folder of the database, files, models and keys.")
+    host: str = Field("127.0.0.1", description="Address the HTTP proxy listens on, where the proxy can choose one.")
+    port: int = Field(8000, ge=1, le=65535, description="Port of the HTTP API.")
+    admin_password: SecretStr | None = Field(None, description="First password of `admin`; made up when not given.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; the default is SQLite in `home`.")
+
+    access_token_minutes: int = Field(60, ge=1, le=1440, description="Life of an access token.")
+    refresh_token_days: int = Field(14, ge=1, le=365, description="Life of a session without use.")
+
+    max_upload_bytes: int = Field(2 * 1024**3, ge=1, description="Largest upload, all files together.")
+    min_usability: float = Field(0.8, ge=0, le=1, description="Share of rows kept from which a dataset is valid.")
+    shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
+
+    workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
+    job_threads: int = Field(2, ge=1, description="Threads of one training.")
+    job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies.")
+
+    own_endpoints: int = Field(4, ge=0, description="Newest predictors that get a Serve deployment of their own.")
+    endpoint_min_replicas: int = Field(1, ge=0, description="Replicas a predictor's own deployment keeps.")
+    endpoint_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to.")
+    pool_replicas: int = Field(1, ge=1, description="Replicas of the shared predictor pool.")
+    pool_models: int = Field(64, ge=1, description="Models one replica of the pool keeps loaded.")
+    api_replicas: int = Field(1, ge=1, description="Replicas of the API.")
+    prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
+
+    @model_validator(mode="after")
+    def _refuse_unsafe(self) -> Self:
+        if self.endpoint_min_replicas > self.endpoint_max_replicas:
+            raise ValueError("DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS")
+        if self.admin_password is not None and not 12 <= len(self.admin_password.get_secret_value()) <= 1024:
+            raise ValueError("DATAML_ADMIN_PASSWORD needs 12 to 1024 characters")
+        return self
+
+    @cached_property
+    def root(self) -> Path:
+        """`home` as an absolute path: actors do not share a working directory."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def storage_root(self) -> Path:
+        return self.root / "storage"
+
+    @property
+    def key_file(self) -> Path:
+        return self.root / "token.key"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.root / 'dataml.db'}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.sqlalchemy_url.startswith("sqlite")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        StartupError: a value is missing, out of range or unsafe; the message is one line.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "DATAML_" + str(first["loc"][0]).upper() if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise StartupError(f"{name}: {message}" if name else message) from error
