@@ -114,6 +114,23 @@ async def running(session: AsyncSession) -> Sequence[Job]:
     return (await session.scalars(select(Job).where(Job.state == JobState.RUNNING.value))).all()
 
 
+async def is_waiting(session: AsyncSession) -> bool:
+    """Whether a job is queued; asked before `claim` so that an idle platform writes nothing."""
+    return await session.scalar(select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)) is not None
+
+
+async def cancelled(session: AsyncSession, job_ids: Sequence[int]) -> set[int]:
+    """Which of these jobs were cancelled."""
+    query = select(Job.id).where(Job.id.in_(job_ids), Job.state == JobState.CANCELLED.value)
+    return set((await session.scalars(query)).all())
+
+
+async def kept_directories(session: AsyncSession) -> set[str]:
+    """Folders that belong to a result or to an attempt under way."""
+    states = (JobState.SUCCEEDED.value, JobState.RUNNING.value)
+    return {job.directory for job in (await session.scalars(select(Job).where(Job.state.in_(states)))).all()}
+
+
 async def record_progress(session: AsyncSession, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
     fraction = min(max(fraction, 0.0), 1.0)
     await _changed(session, _attempt(job_id, attempt).values(progress=fraction, phrase=phrase[:200]))

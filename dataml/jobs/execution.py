@@ -1,0 +1,31 @@
+"""Runs one attempt at a job, in whatever process a worker gives it."""
+
+import importlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from dataml.errors import DatamlError
+from dataml.jobs.spec import JobContext, JobFailure, JobReport, JobSpec
+
+log = logging.getLogger(__name__)
+
+
+def execute(spec: JobSpec, root: Path, progress: Callable[[float, str], None]) -> JobReport:
+    """Run the body of this job's kind (`dataml.jobs.<kind>.run`) and say how it ended; never raises."""
+    context = JobContext(root, spec.directory, progress)
+    try:
+        # Bodies bring heavy libraries: each is imported by the first job of its kind.
+        body = importlib.import_module(f"dataml.jobs.{spec.kind.value}")
+        return JobReport(spec.job_id, spec.attempt, result=body.run(spec.payload, context))
+    except DatamlError as error:
+        failure = JobFailure(error.code, error.detail)
+    except MemoryError:
+        log.exception("job %s ran out of memory", spec.job_id)
+        failure = JobFailure("out_of_memory", "The job needed more memory than the worker has; use fewer rows or columns.")
+    except Exception as error:
+        # The one place for it: whatever a body raises becomes a failed report, and the log keeps the cause.
+        log.exception("job %s failed", spec.job_id)
+        detail = f"The job failed unexpectedly ({type(error).__name__}); the platform's log has the cause."
+        failure = JobFailure("internal_error", detail)
+    return JobReport(spec.job_id, spec.attempt, failure=failure)

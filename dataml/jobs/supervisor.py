@@ -1,0 +1,234 @@
+"""The supervisor: takes jobs off the queue, gives each to a worker, and writes down how it ended.
+
+It holds nothing that the database does not: a new one finds the living workers again, takes their reports, and puts the
+jobs of dead ones back into the queue. A lease row lets only one supervisor write at a time. Knows no Ray: workers are
+reached through the `Workers` protocol.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.db.session import Database
+from dataml.jobs import outcomes, service
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobKind, JobReport, JobSpec, JobState
+from dataml.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class WorkerLost(Exception):
+    """The worker's process is gone."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    job_id: int
+    attempt: int
+
+
+class Workers(Protocol):
+    """Named places where one job runs at a time; the names are the same after a restart of the supervisor."""
+
+    names: tuple[str, ...]
+
+    async def attach(self, name: str) -> Attempt | None:
+        """Make the worker report here from now on; what it is at, None when it is idle or was never started."""
+        ...
+
+    async def warm(self, name: str) -> None:
+        """Start the worker if it is not there, imports done."""
+        ...
+
+    async def start(self, name: str, spec: JobSpec) -> None:
+        """Begin this attempt. Raises WorkerLost."""
+        ...
+
+    async def join(self, name: str) -> None:
+        """Return when the worker is idle again, its report accepted. Raises WorkerLost."""
+        ...
+
+    async def end(self, name: str) -> None:
+        """Kill the worker with whatever it runs; no error when there is none."""
+        ...
+
+
+class Supervisor:
+    """One loop that is woken by `wake()` and by itself every `TICK_S`: a lost wake-up costs that long."""
+
+    TICK_S = 1.0
+    LEASE_S = 6.0
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        workers: Workers,
+        on_models_changed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._workers = workers
+        self._on_models_changed = on_models_changed
+        self._holder = uuid.uuid4().hex
+        self._leads = False
+        self._lease_renewed = 0.0
+        self._busy: dict[str, Attempt] = {}
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; a failure of one round is logged and the next round tries again."""
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self._round()
+                except OSError:
+                    log.exception("the supervisor's round failed")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self.TICK_S)
+        finally:
+            await self._resign()
+
+    async def report(self, report: JobReport) -> bool:
+        """Take a worker's report: True when the worker may forget it (it was written, or came too late to matter),
+        False while this supervisor does not lead."""
+        async with self._database.transaction() as session:
+            if not await self._holds_lease(session):
+                return False
+            job = await service.accept(session, report.job_id, report.attempt, report.failure)
+            if job is not None:
+                await outcomes.apply(session, job, report.result)
+        if job is None or report.failure is not None:
+            await self._discard(report.job_id, report.attempt)
+        self.wake()
+        if job is not None and job.kind == JobKind.TRAIN and report.result is not None:
+            await self._on_models_changed()
+        return True
+
+    async def progress(self, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
+        async with self._database.transaction() as session:
+            await service.record_progress(session, job_id, attempt, fraction, phrase)
+
+    async def _round(self) -> None:
+        if not await self._lead():
+            return
+        await self._end_cancelled()
+        for name in self._workers.names:
+            if name not in self._busy and not await self._dispatch(name):
+                break
+
+    async def _lead(self) -> bool:
+        """True while the lease is ours; taking it over recovers what the last holder left."""
+        if self._leads and time.monotonic() - self._lease_renewed < self.LEASE_S / 3:
+            return True
+        async with self._database.transaction() as session:
+            leads = await self._holds_lease(session)
+        taken_over = leads and not self._leads
+        self._leads = leads
+        if taken_over:
+            await self._recover()
+        return leads
+
+    async def _holds_lease(self, session: AsyncSession) -> bool:
+        held = await service.hold_lease(session, self._holder, self.LEASE_S)
+        self._lease_renewed = time.monotonic()
+        return held
+
+    async def _recover(self) -> None:
+        for name in self._workers.names:
+            attempt = await self._workers.attach(name)
+            if attempt is not None and name not in self._busy:
+                self._watch(name, attempt)
+        async with self._database.reading() as session:
+            orphans = {Attempt(job.id, job.attempt) for job in await service.running(session)} - set(self._busy.values())
+        for orphan in orphans:
+            await self._lost(orphan)
+        await self._sweep()
+        self._watchers.add(task := asyncio.create_task(self._workers.warm(self._workers.names[0])))
+        task.add_done_callback(self._watchers.discard)
+        await self._on_models_changed()
+
+    async def _dispatch(self, name: str) -> bool:
+        async with self._database.reading() as session:
+            if not await service.is_waiting(session):
+                return False
+        async with self._database.transaction() as session:
+            spec = await service.claim(session) if await self._holds_lease(session) else None
+        if spec is None:
+            return False
+        attempt = Attempt(spec.job_id, spec.attempt)
+        self._busy[name] = attempt
+        self._watch(name, attempt, spec)
+        return True
+
+    def _watch(self, name: str, attempt: Attempt, spec: JobSpec | None = None) -> None:
+        self._busy[name] = attempt
+        task = asyncio.create_task(self._see_through(name, attempt, spec))
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+    async def _see_through(self, name: str, attempt: Attempt, spec: JobSpec | None) -> None:
+        try:
+            if spec is not None:
+                await self._workers.start(name, spec)
+            await self._workers.join(name)
+        except WorkerLost:
+            log.warning("worker %s was lost at job %s", name, attempt.job_id)
+        # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
+        await self._lost(attempt)
+        del self._busy[name]
+        self.wake()
+
+    async def _lost(self, attempt: Attempt) -> None:
+        async with self._database.transaction() as session:
+            job = await service.give_up(session, attempt.job_id, attempt.attempt, self._settings.job_attempts)
+            if job is not None:
+                await outcomes.apply(session, job, None)
+            ended = await session.get(Job, attempt.job_id)
+            kept = ended is not None and ended.state == JobState.SUCCEEDED and ended.attempt == attempt.attempt
+        if not kept:
+            await self._discard(attempt.job_id, attempt.attempt)
+
+    async def _end_cancelled(self) -> None:
+        """Kill the workers whose job was cancelled; their watchers tidy up."""
+        if not self._busy:
+            return
+        async with self._database.reading() as session:
+            cancelled = await service.cancelled(session, [attempt.job_id for attempt in self._busy.values()])
+        for name, attempt in list(self._busy.items()):
+            if attempt.job_id in cancelled:
+                await self._workers.end(name)
+
+    async def _discard(self, job_id: int, attempt: int) -> None:
+        folder = self._settings.storage_root / "jobs" / f"{job_id}.{attempt}"
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _sweep(self) -> None:
+        """Remove the folders of attempts that no job stands behind any more."""
+        folder = self._settings.storage_root / "jobs"
+        found = await asyncio.to_thread(lambda: [p.name for p in folder.iterdir()] if folder.is_dir() else [])
+        async with self._database.reading() as session:
+            kept = await service.kept_directories(session)
+        for name in found:
+            if f"jobs/{name}" not in kept:
+                await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
+
+    async def _resign(self) -> None:
+        for task in list(self._watchers):
+            task.cancel()
+        async with self._database.transaction() as session:
+            await service.release_lease(session, self._holder)

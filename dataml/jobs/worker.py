@@ -1,0 +1,142 @@
+"""Worker actors: warm processes that run one job at a time and report to the supervisor by actor calls."""
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError
+
+from dataml.jobs.execution import execute
+from dataml.jobs.spec import JobReport, JobSpec
+from dataml.jobs.supervisor import Attempt, WorkerLost
+
+NAMESPACE = "dataml"
+_PROGRESS_EVERY_S = 0.2
+_RETRY_S = 0.5
+
+
+class Worker:
+    """Runs a job in a thread of its own, so that the actor answers meanwhile.
+
+    A report is kept until a supervisor has accepted it: when the supervisor is gone, the next one calls `attach` and the
+    report goes there.
+    """
+
+    def __init__(self, root: str) -> None:
+        # Requests come before jobs: on a busy machine the API keeps its answers short.
+        os.nice(10)
+        self._root = Path(root)
+        self._supervisor: ActorHandle | None = None
+        self._attempt: Attempt | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._told_at = 0.0
+
+    async def warm(self) -> None:
+        """Import what jobs need."""
+        await asyncio.to_thread(_import_heavy)
+
+    async def attach(self, supervisor: ActorHandle) -> Attempt | None:
+        self._supervisor = supervisor
+        return self._attempt
+
+    async def start(self, spec: JobSpec, supervisor: ActorHandle) -> None:
+        self._supervisor = supervisor
+        self._attempt = Attempt(spec.job_id, spec.attempt)
+        self._idle.clear()
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._run, args=(spec, loop), name=f"job-{spec.job_id}", daemon=True).start()
+
+    async def join(self) -> None:
+        await self._idle.wait()
+
+    def _run(self, spec: JobSpec, loop: asyncio.AbstractEventLoop) -> None:
+        def tell(fraction: float, phrase: str) -> None:
+            if time.monotonic() - self._told_at >= _PROGRESS_EVERY_S and self._supervisor is not None:
+                self._told_at = time.monotonic()
+                self._supervisor.progress.remote(spec.job_id, spec.attempt, fraction, phrase)
+
+        report = execute(spec, self._root, tell)
+        asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
+
+    async def _deliver(self, report: JobReport) -> None:
+        while not await self._accepted(report):
+            await asyncio.sleep(_RETRY_S)
+        self._attempt = None
+        self._idle.set()
+
+    async def _accepted(self, report: JobReport) -> bool:
+        if self._supervisor is None:
+            return False
+        try:
+            return await self._supervisor.report.remote(report)
+        except RayActorError:
+            # The supervisor is gone; its successor attaches itself.
+            return False
+
+
+def _import_heavy() -> None:
+    import lightgbm  # noqa: F401, PLC0415
+    import onnxmltools  # noqa: F401, PLC0415
+    import sklearn.metrics  # noqa: F401, PLC0415
+    import xgboost  # noqa: F401, PLC0415
+
+    import dataml.jobs.train  # noqa: F401, PLC0415
+    import dataml.jobs.validate  # noqa: F401, PLC0415
+
+
+class RayWorkers:
+    """The `Workers` of a Ray cluster: named detached actors, which outlive the supervisor that started them."""
+
+    def __init__(self, root: Path, count: int, cpus: float) -> None:
+        self.names = tuple(f"worker-{number}" for number in range(count))
+        self._root = root
+        self._cpus = cpus
+
+    async def attach(self, name: str) -> Attempt | None:
+        try:
+            return await ray.get_actor(name, NAMESPACE).attach.remote(_this_actor())
+        except (ValueError, RayActorError):
+            return None
+
+    async def warm(self, name: str) -> None:
+        try:
+            await self._actor(name).warm.remote()
+        except RayActorError:
+            # It was ended meanwhile; the next job starts another.
+            return
+
+    async def start(self, name: str, spec: JobSpec) -> None:
+        await self._call(name, "start", spec, _this_actor())
+
+    async def join(self, name: str) -> None:
+        await self._call(name, "join")
+
+    async def end(self, name: str) -> None:
+        try:
+            ray.kill(ray.get_actor(name, NAMESPACE))
+        except ValueError:
+            return
+
+    async def _call(self, name: str, method: str, *args: Any) -> None:
+        try:
+            await getattr(self._actor(name), method).remote(*args)
+        except RayActorError as error:
+            raise WorkerLost(name) from error
+
+    def _actor(self, name: str) -> ActorHandle:
+        options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+        return (
+            ray.remote(Worker)
+            .options(**options, num_cpus=self._cpus, max_concurrency=16)
+            .remote(str(self._root))
+        )
+
+
+def _this_actor() -> ActorHandle:
+    return ray.get_runtime_context().current_actor
