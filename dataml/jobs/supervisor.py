@@ -11,10 +11,11 @@ import logging
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db.session import Database
@@ -45,7 +46,7 @@ class Workers(Protocol):
         """Make the worker report here from now on; what it is at, None when it is idle or was never started."""
         ...
 
-    async def warm(self, name: str) -> None:
+    def warm(self, name: str) -> Coroutine[None, None, None]:
         """Start the worker if it is not there, imports done."""
         ...
 
@@ -83,21 +84,21 @@ class Supervisor:
         self._leads = False
         self._lease_renewed = 0.0
         self._busy: dict[str, Attempt] = {}
-        self._watchers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until cancelled; a failure of one round is logged and the next round tries again."""
+        """Work until cancelled; a round that the database refuses is tried again."""
         try:
             while True:
                 self._wake.clear()
                 try:
                     await self._round()
-                except OSError:
-                    log.exception("the supervisor's round failed")
+                except SQLAlchemyError:
+                    log.exception("the database refused; the next round tries again")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self.TICK_S)
         finally:
@@ -145,7 +146,8 @@ class Supervisor:
 
     async def _holds_lease(self, session: AsyncSession) -> bool:
         held = await service.hold_lease(session, self._holder, self.LEASE_S)
-        self._lease_renewed = time.monotonic()
+        if held:
+            self._lease_renewed = time.monotonic()
         return held
 
     async def _recover(self) -> None:
@@ -158,8 +160,7 @@ class Supervisor:
         for orphan in orphans:
             await self._lost(orphan)
         await self._sweep()
-        self._watchers.add(task := asyncio.create_task(self._workers.warm(self._workers.names[0])))
-        task.add_done_callback(self._watchers.discard)
+        self._keep(self._workers.warm(self._workers.names[0]))
         await self._on_models_changed()
 
     async def _dispatch(self, name: str) -> bool:
@@ -170,16 +171,17 @@ class Supervisor:
             spec = await service.claim(session) if await self._holds_lease(session) else None
         if spec is None:
             return False
-        attempt = Attempt(spec.job_id, spec.attempt)
-        self._busy[name] = attempt
-        self._watch(name, attempt, spec)
+        self._watch(name, Attempt(spec.job_id, spec.attempt), spec)
         return True
 
     def _watch(self, name: str, attempt: Attempt, spec: JobSpec | None = None) -> None:
         self._busy[name] = attempt
-        task = asyncio.create_task(self._see_through(name, attempt, spec))
-        self._watchers.add(task)
-        task.add_done_callback(self._watchers.discard)
+        self._keep(self._see_through(name, attempt, spec))
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _see_through(self, name: str, attempt: Attempt, spec: JobSpec | None) -> None:
         try:
@@ -188,6 +190,7 @@ class Supervisor:
             await self._workers.join(name)
         except WorkerLost:
             log.warning("worker %s was lost at job %s", name, attempt.job_id)
+            self._keep(self._workers.warm(name))
         # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
         await self._lost(attempt)
         del self._busy[name]
@@ -228,7 +231,7 @@ class Supervisor:
                 await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
 
     async def _resign(self) -> None:
-        for task in list(self._watchers):
+        for task in list(self._tasks):
             task.cancel()
         async with self._database.transaction() as session:
             await service.release_lease(session, self._holder)

@@ -1,0 +1,17 @@
+"""Whether the API answers; open to everyone, and touches nothing that can be slow."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+router = APIRouter(tags=["Utils"])
+
+
+class HealthAnswer(BaseModel):
+    status: str
+    message: str
+
+
+@router.get("/utils/health-check")
+async def health_check() -> HealthAnswer:
+    """200 as soon as the API can answer."""
+    return HealthAnswer(status="ok", message="Service is healthy.")

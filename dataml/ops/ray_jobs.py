@@ -1,0 +1,32 @@
+"""End a job that runs or waits."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from dataml.access.schemas import StatusAnswer
+from dataml.dependencies import Db, Jobs, Terminator
+from dataml.jobs import outcomes, service
+
+router = APIRouter(prefix="/ray", tags=["Ray"])
+
+
+@router.post("/terminate_ray_job")
+async def terminate_ray_job(
+    user: Terminator,
+    database: Db,
+    jobs: Jobs,
+    ray_job_id: Annotated[str, Query(description="Id of the job, e.g. `train-job-12`.", max_length=100)],
+    usage: Annotated[str, Query(description="What the job is for, e.g. `training`; not needed to find it.")] = "",
+) -> StatusAnswer:
+    """End a job of the own tenant. It is cancelled when this answers, and its worker is ended within seconds; a job that
+    has ended already stays as it is."""
+    async with database.transaction() as session:
+        job = await service.find(session, user.scope, ray_job_id)
+        if await service.cancel(session, job):
+            await outcomes.apply(session, job, None)
+            message = f"Termination request for Ray job '{job.public_id}' has been sent."
+        else:
+            message = f"Ray job '{job.public_id}' had already ended."
+    await jobs.notify()
+    return StatusAnswer(status="success", message=message)

@@ -1,0 +1,36 @@
+"""Templates: named contracts of a tenant."""
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.db.scope import Scope
+from dataml.errors import Conflict
+from dataml.ml.contract import Contract
+from dataml.template.models import Template
+from dataml.template.schemas import CreateTemplate
+
+
+async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -> Template:
+    """Raises:
+        Invalid: the columns make no contract (no columns, a name twice, an unknown type, a default of another type).
+        Conflict: `template_exists`.
+    """
+    contract = Contract.build([column.to_column() for column in request.template_schema])
+    template = Template(
+        tenant_id=scope.tenant_id,
+        name=request.template_name,
+        contract=contract.to_json(),
+        created_by=scope.username,
+        modified_by=scope.username,
+    )
+    session.add(template)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        detail = f"There is a template named {request.template_name!r} already; choose another name."
+        raise Conflict(detail, code="template_exists") from error
+    return template
+
+
+async def get(session: AsyncSession, scope: Scope, template_id: int) -> Template:
+    return await scope.get(session, Template, template_id, "template")
