@@ -36,7 +36,7 @@ class CreateTemplate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     template_name: Name = Field(description="Unique in the tenant.")
-    template_schema: list[TemplateColumn] = Field(description="The columns, at least one.")
+    template_schema: list[TemplateColumn] = Field([], description="The columns; a dataset needs at least one.")
 
 
 class Created(BaseModel):

@@ -12,10 +12,11 @@ from dataml.template.schemas import CreateTemplate
 
 async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -> Template:
     """Raises:
-        Invalid: the columns make no contract (no columns, a name twice, an unknown type, a default of another type).
+        Invalid: the columns make no contract (a name twice, an unknown type, a default of another type).
         Conflict: `template_exists`.
     """
-    contract = Contract.build([column.to_column() for column in request.template_schema])
+    columns = [column.to_column() for column in request.template_schema]
+    contract = Contract.build(columns) if columns else Contract(())
     template = Template(
         tenant_id=scope.tenant_id,
         name=request.template_name,

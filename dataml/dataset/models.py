@@ -1,0 +1,64 @@
+"""Tables of datasets and their files."""
+
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dataml.db.base import Base, BigId, TenantOwned, Timestamped
+
+
+class Dataset(TenantOwned, Timestamped, Base):
+    """Files that were checked together against one contract.
+
+    `state` is validating, valid, invalid (too few rows kept) or failed. `contract`, `parquet` (the kept rows, typed), `errors`
+    and `set_aside` appear when validation has ended; paths are storage names.
+    """
+
+    __tablename__ = "dataset"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "name"),
+        ForeignKeyConstraint(["tenant_id", "template_id"], ["template.tenant_id", "template.id"]),
+        {"sqlite_autoincrement": True},
+    )
+
+    name: Mapped[str] = mapped_column(String(200))
+    usage: Mapped[str] = mapped_column(String(1))
+    template_id: Mapped[int | None] = mapped_column(BigId)
+    template_version: Mapped[int | None]
+    data_source: Mapped[str] = mapped_column(String(20))
+    iceberg_table_name: Mapped[str | None] = mapped_column(String(200))
+    on_error: Mapped[str] = mapped_column(String(20), default="quarantine")
+    state: Mapped[str] = mapped_column(String(20), default="validating")
+    contract: Mapped[dict[str, Any] | None]
+    parquet: Mapped[str | None] = mapped_column(String(500))
+    errors: Mapped[str | None] = mapped_column(String(500))
+    set_aside: Mapped[str | None] = mapped_column(String(500))
+    total_records: Mapped[int] = mapped_column(BigId, default=0)
+    kept_records: Mapped[int] = mapped_column(BigId, default=0)
+    statistics: Mapped[dict[str, Any] | None]
+    failure: Mapped[str | None]
+    created_by: Mapped[str] = mapped_column(String(150))
+
+
+class File(TenantOwned, Timestamped, Base):
+    """One file of a dataset, uploaded or made by a batch prediction; `path` is its storage name."""
+
+    __tablename__ = "file"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "dataset_id"], ["dataset.tenant_id", "dataset.id"]),
+        {"sqlite_autoincrement": True},
+    )
+
+    dataset_id: Mapped[int] = mapped_column(BigId, index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    path: Mapped[str] = mapped_column(String(500), unique=True)
+    format: Mapped[str] = mapped_column(String(20))
+    delimiter: Mapped[str] = mapped_column(String(1), default=",")
+    purpose: Mapped[str] = mapped_column(String(20), default="source")
+    size_bytes: Mapped[int] = mapped_column(BigId)
+    total_fields: Mapped[int]
+    total_records: Mapped[int] = mapped_column(BigId)
+    error_report: Mapped[dict[str, Any] | None]

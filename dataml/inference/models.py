@@ -1,0 +1,35 @@
+"""The prediction log: one row a real-time prediction, one row a batch."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dataml.db.base import Base, BigId, TenantOwned
+
+
+class Prediction(TenantOwned, Base):
+    """`id` is made by the process that answers, before the row is stored: time-ordered, 63 bits."""
+
+    __tablename__ = "prediction"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        Index("ix_prediction_training", "tenant_id", "training_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "training_id"], ["training.tenant_id", "training.id"]),
+        ForeignKeyConstraint(["tenant_id", "dataset_id"], ["dataset.tenant_id", "dataset.id"]),
+        ForeignKeyConstraint(["tenant_id", "file_id"], ["file.tenant_id", "file.id"]),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    training_id: Mapped[int] = mapped_column(BigId)
+    prediction_type: Mapped[str] = mapped_column(String(10))
+    dataset_id: Mapped[int | None] = mapped_column(BigId)
+    file_id: Mapped[int | None] = mapped_column(BigId)
+    status: Mapped[str] = mapped_column(String(20))
+    records: Mapped[int] = mapped_column(BigId)
+    failed_records: Mapped[int] = mapped_column(BigId, default=0)
+    input_data: Mapped[str] = mapped_column(Text)
+    output_data: Mapped[str | None] = mapped_column(Text)
+    failure: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(150))
+    created_at: Mapped[datetime]
