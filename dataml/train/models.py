@@ -20,7 +20,7 @@ class Preprocess(TenantOwned, Timestamped, Base):
 class Training(TenantOwned, Timestamped, Base):
     """One version of a predictor.
 
-    `status` is submitted_to_ray, running, completed, failed or cancelled. `bundle` is the storage name of its folder.
+    `status` is submitted_to_ray, completed, failed or cancelled. `bundle` is the storage name of its folder.
     `endpoint` says who answers its predictions: pool, or own once its own deployment runs.
     """
 
@@ -42,6 +42,7 @@ class Training(TenantOwned, Timestamped, Base):
     target: Mapped[str] = mapped_column(String(255))
     requested_algorithm: Mapped[str] = mapped_column(String(20))
     shap_enabled: Mapped[bool]
+    shap_sample_rows: Mapped[int]
     status: Mapped[str] = mapped_column(String(30), default="submitted_to_ray")
     algorithm: Mapped[str | None] = mapped_column(String(50))
     model: Mapped[str | None] = mapped_column(String(100))

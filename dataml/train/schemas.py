@@ -1,0 +1,151 @@
+"""What training calls take and answer."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from dataml.ml.contract import Contract
+from dataml.train.models import Training
+
+PredictorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class ColumnRole(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    column_name: str = Field(description="A column of the dataset.")
+    data_type: str | None = Field(None, description="Its type; when given it must be the dataset's.")
+    attribute_name: str = Field(description="Id, Target, Feature, Time or Ignore.", examples=["Target"])
+
+
+class TrainRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_id: int = Field(description="A valid dataset of usage `t`.")
+    predictor_name: PredictorName = Field(
+        description="Unique in the tenant; letters, digits, dot, hyphen and underscore, because it is part of a URL."
+    )
+    domain: str = Field(max_length=200, description="The business domain.", examples=["Churn"])
+    problem_type: str = Field(description="Classification or Regression, in any case.")
+    columns: list[ColumnRole] = Field(
+        max_length=2000, description="Roles of columns; those not listed are features. Exactly one is the Target."
+    )
+    is_incremental: bool = Field(False, description="Only false: a model is trained anew.")
+    algorithm: str | None = Field(
+        None, description="XGBoost, LightGBM, or auto (the default): both are tried and the better one is kept."
+    )
+    hyperparameters: dict[str, Any] = Field({}, description="Parameters of the algorithm by its own names.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the split and of the algorithm.")
+    shap_enabled: bool = Field(False, description="Compute the feature importance when the training has completed.")
+    new_version: bool = Field(False, description="Train the next version of a predictor that exists.")
+
+
+class TrainCreated(BaseModel):
+    id: int = Field(description="Id of the training, `train_id` of other calls.")
+    tenant_id: str
+    predictor_name: str
+    problem_type: str
+    created_by: str
+    dataset_id: int
+    created_at: datetime
+    modified_at: datetime
+    training_status: str
+    preprocess_id: int
+    version: int
+    job_id: str
+
+
+class DetailsRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_id: int
+    predictor_name: PredictorName
+    domain: str = Field(max_length=200)
+    problem_type: str
+
+
+class SchemaColumn(BaseModel):
+    column_name: str
+    data_type: str
+
+
+class DetailsAnswer(BaseModel):
+    dataset_id: int
+    predictor_name: str
+    domain: str
+    problem_type: str
+    dataset_schema: list[SchemaColumn]
+    attributes: list[str] = Field(description="Roles a column can have.")
+
+
+class TrainRow(BaseModel):
+    tenant_id: str
+    predictor_name: str
+    version: int
+    preprocess_id: int
+    problem_type: str
+    domain: str
+    created_by: str
+    id: int
+    dataset_id: int
+    dataset_name: str
+    data_source: str
+    created_at: datetime
+    modified_at: datetime
+    algorithm: str | None = Field(description="The algorithm that was kept; null until the training has completed.")
+    accuracy: float | None = Field(description="Of a classification, on held-out rows.")
+    ml_model_status: str
+    train_status: str
+    training_status: str
+    progress: float = Field(description="Share of the training that is done, 0 to 1.")
+    phrase: str = Field(description="What the training is doing.")
+    error: str | None = Field(description="Why a training failed.")
+    job_id: str | None
+    endpoint: str = Field(
+        description="Who answers predictions: the shared `pool`, or the predictor's `own` deployment."
+    )
+    endpoint_url: str = Field(description="Path of the predictor's direct route.")
+
+
+class TrainList(BaseModel):
+    total: int
+    data: list[TrainRow]
+
+
+class SummaryAnswer(BaseModel):
+    model_summary: dict[str, Any] = Field(description="Model, its metrics on held-out rows, and how it was made.")
+    confusion_matrix: list[list[int]] | None = Field(
+        description="Rows are true classes, columns predicted ones, in the order of `classes`; null for a regression."
+    )
+    classes: list[str] | None
+
+
+class ImportanceAnswer(BaseModel):
+    feature_importance: dict[str, float] = Field(
+        description="Mean absolute SHAP value of each feature, normalised to sum to 1, largest first."
+    )
+    status: str = Field(description="completed, running, failed, cancelled or not_started.")
+    sample_rows: int | None = Field(description="Rows the values were computed on.")
+    total_rows: int | None = Field(description="Rows of the dataset.")
+    error: str | None
+
+
+class ImportanceStarted(BaseModel):
+    status: str
+    message: str
+    shap_job_id: str
+
+
+class SchemaAnswer(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    columns: list[SchemaColumn] = Field(alias="schema")
+
+
+def schema_of(contract: Contract) -> list[SchemaColumn]:
+    return [SchemaColumn(column_name=c.name, data_type=c.data_type) for c in contract.columns]
+
+
+def endpoint_url(tenant_name: str, training: Training) -> str:
+    return f"/models/{tenant_name}/{training.predictor_name}/predict"
