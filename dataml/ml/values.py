@@ -157,9 +157,10 @@ def _float_text(text: str) -> float | None:
     return number
 
 
-_BOOLEANS: Final[dict[str, bool]] = dict.fromkeys(("true", "yes", "y", "t", "1"), True) | dict.fromkeys(
-    ("false", "no", "n", "f", "0"), False
-)
+_BOOLEANS: Final[dict[str, bool]] = {
+    **dict.fromkeys(("true", "yes", "y", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "f", "0"), False),
+}
 
 
 def _boolean(value: object, _: DateOrder | None) -> bool | None:

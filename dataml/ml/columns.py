@@ -1,0 +1,222 @@
+"""Parsing a whole Arrow column: the common spellings by vector, every other distinct value through `parse_value`."""
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataml.ml.dates import DateOrder, ValueRefused
+from dataml.ml.values import DataType, Value, parse_value
+
+SHOWN_CHARACTERS: Final = 200
+"""A refused value is shown up to this length."""
+
+# A cell that matches is certain to cast to what `parse_value` makes of it, unless the calendar has no such day.
+_CANONICAL: Final[dict[DataType, tuple[str, ...]]] = {
+    DataType.STRING: (),
+    DataType.INTEGER: ("^-?[0-9]{1,18}$",),
+    DataType.FLOAT: (r"^-?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?$",),
+    DataType.BOOLEAN: (),
+    DataType.DATE: ("^[0-9]{4}-[0-9]{2}-[0-9]{2}$",),
+    DataType.TIMESTAMP: (
+        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$",
+        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})$",
+    ),
+}
+_NAIVE: Final = pa.timestamp("us")
+_UTC: Final = pa.timestamp("us", "UTC")
+# The years 1 to 9999, which Python and pandas share, in days and in microseconds.
+_DAYS: Final = (-719162, 2932896)
+_MICROSECONDS: Final = (-62135596800000000, 253402300799999999)
+
+
+class Refusal(NamedTuple):
+    """A value and why it was refused."""
+
+    value: str
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ParsedColumn:
+    """`values` has the column's Arrow type, null where missing or refused. Row `rows[i]` was refused for
+    `refusals[which[i]]`; rows ascend."""
+
+    values: pa.Array
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    which: np.ndarray[Any, np.dtype[np.int64]]
+    refusals: list[Refusal]
+
+
+def parse_column(cells: pa.Array, data_type: DataType, date_order: DateOrder | None = None) -> ParsedColumn:
+    """Parse text cells, or the values of a plain typed column, just as `parse_value` would one by one."""
+    if pa.types.is_null(cells.type):
+        return _accepted(pa.nulls(len(cells), data_type.arrow))
+    cells = _plain(cells)
+    if not pa.types.is_string(cells.type):
+        values = _cast_typed(cells, data_type)
+        return _one_by_one(cells, data_type, date_order) if values is None else _accepted(values)
+    cells = _empty_to_null(cells)
+    if data_type is DataType.STRING:
+        return _one_by_one(cells, data_type, date_order) if _holds(cells, b"\0") else _accepted(cells)
+    if data_type is DataType.BOOLEAN:
+        return _one_by_one(cells, data_type, date_order)
+    values = _cast_text(cells, data_type)
+    return _parse_mixed(cells, data_type, date_order) if values is None else _accepted(values)
+
+
+def as_text(cells: pa.Array) -> pa.Array:
+    """The cells of any plain column as text."""
+    return _plain(cells).cast(pa.string())
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    """Without the storage variants that mean nothing to a user: dictionaries, large strings, decimals, half floats."""
+    kind = cells.type
+    if pa.types.is_dictionary(kind):
+        cells = cells.dictionary_decode()
+        kind = cells.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_decimal(kind):
+        return cells.cast(pa.string())
+    if pa.types.is_float16(kind):
+        return cells.cast(pa.float64())
+    if pa.types.is_date64(kind):
+        return cells.cast(pa.date32())
+    if pa.types.is_timestamp(kind) and kind != _UTC:
+        # A naive timestamp is UTC; digits below the microsecond are cut.
+        return cells.cast(pa.timestamp("us", kind.tz), safe=False).cast(_UTC)
+    return cells
+
+
+def _accepted(values: pa.Array) -> ParsedColumn:
+    nothing = np.empty(0, np.int64)
+    return ParsedColumn(values, nothing, nothing, [])
+
+
+def _empty_to_null(cells: pa.Array) -> pa.Array:
+    shortest = pc.min(pc.binary_length(cells)).as_py()
+    return cells if shortest != 0 else pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
+
+
+def _holds(cells: pa.Array, byte: bytes) -> bool:
+    data = cells.buffers()[2]
+    return data is not None and bool((np.frombuffer(data, np.uint8) == byte[0]).any())
+
+
+def _cast_text(cells: pa.Array, data_type: DataType) -> pa.Array | None:
+    """The column at once, when Arrow reads every cell of it as `parse_value` does; else None."""
+    if data_type is DataType.INTEGER and (_holds(cells, b"x") or _holds(cells, b"X")):
+        return None  # Arrow reads 0x1F as a number
+    kinds = (_NAIVE, _UTC) if data_type is DataType.TIMESTAMP else (data_type.arrow,)
+    for kind in kinds:
+        try:
+            values = cells.cast(kind).cast(data_type.arrow)
+        except pa.ArrowInvalid:
+            continue
+        return values if _in_bounds(values, data_type) else None
+    return None
+
+
+def _in_bounds(values: pa.Array, data_type: DataType) -> bool:
+    """Whether all floats are finite and all dates lie in the years 1 to 9999."""
+    if data_type is DataType.FLOAT:
+        return pc.all(pc.is_finite(values)).as_py() is not False
+    if not data_type.is_temporal:
+        return True
+    numbers, (low, high) = _ticks(values)
+    extremes = pc.min_max(numbers)
+    smallest, largest = extremes["min"].as_py(), extremes["max"].as_py()
+    return smallest is None or (low <= smallest and largest <= high)
+
+
+def _ticks(values: pa.Array) -> tuple[pa.Array, tuple[int, int]]:
+    if pa.types.is_date32(values.type):
+        return values.view(pa.int32()), _DAYS
+    return values.view(pa.int64()), _MICROSECONDS
+
+
+def _cast_typed(cells: pa.Array, data_type: DataType) -> pa.Array | None:
+    """A Parquet column whose type already fits, converted; None when its values need a closer look."""
+    kind = cells.type
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    fits = {
+        DataType.STRING: pa.types.is_integer(kind) or pa.types.is_boolean(kind),
+        DataType.INTEGER: number,
+        DataType.FLOAT: number,
+        DataType.BOOLEAN: pa.types.is_boolean(kind),
+        DataType.DATE: pa.types.is_temporal(kind),
+        DataType.TIMESTAMP: pa.types.is_temporal(kind),
+    }
+    if not fits[data_type]:
+        return None
+    try:
+        # Integers beyond 2^53 round to the nearest float, as in `float(value)`.
+        values = cells.cast(data_type.arrow, safe=data_type is not DataType.FLOAT)
+    except pa.ArrowInvalid:
+        return None
+    if data_type is DataType.DATE and pa.types.is_timestamp(kind) and not values.cast(kind).equals(cells):
+        return None  # Arrow cuts the time of day without a word
+    return values if _in_bounds(values, data_type) else None
+
+
+def _parse_mixed(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
+    """Canonical cells by vector, the leftover ones by distinct value."""
+    parts = [part for pattern in _CANONICAL[data_type] if (part := _canonical_part(cells, pattern, data_type))]
+    if not parts:
+        return _one_by_one(cells, data_type, date_order)
+    values = pc.coalesce(*parts)
+    left = np.flatnonzero(pc.and_(cells.is_valid(), values.is_null()).to_numpy(zero_copy_only=False))
+    if not len(left):
+        return _accepted(values)
+    rest = _one_by_one(cells.take(pa.array(left)), data_type, date_order)
+    mask = np.zeros(len(cells), bool)
+    mask[left] = True
+    values = pc.replace_with_mask(values, pa.array(mask), rest.values)
+    return ParsedColumn(values, left[rest.rows], rest.which, rest.refusals)
+
+
+def _canonical_part(cells: pa.Array, pattern: str, data_type: DataType) -> pa.Array | None:
+    matching = pc.match_substring_regex(cells, pattern)
+    return _cast_text(pc.if_else(matching, cells, pa.scalar(None, pa.string())), data_type)
+
+
+def _one_by_one(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
+    """Every distinct value through the scalar parser, once."""
+    encoded = cells.dictionary_encode()
+    parsed: list[Value] = []
+    refusals: list[Refusal] = []
+    refusal_of = np.full(len(encoded.dictionary) + 1, -1, np.int64)  # the last place is for null
+    for code, value in enumerate(_python_values(encoded.dictionary)):
+        try:
+            parsed.append(parse_value(value, data_type, date_order))
+        except ValueRefused as refused:
+            refusal_of[code] = len(refusals)
+            refusals.append(Refusal(_shown(value), refused.rule, refused.reason))
+            parsed.append(None)
+    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy()
+    values = pa.array([*parsed, None], data_type.arrow).take(pa.array(codes))
+    which = refusal_of[codes]
+    rows = np.flatnonzero(which >= 0)
+    return ParsedColumn(values, rows, which[rows], refusals)
+
+
+def _python_values(distinct: pa.Array) -> list[object]:
+    if not pa.types.is_temporal(distinct.type):
+        return distinct.to_pylist()
+    # Beyond the years Python knows, the text stands for the value: the parser then says what is wrong with it.
+    numbers, (low, high) = _ticks(distinct)
+    known = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
+    inside = pc.if_else(known, distinct, pa.scalar(None, distinct.type)).to_pylist()
+    texts = distinct.cast(pa.string()).to_pylist()
+    return [text if value is None else value for value, text in zip(inside, texts, strict=True)]
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
