@@ -32,7 +32,7 @@ def create_app(services: Services) -> "Front":
     """The whole API: every router under `/api/v1`, docs at `/docs`, the prediction routes on a path of their own."""
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
     app.state.services = services
-    realtime = RealTime(services)
+    realtime = RealTime(services.database, services.key, services.endpoints)
     app.state.realtime = realtime
     api = APIRouter(prefix="/api/v1", route_class=StrictRoute)
     for router in (access, template, dataset, files, train, inference, jobs, health, ray_jobs):

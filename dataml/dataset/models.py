@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
+from dataml.ml.contract import Contract
 
 
 class Dataset(TenantOwned, Timestamped, Base):
@@ -40,6 +41,12 @@ class Dataset(TenantOwned, Timestamped, Base):
     statistics: Mapped[dict[str, Any] | None]
     failure: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(150))
+
+    def validated(self) -> tuple[Contract, str]:
+        """Contract and Parquet of a valid dataset."""
+        if self.contract is None or self.parquet is None:
+            raise ValueError(f"dataset {self.id} is {self.state}")
+        return Contract.from_json(self.contract), self.parquet
 
 
 class File(TenantOwned, Timestamped, Base):

@@ -147,6 +147,7 @@ class ScoreResult:
     """`csv` is the storage name of the result; `failed_records` counts the rows that carry an error instead."""
 
     csv: str
+    size_bytes: int
     total_fields: int
     total_records: int
     failed_records: int

@@ -64,7 +64,8 @@ async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> De
     """The columns of a dataset and the roles they can have, to configure a training with."""
     problem_type = parse_problem_type(request.problem_type)
     async with database.reading() as session:
-        contract, _ = datasets.validated(await datasets.get_valid(session, user.scope, request.dataset_id, "t"))
+        dataset = await datasets.get_valid(session, user.scope, request.dataset_id, "t")
+    contract, _ = dataset.validated()
     return DetailsAnswer(
         dataset_id=request.dataset_id,
         predictor_name=request.predictor_name,

@@ -36,7 +36,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, scope, request.dataset_id, "t")
         await _check_name(session, scope, request)
-    contract, parquet = datasets.validated(dataset)
+    contract, parquet = dataset.validated()
     checked = check(request, contract)
     await asyncio.to_thread(check_target_values, settings.storage_root / parquet, checked.target)
     try:
@@ -56,7 +56,7 @@ async def _insert(
 ) -> tuple[Training, Job]:
     # Checked again under the write lock: two requests for one name may have come this far together.
     version = await _check_name(session, scope, request)
-    contract, parquet = datasets.validated(dataset)
+    contract, parquet = dataset.validated()
     preprocess = Preprocess(tenant_id=scope.tenant_id, contract=contract.to_json(), roles=checked.roles)
     session.add(preprocess)
     await session.flush()

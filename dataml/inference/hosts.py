@@ -1,0 +1,149 @@
+"""Where predictions are made: the question and the answer that travel to a model's host, and the host itself.
+
+A model is hosted by its own deployment, by the shared pool, or (in tests) in process; each loads a `Host` and asks it.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from dataml.errors import DatamlError, FieldError, InvalidFields
+from dataml.ml.bundle import Prediction, Predictor
+
+
+@dataclass(frozen=True)
+class ServableModel:
+    """A completed training as its hosts need it. `bundle` is a storage name; `endpoint` is pool or own."""
+
+    train_id: int
+    tenant_id: str
+    tenant_name: str
+    predictor_name: str
+    preprocess_id: int
+    target: str
+    bundle: str
+    accuracy: float | None
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Rows to predict, on behalf of a user. `single` questions have one row and a flat answer."""
+
+    rows: tuple[dict[str, Any], ...]
+    username: str
+    single: bool = True
+    explain: bool = False
+
+
+# JSON of the answer, or why there is none: an error travels as a value, which is cheaper than a raised one.
+Answer = bytes | DatamlError
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """One real-time prediction, as the prediction log keeps it."""
+
+    id: int
+    tenant_id: str
+    training_id: int
+    username: str
+    input_data: str
+    output_data: str
+
+
+class PredictionLog(Protocol):
+    def add(self, record: LogRecord) -> None:
+        """Take a record; must return at once."""
+        ...
+
+
+class Endpoints(Protocol):
+    """The hosts of all models."""
+
+    async def predict(self, model: ServableModel, question: Question) -> Answer: ...
+
+
+class NoLog:
+    def add(self, record: LogRecord) -> None:
+        return
+
+
+class Host:
+    """One loaded model that answers questions."""
+
+    def __init__(self, model: ServableModel, predictor: Predictor, log: PredictionLog) -> None:
+        self.model = model
+        self._predictor = predictor
+        self._log = log
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer several questions with one pass through the model; a bad one costs the others nothing."""
+        parsed = [self._parse(question) for question in questions]
+        rows = [row for rows in parsed if not isinstance(rows, DatamlError) for row in rows]
+        predictions = iter(self._predictor.predict(rows)) if rows else iter(())
+        answers: list[Answer] = []
+        for question, encoded in zip(questions, parsed, strict=True):
+            if isinstance(encoded, DatamlError):
+                answers.append(encoded)
+            else:
+                answers.append(self._render(question, encoded, [next(predictions) for _ in encoded]))
+        return answers
+
+    def _parse(self, question: Question) -> list[list[float]] | DatamlError:
+        encoded: list[list[float]] = []
+        for index, features in enumerate(question.rows):
+            try:
+                encoded.append(self._predictor.parse(features))
+            except InvalidFields as error:
+                return error if question.single else _at_instance(error, index)
+        return encoded
+
+    def _render(self, question: Question, rows: list[list[float]], predictions: list[Prediction]) -> bytes:
+        bodies = []
+        for features, row, prediction in zip(question.rows, rows, predictions, strict=True):
+            body = {
+                "prediction": prediction.prediction,
+                "accuracy": self.model.accuracy,
+                "probability": prediction.probability,
+                "probabilities": prediction.probabilities,
+                "prediction_id": new_prediction_id(),
+            }
+            if question.explain:
+                body["explanation"] = self._predictor.explain(row)
+            bodies.append(body)
+            self._record(question, features, body)
+        return orjson.dumps(bodies[0] if question.single else {"predictions": bodies})
+
+    def _record(self, question: Question, features: dict[str, Any], body: dict[str, Any]) -> None:
+        output = {"prediction": body["prediction"], "probability": body["probability"]}
+        self._log.add(
+            LogRecord(
+                id=body["prediction_id"],
+                tenant_id=self.model.tenant_id,
+                training_id=self.model.train_id,
+                username=question.username,
+                input_data=orjson.dumps(features).decode(),
+                output_data=orjson.dumps(output).decode(),
+            )
+        )
+
+
+def new_prediction_id() -> int:
+    """A 63-bit id that sorts by time: 41 bits of milliseconds, 22 random bits."""
+    return (time.time_ns() // 1_000_000) << 22 | secrets.randbits(22)
+
+
+def prediction_time_ms(prediction_id: int) -> int:
+    """Unix milliseconds at which the id was made."""
+    return prediction_id >> 22
+
+
+def _at_instance(error: InvalidFields, index: int) -> InvalidFields:
+    """The same errors, located in `instances` instead of `features`."""
+    fields = [FieldError(("body", "instances", index, *f.location[2:]), f.message, f.code) for f in error.fields]
+    return InvalidFields(fields, code=error.code)

@@ -1,0 +1,153 @@
+"""Real-time prediction as plain ASGI: the one path where the framework's own work would cost more than ours."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.types import Receive, Scope, Send
+
+from dataml.access.permissions import Permission
+from dataml.access.service import Authenticator, Principal
+from dataml.access.tokens import TokenKey
+from dataml.db.session import Database
+from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
+from dataml.inference import service
+from dataml.inference.hosts import Answer, Endpoints, Question, ServableModel
+from dataml.inference.schemas import DirectRequest, PredictRequest
+from dataml.wire import MAX_JSON_BYTES, error_body, read_json
+
+SESSION_CACHE_S = 5.0
+MODEL_CACHE_S = 1.0
+_PATH = "/api/v1/inference"
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class RealTime:
+    """`POST /api/v1/inference` by training, and `POST /models/{tenant}/{predictor}/predict` by name."""
+
+    def __init__(self, database: Database, key: TokenKey, endpoints: Endpoints) -> None:
+        self._database = database
+        self._authenticator = Authenticator(database, key, SESSION_CACHE_S)
+        self._endpoints = endpoints
+        self._models: dict[tuple[Any, ...], tuple[float, ServableModel]] = {}
+
+    def serves(self, path: str) -> bool:
+        return path == _PATH or (path.startswith("/models/") and path.endswith("/predict") and path.count("/") == 4)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request whose path `serves`; the path has no trailing slash."""
+        await respond(scope, receive, send, lambda header, body: self.answer(scope["path"], header, body))
+
+    async def answer(self, path: str, authorization: str | None, body: bytes) -> Answer:
+        """Raises:
+        DatamlError: whatever is wrong with the caller or the request.
+        """
+        principal = await self._authenticator.authenticate(authorization)
+        principal.require(Permission.PREDICT)
+        if path == _PATH:
+            model, question = await self._by_training(principal, body)
+        else:
+            model, question = await self._by_name(principal, path, body)
+        return await self._endpoints.predict(model, question)
+
+    async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, Question]:
+        request = read_request(PredictRequest, body)
+
+        async def look_up() -> ServableModel:
+            async with self._database.reading() as session:
+                return await service.servable(session, principal.scope, request.train_id)
+
+        model = await self._cached((principal.tenant_id, request.train_id), look_up)
+        if request.preprocess_id != model.preprocess_id:
+            detail = f"preprocess_id is {model.preprocess_id} for this model."
+            raise Invalid(detail, code="wrong_preprocess_id")
+        if request.target != model.target:
+            raise Invalid(f"target is {model.target!r} for this model.", code="wrong_target")
+        return model, Question((request.features,), principal.username, explain=request.explain)
+
+    async def _by_name(self, principal: Principal, path: str, body: bytes) -> tuple[ServableModel, Question]:
+        _, _, tenant_name, predictor_name, _ = path.split("/")
+
+        async def look_up() -> ServableModel:
+            async with self._database.reading() as session:
+                return await service.servable_by_name(session, principal.scope, tenant_name, predictor_name)
+
+        model = await self._cached((principal.tenant_id, tenant_name, predictor_name), look_up)
+        return model, direct_question(principal, body)
+
+    async def _cached(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:
+        found = self._models.get(key)
+        now = time.monotonic()
+        if found is not None and found[0] > now:
+            return found[1]
+        model = await look_up()
+        if len(self._models) > 10_000:
+            self._models.clear()
+        self._models[key] = (now + MODEL_CACHE_S, model)
+        return model
+
+
+def direct_question(principal: Principal, body: bytes) -> Question:
+    """The question in a direct route's body."""
+    request = read_request(DirectRequest, body)
+    if (request.features is None) == (request.instances is None):
+        raise Invalid("Send either features (one row) or instances (several rows).", code="features_or_instances")
+    if request.features is not None:
+        return Question((request.features,), principal.username, explain=request.explain)
+    return Question(tuple(request.instances or ()), principal.username, single=False, explain=request.explain)
+
+
+def read_request(model: type[_M], body: bytes) -> _M:
+    """Strict JSON of this shape.
+
+    Raises:
+        Invalid: `invalid_json`.
+        InvalidFields: `invalid_request`.
+    """
+    try:
+        return model.model_validate(read_json(body), strict=True)
+    except ValidationError as error:
+        fields = [FieldError(("body", *e["loc"]), e["msg"], e["type"]) for e in error.errors()]
+        raise InvalidFields(fields, code="invalid_request") from error
+
+
+async def respond(
+    scope: Scope, receive: Receive, send: Send, answer: Callable[[str | None, bytes], Awaitable[Answer]]
+) -> None:
+    """Read a request's body, ask `answer`, and send what it gives: JSON, or the error it raises or returns."""
+    headers = dict(scope["headers"])
+    request_id: str = scope["state"]["request_id"]
+    try:
+        body = await _read_body(headers, receive)
+        header = headers.get(b"authorization")
+        found = await answer(header.decode("latin-1") if header else None, body)
+    except DatamlError as error:
+        found = error
+    sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
+    status = 200
+    if isinstance(found, DatamlError):
+        status = found.status
+        sent += [(name.lower().encode(), value.encode()) for name, value in found.headers.items()]
+        found = error_body(found, request_id)
+    sent.append((b"content-length", str(len(found)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": sent})
+    await send({"type": "http.response.body", "body": found})
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    content_type = headers.get(b"content-type", b"application/json")
+    if b"json" not in content_type:
+        raise UnsupportedMedia("Send the body as application/json.", code="unsupported_media")
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Invalid("The request ended before its body.", code="incomplete_body")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_JSON_BYTES:
+            raise TooLarge(f"A JSON body may have {MAX_JSON_BYTES} bytes at most.", code="body_too_large")
+        if not message.get("more_body"):
+            return b"".join(parts)

@@ -1,0 +1,133 @@
+"""Prediction calls. The two real-time ones are answered by `realtime.RealTime` before they get here when the platform
+serves; here they are described, and answered by the same code."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from dataml.dependencies import Db, Jobs, Paged, PredictionUser, Viewer
+from dataml.errors import DatamlError
+from dataml.inference import service
+from dataml.inference.realtime import RealTime
+from dataml.inference.schemas import (
+    BatchRequest,
+    BatchStarted,
+    DirectRequest,
+    FormAnswer,
+    FormField,
+    PredictAnswer,
+    PredictionList,
+    PredictionRow,
+    PredictionsAnswer,
+    PredictRequest,
+    ResultAnswer,
+)
+
+router = APIRouter(prefix="/inference", tags=["Inference"])
+direct = APIRouter(tags=["Inference"])
+
+
+@router.post("/batch-prediction", status_code=202)
+@router.post("/batchPrediction", status_code=202)
+async def start_batch(request: BatchRequest, user: PredictionUser, database: Db, jobs: Jobs) -> BatchStarted:
+    """Score a whole dataset. The result is a CSV with a row for each of the dataset, in order."""
+    async with database.transaction() as session:
+        prediction, job = await service.start_batch(session, user.scope, request.train_id, request.dataset_id)
+    await jobs.notify()
+    return BatchStarted(
+        message="Batch prediction job started successfully.", prediction_id=prediction.id, job_id=job.public_id
+    )
+
+
+@router.get("/result")
+async def get_result(
+    prediction_id: Annotated[int, Query(description="Id of a batch prediction.")], user: PredictionUser, database: Db
+) -> ResultAnswer:
+    """How a batch stands, and the name of its result file once it has completed."""
+    async with database.reading() as session:
+        prediction, file, job = await service.result(session, user.scope, prediction_id)
+    return ResultAnswer(
+        status=prediction.status,
+        result_path=file.path if file else None,
+        file_id=file.id if file else None,
+        dataset_id=prediction.dataset_id,
+        no_of_records=prediction.records,
+        failed_records=prediction.failed_records,
+        progress=job.progress if job else 0.0,
+        error=prediction.failure,
+        job_id=job.public_id if job else None,
+    )
+
+
+@router.get("/predictions")
+async def list_predictions(
+    train_id: Annotated[int, Query(description="Id of the training.")], user: Viewer, database: Db, page: Paged
+) -> PredictionList:
+    """The prediction log of a model, newest first."""
+    async with database.reading() as session:
+        training, total, rows = await service.list_predictions(session, user.scope, train_id, page)
+    data = [
+        PredictionRow(
+            prediction_id=row.id,
+            train_id=training.id,
+            date=row.created_at,
+            dataset_id=row.dataset_id,
+            predictor_name=training.predictor_name,
+            prediction_type=row.prediction_type,
+            input_data=row.input_data,
+            output_data=row.output_data,
+            status=row.status,
+            no_of_records=row.records,
+            accuracy=training.accuracy,
+            problem_type=training.problem_type,
+            domain_name=training.domain,
+            created_by=row.created_by,
+        )
+        for row in rows
+    ]
+    return PredictionList(total=total, data=data)
+
+
+@router.get("/form-based-prediction")
+async def get_form(
+    train_id: Annotated[int, Query(alias="id", description="Id of the training.")], user: PredictionUser, database: Db
+) -> FormAnswer:
+    """The fields that a prediction with this model asks for."""
+    async with database.reading() as session:
+        training, columns = await service.form(session, user.scope, train_id)
+    headers = [FormField(column_name=c.name, data_type=c.data_type, default_value=c.default) for c in columns]
+    return FormAnswer(id=training.id, headers=headers, target=training.target, preprocess_id=training.preprocess_id)
+
+
+def _body(schema: type) -> dict[str, object]:
+    content = {"application/json": {"schema": schema.model_json_schema()}}  # type: ignore[attr-defined]
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post("", response_model=PredictAnswer, openapi_extra=_body(PredictRequest))
+async def predict(request: Request, user: PredictionUser) -> Response:
+    """Predict one row with a completed training."""
+    return await _real_time(request, "/api/v1/inference")
+
+
+@direct.post(
+    "/models/{tenant_name}/{predictor_name}/predict",
+    response_model=PredictAnswer | PredictionsAnswer,
+    openapi_extra=_body(DirectRequest),
+)
+async def predict_directly(
+    request: Request,
+    user: PredictionUser,
+    tenant_name: Annotated[str, Path(description="The own tenant.")],
+    predictor_name: Annotated[str, Path(description="A predictor; its newest completed version answers.")],
+) -> Response:
+    """Predict with a predictor by name: the fastest route, answered by the predictor's own deployment when it runs."""
+    return await _real_time(request, f"/models/{tenant_name}/{predictor_name}/predict")
+
+
+async def _real_time(request: Request, path: str) -> Response:
+    realtime: RealTime = request.app.state.realtime
+    answer = await realtime.answer(path, request.headers.get("authorization"), await request.body())
+    if isinstance(answer, DatamlError):
+        raise answer
+    return Response(answer, media_type="application/json")

@@ -1,0 +1,100 @@
+"""What prediction calls take and answer."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PredictRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    train_id: int = Field(description="Id of a completed training.")
+    preprocess_id: int = Field(description="Its preprocessing, as the training's answers name it.")
+    features: dict[str, Any] = Field(description="A value for each feature; the form call names them and their types.")
+    target: str = Field(description="The target of the training.")
+    explain: bool = Field(False, description="Add each feature's contribution to this prediction.")
+
+
+class DirectRequest(BaseModel):
+    """One row as `features`, or several as `instances`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    features: dict[str, Any] | None = Field(None, description="One row.")
+    instances: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=1000, description="Several rows.")
+    explain: bool = Field(False, description="Add each feature's contribution.")
+
+
+class PredictAnswer(BaseModel):
+    prediction: bool | int | float | str = Field(description="Of the target's own type.")
+    accuracy: float | None = Field(description="Accuracy of the model on held-out rows; null for a regression.")
+    probability: float | None = Field(description="Probability of the predicted class; null for a regression.")
+    probabilities: dict[str, float] | None = Field(description="Probability of every class.")
+    prediction_id: int = Field(description="63-bit id of this prediction in the log.")
+    explanation: dict[str, float] | None = Field(None, description="Contribution of each feature, when asked for.")
+
+
+class PredictionsAnswer(BaseModel):
+    predictions: list[PredictAnswer] = Field(description="One a row, in order.")
+
+
+class BatchRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    train_id: int = Field(description="Id of a completed training.")
+    dataset_id: int = Field(description="A valid dataset of usage `p`.")
+
+
+class BatchStarted(BaseModel):
+    message: str
+    status_code: int = 202
+    prediction_id: int
+    job_id: str
+
+
+class ResultAnswer(BaseModel):
+    status: str = Field(description="running, completed, failed or cancelled.")
+    result_path: str | None = Field(description="Name of the result file for `GET /files/download/`.")
+    file_id: int | None
+    dataset_id: int | None
+    no_of_records: int
+    failed_records: int = Field(description="Rows that carry an error instead of a prediction.")
+    progress: float
+    error: str | None
+    job_id: str | None
+
+
+class PredictionRow(BaseModel):
+    prediction_id: int
+    train_id: int
+    date: datetime
+    dataset_id: int | None
+    predictor_name: str
+    prediction_type: str = Field(description="realtime or batch.")
+    input_data: str = Field(description="The features as JSON, or the dataset of a batch.")
+    output_data: str | None = Field(description="The prediction as JSON; null for a batch.")
+    status: str
+    no_of_records: int
+    accuracy: float | None
+    problem_type: str
+    domain_name: str
+    created_by: str
+
+
+class PredictionList(BaseModel):
+    total: int
+    data: list[PredictionRow]
+
+
+class FormField(BaseModel):
+    column_name: str
+    data_type: str
+    default_value: str | None
+
+
+class FormAnswer(BaseModel):
+    id: int
+    headers: list[FormField] = Field(description="The features of the model.")
+    target: str
+    preprocess_id: int

@@ -1,0 +1,161 @@
+"""Predictions: which model answers, batches, and the prediction log."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.access.models import Tenant
+from dataml.dataset import service as datasets
+from dataml.dataset.models import File
+from dataml.db.base import utc_now
+from dataml.db.scope import Page, Scope
+from dataml.errors import NotFound
+from dataml.inference.hosts import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
+from dataml.inference.models import Prediction
+from dataml.jobs import service as jobs
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
+from dataml.ml.contract import Column
+from dataml.train import service as trainings
+from dataml.train.models import Preprocess, Training
+from dataml.train.request import ColumnPurpose
+
+
+async def servable(session: AsyncSession, scope: Scope, train_id: int) -> ServableModel:
+    """Raises:
+    NotFound: `training_not_found`.
+    Conflict: `model_not_ready`.
+    """
+    training = await trainings.get_completed(session, scope, train_id)
+    return as_servable(training, await _tenant_name(session, scope))
+
+
+async def servable_by_name(session: AsyncSession, scope: Scope, tenant_name: str, predictor_name: str) -> ServableModel:
+    """Raises:
+    NotFound: `predictor_not_found`, for another tenant's name as well.
+    """
+    if await _tenant_name(session, scope) != tenant_name:
+        raise NotFound("There is no predictor of this name.", code="predictor_not_found")
+    return as_servable(await trainings.get_promoted(session, scope, predictor_name), tenant_name)
+
+
+def as_servable(training: Training, tenant_name: str) -> ServableModel:
+    return ServableModel(
+        train_id=training.id,
+        tenant_id=training.tenant_id,
+        tenant_name=tenant_name,
+        predictor_name=training.predictor_name,
+        preprocess_id=training.preprocess_id,
+        target=training.target,
+        bundle=training.bundle or "",
+        accuracy=training.accuracy,
+        endpoint=training.endpoint,
+    )
+
+
+async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Training, list[Column]]:
+    """A completed training and the columns its predictions ask for."""
+    training = await trainings.get_completed(session, scope, train_id)
+    preprocess = await scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
+    asked = (ColumnPurpose.FEATURE, ColumnPurpose.TIME)
+    columns = trainings.training_contract(preprocess).columns
+    return training, [column for column in columns if preprocess.roles[column.name] in asked]
+
+
+async def start_batch(session: AsyncSession, scope: Scope, train_id: int, dataset_id: int) -> tuple[Prediction, Job]:
+    """Commit a batch and its job together.
+
+    Raises:
+        NotFound, Conflict: the model is not ready, or the dataset is unknown, not valid or for training.
+    """
+    training = await trainings.get_completed(session, scope, train_id)
+    dataset = await datasets.get_valid(session, scope, dataset_id, "p")
+    _, parquet = dataset.validated()
+    prediction = Prediction(
+        id=new_prediction_id(),
+        tenant_id=scope.tenant_id,
+        training_id=training.id,
+        prediction_type="batch",
+        dataset_id=dataset.id,
+        status="running",
+        records=dataset.kept_records,
+        input_data=f"dataset_id:{dataset.id}",
+        created_by=scope.username,
+        created_at=utc_now(),
+    )
+    session.add(prediction)
+    await session.flush()
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet)
+    return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
+
+
+async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | None) -> None:
+    """The end of a score job: its result becomes a file of the dataset that was scored."""
+    scope = Scope(job.tenant_id, job.created_by)
+    prediction = await scope.get(session, Prediction, job.subject_id, "prediction")
+    if result is None:
+        prediction.status = "cancelled" if job.state == JobState.CANCELLED else "failed"
+        prediction.failure = job.failure_detail
+        return
+    file = await datasets.add_result_file(
+        session,
+        dataset_id=prediction.dataset_id or 0,
+        tenant_id=job.tenant_id,
+        name=f"prediction_{prediction.id}.csv",
+        path=result.csv,
+        total_fields=result.total_fields,
+        total_records=result.total_records,
+        size_bytes=result.size_bytes,
+    )
+    prediction.status = "completed"
+    prediction.file_id = file.id
+    prediction.records = result.total_records
+    prediction.failed_records = result.failed_records
+
+
+async def result(session: AsyncSession, scope: Scope, prediction_id: int) -> tuple[Prediction, File | None, Job | None]:
+    """A batch with its result file, once there is one, and its job.
+
+    Raises:
+        NotFound: `prediction_not_found`, also for a real-time prediction.
+    """
+    prediction = await scope.get(session, Prediction, prediction_id, "prediction")
+    if prediction.prediction_type != "batch":
+        raise NotFound("There is no prediction with this id.", code="prediction_not_found")
+    file = await scope.get(session, File, prediction.file_id, "file") if prediction.file_id else None
+    return prediction, file, await jobs.latest(session, scope, JobKind.SCORE, prediction.id)
+
+
+async def list_predictions(
+    session: AsyncSession, scope: Scope, train_id: int, page: Page
+) -> tuple[Training, int, list[Prediction]]:
+    training = await trainings.get(session, scope, train_id)
+    total, rows = await scope.list(session, Prediction, page, Prediction.training_id == train_id)
+    return training, total, rows
+
+
+async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
+    """Store real-time predictions; the time of each is in its id."""
+    rows = [
+        {
+            "id": r.id,
+            "tenant_id": r.tenant_id,
+            "training_id": r.training_id,
+            "prediction_type": "realtime",
+            "status": "completed",
+            "records": 1,
+            "failed_records": 0,
+            "input_data": r.input_data,
+            "output_data": r.output_data,
+            "created_by": r.username,
+            "created_at": datetime.fromtimestamp(prediction_time_ms(r.id) / 1000, UTC),
+        }
+        for r in records
+    ]
+    await session.execute(insert(Prediction), rows)
+
+
+async def _tenant_name(session: AsyncSession, scope: Scope) -> str:
+    return (await session.get_one(Tenant, scope.tenant_id)).name
