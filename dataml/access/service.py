@@ -129,7 +129,7 @@ class Authenticator:
 
     async def authenticate(self, header: str | None) -> Principal:
         """Raises:
-            Unauthorized: `missing_token`, `invalid_token`, `token_expired` or `session_ended`.
+        Unauthorized: `missing_token`, `invalid_token`, `token_expired` or `session_ended`.
         """
         if header and self._cache_s:
             found = self._cached.get(header)

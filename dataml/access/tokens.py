@@ -34,7 +34,7 @@ class TokenKey:
     @classmethod
     def load(cls, path: Path) -> "TokenKey":
         """Raises:
-            StartupError: the file is missing or damaged. A new key is never made silently: it would end every session.
+        StartupError: the file is missing or damaged. A new key is never made silently: it would end every session.
         """
         try:
             key = path.read_bytes()
@@ -69,7 +69,7 @@ class TokenKey:
 
     def read(self, token: str) -> Claims:
         """Raises:
-            Unauthorized: `token_expired` or `invalid_token`, whatever else is wrong with it.
+        Unauthorized: `token_expired` or `invalid_token`, whatever else is wrong with it.
         """
         try:
             claims = jwt.decode(

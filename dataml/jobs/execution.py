@@ -22,7 +22,9 @@ def execute(spec: JobSpec, root: Path, progress: Callable[[float, str], None]) -
         failure = JobFailure(error.code, error.detail)
     except MemoryError:
         log.exception("job %s ran out of memory", spec.job_id)
-        failure = JobFailure("out_of_memory", "The job needed more memory than the worker has; use fewer rows or columns.")
+        failure = JobFailure(
+            "out_of_memory", "The job needed more memory than the worker has; use fewer rows or columns."
+        )
     except Exception as error:
         # The one place for it: whatever a body raises becomes a failed report, and the log keeps the cause.
         log.exception("job %s failed", spec.job_id)

@@ -175,7 +175,9 @@ async def hold_lease(session: AsyncSession, holder: str, lifetime_s: float) -> b
     now = utc_now()
     values = {"holder": holder, "expires_at": now + timedelta(seconds=lifetime_s)}
     ours_or_expired = (SupervisorLease.holder == holder) | (SupervisorLease.expires_at <= now)
-    if await _changed(session, update(SupervisorLease).where(SupervisorLease.id == 1, ours_or_expired).values(**values)):
+    if await _changed(
+        session, update(SupervisorLease).where(SupervisorLease.id == 1, ours_or_expired).values(**values)
+    ):
         return True
     if await session.get(SupervisorLease, 1) is not None:
         return False

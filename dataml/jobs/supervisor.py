@@ -156,7 +156,9 @@ class Supervisor:
             if attempt is not None and name not in self._busy:
                 self._watch(name, attempt)
         async with self._database.reading() as session:
-            orphans = {Attempt(job.id, job.attempt) for job in await service.running(session)} - set(self._busy.values())
+            orphans = {Attempt(job.id, job.attempt) for job in await service.running(session)} - set(
+                self._busy.values()
+            )
         for orphan in orphans:
             await self._lost(orphan)
         await self._sweep()

@@ -131,11 +131,7 @@ class RayWorkers:
 
     def _actor(self, name: str) -> ActorHandle:
         options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-        return (
-            ray.remote(Worker)
-            .options(**options, num_cpus=self._cpus, max_concurrency=16)
-            .remote(str(self._root))
-        )
+        return ray.remote(Worker).options(**options, num_cpus=self._cpus, max_concurrency=16).remote(str(self._root))
 
 
 def _this_actor() -> ActorHandle:
