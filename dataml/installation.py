@@ -1,0 +1,76 @@
+"""Makes a home ready to serve: folder, token key, schema, and on the first start a tenant and an administrator."""
+
+import asyncio
+import os
+import secrets
+from pathlib import Path
+
+from dataml.access import service as access
+from dataml.access.permissions import Role
+from dataml.access.tokens import TokenKey
+from dataml.db import schema
+from dataml.db.session import Database
+from dataml.errors import StartupError
+from dataml.settings import Settings
+
+ADMIN_PASSWORD_FILE = "admin-password"
+
+
+def prepare(settings: Settings) -> None:
+    """Bring `home` and database to this version; safe to repeat, and to repeat after a crash at any point.
+
+    Raises:
+        StartupError: the home cannot be written, the database is of a newer version or out of reach, or the key of an
+            installation that has users is missing or damaged.
+    """
+    _make_home(settings)
+    schema.migrate(settings)
+    asyncio.run(_first_start(settings))
+    TokenKey.load(settings.key_file)
+
+
+def _make_home(settings: Settings) -> None:
+    try:
+        settings.storage_root.mkdir(parents=True, exist_ok=True)
+        settings.root.chmod(0o700)
+        probe = settings.root / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StartupError(f"DATAML_HOME {settings.root} cannot be written: {error.strerror}") from error
+
+
+async def _first_start(settings: Settings) -> None:
+    database = Database(settings)
+    try:
+        async with database.reading() as session:
+            if await access.has_users(session):
+                return
+        if not settings.key_file.exists():
+            TokenKey.create(settings.key_file)
+        # The password is on disk before the user is committed: a crash between the two leaves nobody locked out.
+        password = _admin_password(settings)
+        async with database.transaction() as session:
+            if await access.has_users(session):
+                return
+            tenant = await access.create_tenant(session, access.DEFAULT_TENANT)
+            await access.create_user(
+                session, tenant.id, access.ADMIN, password, Role.ADMIN, is_platform_admin=True
+            )
+    finally:
+        await database.close()
+
+
+def _admin_password(settings: Settings) -> str:
+    if settings.admin_password is not None:
+        return settings.admin_password.get_secret_value()
+    path: Path = settings.root / ADMIN_PASSWORD_FILE
+    if path.exists():
+        return path.read_text().strip()
+    password = secrets.token_urlsafe(18)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(password + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return password
