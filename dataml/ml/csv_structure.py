@@ -1,0 +1,213 @@
+"""The structure of a CSV file, checked block by block: encoding, quotes, and as many fields in a row as in the header.
+
+Why not leave it to pyarrow.csv: it reads an unterminated quote to the end of the file, glues text after a closing quote
+to the field, keeps the last of two columns of one name, and takes a NUL for text, all without a word. The grammar here
+is RFC 4180 with LF, CRLF or CR line ends; blank lines do not count. What passes, pyarrow.csv reads the same way.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, NoReturn
+
+import numpy as np
+
+from dataml.errors import Invalid
+
+BLOCK_BYTES: Final = 8 << 20
+MAX_ROW_BYTES: Final = 8 << 20
+MAX_FIELD_BYTES: Final = 1 << 20
+DELIMITERS: Final = ",;\t|"
+_BOM: Final = codecs.BOM_UTF8
+_QUOTE: Final = ord('"')
+
+_Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+_Positions = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class CsvStructure:
+    """`header` as it stands in the file, unquoted; `records` counts the data rows."""
+
+    header: tuple[str, ...]
+    records: int
+    delimiter: str
+
+
+def scan_csv(stream: BinaryIO) -> CsvStructure:
+    """Check the whole stream in constant memory.
+
+    Raises Invalid: `empty_file`, `no_rows`, `not_utf8`, `nul_byte`, `stray_quote`, `unterminated_quote`, `ragged_row`,
+    `field_too_large`, `row_too_large`.
+    """
+    scanner = _Scanner()
+    for block, is_last in _blocks(stream):
+        scanner.feed(block, is_last)
+    return scanner.finish()
+
+
+def read_header(stream: BinaryIO) -> tuple[tuple[str, ...], str]:
+    """The header's names and the delimiter, reading no more than the first block."""
+    scanner = _Scanner(header_only=True)
+    for block, is_last in _blocks(stream):
+        scanner.feed(block, is_last)
+        if scanner.header:
+            break
+    return scanner.header, scanner.delimiter
+
+
+def _blocks(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:
+    block = stream.read(BLOCK_BYTES).removeprefix(_BOM)
+    while block:
+        if block.endswith(b"\r"):
+            block += stream.read(1)  # so that a CRLF is never cut in two
+        following = stream.read(BLOCK_BYTES)
+        yield block, not following
+        block = following
+
+
+class _Scanner:
+    """Holds what is left of a row when its block ends, and counts what went before."""
+
+    def __init__(self, header_only: bool = False) -> None:
+        self.header: tuple[str, ...] = ()
+        self.delimiter = ","
+        self.records = 0
+        self._header_only = header_only
+        self._rest = b""
+        self._line = 1
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._block = b""
+
+    def feed(self, data: bytes, is_last: bool) -> None:
+        self._block = self._rest + data
+        self._check_text(data, is_last)
+        if is_last and not data.endswith((b"\n", b"\r")):
+            self._block += b"\n"
+        if not self.header and not self._find_header(is_last):
+            self._keep(0)
+            return
+        if not self._header_only:
+            self._keep(self._check_rows(is_last))
+
+    def finish(self) -> CsvStructure:
+        if not self.header:
+            raise Invalid("The file is empty.", code="empty_file")
+        if not self.records:
+            raise Invalid("The file has a header and no rows.", code="no_rows")
+        return CsvStructure(self.header, self.records, self.delimiter)
+
+    def _check_text(self, data: bytes, is_last: bool) -> None:
+        nul = self._block.find(b"\0")
+        if nul >= 0:
+            self._refuse("nul_byte", nul, "a NUL byte")
+        pending = len(self._decoder.getstate()[0])
+        if data.isascii() and not pending:
+            return
+        try:
+            self._decoder.decode(data, is_last)
+        except UnicodeDecodeError as error:
+            place = len(self._rest) - pending + error.start
+            found = f"byte 0x{self._block[place]:02x} is not UTF-8; save the file as UTF-8"
+            self._refuse("not_utf8", place, found)
+
+    def _find_header(self, is_last: bool) -> bool:
+        """Read names and delimiter from the first row that is not blank; False when its end is not in sight."""
+        block = self._block
+        start = len(block) - len(block.lstrip(b"\r\n"))
+        end = _row_end(block, start)
+        if end is None:
+            if is_last and start < len(block):
+                self._refuse("unterminated_quote", block.find(b'"'), "a quote is opened and never closed")
+            return False
+        self._line += _count_lines(block[:start])
+        self._block = block[start:]
+        row = block[start:end]
+        unquoted = re.sub(rb'"[^"]*"', b"", row).decode()
+        # The most frequent candidate; the comma where nothing speaks for another.
+        self.delimiter = max(DELIMITERS, key=unquoted.count)
+        data = np.frombuffer(row + b"\n", np.uint8)
+        self._check_quotes(data, np.flatnonzero(data == _QUOTE))
+        self.header = tuple(_split(row.decode(), self.delimiter))
+        self.records = -1  # the header is about to be counted as a row
+        return True
+
+    def _check_rows(self, is_last: bool) -> int:
+        """Check every row that ends in the block; the position behind the last of them."""
+        data = np.frombuffer(self._block, np.uint8)
+        special = (data == ord(self.delimiter)) | (data == 10)
+        if b"\r" in self._block:
+            special |= data == 13
+        ends = np.flatnonzero(special | (data == _QUOTE)) if b'"' in self._block else np.flatnonzero(special)
+        is_quote = data[ends] == _QUOTE
+        quotes = ends[is_quote]
+        if len(quotes):
+            self._check_quotes(data, quotes)
+            inside = np.bitwise_xor.accumulate(is_quote.view(np.uint8)).view(bool)
+            ends = ends[~(inside | is_quote)]
+        rows = np.flatnonzero(data[ends] != ord(self.delimiter))
+        cut = int(ends[rows[-1]]) + 1 if len(rows) else 0
+        if is_last and len(quotes) % 2:
+            self._refuse("unterminated_quote", int(quotes[-1]), "a quote is opened here and never closed")
+        if len(rows):
+            self._check_fields(ends[: rows[-1] + 1], rows)
+        return cut
+
+    def _check_quotes(self, data: _Bytes, quotes: _Positions) -> None:
+        """A quote opens a field at its start and closes it at its end; a doubled one closes and opens again."""
+        is_border = np.zeros(256, bool)
+        is_border[[_QUOTE, ord(self.delimiter), 10, 13]] = True
+        opening, closing = quotes[0::2], quotes[1::2]
+        opening, closing = opening[opening > 0], closing[closing + 1 < len(data)]
+        stray = opening[~is_border[data[opening - 1]]][:1]
+        followed = closing[~is_border[data[closing + 1]]][:1]
+        if len(stray) and not (len(followed) and followed[0] < stray[0]):
+            self._refuse("stray_quote", int(stray[0]), "a quote stands inside a field without quotes")
+        if len(followed):
+            self._refuse("stray_quote", int(followed[0]), "text follows the quote that closes a field")
+
+    def _check_fields(self, ends: _Positions, rows: _Positions) -> None:
+        lengths = np.diff(ends, prepend=-1) - 1
+        widest = int(lengths.argmax())
+        if lengths[widest] > MAX_FIELD_BYTES:
+            self._refuse("field_too_large", int(ends[widest]) - 1, f"a field is larger than {MAX_FIELD_BYTES:,} bytes")
+        fields = np.diff(rows, prepend=-1)
+        blank = (fields == 1) & (lengths[rows] == 0)
+        ragged = np.flatnonzero((fields != len(self.header)) & ~blank)
+        if len(ragged):
+            row = int(ragged[0])
+            start = int(ends[rows[row - 1]]) + 1 if row else 0
+            self._refuse("ragged_row", start, f"{fields[row]} fields, where the header has {len(self.header)}")
+        self.records += len(rows) - int(blank.sum())
+
+    def _keep(self, cut: int) -> None:
+        self._line += _count_lines(self._block[:cut])
+        self._rest = self._block[cut:]
+        if len(self._rest) > MAX_ROW_BYTES:
+            self._refuse(
+                "row_too_large", 0, f"a row is larger than {MAX_ROW_BYTES:,} bytes, or a quote is never closed"
+            )
+
+    def _refuse(self, code: str, place: int, found: str) -> NoReturn:
+        line = self._line + _count_lines(self._block[: max(place, 0)])
+        raise Invalid(f"Line {line:,}: {found}.", code=code)
+
+
+def _row_end(block: bytes, start: int) -> int | None:
+    """Where the row ends that begins at `start`."""
+    data = np.frombuffer(block, np.uint8)[start:]
+    inside = np.bitwise_xor.accumulate((data == _QUOTE).view(np.uint8)).view(bool)
+    ends = np.flatnonzero(((data == 10) | (data == 13)) & ~inside)
+    return start + int(ends[0]) if len(ends) else None
+
+
+def _count_lines(text: bytes) -> int:
+    feeds = int(np.count_nonzero(np.frombuffer(text, np.uint8) == 10))
+    return feeds + text.count(b"\r") - text.count(b"\r\n") if b"\r" in text else feeds
+
+
+def _split(row: str, delimiter: str) -> list[str]:
+    """The fields of one row whose quotes are known to be in order."""
+    fields = re.findall(rf'(?:^|{re.escape(delimiter)})("(?:[^"]|"")*"|[^{re.escape(delimiter)}]*)', row)
+    return [field[1:-1].replace('""', '"') if field.startswith('"') else field for field in fields]

@@ -1,0 +1,105 @@
+"""Which Parquet files are taken: plain columns only, decided from the raw footer before Arrow sees the schema.
+
+Opening a Parquet file is enough for Arrow to revive every registered extension type named in its schema, and a type may
+run code to do so (Ray Data registers one that unpickles). So the stored Arrow schema is searched as bytes first.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataml.errors import Invalid
+
+MAGIC: Final = b"PAR1"
+_TAIL_BYTES: Final = 8
+_MAX_FOOTER_BYTES: Final = 64 << 20
+_SCHEMA_KEY: Final = b"ARROW:schema"
+_EXTENSION_KEY: Final = b"ARROW:extension"
+_THRIFT_BINARY: Final = 0x18  # compact protocol: the next field, a byte string
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """A Parquet file of plain columns. Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`."""
+    _refuse_extensions(_footer(path))
+    try:
+        file = pq.ParquetFile(path, arrow_extensions_enabled=False)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(error) from error
+    for field in file.schema_arrow:
+        if not _is_plain(field.type):
+            _unsupported(f"Column {field.name!r} has the type {field.type}")
+    return file
+
+
+def damaged(error: Exception) -> Invalid:
+    """What a reader's complaint becomes."""
+    first_line = str(error).partition("\n")[0][:200]
+    return Invalid(f"The file is not a readable Parquet file: {first_line}", code="not_a_parquet")
+
+
+def _footer(path: Path) -> bytes:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        starts_well = stream.read(len(MAGIC)) == MAGIC
+        if size < 2 * _TAIL_BYTES or not starts_well:
+            raise Invalid("The file is not a Parquet file.", code="not_a_parquet")
+        stream.seek(size - _TAIL_BYTES)
+        tail = stream.read(_TAIL_BYTES)
+        length = int.from_bytes(tail[:4], "little")
+        if tail[4:] != MAGIC or not 0 < length <= min(size - 2 * _TAIL_BYTES + 4, _MAX_FOOTER_BYTES):
+            raise Invalid("The file ends without a Parquet footer: is it complete?", code="not_a_parquet")
+        stream.seek(size - _TAIL_BYTES - length)
+        return stream.read(length)
+
+
+def _refuse_extensions(footer: bytes) -> None:
+    """Anything about the stored schema that cannot be read for certain is refused too."""
+    if _EXTENSION_KEY in footer:
+        _unsupported("The file uses Arrow extension types")
+    place = footer.find(_SCHEMA_KEY)
+    while place >= 0:
+        try:
+            schema = base64.b64decode(_thrift_string(footer, place + len(_SCHEMA_KEY)), validate=True)
+        except (binascii.Error, IndexError, ValueError):
+            _unsupported("The file's Arrow schema is not written in a known way")
+        if _EXTENSION_KEY in schema:
+            _unsupported("The file uses Arrow extension types")
+        place = footer.find(_SCHEMA_KEY, place + 1)
+
+
+def _thrift_string(data: bytes, place: int) -> bytes:
+    if data[place] != _THRIFT_BINARY:
+        raise ValueError("no string follows")
+    length = shift = 0
+    while True:
+        place += 1
+        length |= (data[place] & 0x7F) << shift
+        shift += 7
+        if data[place] < 0x80:
+            break
+    text = data[place + 1 : place + 1 + length]
+    if len(text) != length:
+        raise ValueError("the string is cut")
+    return text
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return False
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    temporal = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+    return numeric or temporal or pa.types.is_boolean(kind) or pa.types.is_null(kind) or _is_text(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _unsupported(found: str) -> NoReturn:
+    raise Invalid(f"{found}; use text, numbers, booleans, dates and timestamps only.", code="unsupported_parquet_type")

@@ -1,0 +1,214 @@
+"""Reading uploaded files: which format, is the structure sound, and its rows as Arrow batches."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from dataml.errors import Invalid
+from dataml.ml.contract import MAX_COLUMNS, Column, Contract, name_problem
+from dataml.ml.csv_structure import BLOCK_BYTES, read_header, scan_csv
+from dataml.ml.evidence import ColumnEvidence
+from dataml.ml.parquet_types import MAGIC, damaged, open_parquet
+
+Format = Literal["csv", "parquet"]
+
+SNIFFED_BYTES: Final = 512
+"""How many first bytes `detect_format` wants."""
+
+_PARQUET_BATCH_ROWS: Final = 65_536
+_BINARY: Final = (
+    (b"PK\x03\x04", "a zip archive or Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"\x7fELF", "a program"),
+    (b"MZ\x90\x00", "a program"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh9", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"%PDF-", "a PDF"),
+    (b"\x89PNG", "an image"),
+    (b"GIF8", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"SQLite format 3\0", "a database"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"ORC", "an ORC file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"\x93NUMPY", "a NumPy array"),
+)
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]")
+_MARKUP: Final = re.compile(rb"\s*(<!doctype|<html|<\?xml|<!--|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE)
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know."""
+
+    names: tuple[str, ...]
+    total_fields: int
+    total_records: int
+    delimiter: str
+    ignored: tuple[str, ...] = ()
+
+
+def detect_format(name: str, first_bytes: bytes) -> Format:
+    """Parquet by its content, text as CSV; `first_bytes` are the first SNIFFED_BYTES, or all if there are fewer.
+
+    Raises Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
+    """
+    if not first_bytes:
+        raise Invalid(f"{name}: the file is empty.", code="empty_file")
+    if first_bytes.startswith(MAGIC):
+        return "parquet"
+    if name.lower().endswith((".parquet", ".pq")):
+        raise Invalid(f"{name}: this is not a Parquet file.", code="not_a_parquet")
+    _refuse_binary(first_bytes)
+    return "csv"
+
+
+def scan(path: Path, format: Format, contract: Contract | None = None) -> SourceSummary:
+    """Check the structure of a whole file, streaming. Cells are not looked at.
+
+    Raises Invalid with the codes of `detect_format`, `scan_csv` and `open_parquet`, and for its columns
+    `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
+    `missing_column`.
+    """
+    if format == "parquet":
+        file = open_parquet(path)
+        header, records, delimiter = tuple(file.schema_arrow.names), file.metadata.num_rows, ","
+        if not records:
+            raise Invalid("The file has no rows.", code="no_rows")
+    else:
+        with path.open("rb") as stream:
+            _refuse_binary(stream.read(SNIFFED_BYTES))
+            stream.seek(0)
+            _check_names(_trimmed(read_header(stream)[0]))
+            stream.seek(0)
+            structure = scan_csv(stream)
+        header, records, delimiter = structure.header, structure.records, structure.delimiter
+    names = _trimmed(header)
+    _check_names(names)
+    return SourceSummary(names, len(names), records, delimiter, _ignored(names, contract))
+
+
+def open_batches(
+    path: Path, format: Format, delimiter: str = ",", columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet.
+
+    `columns` limits what is read to those names that the file has. Raises Invalid (`not_a_csv`, `not_a_parquet`,
+    `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would have refused.
+    """
+    return _parquet_batches(path, columns) if format == "parquet" else _csv_batches(path, delimiter, columns)
+
+
+def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
+    """The contract that all rows fit, from all their values; columns are those of the first batch.
+
+    Raises Invalid: `missing_column` when a later batch, of another file, lacks one of them; `no_rows` without batches.
+    """
+    evidence: dict[str, ColumnEvidence] = {}
+    for batch in batches:
+        evidence = evidence or {name: ColumnEvidence() for name in batch.schema.names}
+        for name, seen in evidence.items():
+            place = batch.schema.get_field_index(name)
+            if place < 0:
+                raise Invalid(f"Column {name!r} is in one file and missing in another.", code="missing_column")
+            seen.add(batch.column(place))
+    if not evidence:
+        raise Invalid("There are no rows to infer columns from.", code="no_rows")
+    return Contract.build(
+        Column(name, seen.data_type, date_order=seen.date_order if seen.data_type.is_temporal else None)
+        for name, seen in evidence.items()
+    )
+
+
+def _csv_batches(path: Path, delimiter: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    with path.open("rb") as stream:
+        header, _ = read_header(stream)
+    wanted = [raw for raw in header if columns is None or raw.strip() in columns]
+    if not wanted:
+        return
+    try:
+        reader = pa_csv.open_csv(
+            path,
+            read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()),
+                include_columns=wanted,
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+        names = [raw.strip() for raw in wanted]
+        for batch in reader:
+            if batch.num_rows:
+                yield batch.rename_columns(names)
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise Invalid(f"The file is not a readable CSV: {str(error)[:200]}", code="not_a_csv") from error
+
+
+def _parquet_batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    file = open_parquet(path)
+    header = file.schema_arrow.names
+    wanted = [raw for raw in header if columns is None or raw.strip() in columns]
+    try:
+        for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=wanted):
+            batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
+            # A name may also stand for the path `a.b` to Parquet, so that more columns come than were asked for.
+            batch = batch.select(wanted)
+            yield batch.rename_columns([raw.strip() for raw in wanted])
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(error) from error
+
+
+def _refuse_binary(first_bytes: bytes) -> None:
+    if first_bytes.startswith(_UTF16_MARKS):
+        raise Invalid("The file is UTF-16; save it as UTF-8.", code="not_utf8")
+    kind = next((kind for magic, kind in _BINARY if first_bytes.startswith(magic)), None)
+    if kind is None and _PICKLE.match(first_bytes):
+        kind = "a pickle"
+    if kind is None and _MARKUP.match(first_bytes.removeprefix(b"\xef\xbb\xbf")):
+        kind = "markup or JSON"
+    if first_bytes.startswith(MAGIC):
+        kind = "a Parquet file"
+    if kind:
+        raise Invalid(f"The file is not a CSV but {kind}.", code="not_a_csv")
+
+
+def _trimmed(header: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for name in header)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise Invalid(f"The file has {len(names):,} columns; at most {MAX_COLUMNS:,} fit.", code="too_many_columns")
+    seen: set[str] = set()
+    for place, name in enumerate(names, 1):
+        if not name:
+            raise Invalid(f"Column {place:,} has no name in the header.", code="empty_column_name")
+        problem = name_problem(name)
+        if problem:
+            raise Invalid(f"Header, column {place:,}: {problem}.", code="bad_column_name")
+        if name in seen:
+            raise Invalid(f"Column {name!r} is in the header twice.", code="duplicate_column")
+        seen.add(name)
+
+
+def _ignored(names: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
+    if contract is None:
+        return ()
+    present = set(names)
+    missing = [column.name for column in contract.columns if column.name not in present and column.default is None]
+    if missing:
+        shown = ", ".join(repr(name) for name in missing[:10])
+        raise Invalid(f"The file lacks columns that have no default: {shown}.", code="missing_column")
+    return tuple(name for name in names if name not in contract.names)
