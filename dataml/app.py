@@ -1,7 +1,5 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
-import re
-import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,9 +20,8 @@ from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
 from dataml.train import routes as train
-from dataml.wire import error_body, read_json
+from dataml.wire import error_body, read_json, request_id_of
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media"}
 
 
@@ -79,7 +76,7 @@ class Front:
         if len(path) > 1 and path.endswith("/"):
             path = path.rstrip("/") or "/"
             scope["path"] = path
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         if scope["method"] == "POST" and self._realtime.serves(path):
             await self._realtime(scope, receive, send)
@@ -92,13 +89,6 @@ class Front:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
-            return given
-    return secrets.token_hex(8)
 
 
 async def _render(request: Request, error: Exception) -> Response:

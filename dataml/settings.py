@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
+    worker_cpus: float = Field(0.5, ge=0, description="Logical CPUs of the Ray cluster that one worker holds.")
     job_threads: int = Field(2, ge=1, description="Threads of one training.")
     job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies.")
 
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     endpoint_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to.")
     pool_replicas: int = Field(1, ge=1, description="Replicas of the shared predictor pool.")
     pool_models: int = Field(64, ge=1, description="Models one replica of the pool keeps loaded.")
+    request_timeout_s: float = Field(30, gt=0, description="Longest a real-time prediction may take.")
     api_replicas: int = Field(1, ge=1, description="Replicas of the API.")
     prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
 

@@ -2,14 +2,18 @@
 
 import json
 import math
+import re
+import secrets
 from typing import Any, NoReturn
 
 import orjson
+from starlette.types import Scope
 
 from dataml.errors import DatamlError, Invalid, InvalidFields, TooLarge
 
 MAX_JSON_BYTES = 1024 * 1024
 MAX_JSON_DEPTH = 64
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def read_json(body: bytes) -> Any:
@@ -44,6 +48,14 @@ def error_body(error: DatamlError, request_id: str) -> bytes:
     if isinstance(error, InvalidFields):
         detail = [{"type": f.code, "loc": list(f.location), "msg": f.message} for f in error.fields]
     return orjson.dumps({"detail": detail, "code": error.code, "request_id": request_id})
+
+
+def request_id_of(scope: Scope) -> str:
+    """The caller's `X-Request-ID` when it is a sane one, else a new id."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
+            return given
+    return secrets.token_hex(8)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -55,10 +55,10 @@ class Job(TenantOwned, Base):
 
 
 class SupervisorLease(Base):
-    """Who may claim jobs and write reports: at most one supervisor, until `expires_at`."""
+    """Who may claim jobs and write reports: the supervisor of this name and no other, until `expires_at`."""
 
     __tablename__ = "supervisor_lease"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    holder: Mapped[str] = mapped_column(String(64))
+    holder: Mapped[str] = mapped_column(String(255))
     expires_at: Mapped[datetime]

@@ -185,6 +185,12 @@ async def hold_lease(session: AsyncSession, holder: str, lifetime_s: float) -> b
     return True
 
 
+async def lease_holder(session: AsyncSession) -> str | None:
+    """Name of the supervisor in charge."""
+    lease = await session.get(SupervisorLease, 1)
+    return lease.holder if lease is not None else None
+
+
 async def release_lease(session: AsyncSession, holder: str) -> None:
     """Let the next supervisor in at once."""
     ours = update(SupervisorLease).where(SupervisorLease.id == 1, SupervisorLease.holder == holder)

@@ -10,8 +10,7 @@ import contextlib
 import logging
 import shutil
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,13 +73,15 @@ class Supervisor:
         database: Database,
         settings: Settings,
         workers: Workers,
-        on_models_changed: Callable[[], Awaitable[None]],
+        on_models_changed: Callable[[], None],
+        name: str,
     ) -> None:
+        """`name` is what others find this supervisor by; the lease carries it."""
         self._database = database
         self._settings = settings
         self._workers = workers
         self._on_models_changed = on_models_changed
-        self._holder = uuid.uuid4().hex
+        self._holder = name
         self._leads = False
         self._lease_renewed = 0.0
         self._busy: dict[str, Attempt] = {}
@@ -117,7 +118,7 @@ class Supervisor:
             await self._discard(report.job_id, report.attempt)
         self.wake()
         if job is not None and job.kind == JobKind.TRAIN and report.result is not None:
-            await self._on_models_changed()
+            self._on_models_changed()
         return True
 
     async def progress(self, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
@@ -163,7 +164,7 @@ class Supervisor:
             await self._lost(orphan)
         await self._sweep()
         self._keep(self._workers.warm(self._workers.names[0]))
-        await self._on_models_changed()
+        self._on_models_changed()
 
     async def _dispatch(self, name: str) -> bool:
         async with self._database.reading() as session:

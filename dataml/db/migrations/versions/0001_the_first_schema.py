@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "supervisor_lease",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("holder", sa.String(length=255), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_supervisor_lease")),
     )

@@ -1,0 +1,104 @@
+"""The `dataml` command: start and stop a platform, prepare its database, walk the demo."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from dataml import __version__
+from dataml.errors import StartupError
+from dataml.settings import Settings, load_settings
+
+EXIT_CANNOT_START = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 when it succeeded, 1 when the demo failed, 2 with one line when the platform cannot start."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(load_settings(), options)
+    except StartupError as error:
+        print(f"dataml: {error}", file=sys.stderr)
+        return EXIT_CANNOT_START
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dataml", description="A machine-learning platform for tabular data, on Ray.")
+    parser.add_argument("--version", action="version", version=f"dataml {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start a platform in the foreground; Ctrl-C stops it")
+    up.add_argument("--dashboard", action="store_true", help="start Ray's dashboard too, on 127.0.0.1")
+    up.set_defaults(run=_up)
+    down = commands.add_parser("down", help="stop a platform that was left running")
+    down.set_defaults(run=_down)
+    demo = commands.add_parser("demo", help="start a platform and walk its main job on real data")
+    demo.add_argument("--once", action="store_true", help="stop the platform at the end")
+    demo.add_argument("--verbose", action="store_true", help="print the curl call of each step")
+    demo.set_defaults(run=_demo)
+    migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
+    migrate.set_defaults(run=_migrate)
+    admin = commands.add_parser("admin", help="say where the administrator's first password is")
+    admin.set_defaults(run=_admin)
+    return parser
+
+
+# Each command imports what it needs: `dataml down` should not load Ray, nor `dataml up` the demo.
+# ruff: noqa: PLC0415
+
+
+def _up(settings: Settings, options: argparse.Namespace) -> int:
+    from deployments import platform
+
+    def application() -> "platform.Application":
+        from deployments.app import build
+
+        return build(settings)
+
+    def ready() -> None:
+        print(f"dataml {__version__} is up: http://{settings.host}:{settings.port}/docs")
+        print(password_hint(settings), flush=True)
+
+    platform.run(
+        settings.root, settings.port, application, host=settings.host, dashboard=options.dashboard, on_ready=ready
+    )
+    return 0
+
+
+def _down(settings: Settings, options: argparse.Namespace) -> int:
+    from deployments import platform
+
+    print("stopped" if platform.stop(settings.root) else f"no platform runs in {settings.root}")
+    return 0
+
+
+def _demo(settings: Settings, options: argparse.Namespace) -> int:
+    from dataml.demo import walk
+
+    return walk(settings, once=options.once, verbose=options.verbose)
+
+
+def _migrate(settings: Settings, options: argparse.Namespace) -> int:
+    from dataml.db import schema
+    from dataml.installation import prepare
+
+    prepare(settings)
+    print(f"the database is at schema {schema.VERSION}")
+    return 0
+
+
+def _admin(settings: Settings, options: argparse.Namespace) -> int:
+    print(password_hint(settings))
+    return 0
+
+
+def password_hint(settings: Settings) -> str:
+    """Where the first password of `admin` is; never the password itself."""
+    from dataml.installation import ADMIN_PASSWORD_FILE
+
+    path = settings.root / ADMIN_PASSWORD_FILE
+    if path.exists():
+        return f"user admin, password in {path}"
+    return "user admin, password as DATAML_ADMIN_PASSWORD had it at the first start"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

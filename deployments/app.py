@@ -1,0 +1,24 @@
+"""The Serve application: what `serve_config.yaml` imports and `dataml up` runs."""
+
+from ray.serve import Application
+
+from dataml.installation import prepare
+from dataml.settings import Settings
+from deployments.api import api
+from deployments.pool import PredictorPool
+
+
+def build(args: Settings) -> Application:
+    """The platform: the API, which asks the pool, which holds the models.
+
+    `args` are the settings, from the configuration's `args` and the `DATAML_*` environment. Builds nothing before the home
+    is ready: the schema is migrated and the first administrator is there.
+
+    Raises:
+        StartupError: the home, the key or the database cannot be used; see `installation.prepare`.
+    """
+    prepare(args)
+    # Replicas share no working directory, and have no use for the first password.
+    settings = args.model_copy(update={"home": args.root, "admin_password": None})
+    pool = PredictorPool.options(num_replicas=settings.pool_replicas).bind(settings)
+    return api(settings, pool)

@@ -1,0 +1,101 @@
+"""Asks the host of a model: its own deployment when it has one, the pool otherwise."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from dataml.errors import DatamlError, Unavailable
+from dataml.inference.hosts import Answer, Question, ServableModel
+from deployments.deployer import application_name
+
+# An own deployment that does not answer by then has no replica up: the pool takes the question.
+_OWN_S = 1.0
+_MAX_BATCH = 64
+
+
+class RayEndpoints:
+    """The `Endpoints` of a Ray cluster."""
+
+    def __init__(self, pool: DeploymentHandle, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+        self._lanes: dict[tuple[str, int], Lane] = {}
+
+    async def predict(self, model: ServableModel, question: Question) -> Answer:
+        """The answer, or an `Unavailable` as a value when no host answers in time."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._lane(model).ask(question)
+        except TimeoutError:
+            return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
+
+    async def warm(self) -> None:
+        """Open the way to the pool, so that the first prediction finds it open."""
+        await self._pool.warm.remote()
+
+    def _lane(self, model: ServableModel) -> "Lane":
+        key = (model.endpoint, model.train_id)
+        lane = self._lanes.get(key)
+        if lane is None:
+            if len(self._lanes) > 1000:
+                self._lanes.clear()
+            ask = self._ask_own if model.endpoint == "own" else self._ask_pool
+            lane = self._lanes[key] = Lane(lambda questions: ask(model, questions))
+        return lane
+
+    async def _ask_pool(self, model: ServableModel, questions: Sequence[Question]) -> Sequence[Answer]:
+        try:
+            return await self._pool.predict.remote(model, questions)
+        except BackPressureError:
+            busy: DatamlError = Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
+            return [busy] * len(questions)
+        except (RayError, RayServeException):
+            gone: DatamlError = Unavailable("No model host is up; try again in a moment.", code="no_model_host")
+            return [gone] * len(questions)
+
+    async def _ask_own(self, model: ServableModel, questions: Sequence[Question]) -> Sequence[Answer]:
+        try:
+            handle = serve.get_deployment_handle("Predictor", application_name(model.tenant_id, model.predictor_name))
+            async with asyncio.timeout(_OWN_S):
+                answers = await handle.predict.remote(model.train_id, questions)
+        except (RayError, RayServeException, TimeoutError):
+            answers = None
+        return answers if answers is not None else await self._ask_pool(model, questions)
+
+
+class Lane:
+    """Natural batching: while a call is under way, the questions that come wait, and go together in the next one.
+
+    A lone question is sent at once and waits for nobody; under load the cost of a call is shared by all that ride in it.
+    """
+
+    def __init__(self, call: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
+        self._call = call
+        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
+        self._driver: asyncio.Task[None] | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
+        if self._driver is None:
+            self._driver = asyncio.create_task(self._drive())
+        return await future
+
+    async def _drive(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+                await self._ride(batch)
+        finally:
+            self._driver = None
+
+    async def _ride(self, batch: list[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
+        answers = await self._call([question for question, _ in batch])
+        for (_, future), answer in zip(batch, answers, strict=True):
+            # A caller that has given up has cancelled its future.
+            if not future.done():
+                future.set_result(answer)

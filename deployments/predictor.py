@@ -1,0 +1,76 @@
+"""A predictor's own deployment: one model, its own replicas, its own HTTP route."""
+
+import asyncio
+from collections.abc import Sequence
+
+from ray import serve
+from starlette.types import Receive, Scope, Send
+
+from dataml.access.permissions import Permission
+from dataml.access.service import Authenticator
+from dataml.access.tokens import TokenKey
+from dataml.db.session import Database
+from dataml.errors import NotFound
+from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
+from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond
+from dataml.ml.bundle import Predictor
+from dataml.settings import Settings
+from dataml.wire import request_id_of
+from deployments.prediction_log import BufferedLog
+
+
+@serve.deployment(
+    name="Predictor",
+    ray_actor_options={"num_cpus": 0.1},
+    max_ongoing_requests=256,
+    max_queued_requests=1024,
+    graceful_shutdown_timeout_s=10,
+)
+@serve.ingress()
+class PredictorDeployment:
+    """Answers its direct route, and the API by handle."""
+
+    def __init__(self, settings: Settings, model: ServableModel) -> None:
+        self._model = model
+        database = Database(settings)
+        self._authenticator = Authenticator(database, TokenKey.load(settings.key_file), SESSION_CACHE_S)
+        self._log = BufferedLog(database) if settings.prediction_log else NoLog()
+        self._host = Host(model, Predictor.load(settings.storage_root / model.bundle), self._log)
+
+    async def predict(self, train_id: int, questions: Sequence[Question]) -> list[Answer] | None:
+        """Answers in order; None when this deployment has moved on to another version of the predictor."""
+        return self._host.answer(questions) if train_id == self._model.train_id else None
+
+    def __serve_build_asgi_app__(self):  # noqa: ANN204
+        return self._serve_http
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        scope.setdefault("state", {})["request_id"] = request_id_of(scope)
+        path: str = scope["path"].rstrip("/")
+        known = scope["method"] == "POST" and path.endswith("/predict")
+        await respond(scope, receive, send, self._answer if known else _unknown)
+
+    async def _answer(self, authorization: str | None, body: bytes) -> Answer:
+        principal = await self._authenticator.authenticate(authorization)
+        principal.require(Permission.PREDICT)
+        if principal.tenant_id != self._model.tenant_id:
+            raise NotFound("There is no predictor of this name.", code="predictor_not_found")
+        return self._host.answer([direct_question(principal, body)])[0]
+
+    async def __del__(self) -> None:
+        # Serve awaits this when the replica stops.
+        if isinstance(self._log, BufferedLog):
+            await asyncio.wait_for(self._log.flush(), 5)
+
+
+async def _unknown(authorization: str | None, body: bytes) -> Answer:
+    return NotFound("Not Found")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
