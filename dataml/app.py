@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml import __version__
 from dataml.access import routes as access
-from dataml.dataset import files, routes as dataset
+from dataml.dataset import files
+from dataml.dataset import routes as dataset
 from dataml.dependencies import Services
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.inference import routes as inference

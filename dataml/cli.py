@@ -12,7 +12,7 @@ EXIT_CANNOT_START = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 when it succeeded, 1 when the demo failed, 2 with one line when the platform cannot start."""
+    """Run one subcommand: 0 for success, 1 for a demo that failed, 2 with one line when the platform cannot start."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(load_settings(), options)
@@ -42,7 +42,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # Each command imports what it needs: `dataml down` should not load Ray, nor `dataml up` the demo.
-# ruff: noqa: PLC0415
 
 
 def _up(settings: Settings, options: argparse.Namespace) -> int:

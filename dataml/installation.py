@@ -54,9 +54,7 @@ async def _first_start(settings: Settings) -> None:
             if await access.has_users(session):
                 return
             tenant = await access.create_tenant(session, access.DEFAULT_TENANT)
-            await access.create_user(
-                session, tenant.id, access.ADMIN, password, Role.ADMIN, is_platform_admin=True
-            )
+            await access.create_user(session, tenant.id, access.ADMIN, password, Role.ADMIN, is_platform_admin=True)
     finally:
         await database.close()
 

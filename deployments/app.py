@@ -11,8 +11,8 @@ from deployments.pool import PredictorPool
 def build(args: Settings) -> Application:
     """The platform: the API, which asks the pool, which holds the models.
 
-    `args` are the settings, from the configuration's `args` and the `DATAML_*` environment. Builds nothing before the home
-    is ready: the schema is migrated and the first administrator is there.
+    `args` are the settings, from the configuration's `args` and the `DATAML_*` environment. Builds nothing before the
+    home is ready: the schema is migrated and the first administrator is there.
 
     Raises:
         StartupError: the home, the key or the database cannot be used; see `installation.prepare`.

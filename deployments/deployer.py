@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 def application_name(tenant_id: str, predictor_name: str) -> str:
-    """Name of a predictor's own Serve application, the same for all its versions: a new one replaces the old in place."""
+    """Name of a predictor's own Serve application, one for all its versions: a new one replaces the old in place."""
     return _PREFIX + hashlib.sha256(f"{tenant_id}/{predictor_name}".encode()).hexdigest()[:16]
 
 
 class Deployer:
-    """Compares what should run (the newest predictors in the database) with what runs (Serve's applications), and starts
-    or removes one at a time: a start takes seconds of a core, and the pool answers meanwhile."""
+    """Compares what should run (the newest predictors in the database) with what runs (Serve's applications), and
+    starts or removes one at a time: a start takes seconds of a core, and the pool answers meanwhile."""
 
     TICK_S = 10.0
     STARTING_TICK_S = 0.5
@@ -61,19 +61,21 @@ class Deployer:
         async with self._database.reading() as session:
             promoted = await trainings.promoted(session, self._settings.own_endpoints)
             own = await trainings.with_own_endpoint(session)
-        wanted = {application_name(t.tenant_id, t.predictor_name): inference.as_servable(t, name) for t, name in promoted}
+        models = [inference.as_servable(training, tenant_name) for training, tenant_name in promoted]
+        wanted = {application_name(model.tenant_id, model.predictor_name): model for model in models}
         if self._started is None:
             self._started = {name: model.train_id for name, model in wanted.items() if model.train_id in own}
         status = await asyncio.to_thread(serve.status)
         found = {name: app for name, app in status.applications.items() if name.startswith(_PREFIX)}
-        current = {name for name, model in wanted.items() if name in found and self._started.get(name) == model.train_id}
+        started = self._started
+        current = {name for name, model in wanted.items() if name in found and started.get(name) == model.train_id}
         await self._record(own, {wanted[name].train_id for name in current if _answers(found[name])})
         for name in found.keys() - wanted.keys():
             if found[name].status != ApplicationStatus.DELETING:
                 await asyncio.to_thread(serve.delete, name, _blocking=False)
         for name, model in wanted.items():
             if name not in current:
-                self._started[name] = model.train_id
+                started[name] = model.train_id
                 await asyncio.to_thread(self._start, name, model)
                 return True
             if found[name].status == ApplicationStatus.DEPLOYING:
@@ -82,7 +84,7 @@ class Deployer:
 
     def _start(self, name: str, model: ServableModel) -> None:
         # Imported here: the predictor's module imports the serving stack, which the supervisor otherwise never needs.
-        from deployments.predictor import PredictorDeployment  # noqa: PLC0415
+        from deployments.predictor import PredictorDeployment
 
         log.info("starting a deployment for %s version %s", model.predictor_name, model.train_id)
         bound = PredictorDeployment.options(

@@ -59,7 +59,8 @@ class RayEndpoints:
 
     async def _ask_own(self, model: ServableModel, questions: Sequence[Question]) -> Sequence[Answer]:
         try:
-            handle = serve.get_deployment_handle("Predictor", application_name(model.tenant_id, model.predictor_name))
+            application = application_name(model.tenant_id, model.predictor_name)
+            handle = serve.get_deployment_handle("Predictor", application)
             async with asyncio.timeout(_OWN_S):
                 answers = await handle.predict.remote(model.train_id, questions)
         except (RayError, RayServeException, TimeoutError):

@@ -4,12 +4,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from dataml.ml.bundle import Predictor
 from ray import serve
 
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
-from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from deployments.prediction_log import BufferedLog
 
@@ -22,7 +22,7 @@ from deployments.prediction_log import BufferedLog
     graceful_shutdown_timeout_s=10,
 )
 class PredictorPool:
-    """Loads a model at its first question, in milliseconds, and unloads the one unused longest when it holds too many."""
+    """Loads a model at its first question, in milliseconds; when it holds too many, the one unused longest goes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

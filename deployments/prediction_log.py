@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class BufferedLog:
     """Collects records for half a second and hands them to the supervisor in one actor call.
 
-    Records wait while the supervisor restarts. What a replica holds when its machine dies is lost: at most the last half
-    second, the price for not writing to the database within the request.
+    Records wait while the supervisor restarts. What a replica holds when its machine dies is lost: at most the last
+    half second, the price for not writing to the database within the request.
     """
 
     def __init__(self, database: Database) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from dataml.ml.bundle import Predictor
 from ray import serve
 from starlette.types import Receive, Scope, Send
 
@@ -13,7 +14,6 @@ from dataml.db.session import Database
 from dataml.errors import NotFound
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond
-from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from dataml.wire import request_id_of
 from deployments.prediction_log import BufferedLog
@@ -41,7 +41,7 @@ class PredictorDeployment:
         """Answers in order; None when this deployment has moved on to another version of the predictor."""
         return self._host.answer(questions) if train_id == self._model.train_id else None
 
-    def __serve_build_asgi_app__(self):  # noqa: ANN204
+    def __serve_build_asgi_app__(self):
         return self._serve_http
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -44,7 +44,7 @@ def migrate(settings: Settings) -> None:
 
 def check(settings: Settings) -> None:
     """Raises:
-        StartupError: the database is not at this version's schema.
+    StartupError: the database is not at this version's schema.
     """
     engine = _engine(settings)
     try:

@@ -1,7 +1,7 @@
 """The only way to select rows of a tenant.
 
-A `Scope` says on whose behalf a query runs. Services take one and build their queries with it, so that the tenant filter
-stands here and nowhere else.
+A `Scope` says on whose behalf a query runs. Services take one and build their queries with it, so that the tenant
+filter stands here and nowhere else.
 """
 
 from dataclasses import dataclass
@@ -57,4 +57,3 @@ class Scope:
         total = await session.scalar(select(func.count()).select_from(self.select(model).where(*where).subquery()))
         rows = self.select(model).where(*where).order_by(model.id.desc()).limit(page.limit).offset(page.offset)
         return total or 0, list((await session.scalars(rows)).all())
-

@@ -1,7 +1,7 @@
 """What travels between the database, the supervisor and a worker: a spec down, a report back.
 
-Specs and results are frozen dataclasses; they are stored as JSON in the job row, so a restarted supervisor reads exactly
-what the first one read. Paths in them are names relative to the storage root, never absolute.
+Specs and results are frozen dataclasses; specs are stored as JSON in the job row, so a restarted supervisor reads
+exactly what the first one read. Paths in them are names relative to the storage root, never absolute.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Worker actors: warm processes that run one job at a time and report to the supervisor by actor calls."""
 
 import asyncio
+import importlib
 import os
 import threading
 import time
@@ -18,13 +19,14 @@ from dataml.jobs.supervisor import Attempt, WorkerLost
 NAMESPACE = "dataml"
 _PROGRESS_EVERY_S = 0.2
 _RETRY_S = 0.5
+_HEAVY = ("sklearn.metrics", "lightgbm", "xgboost", "dataml.jobs.validate", "dataml.jobs.train", "dataml.jobs.score")
 
 
 class Worker:
     """Runs a job in a thread of its own, so that the actor answers meanwhile.
 
-    A report is kept until a supervisor has accepted it: when the supervisor is gone, the next one calls `attach` and the
-    report goes there.
+    A report is kept until a supervisor has accepted it: when the supervisor is gone, the next one calls `attach` and
+    the report goes there.
     """
 
     def __init__(self, root: str) -> None:
@@ -66,6 +68,7 @@ class Worker:
 
     async def _deliver(self, report: JobReport) -> None:
         while not await self._accepted(report):
+            # Nothing here can tell when a successor is up: ask again.
             await asyncio.sleep(_RETRY_S)
         self._attempt = None
         self._idle.set()
@@ -81,13 +84,8 @@ class Worker:
 
 
 def _import_heavy() -> None:
-    import lightgbm  # noqa: F401, PLC0415
-    import onnxmltools  # noqa: F401, PLC0415
-    import sklearn.metrics  # noqa: F401, PLC0415
-    import xgboost  # noqa: F401, PLC0415
-
-    import dataml.jobs.train  # noqa: F401, PLC0415
-    import dataml.jobs.validate  # noqa: F401, PLC0415
+    for name in _HEAVY:
+        importlib.import_module(name)
 
 
 class RayWorkers:

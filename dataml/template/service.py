@@ -12,8 +12,8 @@ from dataml.template.schemas import CreateTemplate
 
 async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -> Template:
     """Raises:
-        Invalid: the columns make no contract (a name twice, an unknown type, a default of another type).
-        Conflict: `template_exists`.
+    Invalid: the columns make no contract (a name twice, an unknown type, a default of another type).
+    Conflict: `template_exists`.
     """
     columns = [column.to_column() for column in request.template_schema]
     contract = Contract.build(columns) if columns else Contract(())

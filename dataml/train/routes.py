@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response
 from dataml.access.service import Principal
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
+from dataml.db.scope import Page
 from dataml.db.session import Database
 from dataml.dependencies import AppSettings, Db, Jobs, Paged, Trainer, Viewer
-from dataml.db.scope import Page
 from dataml.jobs import service as jobs_service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
@@ -40,7 +40,7 @@ _RUNNING = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
 async def create_training(
     request: TrainRequest, user: Trainer, database: Db, settings: AppSettings, jobs: Jobs
 ) -> TrainCreated:
-    """Train a predictor on a valid dataset. Answers at once; `GET /train/list` and `GET /jobs/{job_id}` show the progress."""
+    """Train a predictor on a valid dataset. Answers at once; `/train/list` and `/jobs/{job_id}` show the progress."""
     training, job = await service.create(database, settings, user.scope, request)
     await jobs.notify()
     return TrainCreated(
