@@ -1,0 +1,81 @@
+"""What a download name stands for: a file, its HDF5 copy, or the validated copy of a dataset.
+
+A name is looked up among the rows of the own tenant and never opened as it is given.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.dataset import hdf, service
+from dataml.dataset.models import File
+from dataml.dataset.storage import Storage, display_name
+from dataml.db.scope import Scope
+from dataml.errors import NotFound
+
+_MEDIA_TYPES: Final = {
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+    "hdf": "application/x-hdf5",
+}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to send: its storage name, what to call it, and the file it is a copy of if it may still have to be made."""
+
+    path: str
+    file_name: str
+    format: str
+    copied_from: File | None = None
+
+    @property
+    def media_type(self) -> str:
+        return _MEDIA_TYPES[self.format]
+
+
+async def by_id(session: AsyncSession, scope: Scope, file_id: int) -> Download:
+    """Raises:
+    NotFound: `file_not_found`.
+    """
+    file, _ = await service.get_file(session, scope, file_id)
+    return Download(file.path, file.name, file.format)
+
+
+async def by_name(session: AsyncSession, scope: Scope, file_path: str) -> Download:
+    """Raises:
+    NotFound: `file_not_found`.
+    """
+    stem, _, suffix = file_path.rpartition(".")
+    wanted = [f"{stem}.csv", f"{stem}.parquet"] if suffix == "hdf" else [file_path]
+    # PostgreSQL takes no NUL, and no row has one.
+    file = await service.find_file(session, scope, wanted) if "\0" not in file_path else None
+    if file is not None and suffix == "hdf":
+        return Download(file_path, PurePosixPath(file.name).stem + ".hdf", "hdf", copied_from=file)
+    if file is not None:
+        return Download(file.path, file.name, file.format)
+    dataset = await service.find_by_parquet(session, scope, file_path) if suffix == "parquet" else None
+    if dataset is None:
+        raise NotFound("There is no file with this name.", code="file_not_found")
+    return Download(file_path, display_name(f"{dataset.name}.parquet"), "parquet")
+
+
+async def ready(storage: Storage, download: Download) -> Path:
+    """The local path, once there is a file to send.
+
+    Raises:
+        NotFound: `file_missing`: storage has lost it.
+    """
+    path = storage.path(download.path)
+    source = download.copied_from
+    try:
+        if source is not None:
+            file_format = "parquet" if source.format == "parquet" else "csv"
+            await asyncio.to_thread(hdf.ensure_copy, storage.path(source.path), file_format, source.delimiter, path)
+        await asyncio.to_thread(path.stat)
+    except FileNotFoundError as error:
+        raise NotFound("The file is not in storage any more.", code="file_missing") from error
+    return path

@@ -1,0 +1,101 @@
+"""First rows and first lines of stored files, and the error report as CSV; blocking, for a thread."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from dataml.db.scope import Page
+from dataml.ml.sources import Format, open_batches
+
+LINES: Final = 20
+MAX_CELL_CHARACTERS: Final = 4096
+_MAX_LINE_CHARACTERS: Final = 4096
+_HEAD_BYTES: Final = 1 << 20
+_BATCH_ROWS: Final = 1024
+_ERROR_COLUMNS: Final = ("file", "row", "column", "value", "rule", "reason")
+
+
+def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[dict[str, Any]]:
+    """A page of the rows as JSON-able values; only the row groups and columns it needs are read."""
+    rows: list[dict[str, Any]] = []
+    with pq.ParquetFile(parquet) as file:
+        names = list(columns) if columns is not None else file.schema_arrow.names
+        groups, skip = _row_groups(file, page)
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names) if groups else ():
+            part = batch.slice(min(skip, batch.num_rows), page.limit - len(rows))
+            skip -= min(skip, batch.num_rows)
+            # Parquet takes a name for the path `a.b` as well, and brings more columns than were asked for.
+            rows += [_plain_row(row) for row in part.select(names).to_pylist()]
+            if len(rows) == page.limit:
+                break
+    return rows
+
+
+def first_lines(path: Path, file_format: Format) -> list[str]:
+    """The first lines as text; the rows of a Parquet file as lines of CSV."""
+    if file_format == "parquet":
+        return _parquet_lines(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    lines = head.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [_cut(line, _MAX_LINE_CHARACTERS) for line in lines[:LINES]]
+
+
+def error_lines(errors: Path | None) -> Iterator[bytes]:
+    """Every wrong cell as CSV with a header, piece by piece; without a file the header alone."""
+    yield _csv_lines([_ERROR_COLUMNS]).encode()
+    if errors is None:
+        return
+    with pq.ParquetFile(errors) as file:
+        for batch in file.iter_batches(columns=list(_ERROR_COLUMNS)):
+            yield _csv_lines(row.values() for row in batch.to_pylist()).encode()
+
+
+def _row_groups(file: pq.ParquetFile, page: Page) -> tuple[list[int], int]:
+    """The row groups that hold the page, and how many rows of the first of them come before it."""
+    groups: list[int] = []
+    skipped, start = 0, 0
+    for group in range(file.metadata.num_row_groups):
+        end = start + file.metadata.row_group(group).num_rows
+        if end > page.offset and start < page.offset + page.limit:
+            if not groups:
+                skipped = page.offset - start
+            groups.append(group)
+        start = end
+    return groups, max(skipped, 0)
+
+
+def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return _cut(value, MAX_CELL_CHARACTERS)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _parquet_lines(path: Path) -> list[str]:
+    batch = next(iter(open_batches(path, "parquet")))
+    rows = batch.slice(0, LINES - 1).to_pylist()
+    cells = [batch.schema.names, *([_plain(value) for value in row.values()] for row in rows)]
+    return [_cut(_csv_lines([row]).removesuffix("\n"), _MAX_LINE_CHARACTERS) for row in cells]
+
+
+def _csv_lines(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"

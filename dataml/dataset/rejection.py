@@ -1,0 +1,70 @@
+"""`on_error=reject`: the request waits for validation, and a bad cell undoes the whole upload."""
+
+import asyncio
+import time
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.dataset.models import Dataset, File
+from dataml.dataset.storage import Storage
+from dataml.dataset.uploads import Uploaded, upload_folder
+from dataml.db.session import Database
+from dataml.errors import Conflict, DatamlError, Invalid, Unavailable
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobState
+from dataml.settings import Settings
+
+WAIT_S: Final = 60.0
+_POLL_S: Final = 0.05
+# Failures that say nothing about the data.
+_PLATFORM_FAILURES: Final = frozenset({"internal_error", "out_of_memory", "worker_lost"})
+
+
+async def reject_bad_cells(database: Database, settings: Settings, uploaded: Uploaded) -> Uploaded:
+    """Wait for the end of validation, at most `WAIT_S`. When it failed, the upload is undone and the failure raised;
+    when it goes on for longer, the dataset stays and ends as failed or valid by itself.
+
+    Raises:
+        Invalid: the code and the sentence of the job's failure.
+        Conflict: `validation_cancelled`.
+        Unavailable: validation broke down for a reason that is not in the files.
+    """
+    job = await _ended(database, uploaded.job.id)
+    if job is None or job.state == JobState.SUCCEEDED:
+        async with database.reading() as session:
+            dataset = await session.get_one(Dataset, uploaded.dataset.id)
+            files = [await session.get_one(File, file.id) for file in uploaded.files]
+        return Uploaded(dataset, files, job or uploaded.job)
+    async with database.transaction() as session:
+        await _undo(session, uploaded)
+    await Storage(settings.storage_root).delete(upload_folder(uploaded.files[0]))
+    raise _refusal(job)
+
+
+async def _ended(database: Database, job_id: int) -> Job | None:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        async with database.reading() as session:
+            job = await session.get_one(Job, job_id)
+        if JobState(job.state).is_terminal:
+            return job
+        await asyncio.sleep(_POLL_S)
+    return None
+
+
+async def _undo(session: AsyncSession, uploaded: Uploaded) -> None:
+    for file in uploaded.files:
+        await session.delete(await session.get_one(File, file.id))
+    # Nothing in the models tells the session that files point at datasets.
+    await session.flush()
+    await session.delete(await session.get_one(Dataset, uploaded.dataset.id))
+
+
+def _refusal(job: Job) -> DatamlError:
+    if job.state == JobState.CANCELLED:
+        return Conflict("The validation of this upload was cancelled.", code="validation_cancelled")
+    detail = job.failure_detail or "The validation failed."
+    if job.failure_code in _PLATFORM_FAILURES:
+        return Unavailable(detail, code=job.failure_code)
+    return Invalid(detail, code=job.failure_code)

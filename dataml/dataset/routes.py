@@ -1,0 +1,207 @@
+"""Dataset calls."""
+
+import asyncio
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.dataset import previews, rejection, service, uploads
+from dataml.dataset.models import Dataset
+from dataml.dataset.multipart import OPENAPI_BODY, received_files
+from dataml.dataset.schemas import (
+    DatasetAnswer,
+    DatasetList,
+    DatasetPreview,
+    DatasetRow,
+    ErrorReportAnswer,
+    FileRow,
+    JobStarted,
+    StatisticsAnswer,
+    UploadAnswer,
+)
+from dataml.dataset.storage import Storage
+from dataml.db.scope import Page, Scope
+from dataml.db.session import Database
+from dataml.dependencies import AppSettings, Db, Jobs, Paged, Uploader, Viewer
+from dataml.errors import Invalid
+from dataml.jobs import service as job_service
+from dataml.jobs.schemas import JobError
+from dataml.jobs.spec import JobKind, JobState
+
+router = APIRouter(prefix="/dataset", tags=["Dataset"])
+
+DatasetId = Annotated[int, Query(description="Id of the dataset.")]
+DatasetName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    Query(description="Name of the new dataset, unique in the tenant."),
+]
+
+
+@router.post("/upload", status_code=201, openapi_extra=OPENAPI_BODY)
+async def upload_dataset(
+    http: Request,
+    user: Uploader,
+    database: Db,
+    settings: AppSettings,
+    jobs: Jobs,
+    dataset_name: DatasetName,
+    usage: Annotated[str, Query(description="t (train, training) or p (predict, prediction).", max_length=20)],
+    template_id: Annotated[
+        int | None, Query(description="Template to check against; without one the columns are inferred and shown.")
+    ] = None,
+    iceberg_table_name: Annotated[
+        str | None, Query(description="Lake table to write the rows to as well; needs a lake.", max_length=200)
+    ] = None,
+    on_error: Annotated[
+        Literal["quarantine", "reject"],
+        Query(
+            description="What a wrong cell does: quarantine sets its row aside and reports it; reject fails the upload "
+            "with 422. For that the answer waits until all cells are checked, at most a minute: after that it is 201 with "
+            "state validating, and a wrong cell makes the dataset failed."
+        ),
+    ] = "quarantine",
+) -> UploadAnswer:
+    """Upload the files of a new dataset and begin to check every cell.
+
+    A file with a broken structure (not UTF-8, ragged rows, a missing column, ...) is refused at once, and nothing of
+    the upload stays behind. Wrong cells set their rows aside; `GET /dataset/error-report` tells which.
+    """
+    request = uploads.UploadRequest(dataset_name, uploads.parse_usage(usage), template_id, on_error)
+    if iceberg_table_name:
+        detail = "This installation has no lake; upload without iceberg_table_name."
+        raise Invalid(detail, code="lake_not_configured")
+    template = await uploads.check(database, user.scope, request)
+    async with received_files(http, settings.max_upload_bytes) as parts:
+        uploaded = await uploads.create(database, settings, user.scope, request, template, parts)
+    await jobs.notify()
+    if on_error == "reject":
+        uploaded = await rejection.reject_bad_cells(database, settings, uploaded)
+    dataset = uploaded.dataset
+    return UploadAnswer.model_validate(
+        {
+            "dataset_id": dataset.id,
+            "dataset_name": dataset.name,
+            "data_source": dataset.data_source,
+            "files": [FileRow.of(file) for file in uploaded.files],
+            "job_id": uploaded.job.public_id,
+            "state": dataset.state,
+            "usage": dataset.usage,
+            "template_id": dataset.template_id,
+        }
+    )
+
+
+@router.get("/list")
+async def list_datasets(user: Viewer, database: Db, page: Paged) -> DatasetList:
+    """Datasets of the tenant, newest first."""
+    total, rows = await _rows(database, user.scope, page, only_valid=False)
+    return DatasetList(total=total, data=rows)
+
+
+@router.get("/list_validated")
+async def list_validated_datasets(user: Viewer, database: Db, page: Paged) -> list[DatasetRow]:
+    """Datasets that trainings and predictions can start from, newest first."""
+    _, rows = await _rows(database, user.scope, page, only_valid=True)
+    return rows
+
+
+@router.get("/get_dataset_by_id")
+async def get_dataset(dataset_id: DatasetId, user: Viewer, database: Db) -> DatasetAnswer:
+    """One dataset with its columns and its errors in numbers."""
+    async with database.reading() as session:
+        dataset = await service.get(session, user.scope, dataset_id)
+        row = (await _with_names(session, user.scope, [dataset]))[0]
+        files = await service.uploaded_files(session, user.scope, dataset_id)
+        job = await job_service.latest(session, user.scope, JobKind.VALIDATE, dataset_id)
+    return DatasetAnswer.of_files(row, dataset, files, job.public_id if job else None)
+
+
+@router.get("/view", response_model=DatasetPreview)
+async def view_dataset(
+    dataset_id: DatasetId,
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+    page: Paged,
+    columns: Annotated[list[str] | None, Query(description="Only these columns, in this order; repeat it.")] = None,
+) -> Response:
+    """A page of the kept rows, typed."""
+    async with database.reading() as session:
+        dataset = await service.get_readable(session, user.scope, dataset_id)
+    contract, parquet = dataset.validated()
+    names = contract.select(dict.fromkeys(columns)).names if columns else None
+    path = Storage(settings.storage_root).path(parquet)
+
+    def render() -> bytes:
+        rows = previews.read_rows(path, names, page)
+        return orjson.dumps({"preview": rows, "total": dataset.kept_records})
+
+    return Response(await asyncio.to_thread(render), media_type="application/json")
+
+
+@router.post("/generate_statistics", status_code=202)
+async def generate_statistics(dataset_id: DatasetId, user: Viewer, database: Db, jobs: Jobs) -> JobStarted:
+    """Compute descriptive statistics; `GET /dataset/statistics` has them when the job has succeeded. Asking again while
+    it runs answers the same job."""
+    async with database.transaction() as session:
+        job = await service.describe(session, user.scope, dataset_id)
+    await jobs.notify()
+    return JobStarted(message="Statistics generation job submitted successfully.", job_id=job.public_id)
+
+
+@router.get("/statistics")
+async def get_statistics(dataset_id: DatasetId, user: Viewer, database: Db) -> StatisticsAnswer:
+    """The statistics, or how far their job is; 404 when they were never asked for."""
+    async with database.reading() as session:
+        dataset, job = await service.statistics(session, user.scope, dataset_id)
+    error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
+    return StatisticsAnswer(
+        dataset_id=dataset.id,
+        status=JobState(job.state),
+        job_id=job.public_id,
+        statistics=dataset.statistics,
+        error=error,
+    )
+
+
+@router.get(
+    "/error-report",
+    response_model=ErrorReportAnswer,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def get_error_report(
+    dataset_id: DatasetId,
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+    report_format: Annotated[
+        Literal["json", "csv"],
+        Query(alias="format", description="json counts and shows the first; csv has every cell."),
+    ] = "json",
+) -> ErrorReportAnswer | Response:
+    """The cells that set their rows aside."""
+    async with database.reading() as session:
+        dataset = await service.get_readable(session, user.scope, dataset_id)
+        files = await service.uploaded_files(session, user.scope, dataset_id)
+    if report_format == "json":
+        return ErrorReportAnswer.of_dataset(dataset, files)
+    errors = Storage(settings.storage_root).path(dataset.errors) if dataset.errors else None
+    disposition = {"Content-Disposition": f'attachment; filename="dataset_{dataset.id}_errors.csv"'}
+    return StreamingResponse(previews.error_lines(errors), media_type="text/csv", headers=disposition)
+
+
+async def _rows(database: Database, scope: Scope, page: Page, *, only_valid: bool) -> tuple[int, list[DatasetRow]]:
+    async with database.reading() as session:
+        total, datasets = await service.list_datasets(session, scope, page, only_valid=only_valid)
+        return total, await _with_names(session, scope, datasets)
+
+
+async def _with_names(session: AsyncSession, scope: Scope, datasets: list[Dataset]) -> list[DatasetRow]:
+    counts = await service.file_counts(session, scope, datasets)
+    names = await service.template_names(session, scope, datasets)
+    return [DatasetRow.of(d, counts.get(d.id, 0), names.get(d.template_id or 0)) for d in datasets]

@@ -1,0 +1,220 @@
+"""Datasets and their files: what other features ask of them, and what the end of a job writes into them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final, Literal
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.dataset.models import Dataset, File
+from dataml.db.scope import Page, Scope
+from dataml.errors import Conflict, NotFound
+from dataml.jobs import service as jobs
+from dataml.jobs.models import Job
+from dataml.jobs.spec import DescribeResult, DescribeSpec, JobKind, JobState, ValidateResult
+from dataml.template.models import Template
+
+_NOT_VALID: Final = {
+    "validating": "The dataset is still being validated; ask again when its job has ended.",
+    "invalid": "Too few rows of the dataset could be kept; its error report says why.",
+    "failed": "The validation of the dataset failed: ",
+}
+_USAGES: Final = {"t": "training", "p": "prediction"}
+
+
+async def get(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
+    """Raises:
+    NotFound: `dataset_not_found`.
+    """
+    return await scope.get(session, Dataset, dataset_id, "dataset")
+
+
+async def get_valid(session: AsyncSession, scope: Scope, dataset_id: int, usage: Literal["t", "p"]) -> Dataset:
+    """A dataset that training (`t`) or batch prediction (`p`) can start from.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `wrong_dataset_usage`, or `dataset_not_validated` with the reason.
+    """
+    dataset = await get(session, scope, dataset_id)
+    if dataset.usage != usage:
+        detail = f"This dataset is for {_USAGES[dataset.usage]}; a dataset of usage {usage!r} is needed here."
+        raise Conflict(detail, code="wrong_dataset_usage")
+    if dataset.state != "valid":
+        raise not_validated(dataset)
+    return dataset
+
+
+async def get_readable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
+    """A dataset whose kept rows can be looked at, valid or not.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `dataset_not_validated`.
+    """
+    dataset = await get(session, scope, dataset_id)
+    if dataset.parquet is None:
+        raise not_validated(dataset)
+    return dataset
+
+
+def not_validated(dataset: Dataset) -> Conflict:
+    reason = (dataset.failure or "see its job.") if dataset.state == "failed" else ""
+    return Conflict(_NOT_VALID[dataset.state] + reason, code="dataset_not_validated")
+
+
+def usability(dataset: Dataset) -> str | None:
+    """The share of rows kept as a whole percentage, rounded down: 100% means all. None before validation has ended."""
+    if dataset.parquet is None:
+        return None
+    return f"{100 * dataset.kept_records // dataset.total_records if dataset.total_records else 0}%"
+
+
+async def list_datasets(
+    session: AsyncSession, scope: Scope, page: Page, *, only_valid: bool = False
+) -> tuple[int, list[Dataset]]:
+    return await scope.list(session, Dataset, page, *([Dataset.state == "valid"] if only_valid else []))
+
+
+async def file_counts(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, int]:
+    """How many files each of these datasets has, results of batch predictions included."""
+    rows = scope.select(File).where(File.dataset_id.in_([dataset.id for dataset in datasets]))
+    counts = await session.execute(
+        rows.with_only_columns(File.dataset_id, func.count(File.id)).group_by(File.dataset_id)
+    )
+    return {row[0]: row[1] for row in counts}
+
+
+async def template_names(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, str]:
+    """The names of the templates of these datasets, by id."""
+    ids = {dataset.template_id for dataset in datasets if dataset.template_id is not None}
+    found = await session.scalars(scope.select(Template).where(Template.id.in_(ids)))
+    return {template.id: template.name for template in found}
+
+
+async def list_files(session: AsyncSession, scope: Scope, dataset_id: int, page: Page) -> tuple[int, list[File]]:
+    """Raises:
+    NotFound: `dataset_not_found`.
+    """
+    await get(session, scope, dataset_id)
+    return await scope.list(session, File, page, File.dataset_id == dataset_id)
+
+
+async def uploaded_files(session: AsyncSession, scope: Scope, dataset_id: int) -> Sequence[File]:
+    """The files that were uploaded, in the order of the upload."""
+    rows = scope.select(File).where(File.dataset_id == dataset_id, File.purpose == "source")
+    return (await session.scalars(rows.order_by(File.id))).all()
+
+
+async def get_file(session: AsyncSession, scope: Scope, file_id: int) -> tuple[File, Dataset]:
+    """Raises:
+    NotFound: `file_not_found`.
+    """
+    file = await scope.get(session, File, file_id, "file")
+    return file, await get(session, scope, file.dataset_id)
+
+
+async def find_file(session: AsyncSession, scope: Scope, paths: Sequence[str]) -> File | None:
+    """The file whose storage name is one of these."""
+    return await scope.find(session, File, File.path.in_(paths))
+
+
+async def find_by_parquet(session: AsyncSession, scope: Scope, parquet: str) -> Dataset | None:
+    """The dataset whose validated copy has this storage name."""
+    return await scope.find(session, Dataset, Dataset.parquet == parquet)
+
+
+async def add_result_file(
+    session: AsyncSession,
+    dataset_id: int,
+    tenant_id: str,
+    name: str,
+    path: str,
+    total_fields: int,
+    total_records: int,
+    size_bytes: int,
+) -> File:
+    """Make the CSV that a batch prediction wrote a file of the dataset it scored."""
+    file = File(
+        tenant_id=tenant_id,
+        dataset_id=dataset_id,
+        name=name,
+        path=path,
+        format="csv",
+        purpose="prediction",
+        size_bytes=size_bytes,
+        total_fields=total_fields,
+        total_records=total_records,
+    )
+    session.add(file)
+    await session.flush()
+    return file
+
+
+async def describe(session: AsyncSession, scope: Scope, dataset_id: int) -> Job:
+    """Start the statistics of a dataset; asked again while it runs, the same job.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `dataset_not_validated`.
+    """
+    dataset = await get_readable(session, scope, dataset_id)
+    # Two requests at once: the second waits here for the first one's commit, and then finds its job.
+    await session.refresh(dataset, with_for_update=True)
+    running = await jobs.unfinished(session, scope, JobKind.DESCRIBE, dataset_id)
+    if running is not None:
+        return running
+    contract, parquet = dataset.validated()
+    return await jobs.enqueue(session, scope, JobKind.DESCRIBE, dataset_id, DescribeSpec(dataset_id, parquet, contract))
+
+
+async def statistics(session: AsyncSession, scope: Scope, dataset_id: int) -> tuple[Dataset, Job]:
+    """A dataset with its statistics, if they are there already, and the job that makes or made them.
+
+    Raises:
+        NotFound: `dataset_not_found`, `statistics_not_found`.
+    """
+    dataset = await get(session, scope, dataset_id)
+    job = await jobs.latest(session, scope, JobKind.DESCRIBE, dataset_id)
+    if job is None:
+        detail = "Statistics of this dataset were never asked for; call POST /dataset/generate_statistics."
+        raise NotFound(detail, code="statistics_not_found")
+    return dataset, job
+
+
+async def apply_validation(session: AsyncSession, job: Job, result: ValidateResult | None) -> None:
+    """The end of a validate job: the dataset is valid, invalid or failed from this commit on."""
+    scope = Scope(job.tenant_id, job.created_by)
+    dataset = await scope.find(session, Dataset, Dataset.id == job.subject_id)
+    if dataset is None:
+        return
+    if result is None:
+        cancelled = job.state == JobState.CANCELLED
+        dataset.state = "failed"
+        dataset.failure = "The validation was cancelled." if cancelled else job.failure_detail
+        return
+    # Whatever the threshold, a dataset without rows serves nobody.
+    enough = result.kept_records and result.kept_records / result.total_records >= job.payload["min_usability"]
+    dataset.state = "valid" if enough else "invalid"
+    dataset.contract = result.contract.to_json()
+    dataset.parquet = result.parquet
+    dataset.errors = result.errors
+    dataset.set_aside = result.set_aside
+    dataset.total_records = result.total_records
+    dataset.kept_records = result.kept_records
+    reports = {report.file_id: report for report in result.files}
+    for file in await session.scalars(scope.select(File).where(File.id.in_(reports))):
+        report = reports[file.id]
+        file.total_fields = report.total_fields
+        file.total_records = report.total_records
+        file.error_report = asdict(report.error_report) if report.error_report is not None else None
+
+
+async def apply_statistics(session: AsyncSession, job: Job, result: DescribeResult | None) -> None:
+    """The end of a describe job; earlier statistics stay when a new run fails."""
+    if result is None:
+        return
+    dataset = await Scope(job.tenant_id, job.created_by).find(session, Dataset, Dataset.id == job.subject_id)
+    if dataset is not None:
+        dataset.statistics = result.statistics

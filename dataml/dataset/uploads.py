@@ -1,0 +1,263 @@
+"""From the files of a request to a committed dataset and its validate job, or to a refusal that leaves nothing."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final, Literal
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import UploadFile
+
+from dataml.dataset.models import Dataset, File
+from dataml.dataset.storage import Storage, display_name, upload_too_large
+from dataml.db.scope import Scope
+from dataml.db.session import Database
+from dataml.errors import Conflict, Invalid, UnsupportedMedia
+from dataml.jobs import service as jobs
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobKind, SourceFile, ValidateSpec
+from dataml.ml import sources
+from dataml.ml.contract import Contract
+from dataml.settings import Settings
+from dataml.template import service as templates
+
+Usage = Literal["t", "p"]
+OnError = Literal["quarantine", "reject"]
+
+_USAGES: Final[dict[str, Usage]] = {
+    "t": "t",
+    "train": "t",
+    "training": "t",
+    "p": "p",
+    "predict": "p",
+    "prediction": "p",
+}
+_SUFFIXES: Final = frozenset({"", ".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data", ".parquet", ".pq"})
+
+
+@dataclass(frozen=True)
+class UploadRequest:
+    """What an upload asks for besides its files."""
+
+    dataset_name: str
+    usage: Usage
+    template_id: int | None
+    on_error: OnError
+
+
+@dataclass(frozen=True)
+class Template:
+    """The template as it was when the upload began; no id means that the columns are inferred."""
+
+    id: int | None = None
+    version: int | None = None
+    contract: Contract | None = None
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that lies in storage, its structure sound."""
+
+    name: str
+    path: str
+    size_bytes: int
+    format: sources.Format
+    summary: sources.SourceSummary
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What was committed."""
+
+    dataset: Dataset
+    files: Sequence[File]
+    job: Job
+
+
+def parse_usage(text: str) -> Usage:
+    """Raises:
+    Invalid: `invalid_usage`.
+    """
+    found = _USAGES.get(text.strip().casefold())
+    if found is None:
+        raise Invalid("usage is t (training) or p (prediction).", code="invalid_usage")
+    return found
+
+
+async def check(database: Database, scope: Scope, request: UploadRequest) -> Template:
+    """All that can be refused before a byte of the files is read.
+
+    Raises:
+        NotFound: `template_not_found`.
+        Conflict: `template_is_empty`, `dataset_exists`.
+    """
+    async with database.reading() as session:
+        if await scope.find(session, Dataset, Dataset.name == request.dataset_name) is not None:
+            raise _dataset_exists(request.dataset_name)
+        if request.template_id is None:
+            return Template()
+        template = await templates.get(session, scope, request.template_id)
+    if not template.contract["columns"]:
+        raise Conflict(
+            "This template has no columns; add some, or upload without a template.", code="template_is_empty"
+        )
+    return Template(template.id, template.version, Contract.from_json(template.contract))
+
+
+async def create(
+    database: Database,
+    settings: Settings,
+    scope: Scope,
+    request: UploadRequest,
+    template: Template,
+    parts: Sequence[UploadFile],
+) -> Uploaded:
+    """Store the files, check the structure of each as a whole, and commit dataset, files and validate job together.
+
+    Raises:
+        TooLarge: `upload_too_large`.
+        UnsupportedMedia: `unsupported_file`.
+        Invalid: the structure of a file is broken, or its columns do not fit; see `ml.sources`.
+        Conflict: `dataset_exists`.
+    """
+    storage = Storage(settings.storage_root)
+    folder = storage.new_upload(scope.tenant_id)
+    committing: asyncio.Task[Uploaded] | None = None
+    try:
+        files = await _store(storage, folder, parts, settings.max_upload_bytes, template.contract)
+        committing = asyncio.create_task(_commit(database, settings, scope, request, template, files))
+        # A client that goes away during the commit leaves a whole dataset behind, not rows without files.
+        return await asyncio.shield(committing)
+    finally:
+        if committing is None or _has_failed(committing):
+            await storage.delete(folder)
+
+
+def upload_folder(file: File) -> str:
+    """Storage name of the folder that holds all files of the upload."""
+    return str(PurePosixPath(file.path).parent)
+
+
+def _has_failed(committing: asyncio.Task[Uploaded]) -> bool:
+    return committing.done() and (committing.cancelled() or committing.exception() is not None)
+
+
+async def _store(
+    storage: Storage, folder: str, parts: Sequence[UploadFile], budget_bytes: int, contract: Contract | None
+) -> list[StoredFile]:
+    if sum(part.size or 0 for part in parts) > budget_bytes:
+        raise upload_too_large()
+    stored: list[StoredFile] = []
+    for number, part in enumerate(parts, 1):
+        name = display_name(part.filename or "")
+        _check_suffix(name)
+        first_bytes = await part.read(sources.SNIFFED_BYTES)
+        await part.seek(0)
+        with _naming(name):
+            file_format = sources.detect_format(name, first_bytes)
+            path = f"{folder}/{number}.{file_format}"
+            size_bytes = await storage.write(path, part.file, budget_bytes)
+            budget_bytes -= size_bytes
+            summary = await asyncio.to_thread(sources.scan, storage.path(path), file_format, contract)
+        stored.append(StoredFile(name, path, size_bytes, file_format, summary))
+    _check_same_columns(stored, contract)
+    return stored
+
+
+def _check_suffix(name: str) -> None:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise UnsupportedMedia(f"{name}: files are CSV or Parquet, and {suffix} is neither.", code="unsupported_file")
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Puts the file's name before what is wrong with it."""
+    try:
+        yield
+    except Invalid as error:
+        detail = error.detail if error.detail.startswith(f"{name}: ") else f"{name}: {error.detail}"
+        raise Invalid(detail, code=error.code) from error
+
+
+def _check_same_columns(files: Sequence[StoredFile], contract: Contract | None) -> None:
+    """Without a template the files themselves say what the columns are, and all must say the same."""
+    first = files[0]
+    for file in files[1:] if contract is None else ():
+        differing = sorted(set(first.summary.names) ^ set(file.summary.names))
+        if differing:
+            detail = f"{file.name} and {first.name} have different columns: {', '.join(map(repr, differing[:10]))}."
+            raise Invalid(detail, code="different_columns")
+
+
+async def _commit(
+    database: Database,
+    settings: Settings,
+    scope: Scope,
+    request: UploadRequest,
+    template: Template,
+    stored: Sequence[StoredFile],
+) -> Uploaded:
+    try:
+        async with database.transaction() as session:
+            return await _insert(session, settings, scope, request, template, stored)
+    except IntegrityError as error:
+        raise _dataset_exists(request.dataset_name) from error
+
+
+async def _insert(
+    session: AsyncSession,
+    settings: Settings,
+    scope: Scope,
+    request: UploadRequest,
+    template: Template,
+    stored: Sequence[StoredFile],
+) -> Uploaded:
+    dataset = Dataset(
+        tenant_id=scope.tenant_id,
+        name=request.dataset_name,
+        usage=request.usage,
+        template_id=template.id,
+        template_version=template.version,
+        data_source="+".join(sorted({file.format for file in stored})),
+        on_error=request.on_error,
+        total_records=sum(file.summary.total_records for file in stored),
+        created_by=scope.username,
+    )
+    session.add(dataset)
+    await session.flush()
+    files = [
+        File(
+            tenant_id=scope.tenant_id,
+            dataset_id=dataset.id,
+            name=file.name,
+            path=file.path,
+            format=file.format,
+            delimiter=file.summary.delimiter,
+            size_bytes=file.size_bytes,
+            total_fields=file.summary.total_fields,
+            total_records=file.summary.total_records,
+        )
+        for file in stored
+    ]
+    session.add_all(files)
+    await session.flush()
+    spec = ValidateSpec(
+        dataset_id=dataset.id,
+        files=tuple(
+            SourceFile(row.id, row.name, row.path, file.format, row.delimiter)
+            for row, file in zip(files, stored, strict=True)
+        ),
+        contract=template.contract,
+        on_error=request.on_error,
+        min_usability=settings.min_usability,
+    )
+    job = await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
+    return Uploaded(dataset, files, job)
+
+
+def _dataset_exists(name: str) -> Conflict:
+    return Conflict(f"There is a dataset named {name!r} already; choose another name.", code="dataset_exists")
