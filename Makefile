@@ -1,0 +1,64 @@
+# The doors of the house. The first one that needs it makes .venv and installs what the project runs on.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up down demo test bench lint clean
+
+help:
+	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
+	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
+	@echo "make down    stop a platform that was left running"
+	@echo "make test    run the tests (ARGS='tests/jobs -x')"
+	@echo "make bench   measure this machine"
+	@echo "make lint    check style, format and types"
+	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
+	@echo
+	@echo "Settings are DATAML_* environment variables (README.md), e.g. DATAML_PORT=8080 make up"
+
+up: $(INSTALLED)
+	@$(BIN)/dataml up
+
+# Nothing to stop where nothing was installed.
+down:
+	@test ! -x $(BIN)/dataml || $(BIN)/dataml down
+
+demo: $(INSTALLED)
+	@$(BIN)/dataml demo $(if $(ONCE),--once) $(if $(V),--verbose)
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+clean:
+	@if [ -x $(BIN)/dataml ]; then $(BIN)/dataml down; fi
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs in seconds but knows nothing of pip's own configuration (a private index, say): then pip does it.
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "dataml needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11" >&2; exit 1; }
+	@echo "installing into $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+	    $(call install,-r requirements.lock); \
+	else \
+	    $(call install,-e '.[dev,lake]'); \
+	fi
+	@$(call install,--no-deps -e .)
+	@touch $@
