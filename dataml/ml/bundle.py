@@ -1,0 +1,221 @@
+"""A trained predictor as a folder of plain files (never pickle), and the predictor that a folder becomes again.
+
+manifest.json    what it is, how well it scored, the SHA-256 of every other file
+contract.json    the columns it was trained on
+preprocess.json  how their values become numbers
+model.ubj | .txt the booster in its library's own format
+model.onnx       the same trees for ONNX Runtime, only if proven equal
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+
+from dataml.ml.contract import Contract
+from dataml.ml.estimators import Algorithm, Fitted, NativeModel, Task
+from dataml.ml.evaluation import Evaluation
+from dataml.ml.explanation import row_contributions
+from dataml.ml.features import Preprocessing
+from dataml.ml.manifest import BundleDamaged, Manifest, Rows, dump, read_file, read_manifest, write_files
+from dataml.ml.onnx_model import OnnxModel, convert
+
+__all__ = ["BundleDamaged", "Manifest", "Prediction", "Predictor", "Provenance", "write_bundle"]
+
+CONTRACT, PREPROCESS, ONNX = "contract.json", "preprocess.json", "model.onnx"
+NATIVE: dict[Algorithm, str] = {"XGBoost": "model.ubj", "LightGBM": "model.txt"}
+FEATURE_ROLES = ("Feature", "Time")
+_LIBRARIES = ("numpy", "pyarrow", "xgboost", "lightgbm", "onnxruntime")
+_SAMPLE_ROWS = 1_000
+_ROWS_PER_THREAD = 2_000
+
+
+class Prediction(NamedTuple):
+    """`prediction` has the target's own type (a float for any regression); for classes `probability` is that of the
+    predicted one and `probabilities` those of all, by their text (`true` and `false` for booleans)."""
+
+    prediction: bool | int | float | str
+    probability: float | None
+    probabilities: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from: what was predicted from which columns, and how the rows were split."""
+
+    problem_type: str
+    target: str
+    classes: tuple[Any, ...] | None
+    roles: dict[str, str]
+    seed: int
+    split: str
+    rows: Rows
+
+
+def write_bundle(
+    directory: Path,
+    fitted: Fitted,
+    preprocessing: Preprocessing,
+    contract: Contract,
+    provenance: Provenance,
+    evaluation: Evaluation,
+    sample: np.ndarray,
+) -> Manifest:
+    """Write the bundle as the new folder `directory`, whole or not at all.
+
+    `contract` has every column that has a role; `sample` (rows, width) are real encoded rows, of which up to 1,000
+    prove the ONNX copy.
+    """
+    copy = convert(fitted.model, sample[:_SAMPLE_ROWS], provenance.seed)
+    kind = "Regressor" if fitted.task.is_regression else "Classifier"
+    manifest = Manifest(
+        algorithm=fitted.algorithm,
+        model=f"{fitted.algorithm}{kind}",
+        problem_type=provenance.problem_type,
+        target=provenance.target,
+        target_type=contract.column(provenance.target).data_type,
+        classes=provenance.classes,
+        roles=provenance.roles,
+        dropped_features=preprocessing.dropped,
+        accuracy=evaluation.accuracy,
+        metrics=dict(evaluation.metrics),
+        confusion_matrix=evaluation.confusion_matrix,
+        seed=provenance.seed,
+        split=provenance.split,
+        rows=provenance.rows,
+        best_iteration=fitted.best_iteration,
+        params=fitted.params,
+        validation_metric=fitted.task.metric,
+        candidates=fitted.candidates,
+        onnx={"used": copy.content is not None, "largest_difference": copy.difference, "reason": copy.reason},
+        versions={name: version(name) for name in _LIBRARIES},
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    files = {
+        CONTRACT: dump(contract.to_json()),
+        PREPROCESS: dump(preprocessing.to_json()),
+        NATIVE[fitted.algorithm]: fitted.model.to_bytes(),
+    }
+    if copy.content is not None:
+        files[ONNX] = copy.content
+    return write_files(directory, manifest, files)
+
+
+class Predictor:
+    """A bundle ready to predict. Safe to share between threads."""
+
+    def __init__(self, directory: Path, manifest: Manifest, threads: int) -> None:
+        self.manifest = manifest
+        self._directory = directory
+        self._threads = threads
+        whole = Contract.from_json(self._read_json(CONTRACT))
+        features = [name for name in whole.names if manifest.roles.get(name) in FEATURE_ROLES]
+        self.contract = whole.select(features)
+        self.accepted = frozenset(name for name in manifest.roles if name not in features)
+        self.preprocessing = Preprocessing.from_json(self._read_json(PREPROCESS))
+        self._class_names = None if manifest.classes is None else tuple(class_name(c) for c in manifest.classes)
+        onnx = read_file(directory, manifest, ONNX) if ONNX in manifest.files else None
+        self._engine = self.native if onnx is None else OnnxModel(onnx)
+
+    @classmethod
+    def load(cls, directory: Path, threads: int = 1) -> Self:
+        """Verify every file and load the model. `threads` are used by `predict_table` only.
+
+        Raises BundleDamaged (503 `bundle_damaged`) when a file is absent or was changed.
+        """
+        manifest = read_manifest(directory)
+        read_file(directory, manifest, NATIVE[manifest.algorithm])  # used later, if at all, but refused now
+        return cls(directory, manifest, threads)
+
+    @staticmethod
+    def warm() -> None:
+        """Import what the first prediction needs."""
+        import onnxruntime  # noqa: F401
+
+    @property
+    def task(self) -> Task:
+        return Task(len(self.manifest.classes or ()))
+
+    @cached_property
+    def native(self) -> NativeModel:
+        """The booster itself, loaded when first asked for."""
+        algorithm = self.manifest.algorithm
+        content = read_file(self._directory, self.manifest, NATIVE[algorithm])
+        return NativeModel.from_bytes(algorithm, self.task, content, self.preprocessing.categorical, self._threads)
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns with role Id, in the order of the contract."""
+        return tuple(name for name, role in self.manifest.roles.items() if role == "Id")
+
+    @property
+    def probability_columns(self) -> tuple[str, ...]:
+        """What `predict_table` calls the probabilities, in the order of the classes."""
+        return tuple(f"probability_{name}" for name in self._class_names or ())
+
+    def parse(self, features: Mapping[str, object]) -> list[float]:
+        """One row of JSON values or form fields, as the numbers the model reads.
+
+        Raises InvalidFields naming each wrong, missing or unknown feature; Id, Ignore and target columns are let pass.
+        """
+        if not self.accepted.isdisjoint(features):
+            features = {name: value for name, value in features.items() if name not in self.accepted}
+        return self.preprocessing.row(self.contract.parse_row(features))
+
+    def predict(self, rows: Sequence[Sequence[float]]) -> list[Prediction]:
+        """Predict rows that `parse` made."""
+        scores = self._engine.predict(np.array(rows, dtype=np.float32)).tolist()
+        names, classes = self._class_names, self.manifest.classes
+        if names is None or classes is None:
+            return [Prediction(score, None, None) for score in scores]
+        predictions = []
+        for row in scores:
+            best = max(row)
+            predictions.append(Prediction(classes[row.index(best)], best, dict(zip(names, row, strict=True))))
+        return predictions
+
+    def predict_table(self, table: pa.Table) -> pa.Table:
+        """Predict every row of a table of the features, in their contract's Arrow types.
+
+        Columns `prediction` (the target's type; float64 for a regression) and, for classes, `probability_columns`
+        (float64).
+        """
+        scores = self._scores(self.preprocessing.matrix(table)).astype(np.float64)
+        classes = self.manifest.classes
+        if classes is None:
+            return pa.table({"prediction": scores})
+        chosen = pa.array(classes, self.manifest.target_type.arrow).take(pa.array(scores.argmax(axis=1)))
+        columns = {name: scores[:, i] for i, name in enumerate(self.probability_columns)}
+        return pa.table({"prediction": chosen, **columns})
+
+    def explain(self, row: Sequence[float]) -> dict[str, float]:
+        """What each feature adds to the prediction of a row that `parse` made, largest effect first: to the number, to
+        the log-odds of the second of two classes, or to the score of the predicted one of several."""
+        matrix = np.array([row], dtype=np.float32)
+        chosen = 0 if self.task.is_regression else int(self._engine.predict(matrix)[0].argmax())
+        return row_contributions(self.native, self.preprocessing, matrix, chosen)
+
+    def _scores(self, matrix: np.ndarray) -> np.ndarray:
+        """By several sessions' calls at once; the native libraries bring their own threads."""
+        parts = min(self._threads, max(1, len(matrix) // _ROWS_PER_THREAD))
+        if parts == 1 or isinstance(self._engine, NativeModel):
+            return self._engine.predict(matrix)
+        with ThreadPoolExecutor(parts) as pool:
+            return np.concatenate(list(pool.map(self._engine.predict, np.array_split(matrix, parts))))
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        content = read_file(self._directory, self.manifest, name)
+        return json.loads(content)
+
+
+def class_name(value: object) -> str:
+    """A class as text, the way JSON writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

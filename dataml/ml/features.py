@@ -1,0 +1,308 @@
+"""How typed values become the numbers a tree model reads: fitted once, recorded, and the same for a table and for one
+row.
+
+A missing value is NaN everywhere. Numbers stay numbers, booleans become 0 and 1, text becomes a code into a recorded
+vocabulary (a native category of the tree libraries), and dates and timestamps become calendar numbers.
+"""
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataml.errors import Invalid
+from dataml.ml.contract import Contract
+from dataml.ml.values import DataType
+
+MAX_CATEGORIES = 255
+"""Codes of one text column. Beyond it the rarest values share the last code, so that what the model learned of rare
+values also speaks for those it never met; below it a value outside the vocabulary is missing."""
+
+IDENTIFIER_SHARE = 0.95
+"""A text column with this share of different values names its rows and says nothing about the next one."""
+
+_NAN = math.nan
+_LIMIT = float(np.finfo(np.float32).max)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US_PER_DAY = 86_400_000_000
+
+Encode = Callable[[Any], float]
+
+
+class Encoding(StrEnum):
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    CATEGORY = "category"
+    EPOCH_DAYS = "epoch_days"
+    YEAR = "year"
+    MONTH = "month"
+    DAY = "day"
+    WEEKDAY = "weekday"
+    HOUR = "hour"
+
+
+_CALENDAR = (Encoding.EPOCH_DAYS, Encoding.YEAR, Encoding.MONTH, Encoding.DAY, Encoding.WEEKDAY)
+_ENCODINGS: dict[DataType, tuple[Encoding, ...]] = {
+    DataType.INTEGER: (Encoding.NUMBER,),
+    DataType.FLOAT: (Encoding.NUMBER,),
+    DataType.BOOLEAN: (Encoding.BOOLEAN,),
+    DataType.STRING: (Encoding.CATEGORY,),
+    DataType.DATE: _CALENDAR,
+    DataType.TIMESTAMP: (*_CALENDAR, Encoding.HOUR),
+}
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One column of the matrix: made from feature `source` by `encoding`.
+
+    `vocabulary` lists the texts of a category by code, most frequent first; with `has_other` one more code stands for
+    every text that is not listed.
+    """
+
+    name: str
+    source: str
+    data_type: DataType
+    encoding: Encoding
+    vocabulary: tuple[str, ...] = ()
+    has_other: bool = False
+
+    @property
+    def is_categorical(self) -> bool:
+        return self.encoding is Encoding.CATEGORY
+
+    def to_json(self) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "name": self.name,
+            "source": self.source,
+            "data_type": self.data_type.value,
+            "encoding": self.encoding.value,
+        }
+        if self.is_categorical:
+            record |= {"vocabulary": list(self.vocabulary), "has_other": self.has_other}
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        return cls(
+            name=record["name"],
+            source=record["source"],
+            data_type=DataType(record["data_type"]),
+            encoding=Encoding(record["encoding"]),
+            vocabulary=tuple(record.get("vocabulary", ())),
+            has_other=record.get("has_other", False),
+        )
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What was learned from the training rows: `layout`, the columns of the matrix in order, and `dropped`, the
+    features that are in none of them, each with the reason. (Single calendar numbers that never change are left out
+    without a word.)"""
+
+    layout: tuple[Derived, ...]
+    dropped: dict[str, str] = field(default_factory=dict)
+    _row: tuple[tuple[str, Encode], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_row", tuple((column.source, _row_encoder(column)) for column in self.layout))
+
+    @classmethod
+    def fit(cls, contract: Contract, features: Sequence[str], table: pa.Table) -> Self:
+        """Learn vocabularies and the columns worth keeping from `table`, whose columns have the contract's Arrow types.
+
+        Raises Invalid (`no_features`) when nothing is left that could tell two rows apart.
+        """
+        kept: list[Derived] = []
+        dropped: dict[str, str] = {}
+        for name in features:
+            values = table.column(name)
+            candidates = _candidates(name, contract.column(name).data_type, values)
+            reasons = [_uselessness(candidate, values) for candidate in candidates]
+            useful = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
+            if not useful:
+                dropped[name] = reasons[0] or ""
+            kept += useful
+        if not kept:
+            raise Invalid(
+                "No feature can tell two rows apart: " + "; ".join(f"'{n}': {why}" for n, why in dropped.items()),
+                code="no_features",
+            )
+        return cls(tuple(kept), dropped)
+
+    @property
+    def width(self) -> int:
+        return len(self.layout)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature it was fitted on, each once: those in the matrix, in order, then the dropped ones."""
+        return tuple(dict.fromkeys((*(column.source for column in self.layout), *self.dropped)))
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """The positions of native categories in the matrix."""
+        return tuple(i for i, column in enumerate(self.layout) if column.is_categorical)
+
+    def matrix(self, table: pa.Table) -> np.ndarray:
+        """float32 of shape (rows, width), NaN where missing, from columns of the contract's Arrow types."""
+        matrix = np.empty((table.num_rows, self.width), dtype=np.float32)
+        for i, column in enumerate(self.layout):
+            matrix[:, i] = _encode(column, table.column(column.source))
+        return matrix
+
+    def row(self, values: Mapping[str, object]) -> list[float]:
+        """One row of typed Python values (None where missing) in layout order; as float32, equal to `matrix` to the
+        bit."""
+        return [encode(values[name]) for name, encode in self._row]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"columns": [column.to_json() for column in self.layout], "dropped": self.dropped}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        return cls(tuple(Derived.from_json(column) for column in record["columns"]), dict(record["dropped"]))
+
+
+def _candidates(name: str, data_type: DataType, values: pa.ChunkedArray) -> list[Derived]:
+    encodings = _ENCODINGS[data_type]
+    if encodings == (Encoding.CATEGORY,):
+        return [_category(name, values)]
+    if len(encodings) == 1:
+        return [Derived(name, name, data_type, encodings[0])]
+    return [Derived(f"{name}.{encoding.value}", name, data_type, encoding) for encoding in encodings]
+
+
+def _category(name: str, values: pa.ChunkedArray) -> Derived:
+    counts = pc.value_counts(pc.drop_null(values)).to_pylist()
+    # Equal counts are ordered by text, so that the codes do not depend on the order of the rows.
+    ordered = [entry["values"] for entry in sorted(counts, key=lambda entry: (-entry["counts"], entry["values"]))]
+    has_other = len(ordered) > MAX_CATEGORIES
+    vocabulary = tuple(ordered[: MAX_CATEGORIES - 1] if has_other else ordered)
+    return Derived(name, name, DataType.STRING, Encoding.CATEGORY, vocabulary, has_other)
+
+
+def _uselessness(column: Derived, values: pa.ChunkedArray) -> str | None:
+    """Why `column` cannot tell two of the rows apart, or None when it can."""
+    present = len(values) - values.null_count
+    if present == 0:
+        return "every value is missing"
+    if column.is_categorical and present > 1:
+        different = pc.count_distinct(values).as_py()
+        if different >= IDENTIFIER_SHARE * present:
+            return "nearly every text is different, as in an identifier"
+    encoded = _encode(column, values)
+    missing = np.isnan(encoded)
+    if missing.all():
+        return "every value is missing"
+    if not missing.any() and (encoded == encoded[0]).all():
+        return "every value is the same"
+    return None
+
+
+def _encode(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
+    """float32 of shape (rows,)."""
+    match column.encoding:
+        case Encoding.NUMBER:
+            # Through float64, as the row goes: int64 straight to float32 would round once where the row rounds twice.
+            numbers = values.cast(pa.float64(), safe=False).to_numpy()
+            return np.clip(numbers, -_LIMIT, _LIMIT).astype(np.float32)
+        case Encoding.BOOLEAN:
+            return values.cast(pa.float32()).to_numpy()
+        case Encoding.CATEGORY:
+            return _encode_category(column, values)
+        case _:
+            return _encode_calendar(column.encoding, values)
+
+
+def _encode_category(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
+    codes = pc.index_in(values, value_set=pa.array(column.vocabulary, pa.string()))
+    if column.has_other:
+        other = pa.scalar(len(column.vocabulary), pa.int32())
+        codes = pc.if_else(pc.is_null(values), pa.scalar(None, pa.int32()), pc.fill_null(codes, other))
+    return codes.cast(pa.float32()).to_numpy()
+
+
+def _encode_calendar(encoding: Encoding, values: pa.ChunkedArray) -> np.ndarray:
+    missing = values.is_null().to_numpy()
+    moments = values.cast(pa.timestamp("us")).fill_null(0).to_numpy().astype("datetime64[us]")
+    days = moments.astype("datetime64[D]")
+    match encoding:
+        case Encoding.EPOCH_DAYS:
+            numbers = moments.astype(np.int64).astype(np.float64) / _US_PER_DAY
+        case Encoding.YEAR:
+            numbers = moments.astype("datetime64[Y]").astype(np.int64) + 1970
+        case Encoding.MONTH:
+            numbers = moments.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        case Encoding.DAY:
+            numbers = (days - moments.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+        case Encoding.WEEKDAY:  # Monday is 0; 1970-01-01 was a Thursday
+            numbers = (days.astype(np.int64) + 3) % 7
+        case _:
+            numbers = (moments.astype(np.int64) // 3_600_000_000) % 24
+    encoded = numbers.astype(np.float32)
+    encoded[missing] = np.nan
+    return encoded
+
+
+def _row_encoder(column: Derived) -> Encode:
+    """What `_encode` does to a column, for one Python value."""
+    match column.encoding:
+        case Encoding.NUMBER:
+            return _number
+        case Encoding.BOOLEAN:
+            return {True: 1.0, False: 0.0, None: _NAN}.__getitem__
+        case Encoding.CATEGORY:
+            codes: dict[str | None, float] = {text: float(code) for code, text in enumerate(column.vocabulary)}
+            codes[None] = _NAN
+            unseen = float(len(column.vocabulary)) if column.has_other else _NAN
+            get = codes.get
+            return lambda text: get(text, unseen)
+        case _:
+            part = _DATE_PARTS if column.data_type is DataType.DATE else _TIMESTAMP_PARTS
+            read = part[column.encoding]
+            return lambda moment: _NAN if moment is None else float(read(moment))
+
+
+def _number(value: float | None) -> float:
+    if value is None:
+        return _NAN
+    number = float(value)
+    # float32 holds less than float64, and XGBoost refuses infinities.
+    return max(-_LIMIT, min(_LIMIT, number)) if abs(number) > _LIMIT else number
+
+
+def _epoch_days(moment: datetime) -> float:
+    passed = _utc(moment) - _EPOCH
+    return float((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) / _US_PER_DAY
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+_DATE_PARTS: dict[Encoding, Callable[[Any], float]] = {
+    Encoding.EPOCH_DAYS: lambda day: day.toordinal() - _EPOCH_DAY,
+    Encoding.YEAR: lambda day: day.year,
+    Encoding.MONTH: lambda day: day.month,
+    Encoding.DAY: lambda day: day.day,
+    Encoding.WEEKDAY: lambda day: day.weekday(),
+}
+_TIMESTAMP_PARTS: dict[Encoding, Callable[[Any], float]] = {
+    Encoding.EPOCH_DAYS: _epoch_days,
+    Encoding.YEAR: lambda moment: _utc(moment).year,
+    Encoding.MONTH: lambda moment: _utc(moment).month,
+    Encoding.DAY: lambda moment: _utc(moment).day,
+    Encoding.WEEKDAY: lambda moment: _utc(moment).weekday(),
+    Encoding.HOUR: lambda moment: _utc(moment).hour,
+}
