@@ -58,7 +58,7 @@ def read_header(stream: BinaryIO) -> tuple[tuple[str, ...], str]:
 
 
 def _blocks(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:
-    block = stream.read(BLOCK_BYTES).removeprefix(_BOM)
+    block = stream.read(len(_BOM)).removeprefix(_BOM) + stream.read(BLOCK_BYTES)
     while block:
         if block.endswith(b"\r"):
             block += stream.read(1)  # so that a CRLF is never cut in two

@@ -96,7 +96,8 @@ class Spread:
     def summary(self) -> dict[str, Any]:
         """Sample standard deviation (n - 1); quartiles interpolated linearly, `approximate` when from a sample."""
         deviation = math.sqrt(self._squares / (self.count - 1)) if self.count > 1 else None
-        quartiles = np.quantile(self._sample, [0.25, 0.5, 0.75]).tolist() if self.count else [None] * 3
+        with np.errstate(over="ignore", invalid="ignore"):
+            quartiles = np.quantile(self._sample, [0.25, 0.5, 0.75]).tolist() if self.count else [None] * 3
         return {
             "min": self.low if self.count else None,
             "max": self.high if self.count else None,
