@@ -118,6 +118,7 @@ async def _render_defect(request: Request, error: Exception) -> Response:
 
 
 _DESCRIPTION = """
-Describe data once, upload and validate datasets against the description, train predictors, look at their quality, and predict
-in real time and in batch. Log in with **Authorize**, or send the token of `POST /api/v1/login/access-token` as a bearer token.
+Describe data once, upload and validate datasets against the description, train predictors, look at their quality,
+and predict in real time and in batch. Log in with **Authorize**, or send the token of `POST /api/v1/login/access-token`
+as a bearer token.
 """

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import logging
+from dataclasses import dataclass
 
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from sqlalchemy import update
@@ -26,19 +28,31 @@ def application_name(tenant_id: str, predictor_name: str) -> str:
     return _PREFIX + hashlib.sha256(f"{tenant_id}/{predictor_name}".encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Started:
+    """What an application was last started for, and whether the direct route leads to it."""
+
+    train_id: int
+    routed: bool
+
+
 class Deployer:
     """Compares what should run (the newest predictors in the database) with what runs (Serve's applications), and
-    starts or removes one at a time: a start takes seconds of a core, and the pool answers meanwhile."""
+    takes one step at a time: a start takes seconds of a core, and the pool answers meanwhile.
 
-    TICK_S = 10.0
+    An application gets its HTTP route only once a replica is up, and loses it when none is: without the route the
+    request goes to the API, which asks the pool. With it, Serve would answer 503.
+    """
+
+    TICK_S = 2.0
     STARTING_TICK_S = 0.5
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
         self._wake = asyncio.Event()
-        # The training each application was last started for; None until the database has told a fresh supervisor.
-        self._started: dict[str, int] | None = None
+        # None until the database has told a fresh supervisor what its predecessor had started.
+        self._started: dict[str, Started] | None = None
 
     def wake(self) -> None:
         self._wake.set()
@@ -49,7 +63,7 @@ class Deployer:
             starting = True
             try:
                 starting = await self.reconcile()
-            except (RayServeException, SQLAlchemyError):
+            except (RayServeException, RayError, SQLAlchemyError):
                 log.exception("predictors could not be deployed; tried again in a moment")
             try:
                 await asyncio.wait_for(self._wake.wait(), self.STARTING_TICK_S if starting else self.TICK_S)
@@ -60,43 +74,43 @@ class Deployer:
         """One step towards what should run; True while a deployment is on its way."""
         async with self._database.reading() as session:
             promoted = await trainings.promoted(session, self._settings.own_endpoints)
-            own = await trainings.with_own_endpoint(session)
+            recorded = await trainings.with_own_endpoint(session)
         models = [inference.as_servable(training, tenant_name) for training, tenant_name in promoted]
         wanted = {application_name(model.tenant_id, model.predictor_name): model for model in models}
         if self._started is None:
-            self._started = {name: model.train_id for name, model in wanted.items() if model.train_id in own}
-        status = await asyncio.to_thread(serve.status)
-        found = {name: app for name, app in status.applications.items() if name.startswith(_PREFIX)}
-        started = self._started
-        current = {name for name, model in wanted.items() if name in found and started.get(name) == model.train_id}
-        await self._record(own, {wanted[name].train_id for name in current if _answers(found[name])})
+            self._started = {
+                name: Started(model.train_id, True) for name, model in wanted.items() if model.train_id in recorded
+            }
+        found = await asyncio.to_thread(_applications)
+        for name in self._started.keys() - found.keys():
+            del self._started[name]
+        own = {s.train_id for name, s in self._started.items() if s.routed and name in wanted and _answers(found[name])}
+        await self._record(recorded, own)
         for name in found.keys() - wanted.keys():
             if found[name].status != ApplicationStatus.DELETING:
                 await asyncio.to_thread(serve.delete, name, _blocking=False)
-        for name, model in wanted.items():
-            if name not in current:
-                started[name] = model.train_id
-                await asyncio.to_thread(self._start, name, model)
-                return True
-            if found[name].status == ApplicationStatus.DEPLOYING:
-                return True
-        return False
+        return any([await self._step(name, model, found.get(name)) for name, model in wanted.items()])
 
-    def _start(self, name: str, model: ServableModel) -> None:
-        # Imported here: the predictor's module imports the serving stack, which the supervisor otherwise never needs.
-        from deployments.predictor import PredictorDeployment
+    async def _step(self, name: str, model: ServableModel, found: ApplicationStatusOverview | None) -> bool:
+        """Start, replace, route or unroute one application; True while it is on its way."""
+        assert self._started is not None
+        started = self._started.get(name)
+        if found is not None and found.status == ApplicationStatus.DELETING:
+            return True
+        if found is None or started is None or started.train_id != model.train_id:
+            if any(s.train_id != model.train_id and not s.routed for s in self._started.values()):
+                return True  # one start at a time
+            log.info("starting a deployment for %s (training %s)", model.predictor_name, model.train_id)
+            await self._run(name, model, routed=False)
+            return True
+        if started.routed != _answers(found):
+            await self._run(name, model, routed=_answers(found))
+        return not self._started[name].routed and found.status == ApplicationStatus.DEPLOYING
 
-        log.info("starting a deployment for %s version %s", model.predictor_name, model.train_id)
-        bound = PredictorDeployment.options(
-            autoscaling_config={
-                "min_replicas": self._settings.endpoint_min_replicas,
-                "max_replicas": self._settings.endpoint_max_replicas,
-                "target_ongoing_requests": 16,
-            }
-        ).bind(self._settings, model)
-        route = f"/models/{model.tenant_name}/{model.predictor_name}"
-        target = serve.RunTarget(bound, name=name, route_prefix=route)
-        serve.run_many([target], wait_for_applications_running=False)
+    async def _run(self, name: str, model: ServableModel, *, routed: bool) -> None:
+        assert self._started is not None
+        self._started[name] = Started(model.train_id, routed)
+        await asyncio.to_thread(_deploy, name, model, self._settings, routed=routed)
 
     async def _record(self, recorded: set[int], own: set[int]) -> None:
         """Write down who answers for each training, where it has changed."""
@@ -107,7 +121,30 @@ class Deployer:
             await session.execute(update(Training).where(Training.id.in_(own - recorded)).values(endpoint="own"))
 
 
+def _applications() -> dict[str, ApplicationStatusOverview]:
+    return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
+
+
 def _answers(application: ApplicationStatusOverview) -> bool:
     """Whether a replica of it is up: one that is scaled to zero takes seconds to answer."""
-    states = [deployment.replica_states for deployment in application.deployments.values()]
-    return any(state.get("RUNNING", 0) > 0 for state in states)
+    if application.status != ApplicationStatus.RUNNING:
+        return False
+    return any(deployment.replica_states.get("RUNNING", 0) for deployment in application.deployments.values())
+
+
+def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool) -> None:
+    # The predictor's module brings the serving stack, which the supervisor otherwise never needs.
+    from deployments.predictor import PredictorDeployment
+
+    bound = PredictorDeployment.options(
+        # The version decides whether replicas restart: a change of route alone leaves them as they are.
+        version=str(model.train_id),
+        autoscaling_config={
+            "min_replicas": settings.endpoint_min_replicas,
+            "max_replicas": settings.endpoint_max_replicas,
+            "target_ongoing_requests": 16,
+        },
+    ).bind(settings, model)
+    route = f"/models/{model.tenant_name}/{model.predictor_name}" if routed else None
+    target = serve.RunTarget(bound, name=name, route_prefix=route)
+    serve.run_many([target], wait_for_applications_running=False)

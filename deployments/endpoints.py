@@ -71,7 +71,7 @@ class RayEndpoints:
 class Lane:
     """Natural batching: while a call is under way, the questions that come wait, and go together in the next one.
 
-    A lone question is sent at once and waits for nobody; under load the cost of a call is shared by all that ride in it.
+    A lone question is sent at once and waits for nobody; under load all that ride in a call share its cost.
     """
 
     def __init__(self, call: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:

@@ -35,7 +35,7 @@ class PredictorPool:
             host = await self._host(model)
         except DatamlError as error:
             return [error] * len(questions)
-        return host.answer(questions)
+        return await host.answer(questions)
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""

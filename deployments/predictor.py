@@ -39,31 +39,38 @@ class PredictorDeployment:
 
     async def predict(self, train_id: int, questions: Sequence[Question]) -> list[Answer] | None:
         """Answers in order; None when this deployment has moved on to another version of the predictor."""
-        return self._host.answer(questions) if train_id == self._model.train_id else None
+        return await self._host.answer(questions) if train_id == self._model.train_id else None
 
-    def __serve_build_asgi_app__(self):
-        return self._serve_http
-
-    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        scope.setdefault("state", {})["request_id"] = request_id_of(scope)
-        path: str = scope["path"].rstrip("/")
-        known = scope["method"] == "POST" and path.endswith("/predict")
-        await respond(scope, receive, send, self._answer if known else _unknown)
-
-    async def _answer(self, authorization: str | None, body: bytes) -> Answer:
-        principal = await self._authenticator.authenticate(authorization)
-        principal.require(Permission.PREDICT)
-        if principal.tenant_id != self._model.tenant_id:
-            raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-        return self._host.answer([direct_question(principal, body)])[0]
+    def __serve_build_asgi_app__(self) -> "DirectRoute":
+        return DirectRoute(self._host, self._authenticator)
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.
         if isinstance(self._log, BufferedLog):
             await asyncio.wait_for(self._log.flush(), 5)
+
+
+class DirectRoute:
+    """`POST /models/{tenant}/{predictor}/predict` as plain ASGI in the model's own replica."""
+
+    def __init__(self, host: Host, authenticator: Authenticator) -> None:
+        self._host = host
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        scope.setdefault("state", {})["request_id"] = request_id_of(scope)
+        known = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/predict")
+        await respond(scope, receive, send, self._answer if known else _unknown)
+
+    async def _answer(self, authorization: str | None, body: bytes) -> Answer:
+        principal = await self._authenticator.authenticate(authorization)
+        principal.require(Permission.PREDICT)
+        if principal.tenant_id != self._host.model.tenant_id:
+            raise NotFound("There is no predictor of this name.", code="predictor_not_found")
+        return (await self._host.answer([direct_question(principal, body)]))[0]
 
 
 async def _unknown(authorization: str | None, body: bytes) -> Answer:

@@ -115,8 +115,8 @@ async def log_in(database: Database, settings: Settings, key: TokenKey, username
 class Authenticator:
     """Turns the text of an `Authorization` header into a `Principal`.
 
-    With `cache_s` > 0 a principal is remembered that long for the same header, so a session that has ended stays good for
-    at most that time. The prediction routes use it; every other route asks the database each time.
+    With `cache_s` > 0 a principal is remembered that long for the same header, so a session that has ended stays good
+    for at most that time. The prediction routes use it; every other route asks the database each time.
     """
 
     _MAX_CACHED = 10_000

@@ -3,6 +3,7 @@
 A model is hosted by its own deployment, by the shared pool, or (in tests) in process; each loads a `Host` and asks it.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Sequence
@@ -81,8 +82,14 @@ class Host:
         self._predictor = predictor
         self._log = log
 
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    async def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer several questions with one pass through the model; a bad one costs the others nothing."""
+        if any(question.explain for question in questions):
+            # Contributions take the booster's own library, which takes seconds to import: not on the event loop.
+            await asyncio.to_thread(lambda: self._predictor.native)
+        return self._answer(questions)
+
+    def _answer(self, questions: Sequence[Question]) -> list[Answer]:
         parsed = [self._parse(question) for question in questions]
         rows = [row for rows in parsed if not isinstance(rows, DatamlError) for row in rows]
         predictions = iter(self._predictor.predict(rows)) if rows else iter(())

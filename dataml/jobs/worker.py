@@ -67,8 +67,8 @@ class Worker:
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
 
     async def _deliver(self, report: JobReport) -> None:
-        while not await self._accepted(report):
-            # Nothing here can tell when a successor is up: ask again.
+        # Nothing here can tell when a successor is up: ask again and again.
+        while not await self._accepted(report):  # noqa: ASYNC110
             await asyncio.sleep(_RETRY_S)
         self._attempt = None
         self._idle.set()

@@ -1,0 +1,1 @@
+"""Measures the platform against named baselines, as ratios within one run."""

@@ -1,0 +1,222 @@
+"""`python -m benchmarks [section ...]`: measure, and print the tables that docs/benchmarks.md shows."""
+
+import json
+import os
+import platform as machine
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.load import Load, drive, need_wrk, resident_mb
+from benchmarks.platform_run import CHURN, Client, environment, process
+from benchmarks.plain import score_plainly, train_plainly
+
+PORT = 8170
+HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
+UP = ["-m", "dataml.cli", "up"]
+BATCH_ROWS = 1_000_000
+
+
+def main(sections: list[str]) -> None:
+    need_wrk()
+    print(_machine())
+    chosen: dict[str, Callable[[Path], None]] = {"startup": startup, "story": story, "responsive": responsive}
+    for name, run in chosen.items():
+        if not sections or name in sections:
+            print(f"\n## {name}\n", flush=True)
+            with tempfile.TemporaryDirectory(prefix="dataml-bench-") as folder:
+                run(Path(folder))
+
+
+def startup(folder: Path) -> None:
+    """`dataml up`, installed, until the health check answers; against an empty Serve application."""
+    home = folder / "home"
+    with process(UP, HEALTH, environment(home, PORT)):
+        pass  # the first start makes the database; users start again and again
+    ups, empties = [], []
+    for turn in range(3):
+        with process(UP, HEALTH, environment(home, PORT)) as seconds:
+            ups.append(seconds)
+        empty = ["-m", "benchmarks.baselines.empty_serve", str(folder / f"empty{turn}"), str(PORT)]
+        with process(empty, f"http://127.0.0.1:{PORT}/", dict(os.environ)) as seconds:
+            empties.append(seconds)
+    _row("start until health-check answers", statistics.median(ups), statistics.median(empties), "s", "empty Serve app")
+
+
+def story(folder: Path) -> None:
+    """The main job, and each of its steps against the plain way to do it."""
+    home = folder / "home"
+    with process(UP, HEALTH, environment(home, PORT)):
+        client = Client(f"http://127.0.0.1:{PORT}")
+        client.upload("warm-up", "t", CHURN)
+        uploads = [_timed(lambda turn=turn: client.upload(f"churn-{turn}", "t", CHURN)) for turn in range(3)]
+        print(f"upload of the churn file until valid: {statistics.median(uploads):.2f} s (at most 2 s)")
+        dataset = client.upload("churn", "t", CHURN)["dataset_id"]
+        training = _training(client, dataset, home)
+        row = client.get("/dataset/view", dataset_id=dataset)["preview"][0]
+        features = {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
+        body = {
+            "train_id": training["id"],
+            "preprocess_id": training["preprocess_id"],
+            "features": features,
+            "target": "churn",
+        }
+        first = _timed(lambda: client.post("/inference/", body))
+        print(f"first prediction after Completed: {first * 1000:.0f} ms (at most 100 ms)")
+        pool = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
+        _await_own(client, training["id"])
+        two_hop = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
+        two_hop_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token, connections=1)
+        route = client.get("/train/list")["data"][0]["endpoint_url"]
+        direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token)
+        direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, connections=1)
+        _batch(client, training["id"], folder, home)
+        _memory(home)
+        bundle = _bundle(home)
+        fields = {c["column_name"]: c["data_type"] for c in client.get("/inference/form-based-prediction",
+                                                                      id=training["id"])["headers"]}
+    default = _two_hop_baseline(bundle, {"features": features})
+    plain, plain_alone = _uvicorn_baseline(bundle, {"features": features}, fields)
+    _load_row("POST /inference/ by the pool, 16 connections", pool, default, "two-hop app, Serve's defaults")
+    _load_row("POST /inference/ by the own deployment, 16 connections", two_hop, default, "two-hop app, Serve's defaults")
+    _load_row("direct route, 16 connections", direct, plain, "uvicorn + FastAPI + booster")
+    print(f"at 1 connection, p50: /inference/ {two_hop_alone.p50_ms:.2f} ms, direct {direct_alone.p50_ms:.2f} ms, "
+          f"uvicorn + FastAPI + booster {plain_alone.p50_ms:.2f} ms")
+
+
+def responsive(folder: Path) -> None:
+    """The health check while a training runs."""
+    with process(UP, HEALTH, environment(folder / "home", PORT)):
+        client = Client(f"http://127.0.0.1:{PORT}")
+        big = _repeated(folder, 200_000, with_target=True)
+        dataset = client.upload("big", "t", big)["dataset_id"]
+        job = client.train(dataset, "big")["job_id"]
+        latencies = []
+        while client.get(f"/jobs/{job}")["state"] in ("queued", "running"):
+            latencies.append(_timed(lambda: client.get("/utils/health-check/")))
+            time.sleep(0.01)
+        latencies.sort()
+        p99 = latencies[int(len(latencies) * 0.99)] * 1000
+        print(f"health-check while a training of 200,000 rows runs: p99 {p99:.1f} ms of {len(latencies)} (below 100 ms)")
+
+
+def _training(client: Client, dataset: int, home: Path) -> dict[str, object]:
+    client.wait(client.train(dataset, "warm-up")["job_id"])
+    _await_quiet(client)
+    times = []
+    for turn in range(3):
+        started = time.perf_counter()
+        training = client.train(dataset, f"churn-{turn}")
+        client.wait(training["job_id"])
+        times.append(time.perf_counter() - started)
+        if turn < 2:
+            _await_quiet(client)
+    parquet = next((home / "storage" / "jobs").glob("*/validated.parquet"))
+    plain = [train_plainly(parquet) for _ in range(3)]
+    _row("train request until Completed, auto", statistics.median(times), statistics.median(plain), "s",
+         "the same two fits in a plain script")
+    return training
+
+
+def _await_quiet(client: Client) -> None:
+    """Until no deployment is starting behind a training: it would take a core of the next measurement."""
+    client_row = client.get("/train/list")["data"][0]
+    _await_own(client, client_row["id"])
+    time.sleep(2)
+
+
+def _await_own(client: Client, train_id: int) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if any(row["id"] == train_id and row["endpoint"] == "own" for row in client.get("/train/list")["data"]):
+            return
+        time.sleep(0.2)
+    raise RuntimeError("the predictor's own deployment did not start")
+
+
+def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
+    source = _repeated(folder, BATCH_ROWS, with_target=False)
+    dataset = client.upload("batch", "p", source)["dataset_id"]
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        client.wait(client.post("/inference/batch-prediction", {"train_id": train_id, "dataset_id": dataset})["job_id"])
+        times.append(time.perf_counter() - started)
+    parquet = max((home / "storage" / "jobs").glob("*/validated.parquet"), key=lambda path: path.stat().st_size)
+    plain = score_plainly(_bundle(home), parquet, folder / "plain.csv")
+    _row(f"batch of {BATCH_ROWS:,} rows, request until completed", min(times), plain, "s", "plain pyarrow + booster script")
+
+
+def _memory(home: Path) -> None:
+    from deployments.platform import folder_of
+
+    time.sleep(5)
+    sizes = resident_mb(folder_of(home))
+    parts = ", ".join(f"{name} {size:.0f}" for name, size in sizes.items())
+    print(f"memory of the idle platform: {sum(sizes.values()):.0f} MB (proportional set size): {parts}")
+
+
+def _two_hop_baseline(bundle: Path, body: dict[str, object]) -> Load:
+    command = ["-m", "benchmarks.baselines.two_hop_serve", str(bundle), str(PORT)]
+    with process(command, "ready"):
+        drive(f"http://127.0.0.1:{PORT}/predict", body, seconds=3)
+        return drive(f"http://127.0.0.1:{PORT}/predict", body)
+
+
+def _uvicorn_baseline(bundle: Path, body: dict[str, object], fields: dict[str, str]) -> tuple[Load, Load]:
+    command = ["-m", "benchmarks.baselines.uvicorn_app", str(bundle), str(PORT)]
+    env = {**os.environ, "FIELDS": json.dumps(fields)}
+    with process(command, f"http://127.0.0.1:{PORT}/docs", env):
+        drive(f"http://127.0.0.1:{PORT}/predict", body, seconds=3)
+        url = f"http://127.0.0.1:{PORT}/predict"
+        return drive(url, body), drive(url, body, connections=1)
+
+
+def _bundle(home: Path) -> Path:
+    return max((home / "storage" / "jobs").glob("*/bundle"), key=lambda path: int(path.parent.name.split(".")[0]))
+
+
+def _repeated(folder: Path, rows: int, *, with_target: bool) -> Path:
+    """The churn rows over and over, as a CSV of so many rows."""
+    lines = CHURN.read_text().splitlines()
+    if not with_target:
+        lines = [line.rpartition(",")[0] for line in lines]
+    body = lines[1:]
+    repeated = (body * (rows // len(body) + 1))[:rows]
+    path = folder / f"rows-{rows}.csv"
+    path.write_text("\n".join([lines[0], *repeated]) + "\n")
+    return path
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _row(what: str, ours: float, theirs: float, unit: str, baseline: str) -> None:
+    print(f"{what}: {ours:.2f} {unit}, {baseline}: {theirs:.2f} {unit}, ratio {ours / theirs:.2f}", flush=True)
+
+
+def _load_row(what: str, ours: Load, theirs: Load, baseline: str) -> None:
+    errors = f", {ours.errors} errors" if ours.errors else ""
+    print(
+        f"{what}: {ours.per_second:.0f} requests/s, p50 {ours.p50_ms:.2f} ms, p99 {ours.p99_ms:.2f} ms{errors}; "
+        f"{baseline}: {theirs.per_second:.0f} requests/s, p50 {theirs.p50_ms:.2f} ms; "
+        f"ratio {ours.per_second / theirs.per_second:.2f}",
+        flush=True,
+    )
+
+
+def _machine() -> str:
+    packages = ("ray", "fastapi", "uvicorn", "xgboost", "lightgbm", "onnxruntime", "pyarrow")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{os.cpu_count()} cores, {machine.machine()}, Python {machine.python_version()}; {versions}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,102 @@
+"""A platform of its own for a measurement, and the main job over HTTP on it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PASSWORD = "benchmark-password"
+CHURN = Path(__file__).parents[1] / "examples" / "data" / "telecom_churn.csv"
+
+
+class Client:
+    """The calls of the main job; each fails loudly."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=120)
+        answer = self.http.post("/login/access-token", data={"username": "admin", "password": PASSWORD}).json()
+        self.token: str = answer["access_token"]
+        self.http.headers["Authorization"] = f"Bearer {self.token}"
+
+    def get(self, path: str, **query: object) -> Any:
+        return self._json(self.http.get(path, params=query))  # type: ignore[arg-type]
+
+    def post(self, path: str, body: object) -> Any:
+        return self._json(self.http.post(path, json=body))
+
+    def upload(self, name: str, usage: str, file: Path) -> dict[str, Any]:
+        """Upload and wait until the dataset is valid."""
+        with file.open("rb") as content:
+            query = {"dataset_name": name, "usage": usage}
+            answer = self._json(self.http.post("/dataset/upload", params=query, files={"files": (file.name, content)}))
+        self.wait(answer["job_id"])
+        return answer
+
+    def wait(self, job_id: str) -> None:
+        """Until the job has succeeded, looking every 10 ms."""
+        while (job := self.get(f"/jobs/{job_id}"))["state"] in ("queued", "running"):
+            time.sleep(0.01)
+        if job["state"] != "succeeded":
+            raise RuntimeError(f"{job_id}: {job['error']}")
+
+    def train(self, dataset_id: int, name: str) -> dict[str, Any]:
+        body = {
+            "dataset_id": dataset_id,
+            "predictor_name": name,
+            "domain": "Churn",
+            "problem_type": "Classification",
+            "columns": [
+                {"column_name": "customer_id", "attribute_name": "Id"},
+                {"column_name": "churn", "attribute_name": "Target"},
+            ],
+        }
+        return self.post("/train/", body)
+
+    def _json(self, response: httpx.Response) -> Any:
+        if response.is_error:
+            raise RuntimeError(f"{response.request.url}: {response.status_code} {response.text}")
+        return response.json()
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATAML_HOME": str(home),
+        "DATAML_PORT": str(port),
+        "DATAML_ADMIN_PASSWORD": PASSWORD,
+    }
+
+
+@contextmanager
+def process(command: list[str], until: str, env: dict[str, str] | None = None) -> Iterator[float]:
+    """Run `command` until the block ends; yields the seconds until it printed `until` or, for a URL, answered it."""
+    started = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, *command], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    try:
+        if until.startswith("http"):
+            _await_url(child, until)
+        elif not any(line.startswith(until) for line in child.stdout):
+            raise RuntimeError(f"{command} ended before it was ready")
+        yield time.perf_counter() - started
+    finally:
+        child.terminate()
+        child.wait(60)
+
+
+def _await_url(child: "subprocess.Popen[str]", url: str) -> None:
+    while child.poll() is None:
+        try:
+            if httpx.get(url, timeout=1).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.02)
+    raise RuntimeError(f"the process ended before {url} answered")
