@@ -25,7 +25,7 @@ _MEDIA_TYPES: Final = {
 
 @dataclass(frozen=True)
 class Download:
-    """A file to send: its storage name, what to call it, and the file it is a copy of if it may still have to be made."""
+    """A file to send: its storage name and what to call it; `copied_from` when it may still have to be made."""
 
     path: str
     file_name: str

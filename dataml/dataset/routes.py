@@ -61,8 +61,8 @@ async def upload_dataset(
         Literal["quarantine", "reject"],
         Query(
             description="What a wrong cell does: quarantine sets its row aside and reports it; reject fails the upload "
-            "with 422. For that the answer waits until all cells are checked, at most a minute: after that it is 201 with "
-            "state validating, and a wrong cell makes the dataset failed."
+            "with 422. For that the answer waits until all cells are checked, at most a minute: after that it is 201 "
+            "with state validating, and a wrong cell makes the dataset failed."
         ),
     ] = "quarantine",
 ) -> UploadAnswer:

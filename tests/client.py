@@ -1,0 +1,47 @@
+"""An HTTP client that asks the application in this process, as a user would over the wire."""
+
+import functools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from anyio.from_thread import BlockingPortal
+from starlette.types import ASGIApp
+
+API = "/api/v1"
+
+
+class Client:
+    """One user. All clients of an application share its event loop, as requests to one process do; an exception of the
+    application is raised here instead of being answered as a 500."""
+
+    def __init__(self, app: ASGIApp, portal: BlockingPortal, headers: Mapping[str, str] | None = None) -> None:
+        self.app = app
+        self.portal = portal
+        self.headers = dict(headers or {})
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://dataml", headers=self.headers
+        )
+
+    def get(self, path: str, **request: Any) -> httpx.Response:
+        return self.request("GET", path, **request)
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        return self.request("POST", path, **request)
+
+    def request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """`request` takes what `httpx.Client.request` takes. A path under the API is written as `/dataset/list`."""
+        url = path if path.startswith(("/api/", "/models/", "/docs", "/openapi")) else API + path
+        return self.portal.call(functools.partial(self._client.request, method, url, **request))
+
+
+def wait_for_job(client: Client, job_id: str, timeout_s: float = 60.0) -> dict[str, Any]:
+    """The job, once it has ended."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        job = client.get(f"/jobs/{job_id}").json()
+        if job["state"] in ("succeeded", "failed", "cancelled"):
+            return job
+        time.sleep(0.02)
+    raise AssertionError(f"{job_id} did not end within {timeout_s} s")

@@ -1,0 +1,97 @@
+"""A whole platform without Ray: the real application, database, supervisor and job bodies, on a temporary home."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from sqlalchemy import select
+
+from dataml.access import service as access
+from dataml.access.models import Tenant
+from dataml.access.permissions import Role
+from dataml.access.tokens import TokenKey
+from dataml.app import create_app
+from dataml.db.session import Database
+from dataml.dependencies import Services
+from dataml.installation import prepare
+from dataml.settings import Settings, load_settings
+from tests.client import Client
+from tests.fakes import InProcessEndpoints, SupervisorThread
+
+PASSWORD = "a password for tests"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform; `client` is the administrator of the tenant `default`, `anonymous` has no token."""
+
+    settings: Settings
+    anonymous: Client
+    client: Client
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a home of its own; a module that wants others overrides this fixture."""
+    return load_settings(home=tmp_path_factory.mktemp("home"), admin_password=PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def platform(settings: Settings) -> Iterator[Platform]:
+    prepare(settings)
+    asyncio.run(_add_users(settings))
+    supervisor = SupervisorThread(settings)
+    database = Database(settings)
+    endpoints = InProcessEndpoints(settings.storage_root)
+    app = create_app(Services(settings, database, TokenKey.load(settings.key_file), supervisor, endpoints))
+    with start_blocking_portal() as portal:
+        anonymous = Client(app, portal)
+        yield Platform(settings, anonymous, log_in(anonymous, access.ADMIN))
+        portal.call(database.close)
+    supervisor.stop()
+
+
+@pytest.fixture(scope="module")
+def client(platform: Platform) -> Client:
+    """The administrator of the tenant `default`."""
+    return platform.client
+
+
+@pytest.fixture(scope="module")
+def anonymous(platform: Platform) -> Client:
+    """Nobody: no token."""
+    return platform.anonymous
+
+
+@pytest.fixture(scope="module")
+def analyst(platform: Platform) -> Client:
+    """A user of the tenant `default` who may look and predict, and no more."""
+    return log_in(platform.anonymous, "analyst")
+
+
+@pytest.fixture(scope="module")
+def stranger(platform: Platform) -> Client:
+    """The administrator of another tenant."""
+    return log_in(platform.anonymous, "stranger")
+
+
+def log_in(client: Client, username: str, password: str = PASSWORD) -> Client:
+    """A client of this user."""
+    answer = client.post("/login/access-token", data={"username": username, "password": password})
+    assert answer.status_code == 200, answer.text
+    return Client(client.app, client.portal, {"Authorization": f"Bearer {answer.json()['access_token']}"})
+
+
+async def _add_users(settings: Settings) -> None:
+    database = Database(settings)
+    async with database.transaction() as session:
+        default = await session.scalar(select(Tenant).where(Tenant.name == access.DEFAULT_TENANT))
+        assert default is not None
+        await access.create_user(session, default.id, "analyst", PASSWORD, Role.ANALYST)
+        other = await access.create_tenant(session, "other")
+        await access.create_user(session, other.id, "stranger", PASSWORD, Role.ADMIN)
+    await database.close()

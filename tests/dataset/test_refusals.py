@@ -1,0 +1,247 @@
+"""Every refused upload says why, and leaves no row and no file behind."""
+
+import asyncio
+import io
+import pickle
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataml.settings import Settings, load_settings
+from tests.client import API, Client, wait_for_job
+from tests.conftest import PASSWORD, Platform
+from tests.dataset.uploading import new_name, new_template, remains, upload, uploaded
+
+BUDGET_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("home")
+    return load_settings(home=home, admin_password=PASSWORD, max_upload_bytes=BUDGET_BYTES)
+
+
+def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tuple[int, str]:
+    """Status and code of an upload that must be refused without a trace."""
+    before = remains(platform)
+    answer = upload(platform.client, *files, **query)
+    assert remains(platform) == before
+    body = answer.json()
+    assert body["request_id"]
+    assert body["detail"]
+    return answer.status_code, body["code"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty_file"),
+        (b"a,b\n", "no_rows"),
+        (b"a,b\n1,2\n3\n", "ragged_row"),
+        (b"a,a\n1,2\n", "duplicate_column"),
+        (b"a,\n1,2\n", "empty_column_name"),
+        (b'a,b\n"1,2\n', "unterminated_quote"),
+        (b'a,b\n1,2"x\n', "stray_quote"),
+        (b"a,b\n1,\xff\n", "not_utf8"),
+        ("a,b\n1,2\n".encode("utf-16"), "not_utf8"),
+        (b"a,b\n1,\x00\n", "nul_byte"),
+        (b"PK\x03\x04 a workbook", "not_a_csv"),
+        (pickle.dumps({"a": 1}), "not_a_csv"),
+        (b"<!doctype html><html></html>", "not_a_csv"),
+    ],
+)
+def test_a_broken_structure_is_422(platform: Platform, content: bytes, code: str) -> None:
+    assert refused(platform, ("data.csv", content)) == (422, code)
+
+
+def test_the_second_file_can_break_the_upload_too(platform: Platform) -> None:
+    assert refused(platform, ("a.csv", b"a\n1\n"), ("b.csv", b"a\n1,2\n")) == (422, "ragged_row")
+
+
+def test_files_of_one_dataset_have_the_same_columns(platform: Platform) -> None:
+    assert refused(platform, ("a.csv", b"a\n1\n"), ("b.csv", b"b\n1\n")) == (422, "different_columns")
+
+
+def test_a_column_of_the_template_must_be_there(platform: Platform) -> None:
+    template_id = new_template(platform.client, a="Integer", b="Integer")
+    assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (422, "missing_column")
+
+
+def test_a_parquet_file_with_an_extension_type_is_never_opened(platform: Platform) -> None:
+    content = io.BytesIO()
+    storage = pa.array([b"x" * 16])
+    pq.write_table(pa.table({"a": pa.ExtensionArray.from_storage(pa.uuid(), storage.cast(pa.binary(16)))}), content)
+    assert refused(platform, ("a.parquet", content.getvalue())) == (422, "unsupported_parquet_type")
+
+
+def test_text_under_the_name_of_a_parquet_file_is_refused(platform: Platform) -> None:
+    assert refused(platform, ("a.parquet", b"a\n1\n")) == (422, "not_a_parquet")
+
+
+@pytest.mark.parametrize("name", ["book.xlsx", "data.json", "data.csv.gz", "model.pkl"])
+def test_another_format_is_415(platform: Platform, name: str) -> None:
+    assert refused(platform, (name, b"a\n1\n")) == (415, "unsupported_file")
+
+
+def test_an_upload_without_a_file_is_422(platform: Platform) -> None:
+    assert refused(platform) == (422, "no_file")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"usage": "x"}, 422, "invalid_usage"),
+        ({"template_id": 4711}, 404, "template_not_found"),
+        ({"template_id": 2**70}, 404, "template_not_found"),
+        ({"template_id": "two"}, 422, "invalid_request"),
+        ({"iceberg_table_name": "bronze.t"}, 422, "lake_not_configured"),
+        ({"on_error": "ignore"}, 422, "invalid_request"),
+        ({"name": "  "}, 422, "invalid_request"),
+        ({"name": "a\nb"}, 422, "invalid_request"),
+        ({"name": "n" * 201}, 422, "invalid_request"),
+    ],
+)
+def test_a_wrong_query_is_refused(platform: Platform, query: dict[str, Any], status: int, code: str) -> None:
+    assert refused(platform, ("a.csv", b"a\n1\n"), **query) == (status, code)
+
+
+def test_a_template_without_columns_is_409(platform: Platform) -> None:
+    template_id = new_template(platform.client)
+    assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (409, "template_is_empty")
+
+
+def test_another_tenants_template_is_404(platform: Platform, stranger: Client) -> None:
+    template_id = new_template(stranger, a="Integer")
+    assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (404, "template_not_found")
+
+
+def test_a_name_twice_is_409(platform: Platform) -> None:
+    name = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
+    assert refused(platform, ("a.csv", b"a\n1\n"), name=name) == (409, "dataset_exists")
+
+
+def test_two_tenants_may_use_the_same_name(platform: Platform, stranger: Client) -> None:
+    name = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
+    assert upload(stranger, ("a.csv", b"a\n1\n"), name=name).status_code == 201
+
+
+def test_a_larger_upload_than_allowed_is_413(platform: Platform) -> None:
+    content = b"a\n" + b"1\n" * (BUDGET_BYTES // 2)
+    assert refused(platform, ("a.csv", content)) == (413, "upload_too_large")
+
+
+def test_all_files_count_together(platform: Platform) -> None:
+    content = b"a\n" + b"1\n" * (BUDGET_BYTES // 3)
+    assert refused(platform, ("a.csv", content), ("b.csv", content)) == (413, "upload_too_large")
+
+
+def test_reject_makes_a_wrong_cell_fail_the_upload(platform: Platform) -> None:
+    template_id = new_template(platform.client, a="Integer")
+    query = {"template_id": template_id, "on_error": "reject"}
+    assert refused(platform, ("a.csv", b"a\n1\nx\n"), **query) == (422, "bad_cell")
+
+
+def test_who_may_not_upload_is_403_and_nobody_is_401(platform: Platform, analyst: Client, anonymous: Client) -> None:
+    before = remains(platform)
+    assert upload(analyst, ("a.csv", b"a\n1\n")).json()["code"] == "missing_permission"
+    answer = upload(anonymous, ("a.csv", b"a\n1\n"))
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing_token")
+    assert remains(platform) == before
+
+
+class Sender:
+    """An upload sent piece by piece to the bare application, to see how much of it is read."""
+
+    def __init__(self, platform: Platform, headers: dict[str, str], name: str) -> None:
+        self._platform = platform
+        self._query = f"dataset_name={name}&usage=t".encode()
+        sent = {"content-type": "multipart/form-data; boundary=b", **headers}
+        sent.setdefault("authorization", platform.client.headers["Authorization"])
+        self._headers = [(key.encode(), value.encode()) for key, value in sent.items()]
+        self.pieces_read = 0
+
+    def send(self, *messages: dict[str, Any]) -> int:
+        """The status of the answer to a body of these messages."""
+        return self._platform.client.portal.call(self._send, list(messages))
+
+    async def _send(self, messages: list[dict[str, Any]]) -> int:
+        answers: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if not messages:
+                await asyncio.sleep(30)
+            self.pieces_read += 1
+            return messages.pop(0)
+
+        async def send(message: Any) -> None:
+            answers.append(message)
+
+        path = f"{API}/dataset/upload"
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": self._query,
+            "headers": self._headers,
+            "server": ("test", 80),
+            "client": ("test", 1),
+        }
+        await self._platform.client.app(scope, receive, send)
+        return answers[0]["status"]
+
+
+HEAD = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\na\n'
+
+
+def piece(body: bytes) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": True}
+
+
+def test_a_client_that_goes_away_leaves_nothing(platform: Platform) -> None:
+    before = remains(platform)
+    sender = Sender(platform, {}, new_name())
+    assert sender.send(piece(HEAD), piece(b"1\n" * 1000), {"type": "http.disconnect"}) == 400
+    assert remains(platform) == before
+
+
+def test_a_declared_length_is_refused_before_the_body_is_read(platform: Platform) -> None:
+    sender = Sender(platform, {"content-length": str(BUDGET_BYTES + 10_000_000)}, new_name())
+    assert sender.send(piece(HEAD)) == 413
+    assert sender.pieces_read == 0
+
+
+def test_a_body_without_a_length_is_read_only_as_far_as_allowed(platform: Platform) -> None:
+    before = remains(platform)
+    sender = Sender(platform, {"transfer-encoding": "chunked"}, new_name())
+    assert sender.send(piece(HEAD), *[piece(b"1\n" * 500_000)] * 10) == 413
+    assert sender.pieces_read <= 4
+    assert remains(platform) == before
+
+
+def test_a_cheap_refusal_comes_before_the_body_is_read(platform: Platform) -> None:
+    taken = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
+    sender = Sender(platform, {}, taken)
+    assert sender.send(piece(HEAD)) == 409
+    nobody = Sender(platform, {"authorization": "Bearer x"}, new_name())
+    assert nobody.send(piece(HEAD)) == 401
+    assert (sender.pieces_read, nobody.pieces_read) == (0, 0)
+
+
+def test_a_cancelled_validation_makes_the_dataset_failed(platform: Platform) -> None:
+    body = upload(platform.client, ("a.csv", b"a\n" + b"1\n" * 50_000)).json()
+    platform.client.post("/ray/terminate_ray_job", params={"ray_job_id": body["job_id"], "usage": "dataset"})
+    job = wait_for_job(platform.client, body["job_id"])
+    query = {"dataset_id": body["dataset_id"]}
+    found = platform.client.get("/dataset/get_dataset_by_id", params=query).json()
+    if job["state"] == "cancelled":
+        assert (found["state"], found["failure"]) == ("failed", "The validation was cancelled.")
+        view = platform.client.get("/dataset/view", params=query)
+        assert (view.status_code, view.json()["code"]) == (409, "dataset_not_validated")
+    else:
+        assert found["state"] == "valid"

@@ -1,0 +1,53 @@
+"""Uploads as the dataset tests make them."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from httpx import Response
+
+from tests.client import Client, wait_for_job
+from tests.conftest import EXAMPLES, Platform
+
+CHURN = EXAMPLES / "telecom_churn.csv"
+_numbers = itertools.count(1)
+
+
+def new_name(stem: str = "dataset") -> str:
+    return f"{stem}-{next(_numbers)}"
+
+
+def upload(client: Client, *files: tuple[str, bytes], name: str = "", usage: str = "t", **query: Any) -> Response:
+    """Upload these files as one dataset; a name is made up where none is given."""
+    params = {"dataset_name": name or new_name(), "usage": usage} | query
+    return client.post("/dataset/upload", params=params, files=[("files", file) for file in files])
+
+
+def uploaded(client: Client, *files: tuple[str, bytes], **query: Any) -> dict[str, Any]:
+    """An upload that was taken, its validation at an end: the answer of `get_dataset_by_id`."""
+    answer = upload(client, *files, **query)
+    assert answer.status_code == 201, answer.text
+    wait_for_job(client, answer.json()["job_id"])
+    return dataset(client, answer.json()["dataset_id"])
+
+
+def dataset(client: Client, dataset_id: int) -> dict[str, Any]:
+    answer = client.get("/dataset/get_dataset_by_id", params={"dataset_id": dataset_id})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def new_template(client: Client, **columns: str) -> int:
+    """A template with these columns (name=type); its id."""
+    schema = [{"column_name": name, "data_type": data_type} for name, data_type in columns.items()]
+    body = {"template_name": new_name("template"), "template_schema": schema}
+    answer = client.post("/template/", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def remains(platform: Platform) -> tuple[int, list[Path]]:
+    """Datasets of the tenant, and every uploaded file in storage."""
+    total = platform.client.get("/dataset/list").json()["total"]
+    files = platform.settings.storage_root / "files"
+    return total, sorted(path for path in files.glob("*/*") if path.is_dir())

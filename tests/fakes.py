@@ -1,0 +1,113 @@
+"""Stand-ins for what runs on Ray: the real job bodies and the real predictor, in threads of this process."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from dataml.db.session import Database
+from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
+from dataml.jobs.execution import execute
+from dataml.jobs.spec import JobSpec
+from dataml.jobs.supervisor import Attempt, Supervisor, WorkerLost
+from dataml.ml.bundle import Predictor
+from dataml.settings import Settings
+
+
+class InProcessWorkers:
+    """The `Workers` of a supervisor, each a thread for as long as its job runs."""
+
+    def __init__(self, root: Path, count: int = 2) -> None:
+        self.names = tuple(f"worker-{number}" for number in range(count))
+        self.supervisor: Supervisor | None = None
+        self._root = root
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def attach(self, name: str) -> Attempt | None:
+        return None
+
+    async def warm(self, name: str) -> None:
+        return
+
+    async def start(self, name: str, spec: JobSpec) -> None:
+        self._running[name] = asyncio.create_task(self._run(spec))
+
+    async def join(self, name: str) -> None:
+        task = self._running[name]
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise WorkerLost(name)
+        task.result()
+
+    async def end(self, name: str) -> None:
+        self._running[name].cancel()
+
+    async def settle(self) -> None:
+        """Return when nothing runs any more."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _run(self, spec: JobSpec) -> None:
+        supervisor, loop = self.supervisor, asyncio.get_running_loop()
+        assert supervisor is not None
+
+        def tell(fraction: float, phrase: str) -> None:
+            asyncio.run_coroutine_threadsafe(supervisor.progress(spec.job_id, spec.attempt, fraction, phrase), loop)
+
+        report = await asyncio.to_thread(execute, spec, self._root, tell)
+        assert await supervisor.report(report), "nobody else can hold the lease"
+
+
+class SupervisorThread:
+    """A supervisor with a thread, a loop and a database of its own: in production it is another process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="supervisor", daemon=True)
+        self._thread.start()
+        self._supervisor, self._running = self._call(self._start())
+
+    async def notify(self) -> None:
+        """The `JobQueue` that routes call."""
+        self._loop.call_soon_threadsafe(self._supervisor.wake)
+
+    def stop(self) -> None:
+        self._call(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> tuple[Supervisor, asyncio.Task[None]]:
+        self._database = Database(self._settings)
+        self._workers = InProcessWorkers(self._settings.storage_root)
+        supervisor = Supervisor(self._database, self._settings, self._workers, lambda: None, "supervisor")
+        self._workers.supervisor = supervisor
+        return supervisor, asyncio.create_task(supervisor.run())
+
+    async def _stop(self) -> None:
+        self._running.cancel()
+        await asyncio.wait({self._running})
+        await self._workers.settle()
+        await self._database.close()
+
+    def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(30)
+
+
+class InProcessEndpoints:
+    """The `Endpoints` of the API: every model is loaded once and asked in a thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._hosts: dict[int, Host] = {}
+
+    async def predict(self, model: ServableModel, question: Question) -> Answer:
+        return await asyncio.to_thread(self._predict, model, question)
+
+    def _predict(self, model: ServableModel, question: Question) -> Answer:
+        if model.train_id not in self._hosts:
+            self._hosts[model.train_id] = Host(model, Predictor.load(self._root / model.bundle), NoLog())
+        return self._hosts[model.train_id].answer([question])[0]
