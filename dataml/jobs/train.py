@@ -18,6 +18,7 @@ from dataml.ml.bundle import FEATURE_ROLES, Provenance, write_bundle
 from dataml.ml.estimators import Samples, Task
 from dataml.ml.evaluation import evaluate
 from dataml.ml.features import Preprocessing
+from dataml.ml.hyperparameters import check_hyperparameters
 from dataml.ml.manifest import Rows
 from dataml.ml.values import DataType
 
@@ -44,7 +45,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     Invalid: `too_few_rows`, `constant_target`, `too_many_classes`, `target_not_numeric`, `target_not_classes`,
     `no_features`, and what `estimators.fit` raises.
     """
-    estimators.check_hyperparameters(spec.algorithm, spec.hyperparameters)
+    check_hyperparameters(spec.algorithm, spec.hyperparameters)
     context.progress(0.05, "Reading the dataset")
     target_name = next(name for name, role in spec.roles.items() if role == "Target")
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
@@ -129,7 +130,8 @@ def _split(spec: TrainSpec, table: pa.Table, target: Target) -> split.Split:
     if time is None:
         return split.by_target(target.values, is_regression=target.task.is_regression, seed=spec.seed)
     # Rows without a time count as the oldest: they must not leak into the rows that stand for the future.
-    return split.by_time(pc.sort_indices(table, sort_keys=[(time, "ascending")], null_placement="at_start").to_numpy())
+    oldest_first = pc.array_sort_indices(table.column(time), null_placement="at_start")
+    return split.by_time(oldest_first.to_numpy())
 
 
 def _check_training_part(name: str, target: Target, parts: split.Split) -> None:

@@ -1,5 +1,6 @@
 """Why a model predicts what it predicts: SHAP values, summed back to the features users know."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ def global_importance(model: NativeModel, preprocessing: Preprocessing, matrix: 
     import shap
 
     explained: Any = matrix if model.algorithm == "LightGBM" else model.dmatrix(matrix)
-    values = np.asarray(shap.TreeExplainer(model.booster).shap_values(explained))
+    with warnings.catch_warnings():
+        # It tells callers of old versions that binary LightGBM values are one array now.
+        warnings.filterwarnings("ignore", message="LightGBM binary classifier")
+        values = np.asarray(shap.TreeExplainer(model.booster).shap_values(explained))
     # (rows, columns) or, beyond two classes, (rows, columns, classes)
     by_column = np.abs(values.reshape(*matrix.shape, -1)).mean(axis=0).sum(axis=1)
     return _shares(preprocessing, by_column)

@@ -1,0 +1,26 @@
+"""Training on a small table, as the worker does it."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataml.jobs import train
+from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
+from tests.ml.samples import contract_of
+
+
+def train_on(
+    root: Path,
+    table: pa.Table,
+    problem_type: Literal["Classification", "Regression"] = "Classification",
+    algorithm: Literal["auto", "XGBoost", "LightGBM"] = "LightGBM",
+    roles: dict[str, str] | None = None,
+    **options: Any,
+) -> TrainResult:
+    """Train in `root`; columns without a role in `roles` are features, the last one is the target."""
+    pq.write_table(table, root / "train.parquet")
+    given = dict.fromkeys(table.column_names, "Feature") | {table.column_names[-1]: "Target"} | (roles or {})
+    spec = TrainSpec(1, "train.parquet", contract_of(table), problem_type, algorithm, given, **options)
+    return train.run(spec, JobContext(root, "jobs/1"))

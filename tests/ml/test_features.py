@@ -1,0 +1,117 @@
+"""A value becomes the same number in a table and in a row."""
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dataml.errors import Invalid
+from dataml.ml.features import MAX_CATEGORIES, Preprocessing
+from tests.ml.samples import churn, churn_contract, contract_of
+
+
+def fit(table: pa.Table) -> Preprocessing:
+    return Preprocessing.fit(contract_of(table), table.column_names, table)
+
+
+def rows_as_float32(preprocessing: Preprocessing, table: pa.Table) -> np.ndarray:
+    return np.array([preprocessing.row(row) for row in table.to_pylist()], dtype=np.float32)
+
+
+EVERY_TYPE = pa.table(
+    {
+        "whole": pa.array([1, -(2**62) - 1, None, 2**53 + 1], pa.int64()),
+        "real": pa.array([0.1, 1e300, None, -1e300]),
+        "flag": pa.array([True, False, None, True]),
+        "text": pa.array(["a", "b", None, "a"]),
+        "day": pa.array([date(1969, 12, 31), date(2024, 2, 29), None, date(1, 1, 1)]),
+        "moment": pa.array(
+            [
+                datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC),
+                datetime(2024, 2, 29, 7, 30, tzinfo=UTC),
+                None,
+                datetime(9999, 12, 31, 23, tzinfo=UTC),
+            ],
+            pa.timestamp("us", "UTC"),
+        ),
+    }
+)
+
+
+def test_a_row_equals_the_matrix_to_the_bit_for_every_type() -> None:
+    preprocessing = fit(EVERY_TYPE)
+    matrix = preprocessing.matrix(EVERY_TYPE)
+    assert matrix.dtype == np.float32
+    assert rows_as_float32(preprocessing, EVERY_TYPE).tobytes() == matrix.tobytes()
+    assert np.isnan(matrix[2]).all()
+    assert not np.isinf(matrix).any()
+
+
+def test_a_row_equals_the_matrix_on_real_data() -> None:
+    table = churn().drop_columns(["customer_id", "churn"])
+    preprocessing = Preprocessing.fit(churn_contract(), table.column_names, table)
+    assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.matrix(table).tobytes()
+
+
+def test_dates_become_calendar_numbers() -> None:
+    preprocessing = fit(EVERY_TYPE)
+    row = dict(zip([c.name for c in preprocessing.layout], preprocessing.row(EVERY_TYPE.to_pylist()[1]), strict=True))
+    assert row["day.epoch_days"] == 19782
+    assert (row["day.year"], row["day.month"], row["day.day"]) == (2024, 2, 29)
+    assert row["day.weekday"] == 3  # a Thursday, counted from Monday
+    assert row["moment.hour"] == 7
+    assert row["moment.epoch_days"] == 19782.3125
+
+
+def test_it_is_the_same_after_a_journey_through_json() -> None:
+    preprocessing = fit(EVERY_TYPE)
+    again = Preprocessing.from_json(preprocessing.to_json())
+    assert again == preprocessing
+    assert again.matrix(EVERY_TYPE).tobytes() == preprocessing.matrix(EVERY_TYPE).tobytes()
+
+
+def test_codes_follow_frequency_and_an_unseen_text_is_missing() -> None:
+    preprocessing = fit(pa.table({"colour": ["red", "blue", "blue", "green", "blue", "red"]}))
+    assert preprocessing.layout[0].vocabulary == ("blue", "red", "green")
+    assert preprocessing.categorical == (0,)
+    assert preprocessing.row({"colour": "red"}) == [1.0]
+    assert np.isnan(preprocessing.row({"colour": "violet"})).all()
+
+
+def test_rare_texts_of_a_large_vocabulary_share_a_code_with_unseen_ones() -> None:
+    common = [f"common{i}" for i in range(MAX_CATEGORIES - 1)] * 3
+    table = pa.table({"city": [*common, *[f"rare{i}" for i in range(10)]]})
+    preprocessing = fit(table)
+    other = float(MAX_CATEGORIES - 1)
+    assert preprocessing.row({"city": "rare3"}) == preprocessing.row({"city": "never seen"}) == [other]
+    assert np.isnan(preprocessing.row({"city": None})).all()
+    assert preprocessing.matrix(table).max() == other
+    assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.matrix(table).tobytes()
+
+
+def test_columns_that_tell_nothing_are_dropped_with_a_reason() -> None:
+    rows = 40
+    table = pa.table(
+        {
+            "constant": [7] * rows,
+            "empty": pa.nulls(rows, pa.float64()),
+            "code": [f"row {i}" for i in range(rows)],
+            "useful": [i % 3 for i in range(rows)],
+            "sometimes": [None, 7] * (rows // 2),
+        }
+    )
+    preprocessing = fit(table)
+    assert [column.source for column in preprocessing.layout] == ["useful", "sometimes"]
+    assert preprocessing.dropped == {
+        "constant": "every value is the same",
+        "empty": "every value is missing",
+        "code": "nearly every text is different, as in an identifier",
+    }
+    assert preprocessing.features == ("useful", "sometimes", "constant", "empty", "code")
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    with pytest.raises(Invalid) as refusal:
+        fit(pa.table({"constant": [1, 1, 1]}))
+    assert refusal.value.code == "no_features"
