@@ -20,6 +20,7 @@ from dataml.dataset.schemas import (
     ErrorReportAnswer,
     FileRow,
     JobStarted,
+    OnError,
     StatisticsAnswer,
     UploadAnswer,
 )
@@ -58,7 +59,7 @@ async def upload_dataset(
         str | None, Query(description="Lake table to write the rows to as well; needs a lake.", max_length=200)
     ] = None,
     on_error: Annotated[
-        Literal["quarantine", "reject"],
+        OnError,
         Query(
             description="What a wrong cell does: quarantine sets its row aside and reports it; reject fails the upload "
             "with 422. For that the answer waits until all cells are checked, at most a minute: after that it is 201 "

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from dataml.dataset.models import Dataset, File
-from dataml.dataset.service import usability
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import JobState
 from dataml.ml.contract import Contract
 
 DatasetState = Literal["validating", "valid", "invalid", "failed"]
 Usage = Literal["t", "p"]
+OnError = Literal["quarantine", "reject"]
 _USAGES = {"t": "Training", "p": "Prediction"}
 
 
@@ -164,9 +164,7 @@ class DatasetAnswer(DatasetRow):
     )
     error_summary: ErrorSummary = Field(description="What was wrong in its cells, in numbers.")
     failure: str | None = Field(description="Why the validation failed, when it did.")
-    on_error: Literal["quarantine", "reject"] = Field(
-        description="What a wrong cell does: to its row, or to the upload."
-    )
+    on_error: OnError = Field(description="What a wrong cell does: to its row, or to the upload.")
     job_id: str | None = Field(description="The job that validates or validated it.")
 
     @classmethod
@@ -231,6 +229,13 @@ class ErrorReportAnswer(ErrorSummary):
                 if file.error_report is not None
             ],
         )
+
+
+def usability(dataset: Dataset) -> str | None:
+    """The share of rows kept as a whole percentage, rounded down: 100% means all. None before validation has ended."""
+    if dataset.parquet is None:
+        return None
+    return f"{100 * dataset.kept_records // dataset.total_records if dataset.total_records else 0}%"
 
 
 def _schema(dataset: Dataset) -> list[SchemaColumn] | None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset.models import Dataset, File
+from dataml.dataset.schemas import Usage
 from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict, NotFound
 from dataml.jobs import service as jobs
@@ -30,7 +31,7 @@ async def get(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
     return await scope.get(session, Dataset, dataset_id, "dataset")
 
 
-async def get_valid(session: AsyncSession, scope: Scope, dataset_id: int, usage: Literal["t", "p"]) -> Dataset:
+async def get_valid(session: AsyncSession, scope: Scope, dataset_id: int, usage: Usage) -> Dataset:
     """A dataset that training (`t`) or batch prediction (`p`) can start from.
 
     Raises:
@@ -62,13 +63,6 @@ async def get_readable(session: AsyncSession, scope: Scope, dataset_id: int) -> 
 def not_validated(dataset: Dataset) -> Conflict:
     reason = (dataset.failure or "see its job.") if dataset.state == "failed" else ""
     return Conflict(_NOT_VALID[dataset.state] + reason, code="dataset_not_validated")
-
-
-def usability(dataset: Dataset) -> str | None:
-    """The share of rows kept as a whole percentage, rounded down: 100% means all. None before validation has ended."""
-    if dataset.parquet is None:
-        return None
-    return f"{100 * dataset.kept_records // dataset.total_records if dataset.total_records else 0}%"
 
 
 async def list_datasets(

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
 from dataml.dataset.models import Dataset, File
+from dataml.dataset.schemas import OnError, Usage
 from dataml.dataset.storage import Storage, display_name, upload_too_large
 from dataml.db.scope import Scope
 from dataml.db.session import Database
@@ -23,9 +24,6 @@ from dataml.ml import sources
 from dataml.ml.contract import Contract
 from dataml.settings import Settings
 from dataml.template import service as templates
-
-Usage = Literal["t", "p"]
-OnError = Literal["quarantine", "reject"]
 
 _USAGES: Final[dict[str, Usage]] = {
     "t": "t",

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -120,6 +121,15 @@ def test_another_tenants_template_is_404(platform: Platform, stranger: Client) -
 def test_a_name_twice_is_409(platform: Platform) -> None:
     name = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
     assert refused(platform, ("a.csv", b"a\n1\n"), name=name) == (409, "dataset_exists")
+
+
+def test_of_two_uploads_at_once_under_one_name_one_wins(platform: Platform) -> None:
+    name, (total, folders) = new_name(), remains(platform)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: upload(platform.client, ("a.csv", b"a\n1\n"), name=name), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    after = remains(platform)
+    assert (after[0], len(after[1])) == (total + 1, len(folders) + 1)
 
 
 def test_two_tenants_may_use_the_same_name(platform: Platform, stranger: Client) -> None:
