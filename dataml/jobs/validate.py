@@ -1,9 +1,10 @@
 """Validate a dataset: every cell of its files against the contract, the kept rows into one typed Parquet file."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
+from operator import attrgetter
 from types import TracebackType
 from typing import Final, Self
 
@@ -92,7 +93,7 @@ def _validate_file(spec: ValidateSpec, file: SourceFile, summary: SourceSummary,
         parsed = outputs.contract.parse_batch(batch)
         if parsed.errors and spec.on_error == "reject":
             raise _bad_cell(tally.locate(parsed.errors[0], rows))
-        outputs.write(file, batch, parsed, [tally.locate(error, rows) for error in parsed.errors], rows)
+        outputs.write(file, batch, parsed, rows)
         tally.add(parsed.errors, rows)
         rows += batch.num_rows
         outputs.advance(batch.num_rows)
@@ -125,8 +126,8 @@ class _Tally:
 
     def add(self, errors: list[BadCell], rows_before: int) -> None:
         self._rows += len({error.row for error in errors})
-        self._by_column.update(error.column for error in errors)
-        self._by_rule.update(error.rule for error in errors)
+        self._by_column.update(map(attrgetter("column"), errors))
+        self._by_rule.update(map(attrgetter("rule"), errors))
         room = FIRST_ERRORS - len(self._first)
         self._first += [self.locate(error, rows_before) for error in errors[:room]]
 
@@ -168,12 +169,10 @@ class _Outputs:
     ) -> None:
         self._stack.close()
 
-    def write(
-        self, file: SourceFile, batch: pa.RecordBatch, parsed: ParsedBatch, errors: list[CellError], rows_before: int
-    ) -> None:
+    def write(self, file: SourceFile, batch: pa.RecordBatch, parsed: ParsedBatch, rows_before: int) -> None:
         self.data.add(parsed.table)
-        if errors:
-            self.errors.add(_error_batch(errors))
+        if parsed.errors:
+            self.errors.add(_error_batch(file.name, parsed.errors, rows_before))
             self.set_aside.add(
                 _set_aside(file.file_id, batch, parsed, rows_before, self.set_aside.schema, self.contract)
             )
@@ -184,10 +183,12 @@ class _Outputs:
         self.context.progress(fraction, f"{self._done_rows:,} of {self._expected_rows:,} rows checked")
 
 
-def _error_batch(errors: Iterable[CellError]) -> pa.RecordBatch:
-    rows = [(e.file, e.row, e.column, e.value, e.rule, e.reason) for e in errors]
+def _error_batch(file_name: str, errors: list[BadCell], rows_before: int) -> pa.RecordBatch:
+    rows, *words = zip(*errors, strict=True)
+    numbers = [rows_before + row + 1 for row in rows]
+    columns = [[file_name] * len(errors), numbers, *words]
     return pa.RecordBatch.from_arrays(
-        [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), ERROR_SCHEMA, strict=True)],
+        [pa.array(values, field.type) for values, field in zip(columns, ERROR_SCHEMA, strict=True)],
         schema=ERROR_SCHEMA,
     )
 

@@ -28,6 +28,7 @@ _CANONICAL: Final[dict[DataType, tuple[str, ...]]] = {
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})$",
     ),
 }
+_TRIED_FIRST: Final = 1_000
 _NAIVE: Final = pa.timestamp("us")
 _UTC: Final = pa.timestamp("us", "UTC")
 # The years 1 to 9999, which Python and pandas share, in days and in microseconds.
@@ -116,6 +117,7 @@ def _cast_text(cells: pa.Array, data_type: DataType) -> pa.Array | None:
     kinds = (_NAIVE, _UTC) if data_type is DataType.TIMESTAMP else (data_type.arrow,)
     for kind in kinds:
         try:
+            cells.slice(0, _TRIED_FIRST).cast(kind)  # Arrow words an error for every cell it cannot read: dear for many
             values = cells.cast(kind).cast(data_type.arrow)
         except pa.ArrowInvalid:
             continue
@@ -182,8 +184,15 @@ def _parse_mixed(cells: pa.Array, data_type: DataType, date_order: DateOrder | N
 
 
 def _canonical_part(cells: pa.Array, pattern: str, data_type: DataType) -> pa.Array | None:
-    matching = pc.match_substring_regex(cells, pattern)
-    return _cast_text(pc.if_else(matching, cells, pa.scalar(None, pa.string())), data_type)
+    return _cast_text(_only(cells, pc.match_substring_regex(cells, pattern)), data_type)
+
+
+def _only(cells: pa.Array, wanted: pa.BooleanArray) -> pa.Array:
+    """The cells where `wanted` is true, null elsewhere: a new validity bitmap over the same text, uncopied."""
+    if cells.offset:
+        return pc.if_else(wanted, cells, pa.scalar(None, pa.string()))
+    valid = pc.fill_null(wanted, False).buffers()[1]
+    return pa.Array.from_buffers(pa.string(), len(cells), [valid, *cells.buffers()[1:]])
 
 
 def _one_by_one(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:

@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -277,5 +278,5 @@ def _bad_cells(names: tuple[str, ...], parsed: list[ParsedColumn]) -> list[BadCe
         for name, cells in zip(names, parsed, strict=True)
         for row, which in zip(cells.rows.tolist(), cells.which.tolist(), strict=True)
     ]
-    errors.sort(key=lambda error: error.row)  # stable: columns stay in contract order within a row
+    errors.sort(key=attrgetter("row"))  # stable: columns stay in contract order within a row
     return errors
