@@ -218,28 +218,19 @@ class Walk:
     def _explain(self, train_id: int) -> None:
         with self._screen.step("feature importance") as step:
             path = "/api/v1/train/view-feature-importance"
-            found = self._api.get(path, train_id=train_id)
-
-            def ended() -> bool:
-                nonlocal found
-                if found["status"] == "running":
-                    found = self._api.get(path, train_id=train_id)
-                return found["status"] != "running"
-
-            wait_until(ended, 300, "the feature importance")
+            found = self._api.follow(path, lambda answer: answer["status"] != "running", train_id=train_id)
             if found["status"] != "completed":
                 raise StepFailed(f"the feature importance is {found['status']}: {found['error']}")
             largest = sorted(found["feature_importance"].items(), key=lambda item: -item[1])[:3]
             step.answer = ", ".join(f"{name} {share:.0%}" for name, share in largest)
 
     def _predict(self, train_id: int, preprocess_id: int) -> None:
-        row = next(row for row in self._rows if row[TARGET] == "Yes")
+        row = self._rows[0]
         features = {name: _PARSERS[_type_of(name)](text) for name, text in row.items() if name not in (ID, TARGET)}
         with self._screen.step("predict by id") as step:
             body = {"train_id": train_id, "preprocess_id": preprocess_id, "features": features, "target": TARGET}
             answer = self._api.post("/api/v1/inference/", body)
-            probability = answer["probabilities"]["Yes"]
-            step.answer = f"{row[ID]} leaves: {answer['prediction']}, probability {probability:.3f}"
+            step.answer = f"{row[ID]}: churn {answer['prediction']}, probability {answer['probability']:.3f}"
         with self._screen.step("predict by name") as step:
             again = self._api.post(f"/models/default/{self._name}/predict", {"features": features})
             if again["probabilities"] != answer["probabilities"]:

@@ -53,6 +53,23 @@ class DemoClient:
         """The body of an answer that is not JSON."""
         return self._call("GET", path, query).text
 
+    def follow(self, path: str, ended: Callable[[Any], bool], **query: str | int) -> Any:
+        """Ask again until `ended` says so of the answer, which is then returned.
+
+        Raises:
+            StepFailed: it takes too long.
+        """
+        self._on_call(self._curl("GET", path, query))
+        answer: Any = None
+
+        def asked() -> bool:
+            nonlocal answer
+            answer = self._send("GET", path, params=query).json()
+            return ended(answer)
+
+        wait_until(asked, JOB_TIMEOUT_S, path)
+        return answer
+
     def wait_for_job(self, job_id: str, progress: Progress) -> None:
         """Follow a job to its end.
 
@@ -60,16 +77,14 @@ class DemoClient:
             StepFailed: it failed, was cancelled or takes too long.
         """
 
-        def ended() -> bool:
-            job = self._send("GET", f"/api/v1/jobs/{job_id}").json()
+        def ended(job: Any) -> bool:
             progress(job["progress"], job["phrase"])
-            if job["state"] in ("failed", "cancelled"):
-                error = job["error"] or {"code": "", "detail": ""}
-                raise StepFailed(f"{job_id} {job['state']} {error['code']}: {error['detail']}")
-            return job["state"] == "succeeded"
+            return job["state"] not in ("queued", "running")
 
-        self._on_call(self._curl("GET", f"/api/v1/jobs/{job_id}", {}))
-        wait_until(ended, JOB_TIMEOUT_S, job_id)
+        job = self.follow(f"/api/v1/jobs/{job_id}", ended)
+        if job["state"] != "succeeded":
+            error = job["error"] or {"code": "", "detail": ""}
+            raise StepFailed(f"{job_id} {job['state']} {error['code']}: {error['detail']}")
 
     def _call(
         self, method: str, path: str, query: Mapping[str, str | int], body: Mapping[str, Any] | None = None
@@ -93,7 +108,7 @@ class DemoClient:
         words.append(shlex.quote(str(self._http.build_request(method, path, params=query).url)))
         words.append('-H "Authorization: Bearer $TOKEN"')
         if body is not None:
-            words += ["--json", shlex.quote(json.dumps(body))]
+            words += ["-H 'Content-Type: application/json'", "-d", shlex.quote(json.dumps(body))]
         return " ".join(words)
 
 
@@ -106,7 +121,7 @@ def wait_until(done: Callable[[], bool], timeout_s: float, what: str) -> None:
     deadline = time.monotonic() + timeout_s
     while not done():
         if time.monotonic() > deadline:
-            raise StepFailed(f"{what} has not ended within {timeout_s:.0f} s")
+            raise StepFailed(f"{what} is not done within {timeout_s:.0f} s")
         time.sleep(_POLL_S)
 
 
