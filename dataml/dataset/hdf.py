@@ -101,11 +101,9 @@ def _numpy(values: pa.Array, data_type: DataType) -> np.ndarray[Any, Any]:
             return values.fill_null(pa.scalar(0).cast(values.type)).to_numpy(zero_copy_only=False)
         case DataType.TIMESTAMP:
             texts = [value.isoformat().replace("+00:00", "Z") if value else "" for value in values.to_pylist()]
-        case DataType.DATE:
-            texts = [value.isoformat() if value else "" for value in values.to_pylist()]
-        case DataType.STRING:
-            texts = [value or "" for value in values.to_pylist()]
-    return np.array(texts, dtype=object)
+            return np.array(texts, dtype=object)
+        case DataType.DATE | DataType.STRING:
+            return values.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
 
 
 def _link_names(columns: list[str]) -> dict[str, str]:

@@ -3,17 +3,22 @@
 import asyncio
 import io
 import pickle
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from starlette.datastructures import UploadFile
 
+from dataml.dataset import uploads
+from dataml.db.scope import Scope
+from dataml.db.session import Database
 from dataml.settings import Settings, load_settings
 from tests.client import API, Client, wait_for_job
 from tests.conftest import PASSWORD, Platform
-from tests.dataset.uploading import new_name, new_template, remains, upload, uploaded
+from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, upload, uploaded
 
 BUDGET_BYTES = 200_000
 
@@ -241,6 +246,35 @@ def test_a_cheap_refusal_comes_before_the_body_is_read(platform: Platform) -> No
     nobody = Sender(platform, {"authorization": "Bearer x"}, new_name())
     assert nobody.send(piece(HEAD)) == 401
     assert (sender.pieces_read, nobody.pieces_read) == (0, 0)
+
+
+class SlowFile(io.BytesIO):
+    """Reads as a large file on a slow disk."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.05)
+        return super().read(min(size or 0, 1000))
+
+
+def test_a_request_that_is_cancelled_while_it_stores_leaves_nothing(platform: Platform) -> None:
+    before = remains(platform)
+    database = Database(platform.settings)
+    request = uploads.UploadRequest(new_name(), "t", None, "quarantine")
+    part = UploadFile(SlowFile(b"a\n" + b"1\n" * 50_000), filename="a.csv")
+
+    async def cancel_midway() -> int:
+        scope = Scope("tenant", "user")
+        storing = asyncio.create_task(
+            uploads.create(database, platform.settings, scope, request, uploads.Template(), [part])
+        )
+        await asyncio.sleep(0.3)
+        stored = len(remains_on_disk(platform))
+        storing.cancel()
+        await asyncio.wait({storing})
+        return stored
+
+    assert asyncio.run(cancel_midway()) == len(before[1]) + 1
+    assert remains(platform) == before
 
 
 def test_a_cancelled_validation_makes_the_dataset_failed(platform: Platform) -> None:

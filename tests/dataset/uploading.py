@@ -47,7 +47,9 @@ def new_template(client: Client, **columns: str) -> int:
 
 
 def remains(platform: Platform) -> tuple[int, list[Path]]:
-    """Datasets of the tenant, and every uploaded file in storage."""
-    total = platform.client.get("/dataset/list").json()["total"]
-    files = platform.settings.storage_root / "files"
-    return total, sorted(path for path in files.glob("*/*") if path.is_dir())
+    """Datasets of the tenant, and the folders of all uploads in storage."""
+    return platform.client.get("/dataset/list").json()["total"], remains_on_disk(platform)
+
+
+def remains_on_disk(platform: Platform) -> list[Path]:
+    return sorted((platform.settings.storage_root / "files").glob("*/*"))
