@@ -46,7 +46,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
     asyncio.run(_add_users(settings))
     supervisor = SupervisorThread(settings)
     database = Database(settings)
-    endpoints = InProcessEndpoints(settings.storage_root)
+    endpoints = InProcessEndpoints(settings.storage_root, supervisor)
     app = create_app(Services(settings, database, TokenKey.load(settings.key_file), supervisor, endpoints))
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)

@@ -1,0 +1,208 @@
+"""The ledger: each change of a job's state happens once, and a terminal state never changes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from dataml.access import service as access
+from dataml.db.scope import Scope
+from dataml.db.session import Database
+from dataml.errors import NotFound
+from dataml.installation import prepare
+from dataml.jobs import service
+from dataml.jobs.models import Job
+from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobState
+from dataml.ml.contract import Column, Contract
+from dataml.ml.values import DataType
+from dataml.settings import Settings, load_settings
+
+CONTRACT = Contract.build([Column("n", DataType.INTEGER)])
+Run = Callable[[Callable[[Database, Scope], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = load_settings(home=tmp_path_factory.mktemp("home"), admin_password="a password for tests")
+    prepare(settings)
+    return settings
+
+
+@pytest.fixture
+def run(settings: Settings) -> Run:
+    """Runs a coroutine function with a database and a new tenant's scope."""
+
+    def start(body: Callable[[Database, Scope], Coroutine[Any, Any, None]]) -> None:
+        async def main() -> None:
+            database = Database(settings)
+            async with database.transaction() as session:
+                tenant = await access.create_tenant(session, f"tenant-{body.__qualname__}")
+                for job in await service.running(session):
+                    await service.cancel(session, job)
+                while (spec := await service.claim(session)) is not None:
+                    await service.accept(session, spec.job_id, spec.attempt, None)
+            await body(database, Scope(tenant.id, "tester"))
+            await database.close()
+
+        asyncio.run(main())
+
+    return start
+
+
+async def queue(database: Database, scope: Scope, subject_id: int = 1) -> Job:
+    async with database.transaction() as session:
+        spec = DescribeSpec(subject_id, "jobs/1.1/validated.parquet", CONTRACT)
+        return await service.enqueue(session, scope, JobKind.DESCRIBE, subject_id, spec)
+
+
+async def state(database: Database, job: Job) -> str:
+    async with database.reading() as session:
+        return (await session.get_one(Job, job.id)).state
+
+
+def test_jobs_are_claimed_in_the_order_they_came(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        first, second = await queue(database, scope), await queue(database, scope)
+        async with database.transaction() as session:
+            claimed = [await service.claim(session), await service.claim(session), await service.claim(session)]
+        assert [spec and spec.job_id for spec in claimed] == [first.id, second.id, None]
+
+    run(body)
+
+
+def test_a_spec_comes_out_of_the_database_as_it_went_in(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope, subject_id=7)
+        async with database.transaction() as session:
+            spec = await service.claim(session)
+        assert spec is not None
+        assert spec.payload == DescribeSpec(7, "jobs/1.1/validated.parquet", CONTRACT)
+        assert (spec.attempt, spec.directory) == (1, f"jobs/{job.id}.1")
+
+    run(body)
+
+
+def test_a_job_that_was_never_committed_is_never_claimed(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        with pytest.raises(RuntimeError):
+            async with database.transaction() as session:
+                spec = DescribeSpec(1, "x", CONTRACT)
+                await service.enqueue(session, scope, JobKind.DESCRIBE, 1, spec)
+                raise RuntimeError("the process dies here")
+        async with database.transaction() as session:
+            assert await service.claim(session) is None
+
+    run(body)
+
+
+def test_a_report_is_accepted_once(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        async with database.transaction() as session:
+            await service.claim(session)
+        async with database.transaction() as session:
+            first = await service.accept(session, job.id, 1, None)
+            second = await service.accept(session, job.id, 1, JobFailure("late", "too late"))
+        assert first is not None
+        assert second is None
+        assert await state(database, job) == JobState.SUCCEEDED
+
+    run(body)
+
+
+def test_a_report_of_an_earlier_attempt_changes_nothing(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        async with database.transaction() as session:
+            await service.claim(session)
+            await service.give_up(session, job.id, 1, attempts=2)
+            again = await service.claim(session)
+            stale = await service.accept(session, job.id, 1, None)
+        assert again is not None
+        assert again.attempt == 2
+        assert stale is None
+        assert await state(database, job) == JobState.RUNNING
+
+    run(body)
+
+
+def test_a_lost_worker_is_given_another_attempt_and_then_the_job_fails(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        for attempt in (1, 2):
+            async with database.transaction() as session:
+                await service.claim(session)
+                failed = await service.give_up(session, job.id, attempt, attempts=2)
+            assert (failed is None) == (attempt == 1)
+        async with database.reading() as session:
+            ended = await session.get_one(Job, job.id)
+        assert (ended.state, ended.failure_code) == (JobState.FAILED, "worker_lost")
+
+    run(body)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_cancelled_job_stays_cancelled(run: Run, claimed: bool) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        async with database.transaction() as session:
+            if claimed:
+                await service.claim(session)
+        async with database.transaction() as session:
+            assert await service.cancel(session, job)
+            assert not await service.cancel(session, job)
+            assert await service.accept(session, job.id, 1, None) is None
+            await service.give_up(session, job.id, 1, attempts=9)
+            assert await service.claim(session) is None
+        assert await state(database, job) == JobState.CANCELLED
+
+    body.__qualname__ += str(claimed)
+    run(body)
+
+
+def test_progress_of_a_job_that_has_ended_is_not_written(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        async with database.transaction() as session:
+            await service.claim(session)
+            await service.record_progress(session, job.id, 1, 0.5, "half")
+            await service.accept(session, job.id, 1, None)
+            await service.record_progress(session, job.id, 1, 0.7, "late")
+        async with database.reading() as session:
+            ended = await session.get_one(Job, job.id)
+        assert (ended.progress, ended.phrase) == (1.0, "Done")
+
+    run(body)
+
+
+def test_one_supervisor_at_a_time_holds_the_lease(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        async def hold(holder: str, lifetime_s: float) -> bool:
+            async with database.transaction() as session:
+                return await service.hold_lease(session, holder, lifetime_s)
+
+        assert await hold("first", 60)
+        assert await hold("first", 60)
+        assert not await hold("second", 60)
+        async with database.transaction() as session:
+            await service.release_lease(session, "first")
+        assert await hold("second", -1)  # a lease that has run out at once
+        assert await hold("third", -1)
+
+    run(body)
+
+
+def test_a_job_is_found_by_the_id_that_answers_carry(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        async with database.reading() as session:
+            assert (await service.find(session, scope, f"stat-job-{job.id}")).id == job.id
+            assert (await service.find(session, scope, str(job.id))).id == job.id
+            for wrong in (f"train-job-{job.id}", f"0{job.id}", f"stat-job-{job.id} ", "stat-job-", "9" * 30, "-1"):
+                with pytest.raises(NotFound):
+                    await service.find(session, scope, wrong)
+            with pytest.raises(NotFound):
+                await service.find(session, Scope("another", "x"), f"stat-job-{job.id}")
+
+    run(body)

@@ -1,0 +1,195 @@
+"""From a dataset to a predictor: what is refused before any compute, and what a completed training shows."""
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client, wait_for_job
+from tests.dataset.uploading import CHURN, upload, uploaded
+from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, row_of, small_csv, small_dataset, train, trained
+
+
+@pytest.fixture(scope="module")
+def dataset_id(client: Client) -> int:
+    return small_dataset(client)
+
+
+@pytest.fixture(scope="module")
+def small(client: Client, dataset_id: int) -> dict[str, Any]:
+    return trained(client, dataset_id, predictor_name="small", shap_enabled=True)
+
+
+@pytest.fixture(scope="module")
+def churn(client: Client) -> dict[str, Any]:
+    dataset = uploaded(client, (CHURN.name, CHURN.read_bytes()))
+    return trained(client, dataset["id"], predictor_name="churn", columns=CHURN_COLUMNS)
+
+
+def trainings(client: Client) -> int:
+    return client.get("/train/list").json()["total"]
+
+
+def test_the_churn_story_reaches_its_auc_on_rows_the_model_never_saw(client: Client, churn: dict[str, Any]) -> None:
+    answer = client.get("/train/model-summary", params={"train_id": churn["id"]}).json()
+    summary = answer["model_summary"]
+    assert summary["metrics"]["roc_auc"] >= 0.83
+    assert summary["rows"]["test"] >= 1400
+    assert summary["model"] in ("XGBoostClassifier", "LightGBMClassifier")
+    assert {"accuracy", "precision", "recall", "f1_score"} <= summary.keys()
+    assert sum(map(sum, answer["confusion_matrix"])) == summary["rows"]["test"]
+    assert len(answer["classes"]) == 2
+
+
+def test_a_completed_training_names_its_algorithm_and_answers(small: dict[str, Any]) -> None:
+    assert small["training_status"] == "Completed"
+    assert (small["train_status"], small["ml_model_status"]) == ("completed", "completed")
+    assert small["algorithm"] in ("XGBoost", "LightGBM")
+    assert small["accuracy"] > 0.75
+    assert (small["progress"], small["error"]) == (1.0, None)
+    assert small["endpoint_url"] == "/models/default/small/predict"
+
+
+def test_refresh_answers_what_list_answers(client: Client, small: dict[str, Any]) -> None:
+    assert client.get("/train/refresh").json() == client.get("/train/list").json()
+
+
+def test_feature_importance_follows_a_training_that_asked_for_it(client: Client, small: dict[str, Any]) -> None:
+    (job,) = client.get("/jobs/list", params={"kind": "explain"}).json()["data"]
+    wait_for_job(client, job["job_id"])
+    answer = client.get("/train/view-feature-importance", params={"train_id": small["id"]}).json()
+    assert answer["status"] == "completed"
+    assert sum(answer["feature_importance"].values()) == pytest.approx(1.0)
+    assert list(answer["feature_importance"])[:2] == ["age", "colour"] or "colour" in answer["feature_importance"]
+    assert list(answer["feature_importance"].values()) == sorted(answer["feature_importance"].values(), reverse=True)
+    assert answer["sample_rows"] == answer["total_rows"] == 300
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_feature_importance_is_computed_on_request(client: Client, churn: dict[str, Any], method: str) -> None:
+    query = {"train_id": churn["id"]}
+    answer = client.request(method, "/train/generate-feature-importance", params=query)
+    assert answer.status_code == 202
+    assert answer.json()["shap_job_id"].startswith("shap-job-")
+    wait_for_job(client, answer.json()["shap_job_id"])
+    view = client.get("/train/view-feature-importance", params=query).json()
+    assert (view["status"], view["sample_rows"], view["total_rows"]) == ("completed", 2000, 7043)
+
+
+def test_feature_importance_that_was_never_asked_for_is_empty(client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    answer = client.get("/train/view-feature-importance", params={"train_id": row["id"]}).json()
+    assert (answer["status"], answer["feature_importance"]) == ("not_started", {})
+
+
+def test_the_schema_of_a_training_is_a_file_to_keep(client: Client, small: dict[str, Any]) -> None:
+    answer = client.get(f"/train/download-schema/{small['id']}")
+    assert answer.json()["schema"][0] == {"column_name": "id", "data_type": "String"}
+    assert "small-schema.json" in answer.headers["content-disposition"]
+
+
+def test_details_name_the_columns_and_the_roles_they_can_have(client: Client, dataset_id: int) -> None:
+    body = {"dataset_id": dataset_id, "predictor_name": "x", "domain": "d", "problem_type": "classification"}
+    answer = client.post("/train/get_details", json=body).json()
+    assert {"column_name": "age", "data_type": "Integer"} in answer["dataset_schema"]
+    assert {"Id", "Target", "Feature"} <= set(answer["attributes"])
+    assert answer["problem_type"] == "Classification"
+
+
+def test_a_regression_has_no_accuracy(client: Client, dataset_id: int) -> None:
+    columns = [{"column_name": "price", "attribute_name": "Target"}, {"column_name": "id", "attribute_name": "Id"}]
+    row = trained(client, dataset_id, problem_type="Regression", columns=columns, algorithm="xgboost")
+    assert (row["accuracy"], row["algorithm"]) == (None, "XGBoost")
+    answer = client.get("/train/model-summary", params={"train_id": row["id"]}).json()
+    assert answer["confusion_matrix"] is None
+    assert {"rmse", "mae", "r2"} <= answer["model_summary"]["metrics"].keys()
+
+
+def role(name: str, attribute: str, **more: str) -> dict[str, str]:
+    return {"column_name": name, "attribute_name": attribute} | more
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"columns": [role("nothing", "Target")]}, "invalid_columns"),
+        ({"columns": [role("id", "Id")]}, "no_target"),
+        ({"columns": [role("bought", "Target"), role("age", "Target")]}, "several_targets"),
+        ({"columns": [role("bought", "Target"), role("bought", "Feature")]}, "invalid_columns"),
+        ({"columns": [role("bought", "Goal")]}, "invalid_columns"),
+        ({"columns": [role("bought", "Target", data_type="Float")]}, "invalid_columns"),
+        ({"columns": [role("bought", "Target", data_type="Complex")]}, "unknown_data_type"),
+        (
+            {"columns": [role(name, "Ignore") for name in ("id", "age", "colour", "price")] + SMALL_COLUMNS[1:]},
+            "no_features",
+        ),
+        ({"problem_type": "Clustering"}, "unknown_problem_type"),
+        ({"problem_type": "Regression"}, "target_not_numeric"),
+        ({"columns": [role("price", "Target")]}, "target_not_a_class"),
+        ({"algorithm": "ResNet"}, "unknown_algorithm"),
+        ({"is_incremental": True}, "incremental_not_available"),
+        ({"predictor_name": "a/b"}, "invalid_request"),
+        ({"predictor_name": ""}, "invalid_request"),
+        ({"seed": -1}, "invalid_request"),
+        ({"unheard_of": 1}, "invalid_request"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused_and_leaves_nothing(
+    client: Client, dataset_id: int, changes: dict[str, Any], code: str
+) -> None:
+    before = trainings(client), client.get("/jobs/list").json()["total"]
+    answer = train(client, dataset_id, **changes)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (trainings(client), client.get("/jobs/list").json()["total"]) == before
+
+
+def test_a_constant_target_is_refused_before_any_compute(client: Client) -> None:
+    content = small_csv().replace(b",no\n", b",yes\n")
+    dataset_id = uploaded(client, ("constant.csv", content))["id"]
+    answer = train(client, dataset_id)
+    assert (answer.status_code, answer.json()["code"]) == (422, "constant_target")
+
+
+def test_unknown_hyperparameters_fail_with_their_name(client: Client, dataset_id: int) -> None:
+    answer = train(client, dataset_id, algorithm="LightGBM", hyperparameters={"num_leeves": 7})
+    if answer.status_code == 201:
+        job = wait_for_job(client, answer.json()["job_id"])
+        assert job["error"]["code"] == "unknown_hyperparameter"
+        assert "num_leeves" in row_of(client, answer.json()["id"])["error"]
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_hyperparameter")
+
+
+def test_a_dataset_that_cannot_be_trained_on_is_refused(client: Client) -> None:
+    missing = train(client, 10**9)
+    assert (missing.status_code, missing.json()["code"]) == (404, "dataset_not_found")
+    for_prediction = train(client, small_dataset(client, usage="p"))
+    assert (for_prediction.status_code, for_prediction.json()["code"]) == (409, "wrong_dataset_usage")
+    invalid = upload(client, ("bad.csv", b"n\n1\n"), template_id=999)
+    assert invalid.status_code == 404
+
+
+def test_a_name_is_used_once_unless_a_new_version_is_asked_for(
+    client: Client, dataset_id: int, small: dict[str, Any]
+) -> None:
+    again = train(client, dataset_id, predictor_name="small")
+    assert (again.status_code, again.json()["code"]) == (409, "predictor_exists")
+    second = trained(client, dataset_id, predictor_name="small", new_version=True)
+    assert second["version"] == 2
+
+
+def test_a_model_that_is_not_ready_says_so(client: Client, dataset_id: int) -> None:
+    row = train(client, dataset_id).json()
+    client.post("/ray/terminate_ray_job", params={"ray_job_id": row["job_id"], "usage": "training"})
+    job = wait_for_job(client, row["job_id"])
+    state = row_of(client, row["id"])["training_status"]
+    assert (job["state"], state) in (("cancelled", "Cancelled"), ("succeeded", "Completed"))
+    if job["state"] == "cancelled":
+        answer = client.get("/train/model-summary", params={"train_id": row["id"]})
+        assert (answer.status_code, answer.json()["code"]) == (409, "model_not_ready")
+
+
+def test_a_cancelled_name_is_free_again(client: Client, dataset_id: int) -> None:
+    row = train(client, dataset_id, predictor_name="twice").json()
+    client.post("/ray/terminate_ray_job", params={"ray_job_id": row["job_id"], "usage": "training"})
+    if wait_for_job(client, row["job_id"])["state"] == "cancelled":
+        assert train(client, dataset_id, predictor_name="twice").status_code == 201

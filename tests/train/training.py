@@ -1,0 +1,64 @@
+"""Trainings as the tests make them: a small table that is quick to learn, and the churn file."""
+
+import itertools
+import random
+from typing import Any
+
+from httpx import Response
+
+from tests.client import Client, wait_for_job
+from tests.dataset.uploading import uploaded
+
+_numbers = itertools.count(1)
+CHURN_COLUMNS = [
+    {"column_name": "customer_id", "attribute_name": "Id"},
+    {"column_name": "churn", "attribute_name": "Target"},
+]
+SMALL_COLUMNS = [{"column_name": "id", "attribute_name": "Id"}, {"column_name": "bought", "attribute_name": "Target"}]
+
+
+def small_csv(rows: int = 300, *, target: bool = True) -> bytes:
+    """`id,age,colour,price,bought`: older people and the colour red buy; a row in ten is noise."""
+    dice = random.Random(7)
+    lines = ["id,age,colour,price" + (",bought" if target else "")]
+    for number in range(rows):
+        age, colour = dice.randint(18, 80), dice.choice(["red", "green", "blue"])
+        bought = (age > 50 or colour == "red") != (dice.random() < 0.1)
+        price = f"{dice.uniform(1, 100):.2f}"
+        lines.append(f"A{number},{age},{colour},{price}" + (f",{'yes' if bought else 'no'}" if target else ""))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def small_dataset(client: Client, usage: str = "t") -> int:
+    content = small_csv(target=usage == "t")
+    return uploaded(client, ("small.csv", content), usage=usage)["id"]
+
+
+def new_predictor() -> str:
+    return f"predictor-{next(_numbers)}"
+
+
+def train(client: Client, dataset_id: int, **changes: Any) -> Response:
+    """A training request on the small dataset, with some fields other than usual."""
+    body = {
+        "dataset_id": dataset_id,
+        "predictor_name": new_predictor(),
+        "domain": "Tests",
+        "problem_type": "Classification",
+        "columns": SMALL_COLUMNS,
+    }
+    return client.post("/train/", json=body | changes)
+
+
+def trained(client: Client, dataset_id: int, **changes: Any) -> dict[str, Any]:
+    """A training that has succeeded: the row of `train/list`."""
+    answer = train(client, dataset_id, **changes)
+    assert answer.status_code == 201, answer.text
+    job = wait_for_job(client, answer.json()["job_id"])
+    assert job["state"] == "succeeded", job
+    return row_of(client, answer.json()["id"])
+
+
+def row_of(client: Client, train_id: int) -> dict[str, Any]:
+    rows = client.get("/train/list", params={"limit": 1000}).json()["data"]
+    return next(row for row in rows if row["id"] == train_id)
