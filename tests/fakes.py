@@ -96,8 +96,8 @@ class SupervisorThread:
             await inference.record(session, [record])
 
     async def _stop(self) -> None:
-        self._running.cancel()
-        await asyncio.wait({self._running})
+        self._supervisor.stop()
+        await self._running
         await self._workers.settle()
         await self._database.close()
 

@@ -31,7 +31,7 @@ class Scope:
     tenant_id: str
     username: str
 
-    def select(self, model: type[T]) -> Select[tuple[T]]:
+    def select(self, model: type[T]) -> Select[T]:
         """`SELECT` of this tenant's rows of `model`."""
         return select(model).where(model.tenant_id == self.tenant_id)
 

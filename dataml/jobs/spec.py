@@ -46,8 +46,8 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class ValidateSpec:
-    """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the share
-    of rows that must be kept for the dataset to be valid; it is judged when the report is written down."""
+    """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the
+    share of rows that must be kept for the dataset to be valid; it is judged when the report is written down."""
 
     dataset_id: int
     files: tuple[SourceFile, ...]

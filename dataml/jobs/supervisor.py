@@ -86,24 +86,30 @@ class Supervisor:
         self._lease_renewed = 0.0
         self._busy: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._joining: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._stopping = False
 
     def wake(self) -> None:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until cancelled; a round that the database refuses is tried again."""
-        try:
-            while True:
-                self._wake.clear()
-                try:
-                    await self._round()
-                except SQLAlchemyError:
-                    log.exception("the database refused; the next round tries again")
+        """Work until `stop`; a round that the database refuses is tried again."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._round()
+            except SQLAlchemyError:
+                log.exception("the database refused; the next round tries again")
+            if not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self.TICK_S)
-        finally:
-            await self._resign()
+        await self._resign()
+
+    def stop(self) -> None:
+        """Let `run` end after its round and give the lease back; workers stay as they are, for a successor."""
+        self._stopping = True
+        self._wake.set()
 
     async def report(self, report: JobReport) -> bool:
         """Take a worker's report: True when the worker may forget it (it was written, or came too late to matter),
@@ -190,7 +196,7 @@ class Supervisor:
         try:
             if spec is not None:
                 await self._workers.start(name, spec)
-            await self._workers.join(name)
+            await self._join(name)
         except WorkerLost:
             log.warning("worker %s was lost at job %s", name, attempt.job_id)
             self._keep(self._workers.warm(name))
@@ -198,6 +204,15 @@ class Supervisor:
         await self._lost(attempt)
         del self._busy[name]
         self.wake()
+
+    async def _join(self, name: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._joining.add(task)
+        try:
+            await self._workers.join(name)
+        finally:
+            self._joining.discard(task)
 
     async def _lost(self, attempt: Attempt) -> None:
         async with self._database.transaction() as session:
@@ -234,7 +249,9 @@ class Supervisor:
                 await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
 
     async def _resign(self) -> None:
-        for task in list(self._tasks):
+        # Only those that wait for a worker are cancelled: a transaction is never cut off in the middle.
+        for task in list(self._joining):
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._database.transaction() as session:
             await service.release_lease(session, self._holder)

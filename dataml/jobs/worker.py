@@ -19,7 +19,7 @@ from dataml.jobs.supervisor import Attempt, WorkerLost
 NAMESPACE = "dataml"
 _PROGRESS_EVERY_S = 0.2
 _RETRY_S = 0.5
-_HEAVY = ("sklearn.metrics", "lightgbm", "xgboost", "dataml.jobs.validate", "dataml.jobs.train", "dataml.jobs.score")
+_HEAVY = ("sklearn.metrics", "lightgbm", "xgboost", "onnx", "dataml.jobs.validate", "dataml.jobs.train", "dataml.jobs.score")
 
 
 class Worker:
@@ -32,6 +32,9 @@ class Worker:
     def __init__(self, root: str) -> None:
         # Requests come before jobs: on a busy machine the API keeps its answers short.
         os.nice(10)
+        # Threads that spin while they wait make a small fit many times slower when the cores are shared. Read by the
+        # OpenMP runtime when the first booster library is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self._root = Path(root)
         self._supervisor: ActorHandle | None = None
         self._attempt: Attempt | None = None

@@ -63,7 +63,7 @@ def test_the_direct_route_answers_one_row_or_several(client: Client, model: dict
     one = client.post(model["endpoint_url"], json={"features": ROW}).json()
     several = client.post(model["endpoint_url"] + "/", json={"instances": [ROW, ROW | {"age": 20}]}).json()
     assert one["prediction"] is True
-    assert [p["probability"] for p in several["predictions"]][0] == one["probability"]
+    assert several["predictions"][0]["probability"] == one["probability"]
     assert len(several["predictions"]) == 2
 
 
@@ -186,7 +186,7 @@ def test_ids_and_the_target_are_let_pass_and_unused(client: Client, model: dict[
 def test_a_request_that_fits_no_model_is_refused(
     client: Client, model: dict[str, Any], changes: dict[str, Any], status: int, code: str
 ) -> None:
-    answer = ask(client, model, ROW, **changes)
+    answer = ask(client, model, **({"features": ROW} | changes))
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
