@@ -10,7 +10,7 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,8 +45,8 @@ class Workers(Protocol):
         """Make the worker report here from now on; what it is at, None when it is idle or was never started."""
         ...
 
-    def warm(self, name: str) -> Coroutine[None, None, None]:
-        """Start the worker if it is not there, imports done."""
+    async def warm(self, name: str) -> None:
+        """Return when the worker is there, imports done. Raises WorkerLost."""
         ...
 
     async def start(self, name: str, spec: JobSpec) -> None:
@@ -85,6 +85,8 @@ class Supervisor:
         self._leads = False
         self._lease_renewed = 0.0
         self._busy: dict[str, Attempt] = {}
+        # Warm workers with nothing to do: a job rather waits for one of them than for a cold start.
+        self._idle: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._joining: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -135,9 +137,8 @@ class Supervisor:
         if not await self._lead():
             return
         await self._end_cancelled()
-        for name in self._workers.names:
-            if name not in self._busy and not await self._dispatch(name):
-                break
+        while self._idle and await self._dispatch():
+            pass
 
     async def _lead(self) -> bool:
         """True while the lease is ours; taking it over recovers what the last holder left."""
@@ -169,10 +170,25 @@ class Supervisor:
         for orphan in orphans:
             await self._lost(orphan)
         await self._sweep()
-        self._keep(self._workers.warm(self._workers.names[0]))
+        self._keep(self._warm_up([name for name in self._workers.names if name not in self._busy]))
         self._on_models_changed()
 
-    async def _dispatch(self, name: str) -> bool:
+    async def _warm_up(self, names: Sequence[str]) -> None:
+        """Make these workers ready, one after the other: each start takes seconds of a core."""
+        for name in names:
+            while not self._stopping:
+                try:
+                    await self._workers.warm(name)
+                except WorkerLost:
+                    log.warning("worker %s did not start; tried again", name)
+                    await asyncio.sleep(self.TICK_S)
+                else:
+                    self._idle.append(name)
+                    self.wake()
+                    break
+
+    async def _dispatch(self) -> bool:
+        """Give the oldest job to an idle worker; False when there is none."""
         async with self._database.reading() as session:
             if not await service.is_waiting(session):
                 return False
@@ -180,7 +196,7 @@ class Supervisor:
             spec = await service.claim(session) if await self._holds_lease(session) else None
         if spec is None:
             return False
-        self._watch(name, Attempt(spec.job_id, spec.attempt), spec)
+        self._watch(self._idle.pop(), Attempt(spec.job_id, spec.attempt), spec)
         return True
 
     def _watch(self, name: str, attempt: Attempt, spec: JobSpec | None = None) -> None:
@@ -199,11 +215,10 @@ class Supervisor:
             await self._join(name)
         except WorkerLost:
             log.warning("worker %s was lost at job %s", name, attempt.job_id)
-            self._keep(self._workers.warm(name))
         # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
         await self._lost(attempt)
         del self._busy[name]
-        self.wake()
+        await self._warm_up([name])
 
     async def _join(self, name: str) -> None:
         task = asyncio.current_task()

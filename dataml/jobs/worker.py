@@ -106,11 +106,7 @@ class RayWorkers:
             return None
 
     async def warm(self, name: str) -> None:
-        try:
-            await self._actor(name).warm.remote()
-        except RayActorError:
-            # It was ended meanwhile; the next job starts another.
-            return
+        await self._call(name, "warm")
 
     async def start(self, name: str, spec: JobSpec) -> None:
         await self._call(name, "start", spec, _this_actor())
