@@ -1,7 +1,7 @@
 """Starts, watches and stops a whole platform on one machine: a private Ray head, Serve behind HAProxy, one application.
 
-Everything Ray and HAProxy write while they run goes to one private folder, `folder_of(home)`, and their output goes
-nowhere else. That is how a process is known to belong to a platform, also after the process that started it was killed.
+All that Ray and HAProxy write goes to one private folder, and nobody else writes there. That is how a process is known
+to belong to a platform, even after the process that started it was killed.
 """
 
 import fcntl
@@ -13,11 +13,10 @@ import shlex
 import shutil
 import signal
 import socket
-import stat
 import threading
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -28,11 +27,9 @@ from dataml.errors import StartupError
 if TYPE_CHECKING:
     from ray.serve import Application
 
-APPLICATION = "dataml"
-NAMESPACE = "dataml"
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
-SERVE_STOP_S = 8.0
+RAY_STOP_S = 8.0
 PROCESS_STOP_S = 2.0
 
 
@@ -45,12 +42,6 @@ class Record:
     host: str
     port: int
     folder: str
-    ray_address: str = ""
-
-    @property
-    def is_alive(self) -> bool:
-        """True while that very process lives; another one with the same id started at another moment."""
-        return self.started != "" and _started(self.pid) == self.started
 
 
 def folder_of(home: Path) -> Path:
@@ -64,7 +55,7 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
     A value that is already in the environment wins over the tuning, never over the places.
     """
     folder = folder_of(home)
-    first_replica_port = 20_000 + 500 * (_digest(home) % 24)
+    replica_port = 20_000 + 500 * (_digest(home) % 24)
     stats_port, metrics_port, fallback_port = _free_ports(3, besides=port)
     tuning = {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -74,6 +65,7 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # with the default, 5 s, a busy machine never starts
         "RAY_SERVE_DEPLOYMENT_ACTOR_HEALTH_CHECK_PERIOD_S": "2",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -90,18 +82,17 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first_replica_port),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first_replica_port + 500),
-        # Two proxies on one port would share its requests without a word.
-        "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(replica_port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(replica_port + 500),
+        "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",  # two proxies on one port would share its requests without a word
     }
     return {name: os.environ.get(name, value) for name, value in tuning.items()} | places
 
 
 class Platform:
-    """One platform of this machine, from `start` to `stop`; as a context manager it stops at the end of the block.
+    """One platform, from `start` to `stop` or to the end of a `with` block.
 
-    The process that starts it must stay: Ray's processes end with it.
+    The process that starts it must stay, and the thread too: Ray's processes end with it.
     """
 
     def __init__(self, home: Path, port: int, *, host: str = "127.0.0.1", dashboard: bool = False) -> None:
@@ -123,22 +114,25 @@ class Platform:
         """Starts Ray and Serve and deploys what `build` returns; back when the port answers.
 
         Raises:
-            StartupError: the home cannot be written, the port is taken or a platform already runs in this home.
+            StartupError: the home cannot be written or has a platform, the port is taken, or the application fails.
         """
         self._lock = _claim(self.home)
         end_processes(self.folder)
         check_port(self.host, self.port)
         os.environ.update(fast_data_plane_environment(self.home, self.port))
         _prepare(self.home, self.folder)
-        self._write_record()
+        record = Record(os.getpid(), _started(os.getpid()), self.host, self.port, str(self.folder))
+        record_file(self.home).write_text(json.dumps(asdict(record), indent=2) + "\n")
 
         # Ray reads its environment when it is imported, so not before this line.
         import ray
         from ray import serve
+        from ray.exceptions import RayError
 
+        application = build()
         ray.init(
             address="local",
-            namespace=NAMESPACE,
+            namespace="dataml",
             include_dashboard=self.dashboard,
             object_store_memory=OBJECT_STORE_BYTES,
             logging_level=logging.WARNING,
@@ -146,31 +140,24 @@ class Platform:
             _temp_dir=str(self.folder / "ray"),
         )
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        self._core = {
-            pid: _started(pid) for pid in _processes_of(self.folder) if _program(pid) in {"raylet", "gcs_server"}
-        }
-        self._write_record(ray.get_runtime_context().gcs_address)
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options={"host": self.host, "port": self.port, "request_timeout_s": REQUEST_TIMEOUT_S},
-            logging_config={"encoding": "JSON", "enable_access_log": False},
-        )
-        application = build()
+        self._core = {pid: _started(pid) for pid in _processes_of(self.folder) if _is_core(pid)}
         try:
-            serve.run(application, name=APPLICATION, route_prefix="/", blocking=False)
-        except RuntimeError as error:
+            serve.start(
+                proxy_location="HeadOnly",
+                http_options={"host": self.host, "port": self.port, "request_timeout_s": REQUEST_TIMEOUT_S},
+                logging_config={"encoding": "JSON", "enable_access_log": False},
+            )
+            serve.run(application, name="dataml", route_prefix="/", blocking=False)
+        except (RuntimeError, RayError) as error:
+            reason = str(error).strip().splitlines()[-1]
             logs = self.folder / "ray" / "session_latest" / "logs" / "serve"
-            raise StartupError(f"{error} Its logs are in {logs}") from error
+            raise StartupError(f"{reason} The logs are in {logs}") from error
 
     def wait(self) -> None:
-        """Blocks for as long as Ray lives.
-
-        Raises:
-            StartupError: Ray has ended by itself.
-        """
+        """Blocks for as long as Ray lives; raises StartupError when it has ended by itself."""
         while all(_started(pid) == started for pid, started in self._core.items()):
             time.sleep(0.5)
-        raise StartupError(f"Ray has stopped by itself; its logs are in {self.folder / 'ray'}")
+        raise StartupError(f"Ray has ended by itself; its logs are in {self.folder / 'ray'}")
 
     def stop(self) -> None:
         """Ends the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
@@ -179,19 +166,12 @@ class Platform:
         if self._core:
             stopping = threading.Thread(target=_stop_ray, daemon=True)
             stopping.start()
-            stopping.join(SERVE_STOP_S)
+            stopping.join(RAY_STOP_S)
         end_processes(self.folder)
-        self._core = {}
         record_file(self.home).unlink(missing_ok=True)
+        self._core = {}
         self._lock.close()
         self._lock = None
-
-    def _write_record(self, ray_address: str = "") -> None:
-        pid = os.getpid()
-        record = Record(pid, _started(pid), self.host, self.port, str(self.folder), ray_address)
-        path = record_file(self.home)
-        path.with_suffix(".new").write_text(json.dumps(asdict(record), indent=2) + "\n")
-        path.with_suffix(".new").replace(path)
 
 
 def run(
@@ -203,7 +183,7 @@ def run(
     dashboard: bool = False,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs a platform in the foreground until Ctrl-C, SIGTERM or SIGHUP; `on_ready` is called once the port answers.
+    """Runs a platform until Ctrl-C, SIGTERM or SIGHUP; `on_ready` is called once the port answers.
 
     Raises:
         StartupError: it cannot start, or Ray has ended by itself.
@@ -212,7 +192,7 @@ def run(
     try:
         _on_stop_signals(signal.default_int_handler)
         platform.start(build)
-        _on_stop_signals(signal.default_int_handler)  # ray.init puts its own in place
+        _on_stop_signals(signal.default_int_handler)  # ray.init has put its own in place
         on_ready()
         platform.wait()
     except (KeyboardInterrupt, SystemExit):
@@ -223,22 +203,23 @@ def run(
 
 
 def running(home: Path) -> Record | None:
-    """The record of the platform that runs in a home; None when none does, whatever an old record says."""
-    record = _read_record(home)
-    return record if record is not None and record.is_alive else None
+    """The record of the platform that runs in a home: of that very process, not of another one with its id."""
+    try:
+        record = Record(**json.loads(record_file(home).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return record if record.started and record.started == _started(record.pid) else None
 
 
 def stop(home: Path, timeout_s: float = 20.0) -> bool:
     """Ends the platform of a home, and what one that was killed left behind; True when there was something to end."""
     home = home.expanduser().absolute()
+    deadline = time.monotonic() + timeout_s
     record = running(home)
     if record is not None:
         os.kill(record.pid, signal.SIGTERM)
-        deadline = time.monotonic() + timeout_s
-        while record.is_alive and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if record.is_alive:
-            os.kill(record.pid, signal.SIGKILL)
+    while running(home) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
     left = end_processes(folder_of(home))
     record_file(home).unlink(missing_ok=True)
     return record is not None or left > 0
@@ -250,8 +231,7 @@ def record_file(home: Path) -> Path:
 
 def check_port(host: str, port: int) -> None:
     """Raises StartupError when something already listens on the port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -296,9 +276,9 @@ def _claim(home: Path) -> TextIO:
 def _prepare(home: Path, folder: Path) -> None:
     """Puts Ray's token and HAProxy's launcher in place, and a new private folder instead of the last one's."""
     token = home / "run" / "ray.token"
-    if not token.exists():
-        with open(token, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(token_hex(32))
+    if not (token.exists() and token.stat().st_size):
+        token.touch(mode=0o600)
+        token.write_text(token_hex(32))
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.getuid()):
         raise StartupError(f"{folder} belongs to somebody else")
     shutil.rmtree(folder, ignore_errors=True)
@@ -312,7 +292,7 @@ def _prepare(home: Path, folder: Path) -> None:
         f"sed -i -E 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' \"$3\"\n"
         f'exec {shlex.quote(_haproxy())} "$@"\n'
     )
-    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
+    launcher.chmod(0o700)
 
 
 def _haproxy() -> str:
@@ -329,22 +309,17 @@ def _stop_ray() -> None:
     import ray
     from ray import serve
 
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray reports the controller that Serve ends as a failure
+    # Ray prints the end of Serve's controller as a failure.
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         serve.shutdown()
         ray.shutdown()
 
 
 def _on_stop_signals(handler: "Callable[..., object] | signal.Handlers") -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, handler)
-
-
-def _read_record(home: Path) -> Record | None:
-    try:
-        return Record(**json.loads(record_file(home).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, handler)
 
 
 def _processes_of(folder: Path) -> list[int]:
@@ -370,30 +345,26 @@ def _writes_to(folder: Path, fd: Path) -> bool:
 def _started(pid: int) -> str:
     """When a process started, as the kernel counts; empty when there is none."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
-    return "" if status[0] == "Z" else f"{boot}/{status[19]}"
+    return "" if state == "Z" else f"{boot}/{fields[18]}"
 
 
-def _program(pid: int) -> str:
-    try:
-        return Path(os.readlink(f"/proc/{pid}/exe")).name
-    except OSError:
-        return ""
+def _is_core(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(os.readlink(f"/proc/{pid}/exe")).name in {"raylet", "gcs_server"}
+    return False
 
 
 def _free_ports(count: int, *, besides: int) -> list[int]:
     """Ports nobody listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count + 1)]
-    try:
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count + 1)]
         for each in sockets:
             each.bind(("", 0))
         return [port for each in sockets if (port := each.getsockname()[1]) != besides][:count]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _digest(home: Path) -> int:
