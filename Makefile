@@ -39,7 +39,7 @@ bench: $(INSTALLED)
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
 	@if [ -x $(BIN)/dataml ]; then $(BIN)/dataml down; fi
