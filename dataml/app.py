@@ -1,11 +1,7 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,8 +17,10 @@ from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
 from dataml.train import routes as train
-from dataml.wire import error_body, read_json, request_id_of
+from dataml.wire import checked_body, error_body, request_id_of
 
+# Reads its own body, within a budget of its own.
+_UPLOAD = "/api/v1/dataset/upload"
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media"}
 
 
@@ -32,7 +30,7 @@ def create_app(services: Services) -> "Front":
     app.state.services = services
     realtime = RealTime(services.database, services.key, services.endpoints)
     app.state.realtime = realtime
-    api = APIRouter(prefix="/api/v1", route_class=StrictRoute)
+    api = APIRouter(prefix="/api/v1")
     for router in (access, template, dataset, files, train, inference, jobs, health, ray_jobs):
         api.include_router(router.router)
     app.include_router(api)
@@ -44,26 +42,9 @@ def create_app(services: Services) -> "Front":
     return Front(app, realtime)
 
 
-class StrictRoute(APIRoute):
-    """Reads JSON bodies by the platform's own strict rules."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def strict(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
-
-        return strict
-
-
-class StrictRequest(Request):
-    async def json(self) -> Any:
-        return read_json(await self.body())
-
-
 class Front:
-    """Outermost: gives each request its id, takes a trailing slash off the path, and answers real-time predictions
-    before the framework's stack, which costs more than the prediction itself."""
+    """Outermost: gives each request its id, takes a trailing slash off the path, checks the body, and answers real-time
+    predictions before the framework's stack, which costs more than the prediction itself."""
 
     def __init__(self, app: ASGIApp, realtime: RealTime) -> None:
         self.app = app
@@ -82,6 +63,8 @@ class Front:
         if scope["method"] == "POST" and self._realtime.serves(path):
             await self._realtime(scope, receive, send)
             return
+        if path != _UPLOAD:
+            receive = checked_body(scope, receive)
         header = (b"x-request-id", request_id.encode())
 
         async def send_with_id(message: Message) -> None:
@@ -106,6 +89,9 @@ async def _render_validation(request: Request, error: Exception) -> Response:
 
 async def _render_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, DatamlError):
+        # The framework makes a 400 of whatever is raised while it reads a body.
+        return await _render(request, error.__cause__)
     refusal = DatamlError(str(error.detail), code=_CODES.get(error.status_code, "bad_request"))
     body = error_body(refusal, request.scope["state"]["request_id"])
     return Response(body, error.status_code, error.headers, "application/json")

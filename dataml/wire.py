@@ -7,7 +7,7 @@ import secrets
 from typing import Any, NoReturn
 
 import orjson
-from starlette.types import Scope
+from starlette.types import Message, Receive, Scope
 
 from dataml.errors import DatamlError, Invalid, InvalidFields, TooLarge
 
@@ -40,6 +40,34 @@ def read_json(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH and _depth(value) > MAX_JSON_DEPTH:
         raise _too_deep()
     return value
+
+
+def checked_body(scope: Scope, receive: Receive) -> Receive:
+    """A `receive` that hands over the body in one piece, after it has proved small and, where it is JSON, strict. It
+    raises what `read_json` raises."""
+    content_type = dict(scope["headers"]).get(b"content-type", b"application/json").lower()
+    handed_over = False
+
+    async def checked() -> Message:
+        nonlocal handed_over
+        if handed_over:
+            return await receive()
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_JSON_BYTES:
+                raise TooLarge(f"A body may have {MAX_JSON_BYTES} bytes at most.", code="body_too_large")
+        handed_over = True
+        if body and b"json" in content_type:
+            read_json(bytes(body))
+        return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+    return checked
 
 
 def error_body(error: DatamlError, request_id: str) -> bytes:

@@ -48,7 +48,8 @@ class Principal:
 
 def normalise_username(username: str) -> str:
     """Two spellings of one name are one user: NFKC, case-folded, no outer spaces."""
-    return unicodedata.normalize("NFKC", username).strip().casefold()
+    # PostgreSQL takes no NUL.
+    return unicodedata.normalize("NFKC", username).strip().casefold().replace("\0", "\ufffd")
 
 
 async def create_user(

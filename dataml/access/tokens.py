@@ -80,5 +80,5 @@ class TokenKey:
             return Claims(int(claims["sub"]), int(claims["sid"]), int(claims["exp"]))
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired; log in again.", code="token_expired") from error
-        except (jwt.InvalidTokenError, ValueError) as error:
+        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
             raise Unauthorized("The token is not valid.", code="invalid_token") from error

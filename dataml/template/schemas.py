@@ -9,7 +9,9 @@ from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
 from dataml.template.models import Template
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
 
 
 class TemplateColumn(BaseModel):
@@ -66,7 +68,8 @@ class TemplateAnswer(TemplateRow):
 
     @classmethod
     def of(cls, template: Template) -> "TemplateAnswer":
-        columns = Contract.from_json(template.contract).columns
+        # A template may still be without columns; a contract has at least one.
+        columns = Contract.from_json(template.contract).columns if template.contract["columns"] else ()
         return cls(**_fields(template), template_schema=[TemplateColumn.of(column) for column in columns])
 
 
