@@ -1,0 +1,220 @@
+"""From a name and a password to a principal."""
+
+import asyncio
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from httpx import Response
+
+from dataml.access import service
+from dataml.access.permissions import Permission, Role
+from dataml.access.service import Authenticator, normalise_username
+from dataml.access.tokens import TokenKey
+from dataml.db.session import Database
+from dataml.errors import Unauthorized
+from tests.client import Client
+from tests.conftest import PASSWORD, Platform, log_in
+
+
+def login(client: Client, username: str, password: str, **more: str) -> Response:
+    return client.post("/login/access-token", data={"username": username, "password": password} | more)
+
+
+@contextmanager
+def changed(platform: Platform, update: str, restore: str) -> Iterator[None]:
+    """The database with this change."""
+    _execute(platform, update)
+    try:
+        yield
+    finally:
+        _execute(platform, restore)
+
+
+def _execute(platform: Platform, statement: str) -> None:
+    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_login_answers_tokens(anonymous: Client) -> None:
+    body = login(anonymous, "admin", PASSWORD).json()
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 3600)
+    assert len(body["refresh_token"]) >= 43
+    assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in"}
+
+
+def test_every_login_is_a_session_of_its_own(anonymous: Client) -> None:
+    bodies = [login(anonymous, "admin", PASSWORD).json() for _ in range(2)]
+    assert bodies[0]["access_token"] != bodies[1]["access_token"]
+    assert bodies[0]["refresh_token"] != bodies[1]["refresh_token"]
+
+
+def test_the_whole_documented_form_is_taken(anonymous: Client) -> None:
+    more = {"grant_type": "password", "scope": "", "client_id": "x", "client_secret": "y"}
+    assert login(anonymous, "admin", PASSWORD, **more).status_code == 200
+
+
+@pytest.mark.parametrize("username", ["ADMIN", " admin ", "\uff21dmin"])
+def test_spellings_of_a_name_are_one_user(anonymous: Client, username: str) -> None:
+    client = log_in(anonymous, username)
+    assert client.post("/login/test-token").json()["username"] == "admin"
+
+
+def test_names_are_compared_by_their_characters() -> None:
+    assert normalise_username("\tStraße ") == normalise_username("STRASSE")
+    assert normalise_username("a\u0301") == normalise_username("á")
+    assert normalise_username("admin\0") != "admin"
+
+
+WRONG = [
+    ("admin", "another password"),
+    ("admin", PASSWORD + " "),
+    ("admin", PASSWORD.upper()),
+    ("admin", PASSWORD + "x" * 2000),
+    ("nobody", PASSWORD),
+    ("admin\0", PASSWORD),
+    ("admin' OR '1'='1", PASSWORD),
+    ("x" * 100_000, PASSWORD),
+    ("admin", "é" * 513),
+]
+
+
+@pytest.mark.parametrize(("username", "password"), WRONG, ids=lambda text: text[:20])
+def test_every_wrong_login_is_the_same_401(anonymous: Client, username: str, password: str) -> None:
+    answer = login(anonymous, username, password)
+    assert (answer.status_code, answer.json()["code"]) == (401, "bad_credentials")
+    assert answer.json()["detail"] == "Wrong username or password."
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("form", [{}, {"username": "admin"}, {"password": PASSWORD}, {"username": "", "password": ""}])
+def test_a_login_needs_name_and_password(anonymous: Client, form: dict[str, str]) -> None:
+    answer = anonymous.post("/login/access-token", data=form)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_a_refusal_never_repeats_the_password(anonymous: Client) -> None:
+    secret = "correct horse battery"
+    answers = [
+        login(anonymous, "admin", secret),
+        anonymous.post("/login/access-token", data={"password": secret}),
+        anonymous.post("/login/access-token", json={"username": "admin", "password": secret}),
+    ]
+    assert all(answer.is_error for answer in answers)
+    assert all(secret not in answer.text for answer in answers)
+
+
+def test_the_token_says_who_it_belongs_to(client: Client, stranger: Client) -> None:
+    admin, other = (user.post("/login/test-token").json() for user in (client, stranger))
+    assert (admin["username"], admin["is_active"], other["username"]) == ("admin", True, "stranger")
+    assert admin["tenant_id"] != other["tenant_id"]
+    assert not {"password", "password_hash", "role", "is_platform_admin"} & set(admin)
+    assert client.get("/validate-token").json() == {"status": "success", "message": "Token is valid."}
+
+
+CLOSED = [
+    ('UPDATE "user" SET is_active = 0 WHERE id = 2', 'UPDATE "user" SET is_active = 1 WHERE id = 2'),
+    ("UPDATE tenant SET is_active = 0 WHERE name = 'default'", "UPDATE tenant SET is_active = 1"),
+]
+
+
+@pytest.mark.parametrize(("close", "reopen"), CLOSED, ids=["user", "tenant"])
+def test_a_closed_account_can_nothing_from_the_next_request_on(platform: Platform, close: str, reopen: str) -> None:
+    analyst = log_in(platform.anonymous, "analyst")
+    assert analyst.get("/template/list").status_code == 200
+    with changed(platform, close, reopen):
+        answer = analyst.get("/template/list")
+        assert (answer.status_code, answer.json()["code"]) == (401, "session_ended")
+        answer = login(platform.anonymous, "analyst", PASSWORD)
+        assert (answer.status_code, answer.json()["code"]) == (401, "bad_credentials")
+    assert analyst.get("/template/list").status_code == 200
+
+
+@pytest.mark.parametrize("end", ["ended_at = '2020-01-01 00:00:00'", "expires_at = '2020-01-01 00:00:00'"])
+def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
+    analyst = log_in(platform.anonymous, "analyst")
+    _execute(platform, f"UPDATE session SET {end} WHERE id = (SELECT max(id) FROM session)")
+    answer = analyst.get("/validate-token")
+    assert (answer.status_code, answer.json()["code"]) == (401, "session_ended")
+    assert platform.client.get("/validate-token").status_code == 200
+
+
+def test_secrets_are_stored_as_hashes(platform: Platform) -> None:
+    body = login(platform.anonymous, "analyst", PASSWORD).json()
+    connection = sqlite3.connect(platform.settings.root / "dataml.db")
+    newest = connection.execute("SELECT refresh_hash, expires_at FROM session ORDER BY id DESC").fetchone()
+    connection.close()
+    assert newest[0] == hashlib.sha256(body["refresh_token"].encode()).hexdigest()
+    lifetime = datetime.fromisoformat(newest[1]).replace(tzinfo=UTC) - datetime.now(UTC)
+    assert timedelta(days=13, hours=23) < lifetime <= timedelta(days=14)
+    content = (platform.settings.root / "dataml.db").read_bytes()
+    for secret in (body["refresh_token"], body["access_token"], PASSWORD):
+        assert secret.encode() not in content
+
+
+@pytest.mark.parametrize(
+    ("spell", "code"),
+    [
+        (lambda token: f"bearer {token}", None),
+        (lambda token: f"BEARER   {token} ", None),
+        (lambda token: token, "missing_token"),
+        (lambda token: "Bearer", "missing_token"),
+        (lambda token: "Bearer ", "missing_token"),
+        (lambda token: f"Token {token}", "missing_token"),
+        (lambda token: f"Bearer {token} {token}", "invalid_token"),
+        (lambda token: f"Bearer {token}x", "invalid_token"),
+    ],
+)
+def test_the_header_is_read_as_the_standard_has_it(
+    client: Client, anonymous: Client, spell: Callable[[str], str], code: str | None
+) -> None:
+    header = spell(client.headers["Authorization"].removeprefix("Bearer "))
+    answer = anonymous.get("/validate-token", headers={"Authorization": header})
+    assert answer.json().get("code") == code
+
+
+def test_a_token_in_the_query_is_not_read(client: Client, anonymous: Client) -> None:
+    token = client.headers["Authorization"].removeprefix("Bearer ")
+    answer = anonymous.get("/validate-token", params={"access_token": token, "token": token})
+    assert answer.json()["code"] == "missing_token"
+
+
+def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = log_in(platform.anonymous, "analyst").headers["Authorization"]
+    end = "UPDATE session SET ended_at = '2020-01-01 00:00:00' WHERE id = (SELECT max(id) FROM session)"
+    clock = SimpleNamespace(time=time.time)
+    monkeypatch.setattr(service, "time", clock)
+
+    async def run() -> None:
+        database = Database(platform.settings)
+        key = TokenKey.load(platform.settings.key_file)
+        remembering, asking = Authenticator(database, key, 5.0), Authenticator(database, key)
+        first = await remembering.authenticate(header)
+        assert (first.username, first.tenant_name) == ("analyst", "default")
+        _execute(platform, end)
+        assert await remembering.authenticate(header) == first
+        with pytest.raises(Unauthorized):
+            await asking.authenticate(header)
+        clock.time = lambda: time.time() + 5.1
+        with pytest.raises(Unauthorized):
+            await remembering.authenticate(header)
+        await database.close()
+
+    asyncio.run(run())
+
+
+def test_roles_hold_what_the_documentation_says() -> None:
+    everything = set(Permission)
+    assert Role.ADMIN.permissions == everything
+    assert Role.DATA_SCIENTIST.permissions == everything - {Permission.MANAGE_USERS, Permission.MANAGE_ROLES}
+    assert Role.ANALYST.permissions == {Permission.VIEW, Permission.PREDICT, Permission.READ_DATALAKE}
+    assert Role.SERVICE.permissions == {Permission.PREDICT}

@@ -1,0 +1,73 @@
+"""A tenant with one of everything: what calls that name an object are asked with."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from tests.client import Client, wait_for_job
+from tests.dataset.uploading import new_name, new_template, uploaded
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Ids, under the names that parameters of calls have for them."""
+
+    ids: dict[str, Any]
+    features: dict[str, Any]
+
+
+def customers(rows: int = 200) -> bytes:
+    """A CSV where `left` follows from `age` and `plan`, and `id` has one value a row."""
+    chance = random.Random(7)
+    lines = ["id,age,plan,left"]
+    for number in range(1, rows + 1):
+        age, plan = chance.randint(18, 80), chance.choice(["basic", "premium"])
+        lines.append(f"{number},{age},{plan},{'true' if (age > 50) == (plan == 'basic') else 'false'}")
+    return "\n".join(lines).encode()
+
+
+def train_request(dataset_id: int, predictor_name: str) -> dict[str, Any]:
+    return {
+        "dataset_id": dataset_id,
+        "predictor_name": predictor_name,
+        "domain": "Churn",
+        "problem_type": "Classification",
+        "columns": [
+            {"column_name": "id", "data_type": "Integer", "attribute_name": "Id"},
+            {"column_name": "left", "data_type": "Boolean", "attribute_name": "Target"},
+        ],
+        "algorithm": "LightGBM",
+    }
+
+
+def furnish(client: Client) -> Objects:
+    """Upload, train and score in the tenant of this client; every job has ended."""
+    template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
+    dataset = uploaded(client, ("customers.csv", customers()), template_id=template_id)
+    file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
+    request = train_request(dataset["id"], new_name("predictor"))
+    answer = client.post("/train/", json=request)
+    assert answer.status_code == 201, answer.text
+    training = answer.json()
+    assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
+
+    to_predict = uploaded(client, ("customers.csv", customers(20)), usage="p")
+    batch = client.post(
+        "/inference/batchPrediction", json={"train_id": training["id"], "dataset_id": to_predict["id"]}
+    ).json()
+    assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
+    row = client.get("/train/list").json()["data"][0]
+    ids = {
+        "template_id": template_id,
+        "dataset_id": dataset["id"],
+        "prediction_dataset_id": to_predict["id"],
+        "file_id": file["id"],
+        "file_path": file["file_path"],
+        "train_id": training["id"],
+        "preprocess_id": training["preprocess_id"],
+        "predictor_name": training["predictor_name"],
+        "tenant_name": row["endpoint_url"].split("/")[2],
+        "job_id": training["job_id"],
+        "prediction_id": batch["prediction_id"],
+    }
+    return Objects(ids, {"age": 60, "plan": "basic"})

@@ -1,0 +1,431 @@
+"""What holds for every route there is, and for the next one that is added."""
+
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jwt
+import pytest
+from httpx import Response
+
+from dataml.access.tokens import AUDIENCE, ISSUER
+from dataml.wire import MAX_JSON_BYTES
+from tests.client import API, Client, wait_for_job
+from tests.conftest import Platform
+from tests.dataset.uploading import new_name
+from tests.furnishing import Objects, furnish, train_request
+
+OPEN = {("POST", f"{API}/login/access-token"), ("GET", f"{API}/utils/health-check")}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+# Parameters that name an object, by what the object is called in `Objects`.
+IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
+IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
+IDS |= {"id": "train_id", "ray_job_id": "job_id"}
+# Parameters that name none.
+PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
+PLAIN |= {"on_error"}
+
+# Ids that no row has, as a user or an attacker may send them.
+STRANGE_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
+
+
+class Call(NamedTuple):
+    """A documented call and the names of its parameters."""
+
+    method: str
+    path: str
+    in_path: tuple[str, ...]
+    in_query: tuple[str, ...]
+    required: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_open(self) -> bool:
+        return (self.method, self.path) in OPEN
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call with objects that it names; `ids` are their names in `Objects`."""
+
+    call: Call
+    ids: tuple[str, ...]
+
+    def ask(self, client: Client, ids: dict[str, Any], **request: Any) -> Response:
+        call = self.call
+        path = call.path.format(**{name: ids[IDS[name]] for name in call.in_path})
+        values = {"dataset_name": new_name("never"), "usage": "t"}
+        values |= {name: ids[of] for name, of in IDS.items() if of in self.ids}
+        query = {name: values[name] for name in call.in_query if name in values}
+        if call.path.endswith("/dataset/upload"):
+            request["files"] = [("files", ("a.csv", b"id,age,plan,left\n1,2,a,true\n"))]
+        body = _body(call.path, ids)
+        if body is not None:
+            request["json"] = body
+        return client.request(call.method, path, params=query, **request)
+
+
+def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON that this call takes."""
+    features = {"features": {"age": 60, "plan": "basic"}}
+    batch = {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]}
+    details = {"predictor_name": "never", "domain": "Churn", "problem_type": "Classification"}
+    of_training = {name: ids[name] for name in ("train_id", "preprocess_id")}
+    return {
+        "/api/v1/train": train_request(ids["dataset_id"], "never"),
+        "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
+        "/api/v1/inference": of_training | features | {"target": "left"},
+        "/api/v1/inference/batchPrediction": batch,
+        "/api/v1/inference/batch-prediction": batch,
+        "/models/{tenant_name}/{predictor_name}/predict": features,
+    }.get(path)
+
+
+IN_BODIES = {
+    "/api/v1/train": ["dataset_id"],
+    "/api/v1/train/get_details": ["dataset_id"],
+    "/api/v1/inference": ["train_id"],
+    "/api/v1/inference/batchPrediction": ["train_id", "prediction_dataset_id"],
+    "/api/v1/inference/batch-prediction": ["train_id", "prediction_dataset_id"],
+}
+
+
+def questions(calls: list[Call]) -> Iterator[tuple[Question, str]]:
+    """Each call with each object that it can name: the question, and the object."""
+    for call in calls:
+        in_body = IN_BODIES.get(call.path, [])
+        needed = [IDS[name] for name in call.required if name in IDS] + in_body
+        for of in dict.fromkeys([IDS[name] for name in (*call.in_path, *call.in_query) if name in IDS] + in_body):
+            yield Question(call, tuple({*needed, of})), of
+
+
+def refusal(answer: Response) -> tuple[int, str]:
+    """Status and code of an error, in the platform's shape."""
+    body = answer.json()
+    assert set(body) == {"detail", "code", "request_id"}, answer.text
+    assert body["detail"], answer.text
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers["content-type"] == "application/json"
+    return answer.status_code, body["code"]
+
+
+@pytest.fixture(scope="module")
+def calls(platform: Platform) -> list[Call]:
+    paths = platform.anonymous.get("/openapi.json").json()["paths"]
+    return [
+        Call(
+            method.upper(),
+            path,
+            tuple(p["name"] for p in about.get("parameters", []) if p["in"] == "path"),
+            tuple(p["name"] for p in about.get("parameters", []) if p["in"] == "query"),
+            tuple(p["name"] for p in about.get("parameters", []) if p["required"]),
+        )
+        for path, methods in paths.items()
+        for method, about in methods.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def objects(client: Client) -> Objects:
+    """Of the tenant `default`."""
+    return furnish(client)
+
+
+@pytest.fixture(scope="module")
+def own(stranger: Client) -> Objects:
+    """Of the stranger's own tenant."""
+    return furnish(stranger)
+
+
+def absent(objects: Objects) -> dict[str, Any]:
+    """For each object, what names none in any tenant."""
+    names = {"file_path": "files/nothing/1.csv", "job_id": "train-job-999999", "prediction_id": 2**62}
+    names |= {"predictor_name": "nothing", "tenant_name": "nobody"}
+    return {name: names.get(name, 999_999) for name in objects.ids}
+
+
+def stored(platform: Platform) -> dict[str, list[Any]]:
+    """Every row of every table that a call could change."""
+    connection = sqlite3.connect(platform.settings.root / "dataml.db")
+    try:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [name for name in tables if name not in ("supervisor_lease", "session")]
+        return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in tables}
+    finally:
+        connection.close()
+
+
+def settle(client: Client) -> None:
+    """Return when every job of the tenant has ended."""
+    for job in client.get("/jobs/list").json()["data"]:
+        wait_for_job(client, job["job_id"])
+
+
+def test_every_route_is_documented(platform: Platform, calls: list[Call]) -> None:
+    def endpoints(router: Any) -> Iterator[tuple[str, str]]:
+        for route in router.routes:
+            # Newer FastAPI keeps an included router as it is, older copies its routes.
+            if hasattr(route, "original_router"):
+                yield from endpoints(route.original_router)
+            elif hasattr(route, "dependant"):
+                yield from ((method, route.path) for method in route.methods)
+
+    registered = sorted(endpoints(platform.client.app.app))  # type: ignore[attr-defined]
+    assert len(registered) == len(calls) > 30
+    for (method, path), call in zip(
+        sorted(registered, key=lambda r: (r[1][::-1], r[0])),
+        sorted(calls, key=lambda c: (c.path[::-1], c.method)),
+        strict=True,
+    ):
+        assert (method, call.path.endswith(path)) == (call.method, True)
+
+
+def test_every_parameter_is_known_to_these_tests(calls: list[Call]) -> None:
+    """A new parameter that names an object goes into `IDS`; then the other tests ask for it."""
+    assert {name for call in calls for name in (*call.in_path, *call.in_query)} <= IDS.keys() | PLAIN
+
+
+def wrong_tokens(platform: Platform) -> dict[str, tuple[dict[str, str], str]]:
+    """Authorization headers that must not open anything, with the code of each refusal."""
+    key = platform.settings.key_file.read_bytes()
+    good = platform.client.headers["Authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(good, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
+    ago = int(time.time()) - 10
+    head, payload, signature = good.split(".")
+    tokens = {
+        "garbage": ("garbage", "invalid_token"),
+        "expired": (jwt.encode(claims | {"iat": ago - 60, "exp": ago}, key, "HS256"), "token_expired"),
+        "another key": (jwt.encode(claims, b"k" * 32, "HS256"), "invalid_token"),
+        "alg none": (jwt.encode(claims, None, "none"), "invalid_token"),
+        "no signature": (f"{head}.{payload}.", "invalid_token"),
+        "another signature": (f"{head}.{payload}.{signature[::-1]}", "invalid_token"),
+        "no session": (jwt.encode(claims | {"sid": "999999"}, key, "HS256"), "session_ended"),
+        "another's session": (jwt.encode(claims | {"sub": "2"}, key, "HS256"), "session_ended"),
+    }
+    headers = {name: ({"Authorization": f"Bearer {token}"}, code) for name, (token, code) in tokens.items()}
+    basic = {"Authorization": "Basic YWRtaW46YWRtaW4="}
+    return headers | {"none": ({}, "missing_token"), "basic": (basic, "missing_token")}
+
+
+def test_every_call_needs_a_good_token(platform: Platform, calls: list[Call], objects: Objects) -> None:
+    tokens = wrong_tokens(platform)
+    before = stored(platform)
+    opened = {}
+    for call, (name, (headers, code)) in itertools.product(calls, tokens.items()):
+        if call.is_open:
+            continue
+        answer = Question(call, tuple(objects.ids)).ask(platform.anonymous, objects.ids, headers=headers)
+        if refusal(answer) != (401, code) or answer.headers["www-authenticate"] != "Bearer":
+            opened[f"{call} with {name}"] = (answer.status_code, answer.text)
+    assert opened == {}
+    assert stored(platform) == before
+
+
+def test_the_open_calls_are_open(anonymous: Client, calls: list[Call]) -> None:
+    assert {(call.method, call.path) for call in calls} >= OPEN
+    assert anonymous.get("/utils/health-check/").status_code == 200
+    assert anonymous.get("/openapi.json").status_code == anonymous.get("/docs").status_code == 200
+
+
+def test_another_tenants_object_is_like_an_absent_one(
+    platform: Platform, stranger: Client, calls: list[Call], objects: Objects, own: Objects
+) -> None:
+    before = stored(platform)
+    told, asked = {}, 0
+    for question, of in questions(calls):
+        answers = [
+            question.ask(stranger, own.ids | {of: other[of]}, headers={"X-Request-ID": "same"})
+            for other in (objects.ids, absent(objects))
+        ]
+        asked += 1
+        if refusal(answers[0])[0] != 404 or _bytes(answers[0]) != _bytes(answers[1]):
+            told[f"{question.call} {of}"] = [(answer.status_code, answer.text) for answer in answers]
+    assert told == {}
+    assert asked > 25
+    assert stored(platform) == before
+
+
+def _bytes(answer: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    return answer.status_code, answer.headers.raw, answer.content
+
+
+def test_the_same_questions_about_own_objects_are_answered(stranger: Client, calls: list[Call], own: Objects) -> None:
+    """Else the test above would find its 404 whatever it asks."""
+    asked = {question.call for question, _ in questions(calls) if question.call.method == "GET"}
+    refused = {}
+    for call in asked:
+        ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
+        answer = Question(call, ids).ask(stranger, own.ids)
+        # No statistics were computed, and a training is no dataset: these say so themselves.
+        if answer.status_code not in (200, 202) and answer.json()["code"] != "statistics_not_found":
+            refused[str(call)] = answer.text
+    settle(stranger)
+    assert refused == {}
+    assert len(asked) > 10
+
+
+@pytest.mark.parametrize("strange", STRANGE_IDS, ids=repr)
+def test_a_strange_id_is_refused_and_changes_nothing(
+    platform: Platform, client: Client, calls: list[Call], objects: Objects, strange: Any
+) -> None:
+    before = stored(platform)
+    found = {}
+    for question, of in questions(calls):
+        if strange == "" and of in map(IDS.get, question.call.in_path):
+            continue  # That is another path.
+        answer = question.ask(client, objects.ids | {of: strange})
+        if refusal(answer)[0] not in (404, 422):
+            found[f"{question.call} {of}"] = (answer.status_code, answer.text)
+    assert found == {}
+    assert stored(platform) == before
+
+
+def test_every_path_answers_with_and_without_its_trailing_slash(
+    platform: Platform, client: Client, calls: list[Call], objects: Objects
+) -> None:
+    different = {}
+    for call in calls:
+        path = call.path.format(**{name: objects.ids[IDS[name]] for name in call.in_path})
+        answers = [client.request(call.method, p, headers={"X-Request-ID": "same"}) for p in (path, f"{path}/")]
+        if answers[0].status_code not in (200, 401, 422) or _bytes(answers[0]) != _bytes(answers[1]):
+            different[str(call)] = [(answer.status_code, answer.text) for answer in answers]
+    assert different == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/", "/api/v1", "/api/v1/nothing", "/api/v1/train/no/such/call", "/models/a/predict", "/docs/nothing"]
+)
+def test_an_unknown_path_is_404(client: Client, anonymous: Client, path: str) -> None:
+    for user, method in itertools.product((client, anonymous), METHODS):
+        assert refusal(user.request(method, path)) == (404, "not_found")
+
+
+def test_a_method_that_a_path_has_not_is_405(client: Client, calls: list[Call], objects: Objects) -> None:
+    wrong = {}
+    has = {path: {call.method for call in calls if call.path == path} for path in {call.path for call in calls}}
+    for path, method in itertools.product(has, METHODS):
+        if method in has[path]:
+            continue
+        answer = client.request(method, path.format(**objects.ids, id=1, ray_job_id="x"))
+        if refusal(answer) != (405, "method_not_allowed"):
+            wrong[f"{method} {path}"] = (answer.status_code, answer.text)
+    assert wrong == {}
+
+
+def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects: Objects) -> None:
+    silent = []
+    for call in calls:
+        path = call.path.format(**{name: objects.ids[IDS[name]] for name in call.in_path})
+        answer = client.request(call.method, path, headers={"X-Request-ID": "Mine-1.2_3"})
+        if answer.headers.get_list("x-request-id") != ["Mine-1.2_3"]:
+            silent.append(str(call))
+    assert silent == []
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a" * 65, "a\tb", "<script>", "a,b", b"\xe9"], ids=repr)
+def test_another_request_id_is_replaced(client: Client, given: str | bytes) -> None:
+    answer = client.get("/template/0", headers={"X-Request-ID": given})
+    assert refusal(answer) == (404, "template_not_found")
+    assert len(answer.headers["x-request-id"]) == 16
+
+
+# What an analyst may not do: calls that are complete, so that nothing but the permission stands in their way.
+FORBIDDEN = [
+    ("POST", "/dataset/upload"),
+    ("POST", "/template"),
+    ("POST", "/train"),
+    ("POST", "/train/generate-feature-importance"),
+    ("GET", "/train/generate-feature-importance"),
+    ("POST", "/ray/terminate_ray_job"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), FORBIDDEN)
+def test_an_analyst_may_not(
+    platform: Platform, analyst: Client, calls: list[Call], objects: Objects, method: str, path: str
+) -> None:
+    before = stored(platform)
+    (call,) = (call for call in calls if (call.method, call.path) == (method, API + path))
+    body = {"json": {"template_name": "never"}} if path == "/template" else {}
+    answer = Question(call, tuple(objects.ids)).ask(analyst, objects.ids, **body)
+    assert refusal(answer) == (403, "missing_permission")
+    assert stored(platform) == before
+
+
+def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], objects: Objects) -> None:
+    refused = {}
+    for call in calls:
+        if call.is_open or (call.method, call.path.removeprefix(API)) in FORBIDDEN:
+            continue
+        ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
+        answer = Question(call, ids).ask(analyst, objects.ids)
+        if answer.status_code not in (200, 202) and answer.json()["code"] != "statistics_not_found":
+            refused[str(call)] = answer.text
+    settle(analyst)
+    assert refused == {}
+
+
+JSON_CALLS = ["/template", "/train", "/train/get_details", "/inference/batchPrediction", "/inference"]
+
+
+@pytest.mark.parametrize("path", JSON_CALLS)
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (b'{"a": NaN}', (422, "invalid_json")),
+        (b'{"a": 1e999}', (422, "invalid_json")),
+        (b'{"a": 1, "a": 1}', (422, "invalid_json")),
+        (b"[" * 65 + b"]" * 65, (422, "invalid_json")),
+        (b"[" * 100_000 + b"]" * 100_000, (422, "invalid_json")),
+        (b'{"a": "\xff"}', (422, "invalid_json")),
+        (b"{", (422, "invalid_json")),
+        (b"{}", (422, "invalid_request")),
+        (b"[]", (422, "invalid_request")),
+        (b"null", (422, "invalid_request")),
+        (b'"' + b"a" * MAX_JSON_BYTES + b'"', (413, "body_too_large")),
+    ],
+    ids=lambda value: repr(value[:16]) if isinstance(value, bytes) else "",
+)
+def test_every_json_body_is_read_strictly(client: Client, path: str, body: bytes, refused: tuple[int, str]) -> None:
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert refusal(answer) == refused
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/template", "application/json"),
+        ("/template", "text/plain"),
+        ("/template", "multipart/form-data; boundary=b"),
+        ("/inference", "application/json"),
+        ("/login/access-token", "application/x-www-form-urlencoded"),
+        ("/login/access-token", "multipart/form-data; boundary=b"),
+    ],
+)
+def test_a_body_is_read_no_further_than_its_limit(anonymous: Client, path: str, content_type: str) -> None:
+    pieces = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal pieces
+        for _ in range(100):
+            pieces += 1
+            yield b"a" * 100_000
+
+    answer = anonymous.post(path, content=body(), headers={"Content-Type": content_type})
+    assert refusal(answer) == (413, "body_too_large")
+    assert pieces == MAX_JSON_BYTES // 100_000 + 1
+
+
+def test_no_answer_holds_what_json_has_not(client: Client, objects: Objects) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    for path in ("/train/list", f"/train/model-summary?train_id={objects.ids['train_id']}", "/dataset/list"):
+        json.loads(client.get(path).content, parse_constant=refuse)

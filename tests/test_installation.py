@@ -1,0 +1,174 @@
+"""The first start makes an installation, every later one leaves it as it is."""
+
+import asyncio
+import re
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from sqlalchemy import create_engine
+
+from dataml.access.passwords import verify_password
+from dataml.db import schema
+from dataml.db.base import Base
+from dataml.errors import StartupError
+from dataml.installation import ADMIN_PASSWORD_FILE, prepare
+from dataml.settings import Settings, load_settings
+
+PASSWORD = "a password for tests"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(home=tmp_path / "home", admin_password=None)
+
+
+def rows(settings: Settings, query: str) -> list[Any]:
+    connection = sqlite3.connect(settings.root / "dataml.db")
+    try:
+        with connection:
+            return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def contents(settings: Settings) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(settings.root.rglob("*")) if path.is_file()}
+
+
+def refused(settings: Settings) -> str:
+    """The one line that says why the platform does not start."""
+    with pytest.raises(StartupError) as caught:
+        prepare(settings)
+    line = str(caught.value)
+    assert line
+    assert "\n" not in line
+    return line
+
+
+def admin_password_fits(settings: Settings, password: str) -> bool:
+    ((found,),) = rows(settings, 'SELECT password_hash FROM "user"')
+    return asyncio.run(verify_password(password, found))
+
+
+def test_the_first_start_makes_a_key_a_tenant_and_an_administrator(settings: Settings) -> None:
+    prepare(settings)
+    assert mode(settings.root) == 0o700
+    assert mode(settings.key_file) == 0o600
+    assert rows(settings, "SELECT name, is_active FROM tenant") == [("default", 1)]
+    assert rows(settings, 'SELECT username, role, is_active, is_platform_admin FROM "user"') == [
+        ("admin", "admin", 1, 1)
+    ]
+    password_file = settings.root / ADMIN_PASSWORD_FILE
+    assert mode(password_file) == 0o600
+    assert len(password_file.read_text().strip()) >= 24
+    assert admin_password_fits(settings, password_file.read_text().strip())
+
+
+def test_two_installations_share_no_secret(tmp_path: Path) -> None:
+    homes = [load_settings(home=tmp_path / name, admin_password=None) for name in "ab"]
+    for settings in homes:
+        prepare(settings)
+    for name in ("token.key", ADMIN_PASSWORD_FILE):
+        assert len({(settings.root / name).read_bytes() for settings in homes}) == 2
+
+
+def test_a_second_start_changes_nothing(settings: Settings) -> None:
+    prepare(settings)
+    before = contents(settings)
+    prepare(settings)
+    assert contents(settings) == before
+    prepare(settings.model_copy(update={"admin_password": SecretStr("another password")}))
+    assert contents(settings) == before
+
+
+def test_the_given_password_is_honoured_and_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAML_ADMIN_PASSWORD", PASSWORD)
+    settings = load_settings(home=tmp_path / "home")
+    prepare(settings)
+    assert admin_password_fits(settings, PASSWORD)
+    assert not (settings.root / ADMIN_PASSWORD_FILE).exists()
+    assert all(PASSWORD.encode() not in content for content in contents(settings).values())
+
+
+def test_a_start_that_was_cut_short_is_finished_by_the_next(settings: Settings) -> None:
+    """Cut between the password's file and the user: the password that the console named is the one."""
+    prepare(settings)
+    password = (settings.root / ADMIN_PASSWORD_FILE).read_text().strip()
+    key = settings.key_file.read_bytes()
+    (settings.root / "dataml.db").unlink()
+    prepare(settings)
+    assert admin_password_fits(settings, password)
+    assert settings.key_file.read_bytes() == key
+
+
+def test_a_missing_key_of_an_installation_with_users_is_no_reason_for_a_new_one(settings: Settings) -> None:
+    prepare(settings)
+    settings.key_file.unlink()
+    assert "token.key" in refused(settings)
+    assert not settings.key_file.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_a_damaged_key_stops_the_start(settings: Settings, content: bytes) -> None:
+    prepare(settings)
+    settings.key_file.write_bytes(content)
+    assert "damaged" in refused(settings)
+    assert settings.key_file.read_bytes() == content
+
+
+def test_a_newer_database_stops_the_start_and_stays_as_it_is(settings: Settings) -> None:
+    prepare(settings)
+    rows(settings, "UPDATE alembic_version SET version_num = '9999'")
+    before = contents(settings)
+    line = refused(settings)
+    assert line == f"the database is of a newer version (schema 9999, this version knows {schema.VERSION})"
+    with pytest.raises(StartupError, match=re.escape(line)):
+        schema.check(settings)
+    assert contents(settings) == before
+
+
+@pytest.mark.xfail(strict=True, reason="the driver's DatabaseError is not made a StartupError")
+def test_a_file_that_is_no_database_stops_the_start(settings: Settings) -> None:
+    settings.root.mkdir()
+    (settings.root / "dataml.db").write_bytes(b"this is no database" * 100)
+    assert "database" in refused(settings)
+
+
+def test_a_home_that_is_a_file_stops_the_start(settings: Settings) -> None:
+    settings.root.write_text("")
+    assert str(settings.root) in refused(settings)
+
+
+def test_a_process_refuses_a_database_that_was_never_migrated(settings: Settings) -> None:
+    settings.root.mkdir()
+    with pytest.raises(StartupError, match="run `dataml migrate`"):
+        schema.check(settings)
+    prepare(settings)
+    schema.check(settings)
+
+
+def test_the_version_is_the_newest_migration() -> None:
+    scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    assert scripts.get_heads() == [schema.VERSION]
+    assert [revision.revision for revision in scripts.walk_revisions()][-1] == "0001"
+
+
+def test_migrations_make_the_tables_of_the_models(settings: Settings) -> None:
+    prepare(settings)
+    engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+    assert {"user", "dataset", "training", "job", "prediction", "template"} <= set(Base.metadata.tables)

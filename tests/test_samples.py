@@ -1,0 +1,338 @@
+"""The reference's sample requests are taken as they stand, and its response fields are there with their JSON types."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.client import Client, wait_for_job
+from tests.conftest import PASSWORD
+from tests.furnishing import Objects, furnish, train_request
+
+# Types of the reference. `?` behind a type: null where there is nothing to say.
+INTEGER, STRING, NUMBER, BOOLEAN, OBJECT, TIME = "integer", "string", "number", "boolean", "object", "time"
+
+TEMPLATE_ROW = {
+    "template_name": STRING,
+    "id": INTEGER,
+    "tenant_id": STRING,
+    "no_of_columns": INTEGER,
+    "created_by": STRING,
+    "created_at": TIME,
+    "modified_at": TIME,
+    "modified_by": STRING,
+}
+TEMPLATE_COLUMN = {"column_name": STRING, "data_type": STRING, "default_value": STRING + "?"}
+DATASET_ROW = {
+    "tenant_id": STRING,
+    "dataset_name": STRING,
+    "file_count": INTEGER,
+    "is_valid": BOOLEAN,
+    "created_by": STRING,
+    "template_id": INTEGER + "?",
+    "id": INTEGER,
+}
+FILE_ROW = {
+    "dataset_id": INTEGER,
+    "id": INTEGER,
+    "file_name": STRING,
+    "created_at": TIME,
+    "modified_at": TIME,
+    "total_fields": INTEGER,
+    "total_records": INTEGER,
+    "error_report": OBJECT + "?",
+}
+COLUMN = {"column_name": STRING, "data_type": STRING}
+TRAIN_ROW = {
+    "tenant_id": STRING,
+    "predictor_name": STRING,
+    "preprocess_id": INTEGER,
+    "problem_type": STRING,
+    "domain": STRING,
+    "created_by": STRING,
+    "id": INTEGER,
+    "dataset_id": INTEGER,
+    "dataset_name": STRING,
+    "data_source": STRING,
+    "created_at": TIME,
+    "modified_at": TIME,
+    "algorithm": STRING + "?",
+    "accuracy": NUMBER + "?",
+    "ml_model_status": STRING,
+    "train_status": STRING,
+    "training_status": STRING,
+}
+USER = {
+    "tenant_id": STRING,
+    "first_name": STRING + "?",
+    "last_name": STRING + "?",
+    "email": STRING + "?",
+    "username": STRING,
+    "id": INTEGER,
+    "is_active": BOOLEAN,
+}
+SUMMARY = {"model": STRING, "accuracy": NUMBER, "precision": NUMBER, "recall": NUMBER, "f1_score": NUMBER}
+LOGGED = {
+    "prediction_id": INTEGER,
+    "train_id": INTEGER,
+    "date": TIME,
+    "dataset_id": INTEGER + "?",
+    "predictor_name": STRING,
+    "prediction_type": STRING,
+    "input_data": STRING,
+    "status": STRING,
+    "no_of_records": INTEGER,
+    "accuracy": NUMBER + "?",
+    "problem_type": STRING,
+    "domain_name": STRING,
+}
+DONE = {"status": STRING, "message": STRING}
+FORM_FIELD = {"column_name": STRING, "data_type": STRING, "default_value": STRING + "?"}
+DETAILS = {"dataset_id": INTEGER, "predictor_name": STRING, "domain": STRING, "problem_type": STRING}
+
+# Method, path, JSON body, status and documented answer. `{names}` are ids of objects; a list holds one of its elements.
+ASKED: list[tuple[str, str, Any, int, Any]] = [
+    ("POST", "/login/test-token", None, 200, USER),
+    ("GET", "/validate-token", None, 200, DONE),
+    ("GET", "/utils/health-check/", None, 200, DONE),
+    ("GET", "/template/list", None, 200, {"total": INTEGER, "data": [TEMPLATE_ROW]}),
+    ("GET", "/template/{template_id}", None, 200, TEMPLATE_ROW | {"template_schema": [TEMPLATE_COLUMN]}),
+    (
+        "GET",
+        "/dataset/list",
+        None,
+        200,
+        {
+            "total": INTEGER,
+            "data": [
+                DATASET_ROW
+                | {"data_source": STRING, "iceberg_table_name": STRING + "?", "template_name": STRING + "?"}
+                | {"created_at": TIME, "modified_at": TIME, "dataset_usability": STRING + "?"}
+                | {"usage": STRING, "dataset_usage": STRING}
+            ],
+        },
+    ),
+    ("GET", "/dataset/list_validated", None, 200, [DATASET_ROW]),
+    (
+        "GET",
+        "/dataset/get_dataset_by_id?dataset_id={dataset_id}",
+        None,
+        200,
+        {"dataset_name": STRING, "dataset_path": STRING, "validated_path": STRING + "?"}
+        | {"iceberg_table_name": STRING + "?", "data_source": STRING},
+    ),
+    ("GET", "/dataset/view?dataset_id={dataset_id}", None, 200, {"preview": [OBJECT]}),
+    ("POST", "/dataset/generate_statistics?dataset_id={dataset_id}", None, 202, DONE | {"job_id": STRING}),
+    ("GET", "/files/list?dataset_id={dataset_id}", None, 200, {"total": INTEGER, "data": [FILE_ROW]}),
+    ("GET", "/files/view?file_id={file_id}", None, 200, {"file_id": INTEGER, "content_preview": [STRING]}),
+    (
+        "GET",
+        "/files/get_file_by_id/?file_id={file_id}",
+        None,
+        200,
+        FILE_ROW | {"csv_file_path": STRING + "?", "hdf_file_path": STRING + "?"},
+    ),
+    (
+        "POST",
+        "/train/get_details",
+        {"dataset_id": "{dataset_id}", "predictor_name": "p1", "domain": "Churn", "problem_type": "Classification"},
+        200,
+        DETAILS | {"dataset_schema": [COLUMN], "attributes": [STRING]},
+    ),
+    ("GET", "/train/list", None, 200, {"total": INTEGER, "data": [TRAIN_ROW]}),
+    ("GET", "/train/refresh", None, 200, {"total": INTEGER, "data": [TRAIN_ROW]}),
+    ("GET", "/train/download-schema/{train_id}", None, 200, {"schema": [COLUMN]}),
+    ("GET", "/train/generate-feature-importance?train_id={train_id}", None, 202, DONE | {"shap_job_id": STRING}),
+    (
+        "GET",
+        "/train/view-feature-importance?train_id={train_id}",
+        None,
+        200,
+        {"feature_importance": OBJECT, "status": STRING},
+    ),
+    (
+        "GET",
+        "/train/model-summary?train_id={train_id}",
+        None,
+        200,
+        {"model_summary": SUMMARY, "confusion_matrix": [[INTEGER]]},
+    ),
+    (
+        "POST",
+        "/inference/",
+        {
+            "preprocess_id": "{preprocess_id}",
+            "train_id": "{train_id}",
+            "features": {"age": 60, "plan": "basic"},
+            "target": "left",
+        },
+        200,
+        {"prediction": BOOLEAN, "accuracy": NUMBER},
+    ),
+    (
+        "POST",
+        "/inference/batchPrediction",
+        {"train_id": "{train_id}", "dataset_id": "{prediction_dataset_id}"},
+        202,
+        {"message": STRING, "status_code": INTEGER},
+    ),
+    (
+        "POST",
+        "/inference/batch-prediction",
+        {"train_id": "{train_id}", "dataset_id": "{prediction_dataset_id}"},
+        202,
+        {"message": STRING, "status_code": INTEGER},
+    ),
+    (
+        "GET",
+        "/inference/form-based-prediction?id={train_id}",
+        None,
+        200,
+        {"id": INTEGER, "headers": [FORM_FIELD], "target": STRING, "preprocess_id": INTEGER},
+    ),
+    (
+        "GET",
+        "/inference/result?prediction_id={prediction_id}",
+        None,
+        200,
+        {"status": STRING, "result_path": STRING, "file_id": INTEGER, "dataset_id": INTEGER},
+    ),
+    ("GET", "/inference/predictions?train_id={train_id}", None, 200, {"data": [LOGGED]}),
+    ("POST", "/ray/terminate_ray_job?ray_job_id={job_id}&usage=training", None, 200, DONE),
+]
+
+
+@pytest.fixture(scope="module")
+def objects(client: Client) -> Objects:
+    return furnish(client)
+
+
+def filled(part: Any, ids: dict[str, Any]) -> Any:
+    """With the ids of objects in place of their names."""
+    if isinstance(part, dict):
+        return {key: filled(value, ids) for key, value in part.items()}
+    if isinstance(part, str) and part.startswith("{"):
+        return ids[part[1:-1]]
+    return part
+
+
+def fits(value: Any, kind: str) -> bool:
+    """Whether a JSON value is of this type; `true` is no integer."""
+    if kind.endswith("?"):
+        return value is None or fits(value, kind[:-1])
+    if kind == TIME:
+        return isinstance(value, str) and value.endswith("Z") and datetime.fromisoformat(value).tzinfo == UTC
+    if kind == INTEGER:
+        return type(value) is int
+    if kind == NUMBER:
+        return type(value) in (int, float)
+    return isinstance(value, {STRING: str, BOOLEAN: bool, OBJECT: dict}[kind])
+
+
+def wrong(value: Any, documented: Any, at: str = "") -> list[str]:
+    """Where a value differs from what is documented; more fields may stand beside."""
+    if isinstance(documented, list):
+        if not isinstance(value, list) or not value:
+            return [f"{at} is no list with elements: {value!r}"]
+        return [line for place, part in enumerate(value) for line in wrong(part, documented[0], f"{at}[{place}]")]
+    if isinstance(documented, dict):
+        if not isinstance(value, dict):
+            return [f"{at} is no object: {value!r}"]
+        missing = [f"{at}.{name} is missing" for name in documented.keys() - value.keys()]
+        return missing + [
+            line
+            for name in documented.keys() & value.keys()
+            for line in wrong(value[name], documented[name], f"{at}.{name}")
+        ]
+    return [] if fits(value, documented) else [f"{at} is no {documented}: {value!r}"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "documented"), ASKED, ids=[f"{method} {path}" for method, path, *_ in ASKED]
+)
+def test_documented_fields_are_there_with_their_types(
+    client: Client, objects: Objects, method: str, path: str, body: Any, status: int, documented: Any
+) -> None:
+    answer = client.request(method, path.format(**objects.ids), json=filled(body, objects.ids))
+    assert answer.status_code == status, answer.text
+    assert wrong(answer.json(), documented) == []
+    if status == 202:
+        # The next call finds the job at its end.
+        job_id = answer.json().get("job_id") or answer.json()["shap_job_id"]
+        assert wait_for_job(client, job_id)["state"] == "succeeded"
+
+
+def test_the_comparison_of_these_tests_can_fail() -> None:
+    documented = {"a": INTEGER, "b": [{"c": TIME}], "d": STRING + "?"}
+    good = {"a": 1, "b": [{"c": "2025-09-18T15:00:00Z"}], "d": None, "more": 1}
+    assert wrong(good, documented) == []
+    for other in ({"a": True}, {"a": "1"}, {"a": None}, {"b": []}, {"b": [{}]}, {"b": [{"c": "2025-09-18"}]}, {"d": 1}):
+        assert len(wrong(good | other, documented)) == 1
+    assert wrong({}, {"a": INTEGER}) == [".a is missing"]
+
+
+def test_the_login_sample_is_taken(anonymous: Client) -> None:
+    answer = anonymous.post("/login/access-token", data={"username": "admin", "password": PASSWORD})
+    assert answer.request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert wrong(answer.json(), {"access_token": STRING, "token_type": STRING}) == []
+    assert answer.json()["token_type"] == "bearer"
+    assert answer.json()["access_token"].startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")
+
+
+def test_the_template_sample_is_taken(client: Client) -> None:
+    body = b"""{
+  "template_name": "Telecom Customer Usage",
+  "template_schema": [
+    {
+      "column_name": "CustomerID",
+      "data_type": "String",
+      "default_value": "CUST-0000"
+    },
+    {
+      "column_name": "DataUsageGB",
+      "data_type": "Float",
+      "default_value": "0.0"
+    }
+  ]
+}"""
+    answer = client.post("/template/", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["status"]) == (201, 201)
+    assert answer.json()["message"] == "Template created successfully."
+    found = client.get(f"/template/{answer.json()['id']}").json()
+    assert found["template_schema"][1] == {"column_name": "DataUsageGB", "data_type": "Float", "default_value": "0.0"}
+
+
+def test_the_upload_and_train_samples_are_taken(client: Client) -> None:
+    rows = "\n".join(f"CUST-{number:04},{number % 50},{number % 50 > 20}" for number in range(200))
+    query = "dataset_name=telecom_usage_q3&usage=t"
+    files = {"files": ("usage.csv", f"CustomerID,Tenure,Churn\n{rows}\n".encode())}
+    answer = client.post(f"/dataset/upload?{query}", files=files)
+    documented = {"dataset_id": INTEGER, "dataset_name": STRING, "data_source": STRING, "files": [FILE_ROW]}
+    assert answer.status_code == 201
+    assert wrong(answer.json(), documented) == []
+    wait_for_job(client, answer.json()["job_id"])
+    sample = {
+        "dataset_id": answer.json()["dataset_id"],
+        "predictor_name": "churn_v1",
+        "domain": "Churn",
+        "problem_type": "Classification",
+        "columns": [
+            {"column_name": "CustomerID", "data_type": "String", "attribute_name": "Id"},
+            {"column_name": "Churn", "data_type": "Boolean", "attribute_name": "Target"},
+        ],
+        "shap_enabled": True,
+    }
+    answer = client.post("/train/", json=sample)
+    assert answer.status_code == 201
+    created = {"id", "tenant_id", "predictor_name", "problem_type", "created_by", "dataset_id", "created_at"}
+    created |= {"modified_at"}
+    assert wrong(answer.json(), {name: TRAIN_ROW[name] for name in created}) == []
+    assert answer.json()["training_status"] == "submitted_to_ray"
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+    row = client.get("/train/list").json()["data"][0]
+    assert (row["training_status"], row["train_status"], row["ml_model_status"]) == ("Completed", *["completed"] * 2)
+
+
+def test_a_training_of_the_same_name_twice_is_409(client: Client, objects: Objects) -> None:
+    request = train_request(objects.ids["dataset_id"], objects.ids["predictor_name"])
+    assert client.post("/train/", json=request).status_code == 409

@@ -1,0 +1,107 @@
+"""Settings come from the environment, and what is unsafe stops the start with one line."""
+
+from pathlib import Path
+
+import pytest
+
+from dataml.errors import StartupError
+from dataml.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(f"DATAML_{field.upper()}", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ADMIN_PASSWORD", ""),
+        ("ADMIN_PASSWORD", "admin123"),
+        ("ADMIN_PASSWORD", "x" * 11),
+        ("ADMIN_PASSWORD", "x" * 1025),
+        pytest.param(
+            "ADMIN_PASSWORD",
+            "é" * 1024,
+            marks=pytest.mark.xfail(strict=True, reason="log-in counts bytes, settings characters"),
+        ),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("ACCESS_TOKEN_MINUTES", "0"),
+        ("ACCESS_TOKEN_MINUTES", "1441"),
+        ("REFRESH_TOKEN_DAYS", "0"),
+        ("REFRESH_TOKEN_DAYS", "366"),
+        ("MAX_UPLOAD_BYTES", "0"),
+        ("MAX_UPLOAD_BYTES", "-1"),
+        ("MIN_USABILITY", "1.1"),
+        ("MIN_USABILITY", "-0.1"),
+        ("MIN_USABILITY", "nan"),
+        ("WORKERS", "0"),
+        ("WORKERS", "65"),
+        ("WORKER_CPUS", "-1"),
+        pytest.param("WORKER_CPUS", "inf", marks=pytest.mark.xfail(strict=True, reason="infinity passes")),
+        ("JOB_THREADS", "0"),
+        ("JOB_ATTEMPTS", "0"),
+        ("JOB_ATTEMPTS", "11"),
+        ("OWN_ENDPOINTS", "-1"),
+        ("ENDPOINT_MAX_REPLICAS", "0"),
+        ("POOL_REPLICAS", "0"),
+        ("POOL_MODELS", "0"),
+        ("REQUEST_TIMEOUT_S", "0"),
+        pytest.param("REQUEST_TIMEOUT_S", "inf", marks=pytest.mark.xfail(strict=True, reason="infinity passes")),
+        ("REQUEST_TIMEOUT_S", "nan"),
+        ("API_REPLICAS", "0"),
+        ("PREDICTION_LOG", "perhaps"),
+    ],
+)
+def test_an_unsafe_value_is_refused_in_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"DATAML_{name}", value)
+    with pytest.raises(StartupError) as caught:
+        load_settings()
+    line = str(caught.value)
+    assert f"DATAML_{name}" in line
+    assert "\n" not in line
+    assert not (name == "ADMIN_PASSWORD" and value and value in line)
+
+
+def test_replicas_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAML_ENDPOINT_MIN_REPLICAS", "3")
+    with pytest.raises(StartupError) as caught:
+        load_settings()
+    assert str(caught.value) == "DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS"
+
+
+def test_a_password_never_shows_in_the_settings() -> None:
+    settings = load_settings(admin_password="a password for tests")
+    assert "a password for tests" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PORT": "8123", "WORKERS": "3", "PREDICTION_LOG": "false", "HOME": "/somewhere"}.items():
+        monkeypatch.setenv(f"DATAML_{name}", value)
+    settings = load_settings()
+    assert (settings.port, settings.workers, settings.prediction_log) == (8123, 3, False)
+    assert settings.storage_root == Path("/somewhere/storage")
+
+
+def test_without_settings_nothing_listens_to_the_world_and_files_stay_in_the_home() -> None:
+    settings = load_settings()
+    assert settings.host == "127.0.0.1"
+    assert settings.admin_password is None
+    assert settings.root == Path.cwd() / ".dataml"
+    assert settings.key_file == settings.root / "token.key"
+    assert settings.sqlalchemy_url == f"sqlite+aiosqlite:///{settings.root / 'dataml.db'}"
+
+
+def test_another_database_can_be_named() -> None:
+    settings = load_settings(database_url="postgresql+psycopg://db/dataml")
+    assert settings.sqlalchemy_url == "postgresql+psycopg://db/dataml"
+    assert not settings.is_sqlite
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
