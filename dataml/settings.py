@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
-    worker_cpus: float = Field(0.5, ge=0, description="Logical CPUs of the Ray cluster that one worker holds.")
+    worker_cpus: float = Field(
+        0.5, ge=0, allow_inf_nan=False, description="Logical CPUs of the Ray cluster that one worker holds."
+    )
     job_threads: int = Field(2, ge=1, description="Threads of one training.")
     job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies.")
 
@@ -38,7 +40,9 @@ class Settings(BaseSettings):
     endpoint_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to.")
     pool_replicas: int = Field(1, ge=1, description="Replicas of the shared predictor pool.")
     pool_models: int = Field(64, ge=1, description="Models one replica of the pool keeps loaded.")
-    request_timeout_s: float = Field(30, gt=0, description="Longest a real-time prediction may take.")
+    request_timeout_s: float = Field(
+        30, gt=0, allow_inf_nan=False, description="Longest a real-time prediction may take."
+    )
     api_replicas: int = Field(1, ge=1, description="Replicas of the API.")
     prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
 
@@ -46,8 +50,9 @@ class Settings(BaseSettings):
     def _refuse_unsafe(self) -> Self:
         if self.endpoint_min_replicas > self.endpoint_max_replicas:
             raise ValueError("DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS")
-        if self.admin_password is not None and not 12 <= len(self.admin_password.get_secret_value()) <= 1024:
-            raise ValueError("DATAML_ADMIN_PASSWORD needs 12 to 1024 characters")
+        # Bytes, as the log-in counts them.
+        if self.admin_password is not None and not 12 <= len(self.admin_password.get_secret_value().encode()) <= 1024:
+            raise ValueError("DATAML_ADMIN_PASSWORD needs 12 to 1024 bytes")
         return self
 
     @cached_property

@@ -138,7 +138,6 @@ def test_a_newer_database_stops_the_start_and_stays_as_it_is(settings: Settings)
     assert contents(settings) == before
 
 
-@pytest.mark.xfail(strict=True, reason="the driver's DatabaseError is not made a StartupError")
 def test_a_file_that_is_no_database_stops_the_start(settings: Settings) -> None:
     settings.root.mkdir()
     (settings.root / "dataml.db").write_bytes(b"this is no database" * 100)

@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from dataml.db.session import configure_sqlite
@@ -36,7 +36,7 @@ def migrate(settings: Settings) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
-    except OperationalError as error:
+    except DatabaseError as error:
         raise StartupError(f"the database cannot be opened: {error.orig}") from error
     finally:
         engine.dispose()
@@ -50,7 +50,7 @@ def check(settings: Settings) -> None:
     try:
         with engine.connect() as connection:
             found = _found(connection)
-    except OperationalError as error:
+    except DatabaseError as error:
         raise StartupError(f"the database cannot be opened: {error.orig}") from error
     finally:
         engine.dispose()

@@ -36,7 +36,8 @@ async def servable_by_name(session: AsyncSession, scope: Scope, tenant_name: str
     """Raises:
     NotFound: `predictor_not_found`, for another tenant's name as well.
     """
-    if await _tenant_name(session, scope) != tenant_name:
+    # A name with NUL cannot be stored, and PostgreSQL's driver refuses to look for one.
+    if "\0" in predictor_name or await _tenant_name(session, scope) != tenant_name:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
     return as_servable(await trainings.get_promoted(session, scope, predictor_name), tenant_name)
 
