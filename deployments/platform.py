@@ -157,6 +157,7 @@ class Platform:
         """Blocks for as long as Ray lives; raises StartupError when it has ended by itself."""
         while all(_started(pid) == started for pid, started in self._core.items()):
             time.sleep(0.5)
+        self._core = {}  # nothing is left to ask: Ray soon ends this process too
         raise StartupError(f"Ray has ended by itself; its logs are in {self.folder / 'ray'}")
 
     def stop(self) -> None:
