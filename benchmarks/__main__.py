@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.load import Load, drive, need_wrk, resident_mb
-from benchmarks.platform_run import CHURN, Client, environment, process
 from benchmarks.plain import score_plainly, train_plainly
+from benchmarks.platform_run import CHURN, Client, environment, process
 
 PORT = 8170
 HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
@@ -77,15 +77,21 @@ def story(folder: Path) -> None:
         _batch(client, training["id"], folder, home)
         _memory(home)
         bundle = _bundle(home)
-        fields = {c["column_name"]: c["data_type"] for c in client.get("/inference/form-based-prediction",
-                                                                      id=training["id"])["headers"]}
+        fields = {
+            c["column_name"]: c["data_type"]
+            for c in client.get("/inference/form-based-prediction", id=training["id"])["headers"]
+        }
     default = _two_hop_baseline(bundle, {"features": features})
     plain, plain_alone = _uvicorn_baseline(bundle, {"features": features}, fields)
     _load_row("POST /inference/ by the pool, 16 connections", pool, default, "two-hop app, Serve's defaults")
-    _load_row("POST /inference/ by the own deployment, 16 connections", two_hop, default, "two-hop app, Serve's defaults")
+    _load_row(
+        "POST /inference/ by the own deployment, 16 connections", two_hop, default, "two-hop app, Serve's defaults"
+    )
     _load_row("direct route, 16 connections", direct, plain, "uvicorn + FastAPI + booster")
-    print(f"at 1 connection, p50: /inference/ {two_hop_alone.p50_ms:.2f} ms, direct {direct_alone.p50_ms:.2f} ms, "
-          f"uvicorn + FastAPI + booster {plain_alone.p50_ms:.2f} ms")
+    print(
+        f"at 1 connection, p50: /inference/ {two_hop_alone.p50_ms:.2f} ms, direct {direct_alone.p50_ms:.2f} ms, "
+        f"uvicorn + FastAPI + booster {plain_alone.p50_ms:.2f} ms"
+    )
 
 
 def responsive(folder: Path) -> None:
@@ -101,7 +107,9 @@ def responsive(folder: Path) -> None:
             time.sleep(0.01)
         latencies.sort()
         p99 = latencies[int(len(latencies) * 0.99)] * 1000
-        print(f"health-check while a training of 200,000 rows runs: p99 {p99:.1f} ms of {len(latencies)} (below 100 ms)")
+        print(
+            f"health-check while a training of 200,000 rows runs: p99 {p99:.1f} ms of {len(latencies)} (below 100 ms)"
+        )
 
 
 def _training(client: Client, dataset: int, home: Path) -> dict[str, object]:
@@ -117,8 +125,13 @@ def _training(client: Client, dataset: int, home: Path) -> dict[str, object]:
             _await_quiet(client)
     parquet = next((home / "storage" / "jobs").glob("*/validated.parquet"))
     plain = [train_plainly(parquet) for _ in range(3)]
-    _row("train request until Completed, auto", statistics.median(times), statistics.median(plain), "s",
-         "the same two fits in a plain script")
+    _row(
+        "train request until Completed, auto",
+        statistics.median(times),
+        statistics.median(plain),
+        "s",
+        "the same two fits in a plain script",
+    )
     return training
 
 
@@ -148,7 +161,13 @@ def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
         times.append(time.perf_counter() - started)
     parquet = max((home / "storage" / "jobs").glob("*/validated.parquet"), key=lambda path: path.stat().st_size)
     plain = score_plainly(_bundle(home), parquet, folder / "plain.csv")
-    _row(f"batch of {BATCH_ROWS:,} rows, request until completed", min(times), plain, "s", "plain pyarrow + booster script")
+    _row(
+        f"batch of {BATCH_ROWS:,} rows, request until completed",
+        min(times),
+        plain,
+        "s",
+        "plain pyarrow + booster script",
+    )
 
 
 def _memory(home: Path) -> None:

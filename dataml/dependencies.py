@@ -1,7 +1,7 @@
 """What routes ask for by type: the database, the caller, the job queue and the model hosts."""
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -80,7 +80,7 @@ def _page(
 Paged = Annotated[Page, Depends(_page)]
 
 
-def require(permission: Permission) -> Depends:
+def require(permission: Permission) -> Any:
     """The caller, when they hold `permission`; 403 otherwise. Every route states its own, in its signature."""
 
     async def check(user: CurrentUser) -> Principal:

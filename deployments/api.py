@@ -51,7 +51,7 @@ class Api:
         return create_app(self._services)
 
 
-def api(settings: Settings, pool: DeploymentHandle) -> serve.Application:
+def api(settings: Settings, pool: serve.Application) -> serve.Application:
     """The Api deployment bound to these settings, with its supervisor."""
     supervisor = DeploymentActorConfig(
         name=NAME,

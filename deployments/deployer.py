@@ -63,7 +63,7 @@ class Deployer:
             starting = True
             try:
                 starting = await self.reconcile()
-            except (RayServeException, RayError, SQLAlchemyError):
+            except (RayServeException, RayError, RuntimeError, SQLAlchemyError):
                 log.exception("predictors could not be deployed; tried again in a moment")
             try:
                 await asyncio.wait_for(self._wake.wait(), self.STARTING_TICK_S if starting else self.TICK_S)
@@ -129,7 +129,9 @@ def _answers(application: ApplicationStatusOverview) -> bool:
     """Whether a replica of it is up: one that is scaled to zero takes seconds to answer."""
     if application.status != ApplicationStatus.RUNNING:
         return False
-    return any(deployment.replica_states.get("RUNNING", 0) for deployment in application.deployments.values())
+    return any(
+        deployment.replica_states.get(ReplicaState.RUNNING, 0) for deployment in application.deployments.values()
+    )
 
 
 def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool) -> None:
@@ -137,8 +139,10 @@ def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool
     from deployments.predictor import PredictorDeployment
 
     bound = PredictorDeployment.options(
-        # The version decides whether replicas restart: a change of route alone leaves them as they are.
+        # Serve restarts replicas when the version changes, and without one it makes a new one for every deploy. With
+        # the training as the version, a change of route alone leaves them as they are. The public options lost it.
         version=str(model.train_id),
+        _internal=True,
         autoscaling_config={
             "min_replicas": settings.endpoint_min_replicas,
             "max_replicas": settings.endpoint_max_replicas,

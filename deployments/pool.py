@@ -4,12 +4,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from dataml.ml.bundle import Predictor
 from ray import serve
 
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
+from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from deployments.prediction_log import BufferedLog
 

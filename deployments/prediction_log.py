@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -45,7 +46,8 @@ class BufferedLog:
             # Looked up each time: the lease names the supervisor in charge, and a handle dies with its actor.
             async with self._database.reading() as session:
                 holder = await jobs.lease_holder(session)
-            await ray.get_actor(holder or "", SERVE_NAMESPACE).record_predictions.remote(records)
+            supervisor: Any = ray.get_actor(holder or "", SERVE_NAMESPACE)
+            await supervisor.record_predictions.remote(records)
         except (RayError, ValueError):
             log.warning("the supervisor is away; %d prediction records wait", len(records))
             self._waiting = records + self._waiting

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from dataml.ml.bundle import Predictor
 from ray import serve
 from starlette.types import Receive, Scope, Send
 
@@ -14,6 +13,7 @@ from dataml.db.session import Database
 from dataml.errors import NotFound
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond
+from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from dataml.wire import request_id_of
 from deployments.prediction_log import BufferedLog

@@ -91,8 +91,8 @@ async def log_in(database: Database, settings: Settings, key: TokenKey, username
             .where(User.username == normalise_username(username), User.is_active, Tenant.is_active)
         )
     too_long = len(password.encode(errors="replace")) > MAX_PASSWORD_BYTES
-    known = user is not None and not too_long
-    if not await verify_password("" if too_long else password, user.password_hash if known else None) or user is None:
+    password_hash = user.password_hash if user is not None and not too_long else None
+    if not await verify_password("" if too_long else password, password_hash) or user is None:
         raise Unauthorized("Wrong username or password.", code="bad_credentials")
     refresh_token = secrets.token_urlsafe(32)
     now = utc_now()

@@ -12,8 +12,8 @@ from dataml.ml.contract import Contract
 class Dataset(TenantOwned, Timestamped, Base):
     """Files that were checked together against one contract.
 
-    `state` is validating, valid, invalid (too few rows kept) or failed. `contract`, `parquet` (the kept rows, typed), `errors`
-    and `set_aside` appear when validation has ended; paths are storage names.
+    `state` is validating, valid, invalid (too few rows kept) or failed. `contract`, `parquet` (the kept rows, typed),
+    `errors` and `set_aside` appear when validation has ended; paths are storage names.
     """
 
     __tablename__ = "dataset"

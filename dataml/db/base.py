@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, MetaData, String, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, MetaData, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 # SQLite numbers rows only in a column of type INTEGER; PostgreSQL wants BIGINT.
@@ -50,12 +50,8 @@ class Timestamped:
 
 
 class TenantOwned:
-    """A row of one tenant. `(tenant_id, id)` is unique so that other tables point at it with both columns: the
-    database itself then refuses a row that mixes two tenants."""
+    """A row of one tenant. A table that others point at makes `(tenant_id, id)` unique, and they point with both
+    columns: the database itself then refuses a row that mixes two tenants."""
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     tenant_id: Mapped[str] = mapped_column(String(36), ForeignKey("tenant.id"), index=True)
-
-    @declared_attr.directive
-    def __table_args__(cls) -> tuple[Any, ...]:
-        return (UniqueConstraint("tenant_id", "id"), {"sqlite_autoincrement": True})

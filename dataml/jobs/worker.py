@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
 from dataml.jobs.execution import execute
@@ -17,9 +16,12 @@ from dataml.jobs.spec import JobReport, JobSpec
 from dataml.jobs.supervisor import Attempt, WorkerLost
 
 NAMESPACE = "dataml"
+# Ray's own types know neither the methods of a named actor nor that their references can be awaited.
+ActorRef = Any
 _PROGRESS_EVERY_S = 0.2
 _RETRY_S = 0.5
-_HEAVY = ("sklearn.metrics", "lightgbm", "xgboost", "onnx", "dataml.jobs.validate", "dataml.jobs.train", "dataml.jobs.score")
+_LIBRARIES = ("sklearn.metrics", "lightgbm", "xgboost", "onnx")
+_BODIES = ("dataml.jobs.validate", "dataml.jobs.train", "dataml.jobs.score")
 
 
 class Worker:
@@ -36,7 +38,7 @@ class Worker:
         # OpenMP runtime when the first booster library is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self._root = Path(root)
-        self._supervisor: ActorHandle | None = None
+        self._supervisor: ActorRef | None = None
         self._attempt: Attempt | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -46,11 +48,11 @@ class Worker:
         """Import what jobs need."""
         await asyncio.to_thread(_import_heavy)
 
-    async def attach(self, supervisor: ActorHandle) -> Attempt | None:
+    async def attach(self, supervisor: ActorRef) -> Attempt | None:
         self._supervisor = supervisor
         return self._attempt
 
-    async def start(self, spec: JobSpec, supervisor: ActorHandle) -> None:
+    async def start(self, spec: JobSpec, supervisor: ActorRef) -> None:
         self._supervisor = supervisor
         self._attempt = Attempt(spec.job_id, spec.attempt)
         self._idle.clear()
@@ -87,7 +89,7 @@ class Worker:
 
 
 def _import_heavy() -> None:
-    for name in _HEAVY:
+    for name in _LIBRARIES + _BODIES:
         importlib.import_module(name)
 
 
@@ -122,14 +124,15 @@ class RayWorkers:
 
     async def _call(self, name: str, method: str, *args: Any) -> None:
         try:
-            await getattr(self._actor(name), method).remote(*args)
+            actor: ActorRef = self._actor(name)
+            await getattr(actor, method).remote(*args)
         except RayActorError as error:
             raise WorkerLost(name) from error
 
-    def _actor(self, name: str) -> ActorHandle:
+    def _actor(self, name: str) -> ActorRef:
         options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
         return ray.remote(Worker).options(**options, num_cpus=self._cpus, max_concurrency=16).remote(str(self._root))
 
 
-def _this_actor() -> ActorHandle:
+def _this_actor() -> ActorRef:
     return ray.get_runtime_context().current_actor

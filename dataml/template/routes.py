@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from dataml.dependencies import Db, Paged, TemplateEditor, Viewer
 from dataml.template import service
 from dataml.template.models import Template
-from dataml.template.schemas import Created, CreateTemplate, TemplateAnswer, TemplateList, TemplateRow
+from dataml.template.schemas import Created, CreateTemplate, TemplateAnswer, TemplateList, TemplateRow, describe
 
 router = APIRouter(prefix="/template", tags=["Template"])
 
@@ -30,4 +30,5 @@ async def list_templates(user: Viewer, database: Db, page: Paged) -> TemplateLis
 async def get_template(template_id: int, user: Viewer, database: Db) -> TemplateAnswer:
     """One template with its columns."""
     async with database.reading() as session:
-        return TemplateAnswer.of(await service.get(session, user.scope, template_id))
+        template = await service.get(session, user.scope, template_id)
+    return describe(template, service.columns_of(template))

@@ -1,11 +1,12 @@
 """What template calls take and answer."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from dataml.ml.contract import Column, Contract
+from dataml.ml.contract import Column
 from dataml.ml.values import DataType
 from dataml.template.models import Template
 
@@ -60,17 +61,17 @@ class TemplateRow(BaseModel):
 
     @classmethod
     def of(cls, template: Template) -> "TemplateRow":
-        return cls(**_fields(template))
-
-
-class TemplateAnswer(TemplateRow):
-    template_schema: list[TemplateColumn]
-
-    @classmethod
-    def of(cls, template: Template) -> "TemplateAnswer":
-        # A template may still be without columns; a contract has at least one.
-        columns = Contract.from_json(template.contract).columns if template.contract["columns"] else ()
-        return cls(**_fields(template), template_schema=[TemplateColumn.of(column) for column in columns])
+        return cls(
+            template_name=template.name,
+            id=template.id,
+            tenant_id=template.tenant_id,
+            no_of_columns=len(template.contract["columns"]),
+            version=template.version,
+            created_by=template.created_by,
+            created_at=template.created_at,
+            modified_at=template.modified_at,
+            modified_by=template.modified_by,
+        )
 
 
 class TemplateList(BaseModel):
@@ -78,15 +79,11 @@ class TemplateList(BaseModel):
     data: list[TemplateRow]
 
 
-def _fields(template: Template) -> dict[str, object]:
-    return {
-        "template_name": template.name,
-        "id": template.id,
-        "tenant_id": template.tenant_id,
-        "no_of_columns": len(template.contract["columns"]),
-        "version": template.version,
-        "created_by": template.created_by,
-        "created_at": template.created_at,
-        "modified_at": template.modified_at,
-        "modified_by": template.modified_by,
-    }
+class TemplateAnswer(TemplateRow):
+    template_schema: list[TemplateColumn]
+
+
+def describe(template: Template, columns: Iterable[Column]) -> TemplateAnswer:
+    """A template with its columns."""
+    schema = [TemplateColumn.of(column) for column in columns]
+    return TemplateAnswer(**TemplateRow.of(template).model_dump(), template_schema=schema)

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db.scope import Scope
 from dataml.errors import Conflict
-from dataml.ml.contract import Contract
+from dataml.ml.contract import Column, Contract
 from dataml.template.models import Template
 from dataml.template.schemas import CreateTemplate
 
@@ -31,6 +31,11 @@ async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -
         detail = f"There is a template named {request.template_name!r} already; choose another name."
         raise Conflict(detail, code="template_exists") from error
     return template
+
+
+def columns_of(template: Template) -> tuple[Column, ...]:
+    """The columns of a template, which may still be without any; a contract has at least one."""
+    return Contract.from_json(template.contract).columns if template.contract["columns"] else ()
 
 
 async def get(session: AsyncSession, scope: Scope, template_id: int) -> Template:

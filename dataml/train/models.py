@@ -12,6 +12,7 @@ class Preprocess(TenantOwned, Timestamped, Base):
     """How a training reads its columns: the role of each, and the contract they follow."""
 
     __tablename__ = "preprocess"
+    __table_args__ = (UniqueConstraint("tenant_id", "id"), {"sqlite_autoincrement": True})
 
     contract: Mapped[dict[str, Any]]
     roles: Mapped[dict[str, Any]]

@@ -5,11 +5,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.ml.contract import Contract
+from dataml.ml.hyperparameters import check_hyperparameters
 from dataml.ml.values import DataType
 from dataml.train.schemas import ColumnRole, TrainRequest
 
@@ -66,7 +66,8 @@ def parse_problem_type(text: str) -> ProblemType:
 
 def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     """Raises:
-    Invalid: `unknown_problem_type`, `unknown_algorithm`, `incremental_not_available`, `no_target`, `several_targets`,
+    Invalid: `unknown_problem_type`, `unknown_algorithm`, `unknown_hyperparameter`,
+            `invalid_hyperparameter`, `incremental_not_available`, `no_target`, `several_targets`,
         `several_times`, `no_features`, `target_not_numeric`, `target_not_a_class`.
     InvalidFields: `invalid_columns`, naming each column that is wrong.
     """
@@ -74,6 +75,7 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     algorithm = _ALGORITHMS.get((request.algorithm or "").strip().casefold())
     if algorithm is None:
         raise Invalid("algorithm is XGBoost, LightGBM or auto.", code="unknown_algorithm")
+    check_hyperparameters(algorithm, request.hyperparameters)
     if request.is_incremental:
         detail = "A model cannot be continued on new data here; leave is_incremental out to train it anew."
         raise Invalid(detail, code="incremental_not_available")
@@ -95,7 +97,7 @@ def check_target_values(parquet: Path, target: str) -> None:
     Invalid: `constant_target`.
     """
     values = pq.read_table(parquet, columns=[target]).column(target)
-    if pc.count_distinct(values, mode="only_valid").as_py() < 2:
+    if len(values.drop_null().unique()) < 2:
         raise Invalid(
             f"The target {target!r} has the same value in every row; there is nothing to learn.", code="constant_target"
         )

@@ -13,6 +13,7 @@ from dataml.dependencies import AppSettings, Db, Jobs, Paged, Trainer, Viewer
 from dataml.jobs import service as jobs_service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
+from dataml.ml.bundle import class_name
 from dataml.train import service
 from dataml.train.models import Preprocess, Training
 from dataml.train.request import ColumnPurpose, parse_problem_type
@@ -102,7 +103,7 @@ async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> Summar
     return SummaryAnswer(
         model_summary={**summary, **documented, "metrics": metrics},
         confusion_matrix=matrix,
-        classes=[str(value) for value in classes] if classes else None,
+        classes=[class_name(value) for value in classes] if classes else None,
     )
 
 

@@ -149,14 +149,12 @@ def test_a_constant_target_is_refused_before_any_compute(client: Client) -> None
     assert (answer.status_code, answer.json()["code"]) == (422, "constant_target")
 
 
-def test_unknown_hyperparameters_fail_with_their_name(client: Client, dataset_id: int) -> None:
-    answer = train(client, dataset_id, algorithm="LightGBM", hyperparameters={"num_leeves": 7})
-    if answer.status_code == 201:
-        job = wait_for_job(client, answer.json()["job_id"])
-        assert job["error"]["code"] == "unknown_hyperparameter"
-        assert "num_leeves" in row_of(client, answer.json()["id"])["error"]
-    else:
-        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_hyperparameter")
+def test_hyperparameters_are_checked_before_any_compute(client: Client, dataset_id: int) -> None:
+    unknown = train(client, dataset_id, algorithm="LightGBM", hyperparameters={"num_leeves": 7})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_hyperparameter")
+    assert "num_leeves" in unknown.json()["detail"]
+    invalid = train(client, dataset_id, hyperparameters={"learning_rate": 0})
+    assert (invalid.status_code, invalid.json()["code"]) == (422, "invalid_hyperparameter")
 
 
 def test_a_dataset_that_cannot_be_trained_on_is_refused(client: Client) -> None:

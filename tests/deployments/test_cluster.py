@@ -1,0 +1,187 @@
+"""The main job on a real Ray cluster, and what happens when parts of it are killed."""
+
+import csv
+import io
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.dataset.uploading import CHURN
+from tests.deployments.cluster import Cluster, until
+from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, small_csv
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    home = tmp_path_factory.mktemp("cluster")
+    cluster = Cluster(home)
+    cluster.start()
+    yield cluster
+    assert cluster.interrupt() == 0
+    assert cluster.processes() == [], "Ctrl-C leaves no process behind"
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def dataset_id(cluster: Cluster) -> int:
+    return cluster.upload("small", small_csv())
+
+
+@pytest.fixture(scope="module")
+def churn(cluster: Cluster) -> dict[str, Any]:
+    return finished(cluster, "churn", cluster.upload("churn", CHURN.read_bytes()), columns=CHURN_COLUMNS)
+
+
+def request(name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
+    usual = {"domain": "Tests", "problem_type": "Classification", "columns": SMALL_COLUMNS}
+    return {"dataset_id": dataset_id, "predictor_name": name} | usual | changes
+
+
+def finished(cluster: Cluster, name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
+    answer = cluster.post("/train/", request(name, dataset_id, **changes))
+    job = cluster.ended(answer["job_id"])
+    assert job["state"] == "succeeded", job
+    return cluster.training(answer["id"])
+
+
+def long_training(cluster: Cluster, name: str) -> dict[str, Any]:
+    """A training under way that takes minutes if nobody ends it: the job is running."""
+    if not any(row["dataset_name"] == "long" for row in cluster.get("/dataset/list", limit=1000)["data"]):
+        cluster.upload("long", small_csv(60_000))
+    dataset_id = next(d["id"] for d in cluster.get("/dataset/list", limit=1000)["data"] if d["dataset_name"] == "long")
+    slow = {"algorithm": "LightGBM", "hyperparameters": {"learning_rate": 1e-4, "n_estimators": 10_000}}
+    answer = cluster.post("/train/", request(name, dataset_id, **slow))
+    until(lambda: cluster.get(f"/jobs/{answer['job_id']}"), lambda job: job["phrase"].startswith("Fitting"))
+    return answer
+
+
+def ask(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) -> httpx.Response:
+    return cluster.http.post(cluster.url + row["endpoint_url"], json={"features": features})
+
+
+def first_row() -> dict[str, Any]:
+    row = next(csv.DictReader(io.StringIO(CHURN.read_text())))
+    return {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
+
+
+def test_the_churn_story(cluster: Cluster, churn: dict[str, Any]) -> None:
+    summary = cluster.get("/train/model-summary", train_id=churn["id"])["model_summary"]
+    assert summary["metrics"]["roc_auc"] >= 0.83
+
+    body = {"train_id": churn["id"], "preprocess_id": churn["preprocess_id"], "target": "churn"}
+    answer = cluster.post("/inference/", body | {"features": first_row()})
+    content = "\n".join(line.rpartition(",")[0] for line in CHURN.read_text().splitlines()).encode()
+    dataset_id = cluster.upload("churn-p", content, usage="p")
+    started = cluster.post("/inference/batchPrediction", {"train_id": churn["id"], "dataset_id": dataset_id})
+    assert cluster.ended(started["job_id"])["state"] == "succeeded"
+    result = cluster.get("/inference/result", prediction_id=started["prediction_id"])
+    scored = list(
+        csv.DictReader(
+            io.StringIO(cluster.http.get("/files/download/", params={"file_path": result["result_path"]}).text)
+        )
+    )
+    assert len(scored) == 7043
+    assert float(scored[0]["probability_true"]) == answer["probabilities"]["true"]
+
+    job = cluster.post("/train/generate-feature-importance", train_id=churn["id"])["shap_job_id"]
+    assert cluster.ended(job)["state"] == "succeeded"
+    importance = cluster.get("/train/view-feature-importance", train_id=churn["id"])["feature_importance"]
+    assert next(iter(importance)) == "contract"
+
+
+def test_a_real_time_prediction_reaches_the_log(cluster: Cluster, churn: dict[str, Any]) -> None:
+    made = ask(cluster, churn, first_row()).json()["prediction_id"]
+
+    def logged() -> list[int]:
+        return [row["prediction_id"] for row in cluster.get("/inference/predictions", train_id=churn["id"])["data"]]
+
+    until(logged, lambda ids: made in ids, timeout_s=10)
+
+
+def test_the_direct_route_answers_while_its_own_deployment_starts_and_is_replaced(
+    cluster: Cluster, dataset_id: int
+) -> None:
+    """The pool, then the own deployment, then a new version of it: not one request fails on the way."""
+    row = finished(cluster, "direct", dataset_id)
+    features = {"age": 64, "colour": "red", "price": 12.5}
+    answers: list[int] = []
+    stop = threading.Event()
+
+    def keep_asking() -> None:
+        while not stop.is_set():
+            answers.append(ask(cluster, row, features).status_code)
+            time.sleep(0.02)
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
+        newer = finished(cluster, "direct", dataset_id, new_version=True, seed=1)
+        until(lambda: cluster.training(newer["id"])["endpoint"], lambda endpoint: endpoint == "own")
+        assert cluster.training(row["id"])["endpoint"] == "pool"
+    finally:
+        stop.set()
+        asking.join()
+    assert set(answers) == {200}
+    by_handle = {"train_id": newer["id"], "preprocess_id": newer["preprocess_id"], "target": "bought"}
+    assert cluster.post("/inference/", by_handle | {"features": features})["prediction"] is True
+    older = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
+    assert cluster.post("/inference/", older | {"features": features})["prediction"] is True
+
+
+def test_a_terminated_training_leaves_nothing_running(cluster: Cluster) -> None:
+    training = long_training(cluster, "terminated")
+    workers = set(cluster.processes("ray::Worker"))
+    started = time.monotonic()
+    cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
+    assert cluster.get(f"/jobs/{training['job_id']}")["state"] == "cancelled"
+    until(lambda: cluster.processes("ray::Worker"), lambda alive: not workers <= set(alive), timeout_s=5)
+    assert time.monotonic() - started < 5
+    job_number = training["job_id"].rpartition("-")[2]
+    folders = cluster.home / "storage" / "jobs"
+    until(lambda: list(folders.glob(f"{job_number}.*")), lambda left: not left, timeout_s=5)
+    assert cluster.training(training["id"])["training_status"] == "Cancelled"
+
+
+def test_a_killed_worker_costs_an_attempt_not_the_job(cluster: Cluster) -> None:
+    training = long_training(cluster, "killed")
+    until(lambda: len(cluster.processes("ray::Worker")), lambda count: count == 2)
+    for pid in cluster.processes("ray::Worker"):
+        os.kill(pid, signal.SIGKILL)
+    job_id = training["job_id"]
+    until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
+    cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")
+    assert cluster.ended(job_id)["state"] == "cancelled"
+
+
+def test_a_killed_supervisor_comes_back_and_finds_its_jobs(cluster: Cluster, dataset_id: int) -> None:
+    training = long_training(cluster, "orphaned")
+    (supervisor,) = cluster.processes("ray::SupervisorActor")
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: cluster.processes("ray::SupervisorActor"), lambda alive: alive and alive != [supervisor])
+    job = cluster.get(f"/jobs/{training['job_id']}")
+    assert (job["state"], job["attempts"]) == ("running", 1)
+    assert finished(cluster, "afterwards", dataset_id)["training_status"] == "Completed"
+    cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
+    assert cluster.ended(training["job_id"])["state"] == "cancelled"
+
+
+def test_everything_is_there_again_after_a_hard_kill(cluster: Cluster, churn: dict[str, Any]) -> None:
+    before = ask(cluster, churn, first_row()).json()["probabilities"]
+    training = long_training(cluster, "interrupted")
+    cluster.kill()
+    cluster.start()
+    assert ask(cluster, churn, first_row()).json()["probabilities"] == before
+    job_id = training["job_id"]
+    until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
+    cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")
+    assert cluster.ended(job_id)["state"] == "cancelled"
