@@ -129,9 +129,8 @@ def _answers(application: ApplicationStatusOverview) -> bool:
     """Whether a replica of it is up: one that is scaled to zero takes seconds to answer."""
     if application.status != ApplicationStatus.RUNNING:
         return False
-    return any(
-        deployment.replica_states.get(ReplicaState.RUNNING, 0) for deployment in application.deployments.values()
-    )
+    states = [state for deployment in application.deployments.values() for state in deployment.replica_states.items()]
+    return any(count for state, count in states if state.value == "RUNNING")
 
 
 def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool) -> None:

@@ -103,7 +103,8 @@ class RayWorkers:
 
     async def attach(self, name: str) -> Attempt | None:
         try:
-            return await ray.get_actor(name, NAMESPACE).attach.remote(_this_actor())
+            worker: ActorRef = ray.get_actor(name, NAMESPACE)
+            return await worker.attach.remote(_this_actor())
         except (ValueError, RayActorError):
             return None
 
