@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+import ray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.config import DeploymentActorConfig
@@ -13,6 +14,7 @@ from dataml.app import Front, create_app
 from dataml.db import schema
 from dataml.db.session import Database
 from dataml.dependencies import Services
+from dataml.errors import StartupError
 from dataml.settings import Settings
 from deployments.endpoints import RayEndpoints
 from deployments.supervisor import NAME, SupervisorActor
@@ -37,6 +39,8 @@ class Api:
 
     def __init__(self, settings: Settings, pool: DeploymentHandle) -> None:
         schema.check(settings)
+        if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
+            raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
         self._endpoints = RayEndpoints(pool, settings.request_timeout_s)
         self._services = Services(
             settings=settings,
