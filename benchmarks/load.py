@@ -56,7 +56,7 @@ def _latency(printed: str, percentile: str) -> float:
 
 def resident_mb(folder: Path) -> dict[str, float]:
     """Proportional set size in MB of every process whose output goes to `folder`, by what it is."""
-    from deployments.platform import processes_of
+    from deployments.processes import processes_of
 
     found: dict[str, float] = {}
     for pid in processes_of(folder):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import zip_longest
 
 from ray import serve
 from ray.exceptions import RayError
@@ -95,8 +96,13 @@ class Lane:
             self._driver = None
 
     async def _ride(self, batch: list[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
-        answers = await self._call([question for question, _ in batch])
-        for (_, future), answer in zip(batch, answers, strict=True):
-            # A caller that has given up has cancelled its future.
-            if not future.done():
-                future.set_result(answer)
+        answers: Sequence[Answer] = ()
+        try:
+            answers = await self._call([question for question, _ in batch])
+        finally:
+            # Whatever the call came to, nobody is left waiting for it.
+            lost: Answer = Unavailable("No model host is up; try again in a moment.", code="no_model_host")
+            for (_, future), answer in zip_longest(batch, answers, fillvalue=lost):
+                # A caller that has given up has cancelled its future.
+                if not future.done():
+                    future.set_result(answer)

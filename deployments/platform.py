@@ -16,13 +16,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Self, TextIO
 
 from dataml.errors import StartupError
+from deployments.processes import end_processes, free_ports, is_core, processes_of, started_at
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_S = 8.0
-PROCESS_STOP_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
     """
     folder = folder_of(home)
     replica_port = 20_000 + 500 * (_digest(home) % 24)
-    stats_port, metrics_port, fallback_port = _free_ports(3, besides=port)
+    stats_port, metrics_port, fallback_port = free_ports(3, besides=port)
     tuning = {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -68,6 +68,8 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # with the default, 5 s, a busy machine never starts
         "RAY_SERVE_DEPLOYMENT_ACTOR_HEALTH_CHECK_PERIOD_S": "2",
+        # Ray's default is 15: replicas would give way to everything else on the machine. Workers lower themselves.
+        "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
@@ -122,7 +124,7 @@ class Platform:
         check_port(self.host, self.port)
         os.environ.update(fast_data_plane_environment(self.home, self.port))
         _prepare(self.home, self.folder)
-        record = Record(os.getpid(), _started(os.getpid()), self.host, self.port, str(self.folder))
+        record = Record(os.getpid(), started_at(os.getpid()), self.host, self.port, str(self.folder))
         record_file(self.home).write_text(json.dumps(asdict(record), indent=2) + "\n")
 
         # Ray reads its environment when it is imported, so not before this line.
@@ -141,7 +143,7 @@ class Platform:
             _temp_dir=str(self.folder / "ray"),
         )
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        self._core = {pid: _started(pid) for pid in _processes_of(self.folder) if _is_core(pid)}
+        self._core = {pid: started_at(pid) for pid in processes_of(self.folder) if is_core(pid)}
         try:
             serve.start(
                 proxy_location="HeadOnly",
@@ -156,7 +158,7 @@ class Platform:
 
     def wait(self) -> None:
         """Blocks for as long as Ray lives; raises StartupError when it has ended by itself."""
-        while all(_started(pid) == started for pid, started in self._core.items()):
+        while all(started_at(pid) == started for pid, started in self._core.items()):
             time.sleep(0.5)
         self._core = {}  # nothing is left to ask: Ray soon ends this process too
         raise StartupError(f"Ray has ended by itself; its logs are in {self.folder / 'ray'}")
@@ -210,7 +212,7 @@ def running(home: Path) -> Record | None:
         record = Record(**json.loads(record_file(home).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return record if record.started and record.started == _started(record.pid) else None
+    return record if record.started and record.started == started_at(record.pid) else None
 
 
 def stop(home: Path, timeout_s: float = 20.0) -> bool:
@@ -240,22 +242,6 @@ def check_port(host: str, port: int) -> None:
             probe.listen(1)
         except OSError as error:
             raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
-
-
-def end_processes(folder: Path) -> int:
-    """Ends every process of a platform's folder by its id: asked first, killed later. Returns how many there were."""
-    asked: set[int] = set()
-    kill_at = time.monotonic() + PROCESS_STOP_S
-    while (alive := _processes_of(folder)) and time.monotonic() < kill_at + PROCESS_STOP_S:
-        for pid in alive:
-            with suppress(ProcessLookupError):
-                if time.monotonic() > kill_at:
-                    os.kill(pid, signal.SIGKILL)
-                elif pid not in asked:
-                    os.kill(pid, signal.SIGTERM)
-        asked.update(alive)
-        time.sleep(0.05)
-    return len(asked)
 
 
 def _claim(home: Path) -> TextIO:
@@ -322,51 +308,6 @@ def _on_stop_signals(handler: "Callable[..., object] | signal.Handlers") -> None
     signal.signal(signal.SIGTERM, handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, handler)
-
-
-def _processes_of(folder: Path) -> list[int]:
-    """The processes that write to a file in the folder: all that Ray and HAProxy start, and what those start."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # ended meanwhile, or somebody else's
-            if any(_writes_to(folder, fd) for fd in (process / "fd").iterdir()):
-                found.append(int(process.name))
-    return [pid for pid in found if pid != os.getpid()]
-
-
-def _writes_to(folder: Path, fd: Path) -> bool:
-    try:
-        if not os.readlink(fd).startswith(f"{folder}/"):
-            return False
-        flags = (fd.parent.parent / "fdinfo" / fd.name).read_text().partition("flags:")[2].split()[0]
-    except OSError:
-        return False
-    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
-
-
-def _started(pid: int) -> str:
-    """When a process started, as the kernel counts; empty when there is none."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-    return "" if state == "Z" else f"{boot}/{fields[18]}"
-
-
-def _is_core(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(os.readlink(f"/proc/{pid}/exe")).name in {"raylet", "gcs_server"}
-    return False
-
-
-def _free_ports(count: int, *, besides: int) -> list[int]:
-    """Ports nobody listens on at this moment."""
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.socket()) for _ in range(count + 1)]
-        for each in sockets:
-            each.bind(("", 0))
-        return [port for each in sockets if (port := each.getsockname()[1]) != besides][:count]
 
 
 def _digest(home: Path) -> int:

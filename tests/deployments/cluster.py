@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 
-from deployments.platform import folder_of, processes_of
+from deployments.platform import folder_of
+from deployments.processes import processes_of
 
 PASSWORD = "a password for tests"
 

@@ -15,12 +15,12 @@ from deployments.platform import (
     Platform,
     Record,
     check_port,
-    end_processes,
     fast_data_plane_environment,
     folder_of,
     record_file,
     running,
 )
+from deployments.processes import end_processes
 
 
 def never_built():
@@ -29,7 +29,7 @@ def never_built():
 
 def write_record(home: Path, **changes: object) -> None:
     record_file(home).parent.mkdir(parents=True, exist_ok=True)
-    mine = Record(os.getpid(), platform._started(os.getpid()), "127.0.0.1", 8000, str(folder_of(home)))
+    mine = Record(os.getpid(), platform.started_at(os.getpid()), "127.0.0.1", 8000, str(folder_of(home)))
     record_file(home).write_text(json.dumps(asdict(mine) | changes))
 
 

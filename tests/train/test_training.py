@@ -50,6 +50,8 @@ def test_a_completed_training_names_its_algorithm_and_answers(small: dict[str, A
 
 
 def test_refresh_answers_what_list_answers(client: Client, small: dict[str, Any]) -> None:
+    for job in client.get("/jobs/list", params={"kind": "explain"}).json()["data"]:
+        wait_for_job(client, job["job_id"])
     assert client.get("/train/refresh").json() == client.get("/train/list").json()
 
 
