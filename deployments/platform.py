@@ -128,22 +128,12 @@ class Platform:
         record_file(self.home).write_text(json.dumps(asdict(record), indent=2) + "\n")
 
         # Ray reads its environment when it is imported, so not before this line.
-        import ray
         from ray import serve
         from ray.exceptions import RayError
 
         application = build()
-        ray.init(
-            address="local",
-            namespace="dataml",
-            include_dashboard=self.dashboard,
-            object_store_memory=OBJECT_STORE_BYTES,
-            logging_level=logging.WARNING,
-            log_to_driver=False,
-            _temp_dir=str(self.folder / "ray"),
-        )
+        self._start_ray()
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        self._core = {pid: started_at(pid) for pid in processes_of(self.folder) if is_core(pid)}
         try:
             serve.start(
                 proxy_location="HeadOnly",
@@ -155,6 +145,20 @@ class Platform:
             reason = str(error).strip().splitlines()[-1]
             logs = self.folder / "ray" / "session_latest" / "logs" / "serve"
             raise StartupError(f"{reason} The logs are in {logs}") from error
+
+    def _start_ray(self) -> None:
+        import ray
+
+        ray.init(
+            address="local",
+            namespace="dataml",
+            include_dashboard=self.dashboard,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+            _temp_dir=str(self.folder / "ray"),
+        )
+        self._core = {pid: started_at(pid) for pid in processes_of(self.folder) if is_core(pid)}
 
     def wait(self) -> None:
         """Blocks for as long as Ray lives; raises StartupError when it has ended by itself."""

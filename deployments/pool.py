@@ -1,17 +1,17 @@
 """The shared pool: many models in one replica, so that a model answers the moment its training has completed."""
 
 import asyncio
-from collections import OrderedDict
+import importlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ray import serve
 
-from dataml.db.session import Database
-from dataml.errors import DatamlError
-from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
-from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
-from deployments.prediction_log import BufferedLog
+
+if TYPE_CHECKING:
+    from dataml.inference.hosts import Answer, Question, ServableModel
+    from deployments.hosted import HostedModels
 
 
 @serve.deployment(
@@ -22,38 +22,25 @@ from deployments.prediction_log import BufferedLog
     graceful_shutdown_timeout_s=10,
 )
 class PredictorPool:
-    """Loads a model at its first question, in milliseconds; when it holds too many, the one unused longest goes."""
+    """A thin shell around `HostedModels`, whose imports wait until the API is up: the platform answers sooner."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
-        self._hosts: OrderedDict[int, asyncio.Task[Host]] = OrderedDict()
+        self._starting: asyncio.Task[HostedModels] | None = None
 
-    async def predict(self, model: ServableModel, questions: Sequence[Question]) -> list[Answer]:
+    async def predict(self, model: "ServableModel", questions: "Sequence[Question]") -> "list[Answer]":
         """Answers in order; when the model cannot be loaded, that error for each."""
-        try:
-            host = await self._host(model)
-        except DatamlError as error:
-            return [error] * len(questions)
-        return await host.answer(questions)
+        return await (await self._models()).predict(model, questions)
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""
-        await asyncio.to_thread(Predictor.warm)
+        await (await self._models()).warm()
 
-    async def _host(self, model: ServableModel) -> Host:
-        task = self._hosts.get(model.train_id)
-        if task is None:
-            task = asyncio.create_task(asyncio.to_thread(self._load, model))
-            self._hosts[model.train_id] = task
-            while len(self._hosts) > self._settings.pool_models:
-                self._hosts.popitem(last=False)
-        self._hosts.move_to_end(model.train_id)
-        try:
-            return await asyncio.shield(task)
-        except DatamlError:
-            self._hosts.pop(model.train_id, None)
-            raise
+    async def _models(self) -> "HostedModels":
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        return await asyncio.shield(self._starting)
 
-    def _load(self, model: ServableModel) -> Host:
-        return Host(model, Predictor.load(self._settings.storage_root / model.bundle), self._log)
+    async def _start(self) -> "HostedModels":
+        module = await asyncio.to_thread(importlib.import_module, "deployments.hosted")
+        return module.HostedModels(self._settings)

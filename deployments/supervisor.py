@@ -1,53 +1,69 @@
-"""The supervisor's actor. Serve keeps one beside the Api deployment and starts another when it dies."""
+"""The supervisor's actor. Serve keeps one beside the Api deployment and starts another when it dies.
+
+Serve waits for this actor before it starts a replica of the API, so the actor is a thin shell: what it runs is in
+`deployments.control`, whose imports take seconds, and comes once the API is up.
+"""
 
 import asyncio
+import importlib
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import ray
 
-from dataml.db.session import Database
-from dataml.inference import service as inference
-from dataml.inference.hosts import LogRecord
-from dataml.jobs.spec import JobReport
-from dataml.jobs.supervisor import Supervisor
-from dataml.jobs.worker import RayWorkers
 from dataml.settings import Settings
-from deployments.deployer import Deployer
+
+if TYPE_CHECKING:
+    from dataml.inference.hosts import LogRecord
+    from dataml.jobs.spec import JobReport
+    from deployments.control import Control
 
 NAME = "supervisor"
+_API_STARTS_S = 15.0
 log = logging.getLogger(__name__)
 
 
 @ray.remote
 class SupervisorActor:
-    """Hosts `Supervisor` and `Deployer` in one event loop and takes the actor calls of workers and replicas."""
+    """Takes the actor calls of replicas and workers."""
 
     def __init__(self, settings: Settings) -> None:
-        self._database = Database(settings)
-        self._deployer = Deployer(self._database, settings)
-        workers = RayWorkers(settings.storage_root, settings.workers, settings.worker_cpus)
+        self._settings = settings
+        self._called = asyncio.Event()
         # The name Serve gave this actor: a successor has the same one, and so takes the lease over at once.
-        name = ray.get_runtime_context().get_actor_name() or NAME
-        self._supervisor = Supervisor(self._database, settings, workers, self._deployer.wake, name)
-        for work in (self._supervisor.run(), self._deployer.run()):
-            asyncio.get_running_loop().create_task(work).add_done_callback(_end_process)
+        self._name = ray.get_runtime_context().get_actor_name() or NAME
+        self._starting = asyncio.get_running_loop().create_task(self._start())
 
     async def wake(self) -> None:
-        """Jobs have been added or cancelled."""
-        self._supervisor.wake()
+        """Jobs have been added or cancelled; also the API's first call, which says that it is up."""
+        (await self._control()).supervisor.wake()
 
-    async def report(self, report: JobReport) -> bool:
+    async def report(self, report: "JobReport") -> bool:
         """A worker's report; see `Supervisor.report`."""
-        return await self._supervisor.report(report)
+        return await (await self._control()).supervisor.report(report)
 
     async def progress(self, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
-        await self._supervisor.progress(job_id, attempt, fraction, phrase)
+        await (await self._control()).supervisor.progress(job_id, attempt, fraction, phrase)
 
-    async def record_predictions(self, records: Sequence[LogRecord]) -> None:
-        async with self._database.transaction() as session:
-            await inference.record(session, records)
+    async def record_predictions(self, records: "Sequence[LogRecord]") -> None:
+        await (await self._control()).record_predictions(records)
+
+    async def _control(self) -> "Control":
+        self._called.set()
+        return await asyncio.shield(self._starting)
+
+    async def _start(self) -> "Control":
+        # A restarted actor may wait for a call in vain: then it starts by itself.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._called.wait(), _API_STARTS_S)
+        module = await asyncio.to_thread(importlib.import_module, "deployments.control")
+        control: Control = module.Control(self._settings, self._name)
+        for work in (control.supervisor.run(), control.deployer.run()):
+            asyncio.get_running_loop().create_task(work).add_done_callback(_end_process)
+        return control
 
 
 def _end_process(task: "asyncio.Task[None]") -> None:

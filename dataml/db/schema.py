@@ -1,11 +1,8 @@
 """Brings the database to this version's schema, and refuses one it does not understand."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
@@ -13,6 +10,9 @@ from sqlalchemy.pool import NullPool
 from dataml.db.session import configure_sqlite
 from dataml.errors import StartupError
 from dataml.settings import Settings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
 VERSION = "0001"
@@ -28,14 +28,9 @@ def migrate(settings: Settings) -> None:
     try:
         with engine.connect() as connection:
             found = _found(connection)
-            if found == VERSION:
-                return
-            config = _config()
-            if found is not None and not _knows(config, found):
-                raise _newer(found)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+            if found != VERSION:
+                _upgrade(connection, found)
+                connection.commit()
     except DatabaseError as error:
         raise StartupError(f"the database cannot be opened: {error.orig}") from error
     finally:
@@ -68,7 +63,25 @@ def _engine(settings: Settings) -> Engine:
     return engine
 
 
-def _config() -> Config:
+def _upgrade(connection: Connection, found: str | None) -> None:
+    # Only a database that is behind needs alembic, which takes half a second of every start to import.
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = _config()
+    if found is not None:
+        try:
+            ScriptDirectory.from_config(config).get_revision(found)
+        except CommandError as error:
+            raise _newer(found) from error
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
@@ -78,13 +91,6 @@ def _found(connection: Connection) -> str | None:
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _knows(config: Config, version: str) -> bool:
-    try:
-        return ScriptDirectory.from_config(config).get_revision(version) is not None
-    except CommandError:
-        return False
 
 
 def _newer(found: str) -> StartupError:

@@ -1,0 +1,25 @@
+"""What the supervisor's actor runs: jobs, predictors' deployments and the prediction log, over one database."""
+
+from collections.abc import Sequence
+
+from dataml.db.session import Database
+from dataml.inference import service as inference
+from dataml.inference.hosts import LogRecord
+from dataml.jobs.supervisor import Supervisor
+from dataml.jobs.worker import RayWorkers
+from dataml.settings import Settings
+from deployments.deployer import Deployer
+
+
+class Control:
+    """`supervisor` and `deployer` are started by their `run()`, in the event loop of the actor."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._database = Database(settings)
+        self.deployer = Deployer(self._database, settings)
+        workers = RayWorkers(settings.storage_root, settings.workers, settings.worker_cpus)
+        self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
+
+    async def record_predictions(self, records: Sequence[LogRecord]) -> None:
+        async with self._database.transaction() as session:
+            await inference.record(session, records)

@@ -1,0 +1,59 @@
+"""What a replica of the API runs: the application, the way to the models' hosts, the way to the supervisor."""
+
+import asyncio
+import logging
+
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.handle import DeploymentHandle
+
+from dataml.access.tokens import TokenKey
+from dataml.app import Front, create_app
+from dataml.db import schema
+from dataml.db.session import Database
+from dataml.dependencies import Services
+from dataml.errors import StartupError
+from dataml.settings import Settings
+from deployments.endpoints import RayEndpoints
+from deployments.supervisor import NAME
+
+log = logging.getLogger(__name__)
+
+
+class SupervisorQueue:
+    """Wakes the supervisor. A wake-up that is lost costs a second: the supervisor looks by itself as well."""
+
+    async def notify(self) -> None:
+        try:
+            serve.get_deployment_actor(NAME).wake.remote()
+        except (ValueError, RayError):
+            log.warning("the supervisor is away; it will find the job by itself")
+
+
+class Gateway:
+    """Raises:
+    StartupError: the database is not at this version's schema, or is SQLite on more than one node.
+    """
+
+    def __init__(self, settings: Settings, pool: DeploymentHandle) -> None:
+        schema.check(settings)
+        if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
+            raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
+        self._endpoints = RayEndpoints(pool, settings.request_timeout_s)
+        self._services = Services(
+            settings=settings,
+            database=Database(settings),
+            key=TokenKey.load(settings.key_file),
+            jobs=SupervisorQueue(),
+            endpoints=self._endpoints,
+        )
+        self._warming = asyncio.get_running_loop().create_task(self._warm())
+
+    def application(self) -> Front:
+        return create_app(self._services)
+
+    async def _warm(self) -> None:
+        # The pool and the supervisor have left the machine to this replica until now.
+        await self._services.jobs.notify()
+        await self._endpoints.warm()

@@ -1,0 +1,50 @@
+"""The models that one replica of the pool holds."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from dataml.db.session import Database
+from dataml.errors import DatamlError
+from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
+from dataml.ml.bundle import Predictor
+from dataml.settings import Settings
+from deployments.prediction_log import BufferedLog
+
+
+class HostedModels:
+    """Loads a model at its first question, in milliseconds; when it holds too many, the one unused longest goes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
+        self._hosts: OrderedDict[int, asyncio.Task[Host]] = OrderedDict()
+
+    async def predict(self, model: ServableModel, questions: Sequence[Question]) -> list[Answer]:
+        """Answers in order; when the model cannot be loaded, that error for each."""
+        try:
+            host = await self._host(model)
+        except DatamlError as error:
+            return [error] * len(questions)
+        return await host.answer(questions)
+
+    async def warm(self) -> None:
+        """Import what the first prediction needs."""
+        await asyncio.to_thread(Predictor.warm)
+
+    async def _host(self, model: ServableModel) -> Host:
+        task = self._hosts.get(model.train_id)
+        if task is None:
+            task = asyncio.create_task(asyncio.to_thread(self._load, model))
+            self._hosts[model.train_id] = task
+            while len(self._hosts) > self._settings.pool_models:
+                self._hosts.popitem(last=False)
+        self._hosts.move_to_end(model.train_id)
+        try:
+            return await asyncio.shield(task)
+        except DatamlError:
+            self._hosts.pop(model.train_id, None)
+            raise
+
+    def _load(self, model: ServableModel) -> Host:
+        return Host(model, Predictor.load(self._settings.storage_root / model.bundle), self._log)
