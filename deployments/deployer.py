@@ -130,7 +130,7 @@ def _answers(application: ApplicationStatusOverview) -> bool:
     if application.status != ApplicationStatus.RUNNING:
         return False
     states = [state for deployment in application.deployments.values() for state in deployment.replica_states.items()]
-    return any(count for state, count in states if state.value == "RUNNING")
+    return any(count for state, count in states if state == "RUNNING")
 
 
 def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "supervisor"
 _API_STARTS_S = 15.0
+_RETRY_S = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -61,8 +62,9 @@ class SupervisorActor:
             await asyncio.wait_for(self._called.wait(), _API_STARTS_S)
         module = await asyncio.to_thread(importlib.import_module, "deployments.control")
         control: Control = module.Control(self._settings, self._name)
-        for work in (control.supervisor.run(), control.deployer.run()):
-            asyncio.get_running_loop().create_task(work).add_done_callback(_end_process)
+        loop = asyncio.get_running_loop()
+        loop.create_task(control.supervisor.run()).add_done_callback(_end_process)
+        self._deploying = loop.create_task(_keep_running(control.deployer.run))
         return control
 
 
@@ -71,3 +73,12 @@ def _end_process(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():
         log.error("the supervisor ended and starts again", exc_info=task.exception())
         os._exit(1)
+
+
+async def _keep_running(run: Callable[[], Coroutine[None, None, None]]) -> None:
+    # The pool answers for predictors whose own deployments cannot be managed: no reason to stop the jobs.
+    while True:
+        task = asyncio.create_task(run())
+        await asyncio.wait({task})
+        log.error("managing the predictors' deployments failed; tried again", exc_info=task.exception())
+        await asyncio.sleep(_RETRY_S)
