@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import zip_longest
 
 from ray import serve
 from ray.exceptions import RayError
@@ -102,7 +101,7 @@ class Lane:
         finally:
             # Whatever the call came to, nobody is left waiting for it.
             lost: Answer = Unavailable("No model host is up; try again in a moment.", code="no_model_host")
-            for (_, future), answer in zip_longest(batch, answers, fillvalue=lost):
+            for index, (_, future) in enumerate(batch):
                 # A caller that has given up has cancelled its future.
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_result(answers[index] if index < len(answers) else lost)

@@ -73,7 +73,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         hyperparameters=spec.hyperparameters,
         seed=spec.seed,
         threads=spec.threads,
-        progress=lambda phrase: context.progress(0.2, phrase),
+        progress=lambda share, phrase: context.progress(0.2 + 0.6 * share, phrase),
     )
     context.progress(0.8, "Scoring the held-out rows")
     evaluation = evaluate(target.task, target.values[parts.test], fitted.predict(matrix[parts.test]))

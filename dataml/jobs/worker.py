@@ -4,7 +4,6 @@ import asyncio
 import importlib
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ class Worker:
         self._attempt: Attempt | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._told_at = 0.0
+        self._progress: tuple[float, str] | None = None
 
     async def warm(self) -> None:
         """Import what jobs need."""
@@ -57,21 +56,29 @@ class Worker:
         self._attempt = Attempt(spec.job_id, spec.attempt)
         self._idle.clear()
         loop = asyncio.get_running_loop()
+        self._telling = loop.create_task(self._tell(spec))
         threading.Thread(target=self._run, args=(spec, loop), name=f"job-{spec.job_id}", daemon=True).start()
 
     async def join(self) -> None:
         await self._idle.wait()
 
     def _run(self, spec: JobSpec, loop: asyncio.AbstractEventLoop) -> None:
-        def tell(fraction: float, phrase: str) -> None:
-            if time.monotonic() - self._told_at >= _PROGRESS_EVERY_S and self._supervisor is not None:
-                self._told_at = time.monotonic()
-                self._supervisor.progress.remote(spec.job_id, spec.attempt, fraction, phrase)
+        def note(fraction: float, phrase: str) -> None:
+            self._progress = (fraction, phrase)
 
-        report = execute(spec, self._root, tell)
+        report = execute(spec, self._root, note)
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
 
+    async def _tell(self, spec: JobSpec) -> None:
+        """Pass on the newest progress now and then: a body may note it as often as it likes."""
+        while True:
+            noted, self._progress = self._progress, None
+            if noted is not None and self._supervisor is not None:
+                self._supervisor.progress.remote(spec.job_id, spec.attempt, *noted)
+            await asyncio.sleep(_PROGRESS_EVERY_S)
+
     async def _deliver(self, report: JobReport) -> None:
+        self._telling.cancel()
         # Nothing here can tell when a successor is up: ask again and again.
         while not await self._accepted(report):  # noqa: ASYNC110
             await asyncio.sleep(_RETRY_S)

@@ -134,7 +134,7 @@ def fit(
     hyperparameters: Mapping[str, Any] | None = None,
     seed: int = 0,
     threads: int = 1,
-    progress: Callable[[str], None] = lambda phrase: None,
+    progress: Callable[[float, str], None] = lambda share, phrase: None,
 ) -> Fitted:
     """Fit `algorithm`, or for `auto` both, and keep the one with the better validation score.
 
@@ -146,13 +146,32 @@ def fit(
     check_hyperparameters(algorithm, hyperparameters)
     threads = max(1, min(threads, train.x.size // _CELLS_PER_THREAD))
     fitted: list[Fitted] = []
-    for candidate in ALGORITHMS if algorithm == "auto" else (algorithm,):
-        progress(f"Fitting {candidate}")
+    candidates = ALGORITHMS if algorithm == "auto" else (algorithm,)
+    for candidate in candidates:
+        tick = Tick(progress, candidate, len(fitted), len(candidates))
         fit_one = _fit_xgboost if candidate == "XGBoost" else _fit_lightgbm
-        fitted.append(fit_one(task, train, validation, categorical, hyperparameters, seed, threads))
+        fitted.append(fit_one(task, train, validation, categorical, hyperparameters, seed, threads, tick))
     best = min(fitted, key=lambda one: one.validation)
     scores = {one.algorithm: one.validation for one in fitted}
     return Fitted(best.model, best.best_iteration, best.params, best.validation, scores)
+
+
+class Tick:
+    """Tells how far the fits are: candidate `index` of `count`, every few rounds. Early stopping may end it sooner."""
+
+    EVERY_ROUNDS = 10
+
+    def __init__(self, progress: Callable[[float, str], None], algorithm: str, index: int, count: int) -> None:
+        self._progress = progress
+        self._algorithm = algorithm
+        self._index = index
+        self._count = count
+        progress(index / count, f"Fitting {algorithm}")
+
+    def __call__(self, done: int, rounds: int) -> None:
+        if done % self.EVERY_ROUNDS == 0:
+            share = (self._index + done / rounds) / self._count
+            self._progress(share, f"Fitting {self._algorithm}, round {done:,}")
 
 
 def _settings(algorithm: Algorithm, defaults: dict[str, Any], hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,6 +193,7 @@ def _fit_xgboost(
     hyperparameters: Mapping[str, Any],
     seed: int,
     threads: int,
+    tick: Tick,
 ) -> Fitted:
     import xgboost
 
@@ -203,6 +223,7 @@ def _fit_xgboost(
         evals=[(valid_data, "validation")],
         early_stopping_rounds=params["early_stopping_rounds"],
         verbose_eval=False,
+        callbacks=[_xgboost_callback(tick, params["n_estimators"])],
     )
     best = booster.best_iteration + 1
     # The slice holds the best trees only; its attributes would make readers cut it once more.
@@ -220,6 +241,7 @@ def _fit_lightgbm(
     hyperparameters: Mapping[str, Any],
     seed: int,
     threads: int,
+    tick: Tick,
 ) -> Fitted:
     import lightgbm
 
@@ -252,13 +274,27 @@ def _fit_lightgbm(
         num_boost_round=params["n_estimators"],
         valid_sets=[valid_data],
         valid_names=["validation"],
-        callbacks=[lightgbm.early_stopping(params["early_stopping_rounds"], verbose=False)],
+        callbacks=[
+            lightgbm.early_stopping(params["early_stopping_rounds"], verbose=False),
+            lambda state: tick(state.iteration, params["n_estimators"]),
+        ],
     )
     best = booster.best_iteration or booster.current_iteration()
     score = float(booster.best_score["validation"][params["metric"]])
     text = float32_thresholds(booster.model_to_string(num_iteration=best))
     model = lightgbm.Booster(model_str=text)
     return Fitted(NativeModel("LightGBM", task, model, categorical, threads), best, params, score)
+
+
+def _xgboost_callback(tick: Tick, rounds: int) -> Any:
+    from xgboost.callback import TrainingCallback
+
+    class Told(TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            tick(epoch, rounds)
+            return False
+
+    return Told()
 
 
 def float32_thresholds(model: str) -> str:
