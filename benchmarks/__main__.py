@@ -123,8 +123,8 @@ def _training(client: Client, dataset: int, home: Path) -> dict[str, object]:
         times.append(time.perf_counter() - started)
         if turn < 2:
             _await_quiet(client)
-    parquet = next((home / "storage" / "jobs").glob("*/validated.parquet"))
-    plain = [train_plainly(parquet) for _ in range(3)]
+    parquet = next((home / "storage" / "jobs").glob("*/data.parquet"))
+    plain = [train_plainly(_bundle(home), parquet) for _ in range(4)][1:]
     _row(
         "train request until Completed, auto",
         statistics.median(times),
@@ -159,7 +159,7 @@ def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
         started = time.perf_counter()
         client.wait(client.post("/inference/batch-prediction", {"train_id": train_id, "dataset_id": dataset})["job_id"])
         times.append(time.perf_counter() - started)
-    parquet = max((home / "storage" / "jobs").glob("*/validated.parquet"), key=lambda path: path.stat().st_size)
+    parquet = max((home / "storage" / "jobs").glob("*/data.parquet"), key=lambda path: path.stat().st_size)
     plain = score_plainly(_bundle(home), parquet, folder / "plain.csv")
     _row(
         f"batch of {BATCH_ROWS:,} rows, request until completed",

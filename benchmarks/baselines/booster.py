@@ -12,16 +12,16 @@ Encode = Callable[[dict[str, object]], list[float]]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
-def load_booster(bundle: Path) -> tuple[Encode, Predict]:
+def load_booster(bundle: Path, threads: int = 1) -> tuple[Encode, Predict]:
     """How a row is encoded (as it was for the training), and the native booster's predict."""
     preprocessing = Preprocessing.from_json(orjson.loads((bundle / "preprocess.json").read_bytes()))
     if (bundle / "model.txt").exists():
         import lightgbm
 
-        booster = lightgbm.Booster(model_file=bundle / "model.txt", params={"num_threads": 1})
-        return preprocessing.row, lambda matrix: np.asarray(booster.predict(matrix))
+        booster = lightgbm.Booster(model_file=bundle / "model.txt")
+        return preprocessing.row, lambda matrix: np.asarray(booster.predict(matrix, num_threads=threads))
     import xgboost
 
     model = xgboost.Booster(model_file=bundle / "model.ubj")
-    model.set_param({"nthread": 1})
+    model.set_param({"nthread": threads})
     return preprocessing.row, model.inplace_predict
