@@ -4,6 +4,7 @@
     ├── Unauthorized                401  unauthorized
     ├── Forbidden                   403  forbidden
     ├── NotFound                    404  not_found
+    ├── MethodNotAllowed            405  method_not_allowed
     ├── Conflict                    409  conflict
     ├── TooLarge                    413  too_large
     ├── UnsupportedMedia            415  unsupported_media
@@ -56,6 +57,10 @@ class Forbidden(DatamlError):
 
 class NotFound(DatamlError):
     status, default_code = 404, "not_found"
+
+
+class MethodNotAllowed(DatamlError):
+    status, default_code = 405, "method_not_allowed"
 
 
 class Conflict(DatamlError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataml.access import service as access
 from dataml.access.permissions import Role
-from dataml.access.tokens import TokenKey
+from dataml.access.tokens import TokenKey, write_secret
 from dataml.db import schema
 from dataml.db.session import Database
 from dataml.errors import StartupError
@@ -66,9 +66,5 @@ def _admin_password(settings: Settings) -> str:
     if path.exists():
         return path.read_text().strip()
     password = secrets.token_urlsafe(18)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(password + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_secret(path, f"{password}\n".encode())
     return password

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies.")
 
     own_endpoints: int = Field(4, ge=0, description="Newest predictors that get a Serve deployment of their own.")
-    endpoint_min_replicas: int = Field(1, ge=0, description="Replicas a predictor's own deployment keeps.")
+    endpoint_min_replicas: int = Field(1, ge=1, description="Replicas a predictor's own deployment keeps.")
     endpoint_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to.")
     pool_replicas: int = Field(1, ge=1, description="Replicas of the shared predictor pool.")
     pool_models: int = Field(64, ge=1, description="Models one replica of the pool keeps loaded.")

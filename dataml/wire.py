@@ -75,7 +75,16 @@ def error_body(error: DatamlError, request_id: str) -> bytes:
     detail: Any = error.detail
     if isinstance(error, InvalidFields):
         detail = [{"type": f.code, "loc": list(f.location), "msg": f.message} for f in error.fields]
-    return orjson.dumps({"detail": detail, "code": error.code, "request_id": request_id})
+    return dump_json({"detail": detail, "code": error.code, "request_id": request_id})
+
+
+def dump_json(value: Any) -> bytes:
+    """JSON of any value that `read_json` gives."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # Integers beyond 64 bits and lone surrogates, which JSON has and orjson has not.
+        return json.dumps(value, allow_nan=False).encode()
 
 
 def request_id_of(scope: Scope) -> str:

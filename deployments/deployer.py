@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import time
 from dataclasses import dataclass
 
 from ray import serve
@@ -20,6 +21,8 @@ from dataml.train import service as trainings
 from dataml.train.models import Training
 
 _PREFIX = "predictor-"
+# Of a predictor's replicas; `serve.start` does not hand its own down. An access log costs a tenth of the requests.
+LOGGING = {"encoding": "JSON", "enable_access_log": False}
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +49,8 @@ class Deployer:
 
     TICK_S = 2.0
     STARTING_TICK_S = 0.5
+    RETRY_S = 30.0
+    LONGEST_RETRY_S = 3600.0
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -53,6 +58,8 @@ class Deployer:
         self._wake = asyncio.Event()
         # None until the database has told a fresh supervisor what its predecessor had started.
         self._started: dict[str, Started] | None = None
+        # When a failed application is tried again, and the pause that led there.
+        self._retries: dict[str, tuple[float, float]] = {}
 
     def wake(self) -> None:
         self._wake.set()
@@ -60,7 +67,7 @@ class Deployer:
     async def run(self) -> None:
         while True:
             self._wake.clear()
-            starting = True
+            starting = False
             try:
                 starting = await self.reconcile()
             except (RayServeException, RayError, RuntimeError, SQLAlchemyError):
@@ -84,33 +91,55 @@ class Deployer:
         found = await asyncio.to_thread(_applications)
         for name in self._started.keys() - found.keys():
             del self._started[name]
-        own = {s.train_id for name, s in self._started.items() if s.routed and name in wanted and _answers(found[name])}
+        routed = {name: started for name, started in self._started.items() if started.routed and name in wanted}
+        own = {started.train_id for name, started in routed.items() if _has_replica(found[name])}
         await self._record(recorded, own)
         for name in found.keys() - wanted.keys():
             if found[name].status != ApplicationStatus.DELETING:
                 await asyncio.to_thread(serve.delete, name, _blocking=False)
-        return any([await self._step(name, model, found.get(name)) for name, model in wanted.items()])
+        return any([await self._step(name, model, found) for name, model in wanted.items()])
 
-    async def _step(self, name: str, model: ServableModel, found: ApplicationStatusOverview | None) -> bool:
-        """Start, replace, route or unroute one application; True while it is on its way."""
+    async def _step(self, name: str, model: ServableModel, found: dict[str, ApplicationStatusOverview]) -> bool:
+        """Start, replace, route, unroute or retry one application; True while it is on its way."""
         assert self._started is not None
-        started = self._started.get(name)
-        if found is not None and found.status == ApplicationStatus.DELETING:
+        application, started = found.get(name), self._started.get(name)
+        if application is not None and application.status == ApplicationStatus.DELETING:
             return True
-        if found is None or started is None or started.train_id != model.train_id:
-            if any(s.train_id != model.train_id and not s.routed for s in self._started.values()):
-                return True  # one start at a time
-            log.info("starting a deployment for %s (training %s)", model.predictor_name, model.train_id)
+        if application is None or started is None or started.train_id != model.train_id:
+            others = [app.status for other, app in found.items() if other != name and not self._is_routed(other)]
+            if ApplicationStatus.DEPLOYING not in others:
+                log.info("starting a deployment for %s (training %s)", model.predictor_name, model.train_id)
+                await self._run(name, model, routed=False)
+            return True
+        if application.status == ApplicationStatus.DEPLOY_FAILED:
+            await self._retry_later(name, application)
+        elif not started.routed and _answers(application):
+            self._retries.pop(name, None)
+            await self._run(name, model, routed=True)
+        elif started.routed and not _has_replica(application):
             await self._run(name, model, routed=False)
-            return True
-        if started.routed != _answers(found):
-            await self._run(name, model, routed=_answers(found))
-        return not self._started[name].routed and found.status == ApplicationStatus.DEPLOYING
+        return application.status == ApplicationStatus.DEPLOYING and not self._is_routed(name)
+
+    def _is_routed(self, name: str) -> bool:
+        started = (self._started or {}).get(name)
+        return started is not None and started.routed
 
     async def _run(self, name: str, model: ServableModel, *, routed: bool) -> None:
         assert self._started is not None
-        self._started[name] = Started(model.train_id, routed)
         await asyncio.to_thread(_deploy, name, model, self._settings, routed=routed)
+        self._started[name] = Started(model.train_id, routed)
+
+    async def _retry_later(self, name: str, application: ApplicationStatusOverview) -> None:
+        """Serve leaves a failed application as it is: it is removed, and so started anew, after ever longer pauses."""
+        now = time.monotonic()
+        if name not in self._retries:
+            self._retries[name] = (now + self.RETRY_S, self.RETRY_S)
+            log.error("%s failed: %s", name, application.message)
+        at, pause_s = self._retries[name]
+        if now >= at:
+            pause_s = min(2 * pause_s, self.LONGEST_RETRY_S)
+            self._retries[name] = (now + pause_s, pause_s)
+            await asyncio.to_thread(serve.delete, name, _blocking=False)
 
     async def _record(self, recorded: set[int], own: set[int]) -> None:
         """Write down who answers for each training, where it has changed."""
@@ -125,12 +154,14 @@ def _applications() -> dict[str, ApplicationStatusOverview]:
     return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
 
 
-def _answers(application: ApplicationStatusOverview) -> bool:
-    """Whether a replica of it is up: one that is scaled to zero takes seconds to answer."""
-    if application.status != ApplicationStatus.RUNNING:
-        return False
+def _has_replica(application: ApplicationStatusOverview) -> bool:
     states = [state for deployment in application.deployments.values() for state in deployment.replica_states.items()]
     return any(count for state, count in states if state == "RUNNING")
+
+
+def _answers(application: ApplicationStatusOverview) -> bool:
+    """Whether a replica of what was started last is up: while it deploys, replicas may be those of an older version."""
+    return application.status == ApplicationStatus.RUNNING and _has_replica(application)
 
 
 def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool) -> None:
@@ -145,9 +176,13 @@ def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool
         autoscaling_config={
             "min_replicas": settings.endpoint_min_replicas,
             "max_replicas": settings.endpoint_max_replicas,
-            "target_ongoing_requests": 16,
+            # A replica that answers several at a time is busy: its event loop is one core.
+            "target_ongoing_requests": 4,
+            "upscale_delay_s": 5,
+            "metrics_interval_s": 2,
+            "look_back_period_s": 6,
         },
     ).bind(settings, model)
     route = f"/models/{model.tenant_name}/{model.predictor_name}" if routed else None
-    target = serve.RunTarget(bound, name=name, route_prefix=route)
+    target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING)
     serve.run_many([target], wait_for_applications_running=False)

@@ -1,6 +1,7 @@
 """Asks the host of a model: its own deployment when it has one, the pool otherwise."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from ray import serve
@@ -15,6 +16,8 @@ from deployments.deployer import application_name
 # An own deployment that does not answer by then has no replica up: the pool takes the question.
 _OWN_S = 1.0
 _MAX_BATCH = 64
+_MAX_WAITING = 1024
+log = logging.getLogger(__name__)
 
 
 class RayEndpoints:
@@ -44,7 +47,7 @@ class RayEndpoints:
             if len(self._lanes) > 1000:
                 self._lanes.clear()
             ask = self._ask_own if model.endpoint == "own" else self._ask_pool
-            lane = self._lanes[key] = Lane(lambda questions: ask(model, questions))
+            lane = self._lanes[key] = Lane(lambda questions: ask(model, questions), self._timeout_s)
         return lane
 
     async def _ask_pool(self, model: ServableModel, questions: Sequence[Question]) -> Sequence[Answer]:
@@ -60,7 +63,8 @@ class RayEndpoints:
     async def _ask_own(self, model: ServableModel, questions: Sequence[Question]) -> Sequence[Answer]:
         try:
             application = application_name(model.tenant_id, model.predictor_name)
-            handle = serve.get_deployment_handle("Predictor", application)
+            # Not asked whether it exists: that would block the event loop, and the call tells.
+            handle = serve.get_deployment_handle("Predictor", application, _check_exists=False)
             async with asyncio.timeout(_OWN_S):
                 answers = await handle.predict.remote(model.train_id, questions)
         except (RayError, RayServeException, TimeoutError):
@@ -74,12 +78,15 @@ class Lane:
     A lone question is sent at once and waits for nobody; under load all that ride in a call share its cost.
     """
 
-    def __init__(self, call: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
+    def __init__(self, call: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]], timeout_s: float) -> None:
         self._call = call
+        self._timeout_s = timeout_s
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._driver: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> Answer:
+        if len(self._waiting) >= _MAX_WAITING:
+            return Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if self._driver is None:
@@ -90,14 +97,19 @@ class Lane:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
-                await self._ride(batch)
+                if riding := [(question, future) for question, future in batch if not future.done()]:
+                    await self._ride(riding)
         finally:
-            self._driver = None
+            # A call that failed in an unforeseen way ends this task; whoever came meanwhile gets another.
+            self._driver = asyncio.create_task(self._drive()) if self._waiting else None
 
     async def _ride(self, batch: list[tuple[Question, "asyncio.Future[Answer]"]]) -> None:
         answers: Sequence[Answer] = ()
         try:
-            answers = await self._call([question for question, _ in batch])
+            async with asyncio.timeout(self._timeout_s):
+                answers = await self._call([question for question, _ in batch])
+        except TimeoutError:
+            log.warning("%d predictions were not answered in time", len(batch))
         finally:
             # Whatever the call came to, nobody is left waiting for it.
             lost: Answer = Unavailable("No model host is up; try again in a moment.", code="no_model_host")

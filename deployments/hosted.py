@@ -36,15 +36,17 @@ class HostedModels:
         task = self._hosts.get(model.train_id)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self._load, model))
+            task.add_done_callback(lambda done: self._forget_failed(model.train_id, done))
             self._hosts[model.train_id] = task
             while len(self._hosts) > self._settings.pool_models:
                 self._hosts.popitem(last=False)
         self._hosts.move_to_end(model.train_id)
-        try:
-            return await asyncio.shield(task)
-        except DatamlError:
-            self._hosts.pop(model.train_id, None)
-            raise
+        return await asyncio.shield(task)
+
+    def _forget_failed(self, train_id: int, task: asyncio.Task[Host]) -> None:
+        # The next question tries again.
+        if task.cancelled() or task.exception() is not None:
+            self._hosts.pop(train_id, None)
 
     def _load(self, model: ServableModel) -> Host:
         return Host(model, Predictor.load(self._settings.storage_root / model.bundle), self._log)

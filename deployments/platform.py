@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_S = 8.0
+LOGGING = {"encoding": "JSON", "enable_access_log": False}  # of Serve's own processes and, separately, of replicas
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,9 @@ class Platform:
             serve.start(
                 proxy_location="HeadOnly",
                 http_options={"host": self.host, "port": self.port, "request_timeout_s": REQUEST_TIMEOUT_S},
-                logging_config={"encoding": "JSON", "enable_access_log": False},
+                logging_config=LOGGING,
             )
-            serve.run(application, name="dataml", route_prefix="/", blocking=False)
+            serve.run(application, name="dataml", route_prefix="/", blocking=False, logging_config=LOGGING)
         except (RuntimeError, RayError) as error:
             reason = str(error).strip().splitlines()[-1]
             logs = self.folder / "ray" / "session_latest" / "logs" / "serve"
@@ -275,13 +276,14 @@ def _prepare(home: Path, folder: Path) -> None:
         raise StartupError(f"{folder} belongs to somebody else")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    # Serve binds HAProxy's statistics and metrics, which name every application, to all interfaces.
+    # Serve binds HAProxy's statistics and metrics, which name every application, to all interfaces, and answers
+    # /-/routes, which names every tenant's predictors, to everyone.
     launcher = home / "run" / "haproxy"
     ports = "|".join(os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"] for page in ("STATS", "METRICS"))
     launcher.write_text(
         "#!/bin/sh\n"
-        "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine.\n"
-        f"sed -i -E 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' \"$3\"\n"
+        "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine, no route is listed.\n"
+        f"sed -i -E -e 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' -e '/ if routes$/d' \"$3\"\n"
         f'exec {shlex.quote(_haproxy())} "$@"\n'
     )
     launcher.chmod(0o700)

@@ -6,6 +6,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db.session import Database
 from dataml.inference.hosts import LogRecord
@@ -48,12 +49,14 @@ class BufferedLog:
                 holder = await jobs.lease_holder(session)
             supervisor: Any = ray.get_actor(holder or "", SERVE_NAMESPACE)
             await supervisor.record_predictions.remote(records)
-        except (RayError, ValueError):
+        except (RayError, SQLAlchemyError, ValueError):
             log.warning("the supervisor is away; %d prediction records wait", len(records))
             self._waiting = records + self._waiting
 
     async def _flush_soon(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(_EVERY_S)
-            await self.flush()
-        self._flushing = None
+        try:
+            while self._waiting:
+                await asyncio.sleep(_EVERY_S)
+                await self.flush()
+        finally:
+            self._flushing = None

@@ -10,7 +10,7 @@ from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKey
 from dataml.db.session import Database
-from dataml.errors import NotFound
+from dataml.errors import MethodNotAllowed, NotFound
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond
 from dataml.ml.bundle import Predictor
@@ -62,8 +62,11 @@ class DirectRoute:
             await _lifespan(receive, send)
             return
         scope.setdefault("state", {})["request_id"] = request_id_of(scope)
-        known = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/predict")
-        await respond(scope, receive, send, self._answer if known else _unknown)
+        if not scope["path"].rstrip("/").endswith("/predict"):
+            answer = _unknown
+        else:
+            answer = self._answer if scope["method"] == "POST" else _wrong_method
+        await respond(scope, receive, send, answer)
 
     async def _answer(self, authorization: str | None, body: bytes) -> Answer:
         principal = await self._authenticator.authenticate(authorization)
@@ -75,6 +78,11 @@ class DirectRoute:
 
 async def _unknown(authorization: str | None, body: bytes) -> Answer:
     return NotFound("Not Found")
+
+
+async def _wrong_method(authorization: str | None, body: bytes) -> Answer:
+    # As the API answers where no own deployment has the route: nobody can tell from it which predictors exist.
+    return MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

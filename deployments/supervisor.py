@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -37,6 +37,7 @@ class SupervisorActor:
         # The name Serve gave this actor: a successor has the same one, and so takes the lease over at once.
         self._name = ray.get_runtime_context().get_actor_name() or NAME
         self._starting = asyncio.get_running_loop().create_task(self._start())
+        self._starting.add_done_callback(_end_if_failed)
 
     async def wake(self) -> None:
         """Jobs have been added or cancelled; also the API's first call, which says that it is up."""
@@ -68,7 +69,12 @@ class SupervisorActor:
         return control
 
 
-def _end_process(task: "asyncio.Task[None]") -> None:
+def _end_if_failed(task: "asyncio.Task[Control]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _end_process(task)
+
+
+def _end_process(task: "asyncio.Task[Any]") -> None:
     # A loop that ended is a defect; a fresh actor rebuilds itself from the database.
     if not task.cancelled():
         log.error("the supervisor ended and starts again", exc_info=task.exception())

@@ -25,6 +25,24 @@ class Claims:
     expires_at: int
 
 
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a new file of mode 0600, whole or not at all: a crash half-way leaves no damaged secret.
+
+    Raises:
+        FileExistsError: there is one already.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(unfinished, path)
+    finally:
+        unfinished.unlink()
+
+
 class TokenKey:
     """Signs and reads access tokens with one symmetric key."""
 
@@ -47,11 +65,7 @@ class TokenKey:
     @staticmethod
     def create(path: Path) -> None:
         """Make the key file, readable by its owner only."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+        write_secret(path, secrets.token_bytes(_KEY_BYTES))
 
     def sign(self, user_id: int, session_id: int, lifetime_s: int) -> str:
         now = int(time.time())

@@ -4,16 +4,16 @@ A model is hosted by its own deployment, by the shared pool, or (in tests) in pr
 """
 
 import asyncio
-import secrets
+import itertools
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.ml.bundle import Prediction, Predictor
+from dataml.wire import dump_json
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ class Endpoints(Protocol):
     async def predict(self, model: ServableModel, question: Question) -> Answer: ...
 
 
+_PROCESS = random.getrandbits(10)
+_COUNTER = itertools.count()
+# What takes longer than some milliseconds leaves the event loop, and with it the other callers, alone.
+_ROWS_ON_THE_LOOP = 256
+
+
 class NoLog:
     def add(self, record: LogRecord) -> None:
         return
@@ -87,9 +93,16 @@ class Host:
         if any(question.explain for question in questions):
             # Contributions take the booster's own library, which takes seconds to import: not on the event loop.
             await asyncio.to_thread(lambda: self._predictor.native)
-        return self._answer(questions)
+        records: list[LogRecord] = []
+        if sum(_weight(question) for question in questions) > _ROWS_ON_THE_LOOP:
+            answers = await asyncio.to_thread(self._answer, questions, records)
+        else:
+            answers = self._answer(questions, records)
+        for record in records:
+            self._log.add(record)
+        return answers
 
-    def _answer(self, questions: Sequence[Question]) -> list[Answer]:
+    def _answer(self, questions: Sequence[Question], records: list[LogRecord]) -> list[Answer]:
         parsed = [self._parse(question) for question in questions]
         rows = [row for rows in parsed if not isinstance(rows, DatamlError) for row in rows]
         predictions = iter(self._predictor.predict(rows)) if rows else iter(())
@@ -98,7 +111,7 @@ class Host:
             if isinstance(encoded, DatamlError):
                 answers.append(encoded)
             else:
-                answers.append(self._render(question, encoded, [next(predictions) for _ in encoded]))
+                answers.append(self._render(question, encoded, [next(predictions) for _ in encoded], records))
         return answers
 
     def _parse(self, question: Question) -> list[list[float]] | DatamlError:
@@ -110,7 +123,9 @@ class Host:
                 return error if question.single else _at_instance(error, index)
         return encoded
 
-    def _render(self, question: Question, rows: list[list[float]], predictions: list[Prediction]) -> bytes:
+    def _render(
+        self, question: Question, rows: list[list[float]], predictions: list[Prediction], records: list[LogRecord]
+    ) -> bytes:
         bodies = []
         for features, row, prediction in zip(question.rows, rows, predictions, strict=True):
             body = {
@@ -123,26 +138,29 @@ class Host:
             if question.explain:
                 body["explanation"] = self._predictor.explain(row)
             bodies.append(body)
-            self._record(question, features, body)
-        return orjson.dumps(bodies[0] if question.single else {"predictions": bodies})
+            records.append(self._record(question, features, body))
+        return dump_json(bodies[0] if question.single else {"predictions": bodies})
 
-    def _record(self, question: Question, features: dict[str, Any], body: dict[str, Any]) -> None:
+    def _record(self, question: Question, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:
         output = {"prediction": body["prediction"], "probability": body["probability"]}
-        self._log.add(
-            LogRecord(
-                id=body["prediction_id"],
-                tenant_id=self.model.tenant_id,
-                training_id=self.model.train_id,
-                username=question.username,
-                input_data=orjson.dumps(features).decode(),
-                output_data=orjson.dumps(output).decode(),
-            )
+        return LogRecord(
+            id=body["prediction_id"],
+            tenant_id=self.model.tenant_id,
+            training_id=self.model.train_id,
+            username=question.username,
+            input_data=dump_json(features).decode(),
+            output_data=dump_json(output).decode(),
         )
 
 
+def _weight(question: Question) -> int:
+    """The rows of a question; one that is explained costs as much as many."""
+    return len(question.rows) * (20 if question.explain else 1)
+
+
 def new_prediction_id() -> int:
-    """A 63-bit id that sorts by time: 41 bits of milliseconds, 22 random bits."""
-    return (time.time_ns() // 1_000_000) << 22 | secrets.randbits(22)
+    """A 63-bit id that sorts by time: 41 bits of milliseconds, 10 random ones of the process, 12 of a counter."""
+    return (time.time_ns() // 1_000_000) << 22 | _PROCESS << 12 | next(_COUNTER) & 0xFFF
 
 
 def prediction_time_ms(prediction_id: int) -> int:

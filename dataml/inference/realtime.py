@@ -19,6 +19,7 @@ from dataml.wire import MAX_JSON_BYTES, error_body, read_json
 
 SESSION_CACHE_S = 5.0
 MODEL_CACHE_S = 1.0
+MAX_EXPLAINED = 100
 _PATH = "/api/v1/inference"
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -93,6 +94,8 @@ def direct_question(principal: Principal, body: bytes) -> Question:
     request = read_request(DirectRequest, body)
     if (request.features is None) == (request.instances is None):
         raise Invalid("Send either features (one row) or instances (several rows).", code="features_or_instances")
+    if request.explain and len(request.instances or ()) > MAX_EXPLAINED:
+        raise Invalid(f"At most {MAX_EXPLAINED} instances can be explained at a time.", code="too_many_to_explain")
     if request.features is not None:
         return Question((request.features,), principal.username, explain=request.explain)
     return Question(tuple(request.instances or ()), principal.username, single=False, explain=request.explain)

@@ -23,7 +23,7 @@ class DirectRequest(BaseModel):
 
     features: dict[str, Any] | None = Field(None, description="One row.")
     instances: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=1000, description="Several rows.")
-    explain: bool = Field(False, description="Add each feature's contribution.")
+    explain: bool = Field(False, description="Add each feature's contribution; for 100 rows at most.")
 
 
 class PredictAnswer(BaseModel):

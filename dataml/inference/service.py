@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import Tenant
@@ -138,7 +138,7 @@ async def list_predictions(
 
 
 async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
-    """Store real-time predictions; the time of each is in its id."""
+    """Store real-time predictions, each once however often it comes; its time is in its id."""
     rows = [
         {
             "id": r.id,
@@ -155,7 +155,9 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
         }
         for r in records
     ]
-    await session.execute(insert(Prediction), rows)
+    # Records whose acknowledgement was lost come twice.
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    await session.execute(insert(Prediction).on_conflict_do_nothing(), rows)
 
 
 async def _tenant_name(session: AsyncSession, scope: Scope) -> str:

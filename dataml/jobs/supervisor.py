@@ -122,8 +122,7 @@ class Supervisor:
             job = await service.accept(session, report.job_id, report.attempt, report.failure)
             if job is not None:
                 await outcomes.apply(session, job, report.result)
-        if job is None or report.failure is not None:
-            await self._discard(report.job_id, report.attempt)
+        await self._tidy(Attempt(report.job_id, report.attempt))
         self.wake()
         if job is not None and job.kind == JobKind.TRAIN and report.result is not None:
             self._on_models_changed()
@@ -145,12 +144,12 @@ class Supervisor:
         if self._leads and time.monotonic() - self._lease_renewed < self.LEASE_S / 3:
             return True
         async with self._database.transaction() as session:
-            leads = await self._holds_lease(session)
-        taken_over = leads and not self._leads
-        self._leads = leads
-        if taken_over:
+            holds = await self._holds_lease(session)
+        if holds and not self._leads:
+            # Until this has succeeded we do not lead, and the next round does it again.
             await self._recover()
-        return leads
+        self._leads = holds
+        return holds
 
     async def _holds_lease(self, session: AsyncSession) -> bool:
         held = await service.hold_lease(session, self._holder, self.LEASE_S)
@@ -159,6 +158,7 @@ class Supervisor:
         return held
 
     async def _recover(self) -> None:
+        self._idle.clear()
         for name in self._workers.names:
             attempt = await self._workers.attach(name)
             if attempt is not None and name not in self._busy:
@@ -183,7 +183,8 @@ class Supervisor:
                     log.warning("worker %s did not start; tried again", name)
                     await asyncio.sleep(self.TICK_S)
                 else:
-                    self._idle.append(name)
+                    if name not in self._idle:
+                        self._idle.append(name)
                     self.wake()
                     break
 
@@ -215,8 +216,11 @@ class Supervisor:
             await self._join(name)
         except WorkerLost:
             log.warning("worker %s was lost at job %s", name, attempt.job_id)
+            # It may be out of reach rather than dead: nothing of it may go on once the job is given to another.
+            await self._workers.end(name)
         # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
-        await self._lost(attempt)
+        while not await self._gave_up(attempt):  # noqa: ASYNC110 - the database is asked, no event tells
+            await asyncio.sleep(self.TICK_S)
         del self._busy[name]
         await self._warm_up([name])
 
@@ -234,10 +238,23 @@ class Supervisor:
             job = await service.give_up(session, attempt.job_id, attempt.attempt, self._settings.job_attempts)
             if job is not None:
                 await outcomes.apply(session, job, None)
-            ended = await session.get(Job, attempt.job_id)
-            kept = ended is not None and ended.state == JobState.SUCCEEDED and ended.attempt == attempt.attempt
-        if not kept:
-            await self._discard(attempt.job_id, attempt.attempt)
+        await self._tidy(attempt)
+
+    async def _gave_up(self, attempt: Attempt) -> bool:
+        try:
+            await self._lost(attempt)
+        except SQLAlchemyError:
+            log.exception("the database refused; tried again")
+            return False
+        return True
+
+    async def _tidy(self, attempt: Attempt) -> None:
+        """Remove the folder of an attempt that has ended, unless its result lives there."""
+        async with self._database.reading() as session:
+            job = await session.get(Job, attempt.job_id)
+        if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
+            folder = self._settings.storage_root / "jobs" / f"{attempt.job_id}.{attempt.attempt}"
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _end_cancelled(self) -> None:
         """Kill the workers whose job was cancelled; their watchers tidy up."""
@@ -248,10 +265,6 @@ class Supervisor:
         for name, attempt in list(self._busy.items()):
             if attempt.job_id in cancelled:
                 await self._workers.end(name)
-
-    async def _discard(self, job_id: int, attempt: int) -> None:
-        folder = self._settings.storage_root / "jobs" / f"{job_id}.{attempt}"
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _sweep(self) -> None:
         """Remove the folders of attempts that no job stands behind any more."""

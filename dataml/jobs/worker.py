@@ -2,16 +2,17 @@
 
 import asyncio
 import importlib
+import logging
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError, RayTaskError
 
 from dataml.jobs.execution import execute
-from dataml.jobs.spec import JobReport, JobSpec
+from dataml.jobs.spec import JobFailure, JobReport, JobSpec
 from dataml.jobs.supervisor import Attempt, WorkerLost
 
 NAMESPACE = "dataml"
@@ -19,8 +20,13 @@ NAMESPACE = "dataml"
 ActorRef = Any
 _PROGRESS_EVERY_S = 0.2
 _RETRY_S = 0.5
+# A minute: long enough for a database to come back, short enough for a report that never can be written.
+_MAX_REFUSALS = 120
 _LIBRARIES = ("sklearn.metrics", "lightgbm", "xgboost", "onnx")
 _BODIES = ("dataml.jobs.validate", "dataml.jobs.train", "dataml.jobs.score")
+
+
+log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -42,6 +48,7 @@ class Worker:
         self._idle = asyncio.Event()
         self._idle.set()
         self._progress: tuple[float, str] | None = None
+        self._refusals = 0
 
     async def warm(self) -> None:
         """Import what jobs need."""
@@ -52,7 +59,13 @@ class Worker:
         return self._attempt
 
     async def start(self, spec: JobSpec, supervisor: ActorRef) -> None:
+        """Raises:
+        RuntimeError: another job is under way.
+        """
+        if self._attempt is not None:
+            raise RuntimeError(f"busy with job {self._attempt.job_id}")
         self._supervisor = supervisor
+        self._refusals = 0
         self._attempt = Attempt(spec.job_id, spec.attempt)
         self._idle.clear()
         loop = asyncio.get_running_loop()
@@ -80,8 +93,11 @@ class Worker:
     async def _deliver(self, report: JobReport) -> None:
         self._telling.cancel()
         # Nothing here can tell when a successor is up: ask again and again.
-        while not await self._accepted(report):  # noqa: ASYNC110
+        while not await self._accepted(report):
             await asyncio.sleep(_RETRY_S)
+            if self._refusals >= _MAX_REFUSALS:
+                detail = "The result could not be written down; the platform's log has the cause."
+                report = JobReport(report.job_id, report.attempt, failure=JobFailure("internal_error", detail))
         self._attempt = None
         self._idle.set()
 
@@ -90,7 +106,12 @@ class Worker:
             return False
         try:
             return await self._supervisor.report.remote(report)
-        except RayActorError:
+        except RayTaskError:
+            # The supervisor lives and cannot write it: its database may be away, or the report is one it cannot take.
+            log.exception("the report of job %s was refused", report.job_id)
+            self._refusals += 1
+            return False
+        except RayError:
             # The supervisor is gone; its successor attaches itself.
             return False
 
@@ -112,7 +133,7 @@ class RayWorkers:
         try:
             worker: ActorRef = ray.get_actor(name, NAMESPACE)
             return await worker.attach.remote(_this_actor())
-        except (ValueError, RayActorError):
+        except (ValueError, RayError):
             return None
 
     async def warm(self, name: str) -> None:
@@ -134,7 +155,7 @@ class RayWorkers:
         try:
             actor: ActorRef = self._actor(name)
             await getattr(actor, method).remote(*args)
-        except RayActorError as error:
+        except RayError as error:
             raise WorkerLost(name) from error
 
     def _actor(self, name: str) -> ActorRef:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.client import Client, wait_for_job
 from tests.dataset.uploading import CHURN, uploaded
 from tests.train.training import CHURN_COLUMNS, row_of, small_dataset, train, trained
 
+JSON = {"content-type": "application/json"}
 ROW = {"age": 64, "colour": "red", "price": 12.5}
 
 
@@ -31,7 +33,8 @@ def ask(client: Client, model: dict[str, Any], features: dict[str, Any], **chang
         "features": features,
         "target": "bought" if model["predictor_name"] == "buyer" else "churn",
     }
-    return client.post("/inference/", json=body | changes)
+    # JSON as the standard library writes it: httpx itself cannot send every string that JSON can hold.
+    return client.post("/inference/", content=json.dumps(body | changes), headers=JSON)
 
 
 def test_a_prediction_has_the_targets_own_type(client: Client, model: dict[str, Any]) -> None:
@@ -163,6 +166,25 @@ def test_every_wrong_feature_is_named_at_once(client: Client, model: dict[str, A
 def test_a_wrong_instance_is_named_by_its_place(client: Client, model: dict[str, Any]) -> None:
     answer = client.post(model["endpoint_url"], json={"instances": [ROW, ROW | {"age": "old"}]})
     assert answer.json()["detail"][0]["loc"] == ["body", "instances", 1, "age"]
+
+
+@pytest.mark.parametrize("value", [10**30, "\ud800", [[]], {"a": None}])
+def test_a_column_that_is_not_used_may_hold_anything(client: Client, model: dict[str, Any], value: Any) -> None:
+    answer = ask(client, model, ROW | {"id": value})
+    assert answer.status_code == 200, answer.text
+    unknown = ask(client, model, ROW | {"\ud800": value})
+    assert unknown.status_code == 422
+
+
+def test_an_integer_beyond_64_bits_is_a_fine_float(client: Client, model: dict[str, Any]) -> None:
+    assert ask(client, model, ROW | {"price": 10**20}).status_code == 200
+
+
+def test_only_so_many_instances_are_explained_at_a_time(client: Client, model: dict[str, Any]) -> None:
+    body = {"instances": [ROW] * 101, "explain": True}
+    answer = client.post(model["endpoint_url"], json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_to_explain")
+    assert client.post(model["endpoint_url"], json={"instances": [ROW] * 1000}).status_code == 200
 
 
 def test_ids_and_the_target_are_let_pass_and_unused(client: Client, model: dict[str, Any]) -> None:

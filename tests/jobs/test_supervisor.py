@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dataml.access import service as access
+from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.installation import prepare
@@ -106,6 +107,18 @@ async def queue(database: Database, supervisor: Supervisor) -> Job:
     return job
 
 
+async def queue_statistics(database: Database, supervisor: Supervisor) -> None:
+    """A job whose success has a dataset to be written into."""
+    async with database.transaction() as session:
+        tenant = await access.create_tenant(session, "tenant")
+        dataset = Dataset(tenant_id=tenant.id, name="d", usage="t", data_source="csv", created_by="tester")
+        session.add(dataset)
+        await session.flush()
+        spec = DescribeSpec(dataset.id, "jobs/1.1/data.parquet", CONTRACT)
+        await service.enqueue(session, Scope(tenant.id, "tester"), JobKind.DESCRIBE, dataset.id, spec)
+    supervisor.wake()
+
+
 async def until(database: Database, job: Job, state: JobState) -> Job:
     while True:
         async with database.reading() as session:
@@ -150,6 +163,24 @@ def test_a_report_is_taken_once_however_often_it_is_sent(settings: Settings) -> 
             assert await supervisor.report(late), "a report that came too late may be forgotten"
             workers.finish("one")
             assert (await until(database, job, JobState.FAILED)).failure_detail == "It broke."
+
+    run(body)
+
+
+def test_a_report_that_is_sent_again_leaves_the_files_of_a_success_alone(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue_statistics(database, supervisor)
+            spec = await workers.started.get()
+            written = settings.storage_root / spec.directory / "result"
+            written.parent.mkdir(parents=True)
+            written.touch()
+            report = JobReport(spec.job_id, spec.attempt, result=DescribeResult({}))
+            assert await supervisor.report(report)
+            assert await supervisor.report(report), "the answer to the first one was lost"
+            workers.finish("one")
+            assert written.exists()
 
     run(body)
 
