@@ -176,8 +176,8 @@ def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool
         autoscaling_config={
             "min_replicas": settings.endpoint_min_replicas,
             "max_replicas": settings.endpoint_max_replicas,
-            # A replica that answers several at a time is busy: its event loop is one core.
-            "target_ongoing_requests": 4,
+            # A replica's event loop is one core: one request in it at any time means that it is busy all the time.
+            "target_ongoing_requests": 0.8,
             "upscale_delay_s": 5,
             "metrics_interval_s": 2,
             "look_back_period_s": 6,

@@ -53,10 +53,14 @@ class InProcessWorkers:
         supervisor, loop = self.supervisor, asyncio.get_running_loop()
         assert supervisor is not None
 
+        told: list[Future[None]] = []
+
         def tell(fraction: float, phrase: str) -> None:
-            asyncio.run_coroutine_threadsafe(supervisor.progress(spec.job_id, spec.attempt, fraction, phrase), loop)
+            progress = supervisor.progress(spec.job_id, spec.attempt, fraction, phrase)
+            told.append(asyncio.run_coroutine_threadsafe(progress, loop))
 
         report = await asyncio.to_thread(execute, spec, self._root, tell)
+        await asyncio.gather(*map(asyncio.wrap_future, told))
         assert await supervisor.report(report), "nobody else can hold the lease"
 
 
