@@ -72,6 +72,8 @@ def story(folder: Path) -> None:
         two_hop = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
         two_hop_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token, connections=1)
         route = client.get("/train/list")["data"][0]["endpoint_url"]
+        # The autoscaler adds the second replica under load; what is measured is what stands then.
+        drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, seconds=30)
         direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token)
         direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, connections=1)
         _batch(client, training["id"], folder, home)

@@ -157,7 +157,8 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
     ]
     # Records whose acknowledgement was lost come twice.
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    await session.execute(insert(Prediction).on_conflict_do_nothing(), rows)
+    # The table itself: thousands of rows need no object of the mapper each.
+    await session.execute(insert(Prediction.__table__).on_conflict_do_nothing(), rows)
 
 
 async def _tenant_name(session: AsyncSession, scope: Scope) -> str:
