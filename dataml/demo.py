@@ -21,7 +21,7 @@ from deployments import platform
 
 DATA: Final = Path(__file__).parents[1] / "examples" / "data" / "telecom_churn.csv"
 ID, TARGET = "customer_id", "churn"
-START_TIMEOUT_S: Final = 120.0
+START_TIMEOUT_S: Final = 240.0
 EXIT_INTERRUPTED = 130
 _LOG_LINES: Final = 20
 _PARSERS: Final = {"String": str, "Integer": int, "Float": float}

@@ -159,6 +159,8 @@ class Platform:
             log_to_driver=False,
             _temp_dir=str(self.folder / "ray"),
         )
+        # Ray has put its own handlers in place, which end this process on the spot and leave the others running.
+        _on_stop_signals(signal.default_int_handler)
         self._core = {pid: started_at(pid) for pid in processes_of(self.folder) if is_core(pid)}
 
     def wait(self) -> None:
@@ -201,7 +203,6 @@ def run(
     try:
         _on_stop_signals(signal.default_int_handler)
         platform.start(build)
-        _on_stop_signals(signal.default_int_handler)  # ray.init has put its own in place
         on_ready()
         platform.wait()
     except (KeyboardInterrupt, SystemExit):

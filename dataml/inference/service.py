@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -158,7 +160,8 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
     # Records whose acknowledgement was lost come twice.
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     # The table itself: thousands of rows need no object of the mapper each.
-    await session.execute(insert(Prediction.__table__).on_conflict_do_nothing(), rows)
+    table = cast(Table, Prediction.__table__)
+    await session.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
 async def _tenant_name(session: AsyncSession, scope: Scope) -> str:
