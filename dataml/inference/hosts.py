@@ -46,7 +46,7 @@ Answer = bytes | DatamlError
 
 
 class LogRecord(NamedTuple):
-    """One real-time prediction, as the prediction log keeps it. Thousands a second cross processes: a tuple is cheap."""
+    """One real-time prediction, as the log keeps it. Thousands a second cross processes: a tuple is cheap."""
 
     id: int
     tenant_id: str
