@@ -35,7 +35,7 @@ def api(settings: Settings, pool: serve.Application) -> serve.Application:
     supervisor = DeploymentActorConfig(
         name=NAME,
         actor_class=SupervisorActor,
-        init_kwargs={"settings": settings},
+        init_kwargs={"settings": settings.model_dump_json()},
         actor_options={"num_cpus": 0, "max_concurrency": 100},
     )
     return Api.options(num_replicas=settings.api_replicas, deployment_actors=[supervisor]).bind(settings, pool)

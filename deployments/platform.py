@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -144,8 +144,7 @@ class Platform:
             serve.run(application, name="dataml", route_prefix="/", blocking=False, logging_config=LOGGING)
         except (RuntimeError, RayError) as error:
             reason = str(error).strip().splitlines()[-1]
-            logs = self.folder / "ray" / "session_latest" / "logs" / "serve"
-            raise StartupError(f"{reason} The logs are in {logs}") from error
+            raise StartupError(f"{reason} The logs are in {logs_of(self.home)}") from error
 
     def _start_ray(self) -> None:
         import ray
@@ -168,7 +167,7 @@ class Platform:
         while all(started_at(pid) == started for pid, started in self._core.items()):
             time.sleep(0.5)
         self._core = {}  # nothing is left to ask: Ray soon ends this process too
-        raise StartupError(f"Ray has ended by itself; its logs are in {self.folder / 'ray'}")
+        raise StartupError(f"Ray has ended by itself; its logs are in {logs_of(self.home)}")
 
     def stop(self) -> None:
         """Ends the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
@@ -179,7 +178,7 @@ class Platform:
             stopping.start()
             stopping.join(RAY_STOP_S)
         end_processes(self.folder)
-        record_file(self.home).unlink(missing_ok=True)
+        _put_away(self.folder, self.home)
         self._core = {}
         self._lock.close()
         self._lock = None
@@ -231,8 +230,25 @@ def stop(home: Path, timeout_s: float = 20.0) -> bool:
     while running(home) is not None and time.monotonic() < deadline:
         time.sleep(0.1)
     left = end_processes(folder_of(home))
-    record_file(home).unlink(missing_ok=True)
+    _put_away(folder_of(home), home)
     return record is not None or left > 0
+
+
+def logs_of(home: Path) -> Path:
+    """Where the logs of the last run are kept once it has ended."""
+    return home / "logs" / "ray"
+
+
+def _put_away(folder: Path, home: Path) -> None:
+    """Keeps the logs of a run that has ended, and removes everything else of it."""
+    logs = folder / "ray" / "session_latest" / "logs"
+    with suppress(OSError):  # a home that is gone or full: then there is nowhere to keep them
+        if logs.is_dir():
+            shutil.rmtree(logs_of(home), ignore_errors=True)
+            logs_of(home).parent.mkdir(exist_ok=True)
+            shutil.move(logs.resolve(), logs_of(home))
+    shutil.rmtree(folder, ignore_errors=True)
+    record_file(home).unlink(missing_ok=True)
 
 
 def record_file(home: Path) -> Path:

@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 class SupervisorActor:
     """Takes the actor calls of replicas and workers."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: str) -> None:
+        # As JSON: a deployment by configuration turns the arguments of this actor into plain values on its way.
+        self._settings = Settings.model_validate_json(settings)
         self._called = asyncio.Event()
         # The name Serve gave this actor: a successor has the same one, and so takes the lease over at once.
         self._name = ray.get_runtime_context().get_actor_name() or NAME
