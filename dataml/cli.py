@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(settings: Settings, options: argparse.Namespace) -> int:
+    from dataml.installation import password_hint
     from deployments import platform
 
     def application() -> "platform.Application":
@@ -85,18 +86,10 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _admin(settings: Settings, options: argparse.Namespace) -> int:
+    from dataml.installation import password_hint
+
     print(password_hint(settings))
     return 0
-
-
-def password_hint(settings: Settings) -> str:
-    """Where the first password of `admin` is; never the password itself."""
-    from dataml.installation import ADMIN_PASSWORD_FILE
-
-    path = settings.root / ADMIN_PASSWORD_FILE
-    if path.exists():
-        return f"user admin, password in {path}"
-    return "user admin, password as DATAML_ADMIN_PASSWORD had it at the first start"
 
 
 if __name__ == "__main__":

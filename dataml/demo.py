@@ -11,11 +11,10 @@ from typing import Final
 
 import httpx
 
-from dataml.cli import password_hint
 from dataml.demo_client import DemoClient, Progress, StepFailed, wait_until
 from dataml.demo_screen import Screen
 from dataml.errors import StartupError
-from dataml.installation import ADMIN_PASSWORD_FILE
+from dataml.installation import ADMIN_PASSWORD_FILE, password_hint
 from dataml.settings import Settings
 from deployments import platform
 

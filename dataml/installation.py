@@ -68,3 +68,11 @@ def _admin_password(settings: Settings) -> str:
     password = secrets.token_urlsafe(18)
     write_secret(path, f"{password}\n".encode())
     return password
+
+
+def password_hint(settings: Settings) -> str:
+    """Where the first password of `admin` is; never the password itself."""
+    path = settings.root / ADMIN_PASSWORD_FILE
+    if path.exists():
+        return f"user admin, password in {path}"
+    return "user admin, password as DATAML_ADMIN_PASSWORD had it at the first start"
