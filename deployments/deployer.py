@@ -19,10 +19,9 @@ from dataml.inference.hosts import ServableModel
 from dataml.settings import Settings
 from dataml.train import service as trainings
 from dataml.train.models import Training
+from deployments.platform import LOGGING
 
 _PREFIX = "predictor-"
-# Of a predictor's replicas; `serve.start` does not hand its own down. An access log costs a tenth of the requests.
-LOGGING = {"encoding": "JSON", "enable_access_log": False}
 log = logging.getLogger(__name__)
 
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_S = 8.0
-LOGGING = {"encoding": "JSON", "enable_access_log": False}  # of Serve's own processes and, separately, of replicas
+# Of Serve's own processes and of every application: Serve hands it down to none. An access log costs throughput.
+LOGGING = {"encoding": "JSON", "enable_access_log": False}
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataml.db.session import Database
 from dataml.inference import service as inference
 from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Question, ServableModel
 from dataml.jobs.execution import execute
-from dataml.jobs.spec import JobSpec
-from dataml.jobs.supervisor import Attempt, Supervisor, WorkerLost
+from dataml.jobs.spec import Attempt, JobSpec
+from dataml.jobs.supervisor import Supervisor, WorkerLost
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 

@@ -7,7 +7,7 @@ from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.db.base import Base, BigId, TenantOwned
-from dataml.jobs.spec import JobKind, JobState
+from dataml.jobs.spec import Attempt, JobKind, JobState
 
 _PUBLIC_NAMES = {
     JobKind.VALIDATE: "validate-job",
@@ -50,8 +50,8 @@ class Job(TenantOwned, Base):
 
     @property
     def directory(self) -> str:
-        """Storage folder of the current attempt; an attempt never sees another's files."""
-        return f"jobs/{self.id}.{self.attempt}"
+        """Storage folder of the current attempt."""
+        return Attempt(self.id, self.attempt).directory
 
 
 class SupervisorLease(Base):

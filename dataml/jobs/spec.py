@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from dataml.ml.contract import Contract, ErrorReport
 
+# Storage folder of what jobs have made.
+ATTEMPTS = "jobs"
+
 
 class JobKind(StrEnum):
     VALIDATE = "validate"
@@ -31,6 +34,17 @@ class JobState(StrEnum):
     @property
     def is_terminal(self) -> bool:
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    job_id: int
+    attempt: int
+
+    @property
+    def directory(self) -> str:
+        """Storage folder of this attempt; it never sees another's files."""
+        return f"{ATTEMPTS}/{self.job_id}.{self.attempt}"
 
 
 @dataclass(frozen=True)

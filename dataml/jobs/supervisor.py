@@ -11,7 +11,6 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.db.session import Database
 from dataml.jobs import outcomes, service
 from dataml.jobs.models import Job
-from dataml.jobs.spec import JobKind, JobReport, JobSpec, JobState
+from dataml.jobs.spec import ATTEMPTS, Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,12 +27,6 @@ log = logging.getLogger(__name__)
 
 class WorkerLost(Exception):
     """The worker's process is gone."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    job_id: int
-    attempt: int
 
 
 class Workers(Protocol):
@@ -253,7 +246,7 @@ class Supervisor:
         async with self._database.reading() as session:
             job = await session.get(Job, attempt.job_id)
         if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
-            folder = self._settings.storage_root / "jobs" / f"{attempt.job_id}.{attempt.attempt}"
+            folder = self._settings.storage_root / attempt.directory
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _end_cancelled(self) -> None:
@@ -268,12 +261,12 @@ class Supervisor:
 
     async def _sweep(self) -> None:
         """Remove the folders of attempts that no job stands behind any more."""
-        folder = self._settings.storage_root / "jobs"
+        folder = self._settings.storage_root / ATTEMPTS
         found = await asyncio.to_thread(lambda: [p.name for p in folder.iterdir()] if folder.is_dir() else [])
         async with self._database.reading() as session:
             kept = await service.kept_directories(session)
         for name in found:
-            if f"jobs/{name}" not in kept:
+            if f"{ATTEMPTS}/{name}" not in kept:
                 await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
 
     async def _resign(self) -> None:

@@ -12,8 +12,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from dataml.jobs.execution import execute
-from dataml.jobs.spec import JobFailure, JobReport, JobSpec
-from dataml.jobs.supervisor import Attempt, WorkerLost
+from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
+from dataml.jobs.supervisor import WorkerLost
 
 NAMESPACE = "dataml"
 # Ray's own types know neither the methods of a named actor nor that their references can be awaited.

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 import httpx
 
 from deployments.platform import folder_of
-from deployments.processes import processes_of
+from deployments.processes import free_ports, processes_of
 
 PASSWORD = "a password for tests"
 
@@ -23,7 +22,7 @@ class Cluster:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port = _free_port()
+        (self.port,) = free_ports(1, besides=0)
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
         self._process: subprocess.Popen[str] | None = None
@@ -113,9 +112,3 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -17,8 +17,8 @@ from dataml.db.session import Database
 from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
-from dataml.jobs.spec import DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
-from dataml.jobs.supervisor import Attempt, Supervisor, WorkerLost
+from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
+from dataml.jobs.supervisor import Supervisor, WorkerLost
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
 from dataml.settings import Settings, load_settings
