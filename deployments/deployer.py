@@ -10,9 +10,9 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
-from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
+from dataml.db import every_tenant
 from dataml.db.session import Database
 from dataml.inference import service as inference
 from dataml.inference.hosts import ServableModel
@@ -145,8 +145,9 @@ class Deployer:
         if recorded == own:
             return
         async with self._database.transaction() as session:
-            await session.execute(update(Training).where(Training.id.in_(recorded - own)).values(endpoint="pool"))
-            await session.execute(update(Training).where(Training.id.in_(own - recorded)).values(endpoint="own"))
+            for changed, endpoint in ((recorded - own, "pool"), (own - recorded, "own")):
+                rows = every_tenant.update(Training).where(Training.id.in_(changed))
+                await session.execute(rows.values(endpoint=endpoint))
 
 
 def _applications() -> dict[str, ApplicationStatusOverview]:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.storage import Storage
 from dataml.dataset.uploads import Uploaded, upload_folder
+from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, DatamlError, Invalid, Unavailable
 from dataml.jobs.models import Job
@@ -21,7 +22,7 @@ _POLL_S: Final = 0.05
 _PLATFORM_FAILURES: Final = frozenset({"internal_error", "out_of_memory", "worker_lost"})
 
 
-async def reject_bad_cells(database: Database, settings: Settings, uploaded: Uploaded) -> Uploaded:
+async def reject_bad_cells(database: Database, settings: Settings, scope: Scope, uploaded: Uploaded) -> Uploaded:
     """Wait for the end of validation, at most `WAIT_S`. When it failed, the upload is undone and the failure raised;
     when it goes on for longer, the dataset stays and ends as failed or valid by itself.
 
@@ -30,35 +31,32 @@ async def reject_bad_cells(database: Database, settings: Settings, uploaded: Upl
         Conflict: `validation_cancelled`.
         Unavailable: validation broke down for a reason that is not in the files.
     """
-    job = await _ended(database, uploaded.job.id)
+    job = await _ended(database, scope, uploaded.job.id)
     if job is None or job.state == JobState.SUCCEEDED:
         async with database.reading() as session:
-            dataset = await session.get_one(Dataset, uploaded.dataset.id)
-            files = [await session.get_one(File, file.id) for file in uploaded.files]
+            dataset = await scope.get(session, Dataset, uploaded.dataset.id, "dataset")
+            files = [await scope.get(session, File, file.id, "file") for file in uploaded.files]
         return Uploaded(dataset, files, job or uploaded.job)
     async with database.transaction() as session:
-        await _undo(session, uploaded)
+        await _undo(session, scope, uploaded)
     await Storage(settings.storage_root).delete(upload_folder(uploaded.files[0]))
     raise _refusal(job)
 
 
-async def _ended(database: Database, job_id: int) -> Job | None:
+async def _ended(database: Database, scope: Scope, job_id: int) -> Job | None:
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         async with database.reading() as session:
-            job = await session.get_one(Job, job_id)
+            job = await scope.get(session, Job, job_id, "job")
         if JobState(job.state).is_terminal:
             return job
         await asyncio.sleep(_POLL_S)
     return None
 
 
-async def _undo(session: AsyncSession, uploaded: Uploaded) -> None:
-    for file in uploaded.files:
-        await session.delete(await session.get_one(File, file.id))
-    # Nothing in the models tells the session that files point at datasets.
-    await session.flush()
-    await session.delete(await session.get_one(Dataset, uploaded.dataset.id))
+async def _undo(session: AsyncSession, scope: Scope, uploaded: Uploaded) -> None:
+    await session.execute(scope.delete(File).where(File.id.in_([file.id for file in uploaded.files])))
+    await session.execute(scope.delete(Dataset).where(Dataset.id == uploaded.dataset.id))
 
 
 def _refusal(job: Job) -> DatamlError:

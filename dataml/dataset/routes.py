@@ -81,7 +81,7 @@ async def upload_dataset(
         uploaded = await uploads.create(database, settings, user.scope, request, template, parts)
     await jobs.notify()
     if on_error == "reject":
-        uploaded = await rejection.reject_bad_cells(database, settings, uploaded)
+        uploaded = await rejection.reject_bad_cells(database, settings, user.scope, uploaded)
     dataset = uploaded.dataset
     return UploadAnswer.model_validate(
         {

@@ -73,11 +73,10 @@ async def list_datasets(
 
 async def file_counts(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, int]:
     """How many files each of these datasets has, results of batch predictions included."""
-    rows = scope.select(File).where(File.dataset_id.in_([dataset.id for dataset in datasets]))
-    counts = await session.execute(
-        rows.with_only_columns(File.dataset_id, func.count(File.id)).group_by(File.dataset_id)
-    )
-    return {row[0]: row[1] for row in counts}
+    rows = scope.select_columns(File, File.dataset_id, func.count(File.id))
+    ids = [dataset.id for dataset in datasets]
+    counts = await session.execute(rows.where(File.dataset_id.in_(ids)).group_by(File.dataset_id))
+    return {dataset_id: count for dataset_id, count in counts.tuples()}
 
 
 async def template_names(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, str]:

@@ -1,14 +1,15 @@
-"""The only way to select rows of a tenant.
+"""The only way to the rows of a tenant.
 
-A `Scope` says on whose behalf a query runs. Services take one and build their queries with it, so that the tenant
-filter stands here and nowhere else.
+A `Scope` says on whose behalf a query runs. Services take one and build their statements with it, so that the tenant
+filter stands here and nowhere else. What has to see all tenants says so by importing `db.every_tenant`.
 """
 
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Delete, Select, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from dataml.db.base import TenantOwned
 from dataml.errors import NotFound
@@ -25,15 +26,37 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a request came from: the client's address, and the id of the request."""
+
+    address: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Scope:
-    """A tenant, and the user who acts in it (a name for `created_by`)."""
+    """A tenant, the user who acts in it (a name for `created_by`), and where their request came from."""
 
     tenant_id: str
     username: str
+    user_id: int | None = None
+    origin: Origin = field(default=Origin())
 
     def select(self, model: type[T]) -> Select[T]:
         """`SELECT` of this tenant's rows of `model`."""
         return select(model).where(model.tenant_id == self.tenant_id)
+
+    def select_columns(
+        self, model: type[T], *columns: InstrumentedAttribute[Any] | ColumnElement[Any]
+    ) -> Select[*tuple[Any, ...]]:
+        """`SELECT` of columns, or of a figure over them, of this tenant's rows of `model`."""
+        return select(*columns).select_from(model).where(model.tenant_id == self.tenant_id)
+
+    def update(self, model: type[T]) -> Update:
+        return update(model).where(model.tenant_id == self.tenant_id)
+
+    def delete(self, model: type[T]) -> Delete:
+        return delete(model).where(model.tenant_id == self.tenant_id)
 
     async def find(self, session: AsyncSession, model: type[T], *where: ColumnElement[bool]) -> T | None:
         return await session.scalar(self.select(model).where(*where))
@@ -51,9 +74,15 @@ class Scope:
         return row
 
     async def list(
-        self, session: AsyncSession, model: type[T], page: Page, *where: ColumnElement[bool]
+        self,
+        session: AsyncSession,
+        model: type[T],
+        page: Page,
+        *where: ColumnElement[bool],
+        newest_first: bool = True,
     ) -> tuple[int, list[T]]:
-        """How many rows there are in all, and the page of them, newest first."""
-        total = await session.scalar(select(func.count()).select_from(self.select(model).where(*where).subquery()))
-        rows = self.select(model).where(*where).order_by(model.id.desc()).limit(page.limit).offset(page.offset)
+        """How many rows there are in all, and the page of them."""
+        total = await session.scalar(self.select_columns(model, func.count()).where(*where))
+        order = model.id.desc() if newest_first else model.id.asc()
+        rows = self.select(model).where(*where).order_by(order).limit(page.limit).offset(page.offset)
         return total or 0, list((await session.scalars(rows)).all())

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.models import Tenant
 from dataml.dataset import service as datasets
 from dataml.dataset.models import File
+from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.errors import NotFound
@@ -165,4 +166,4 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
 
 
 async def _tenant_name(session: AsyncSession, scope: Scope) -> str:
-    return (await session.get_one(Tenant, scope.tenant_id)).name
+    return (await session.scalars(every_tenant.select(Tenant.name).where(Tenant.id == scope.tenant_id))).one()

@@ -14,9 +14,10 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import CursorResult, Update, select, update
+from sqlalchemy import CursorResult, Update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
@@ -87,9 +88,10 @@ async def unfinished(session: AsyncSession, scope: Scope, kind: JobKind, subject
 
 async def claim(session: AsyncSession) -> JobSpec | None:
     """Take the oldest queued job, as a new attempt; None when there is none."""
-    oldest = select(Job.id).where(Job.state == JobState.QUEUED.value).order_by(Job.id).limit(1).scalar_subquery()
+    waiting = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)
+    oldest = waiting.order_by(Job.id).limit(1).scalar_subquery()
     taken = (
-        update(Job)
+        every_tenant.update(Job)
         .where(Job.id == oldest, Job.state == JobState.QUEUED.value)
         .values(
             state=JobState.RUNNING.value,
@@ -111,24 +113,32 @@ def spec_of(job: Job) -> JobSpec:
 
 async def running(session: AsyncSession) -> Sequence[Job]:
     """Every job that some worker should be at."""
-    return (await session.scalars(select(Job).where(Job.state == JobState.RUNNING.value))).all()
+    rows = every_tenant.select(Job).where(Job.state == JobState.RUNNING.value)
+    return (await session.scalars(rows)).all()
 
 
 async def is_waiting(session: AsyncSession) -> bool:
     """Whether a job is queued; asked before `claim` so that an idle platform writes nothing."""
-    return await session.scalar(select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)) is not None
+    waiting = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)
+    return await session.scalar(waiting.limit(1)) is not None
 
 
 async def cancelled(session: AsyncSession, job_ids: Sequence[int]) -> set[int]:
     """Which of these jobs were cancelled."""
-    query = select(Job.id).where(Job.id.in_(job_ids), Job.state == JobState.CANCELLED.value)
+    query = every_tenant.select(Job.id).where(Job.id.in_(job_ids), Job.state == JobState.CANCELLED.value)
     return set((await session.scalars(query)).all())
 
 
 async def kept_directories(session: AsyncSession) -> set[str]:
     """Folders that belong to a result or to an attempt under way."""
     states = (JobState.SUCCEEDED.value, JobState.RUNNING.value)
-    return {job.directory for job in (await session.scalars(select(Job).where(Job.state.in_(states)))).all()}
+    rows = every_tenant.select(Job).where(Job.state.in_(states))
+    return {job.directory for job in (await session.scalars(rows)).all()}
+
+
+async def by_id(session: AsyncSession, job_id: int) -> Job | None:
+    """The job of a worker's report, of whatever tenant."""
+    return await session.scalar(every_tenant.select(Job).where(Job.id == job_id))
 
 
 async def record_progress(session: AsyncSession, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
@@ -148,7 +158,7 @@ async def accept(session: AsyncSession, job_id: int, attempt: int, failure: JobF
         }
     if not await _changed(session, _attempt(job_id, attempt).values(finished_at=utc_now(), **values)):
         return None
-    return await session.get_one(Job, job_id)
+    return await by_id(session, job_id)
 
 
 async def give_up(session: AsyncSession, job_id: int, attempt: int, attempts: int) -> Job | None:
@@ -164,7 +174,7 @@ async def give_up(session: AsyncSession, job_id: int, attempt: int, attempts: in
 
 async def cancel(session: AsyncSession, job: Job) -> bool:
     """End a job from outside; False when it had ended."""
-    statement = update(Job).where(Job.id == job.id, Job.tenant_id == job.tenant_id, Job.state.in_(_UNFINISHED))
+    statement = every_tenant.update(Job).where(Job.id == job.id, Job.state.in_(_UNFINISHED))
     return await _changed(
         session, statement.values(state=JobState.CANCELLED.value, phrase="Cancelled", finished_at=utc_now())
     )
@@ -176,10 +186,10 @@ async def hold_lease(session: AsyncSession, holder: str, lifetime_s: float) -> b
     values = {"holder": holder, "expires_at": now + timedelta(seconds=lifetime_s)}
     ours_or_expired = (SupervisorLease.holder == holder) | (SupervisorLease.expires_at <= now)
     if await _changed(
-        session, update(SupervisorLease).where(SupervisorLease.id == 1, ours_or_expired).values(**values)
+        session, every_tenant.update(SupervisorLease).where(SupervisorLease.id == 1, ours_or_expired).values(**values)
     ):
         return True
-    if await session.get(SupervisorLease, 1) is not None:
+    if await _lease(session) is not None:
         return False
     session.add(SupervisorLease(id=1, **values))
     return True
@@ -187,18 +197,22 @@ async def hold_lease(session: AsyncSession, holder: str, lifetime_s: float) -> b
 
 async def lease_holder(session: AsyncSession) -> str | None:
     """Name of the supervisor in charge."""
-    lease = await session.get(SupervisorLease, 1)
+    lease = await _lease(session)
     return lease.holder if lease is not None else None
 
 
 async def release_lease(session: AsyncSession, holder: str) -> None:
     """Let the next supervisor in at once."""
-    ours = update(SupervisorLease).where(SupervisorLease.id == 1, SupervisorLease.holder == holder)
+    ours = every_tenant.update(SupervisorLease).where(SupervisorLease.id == 1, SupervisorLease.holder == holder)
     await _changed(session, ours.values(expires_at=utc_now()))
 
 
+async def _lease(session: AsyncSession) -> SupervisorLease | None:
+    return await session.scalar(every_tenant.select(SupervisorLease).where(SupervisorLease.id == 1))
+
+
 def _attempt(job_id: int, attempt: int) -> Update:
-    return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.state == JobState.RUNNING.value)
+    return every_tenant.update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.state == JobState.RUNNING.value)
 
 
 async def _changed(session: AsyncSession, statement: Update) -> bool:

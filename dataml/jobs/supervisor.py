@@ -244,7 +244,7 @@ class Supervisor:
     async def _tidy(self, attempt: Attempt) -> None:
         """Remove the folder of an attempt that has ended, unless its result lives there."""
         async with self._database.reading() as session:
-            job = await session.get(Job, attempt.job_id)
+            job = await service.by_id(session, attempt.job_id)
         if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
             folder = self._settings.storage_root / attempt.directory
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import Tenant
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
+from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, NotFound
@@ -92,9 +93,9 @@ async def _insert(
 
 async def _check_name(session: AsyncSession, scope: Scope, request: TrainRequest) -> int:
     """The version that this training will be."""
-    same_name = (Training.tenant_id == scope.tenant_id, Training.predictor_name == request.predictor_name)
-    newest = await session.scalar(select(func.max(Training.version)).where(*same_name))
-    kept = await scope.find(session, Training, *same_name, Training.status.not_in(_GONE))
+    same_name = Training.predictor_name == request.predictor_name
+    newest = await session.scalar(scope.select_columns(Training, func.max(Training.version)).where(same_name))
+    kept = await scope.find(session, Training, same_name, Training.status.not_in(_GONE))
     if kept is not None and not request.new_version:
         raise _predictor_exists(request.predictor_name)
     return (newest or 0) + 1
@@ -136,11 +137,12 @@ async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str)
 async def promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
     """The newest completed version of every predictor of every tenant with the tenant's name, newest first."""
     newest = (
-        select(func.max(Training.id))
+        every_tenant.select(func.max(Training.id))
         .where(Training.status == "completed")
         .group_by(Training.tenant_id, Training.predictor_name)
     )
-    query = select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id).where(Training.id.in_(newest))
+    query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
+    query = query.where(Training.id.in_(newest), Tenant.is_active)
     rows = await session.execute(query.order_by(Training.id.desc()).limit(limit))
     return [(training, name) for training, name in rows.all()]
 
@@ -211,4 +213,5 @@ def _state_words(training: Training) -> str:
 
 async def with_own_endpoint(session: AsyncSession) -> set[int]:
     """Trainings of all tenants that are recorded as answered by their own deployment."""
-    return set((await session.scalars(select(Training.id).where(Training.endpoint == "own"))).all())
+    rows = every_tenant.select(Training.id).where(Training.endpoint == "own")
+    return set((await session.scalars(rows)).all())
