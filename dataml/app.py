@@ -2,25 +2,48 @@
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml import __version__
+from dataml.access import api_key_routes, role_routes, tenant_routes, user_routes
 from dataml.access import routes as access
+from dataml.access.service import Principal
+from dataml.audit import routes as audit
+from dataml.audit import service as audit_log
+from dataml.audit.service import Outcome
 from dataml.dataset import files
 from dataml.dataset import routes as dataset
-from dataml.dependencies import Services
-from dataml.errors import DatamlError, FieldError, InvalidFields
+from dataml.db.scope import Origin
+from dataml.dependencies import Open, Requirement, Services
+from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
 from dataml.inference import routes as inference
 from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
 from dataml.train import routes as train
-from dataml.wire import checked_body, error_body, request_id_of
+from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
 
 # Reads its own body, within a budget of its own.
 _UPLOAD = "/api/v1/dataset/upload"
+_MODULES = (
+    access,
+    user_routes,
+    role_routes,
+    tenant_routes,
+    api_key_routes,
+    template,
+    dataset,
+    files,
+    train,
+    inference,
+    jobs,
+    audit,
+    health,
+    ray_jobs,
+)
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media"}
 
 
@@ -28,27 +51,48 @@ def create_app(services: Services) -> "Front":
     """The whole API: every router under `/api/v1`, docs at `/docs`, the prediction routes on a path of their own."""
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
     app.state.services = services
-    realtime = RealTime(services.database, services.key, services.endpoints)
+    realtime = RealTime(services.database, services.keys, services.endpoints)
     app.state.realtime = realtime
     api = APIRouter(prefix="/api/v1")
-    for router in (access, template, dataset, files, train, inference, jobs, health, ray_jobs):
-        api.include_router(router.router)
+    for module in _MODULES:
+        api.include_router(_with_stated_needs(module.router))
     app.include_router(api)
-    app.include_router(inference.direct)
+    app.include_router(_with_stated_needs(inference.direct))
     app.add_exception_handler(DatamlError, _render)
     app.add_exception_handler(RequestValidationError, _render_validation)
     app.add_exception_handler(HTTPException, _render_http)
     app.add_exception_handler(Exception, _render_defect)
-    return Front(app, realtime)
+    return Front(app, realtime, services.settings.forwarded_hops)
+
+
+def needs_of(route: APIRoute) -> list[str]:
+    """What a route states in its signature that a caller needs; see `dependencies`."""
+    return [d.call.needs for d in route.dependant.dependencies if isinstance(d.call, Requirement | Open)]
+
+
+def _with_stated_needs(router: APIRouter) -> APIRouter:
+    """The router, each of its routes with what it needs in its description.
+
+    Raises:
+        RuntimeError: a route states nothing, or two things.
+    """
+    for route in router.routes:
+        assert isinstance(route, APIRoute)
+        needs = needs_of(route)
+        if len(needs) != 1:
+            raise RuntimeError(f"{route.path} states {needs} as what its caller needs; it has to be one thing")
+        route.openapi_extra = {**(route.openapi_extra or {}), "x-needs": needs[0]}
+    return router
 
 
 class Front:
     """Outermost: gives each request its id, takes a trailing slash off the path, checks the body, and answers real-time
     predictions before the framework's stack, which costs more than the prediction itself."""
 
-    def __init__(self, app: ASGIApp, realtime: RealTime) -> None:
+    def __init__(self, app: ASGIApp, realtime: RealTime, forwarded_hops: int) -> None:
         self.app = app
         self._realtime = realtime
+        self._forwarded_hops = forwarded_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,17 +103,19 @@ class Front:
             path = path.rstrip("/") or "/"
             scope["path"] = path
         request_id = request_id_of(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         if scope["method"] == "POST" and self._realtime.serves(path):
             await self._realtime(scope, receive, send)
             return
         if path != _UPLOAD:
             receive = checked_body(scope, receive)
-        header = (b"x-request-id", request_id.encode())
+        state["origin"] = Origin(client_address(scope, self._forwarded_hops), request_id)
+        headers = [(b"x-request-id", request_id.encode()), *security_headers(path)]
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), header]
+                message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
         await self.app(scope, receive, send_with_id)
@@ -77,8 +123,19 @@ class Front:
 
 async def _render(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatamlError)
+    if isinstance(error, Forbidden):
+        await _record_refusal(request, error)
     body = error_body(error, request.scope["state"]["request_id"])
     return Response(body, error.status, error.headers, "application/json")
+
+
+async def _record_refusal(request: Request, error: Forbidden) -> None:
+    """Who tried what they may not do is in the audit log."""
+    principal: Principal = request.scope["state"]["principal"]
+    services: Services = request.app.state.services
+    async with services.database.transaction() as session:
+        tried = f"{request.method} {request.url.path}"[:300]
+        audit_log.record(session, principal.scope, "access.refuse", tried, Outcome.REFUSED, code=error.code)
 
 
 async def _render_validation(request: Request, error: Exception) -> Response:

@@ -1,15 +1,20 @@
-"""What routes ask for by type: the database, the caller, the job queue and the model hosts."""
+"""What routes ask for by type: the caller and what they must hold, the database, the job queue, the model hosts.
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+Each route states in its signature who may call it, with one of the aliases at the end of this file; an application
+with a route that states nothing does not start. `docs/permissions.md` lists what they state.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal
-from dataml.access.tokens import TokenKey
-from dataml.db.scope import Page
+from dataml.access.tokens import TokenKeys
+from dataml.db.scope import Origin, Page
 from dataml.db.session import Database
 from dataml.inference.hosts import Endpoints
 from dataml.settings import Settings
@@ -27,30 +32,56 @@ class Services:
 
     settings: Settings
     database: Database
-    key: TokenKey
+    keys: TokenKeys
     jobs: JobQueue
     endpoints: Endpoints
 
     @property
     def authenticator(self) -> Authenticator:
-        return Authenticator(self.database, self.key)
+        return Authenticator(self.database, self.keys)
 
 
 def _services(request: Request) -> Services:
     return request.app.state.services
 
 
-_bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/login/access-token", auto_error=False)
-
-
-async def _current_user(
-    request: Request, services: Annotated[Services, Depends(_services)], _: Annotated[str | None, Depends(_bearer)]
-) -> Principal:
-    return await services.authenticator.authenticate(request.headers.get("authorization"))
+def _origin(request: Request) -> Origin:
+    return request.scope["state"]["origin"]
 
 
 AppServices = Annotated[Services, Depends(_services)]
-CurrentUser = Annotated[Principal, Depends(_current_user)]
+RequestOrigin = Annotated[Origin, Depends(_origin)]
+_bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/login/access-token", auto_error=False)
+
+
+async def _authenticated(
+    request: Request, services: AppServices, origin: RequestOrigin, _: Annotated[str | None, Depends(_bearer)]
+) -> Principal:
+    principal = await services.authenticator.authenticate(request.headers.get("authorization"))
+    # The error handler tells the audit log whom it has refused.
+    request.scope["state"]["principal"] = principal = replace(principal, origin=origin)
+    return principal
+
+
+class Requirement:
+    """A dependency that lets a caller through or not; `needs` says in words what it asks for."""
+
+    def __init__(self, needs: str, check: Callable[[Principal], None]) -> None:
+        self.needs = needs
+        self._check = check
+
+    async def __call__(self, user: Annotated[Principal, Depends(_authenticated)]) -> Principal:
+        self._check(user)
+        return user
+
+
+class Open:
+    """The statement of a call that anybody may make."""
+
+    needs = "nothing"
+
+    async def __call__(self) -> None:
+        return
 
 
 def _settings(services: AppServices) -> Settings:
@@ -80,19 +111,20 @@ def _page(
 Paged = Annotated[Page, Depends(_page)]
 
 
-def require(permission: Permission) -> Any:
-    """The caller, when they hold `permission`; 403 otherwise. Every route states its own, in its signature."""
-
-    async def check(user: CurrentUser) -> Principal:
-        user.require(permission)
-        return user
-
-    return Depends(check)
+def _holds(permission: Permission) -> Requirement:
+    return Requirement(permission.value, lambda user: user.require(permission))
 
 
-Viewer = Annotated[Principal, require(Permission.VIEW)]
-TemplateEditor = Annotated[Principal, require(Permission.EDIT_TEMPLATES)]
-Uploader = Annotated[Principal, require(Permission.UPLOAD_DATASETS)]
-Trainer = Annotated[Principal, require(Permission.TRAIN_MODELS)]
-PredictionUser = Annotated[Principal, require(Permission.PREDICT)]
-Terminator = Annotated[Principal, require(Permission.TERMINATE_JOBS)]
+# Who may call.
+OPEN = Depends(Open())
+Caller = Annotated[Principal, Depends(Requirement("a token or an API key", lambda user: None))]
+LoggedIn = Annotated[Principal, Depends(Requirement("a token", Principal.require_session))]
+PlatformAdmin = Annotated[Principal, Depends(Requirement("platform admin", Principal.require_platform_admin))]
+UserManager = Annotated[Principal, Depends(_holds(Permission.MANAGE_USERS))]
+RoleManager = Annotated[Principal, Depends(_holds(Permission.MANAGE_ROLES))]
+Viewer = Annotated[Principal, Depends(_holds(Permission.VIEW))]
+TemplateEditor = Annotated[Principal, Depends(_holds(Permission.EDIT_TEMPLATES))]
+Uploader = Annotated[Principal, Depends(_holds(Permission.UPLOAD_DATASETS))]
+Trainer = Annotated[Principal, Depends(_holds(Permission.TRAIN_MODELS))]
+PredictionUser = Annotated[Principal, Depends(_holds(Permission.PREDICT))]
+Terminator = Annotated[Principal, Depends(_holds(Permission.TERMINATE_JOBS))]

@@ -5,14 +5,17 @@ import os
 import secrets
 from pathlib import Path
 
-from dataml.access import service as access
-from dataml.access.permissions import Role
-from dataml.access.tokens import TokenKey, write_secret
+from dataml.access import tenants, users
+from dataml.access.passwords import hash_password
+from dataml.access.permissions import BuiltinRole
+from dataml.access.tokens import TokenKeys, write_secret
 from dataml.db import schema
 from dataml.db.session import Database
 from dataml.errors import StartupError
 from dataml.settings import Settings
 
+DEFAULT_TENANT = "default"
+ADMIN = "admin"
 ADMIN_PASSWORD_FILE = "admin-password"
 
 
@@ -26,7 +29,7 @@ def prepare(settings: Settings) -> None:
     _make_home(settings)
     schema.migrate(settings)
     asyncio.run(_first_start(settings))
-    TokenKey.load(settings.key_file)
+    TokenKeys.load(settings.key_file)
 
 
 def _make_home(settings: Settings) -> None:
@@ -44,17 +47,18 @@ async def _first_start(settings: Settings) -> None:
     database = Database(settings)
     try:
         async with database.reading() as session:
-            if await access.has_users(session):
+            if await users.exist(session):
                 return
         if not settings.key_file.exists():
-            TokenKey.create(settings.key_file)
+            TokenKeys.create(settings.key_file)
         # The password is on disk before the user is committed: a crash between the two leaves nobody locked out.
         password = _admin_password(settings)
         async with database.transaction() as session:
-            if await access.has_users(session):
+            if await users.exist(session):
                 return
-            tenant = await access.create_tenant(session, access.DEFAULT_TENANT)
-            await access.create_user(session, tenant.id, access.ADMIN, password, Role.ADMIN, is_platform_admin=True)
+            tenant = await tenants.add(session, DEFAULT_TENANT)
+            admin = BuiltinRole.ADMIN
+            await users.add_builtin(session, tenant.id, ADMIN, hash_password(password), admin, is_platform_admin=True)
     finally:
         await database.close()
 

@@ -21,8 +21,13 @@ class Settings(BaseSettings):
     admin_password: SecretStr | None = Field(None, description="First password of `admin`; made up when not given.")
     database_url: str | None = Field(None, description="SQLAlchemy URL; the default is SQLite in `home`.")
 
-    access_token_minutes: int = Field(60, ge=1, le=1440, description="Life of an access token.")
+    access_token_minutes: int = Field(15, ge=1, le=1440, description="Life of an access token.")
     refresh_token_days: int = Field(14, ge=1, le=365, description="Life of a session without use.")
+    login_failures: int = Field(10, ge=1, description="Failed logins of one account that are taken in a minute.")
+    address_login_failures: int = Field(100, ge=1, description="Failed logins from one address taken in a minute.")
+    forwarded_hops: int = Field(
+        0, ge=0, le=10, description="Reverse proxies in front whose `X-Forwarded-For` is believed."
+    )
 
     max_upload_bytes: int = Field(2 * 1024**3, ge=1, description="Largest upload, all files together.")
     min_usability: float = Field(0.8, ge=0, le=1, description="Share of rows kept from which a dataset is valid.")

@@ -8,7 +8,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 
-from dataml.access.tokens import TokenKey
+from dataml.access.tokens import TokenKeys
 from dataml.app import Front, create_app
 from dataml.db import schema
 from dataml.db.session import Database
@@ -44,7 +44,7 @@ class Gateway:
         self._services = Services(
             settings=settings,
             database=Database(settings),
-            key=TokenKey.load(settings.key_file),
+            keys=TokenKeys.load(settings.key_file),
             jobs=SupervisorQueue(),
             endpoints=self._endpoints,
         )

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator
-from dataml.access.tokens import TokenKey
+from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import MethodNotAllowed, NotFound
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
@@ -33,7 +33,7 @@ class PredictorDeployment:
     def __init__(self, settings: Settings, model: ServableModel) -> None:
         self._model = model
         database = Database(settings)
-        self._authenticator = Authenticator(database, TokenKey.load(settings.key_file), SESSION_CACHE_S)
+        self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(database) if settings.prediction_log else NoLog()
         self._host = Host(model, Predictor.load(settings.storage_root / model.bundle), self._log)
 

@@ -10,6 +10,8 @@ from anyio.from_thread import BlockingPortal
 from starlette.types import ASGIApp
 
 API = "/api/v1"
+# Of every user in these tests.
+PASSWORD = "a password for tests"
 
 
 class Client:

@@ -9,19 +9,19 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import select
 
-from dataml.access import service as access
+from dataml.access import tenants, users
 from dataml.access.models import Tenant
-from dataml.access.permissions import Role
-from dataml.access.tokens import TokenKey
+from dataml.access.passwords import hash_password
+from dataml.access.permissions import BuiltinRole
+from dataml.access.tokens import TokenKeys
 from dataml.app import create_app
 from dataml.db.session import Database
 from dataml.dependencies import Services
-from dataml.installation import prepare
+from dataml.installation import ADMIN, DEFAULT_TENANT, prepare
 from dataml.settings import Settings, load_settings
-from tests.client import Client
+from tests.client import PASSWORD, Client
 from tests.fakes import InProcessEndpoints, SupervisorThread
 
-PASSWORD = "a password for tests"
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
 
@@ -47,10 +47,10 @@ def platform(settings: Settings) -> Iterator[Platform]:
     supervisor = SupervisorThread(settings)
     database = Database(settings)
     endpoints = InProcessEndpoints(settings.storage_root, supervisor)
-    app = create_app(Services(settings, database, TokenKey.load(settings.key_file), supervisor, endpoints))
+    app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints))
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)
-        yield Platform(settings, anonymous, log_in(anonymous, access.ADMIN))
+        yield Platform(settings, anonymous, log_in(anonymous, ADMIN))
         portal.call(database.close)
     supervisor.stop()
 
@@ -89,9 +89,10 @@ def log_in(client: Client, username: str, password: str = PASSWORD) -> Client:
 async def _add_users(settings: Settings) -> None:
     database = Database(settings)
     async with database.transaction() as session:
-        default = await session.scalar(select(Tenant).where(Tenant.name == access.DEFAULT_TENANT))
+        default = await session.scalar(select(Tenant).where(Tenant.name == DEFAULT_TENANT))
         assert default is not None
-        await access.create_user(session, default.id, "analyst", PASSWORD, Role.ANALYST)
-        other = await access.create_tenant(session, "other")
-        await access.create_user(session, other.id, "stranger", PASSWORD, Role.ADMIN)
+        hashed = hash_password(PASSWORD)
+        await users.add_builtin(session, default.id, "analyst", hashed, BuiltinRole.ANALYST)
+        other = await tenants.add(session, "other")
+        await users.add_builtin(session, other.id, "stranger", hashed, BuiltinRole.ADMIN)
     await database.close()

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from tests.client import Client, wait_for_job
+from tests.client import PASSWORD, Client, wait_for_job
 from tests.dataset.uploading import new_name, new_template, uploaded
 
 
@@ -40,6 +40,45 @@ def train_request(dataset_id: int, predictor_name: str) -> dict[str, Any]:
     }
 
 
+def new_user(client: Client, **fields: Any) -> dict[str, Any]:
+    """A user of the client's own tenant."""
+    tenant_id = client.post("/login/test-token").json()["tenant_id"]
+    name = new_name("user").lower()
+    usual = {"tenant_id": tenant_id, "username": name, "email": f"{name}@example.com", "password": PASSWORD}
+    answer = client.post("/users/create-user", json=usual | fields)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def new_role(client: Client, *permissions: str) -> dict[str, Any]:
+    """A role of the client's own tenant that holds these permissions."""
+    tenant_id = client.post("/login/test-token").json()["tenant_id"]
+    role = client.post("/rbac/roles", json={"name": new_name("role"), "tenant_id": tenant_id}).json()
+    ids = permission_ids(client)
+    for permission in permissions:
+        answer = client.request("PUT", f"/rbac/roles/{role['id']}/permissions/{ids[permission]}")
+        assert answer.status_code == 200, answer.text
+        role = answer.json()
+    return role
+
+
+def permission_ids(client: Client) -> dict[str, int]:
+    return {row["name"]: row["id"] for row in client.get("/rbac/permissions").json()["data"]}
+
+
+def _access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
+    key = client.post("/api-keys", json={"name": "of a service"}).json()
+    name = new_name("can_x").lower().replace("-", "_")
+    permission = client.post("/rbac/permissions", json={"name": name, "tenant_id": tenant_id}).json()
+    return {
+        "tenant_id": tenant_id,
+        "user_id": new_user(client)["id"],
+        "role_id": new_role(client, "can_view")["id"],
+        "permission_id": permission["id"],
+        "key_id": key["id"],
+    }
+
+
 def furnish(client: Client) -> Objects:
     """Upload, train and score in the tenant of this client; every job has ended."""
     template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
@@ -57,7 +96,8 @@ def furnish(client: Client) -> Objects:
     ).json()
     assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
     row = client.get("/train/list").json()["data"][0]
-    ids = {
+    me = client.post("/login/test-token").json()
+    ids = _access_objects(client, me["tenant_id"]) | {
         "template_id": template_id,
         "dataset_id": dataset["id"],
         "prediction_dataset_id": to_predict["id"],

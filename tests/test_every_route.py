@@ -2,33 +2,42 @@
 
 import itertools
 import json
+import re
 import sqlite3
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jwt
 import pytest
+from fastapi import APIRouter
 from httpx import Response
 
+from dataml import app
+from dataml.access.permissions import Permission
 from dataml.access.tokens import AUDIENCE, ISSUER
 from dataml.wire import MAX_JSON_BYTES
-from tests.client import API, Client, wait_for_job
-from tests.conftest import Platform
+from tests.client import API, PASSWORD, Client, wait_for_job
+from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
-from tests.furnishing import Objects, furnish, train_request
+from tests.furnishing import Objects, furnish, new_role, new_user, train_request
 
-OPEN = {("POST", f"{API}/login/access-token"), ("GET", f"{API}/utils/health-check")}
+OPEN = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
+OPEN |= {("GET", f"{API}/utils/health-check")}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 # Parameters that name an object, by what the object is called in `Objects`.
 IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
 IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
+IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id"}
 # Parameters that name none.
 PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
-PLAIN |= {"on_error"}
+PLAIN |= {"on_error", "username", "action", "subject", "outcome", "address", "since", "until"}
+# Secrets that may stand in the query.
+PLAIN |= {"refresh_token", "user_name", "new_password", "current_password"}
 
 # Ids that no row has, as a user or an attacker may send them.
 STRANGE_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
@@ -42,6 +51,7 @@ class Call(NamedTuple):
     in_path: tuple[str, ...]
     in_query: tuple[str, ...]
     required: tuple[str, ...]
+    needs: str
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -66,7 +76,7 @@ class Question:
         query = {name: values[name] for name in call.in_query if name in values}
         if call.path.endswith("/dataset/upload"):
             request["files"] = [("files", ("a.csv", b"id,age,plan,left\n1,2,a,true\n"))]
-        body = _body(call.path, ids)
+        body = _body(call.path, ids) if call.method == "POST" else {} if call.method == "PUT" else None
         if body is not None:
             request["json"] = body
         return client.request(call.method, path, params=query, **request)
@@ -78,7 +88,16 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
     batch = {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]}
     details = {"predictor_name": "never", "domain": "Churn", "problem_type": "Classification"}
     of_training = {name: ids[name] for name in ("train_id", "preprocess_id")}
+    named = {"tenant_id": ids["tenant_id"], "name": new_name("can_y").lower().replace("-", "_")}
+    user = {"username": new_name("x").lower(), "email": f"{new_name('x')}@example.com", "password": PASSWORD}
     return {
+        "/api/v1/users/create-user": user | {"tenant_id": ids["tenant_id"]},
+        "/api/v1/rbac/roles": named,
+        "/api/v1/rbac/permissions": named,
+        "/api/v1/tenants": {"name": new_name("tenant").replace(" ", "-")},
+        "/api/v1/api-keys": {"name": "never", "permissions": ["can_view"]},
+        "/api/v1/reset-password": {"user_name": "nobody", "new_password": PASSWORD},
+        "/api/v1/template": {"template_name": new_name("never")},
         "/api/v1/train": train_request(ids["dataset_id"], "never"),
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
         "/api/v1/inference": of_training | features | {"target": "left"},
@@ -89,6 +108,9 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
 
 
 IN_BODIES = {
+    "/api/v1/users/create-user": ["tenant_id"],
+    "/api/v1/rbac/roles": ["tenant_id"],
+    "/api/v1/rbac/permissions": ["tenant_id"],
     "/api/v1/train": ["dataset_id"],
     "/api/v1/train/get_details": ["dataset_id"],
     "/api/v1/inference": ["train_id"],
@@ -100,7 +122,7 @@ IN_BODIES = {
 def questions(calls: list[Call]) -> Iterator[tuple[Question, str]]:
     """Each call with each object that it can name: the question, and the object."""
     for call in calls:
-        in_body = IN_BODIES.get(call.path, [])
+        in_body = IN_BODIES.get(call.path, []) if call.method == "POST" else []
         needed = [IDS[name] for name in call.required if name in IDS] + in_body
         for of in dict.fromkeys([IDS[name] for name in (*call.in_path, *call.in_query) if name in IDS] + in_body):
             yield Question(call, tuple({*needed, of})), of
@@ -126,6 +148,7 @@ def calls(platform: Platform) -> list[Call]:
             tuple(p["name"] for p in about.get("parameters", []) if p["in"] == "path"),
             tuple(p["name"] for p in about.get("parameters", []) if p["in"] == "query"),
             tuple(p["name"] for p in about.get("parameters", []) if p["required"]),
+            about.get("x-needs", "not stated"),
         )
         for path, methods in paths.items()
         for method, about in methods.items()
@@ -147,7 +170,7 @@ def own(stranger: Client) -> Objects:
 def absent(objects: Objects) -> dict[str, Any]:
     """For each object, what names none in any tenant."""
     names = {"file_path": "files/nothing/1.csv", "job_id": "train-job-999999", "prediction_id": 2**62}
-    names |= {"predictor_name": "nothing", "tenant_name": "nobody"}
+    names |= {"predictor_name": "nothing", "tenant_name": "nobody", "tenant_id": str(uuid.UUID(int=0))}
     return {name: names.get(name, 999_999) for name in objects.ids}
 
 
@@ -156,7 +179,9 @@ def stored(platform: Platform) -> dict[str, list[Any]]:
     connection = sqlite3.connect(platform.settings.root / "dataml.db")
     try:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        tables = [name for name in tables if name not in ("supervisor_lease", "session")]
+        # What is written whatever comes of a call: refusals, failures, and sessions of these tests' users.
+        anyway = ("supervisor_lease", "session", "refresh_token", "login_failures", "audit_event", "sqlite_sequence")
+        tables = [name for name in tables if name not in anyway]
         return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in tables}
     finally:
         connection.close()
@@ -195,19 +220,24 @@ def test_every_parameter_is_known_to_these_tests(calls: list[Call]) -> None:
 def wrong_tokens(platform: Platform) -> dict[str, tuple[dict[str, str], str]]:
     """Authorization headers that must not open anything, with the code of each refusal."""
     key = platform.settings.key_file.read_bytes()
+    head = jwt.get_unverified_header(platform.client.headers["Authorization"].removeprefix("Bearer "))
+
+    def encode(claims: dict[str, Any], key: bytes | None, algorithm: str) -> str:
+        return jwt.encode(claims, key, algorithm, headers={"kid": head["kid"]})
+
     good = platform.client.headers["Authorization"].removeprefix("Bearer ")
     claims = jwt.decode(good, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
     ago = int(time.time()) - 10
-    head, payload, signature = good.split(".")
+    first, payload, signature = good.split(".")
     tokens = {
         "garbage": ("garbage", "invalid_token"),
-        "expired": (jwt.encode(claims | {"iat": ago - 60, "exp": ago}, key, "HS256"), "token_expired"),
-        "another key": (jwt.encode(claims, b"k" * 32, "HS256"), "invalid_token"),
-        "alg none": (jwt.encode(claims, None, "none"), "invalid_token"),
-        "no signature": (f"{head}.{payload}.", "invalid_token"),
-        "another signature": (f"{head}.{payload}.{signature[::-1]}", "invalid_token"),
-        "no session": (jwt.encode(claims | {"sid": "999999"}, key, "HS256"), "session_ended"),
-        "another's session": (jwt.encode(claims | {"sub": "2"}, key, "HS256"), "session_ended"),
+        "expired": (encode(claims | {"iat": ago - 60, "exp": ago}, key, "HS256"), "token_expired"),
+        "another key": (encode(claims, b"k" * 32, "HS256"), "invalid_token"),
+        "alg none": (encode(claims, None, "none"), "invalid_token"),
+        "no signature": (f"{first}.{payload}.", "invalid_token"),
+        "another signature": (f"{first}.{payload}.{signature[::-1]}", "invalid_token"),
+        "no session": (encode(claims | {"sid": "999999"}, key, "HS256"), "session_ended"),
+        "another's session": (encode(claims | {"sub": "2"}, key, "HS256"), "session_ended"),
     }
     headers = {name: ({"Authorization": f"Bearer {token}"}, code) for name, (token, code) in tokens.items()}
     basic = {"Authorization": "Basic YWRtaW46YWRtaW4="}
@@ -240,6 +270,8 @@ def test_another_tenants_object_is_like_an_absent_one(
     before = stored(platform)
     told, asked = {}, 0
     for question, of in questions(calls):
+        if question.call.needs == "platform admin":
+            continue  # Nobody else gets as far as naming an object.
         answers = [
             question.ask(stranger, own.ids | {of: other[of]}, headers={"X-Request-ID": "same"})
             for other in (objects.ids, absent(objects))
@@ -294,7 +326,7 @@ def test_every_path_answers_with_and_without_its_trailing_slash(
     for call in calls:
         path = call.path.format(**{name: objects.ids[IDS[name]] for name in call.in_path})
         answers = [client.request(call.method, p, headers={"X-Request-ID": "same"}) for p in (path, f"{path}/")]
-        if answers[0].status_code not in (200, 401, 422) or _bytes(answers[0]) != _bytes(answers[1]):
+        if answers[0].status_code not in (200, 401, 409, 422) or _bytes(answers[0]) != _bytes(answers[1]):
             different[str(call)] = [(answer.status_code, answer.text) for answer in answers]
     assert different == {}
 
@@ -311,12 +343,17 @@ def test_a_method_that_a_path_has_not_is_405(client: Client, calls: list[Call], 
     wrong = {}
     has = {path: {call.method for call in calls if call.path == path} for path in {call.path for call in calls}}
     for path, method in itertools.product(has, METHODS):
-        if method in has[path]:
+        concrete = path.format(**objects.ids, id=1, ray_job_id="x")
+        if any(method in has[other] and _matches(other, concrete) for other in has):
             continue
-        answer = client.request(method, path.format(**objects.ids, id=1, ray_job_id="x"))
+        answer = client.request(method, concrete)
         if refusal(answer) != (405, "method_not_allowed"):
             wrong[f"{method} {path}"] = (answer.status_code, answer.text)
     assert wrong == {}
+
+
+def _matches(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template)), path) is not None
 
 
 def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects: Objects) -> None:
@@ -336,33 +373,117 @@ def test_another_request_id_is_replaced(client: Client, given: str | bytes) -> N
     assert len(answer.headers["x-request-id"]) == 16
 
 
-# What an analyst may not do: calls that are complete, so that nothing but the permission stands in their way.
-FORBIDDEN = [
-    ("POST", "/dataset/upload"),
-    ("POST", "/template"),
-    ("POST", "/train"),
-    ("POST", "/train/generate-feature-importance"),
-    ("GET", "/train/generate-feature-importance"),
-    ("POST", "/ray/terminate_ray_job"),
-]
+def test_every_route_states_what_it_needs(calls: list[Call]) -> None:
+    known = set(Permission) | {"nothing", "a token", "a token or an API key", "platform admin"}
+    assert {str(call): call.needs for call in calls if call.needs not in known} == {}
+    assert {(call.method, call.path) for call in calls if call.needs == "nothing"} == OPEN
 
 
-@pytest.mark.parametrize(("method", "path"), FORBIDDEN)
-def test_an_analyst_may_not(
-    platform: Platform, analyst: Client, calls: list[Call], objects: Objects, method: str, path: str
+def test_a_route_that_states_nothing_does_not_start() -> None:
+    router = APIRouter()
+
+    @router.get("/forgotten")
+    async def forgotten() -> None: ...
+
+    with pytest.raises(RuntimeError, match=r"/forgotten states \[\]"):
+        app._with_stated_needs(router)
+
+
+NEEDED = sorted(set(Permission) - {Permission.DELETE_DATASET, Permission.DELETE_MODELS, Permission.READ_DATALAKE})
+
+
+def test_these_permissions_are_the_ones_that_calls_need(calls: list[Call]) -> None:
+    assert sorted({call.needs for call in calls} & set(Permission)) == NEEDED
+
+
+@pytest.fixture(scope="module", params=NEEDED)
+def with_all_but_one(request: pytest.FixtureRequest, client: Client) -> tuple[str, Client]:
+    """A permission, and a user of the tenant `default` who holds every other."""
+    return request.param, _user_with(client, set(Permission) - {request.param})
+
+
+@pytest.fixture(scope="module", params=NEEDED)
+def with_one(request: pytest.FixtureRequest, client: Client) -> tuple[str, Client]:
+    """A permission, and a user of the tenant `default` who holds no other."""
+    return request.param, _user_with(client, {request.param})
+
+
+def _user_with(client: Client, permissions: set[str]) -> Client:
+    user = new_user(client, roles=[new_role(client, *permissions)["name"]])
+    return log_in(client, user["username"])
+
+
+def test_without_its_permission_a_call_is_refused(
+    platform: Platform, with_all_but_one: tuple[str, Client], calls: list[Call], objects: Objects
+) -> None:
+    """Though the object is the own tenant's and the user holds everything else."""
+    permission, user = with_all_but_one
+    before = stored(platform)
+    allowed = {}
+    for call in calls:
+        if call.needs == permission:
+            answer = Question(call, tuple(objects.ids)).ask(user, objects.ids)
+            if refusal(answer) != (403, "missing_permission"):
+                allowed[str(call)] = answer.text
+    assert allowed == {}
+    assert stored(platform) == before
+
+
+def test_its_permission_is_all_that_a_call_needs(
+    with_one: tuple[str, Client], calls: list[Call], objects: Objects
+) -> None:
+    permission, user = with_one
+    refused = {}
+    nothing = absent(objects) | {"tenant_id": objects.ids["tenant_id"]}
+    for call in calls:
+        if call.needs == permission:
+            answer = Question(call, tuple(objects.ids)).ask(user, nothing)
+            # Creating a user gives a role too, and nobody gives what they do not hold.
+            if answer.status_code in (401, 403) and answer.json()["code"] != "permission_not_held":
+                refused[str(call)] = answer.text
+    assert refused == {}
+
+
+def test_the_administrator_of_a_tenant_is_none_of_the_platform(
+    platform: Platform, stranger: Client, calls: list[Call], objects: Objects, own: Objects
 ) -> None:
     before = stored(platform)
-    (call,) = (call for call in calls if (call.method, call.path) == (method, API + path))
-    body = {"json": {"template_name": "never"}} if path == "/template" else {}
-    answer = Question(call, tuple(objects.ids)).ask(analyst, objects.ids, **body)
-    assert refusal(answer) == (403, "missing_permission")
+    of_platform = [call for call in calls if call.needs == "platform admin"]
+    assert len(of_platform) >= 3
+    for call, ids in itertools.product(of_platform, (objects.ids, own.ids)):
+        assert refusal(Question(call, tuple(ids)).ask(stranger, ids)) == (403, "missing_permission")
     assert stored(platform) == before
+
+
+def test_an_api_key_does_no_more_than_its_permissions(
+    platform: Platform, client: Client, calls: list[Call], objects: Objects
+) -> None:
+    """Nor what needs a session or an administrator of the platform, which its owner is."""
+    made = client.post("/api-keys", json={"name": "looks", "permissions": ["can_view"]}).json()
+    service = Client(client.app, client.portal, {"Authorization": f"Bearer {made['key']}"})
+    before = stored(platform)
+    wrong = {}
+    for call in calls:
+        answer = Question(call, tuple(objects.ids)).ask(service, objects.ids)
+        if call.needs in ("can_view", "a token or an API key"):
+            good = answer.status_code not in (401, 403)
+        elif call.needs == "nothing":
+            good = True
+        else:
+            good = answer.status_code == 403 and answer.json()["code"] in ("missing_permission", "session_needed")
+        if not good:
+            wrong[str(call)] = answer.text
+    settle(client)
+    assert wrong == {}
+    # Statistics are for whoever may look; nothing else has changed.
+    changed = {name for name, rows in stored(platform).items() if rows != before[name]}
+    assert changed <= {"job", "dataset"}
 
 
 def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], objects: Objects) -> None:
     refused = {}
     for call in calls:
-        if call.is_open or (call.method, call.path.removeprefix(API)) in FORBIDDEN:
+        if call.needs not in ("can_view", "can_predict", "a token or an API key"):
             continue
         ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
         answer = Question(call, ids).ask(analyst, objects.ids)
@@ -372,7 +493,18 @@ def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], obj
     assert refused == {}
 
 
-JSON_CALLS = ["/template", "/train", "/train/get_details", "/inference/batchPrediction", "/inference"]
+JSON_CALLS = [
+    "/users/create-user",
+    "/rbac/roles",
+    "/rbac/permissions",
+    "/tenants",
+    "/api-keys",
+    "/template",
+    "/train",
+    "/train/get_details",
+    "/inference/batchPrediction",
+    "/inference",
+]
 
 
 @pytest.mark.parametrize("path", JSON_CALLS)

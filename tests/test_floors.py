@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FEATURES = ("access", "template", "dataset", "train", "inference", "datalake")
+FEATURES = ("access", "audit", "template", "dataset", "train", "inference", "datalake")
 JOB_BODIES = ("validate", "describe", "train", "explain", "score")
 MODULES = sorted(path for folder in ("dataml", "deployments") for path in (ROOT / folder).rglob("*.py"))
 
@@ -28,7 +28,7 @@ def floor(module: str) -> int:
         upstairs = ("supervisor", "worker", "routes", "outcomes")
         return 3 if parts[2] in upstairs else 2
     if parts[1] in FEATURES:
-        return 3 if len(parts) > 2 and parts[2] in ("routes", "files", "realtime") else 2
+        return 3 if len(parts) > 2 and parts[2].endswith(("routes", "files", "realtime")) else 2
     return 3
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -22,6 +23,10 @@ from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from dataml.settings import Settings, load_settings
 
 PASSWORD = "a password for tests"
+ROLES = (
+    "SELECT role.name, permission.name FROM role JOIN role_permission ON role_id = role.id "
+    "JOIN permission ON permission.id = permission_id ORDER BY 1, 2"
+)
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def refused(settings: Settings) -> str:
 
 def admin_password_fits(settings: Settings, password: str) -> bool:
     ((found,),) = rows(settings, 'SELECT password_hash FROM "user"')
-    return asyncio.run(verify_password(password, found))
+    return asyncio.run(verify_password(password, found)).fits
 
 
 def test_the_first_start_makes_a_key_a_tenant_and_an_administrator(settings: Settings) -> None:
@@ -66,9 +71,8 @@ def test_the_first_start_makes_a_key_a_tenant_and_an_administrator(settings: Set
     assert mode(settings.root) == 0o700
     assert mode(settings.key_file) == 0o600
     assert rows(settings, "SELECT name, is_active FROM tenant") == [("default", 1)]
-    assert rows(settings, 'SELECT username, role, is_active, is_platform_admin FROM "user"') == [
-        ("admin", "admin", 1, 1)
-    ]
+    assert rows(settings, 'SELECT username, is_active, is_platform_admin FROM "user"') == [("admin", 1, 1)]
+    assert rows(settings, "SELECT user_id, name FROM user_role JOIN role ON role.id = role_id") == [(1, "admin")]
     password_file = settings.root / ADMIN_PASSWORD_FILE
     assert mode(password_file) == 0o600
     assert len(password_file.read_text().strip()) >= 24
@@ -161,6 +165,39 @@ def test_the_version_is_the_newest_migration() -> None:
     scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
     assert scripts.get_heads() == [schema.VERSION]
     assert [revision.revision for revision in scripts.walk_revisions()][-1] == "0001"
+
+
+def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) -> None:
+    """Its users keep their passwords and roles, and log in again; the roles are those of a new tenant."""
+    prepare(settings)
+    fresh = rows(settings, ROLES)
+    (settings.root / "dataml.db").unlink()
+    engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")
+    with engine.connect() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.commit()
+    engine.dispose()
+    now = "'2026-01-01 00:00:00'"
+    rows(settings, f"INSERT INTO tenant VALUES ('t', 'old', 1, {now}, {now})")
+    for user_id, role in ((1, "admin"), (2, "analyst")):
+        columns = "username, role, email, id, password_hash, is_active, is_platform_admin, tenant_id"
+        values = f"'{role}', '{role}', 'A@b.c{user_id}', {user_id}, 'h', 1, 0, 't', {now}, {now}"
+        rows(settings, f"INSERT INTO user ({columns}, created_at, modified_at) VALUES ({values})")
+    rows(settings, f"INSERT INTO session VALUES (1, 'r', {now}, {now}, NULL, 1, 't')")
+    prepare(settings)
+    assert rows(settings, ROLES) == fresh
+    assert rows(settings, "SELECT user_id, name FROM user_role JOIN role ON role.id = role_id") == [
+        (1, "admin"),
+        (2, "analyst"),
+    ]
+    assert rows(settings, 'SELECT username_key, email_key, password_hash FROM "user"') == [
+        ("admin", "a@b.c1", "h"),
+        ("analyst", "a@b.c2", "h"),
+    ]
+    assert rows(settings, "SELECT * FROM session") == []
+    assert rows(settings, "PRAGMA foreign_key_check") == []
 
 
 def test_migrations_make_the_tables_of_the_models(settings: Settings) -> None:

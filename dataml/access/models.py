@@ -1,8 +1,8 @@
-"""Tables of tenants, users and sessions."""
+"""Tables of tenants, their users, what these may do, and the secrets they come with."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKeyConstraint, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
@@ -17,32 +17,143 @@ class Tenant(Timestamped, Base):
 
 
 class User(TenantOwned, Timestamped, Base):
-    """A person or service of one tenant. Usernames are unique over all tenants: a login names no tenant."""
+    """A person or service of one tenant. Usernames are unique over all tenants: a login names no tenant.
+
+    `username` is kept as it was written; `username_key` is what two spellings of one name have in common, and so is
+    `email_key`, which is unique within the tenant.
+    """
 
     __tablename__ = "user"
-    __table_args__ = (UniqueConstraint("tenant_id", "id"), UniqueConstraint("username"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("username"),
+        Index("uq_user_username_key", "username_key", unique=True),
+        Index("uq_user_email_key", "tenant_id", "email_key", unique=True),
+        {"sqlite_autoincrement": True},
+    )
 
     username: Mapped[str] = mapped_column(String(150))
+    username_key: Mapped[str] = mapped_column(String(150))
     first_name: Mapped[str | None] = mapped_column(String(150))
     last_name: Mapped[str | None] = mapped_column(String(150))
     email: Mapped[str | None] = mapped_column(String(320))
+    email_key: Mapped[str | None] = mapped_column(String(320))
     password_hash: Mapped[str] = mapped_column(String(255))
-    role: Mapped[str] = mapped_column(String(50))
     is_active: Mapped[bool] = mapped_column(default=True)
     is_platform_admin: Mapped[bool] = mapped_column(default=False)
 
 
+class Role(TenantOwned, Timestamped, Base):
+    """A name for a set of permissions; every tenant begins with the built-in ones."""
+
+    __tablename__ = "role"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "name_key"),
+        {"sqlite_autoincrement": True},
+    )
+
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(100))
+
+
+class TenantPermission(TenantOwned, Timestamped, Base):
+    """A permission by its name: the built-in ones, which the platform's calls ask for, and a tenant's own, which
+    applications of the tenant may go by."""
+
+    __tablename__ = "permission"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "name"),
+        {"sqlite_autoincrement": True},
+    )
+
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class RolePermission(Base):
+    __tablename__ = "role_permission"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "role_id"], ["role.tenant_id", "role.id"]),
+        ForeignKeyConstraint(["tenant_id", "permission_id"], ["permission.tenant_id", "permission.id"]),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    role_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    permission_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+
+
+class UserRole(Base):
+    __tablename__ = "user_role"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["user.tenant_id", "user.id"]),
+        ForeignKeyConstraint(["tenant_id", "role_id"], ["role.tenant_id", "role.id"]),
+    )
+
+    tenant_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    role_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+
+
 class Session(TenantOwned, Base):
-    """One login. An access token is good only while its session is; the refresh token is stored as its SHA-256."""
+    """One login and the family of refresh tokens it lives on; an access token is good only while its session is."""
 
     __tablename__ = "session"
     __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
         ForeignKeyConstraint(["tenant_id", "user_id"], ["user.tenant_id", "user.id"]),
+        Index("ix_session_user_address", "user_id", "address"),
         {"sqlite_autoincrement": True},
     )
 
     user_id: Mapped[int] = mapped_column(BigId)
-    refresh_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    address: Mapped[str | None] = mapped_column(String(45))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class RefreshToken(TenantOwned, Base):
+    """One refresh token, as its SHA-256. It is current until `replaced_at`; a replaced one stays for as long as its
+    session, so that its reuse is noticed."""
+
+    __tablename__ = "refresh_token"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "session_id"], ["session.tenant_id", "session.id"]),
+        {"sqlite_autoincrement": True},
+    )
+
+    session_id: Mapped[int] = mapped_column(BigId, index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    replaced_at: Mapped[datetime | None]
+
+
+class ApiKey(TenantOwned, Base):
+    """A secret with which a service acts for its owner, within `permissions` and within what the owner holds."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["user.tenant_id", "user.id"]),
+        {"sqlite_autoincrement": True},
+    )
+
+    user_id: Mapped[int] = mapped_column(BigId, index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    prefix: Mapped[str] = mapped_column(String(20))
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    permissions: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class LoginFailures(Base):
+    """Failed logins of one account or from one address within the current window, whichever replica saw them."""
+
+    __tablename__ = "login_failures"
+
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    since: Mapped[datetime] = mapped_column(index=True)

@@ -1,16 +1,113 @@
 """Password hashes: Argon2id through pwdlib, off the event loop and at most two at once."""
 
 import asyncio
+import unicodedata
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from pwdlib import PasswordHash
+
+from dataml.errors import Invalid, TooManyRequests
+
+MIN_BYTES: Final = 12
+MAX_BYTES: Final = 1024
+_AT_ONCE: Final = 2
+_MAX_WAITING: Final = 120
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a password fits, and a new hash when the stored one has older parameters."""
+
+    fits: bool
+    better_hash: str | None = None
+
+
+class _Slots:
+    def __init__(self) -> None:
+        self.free = asyncio.Semaphore(_AT_ONCE)
+        self.waiting = 0
+
+
+# One set an event loop; a process that serves has one loop.
+_slots: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Slots]" = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def hashing() -> AsyncIterator[None]:
+    """One of the two turns at hashing; a storm of logins waits here and leaves the machine to others.
+
+    Raises:
+        TooManyRequests: `too_many_logins`: more wait already than can be served soon.
+    """
+    slots = _slots.setdefault(asyncio.get_running_loop(), _Slots())
+    if slots.waiting >= _MAX_WAITING:
+        detail = "Too many logins wait; try again in a moment."
+        raise TooManyRequests(detail, code="too_many_logins", headers={"Retry-After": "5"})
+    slots.waiting += 1
+    try:
+        await slots.free.acquire()
+    finally:
+        slots.waiting -= 1
+    try:
+        yield
+    finally:
+        slots.free.release()
+
+
+def check_new(password: str) -> None:
+    """Raises:
+    Invalid: `bad_password`.
+    """
+    if not MIN_BYTES <= len(_bytes(password)) <= MAX_BYTES:
+        raise Invalid(f"A password has {MIN_BYTES} to {MAX_BYTES:,} bytes.", code="bad_password")
+
+
+def hash_password(password: str) -> str:
+    """The hash of a password, computed on the spot."""
+    return _hasher().hash(_bytes(password))
+
+
+async def hash_new(password: str) -> str:
+    """The hash of a new password, when its turn has come.
+
+    Raises:
+        Invalid: `bad_password`.
+    """
+    check_new(password)
+    async with hashing():
+        return await asyncio.get_running_loop().run_in_executor(_threads(), hash_password, password)
+
+
+async def verify_password(password: str, password_hash: str | None) -> Verdict:
+    """Whether `password` fits; to be called within `hashing()`. With no hash (an unknown user), or a password that no
+    user can have, it takes the same time and says no."""
+    too_long = len(_bytes(password)) > MAX_BYTES
+    known = None if too_long else password_hash
+    verdict = await asyncio.get_running_loop().run_in_executor(
+        _threads(), _verify, "" if too_long else password, known or _dummy_hash()
+    )
+    return verdict if known is not None else Verdict(False)
+
+
+def _verify(password: str, password_hash: str) -> Verdict:
+    return Verdict(*_hasher().verify_and_update(_bytes(password), password_hash))
+
+
+def _bytes(password: str) -> bytes:
+    # One accented letter has two spellings in Unicode, and keyboards differ in which they send (RFC 8265).
+    return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    # One hash takes 64 MiB and a core for some 50 ms: a storm of logins must not take the machine.
-    return ThreadPoolExecutor(2, thread_name_prefix="password")
+    # One hash takes 64 MiB and a core for some 50 ms.
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="password")
 
 
 @cache
@@ -21,17 +118,3 @@ def _hasher() -> PasswordHash:
 @cache
 def _dummy_hash() -> str:
     return _hasher().hash("no user has this password")
-
-
-def hash_password(password: str) -> str:
-    return _hasher().hash(password)
-
-
-async def verify_password(password: str, password_hash: str | None) -> bool:
-    """True when `password` fits; with no hash (an unknown user) it takes the same time and says False."""
-    matches = await asyncio.get_running_loop().run_in_executor(_threads(), _verify, password, password_hash)
-    return matches and password_hash is not None
-
-
-def _verify(password: str, password_hash: str | None) -> bool:
-    return _hasher().verify(password, password_hash or _dummy_hash())

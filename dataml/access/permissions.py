@@ -1,4 +1,4 @@
-"""What a user may do: the built-in permissions and the built-in roles that hold them."""
+"""What a user may do: the built-in permissions, and the built-in roles that every tenant begins with."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ class Permission(StrEnum):
     VIEW = "can_view"
 
 
-class Role(StrEnum):
+class BuiltinRole(StrEnum):
     ADMIN = "admin"
     DATA_SCIENTIST = "data_scientist"
     ANALYST = "analyst"
@@ -25,12 +25,13 @@ class Role(StrEnum):
 
     @property
     def permissions(self) -> frozenset[Permission]:
+        """What a new tenant's role of this name holds. A tenant may change it, but for `admin`, which holds all."""
         return _HELD[self]
 
 
 _HELD = {
-    Role.ADMIN: frozenset(Permission),
-    Role.DATA_SCIENTIST: frozenset(Permission) - {Permission.MANAGE_USERS, Permission.MANAGE_ROLES},
-    Role.ANALYST: frozenset({Permission.VIEW, Permission.PREDICT, Permission.READ_DATALAKE}),
-    Role.SERVICE: frozenset({Permission.PREDICT}),
+    BuiltinRole.ADMIN: frozenset(Permission),
+    BuiltinRole.DATA_SCIENTIST: frozenset(Permission) - {Permission.MANAGE_USERS, Permission.MANAGE_ROLES},
+    BuiltinRole.ANALYST: frozenset({Permission.VIEW, Permission.PREDICT, Permission.READ_DATALAKE}),
+    BuiltinRole.SERVICE: frozenset({Permission.PREDICT}),
 }

@@ -1,30 +1,87 @@
-"""Login and token calls."""
+"""Login, session and token calls."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
-from dataml.access import service
-from dataml.access.schemas import StatusAnswer, TokenAnswer, UserAnswer
-from dataml.dependencies import AppServices, CurrentUser, Db
+from dataml.access import users
+from dataml.access.schemas import (
+    CallerAnswer,
+    DoneAnswer,
+    RefreshRequest,
+    ResetPassword,
+    StatusAnswer,
+    TokenAnswer,
+    UserAnswer,
+)
+from dataml.access.secret_bodies import documented, secrets_in
+from dataml.access.sessions import Sessions
+from dataml.dependencies import OPEN, AppServices, Caller, LoggedIn, RequestOrigin
 
 router = APIRouter(tags=["Login"])
 
 
-@router.post("/login/access-token")
-async def log_in(form: Annotated[OAuth2PasswordRequestForm, Depends()], services: AppServices) -> TokenAnswer:
+def _sessions(services: AppServices) -> Sessions:
+    return Sessions(services.database, services.settings, services.keys)
+
+
+InSessions = Annotated[Sessions, Depends(_sessions)]
+
+
+@router.post("/login/access-token", dependencies=[OPEN])
+async def log_in(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()], sessions: InSessions, origin: RequestOrigin
+) -> TokenAnswer:
     """Log in with a form; send the `access_token` as a bearer token with every other call."""
-    return await service.log_in(services.database, services.settings, services.key, form.username, form.password)
+    return await sessions.log_in(form.username, form.password, origin)
 
 
 @router.post("/login/test-token")
-async def test_token(user: CurrentUser, database: Db) -> UserAnswer:
-    """Who the bearer token belongs to."""
-    return UserAnswer.model_validate(await service.get_user(database, user))
+async def test_token(user: Caller, services: AppServices) -> CallerAnswer:
+    """Who the bearer token belongs to, and what it allows."""
+    async with services.database.reading() as session:
+        found = await users.get(session, user.scope, user.user_id)
+    answer = UserAnswer.of(found.user, found.roles)
+    return CallerAnswer(**answer.model_dump(), permissions=sorted(user.permissions))
+
+
+@router.post("/refresh", dependencies=[OPEN], openapi_extra=documented(RefreshRequest))
+async def refresh(
+    request: Annotated[RefreshRequest, Depends(secrets_in(RefreshRequest))], sessions: InSessions, origin: RequestOrigin
+) -> TokenAnswer:
+    """A new access token and a new refresh token; the old refresh token is good no more. One that is used again ends
+    the session, but for a repetition within 10 seconds, which gets the same answer."""
+    return await sessions.refresh(request.refresh_token.get_secret_value(), origin)
+
+
+@router.post("/logout", dependencies=[OPEN], openapi_extra=documented(RefreshRequest))
+async def log_out(
+    request: Annotated[RefreshRequest, Depends(secrets_in(RefreshRequest))], sessions: InSessions, origin: RequestOrigin
+) -> DoneAnswer:
+    """End the session of a refresh token: its access tokens are good no more from the next request on."""
+    await sessions.log_out(request.refresh_token.get_secret_value(), origin)
+    return DoneAnswer(message="User successfully logged out")
+
+
+@router.post("/reset-password", openapi_extra=documented(ResetPassword))
+async def reset_password(
+    request: Annotated[ResetPassword, Depends(secrets_in(ResetPassword))], user: LoggedIn, services: AppServices
+) -> DoneAnswer:
+    """Set the own password, with `current_password`, or another user's with `can_manage_users`. All sessions of that
+    user end."""
+    await users.reset_password(
+        services.database,
+        services.settings,
+        user,
+        request.user_name,
+        request.new_password.get_secret_value(),
+        request.current_password.get_secret_value() if request.current_password is not None else None,
+    )
+    return DoneAnswer(message="Password has been reset successfully")
 
 
 @router.get("/validate-token", tags=["Auth"])
-async def validate_token(user: CurrentUser) -> StatusAnswer:
+async def validate_token(user: Caller) -> StatusAnswer:
     """Whether the bearer token is good: 200, or 401 with the reason."""
     return StatusAnswer(status="success", message="Token is valid.")

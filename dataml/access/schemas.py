@@ -1,13 +1,104 @@
-"""What login and token calls answer."""
+"""What login, user, role, tenant and API key calls take and answer."""
 
-from typing import Literal
+import re
+from datetime import datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from dataml.access import names
+from dataml.access.models import ApiKey, Tenant, TenantPermission, User
+from dataml.access.permissions import Permission
+
+
+def _username(value: str) -> str:
+    shown = names.display(value)
+    if not 1 <= len(shown) <= 150 or len(names.key(value)) > 150:
+        raise ValueError("a username has 1 to 150 characters")
+    if not names.is_username(shown):
+        raise ValueError("a username has letters, digits and . _ @ + - only")
+    return shown
+
+
+def _person_name(value: str) -> str:
+    value = value.strip()
+    if not names.is_printable(value):
+        raise ValueError("a name has no invisible characters")
+    return value
+
+
+# The HTML standard's valid e-mail address, which browsers go by. Any domain: companies have some that only they know.
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*")
+
+
+def _email(value: str) -> str:
+    value = value.strip()
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("this is no e-mail address")
+    return value
+
+
+Username = Annotated[str, Field(max_length=1000), AfterValidator(_username)]
+PersonName = Annotated[str, Field(max_length=150), AfterValidator(_person_name)]
+Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
+TenantName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class _Request(BaseModel):
+    # A field that is not understood is refused: `is_superuser` should not look as if it had worked.
+    model_config = ConfigDict(extra="forbid")
+
+
+class RefreshRequest(_Request):
+    refresh_token: SecretStr = Field(description="The newest refresh token of the session.")
+
+
+class ResetPassword(_Request):
+    user_name: str = Field(max_length=1000, description="Whose password.")
+    new_password: SecretStr = Field(description="12 to 1,024 bytes.")
+    current_password: SecretStr | None = Field(None, description="Needed for the own password.")
+
+
+class CreateUser(_Request):
+    tenant_id: str = Field(description="The own tenant's id; any tenant's for an administrator of the platform.")
+    username: Username = Field(description="Unique in the installation, in whatever case; logs in.")
+    password: SecretStr = Field(description="12 to 1,024 bytes.")
+    email: Email = Field(description="Unique in the tenant.")
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
+    roles: list[str] = Field(["analyst"], max_length=100, description="Names of roles; none beyond what you hold.")
+
+
+class UpdateUser(_Request):
+    """Fields that are not sent stay as they are."""
+
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
+    email: Email | None = None
+    is_active: bool = Field(True, description="False ends all sessions and keeps the user out.")
+
+
+class NamedInTenant(_Request):
+    name: str = Field(max_length=1000)
+    tenant_id: str = Field(description="The own tenant's id; any tenant's for an administrator of the platform.")
+
+
+class CreateTenant(_Request):
+    name: TenantName = Field(description="Part of URLs: letters, digits, dot, hyphen and underscore; unique.")
+
+
+class CreateApiKey(_Request):
+    name: Annotated[PersonName, Field(min_length=1, max_length=100)] = Field(description="What it is for.")
+    permissions: list[Annotated[str, Field(max_length=100)]] = Field(
+        [Permission.PREDICT.value], min_length=1, max_length=100, description="None beyond what you hold."
+    )
+    expires_at: datetime | None = Field(None, description="With time zone; in 90 days when not given.")
 
 
 class TokenAnswer(BaseModel):
     access_token: str = Field(description="JWT to send as `Authorization: Bearer <access_token>`.")
-    refresh_token: str = Field(description="Opaque secret that stands for the whole session; keep it safe.")
+    refresh_token: str = Field(description="Opaque secret that stands for the whole session; good once.")
     token_type: Literal["bearer"] = "bearer"
     expires_in: int = Field(description="Seconds until the access token expires.")
 
@@ -22,8 +113,101 @@ class UserAnswer(BaseModel):
     email: str | None
     username: str
     is_active: bool
+    roles: list[str] = Field([], description="Names of the user's roles.")
+
+    @classmethod
+    def of(cls, user: User, roles: list[str]) -> Self:
+        return cls.model_validate(user).model_copy(update={"roles": roles})
+
+
+class CallerAnswer(UserAnswer):
+    permissions: list[str] = Field([], description="What the token allows.")
+
+
+class UserList(BaseModel):
+    data: list[UserAnswer]
+    count: int = Field(description="All users of the tenant.")
 
 
 class StatusAnswer(BaseModel):
     status: str = Field(examples=["success"])
     message: str
+
+
+class DoneAnswer(BaseModel):
+    status: int = 200
+    message: str
+
+
+class RoleAnswer(BaseModel):
+    id: int
+    tenant_id: str
+    name: str
+    permissions: list[str] = Field([], description="Names of the permissions it holds.")
+
+
+class RoleList(BaseModel):
+    total: int
+    data: list[RoleAnswer]
+
+
+class PermissionAnswer(BaseModel):
+    id: int
+    tenant_id: str
+    name: str
+    is_builtin: bool = Field(description="Whether calls of the platform ask for it.")
+
+    @classmethod
+    def of(cls, permission: TenantPermission) -> Self:
+        is_builtin = permission.name in set(Permission)
+        return cls(id=permission.id, tenant_id=permission.tenant_id, name=permission.name, is_builtin=is_builtin)
+
+
+class PermissionList(BaseModel):
+    total: int
+    data: list[PermissionAnswer]
+
+
+class TenantAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    is_active: bool
+    created_at: datetime
+    modified_at: datetime
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> Self:
+        return cls.model_validate(tenant)
+
+
+class TenantList(BaseModel):
+    total: int
+    data: list[TenantAnswer]
+
+
+class ApiKeyAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    user_id: int
+    name: str
+    prefix: str = Field(description="How the key begins, to know it by.")
+    permissions: list[str]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls.model_validate(key)
+
+
+class ApiKeyCreated(ApiKeyAnswer):
+    key: str = Field(description="The secret, shown this once; send it as a bearer token.")
+
+
+class ApiKeyList(BaseModel):
+    total: int
+    data: list[ApiKeyAnswer]

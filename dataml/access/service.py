@@ -1,30 +1,23 @@
-"""Login, and the principal that stands behind a bearer token."""
+"""The principal that stands behind a bearer token, an access token or an API key."""
 
-import hashlib
-import secrets
 import time
-import unicodedata
-import uuid
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row, Select, and_, bindparam
 
-from dataml.access.models import Session, Tenant, User
-from dataml.access.passwords import hash_password, verify_password
-from dataml.access.permissions import Permission, Role
-from dataml.access.schemas import TokenAnswer
-from dataml.access.tokens import TokenKey
-from dataml.db.base import utc_now
-from dataml.db.scope import Scope
+from dataml.access.models import ApiKey, RolePermission, Session, Tenant, TenantPermission, User, UserRole
+from dataml.access.permissions import Permission
+from dataml.access.tokens import TokenKeys, hash_of
+from dataml.db import every_tenant
+from dataml.db.base import UtcDateTime, utc_now
+from dataml.db.scope import Origin, Scope
 from dataml.db.session import Database
 from dataml.errors import Forbidden, Unauthorized
-from dataml.settings import Settings
 
-DEFAULT_TENANT = "default"
-ADMIN = "admin"
-MAX_PASSWORD_BYTES = 1024
+# So that secret scanners, and people, see what it is.
+API_KEY_PREFIX: Final = "dataml_"
 
 
 @dataclass(frozen=True)
@@ -35,82 +28,46 @@ class Principal:
     tenant_id: str
     tenant_name: str
     username: str
-    permissions: frozenset[Permission]
+    permissions: frozenset[str]
+    is_platform_admin: bool = False
+    session_id: int | None = None  # None: an API key
+    origin: Origin = field(default=Origin())
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.tenant_id, self.username)
+        return Scope(self.tenant_id, self.username, self.user_id, self.origin)
 
     def require(self, permission: Permission) -> None:
+        """Raises:
+        Forbidden: `missing_permission`.
+        """
         if permission not in self.permissions:
             raise Forbidden(f"This needs the permission {permission}.", code="missing_permission")
 
+    def require_platform_admin(self) -> None:
+        """Raises:
+        Forbidden: `missing_permission`.
+        """
+        if not self.is_platform_admin:
+            raise Forbidden("This needs an administrator of the platform.", code="missing_permission")
 
-def normalise_username(username: str) -> str:
-    """Two spellings of one name are one user: NFKC, case-folded, no outer spaces."""
-    # PostgreSQL takes no NUL.
-    return unicodedata.normalize("NFKC", username).strip().casefold().replace("\0", "\ufffd")
+    def require_session(self) -> None:
+        """Raises:
+        Forbidden: `session_needed`.
+        """
+        if self.session_id is None:
+            raise Forbidden("An API key may not do this; log in.", code="session_needed")
 
+    def require_all(self, permissions: Iterable[str]) -> None:
+        """Nobody gives or takes away what they do not hold.
 
-async def create_user(
-    session: AsyncSession, tenant_id: str, username: str, password: str, role: Role, *, is_platform_admin: bool = False
-) -> User:
-    user = User(
-        tenant_id=tenant_id,
-        username=normalise_username(username),
-        password_hash=hash_password(password),
-        role=role.value,
-        is_platform_admin=is_platform_admin,
-    )
-    session.add(user)
-    await session.flush()
-    return user
-
-
-async def create_tenant(session: AsyncSession, name: str) -> Tenant:
-    tenant = Tenant(id=str(uuid.uuid4()), name=name)
-    session.add(tenant)
-    await session.flush()
-    return tenant
-
-
-async def has_users(session: AsyncSession) -> bool:
-    return await session.scalar(select(User.id).limit(1)) is not None
-
-
-async def log_in(database: Database, settings: Settings, key: TokenKey, username: str, password: str) -> TokenAnswer:
-    """Open a session.
-
-    Raises:
-        Unauthorized: `bad_credentials`, the same for an unknown user, a wrong password and a closed account.
-    """
-    async with database.reading() as session:
-        user = await session.scalar(
-            select(User)
-            .join(Tenant, Tenant.id == User.tenant_id)
-            .where(User.username == normalise_username(username), User.is_active, Tenant.is_active)
-        )
-    too_long = len(password.encode(errors="replace")) > MAX_PASSWORD_BYTES
-    password_hash = user.password_hash if user is not None and not too_long else None
-    if not await verify_password("" if too_long else password, password_hash) or user is None:
-        raise Unauthorized("Wrong username or password.", code="bad_credentials")
-    refresh_token = secrets.token_urlsafe(32)
-    now = utc_now()
-    async with database.transaction() as session:
-        opened = Session(
-            tenant_id=user.tenant_id,
-            user_id=user.id,
-            refresh_hash=hashlib.sha256(refresh_token.encode()).hexdigest(),
-            created_at=now,
-            expires_at=now + timedelta(days=settings.refresh_token_days),
-        )
-        session.add(opened)
-        await session.flush()
-        session_id = opened.id
-    lifetime_s = settings.access_token_minutes * 60
-    return TokenAnswer(
-        access_token=key.sign(user.id, session_id, lifetime_s), refresh_token=refresh_token, expires_in=lifetime_s
-    )
+        Raises:
+            Forbidden: `permission_not_held`, with the first ones that are missing.
+        """
+        missing = sorted(set(permissions) - self.permissions)
+        if missing:
+            detail = f"You do not hold {', '.join(missing[:5])} yourself."
+            raise Forbidden(detail, code="permission_not_held")
 
 
 class Authenticator:
@@ -122,53 +79,107 @@ class Authenticator:
 
     _MAX_CACHED = 10_000
 
-    def __init__(self, database: Database, key: TokenKey, cache_s: float = 0.0) -> None:
+    def __init__(self, database: Database, keys: TokenKeys, cache_s: float = 0.0) -> None:
         self._database = database
-        self._key = key
+        self._keys = keys
         self._cache_s = cache_s
         self._cached: dict[str, tuple[float, Principal]] = {}
 
     async def authenticate(self, header: str | None) -> Principal:
         """Raises:
-        Unauthorized: `missing_token`, `invalid_token`, `token_expired` or `session_ended`.
+        Unauthorized: `missing_token`, `invalid_token`, `token_expired`, `session_ended` or `invalid_api_key`.
         """
         if header and self._cache_s:
             found = self._cached.get(header)
             if found and found[0] > time.time():
                 return found[1]
         scheme, _, token = (header or "").partition(" ")
+        token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("Send a bearer token in the Authorization header.", code="missing_token")
-        claims = self._key.read(token.strip())
-        principal = await self._look_up(claims.user_id, claims.session_id)
+        principal, expires_at = await (
+            self._by_key(token) if token.startswith(API_KEY_PREFIX) else self._by_session(token)
+        )
         if header and self._cache_s:
             if len(self._cached) >= self._MAX_CACHED:
                 self._cached.clear()
-            self._cached[header] = (min(time.time() + self._cache_s, claims.expires_at), principal)
+            self._cached[header] = (min(time.time() + self._cache_s, expires_at), principal)
         return principal
 
-    async def _look_up(self, user_id: int, session_id: int) -> Principal:
-        query = (
-            select(User, Tenant.name)
-            .join(Session, (Session.tenant_id == User.tenant_id) & (Session.user_id == User.id))
-            .join(Tenant, Tenant.id == User.tenant_id)
-            .where(
-                User.id == user_id,
-                User.is_active,
-                Tenant.is_active,
-                Session.id == session_id,
-                Session.ended_at.is_(None),
-                Session.expires_at > utc_now(),
-            )
+    async def _by_session(self, token: str) -> tuple[Principal, float]:
+        claims = self._keys.read(token)
+        rows = await self._rows(
+            _BY_SESSION, {"user_id": claims.user_id, "session_id": claims.session_id, "now": utc_now()}
         )
-        async with self._database.reading() as session:
-            row = (await session.execute(query)).first()
-        if row is None:
+        if not rows:
             raise Unauthorized("The session has ended; log in again.", code="session_ended")
-        user, tenant_name = row
-        return Principal(user.id, user.tenant_id, tenant_name, user.username, Role(user.role).permissions)
+        principal = _principal(rows, is_platform_admin=rows[0].is_platform_admin, session_id=claims.session_id)
+        return principal, claims.expires_at
+
+    async def _by_key(self, key: str) -> tuple[Principal, float]:
+        rows = await self._rows(_BY_KEY, {"key_hash": hash_of(key), "now": utc_now()})
+        if not rows:
+            raise Unauthorized("The API key is not valid, or not any more.", code="invalid_api_key")
+        # What the owner loses, the key loses; and never is it more than a user of the tenant.
+        return _principal(rows, within=rows[0].permissions), rows[0].expires_at.timestamp()
+
+    async def _rows(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> list[Row[Any]]:
+        # Asked with every request: no session of the mapper, one statement.
+        async with self._database.read_engine.connect() as connection:
+            return list((await connection.execute(statement, parameters)).all())
 
 
-async def get_user(database: Database, principal: Principal) -> User:
-    async with database.reading() as session:
-        return await principal.scope.get(session, User, principal.user_id, "user")
+def _principal(
+    rows: list[Row[Any]],
+    *,
+    within: Iterable[str] | None = None,
+    is_platform_admin: bool = False,
+    session_id: int | None = None,
+) -> Principal:
+    held = frozenset(row.permission for row in rows if row.permission is not None)
+    return Principal(
+        user_id=rows[0].id,
+        tenant_id=rows[0].tenant_id,
+        tenant_name=rows[0].tenant_name,
+        username=rows[0].username,
+        permissions=held if within is None else held.intersection(within),
+        is_platform_admin=is_platform_admin,
+        session_id=session_id,
+    )
+
+
+def _who_may_come_in(source: type[Session] | type[ApiKey], *columns: Any) -> Select[*tuple[Any, ...]]:
+    """The owner of a session or key, if they and their tenant are active: a row for each of their permissions, and one
+    for a user without any."""
+    user = (User.id, User.tenant_id, User.username, Tenant.name.label("tenant_name"))
+    return (
+        every_tenant.select(*user, *columns, TenantPermission.name.label("permission"))
+        .select_from(source)
+        .join(User, and_(User.tenant_id == source.tenant_id, User.id == source.user_id))
+        .join(Tenant, Tenant.id == User.tenant_id)
+        .outerjoin(UserRole, and_(UserRole.tenant_id == User.tenant_id, UserRole.user_id == User.id))
+        .outerjoin(
+            RolePermission,
+            and_(RolePermission.tenant_id == UserRole.tenant_id, RolePermission.role_id == UserRole.role_id),
+        )
+        .outerjoin(
+            TenantPermission,
+            and_(
+                TenantPermission.tenant_id == RolePermission.tenant_id,
+                TenantPermission.id == RolePermission.permission_id,
+            ),
+        )
+        .where(User.is_active, Tenant.is_active)
+    )
+
+
+_NOW = bindparam("now", type_=UtcDateTime())
+_BY_SESSION = _who_may_come_in(Session, User.is_platform_admin).where(
+    Session.id == bindparam("session_id"),
+    Session.user_id == bindparam("user_id"),
+    Session.ended_at.is_(None),
+    Session.expires_at > _NOW,
+)
+_BY_KEY = _who_may_come_in(ApiKey, ApiKey.permissions, ApiKey.expires_at).where(
+    ApiKey.key_hash == bindparam("key_hash"), ApiKey.revoked_at.is_(None), ApiKey.expires_at > _NOW
+)

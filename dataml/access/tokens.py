@@ -1,19 +1,33 @@
-"""Access tokens: HS256 JWTs signed with the platform's own key, and the key file itself."""
+"""Access tokens and refresh tokens, and the two keys behind them.
 
+An access token is an HS256 JWT that names a session. A refresh token is opaque and stored as a hash; its successor is
+computed from it with the key (HMAC-SHA256), so that asking twice gives the same successor, and nobody without the key
+can foresee it.
+
+The newer key signs, both are read. Keys are files: `token.key`, and `token.key.previous` after a rotation.
+"""
+
+import hashlib
+import hmac
+import logging
 import os
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import jwt
 
 from dataml.errors import StartupError, Unauthorized
 
-ISSUER = "dataml"
-AUDIENCE = "dataml-api"
-_KEY_BYTES = 32
-_REQUIRED = ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"]
+ISSUER: Final = "dataml"
+AUDIENCE: Final = "dataml-api"
+KEY_BYTES: Final = 32
+MAX_TOKEN_CHARACTERS: Final = 2048
+_REQUIRED: Final = ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,11 +39,11 @@ class Claims:
     expires_at: int
 
 
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file of mode 0600, whole or not at all: a crash half-way leaves no damaged secret.
+def write_secret(path: Path, content: bytes, *, replace: bool = False) -> None:
+    """Write a file of mode 0600, whole or not at all: a crash half-way leaves no damaged secret.
 
     Raises:
-        FileExistsError: there is one already.
+        FileExistsError: there is one already, and it is not to be replaced.
     """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -37,37 +51,64 @@ def write_secret(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    if replace:
+        unfinished.rename(path)
+        return
     try:
         os.link(unfinished, path)
     finally:
         unfinished.unlink()
 
 
-class TokenKey:
-    """Signs and reads access tokens with one symmetric key."""
+def hash_of(secret: str) -> str:
+    """How an opaque secret of 32 random bytes is stored: SHA-256, for there is nothing to guess."""
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+class TokenKeys:
+    """Signs with the current key, reads with the current and the previous one, and follows a rotation of the files."""
+
+    def __init__(self, current: bytes, previous: bytes | None = None) -> None:
+        self._path: Path | None = None
+        self._stamp: object = None
+        self._take(current, previous)
 
     @classmethod
-    def load(cls, path: Path) -> "TokenKey":
+    def load(cls, path: Path) -> "TokenKeys":
         """Raises:
-        StartupError: the file is missing or damaged. A new key is never made silently: it would end every session.
+        StartupError: a file is missing or damaged. A new key is never made silently: it would end every session.
         """
-        try:
-            key = path.read_bytes()
-        except OSError as error:
-            raise StartupError(f"the token key {path.name} cannot be read: {error.strerror}") from error
-        if len(key) != _KEY_BYTES:
-            raise StartupError(f"the token key {path.name} is damaged: {len(key)} bytes instead of {_KEY_BYTES}")
-        return cls(key)
+        # Before the files: a rotation meanwhile is then noticed later.
+        stamp = _stamp(path)
+        keys = cls(*_read(path))
+        keys._path, keys._stamp = path, stamp
+        return keys
 
     @staticmethod
     def create(path: Path) -> None:
         """Make the key file, readable by its owner only."""
-        write_secret(path, secrets.token_bytes(_KEY_BYTES))
+        write_secret(path, secrets.token_bytes(KEY_BYTES))
+
+    @staticmethod
+    def rotate(path: Path) -> None:
+        """Put a new key in the place of the current one, which becomes the previous; the previous one is gone. Running
+        replicas follow by themselves.
+
+        Raises:
+            StartupError: a file is missing or damaged.
+        """
+        current, _ = _read(path)
+        # In this order a crash between the two leaves one key twice.
+        write_secret(previous_of(path), current, replace=True)
+        write_secret(path, secrets.token_bytes(KEY_BYTES), replace=True)
 
     def sign(self, user_id: int, session_id: int, lifetime_s: int) -> str:
+        """A new access token."""
+        self._follow()
         now = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -79,20 +120,96 @@ class TokenKey:
             "iat": now,
             "exp": now + lifetime_s,
         }
-        return jwt.encode(claims, self._key, algorithm="HS256")
+        return jwt.encode(claims, self._current, algorithm="HS256", headers={"kid": self._kid})
 
     def read(self, token: str) -> Claims:
         """Raises:
-        Unauthorized: `token_expired` or `invalid_token`, whatever else is wrong with it.
+        Unauthorized: `token_expired`, or `invalid_token` whatever else is wrong with it.
         """
         try:
             claims = jwt.decode(
-                token, self._key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER, options={"require": _REQUIRED}
+                token,
+                self._key_of(token),
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": _REQUIRED},
             )
-            if claims["typ"] != "access":
+            found = Claims(int(claims["sub"]), int(claims["sid"]), int(claims["exp"]))
+            if claims["typ"] != "access" or not (0 < found.user_id < 2**63 and 0 < found.session_id < 2**63):
                 raise jwt.InvalidTokenError("not an access token")
-            return Claims(int(claims["sub"]), int(claims["sid"]), int(claims["exp"]))
         except jwt.ExpiredSignatureError as error:
-            raise Unauthorized("The token has expired; log in again.", code="token_expired") from error
-        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+            raise Unauthorized("The token has expired; refresh it or log in again.", code="token_expired") from error
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
             raise Unauthorized("The token is not valid.", code="invalid_token") from error
+        return found
+
+    def successors(self, refresh_token: str) -> list[str]:
+        """The refresh token that follows this one; with each key, the current first."""
+        self._follow()
+        return [_successor(key, refresh_token) for key in self._keys.values()]
+
+    def _key_of(self, token: str) -> bytes:
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise jwt.InvalidTokenError("too long")
+        header = jwt.get_unverified_header(token)
+        # No extension is understood here, so none that must be understood is accepted (RFC 7515, 4.1.11).
+        if "crit" in header:
+            raise jwt.InvalidTokenError("an unknown critical header")
+        kid = header.get("kid")
+        if kid not in self._keys:
+            # Signed after a rotation that this process has not seen yet, perhaps.
+            self._follow()
+        if not isinstance(kid, str) or kid not in self._keys:
+            raise jwt.InvalidTokenError("another key")
+        return self._keys[kid]
+
+    def _follow(self) -> None:
+        """Take the keys from their files again, if these have changed."""
+        if self._path is None or (stamp := _stamp(self._path)) == self._stamp:
+            return
+        try:
+            self._take(*_read(self._path))
+        except StartupError as error:
+            log.error("%s; the keys of before stay in use", error)
+        self._stamp = stamp
+
+    def _take(self, current: bytes, previous: bytes | None) -> None:
+        self._current, self._kid = current, _kid(current)
+        self._keys = {_kid(key): key for key in (current, previous) if key is not None}
+
+
+def previous_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.previous")
+
+
+def _read(path: Path) -> tuple[bytes, bytes | None]:
+    previous = previous_of(path)
+    return _read_key(path), _read_key(previous) if previous.exists() else None
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise StartupError(f"the token key {path.name} cannot be read: {error.strerror}") from error
+    if len(key) != KEY_BYTES:
+        raise StartupError(f"the token key {path.name} is damaged: {len(key)} bytes instead of {KEY_BYTES}")
+    return key
+
+
+def _stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _kid(key: bytes) -> str:
+    return hashlib.sha256(b"kid" + key).hexdigest()[:16]
+
+
+def _successor(key: bytes, refresh_token: str) -> str:
+    digest = hmac.digest(key, b"refresh" + refresh_token.encode(errors="replace"), "sha256")
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()

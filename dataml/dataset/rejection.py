@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.audit import service as audit
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.storage import Storage
 from dataml.dataset.uploads import Uploaded, upload_folder
@@ -57,6 +58,7 @@ async def _ended(database: Database, scope: Scope, job_id: int) -> Job | None:
 async def _undo(session: AsyncSession, scope: Scope, uploaded: Uploaded) -> None:
     await session.execute(scope.delete(File).where(File.id.in_([file.id for file in uploaded.files])))
     await session.execute(scope.delete(Dataset).where(Dataset.id == uploaded.dataset.id))
+    audit.record(session, scope, "dataset.reject", f"dataset:{uploaded.dataset.id}", name=uploaded.dataset.name)
 
 
 def _refusal(job: Job) -> DatamlError:

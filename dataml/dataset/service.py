@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.audit import service as audit
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import Usage
 from dataml.db.scope import Page, Scope
@@ -76,7 +77,7 @@ async def file_counts(session: AsyncSession, scope: Scope, datasets: Sequence[Da
     rows = scope.select_columns(File, File.dataset_id, func.count(File.id))
     ids = [dataset.id for dataset in datasets]
     counts = await session.execute(rows.where(File.dataset_id.in_(ids)).group_by(File.dataset_id))
-    return {dataset_id: count for dataset_id, count in counts.tuples()}
+    return {row[0]: row[1] for row in counts}
 
 
 async def template_names(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, str]:
@@ -159,6 +160,7 @@ async def describe(session: AsyncSession, scope: Scope, dataset_id: int) -> Job:
     if running is not None:
         return running
     contract, parquet = dataset.validated()
+    audit.record(session, scope, "dataset.describe", f"dataset:{dataset.id}")
     return await jobs.enqueue(session, scope, JobKind.DESCRIBE, dataset_id, DescribeSpec(dataset_id, parquet, contract))
 
 

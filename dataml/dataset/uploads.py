@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
+from dataml.audit import service as audit
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
 from dataml.dataset.storage import Storage, display_name, upload_too_large
@@ -254,6 +255,8 @@ async def _insert(
         min_usability=settings.min_usability,
     )
     job = await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
+    names = [file.name for file in files]
+    audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
     return Uploaded(dataset, files, job)
 
 

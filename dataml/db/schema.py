@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
-VERSION = "0001"
+VERSION = "0002"
 
 
 def migrate(settings: Settings) -> None:
@@ -56,7 +56,7 @@ def check(settings: Settings) -> None:
 
 
 def _engine(settings: Settings) -> Engine:
-    engine = create_engine(settings.sqlalchemy_url.replace("+aiosqlite", ""), poolclass=NullPool)
+    engine = create_engine(settings.sqlalchemy_url.replace("+aiosqlite", ""), poolclass=NullPool, hide_parameters=True)
     if settings.is_sqlite:
         # Without it SQLite's driver would commit each table by itself, and a crash could leave half a schema.
         configure_sqlite(engine)

@@ -18,7 +18,8 @@ class Database:
         self.engine = _engine(settings)
         # Rows stay readable after the commit: answers are built from them.
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._read = async_sessionmaker(self.engine.execution_options(read_only=True), expire_on_commit=False)
+        self.read_engine = self.engine.execution_options(read_only=True)
+        self._read = async_sessionmaker(self.read_engine, expire_on_commit=False)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -37,9 +38,10 @@ class Database:
 
 
 def _engine(settings: Settings) -> AsyncEngine:
+    # A statement that fails is logged without its parameters: a hash or a name may be among them.
     if not settings.is_sqlite:
-        return create_async_engine(settings.sqlalchemy_url, pool_pre_ping=True)
-    engine = create_async_engine(settings.sqlalchemy_url, connect_args={"timeout": 30})
+        return create_async_engine(settings.sqlalchemy_url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_async_engine(settings.sqlalchemy_url, connect_args={"timeout": 30}, hide_parameters=True)
     configure_sqlite(engine.sync_engine)
     return engine
 

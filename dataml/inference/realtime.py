@@ -9,13 +9,13 @@ from starlette.types import Receive, Scope, Send
 
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal
-from dataml.access.tokens import TokenKey
+from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
 from dataml.inference import service
 from dataml.inference.hosts import Answer, Endpoints, Question, ServableModel
 from dataml.inference.schemas import DirectRequest, PredictRequest
-from dataml.wire import MAX_JSON_BYTES, error_body, read_json
+from dataml.wire import MAX_JSON_BYTES, error_body, read_json, security_headers
 
 SESSION_CACHE_S = 5.0
 MODEL_CACHE_S = 1.0
@@ -27,9 +27,9 @@ _M = TypeVar("_M", bound=BaseModel)
 class RealTime:
     """`POST /api/v1/inference` by training, and `POST /models/{tenant}/{predictor}/predict` by name."""
 
-    def __init__(self, database: Database, key: TokenKey, endpoints: Endpoints) -> None:
+    def __init__(self, database: Database, keys: TokenKeys, endpoints: Endpoints) -> None:
         self._database = database
-        self._authenticator = Authenticator(database, key, SESSION_CACHE_S)
+        self._authenticator = Authenticator(database, keys, SESSION_CACHE_S)
         self._endpoints = endpoints
         self._models: dict[tuple[Any, ...], tuple[float, ServableModel]] = {}
 
@@ -127,7 +127,7 @@ async def respond(
         found = await answer(header.decode("latin-1") if header else None, body)
     except DatamlError as error:
         found = error
-    sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
+    sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]
     status = 200
     if isinstance(found, DatamlError):
         status = found.status

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import cast
 
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import Tenant
+from dataml.audit import service as audit
 from dataml.dataset import service as datasets
 from dataml.dataset.models import File
 from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
+from dataml.db.upsert import insert
 from dataml.errors import NotFound
 from dataml.inference.hosts import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.inference.models import Prediction
@@ -91,6 +90,9 @@ async def start_batch(session: AsyncSession, scope: Scope, train_id: int, datase
     )
     session.add(prediction)
     await session.flush()
+    audit.record(
+        session, scope, "batch.start", f"prediction:{prediction.id}", train_id=training.id, dataset_id=dataset.id
+    )
     spec = ScoreSpec(prediction.id, training.bundle or "", parquet)
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
@@ -159,10 +161,7 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
         for r in records
     ]
     # Records whose acknowledgement was lost come twice.
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    # The table itself: thousands of rows need no object of the mapper each.
-    table = cast(Table, Prediction.__table__)
-    await session.execute(insert(table).on_conflict_do_nothing(), rows)
+    await session.execute(insert(session, Prediction).on_conflict_do_nothing(), rows)
 
 
 async def _tenant_name(session: AsyncSession, scope: Scope) -> str:

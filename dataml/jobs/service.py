@@ -86,6 +86,11 @@ async def unfinished(session: AsyncSession, scope: Scope, kind: JobKind, subject
     return job if job is not None and not JobState(job.state).is_terminal else None
 
 
+async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
+    """Every job of the tenant that has not ended."""
+    return (await session.scalars(scope.select(Job).where(Job.state.in_(_UNFINISHED)))).all()
+
+
 async def claim(session: AsyncSession) -> JobSpec | None:
     """Take the oldest queued job, as a new attempt; None when there is none."""
     waiting = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db.session import Database
 from dataml.jobs import outcomes, service
-from dataml.jobs.models import Job
 from dataml.jobs.spec import ATTEMPTS, Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.settings import Settings
 

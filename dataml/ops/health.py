@@ -3,6 +3,8 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from dataml.dependencies import OPEN
+
 router = APIRouter(tags=["Utils"])
 
 
@@ -11,7 +13,7 @@ class HealthAnswer(BaseModel):
     message: str
 
 
-@router.get("/utils/health-check")
+@router.get("/utils/health-check", dependencies=[OPEN])
 async def health_check() -> HealthAnswer:
     """200 as soon as the API can answer."""
     return HealthAnswer(status="ok", message="Service is healthy.")

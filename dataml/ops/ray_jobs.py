@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from dataml.access.schemas import StatusAnswer
+from dataml.audit import service as audit
 from dataml.dependencies import Db, Jobs, Terminator
 from dataml.jobs import outcomes, service
 
@@ -25,6 +26,7 @@ async def terminate_ray_job(
         job = await service.find(session, user.scope, ray_job_id)
         if await service.cancel(session, job):
             await outcomes.apply(session, job, None)
+            audit.record(session, user.scope, "job.terminate", f"job:{job.public_id}")
             message = f"Termination request for Ray job '{job.public_id}' has been sent."
         else:
             message = f"Ray job '{job.public_id}' had already ended."

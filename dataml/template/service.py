@@ -3,6 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.audit import service as audit
 from dataml.db.scope import Scope
 from dataml.errors import Conflict
 from dataml.ml.contract import Column, Contract
@@ -30,6 +31,7 @@ async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -
     except IntegrityError as error:
         detail = f"There is a template named {request.template_name!r} already; choose another name."
         raise Conflict(detail, code="template_exists") from error
+    audit.record(session, scope, "template.create", f"template:{template.id}", name=template.name)
     return template
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import Tenant
+from dataml.audit import service as audit
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db import every_tenant
@@ -88,6 +89,8 @@ async def _insert(
         seed=request.seed,
         threads=settings.job_threads,
     )
+    named = {"predictor_name": training.predictor_name, "version": version}
+    audit.record(session, scope, "training.start", f"training:{training.id}", **named)
     return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, spec)
 
 
@@ -163,7 +166,10 @@ async def explain(session: AsyncSession, scope: Scope, train_id: int) -> Job:
     """Start the feature importance of a completed training; asked again while it runs, the same job."""
     training = await get_completed(session, scope, train_id)
     running = await jobs.unfinished(session, scope, JobKind.EXPLAIN, train_id)
-    return running or await _enqueue_explain(session, scope, training)
+    if running is not None:
+        return running
+    audit.record(session, scope, "training.explain", f"training:{training.id}")
+    return await _enqueue_explain(session, scope, training)
 
 
 async def _enqueue_explain(session: AsyncSession, scope: Scope, training: Training) -> Job:

@@ -12,14 +12,21 @@ from types import SimpleNamespace
 import pytest
 from httpx import Response
 
-from dataml.access import service
-from dataml.access.permissions import Permission, Role
-from dataml.access.service import Authenticator, normalise_username
-from dataml.access.tokens import TokenKey
+from dataml.access import names, service
+from dataml.access.service import Authenticator
+from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import Unauthorized
-from tests.client import Client
-from tests.conftest import PASSWORD, Platform, log_in
+from dataml.settings import Settings, load_settings
+from tests.client import PASSWORD, Client
+from tests.conftest import Platform, log_in
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """These tests fail to log in more often than is taken from anybody else."""
+    home = tmp_path_factory.mktemp("home")
+    return load_settings(home=home, admin_password=PASSWORD, login_failures=1000, address_login_failures=1000)
 
 
 def login(client: Client, username: str, password: str, **more: str) -> Response:
@@ -45,7 +52,7 @@ def _execute(platform: Platform, statement: str) -> None:
 
 def test_login_answers_tokens(anonymous: Client) -> None:
     body = login(anonymous, "admin", PASSWORD).json()
-    assert (body["token_type"], body["expires_in"]) == ("bearer", 3600)
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 900)
     assert len(body["refresh_token"]) >= 43
     assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in"}
 
@@ -68,9 +75,10 @@ def test_spellings_of_a_name_are_one_user(anonymous: Client, username: str) -> N
 
 
 def test_names_are_compared_by_their_characters() -> None:
-    assert normalise_username("\tStraße ") == normalise_username("STRASSE")
-    assert normalise_username("a\u0301") == normalise_username("á")
-    assert normalise_username("admin\0") != "admin"
+    assert names.key("\tStraße ") == names.key("STRASSE")
+    assert names.key("a\u0301") == names.key("á")
+    assert names.key("\u2126\u0345") == names.key(names.key("\u2126\u0345"))
+    assert names.key("admin\0") != "admin"
 
 
 WRONG = [
@@ -149,7 +157,10 @@ def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
 def test_secrets_are_stored_as_hashes(platform: Platform) -> None:
     body = login(platform.anonymous, "analyst", PASSWORD).json()
     connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    newest = connection.execute("SELECT refresh_hash, expires_at FROM session ORDER BY id DESC").fetchone()
+    newest = connection.execute(
+        "SELECT token_hash, expires_at FROM refresh_token JOIN session ON session.id = session_id ORDER BY "
+        "session.id DESC"
+    ).fetchone()
     connection.close()
     assert newest[0] == hashlib.sha256(body["refresh_token"].encode()).hexdigest()
     lifetime = datetime.fromisoformat(newest[1]).replace(tzinfo=UTC) - datetime.now(UTC)
@@ -196,7 +207,7 @@ def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
 
     async def run() -> None:
         database = Database(platform.settings)
-        key = TokenKey.load(platform.settings.key_file)
+        key = TokenKeys.load(platform.settings.key_file)
         remembering, asking = Authenticator(database, key, 5.0), Authenticator(database, key)
         first = await remembering.authenticate(header)
         assert (first.username, first.tenant_name) == ("analyst", "default")
@@ -210,11 +221,3 @@ def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
         await database.close()
 
     asyncio.run(run())
-
-
-def test_roles_hold_what_the_documentation_says() -> None:
-    everything = set(Permission)
-    assert Role.ADMIN.permissions == everything
-    assert Role.DATA_SCIENTIST.permissions == everything - {Permission.MANAGE_USERS, Permission.MANAGE_ROLES}
-    assert Role.ANALYST.permissions == {Permission.VIEW, Permission.PREDICT, Permission.READ_DATALAKE}
-    assert Role.SERVICE.permissions == {Permission.PREDICT}

@@ -4,9 +4,12 @@ import asyncio
 import threading
 
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from dataml.access import passwords
-from dataml.access.passwords import hash_password, verify_password
+from dataml.access.passwords import Verdict, check_new, hash_password, hashing, verify_password
+from dataml.errors import Invalid, TooManyRequests
 
 
 def test_a_hash_is_argon2id_and_never_the_same_twice() -> None:
@@ -21,12 +24,12 @@ def test_a_hash_is_argon2id_and_never_the_same_twice() -> None:
     [("größe 数据 🔑", True), ("größe 数据 🔑 ", False), ("GRÖSSE 数据 🔑", False), ("", False), ("größe", False)],
 )
 def test_only_the_same_password_fits(given: str, fits: bool) -> None:
-    assert asyncio.run(verify_password(given, hash_password("größe 数据 🔑"))) is fits
+    assert asyncio.run(verify_password(given, hash_password("größe 数据 🔑"))).fits is fits
 
 
 @pytest.mark.parametrize("password", ["no user has this password", ""])
 def test_an_unknown_user_has_no_password(password: str) -> None:
-    assert asyncio.run(verify_password(password, None)) is False
+    assert asyncio.run(verify_password(password, None)) == Verdict(False)
 
 
 def test_an_unknown_user_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,18 +38,18 @@ def test_an_unknown_user_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch) -> No
     asked: list[str] = []
 
     class Spy:
-        def verify(self, password: str, password_hash: str) -> bool:
+        def verify_and_update(self, password: bytes, password_hash: str) -> tuple[bool, str | None]:
             asked.append(password_hash)
-            return real.verify(password, password_hash)
+            return real.verify_and_update(password, password_hash)
 
     known = hash_password("a long password")
     passwords._dummy_hash()
     monkeypatch.setattr(passwords, "_hasher", Spy)
-    for password_hash in (known, None):
-        asyncio.run(verify_password("another password", password_hash))
+    for password, password_hash in (("another password", known), ("another password", None), ("x" * 1025, known)):
+        asyncio.run(verify_password(password, password_hash))
     parameters = [found.rsplit("$", 2)[0] for found in asked]
-    assert len(parameters) == 2
-    assert parameters[0] == parameters[1]
+    assert len(parameters) == 3
+    assert len(set(parameters)) == 1
 
 
 def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +57,7 @@ def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatc
     running, most = 0, 0
     lock, both = threading.Lock(), threading.Barrier(2, timeout=10)
 
-    def verify(password: str, password_hash: str | None) -> bool:
+    def verify(password: str, password_hash: str) -> Verdict:
         nonlocal running, most
         with lock:
             running += 1
@@ -63,13 +66,66 @@ def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatc
         both.wait()
         with lock:
             running -= 1
-        return True
+        return Verdict(True)
 
     monkeypatch.setattr(passwords, "_verify", verify)
 
-    async def storm() -> list[bool]:
-        return await asyncio.gather(*(verify_password("x", "y") for _ in range(8)))
+    async def one() -> Verdict:
+        async with hashing():
+            return await verify_password("x", "y")
 
-    assert asyncio.run(storm()) == [True] * 8
+    async def storm() -> list[Verdict]:
+        return await asyncio.gather(*(one() for _ in range(8)))
+
+    assert asyncio.run(storm()) == [Verdict(True)] * 8
     assert most == 2
     assert threading.current_thread().name not in threads
+
+
+def test_a_queue_that_is_too_long_is_refused_at_once_and_empties_again() -> None:
+    async def run() -> list[object]:
+        release = asyncio.Event()
+
+        async def hold() -> None:
+            async with hashing():
+                await release.wait()
+
+        holding = [asyncio.create_task(hold()) for _ in range(passwords._AT_ONCE + passwords._MAX_WAITING + 3)]
+        await asyncio.wait(holding, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+        refused = [task.exception() for task in holding if task.done()]
+        release.set()
+        await asyncio.wait(holding)
+        async with hashing():
+            return list(refused)
+
+    refused = asyncio.run(run())
+    assert len(refused) == 3
+    for error in refused:
+        assert isinstance(error, TooManyRequests)
+        assert error.headers == {"Retry-After": "5"}
+
+
+@pytest.mark.parametrize("password", ["x" * 11, "x" * 1025, "", "é" * 513, "x" * 1_000_000])
+def test_a_password_that_is_too_short_or_too_long_is_refused(password: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_new(password)
+    assert caught.value.code == "bad_password"
+
+
+@pytest.mark.parametrize("password", ["x" * 12, "x" * 1024, "é" * 6, "Password123!", "\0" * 12, "\ud800" * 4])
+def test_a_password_may_hold_anything_else(password: str) -> None:
+    check_new(password)
+    assert asyncio.run(verify_password(password, hash_password(password))).fits
+
+
+def test_two_spellings_of_a_letter_are_one_password() -> None:
+    assert asyncio.run(verify_password("cafe\u0301 au lait", hash_password("caf\u00e9 au lait"))).fits
+
+
+def test_a_hash_of_older_parameters_is_made_anew() -> None:
+    older = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)).hash("a long password")
+    verdict = asyncio.run(verify_password("a long password", older))
+    assert verdict.fits
+    assert verdict.better_hash is not None
+    assert asyncio.run(verify_password("a long password", verdict.better_hash)) == Verdict(True)
+    assert asyncio.run(verify_password("another password", older)) == Verdict(False)

@@ -10,17 +10,22 @@ from typing import Any
 import jwt
 import pytest
 
-from dataml.access.tokens import AUDIENCE, ISSUER, TokenKey
+from dataml.access.tokens import AUDIENCE, ISSUER, TokenKeys
 from dataml.errors import StartupError, Unauthorized
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-KEY = TokenKey(SECRET)
+KEY = TokenKeys(SECRET)
+KID = jwt.get_unverified_header(KEY.sign(1, 1, 1))["kid"]
 
 
 def claims(**changed: Any) -> dict[str, Any]:
     now = int(time.time())
     good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "7", "sid": "8", "jti": "a", "typ": "access", "iat": now}
     return good | {"exp": now + 60} | changed
+
+
+def encode(claims: dict[str, Any], **head: Any) -> str:
+    return jwt.encode(claims, SECRET, "HS256", headers={"kid": KID} | head)
 
 
 def refused(token: str) -> str:
@@ -43,13 +48,13 @@ def test_two_tokens_of_a_session_differ() -> None:
 
 
 def test_the_claims_of_these_tests_are_good() -> None:
-    assert KEY.read(jwt.encode(claims(), SECRET, "HS256")).user_id == 7
+    assert KEY.read(encode(claims())).user_id == 7
 
 
 @pytest.mark.parametrize("missing", ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"])
 def test_a_token_without_one_of_its_claims_is_not_valid(missing: str) -> None:
     fewer = {name: value for name, value in claims().items() if name != missing}
-    assert refused(jwt.encode(fewer, SECRET, "HS256")) == "invalid_token"
+    assert refused(encode(fewer)) == "invalid_token"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +69,11 @@ def test_a_token_without_one_of_its_claims_is_not_valid(missing: str) -> None:
         {"sid": "x"},
         {"sid": None},
         {"sid": [8]},
+        {"sub": "0"},
+        {"sub": "-1"},
+        {"sub": str(2**63)},
+        {"sid": str(2**63)},
+        {"typ": ["access"]},
         {"exp": "soon"},
         {"iat": int(time.time()) + 3600},
         {"nbf": int(time.time()) + 3600},
@@ -71,11 +81,11 @@ def test_a_token_without_one_of_its_claims_is_not_valid(missing: str) -> None:
     ids=str,
 )
 def test_a_token_with_another_claim_is_not_valid(changed: dict[str, Any]) -> None:
-    assert refused(jwt.encode(claims(**changed), SECRET, "HS256")) == "invalid_token"
+    assert refused(encode(claims(**changed))) == "invalid_token"
 
 
 def test_a_token_ends() -> None:
-    assert refused(jwt.encode(claims(exp=int(time.time()) - 1), SECRET, "HS256")) == "token_expired"
+    assert refused(encode(claims(exp=int(time.time()) - 1))) == "token_expired"
     assert refused(KEY.sign(7, 8, 0)) == "token_expired"
 
 
@@ -83,7 +93,7 @@ def test_a_token_ends() -> None:
 def test_the_algorithm_is_the_platforms_own(algorithm: str) -> None:
     """Whatever the header says; the signature is the right one for HS256."""
     payload = _part(claims())
-    head = _part({"alg": algorithm, "typ": "JWT"})
+    head = _part({"alg": algorithm, "typ": "JWT", "kid": KID})
     api = jwt.PyJWS()
     signed = api.encode(base64.urlsafe_b64decode(payload + b"=="), SECRET, "HS256").split(".")[2]
     assert refused(f"{head.decode()}.{payload.decode()}.{signed}") == "invalid_token"
@@ -103,19 +113,116 @@ def test_a_changed_token_is_not_valid() -> None:
 
 
 def test_a_token_of_another_key_is_not_valid() -> None:
-    assert refused(TokenKey(b"f" * 32).sign(7, 8, 60)) == "invalid_token"
+    assert refused(TokenKeys(b"f" * 32).sign(7, 8, 60)) == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"kid": None},
+        {"kid": ""},
+        {"kid": "another"},
+        {"kid": "../../../etc/passwd"},
+        {"kid": "https://example.com/key"},
+        {"kid": "' OR 1=1 --"},
+        {"kid": 1},
+        {"kid": [KID]},
+        {"kid": {"a": 1}},
+        {"crit": ["b64"]},
+        {"crit": ["exp"]},
+        {"crit": []},
+        {"crit": "x"},
+        {"b64": False, "crit": ["b64"]},
+    ],
+    ids=str,
+)
+def test_a_key_id_names_one_of_our_keys_and_nothing_is_critical(head: dict[str, Any]) -> None:
+    """The signature is good, if only it were looked at with our key."""
+    api = jwt.PyJWS()
+    first = _part({"alg": "HS256", "typ": "JWT", "kid": KID} | head)
+    payload = _part(claims())
+    signature = api._algorithms["HS256"].sign(first + b"." + payload, SECRET)
+    signed = f"{first.decode()}.{payload.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    assert refused(signed) == "invalid_token"
+
+
+def test_a_token_without_a_key_id_is_not_valid() -> None:
+    assert refused(jwt.encode(claims(), SECRET, "HS256")) == "invalid_token"
+
+
+def test_keys_in_the_head_are_not_looked_at() -> None:
+    """A token that brings its own key is still read with ours."""
+    head = {"jwk": {"kty": "oct", "k": "AA"}, "jku": "https://example.com/keys", "x5u": "https://example.com/x"}
+    assert KEY.read(encode(claims(), **head)).user_id == 7
+    assert refused(jwt.encode(claims(), b"k" * 32, "HS256", headers={"kid": KID} | head)) == "invalid_token"
+
+
+def test_a_refresh_token_has_one_successor_that_only_the_key_tells() -> None:
+    (first,) = KEY.successors("a")
+    assert KEY.successors("a") == [first]
+    assert KEY.successors("b") != [first]
+    assert TokenKeys(b"f" * 32).successors("a") != [first]
+    assert len(base64.urlsafe_b64decode(first + "=")) == 32
+
+
+def test_after_a_rotation_both_keys_are_read_and_the_newer_signs(tmp_path: Path) -> None:
+    path = tmp_path / "token.key"
+    TokenKeys.create(path)
+    running = TokenKeys.load(path)
+    first = running.sign(7, 8, 60)
+
+    TokenKeys.rotate(path)
+    restarted = TokenKeys.load(path)
+    second = restarted.sign(7, 8, 60)
+    for keys in (running, restarted):
+        assert [keys.read(token).user_id for token in (first, second)] == [7, 7]
+    assert _kid(running.sign(7, 8, 60)) == _kid(second) != _kid(first)
+    assert running.successors("a")[1:] == TokenKeys(path.with_name("token.key.previous").read_bytes()).successors("a")
+
+    TokenKeys.rotate(path)
+    third = running.sign(7, 8, 60)
+    assert running.read(second).user_id == running.read(third).user_id == 7
+    with pytest.raises(Unauthorized):
+        running.read(first)
+    for name in ("token.key", "token.key.previous"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["token.key", "token.key.previous"]
+
+
+def test_a_process_keeps_its_keys_when_their_files_are_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "token.key"
+    TokenKeys.create(path)
+    running = TokenKeys.load(path)
+    path.write_bytes(b"x")
+    assert running.read(running.sign(7, 8, 60)).user_id == 7
+    with pytest.raises(StartupError, match="damaged"):
+        TokenKeys.rotate(path)
+    path.unlink()
+    assert running.read(running.sign(7, 8, 60)).user_id == 7
+
+
+def test_a_damaged_previous_key_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "token.key"
+    TokenKeys.create(path)
+    path.with_name("token.key.previous").write_bytes(b"short")
+    with pytest.raises(StartupError, match=r"token\.key\.previous is damaged"):
+        TokenKeys.load(path)
+
+
+def _kid(token: str) -> str:
+    return jwt.get_unverified_header(token)["kid"]
 
 
 def test_a_new_key_is_its_owners_only_and_never_replaces_one(tmp_path: Path) -> None:
     path = tmp_path / "token.key"
-    TokenKey.create(path)
+    TokenKeys.create(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     content = path.read_bytes()
     assert len(content) == 32
     with pytest.raises(FileExistsError):
-        TokenKey.create(path)
+        TokenKeys.create(path)
     assert path.read_bytes() == content
-    assert TokenKey.load(path).read(TokenKey.load(path).sign(7, 8, 60)).user_id == 7
+    assert TokenKeys.load(path).read(TokenKeys.load(path).sign(7, 8, 60)).user_id == 7
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33])
@@ -123,12 +230,12 @@ def test_a_damaged_key_is_refused_in_one_line(tmp_path: Path, content: bytes) ->
     path = tmp_path / "token.key"
     path.write_bytes(content)
     with pytest.raises(StartupError, match=r"^the token key token\.key is damaged: \d+ bytes instead of 32$"):
-        TokenKey.load(path)
+        TokenKeys.load(path)
 
 
 def test_a_missing_key_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"^the token key token\.key cannot be read: No such file or directory$"):
-        TokenKey.load(tmp_path / "token.key")
+        TokenKeys.load(tmp_path / "token.key")
 
 
 def _part(value: dict[str, Any]) -> bytes:

@@ -16,8 +16,8 @@ from dataml.dataset import uploads
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.settings import Settings, load_settings
-from tests.client import API, Client, wait_for_job
-from tests.conftest import PASSWORD, Platform
+from tests.client import API, PASSWORD, Client, wait_for_job
+from tests.conftest import Platform
 from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, upload, uploaded
 
 BUDGET_BYTES = 200_000

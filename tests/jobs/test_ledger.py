@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataml.access import service as access
+from dataml.access import tenants
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import NotFound
@@ -38,7 +38,7 @@ def run(settings: Settings) -> Run:
         async def main() -> None:
             database = Database(settings)
             async with database.transaction() as session:
-                tenant = await access.create_tenant(session, f"tenant-{body.__qualname__}")
+                tenant = await tenants.add(session, f"tenant-{body.__qualname__}")
                 for job in await service.running(session):
                     await service.cancel(session, job)
                 while (spec := await service.claim(session)) is not None:

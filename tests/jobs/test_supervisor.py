@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dataml.access import service as access
+from dataml.access import tenants
 from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.db.session import Database
@@ -100,7 +100,7 @@ async def supervising(
 
 async def queue(database: Database, supervisor: Supervisor) -> Job:
     async with database.transaction() as session:
-        tenant = await access.create_tenant(session, "tenant")
+        tenant = await tenants.add(session, "tenant")
         spec = DescribeSpec(1, "jobs/1.1/validated.parquet", CONTRACT)
         job = await service.enqueue(session, Scope(tenant.id, "tester"), JobKind.DESCRIBE, 1, spec)
     supervisor.wake()
@@ -110,7 +110,7 @@ async def queue(database: Database, supervisor: Supervisor) -> Job:
 async def queue_statistics(database: Database, supervisor: Supervisor) -> None:
     """A job whose success has a dataset to be written into."""
     async with database.transaction() as session:
-        tenant = await access.create_tenant(session, "tenant")
+        tenant = await tenants.add(session, "tenant")
         dataset = Dataset(tenant_id=tenant.id, name="d", usage="t", data_source="csv", created_by="tester")
         session.add(dataset)
         await session.flush()

@@ -3,6 +3,7 @@
 from alembic import context
 
 from dataml.access import models as access
+from dataml.audit import models as audit
 from dataml.dataset import models as dataset
 from dataml.db.base import Base
 from dataml.inference import models as inference
@@ -11,7 +12,7 @@ from dataml.template import models as template
 from dataml.train import models as train
 
 # Importing the tables is what fills the metadata that autogenerate compares with.
-TABLES = (access, dataset, inference, jobs, template, train)
+TABLES = (access, audit, dataset, inference, jobs, template, train)
 
 context.configure(
     connection=context.config.attributes["connection"],

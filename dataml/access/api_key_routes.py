@@ -1,0 +1,39 @@
+"""Calls for the own API keys."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from dataml.access import api_keys
+from dataml.access.schemas import ApiKeyAnswer, ApiKeyCreated, ApiKeyList, CreateApiKey
+from dataml.dependencies import Db, LoggedIn, Paged
+
+router = APIRouter(prefix="/api-keys", tags=["API keys"])
+
+
+@router.post("", status_code=201)
+async def create_api_key(request: CreateApiKey, user: LoggedIn, database: Db) -> ApiKeyCreated:
+    """Make a key for a service that calls the platform in your name. The answer is the only place that shows it."""
+    async with database.transaction() as session:
+        key, secret = await api_keys.create(session, user, request.name, request.permissions, request.expires_at)
+    return ApiKeyCreated(**ApiKeyAnswer.of(key).model_dump(), key=secret)
+
+
+@router.get("/list")
+async def list_api_keys(
+    user: LoggedIn,
+    database: Db,
+    page: Paged,
+    user_id: Annotated[int | None, Query(description="Whose; another's needs can_manage_users.")] = None,
+) -> ApiKeyList:
+    """Your keys, newest first, with what is known of them but not the secrets."""
+    async with database.reading() as session:
+        total, keys = await api_keys.list_keys(session, user, page, user_id)
+    return ApiKeyList(total=total, data=[ApiKeyAnswer.of(key) for key in keys])
+
+
+@router.delete("/{key_id}")
+async def revoke_api_key(key_id: int, user: LoggedIn, database: Db) -> ApiKeyAnswer:
+    """Revoke a key: it is good no more, from the next request on. Another's needs can_manage_users."""
+    async with database.transaction() as session:
+        return ApiKeyAnswer.of(await api_keys.revoke(session, user, key_id))

@@ -1,0 +1,220 @@
+"""Sessions: a login opens one, refreshing keeps it, logging out ends it.
+
+A session lives on a chain of refresh tokens. Each is good once: using it replaces it by its successor, in one
+conditional statement. The immediate predecessor stays good for `GRACE`, and gives the same successor again, so that a
+client that lost an answer, or asked twice at once, goes on. Whatever else comes back was copied: it ends the session.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.access import names, throttle
+from dataml.access.models import RefreshToken, Session, Tenant, User
+from dataml.access.passwords import Verdict, hashing, verify_password
+from dataml.access.schemas import TokenAnswer
+from dataml.access.tokens import TokenKeys, hash_of, new_secret
+from dataml.audit import service as audit
+from dataml.audit.service import Outcome
+from dataml.db import every_tenant
+from dataml.db.base import utc_now
+from dataml.db.scope import Origin, Scope
+from dataml.db.session import Database
+from dataml.errors import DatamlError, Unauthorized
+from dataml.settings import Settings
+
+GRACE: Final = timedelta(seconds=10)
+# How long the row of a session that is over stays, to know the address its user came from.
+_REMEMBERED: Final = timedelta(days=30)
+
+
+class Sessions:
+    """Opens, renews and ends sessions."""
+
+    def __init__(self, database: Database, settings: Settings, keys: TokenKeys) -> None:
+        self._database = database
+        self._settings = settings
+        self._keys = keys
+
+    async def log_in(self, username: str, password: str, origin: Origin) -> TokenAnswer:
+        """Open a session.
+
+        Raises:
+            Unauthorized: `bad_credentials`, the same for an unknown user, a wrong password and a closed account.
+            TooManyRequests: `too_many_logins`.
+        """
+        username_key = names.key(username)
+        async with hashing():
+            # Looked up when it is this login's turn, so that a burst cannot slip past the limit together.
+            async with self._database.reading() as session:
+                user = await _find_active(session, username_key)
+                counted = await throttle.subjects(session, username_key, user.id if user else None, origin.address)
+                await throttle.check(session, self._settings, counted)
+            verdict = await verify_password(password, user.password_hash if user else None)
+            async with self._database.transaction() as session:
+                # Deactivated or given another password meanwhile: this login then comes too late.
+                now_user = await _find_active(session, username_key, for_update=True)
+                if (
+                    verdict.fits
+                    and user is not None
+                    and now_user is not None
+                    and now_user.password_hash == user.password_hash
+                ):
+                    await throttle.forget_failures(session, counted)
+                    return await self._open(session, now_user, verdict, origin)
+                await throttle.record_failure(session, counted)
+                await _record_failed_login(session, user, origin)
+        raise Unauthorized("Wrong username or password.", code="bad_credentials")
+
+    async def refresh(self, refresh_token: str, origin: Origin) -> TokenAnswer:
+        """Give the successor of a refresh token, and an access token.
+
+        Raises:
+            Unauthorized: `invalid_refresh_token`, `session_ended`, or `refresh_token_reused`, which ends the session.
+        """
+        async with self._database.transaction() as session:
+            found = await self._rotate(session, refresh_token, origin)
+        # Raised out here: the end of the session is committed.
+        if isinstance(found, DatamlError):
+            raise found
+        return found
+
+    async def log_out(self, refresh_token: str, origin: Origin) -> None:
+        """End the session of a refresh token, current or replaced. A session that has ended already stays so.
+
+        Raises:
+            Unauthorized: `invalid_refresh_token`.
+        """
+        async with self._database.transaction() as session:
+            token = await _find_token(session, refresh_token)
+            if token is None:
+                raise _invalid()
+            opened = await _session_of(session, token)
+            if opened.ended_at is None:
+                opened.ended_at = utc_now()
+                scope = await _scope_of(session, opened, origin)
+                audit.record(session, scope, "session.end", f"session:{opened.id}")
+
+    async def _open(self, session: AsyncSession, user: User, verdict: Verdict, origin: Origin) -> TokenAnswer:
+        if verdict.better_hash is not None:
+            user.password_hash = verdict.better_hash
+        now = utc_now()
+        await _forget_old(session, user.id)
+        opened = Session(
+            tenant_id=user.tenant_id,
+            user_id=user.id,
+            address=origin.address,
+            created_at=now,
+            expires_at=now + timedelta(days=self._settings.refresh_token_days),
+        )
+        session.add(opened)
+        await session.flush()
+        refresh_token = new_secret()
+        _add_token(session, opened, refresh_token)
+        scope = Scope(user.tenant_id, user.username, user.id, origin)
+        audit.record(session, scope, "session.open", f"session:{opened.id}")
+        return self._answer(opened, refresh_token)
+
+    async def _rotate(self, session: AsyncSession, refresh_token: str, origin: Origin) -> TokenAnswer | DatamlError:
+        now = utc_now()
+        token = await _find_token(session, refresh_token, for_update=True)
+        if token is None:
+            return _invalid()
+        opened = await _session_of(session, token)
+        scope = await _scope_of(session, opened, origin)
+        if opened.ended_at is not None or opened.expires_at <= now or not await _may_come_in(session, opened):
+            return Unauthorized("The session has ended; log in again.", code="session_ended")
+        successors = self._keys.successors(refresh_token)
+        unused = scope.update(RefreshToken).where(RefreshToken.id == token.id, RefreshToken.replaced_at.is_(None))
+        taken = await session.execute(unused.values(replaced_at=now).returning(RefreshToken.id))
+        if taken.first() is not None:
+            _add_token(session, opened, successors[0])
+            opened.expires_at = now + timedelta(days=self._settings.refresh_token_days)
+            return self._answer(opened, successors[0])
+        if token.replaced_at is not None and now - token.replaced_at <= GRACE:
+            for successor in successors:
+                follower = await _find_token(session, successor)
+                if follower is not None and follower.replaced_at is None:
+                    return self._answer(opened, successor)
+        opened.ended_at = now
+        audit.record(session, scope, "session.reuse", f"session:{opened.id}", Outcome.REFUSED)
+        detail = "This refresh token was used before, so its session has been ended; log in again."
+        return Unauthorized(detail, code="refresh_token_reused")
+
+    def _answer(self, opened: Session, refresh_token: str) -> TokenAnswer:
+        lifetime_s = self._settings.access_token_minutes * 60
+        access_token = self._keys.sign(opened.user_id, opened.id, lifetime_s)
+        return TokenAnswer(access_token=access_token, refresh_token=refresh_token, expires_in=lifetime_s)
+
+
+async def end_all(session: AsyncSession, scope: Scope, user_id: int) -> None:
+    """End every session of a user of the scope's tenant; their access tokens are good no more from the commit on."""
+    running = scope.update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
+    await session.execute(running.values(ended_at=utc_now()))
+
+
+def _invalid() -> Unauthorized:
+    return Unauthorized("The refresh token is not valid.", code="invalid_refresh_token")
+
+
+async def _find_active(session: AsyncSession, username_key: str, *, for_update: bool = False) -> User | None:
+    query = every_tenant.select(User).join(Tenant, Tenant.id == User.tenant_id)
+    query = query.where(User.username_key == username_key, User.is_active, Tenant.is_active)
+    return await session.scalar(query.with_for_update(of=User) if for_update else query)
+
+
+async def _record_failed_login(session: AsyncSession, user: User | None, origin: Origin) -> None:
+    """In the log of the user's tenant; for a name that nobody has, in that of the first tenant, without the name."""
+    if user is not None:
+        scope = Scope(user.tenant_id, "", None, origin)
+        audit.record(session, scope, "session.open", f"user:{user.id}", Outcome.FAILURE, username=user.username)
+        return
+    first = await session.scalar(every_tenant.select(Tenant.id).order_by(Tenant.created_at).limit(1))
+    audit.record(session, Scope(first or "", "", None, origin), "session.open", None, Outcome.FAILURE)
+
+
+async def _find_token(session: AsyncSession, refresh_token: str, *, for_update: bool = False) -> RefreshToken | None:
+    query = every_tenant.select(RefreshToken).where(RefreshToken.token_hash == hash_of(refresh_token))
+    return await session.scalar(query.with_for_update() if for_update else query)
+
+
+async def _session_of(session: AsyncSession, token: RefreshToken) -> Session:
+    query = Scope(token.tenant_id, "").select(Session).where(Session.id == token.session_id)
+    return (await session.scalars(query)).one()
+
+
+async def _scope_of(session: AsyncSession, opened: Session, origin: Origin) -> Scope:
+    scope = Scope(opened.tenant_id, "", opened.user_id, origin)
+    username = await session.scalar(scope.select_columns(User, User.username).where(User.id == opened.user_id))
+    return replace(scope, username=username or "")
+
+
+async def _may_come_in(session: AsyncSession, opened: Session) -> bool:
+    query = every_tenant.select(User.id).join(Tenant, Tenant.id == User.tenant_id)
+    query = query.where(User.id == opened.user_id, User.is_active, Tenant.is_active)
+    return await session.scalar(query) is not None
+
+
+def _add_token(session: AsyncSession, opened: Session, refresh_token: str) -> None:
+    token = RefreshToken(
+        tenant_id=opened.tenant_id,
+        session_id=opened.id,
+        token_hash=hash_of(refresh_token),
+        created_at=utc_now(),
+        replaced_at=None,
+    )
+    session.add(token)
+
+
+async def _forget_old(session: AsyncSession, user_id: int) -> None:
+    """Remove what is left of this user's sessions that are long over."""
+    long_ago = utc_now() - _REMEMBERED
+    over = every_tenant.select(Session.id).where(
+        Session.user_id == user_id, (Session.ended_at < long_ago) | (Session.expires_at < long_ago)
+    )
+    ids = (await session.scalars(over)).all()
+    if ids:
+        await session.execute(every_tenant.delete(RefreshToken).where(RefreshToken.session_id.in_(ids)))
+        await session.execute(every_tenant.delete(Session).where(Session.id.in_(ids)))

@@ -1,0 +1,111 @@
+"""Tenants: made, listed and closed by administrators of the platform."""
+
+import uuid
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.access import roles
+from dataml.access.models import Tenant
+from dataml.access.service import Principal
+from dataml.audit import service as audit
+from dataml.db import every_tenant
+from dataml.db.scope import Page
+from dataml.errors import Conflict, NotFound
+
+
+async def add(session: AsyncSession, name: str) -> Tenant:
+    """A tenant with the built-in roles, and nobody in it."""
+    tenant = Tenant(id=str(uuid.uuid4()), name=name)
+    session.add(tenant)
+    await session.flush()
+    await roles.seed(session, tenant.id)
+    return tenant
+
+
+async def create(session: AsyncSession, user: Principal, name: str) -> Tenant:
+    """Raises:
+    Conflict: `tenant_exists`, also when the names differ by case only.
+    """
+    same = every_tenant.select(Tenant.id).where(func.lower(Tenant.name) == name.lower())
+    if await session.scalar(same) is not None:
+        raise _exists(name)
+    try:
+        tenant = await add(session, name)
+    except IntegrityError as error:
+        raise _exists(name) from error
+    audit.record(session, user.scope, "tenant.create", f"tenant:{tenant.id}", name=name)
+    return tenant
+
+
+async def list_all(session: AsyncSession, page: Page) -> tuple[int, list[Tenant]]:
+    """Tenants in the order they were made."""
+    total = await session.scalar(every_tenant.select(func.count()).select_from(Tenant))
+    rows = every_tenant.select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(page.limit).offset(page.offset)
+    return total or 0, list((await session.scalars(rows)).all())
+
+
+async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenant:
+    """Shut a tenant: nobody of it comes in from the commit on. Its rows and files stay; closing again changes nothing.
+
+    Raises:
+        NotFound: `tenant_not_found`.
+        Conflict: `own_tenant`.
+    """
+    tenant = await _find(session, tenant_id)
+    if tenant is None:
+        raise not_found()
+    if tenant.id == user.tenant_id:
+        raise Conflict("You cannot close the tenant that you are in.", code="own_tenant")
+    if tenant.is_active:
+        tenant.is_active = False
+        audit.record(session, user.scope, "tenant.close", f"tenant:{tenant.id}", name=tenant.name)
+        audit.record(session, user.scope, "tenant.close", f"tenant:{tenant.id}", tenant_id=tenant.id)
+    return tenant
+
+
+async def named_in_body(session: AsyncSession, user: Principal, tenant_id: str) -> str:
+    """The tenant that a request names: the caller's own, or any open one for an administrator of the platform.
+
+    Raises:
+        NotFound: `tenant_not_found`, the same for another tenant's id and for none's.
+        Conflict: `tenant_closed`.
+    """
+    if tenant_id == user.tenant_id:
+        return tenant_id
+    tenant = await _find(session, tenant_id) if user.is_platform_admin else None
+    if tenant is None:
+        raise not_found()
+    if not tenant.is_active:
+        raise Conflict("This tenant is closed.", code="tenant_closed")
+    return tenant.id
+
+
+async def named_in_query(session: AsyncSession, user: Principal, tenant_id: str | None) -> str:
+    """The tenant to look at: the own one, or any, closed ones too, for an administrator of the platform.
+
+    Raises:
+        NotFound: `tenant_not_found`.
+    """
+    if tenant_id is None or tenant_id == user.tenant_id:
+        return user.tenant_id
+    tenant = await _find(session, tenant_id) if user.is_platform_admin else None
+    if tenant is None:
+        raise not_found()
+    return tenant.id
+
+
+def not_found() -> NotFound:
+    return NotFound("There is no tenant with this id.", code="tenant_not_found")
+
+
+async def _find(session: AsyncSession, tenant_id: str) -> Tenant | None:
+    # PostgreSQL's driver takes no NUL.
+    if "\0" in tenant_id or len(tenant_id) > 36:
+        return None
+    return await session.scalar(every_tenant.select(Tenant).where(Tenant.id == tenant_id).with_for_update())
+
+
+def _exists(name: str) -> Conflict:
+    return Conflict(f"There is a tenant named {name!r} already; choose another name.", code="tenant_exists")

@@ -1,0 +1,97 @@
+"""Limits on failed logins, counted in the database and so shared by all replicas.
+
+Failures count against the account and against the address they come from, within windows of a minute. From an address
+where the account's owner has logged in before, the account has a count of its own: who hammers at an account from
+elsewhere does not lock its owner out.
+"""
+
+import hashlib
+import ipaddress
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.access.models import LoginFailures, Session
+from dataml.db import every_tenant
+from dataml.db.base import utc_now
+from dataml.db.upsert import insert
+from dataml.errors import TooManyRequests
+from dataml.settings import Settings
+
+WINDOW: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What an attempt counts against."""
+
+    account: str
+    address: str
+
+    @property
+    def both(self) -> tuple[str, str]:
+        return self.account, self.address
+
+
+async def subjects(session: AsyncSession, username_key: str, user_id: int | None, address: str | None) -> Subjects:
+    """`user_id` is None for a name that nobody has: it counts like any other."""
+    network = _network(address)
+    account = f"account {username_key}"
+    # Asked for an unknown user too: the time of an answer should tell nothing.
+    if await _has_logged_in(session, user_id or 0, address):
+        account += f" at {network}"
+    return Subjects(_digest(account), _digest(f"address {network}"))
+
+
+async def check(session: AsyncSession, settings: Settings, of: Subjects) -> None:
+    """Raises:
+    TooManyRequests: `too_many_logins`, until the window is over.
+    """
+    limits = {of.account: settings.login_failures, of.address: settings.address_login_failures}
+    now = utc_now()
+    rows = every_tenant.select(LoginFailures).where(
+        LoginFailures.subject.in_(limits), LoginFailures.since > now - WINDOW
+    )
+    over = [row.since for row in await session.scalars(rows) if row.failures >= limits[row.subject]]
+    if over:
+        wait_s = max(1, math.ceil((max(over) + WINDOW - now).total_seconds()))
+        detail = f"Too many failed logins; try again in {wait_s} s."
+        raise TooManyRequests(detail, code="too_many_logins", headers={"Retry-After": str(wait_s)})
+
+
+async def record_failure(session: AsyncSession, of: Subjects) -> None:
+    now = utc_now()
+    await session.execute(every_tenant.delete(LoginFailures).where(LoginFailures.since <= now - WINDOW))
+    rows = [{"subject": subject, "failures": 1, "since": now} for subject in of.both]
+    one_more = {"failures": LoginFailures.failures + 1}
+    statement = insert(session, LoginFailures).on_conflict_do_update(index_elements=["subject"], set_=one_more)
+    await session.execute(statement, rows)
+
+
+async def forget_failures(session: AsyncSession, of: Subjects) -> None:
+    """After a good login; the address stays counted, for it may try other accounts."""
+    await session.execute(every_tenant.delete(LoginFailures).where(LoginFailures.subject == of.account))
+
+
+async def _has_logged_in(session: AsyncSession, user_id: int, address: str | None) -> bool:
+    known = every_tenant.select(Session.id).where(Session.user_id == user_id, Session.address == address)
+    return await session.scalar(known.limit(1)) is not None
+
+
+def _network(address: str | None) -> str:
+    """The address, or the /64 of an IPv6 one: whoever has one address there has all of them."""
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if found.version == 4:
+        return str(found)
+    return str(ipaddress.ip_network((found, 64), strict=False))
+
+
+def _digest(subject: str) -> str:
+    # Names that nobody has are not kept as they were typed: a password may be among them.
+    return hashlib.sha256(subject.encode()).hexdigest()

@@ -1,0 +1,40 @@
+"""User calls."""
+
+from fastapi import APIRouter
+
+from dataml.access import users
+from dataml.access.schemas import CreateUser, UpdateUser, UserAnswer, UserList
+from dataml.dependencies import Db, Paged, UserManager
+
+router = APIRouter(prefix="/users", tags=["User"])
+
+
+@router.post("/create-user", status_code=201)
+async def create_user(request: CreateUser, user: UserManager, database: Db) -> UserAnswer:
+    """Make a user of the own tenant, with roles that hold no more than you do."""
+    created = await users.create(database, user, request)
+    return UserAnswer.of(created.user, created.roles)
+
+
+@router.get("/read-users")
+async def read_users(user: UserManager, database: Db, page: Paged) -> UserList:
+    """Users of the tenant, in the order they were made."""
+    async with database.reading() as session:
+        total, found = await users.list_users(session, user.scope, page)
+    return UserList(data=[UserAnswer.of(row.user, row.roles) for row in found], count=total)
+
+
+@router.get("/{user_id}")
+async def get_user(user_id: int, user: UserManager, database: Db) -> UserAnswer:
+    """One user of the tenant."""
+    async with database.reading() as session:
+        found = await users.get(session, user.scope, user_id)
+    return UserAnswer.of(found.user, found.roles)
+
+
+@router.put("/{user_id}")
+async def update_user(user_id: int, request: UpdateUser, user: UserManager, database: Db) -> UserAnswer:
+    """Change a user, deactivate or reactivate them."""
+    async with database.transaction() as session:
+        found = await users.update(session, user, user_id, request)
+    return UserAnswer.of(found.user, found.roles)

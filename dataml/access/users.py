@@ -1,0 +1,258 @@
+"""Users of a tenant: made, changed, deactivated, and their passwords."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.access import names, roles, sessions, tenants, throttle
+from dataml.access.models import Role, User
+from dataml.access.passwords import hash_new, hashing, verify_password
+from dataml.access.permissions import BuiltinRole, Permission
+from dataml.access.schemas import CreateUser, UpdateUser
+from dataml.access.service import Principal
+from dataml.audit import service as audit
+from dataml.audit.service import Outcome
+from dataml.db import every_tenant
+from dataml.db.scope import Page, Scope
+from dataml.db.session import Database
+from dataml.errors import Conflict, Forbidden, Invalid, NotFound
+from dataml.settings import Settings
+
+
+@dataclass(frozen=True)
+class UserWithRoles:
+    user: User
+    roles: list[str]
+
+
+async def add(
+    session: AsyncSession,
+    tenant_id: str,
+    username: str,
+    password_hash: str,
+    of_roles: Sequence[Role],
+    *,
+    email: str | None = None,
+    first_name: str | None = None,
+    last_name: str | None = None,
+    is_platform_admin: bool = False,
+) -> User:
+    """Raises:
+    Conflict: `username_taken`, whoever's it is, or `email_taken` in this tenant.
+    """
+    user = User(
+        tenant_id=tenant_id,
+        username=names.display(username),
+        username_key=names.key(username),
+        email=email,
+        email_key=names.key(email) if email is not None else None,
+        first_name=first_name,
+        last_name=last_name,
+        password_hash=password_hash,
+        is_platform_admin=is_platform_admin,
+    )
+    if await session.scalar(every_tenant.select(User.id).where(User.username_key == user.username_key)) is not None:
+        raise _username_taken(user.username)
+    await _check_email(session, user)
+    session.add(user)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        # Another request was faster, with the name or with the address.
+        raise _username_taken(user.username) from error
+    await roles.assign(session, user, of_roles)
+    return user
+
+
+async def add_builtin(
+    session: AsyncSession,
+    tenant_id: str,
+    username: str,
+    password_hash: str,
+    role: BuiltinRole,
+    *,
+    is_platform_admin: bool = False,
+) -> User:
+    """A user with one of the built-in roles, made by the platform itself."""
+    found = await roles.find_by_names(session, Scope(tenant_id, ""), [role.value])
+    return await add(session, tenant_id, username, password_hash, found, is_platform_admin=is_platform_admin)
+
+
+async def exist(session: AsyncSession) -> bool:
+    return await session.scalar(every_tenant.select(User.id).limit(1)) is not None
+
+
+async def create(database: Database, user: Principal, request: CreateUser) -> UserWithRoles:
+    """Raises:
+    Invalid: `bad_password`.
+    NotFound: `tenant_not_found`, `role_not_found`.
+    Forbidden: `permission_not_held`: a role holds more than the caller.
+    Conflict: `username_taken`, `email_taken`, `tenant_closed`.
+    """
+    # What can be refused is refused before a core is busy with the hash.
+    async with database.reading() as session:
+        await _roles_to_give(session, user, request)
+    password_hash = await hash_new(request.password.get_secret_value())
+    async with database.transaction() as session:
+        tenant_id, given = await _roles_to_give(session, user, request)
+        created = await add(
+            session,
+            tenant_id,
+            request.username,
+            password_hash,
+            given,
+            email=request.email,
+            first_name=request.first_name,
+            last_name=request.last_name,
+        )
+        given_names = [role.name for role in given]
+        detail = {"username": created.username, "roles": given_names}
+        audit.record(session, user.scope, "user.create", f"user:{created.id}", tenant_id=tenant_id, **detail)
+    return UserWithRoles(created, given_names)
+
+
+async def list_users(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[UserWithRoles]]:
+    """Users of the tenant in the order they were made."""
+    total, users = await scope.list(session, User, page, newest_first=False)
+    of_user = await roles.role_names(session, scope, [user.id for user in users])
+    return total, [UserWithRoles(user, of_user[user.id]) for user in users]
+
+
+async def get(session: AsyncSession, scope: Scope, user_id: int) -> UserWithRoles:
+    """Raises:
+    NotFound: `user_not_found`.
+    """
+    return await with_roles(session, await scope.get(session, User, user_id, "user"))
+
+
+async def with_roles(session: AsyncSession, user: User) -> UserWithRoles:
+    of_user = await roles.role_names(session, Scope(user.tenant_id, ""), [user.id])
+    return UserWithRoles(user, of_user[user.id])
+
+
+async def update(session: AsyncSession, user: Principal, user_id: int, request: UpdateUser) -> UserWithRoles:
+    """Change what the request names. Who is deactivated is out from the commit on: sessions end, API keys rest.
+
+    Raises:
+        NotFound: `user_not_found`.
+        Forbidden: `permission_not_held`: that user holds more than the caller.
+        Conflict: `email_taken`, `last_admin`.
+    """
+    changed = await user.scope.get(session, User, user_id, "user")
+    await _require_power_over(session, user, changed)
+    fields = request.model_dump(exclude_unset=True)
+    active = fields.pop("is_active", changed.is_active)
+    if "email" in fields:
+        fields["email_key"] = names.key(request.email) if request.email is not None else None
+    for name, value in fields.items():
+        setattr(changed, name, value)
+    if "email" in fields:
+        await _check_email(session, changed)
+    if active is not changed.is_active:
+        await roles.lock(session, user.tenant_id)
+        changed.is_active = active
+        await session.flush()
+        if not active:
+            await sessions.end_all(session, user.scope, changed.id)
+            await roles.require_an_admin(session, user.tenant_id)
+        action = "user.activate" if active else "user.deactivate"
+        audit.record(session, user.scope, action, f"user:{changed.id}")
+    if fields:
+        named = sorted(fields.keys() - {"email_key"})
+        audit.record(session, user.scope, "user.update", f"user:{changed.id}", fields=named)
+    return await with_roles(session, changed)
+
+
+async def reset_password(
+    database: Database,
+    settings: Settings,
+    user: Principal,
+    username: str,
+    new_password: str,
+    current_password: str | None,
+) -> None:
+    """Set a password, and end all sessions of that user. The own one needs the current password; another's needs
+    `can_manage_users`, and as many permissions as that user has.
+
+    Raises:
+        Invalid: `bad_password`, `current_password_needed`.
+        Forbidden: `missing_permission`, `wrong_current_password`, `permission_not_held`.
+        NotFound: `user_not_found`.
+        TooManyRequests: `too_many_logins`.
+    """
+    async with database.reading() as session:
+        of = await _whose_password(session, user, username)
+    if of.id == user.user_id:
+        if current_password is None:
+            raise Invalid("Send current_password too.", code="current_password_needed")
+        await _check_current_password(database, settings, user, of, current_password)
+    password_hash = await hash_new(new_password)
+    async with database.transaction() as session:
+        of = await _whose_password(session, user, username)
+        of.password_hash = password_hash
+        await sessions.end_all(session, user.scope, of.id)
+        audit.record(session, user.scope, "password.reset", f"user:{of.id}")
+
+
+async def _roles_to_give(session: AsyncSession, user: Principal, request: CreateUser) -> tuple[str, list[Role]]:
+    """The tenant of a new user, and the roles, which the caller may give."""
+    tenant_id = await tenants.named_in_body(session, user, request.tenant_id)
+    in_tenant = Scope(tenant_id, user.username)
+    found = await roles.find_by_names(session, in_tenant, request.roles)
+    if tenant_id == user.tenant_id:
+        user.require_all(await roles.permissions_of_roles(session, in_tenant, [role.id for role in found]))
+    return tenant_id, found
+
+
+async def _whose_password(session: AsyncSession, user: Principal, username: str) -> User:
+    username_key = names.key(username)
+    of = await user.scope.find(session, User, User.username_key == username_key)
+    if of is not None and of.id == user.user_id:
+        return of
+    user.require(Permission.MANAGE_USERS)
+    if of is None:
+        raise NotFound("There is no user of this name.", code="user_not_found")
+    await _require_power_over(session, user, of)
+    return of
+
+
+async def _require_power_over(session: AsyncSession, user: Principal, of: User) -> None:
+    """Else somebody who may manage users could become any of them."""
+    if of.id == user.user_id:
+        return
+    if of.is_platform_admin and not user.is_platform_admin:
+        raise Forbidden("This is an administrator of the platform.", code="permission_not_held")
+    user.require_all(await roles.permissions_of_user(session, user.scope, of.id))
+
+
+async def _check_current_password(
+    database: Database, settings: Settings, user: Principal, of: User, current_password: str
+) -> None:
+    """A stolen session must not be a way to guess the password: counted as logins are."""
+    async with hashing():
+        async with database.reading() as session:
+            counted = await throttle.subjects(session, of.username_key, of.id, user.origin.address)
+            await throttle.check(session, settings, counted)
+        verdict = await verify_password(current_password, of.password_hash)
+        if verdict.fits:
+            return
+        async with database.transaction() as session:
+            await throttle.record_failure(session, counted)
+            audit.record(session, user.scope, "password.reset", f"user:{of.id}", Outcome.FAILURE)
+    raise Forbidden("The current password is not right.", code="wrong_current_password")
+
+
+async def _check_email(session: AsyncSession, user: User) -> None:
+    if user.email_key is None:
+        return
+    same = Scope(user.tenant_id, "").select_columns(User, func.count()).where(User.email_key == user.email_key)
+    with session.no_autoflush:
+        if await session.scalar(same.where(User.id != user.id) if user.id is not None else same):
+            raise Conflict("Another user of the tenant has this e-mail address.", code="email_taken")
+
+
+def _username_taken(username: str) -> Conflict:
+    return Conflict(f"The username {username!r} is taken; choose another.", code="username_taken")

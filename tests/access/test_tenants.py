@@ -1,0 +1,106 @@
+"""Tenants are made, listed and closed by an administrator of the platform."""
+
+from typing import Any
+
+import pytest
+
+from tests.client import PASSWORD, Client
+from tests.conftest import Platform, log_in
+from tests.dataset.uploading import new_name
+from tests.furnishing import furnish
+from tests.test_every_route import refusal, stored
+
+
+def create(client: Client, name: Any) -> Any:
+    return client.post("/tenants/", json={"name": name})
+
+
+def first_admin(client: Client, tenant_id: str) -> Client:
+    name = new_name("admin-of")
+    body = {"tenant_id": tenant_id, "username": name, "email": f"{name}@example.com", "password": PASSWORD}
+    assert client.post("/users/create-user", json=body | {"roles": ["admin"]}).status_code == 201
+    return log_in(client, name)
+
+
+def test_a_tenant_is_made_and_listed(client: Client) -> None:
+    name = new_name("Acme")
+    answer = create(client, name)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["name"], made["is_active"]) == (name, True)
+    listed = client.get("/tenants/list", params={"limit": 1000}).json()
+    assert listed["total"] == len(listed["data"])
+    assert listed["data"][0]["name"] == "default"
+    assert listed["data"][-1] == made
+    for spelling in (name, name.upper()):
+        assert refusal(create(client, spelling)) == (409, "tenant_exists")
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "-a", ".", "..", "a/b", "a\n", "x" * 101, "é", "a%2fb", "a?b", None, 7, ["a"]], ids=repr
+)
+def test_a_tenants_name_is_part_of_urls(platform: Platform, client: Client, name: Any) -> None:
+    before = stored(platform)
+    assert refusal(create(client, name)) == (422, "invalid_request")
+    assert stored(platform) == before
+
+
+def test_a_closed_tenant_is_shut_and_keeps_its_data(platform: Platform, client: Client, anonymous: Client) -> None:
+    tenant = create(client, new_name("closing")).json()
+    admin = first_admin(client, tenant["id"])
+    objects = furnish(admin)
+    body = {
+        "train_id": objects.ids["train_id"],
+        "preprocess_id": objects.ids["preprocess_id"],
+        "target": "left",
+        "features": objects.features,
+    }
+    assert admin.post("/inference", json=body).status_code == 200
+    key = admin.post("/api-keys", json={"name": "x", "permissions": ["can_view"]}).json()["key"]
+    service = Client(client.app, client.portal, {"Authorization": f"Bearer {key}"})
+
+    closed = [client.request("DELETE", f"/tenants/{tenant['id']}").json() for _ in range(2)]
+    assert closed[0]["is_active"] is False
+    assert closed[0] == closed[1]
+    assert refusal(admin.get("/template/list")) == (401, "session_ended")
+    assert refusal(service.get("/template/list")) == (401, "invalid_api_key")
+    answer = client.post(
+        "/users/create-user",
+        json={"tenant_id": tenant["id"], "username": "x", "email": "x@example.com", "password": PASSWORD},
+    )
+    assert refusal(answer) == (409, "tenant_closed")
+    assert refusal(create(client, tenant["name"])) == (409, "tenant_exists")
+    assert list((platform.settings.storage_root / "files" / tenant["id"]).rglob("*.csv"))
+    log = client.get("/audit/list", params={"tenant_id": tenant["id"]}).json()["data"]
+    assert (log[0]["action"], log[0]["username"]) == ("tenant.close", "admin")
+
+
+def test_jobs_of_a_closed_tenant_end(platform: Platform, client: Client) -> None:
+    tenant = create(client, new_name("busy")).json()
+    admin = first_admin(client, tenant["id"])
+    objects = furnish(admin)
+    stats = admin.post("/dataset/generate_statistics", params={"dataset_id": objects.ids["dataset_id"]}).json()
+    client.request("DELETE", f"/tenants/{tenant['id']}")
+    left = [row for row in stored(platform)["job"] if tenant["id"] in row and ("queued" in row or "running" in row)]
+    assert left == []
+    assert stats["job_id"].startswith("stat-job-")
+
+
+def test_nobody_closes_the_tenant_they_are_in(platform: Platform, client: Client) -> None:
+    own = client.post("/login/test-token").json()["tenant_id"]
+    before = stored(platform)
+    assert refusal(client.request("DELETE", f"/tenants/{own}")) == (409, "own_tenant")
+    for strange in ("-1", "x", own.upper(), own + "x", "x" * 1000):
+        assert refusal(client.request("DELETE", f"/tenants/{strange}")) == (404, "tenant_not_found")
+    assert stored(platform) == before
+
+
+def test_a_new_tenant_sees_nothing_of_others(client: Client) -> None:
+    furnish(client)
+    admin = first_admin(client, create(client, new_name("fresh")).json()["id"])
+    for path in ("/template/list", "/dataset/list", "/train/list", "/jobs/list", "/api-keys/list"):
+        assert admin.get(path).json() == {"total": 0, "data": []}
+    assert {row["username"] for row in admin.get("/audit/list").json()["data"]} == {
+        "admin",
+        admin.post("/login/test-token").json()["username"],
+    }

@@ -1,0 +1,163 @@
+"""Who fails to log in too often has to wait; the owner of an account does not wait for long."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from httpx import Response
+
+from dataml.access import throttle
+from dataml.access.tokens import TokenKeys
+from dataml.app import create_app
+from dataml.db.session import Database
+from dataml.dependencies import Services
+from dataml.settings import Settings, load_settings
+from tests.client import PASSWORD, Client
+from tests.conftest import Platform
+from tests.furnishing import new_user
+
+FAILURES = 3
+OF_ADDRESS = 12
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("home")
+    limits = {"login_failures": FAILURES, "address_login_failures": OF_ADDRESS, "forwarded_hops": 1}
+    return load_settings(home=home, admin_password=PASSWORD, **limits)
+
+
+@pytest.fixture
+def username(client: Client) -> str:
+    return new_user(client)["username"]
+
+
+_addresses = iter(f"192.0.2.{number}" for number in range(1, 255))
+
+
+@pytest.fixture
+def address() -> str:
+    """An address that nothing has come from yet."""
+    return next(_addresses)
+
+
+def login(client: Client, username: str, address: str, password: str = "not the password") -> Response:
+    form = {"username": username, "password": password}
+    return client.post("/login/access-token", data=form, headers={"X-Forwarded-For": f"10.9.8.7, {address}"})
+
+
+def fail(client: Client, username: str, address: str, times: int = FAILURES) -> None:
+    for _ in range(times):
+        assert login(client, username, address).status_code == 401
+
+
+@contextmanager
+def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setattr(throttle, "utc_now", lambda: datetime.now(UTC) + by)
+        yield
+
+
+def test_after_too_many_failures_an_account_waits(
+    anonymous: Client, username: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(anonymous, username, address)
+    for password in ("another", PASSWORD):  # A right one is not looked at either: it would tell.
+        answer = login(anonymous, username, address, password)
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_logins")
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+    with later(monkeypatch, timedelta(seconds=61)):
+        assert login(anonymous, username, address, PASSWORD).status_code == 200
+
+
+def test_a_name_that_nobody_has_waits_the_same(anonymous: Client, address: str) -> None:
+    fail(anonymous, "nobody at all", address)
+    assert login(anonymous, "nobody at all", address).status_code == 429
+
+
+def test_spellings_of_a_name_count_together(anonymous: Client, username: str, address: str) -> None:
+    for spelling in (username, username.upper(), f" {username} "):
+        fail(anonymous, spelling, address, 1)
+    assert login(anonymous, username, address).status_code == 429
+
+
+def test_an_account_is_counted_over_all_addresses(anonymous: Client, username: str) -> None:
+    for _ in range(FAILURES):
+        fail(anonymous, username, next(_addresses), 1)
+    assert login(anonymous, username, next(_addresses), PASSWORD).status_code == 429
+
+
+def test_its_owner_comes_in_from_where_they_have_been(anonymous: Client, username: str, address: str) -> None:
+    assert login(anonymous, username, address, PASSWORD).status_code == 200
+    fail(anonymous, username, next(_addresses))
+    assert login(anonymous, username, next(_addresses), PASSWORD).status_code == 429
+    assert login(anonymous, username, address, PASSWORD).status_code == 200
+    fail(anonymous, username, address)
+    assert login(anonymous, username, address, PASSWORD).status_code == 429
+
+
+def test_a_good_login_starts_the_count_anew(anonymous: Client, username: str, address: str) -> None:
+    for _ in range(3):
+        fail(anonymous, username, address, FAILURES - 1)
+        assert login(anonymous, username, address, PASSWORD).status_code == 200
+
+
+def test_an_address_that_tries_many_accounts_waits(anonymous: Client, client: Client, address: str) -> None:
+    for number in range(OF_ADDRESS):
+        fail(anonymous, f"name-{number}", address, 1)
+    answer = login(anonymous, new_user(client)["username"], address, PASSWORD)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_logins")
+    assert login(anonymous, new_user(client)["username"], next(_addresses), PASSWORD).status_code == 200
+
+
+def test_addresses_of_one_ipv6_network_count_together(anonymous: Client) -> None:
+    for number in range(OF_ADDRESS):
+        fail(anonymous, f"name-six-{number}", f"2001:db8:1:2::{number:x}", 1)
+    assert login(anonymous, "name-six", "2001:db8:1:2:ffff::1").status_code == 429
+    assert login(anonymous, "name-six", "2001:db8:1:3::1").status_code == 401
+
+
+def test_what_a_client_writes_into_the_header_itself_is_not_believed(anonymous: Client, address: str) -> None:
+    for number in range(OF_ADDRESS):
+        form = {"username": f"name-forged-{number}", "password": "not the password"}
+        header = f"203.0.113.{number}, {address}"
+        anonymous.post("/login/access-token", data=form, headers={"X-Forwarded-For": header})
+    assert login(anonymous, "name-forged", address).status_code == 429
+
+
+def test_a_burst_does_not_slip_past_the_limit(anonymous: Client, username: str, address: str) -> None:
+    async def storm() -> list[Response]:
+        form = {"username": username, "password": "not the password"}
+        header = {"X-Forwarded-For": address}
+        asked = (anonymous._client.post("/api/v1/login/access-token", data=form, headers=header) for _ in range(30))
+        return await asyncio.gather(*asked)
+
+    codes = [answer.status_code for answer in anonymous.portal.call(storm)]
+    assert set(codes) == {401, 429}
+    # Two are looked at side by side.
+    assert FAILURES <= codes.count(401) <= FAILURES + 1
+
+
+def test_replicas_count_together(platform: Platform, anonymous: Client, username: str, address: str) -> None:
+    database = Database(platform.settings)
+    keys = TokenKeys.load(platform.settings.key_file)
+    app = create_app(Services(platform.settings, database, keys, None, None))  # type: ignore[arg-type]
+    replica = Client(app, anonymous.portal)
+    fail(anonymous, username, address, FAILURES - 1)
+    fail(replica, username, address, 1)
+    for client in (anonymous, replica):
+        assert login(client, username, address, PASSWORD).status_code == 429
+    anonymous.portal.call(database.close)
+
+
+def test_a_stolen_session_cannot_guess_the_password(anonymous: Client, username: str, address: str) -> None:
+    token = login(anonymous, username, address, PASSWORD).json()["access_token"]
+    thief = Client(anonymous.app, anonymous.portal, {"Authorization": f"Bearer {token}", "X-Forwarded-For": address})
+    body = {"user_name": username, "new_password": "a password of the thief"}
+    codes = [
+        thief.post("/reset-password", json=body | {"current_password": guess}).status_code
+        for guess in ("first guess", "second guess", "third guess", PASSWORD)
+    ]
+    assert codes == [403] * FAILURES + [429]

@@ -1,0 +1,324 @@
+"""Users of a tenant, their passwords, and what a manager of users may not do."""
+
+from typing import Any
+
+import pytest
+from httpx import Response
+
+from tests.client import PASSWORD, Client
+from tests.conftest import Platform, log_in
+from tests.dataset.uploading import new_name
+from tests.furnishing import new_role, new_user
+from tests.test_every_route import refusal, stored
+
+OTHER = "another long password"
+
+
+def body(client: Client, **fields: Any) -> dict[str, Any]:
+    name = new_name("person")
+    tenant_id = client.post("/login/test-token").json()["tenant_id"]
+    return {"tenant_id": tenant_id, "username": name, "email": f"{name}@example.com", "password": PASSWORD} | fields
+
+
+def create(client: Client, **fields: Any) -> Response:
+    return client.post("/users/create-user", json=body(client, **fields))
+
+
+def login(client: Client, username: str, password: str = PASSWORD) -> Response:
+    return client.post("/login/access-token", data={"username": username, "password": password})
+
+
+def reset(client: Client, username: str, new: str = OTHER, **fields: Any) -> Response:
+    return client.post("/reset-password", json={"user_name": username, "new_password": new} | fields)
+
+
+@pytest.fixture(scope="module")
+def manager(client: Client) -> Client:
+    """Of the tenant `default`; holds `can_manage_users` and nothing else."""
+    user = new_user(client, roles=[new_role(client, "can_manage_users")["name"]])
+    return log_in(client, user["username"])
+
+
+def test_the_documented_user_is_made(client: Client, anonymous: Client) -> None:
+    sample = {"first_name": "jane", "last_name": "doe", "email": "jane.doe@example.com", "username": "janedoe"}
+    answer = create(client, **sample, password="Password123!")
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert {name: made[name] for name in sample} == sample
+    assert (made["is_active"], made["roles"]) == (True, ["analyst"])
+    assert "assword" not in answer.text
+    assert login(anonymous, "JaneDoe", "Password123!").status_code == 200
+    assert client.get(f"/users/{made['id']}").json() == made
+
+
+def test_users_are_listed_in_pages(client: Client, stranger: Client) -> None:
+    names = [create(client).json()["username"] for _ in range(3)]
+    whole = client.get("/users/read-users/", params={"limit": 1000}).json()
+    assert whole["count"] == len(whole["data"])
+    assert [row["username"] for row in whole["data"]][-3:] == names
+    assert whole["data"][0]["username"] == "admin"
+    page = client.get("/users/read-users", params={"limit": 2, "offset": whole["count"] - 2}).json()
+    assert ([row["username"] for row in page["data"]], page["count"]) == (names[1:], whole["count"])
+    assert not set(names) & {row["username"] for row in stranger.get("/users/read-users").json()["data"]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"is_superuser": True},
+        {"is_platform_admin": True},
+        {"id": 1},
+        {"is_active": False},
+        {"password_hash": "x"},
+        {"username": ""},
+        {"username": " "},
+        {"username": "two words"},
+        {"username": "x" * 151},
+        {"username": "\ufdfa" * 50},
+        {"username": "zero\u200bwidth"},
+        {"username": "right\u202eleft"},
+        {"username": "line\nbreak"},
+        {"username": "nul\0"},
+        {"username": "<b>"},
+        {"username": "a' OR '1'='1"},
+        {"username": None},
+        {"username": 7},
+        {"email": "nobody"},
+        {"email": "a@b@c"},
+        {"email": "a b@example.com"},
+        {"email": "a@-example.com"},
+        {"email": "a\r\nBcc: x@example.com"},
+        {"email": "x" * 310 + "@example.com"},
+        {"email": None},
+        {"first_name": "x" * 151},
+        {"first_name": "a\0b"},
+        {"last_name": "a\nb"},
+        {"roles": "admin"},
+        {"roles": [1]},
+        {"roles": ["analyst"] * 101},
+        {"password": None},
+        {"password": 123456789012},
+        {"password": ["a long password"]},
+        {"tenant_id": 1},
+        {"tenant_id": None},
+    ],
+    ids=lambda fields: str(fields)[:50],
+)
+def test_another_field_or_value_is_refused(platform: Platform, client: Client, fields: dict[str, Any]) -> None:
+    before = stored(platform)
+    answer = create(client, **fields)
+    assert refusal(answer) == (422, "invalid_request")
+    assert stored(platform) == before
+
+
+@pytest.mark.parametrize("password", ["x" * 11, "", "x" * 1025, "x" * 1_000_000, "é" * 513], ids=len)
+def test_a_password_has_its_limits(platform: Platform, client: Client, password: str) -> None:
+    before = stored(platform)
+    user = new_user(client)
+    before = stored(platform)
+    for answer in (create(client, password=password), reset(client, user["username"], password)):
+        assert refusal(answer) == (422, "bad_password")
+        assert password not in answer.text or not password
+    assert stored(platform) == before
+
+
+def test_a_password_beyond_the_limit_of_a_body_is_refused(client: Client) -> None:
+    assert refusal(create(client, password="x" * 1_100_000)) == (413, "body_too_large")
+    answer = client.post("/login/access-token", data={"username": "admin", "password": "x" * 1_100_000})
+    assert refusal(answer) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("name", ["Müller-Lüdenscheid", "用户", "иван.петров", "a@example.com", "x+y_z", "สมชาย"])
+def test_a_username_may_be_of_any_script(client: Client, anonymous: Client, name: str) -> None:
+    name += new_name("")
+    answer = create(client, username=name)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["username"] == name
+    assert login(anonymous, name).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "spelling", ["{}", "{upper}", " {} ", "{wide}", "\t{}\n"], ids=["same", "case", "spaces", "width", "white"]
+)
+def test_spellings_of_a_username_are_one_name(client: Client, spelling: str) -> None:
+    name = create(client).json()["username"]
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in name)
+    answer = create(client, username=spelling.format(name, upper=name.upper(), wide=wide))
+    assert refusal(answer) == (409, "username_taken")
+
+
+def test_a_username_is_taken_in_every_tenant(client: Client, stranger: Client) -> None:
+    """A login names no tenant."""
+    assert refusal(create(client, username="Stranger")) == (409, "username_taken")
+    made = create(stranger).json()
+    assert refusal(create(client, username=made["username"])) == (409, "username_taken")
+    assert create(client, email=made["email"]).status_code == 201
+
+
+def test_an_email_address_is_taken_in_its_tenant(client: Client) -> None:
+    made = create(client).json()
+    assert refusal(create(client, email=made["email"].upper())) == (409, "email_taken")
+    other = create(client).json()
+    answer = client.request("PUT", f"/users/{other['id']}", json={"email": made["email"].title()})
+    assert refusal(answer) == (409, "email_taken")
+    again = client.request("PUT", f"/users/{made['id']}", json={"email": made["email"].upper()})
+    assert again.json()["email"] == made["email"].upper()
+
+
+def test_roles_are_given_by_name(client: Client, anonymous: Client) -> None:
+    made = create(client, roles=["Data_Scientist", "service"]).json()
+    assert made["roles"] == ["data_scientist", "service"]
+    allowed = log_in(anonymous, made["username"]).post("/login/test-token").json()
+    assert "can_train_models" in allowed["permissions"]
+    assert "can_manage_users" not in allowed["permissions"]
+    assert create(client, roles=[]).json()["roles"] == []
+    answer = create(client, roles=["analyst", "emperor", "x\0y"])
+    assert refusal(answer) == (404, "role_not_found")
+
+
+def test_nobody_gives_what_they_do_not_hold(platform: Platform, client: Client, manager: Client) -> None:
+    before = stored(platform)
+    for roles in (["admin"], ["analyst"], ["service"]):
+        assert refusal(create(manager, roles=roles)) == (403, "permission_not_held")
+    assert stored(platform) == before
+    assert create(manager, roles=[]).status_code == 201
+
+
+def test_the_tenant_of_a_user_is_the_own_one(client: Client, stranger: Client) -> None:
+    other, own = (c.post("/login/test-token").json()["tenant_id"] for c in (client, stranger))
+    absent = "00000000-0000-0000-0000-000000000000"
+    answers = [
+        create(stranger, tenant_id=tenant_id) for tenant_id in (other, absent, "", "x\0", own.upper(), "x" * 999)
+    ]
+    assert {refusal(answer) for answer in answers} == {(404, "tenant_not_found")}
+    assert len({answer.json()["detail"] for answer in answers}) == 1
+
+
+def test_a_deactivated_user_is_out_with_the_next_request(client: Client, anonymous: Client) -> None:
+    made = create(client).json()
+    user = log_in(anonymous, made["username"])
+    refresh_token = login(anonymous, made["username"]).json()["refresh_token"]
+    key = user.post("/api-keys", json={"name": "mine", "permissions": ["can_view"]}).json()["key"]
+    service = Client(client.app, client.portal, {"Authorization": f"Bearer {key}"})
+    assert service.get("/template/list").status_code == 200
+
+    answer = client.request("PUT", f"/users/{made['id']}", json={"is_active": False})
+    assert answer.json() == made | {"is_active": False}
+    assert refusal(user.get("/template/list")) == (401, "session_ended")
+    assert refusal(service.get("/template/list")) == (401, "invalid_api_key")
+    assert refusal(anonymous.post("/refresh", json={"refresh_token": refresh_token})) == (401, "session_ended")
+    assert refusal(login(anonymous, made["username"])) == (401, "bad_credentials")
+
+    assert client.request("PUT", f"/users/{made['id']}", json={"is_active": True}).json() == made
+    assert refusal(user.get("/template/list")) == (401, "session_ended")
+    assert service.get("/template/list").status_code == 200
+    assert login(anonymous, made["username"]).status_code == 200
+
+
+def test_an_update_changes_what_it_names(client: Client) -> None:
+    made = create(client, first_name="a", last_name="b").json()
+    path = f"/users/{made['id']}"
+    assert client.request("PUT", path, json={}).json() == made
+    assert client.request("PUT", path, json={"first_name": "é"}).json() == made | {"first_name": "é"}
+    changed = client.request("PUT", path, json={"first_name": None, "email": "new.address@example.com"}).json()
+    assert changed == made | {"first_name": None, "email": "new.address@example.com"}
+    for fields in ({"username": "x"}, {"password": OTHER}, {"roles": ["admin"]}, {"is_active": None}, {"email": "x"}):
+        assert refusal(client.request("PUT", path, json=fields)) == (422, "invalid_request")
+    assert client.get(path).json() == changed
+
+
+def test_who_manages_users_has_no_power_over_who_holds_more(
+    platform: Platform, client: Client, manager: Client
+) -> None:
+    """Else they could become an administrator by setting the administrator's password."""
+    scientist = create(client, roles=["data_scientist"]).json()
+    admin = client.post("/login/test-token").json()
+    before = stored(platform)
+    for user in (scientist, admin):
+        assert refusal(reset(manager, user["username"])) == (403, "permission_not_held")
+        for change in ({"is_active": False}, {"email": "x@example.com"}):
+            answer = manager.request("PUT", f"/users/{user['id']}", json=change)
+            assert refusal(answer) == (403, "permission_not_held")
+    assert stored(platform) == before
+    equal = create(manager, roles=[]).json()
+    assert reset(manager, equal["username"]).status_code == 200
+
+
+def test_an_administrator_of_the_tenant_has_none_over_that_of_the_platform(
+    platform: Platform, client: Client, anonymous: Client
+) -> None:
+    """Though they hold the same permissions in it."""
+    other = create(client, roles=["admin"]).json()
+    admin = log_in(anonymous, other["username"])
+    before = stored(platform)
+    assert refusal(reset(admin, "admin")) == (403, "permission_not_held")
+    answer = admin.request("PUT", "/users/1", json={"is_active": False})
+    assert refusal(answer) == (403, "permission_not_held")
+    assert stored(platform) == before
+
+
+def test_a_tenant_keeps_an_administrator(platform: Platform, stranger: Client) -> None:
+    me = stranger.post("/login/test-token").json()
+    admin_role = next(r for r in stranger.get("/rbac/roles").json()["data"] if r["name"] == "admin")
+    before = stored(platform)
+    path = f"/users/{me['id']}"
+    assert refusal(stranger.request("PUT", path, json={"is_active": False})) == (409, "last_admin")
+    answer = stranger.request("DELETE", f"/rbac/users/{me['id']}/roles/{admin_role['id']}")
+    assert refusal(answer) == (409, "last_admin")
+    assert stored(platform) == before
+    assert stranger.get("/template/list").status_code == 200
+
+
+def test_one_sets_the_own_password_with_the_current_one(client: Client, anonymous: Client) -> None:
+    made = create(client).json()
+    user = log_in(anonymous, made["username"])
+    assert refusal(reset(user, made["username"])) == (422, "current_password_needed")
+    assert refusal(reset(user, made["username"], current_password=OTHER)) == (403, "wrong_current_password")
+    assert user.get("/validate-token").status_code == 200
+
+    answer = reset(user, made["username"].upper(), current_password=PASSWORD)
+    assert answer.json() == {"status": 200, "message": "Password has been reset successfully"}
+    assert refusal(user.get("/validate-token")) == (401, "session_ended")
+    assert refusal(login(anonymous, made["username"])) == (401, "bad_credentials")
+    assert login(anonymous, made["username"], OTHER).status_code == 200
+
+
+def test_a_manager_sets_anothers_and_needs_the_own_current_one_too(client: Client, anonymous: Client) -> None:
+    made = create(client).json()
+    user = log_in(anonymous, made["username"])
+    assert reset(client, made["username"]).status_code == 200
+    assert refusal(user.get("/validate-token")) == (401, "session_ended")
+    assert login(anonymous, made["username"], OTHER).status_code == 200
+    assert refusal(reset(client, "admin")) == (422, "current_password_needed")
+
+
+@pytest.mark.parametrize("way", ["json", "data", "params"])
+def test_a_reset_is_read_from_body_and_query(client: Client, way: str, anonymous: Client) -> None:
+    made = create(client).json()
+    request: Any = {way: {"user_name": made["username"], "new_password": OTHER}}
+    assert client.post("/reset-password/", **request).status_code == 200
+    assert login(anonymous, made["username"], OTHER).status_code == 200
+
+
+def test_others_passwords_are_for_managers_of_the_tenant(
+    platform: Platform, client: Client, analyst: Client, stranger: Client, anonymous: Client
+) -> None:
+    made = create(client).json()
+    before = stored(platform)
+    for name in (made["username"], "nobody"):
+        assert refusal(reset(anonymous, name)) == (401, "missing_token")
+        assert refusal(reset(analyst, name)) == (403, "missing_permission")
+        assert refusal(reset(stranger, name)) == (404, "user_not_found")
+    assert stored(platform) == before
+    assert login(anonymous, made["username"]).status_code == 200
+
+
+def test_a_platform_admin_makes_the_first_user_of_a_tenant(client: Client, anonymous: Client) -> None:
+    tenant = client.post("/tenants/", json={"name": new_name("acme")}).json()
+    made = create(client, tenant_id=tenant["id"], roles=["admin"]).json()
+    assert (made["tenant_id"], made["roles"]) == (tenant["id"], ["admin"])
+    admin = log_in(anonymous, made["username"])
+    assert admin.get("/users/read-users").json() == {"data": [made], "count": 1}
+    assert create(admin, roles=["data_scientist"]).status_code == 201
+    assert refusal(client.get(f"/users/{made['id']}")) == (404, "user_not_found")
+    assert refusal(admin.get("/tenants/list")) == (403, "missing_permission")

@@ -1,0 +1,221 @@
+"""What is done is written down, once, with who did it; and nobody rewrites it."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.client import API, PASSWORD, Client
+from tests.conftest import Platform, log_in
+from tests.dataset.uploading import new_name, new_template, uploaded
+from tests.furnishing import furnish, new_role, new_user, permission_ids
+from tests.test_every_route import refusal, settle
+
+
+def events(client: Client, **filters: Any) -> list[dict[str, Any]]:
+    answer = client.get("/audit/list", params={"limit": 1000} | filters)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["total"] == len(answer.json()["data"])
+    return answer.json()["data"]
+
+
+def newest(client: Client) -> tuple[str, str | None, str]:
+    event = events(client)[0]
+    return event["action"], event["subject"], event["outcome"]
+
+
+def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymous: Client) -> None:
+    """A call that is added goes into this list, with what the log calls it."""
+    user, role = new_user(client), new_role(client)
+    me = client.post("/login/test-token").json()
+    view = permission_ids(client)["can_view"]
+    objects = furnish(client)
+    settle(client)
+    template = {"template_name": new_name("audited")}
+    ids = objects.ids
+    key = client.post("/api-keys", json={"name": "k"}).json()
+    tenant = client.post("/tenants", json={"name": new_name("audited")}).json()
+    permission = {"name": new_name("can_audit_").replace("-", "_"), "tenant_id": me["tenant_id"]}
+    slow = uploaded(client, ("a.csv", b"a,b\n1,2\n"))
+    steps: list[tuple[str, str, Any, str]] = [
+        ("POST", "/template", template, "template.create"),
+        ("POST", "/rbac/roles", {"name": new_name("audited"), "tenant_id": me["tenant_id"]}, "role.create"),
+        ("POST", "/rbac/permissions", permission, "permission.create"),
+        ("PUT", f"/rbac/roles/{role['id']}/permissions/{view}", None, "role.grant"),
+        ("DELETE", f"/rbac/roles/{role['id']}/permissions/{view}", None, "role.revoke"),
+        ("PUT", f"/rbac/users/{user['id']}/roles/{role['id']}", None, "user.grant"),
+        ("DELETE", f"/rbac/users/{user['id']}/roles/{role['id']}", None, "user.revoke"),
+        ("PUT", f"/users/{user['id']}", {"first_name": "x"}, "user.update"),
+        ("PUT", f"/users/{user['id']}", {"is_active": False}, "user.deactivate"),
+        ("PUT", f"/users/{user['id']}", {"is_active": True}, "user.activate"),
+        ("POST", "/reset-password", {"user_name": user["username"], "new_password": PASSWORD}, "password.reset"),
+        ("DELETE", f"/api-keys/{key['id']}", None, "api_key.revoke"),
+        ("DELETE", f"/tenants/{tenant['id']}", None, "tenant.close"),
+        ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
+        ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
+        (
+            "POST",
+            "/inference/batchPrediction",
+            {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]},
+            "batch.start",
+        ),
+    ]
+    missing = {}
+    for method, path, body, action in steps:
+        before = len(events(client))
+        answer = client.request(method, path, json=body, headers={"X-Request-ID": "audited-step"})
+        assert answer.is_success, (path, answer.text)
+        found = events(client)
+        event = found[0]
+        told = (len(found) - before, event["action"], event["username"], event["outcome"], event["request_id"])
+        if told != (1, action, "admin", "success", "audited-step"):
+            missing[path] = told
+    settle(client)
+    assert missing == {}
+
+    made = {event["action"] for event in events(client)}
+    assert made >= {
+        "dataset.upload",
+        "training.start",
+        "user.create",
+        "api_key.create",
+        "tenant.create",
+        "session.open",
+    }
+    done = {path.split("?")[0].rstrip("/") for _, path, _, _ in steps}
+    done |= {"/dataset/upload", "/train", "/users/create-user", "/api-keys", "/tenants", "/login/access-token"}
+    # These change nothing, or are the prediction log's, or have a test of their own.
+    done |= {
+        "/login/test-token",
+        "/train/get_details",
+        "/inference",
+        "/inference/batch-prediction",
+        "/refresh",
+        "/logout",
+    }
+    done |= {"/ray/terminate_ray_job"}
+    paths = client.get("/openapi.json").json()["paths"]
+    changing = {p for p, methods in paths.items() if set(methods) - {"get"} and p.startswith(API)}
+    known = {template for template in changing if any(_fits(template, API + path) for path in done)}
+    assert changing - known == set()
+
+
+def _fits(template: str, path: str) -> bool:
+    pairs = list(zip(template.split("/"), path.split("/"), strict=False))
+    same_length = template.count("/") == path.count("/")
+    return same_length and all(a == b or a.startswith("{") for a, b in pairs)
+
+
+def test_an_event_tells_who_what_on_what_and_from_where(client: Client, anonymous: Client) -> None:
+    user = new_user(client, roles=["service"])
+    event = events(client, subject=f"user:{user['id']}", action="user.create")[0]
+    me = client.post("/login/test-token").json()
+    told = {"user_id": me["id"], "username": "admin", "tenant_id": me["tenant_id"], "outcome": "success"}
+    assert event.items() >= told.items()
+    assert event["address"] == "127.0.0.1"
+    assert event["detail"] == {"username": user["username"], "roles": ["service"]}
+    assert datetime.now(UTC) - datetime.fromisoformat(event["at"]) < timedelta(minutes=1)
+    log_in(anonymous, user["username"])
+    opened = events(client, username=user["username"])[0]
+    assert (opened["action"], opened["user_id"]) == ("session.open", user["id"])
+
+
+def test_a_failed_login_is_there_and_an_unknown_name_is_not(client: Client, anonymous: Client) -> None:
+    form = {"username": "analyst", "password": "not the password"}
+    anonymous.post("/login/access-token", data=form)
+    event = events(client, outcome="failure")[0]
+    assert (event["action"], event["detail"], event["user_id"]) == ("session.open", {"username": "analyst"}, None)
+    typed = "my password in the wrong field"
+    anonymous.post("/login/access-token", data={"username": typed, "password": "x" * 12})
+    event = events(client, outcome="failure")[0]
+    assert (event["action"], event["subject"], event["username"], event["detail"]) == ("session.open", None, None, None)
+
+
+def test_a_refusal_is_there_too(client: Client, analyst: Client) -> None:
+    assert refusal(analyst.post("/template?x=secret", json={"template_name": "x"})) == (403, "missing_permission")
+    event = events(client)[0]
+    assert (event["username"], event["action"], event["outcome"]) == ("analyst", "access.refuse", "refused")
+    assert event["subject"] == "POST /api/v1/template"
+    assert event["detail"] == {"code": "missing_permission"}
+
+
+def test_what_is_undone_leaves_no_event(client: Client) -> None:
+    template = new_template(client, a="Integer")
+    name = client.get(f"/template/{template}").json()["template_name"]
+    before = events(client)
+    assert client.post("/template", json={"template_name": name}).status_code == 409
+    assert client.post("/users/create-user", json={}).status_code == 422
+    assert events(client) == before
+
+
+def test_filters_find_events(client: Client) -> None:
+    user = new_user(client)
+    client.request("PUT", f"/users/{user['id']}", json={"last_name": "x"})
+    of_user = events(client, subject=f"user:{user['id']}")
+    assert [event["action"] for event in of_user] == ["user.update", "user.create"]
+    assert {event["action"].split(".")[0] for event in events(client, action="user")} == {"user"}
+    assert events(client, action="use") == events(client, action="user_create") == events(client, action="%") == []
+    assert events(client, subject=f"user:{user['id']}", action="user.update") == of_user[:1]
+    assert events(client, subject=f"user:{user['id']}", since=of_user[0]["at"]) == of_user[:1]
+    assert events(client, subject=f"user:{user['id']}", until=of_user[0]["at"]) == of_user[1:]
+    assert events(client, username="nobody") == events(client, address="192.0.2.1") == []
+    page = client.get("/audit/list", params={"limit": 1, "offset": 1}).json()
+    assert len(page["data"]) == 1 < page["total"]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"outcome": "x"}, {"since": "soon"}, {"username": "\0"}, {"subject": "x" * 301}, {"limit": 0}, {"offset": -1}],
+    ids=str,
+)
+def test_another_filter_is_refused(client: Client, filters: dict[str, Any]) -> None:
+    assert refusal(client.get("/audit/list", params=filters))[0] == 422
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01", "1e18"])
+def test_times_at_the_end_of_the_calendar_are_no_defect(client: Client, time: str) -> None:
+    assert client.get("/audit/list", params={"since": time}).status_code in (200, 422)
+
+
+def test_a_log_is_its_tenants(client: Client, stranger: Client) -> None:
+    mine = {event["tenant_id"] for event in events(stranger)}
+    assert mine == {stranger.post("/login/test-token").json()["tenant_id"]}
+    default = client.post("/login/test-token").json()["tenant_id"]
+    assert refusal(stranger.get("/audit/list", params={"tenant_id": default})) == (404, "tenant_not_found")
+    assert {event["tenant_id"] for event in events(client, tenant_id=mine.pop())} != {default}
+
+
+def test_the_log_is_for_who_manages_users(analyst: Client) -> None:
+    assert refusal(analyst.get("/audit/list")) == (403, "missing_permission")
+
+
+def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: Client) -> None:
+    secret = "correct horse battery staple"
+    user = new_user(client, password=secret)
+    form = {"username": user["username"], "password": secret}
+    pair = anonymous.post("/login/access-token", data=form).json()
+    as_user = Client(client.app, client.portal, {"Authorization": f"Bearer {pair['access_token']}"})
+    key = as_user.post("/api-keys", json={"name": "k", "permissions": ["can_view"]}).json()["key"]
+    newer = anonymous.post("/refresh", params={"refresh_token": pair["refresh_token"]}).json()
+    query = {"user_name": user["username"], "new_password": secret + "!", "current_password": secret}
+    assert as_user.post("/reset-password", params=query).status_code == 200
+    anonymous.post("/logout", params={"refresh_token": newer["refresh_token"]})
+    text = str(client.get("/audit/list", params={"limit": 1000}).json())
+    for token in (secret, key, pair["access_token"], pair["refresh_token"], newer["refresh_token"]):
+        assert token not in text
+    content = (platform.settings.root / "dataml.db").read_bytes()
+    assert secret.encode() not in content
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_event SET username = 'x'", "DELETE FROM audit_event", "DELETE FROM audit_event WHERE id = 1"],
+)
+def test_the_database_refuses_to_rewrite_it(platform: Platform, client: Client, statement: str) -> None:
+    before = events(client)
+    connection = sqlite3.connect(platform.settings.root / "dataml.db")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+    assert events(client) == before
