@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from dataml import __version__
+from dataml import __version__, redaction
 from dataml.errors import StartupError
 from dataml.settings import Settings, load_settings
 
@@ -13,6 +13,7 @@ EXIT_CANNOT_START = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand: 0 for success, 1 for a demo that failed, 2 with one line when the platform cannot start."""
+    redaction.install()
     options = _parser().parse_args(arguments)
     try:
         return options.run(load_settings(), options)
@@ -37,7 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
     migrate.set_defaults(run=_migrate)
     admin = commands.add_parser("admin", help="say where the administrator's first password is")
+    admin.add_argument("--new-password", action="store_true", help="give the administrator a new random one")
     admin.set_defaults(run=_admin)
+    rotate = commands.add_parser("rotate-key", help="sign tokens with a new key; the last one is still read")
+    rotate.set_defaults(run=_rotate_key)
     return parser
 
 
@@ -51,7 +55,8 @@ def _up(settings: Settings, options: argparse.Namespace) -> int:
     def application() -> "platform.Application":
         from deployments.app import build
 
-        return build(settings)
+        # Its own HAProxy tells the client's address to the replicas.
+        return build(settings.model_copy(update={"forwarded_hops": settings.forwarded_hops + 1}))
 
     def ready() -> None:
         print(f"dataml {__version__} is up: http://{settings.host}:{settings.port}/docs")
@@ -86,9 +91,19 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _admin(settings: Settings, options: argparse.Namespace) -> int:
-    from dataml.installation import password_hint
+    from dataml.installation import password_hint, renew_admin_password
 
+    if options.new_password:
+        renew_admin_password(settings)
     print(password_hint(settings))
+    return 0
+
+
+def _rotate_key(settings: Settings, options: argparse.Namespace) -> int:
+    from dataml.access.tokens import TokenKeys
+
+    TokenKeys.rotate(settings.key_file)
+    print("tokens are signed with a new key; those of the last key stay good, those of an older one are not any more")
     return 0
 
 

@@ -41,11 +41,11 @@ class Services:
         return Authenticator(self.database, self.keys)
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return request.app.state.services
 
 
-def _origin(request: Request) -> Origin:
+async def _origin(request: Request) -> Origin:
     return request.scope["state"]["origin"]
 
 
@@ -84,15 +84,15 @@ class Open:
         return
 
 
-def _settings(services: AppServices) -> Settings:
+async def _settings(services: AppServices) -> Settings:
     return services.settings
 
 
-def _database(services: AppServices) -> Database:
+async def _database(services: AppServices) -> Database:
     return services.database
 
 
-def _jobs(services: AppServices) -> JobQueue:
+async def _jobs(services: AppServices) -> JobQueue:
     return services.jobs
 
 
@@ -101,7 +101,7 @@ Db = Annotated[Database, Depends(_database)]
 Jobs = Annotated[JobQueue, Depends(_jobs)]
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows to return at most.")] = 100,
     offset: Annotated[int, Query(ge=0, le=2**53, description="Rows to skip.")] = 0,
 ) -> Page:

@@ -74,6 +74,29 @@ def _admin_password(settings: Settings) -> str:
     return password
 
 
+def renew_admin_password(settings: Settings) -> None:
+    """Give the first administrator a new random password, written where the first one was, and end their sessions: the
+    way back in for who holds the machine. An account that was deactivated is active again.
+
+    Raises:
+        StartupError: there is no such user yet.
+    """
+    password = secrets.token_urlsafe(18)
+    asyncio.run(_renew_admin_password(settings, hash_password(password)))
+    write_secret(settings.root / ADMIN_PASSWORD_FILE, f"{password}\n".encode(), replace=True)
+
+
+async def _renew_admin_password(settings: Settings, password_hash: str) -> None:
+    schema.check(settings)
+    database = Database(settings)
+    try:
+        async with database.transaction() as session:
+            if not await users.recover(session, ADMIN, password_hash):
+                raise StartupError("there is no administrator yet; the first start makes one")
+    finally:
+        await database.close()
+
+
 def password_hint(settings: Settings) -> str:
     """Where the first password of `admin` is; never the password itself."""
     path = settings.root / ADMIN_PASSWORD_FILE

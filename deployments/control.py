@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dataml import redaction
 from dataml.db.session import Database
 from dataml.inference import service as inference
 from dataml.inference.hosts import LogRecord
@@ -15,6 +16,7 @@ class Control:
     """`supervisor` and `deployer` are started by their `run()`, in the event loop of the actor."""
 
     def __init__(self, settings: Settings, name: str) -> None:
+        redaction.install()
         self._database = Database(settings)
         self.deployer = Deployer(self._database, settings)
         workers = RayWorkers(settings.storage_root, settings.workers, settings.worker_cpus)

@@ -8,6 +8,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 
+from dataml import redaction
 from dataml.access.tokens import TokenKeys
 from dataml.app import Front, create_app
 from dataml.db import schema
@@ -37,6 +38,7 @@ class Gateway:
     """
 
     def __init__(self, settings: Settings, pool: DeploymentHandle) -> None:
+        redaction.install()
         schema.check(settings)
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
@@ -16,6 +17,7 @@ class HostedModels:
     """Loads a model at its first question, in milliseconds; when it holds too many, the one unused longest goes."""
 
     def __init__(self, settings: Settings) -> None:
+        redaction.install()
         self._settings = settings
         self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
         self._hosts: OrderedDict[int, asyncio.Task[Host]] = OrderedDict()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_S = 8.0
+# HAProxy's own for HTTP, with the path (%HPO) where that has the whole request line.
+_LOG_FORMAT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %HM %HPO"
 # Of Serve's own processes and of every application: Serve hands it down to none. An access log costs throughput.
 LOGGING = {"encoding": "JSON", "enable_access_log": False}
 
@@ -295,13 +297,16 @@ def _prepare(home: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     # Serve binds HAProxy's statistics and metrics, which name every application, to all interfaces, and answers
-    # /-/routes, which names every tenant's predictors, to everyone.
+    # /-/routes, which names every tenant's predictors, to everyone. HAProxy would log whole URLs, in which secrets may
+    # stand, and replicas would see its address instead of the client's.
     launcher = home / "run" / "haproxy"
     ports = "|".join(os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"] for page in ("STATS", "METRICS"))
     launcher.write_text(
         "#!/bin/sh\n"
-        "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine, no route is listed.\n"
-        f"sed -i -E -e 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' -e '/ if routes$/d' \"$3\"\n"
+        "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine, no route is listed,\n"
+        "# no query is logged, and replicas are told the client's address.\n"
+        f"sed -i -E -e 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' -e '/ if routes$/d' "
+        f'-e \'s|^( *)option httplog$|\\1option forwardfor\\n\\1log-format "{_LOG_FORMAT}"|\' "$3"\n'
         f'exec {shlex.quote(_haproxy())} "$@"\n'
     )
     launcher.chmod(0o700)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ray import serve
 from starlette.types import Receive, Scope, Send
 
+from dataml import redaction
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
@@ -31,6 +32,7 @@ class PredictorDeployment:
     """Answers its direct route, and the API by handle."""
 
     def __init__(self, settings: Settings, model: ServableModel) -> None:
+        redaction.install()
         self._model = model
         database = Database(settings)
         self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)

@@ -5,13 +5,20 @@ from pathlib import Path
 import pytest
 
 from dataml import cli
+from dataml.access.tokens import TokenKeys
+from dataml.installation import ADMIN_PASSWORD_FILE, prepare
+from dataml.settings import load_settings
 
-COMMANDS = ("up", "down", "demo", "migrate", "admin")
+COMMANDS = ("up", "down", "demo", "migrate", "admin", "rotate-key")
 
 
 def refusal(capsys: pytest.CaptureFixture[str], command: str = "up") -> str:
     """The one line that a command which cannot start leaves."""
-    assert cli.main([command]) == cli.EXIT_CANNOT_START == 2
+    return refusal_of(capsys, [command])
+
+
+def refusal_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    assert cli.main(arguments) == cli.EXIT_CANNOT_START == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("dataml: ")
@@ -68,3 +75,39 @@ def test_down_says_when_there_is_nothing_to_stop(
     monkeypatch.setenv("DATAML_HOME", str(tmp_path))
     assert cli.main(["down"]) == 0
     assert capsys.readouterr().out == f"no platform runs in {tmp_path}\n"
+
+
+def test_a_key_that_is_not_there_cannot_be_rotated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATAML_HOME", str(tmp_path))
+    assert "token.key" in refusal(capsys, "rotate-key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rotated_key_reads_the_tokens_of_the_last_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = load_settings(home=tmp_path, admin_password="a password for tests")
+    prepare(settings)
+    token = TokenKeys.load(settings.key_file).sign(7, 8, 60)
+    monkeypatch.setenv("DATAML_HOME", str(tmp_path))
+    assert cli.main(["rotate-key"]) == 0
+    assert "new key" in capsys.readouterr().out
+    assert TokenKeys.load(settings.key_file).read(token).user_id == 7
+
+
+def test_an_administrator_who_is_locked_out_gets_a_new_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATAML_HOME", str(tmp_path))
+    assert "run `dataml migrate`" in refusal_of(capsys, ["admin", "--new-password"])
+    prepare(load_settings(home=tmp_path, admin_password="a password for tests"))
+    assert cli.main(["admin", "--new-password"]) == 0
+    file = tmp_path / ADMIN_PASSWORD_FILE
+    assert str(file) in capsys.readouterr().out
+    assert file.stat().st_mode & 0o777 == 0o600
+    first = file.read_text()
+    assert len(first.strip()) >= 24
+    assert cli.main(["admin", "--new-password"]) == 0
+    assert file.read_text() != first

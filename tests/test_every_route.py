@@ -356,6 +356,37 @@ def _matches(template: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template)), path) is not None
 
 
+def test_every_answer_tells_a_browser_to_keep_away(
+    client: Client, anonymous: Client, calls: list[Call], objects: Objects
+) -> None:
+    wanted = {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+    }
+    missing = {}
+    for call, user in itertools.product(calls, (client, anonymous)):
+        path = call.path.format(**{name: objects.ids[IDS[name]] for name in call.in_path})
+        answer = user.request(call.method, path, headers={"Origin": "https://example.com"})
+        if not wanted.items() <= dict(answer.headers).items() or len(answer.headers.get_list("cache-control")) != 1:
+            missing[str(call)] = dict(answer.headers)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert missing == {}
+    page = anonymous.get("/docs")
+    assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net" in page.headers["content-security-policy"]
+    assert page.headers["x-frame-options"] == "DENY"
+
+
+def test_no_other_origin_is_let_in(anonymous: Client, calls: list[Call]) -> None:
+    asks = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+    for path in ("/login/access-token", "/template/list", "/inference"):
+        answer = anonymous.request("OPTIONS", path, headers=asks)
+        assert refusal(answer) == (405, "method_not_allowed")
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
 def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects: Objects) -> None:
     silent = []
     for call in calls:

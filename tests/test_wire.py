@@ -1,10 +1,12 @@
 """JSON is strict on the wire."""
 
+from typing import Any
+
 import orjson
 import pytest
 
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge
-from dataml.wire import MAX_JSON_BYTES, error_body, read_json
+from dataml.wire import MAX_JSON_BYTES, client_address, error_body, read_json
 
 
 def test_json_comes_in_as_it_was_written() -> None:
@@ -60,3 +62,33 @@ def test_several_wrong_fields_are_a_list_as_fastapi_writes_them() -> None:
     body = orjson.loads(error_body(error, "r1"))
     assert body["detail"] == [{"type": "not_an_integer", "loc": ["body", "features", "tenure"], "msg": "not a number"}]
     assert body["code"] == "invalid_fields"
+
+
+def scope(client: str | None, *forwarded: str) -> dict[str, Any]:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    return {"type": "http", "headers": headers, "client": (client, 1) if client else None}
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "address"),
+    [
+        (0, (), "127.0.0.1"),
+        (0, ("192.0.2.1",), "127.0.0.1"),
+        (1, ("192.0.2.1",), "192.0.2.1"),
+        (1, ("203.0.113.9, 192.0.2.1",), "192.0.2.1"),
+        (1, ("203.0.113.9", "192.0.2.1"), "192.0.2.1"),
+        (1, (), "127.0.0.1"),
+        (2, ("203.0.113.9, 192.0.2.1, 198.51.100.1",), "192.0.2.1"),
+        (2, ("192.0.2.1",), "192.0.2.1"),
+        (1, ("2001:DB8::1",), "2001:db8::1"),
+        (1, ("not an address",), None),
+        (1, ("x" * 10_000,), None),
+        (1, (" , ,",), "127.0.0.1"),
+    ],
+)
+def test_an_address_is_what_trusted_proxies_have_added(hops: int, forwarded: tuple[str, ...], address: str) -> None:
+    assert client_address(scope("127.0.0.1", *forwarded), hops) == address
+
+
+def test_a_connection_without_an_address_has_none() -> None:
+    assert client_address(scope(None), 0) is None

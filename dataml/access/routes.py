@@ -22,7 +22,7 @@ from dataml.dependencies import OPEN, AppServices, Caller, LoggedIn, RequestOrig
 router = APIRouter(tags=["Login"])
 
 
-def _sessions(services: AppServices) -> Sessions:
+async def _sessions(services: AppServices) -> Sessions:
     return Sessions(services.database, services.settings, services.keys)
 
 

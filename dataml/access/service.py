@@ -1,7 +1,7 @@
 """The principal that stands behind a bearer token, an access token or an API key."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -108,29 +108,23 @@ class Authenticator:
 
     async def _by_session(self, token: str) -> tuple[Principal, float]:
         claims = self._keys.read(token)
-        rows = await self._rows(
-            _BY_SESSION, {"user_id": claims.user_id, "session_id": claims.session_id, "now": utc_now()}
-        )
+        named = {"user_id": claims.user_id, "session_id": claims.session_id, "now": utc_now()}
+        rows = await self._database.look_up(_BY_SESSION, named)
         if not rows:
             raise Unauthorized("The session has ended; log in again.", code="session_ended")
         principal = _principal(rows, is_platform_admin=rows[0].is_platform_admin, session_id=claims.session_id)
         return principal, claims.expires_at
 
     async def _by_key(self, key: str) -> tuple[Principal, float]:
-        rows = await self._rows(_BY_KEY, {"key_hash": hash_of(key), "now": utc_now()})
+        rows = await self._database.look_up(_BY_KEY, {"key_hash": hash_of(key), "now": utc_now()})
         if not rows:
             raise Unauthorized("The API key is not valid, or not any more.", code="invalid_api_key")
         # What the owner loses, the key loses; and never is it more than a user of the tenant.
         return _principal(rows, within=rows[0].permissions), rows[0].expires_at.timestamp()
 
-    async def _rows(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> list[Row[Any]]:
-        # Asked with every request: no session of the mapper, one statement.
-        async with self._database.read_engine.connect() as connection:
-            return list((await connection.execute(statement, parameters)).all())
-
 
 def _principal(
-    rows: list[Row[Any]],
+    rows: Sequence[Row[Any]],
     *,
     within: Iterable[str] | None = None,
     is_platform_admin: bool = False,

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from dataml import redaction
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
 from dataml.jobs.supervisor import WorkerLost
@@ -42,6 +43,7 @@ class Worker:
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. Read by the
         # OpenMP runtime when the first booster library is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        redaction.install()
         self._root = Path(root)
         self._supervisor: ActorRef | None = None
         self._attempt: Attempt | None = None

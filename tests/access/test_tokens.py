@@ -100,7 +100,14 @@ def test_the_algorithm_is_the_platforms_own(algorithm: str) -> None:
     assert refused(f"{head.decode()}.{payload.decode()}.") == "invalid_token"
 
 
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.é.é", "\0", "a" * 100_000, "null", "{}", "\udce9"])
+# A header of a thousand and more levels.
+DEEP = base64.urlsafe_b64encode(b"[" * 1500).decode() + ".e30.x"
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", ".", "..", "a.b.c", "é.é.é", "\0", "a" * 100_000, "null", "{}", "\udce9", DEEP, "bnVsbA.e30.x", "W10.e30.x"],
+)
 def test_what_is_no_token_is_not_valid(token: str) -> None:
     assert refused(token) == "invalid_token"
 

@@ -1,0 +1,62 @@
+"""Keeps secrets out of every log of a process: whatever is logged, by whomever, passes here first."""
+
+import logging
+import re
+import traceback
+from functools import wraps
+from typing import Any, Final
+
+_HIDDEN: Final = "[redacted]"
+_NAMED = "refresh_token|access_token|current_password|new_password|admin_password|password|passwd|client_secret|api_key"
+# Each with a group of what stays in front of the secret.
+_SECRETS: Final = (
+    # A JWT, and an API key of ours, wherever they stand.
+    re.compile(r"()\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"),
+    re.compile(r"()\bdataml_[\w-]{20,}"),
+    # An Argon2 hash.
+    re.compile(r"()\$argon2id?\$[^\s'\"]+"),
+    # Authorization: Bearer ..., and Basic ...
+    re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.IGNORECASE),
+    # password=..., "password": "...", in a query, a form, JSON or a repr.
+    re.compile(rf"(\b(?:{_NAMED})\b['\"]?\s*[=:]\s*b?)(?:\"[^\"]*\"|'[^']*'|[^\s&,;)}}\]]+)", re.IGNORECASE),
+    # postgresql://user:password@host
+    re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+(?=@)"),
+)
+
+
+def redact(text: str) -> str:
+    """The text with every secret in it hidden."""
+    for secret in _SECRETS:
+        text = secret.sub(rf"\1{_HIDDEN}", text)
+    return text
+
+
+def install() -> None:
+    """Redact every record that is logged in this process from now on; safe to repeat."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "redacts", False):
+        return
+
+    @wraps(make)
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        _redact_record(record)
+        return record
+
+    make_redacted.redacts = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(make_redacted)
+
+
+def _redact_record(record: logging.LogRecord) -> None:
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError):
+        # A call of the logger that is wrong: its handler says so, with the arguments.
+        message, record.args = str(record.msg), None
+        record.msg = redact(message)
+    hidden = redact(message)
+    if hidden != message:
+        record.msg, record.args = hidden, None
+    if record.exc_info and record.exc_info[0] is not None:
+        # Formatters take the text that is there already.
+        record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
