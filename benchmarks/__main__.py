@@ -1,5 +1,6 @@
 """`python -m benchmarks [section ...]`: measure, and print the tables that docs/benchmarks.md shows."""
 
+import asyncio
 import json
 import os
 import platform as machine
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
+
 from benchmarks.load import Load, drive, need_wrk, resident_mb
 from benchmarks.plain import score_plainly, train_plainly
-from benchmarks.platform_run import CHURN, Client, environment, process
+from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
 
 PORT = 8170
 HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
@@ -24,7 +27,12 @@ BATCH_ROWS = 1_000_000
 def main(sections: list[str]) -> None:
     need_wrk()
     print(_machine())
-    chosen: dict[str, Callable[[Path], None]] = {"startup": startup, "story": story, "responsive": responsive}
+    chosen: dict[str, Callable[[Path], None]] = {
+        "startup": startup,
+        "story": story,
+        "responsive": responsive,
+        "access": access,
+    }
     for name, run in chosen.items():
         if not sections or name in sections:
             print(f"\n## {name}\n", flush=True)
@@ -112,6 +120,48 @@ def responsive(folder: Path) -> None:
         print(
             f"health-check while a training of 200,000 rows runs: p99 {p99:.1f} ms of {len(latencies)} (below 100 ms)"
         )
+
+
+def access(folder: Path) -> None:
+    """What it costs to know the caller, and what a storm of logins costs everybody else."""
+    with process(UP, HEALTH, environment(folder / "home", PORT)):
+        client = Client(f"http://127.0.0.1:{PORT}")
+        known, unknown = f"http://127.0.0.1:{PORT}/api/v1/validate-token", HEALTH.rstrip("/")
+        drive(known, None, client.token, connections=1, seconds=3)
+        # In turns: the machine is not the same from one second to the next.
+        pairs = [
+            [drive(url, None, client.token, connections=1, seconds=4) for url in (known, unknown)] for _ in range(5)
+        ]
+        costs = [with_token.p50_ms - without.p50_ms for with_token, without in pairs]
+        with_token, without = (statistics.median(pair[side].p50_ms for pair in pairs) for side in (0, 1))
+        print(
+            f"authorisation: p50 {with_token:.2f} ms with it, {without:.2f} ms without; it adds "
+            f"{statistics.median(costs):.2f} ms ({min(costs):.2f} to {max(costs):.2f}; at most 1 ms)"
+        )
+        asyncio.run(_login_storm(100))
+
+
+async def _login_storm(count: int) -> None:
+    """So many logins at once, and the health check over and over until the last of them is answered."""
+    form = {"username": "admin", "password": PASSWORD}
+    limits = httpx.Limits(max_connections=count + 1)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as http:
+        url = f"http://127.0.0.1:{PORT}/api/v1/login/access-token"
+        started = time.perf_counter()
+        logins = asyncio.gather(*(http.post(url, data=form) for _ in range(count)))
+        latencies = []
+        while not logins.done():
+            asked = time.perf_counter()
+            (await http.get(HEALTH)).raise_for_status()
+            latencies.append(time.perf_counter() - asked)
+        took = time.perf_counter() - started
+        good = sum(answer.status_code == 200 for answer in await logins)
+    latencies.sort()
+    print(
+        f"{count} logins at once: {good} answered 200 within {took:.1f} s; health-check meanwhile p50 "
+        f"{latencies[len(latencies) // 2] * 1000:.0f} ms, slowest {latencies[-1] * 1000:.0f} ms of {len(latencies)} "
+        "(below 1 s)"
+    )
 
 
 def _training(client: Client, dataset: int, home: Path) -> dict[str, object]:

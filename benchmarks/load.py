@@ -19,13 +19,18 @@ class Load:
     errors: int
 
 
-def drive(url: str, body: dict[str, object], token: str = "", *, connections: int = 16, seconds: int = 8) -> Load:
-    """POST `body` to `url` over so many connections for so long."""
+def drive(
+    url: str, body: dict[str, object] | None, token: str = "", *, connections: int = 16, seconds: int = 8
+) -> Load:
+    """POST `body` to `url`, or GET it where there is none, over so many connections for so long."""
+    posting = [
+        'wrk.method = "POST"',
+        f"wrk.body = {json.dumps(json.dumps(body))}",
+        'wrk.headers["Content-Type"] = "application/json"',
+    ]
     script = "\n".join(
         [
-            'wrk.method = "POST"',
-            f"wrk.body = {json.dumps(json.dumps(body))}",
-            'wrk.headers["Content-Type"] = "application/json"',
+            *(posting if body is not None else []),
             f'wrk.headers["Authorization"] = "Bearer {token}"' if token else "",
         ]
     )
