@@ -28,7 +28,7 @@ def test_the_table_of_permissions_is_true(platform: Platform) -> None:
         for method, about in methods.items():
             stated.setdefault(about["x-needs"], set()).add(f"{method.upper()} {path.removeprefix(API)}")
     lines = (ROOT / "docs" / "permissions.md").read_text().splitlines()
-    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "/" in line or "— |" in line]
+    rows = [line.strip("| ").split(" | ") for line in lines if (line.startswith("| ") and "/" in line) or "— |" in line]
     told = {needs.strip("`"): set(re.findall(r"`([A-Z]+ /[^`]*)`", calls)) for needs, calls in rows}
     assert {needs: calls for needs, calls in told.items() if calls} == stated
     assert set(Permission) <= told.keys()

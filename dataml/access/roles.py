@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, CursorResult, and_, func
+from sqlalchemy import ColumnElement, and_, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -235,11 +235,12 @@ async def _set_row(
 ) -> bool:
     """Make a row be there or not; whether that changed anything."""
     if present:
-        statement = insert(session, model).values(row).on_conflict_do_nothing()
+        changed = await session.execute(
+            insert(session, model).values(row).on_conflict_do_nothing().returning(model.tenant_id)
+        )
     else:
-        statement = every_tenant.delete(model).filter_by(**row)
-    result = await session.execute(statement)
-    return isinstance(result, CursorResult) and result.rowcount == 1
+        changed = await session.execute(every_tenant.delete(model).filter_by(**row).returning(model.tenant_id))
+    return changed.first() is not None
 
 
 def _held() -> ColumnElement[bool]:
