@@ -156,6 +156,7 @@ class Platform:
             address="local",
             namespace="dataml",
             include_dashboard=self.dashboard,
+            dashboard_host="127.0.0.1",
             object_store_memory=OBJECT_STORE_BYTES,
             logging_level=logging.WARNING,
             log_to_driver=False,

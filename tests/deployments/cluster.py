@@ -13,8 +13,7 @@ import httpx
 
 from deployments.platform import folder_of
 from deployments.processes import free_ports, processes_of
-
-PASSWORD = "a password for tests"
+from tests.client import PASSWORD
 
 
 class Cluster:

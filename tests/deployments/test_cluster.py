@@ -8,16 +8,23 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
+from dataml.access.tokens import TokenKeys
+from deployments.platform import folder_of
+from deployments.processes import is_core
+from tests.client import PASSWORD
 from tests.dataset.uploading import CHURN
 from tests.deployments.cluster import Cluster, until
 from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, small_csv
 
 pytestmark = pytest.mark.cluster
+TOKENS = ("access_token", "refresh_token")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +51,11 @@ def churn(cluster: Cluster) -> dict[str, Any]:
 def request(name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
     usual = {"domain": "Tests", "problem_type": "Classification", "columns": SMALL_COLUMNS}
     return {"dataset_id": dataset_id, "predictor_name": name} | usual | changes
+
+
+def login(cluster: Cluster, password: str, **request: Any) -> httpx.Response:
+    form = {"username": "admin", "password": password}
+    return cluster.http.post("/login/access-token", data=form, **request)
 
 
 def finished(cluster: Cluster, name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
@@ -105,6 +117,80 @@ def test_a_real_time_prediction_reaches_the_log(cluster: Cluster, churn: dict[st
         return [row["prediction_id"] for row in cluster.get("/inference/predictions", train_id=churn["id"])["data"]]
 
     until(logged, lambda ids: made in ids, timeout_s=10)
+
+
+def test_a_session_that_has_ended_predicts_for_five_seconds_at_most(cluster: Cluster, churn: dict[str, Any]) -> None:
+    """On the direct route, by its own deployment; every other call refuses it at once."""
+    until(lambda: cluster.training(churn["id"])["endpoint"], lambda endpoint: endpoint == "own")
+    session = login(cluster, PASSWORD).json()
+    header = {"Authorization": f"Bearer {session['access_token']}"}
+
+    def predict() -> int:
+        body = {"features": first_row()}
+        return cluster.http.post(cluster.url + churn["endpoint_url"], json=body, headers=header).status_code
+
+    assert predict() == 200
+    cluster.post("/logout", {"refresh_token": session["refresh_token"]})
+    ended = time.monotonic()
+    assert cluster.http.get("/validate-token", headers=header).status_code == 401
+    until(predict, lambda status: status == 401, timeout_s=6)
+    assert time.monotonic() - ended < 6
+
+
+def test_no_secret_is_in_any_log(cluster: Cluster, churn: dict[str, Any]) -> None:
+    """Sent right and wrong, in bodies, headers and queries, as the documentation has them."""
+    session = login(cluster, PASSWORD).json()
+    wrong, new = "wrong-secret-of-this-test", "new-secret-of-this-test"
+    assert login(cluster, wrong).status_code == 401
+    newer = cluster.post("/refresh", None, refresh_token=session["refresh_token"])
+    query = {"user_name": "admin", "new_password": new, "current_password": wrong}
+    assert cluster.http.post("/reset-password", params=query).status_code == 403
+    key = cluster.post("/api-keys/", {"name": "this test"})["key"]
+    for token in (key, newer["access_token"], f"{key}x"):
+        header = {"Authorization": f"Bearer {token}"}
+        answer = cluster.http.post(cluster.url + churn["endpoint_url"], json={"features": {}}, headers=header)
+        assert answer.status_code in (401, 422)
+        cluster.http.post("/inference/", content=b"{", headers=header)
+    secrets = [PASSWORD, wrong, new, key, *(pair[name] for pair in (session, newer) for name in TOKENS)]
+    secrets.append((cluster.home / "run" / "ray.token").read_text())
+    found = {
+        str(path): secret
+        for folder in (folder_of(cluster.home), cluster.home / "logs")
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".sock"
+        for secret in secrets
+        if secret.encode() in path.read_bytes()
+    }
+    assert found == {}
+
+
+def test_the_audit_log_knows_the_clients_address_and_believes_no_client(cluster: Cluster) -> None:
+    header = {"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "forged-address"}
+    assert login(cluster, PASSWORD, headers=header).status_code == 200
+    event = cluster.get("/audit/list", action="session.open", limit=1)["data"][0]
+    assert event["address"] == "127.0.0.1"
+
+
+def test_a_rotated_key_needs_no_restart_and_logs_nobody_out(cluster: Cluster, churn: dict[str, Any]) -> None:
+    before = login(cluster, PASSWORD).json()
+    TokenKeys.rotate(cluster.home / "token.key")
+    after = login(cluster, PASSWORD).json()
+    heads = [jwt.get_unverified_header(pair["access_token"])["kid"] for pair in (before, after)]
+    assert heads[0] != heads[1]
+    for pair in (before, after):
+        header = {"Authorization": f"Bearer {pair['access_token']}"}
+        assert cluster.http.get("/validate-token", headers=header).status_code == 200
+        body = {"features": first_row()}
+        assert cluster.http.post(cluster.url + churn["endpoint_url"], json=body, headers=header).status_code == 200
+
+
+def test_ray_asks_for_its_token(cluster: Cluster) -> None:
+    (raylet,) = [pid for pid in cluster.processes() if is_core(pid) and "raylet" in os.readlink(f"/proc/{pid}/exe")]
+    environment = Path(f"/proc/{raylet}/environ").read_bytes().decode().split("\0")
+    assert "RAY_AUTH_MODE=token" in environment
+    token = cluster.home / "run" / "ray.token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert len(token.read_text()) >= 32
 
 
 def test_the_direct_route_answers_while_its_own_deployment_starts_and_is_replaced(
