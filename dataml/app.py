@@ -134,7 +134,9 @@ async def _record_refusal(request: Request, error: Forbidden) -> None:
     principal: Principal = request.scope["state"]["principal"]
     services: Services = request.app.state.services
     async with services.database.transaction() as session:
-        tried = f"{request.method} {request.url.path}"[:300]
+        # As the server has decoded it: it may hold what no database takes.
+        path = request.scope["path"].replace("\0", "\ufffd").encode(errors="replace").decode()
+        tried = f"{request.method} {path}"[:300]
         audit_log.record(session, principal.scope, "access.refuse", tried, Outcome.REFUSED, code=error.code)
 
 

@@ -8,19 +8,25 @@ from typing import Any, Final
 
 _HIDDEN: Final = "[redacted]"
 _NAMED = "refresh_token|access_token|current_password|new_password|admin_password|password|passwd|client_secret|api_key"
-# Each with a group of what stays in front of the secret.
+# Each with a group of what stays in front of the secret. Every repetition has an end: whatever is logged, searching it
+# takes time in proportion to its length.
 _SECRETS: Final = (
     # A JWT, and an API key of ours, wherever they stand.
-    re.compile(r"()\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"),
-    re.compile(r"()\bdataml_[\w-]{20,}"),
+    re.compile(r"()\beyJ[\w-]{5,2000}\.[\w-]{1,2000}\.[\w-]{0,2000}"),
+    re.compile(r"()\bdataml_[\w-]{20,200}"),
     # An Argon2 hash.
-    re.compile(r"()\$argon2id?\$[^\s'\"]+"),
+    re.compile(r"()\$argon2id?\$[^\s'\"]{1,500}"),
     # Authorization: Bearer ..., and Basic ...
-    re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.IGNORECASE),
-    # password=..., "password": "...", in a query, a form, JSON or a repr.
-    re.compile(rf"(\b(?:{_NAMED})\b['\"]?\s*[=:]\s*b?)(?:\"[^\"]*\"|'[^']*'|[^\s&,;)}}\]]+)", re.IGNORECASE),
+    re.compile(r"(\b(?:bearer|basic)\s{1,20})[\w.~+/=-]{6,8000}", re.IGNORECASE),
+    # ...?password=...&..., to the end of the parameter.
+    re.compile(rf"([?&](?:{_NAMED})=)[^\s&\"'#]{0, 4000}", re.IGNORECASE),
+    # PGPASSWORD=..., "password": "...", in a form, JSON or a repr.
+    re.compile(
+        rf"((?:{_NAMED})['\"]?\s{0, 20}[=:]\s{0, 20}b?)(?!\[redacted\])(?:\"(?:\\.|[^\"\\]){0, 4000}\"|'(?:\\.|[^'\\]){0, 4000}'|[^\s&,;)}}\]]{1, 4000})",
+        re.IGNORECASE,
+    ),
     # postgresql://user:password@host
-    re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+(?=@)"),
+    re.compile(r"(\b[\w+]{1,30}://[^\s:/@]{0,100}:)(?!\d{1,5}/)[^\s]{1,500}(?=@)"),
 )
 
 

@@ -1,5 +1,6 @@
 """Every setting of the platform, read from `DATAML_*` environment variables and refused at start when unsafe."""
 
+import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -55,9 +56,11 @@ class Settings(BaseSettings):
     def _refuse_unsafe(self) -> Self:
         if self.endpoint_min_replicas > self.endpoint_max_replicas:
             raise ValueError("DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS")
-        # Bytes, as the log-in counts them.
-        if self.admin_password is not None and not 12 <= len(self.admin_password.get_secret_value().encode()) <= 1024:
-            raise ValueError("DATAML_ADMIN_PASSWORD needs 12 to 1024 bytes")
+        if self.admin_password is not None:
+            # Bytes of Unicode form NFC, as the log-in counts them.
+            counted = unicodedata.normalize("NFC", self.admin_password.get_secret_value()[:5000])
+            if not 12 <= len(counted.encode(errors="surrogatepass")) <= 1024:
+                raise ValueError("DATAML_ADMIN_PASSWORD needs 12 to 1024 bytes")
         return self
 
     @cached_property

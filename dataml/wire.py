@@ -46,7 +46,9 @@ def read_json(body: bytes) -> Any:
 def checked_body(scope: Scope, receive: Receive) -> Receive:
     """A `receive` that hands over the body in one piece, after it has proved small and, where it is JSON, strict. It
     raises what `read_json` raises."""
-    content_type = dict(scope["headers"]).get(b"content-type", b"application/json").lower()
+    # All of them: who sends two must not get past the check with one.
+    types = [value.lower() for name, value in scope["headers"] if name == b"content-type"]
+    is_json = not types or any(b"json" in value for value in types)
     handed_over = False
 
     async def checked() -> Message:
@@ -64,7 +66,7 @@ def checked_body(scope: Scope, receive: Receive) -> Receive:
             if len(body) > MAX_JSON_BYTES:
                 raise TooLarge(f"A body may have {MAX_JSON_BYTES} bytes at most.", code="body_too_large")
         handed_over = True
-        if body and b"json" in content_type:
+        if body and is_json:
             read_json(bytes(body))
         return {"type": "http.request", "body": bytes(body), "more_body": False}
 
@@ -132,9 +134,12 @@ def client_address(scope: Scope, forwarded_hops: int) -> str | None:
         return None
     address = chain[max(0, len(chain) - 1 - forwarded_hops)]
     try:
-        return str(ipaddress.ip_address(address))
+        # Without the name of an interface, which could be any text.
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
+    # A socket for both families sees IPv4 clients as ::ffff:192.0.2.1.
+    return str(found.ipv4_mapped or found) if found.version == 6 else str(found)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

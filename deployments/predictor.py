@@ -11,9 +11,9 @@ from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
-from dataml.errors import MethodNotAllowed, NotFound
+from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
-from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond
+from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from dataml.wire import request_id_of
@@ -58,17 +58,24 @@ class DirectRoute:
     def __init__(self, host: Host, authenticator: Authenticator) -> None:
         self._host = host
         self._authenticator = authenticator
+        self._path = f"/models/{host.model.tenant_name}/{host.model.predictor_name}/predict"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
         scope.setdefault("state", {})["request_id"] = request_id_of(scope)
-        if not scope["path"].rstrip("/").endswith("/predict"):
-            answer = _unknown
-        else:
-            answer = self._answer if scope["method"] == "POST" else _wrong_method
-        await respond(scope, receive, send, answer)
+        # Whatever is not its call is answered as the API answers where no own deployment has the route, before the
+        # body is looked at: nobody can tell from it which predictors exist.
+        refusal: DatamlError | None = None
+        if _whole_path(scope) != self._path:
+            refusal = NotFound("Not Found", code="not_found")
+        elif scope["method"] != "POST":
+            refusal = MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
+        if refusal is not None:
+            await send_answer(scope, send, refusal)
+            return
+        await respond(scope, receive, send, self._answer)
 
     async def _answer(self, authorization: str | None, body: bytes) -> Answer:
         principal = await self._authenticator.authenticate(authorization)
@@ -78,13 +85,10 @@ class DirectRoute:
         return (await self._host.answer([direct_question(principal, body)]))[0]
 
 
-async def _unknown(authorization: str | None, body: bytes) -> Answer:
-    return NotFound("Not Found")
-
-
-async def _wrong_method(authorization: str | None, body: bytes) -> Answer:
-    # As the API answers where no own deployment has the route: nobody can tell from it which predictors exist.
-    return MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
+def _whole_path(scope: Scope) -> str:
+    """The path as the client sent it; Serve's own proxy takes the route's prefix off, HAProxy does not."""
+    path: str = scope["path"].rstrip("/")
+    return path if path.startswith("/models/") else scope.get("root_path", "") + path
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

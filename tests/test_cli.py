@@ -1,5 +1,6 @@
 """Settings that cannot work end in one line and exit code 2, before Ray or a database is touched."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,14 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(
     assert str(file) in capsys.readouterr().out
     assert file.stat().st_mode & 0o777 == 0o600
     first = file.read_text()
+    connection = sqlite3.connect(tmp_path / "dataml.db")
+    with connection:
+        connection.execute("DELETE FROM user_role")
+    connection.close()
     assert len(first.strip()) >= 24
     assert cli.main(["admin", "--new-password"]) == 0
     assert file.read_text() != first
+    connection = sqlite3.connect(tmp_path / "dataml.db")
+    roles = connection.execute("SELECT name FROM user_role JOIN role ON role.id = role_id").fetchall()
+    connection.close()
+    assert roles == [("admin",)], "also when the role was lost"

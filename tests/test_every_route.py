@@ -561,6 +561,13 @@ def test_every_json_body_is_read_strictly(client: Client, path: str, body: bytes
     assert refusal(answer) == refused
 
 
+@pytest.mark.parametrize("types", [["application/json", "text/plain"], ["text/plain", "application/json"], []])
+def test_a_second_content_type_is_no_way_round(client: Client, types: list[str]) -> None:
+    headers = [("Content-Type", value) for value in types]
+    answer = client.post("/template", content=b'{"template_name": "a", "template_name": "b"}', headers=headers)
+    assert refusal(answer) == (422, "invalid_json")
+
+
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [

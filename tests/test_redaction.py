@@ -48,6 +48,13 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
         (repr({"password": SECRET, "a": 1}), "{'password': [redacted], 'a': 1}"),
         ("password = hunter2, next", "password = [redacted], next"),
         ("postgresql+psycopg://dataml:hunter2@db/dataml", "postgresql+psycopg://dataml:[redacted]@db/dataml"),
+        (
+            "DATAML_ADMIN_PASSWORD=hunter2 PGPASSWORD=hunter2 x",
+            "DATAML_ADMIN_PASSWORD=[redacted] PGPASSWORD=[redacted] x",
+        ),
+        ("?new_password=abc,def;g)h&x=1", "?new_password=[redacted]&x=1"),
+        (r'{"password": "abc\"def", "a": 1}', '{"password": [redacted], "a": 1}'),
+        ("postgresql://u:pa/ss@w@rd@h/d", "postgresql://u:[redacted]@h/d"),
         ("no password was given", "no password was given"),
         ("the bearer of news", "the bearer of news"),
         ("http://host:8000/a@b", "http://host:8000/a@b"),

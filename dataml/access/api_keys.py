@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.access import users
 from dataml.access.models import ApiKey, User
 from dataml.access.permissions import Permission
 from dataml.access.service import API_KEY_PREFIX, Principal
@@ -75,11 +76,13 @@ async def revoke(session: AsyncSession, user: Principal, key_id: int) -> ApiKey:
 
     Raises:
         NotFound: `api_key_not_found`.
-        Forbidden: `missing_permission`.
+        Forbidden: `missing_permission`, `permission_not_held`.
     """
     key = await user.scope.get(session, ApiKey, key_id, "api key")
     if key.user_id != user.user_id:
         user.require(Permission.MANAGE_USERS)
+        owner = await user.scope.get(session, User, key.user_id, "user")
+        await users.require_power_over(session, user, owner)
     if key.revoked_at is None:
         key.revoked_at = utc_now()
         audit.record(session, user.scope, "api_key.revoke", f"api_key:{key.id}", name=key.name)

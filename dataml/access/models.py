@@ -10,9 +10,11 @@ from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 class Tenant(Timestamped, Base):
     __tablename__ = "tenant"
+    __table_args__ = (Index("uq_tenant_name_key", "name_key", unique=True),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
+    name_key: Mapped[str] = mapped_column(String(100))
     is_active: Mapped[bool] = mapped_column(default=True)
 
 
@@ -96,18 +98,21 @@ class UserRole(Base):
 
 
 class Session(TenantOwned, Base):
-    """One login and the family of refresh tokens it lives on; an access token is good only while its session is."""
+    """One login and the family of refresh tokens it lives on; an access token is good only while its session is.
+
+    `network` is where it was opened: an IPv4 address, or the /64 of an IPv6 one.
+    """
 
     __tablename__ = "session"
     __table_args__ = (
         UniqueConstraint("tenant_id", "id"),
         ForeignKeyConstraint(["tenant_id", "user_id"], ["user.tenant_id", "user.id"]),
-        Index("ix_session_user_address", "user_id", "address"),
+        Index("ix_session_user_network", "user_id", "network"),
         {"sqlite_autoincrement": True},
     )
 
     user_id: Mapped[int] = mapped_column(BigId)
-    address: Mapped[str | None] = mapped_column(String(45))
+    network: Mapped[str] = mapped_column(String(45))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -64,7 +64,7 @@ def check_new(password: str) -> None:
     """Raises:
     Invalid: `bad_password`.
     """
-    if not MIN_BYTES <= len(_bytes(password)) <= MAX_BYTES:
+    if _is_too_long(password) or len(_bytes(password)) < MIN_BYTES:
         raise Invalid(f"A password has {MIN_BYTES} to {MAX_BYTES:,} bytes.", code="bad_password")
 
 
@@ -87,16 +87,21 @@ async def hash_new(password: str) -> str:
 async def verify_password(password: str, password_hash: str | None) -> Verdict:
     """Whether `password` fits; to be called within `hashing()`. With no hash (an unknown user), or a password that no
     user can have, it takes the same time and says no."""
-    too_long = len(_bytes(password)) > MAX_BYTES
-    known = None if too_long else password_hash
-    verdict = await asyncio.get_running_loop().run_in_executor(
-        _threads(), _verify, "" if too_long else password, known or _dummy_hash()
-    )
-    return verdict if known is not None else Verdict(False)
+    if _is_too_long(password):
+        password, password_hash = "", None
+    return await asyncio.get_running_loop().run_in_executor(_threads(), _verify, password, password_hash)
 
 
-def _verify(password: str, password_hash: str) -> Verdict:
+def _verify(password: str, password_hash: str | None) -> Verdict:
+    if password_hash is None:
+        _hasher().verify_and_update(_bytes(password), _dummy_hash())
+        return Verdict(False)
     return Verdict(*_hasher().verify_and_update(_bytes(password), password_hash))
+
+
+def _is_too_long(password: str) -> bool:
+    # Normalising a long text may take minutes, and it shortens none to a quarter.
+    return len(password) > 4 * MAX_BYTES or len(_bytes(password)) > MAX_BYTES
 
 
 def _bytes(password: str) -> bytes:

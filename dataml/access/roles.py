@@ -17,7 +17,7 @@ from dataml.audit import service as audit
 from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
-from dataml.errors import Conflict, Invalid, NotFound
+from dataml.errors import Conflict, Forbidden, Invalid, NotFound
 
 _PERMISSION_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,99}", re.ASCII)
 
@@ -122,6 +122,7 @@ async def set_permission(
         Conflict: `builtin_role`: `admin` holds everything, always.
         Forbidden: `permission_not_held`.
     """
+    await lock(session, user.tenant_id)
     role = await user.scope.get(session, Role, role_id, "role")
     permission = await user.scope.get(session, TenantPermission, permission_id, "permission")
     if role.name_key == BuiltinRole.ADMIN:
@@ -139,15 +140,15 @@ async def set_role(session: AsyncSession, user: Principal, user_id: int, role_id
 
     Raises:
         NotFound: `user_not_found`, `role_not_found`.
-        Forbidden: `permission_not_held`: the role holds more than the caller.
+        Forbidden: `permission_not_held`: the role holds more than the caller, or the user is a platform admin.
         Conflict: `last_admin`.
     """
+    await lock(session, user.tenant_id)
     of = await user.scope.get(session, User, user_id, "user")
     role = await user.scope.get(session, Role, role_id, "role")
     user.require_all(await permissions_of_roles(session, user.scope, [role.id]))
+    require_rank(user, of)
     row = {"tenant_id": role.tenant_id, "user_id": of.id, "role_id": role.id}
-    if not granted:
-        await lock(session, user.tenant_id)
     if await _set_row(session, UserRole, row, granted):
         if not granted:
             await require_an_admin(session, user.tenant_id)
@@ -160,6 +161,12 @@ async def assign(session: AsyncSession, user: User, roles: Sequence[Role]) -> No
     """Give a new user their roles."""
     session.add_all(UserRole(tenant_id=user.tenant_id, user_id=user.id, role_id=role.id) for role in roles)
     await session.flush()
+
+
+async def give_admin(session: AsyncSession, user: User) -> None:
+    """Give a user the role `admin`, if they have it not."""
+    (admin,) = await find_by_names(session, Scope(user.tenant_id, ""), [BuiltinRole.ADMIN.value])
+    await _set_row(session, UserRole, {"tenant_id": user.tenant_id, "user_id": user.id, "role_id": admin.id}, True)
 
 
 async def find_by_names(session: AsyncSession, scope: Scope, wanted: Iterable[str]) -> list[Role]:
@@ -194,8 +201,20 @@ async def role_names(session: AsyncSession, scope: Scope, user_ids: Sequence[int
 
 
 async def lock(session: AsyncSession, tenant_id: str) -> None:
-    """Until the end of the transaction, nobody else takes an administrator from this tenant."""
-    await session.execute(every_tenant.select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
+    """Until the end of the transaction, nobody else changes who may do what in this tenant."""
+    # Rows that point at the tenant may be added meanwhile: a login should not wait.
+    tenant = every_tenant.select(Tenant.id).where(Tenant.id == tenant_id)
+    await session.execute(tenant.with_for_update(key_share=True))
+
+
+def require_rank(user: Principal, of: User) -> None:
+    """Nobody but a platform admin has power over one.
+
+    Raises:
+        Forbidden: `permission_not_held`.
+    """
+    if of.is_platform_admin and not user.is_platform_admin:
+        raise Forbidden("This is an administrator of the platform.", code="permission_not_held")
 
 
 async def require_an_admin(session: AsyncSession, tenant_id: str) -> None:

@@ -73,6 +73,7 @@ async def reset_password(
     await users.reset_password(
         services.database,
         services.settings,
+        services.authenticator,
         user,
         request.user_name,
         request.new_password.get_secret_value(),

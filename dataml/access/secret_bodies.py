@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from dataml.errors import FieldError, InvalidFields
+from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.wire import read_json
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -17,6 +17,7 @@ def secrets_in(model: type[_M]) -> Callable[[Request], Awaitable[_M]]:
 
     Raises:
         InvalidFields: `invalid_request`; what was sent is never repeated.
+        Invalid: `invalid_json`, `invalid_form`.
     """
 
     async def read(request: Request) -> _M:
@@ -24,8 +25,8 @@ def secrets_in(model: type[_M]) -> Callable[[Request], Awaitable[_M]]:
         place, given = "query", dict[str, Any](request.query_params)
         if body:
             place = "body"
-            is_json = "json" in request.headers.get("content-type", "application/json")
-            given = read_json(body) if is_json else dict(await request.form())
+            is_json = "json" in request.headers.get("content-type", "application/json").lower()
+            given = read_json(body) if is_json else await _form(request)
         try:
             return model.model_validate(given)
         except ValidationError as error:
@@ -33,6 +34,14 @@ def secrets_in(model: type[_M]) -> Callable[[Request], Awaitable[_M]]:
             raise InvalidFields(fields, code="invalid_request") from None
 
     return read
+
+
+async def _form(request: Request) -> dict[str, Any]:
+    try:
+        return dict(await request.form())
+    except (ValueError, LookupError) as error:
+        # A charset that is none, or text that is not of it.
+        raise Invalid("The form cannot be read.", code="invalid_form") from error
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:

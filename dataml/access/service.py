@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, and_, bindparam
@@ -31,6 +31,7 @@ class Principal:
     permissions: frozenset[str]
     is_platform_admin: bool = False
     session_id: int | None = None  # None: an API key
+    key_id: int | None = None
     origin: Origin = field(default=Origin())
 
     @property
@@ -106,21 +107,40 @@ class Authenticator:
             self._cached[header] = (min(time.time() + self._cache_s, expires_at), principal)
         return principal
 
+    async def renew(self, principal: Principal) -> Principal:
+        """The same caller as of this moment, for who has waited since they were let in.
+
+        Raises:
+            Unauthorized: `session_ended` or `invalid_api_key`.
+        """
+        if principal.session_id is None:
+            rows = await self._database.look_up(_BY_KEY_ID, {"key_id": principal.key_id, "now": utc_now()})
+            renewed = _of_key(rows)
+        else:
+            renewed = await self._of_session(principal.user_id, principal.session_id)
+        return replace(renewed, origin=principal.origin)
+
     async def _by_session(self, token: str) -> tuple[Principal, float]:
         claims = self._keys.read(token)
-        named = {"user_id": claims.user_id, "session_id": claims.session_id, "now": utc_now()}
+        return await self._of_session(claims.user_id, claims.session_id), claims.expires_at
+
+    async def _of_session(self, user_id: int, session_id: int) -> Principal:
+        named = {"user_id": user_id, "session_id": session_id, "now": utc_now()}
         rows = await self._database.look_up(_BY_SESSION, named)
         if not rows:
             raise Unauthorized("The session has ended; log in again.", code="session_ended")
-        principal = _principal(rows, is_platform_admin=rows[0].is_platform_admin, session_id=claims.session_id)
-        return principal, claims.expires_at
+        return _principal(rows, is_platform_admin=rows[0].is_platform_admin, session_id=session_id)
 
     async def _by_key(self, key: str) -> tuple[Principal, float]:
         rows = await self._database.look_up(_BY_KEY, {"key_hash": hash_of(key), "now": utc_now()})
-        if not rows:
-            raise Unauthorized("The API key is not valid, or not any more.", code="invalid_api_key")
-        # What the owner loses, the key loses; and never is it more than a user of the tenant.
-        return _principal(rows, within=rows[0].permissions), rows[0].expires_at.timestamp()
+        return _of_key(rows), rows[0].expires_at.timestamp()
+
+
+def _of_key(rows: Sequence[Row[Any]]) -> Principal:
+    if not rows:
+        raise Unauthorized("The API key is not valid, or not any more.", code="invalid_api_key")
+    # What the owner loses, the key loses; and never is it more than a user of the tenant.
+    return _principal(rows, within=rows[0].permissions, key_id=rows[0].key_id)
 
 
 def _principal(
@@ -129,6 +149,7 @@ def _principal(
     within: Iterable[str] | None = None,
     is_platform_admin: bool = False,
     session_id: int | None = None,
+    key_id: int | None = None,
 ) -> Principal:
     held = frozenset(row.permission for row in rows if row.permission is not None)
     return Principal(
@@ -139,6 +160,7 @@ def _principal(
         permissions=held if within is None else held.intersection(within),
         is_platform_admin=is_platform_admin,
         session_id=session_id,
+        key_id=key_id,
     )
 
 
@@ -174,6 +196,8 @@ _BY_SESSION = _who_may_come_in(Session, User.is_platform_admin).where(
     Session.ended_at.is_(None),
     Session.expires_at > _NOW,
 )
-_BY_KEY = _who_may_come_in(ApiKey, ApiKey.permissions, ApiKey.expires_at).where(
-    ApiKey.key_hash == bindparam("key_hash"), ApiKey.revoked_at.is_(None), ApiKey.expires_at > _NOW
+_BY_ANY_KEY = _who_may_come_in(ApiKey, ApiKey.id.label("key_id"), ApiKey.permissions, ApiKey.expires_at).where(
+    ApiKey.revoked_at.is_(None), ApiKey.expires_at > _NOW
 )
+_BY_KEY = _BY_ANY_KEY.where(ApiKey.key_hash == bindparam("key_hash"))
+_BY_KEY_ID = _BY_ANY_KEY.where(ApiKey.id == bindparam("key_id"))

@@ -105,7 +105,7 @@ class Sessions:
         opened = Session(
             tenant_id=user.tenant_id,
             user_id=user.id,
-            address=origin.address,
+            network=throttle.network(origin.address),
             created_at=now,
             expires_at=now + timedelta(days=self._settings.refresh_token_days),
         )

@@ -6,7 +6,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.access import roles
+from dataml.access import names, roles
 from dataml.access.models import Tenant
 from dataml.access.service import Principal
 from dataml.audit import service as audit
@@ -17,7 +17,7 @@ from dataml.errors import Conflict, NotFound
 
 async def add(session: AsyncSession, name: str) -> Tenant:
     """A tenant with the built-in roles, and nobody in it."""
-    tenant = Tenant(id=str(uuid.uuid4()), name=name)
+    tenant = Tenant(id=str(uuid.uuid4()), name=name, name_key=names.key(name))
     session.add(tenant)
     await session.flush()
     await roles.seed(session, tenant.id)
@@ -28,13 +28,11 @@ async def create(session: AsyncSession, user: Principal, name: str) -> Tenant:
     """Raises:
     Conflict: `tenant_exists`, also when the names differ by case only.
     """
-    same = every_tenant.select(Tenant.id).where(func.lower(Tenant.name) == name.lower())
-    if await session.scalar(same) is not None:
-        raise _exists(name)
     try:
         tenant = await add(session, name)
     except IntegrityError as error:
-        raise _exists(name) from error
+        detail = f"There is a tenant named {name!r} already; choose another name."
+        raise Conflict(detail, code="tenant_exists") from error
     audit.record(session, user.scope, "tenant.create", f"tenant:{tenant.id}", name=name)
     return tenant
 
@@ -53,7 +51,7 @@ async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenan
         NotFound: `tenant_not_found`.
         Conflict: `own_tenant`.
     """
-    tenant = await _find(session, tenant_id)
+    tenant = await _find(session, tenant_id, for_update=True)
     if tenant is None:
         raise not_found()
     if tenant.id == user.tenant_id:
@@ -100,12 +98,9 @@ def not_found() -> NotFound:
     return NotFound("There is no tenant with this id.", code="tenant_not_found")
 
 
-async def _find(session: AsyncSession, tenant_id: str) -> Tenant | None:
+async def _find(session: AsyncSession, tenant_id: str, *, for_update: bool = False) -> Tenant | None:
     # PostgreSQL's driver takes no NUL.
     if "\0" in tenant_id or len(tenant_id) > 36:
         return None
-    return await session.scalar(every_tenant.select(Tenant).where(Tenant.id == tenant_id).with_for_update())
-
-
-def _exists(name: str) -> Conflict:
-    return Conflict(f"There is a tenant named {name!r} already; choose another name.", code="tenant_exists")
+    query = every_tenant.select(Tenant).where(Tenant.id == tenant_id)
+    return await session.scalar(query.with_for_update(key_share=True) if for_update else query)

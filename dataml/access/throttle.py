@@ -38,12 +38,12 @@ class Subjects:
 
 async def subjects(session: AsyncSession, username_key: str, user_id: int | None, address: str | None) -> Subjects:
     """`user_id` is None for a name that nobody has: it counts like any other."""
-    network = _network(address)
+    here = network(address)
     account = f"account {username_key}"
     # Asked for an unknown user too: the time of an answer should tell nothing.
-    if await _has_logged_in(session, user_id or 0, address):
-        account += f" at {network}"
-    return Subjects(_digest(account), _digest(f"address {network}"))
+    if await _has_logged_in(session, user_id or 0, here):
+        account += f" at {here}"
+    return Subjects(_digest(account), _digest(f"address {here}"))
 
 
 async def check(session: AsyncSession, settings: Settings, of: Subjects) -> None:
@@ -76,12 +76,12 @@ async def forget_failures(session: AsyncSession, of: Subjects) -> None:
     await session.execute(every_tenant.delete(LoginFailures).where(LoginFailures.subject == of.account))
 
 
-async def _has_logged_in(session: AsyncSession, user_id: int, address: str | None) -> bool:
-    known = every_tenant.select(Session.id).where(Session.user_id == user_id, Session.address == address)
+async def _has_logged_in(session: AsyncSession, user_id: int, here: str) -> bool:
+    known = every_tenant.select(Session.id).where(Session.user_id == user_id, Session.network == here)
     return await session.scalar(known.limit(1)) is not None
 
 
-def _network(address: str | None) -> str:
+def network(address: str | None) -> str:
     """The address, or the /64 of an IPv6 one: whoever has one address there has all of them."""
     try:
         found = ipaddress.ip_address(address or "")

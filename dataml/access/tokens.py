@@ -77,6 +77,7 @@ class TokenKeys:
     def __init__(self, current: bytes, previous: bytes | None = None) -> None:
         self._path: Path | None = None
         self._stamp: object = None
+        self._complained: object = ()
         self._take(current, previous)
 
     @classmethod
@@ -162,9 +163,8 @@ class TokenKeys:
         if "crit" in header:
             raise jwt.InvalidTokenError("an unknown critical header")
         kid = header.get("kid")
-        if kid not in self._keys:
-            # Signed after a rotation that this process has not seen yet, perhaps.
-            self._follow()
+        # A key that was rotated away may be one that has leaked: it must not be read for a moment longer.
+        self._follow()
         if not isinstance(kid, str) or kid not in self._keys:
             raise jwt.InvalidTokenError("another key")
         return self._keys[kid]
@@ -175,9 +175,11 @@ class TokenKeys:
             return
         try:
             self._take(*_read(self._path))
+            self._stamp = stamp
         except StartupError as error:
-            log.error("%s; the keys of before stay in use", error)
-        self._stamp = stamp
+            if stamp != self._complained:
+                log.error("%s; the keys of before stay in use", error)
+            self._complained = stamp
 
     def _take(self, current: bytes, previous: bytes | None) -> None:
         self._current, self._kid = current, _kid(current)

@@ -4,15 +4,15 @@ from fastapi import APIRouter
 
 from dataml.access import users
 from dataml.access.schemas import CreateUser, UpdateUser, UserAnswer, UserList
-from dataml.dependencies import Db, Paged, UserManager
+from dataml.dependencies import AppServices, Db, Paged, UserManager
 
 router = APIRouter(prefix="/users", tags=["User"])
 
 
 @router.post("/create-user", status_code=201)
-async def create_user(request: CreateUser, user: UserManager, database: Db) -> UserAnswer:
+async def create_user(request: CreateUser, user: UserManager, services: AppServices) -> UserAnswer:
     """Make a user of the own tenant, with roles that hold no more than you do."""
-    created = await users.create(database, user, request)
+    created = await users.create(services.database, services.authenticator, user, request)
     return UserAnswer.of(created.user, created.roles)
 
 

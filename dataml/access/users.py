@@ -12,7 +12,7 @@ from dataml.access.models import Role, User
 from dataml.access.passwords import hash_new, hashing, verify_password
 from dataml.access.permissions import BuiltinRole, Permission
 from dataml.access.schemas import CreateUser, UpdateUser
-from dataml.access.service import Principal
+from dataml.access.service import Authenticator, Principal
 from dataml.audit import service as audit
 from dataml.audit.service import Outcome
 from dataml.db import every_tenant
@@ -62,7 +62,7 @@ async def add(
         await session.flush()
     except IntegrityError as error:
         # Another request was faster, with the name or with the address.
-        raise _username_taken(user.username) from error
+        raise _taken(user, error) from error
     await roles.assign(session, user, of_roles)
     return user
 
@@ -90,6 +90,7 @@ async def recover(session: AsyncSession, username: str, password_hash: str) -> b
         return False
     scope = Scope(user.tenant_id, "")
     user.password_hash, user.is_active = password_hash, True
+    await roles.give_admin(session, user)
     await sessions.end_all(session, scope, user.id)
     audit.record(session, scope, "password.reset", f"user:{user.id}", console=True)
     return True
@@ -99,7 +100,9 @@ async def exist(session: AsyncSession) -> bool:
     return await session.scalar(every_tenant.select(User.id).limit(1)) is not None
 
 
-async def create(database: Database, user: Principal, request: CreateUser) -> UserWithRoles:
+async def create(
+    database: Database, authenticator: Authenticator, user: Principal, request: CreateUser
+) -> UserWithRoles:
     """Raises:
     Invalid: `bad_password`.
     NotFound: `tenant_not_found`, `role_not_found`.
@@ -110,7 +113,11 @@ async def create(database: Database, user: Principal, request: CreateUser) -> Us
     async with database.reading() as session:
         await _roles_to_give(session, user, request)
     password_hash = await hash_new(request.password.get_secret_value())
+    # That may have taken a while: what the caller may do is asked again.
+    user = await authenticator.renew(user)
+    user.require(Permission.MANAGE_USERS)
     async with database.transaction() as session:
+        await roles.lock(session, user.tenant_id)
         tenant_id, given = await _roles_to_give(session, user, request)
         created = await add(
             session,
@@ -155,8 +162,9 @@ async def update(session: AsyncSession, user: Principal, user_id: int, request: 
         Forbidden: `permission_not_held`: that user holds more than the caller.
         Conflict: `email_taken`, `last_admin`.
     """
+    await roles.lock(session, user.tenant_id)
     changed = await user.scope.get(session, User, user_id, "user")
-    await _require_power_over(session, user, changed)
+    await require_power_over(session, user, changed)
     fields = request.model_dump(exclude_unset=True)
     active = fields.pop("is_active", changed.is_active)
     if "email" in fields:
@@ -165,8 +173,11 @@ async def update(session: AsyncSession, user: Principal, user_id: int, request: 
         setattr(changed, name, value)
     if "email" in fields:
         await _check_email(session, changed)
+        try:
+            await session.flush()
+        except IntegrityError as error:
+            raise _taken(changed, error) from error
     if active is not changed.is_active:
-        await roles.lock(session, user.tenant_id)
         changed.is_active = active
         await session.flush()
         if not active:
@@ -183,6 +194,7 @@ async def update(session: AsyncSession, user: Principal, user_id: int, request: 
 async def reset_password(
     database: Database,
     settings: Settings,
+    authenticator: Authenticator,
     user: Principal,
     username: str,
     new_password: str,
@@ -203,9 +215,17 @@ async def reset_password(
         if current_password is None:
             raise Invalid("Send current_password too.", code="current_password_needed")
         await _check_current_password(database, settings, user, of, current_password)
+    replaced = of.password_hash
     password_hash = await hash_new(new_password)
+    # That may have taken a while: what the caller may do is asked again.
+    user = await authenticator.renew(user)
     async with database.transaction() as session:
+        await roles.lock(session, user.tenant_id)
         of = await _whose_password(session, user, username)
+        await session.refresh(of, with_for_update=True)
+        if of.id == user.user_id and of.password_hash != replaced:
+            # Somebody was faster, and the current password is not the one that was checked.
+            raise _wrong_current_password()
         of.password_hash = password_hash
         await sessions.end_all(session, user.scope, of.id)
         audit.record(session, user.scope, "password.reset", f"user:{of.id}")
@@ -229,16 +249,19 @@ async def _whose_password(session: AsyncSession, user: Principal, username: str)
     user.require(Permission.MANAGE_USERS)
     if of is None:
         raise NotFound("There is no user of this name.", code="user_not_found")
-    await _require_power_over(session, user, of)
+    await require_power_over(session, user, of)
     return of
 
 
-async def _require_power_over(session: AsyncSession, user: Principal, of: User) -> None:
-    """Else somebody who may manage users could become any of them."""
-    if of.id == user.user_id:
+async def require_power_over(session: AsyncSession, user: Principal, of: User) -> None:
+    """Else somebody who may manage users could become any of them, and an API key its owner.
+
+    Raises:
+        Forbidden: `permission_not_held`.
+    """
+    if of.id == user.user_id and user.session_id is not None:
         return
-    if of.is_platform_admin and not user.is_platform_admin:
-        raise Forbidden("This is an administrator of the platform.", code="permission_not_held")
+    roles.require_rank(user, of)
     user.require_all(await roles.permissions_of_user(session, user.scope, of.id))
 
 
@@ -256,7 +279,11 @@ async def _check_current_password(
         async with database.transaction() as session:
             await throttle.record_failure(session, counted)
             audit.record(session, user.scope, "password.reset", f"user:{of.id}", Outcome.FAILURE)
-    raise Forbidden("The current password is not right.", code="wrong_current_password")
+    raise _wrong_current_password()
+
+
+def _wrong_current_password() -> Forbidden:
+    return Forbidden("The current password is not right.", code="wrong_current_password")
 
 
 async def _check_email(session: AsyncSession, user: User) -> None:
@@ -265,7 +292,16 @@ async def _check_email(session: AsyncSession, user: User) -> None:
     same = Scope(user.tenant_id, "").select_columns(User, func.count()).where(User.email_key == user.email_key)
     with session.no_autoflush:
         if await session.scalar(same.where(User.id != user.id) if user.id is not None else same):
-            raise Conflict("Another user of the tenant has this e-mail address.", code="email_taken")
+            raise _email_taken()
+
+
+def _taken(user: User, error: IntegrityError) -> Conflict:
+    """Both databases name the column or its index."""
+    return _email_taken() if "email_key" in str(error.orig) else _username_taken(user.username)
+
+
+def _email_taken() -> Conflict:
+    return Conflict("Another user of the tenant has this e-mail address.", code="email_taken")
 
 
 def _username_taken(username: str) -> Conflict:

@@ -120,13 +120,18 @@ async def respond(
 ) -> None:
     """Read a request's body, ask `answer`, and send what it gives: JSON, or the error it raises or returns."""
     headers = dict(scope["headers"])
-    request_id: str = scope["state"]["request_id"]
     try:
         body = await _read_body(headers, receive)
         header = headers.get(b"authorization")
         found = await answer(header.decode("latin-1") if header else None, body)
     except DatamlError as error:
         found = error
+    await send_answer(scope, send, found)
+
+
+async def send_answer(scope: Scope, send: Send, found: Answer) -> None:
+    """Send JSON, or an error as every other route renders it."""
+    request_id: str = scope["state"]["request_id"]
     sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]
     status = 200
     if isinstance(found, DatamlError):
@@ -140,7 +145,7 @@ async def respond(
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     content_type = headers.get(b"content-type", b"application/json")
-    if b"json" not in content_type:
+    if b"json" not in content_type.lower():
         raise UnsupportedMedia("Send the body as application/json.", code="unsupported_media")
     parts: list[bytes] = []
     size = 0

@@ -148,6 +148,9 @@ def test_a_key_is_revoked_by_its_owner_and_by_managers(client: Client, analyst: 
     assert refusal(analyst.request("DELETE", f"/api-keys/{admins['id']}")) == (403, "missing_permission")
     assert refusal(stranger.request("DELETE", f"/api-keys/{made['id']}")) == (404, "api_key_not_found")
     assert client.request("DELETE", f"/api-keys/{made['id']}").json()["revoked_at"] is not None
+    manager = new_user(client, roles=[new_role(client, "can_manage_users")["name"]])
+    answer = log_in(client, manager["username"]).request("DELETE", f"/api-keys/{admins['id']}")
+    assert refusal(answer) == (403, "permission_not_held")
 
 
 @pytest.mark.parametrize("key", ["dataml_", "dataml_x", "dataml_" + "x" * 100_000, "dataml_' OR 1=1", "DATAML_x"])

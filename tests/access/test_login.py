@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -221,3 +222,31 @@ def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
         await database.close()
 
     asyncio.run(run())
+
+
+MARKS = "a" + "\u0315" * 40_000 + "\u0316" * 40_000
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+def test_a_text_that_takes_minutes_to_normalise_is_not_normalised(
+    anonymous: Client, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    """Combining marks in the wrong order: the work grows with the square of their number."""
+    lengths = []
+    real = unicodedata.normalize
+
+    def normalize(form: str, text: str) -> str:
+        lengths.append(len(text))
+        return real(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    form = {"username": "admin", "password": PASSWORD} | {field: MARKS}
+    answer = anonymous.post("/login/access-token", files={name: (None, value) for name, value in form.items()})
+    assert (answer.status_code, answer.json()["code"]) == (401, "bad_credentials")
+    assert max(lengths) <= 4096
+
+
+def test_long_names_are_nobodys_and_not_each_others() -> None:
+    assert names.key("admin" + " " * 1000) != names.key("admin")
+    assert names.key("x" * 1001) != names.key("x" * 1002)
+    assert len(names.key("x" * 100_000)) < 150

@@ -111,6 +111,19 @@ def test_a_token_that_is_none_is_refused(anonymous: Client, path: str, token: st
     assert refused(anonymous.post(path, **parts)) == (401, "invalid_refresh_token")
 
 
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "nothing", "utf-7", "idna", "\u00e9", "utf-8; x"])
+@pytest.mark.parametrize("path", ["/refresh", "/logout"])
+def test_a_form_in_an_odd_charset_is_no_defect(anonymous: Client, path: str, charset: str) -> None:
+    content = b'--x\r\nContent-Disposition: form-data; name="refresh_token"\r\n\r\n\xe9\xff\r\n--x--\r\n'
+    types = (
+        f"multipart/form-data; boundary=x; charset={charset}",
+        f"application/x-www-form-urlencoded; charset={charset}",
+    )
+    for content_type in types:
+        answer = anonymous.post(path, content=content, headers={"Content-Type": content_type.encode()})
+        assert answer.status_code in (400, 401, 422), answer.text
+
+
 def test_swapped_tokens_are_refused(anonymous: Client) -> None:
     pair = tokens(anonymous)
     assert refused(refresh(anonymous, pair["access_token"])) == (401, "invalid_refresh_token")

@@ -32,7 +32,7 @@ def test_a_tenant_is_made_and_listed(client: Client) -> None:
     assert listed["total"] == len(listed["data"])
     assert listed["data"][0]["name"] == "default"
     assert listed["data"][-1] == made
-    for spelling in (name, name.upper()):
+    for spelling in (name, name.upper(), name.lower()):
         assert refusal(create(client, spelling)) == (409, "tenant_exists")
 
 

@@ -119,6 +119,20 @@ def test_addresses_of_one_ipv6_network_count_together(anonymous: Client) -> None
     assert login(anonymous, "name-six", "2001:db8:1:3::1").status_code == 401
 
 
+def test_ipv4_addresses_seen_by_an_ipv6_socket_count_each_for_itself(anonymous: Client) -> None:
+    for number in range(OF_ADDRESS):
+        fail(anonymous, f"name-mapped-{number}", "::ffff:198.51.100.7", 1)
+    assert login(anonymous, "name-mapped", "198.51.100.7").status_code == 429
+    assert login(anonymous, "name-mapped", "::ffff:203.0.113.200").status_code == 401
+
+
+def test_an_owner_is_known_by_the_ipv6_network(anonymous: Client, username: str) -> None:
+    assert login(anonymous, username, "2001:db8:5::1", PASSWORD).status_code == 200
+    fail(anonymous, username, next(_addresses))
+    assert login(anonymous, username, "2001:db8:5::2", PASSWORD).status_code == 200
+    assert login(anonymous, username, "2001:db8:6::2", PASSWORD).status_code == 429
+
+
 def test_what_a_client_writes_into_the_header_itself_is_not_believed(anonymous: Client, address: str) -> None:
     for number in range(OF_ADDRESS):
         form = {"username": f"name-forged-{number}", "password": "not the password"}

@@ -196,6 +196,18 @@ def test_after_a_rotation_both_keys_are_read_and_the_newer_signs(tmp_path: Path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["token.key", "token.key.previous"]
 
 
+def test_a_key_rotated_away_twice_is_read_by_nobody(tmp_path: Path) -> None:
+    """Also where nothing was signed and no newer token was seen since: it may have leaked."""
+    path = tmp_path / "token.key"
+    TokenKeys.create(path)
+    running = TokenKeys.load(path)
+    leaked = path.read_bytes()
+    TokenKeys.rotate(path)
+    TokenKeys.rotate(path)
+    with pytest.raises(Unauthorized):
+        running.read(TokenKeys(leaked).sign(1, 1, 60))
+
+
 def test_a_process_keeps_its_keys_when_their_files_are_damaged(tmp_path: Path) -> None:
     path = tmp_path / "token.key"
     TokenKeys.create(path)
@@ -206,6 +218,8 @@ def test_a_process_keeps_its_keys_when_their_files_are_damaged(tmp_path: Path) -
         TokenKeys.rotate(path)
     path.unlink()
     assert running.read(running.sign(7, 8, 60)).user_id == 7
+    TokenKeys.create(path)
+    assert TokenKeys.load(path).read(running.sign(7, 8, 60)).user_id == 7
 
 
 def test_a_damaged_previous_key_is_refused_too(tmp_path: Path) -> None:

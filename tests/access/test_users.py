@@ -1,10 +1,13 @@
 """Users of a tenant, their passwords, and what a manager of users may not do."""
 
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from httpx import Response
 
+from dataml.access import users
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
@@ -78,6 +81,9 @@ def test_users_are_listed_in_pages(client: Client, stranger: Client) -> None:
         {"username": "zero\u200bwidth"},
         {"username": "right\u202eleft"},
         {"username": "line\nbreak"},
+        {"username": "joiner\u034f"},
+        {"username": "variation\ufe0f"},
+        {"username": "\u3164"},
         {"username": "nul\0"},
         {"username": "<b>"},
         {"username": "a' OR '1'='1"},
@@ -255,6 +261,92 @@ def test_an_administrator_of_the_tenant_has_none_over_that_of_the_platform(
     answer = admin.request("PUT", "/users/1", json={"is_active": False})
     assert refusal(answer) == (403, "permission_not_held")
     assert stored(platform) == before
+
+
+def test_a_platform_admin_keeps_their_roles(platform: Platform, client: Client, anonymous: Client) -> None:
+    """Whatever an administrator of their tenant does."""
+    other = create(client, roles=["admin"]).json()
+    admin = log_in(anonymous, other["username"])
+    role_id = next(role["id"] for role in admin.get("/rbac/roles").json()["data"] if role["name"] == "admin")
+    before = stored(platform)
+    for method in ("PUT", "DELETE"):
+        assert refusal(admin.request(method, f"/rbac/users/1/roles/{role_id}")) == (403, "permission_not_held")
+    assert stored(platform) == before
+
+
+def test_a_key_has_no_power_over_its_owner(platform: Platform, client: Client) -> None:
+    made = client.post("/api-keys", json={"name": "x", "permissions": ["can_manage_users"]}).json()
+    service = Client(client.app, client.portal, {"Authorization": f"Bearer {made['key']}"})
+    before = stored(platform)
+    for change in ({"is_active": False}, {"email": "evil@example.com"}):
+        assert refusal(service.request("PUT", "/users/1", json=change)) == (403, "permission_not_held")
+    assert stored(platform) == before
+
+
+@contextmanager
+def meanwhile(client: Client, monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[Any]]) -> Iterator[None]:
+    """What is done while a request waits for its turn at hashing."""
+    real = users.hash_new
+    waiting = [act]
+
+    async def hash_new(password: str) -> str:
+        if waiting:
+            await waiting.pop()()
+        return await real(password)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(users, "hash_new", hash_new)
+        yield
+
+
+def test_a_reset_that_was_under_way_does_not_undo_that_of_a_manager(
+    client: Client, anonymous: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a thief with a session and the password would stay in."""
+    made = create(client).json()
+    thief = log_in(anonymous, made["username"])
+
+    async def by_manager() -> None:
+        body = {"user_name": made["username"], "new_password": "of the manager"}
+        assert (await client._client.post("/api/v1/reset-password", json=body)).status_code == 200
+
+    with meanwhile(client, monkeypatch, by_manager):
+        answer = reset(thief, made["username"], current_password=PASSWORD)
+    assert refusal(answer) == (401, "session_ended")
+    assert refusal(login(anonymous, made["username"], OTHER)) == (401, "bad_credentials")
+    assert login(anonymous, made["username"], "of the manager").status_code == 200
+
+
+def test_a_user_is_not_made_by_who_was_deactivated_meanwhile(
+    platform: Platform, client: Client, anonymous: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving = create(client, roles=["admin"]).json()
+    admin = log_in(anonymous, leaving["username"])
+    request = body(admin, roles=["admin"])
+
+    async def deactivate() -> None:
+        answer = await client._client.put(f"/api/v1/users/{leaving['id']}", json={"is_active": False})
+        assert answer.status_code == 200
+
+    with meanwhile(client, monkeypatch, deactivate):
+        answer = admin.post("/users/create-user", json=request)
+    assert refusal(answer) == (401, "session_ended")
+    assert login(anonymous, request["username"]).status_code == 401
+
+
+def test_an_email_address_that_was_taken_a_moment_ago_is_a_conflict(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two requests at once meet on a database that does not line them up."""
+    first, second = create(client).json(), create(client).json()
+
+    async def blind(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(users, "_check_email", blind)
+    answer = client.request("PUT", f"/users/{second['id']}", json={"email": first["email"]})
+    assert refusal(answer) == (409, "email_taken")
+    assert refusal(create(client, email=first["email"])) == (409, "email_taken")
 
 
 def test_a_tenant_keeps_an_administrator(platform: Platform, stranger: Client) -> None:

@@ -140,6 +140,12 @@ def test_a_refusal_is_there_too(client: Client, analyst: Client) -> None:
     assert event["detail"] == {"code": "missing_permission"}
 
 
+def test_a_refusal_with_an_odd_path_is_there(client: Client, analyst: Client) -> None:
+    for path, told in (("/tenants/%00", "\ufffd"), ("/tenants/a%0Ab", "a\nb"), ("/tenants/%FF", "\ufffd")):
+        assert refusal(analyst.request("DELETE", path)) == (403, "missing_permission")
+        assert events(client)[0]["subject"] == f"DELETE /api/v1/tenants/{told}"
+
+
 def test_what_is_undone_leaves_no_event(client: Client) -> None:
     template = new_template(client, a="Integer")
     name = client.get(f"/template/{template}").json()["template_name"]
@@ -210,7 +216,13 @@ def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: 
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE audit_event SET username = 'x'", "DELETE FROM audit_event", "DELETE FROM audit_event WHERE id = 1"],
+    [
+        "UPDATE audit_event SET username = 'x'",
+        "DELETE FROM audit_event",
+        "DELETE FROM audit_event WHERE id = 1",
+        "INSERT OR REPLACE INTO audit_event (id, at, action, outcome, tenant_id) "
+        "SELECT id, at, 'forged', outcome, tenant_id FROM audit_event WHERE id = 1",
+    ],
 )
 def test_the_database_refuses_to_rewrite_it(platform: Platform, client: Client, statement: str) -> None:
     before = events(client)

@@ -157,7 +157,7 @@ def upgrade() -> None:
     op.create_table(
         "session",
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("address", sa.String(length=45), nullable=True),
+        sa.Column("network", sa.String(length=45), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -173,7 +173,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_session_tenant_id"), ["tenant_id"], unique=False)
-        batch_op.create_index("ix_session_user_address", ["user_id", "address"], unique=False)
+        batch_op.create_index("ix_session_user_network", ["user_id", "network"], unique=False)
 
     op.create_table(
         "refresh_token",
@@ -198,6 +198,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refresh_token_tenant_id"), ["tenant_id"], unique=False)
 
     # Statement by statement: a table that others point at cannot be built anew on SQLite within a transaction.
+    op.add_column("tenant", sa.Column("name_key", sa.String(length=100), nullable=False, server_default=""))
+    op.execute("UPDATE tenant SET name_key = lower(name)")
+    op.create_index("uq_tenant_name_key", "tenant", ["name_key"], unique=True)
     op.add_column("user", sa.Column("username_key", sa.String(length=150), nullable=False, server_default=""))
     op.add_column("user", sa.Column("email_key", sa.String(length=320), nullable=True))
     op.execute('UPDATE "user" SET username_key = username, email_key = lower(email)')
@@ -247,6 +250,12 @@ def _protect_audit_log(dialect: str) -> None:
                 f"CREATE TRIGGER audit_event_no_{change.lower()} BEFORE {change} ON audit_event "
                 "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
             )
+        # REPLACE deletes without the triggers of a deletion.
+        op.execute(
+            "CREATE TRIGGER audit_event_no_replace BEFORE INSERT ON audit_event "
+            "WHEN EXISTS (SELECT 1 FROM audit_event WHERE id = NEW.id) "
+            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        )
         return
     op.execute(
         "CREATE FUNCTION audit_event_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
