@@ -19,10 +19,11 @@ _SECRETS: Final = (
     # Authorization: Bearer ..., and Basic ...
     re.compile(r"(\b(?:bearer|basic)\s{1,20})[\w.~+/=-]{6,8000}", re.IGNORECASE),
     # ...?password=...&..., to the end of the parameter.
-    re.compile(rf"([?&](?:{_NAMED})=)[^\s&\"'#]{0, 4000}", re.IGNORECASE),
+    re.compile("([?&](?:" + _NAMED + r""")=)[^\s&"'#]{0,4000}""", re.IGNORECASE),
     # PGPASSWORD=..., "password": "...", in a form, JSON or a repr.
     re.compile(
-        rf"((?:{_NAMED})['\"]?\s{0, 20}[=:]\s{0, 20}b?)(?!\[redacted\])(?:\"(?:\\.|[^\"\\]){0, 4000}\"|'(?:\\.|[^'\\]){0, 4000}'|[^\s&,;)}}\]]{1, 4000})",
+        "((?:" + _NAMED + r""")['"]?\s{0,20}[=:]\s{0,20}b?)(?!\[redacted\])"""
+        r"""(?:"(?:\\.|[^"\\]){0,4000}"|'(?:\\.|[^'\\]){0,4000}'|[^\s&,;)}\]]{1,4000})""",
         re.IGNORECASE,
     ),
     # postgresql://user:password@host
