@@ -1,9 +1,12 @@
 """Tenants are made, listed and closed by an administrator of the platform."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from dataml.db.session import Database
+from dataml.train import service as trainings
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
@@ -20,6 +23,19 @@ def first_admin(client: Client, tenant_id: str) -> Client:
     body = {"tenant_id": tenant_id, "username": name, "email": f"{name}@example.com", "password": PASSWORD}
     assert client.post("/users/create-user", json=body | {"roles": ["admin"]}).status_code == 201
     return log_in(client, name)
+
+
+def deployed(platform: Platform) -> set[str]:
+    """Names of the tenants whose predictors get deployments of their own."""
+
+    async def look() -> set[str]:
+        database = Database(platform.settings)
+        async with database.reading() as session:
+            found = {name for _, name in await trainings.promoted(session, 100)}
+        await database.close()
+        return found
+
+    return asyncio.run(look())
 
 
 def test_a_tenant_is_made_and_listed(client: Client) -> None:
@@ -56,12 +72,14 @@ def test_a_closed_tenant_is_shut_and_keeps_its_data(platform: Platform, client: 
         "features": objects.features,
     }
     assert admin.post("/inference", json=body).status_code == 200
+    assert tenant["name"] in deployed(platform)
     key = admin.post("/api-keys", json={"name": "x", "permissions": ["can_view"]}).json()["key"]
     service = Client(client.app, client.portal, {"Authorization": f"Bearer {key}"})
 
     closed = [client.request("DELETE", f"/tenants/{tenant['id']}").json() for _ in range(2)]
     assert closed[0]["is_active"] is False
     assert closed[0] == closed[1]
+    assert tenant["name"] not in deployed(platform)
     assert refusal(admin.get("/template/list")) == (401, "session_ended")
     assert refusal(service.get("/template/list")) == (401, "invalid_api_key")
     answer = client.post(
