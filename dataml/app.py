@@ -26,8 +26,8 @@ from dataml.template import routes as template
 from dataml.train import routes as train
 from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
 
-# Reads its own body, within a budget of its own.
-_UPLOAD = "/api/v1/dataset/upload"
+# They read their own bodies, within budgets of their own.
+_UPLOADS = frozenset({"/api/v1/dataset/upload", "/api/v1/files/add", "/api/v1/template/infer"})
 _MODULES = (
     access,
     user_routes,
@@ -108,7 +108,7 @@ class Front:
         if scope["method"] == "POST" and self._realtime.serves(path):
             await self._realtime(scope, receive, send)
             return
-        if path != _UPLOAD:
+        if path not in _UPLOADS:
             receive = checked_body(scope, receive)
         state["origin"] = Origin(client_address(scope, self._forwarded_hops), request_id)
         headers = [(b"x-request-id", request_id.encode()), *security_headers(path)]

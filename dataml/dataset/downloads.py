@@ -63,6 +63,12 @@ async def by_name(session: AsyncSession, scope: Scope, file_path: str) -> Downlo
     return Download(file_path, display_name(f"{dataset.name}.parquet"), "parquet")
 
 
+async def remove(storage: Storage, file: File) -> None:
+    """Remove what storage has of a file whose row is gone, its HDF5 copy included."""
+    for name in (file.path, str(PurePosixPath(file.path).with_suffix(".hdf"))):
+        await asyncio.to_thread(storage.path(name).unlink, missing_ok=True)
+
+
 async def ready(storage: Storage, download: Download) -> Path:
     """The local path, once there is a file to send.
 

@@ -3,18 +3,59 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
-from dataml.dataset import downloads, previews, service
-from dataml.dataset.schemas import FileAnswer, FileList, FilePreview, FileRow
+from dataml.dataset import downloads, previews, rejection, service, uploads
+from dataml.dataset.multipart import OPENAPI_BODY, received_files
+from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
 from dataml.dataset.storage import Storage
-from dataml.dependencies import AppSettings, Db, Paged, Viewer
+from dataml.dependencies import AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
 from dataml.errors import Invalid
+from dataml.inference import service as inference
 
 router = APIRouter(prefix="/files", tags=["File"])
 
 FileId = Annotated[int, Query(description="Id of the file.")]
+
+
+@router.post("/add", status_code=201, openapi_extra=OPENAPI_BODY)
+async def add_files(
+    http: Request,
+    dataset_id: Annotated[int, Query(description="Id of the dataset.")],
+    user: Uploader,
+    database: Db,
+    settings: AppSettings,
+    jobs: Jobs,
+) -> UploadAnswer:
+    """Add files to a dataset and begin to check all of it again. Until that has ended, the rows of before can be
+    looked at and nothing new starts from the dataset; trainings keep the rows that they were made from."""
+    async with received_files(http, settings.max_upload_bytes) as parts:
+        added = await uploads.add(database, settings, user.scope, dataset_id, parts)
+    await jobs.notify()
+    if added.dataset.on_error == "reject":
+        added = await rejection.reject_bad_cells(database, settings, user.scope, added)
+    return UploadAnswer.of(added.dataset, added.files, added.job.public_id)
+
+
+@router.delete("/delete/{file_id}")
+async def delete_file(
+    file_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs
+) -> FileDeleted:
+    """Take a file out of its dataset, all of which is checked again without it. The result of a batch prediction just
+    goes."""
+    async with database.transaction() as session:
+        await inference.forget_file(session, user.scope, file_id)
+        file, dataset, job = await service.delete_file(session, settings, user.scope, file_id)
+    await downloads.remove(Storage(settings.storage_root), file)
+    if job is not None:
+        await jobs.notify()
+    return FileDeleted(
+        message="File deleted successfully",
+        dataset_id=dataset.id,
+        state=dataset.state,  # type: ignore[arg-type]
+        job_id=job.public_id if job else None,
+    )
 
 
 @router.get("/list")

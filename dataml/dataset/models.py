@@ -13,7 +13,8 @@ class Dataset(TenantOwned, Timestamped, Base):
     """Files that were checked together against one contract.
 
     `state` is validating, valid, invalid (too few rows kept) or failed. `contract`, `parquet` (the kept rows, typed),
-    `errors` and `set_aside` appear when validation has ended; paths are storage names.
+    `errors` and `set_aside` appear when validation has ended; paths are storage names. When files come or go all of it
+    is validated again: what was there stays until the new is there, all at once, and `version` counts one up.
     """
 
     __tablename__ = "dataset"
@@ -34,6 +35,7 @@ class Dataset(TenantOwned, Timestamped, Base):
     state: Mapped[str] = mapped_column(String(20), default="validating")
     contract: Mapped[dict[str, Any] | None]
     parquet: Mapped[str | None] = mapped_column(String(500))
+    version: Mapped[int] = mapped_column(default=0)
     errors: Mapped[str | None] = mapped_column(String(500))
     set_aside: Mapped[str | None] = mapped_column(String(500))
     total_records: Mapped[int] = mapped_column(BigId, default=0)

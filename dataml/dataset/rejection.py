@@ -24,8 +24,8 @@ _PLATFORM_FAILURES: Final = frozenset({"internal_error", "out_of_memory", "worke
 
 
 async def reject_bad_cells(database: Database, settings: Settings, scope: Scope, uploaded: Uploaded) -> Uploaded:
-    """Wait for the end of validation, at most `WAIT_S`. When it failed, the upload is undone and the failure raised;
-    when it goes on for longer, the dataset stays and ends as failed or valid by itself.
+    """Wait for the end of validation, at most `WAIT_S`. When it failed, the upload is undone and the failure raised; a
+    dataset that was there before is as it was. When it goes on for longer, it ends as failed or valid by itself.
 
     Raises:
         Invalid: the code and the sentence of the job's failure.
@@ -39,7 +39,10 @@ async def reject_bad_cells(database: Database, settings: Settings, scope: Scope,
             files = [await scope.get(session, File, file.id, "file") for file in uploaded.files]
         return Uploaded(dataset, files, job or uploaded.job)
     async with database.transaction() as session:
-        await _undo(session, scope, uploaded)
+        if uploaded.state_before is None:
+            await _undo(session, scope, uploaded)
+        else:
+            await _undo_added(session, scope, uploaded, uploaded.state_before)
     await Storage(settings.storage_root).delete(upload_folder(uploaded.files[0]))
     raise _refusal(job)
 
@@ -59,6 +62,15 @@ async def _undo(session: AsyncSession, scope: Scope, uploaded: Uploaded) -> None
     await session.execute(scope.delete(File).where(File.id.in_([file.id for file in uploaded.files])))
     await session.execute(scope.delete(Dataset).where(Dataset.id == uploaded.dataset.id))
     audit.record(session, scope, "dataset.reject", f"dataset:{uploaded.dataset.id}", name=uploaded.dataset.name)
+
+
+async def _undo_added(session: AsyncSession, scope: Scope, uploaded: Uploaded, state: str) -> None:
+    ids = [file.id for file in uploaded.files]
+    await session.execute(scope.delete(File).where(File.id.in_(ids)))
+    dataset = await scope.get(session, Dataset, uploaded.dataset.id, "dataset")
+    if dataset.state == "failed":
+        dataset.state, dataset.failure = state, None
+    audit.record(session, scope, "file.reject", f"dataset:{dataset.id}", name=dataset.name)
 
 
 def _refusal(job: Job) -> DatamlError:

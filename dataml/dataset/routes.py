@@ -14,11 +14,11 @@ from dataml.dataset.models import Dataset
 from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import (
     DatasetAnswer,
+    DatasetDeleted,
     DatasetList,
     DatasetPreview,
     DatasetRow,
     ErrorReportAnswer,
-    FileRow,
     JobStarted,
     OnError,
     StatisticsAnswer,
@@ -27,11 +27,13 @@ from dataml.dataset.schemas import (
 from dataml.dataset.storage import Storage
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
-from dataml.dependencies import AppSettings, Db, Jobs, Paged, Uploader, Viewer
+from dataml.dependencies import AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
 from dataml.errors import Invalid
+from dataml.inference import service as inference
 from dataml.jobs import service as job_service
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import JobKind, JobState
+from dataml.train import service as trainings
 
 router = APIRouter(prefix="/dataset", tags=["Dataset"])
 
@@ -82,19 +84,27 @@ async def upload_dataset(
     await jobs.notify()
     if on_error == "reject":
         uploaded = await rejection.reject_bad_cells(database, settings, user.scope, uploaded)
-    dataset = uploaded.dataset
-    return UploadAnswer.model_validate(
-        {
-            "dataset_id": dataset.id,
-            "dataset_name": dataset.name,
-            "data_source": dataset.data_source,
-            "files": [FileRow.of(file) for file in uploaded.files],
-            "job_id": uploaded.job.public_id,
-            "state": dataset.state,
-            "usage": dataset.usage,
-            "template_id": dataset.template_id,
-        }
-    )
+    return UploadAnswer.of(uploaded.dataset, uploaded.files, uploaded.job.public_id)
+
+
+@router.delete("/delete/{dataset_id}")
+async def delete_dataset(
+    dataset_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs
+) -> DatasetDeleted:
+    """Delete a dataset that no training was made from, with its files and what was found in them. Predictions of its
+    rows stay in the prediction log."""
+    async with database.transaction() as session:
+        await service.get(session, user.scope, dataset_id)
+        kinds = (JobKind.VALIDATE, JobKind.DESCRIBE)
+        for job in await job_service.list_of(session, user.scope, kinds, dataset_id):
+            await job_service.cancel(session, job)
+        used_by = await trainings.count_using_dataset(session, user.scope, dataset_id)
+        await inference.forget_dataset(session, user.scope, dataset_id)
+        folders = await service.delete(session, user.scope, dataset_id, used_by)
+    await jobs.notify()
+    for folder in folders:
+        await Storage(settings.storage_root).delete(folder)
+    return DatasetDeleted(message="Dataset deleted successfully")
 
 
 @router.get("/list")
@@ -130,17 +140,25 @@ async def view_dataset(
     settings: AppSettings,
     page: Paged,
     columns: Annotated[list[str] | None, Query(description="Only these columns, in this order; repeat it.")] = None,
+    rows: Annotated[
+        Literal["kept", "set_aside"],
+        Query(description="kept: those that were validated, typed; set_aside: those with a wrong cell, as written."),
+    ] = "kept",
 ) -> Response:
-    """A page of the kept rows, typed."""
+    """A page of the kept rows, typed, or of those that were set aside, as text behind `file_id` and `row`."""
     async with database.reading() as session:
         dataset = await service.get_readable(session, user.scope, dataset_id)
     contract, parquet = dataset.validated()
     names = contract.select(dict.fromkeys(columns)).names if columns else None
-    path = Storage(settings.storage_root).path(parquet)
+    total = dataset.kept_records
+    if rows == "set_aside":
+        total, parquet = dataset.total_records - dataset.kept_records, dataset.set_aside
+        names = previews.set_aside_names(names) if names else None
+    path = Storage(settings.storage_root).path(parquet) if parquet is not None else None
 
     def render() -> bytes:
-        rows = previews.read_rows(path, names, page)
-        return orjson.dumps({"preview": rows, "total": dataset.kept_records})
+        found = previews.read_rows(path, names, page) if path is not None else []
+        return orjson.dumps({"preview": found, "total": total})
 
     return Response(await asyncio.to_thread(render), media_type="application/json")
 

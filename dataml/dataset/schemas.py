@@ -96,6 +96,32 @@ class UploadAnswer(BaseModel):
     usage: Usage = Field(description="t (training) or p (prediction).")
     template_id: int | None = Field(description="Template that it is checked against; null when columns are inferred.")
 
+    @classmethod
+    def of(cls, dataset: Dataset, files: Sequence[File], job_id: str) -> "UploadAnswer":
+        return cls.model_validate(
+            {
+                "dataset_id": dataset.id,
+                "dataset_name": dataset.name,
+                "data_source": dataset.data_source,
+                "files": [FileRow.of(file) for file in files],
+                "job_id": job_id,
+                "state": dataset.state,
+                "usage": dataset.usage,
+                "template_id": dataset.template_id,
+            }
+        )
+
+
+class DatasetDeleted(BaseModel):
+    status_code: int = Field(default=200, description="Always 200.")
+    message: str = Field(description="What was done.")
+
+
+class FileDeleted(DatasetDeleted):
+    dataset_id: int = Field(description="The dataset that it was in.")
+    state: DatasetState = Field(description="validating, when the dataset is checked again without it.")
+    job_id: str | None = Field(description="The job that checks it; null for the result of a batch prediction.")
+
 
 class DatasetRow(BaseModel):
     tenant_id: str = Field(description="Tenant that owns the dataset.")
@@ -118,6 +144,7 @@ class DatasetRow(BaseModel):
     state: DatasetState = Field(description="validating, valid, invalid (too few rows kept) or failed.")
     total_records: int = Field(description="Data rows of all uploaded files.")
     kept_records: int = Field(description="Rows without a wrong cell; 0 before validation.")
+    version: int = Field(description="Counts the validations that have ended; 0 before the first.")
 
     @classmethod
     def of(cls, dataset: Dataset, file_count: int, template_name: str | None) -> "DatasetRow":
@@ -186,7 +213,7 @@ class DatasetPreview(BaseModel):
     preview: list[dict[str, Any]] = Field(
         description="Kept rows in file order, typed; dates as ISO 8601, text cut after 4,096 characters."
     )
-    total: int = Field(description="Kept rows in all.")
+    total: int = Field(description="Rows of this kind in all.")
 
 
 class JobStarted(BaseModel):
@@ -291,4 +318,5 @@ def _dataset_fields(dataset: Dataset, file_count: int, template_name: str | None
         "state": dataset.state,
         "total_records": dataset.total_records,
         "kept_records": dataset.kept_records,
+        "version": dataset.version,
     }

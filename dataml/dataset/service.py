@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
+from pathlib import PurePosixPath
+from typing import Final, Literal
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,11 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.audit import service as audit
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import Usage
+from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
-from dataml.errors import Conflict, NotFound
+from dataml.errors import Conflict, NotFound, TooLarge
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import DescribeResult, DescribeSpec, JobKind, JobState, ValidateResult
+from dataml.jobs.spec import (
+    DescribeResult,
+    DescribeSpec,
+    JobKind,
+    JobState,
+    SourceFile,
+    ValidateResult,
+    ValidateSpec,
+)
+from dataml.ml.contract import Contract
+from dataml.settings import Settings
+from dataml.template import service as templates
 from dataml.template.models import Template
 
 _NOT_VALID: Final = {
@@ -87,6 +100,115 @@ async def template_names(session: AsyncSession, scope: Scope, datasets: Sequence
     return {template.id: template.name for template in found}
 
 
+async def count_using_template(session: AsyncSession, scope: Scope, template_id: int) -> int:
+    """How many datasets were checked with a template."""
+    rows = scope.select_columns(Dataset, func.count()).where(Dataset.template_id == template_id)
+    return await session.scalar(rows) or 0
+
+
+async def get_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
+    """A dataset whose files may come and go, held until the end of the transaction.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `dataset_is_validating`.
+    """
+    dataset = await get(session, scope, dataset_id)
+    # Two changes at once: the second waits here for the first, and then finds it validating.
+    await session.refresh(dataset, with_for_update=True)
+    if dataset.state == "validating":
+        detail = "The dataset is being validated; change it when that has ended."
+        raise Conflict(detail, code="dataset_is_validating")
+    return dataset
+
+
+async def check_quota(session: AsyncSession, settings: Settings, scope: Scope, more_bytes: int) -> None:
+    """Raises:
+    TooLarge: `quota_exceeded`: the tenant's files would be more than it may keep.
+    """
+    if settings.tenant_quota_bytes is None:
+        return
+    kept = await session.scalar(scope.select_columns(File, func.coalesce(func.sum(File.size_bytes), 0))) or 0
+    if kept + more_bytes > settings.tenant_quota_bytes:
+        detail = f"Your tenant may keep {settings.tenant_quota_bytes:,} bytes of files and has {kept:,}; delete some."
+        raise TooLarge(detail, code="quota_exceeded")
+
+
+async def validate(
+    session: AsyncSession, settings: Settings, scope: Scope, dataset: Dataset, contract: Contract | None
+) -> Job:
+    """Begin to check all files of a dataset, in this transaction. What an earlier validation has found stays until this
+    one has ended."""
+    dataset.state = "validating"
+    dataset.failure = None
+    files = await uploaded_files(session, scope, dataset.id)
+    dataset.data_source = "+".join(sorted({file.format for file in files}))
+    spec = ValidateSpec(
+        dataset_id=dataset.id,
+        files=tuple(SourceFile(f.id, f.name, f.path, _source_format(f), f.delimiter) for f in files),
+        contract=contract,
+        on_error="reject" if dataset.on_error == "reject" else "quarantine",
+        min_usability=settings.min_usability,
+    )
+    return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
+
+
+async def delete_file(
+    session: AsyncSession, settings: Settings, scope: Scope, file_id: int
+) -> tuple[File, Dataset, Job | None]:
+    """Take a file out of its dataset, which is validated again without it; the result of a batch prediction just goes.
+
+    Raises:
+        NotFound: `file_not_found`.
+        Conflict: `dataset_is_validating`, `last_file`.
+    """
+    file = await scope.get(session, File, file_id, "file")
+    dataset = await get_changeable(session, scope, file.dataset_id)
+    left = [row for row in await uploaded_files(session, scope, dataset.id) if row.id != file.id]
+    if file.purpose == "source" and not left:
+        raise Conflict("This is the last file of its dataset; delete the dataset instead.", code="last_file")
+    await session.execute(scope.delete(File).where(File.id == file.id))
+    audit.record(session, scope, "file.delete", f"file:{file.id}", name=file.name, dataset_id=dataset.id)
+    if file.purpose != "source":
+        return file, dataset, None
+    contract = await pinned_contract(session, scope, dataset)
+    return file, dataset, await validate(session, settings, scope, dataset, contract)
+
+
+async def pinned_contract(session: AsyncSession, scope: Scope, dataset: Dataset) -> Contract | None:
+    """The version of the template that a dataset is checked with; None when its columns are inferred."""
+    if dataset.template_id is None or dataset.template_version is None:
+        return None
+    return await templates.contract_of(session, scope, dataset.template_id, dataset.template_version)
+
+
+async def delete(session: AsyncSession, scope: Scope, dataset_id: int, used_by: int) -> list[str]:
+    """Remove a dataset with all its files; the folders that are to go when this is committed. `used_by` counts the
+    trainings that were made from it. Its jobs that have not ended are to be cancelled before.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `dataset_in_use`.
+    """
+    dataset = await get(session, scope, dataset_id)
+    if used_by:
+        trainings = "A training was" if used_by == 1 else f"{used_by:,} trainings were"
+        raise Conflict(f"{trainings} made from this dataset, so it cannot be deleted.", code="dataset_in_use")
+    files = (await session.scalars(scope.select(File).where(File.dataset_id == dataset.id))).all()
+    made = await jobs.list_of(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset.id)
+    folders = {str(PurePosixPath(file.path).parent) for file in files} | {job.directory for job in made if job.attempt}
+    await session.execute(scope.delete(File).where(File.dataset_id == dataset.id))
+    await session.execute(scope.delete(Dataset).where(Dataset.id == dataset.id))
+    audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", name=dataset.name)
+    return sorted(folders)
+
+
+async def upload_folders(session: AsyncSession) -> set[str]:
+    """The folders of every tenant's uploads that a row knows of."""
+    paths = await session.scalars(every_tenant.select(File.path))
+    return {str(PurePosixPath(path).parent) for path in paths}
+
+
 async def list_files(session: AsyncSession, scope: Scope, dataset_id: int, page: Page) -> tuple[int, list[File]]:
     """Raises:
     NotFound: `dataset_not_found`.
@@ -157,7 +279,7 @@ async def describe(session: AsyncSession, scope: Scope, dataset_id: int) -> Job:
     # Two requests at once: the second waits here for the first one's commit, and then finds its job.
     await session.refresh(dataset, with_for_update=True)
     running = await jobs.unfinished(session, scope, JobKind.DESCRIBE, dataset_id)
-    if running is not None:
+    if running is not None and running.payload["parquet"] == dataset.parquet:
         return running
     contract, parquet = dataset.validated()
     audit.record(session, scope, "dataset.describe", f"dataset:{dataset.id}")
@@ -172,7 +294,8 @@ async def statistics(session: AsyncSession, scope: Scope, dataset_id: int) -> tu
     """
     dataset = await get(session, scope, dataset_id)
     job = await jobs.latest(session, scope, JobKind.DESCRIBE, dataset_id)
-    if job is None:
+    # Those of an earlier version of the dataset are none of this one.
+    if job is None or job.payload["parquet"] != dataset.parquet:
         detail = "Statistics of this dataset were never asked for; call POST /dataset/generate_statistics."
         raise NotFound(detail, code="statistics_not_found")
     return dataset, job
@@ -192,6 +315,8 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
     # Whatever the threshold, a dataset without rows serves nobody.
     enough = result.kept_records and result.kept_records / result.total_records >= job.payload["min_usability"]
     dataset.state = "valid" if enough else "invalid"
+    dataset.version += 1
+    dataset.statistics = None
     dataset.contract = result.contract.to_json()
     dataset.parquet = result.parquet
     dataset.errors = result.errors
@@ -211,5 +336,9 @@ async def apply_statistics(session: AsyncSession, job: Job, result: DescribeResu
     if result is None:
         return
     dataset = await Scope(job.tenant_id, job.created_by).find(session, Dataset, Dataset.id == job.subject_id)
-    if dataset is not None:
+    if dataset is not None and job.payload["parquet"] == dataset.parquet:
         dataset.statistics = result.statistics
+
+
+def _source_format(file: File) -> Literal["csv", "parquet"]:
+    return "parquet" if file.format == "parquet" else "csv"

@@ -1,26 +1,25 @@
 """From the files of a request to a committed dataset and its validate job, or to a refusal that leaves nothing."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
+from dataml.dataset import service
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
 from dataml.dataset.storage import Storage, display_name, upload_too_large
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid, UnsupportedMedia
-from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import JobKind, SourceFile, ValidateSpec
 from dataml.ml import sources
 from dataml.ml.contract import Contract
 from dataml.settings import Settings
@@ -74,6 +73,8 @@ class Uploaded:
     dataset: Dataset
     files: Sequence[File]
     job: Job
+    # Of the dataset, where it was there before and files were added to it.
+    state_before: str | None = None
 
 
 def parse_usage(text: str) -> Usage:
@@ -117,17 +118,56 @@ async def create(
     """Store the files, check the structure of each as a whole, and commit dataset, files and validate job together.
 
     Raises:
-        TooLarge: `upload_too_large`.
+        TooLarge: `upload_too_large`, `quota_exceeded`.
         UnsupportedMedia: `unsupported_file`.
         Invalid: the structure of a file is broken, or its columns do not fit; see `ml.sources`.
         Conflict: `dataset_exists`.
     """
     storage = Storage(settings.storage_root)
+
+    def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
+        return _commit(database, settings, scope, request, template, files)
+
+    return await _store_and_commit(storage, settings, scope, template.contract, parts, commit)
+
+
+async def add(
+    database: Database, settings: Settings, scope: Scope, dataset_id: int, parts: Sequence[UploadFile]
+) -> Uploaded:
+    """Add files to a dataset and begin to validate all of it again, with the template's version that it has.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `dataset_is_validating`.
+        TooLarge, UnsupportedMedia, Invalid: as `create`; `different_columns` where the columns are inferred.
+    """
+    async with database.reading() as session:
+        dataset = await service.get_changeable(session, scope, dataset_id)
+        contract = await service.pinned_contract(session, scope, dataset)
+    # Without a template the columns that were inferred are what new files are compared with.
+    inferred = None if contract is not None or dataset.contract is None else Contract.from_json(dataset.contract)
+
+    def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
+        if inferred is not None:
+            _check_names_of(files, inferred.names)
+        return _commit_added(database, settings, scope, dataset_id, contract, files)
+
+    return await _store_and_commit(Storage(settings.storage_root), settings, scope, contract, parts, commit)
+
+
+async def _store_and_commit(
+    storage: Storage,
+    settings: Settings,
+    scope: Scope,
+    contract: Contract | None,
+    parts: Sequence[UploadFile],
+    commit: Callable[[Sequence[StoredFile]], Coroutine[Any, Any, Uploaded]],
+) -> Uploaded:
     folder = storage.new_upload(scope.tenant_id)
     committing: asyncio.Task[Uploaded] | None = None
     try:
-        files = await _store(storage, folder, parts, settings.max_upload_bytes, template.contract)
-        committing = asyncio.create_task(_commit(database, settings, scope, request, template, files))
+        files = await _store(storage, folder, parts, settings.max_upload_bytes, contract)
+        committing = asyncio.create_task(commit(files))
         # A client that goes away during the commit leaves a whole dataset behind, not rows without files.
         return await asyncio.shield(committing)
     finally:
@@ -182,6 +222,14 @@ def _naming(name: str) -> Iterator[None]:
         raise Invalid(detail, code=error.code) from error
 
 
+def _check_names_of(files: Sequence[StoredFile], names: Sequence[str]) -> None:
+    for file in files:
+        differing = sorted(set(file.summary.names) ^ set(names))
+        if differing:
+            detail = f"{file.name} and the dataset have different columns: {', '.join(map(repr, differing[:10]))}."
+            raise Invalid(detail, code="different_columns")
+
+
 def _check_same_columns(files: Sequence[StoredFile], contract: Contract | None) -> None:
     """Without a template the files themselves say what the columns are, and all must say the same."""
     first = files[0]
@@ -228,6 +276,35 @@ async def _insert(
     )
     session.add(dataset)
     await session.flush()
+    files = await _add_files(session, settings, scope, dataset, stored)
+    job = await service.validate(session, settings, scope, dataset, template.contract)
+    names = [file.name for file in files]
+    audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
+    return Uploaded(dataset, files, job)
+
+
+async def _commit_added(
+    database: Database,
+    settings: Settings,
+    scope: Scope,
+    dataset_id: int,
+    contract: Contract | None,
+    stored: Sequence[StoredFile],
+) -> Uploaded:
+    async with database.transaction() as session:
+        dataset = await service.get_changeable(session, scope, dataset_id)
+        state_before = dataset.state
+        files = await _add_files(session, settings, scope, dataset, stored)
+        job = await service.validate(session, settings, scope, dataset, contract)
+        names = [file.name for file in files]
+        audit.record(session, scope, "file.add", f"dataset:{dataset.id}", name=dataset.name, files=names)
+        return Uploaded(dataset, files, job, state_before)
+
+
+async def _add_files(
+    session: AsyncSession, settings: Settings, scope: Scope, dataset: Dataset, stored: Sequence[StoredFile]
+) -> list[File]:
+    await service.check_quota(session, settings, scope, sum(file.size_bytes for file in stored))
     files = [
         File(
             tenant_id=scope.tenant_id,
@@ -244,20 +321,7 @@ async def _insert(
     ]
     session.add_all(files)
     await session.flush()
-    spec = ValidateSpec(
-        dataset_id=dataset.id,
-        files=tuple(
-            SourceFile(row.id, row.name, row.path, file.format, row.delimiter)
-            for row, file in zip(files, stored, strict=True)
-        ),
-        contract=template.contract,
-        on_error=request.on_error,
-        min_usability=settings.min_usability,
-    )
-    job = await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
-    names = [file.name for file in files]
-    audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
-    return Uploaded(dataset, files, job)
+    return files
 
 
 def _dataset_exists(name: str) -> Conflict:

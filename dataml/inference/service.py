@@ -13,7 +13,7 @@ from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
-from dataml.errors import NotFound
+from dataml.errors import Conflict, NotFound
 from dataml.inference.hosts import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
@@ -119,6 +119,27 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     prediction.file_id = file.id
     prediction.records = result.total_records
     prediction.failed_records = result.failed_records
+
+
+async def forget_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
+    """Take a dataset that goes, with its files, out of the prediction log, whose rows stay.
+
+    Raises:
+        Conflict: `dataset_in_use`: a batch prediction of it is running.
+    """
+    of_dataset = scope.select(Prediction).where(Prediction.dataset_id == dataset_id, Prediction.status == "running")
+    if await session.scalar(of_dataset.limit(1)) is not None:
+        detail = "A batch prediction of this dataset is running; wait for its end, or terminate its job."
+        raise Conflict(detail, code="dataset_in_use")
+    rows = scope.update(Prediction).where(Prediction.dataset_id == dataset_id)
+    await session.execute(rows.values(dataset_id=None, file_id=None))
+
+
+async def forget_file(session: AsyncSession, scope: Scope, file_id: int) -> None:
+    """Take a file that goes out of the prediction log, whose rows stay."""
+    if 0 < file_id < 2**63:
+        rows = scope.update(Prediction).where(Prediction.file_id == file_id)
+        await session.execute(rows.values(file_id=None))
 
 
 async def result(session: AsyncSession, scope: Scope, prediction_id: int) -> tuple[Prediction, File | None, Job | None]:

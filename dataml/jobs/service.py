@@ -86,6 +86,12 @@ async def unfinished(session: AsyncSession, scope: Scope, kind: JobKind, subject
     return job if job is not None and not JobState(job.state).is_terminal else None
 
 
+async def list_of(session: AsyncSession, scope: Scope, kinds: Sequence[JobKind], subject_id: int) -> Sequence[Job]:
+    """Every job of these kinds for this row."""
+    of_kinds = Job.kind.in_([kind.value for kind in kinds])
+    return (await session.scalars(scope.select(Job).where(of_kinds, Job.subject_id == subject_id))).all()
+
+
 async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
     """Every job of the tenant that has not ended."""
     return (await session.scalars(scope.select(Job).where(Job.state.in_(_UNFINISHED)))).all()

@@ -3,7 +3,7 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from dataml.errors import Invalid
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml import estimators, split
 from dataml.ml.bundle import FEATURE_ROLES, Provenance, write_bundle
+from dataml.ml.constraints import MAX_ALLOWED_VALUES
+from dataml.ml.contract import Column, Contract
 from dataml.ml.estimators import Samples, Task
 from dataml.ml.evaluation import evaluate
 from dataml.ml.features import Preprocessing
@@ -43,7 +45,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
     The model is not fitted again on the held-out rows: the predictor that serves is the one that was scored. Raises
     Invalid: `too_few_rows`, `constant_target`, `too_many_classes`, `target_not_numeric`, `target_not_classes`,
-    `no_features`, and what `estimators.fit` raises.
+    `no_features`, `too_many_values_to_refuse`, and what `estimators.fit` raises.
     """
     check_hyperparameters(spec.algorithm, spec.hyperparameters)
     context.progress(0.05, "Reading the dataset")
@@ -86,9 +88,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     roles = {column: role for column in spec.contract.names if (role := spec.roles.get(column))}
     provenance = Provenance(spec.problem_type, target_name, target.classes, roles, spec.seed, parts.method, rows)
     sample = matrix[np.random.default_rng(spec.seed).permutation(len(matrix))[:1_000]]
-    manifest = write_bundle(
-        directory, fitted, preprocessing, spec.contract.select(roles), provenance, evaluation, sample
-    )
+    kept = _with_seen_values(spec.contract.select(roles), features, table)
+    manifest = write_bundle(directory, fitted, preprocessing, kept, provenance, evaluation, sample)
     return TrainResult(
         bundle=name,
         algorithm=manifest.algorithm,
@@ -98,6 +99,23 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         confusion_matrix=manifest.confusion_matrix,
         summary=manifest.summary(),
     )
+
+
+def _with_seen_values(contract: Contract, features: list[str], table: pa.Table) -> Contract:
+    """The contract, in which a text feature that refuses unseen values allows those of the dataset and no others."""
+
+    def seen(column: Column) -> Column:
+        if column.unseen != "refuse" or column.name not in features or column.data_type is not DataType.STRING:
+            return column
+        values = pc.unique(table.column(column.name).drop_null()).to_pylist()
+        if len(values) > MAX_ALLOWED_VALUES:
+            detail = (
+                f"'{column.name}' has {len(values):,} values; unseen ones can be refused for {MAX_ALLOWED_VALUES:,}."
+            )
+            raise Invalid(detail, code="too_many_values_to_refuse")
+        return replace(column, allowed_values=tuple(sorted(values)) or None)
+
+    return Contract(tuple(seen(column) for column in contract.columns))
 
 
 def _target(problem_type: str, name: str, data_type: DataType, table: pa.Table) -> Target:

@@ -1,13 +1,14 @@
 """Validate a dataset: every cell of its files against the contract, the kept rows into one typed Parquet file."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import chain
 from operator import attrgetter
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +17,7 @@ from dataml.jobs.spec import FileReport, JobContext, SourceFile, ValidateResult,
 from dataml.ml.columns import as_text
 from dataml.ml.contract import BadCell, CellError, Contract, ErrorReport, ParsedBatch, resolve_date_orders
 from dataml.ml.sources import SourceSummary, infer_contract, open_batches, scan
+from dataml.ml.uniqueness import repeated_rows
 
 ROW_GROUP_ROWS: Final = 131_072
 FIRST_ERRORS: Final = 100
@@ -45,9 +47,17 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
     """
     summaries = [_scan(file, context, spec.contract) for file in spec.files]
     contract = _contract(spec, context, summaries)
+    unique = [column.name for column in contract.columns if column.unique]
+    repeated = repeated_rows(
+        contract.columns,
+        chain.from_iterable(
+            _batches(file, summary, context, unique) for file, summary in zip(spec.files, summaries, strict=True)
+        ),
+    )
     with _Outputs(contract, context, sum(summary.total_records for summary in summaries)) as outputs:
         reports = tuple(
-            _validate_file(spec, file, summary, outputs) for file, summary in zip(spec.files, summaries, strict=True)
+            _validate_file(spec, file, summary, repeated, outputs)
+            for file, summary in zip(spec.files, summaries, strict=True)
         )
     return ValidateResult(
         contract=contract,
@@ -85,12 +95,19 @@ def _batches(
     return open_batches(context.path(file.path), file.format, summary.delimiter, columns)
 
 
-def _validate_file(spec: ValidateSpec, file: SourceFile, summary: SourceSummary, outputs: "_Outputs") -> FileReport:
+def _validate_file(
+    spec: ValidateSpec,
+    file: SourceFile,
+    summary: SourceSummary,
+    repeated: Mapping[str, np.ndarray],
+    outputs: "_Outputs",
+) -> FileReport:
     tally = _Tally(file.name)
     kept_before = outputs.data.rows
     rows = 0
     for batch in _batches(file, summary, outputs.context, list(outputs.contract.names)):
-        parsed = outputs.contract.parse_batch(batch)
+        here = slice(outputs.done_rows, outputs.done_rows + batch.num_rows)
+        parsed = outputs.contract.parse_batch(batch, {name: marks[here] for name, marks in repeated.items()})
         if parsed.errors and spec.on_error == "reject":
             raise _bad_cell(tally.locate(parsed.errors[0], rows))
         outputs.write(file, batch, parsed, rows)
@@ -155,7 +172,7 @@ class _Outputs:
         texts = [(name + "_" if name in reserved else name, pa.string()) for name in contract.names]
         self.set_aside = _RowGroups(context, "set_aside.parquet", pa.schema([*_ORIGIN, *texts]))
         self._expected_rows = expected_rows
-        self._done_rows = 0
+        self.done_rows = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -178,9 +195,9 @@ class _Outputs:
             )
 
     def advance(self, rows: int) -> None:
-        self._done_rows += rows
-        fraction = min(self._done_rows / max(self._expected_rows, 1), 1.0)
-        self.context.progress(fraction, f"{self._done_rows:,} of {self._expected_rows:,} rows checked")
+        self.done_rows += rows
+        fraction = min(self.done_rows / max(self._expected_rows, 1), 1.0)
+        self.context.progress(fraction, f"{self.done_rows:,} of {self._expected_rows:,} rows checked")
 
 
 def _error_batch(file_name: str, errors: list[BadCell], rows_before: int) -> pa.RecordBatch:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,24 +15,45 @@ import pyarrow.compute as pc
 
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.ml.columns import ParsedColumn, Refusal, parse_column
+from dataml.ml.constraints import BadConstraint, Constraints, with_refusals
 from dataml.ml.dates import DateOrder, ValueRefused
 from dataml.ml.evidence import ColumnEvidence
 from dataml.ml.values import DataType, Value, parse_value
 
 MAX_COLUMNS: Final = 2_000
 MAX_NAME_CHARACTERS: Final = 255
+Unseen = Literal["missing", "refuse"]
+_NOT_UNIQUE: Final = ("not_unique", "an earlier row has the same value")
+_FIELD_OF: Final = {"bad_range": "minimum"}
+# Others make the default no value of its type, which is told once.
+_BROKEN_BY_DEFAULT: Final = frozenset({"below_minimum", "above_maximum", "not_allowed", "pattern_mismatch"})
 
 
 @dataclass(frozen=True)
 class Column:
     """One column. `default`, as text, fills a missing value; without one, a missing value is null if `nullable`.
-    `date_order` is how 08/09/2024 reads in this column; None means that such a date is refused."""
+    `date_order` is how 08/09/2024 reads in this column; None means that such a date is refused.
+
+    The rest is optional: inclusive bounds and allowed values, as text; a `pattern` (RE2) that fits the whole text of a
+    String; `unique` over all rows of a dataset; and whether a text that training has not seen is taken as `missing` by
+    a prediction or `refuse`d.
+    """
 
     name: str
     data_type: DataType
     default: str | None = None
     date_order: DateOrder | None = None
     nullable: bool = True
+    minimum: str | None = None
+    maximum: str | None = None
+    allowed_values: tuple[str, ...] | None = None
+    pattern: str | None = None
+    unique: bool = False
+    unseen: Unseen = "missing"
+
+    def constraints(self) -> Constraints:
+        """Raises BadConstraint."""
+        return Constraints.build(self.data_type, self.minimum, self.maximum, self.allowed_values, self.pattern)
 
 
 @dataclass(frozen=True)
@@ -87,15 +108,15 @@ class Contract:
     def build(cls, columns: Iterable[Column]) -> Self:
         """A checked contract: names trimmed, an empty default taken as none.
 
-        Raises InvalidFields with the codes `duplicate_column`, `bad_column_name` and `bad_default`, or Invalid with
-        `no_columns` or `too_many_columns`.
+        Raises InvalidFields with the codes `duplicate_column`, `bad_column_name`, `bad_default` and those of
+        `BadConstraint`, or Invalid with `no_columns` or `too_many_columns`.
         """
         built = tuple(replace(column, name=column.name.strip(), default=column.default or None) for column in columns)
         if not built:
             raise Invalid("A contract needs at least one column.", code="no_columns")
         if len(built) > MAX_COLUMNS:
             raise Invalid(f"{len(built):,} columns; at most {MAX_COLUMNS:,} are possible.", code="too_many_columns")
-        wrong = [*_wrong_names(built), *_wrong_defaults(built)]
+        wrong = [*_wrong_names(built), *_wrong_constraints(built), *_wrong_defaults(built)]
         if wrong:
             codes = {field.code for field in wrong}
             raise InvalidFields(wrong, code=codes.pop() if len(codes) == 1 else None)
@@ -127,9 +148,7 @@ class Contract:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls.build(
-            Column(**(column | {"data_type": DataType(column["data_type"])})) for column in data["columns"]
-        )
+        return cls.build(_column_from_json(column) for column in data["columns"])
 
     def parse_row(self, values: Mapping[str, object]) -> dict[str, Value]:
         """One row of JSON values or form fields, typed, in column order, with defaults filled in.
@@ -150,12 +169,13 @@ class Contract:
             raise InvalidFields(wrong)
         return row
 
-    def parse_batch(self, batch: pa.RecordBatch) -> ParsedBatch:
-        """Rows of text, or of plain Parquet types; columns the contract does not know are left out.
+    def parse_batch(self, batch: pa.RecordBatch, repeated: Mapping[str, np.ndarray] | None = None) -> ParsedBatch:
+        """Rows of text, or of plain Parquet types; columns the contract does not know are left out. `repeated` says for
+        a column which rows of the batch repeat a value that it may have only once.
 
         Raises Invalid(`missing_column`) when a column without a default is not in the batch.
         """
-        parsed = [self._parse_cells(column, batch) for column in self.columns]
+        parsed = [self._parse_cells(column, batch, (repeated or {}).get(column.name)) for column in self.columns]
         kept = np.ones(batch.num_rows, bool)
         for cells in parsed:
             kept[cells.rows] = False
@@ -168,6 +188,11 @@ class Contract:
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
+
+    @cached_property
+    def _constraints(self) -> dict[str, Constraints]:
+        """Of the columns that have any."""
+        return {column.name: found for column in self.columns if (found := column.constraints())}
 
     @cached_property
     def _defaults(self) -> dict[str, Value]:
@@ -183,18 +208,25 @@ class Contract:
             return default
         value = parse_value(values[column.name], column.data_type, column.date_order)
         if value is not None:
+            if column.name in self._constraints:
+                self._constraints[column.name].check(value)
             return value
         if default is None and not column.nullable:
             raise ValueRefused("missing_value", "it must have a value")
         return default
 
-    def _parse_cells(self, column: Column, batch: pa.RecordBatch) -> ParsedColumn:
+    def _parse_cells(self, column: Column, batch: pa.RecordBatch, repeated: np.ndarray | None) -> ParsedColumn:
         default = self._defaults[column.name]
         place = batch.schema.get_field_index(column.name)
         if place < 0 and default is None:
             raise Invalid(f"Column {column.name!r} is missing and has no default.", code="missing_column")
         cells = batch.column(place) if place >= 0 else pa.nulls(batch.num_rows)
         parsed = parse_column(cells, column.data_type, column.date_order)
+        if column.name in self._constraints:
+            parsed = self._constraints[column.name].refuse(parsed, cells)
+        if repeated is not None:
+            again = np.setdiff1d(np.flatnonzero(repeated), parsed.rows, assume_unique=True)
+            parsed = with_refusals(parsed, cells, again, [_NOT_UNIQUE] * len(again))
         if not parsed.values.null_count or (default is None and column.nullable):
             return parsed
         if default is None:
@@ -257,6 +289,26 @@ def _wrong_defaults(columns: tuple[Column, ...]) -> Iterable[FieldError]:
                 f"Column {column.name!r}: the default {column.default!r} is no {column.data_type}: {refused.reason}."
             )
             yield FieldError(("body", "template_schema", place, "default_value"), message, "bad_default")
+
+
+def _wrong_constraints(columns: tuple[Column, ...]) -> Iterable[FieldError]:
+    for place, column in enumerate(columns):
+        try:
+            constraints = column.constraints()
+            constraints.check(parse_value(column.default, column.data_type, column.date_order))
+        except BadConstraint as bad:
+            location = ("body", "template_schema", place, _FIELD_OF.get(bad.code, bad.code.removeprefix("bad_")))
+            yield FieldError(location, f"Column {column.name!r}: {bad}.", bad.code)
+        except ValueRefused as refused:
+            if refused.rule in _BROKEN_BY_DEFAULT:
+                message = f"Column {column.name!r}: the default {column.default!r} is refused: {refused.reason}."
+                yield FieldError(("body", "template_schema", place, "default_value"), message, "bad_default")
+
+
+def _column_from_json(record: Mapping[str, Any]) -> Column:
+    allowed = record.get("allowed_values")
+    typed = {"data_type": DataType(record["data_type"]), "allowed_values": tuple(allowed) if allowed else None}
+    return Column(**(dict(record) | typed))
 
 
 def _feature_error(name: str, reason: str, code: str) -> FieldError:

@@ -1,15 +1,16 @@
-"""The table of templates."""
+"""Tables of templates and their versions."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dataml.db.base import Base, TenantOwned, Timestamped
+from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
 class Template(TenantOwned, Timestamped, Base):
-    """A named contract; `contract` is `Contract.to_json()`."""
+    """A named contract; `contract` is `Contract.to_json()` of its newest version."""
 
     __tablename__ = "template"
     __table_args__ = (
@@ -23,3 +24,21 @@ class Template(TenantOwned, Timestamped, Base):
     contract: Mapped[dict[str, Any]]
     created_by: Mapped[str] = mapped_column(String(150))
     modified_by: Mapped[str] = mapped_column(String(150))
+
+
+class TemplateVersion(TenantOwned, Base):
+    """What a template was from one update to the next; never changed. Datasets keep the one they were checked with."""
+
+    __tablename__ = "template_version"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "template_id", "version"),
+        ForeignKeyConstraint(["tenant_id", "template_id"], ["template.tenant_id", "template.id"]),
+        {"sqlite_autoincrement": True},
+    )
+
+    template_id: Mapped[int] = mapped_column(BigId)
+    version: Mapped[int]
+    name: Mapped[str] = mapped_column(String(200))
+    contract: Mapped[dict[str, Any]]
+    created_by: Mapped[str] = mapped_column(String(150))
+    created_at: Mapped[datetime]

@@ -21,6 +21,7 @@ class Preprocess(TenantOwned, Timestamped, Base):
 class Training(TenantOwned, Timestamped, Base):
     """One version of a predictor.
 
+    `dataset_parquet` holds the rows it was trained on, which stay when the dataset changes.
     `status` is submitted_to_ray, completed, failed or cancelled. `bundle` is the storage name of its folder.
     `endpoint` says who answers its predictions: pool, or own once its own deployment runs.
     """
@@ -37,6 +38,8 @@ class Training(TenantOwned, Timestamped, Base):
     predictor_name: Mapped[str] = mapped_column(String(100))
     version: Mapped[int] = mapped_column(default=1)
     dataset_id: Mapped[int] = mapped_column(BigId, index=True)
+    dataset_version: Mapped[int]
+    dataset_parquet: Mapped[str] = mapped_column(String(500))
     preprocess_id: Mapped[int] = mapped_column(BigId)
     domain: Mapped[str] = mapped_column(String(200))
     problem_type: Mapped[str] = mapped_column(String(20))

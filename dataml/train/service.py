@@ -67,6 +67,8 @@ async def _insert(
         predictor_name=request.predictor_name,
         version=version,
         dataset_id=dataset.id,
+        dataset_version=dataset.version,
+        dataset_parquet=parquet,
         preprocess_id=preprocess.id,
         domain=request.domain,
         problem_type=checked.problem_type,
@@ -173,9 +175,14 @@ async def explain(session: AsyncSession, scope: Scope, train_id: int) -> Job:
 
 
 async def _enqueue_explain(session: AsyncSession, scope: Scope, training: Training) -> Job:
-    dataset = await scope.get(session, Dataset, training.dataset_id, "dataset")
-    spec = ExplainSpec(training.id, training.bundle or "", dataset.parquet or "", training.shap_sample_rows)
+    spec = ExplainSpec(training.id, training.bundle or "", training.dataset_parquet, training.shap_sample_rows)
     return await jobs.enqueue(session, scope, JobKind.EXPLAIN, training.id, spec)
+
+
+async def count_using_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> int:
+    """How many trainings were made from a dataset."""
+    rows = scope.select_columns(Training, func.count()).where(Training.dataset_id == dataset_id)
+    return await session.scalar(rows) or 0
 
 
 async def apply_training(session: AsyncSession, job: Job, result: TrainResult | None) -> None:

@@ -1,0 +1,293 @@
+"""Datasets whose files come and go, and datasets that go."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import Response
+
+from dataml.settings import Settings, load_settings
+from tests.client import PASSWORD, Client, wait_for_job
+from tests.conftest import Platform
+from tests.dataset.uploading import dataset, new_template, remains_on_disk, upload, uploaded
+from tests.furnishing import customers, train_request
+from tests.test_every_route import refusal
+
+QUOTA_BYTES = 2_000_000
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("home")
+    return load_settings(home=home, admin_password=PASSWORD, tenant_quota_bytes=QUOTA_BYTES)
+
+
+def add(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> Response:
+    return client.post("/files/add", params={"dataset_id": dataset_id}, files=[("files", file) for file in files])
+
+
+def added(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> dict[str, Any]:
+    answer = add(client, dataset_id, *files)
+    assert answer.status_code == 201, answer.text
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+    return dataset(client, dataset_id)
+
+
+def files_of(client: Client, dataset_id: int) -> list[dict[str, Any]]:
+    return client.get("/files/list", params={"dataset_id": dataset_id}).json()["data"]
+
+
+def rows_of(client: Client, dataset_id: int, **query: Any) -> list[dict[str, Any]]:
+    answer = client.get("/dataset/view", params={"dataset_id": dataset_id} | query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["preview"]
+
+
+def test_an_added_file_is_validated_with_the_others(client: Client) -> None:
+    made = uploaded(client, ("a.csv", b"n,word\n1,x\n2,y\n"))
+    assert made["version"] == 1
+    answer = add(client, made["id"], ("b.csv", b"word;n\nz;3\n"), ("c.csv", b"n,word\n4,w\n"))
+    body = answer.json()
+    assert answer.status_code == 201, answer.text
+    assert (body["dataset_id"], body["dataset_name"], body["state"]) == (made["id"], made["dataset_name"], "validating")
+    assert [row["file_name"] for row in body["files"]] == ["b.csv", "c.csv"]
+    wait_for_job(client, body["job_id"])
+    now = dataset(client, made["id"])
+    assert (now["state"], now["version"], now["kept_records"], now["file_count"]) == ("valid", 2, 4, 3)
+    assert [row["n"] for row in rows_of(client, made["id"])] == [1, 2, 3, 4]
+
+
+def test_columns_are_inferred_from_all_files(client: Client) -> None:
+    made = uploaded(client, ("a.csv", b"n\n1\n"))
+    now = added(client, made["id"], ("b.csv", b"n\n1.5\n"))
+    assert now["schema"][0]["data_type"] == "Float"
+    assert rows_of(client, made["id"]) == [{"n": 1.0}, {"n": 1.5}]
+
+
+def test_a_file_with_other_columns_is_refused_and_leaves_nothing(platform: Platform, client: Client) -> None:
+    made = uploaded(client, ("a.csv", b"n,m\n1,2\n"))
+    before = remains_on_disk(platform)
+    for content, code in ((b"n,k\n1,2\n", "different_columns"), (b"n\n1,2\n", "ragged_row"), (b"", "empty_file")):
+        assert refusal(add(client, made["id"], ("b.csv", content))) == (422, code)
+    template = uploaded(client, ("a.csv", b"n\n1\n"), template_id=new_template(client, n="Integer"))
+    assert refusal(add(client, template["id"], ("b.csv", b"k\n1\n"))) == (422, "missing_column")
+    assert len(remains_on_disk(platform)) == len(before) + 1
+    assert dataset(client, made["id"]) == made
+
+
+def test_while_it_is_validated_the_rows_of_before_are_seen_and_nothing_starts(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = uploaded(client, ("a.csv", b"n\n1\n"))
+    answer = add(client, made["id"], ("b.csv", b"n\n" + b"2\n" * 50_000))
+    seen = set()
+    while (now := dataset(client, made["id"]))["state"] == "validating":
+        rows = rows_of(client, made["id"])
+        seen.add((now["version"], now["kept_records"], len(rows)))
+        if now["version"] == 1:
+            assert len(rows) in (1, 100)
+    assert seen <= {(1, 1, 1), (1, 1, 100)}
+    assert (now["version"], now["kept_records"]) == (2, 50_001)
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+
+
+def test_a_dataset_that_is_validating_is_not_changed(client: Client) -> None:
+    big = b"n\n" + b"1\n" * 200_000
+    answer = upload(client, ("a.csv", big), ("b.csv", b"n\n1\n")).json()
+    file_id = answer["files"][1]["id"]
+    refused = [
+        add(client, answer["dataset_id"], ("c.csv", b"n\n1\n")),
+        client.request("DELETE", f"/files/delete/{file_id}"),
+    ]
+    job = wait_for_job(client, answer["job_id"])
+    assert job["state"] == "succeeded"
+    assert {refusal(each) for each in refused} == {(409, "dataset_is_validating")}
+    assert client.request("DELETE", f"/dataset/delete/{answer['dataset_id']}").status_code == 200
+
+
+def test_a_training_keeps_the_rows_it_was_made_from(client: Client) -> None:
+    made = uploaded(client, ("customers.csv", customers()))
+    training = client.post("/train/", json=train_request(made["id"], "keeps-its-rows")).json()
+    assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
+    now = added(client, made["id"], ("more.csv", customers(300)))
+    assert now["kept_records"] == 500
+    started = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, started["shap_job_id"])["state"] == "succeeded"
+    importance = client.get("/train/view-feature-importance", params={"train_id": training["id"]}).json()
+    assert importance["total_rows"] == 200
+    answer = client.request("DELETE", f"/dataset/delete/{made['id']}")
+    assert refusal(answer) == (409, "dataset_in_use")
+
+
+def test_a_deleted_file_takes_its_rows_away(platform: Platform, client: Client) -> None:
+    made = uploaded(client, ("a.csv", b"n\n1\n"), ("b.csv", b"n\nx\n3\n4\n5\n6\n"))
+    first, second = sorted(files_of(client, made["id"]), key=lambda row: row["id"])
+    answer = client.request("DELETE", f"/files/delete/{first['id']}")
+    assert answer.json().items() >= {"status_code": 200, "message": "File deleted successfully"}.items()
+    assert answer.json()["state"] == "validating"
+    wait_for_job(client, answer.json()["job_id"])
+    now = dataset(client, made["id"])
+    assert (now["version"], now["total_records"], now["file_count"]) == (2, 5, 1)
+    assert not (platform.settings.storage_root / first["file_path"]).exists()
+    assert refusal(client.get("/files/view", params={"file_id": first["id"]})) == (404, "file_not_found")
+    assert refusal(client.request("DELETE", f"/files/delete/{first['id']}")) == (404, "file_not_found")
+    assert refusal(client.request("DELETE", f"/files/delete/{second['id']}")) == (409, "last_file")
+
+
+def test_the_result_of_a_batch_goes_by_itself(client: Client) -> None:
+    made = uploaded(client, ("customers.csv", customers()))
+    training = client.post("/train/", json=train_request(made["id"], "scored")).json()
+    wait_for_job(client, training["job_id"])
+    to_score = uploaded(client, ("customers.csv", customers(20)), usage="p")
+    body = {"train_id": training["id"], "dataset_id": to_score["id"]}
+    batch = client.post("/inference/batchPrediction", json=body).json()
+    wait_for_job(client, batch["job_id"])
+    result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
+    answer = client.request("DELETE", f"/files/delete/{result['file_id']}").json()
+    assert (answer["state"], answer["job_id"]) == ("valid", None)
+    gone = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
+    assert (gone["file_id"], gone["status"]) == (None, "completed")
+    assert client.request("DELETE", f"/dataset/delete/{to_score['id']}").status_code == 200
+    log = client.get("/inference/predictions", params={"train_id": training["id"]}).json()["data"]
+    assert (log[0]["prediction_id"], log[0]["dataset_id"]) == (batch["prediction_id"], None)
+
+
+def test_a_deleted_dataset_leaves_nothing(platform: Platform, client: Client) -> None:
+    before = remains_on_disk(platform), sorted((platform.settings.storage_root / "jobs").iterdir())
+    made = uploaded(client, ("a.csv", b"n\n1\nx\n2\n3\n4\n"), ("b.csv", b"n\n1\n"))
+    stats = client.post("/dataset/generate_statistics", params={"dataset_id": made["id"]}).json()
+    wait_for_job(client, stats["job_id"])
+    answer = client.request("DELETE", f"/dataset/delete/{made['id']}")
+    assert answer.json() == {"status_code": 200, "message": "Dataset deleted successfully"}
+    assert refusal(client.get("/dataset/view", params={"dataset_id": made["id"]})) == (404, "dataset_not_found")
+    assert refusal(client.request("DELETE", f"/dataset/delete/{made['id']}")) == (404, "dataset_not_found")
+    assert (remains_on_disk(platform), sorted((platform.settings.storage_root / "jobs").iterdir())) == before
+    again = upload(client, ("a.csv", b"n\n1\n"), name=made["dataset_name"])
+    assert again.status_code == 201
+    wait_for_job(client, again.json()["job_id"])
+
+
+def test_a_dataset_that_rejects_bad_cells_rejects_added_ones(platform: Platform, client: Client) -> None:
+    template_id = new_template(client, n="Integer")
+    made = uploaded(client, ("a.csv", b"n\n1\n"), template_id=template_id, on_error="reject")
+    before = remains_on_disk(platform)
+    assert refusal(add(client, made["id"], ("b.csv", b"n\nx\n"))) == (422, "bad_cell")
+    assert remains_on_disk(platform) == before
+    now = dataset(client, made["id"])
+    assert (now["state"], now["version"], now["file_count"], now["failure"]) == ("valid", 1, 1, None)
+    answer = add(client, made["id"], ("b.csv", b"n\n2\n"))
+    assert (answer.status_code, answer.json()["state"]) == (201, "valid")
+
+
+def test_statistics_of_before_are_none_of_now(client: Client) -> None:
+    made = uploaded(client, ("a.csv", b"n\n1\n"))
+    query = {"dataset_id": made["id"]}
+    first = client.post("/dataset/generate_statistics", params=query).json()["job_id"]
+    wait_for_job(client, first)
+    added(client, made["id"], ("b.csv", b"n\n2\n"))
+    assert refusal(client.get("/dataset/statistics", params=query)) == (404, "statistics_not_found")
+    second = client.post("/dataset/generate_statistics", params=query).json()["job_id"]
+    assert second != first
+    wait_for_job(client, second)
+    assert client.get("/dataset/statistics", params=query).json()["statistics"]["rows"] == 2
+
+
+def test_a_tenant_has_a_quota(platform: Platform, client: Client, stranger: Client) -> None:
+    content = b"n\n" + b"1\n" * 400_000
+    first = uploaded(stranger, ("a.csv", content), ("b.csv", b"n\n1\n"))
+    before = remains_on_disk(platform)
+    for _ in range(2):
+        added(stranger, first["id"], ("c.csv", b"n\n1\n"))
+    assert refusal(add(stranger, first["id"], ("d.csv", content * 2))) == (413, "quota_exceeded")
+    assert refusal(upload(stranger, ("d.csv", content * 2))) == (413, "quota_exceeded")
+    assert len(remains_on_disk(platform)) == len(before) + 2
+    assert upload(client, ("d.csv", content)).status_code == 201
+    stranger.request("DELETE", f"/dataset/delete/{first['id']}")
+    assert upload(stranger, ("d.csv", content)).status_code == 201
+
+
+def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
+    template_id = new_template(client, n="Integer", row="String")
+    content = b"n,row\n1,a\nx,b\n3,c\n4,d\n1e9,e\n6,f\n7,g\n8,h\n9,i\n10,j\n"
+    made = uploaded(client, ("a.csv", content), template_id=template_id)
+    file_id = files_of(client, made["id"])[0]["id"]
+    query = {"dataset_id": made["id"], "rows": "set_aside"}
+    answer = client.get("/dataset/view", params=query).json()
+    assert answer["total"] == 2
+    assert answer["preview"] == [
+        {"file_id": file_id, "row": 2, "n": "x", "row_": "b"},
+        {"file_id": file_id, "row": 5, "n": "1e9", "row_": "e"},
+    ]
+    page = client.get("/dataset/view", params=query | {"columns": "row", "offset": 1}).json()["preview"]
+    assert page == [{"file_id": file_id, "row": 5, "row_": "e"}]
+    clean = uploaded(client, ("a.csv", b"n\n1\n"))
+    assert rows_of(client, clean["id"], rows="set_aside") == []
+    assert refusal(client.get("/dataset/view", params=query | {"rows": "all"})) == (422, "invalid_request")
+
+
+def test_a_column_can_ask_for_more_than_a_type(client: Client) -> None:
+    schema = [
+        {"column_name": "id", "data_type": "String", "unique": True, "pattern": "[A-Z][0-9]+", "nullable": False},
+        {"column_name": "age", "data_type": "Integer", "minimum": 0, "maximum": 120},
+        {"column_name": "plan", "data_type": "String", "allowed_values": ["basic", "premium"]},
+    ]
+    answer = client.post("/template/", json={"template_name": "constraints", "template_schema": schema})
+    assert answer.status_code == 201, answer.text
+    template = client.get(f"/template/{answer.json()['id']}").json()["template_schema"]
+    assert template[0] == schema[0] | {"default_value": None}
+    assert template[1] == schema[1] | {"default_value": None, "minimum": "0", "maximum": "120"}
+    rows = ["A1,30,basic", "A2,121,basic", "a3,30,basic", ",30,basic", "A5,-1,gold", "A6,,", "A7,0,premium"]
+    first = "\n".join(["id,age,plan", *rows, *[f"B{n},30,basic" for n in range(20)]]).encode()
+    second = b"id,age,plan\nA1,40,premium\nC1,40,premium\n"
+    made = uploaded(client, ("a.csv", first), ("b.csv", second), template_id=answer.json()["id"])
+    report = client.get("/dataset/error-report", params={"dataset_id": made["id"]}).json()
+    cells = [(e["file"], e["row"], e["column"], e["rule"]) for file in report["files"] for e in file["first"]]
+    assert sorted(cells) == [
+        ("a.csv", 2, "age", "above_maximum"),
+        ("a.csv", 3, "id", "pattern_mismatch"),
+        ("a.csv", 4, "id", "missing_value"),
+        ("a.csv", 5, "age", "below_minimum"),
+        ("a.csv", 5, "plan", "not_allowed"),
+        ("b.csv", 1, "id", "not_unique"),
+    ]
+    assert made["kept_records"] == made["total_records"] - 5
+
+
+def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> None:
+    schema = [
+        {"column_name": "id", "data_type": "Integer"},
+        {"column_name": "age", "data_type": "Integer", "minimum": 18},
+        {"column_name": "plan", "data_type": "String", "unseen": "refuse"},
+        {"column_name": "left", "data_type": "Boolean"},
+    ]
+    template = client.post("/template/", json={"template_name": "unseen", "template_schema": schema}).json()["id"]
+    made = uploaded(client, ("customers.csv", customers()), template_id=template)
+    training = client.post("/train/", json=train_request(made["id"], "refuses")).json()
+    assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
+    body = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "target": "left"}
+    good = client.post("/inference", json=body | {"features": {"age": 40, "plan": "basic"}})
+    assert good.status_code == 200, good.text
+    answer = client.post("/inference", json=body | {"features": {"age": 4, "plan": "gold"}})
+    assert answer.status_code == 422
+    assert sorted(error["type"] for error in answer.json()["detail"]) == ["below_minimum", "not_allowed"]
+
+
+def test_an_upload_that_was_cut_off_is_swept_a_day_later(platform: Platform) -> None:
+    """By the next supervisor: the process died between the files and the commit."""
+    from tests.fakes import SupervisorThread
+
+    root = platform.settings.storage_root / "files" / "tenant"
+    made = uploaded(platform.client, ("a.csv", b"n\n1\n"))
+    kept = platform.settings.storage_root / Path(made["dataset_path"])
+    for name, age_s in (("old", 90_000), ("young", 3_600)):
+        (root / name).mkdir(parents=True)
+        (root / name / "1.csv").write_bytes(b"n\n1\n")
+        os.utime(root / name, (time.time() - age_s,) * 2)
+    os.utime(kept, (time.time() - 90_000,) * 2)
+    other = SupervisorThread(platform.settings)
+    other.stop()
+    assert (root / "young").exists()
+    assert kept.exists()
+    assert not (root / "old").exists()
