@@ -21,6 +21,12 @@ _MEDIA_TYPES: Final = {
     "parquet": "application/vnd.apache.parquet",
     "hdf": "application/x-hdf5",
 }
+_COMPRESSED_TYPES: Final = {
+    ".gz": "application/gzip",
+    ".gzip": "application/gzip",
+    ".zst": "application/zstd",
+    ".zstd": "application/zstd",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,10 @@ class Download:
 
     @property
     def media_type(self) -> str:
-        return _MEDIA_TYPES[self.format]
+        compressed = (
+            _COMPRESSED_TYPES.get(PurePosixPath(self.file_name.lower()).suffix) if self.format == "csv" else None
+        )
+        return compressed or _MEDIA_TYPES[self.format]
 
 
 async def by_id(session: AsyncSession, scope: Scope, file_id: int) -> Download:

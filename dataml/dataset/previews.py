@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from dataml.db.scope import Page
-from dataml.ml.sources import Format, open_batches
+from dataml.ml.sources import Format, open_batches, opened_text
 
 LINES: Final = 20
 # The first columns of rows that were set aside; a column of the data with such a name has an underscore behind it.
@@ -47,7 +47,7 @@ def first_lines(path: Path, file_format: Format) -> list[str]:
     """The first lines as text; the rows of a Parquet file as lines of CSV."""
     if file_format == "parquet":
         return _parquet_lines(path)
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         head = file.read(_HEAD_BYTES)
     lines = head.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
@@ -56,13 +56,14 @@ def first_lines(path: Path, file_format: Format) -> list[str]:
 
 
 def error_lines(errors: Path | None) -> Iterator[bytes]:
-    """Every wrong cell as CSV with a header, piece by piece; without a file the header alone."""
+    """Every wrong cell as CSV with a header, piece by piece, safe to open in a spreadsheet; without a file the header
+    alone."""
     yield _csv_lines([_ERROR_COLUMNS]).encode()
     if errors is None:
         return
     with pq.ParquetFile(errors) as file:
         for batch in file.iter_batches(columns=list(_ERROR_COLUMNS)):
-            yield _csv_lines(row.values() for row in batch.to_pylist()).encode()
+            yield _csv_lines(map(_escaped, row.values()) for row in batch.to_pylist()).encode()
 
 
 def _row_groups(file: pq.ParquetFile, page: Page) -> tuple[list[int], int]:
@@ -96,6 +97,11 @@ def _parquet_lines(path: Path) -> list[str]:
     rows = batch.slice(0, LINES - 1).to_pylist()
     cells = [batch.schema.names, *([_plain(value) for value in row.values()] for row in rows)]
     return [_cut(_csv_lines([row]).removesuffix("\n"), _MAX_LINE_CHARACTERS) for row in cells]
+
+
+def _escaped(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula, with an apostrophe in front (OWASP, CSV injection)."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _csv_lines(rows: Iterable[Iterable[Any]]) -> str:

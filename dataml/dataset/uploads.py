@@ -33,6 +33,7 @@ _USAGES: Final[dict[str, Usage]] = {
     "predict": "p",
     "prediction": "p",
 }
+_COMPRESSED_SUFFIXES: Final = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 _SUFFIXES: Final = frozenset({"", ".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data", ".parquet", ".pq"})
 
 
@@ -189,6 +190,7 @@ async def _store(
 ) -> list[StoredFile]:
     if sum(part.size or 0 for part in parts) > budget_bytes:
         raise upload_too_large()
+    max_bytes = budget_bytes
     stored: list[StoredFile] = []
     for number, part in enumerate(parts, 1):
         name = display_name(part.filename or "")
@@ -200,14 +202,16 @@ async def _store(
             path = f"{folder}/{number}.{file_format}"
             size_bytes = await storage.write(path, part.file, budget_bytes)
             budget_bytes -= size_bytes
-            summary = await asyncio.to_thread(sources.scan, storage.path(path), file_format, contract)
+            # What it is decompressed counts: a small archive may hold a very large file.
+            summary = await asyncio.to_thread(sources.scan, storage.path(path), file_format, contract, max_bytes)
         stored.append(StoredFile(name, path, size_bytes, file_format, summary))
     _check_same_columns(stored, contract)
     return stored
 
 
 def _check_suffix(name: str) -> None:
-    suffix = PurePosixPath(name).suffix.lower()
+    path = PurePosixPath(name.lower())
+    suffix = PurePosixPath(path.stem).suffix if path.suffix in _COMPRESSED_SUFFIXES else path.suffix
     if suffix not in _SUFFIXES:
         raise UnsupportedMedia(f"{name}: files are CSV or Parquet, and {suffix} is neither.", code="unsupported_file")
 

@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import numpy as np
 
@@ -35,7 +35,13 @@ class CsvStructure:
     delimiter: str
 
 
-def scan_csv(stream: BinaryIO) -> CsvStructure:
+class Readable(Protocol):
+    """What is read here: at most so many bytes at a time, none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def scan_csv(stream: Readable) -> CsvStructure:
     """Check the whole stream in constant memory.
 
     Raises Invalid: `empty_file`, `no_rows`, `not_utf8`, `nul_byte`, `stray_quote`, `unterminated_quote`, `ragged_row`,
@@ -47,7 +53,7 @@ def scan_csv(stream: BinaryIO) -> CsvStructure:
     return scanner.finish()
 
 
-def read_header(stream: BinaryIO) -> tuple[tuple[str, ...], str]:
+def read_header(stream: Readable) -> tuple[tuple[str, ...], str]:
     """The header's names and the delimiter, reading no more than the first block."""
     scanner = _Scanner(header_only=True)
     for block, is_last in _blocks(stream):
@@ -57,7 +63,7 @@ def read_header(stream: BinaryIO) -> tuple[tuple[str, ...], str]:
     return scanner.header, scanner.delimiter
 
 
-def _blocks(stream: BinaryIO) -> Iterator[tuple[bytes, bool]]:
+def _blocks(stream: Readable) -> Iterator[tuple[bytes, bool]]:
     block = stream.read(len(_BOM)).removeprefix(_BOM) + stream.read(BLOCK_BYTES)
     while block:
         if block.endswith(b"\r"):

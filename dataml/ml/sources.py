@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from dataml.errors import Invalid
+from dataml.errors import Invalid, TooLarge
 from dataml.ml.contract import MAX_COLUMNS, Column, Contract, name_problem
 from dataml.ml.csv_structure import BLOCK_BYTES, read_header, scan_csv
 from dataml.ml.evidence import ColumnEvidence
@@ -26,10 +28,10 @@ _BINARY: Final = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90\x00", "a program"),
-    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1f\x8b", "a gzip archive in an archive"),
     (b"BZh9", "a bzip2 archive"),
     (b"\xfd7zXZ", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive in an archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"%PDF-", "a PDF"),
     (b"\x89PNG", "an image"),
@@ -42,6 +44,7 @@ _BINARY: Final = (
     (b"Obj\x01", "an Avro file"),
     (b"\x93NUMPY", "a NumPy array"),
 )
+_COMPRESSED: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]")
 _MARKUP: Final = re.compile(rb"\s*(<!doctype|<html|<\?xml|<!--|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE)
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -59,7 +62,7 @@ class SourceSummary:
 
 
 def detect_format(name: str, first_bytes: bytes) -> Format:
-    """Parquet by its content, text as CSV; `first_bytes` are the first SNIFFED_BYTES, or all if there are fewer.
+    """Parquet by its content, text as CSV, compressed or not; `first_bytes` are the first SNIFFED_BYTES, or all if fewer.
 
     Raises Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
     """
@@ -69,16 +72,38 @@ def detect_format(name: str, first_bytes: bytes) -> Format:
         return "parquet"
     if name.lower().endswith((".parquet", ".pq")):
         raise Invalid(f"{name}: this is not a Parquet file.", code="not_a_parquet")
-    _refuse_binary(first_bytes)
+    if _compression(first_bytes) is None:
+        _refuse_binary(first_bytes)
     return "csv"
 
 
-def scan(path: Path, format: Format, contract: Contract | None = None) -> SourceSummary:
-    """Check the structure of a whole file, streaming. Cells are not looked at.
+@contextmanager
+def opened_text(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a CSV, decompressed where its content is gzip or zstd.
+
+    Raises Invalid: `damaged_archive`.
+    """
+    try:
+        with ExitStack() as stack:
+            file: Any = stack.enter_context(path.open("rb"))
+            compression = _compression(file.read(4))
+            file.seek(0)
+            if compression is not None:
+                file = stack.enter_context(pa.CompressedInputStream(pa.PythonFile(file), compression))
+            yield file
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise Invalid(f"The compressed file is damaged: {str(error)[:200]}.", code="damaged_archive") from error
+
+
+def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes: int | None = None) -> SourceSummary:
+    """Check the structure of a whole file, streaming. Cells are not looked at. A CSV has at most `max_bytes`, counted
+    when they are decompressed.
 
     Raises Invalid with the codes of `detect_format`, `scan_csv` and `open_parquet`, and for its columns
     `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
-    `missing_column`.
+    `missing_column`; TooLarge: `upload_too_large`.
     """
     if format == "parquet":
         file = open_parquet(path)
@@ -86,12 +111,12 @@ def scan(path: Path, format: Format, contract: Contract | None = None) -> Source
         if not records:
             raise Invalid("The file has no rows.", code="no_rows")
     else:
-        with path.open("rb") as stream:
+        with opened_text(path) as stream:
             _refuse_binary(stream.read(SNIFFED_BYTES))
-            stream.seek(0)
+        with opened_text(path) as stream:
             _check_names(_trimmed(read_header(stream)[0]))
-            stream.seek(0)
-            structure = scan_csv(stream)
+        with opened_text(path) as stream:
+            structure = scan_csv(_Bounded(stream, max_bytes) if max_bytes is not None else stream)
         header, records, delimiter = structure.header, structure.records, structure.delimiter
     names = _trimmed(header)
     _check_names(names)
@@ -131,14 +156,23 @@ def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
 
 
 def _csv_batches(path: Path, delimiter: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    with path.open("rb") as stream:
+    with opened_text(path) as stream:
         header, _ = read_header(stream)
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     if not wanted:
         return
+    with opened_text(path) as stream:
+        # A plain file Arrow reads by itself, which is faster.
+        is_plain = isinstance(stream, BufferedReader)
+        yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
+
+
+def _read_csv(
+    source: Path | BinaryIO, header: Sequence[str], wanted: Sequence[str], delimiter: str
+) -> Iterator[pa.RecordBatch]:
     try:
         reader = pa_csv.open_csv(
-            path,
+            source,
             read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
@@ -168,6 +202,25 @@ def _parquet_batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.R
             yield batch.rename_columns([raw.strip() for raw in wanted])
     except (pa.ArrowException, OSError) as error:
         raise damaged(error) from error
+
+
+class _Bounded:
+    """A stream that ends in a refusal when it is longer than it may be, however small it is compressed."""
+
+    def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
+        self._stream = stream
+        self._left = max_bytes
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise TooLarge("The file is larger than an upload may be, once decompressed.", code="upload_too_large")
+        return block
+
+
+def _compression(first_bytes: bytes) -> str | None:
+    return next((name for magic, name in _COMPRESSED if first_bytes.startswith(magic)), None)
 
 
 def _refuse_binary(first_bytes: bytes) -> None:

@@ -34,7 +34,9 @@ async def draft(parts: Sequence[UploadFile], rows: int) -> InferredTemplate:
             file_format = sources.detect_format(name, first_bytes)
             await storage.write(f"sample/of/{number}", part.file, MAX_SAMPLE_BYTES)
             path = storage.path(f"sample/of/{number}")
-            files.append((path, file_format, await asyncio.to_thread(sources.scan, path, file_format)))
+            files.append(
+                (path, file_format, await asyncio.to_thread(sources.scan, path, file_format, None, MAX_SAMPLE_BYTES))
+            )
         batches = (_first_rows(path, kind, summary.delimiter, rows) for path, kind, summary in files)
         contract = await asyncio.to_thread(sources.infer_contract, chain.from_iterable(batches))
     read = sum(min(rows, summary.total_records) for _, _, summary in files)
