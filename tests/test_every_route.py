@@ -35,7 +35,7 @@ IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_i
 IDS |= {"id": "train_id", "ray_job_id": "job_id"}
 # Parameters that name none.
 PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
-PLAIN |= {"on_error", "rows", "username", "action", "subject", "outcome", "address", "since", "until"}
+PLAIN |= {"on_error", "rows", "target", "username", "action", "subject", "outcome", "address", "since", "until"}
 # Secrets that may stand in the query.
 PLAIN |= {"refresh_token", "user_name", "new_password", "current_password"}
 

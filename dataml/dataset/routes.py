@@ -164,11 +164,19 @@ async def view_dataset(
 
 
 @router.post("/generate_statistics", status_code=202)
-async def generate_statistics(dataset_id: DatasetId, user: Viewer, database: Db, jobs: Jobs) -> JobStarted:
-    """Compute descriptive statistics; `GET /dataset/statistics` has them when the job has succeeded. Asking again while
-    it runs answers the same job."""
+async def generate_statistics(
+    dataset_id: DatasetId,
+    user: Viewer,
+    database: Db,
+    jobs: Jobs,
+    target: Annotated[
+        str | None, Query(description="A column: tell how far the others go together with it.", max_length=255)
+    ] = None,
+) -> JobStarted:
+    """Compute descriptive statistics, with Vega-Lite specifications that draw them; `GET /dataset/statistics` has them
+    when the job has succeeded. Asking again while it runs answers the same job."""
     async with database.transaction() as session:
-        job = await service.describe(session, user.scope, dataset_id)
+        job = await service.describe(session, user.scope, dataset_id, target)
     await jobs.notify()
     return JobStarted(message="Statistics generation job submitted successfully.", job_id=job.public_id)
 

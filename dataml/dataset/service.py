@@ -268,22 +268,28 @@ async def add_result_file(
     return file
 
 
-async def describe(session: AsyncSession, scope: Scope, dataset_id: int) -> Job:
+async def describe(session: AsyncSession, scope: Scope, dataset_id: int, target: str | None = None) -> Job:
     """Start the statistics of a dataset; asked again while it runs, the same job.
 
     Raises:
         NotFound: `dataset_not_found`.
         Conflict: `dataset_not_validated`.
+        Invalid: `unknown_column`: the target is none of its columns.
     """
     dataset = await get_readable(session, scope, dataset_id)
     # Two requests at once: the second waits here for the first one's commit, and then finds its job.
     await session.refresh(dataset, with_for_update=True)
     running = await jobs.unfinished(session, scope, JobKind.DESCRIBE, dataset_id)
-    if running is not None and running.payload["parquet"] == dataset.parquet:
+    asked = (dataset.parquet, target)
+    if running is not None and (running.payload["parquet"], running.payload.get("target")) == asked:
         return running
     contract, parquet = dataset.validated()
+    if target is not None:
+        contract.column(target)
     audit.record(session, scope, "dataset.describe", f"dataset:{dataset.id}")
-    return await jobs.enqueue(session, scope, JobKind.DESCRIBE, dataset_id, DescribeSpec(dataset_id, parquet, contract))
+    return await jobs.enqueue(
+        session, scope, JobKind.DESCRIBE, dataset_id, DescribeSpec(dataset_id, parquet, contract, target)
+    )
 
 
 async def statistics(session: AsyncSession, scope: Scope, dataset_id: int) -> tuple[Dataset, Job]:

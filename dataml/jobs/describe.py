@@ -9,14 +9,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
-from dataml.ml.contract import Column
-from dataml.ml.statistics import DistinctCounter, Spread, warnings, written
+from dataml.ml import charts
+from dataml.ml.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, association
+from dataml.ml.contract import Column, Contract
+from dataml.ml.statistics import DistinctCounter, Spread, target_warnings, warnings, written
 from dataml.ml.values import DataType
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
 _BATCH_ROWS: Final = 131_072
+_CHARTED: Final = 30
 
 
 def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
@@ -25,7 +28,10 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     `rows`; `columns` by name, each with `data_type`, `count`, `missing`, `distinct` (estimated beyond 10,000 values:
     `distinct_is_exact`), and by type: numbers `min`, `max`, `mean`, `std`, `quartiles`, `approximate` (true when the
     quartiles come from 200,000 random values) and an exact `histogram` {`edges`, `counts`}; text and booleans
-    `top_values` [{`value`, `count`}]; dates `min` and `max`. `warnings` [{`column`, `code`, `message`}].
+    `top_values` [{`value`, `count`}]; dates `min`, `max` and, up to 10,000 different ones, `gaps` {`usual_days`,
+    `largest` [{`from`, `to`, `days`}]}; `chart` is a Vega-Lite specification. `correlation` {`columns`, `matrix`,
+    `chart`} of at most 60 numeric columns. With a target, `target` {`column`, `associations` by column, from at most
+    50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
     """
     file = pq.ParquetFile(context.path(spec.parquet))
     rows = file.metadata.num_rows
@@ -34,8 +40,57 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     for done, column in enumerate(spec.contract.columns, 1):
         columns[column.name] = _describe(file, column, rows)
         found += warnings(column.name, column.data_type, rows, columns[column.name])
-        context.progress(done / len(spec.contract.columns), f"{done} of {len(spec.contract.columns)} columns described")
-    return DescribeResult({"rows": rows, "columns": columns, "warnings": found})
+        context.progress(0.8 * done / len(spec.contract.columns), f"{done} of {len(spec.contract.columns)} described")
+    statistics: dict[str, Any] = {"rows": rows, "columns": columns, "correlation": _correlation(file, columns)}
+    if spec.target is not None:
+        context.progress(0.9, f"Comparing the columns with {spec.target}")
+        statistics["target"], more = _target(file, spec.contract, spec.target, columns)
+        found += more
+    return DescribeResult(statistics | {"warnings": found})
+
+
+def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Of the numeric columns that vary; None when there are fewer than two."""
+    numeric = [name for name, summary in columns.items() if summary.get("std")][:MAX_CORRELATED]
+    if len(numeric) < 2:
+        return None
+    correlation = Correlation([columns[n]["mean"] for n in numeric], [columns[n]["std"] for n in numeric])
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=numeric):
+        cells = [batch.column(batch.schema.get_field_index(name)) for name in numeric]
+        correlation.add(np.column_stack([_floats(each) for each in cells]))
+    matrix = correlation.matrix()
+    return {"columns": numeric, "matrix": matrix, "chart": charts.correlation(numeric, matrix)}
+
+
+def _target(
+    file: pq.ParquetFile, contract: Contract, target: str, columns: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """How far each column tells the target, most first, and what to look at before training for it."""
+    types = {column.name: column.data_type for column in contract.columns}
+    chosen = _sample(file, target)
+    found: dict[str, float] = {}
+    for name, data_type in types.items():
+        if name != target:
+            value = association(_sample(file, name), data_type, chosen, types[target])
+            if value is not None:
+                found[name] = value
+    ranked = dict(sorted(found.items(), key=lambda item: -item[1]))
+    chart = charts.association(target, dict(list(ranked.items())[:_CHARTED]))
+    more = target_warnings(target, columns, ranked)
+    return {"column": target, "associations": ranked, "chart": chart}, more
+
+
+def _sample(file: pq.ParquetFile, name: str) -> pa.Array:
+    """The same rows of every column, spread evenly over the file, missing values among them."""
+    step = max(1, -(-file.metadata.num_rows // MAX_SAMPLE_ROWS))
+    parts: list[pa.Array] = []
+    start = 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[name]):
+        first = -start % step
+        cells = batch.column(batch.schema.get_field_index(name))
+        parts.append(cells.take(pa.array(np.arange(first, len(cells), step))))
+        start += len(cells)
+    return pa.concat_arrays(parts)
 
 
 def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]:
@@ -59,10 +114,13 @@ def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]
     if is_number:
         # The typed extremes: a large Integer is not what its float is.
         summary |= spread.summary() | {"min": extremes.low, "max": extremes.high}
-        return summary | {"histogram": _histogram(file, column.name, spread)}
+        histogram = _histogram(file, column.name, spread)
+        chart = charts.histogram(column.name, histogram["edges"], histogram["counts"]) if histogram else None
+        return summary | {"histogram": histogram, "chart": chart}
     if column.data_type.is_temporal:
-        return summary | {"min": written(extremes.low), "max": written(extremes.high)}
-    return summary | {"top_values": counter.top()}
+        return summary | {"min": written(extremes.low), "max": written(extremes.high), "gaps": counter.gaps()}
+    top = counter.top()
+    return summary | {"top_values": top, "chart": charts.frequencies(column.name, top)}
 
 
 def _present(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:

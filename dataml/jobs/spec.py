@@ -95,9 +95,12 @@ class ValidateResult:
 
 @dataclass(frozen=True)
 class DescribeSpec:
+    """Statistics of the rows in `parquet`; with a `target`, how far each column tells it."""
+
     dataset_id: int
     parquet: str
     contract: Contract
+    target: str | None = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class SourceSummary:
 
 
 def detect_format(name: str, first_bytes: bytes) -> Format:
-    """Parquet by its content, text as CSV, compressed or not; `first_bytes` are the first SNIFFED_BYTES, or all if fewer.
+    """Parquet by its content, text as CSV, compressed or not; `first_bytes` are at most SNIFFED_BYTES.
 
     Raises Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
     """

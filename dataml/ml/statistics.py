@@ -1,8 +1,9 @@
 """What one column looks like, from a stream of its batches: counts, spread, histogram, frequent values."""
 
+import itertools
 import math
 from collections import Counter
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataml.ml.association import LEAK
 from dataml.ml.columns import SHOWN_CHARACTERS
 from dataml.ml.values import DataType
 
@@ -19,6 +21,7 @@ from dataml.ml.values import DataType
 MAX_EXACT_DISTINCT: Final = 10_000
 MAX_SAMPLE: Final = 200_000
 TOP_VALUES: Final = 20
+TOP_GAPS: Final = 5
 HISTOGRAM_BINS: Final = 20
 _SMALLEST_HASHES: Final = 4_096
 
@@ -61,6 +64,22 @@ class DistinctCounter:
         """The most frequent values, ties in the order of the values."""
         ranked = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
         return [{"value": _shown(value), "count": count} for value, count in ranked[:TOP_VALUES]]
+
+    def gaps(self) -> dict[str, Any] | None:
+        """Of dates or moments: the usual step between two that follow each other, in days, and the largest steps that
+        are longer than it by half; None when there are too many values to know all of them, or too few."""
+        if not self.is_exact or len(self._counts) < 3:
+            return None
+        known = sorted(self._counts)
+        steps = [(later - earlier) / timedelta(days=1) for earlier, later in itertools.pairwise(known)]
+        usual = float(np.median(steps))
+        longest = sorted(range(len(steps)), key=lambda place: -steps[place])[:TOP_GAPS]
+        largest = [
+            {"from": written(known[place]), "to": written(known[place + 1]), "days": steps[place]}
+            for place in longest
+            if steps[place] > 1.5 * usual
+        ]
+        return {"usual_days": usual, "largest": largest}
 
     def _add_hashes(self, distinct: pa.Array) -> None:
         values = distinct.to_numpy(zero_copy_only=False)
@@ -151,3 +170,21 @@ def warnings(name: str, data_type: DataType, rows: int, summary: dict[str, Any])
     if rows and summary["missing"] > 0.5 * rows:
         found.append(("many_missing", f"{summary['missing'] / rows:.0%} of the rows have no value."))
     return [{"column": name, "code": code, "message": f"{name}: {message}"} for code, message in found]
+
+
+def target_warnings(
+    target: str, columns: dict[str, dict[str, Any]], associations: dict[str, float]
+) -> list[dict[str, str]]:
+    """What to look at before training for a target: an `imbalanced` one, and columns that are `leaking_target`."""
+    found: list[tuple[str, str, str]] = []
+    top, count = columns[target].get("top_values"), columns[target]["count"]
+    if top and columns[target]["distinct_is_exact"] and 2 <= columns[target]["distinct"] <= TOP_VALUES:
+        rarest = top[-1]
+        if rarest["count"] < 0.05 * count:
+            share = f"{rarest['count'] / count:.1%}"
+            found.append((target, "imbalanced", f"Only {share} of the rows have the value {rarest['value']!r}."))
+    for name, value in associations.items():
+        if value >= LEAK:
+            message = f"It tells {target} almost completely ({value:.3f}), as something known only afterwards does."
+            found.append((name, "leaking_target", message))
+    return [{"column": name, "code": code, "message": f"{name}: {message}"} for name, code, message in found]

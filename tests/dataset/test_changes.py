@@ -291,3 +291,19 @@ def test_an_upload_that_was_cut_off_is_swept_a_day_later(platform: Platform) -> 
     assert (root / "young").exists()
     assert kept.exists()
     assert not (root / "old").exists()
+
+
+def test_statistics_say_what_goes_with_a_target(client: Client) -> None:
+    made = uploaded(client, ("customers.csv", customers(400)))
+    query = {"dataset_id": made["id"], "target": "left"}
+    started = client.post("/dataset/generate_statistics", params=query)
+    assert started.status_code == 202, started.text
+    assert wait_for_job(client, started.json()["job_id"])["state"] == "succeeded"
+    found = client.get("/dataset/statistics", params={"dataset_id": made["id"]}).json()["statistics"]
+    assert found["target"]["column"] == "left"
+    assert set(found["target"]["associations"]) == {"id", "age", "plan"}
+    assert found["correlation"]["columns"] == ["id", "age"]
+    assert found["correlation"]["matrix"][0][0] == 1.0
+    assert found["columns"]["plan"]["chart"]["mark"]["type"] == "bar"
+    unknown = client.post("/dataset/generate_statistics", params=query | {"target": "nothing"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_column")

@@ -1,0 +1,102 @@
+"""How columns go together: correlation of numbers, and association of any column with a target."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from dataml.ml.values import DataType
+
+MAX_CORRELATED: Final = 60
+MAX_SAMPLE_ROWS: Final = 50_000
+_MAX_CLASSES: Final = 100
+_BINS: Final = 10
+LEAK: Final = 0.99
+
+_Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Correlation:
+    """Pearson correlation of every pair of columns over the rows where both have a value, merged batch by batch.
+
+    `centres` and `scales` (columns,) bring the columns near zero and one before products are added up, so that large
+    numbers lose no digits; they do not change the result.
+    """
+
+    def __init__(self, centres: Sequence[float], scales: Sequence[float]) -> None:
+        width = len(centres)
+        self._centres = np.array(centres, float)
+        self._scales = np.where(np.array(scales, float) > 0, scales, 1.0)
+        self._n, self._x, self._xx, self._xy = (np.zeros((width, width)) for _ in range(4))
+
+    def add(self, values: _Floats) -> None:
+        """`values` (rows, columns), NaN where missing."""
+        there = (~np.isnan(values)).astype(float)
+        z = np.nan_to_num((values - self._centres) / self._scales)
+        self._n += there.T @ there
+        self._x += z.T @ there
+        self._xx += (z * z).T @ there
+        self._xy += z.T @ z
+
+    def matrix(self) -> list[list[float | None]]:
+        """(columns, columns) between -1 and 1; None where a column does not vary or fewer than three rows have both."""
+        n, x = self._n, self._x
+        spread = n * self._xx - x * x
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = (n * self._xy - x * x.T) / np.sqrt(spread * spread.T)
+        # What is left of a constant column is rounding.
+        tiny = 1e-12 * np.maximum(n * self._xx, 1e-300)
+        found[(n < 3) | (spread <= tiny) | (spread.T <= tiny.T)] = np.nan
+        return [[_number(value) for value in row] for row in np.clip(found, -1, 1)]
+
+
+def association(values: pa.Array, data_type: DataType, target: pa.Array, target_type: DataType) -> float | None:
+    """How far a column tells the target, 0 to 1, from the rows where both have a value; None where nothing varies.
+
+    Two numbers: the absolute Spearman correlation. Otherwise Cramér's V with the bias correction of Bergsma (2013), for
+    which numbers and dates are cut into ten bins of equal size, and text into its hundred most frequent values.
+    """
+    both: Any = pd.DataFrame({"x": _plain(values, data_type), "y": _plain(target, target_type)}).dropna()
+    if len(both) < 3 or both["x"].nunique() < 2 or both["y"].nunique() < 2:
+        return None
+    if _is_ordered(data_type) and _is_ordered(target_type):
+        return _number(abs(both["x"].rank().corr(both["y"].rank())))
+    return _cramers_v(_classes(both["x"], data_type), _classes(both["y"], target_type))
+
+
+def _cramers_v(x: Any, y: Any) -> float | None:
+    table: Any = pd.crosstab(x, y).to_numpy(float)
+    n = table.sum()
+    expected = np.outer(table.sum(1), table.sum(0)) / n
+    phi2 = float(((table - expected) ** 2 / expected).sum() / n)
+    rows, columns = table.shape
+    phi2 = max(0.0, phi2 - (rows - 1) * (columns - 1) / (n - 1))
+    smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
+    return _number(min(1.0, math.sqrt(phi2 / smaller))) if smaller > 0 else None
+
+
+def _classes(values: Any, data_type: DataType) -> Any:
+    if _is_ordered(data_type):
+        return pd.qcut(values.rank(method="first"), min(_BINS, values.nunique()), labels=False)
+    frequent = values.value_counts().index[:_MAX_CLASSES]
+    return values.where(values.isin(frequent), "\0other")
+
+
+def _plain(values: pa.Array, data_type: DataType) -> Any:
+    if data_type.is_temporal:
+        integers = values.cast(pa.int32() if data_type is DataType.DATE else pa.int64())
+        return integers.cast(pa.float64(), safe=False).to_pandas()
+    if data_type in (DataType.INTEGER, DataType.FLOAT):
+        return values.cast(pa.float64(), safe=False).to_pandas()
+    return values.cast(pa.string()).to_pandas()
+
+
+def _is_ordered(data_type: DataType) -> bool:
+    return data_type.is_temporal or data_type in (DataType.INTEGER, DataType.FLOAT)
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None
