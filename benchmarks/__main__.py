@@ -1,16 +1,19 @@
 """`python -m benchmarks [section ...]`: measure, and print the tables that docs/benchmarks.md shows."""
 
 import asyncio
+import importlib.util
 import json
 import os
 import platform as machine
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -22,6 +25,7 @@ PORT = 8170
 HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
 UP = ["-m", "dataml.cli", "up"]
 BATCH_ROWS = 1_000_000
+_TASK_S = 120
 
 
 def main(sections: list[str]) -> None:
@@ -32,6 +36,7 @@ def main(sections: list[str]) -> None:
         "story": story,
         "responsive": responsive,
         "access": access,
+        "data": data,
     }
     for name, run in chosen.items():
         if not sections or name in sections:
@@ -139,6 +144,53 @@ def access(folder: Path) -> None:
             f"{statistics.median(costs):.2f} ms ({min(costs):.2f} to {max(costs):.2f}; at most 1 ms)"
         )
         asyncio.run(_login_storm(100))
+
+
+def data(folder: Path) -> None:
+    """Validation and statistics of 1,000,000 rows x 20 columns, each in a process of its own; against the least that can
+    be done, and against other tools that check the same. DuckDB and pandera are measured where they are installed."""
+    from benchmarks.data_tasks import make
+
+    rows = int(os.environ.get("ROWS", "1000000"))
+    make(folder / "clean.csv", rows, 0)
+    make(folder / "bad.csv", rows, 0.01)
+    print(f"{rows:,} rows x 20 columns, {(folder / 'clean.csv').stat().st_size / 1e6:.0f} MB of CSV")
+    plain, clean, bad = (
+        _task(folder, *task) for task in (("plain", "clean.csv"), ("ours", "clean.csv"), ("ours", "bad.csv"))
+    )
+    _row("validate clean", clean["seconds"], plain["seconds"], "s", "pyarrow read_csv + write")
+    _row(f"validate with 1% bad cells ({bad['kept']:,} rows kept)", bad["seconds"], clean["seconds"], "s", "clean")
+    print(f"peak memory: clean {clean['peak_mb']:.0f} MB, 1% bad {bad['peak_mb']:.0f} MB (below 700 MB)")
+    for other in ("duckdb", "pandera"):
+        if importlib.util.find_spec(other) is None:
+            print(f"{other} is not installed")
+            continue
+        for name, measured in (("clean.csv", clean), ("bad.csv", bad)):
+            try:
+                theirs = _task(folder, other, name, times=1)
+            except subprocess.TimeoutExpired:
+                print(f"validate {name}: {measured['seconds']:.2f} s; {other} was not done after {_TASK_S} s")
+                continue
+            _row(
+                f"validate {name}",
+                measured["seconds"],
+                theirs["seconds"],
+                "s",
+                f"{other}, {theirs['kept']:,} rows kept",
+            )
+    described, aggregated = (_task(folder, task, clean["parquet"]) for task in ("statistics", "aggregates"))
+    _row("statistics", described["seconds"], aggregated["seconds"], "s", "one pass of pyarrow aggregates")
+    print(f"peak memory of statistics: {described['peak_mb']:.0f} MB")
+
+
+def _task(folder: Path, task: str, *arguments: str, times: int = 2) -> dict[str, Any]:
+    """The fastest of several runs of one task of `benchmarks.data_tasks`."""
+    command = [sys.executable, "-m", "benchmarks.data_tasks", task, str(folder), *arguments]
+    runs = [
+        json.loads(subprocess.run(command, capture_output=True, check=True, timeout=_TASK_S).stdout)
+        for _ in range(times)
+    ]
+    return min(runs, key=lambda run: run["seconds"])
 
 
 async def _login_storm(count: int) -> None:

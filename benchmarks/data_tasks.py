@@ -1,0 +1,171 @@
+"""`python -m benchmarks.data_tasks TASK FOLDER ...`: one measurement in a process of its own; prints JSON."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from dataml.jobs import describe, validate
+from dataml.jobs.spec import DescribeSpec, JobContext, SourceFile, ValidateSpec
+from dataml.ml.contract import Column, Contract
+from dataml.ml.values import DataType
+
+TYPES = {
+    **{f"integer{n}": DataType.INTEGER for n in range(6)},
+    **{f"float{n}": DataType.FLOAT for n in range(6)},
+    **{f"text{n}": DataType.STRING for n in range(4)},
+    **{f"boolean{n}": DataType.BOOLEAN for n in range(2)},
+    "day": DataType.DATE,
+    "moment": DataType.TIMESTAMP,
+}
+CONTRACT = Contract.build(
+    Column(name, kind, date_order="dmy" if kind.is_temporal else None) for name, kind in TYPES.items()
+)
+_CHUNK_ROWS = 500_000
+
+
+def make(path: Path, rows: int, bad_share: float) -> None:
+    """A CSV of `rows` rows and 20 columns; `bad_share` of all cells in other columns than text are no such value."""
+    chance = np.random.default_rng(0)
+    writer: pa_csv.CSVWriter | None = None
+    for start in range(0, rows, _CHUNK_ROWS):
+        count = min(_CHUNK_ROWS, rows - start)
+        table = pa.table({name: _cells(chance, kind, count, bad_share) for name, kind in TYPES.items()})
+        writer = writer or pa_csv.CSVWriter(path, table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def plain(folder: Path, name: str) -> dict[str, Any]:
+    """The least that can be done: read with inferred types and write Parquet, nothing checked."""
+    table = pa_csv.read_csv(folder / name)
+    pq.write_table(table, folder / "plain.parquet", compression="zstd")
+    return {"rows": table.num_rows}
+
+
+def ours(folder: Path, name: str) -> dict[str, Any]:
+    spec = ValidateSpec(1, (SourceFile(1, name, name, "csv"),), CONTRACT)
+    result = validate.run(spec, JobContext(folder, f"out-{name}"))
+    return {"rows": result.total_records, "kept": result.kept_records, "parquet": result.parquet}
+
+
+def duckdb(folder: Path, name: str) -> dict[str, Any]:
+    """DuckDB with its rejects table, and the same outputs."""
+    import duckdb as engine
+
+    names = {
+        DataType.INTEGER: "BIGINT",
+        DataType.FLOAT: "DOUBLE",
+        DataType.STRING: "VARCHAR",
+        DataType.BOOLEAN: "BOOLEAN",
+        DataType.DATE: "DATE",
+        DataType.TIMESTAMP: "TIMESTAMP",
+    }
+    columns = ", ".join(f"'{column}': '{names[kind]}'" for column, kind in TYPES.items())
+    connection = engine.connect()
+    source = f"read_csv('{folder / name}', columns={{{columns}}}, store_rejects=true, rejects_limit=0, header=true)"
+    connection.execute(f"CREATE TABLE kept AS SELECT * FROM {source}")
+    connection.execute(f"COPY kept TO '{folder / 'duckdb.parquet'}' (FORMAT parquet, COMPRESSION zstd)")
+    connection.execute(f"COPY (SELECT * FROM reject_errors) TO '{folder / 'duckdb-errors.parquet'}' (FORMAT parquet)")
+    (kept,) = connection.execute("SELECT count(*) FROM kept").fetchone() or (0,)
+    return {"kept": kept}
+
+
+def pandera(folder: Path, name: str) -> dict[str, Any]:
+    """pandera with lazy coercion of every column, and the rows without an error as Parquet."""
+    import pandas as pd
+    import pandera.pandas as pandera
+
+    kinds = {
+        DataType.INTEGER: "int64",
+        DataType.FLOAT: "float64",
+        DataType.STRING: "str",
+        DataType.BOOLEAN: "str",
+        DataType.DATE: "datetime64[ns]",
+        DataType.TIMESTAMP: "datetime64[ns]",
+    }
+    frame = pd.read_csv(folder / name, dtype=str)
+    columns = {
+        column: pandera.Column(
+            kinds[kind],
+            coerce=True,
+            checks=pandera.Check.isin(["true", "false"]) if kind is DataType.BOOLEAN else None,
+        )
+        for column, kind in TYPES.items()
+    }
+    schema = pandera.DataFrameSchema(columns)
+    try:
+        kept = schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        wrong = errors.failure_cases["index"].dropna().unique()
+        kept = schema.validate(frame.drop(index=wrong), lazy=True)
+    kept.to_parquet(folder / "pandera.parquet", compression="zstd")
+    return {"kept": len(kept)}
+
+
+def statistics(folder: Path, parquet: str) -> dict[str, Any]:
+    found = describe.run(DescribeSpec(1, parquet, CONTRACT), JobContext(folder, "out-statistics")).statistics
+    return {"rows": found["rows"]}
+
+
+def aggregates(folder: Path, parquet: str) -> dict[str, Any]:
+    """One pass of Arrow's own aggregates over each column of the Parquet."""
+    file = pq.ParquetFile(folder / parquet)
+    for name, kind in TYPES.items():
+        values = file.read(columns=[name]).column(0)
+        pc.count(values)
+        pc.count_distinct(values)
+        if kind in (DataType.INTEGER, DataType.FLOAT):
+            pc.mean(values)
+            pc.stddev(values)
+            pc.quantile(values, [0.25, 0.5, 0.75])
+        if kind is not DataType.STRING:
+            pc.min_max(values)
+        else:
+            pc.value_counts(values)
+    return {}
+
+
+def main(task: str, folder: str, *arguments: str) -> None:
+    tasks: dict[str, Callable[..., dict[str, Any]]] = {
+        each.__name__: each for each in (plain, ours, duckdb, pandera, statistics, aggregates)
+    }
+    started = time.perf_counter()
+    found = tasks[task](Path(folder), *arguments)
+    seconds = time.perf_counter() - started
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found | {"seconds": seconds, "peak_mb": peak_mb}))
+
+
+def _cells(chance: np.random.Generator, kind: DataType, count: int, bad_share: float) -> pa.Array:
+    if kind is DataType.INTEGER:
+        cells = pa.array(chance.integers(-(10**6), 10**6, count)).cast(pa.string())
+    elif kind is DataType.FLOAT:
+        cells = pa.array(np.round(chance.normal(size=count) * 1000, 4)).cast(pa.string())
+    elif kind is DataType.STRING:
+        return pa.array([f"word {n}" for n in range(500)]).take(pa.array(chance.integers(0, 500, count)))
+    elif kind is DataType.BOOLEAN:
+        cells = pa.array(["true", "false"]).take(pa.array(chance.integers(0, 2, count)))
+    elif kind is DataType.DATE:
+        days = np.datetime64("2020-01-01") + chance.integers(0, 1500, count).astype("timedelta64[D]")
+        cells = pa.array(days.astype(str))
+    else:
+        moments = np.datetime64("2020-01-01T00:00:00") + chance.integers(0, 10**8, count).astype("timedelta64[s]")
+        cells = pa.array(moments.astype(str))
+    bad = chance.random(count) < bad_share
+    wrong = pa.array([f"bad {n}" for n in range(1000)]).take(pa.array(chance.integers(0, 1000, count)))
+    return pc.if_else(pa.array(bad), wrong, cells)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
