@@ -147,8 +147,9 @@ def access(folder: Path) -> None:
 
 
 def data(folder: Path) -> None:
-    """Validation and statistics of 1,000,000 rows x 20 columns, each in a process of its own; against the least that can
-    be done, and against other tools that check the same. DuckDB and pandera are measured where they are installed."""
+    """Validation and statistics of 1,000,000 rows x 20 columns, each task in a process of its own: against the least
+    that can be done, and against other tools that check the same, DuckDB and pandera, where they are installed.
+    """
     from benchmarks.data_tasks import make
 
     rows = int(os.environ.get("ROWS", "1000000"))

@@ -48,6 +48,11 @@ class DistinctCounter:
         if not self.is_exact:
             known = pc.is_in(distinct, value_set=pa.array(list(self._counts), values.type))
             distinct, counts = distinct.filter(known), counts.filter(known)
+        elif len(distinct) > 2 * MAX_EXACT_DISTINCT:
+            # Too many already: only the most frequent would be left below, and most have come once.
+            self.is_exact = False
+            most = np.argsort(-counts.to_numpy(), kind="stable")[:MAX_EXACT_DISTINCT]
+            distinct, counts = distinct.take(pa.array(most)), counts.take(pa.array(most))
         self._counts.update(dict(zip(distinct.to_pylist(), counts.to_pylist(), strict=True)))
         if len(self._counts) > MAX_EXACT_DISTINCT:
             self.is_exact = False
@@ -84,7 +89,13 @@ class DistinctCounter:
     def _add_hashes(self, distinct: pa.Array) -> None:
         values = distinct.to_numpy(zero_copy_only=False)
         hashes = pd.util.hash_array(values, categorize=False)
-        self._hashes = np.unique(np.concatenate([self._hashes, hashes]))[:_SMALLEST_HASHES]
+        if len(self._hashes) == _SMALLEST_HASHES:
+            hashes = hashes[hashes < self._hashes[-1]]
+        merged = np.concatenate([self._hashes, hashes])
+        # No hash is there more than twice, once from before and once from now: among so many are as many as are kept.
+        if len(merged) > 2 * _SMALLEST_HASHES:
+            merged = np.partition(merged, 2 * _SMALLEST_HASHES)[: 2 * _SMALLEST_HASHES]
+        self._hashes = np.unique(merged)[:_SMALLEST_HASHES]
 
 
 class Spread:
