@@ -70,6 +70,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "DATAML_HOME": str(home),
         "DATAML_PORT": str(port),
         "DATAML_ADMIN_PASSWORD": PASSWORD,
+        "DATAML_ACCESS_TOKEN_MINUTES": "120",  # one login for a whole measurement
     }
 
 
