@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import Tenant
@@ -89,7 +90,11 @@ async def start_batch(session: AsyncSession, scope: Scope, train_id: int, datase
         created_at=utc_now(),
     )
     session.add(prediction)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        # Deleted since it was looked at.
+        raise NotFound("There is no dataset with this id.", code="dataset_not_found") from error
     audit.record(
         session, scope, "batch.start", f"prediction:{prediction.id}", train_id=training.id, dataset_id=dataset.id
     )

@@ -45,7 +45,10 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         async with database.transaction() as session:
             return await _insert(session, settings, scope, request, checked, dataset)
     except IntegrityError as error:
-        raise _predictor_exists(request.predictor_name) from error
+        if "predictor_name" in str(error.orig):
+            raise _predictor_exists(request.predictor_name) from error
+        # Deleted since it was looked at.
+        raise NotFound("There is no dataset with this id.", code="dataset_not_found") from error
 
 
 async def _insert(
