@@ -24,7 +24,14 @@ def test_serve_run_is_a_whole_platform(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as log:
         command = [str(Path(sys.executable).with_name("serve")), "run", "--app-dir", str(ROOT), str(config)]
         process = subprocess.Popen(
-            command, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+            command,
+            env=environment,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # Whoever runs these tests in the background may have Ctrl-C ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         until(lambda: _is_healthy(cluster), lambda healthy: healthy or process.poll() is not None)
