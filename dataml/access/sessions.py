@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import names, throttle
@@ -123,9 +124,10 @@ class Sessions:
         if token is None:
             return _invalid()
         opened = await _session_of(session, token)
-        scope = await _scope_of(session, opened, origin)
-        if opened.ended_at is not None or opened.expires_at <= now or not await _may_come_in(session, opened):
+        user = await session.scalar(_active_users().where(User.id == opened.user_id))
+        if opened.ended_at is not None or opened.expires_at <= now or user is None:
             return Unauthorized("The session has ended; log in again.", code="session_ended")
+        scope = Scope(user.tenant_id, user.username, user.id, origin)
         successors = self._keys.successors(refresh_token)
         unused = scope.update(RefreshToken).where(RefreshToken.id == token.id, RefreshToken.replaced_at.is_(None))
         taken = await session.execute(unused.values(replaced_at=now).returning(RefreshToken.id))
@@ -159,9 +161,14 @@ def _invalid() -> Unauthorized:
     return Unauthorized("The refresh token is not valid.", code="invalid_refresh_token")
 
 
-async def _find_active(session: AsyncSession, username_key: str, *, for_update: bool = False) -> User | None:
+def _active_users() -> Select[User]:
+    """Those who may come in, of all tenants."""
     query = every_tenant.select(User).join(Tenant, Tenant.id == User.tenant_id)
-    query = query.where(User.username_key == username_key, User.is_active, Tenant.is_active)
+    return query.where(User.is_active, Tenant.is_active)
+
+
+async def _find_active(session: AsyncSession, username_key: str, *, for_update: bool = False) -> User | None:
+    query = _active_users().where(User.username_key == username_key)
     return await session.scalar(query.with_for_update(of=User) if for_update else query)
 
 
@@ -189,12 +196,6 @@ async def _scope_of(session: AsyncSession, opened: Session, origin: Origin) -> S
     scope = Scope(opened.tenant_id, "", opened.user_id, origin)
     username = await session.scalar(scope.select_columns(User, User.username).where(User.id == opened.user_id))
     return replace(scope, username=username or "")
-
-
-async def _may_come_in(session: AsyncSession, opened: Session) -> bool:
-    query = every_tenant.select(User.id).join(Tenant, Tenant.id == User.tenant_id)
-    query = query.where(User.id == opened.user_id, User.is_active, Tenant.is_active)
-    return await session.scalar(query) is not None
 
 
 def _add_token(session: AsyncSession, opened: Session, refresh_token: str) -> None:

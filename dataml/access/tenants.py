@@ -72,9 +72,7 @@ async def named_in_body(session: AsyncSession, user: Principal, tenant_id: str) 
     """
     if tenant_id == user.tenant_id:
         return tenant_id
-    tenant = await _find(session, tenant_id) if user.is_platform_admin else None
-    if tenant is None:
-        raise not_found()
+    tenant = await _other(session, user, tenant_id)
     if not tenant.is_active:
         raise Conflict("This tenant is closed.", code="tenant_closed")
     return tenant.id
@@ -88,10 +86,15 @@ async def named_in_query(session: AsyncSession, user: Principal, tenant_id: str 
     """
     if tenant_id is None or tenant_id == user.tenant_id:
         return user.tenant_id
+    return (await _other(session, user, tenant_id)).id
+
+
+async def _other(session: AsyncSession, user: Principal, tenant_id: str) -> Tenant:
+    """A tenant that is not the caller's own: there is none, but for an administrator of the platform."""
     tenant = await _find(session, tenant_id) if user.is_platform_admin else None
     if tenant is None:
         raise not_found()
-    return tenant.id
+    return tenant
 
 
 def not_found() -> NotFound:

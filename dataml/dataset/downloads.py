@@ -21,7 +21,7 @@ _MEDIA_TYPES: Final = {
     "parquet": "application/vnd.apache.parquet",
     "hdf": "application/x-hdf5",
 }
-_COMPRESSED_TYPES: Final = {
+COMPRESSED_TYPES: Final = {
     ".gz": "application/gzip",
     ".gzip": "application/gzip",
     ".zst": "application/zstd",
@@ -41,7 +41,7 @@ class Download:
     @property
     def media_type(self) -> str:
         compressed = (
-            _COMPRESSED_TYPES.get(PurePosixPath(self.file_name.lower()).suffix) if self.format == "csv" else None
+            COMPRESSED_TYPES.get(PurePosixPath(self.file_name.lower()).suffix) if self.format == "csv" else None
         )
         return compressed or _MEDIA_TYPES[self.format]
 

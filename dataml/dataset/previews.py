@@ -13,8 +13,6 @@ from dataml.db.scope import Page
 from dataml.ml.sources import Format, open_batches, opened_text
 
 LINES: Final = 20
-# The first columns of rows that were set aside; a column of the data with such a name has an underscore behind it.
-ORIGIN: Final = ("file_id", "row")
 MAX_CELL_CHARACTERS: Final = 4096
 _MAX_LINE_CHARACTERS: Final = 4096
 _HEAD_BYTES: Final = 1 << 20
@@ -36,11 +34,6 @@ def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[
             if len(rows) == page.limit:
                 break
     return rows
-
-
-def set_aside_names(columns: Sequence[str]) -> list[str]:
-    """What these columns are called among the rows that were set aside, behind where each row comes from."""
-    return [*ORIGIN, *(f"{name}_" if name in ORIGIN else name for name in columns)]
 
 
 def first_lines(path: Path, file_format: Format) -> list[str]:

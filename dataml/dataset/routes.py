@@ -32,7 +32,7 @@ from dataml.errors import Invalid
 from dataml.inference import service as inference
 from dataml.jobs import service as job_service
 from dataml.jobs.schemas import JobError
-from dataml.jobs.spec import JobKind, JobState
+from dataml.jobs.spec import SET_ASIDE_ORIGIN, JobKind, JobState, set_aside_names
 from dataml.train import service as trainings
 
 router = APIRouter(prefix="/dataset", tags=["Dataset"])
@@ -95,9 +95,6 @@ async def delete_dataset(
     rows stay in the prediction log."""
     async with database.transaction() as session:
         await service.get(session, user.scope, dataset_id)
-        kinds = (JobKind.VALIDATE, JobKind.DESCRIBE)
-        for job in await job_service.list_of(session, user.scope, kinds, dataset_id):
-            await job_service.cancel(session, job)
         used_by = await trainings.count_using_dataset(session, user.scope, dataset_id)
         await inference.forget_dataset(session, user.scope, dataset_id)
         folders = await service.delete(session, user.scope, dataset_id, used_by)
@@ -153,7 +150,7 @@ async def view_dataset(
     total = dataset.kept_records
     if rows == "set_aside":
         total, parquet = dataset.total_records - dataset.kept_records, dataset.set_aside
-        names = previews.set_aside_names(names) if names else None
+        names = [*SET_ASIDE_ORIGIN, *set_aside_names(names)] if names else None
     path = Storage(settings.storage_root).path(parquet) if parquet is not None else None
 
     def render() -> bytes:

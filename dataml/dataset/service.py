@@ -184,7 +184,7 @@ async def pinned_contract(session: AsyncSession, scope: Scope, dataset: Dataset)
 
 async def delete(session: AsyncSession, scope: Scope, dataset_id: int, used_by: int) -> list[str]:
     """Remove a dataset with all its files; the folders that are to go when this is committed. `used_by` counts the
-    trainings that were made from it. Its jobs that have not ended are to be cancelled before.
+    trainings that were made from it. Its jobs that have not ended are cancelled.
 
     Raises:
         NotFound: `dataset_not_found`.
@@ -197,6 +197,8 @@ async def delete(session: AsyncSession, scope: Scope, dataset_id: int, used_by: 
     files = (await session.scalars(scope.select(File).where(File.dataset_id == dataset.id))).all()
     made = await jobs.list_of(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset.id)
     folders = {str(PurePosixPath(file.path).parent) for file in files} | {job.directory for job in made if job.attempt}
+    for job in made:
+        await jobs.cancel(session, job)
     await session.execute(scope.delete(File).where(File.dataset_id == dataset.id))
     await session.execute(scope.delete(Dataset).where(Dataset.id == dataset.id))
     audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", name=dataset.name)

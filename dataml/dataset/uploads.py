@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
 from dataml.dataset import service
+from dataml.dataset.downloads import COMPRESSED_TYPES
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
 from dataml.dataset.storage import Storage, display_name, upload_too_large
@@ -33,7 +34,6 @@ _USAGES: Final[dict[str, Usage]] = {
     "predict": "p",
     "prediction": "p",
 }
-_COMPRESSED_SUFFIXES: Final = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 _SUFFIXES: Final = frozenset({"", ".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data", ".parquet", ".pq"})
 
 
@@ -150,7 +150,7 @@ async def add(
 
     def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
         if inferred is not None:
-            _check_names_of(files, inferred.names)
+            _check_same_columns(files, inferred.names, "the dataset")
         return _commit_added(database, settings, scope, dataset_id, contract, files)
 
     return await _store_and_commit(Storage(settings.storage_root), settings, scope, contract, parts, commit)
@@ -205,13 +205,14 @@ async def _store(
             # What it is decompressed counts: a small archive may hold a very large file.
             summary = await asyncio.to_thread(sources.scan, storage.path(path), file_format, contract, max_bytes)
         stored.append(StoredFile(name, path, size_bytes, file_format, summary))
-    _check_same_columns(stored, contract)
+    if contract is None:
+        _check_same_columns(stored[1:], stored[0].summary.names, stored[0].name)
     return stored
 
 
 def _check_suffix(name: str) -> None:
     path = PurePosixPath(name.lower())
-    suffix = PurePosixPath(path.stem).suffix if path.suffix in _COMPRESSED_SUFFIXES else path.suffix
+    suffix = PurePosixPath(path.stem).suffix if path.suffix in COMPRESSED_TYPES else path.suffix
     if suffix not in _SUFFIXES:
         raise UnsupportedMedia(f"{name}: files are CSV or Parquet, and {suffix} is neither.", code="unsupported_file")
 
@@ -226,21 +227,12 @@ def _naming(name: str) -> Iterator[None]:
         raise Invalid(detail, code=error.code) from error
 
 
-def _check_names_of(files: Sequence[StoredFile], names: Sequence[str]) -> None:
+def _check_same_columns(files: Sequence[StoredFile], names: Sequence[str], whose: str) -> None:
+    """Without a template the files themselves say what the columns are, and all must say the same."""
     for file in files:
         differing = sorted(set(file.summary.names) ^ set(names))
         if differing:
-            detail = f"{file.name} and the dataset have different columns: {', '.join(map(repr, differing[:10]))}."
-            raise Invalid(detail, code="different_columns")
-
-
-def _check_same_columns(files: Sequence[StoredFile], contract: Contract | None) -> None:
-    """Without a template the files themselves say what the columns are, and all must say the same."""
-    first = files[0]
-    for file in files[1:] if contract is None else ():
-        differing = sorted(set(first.summary.names) ^ set(file.summary.names))
-        if differing:
-            detail = f"{file.name} and {first.name} have different columns: {', '.join(map(repr, differing[:10]))}."
+            detail = f"{file.name} and {whose} have different columns: {', '.join(map(repr, differing[:10]))}."
             raise Invalid(detail, code="different_columns")
 
 

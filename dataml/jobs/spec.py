@@ -4,7 +4,7 @@ Specs and results are frozen dataclasses; specs are stored as JSON in the job ro
 exactly what the first one read. Paths in them are names relative to the storage root, never absolute.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -91,6 +91,16 @@ class ValidateResult:
     total_records: int
     kept_records: int
     files: tuple[FileReport, ...]
+
+
+# The first columns of rows that were set aside: where each row comes from.
+SET_ASIDE_ORIGIN = ("file_id", "row")
+
+
+def set_aside_names(columns: Iterable[str]) -> list[str]:
+    """What these columns are called among the rows that were set aside, behind `SET_ASIDE_ORIGIN`; one that has such a
+    name itself gets an underscore."""
+    return [f"{name}_" if name in SET_ASIDE_ORIGIN else name for name in columns]
 
 
 @dataclass(frozen=True)

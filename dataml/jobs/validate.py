@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.errors import Invalid
-from dataml.jobs.spec import FileReport, JobContext, SourceFile, ValidateResult, ValidateSpec
+from dataml.jobs.spec import (
+    SET_ASIDE_ORIGIN,
+    FileReport,
+    JobContext,
+    SourceFile,
+    ValidateResult,
+    ValidateSpec,
+    set_aside_names,
+)
 from dataml.ml.columns import as_text
 from dataml.ml.contract import BadCell, CellError, Contract, ErrorReport, ParsedBatch, resolve_date_orders
 from dataml.ml.sources import SourceSummary, infer_contract, open_batches, scan
@@ -31,7 +39,6 @@ ERROR_SCHEMA: Final = pa.schema(
         ("reason", pa.string()),
     ]
 )
-_ORIGIN: Final = (("file_id", pa.int64()), ("row", pa.int64()))
 
 
 def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
@@ -168,9 +175,9 @@ class _Outputs:
         self.context = context
         self.data = _RowGroups(context, "data.parquet", contract.schema)
         self.errors = _RowGroups(context, "errors.parquet", ERROR_SCHEMA)
-        reserved = {name for name, _ in _ORIGIN}
-        texts = [(name + "_" if name in reserved else name, pa.string()) for name in contract.names]
-        self.set_aside = _RowGroups(context, "set_aside.parquet", pa.schema([*_ORIGIN, *texts]))
+        origin = [(name, pa.int64()) for name in SET_ASIDE_ORIGIN]
+        texts = [(name, pa.string()) for name in set_aside_names(contract.names)]
+        self.set_aside = _RowGroups(context, "set_aside.parquet", pa.schema([*origin, *texts]))
         self._expected_rows = expected_rows
         self.done_rows = 0
         self._stack = ExitStack()
