@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import chain
-from operator import attrgetter
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,7 +22,7 @@ from dataml.jobs.spec import (
     set_aside_names,
 )
 from dataml.ml.columns import as_text
-from dataml.ml.contract import BadCell, CellError, Contract, ErrorReport, ParsedBatch, resolve_date_orders
+from dataml.ml.contract import BadCell, BadCells, CellError, Contract, ErrorReport, ParsedBatch, resolve_date_orders
 from dataml.ml.sources import SourceSummary, infer_contract, open_batches, scan
 from dataml.ml.uniqueness import repeated_rows
 
@@ -116,9 +115,9 @@ def _validate_file(
         here = slice(outputs.done_rows, outputs.done_rows + batch.num_rows)
         parsed = outputs.contract.parse_batch(batch, {name: marks[here] for name, marks in repeated.items()})
         if parsed.errors and spec.on_error == "reject":
-            raise _bad_cell(tally.locate(parsed.errors[0], rows))
+            raise _bad_cell(tally.locate(next(iter(parsed.errors)), rows))
         outputs.write(file, batch, parsed, rows)
-        tally.add(parsed.errors, rows)
+        tally.add(parsed, rows)
         rows += batch.num_rows
         outputs.advance(batch.num_rows)
     return FileReport(
@@ -148,12 +147,12 @@ class _Tally:
     def locate(self, error: BadCell, rows_before: int) -> CellError:
         return CellError(self._file_name, rows_before + error.row + 1, *error[1:])
 
-    def add(self, errors: list[BadCell], rows_before: int) -> None:
-        self._rows += len({error.row for error in errors})
-        self._by_column.update(map(attrgetter("column"), errors))
-        self._by_rule.update(map(attrgetter("rule"), errors))
+    def add(self, parsed: ParsedBatch, rows_before: int) -> None:
+        self._rows += len(parsed.kept) - parsed.table.num_rows
+        self._by_column += parsed.errors.by_column()
+        self._by_rule += parsed.errors.by_rule()
         room = FIRST_ERRORS - len(self._first)
-        self._first += [self.locate(error, rows_before) for error in errors[:room]]
+        self._first += [self.locate(error, rows_before) for error in parsed.errors.first(room)]
 
     def report(self) -> ErrorReport | None:
         if not self._rows:
@@ -207,29 +206,28 @@ class _Outputs:
         self.context.progress(fraction, f"{self.done_rows:,} of {self._expected_rows:,} rows checked")
 
 
-def _error_batch(file_name: str, errors: list[BadCell], rows_before: int) -> pa.RecordBatch:
-    rows, *words = zip(*errors, strict=True)
-    numbers = [rows_before + row + 1 for row in rows]
-    columns = [[file_name] * len(errors), numbers, *words]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(values, field.type) for values, field in zip(columns, ERROR_SCHEMA, strict=True)],
-        schema=ERROR_SCHEMA,
-    )
+def _error_batch(file_name: str, errors: BadCells, rows_before: int) -> pa.RecordBatch:
+    which = pa.array(errors.which)
+    words = [pa.array(each, pa.string()).take(which) for each in zip(*errors.refusals, strict=True)]
+    columns = [
+        pa.repeat(file_name, len(errors)),
+        pa.array(errors.rows + rows_before + 1),
+        pa.array(errors.names).take(pa.array(errors.columns)),
+        *words,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=ERROR_SCHEMA)
 
 
 def _set_aside(
     file_id: int, batch: pa.RecordBatch, parsed: ParsedBatch, rows_before: int, schema: pa.Schema, contract: Contract
 ) -> pa.RecordBatch:
-    rows = pa.array(sorted({error.row for error in parsed.errors}), pa.int64())
-    bad = batch.take(rows)
+    rows = np.unique(parsed.errors.rows)
+    bad = batch.take(pa.array(rows))
     texts = [
         as_text(bad.column(name)) if name in batch.schema.names else pa.nulls(len(rows), pa.string())
         for name in contract.names
     ]
-    origin = [
-        pa.array([file_id] * len(rows), pa.int64()),
-        pa.array([rows_before + row + 1 for row in rows.to_pylist()]),
-    ]
+    origin = [pa.repeat(pa.scalar(file_id, pa.int64()), len(rows)), pa.array(rows + rows_before + 1)]
     return pa.RecordBatch.from_arrays([*origin, *texts], schema=schema)
 
 

@@ -3,10 +3,10 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
@@ -90,12 +90,50 @@ class BadCell(NamedTuple):
 
 
 @dataclass(frozen=True)
+class BadCells:
+    """The wrong cells of a batch by ascending row, columns in contract order within a row.
+
+    The i-th stands in row `rows[i]` and column `names[columns[i]]` and was refused for `refusals[which[i]]`.
+    """
+
+    names: tuple[str, ...]
+    refusals: list[Refusal]
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    columns: np.ndarray[Any, np.dtype[np.int64]]
+    which: np.ndarray[Any, np.dtype[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[BadCell]:
+        return self.first(len(self))
+
+    def first(self, count: int) -> Iterator[BadCell]:
+        """At most `count` of them, in order."""
+        places = zip(self.rows.tolist()[:count], self.columns.tolist(), self.which.tolist(), strict=False)
+        return (BadCell(row, self.names[column], *self.refusals[which]) for row, column, which in places)
+
+    def by_column(self) -> Counter[str]:
+        """How many there are in each column that has any."""
+        counts = np.bincount(self.columns, minlength=len(self.names)).tolist()
+        return Counter({name: count for name, count in zip(self.names, counts, strict=True) if count})
+
+    def by_rule(self) -> Counter[str]:
+        """How many there are for each rule that was broken."""
+        found: Counter[str] = Counter()
+        counts = np.bincount(self.which, minlength=len(self.refusals)).tolist()
+        for refusal, count in zip(self.refusals, counts, strict=True):
+            found[refusal.rule] += count
+        return +found
+
+
+@dataclass(frozen=True)
 class ParsedBatch:
-    """`table` holds the kept rows, typed; `kept` has one boolean a row of the batch; `errors` ascend by row."""
+    """`table` holds the kept rows, typed; `kept` has one boolean a row of the batch."""
 
     table: pa.RecordBatch
     kept: pa.BooleanArray
-    errors: list[BadCell]
+    errors: BadCells
 
 
 @dataclass(frozen=True)
@@ -181,9 +219,7 @@ class Contract:
             kept[cells.rows] = False
         table = pa.RecordBatch.from_arrays([cells.values for cells in parsed], schema=self.schema)
         mask = pa.array(kept)
-        if kept.all():
-            return ParsedBatch(table, mask, [])
-        return ParsedBatch(table.filter(mask), mask, _bad_cells(self.names, parsed))
+        return ParsedBatch(table if kept.all() else table.filter(mask), mask, _bad_cells(self.names, parsed))
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
@@ -324,11 +360,11 @@ def _refuse_missing(parsed: ParsedColumn) -> ParsedColumn:
     return replace(parsed, rows=rows, which=which, refusals=[*parsed.refusals, missing])
 
 
-def _bad_cells(names: tuple[str, ...], parsed: list[ParsedColumn]) -> list[BadCell]:
-    errors = [
-        BadCell(row, name, *cells.refusals[which])
-        for name, cells in zip(names, parsed, strict=True)
-        for row, which in zip(cells.rows.tolist(), cells.which.tolist(), strict=True)
-    ]
-    errors.sort(key=attrgetter("row"))  # stable: columns stay in contract order within a row
-    return errors
+def _bad_cells(names: tuple[str, ...], parsed: list[ParsedColumn]) -> BadCells:
+    rows = np.concatenate([cells.rows for cells in parsed])
+    columns = np.repeat(np.arange(len(parsed)), [len(cells.rows) for cells in parsed])
+    starts = np.cumsum([0, *(len(cells.refusals) for cells in parsed)])
+    which = np.concatenate([cells.which + start for cells, start in zip(parsed, starts[:-1], strict=True)])
+    order = np.argsort(rows, kind="stable")  # columns stay in contract order within a row
+    refusals = [refusal for cells in parsed for refusal in cells.refusals]
+    return BadCells(names, refusals, rows[order], columns[order], which[order])

@@ -70,7 +70,7 @@ def test_a_table_that_is_written_as_csv_reads_back_equal(
     found: list[list[Any]] = []
     for batch in open_batches(path, "csv", summary.delimiter):
         parsed = contract.parse_batch(batch)
-        assert parsed.errors == []
+        assert not parsed.errors
         found += [list(row.values()) for row in parsed.table.to_pylist()]
     assert found == rows
 
