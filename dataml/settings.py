@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(2 * 1024**3, ge=1, description="Largest upload, all files together.")
     tenant_quota_bytes: int | None = Field(None, ge=1, description="Most bytes of files that a tenant may keep.")
     min_usability: float = Field(0.8, ge=0, le=1, description="Share of rows kept from which a dataset is valid.")
+    distributed_bytes: int = Field(
+        1024**3, ge=0, description="Size of a dataset from which Ray Data validates it on all CPUs of the cluster."
+    )
     shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")

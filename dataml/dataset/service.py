@@ -145,10 +145,11 @@ async def validate(
     dataset.data_source = "+".join(sorted({file.format for file in files}))
     spec = ValidateSpec(
         dataset_id=dataset.id,
-        files=tuple(SourceFile(f.id, f.name, f.path, _source_format(f), f.delimiter) for f in files),
+        files=tuple(SourceFile(f.id, f.name, f.path, _source_format(f), f.delimiter, f.total_records) for f in files),
         contract=contract,
         on_error="reject" if dataset.on_error == "reject" else "quarantine",
         min_usability=settings.min_usability,
+        distributed=sum(f.size_bytes for f in files) >= settings.distributed_bytes,
     )
     return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
 

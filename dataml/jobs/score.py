@@ -123,8 +123,8 @@ def _places(parsed: ParsedBatch) -> pa.Array:
 
 def _reasons(parsed: ParsedBatch, rows: int) -> Iterator[str | None]:
     by_row: dict[int, list[str]] = {}
-    for error in parsed.errors:
-        by_row.setdefault(error.row, []).append(f"{error.column}: {error.reason}")
+    for error in parsed.errors.to_pylist():
+        by_row.setdefault(error["row"], []).append(f"{error['column']}: {error['reason']}")
     return ("; ".join(by_row[row]) if row in by_row else None for row in range(rows))
 
 

@@ -49,25 +49,29 @@ class Attempt:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One uploaded file: `path` is its storage name, `name` what the user called it."""
+    """One uploaded file: `path` is its storage name, `name` what the user called it, `records` its data rows as they
+    were counted when it came, for the progress."""
 
     file_id: int
     name: str
     path: str
     format: Literal["csv", "parquet"]
     delimiter: str = ","
+    records: int = 0
 
 
 @dataclass(frozen=True)
 class ValidateSpec:
     """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the
-    share of rows that must be kept for the dataset to be valid; it is judged when the report is written down."""
+    share of rows that must be kept for the dataset to be valid; it is judged when the report is written down. With
+    `distributed`, Ray Data checks sections of the files side by side."""
 
     dataset_id: int
     files: tuple[SourceFile, ...]
     contract: Contract | None
     on_error: Literal["quarantine", "reject"] = "quarantine"
     min_usability: float = 0.8
+    distributed: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,43 +1,28 @@
 """Validate a dataset: every cell of its files against the contract, the kept rows into one typed Parquet file."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from itertools import chain
-from types import TracebackType
-from typing import Final, Self
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import chain, islice
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from dataml.errors import Invalid
-from dataml.jobs.spec import (
-    SET_ASIDE_ORIGIN,
-    FileReport,
-    JobContext,
-    SourceFile,
-    ValidateResult,
-    ValidateSpec,
-    set_aside_names,
-)
-from dataml.ml.columns import as_text
-from dataml.ml.contract import BadCell, BadCells, CellError, Contract, ErrorReport, ParsedBatch, resolve_date_orders
-from dataml.ml.sources import SourceSummary, infer_contract, open_batches, scan
+from dataml.jobs.check import Checked, check
+from dataml.jobs.distribution import SECTION_BYTES, Part, check_parts
+from dataml.jobs.outputs import Outputs
+from dataml.jobs.spec import FileReport, JobContext, SourceFile, ValidateResult, ValidateSpec
+from dataml.ml.contract import CellError, Contract, ErrorReport, resolve_date_orders
+from dataml.ml.sources import WHOLE, Section, infer_contract, open_batches, read_names, scan, sections
 from dataml.ml.uniqueness import repeated_rows
 
-ROW_GROUP_ROWS: Final = 131_072
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
 FIRST_ERRORS: Final = 100
-ERROR_SCHEMA: Final = pa.schema(
-    [
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("column", pa.string()),
-        ("value", pa.string()),
-        ("rule", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
 
 
 def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
@@ -51,82 +36,131 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
 
     Raises Invalid: the codes of `scan` and `infer_contract`, or `bad_cell` under `on_error="reject"`.
     """
-    summaries = [_scan(file, context, spec.contract) for file in spec.files]
-    contract = _contract(spec, context, summaries)
-    unique = [column.name for column in contract.columns if column.unique]
-    repeated = repeated_rows(
-        contract.columns,
-        chain.from_iterable(
-            _batches(file, summary, context, unique) for file, summary in zip(spec.files, summaries, strict=True)
-        ),
-    )
-    with _Outputs(contract, context, sum(summary.total_records for summary in summaries)) as outputs:
-        reports = tuple(
-            _validate_file(spec, file, summary, repeated, outputs)
-            for file, summary in zip(spec.files, summaries, strict=True)
+    # What is wrong with a file's structure explains whatever else fails in it. It was checked at upload, and is again
+    # because that is cheap, and what is in storage is what gets trained on.
+    with ThreadPoolExecutor(2) as pool:
+        if spec.distributed:
+            try:
+                return _Validation(spec, context, pool).run()
+            except Invalid:
+                _check_structure(spec, context)  # a section does not know which line it begins with
+                raise
+        structure = pool.submit(_check_structure, spec, context)
+        try:
+            return _Validation(spec, context, pool).run()
+        finally:
+            structure.result()
+
+
+def _check_structure(spec: ValidateSpec, context: JobContext) -> None:
+    for file in spec.files:
+        try:
+            scan(context.path(file.path), file.format, spec.contract)
+        except Invalid as error:
+            raise Invalid(f"{file.name}: {error.detail}", code=error.code) from error
+
+
+class _Validation:
+    """One run over the files of a dataset."""
+
+    def __init__(self, spec: ValidateSpec, context: JobContext, pool: Executor) -> None:
+        self._spec = spec
+        self._context = context
+        self._pool = pool
+        self._expected_rows = sum(file.records for file in spec.files)
+        self._done_rows = 0
+
+    def run(self) -> ValidateResult:
+        contract = self._contract()
+        outputs = Outputs(contract, self._context, self._pool)
+        try:
+            checked = self._side_by_side(contract) if self._spec.distributed else self._one_by_one(contract)
+            reports = tuple(
+                self._file(file, found, outputs) for file, found in zip(self._spec.files, checked, strict=True)
+            )
+            outputs.close()
+        finally:
+            outputs.abandon()
+        return ValidateResult(
+            contract=contract,
+            parquet=outputs.data.name,
+            errors=outputs.errors.name if outputs.errors.rows else None,
+            set_aside=outputs.set_aside.name if outputs.set_aside.rows else None,
+            total_records=sum(report.total_records for report in reports),
+            kept_records=outputs.data.rows,
+            files=reports,
         )
-    return ValidateResult(
-        contract=contract,
-        parquet=outputs.data.name,
-        errors=outputs.errors.name if outputs.errors.rows else None,
-        set_aside=outputs.set_aside.name if outputs.set_aside.rows else None,
-        total_records=sum(report.total_records for report in reports),
-        kept_records=outputs.data.rows,
-        files=reports,
-    )
+
+    def _contract(self) -> Contract:
+        """The contract that the cells are checked against: date orders settled, or inferred from all values."""
+        given = self._spec.contract
+        if given is None:
+            return infer_contract(self._all_batches(None))
+        dates = [column.name for column in given.columns if column.data_type.is_temporal and not column.date_order]
+        return resolve_date_orders(given, self._all_batches(dates))
+
+    def _one_by_one(self, contract: Contract) -> Iterator[Iterator[Checked]]:
+        """For each file what came of its batches."""
+        repeated = self._repeated(contract)
+
+        def of(file: SourceFile) -> Iterator[Checked]:
+            for batch in self._batches(file, list(contract.names)):
+                yield check(batch, contract, _marks(repeated, self._done_rows, batch.num_rows))
+
+        return (of(file) for file in self._spec.files)
+
+    def _side_by_side(self, contract: Contract) -> Iterator[Iterator[Checked]]:
+        """The same by Ray Data, whose tasks begin with the next sections meanwhile."""
+        repeated = self._repeated(contract)
+        done = 0
+        parts: list[list[Part]] = []
+        for file in self._spec.files:
+            path = self._context.path(file.path)
+            parts.append([])
+            for section in sections(path, file.format, SECTION_BYTES):
+                rows = sum(batch.num_rows for batch in self._batches(file, [*repeated], section)) if repeated else 0
+                parts[-1].append(Part(path, file.format, section, _marks(repeated, done, rows)))
+                done += rows
+        checked = check_parts(list(chain.from_iterable(parts)), contract)
+        return (islice(checked, len(of_file)) for of_file in parts)
+
+    def _repeated(self, contract: Contract) -> dict[str, np.ndarray]:
+        unique = [column.name for column in contract.columns if column.unique]
+        return repeated_rows(contract.columns, self._all_batches(unique))
+
+    def _file(self, file: SourceFile, checks: Iterator[Checked], outputs: Outputs) -> FileReport:
+        tally = _Tally(file.name)
+        kept_before = outputs.data.rows
+        for checked in checks:
+            if checked.errors.num_rows and self._spec.on_error == "reject":
+                raise _bad_cell(next(tally.located(checked)))
+            outputs.write(file, checked, tally.rows)
+            tally.add(checked)
+            self._advance(checked.rows)
+        return FileReport(
+            file_id=file.file_id,
+            total_fields=len(read_names(self._context.path(file.path), file.format)),
+            total_records=tally.rows,
+            kept_records=outputs.data.rows - kept_before,
+            error_report=tally.report(),
+        )
+
+    def _batches(
+        self, file: SourceFile, columns: list[str] | None, section: Section = WHOLE
+    ) -> Iterator[pa.RecordBatch]:
+        return open_batches(self._context.path(file.path), file.format, columns=columns, section=section)
+
+    def _all_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        return chain.from_iterable(self._batches(file, columns) for file in self._spec.files)
+
+    def _advance(self, rows: int) -> None:
+        self._done_rows += rows
+        expected = max(self._expected_rows, self._done_rows, 1)
+        self._context.progress(self._done_rows / expected, f"{self._done_rows:,} of {expected:,} rows checked")
 
 
-def _scan(file: SourceFile, context: JobContext, contract: Contract | None) -> SourceSummary:
-    # Checked at upload too; here again because it is cheap, and what is in storage is what gets trained on.
-    try:
-        return scan(context.path(file.path), file.format, contract)
-    except Invalid as error:
-        raise Invalid(f"{file.name}: {error.detail}", code=error.code) from error
-
-
-def _contract(spec: ValidateSpec, context: JobContext, summaries: list[SourceSummary]) -> Contract:
-    """The contract that the cells are checked against: date orders settled, or inferred from all values."""
-    files = list(zip(spec.files, summaries, strict=True))
-    if spec.contract is None:
-        return infer_contract(chain.from_iterable(_batches(file, summary, context) for file, summary in files))
-    dates = [column.name for column in spec.contract.columns if column.data_type.is_temporal and not column.date_order]
-    return resolve_date_orders(
-        spec.contract, chain.from_iterable(_batches(file, summary, context, dates) for file, summary in files)
-    )
-
-
-def _batches(
-    file: SourceFile, summary: SourceSummary, context: JobContext, columns: list[str] | None = None
-) -> Iterator[pa.RecordBatch]:
-    return open_batches(context.path(file.path), file.format, summary.delimiter, columns)
-
-
-def _validate_file(
-    spec: ValidateSpec,
-    file: SourceFile,
-    summary: SourceSummary,
-    repeated: Mapping[str, np.ndarray],
-    outputs: "_Outputs",
-) -> FileReport:
-    tally = _Tally(file.name)
-    kept_before = outputs.data.rows
-    rows = 0
-    for batch in _batches(file, summary, outputs.context, list(outputs.contract.names)):
-        here = slice(outputs.done_rows, outputs.done_rows + batch.num_rows)
-        parsed = outputs.contract.parse_batch(batch, {name: marks[here] for name, marks in repeated.items()})
-        if parsed.errors and spec.on_error == "reject":
-            raise _bad_cell(tally.locate(next(iter(parsed.errors)), rows))
-        outputs.write(file, batch, parsed, rows)
-        tally.add(parsed, rows)
-        rows += batch.num_rows
-        outputs.advance(batch.num_rows)
-    return FileReport(
-        file_id=file.file_id,
-        total_fields=summary.total_fields,
-        total_records=rows,
-        kept_records=outputs.data.rows - kept_before,
-        error_report=tally.report(),
-    )
+def _marks(repeated: dict[str, np.ndarray], start: int, rows: int) -> dict[str, np.ndarray]:
+    return {name: marks[start : start + rows] for name, marks in repeated.items()}
 
 
 def _bad_cell(error: CellError) -> Invalid:
@@ -135,133 +169,40 @@ def _bad_cell(error: CellError) -> Invalid:
 
 
 class _Tally:
-    """The error report of one file in the making."""
+    """The error report of one file in the making; `rows` were looked at."""
 
     def __init__(self, file_name: str) -> None:
+        self.rows = 0
         self._file_name = file_name
-        self._rows = 0
+        self._rows_with_errors = 0
         self._by_column: Counter[str] = Counter()
         self._by_rule: Counter[str] = Counter()
         self._first: list[CellError] = []
 
-    def locate(self, error: BadCell, rows_before: int) -> CellError:
-        return CellError(self._file_name, rows_before + error.row + 1, *error[1:])
+    def located(self, checked: Checked, count: int = 1) -> Iterator[CellError]:
+        """The first errors, with the row in the file counted from 1."""
+        for error in checked.errors.slice(0, count).to_pylist():
+            yield CellError(self._file_name, **error | {"row": self.rows + error["row"] + 1})
 
-    def add(self, parsed: ParsedBatch, rows_before: int) -> None:
-        self._rows += len(parsed.kept) - parsed.table.num_rows
-        self._by_column += parsed.errors.by_column()
-        self._by_rule += parsed.errors.by_rule()
-        room = FIRST_ERRORS - len(self._first)
-        self._first += [self.locate(error, rows_before) for error in parsed.errors.first(room)]
+    def add(self, checked: Checked) -> None:
+        self._first += self.located(checked, FIRST_ERRORS - len(self._first))
+        self._rows_with_errors += checked.rows - checked.kept.num_rows
+        self._by_column += _counted(checked.errors.column("column"))
+        self._by_rule += _counted(checked.errors.column("rule"))
+        self.rows += checked.rows
 
     def report(self) -> ErrorReport | None:
-        if not self._rows:
+        if not self._rows_with_errors:
             return None
         return ErrorReport(
             total_errors=self._by_rule.total(),
-            rows_with_errors=self._rows,
+            rows_with_errors=self._rows_with_errors,
             by_column=dict(self._by_column.most_common()),
             by_rule=dict(self._by_rule.most_common()),
             first=tuple(self._first),
         )
 
 
-class _Outputs:
-    """The three files of one validation, and its progress."""
-
-    def __init__(self, contract: Contract, context: JobContext, expected_rows: int) -> None:
-        self.contract = contract
-        self.context = context
-        self.data = _RowGroups(context, "data.parquet", contract.schema)
-        self.errors = _RowGroups(context, "errors.parquet", ERROR_SCHEMA)
-        origin = [(name, pa.int64()) for name in SET_ASIDE_ORIGIN]
-        texts = [(name, pa.string()) for name in set_aside_names(contract.names)]
-        self.set_aside = _RowGroups(context, "set_aside.parquet", pa.schema([*origin, *texts]))
-        self._expected_rows = expected_rows
-        self.done_rows = 0
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        for output in (self.data, self.errors, self.set_aside):
-            self._stack.callback(output.close)
-        self.data.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-    def write(self, file: SourceFile, batch: pa.RecordBatch, parsed: ParsedBatch, rows_before: int) -> None:
-        self.data.add(parsed.table)
-        if parsed.errors:
-            self.errors.add(_error_batch(file.name, parsed.errors, rows_before))
-            self.set_aside.add(
-                _set_aside(file.file_id, batch, parsed, rows_before, self.set_aside.schema, self.contract)
-            )
-
-    def advance(self, rows: int) -> None:
-        self.done_rows += rows
-        fraction = min(self.done_rows / max(self._expected_rows, 1), 1.0)
-        self.context.progress(fraction, f"{self.done_rows:,} of {self._expected_rows:,} rows checked")
-
-
-def _error_batch(file_name: str, errors: BadCells, rows_before: int) -> pa.RecordBatch:
-    which = pa.array(errors.which)
-    words = [pa.array(each, pa.string()).take(which) for each in zip(*errors.refusals, strict=True)]
-    columns = [
-        pa.repeat(file_name, len(errors)),
-        pa.array(errors.rows + rows_before + 1),
-        pa.array(errors.names).take(pa.array(errors.columns)),
-        *words,
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=ERROR_SCHEMA)
-
-
-def _set_aside(
-    file_id: int, batch: pa.RecordBatch, parsed: ParsedBatch, rows_before: int, schema: pa.Schema, contract: Contract
-) -> pa.RecordBatch:
-    rows = np.unique(parsed.errors.rows)
-    bad = batch.take(pa.array(rows))
-    texts = [
-        as_text(bad.column(name)) if name in batch.schema.names else pa.nulls(len(rows), pa.string())
-        for name in contract.names
-    ]
-    origin = [pa.repeat(pa.scalar(file_id, pa.int64()), len(rows)), pa.array(rows + rows_before + 1)]
-    return pa.RecordBatch.from_arrays([*origin, *texts], schema=schema)
-
-
-class _RowGroups:
-    """A Parquet file written in row groups of ROW_GROUP_ROWS; it exists once `open` or `add` was called."""
-
-    def __init__(self, context: JobContext, name: str, schema: pa.Schema) -> None:
-        self.name, self._path = context.output(name)
-        self.schema = schema
-        self.rows = 0
-        self._writer: pq.ParquetWriter | None = None
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = 0
-
-    def open(self) -> pq.ParquetWriter:
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
-        return self._writer
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        self.rows += batch.num_rows
-        self._waiting.append(batch)
-        self._waiting_rows += batch.num_rows
-        if self._waiting_rows >= ROW_GROUP_ROWS:
-            self._write(self._waiting_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS)
-
-    def close(self) -> None:
-        if self._waiting_rows:
-            self._write(self._waiting_rows)
-        if self._writer is not None:
-            self._writer.close()
-
-    def _write(self, rows: int) -> None:
-        table = pa.Table.from_batches(self._waiting, self.schema)
-        self.open().write_table(table.slice(0, rows), row_group_size=ROW_GROUP_ROWS)
-        rest = table.slice(rows)
-        self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
+def _counted(words: pa.Array) -> Counter[str]:
+    found = pc.value_counts(words)
+    return Counter(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))

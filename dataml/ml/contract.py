@@ -3,11 +3,10 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -79,61 +78,19 @@ class ErrorReport:
     first: tuple[CellError, ...]
 
 
-class BadCell(NamedTuple):
-    """One wrong cell of a batch: `row` counts the rows of the batch from 0."""
-
-    row: int
-    column: str
-    value: str
-    rule: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class BadCells:
-    """The wrong cells of a batch by ascending row, columns in contract order within a row.
-
-    The i-th stands in row `rows[i]` and column `names[columns[i]]` and was refused for `refusals[which[i]]`.
-    """
-
-    names: tuple[str, ...]
-    refusals: list[Refusal]
-    rows: np.ndarray[Any, np.dtype[np.int64]]
-    columns: np.ndarray[Any, np.dtype[np.int64]]
-    which: np.ndarray[Any, np.dtype[np.int64]]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[BadCell]:
-        return self.first(len(self))
-
-    def first(self, count: int) -> Iterator[BadCell]:
-        """At most `count` of them, in order."""
-        places = zip(self.rows.tolist()[:count], self.columns.tolist(), self.which.tolist(), strict=False)
-        return (BadCell(row, self.names[column], *self.refusals[which]) for row, column, which in places)
-
-    def by_column(self) -> Counter[str]:
-        """How many there are in each column that has any."""
-        counts = np.bincount(self.columns, minlength=len(self.names)).tolist()
-        return Counter({name: count for name, count in zip(self.names, counts, strict=True) if count})
-
-    def by_rule(self) -> Counter[str]:
-        """How many there are for each rule that was broken."""
-        found: Counter[str] = Counter()
-        counts = np.bincount(self.which, minlength=len(self.refusals)).tolist()
-        for refusal, count in zip(self.refusals, counts, strict=True):
-            found[refusal.rule] += count
-        return +found
+BAD_CELLS: Final = pa.schema(
+    [("row", pa.int64()), *((name, pa.string()) for name in ("column", "value", "rule", "reason"))]
+)
 
 
 @dataclass(frozen=True)
 class ParsedBatch:
-    """`table` holds the kept rows, typed; `kept` has one boolean a row of the batch."""
+    """`table` holds the kept rows, typed; `kept` has one boolean a row of the batch; `errors` (schema BAD_CELLS) has a
+    row for each wrong cell, with its row in the batch counted from 0: by ascending row, then in contract order."""
 
     table: pa.RecordBatch
     kept: pa.BooleanArray
-    errors: BadCells
+    errors: pa.RecordBatch
 
 
 @dataclass(frozen=True)
@@ -360,11 +317,19 @@ def _refuse_missing(parsed: ParsedColumn) -> ParsedColumn:
     return replace(parsed, rows=rows, which=which, refusals=[*parsed.refusals, missing])
 
 
-def _bad_cells(names: tuple[str, ...], parsed: list[ParsedColumn]) -> BadCells:
+def _bad_cells(names: tuple[str, ...], parsed: list[ParsedColumn]) -> pa.RecordBatch:
     rows = np.concatenate([cells.rows for cells in parsed])
+    order = np.argsort(rows, kind="stable")  # columns stay in contract order within a row
     columns = np.repeat(np.arange(len(parsed)), [len(cells.rows) for cells in parsed])
     starts = np.cumsum([0, *(len(cells.refusals) for cells in parsed)])
     which = np.concatenate([cells.which + start for cells, start in zip(parsed, starts[:-1], strict=True)])
-    order = np.argsort(rows, kind="stable")  # columns stay in contract order within a row
     refusals = [refusal for cells in parsed for refusal in cells.refusals]
-    return BadCells(names, refusals, rows[order], columns[order], which[order])
+    words = zip(*refusals, strict=True) if refusals else ([], [], [])
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(rows[order]),
+            pa.array(names, pa.string()).take(pa.array(columns[order])),
+            *(pa.array(each, pa.string()).take(pa.array(which[order])) for each in words),
+        ],
+        schema=BAD_CELLS,
+    )

@@ -22,8 +22,8 @@ DELIMITERS: Final = ",;\t|"
 _BOM: Final = codecs.BOM_UTF8
 _QUOTE: Final = ord('"')
 
-_Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 _Positions = np.ndarray[Any, np.dtype[np.int64]]
+_Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,32 @@ def scan_csv(stream: Readable) -> CsvStructure:
     return scanner.finish()
 
 
+def scan_section(stream: Readable, header: tuple[str, ...], delimiter: str) -> None:
+    """Check rows that stand somewhere behind the header, up to their end; lines are counted from where they begin.
+
+    Raises Invalid, as `scan_csv`.
+    """
+    scanner = _Scanner(header=header, delimiter=delimiter)
+    for block, is_last in _blocks(stream):
+        scanner.feed(block, is_last)
+
+
+def section_starts(stream: Readable, section_bytes: int) -> list[int]:
+    """Where rows begin that are at least so many bytes apart, the header's among them: the whole in sections.
+
+    Only quotes and line ends are looked at: the sections of a file that is not sound are not all sound.
+    """
+    starts, position, is_open = [0], 0, False
+    while block := stream.read(BLOCK_BYTES):
+        if position + len(block) >= starts[-1] + section_bytes:
+            found = _line_start(block, starts[-1] + section_bytes - position, is_open)
+            if found is not None:
+                starts.append(position + found)
+        is_open ^= block.count(b'"') % 2 == 1
+        position += len(block)
+    return starts[:-1] if len(starts) > 1 and starts[-1] == position else starts
+
+
 def read_header(stream: Readable) -> tuple[tuple[str, ...], str]:
     """The header's names and the delimiter, reading no more than the first block."""
     scanner = _Scanner(header_only=True)
@@ -76,9 +102,9 @@ def _blocks(stream: Readable) -> Iterator[tuple[bytes, bool]]:
 class _Scanner:
     """Holds what is left of a row when its block ends, and counts what went before."""
 
-    def __init__(self, header_only: bool = False) -> None:
-        self.header: tuple[str, ...] = ()
-        self.delimiter = ","
+    def __init__(self, header_only: bool = False, header: tuple[str, ...] = (), delimiter: str = ",") -> None:
+        self.header = header
+        self.delimiter = delimiter
         self.records = 0
         self._header_only = header_only
         self._rest = b""
@@ -133,45 +159,53 @@ class _Scanner:
         unquoted = re.sub(rb'"[^"]*"', b"", row).decode()
         # The most frequent candidate; the comma where nothing speaks for another.
         self.delimiter = max(DELIMITERS, key=unquoted.count)
-        data = np.frombuffer(row + b"\n", np.uint8)
-        self._check_quotes(data, np.flatnonzero(data == _QUOTE))
+        self._check_quotes(*self._borders(row + b"\n"))
         self.header = tuple(_split(row.decode(), self.delimiter))
         self.records = -1  # the header is about to be counted as a row
         return True
 
     def _check_rows(self, is_last: bool) -> int:
         """Check every row that ends in the block; the position behind the last of them."""
-        data = np.frombuffer(self._block, np.uint8)
-        special = (data == ord(self.delimiter)) | (data == 10)
-        if b"\r" in self._block:
-            special |= data == 13
-        ends = np.flatnonzero(special | (data == _QUOTE)) if b'"' in self._block else np.flatnonzero(special)
-        is_quote = data[ends] == _QUOTE
-        quotes = ends[is_quote]
-        if len(quotes):
-            self._check_quotes(data, quotes)
-            inside = np.bitwise_xor.accumulate(is_quote.view(np.uint8)).view(bool)
+        ends, is_quote, inside = self._borders(self._block)
+        opened = -1
+        if is_quote.any():
+            self._check_quotes(ends, is_quote, inside)
+            opened = int(ends[np.flatnonzero(is_quote)[-1]]) if inside[-1] else -1
             ends = ends[~(inside | is_quote)]
+        data = np.frombuffer(self._block, np.uint8)
         rows = np.flatnonzero(data[ends] != ord(self.delimiter))
         cut = int(ends[rows[-1]]) + 1 if len(rows) else 0
-        if is_last and len(quotes) % 2:
-            self._refuse("unterminated_quote", int(quotes[-1]), "a quote is opened here and never closed")
+        if is_last and opened >= 0:
+            self._refuse("unterminated_quote", opened, "a quote is opened here and never closed")
         if len(rows):
             self._check_fields(ends[: rows[-1] + 1], rows)
         return cut
 
-    def _check_quotes(self, data: _Bytes, quotes: _Positions) -> None:
-        """A quote opens a field at its start and closes it at its end; a doubled one closes and opens again."""
-        is_border = np.zeros(256, bool)
-        is_border[[_QUOTE, ord(self.delimiter), 10, 13]] = True
-        opening, closing = quotes[0::2], quotes[1::2]
-        opening, closing = opening[opening > 0], closing[closing + 1 < len(data)]
-        stray = opening[~is_border[data[opening - 1]]][:1]
-        followed = closing[~is_border[data[closing + 1]]][:1]
+    def _borders(self, block: bytes) -> tuple[_Positions, _Flags, _Flags]:
+        """Where all quotes, delimiters and line ends are; which are quotes; behind which a quoted field is open."""
+        data = np.frombuffer(block, np.uint8)
+        found = (data == ord(self.delimiter)) | (data == 10)
+        if b"\r" in block:
+            found |= data == 13
+        if b'"' not in block:
+            ends = np.flatnonzero(found)
+            return ends, np.zeros(len(ends), bool), np.zeros(len(ends), bool)
+        ends = np.flatnonzero(found | (data == _QUOTE))
+        is_quote = data[ends] == _QUOTE
+        return ends, is_quote, np.bitwise_xor.accumulate(is_quote.view(np.uint8)).view(bool)
+
+    def _check_quotes(self, ends: _Positions, is_quote: _Flags, inside: _Flags) -> None:
+        """A quote opens a field at its start and closes it at its end; a doubled one closes and opens again.
+
+        Either way the byte next to it is one of the borders, or it stands where a row begins.
+        """
+        follows = np.diff(ends, prepend=-1) == 1
+        stray = np.flatnonzero(is_quote & inside & ~follows)[:1]
+        followed = np.flatnonzero(is_quote[:-1] & ~inside[:-1] & ~follows[1:])[:1]
         if len(stray) and not (len(followed) and followed[0] < stray[0]):
-            self._refuse("stray_quote", int(stray[0]), "a quote stands inside a field without quotes")
+            self._refuse("stray_quote", int(ends[stray[0]]), "a quote stands inside a field without quotes")
         if len(followed):
-            self._refuse("stray_quote", int(followed[0]), "text follows the quote that closes a field")
+            self._refuse("stray_quote", int(ends[followed[0]]), "text follows the quote that closes a field")
 
     def _check_fields(self, ends: _Positions, rows: _Positions) -> None:
         lengths = np.diff(ends, prepend=-1) - 1
@@ -198,6 +232,19 @@ class _Scanner:
     def _refuse(self, code: str, place: int, found: str) -> NoReturn:
         line = self._line + _count_lines(self._block[: max(place, 0)])
         raise Invalid(f"Line {line:,}: {found}.", code=code)
+
+
+def _line_start(block: bytes, earliest: int, is_open: bool) -> int | None:
+    """Where a row begins behind `earliest`, if one does in the block; `is_open` when a quoted field is at its start."""
+    data = np.frombuffer(block, np.uint8)
+    inside = np.bitwise_xor.accumulate((data == _QUOTE).view(np.uint8)).view(bool) ^ is_open
+    ends = np.flatnonzero(((data == 10) | (data == 13)) & ~inside)
+    # The last bytes are left out, for a CRLF or a mark may be cut in two there.
+    for end in ends[(ends >= earliest) & (ends + 1 + len(_BOM) < len(data))].tolist():
+        start = end + 2 if block[end : end + 2] == b"\r\n" else end + 1
+        if not block.startswith(_BOM, start):  # a cell's own, which a reader would take for the mark of a file
+            return start
+    return None
 
 
 def _row_end(block: bytes, start: int) -> int | None:

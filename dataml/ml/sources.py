@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 
 from dataml.errors import Invalid, TooLarge
 from dataml.ml.contract import MAX_COLUMNS, Column, Contract, name_problem
-from dataml.ml.csv_structure import BLOCK_BYTES, read_header, scan_csv
+from dataml.ml.csv_structure import BLOCK_BYTES, read_header, scan_csv, scan_section, section_starts
 from dataml.ml.evidence import ColumnEvidence
 from dataml.ml.parquet_types import MAGIC, damaged, open_parquet
 
@@ -59,6 +59,18 @@ class SourceSummary:
     total_records: int
     delimiter: str
     ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a file that can be read by itself: whole rows from byte `start` up to `stop` of a CSV that is not
+    compressed, or those row groups of a Parquet file. Without a `stop`, up to the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+
+WHOLE: Final = Section()
 
 
 def detect_format(name: str, first_bytes: bytes) -> Format:
@@ -123,15 +135,65 @@ def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes
     return SourceSummary(names, len(names), records, delimiter, _ignored(names, contract))
 
 
+def read_names(path: Path, format: Format) -> tuple[str, ...]:
+    """The names of the columns, trimmed, in file order. Raises Invalid, as `scan`, for what it sees of the file."""
+    if format == "parquet":
+        return _trimmed(open_parquet(path).schema_arrow.names)
+    with opened_text(path) as stream:
+        return _trimmed(read_header(stream)[0])
+
+
+def sections(path: Path, format: Format, section_bytes: int) -> list[Section]:
+    """The file in sections of about so many bytes, which are all of it; one when it cannot be divided."""
+    if format == "parquet":
+        metadata = open_parquet(path).metadata
+        starts, size = [0], 0
+        for group in range(metadata.num_row_groups):
+            if size >= section_bytes:
+                starts.append(group)
+                size = 0
+            size += metadata.row_group(group).total_byte_size
+    else:
+        with opened_text(path) as stream:
+            if not isinstance(stream, BufferedReader):
+                return [WHOLE]
+            starts = section_starts(stream, section_bytes)
+    return [Section(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def scan_part(path: Path, format: Format, section: Section) -> None:
+    """Check the structure of one section: a file is sound when all its sections are.
+
+    Raises Invalid, as `scan`, but lines are counted from the section's first.
+    """
+    if format == "parquet" or section == WHOLE:
+        scan(path, format)
+        return
+    with path.open("rb") as stream:
+        header, delimiter = read_header(stream)
+    content = BytesIO(_content(path, section))
+    if section.start:
+        scan_section(content, header, delimiter)
+    else:
+        scan_csv(content)
+
+
 def open_batches(
-    path: Path, format: Format, delimiter: str = ",", columns: Sequence[str] | None = None
+    path: Path,
+    format: Format,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    section: Section = WHOLE,
 ) -> Iterator[pa.RecordBatch]:
     """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet.
 
-    `columns` limits what is read to those names that the file has. Raises Invalid (`not_a_csv`, `not_a_parquet`,
-    `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would have refused.
+    The delimiter is found out where none is given. `columns` limits what is read to those names that the file has.
+    Raises Invalid (`not_a_csv`, `not_a_parquet`, `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would
+    have refused.
     """
-    return _parquet_batches(path, columns) if format == "parquet" else _csv_batches(path, delimiter, columns)
+    if format == "parquet":
+        return _parquet_batches(path, columns, section)
+    return _csv_batches(path, delimiter, columns, section)
 
 
 def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
@@ -155,11 +217,18 @@ def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
     )
 
 
-def _csv_batches(path: Path, delimiter: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def _csv_batches(
+    path: Path, delimiter: str | None, columns: Sequence[str] | None, section: Section
+) -> Iterator[pa.RecordBatch]:
     with opened_text(path) as stream:
-        header, _ = read_header(stream)
+        header, found = read_header(stream)
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     if not wanted:
+        return
+    delimiter = delimiter or found
+    if section != WHOLE:
+        content = pa.BufferReader(_content(path, section))
+        yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
         return
     with opened_text(path) as stream:
         # A plain file Arrow reads by itself, which is faster.
@@ -167,13 +236,23 @@ def _csv_batches(path: Path, delimiter: str, columns: Sequence[str] | None) -> I
         yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
 
 
+def _content(path: Path, section: Section) -> bytes:
+    with path.open("rb") as file:
+        file.seek(section.start)
+        return file.read(-1 if section.stop is None else section.stop - section.start)
+
+
 def _read_csv(
-    source: Path | BinaryIO, header: Sequence[str], wanted: Sequence[str], delimiter: str
+    source: Path | BinaryIO | pa.NativeFile,
+    header: Sequence[str],
+    wanted: Sequence[str],
+    delimiter: str,
+    has_header: bool = True,
 ) -> Iterator[pa.RecordBatch]:
     try:
         reader = pa_csv.open_csv(
             source,
-            read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
+            read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=None if has_header else header),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()),
@@ -190,12 +269,13 @@ def _read_csv(
         raise Invalid(f"The file is not a readable CSV: {str(error)[:200]}", code="not_a_csv") from error
 
 
-def _parquet_batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(path: Path, columns: Sequence[str] | None, section: Section) -> Iterator[pa.RecordBatch]:
     file = open_parquet(path)
+    groups = list(range(file.num_row_groups))[section.start : section.stop]
     header = file.schema_arrow.names
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     try:
-        for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=wanted):
+        for batch in file.iter_batches(_PARQUET_BATCH_ROWS, groups, wanted):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
             # A name may also stand for the path `a.b` to Parquet, so that more columns come than were asked for.
             batch = batch.select(wanted)

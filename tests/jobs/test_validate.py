@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.errors import Invalid
-from dataml.jobs import validate
+from dataml.jobs import outputs, validate
 from dataml.jobs.spec import JobContext, SourceFile, ValidateResult, ValidateSpec
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
@@ -34,7 +34,8 @@ class Bench:
 
     def add(self, name: str, content: str) -> None:
         (self.root / name).write_text(content, encoding="utf-8", newline="")
-        self.files.append(SourceFile(len(self.files) + 10, name, name, "csv"))
+        records = content.count("\n") - 1
+        self.files.append(SourceFile(len(self.files) + 10, name, name, "csv", records=records))
 
     def run(self, contract: Contract | None = CONTRACT, on_error: str = "quarantine") -> ValidateResult:
         context = JobContext(self.root, "jobs/1/1", lambda fraction, phrase: self.progress.append((fraction, phrase)))
@@ -171,7 +172,7 @@ def test_columns_named_like_the_origin_of_a_row_keep_their_values(bench: Bench) 
 
 
 def test_many_rows_make_even_row_groups_and_steady_progress(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate, "ROW_GROUP_ROWS", 1000)
+    monkeypatch.setattr(outputs, "ROW_GROUP_ROWS", 1000)
     bench.add("a.csv", "id,amount,day\n" + "".join(f"{i},{i},\n" for i in range(2500)))
     bench.add("b.csv", "id,amount,day\n" + "".join(f"{i},{i},\n" for i in range(700)))
     result = bench.run()
@@ -179,6 +180,7 @@ def test_many_rows_make_even_row_groups_and_steady_progress(bench: Bench, monkey
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [1000, 1000, 1000, 200]
     fractions = [fraction for fraction, _ in bench.progress]
     assert fractions == sorted(fractions)
+    assert fractions[0] < 1
     assert bench.progress[-1] == (1.0, "3,200 of 3,200 rows checked")
 
 

@@ -138,7 +138,7 @@ def test_rows_with_a_wrong_cell_are_left_out_and_every_wrong_cell_is_told() -> N
         {"name": "a", "age": 18, "joined": date(2024, 1, 1), "active": True},
         {"name": "c", "age": 18, "joined": None, "active": False},
     ]
-    assert [error[:4] for error in parsed.errors] == [
+    assert [tuple(error.values())[:4] for error in parsed.errors.to_pylist()] == [
         (1, "joined", "13/13/2024", "not_a_date"),
         (1, "active", "maybe", "not_a_boolean"),
         (3, "active", "", "missing_value"),
@@ -152,8 +152,8 @@ def test_a_missing_column_needs_a_default() -> None:
 
 
 def test_a_long_refused_value_is_shown_in_part() -> None:
-    (error,) = one(DataType.INTEGER).parse_batch(texts("x" * 5000)).errors
-    assert len(error.value) == 200
+    (error,) = one(DataType.INTEGER).parse_batch(texts("x" * 5000)).errors.to_pylist()
+    assert len(error["value"]) == 200
 
 
 NUMBERS = [
@@ -220,7 +220,7 @@ def by_row(contract: Contract, cell: str) -> tuple[object, str | None]:
 def by_batch(contract: Contract, cells: list[str]) -> list[tuple[object, str | None]]:
     """Values are read with row numbers kept, so that each cell meets its own answer."""
     parsed = contract.parse_batch(texts(*cells))
-    rules = {error.row: error.rule for error in parsed.errors}
+    rules = {error["row"]: error["rule"] for error in parsed.errors.to_pylist()}
     values = iter(parsed.table.column(0).to_pylist())
     return [(None, rules[row]) if row in rules else (next(values), None) for row in range(len(cells))]
 
@@ -289,14 +289,14 @@ def test_plain_parquet_types_are_taken(cells: pa.Array, data_type: DataType, exp
 )
 def test_parquet_values_that_do_not_fit_are_refused(cells: pa.Array, data_type: DataType, rule: str) -> None:
     parsed = one(data_type).parse_batch(pa.record_batch({"x": cells}))
-    assert [error.rule for error in parsed.errors] == [rule]
+    assert [error["rule"] for error in parsed.errors.to_pylist()] == [rule]
 
 
 def test_a_sliced_batch_is_read_like_a_whole_one() -> None:
     batch = texts("x", "1", "", "0x1", "3").slice(1)
     parsed = one(DataType.INTEGER).parse_batch(batch)
     assert parsed.table.column(0).to_pylist() == [1, None, 3]
-    assert [(error.row, error.value) for error in parsed.errors] == [(2, "0x1")]
+    assert [(error["row"], error["value"]) for error in parsed.errors.to_pylist()] == [(2, "0x1")]
 
 
 # ---- the order of day and month -------------------------------------------------------------------------------------
