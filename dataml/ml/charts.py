@@ -5,6 +5,14 @@ from typing import Any, Final
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
+def column(name: str, summary: dict[str, Any]) -> dict[str, Any] | None:
+    """What is to be seen in the statistics of a column; None for dates, and numbers without bins."""
+    if "top_values" in summary:
+        return frequencies(name, summary["top_values"])
+    bins = summary["histogram"]
+    return histogram(name, bins["edges"], bins["counts"]) if bins and "gaps" not in summary else None
+
+
 def histogram(name: str, edges: list[float], counts: list[int]) -> dict[str, Any]:
     """Bars from edge to edge; `edges` has one more than `counts`."""
     values = [{"from": low, "to": high, "rows": n} for low, high, n in zip(edges, edges[1:], counts, strict=False)]
