@@ -1,6 +1,5 @@
 """How columns go together."""
 
-import math
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,7 +8,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dataml.ml import charts
 from dataml.ml.association import Correlation, association
 from dataml.ml.statistics import DistinctCounter, target_warnings
 from dataml.ml.values import DataType
@@ -99,22 +97,3 @@ def test_a_target_is_warned_about() -> None:
     ]
     balanced = columns["left"] | {"top_values": [{"value": "no", "count": 60}, {"value": "yes", "count": 40}]}
     assert target_warnings("left", {"left": balanced}, {"age": 0.3}) == []
-
-
-@pytest.mark.parametrize(
-    "chart",
-    [
-        charts.histogram("x", [0.0, 1.0, 2.0], [3, 4]),
-        charts.frequencies("x", [{"value": True, "count": 2}]),
-        charts.correlation(["a", "b"], [[1.0, None], [None, 1.0]]),
-        charts.association("y", {"a": 0.5}),
-    ],
-    ids=["histogram", "frequencies", "correlation", "association"],
-)
-def test_a_chart_draws_the_fields_of_its_data(chart: dict[str, Any]) -> None:
-    assert chart["$schema"].endswith("/vega-lite/v5.json")
-    drawn = {channel["field"] for channel in chart["encoding"].values()}
-    assert chart["data"]["values"]
-    for row in chart["data"]["values"]:
-        assert set(row) == drawn
-        assert not any(isinstance(value, float) and math.isnan(value) for value in row.values())
