@@ -30,10 +30,11 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     `rows`; `columns` by name, each with `data_type`, `count`, `missing`, `distinct` (estimated beyond 10,000 values:
     `distinct_is_exact`), and by type: numbers `min`, `max`, `mean`, `std`, `quartiles`, `approximate` (true when the
     quartiles come from 200,000 random values) and an exact `histogram` {`edges`, `counts`}; text and booleans
-    `top_values` [{`value`, `count`}]; dates `min`, `max`, a `histogram` and, up to 10,000 different ones, `gaps`
-    {`usual_days`, `largest` [{`from`, `to`, `days`}]}; `chart` is a Vega-Lite specification, null where there is
-    nothing to draw. `correlation` {`columns`, `matrix`, `chart`} of at most 60 numeric columns. With a target, `target`
-    {`column`, `associations` by column, from at most 50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
+    `top_values` [{`value`, `count`}], where `count` may be too small when `distinct` is estimated; dates `min`, `max`,
+    an exact `histogram` and, up to 10,000 different ones, `gaps` {`usual_days`, `largest` [{`from`, `to`, `days`}]};
+    `chart` is a Vega-Lite specification, null where there is nothing to draw. `correlation` {`columns`, `matrix`,
+    `chart`} of at most 60 numeric columns. With a target, `target` {`column`, `associations` by column, from at most
+    50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
     """
     file = pq.ParquetFile(context.path(spec.parquet))
     rows = file.metadata.num_rows
