@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
 from dataml.ml import charts
 from dataml.ml.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, association
+from dataml.ml.columns import as_floats
 from dataml.ml.contract import Column, Contract
-from dataml.ml.statistics import DistinctCounter, Spread, target_warnings, warnings, written
+from dataml.ml.statistics import ColumnStatistics, Extremes, target_warnings, warnings
 from dataml.ml.values import DataType
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
 _BATCH_ROWS: Final = 131_072
+_BATCH_CELLS: Final = 1_048_576
 _CHARTED: Final = 30
 
 
@@ -28,8 +30,9 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     `rows`; `columns` by name, each with `data_type`, `count`, `missing`, `distinct` (estimated beyond 10,000 values:
     `distinct_is_exact`), and by type: numbers `min`, `max`, `mean`, `std`, `quartiles`, `approximate` (true when the
     quartiles come from 200,000 random values) and an exact `histogram` {`edges`, `counts`}; text and booleans
-    `top_values` [{`value`, `count`}]; dates `min`, `max` and, up to 10,000 different ones, `gaps` {`usual_days`,
-    `largest` [{`from`, `to`, `days`}]}; `chart` is a Vega-Lite specification. `correlation` {`columns`, `matrix`,
+    `top_values` [{`value`, `count`}], where `count` may be too small when `distinct` is estimated; dates `min`, `max`,
+    an exact `histogram` and, up to 10,000 different ones, `gaps` {`usual_days`, `largest` [{`from`, `to`, `days`}]};
+    `chart` is a Vega-Lite specification, null where there is nothing to draw. `correlation` {`columns`, `matrix`,
     `chart`} of at most 60 numeric columns. With a target, `target` {`column`, `associations` by column, from at most
     50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
     """
@@ -50,14 +53,18 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
 
 
 def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the numeric columns that vary; None when there are fewer than two."""
+    """Of the first 60 numeric columns that vary; None when there are fewer than two.
+
+    A pass of its own: the columns were described one at a time, and only now is known which of them vary. To have them
+    all at once in the first pass would take memory for the whole width of a table.
+    """
     numeric = [name for name, summary in columns.items() if summary.get("std")][:MAX_CORRELATED]
     if len(numeric) < 2:
         return None
-    correlation = Correlation([columns[n]["mean"] for n in numeric], [columns[n]["std"] for n in numeric])
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=numeric):
+    correlation = Correlation(len(numeric))
+    for batch in file.iter_batches(batch_size=min(_BATCH_ROWS, _BATCH_CELLS // len(numeric)), columns=numeric):
         cells = [batch.column(batch.schema.get_field_index(name)) for name in numeric]
-        correlation.add(np.column_stack([_floats(each) for each in cells]))
+        correlation.add(np.column_stack([as_floats(each) for each in cells]))
     matrix = correlation.matrix()
     return {"columns": numeric, "matrix": matrix, "chart": charts.correlation(numeric, matrix)}
 
@@ -94,33 +101,26 @@ def _sample(file: pq.ParquetFile, name: str) -> pa.Array:
 
 
 def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]:
-    counter, count = DistinctCounter(), 0
-    spread, extremes = Spread(), _Extremes()
-    is_number = column.data_type in (DataType.INTEGER, DataType.FLOAT)
+    needs_extremes = column.data_type not in (DataType.STRING, DataType.BOOLEAN)
+    statistics = ColumnStatistics(column.data_type, _extremes(file, column.name) if needs_extremes else None)
     for values in _present(file, column.name):
-        count += len(values)
-        counter.add(values)
-        if is_number:
-            spread.add(_floats(values))
-        if is_number or column.data_type.is_temporal:
-            extremes.add(values)
-    summary: dict[str, Any] = {
-        "data_type": column.data_type.value,
-        "count": count,
-        "missing": rows - count,
-        "distinct": min(counter.distinct, count),
-        "distinct_is_exact": counter.is_exact,
-    }
-    if is_number:
-        # The typed extremes: a large Integer is not what its float is.
-        summary |= spread.summary() | {"min": extremes.low, "max": extremes.high}
-        histogram = _histogram(file, column.name, spread)
-        chart = charts.histogram(column.name, histogram["edges"], histogram["counts"]) if histogram else None
-        return summary | {"histogram": histogram, "chart": chart}
-    if column.data_type.is_temporal:
-        return summary | {"min": written(extremes.low), "max": written(extremes.high), "gaps": counter.gaps()}
-    top = counter.top()
-    return summary | {"top_values": top, "chart": charts.frequencies(column.name, top)}
+        statistics.add(values)
+    summary = statistics.summary(rows)
+    return summary | {"chart": charts.column(column.name, summary)}
+
+
+def _extremes(file: pq.ParquetFile, name: str) -> Extremes:
+    """Of a whole column, as the footer says for each row group; from the values where one does not."""
+    place = file.schema_arrow.get_field_index(name)
+    groups = [file.metadata.row_group(n).column(place).statistics for n in range(file.metadata.num_row_groups)]
+    found = Extremes()
+    if all(group is not None and (group.has_min_max or not group.num_values) for group in groups):
+        for group in groups:
+            found.merge(Extremes(group.min, group.max) if group.has_min_max else Extremes())
+    else:
+        for values in _present(file, name):
+            found.add(values)
+    return found
 
 
 def _present(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
@@ -129,33 +129,3 @@ def _present(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
         values = pc.drop_null(batch.column(batch.schema.get_field_index(name)))
         if len(values):
             yield values
-
-
-def _floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-
-
-def _histogram(file: pq.ParquetFile, name: str, spread: Spread) -> dict[str, Any] | None:
-    """Exact counts from a second pass; one bin for a constant, None where floats cannot tell the edges apart."""
-    edges = spread.edges()
-    if edges is None:
-        constant = spread.count and spread.low == spread.high
-        return {"edges": [spread.low, spread.high], "counts": [spread.count]} if constant else None
-    counts = np.zeros(len(edges) - 1, np.int64)
-    for values in _present(file, name):
-        counts += np.histogram(_floats(values), edges)[0]
-    return {"edges": edges.tolist(), "counts": counts.tolist()}
-
-
-class _Extremes:
-    """The smallest and the largest value, in the column's own type."""
-
-    def __init__(self) -> None:
-        self.low: Any = None
-        self.high: Any = None
-
-    def add(self, values: pa.Array) -> None:
-        found = pc.min_max(values)
-        low, high = found["min"].as_py(), found["max"].as_py()
-        self.low = low if self.low is None else min(self.low, low)
-        self.high = high if self.high is None else max(self.high, high)

@@ -1,13 +1,13 @@
 """How columns go together: correlation of numbers, and association of any column with a target."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from dataml.ml.columns import as_floats
 from dataml.ml.values import DataType
 
 MAX_CORRELATED: Final = 60
@@ -20,36 +20,49 @@ _Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Correlation:
-    """Pearson correlation of every pair of columns over the rows where both have a value, merged batch by batch.
+    """Pearson correlation of every pair of columns over the rows where both have a value, in batches or merged parts.
 
-    `centres` and `scales` (columns,) bring the columns near zero and one before products are added up, so that large
-    numbers lose no digits; they do not change the result.
+    Products are added up about a centre of each column, its mean in the first batch that has values of it, so that
+    large numbers lose no digits: the first batch is part of the column, so the mean of all is not much further from the
+    centre than the values spread (at most by the square root of the number of batches). The centre does not change the
+    result.
     """
 
-    def __init__(self, centres: Sequence[float], scales: Sequence[float]) -> None:
-        width = len(centres)
-        self._centres = np.array(centres, float)
-        self._scales = np.where(np.array(scales, float) > 0, scales, 1.0)
-        self._n, self._x, self._xx, self._xy = (np.zeros((width, width)) for _ in range(4))
+    def __init__(self, columns: int) -> None:
+        self._centres = np.full(columns, np.nan)
+        self._n, self._x, self._xx, self._xy = (np.zeros((columns, columns)) for _ in range(4))
 
     def add(self, values: _Floats) -> None:
         """`values` (rows, columns), NaN where missing."""
-        there = (~np.isnan(values)).astype(float)
-        z = np.nan_to_num((values - self._centres) / self._scales)
+        is_there = ~np.isnan(values)
+        first = np.isnan(self._centres) & is_there.any(axis=0)
+        self._centres[first] = np.nanmean(values[:, first], axis=0)
+        there = is_there.astype(float)
+        z = np.nan_to_num(values - self._centres)
         self._n += there.T @ there
         self._x += z.T @ there
         self._xx += (z * z).T @ there
         self._xy += z.T @ z
 
+    def merge(self, other: "Correlation") -> None:
+        """Take the rows of another part of the same columns into account."""
+        self._centres = np.where(np.isnan(self._centres), other._centres, self._centres)
+        # Its sums about our centres: each value is further from them by `by`.
+        by = np.nan_to_num(other._centres - self._centres)[:, None]
+        self._n += other._n
+        self._x += other._x + by * other._n
+        self._xx += other._xx + 2 * by * other._x + by * by * other._n
+        self._xy += other._xy + by * other._x.T + other._x * by.T + by * by.T * other._n
+
     def matrix(self) -> list[list[float | None]]:
         """(columns, columns) between -1 and 1; None where a column does not vary or fewer than three rows have both."""
-        n, x = self._n, self._x
-        spread = n * self._xx - x * x
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = (n * self._xy - x * x.T) / np.sqrt(spread * spread.T)
+            x, rows = self._x, self._n
+            spread = self._xx - x * x / rows
+            found = (self._xy - x * x.T / rows) / (np.sqrt(spread) * np.sqrt(spread.T))
         # What is left of a constant column is rounding.
-        tiny = 1e-12 * np.maximum(n * self._xx, 1e-300)
-        found[(n < 3) | (spread <= tiny) | (spread.T <= tiny.T)] = np.nan
+        tiny = 1e-12 * self._xx
+        found[(rows < 3) | (spread <= tiny) | (spread.T <= tiny.T)] = np.nan
         return [[_number(value) for value in row] for row in np.clip(found, -1, 1)]
 
 
@@ -86,12 +99,7 @@ def _classes(values: Any, data_type: DataType) -> Any:
 
 
 def _plain(values: pa.Array, data_type: DataType) -> Any:
-    if data_type.is_temporal:
-        integers = values.cast(pa.int32() if data_type is DataType.DATE else pa.int64())
-        return integers.cast(pa.float64(), safe=False).to_pandas()
-    if data_type in (DataType.INTEGER, DataType.FLOAT):
-        return values.cast(pa.float64(), safe=False).to_pandas()
-    return values.cast(pa.string()).to_pandas()
+    return as_floats(values) if _is_ordered(data_type) else values.cast(pa.string()).to_pandas()
 
 
 def _is_ordered(data_type: DataType) -> bool:

@@ -86,6 +86,15 @@ def as_text(cells: pa.Array) -> pa.Array:
     return _plain(cells).cast(pa.string())
 
 
+def as_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Numbers as floats, NaN where missing; dates as days and moments as microseconds since 1970."""
+    if pa.types.is_date32(values.type):
+        values = values.cast(pa.int32())
+    elif pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+
 def _plain(cells: pa.Array) -> pa.Array:
     """Without the storage variants that mean nothing to a user: dictionaries, large strings, decimals, half floats."""
     kind = cells.type

@@ -93,6 +93,22 @@ def test_moments_do_not_depend_on_the_batches(tmp_path: Path, monkeypatch: pytes
     assert sum(summary["histogram"]["counts"]) == 5000
 
 
+@pytest.mark.parametrize("data_type", [DataType.INTEGER, DataType.FLOAT, DataType.DATE, DataType.TIMESTAMP])
+def test_a_parquet_file_without_extremes_is_described_as_one_with_them(tmp_path: Path, data_type: DataType) -> None:
+    values = pa.array([3, None, -4, 10, 7], pa.int32()).cast(pa.int64())
+    column = values.cast(pa.int32()).cast(pa.date32()) if data_type is DataType.DATE else values.cast(data_type.arrow)
+    contract = Contract.build([Column("x", data_type)])
+    # A row group of missing values only has no extremes in any case.
+    table = pa.concat_tables([pa.table({"x": column}), pa.table({"x": pa.nulls(5, column.type)})])
+    found: list[dict[str, Any]] = []
+    for has_extremes in (True, False):
+        pq.write_table(table, tmp_path / "data.parquet", row_group_size=5, write_statistics=has_extremes)
+        spec = DescribeSpec(1, "data.parquet", contract)
+        found.append(describe.run(spec, JobContext(tmp_path, "jobs/1/1")).statistics)
+    assert found[0] == found[1]
+    assert sum(found[0]["columns"]["x"]["histogram"]["counts"]) == 4
+
+
 def test_many_distinct_values_are_estimated_and_say_so(tmp_path: Path) -> None:
     summary = describe_column(tmp_path, [f"v{i}" for i in range(50_000)] + ["often"] * 500, DataType.STRING)
     assert summary["distinct_is_exact"] is False
