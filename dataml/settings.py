@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     tenant_quota_bytes: int | None = Field(None, ge=1, description="Most bytes of files that a tenant may keep.")
     min_usability: float = Field(0.8, ge=0, le=1, description="Share of rows kept from which a dataset is valid.")
     distributed_bytes: int = Field(
-        1024**3, ge=0, description="Size of a dataset from which Ray Data validates it on all CPUs of the cluster."
+        1024**3,
+        ge=0,
+        description="Size of a dataset from which Ray Data validates it on all CPUs of a cluster with more than two.",
     )
     shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
 

@@ -1,10 +1,10 @@
 """Check the sections of a dataset side by side, by Ray Data, on all CPUs of the cluster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,30 +27,40 @@ class Part:
     repeated: dict[str, np.ndarray]
 
 
+def pays() -> bool:
+    """Whether the cluster has more CPUs than one worker keeps busy by itself: it checks and writes at a time."""
+    return _cpus() > 2
+
+
 def check_parts(parts: Sequence[Part], contract: Contract) -> Iterator[Checked]:
     """What came of each part, in their order, as soon as it is known. Structure is checked, too.
 
     Raises Invalid, as `ml.sources.scan_part`.
     """
     import ray  # a cluster's own library takes seconds to import, and few datasets need it
-    from ray.data import DataContext
+    from ray.data import DataContext, TaskPoolStrategy
 
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    # The platform itself holds most CPUs of a small machine: what is asked for here is a number of tasks instead.
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
     numbers = ray.data.from_items([{"part": number} for number in range(len(parts))], override_num_blocks=len(parts))
     checked = numbers.map_batches(
         partial(_check_part, parts=list(parts), contract=contract),
         batch_size=1,
         batch_format="pyarrow",
-        num_cpus=0,
-        concurrency=min(cpus, len(parts)),
+        num_cpus=0,  # the platform itself holds most CPUs of a small machine: the number of tasks is limited instead
+        compute=TaskPoolStrategy(_cpus()),
     )
-    for table in checked.iter_batches(batch_size=None, batch_format="pyarrow"):
+    tables: Iterable[Any] = checked.iter_batches(batch_size=None, batch_format="pyarrow")
+    for table in tables:
         for row in range(table.num_rows):
             yield _unpacked(table.slice(row, 1))
+
+
+def _cpus() -> int:
+    import ray
+
+    return int(ray.cluster_resources().get("CPU", 1)) if ray.is_initialized() else 1
 
 
 def _check_part(numbers: pa.Table, parts: list[Part], contract: Contract) -> pa.Table:

@@ -64,7 +64,7 @@ class SourceFile:
 class ValidateSpec:
     """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the
     share of rows that must be kept for the dataset to be valid; it is judged when the report is written down. With
-    `distributed`, Ray Data checks sections of the files side by side."""
+    `distributed`, Ray Data checks sections of the files side by side, where the cluster has the CPUs for it."""
 
     dataset_id: int
     files: tuple[SourceFile, ...]

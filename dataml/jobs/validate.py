@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dataml.errors import Invalid
 from dataml.jobs.check import Checked, check
-from dataml.jobs.distribution import SECTION_BYTES, Part, check_parts
+from dataml.jobs.distribution import SECTION_BYTES, Part, check_parts, pays
 from dataml.jobs.outputs import Outputs
 from dataml.jobs.spec import FileReport, JobContext, SourceFile, ValidateResult, ValidateSpec
 from dataml.ml.contract import CellError, Contract, ErrorReport, resolve_date_orders
@@ -39,9 +39,9 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
     # What is wrong with a file's structure explains whatever else fails in it. It was checked at upload, and is again
     # because that is cheap, and what is in storage is what gets trained on.
     with ThreadPoolExecutor(2) as pool:
-        if spec.distributed:
+        if spec.distributed and pays():
             try:
-                return _Validation(spec, context, pool).run()
+                return _Validation(spec, context, pool, distributed=True).run()
             except Invalid:
                 _check_structure(spec, context)  # a section does not know which line it begins with
                 raise
@@ -63,8 +63,9 @@ def _check_structure(spec: ValidateSpec, context: JobContext) -> None:
 class _Validation:
     """One run over the files of a dataset."""
 
-    def __init__(self, spec: ValidateSpec, context: JobContext, pool: Executor) -> None:
+    def __init__(self, spec: ValidateSpec, context: JobContext, pool: Executor, distributed: bool = False) -> None:
         self._spec = spec
+        self._distributed = distributed
         self._context = context
         self._pool = pool
         self._expected_rows = sum(file.records for file in spec.files)
@@ -74,7 +75,7 @@ class _Validation:
         contract = self._contract()
         outputs = Outputs(contract, self._context, self._pool)
         try:
-            checked = self._side_by_side(contract) if self._spec.distributed else self._one_by_one(contract)
+            checked = self._side_by_side(contract) if self._distributed else self._one_by_one(contract)
             reports = tuple(
                 self._file(file, found, outputs) for file, found in zip(self._spec.files, checked, strict=True)
             )

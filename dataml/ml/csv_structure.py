@@ -15,8 +15,9 @@ import numpy as np
 
 from dataml.errors import Invalid
 
-BLOCK_BYTES: Final = 8 << 20
-MAX_ROW_BYTES: Final = 8 << 20
+# Small enough that what is computed of a block stays in a cache, and in memory that is used again.
+BLOCK_BYTES: Final = 512 << 10
+MAX_ROW_BYTES: Final = 4 << 20
 MAX_FIELD_BYTES: Final = 1 << 20
 DELIMITERS: Final = ",;\t|"
 _BOM: Final = codecs.BOM_UTF8
@@ -74,7 +75,7 @@ def section_starts(stream: Readable, section_bytes: int) -> list[int]:
             found = _line_start(block, starts[-1] + section_bytes - position, is_open)
             if found is not None:
                 starts.append(position + found)
-        is_open ^= block.count(b'"') % 2 == 1
+        is_open ^= int(np.count_nonzero(np.frombuffer(block, np.uint8) == _QUOTE)) % 2 == 1
         position += len(block)
     return starts[:-1] if len(starts) > 1 and starts[-1] == position else starts
 

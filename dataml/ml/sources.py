@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 
 from dataml.errors import Invalid, TooLarge
 from dataml.ml.contract import MAX_COLUMNS, Column, Contract, name_problem
-from dataml.ml.csv_structure import BLOCK_BYTES, read_header, scan_csv, scan_section, section_starts
+from dataml.ml.csv_structure import MAX_ROW_BYTES, read_header, scan_csv, scan_section, section_starts
 from dataml.ml.evidence import ColumnEvidence
 from dataml.ml.parquet_types import MAGIC, damaged, open_parquet
 
@@ -171,11 +171,11 @@ def scan_part(path: Path, format: Format, section: Section) -> None:
         return
     with path.open("rb") as stream:
         header, delimiter = read_header(stream)
-    content = BytesIO(_content(path, section))
-    if section.start:
-        scan_section(content, header, delimiter)
-    else:
-        scan_csv(content)
+    with _opened_section(path, section) as content:
+        if section.start:
+            scan_section(content, header, delimiter)
+        else:
+            scan_csv(content)
 
 
 def open_batches(
@@ -227,8 +227,8 @@ def _csv_batches(
         return
     delimiter = delimiter or found
     if section != WHOLE:
-        content = pa.BufferReader(_content(path, section))
-        yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
+        with _opened_section(path, section) as content:
+            yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
         return
     with opened_text(path) as stream:
         # A plain file Arrow reads by itself, which is faster.
@@ -236,10 +236,11 @@ def _csv_batches(
         yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
 
 
-def _content(path: Path, section: Section) -> bytes:
-    with path.open("rb") as file:
-        file.seek(section.start)
-        return file.read(-1 if section.stop is None else section.stop - section.start)
+@contextmanager
+def _opened_section(path: Path, section: Section) -> Iterator[pa.NativeFile]:
+    with pa.OSFile(str(path)) as file:
+        stop = section.stop or file.size()
+        yield file.get_stream(section.start, stop - section.start)
 
 
 def _read_csv(
@@ -252,7 +253,7 @@ def _read_csv(
     try:
         reader = pa_csv.open_csv(
             source,
-            read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=None if has_header else header),
+            read_options=pa_csv.ReadOptions(block_size=MAX_ROW_BYTES, column_names=None if has_header else header),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()),
