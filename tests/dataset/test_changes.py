@@ -1,8 +1,5 @@
 """Datasets whose files come and go, and datasets that go."""
 
-import os
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,25 +269,6 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
     answer = client.post("/inference", json=body | {"features": {"age": 4, "plan": "gold"}})
     assert answer.status_code == 422
     assert sorted(error["type"] for error in answer.json()["detail"]) == ["below_minimum", "not_allowed"]
-
-
-def test_an_upload_that_was_cut_off_is_swept_a_day_later(platform: Platform) -> None:
-    """By the next supervisor: the process died between the files and the commit."""
-    from tests.fakes import SupervisorThread
-
-    root = platform.settings.storage_root / "files" / "tenant"
-    made = uploaded(platform.client, ("a.csv", b"n\n1\n"))
-    kept = platform.settings.storage_root / Path(made["dataset_path"])
-    for name, age_s in (("old", 90_000), ("young", 3_600)):
-        (root / name).mkdir(parents=True)
-        (root / name / "1.csv").write_bytes(b"n\n1\n")
-        os.utime(root / name, (time.time() - age_s,) * 2)
-    os.utime(kept, (time.time() - 90_000,) * 2)
-    other = SupervisorThread(platform.settings)
-    other.stop()
-    assert (root / "young").exists()
-    assert kept.exists()
-    assert not (root / "old").exists()
 
 
 def test_statistics_say_what_goes_with_a_target(client: Client) -> None:
