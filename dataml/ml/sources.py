@@ -39,25 +39,29 @@ _BINARY: Final = (
     (b"\xff\xd8\xff", "an image"),
     (b"SQLite format 3\0", "a database"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"ARROW1", "an Arrow file"),
-    (b"ORC", "an ORC file"),
+    (b"ARROW1\0", "an Arrow file"),
     (b"Obj\x01", "an Avro file"),
     (b"\x93NUMPY", "a NumPy array"),
 )
 _COMPRESSED: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]")
-_MARKUP: Final = re.compile(rb"\s*(<!doctype|<html|<\?xml|<!--|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE)
+# The first protocol is text; only the beginnings are taken that no header has.
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|\([dl]p0\n|c(__builtin__|copy_reg)\n")
+_MARKUP: Final = re.compile(
+    rb"\s*(<!doctype|<\?xml|<!--|<(html|head|body|table|script|svg)[\s>]|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE
+)
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know."""
+    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know.
+    `text_bytes` is how large it is as plain CSV: a compressed one when it is not, a Parquet file with a byte a cell."""
 
     names: tuple[str, ...]
     total_fields: int
     total_records: int
     delimiter: str
+    text_bytes: int
     ignored: tuple[str, ...] = ()
 
 
@@ -98,8 +102,8 @@ def opened_text(path: Path) -> Iterator[BinaryIO]:
 
 
 def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes: int | None = None) -> SourceSummary:
-    """Check the structure of a whole file, streaming. Cells are not looked at. A CSV has at most `max_bytes`, counted
-    when they are decompressed.
+    """Check the structure of a whole file, streaming. Cells are not looked at. As plain CSV it has at most `max_bytes`:
+    a small file may hold a very large table.
 
     Raises Invalid with the codes of `detect_format`, `scan_csv` and `open_parquet`, and for its columns
     `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
@@ -108,30 +112,42 @@ def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes
     if format == "parquet":
         file = open_parquet(path)
         header, records, delimiter = tuple(file.schema_arrow.names), file.metadata.num_rows, ","
+        text_bytes = records * len(header)
         if not records:
             raise Invalid("The file has no rows.", code="no_rows")
+        if max_bytes is not None and text_bytes > max_bytes:
+            raise _too_large()
     else:
         with opened_text(path) as stream:
             _refuse_binary(stream.read(SNIFFED_BYTES))
         with opened_text(path) as stream:
             _check_names(_trimmed(read_header(stream)[0]))
         with opened_text(path) as stream:
-            structure = scan_csv(_Bounded(stream, max_bytes) if max_bytes is not None else stream)
+            counted = _Counted(stream, max_bytes)
+            structure = scan_csv(counted)
         header, records, delimiter = structure.header, structure.records, structure.delimiter
+        text_bytes = counted.read_bytes
     names = _trimmed(header)
     _check_names(names)
-    return SourceSummary(names, len(names), records, delimiter, _ignored(names, contract))
+    return SourceSummary(names, len(names), records, delimiter, text_bytes, _ignored(names, contract))
 
 
 def open_batches(
-    path: Path, format: Format, delimiter: str = ",", columns: Sequence[str] | None = None
+    path: Path,
+    format: Format,
+    delimiter: str = ",",
+    columns: Sequence[str] | None = None,
+    batch_rows: int = _PARQUET_BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet.
+    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet, at
+    most `batch_rows` of these at once.
 
     `columns` limits what is read to those names that the file has. Raises Invalid (`not_a_csv`, `not_a_parquet`,
     `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would have refused.
     """
-    return _parquet_batches(path, columns) if format == "parquet" else _csv_batches(path, delimiter, columns)
+    if format == "parquet":
+        return _parquet_batches(path, columns, batch_rows)
+    return _csv_batches(path, delimiter, columns)
 
 
 def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
@@ -190,12 +206,12 @@ def _read_csv(
         raise Invalid(f"The file is not a readable CSV: {str(error)[:200]}", code="not_a_csv") from error
 
 
-def _parquet_batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(path: Path, columns: Sequence[str] | None, batch_rows: int) -> Iterator[pa.RecordBatch]:
     file = open_parquet(path)
     header = file.schema_arrow.names
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     try:
-        for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS, columns=wanted):
+        for batch in file.iter_batches(batch_size=batch_rows, columns=wanted):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
             # A name may also stand for the path `a.b` to Parquet, so that more columns come than were asked for.
             batch = batch.select(wanted)
@@ -204,19 +220,24 @@ def _parquet_batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.R
         raise damaged(error) from error
 
 
-class _Bounded:
+class _Counted:
     """A stream that ends in a refusal when it is longer than it may be, however small it is compressed."""
 
-    def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, max_bytes: int | None) -> None:
+        self.read_bytes = 0
         self._stream = stream
-        self._left = max_bytes
+        self._max_bytes = max_bytes
 
     def read(self, size: int) -> bytes:
         block = self._stream.read(size)
-        self._left -= len(block)
-        if self._left < 0:
-            raise TooLarge("The file is larger than an upload may be, once decompressed.", code="upload_too_large")
+        self.read_bytes += len(block)
+        if self._max_bytes is not None and self.read_bytes > self._max_bytes:
+            raise _too_large()
         return block
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("As plain text the files are larger than an upload may be.", code="upload_too_large")
 
 
 def _compression(first_bytes: bytes) -> str | None:
