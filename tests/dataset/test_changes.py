@@ -224,6 +224,18 @@ def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
     assert refusal(client.get("/dataset/view", params=query | {"rows": "all"})) == (422, "invalid_request")
 
 
+def test_columns_that_are_named_like_the_origin_of_a_row_are_told_apart(client: Client) -> None:
+    names = ["file_id", "file_id_", "row", "row_", "row__"]
+    template_id = new_template(client, **dict.fromkeys(names, "Integer"))
+    made = uploaded(client, ("a.csv", f"{','.join(names)}\n1,2,3,4,x\n".encode()), template_id=template_id)
+    (row,) = rows_of(client, made["id"], rows="set_aside")
+    (file,) = files_of(client, made["id"])
+    origin = {"file_id": file["id"], "row": 1}
+    assert row == origin | {"file_id_": "1", "file_id__": "2", "row_": "3", "row__": "4", "row___": "x"}
+    (part,) = rows_of(client, made["id"], rows="set_aside", columns=["row_"])
+    assert part == origin | {"row__": "4"}
+
+
 def test_a_column_can_ask_for_more_than_a_type(client: Client) -> None:
     schema = [
         {"column_name": "id", "data_type": "String", "unique": True, "pattern": "[A-Z][0-9]+", "nullable": False},
