@@ -19,7 +19,7 @@ from dataml.db.session import Database
 from dataml.settings import Settings, load_settings
 from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform
-from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, upload, uploaded
+from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, rows_of_uploads, upload, uploaded
 
 BUDGET_BYTES = 200_000
 
@@ -32,9 +32,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tuple[int, str]:
     """Status and code of an upload that must be refused without a trace."""
-    before = remains(platform)
+    # A job that has rejected bad cells stays, as the record of what it found.
+    tables = ["dataset", "file"] if query.get("on_error") == "reject" else ["dataset", "file", "job"]
+    before = remains(platform), rows_of_uploads(platform, *tables)
     answer = upload(platform.client, *files, **query)
-    assert remains(platform) == before
+    assert (remains(platform), rows_of_uploads(platform, *tables)) == before
     body = answer.json()
     assert body["request_id"]
     assert body["detail"]
