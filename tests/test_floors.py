@@ -25,7 +25,7 @@ def floor(module: str) -> int:
     if parts[1] in ("db", "ml") or module in ("dataml.jobs", "dataml.jobs.spec"):
         return 1
     if parts[1] == "jobs":
-        upstairs = ("supervisor", "worker", "routes", "outcomes")
+        upstairs = ("supervisor", "worker", "routes", "outcomes", "sweep")
         return 3 if parts[2] in upstairs else 2
     if parts[1] in FEATURES:
         return 3 if len(parts) > 2 and parts[2].endswith(("routes", "files", "realtime")) else 2

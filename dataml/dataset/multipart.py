@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from starlette.datastructures import UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
@@ -16,6 +17,8 @@ MAX_FILES: Final = 100
 _MAX_OTHER_FIELDS: Final = 20
 # Boundaries and part headers come on top of the files themselves.
 _FRAMING_BYTES: Final = 1 << 20
+# Longer than a last boundary with what may follow it.
+_END_BYTES: Final = 4096
 
 # What the route says of its body; FastAPI knows it only from parameters that read the whole body first.
 OPENAPI_BODY: Final[dict[str, Any]] = {
@@ -49,17 +52,13 @@ async def received_files(request: Request, max_bytes: int) -> AsyncIterator[list
     Raises:
         TooLarge: `upload_too_large`, at once when the request says how long it is.
         Invalid: `no_file`.
-        DatamlError: `upload_cut_off`: the client went away before the end.
+        DatamlError: `upload_cut_off`: the body ends before its last boundary; `bad_request`: it is no multipart form.
     """
     limit = max_bytes + _FRAMING_BYTES
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
         raise upload_too_large()
-    bounded = Request(request.scope, _bounded(request.receive, limit))
-    try:
-        form = await bounded.form(max_files=MAX_FILES, max_fields=_MAX_OTHER_FIELDS)
-    except ClientDisconnect as error:
-        raise DatamlError("The upload was cut off before its end.", code="upload_cut_off") from error
+    form = await _form(request, limit)
     try:
         files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile) and part.filename]
         if not files:
@@ -69,15 +68,39 @@ async def received_files(request: Request, max_bytes: int) -> AsyncIterator[list
         await form.close()
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    size_bytes = 0
+async def _form(request: Request, limit: int) -> FormData:
+    body = _Body(request.receive, limit)
+    try:
+        form = await Request(request.scope, body.receive).form(max_files=MAX_FILES, max_fields=_MAX_OTHER_FIELDS)
+    except ClientDisconnect as error:
+        raise _cut_off() from error
+    except ValueError as error:  # a charset that cannot be
+        raise DatamlError("The body is no multipart form.") from error
+    # The parser takes a body without an end for whole, and leaves out the file that it was at.
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind == b"multipart/form-data" and b"--" + options[b"boundary"] + b"--" not in body.end:
+        await form.close()
+        raise _cut_off()
+    return form
 
-    async def bounded() -> Message:
-        nonlocal size_bytes
-        message = await receive()
-        size_bytes += len(message.get("body", b""))
-        if size_bytes > limit:
+
+def _cut_off() -> DatamlError:
+    return DatamlError("The upload was cut off before its end.", code="upload_cut_off")
+
+
+class _Body:
+    """The messages of a request, refused when they are more than `limit` bytes; `end` is the last of what was read."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.end = b""
+        self._receive = receive
+        self._left = limit
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        piece = message.get("body", b"")
+        self._left -= len(piece)
+        if self._left < 0:
             raise upload_too_large()
+        self.end = (self.end + piece[-_END_BYTES:])[-_END_BYTES:]
         return message
-
-    return bounded

@@ -1,15 +1,16 @@
 """First rows and first lines of stored files, and the error report as CSV; blocking, for a thread."""
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.db.scope import Page
+from dataml.ml.columns import as_text
 from dataml.ml.sources import Format, open_batches, opened_text
 
 LINES: Final = 20
@@ -17,6 +18,8 @@ MAX_CELL_CHARACTERS: Final = 4096
 _MAX_LINE_CHARACTERS: Final = 4096
 _HEAD_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 1024
+# The full-width ones count where Japanese or Chinese is written.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ERROR_COLUMNS: Final = ("file", "row", "column", "value", "rule", "reason")
 
 
@@ -86,21 +89,35 @@ def _plain(value: Any) -> Any:
 
 
 def _parquet_lines(path: Path) -> list[str]:
-    batch = next(iter(open_batches(path, "parquet")))
-    rows = batch.slice(0, LINES - 1).to_pylist()
-    cells = [batch.schema.names, *([_plain(value) for value in row.values()] for row in rows)]
+    head = next(open_batches(path, "parquet", batch_rows=LINES - 1))
+    columns = [_shown(head.column(place)) for place in range(head.num_columns)]
+    cells = [head.schema.names, *zip(*columns, strict=True)]
     return [_cut(_csv_lines([row]).removesuffix("\n"), _MAX_LINE_CHARACTERS) for row in cells]
+
+
+def _shown(values: pa.Array) -> list[Any]:
+    # Parquet has days beyond Python's, and time zones that nobody knows.
+    return (as_text(values) if pa.types.is_temporal(values.type) else values).to_pylist()
 
 
 def _escaped(cell: Any) -> Any:
     """A text that a spreadsheet would run as a formula, with an apostrophe in front (OWASP, CSV injection)."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+class _Lines(list[str]):
+    """What a CSV writer has written, row by row."""
+
+    def write(self, line: str) -> None:
+        self.append(line)
 
 
 def _csv_lines(rows: Iterable[Iterable[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    lines = _Lines()
+    # A field is quoted for the characters of the line end only: without the CR among them, one in a field would begin
+    # a row, and behind it a formula.
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def _cut(text: str, characters: int) -> str:

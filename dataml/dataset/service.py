@@ -206,10 +206,11 @@ async def delete(session: AsyncSession, scope: Scope, dataset_id: int, used_by: 
     return sorted(folders)
 
 
-async def upload_folders(session: AsyncSession) -> set[str]:
-    """The folders of every tenant's uploads that a row knows of."""
-    paths = await session.scalars(every_tenant.select(File.path))
-    return {str(PurePosixPath(path).parent) for path in paths}
+async def storage_names(session: AsyncSession) -> set[str]:
+    """What the datasets of every tenant have in storage."""
+    files = await session.scalars(every_tenant.select(File.path))
+    copies = await session.execute(every_tenant.select(Dataset.parquet, Dataset.errors, Dataset.set_aside))
+    return {*files, *(name for row in copies for name in row if name)}
 
 
 async def list_files(session: AsyncSession, scope: Scope, dataset_id: int, page: Page) -> tuple[int, list[File]]:

@@ -190,7 +190,7 @@ async def _store(
 ) -> list[StoredFile]:
     if sum(part.size or 0 for part in parts) > budget_bytes:
         raise upload_too_large()
-    max_bytes = budget_bytes
+    text_budget_bytes = budget_bytes
     stored: list[StoredFile] = []
     for number, part in enumerate(parts, 1):
         name = display_name(part.filename or "")
@@ -202,8 +202,11 @@ async def _store(
             path = f"{folder}/{number}.{file_format}"
             size_bytes = await storage.write(path, part.file, budget_bytes)
             budget_bytes -= size_bytes
-            # What it is decompressed counts: a small archive may hold a very large file.
-            summary = await asyncio.to_thread(sources.scan, storage.path(path), file_format, contract, max_bytes)
+            # What is in it counts too: small archives may hold very large files.
+            summary = await asyncio.to_thread(
+                sources.scan, storage.path(path), file_format, contract, text_budget_bytes
+            )
+            text_budget_bytes -= summary.text_bytes
         stored.append(StoredFile(name, path, size_bytes, file_format, summary))
     if contract is None:
         _check_same_columns(stored[1:], stored[0].summary.names, stored[0].name)

@@ -13,6 +13,7 @@ from dataml.jobs.spec import SET_ASIDE_ORIGIN, JobContext, SourceFile, set_aside
 from dataml.ml.contract import BAD_CELLS, Contract
 
 ROW_GROUP_ROWS: Final = 131_072
+ROW_GROUP_BYTES: Final = 256 << 20
 ERROR_SCHEMA: Final = pa.schema([("file", pa.string()), *BAD_CELLS])
 
 
@@ -48,7 +49,8 @@ class Outputs:
 
 
 class RowGroups:
-    """A Parquet file written in row groups of ROW_GROUP_ROWS; it exists once `open` or `add` was called.
+    """A Parquet file written in row groups of ROW_GROUP_ROWS, or fewer when they are long; it exists once `open` or
+    `add` was called.
 
     One row group at most waits to be written while the next one is collected.
     """
@@ -61,7 +63,7 @@ class RowGroups:
         self._writing: Future[None] | None = None
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = 0
+        self._waiting_rows = self._waiting_bytes = 0
 
     def open(self) -> pq.ParquetWriter:
         if self._writer is None:
@@ -72,8 +74,11 @@ class RowGroups:
         self.rows += batch.num_rows
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
+        self._waiting_bytes += batch.nbytes
         if self._waiting_rows >= ROW_GROUP_ROWS:
             self._write(self._waiting_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS)
+        elif self._waiting_bytes > ROW_GROUP_BYTES:
+            self._write(self._waiting_rows)
 
     def close(self) -> None:
         if self._waiting_rows:
@@ -92,7 +97,7 @@ class RowGroups:
         self._settle()
         table = pa.Table.from_batches(self._waiting, self.schema)
         rest = table.slice(rows)
-        self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
+        self._waiting, self._waiting_rows, self._waiting_bytes = rest.to_batches(), rest.num_rows, rest.nbytes
         self._writing = self._pool.submit(self.open().write_table, table.slice(0, rows), ROW_GROUP_ROWS)
 
     def _settle(self) -> None:

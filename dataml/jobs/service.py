@@ -23,6 +23,7 @@ from dataml.db.scope import Scope
 from dataml.errors import NotFound
 from dataml.jobs.models import Job, SupervisorLease
 from dataml.jobs.spec import (
+    Attempt,
     DescribeSpec,
     ExplainSpec,
     JobFailure,
@@ -140,11 +141,20 @@ async def cancelled(session: AsyncSession, job_ids: Sequence[int]) -> set[int]:
     return set((await session.scalars(query)).all())
 
 
-async def kept_directories(session: AsyncSession) -> set[str]:
-    """Folders that belong to a result or to an attempt under way."""
-    states = (JobState.SUCCEEDED.value, JobState.RUNNING.value)
-    rows = every_tenant.select(Job).where(Job.state.in_(states))
-    return {job.directory for job in (await session.scalars(rows)).all()}
+async def directories(session: AsyncSession) -> tuple[set[str], set[str]]:
+    """Folders of attempts that are under way, and of those that ended with a result."""
+
+    async def of(state: JobState) -> set[str]:
+        rows = every_tenant.select(Job.id, Job.attempt).where(Job.state == state.value)
+        return {Attempt(job_id, attempt).directory for job_id, attempt in await session.execute(rows)}
+
+    return await of(JobState.RUNNING), await of(JobState.SUCCEEDED)
+
+
+async def storage_names(session: AsyncSession) -> set[str]:
+    """What the jobs of every tenant that have not ended will read."""
+    payloads = await session.scalars(every_tenant.select(Job.payload).where(Job.state.in_(_UNFINISHED)))
+    return {payload[key] for payload in payloads for key in ("parquet", "bundle") if payload.get(key)}
 
 
 async def by_id(session: AsyncSession, job_id: int) -> Job | None:

@@ -103,8 +103,8 @@ SET_ASIDE_ORIGIN = ("file_id", "row")
 
 def set_aside_names(columns: Iterable[str]) -> list[str]:
     """What these columns are called among the rows that were set aside, behind `SET_ASIDE_ORIGIN`; one that has such a
-    name itself gets an underscore."""
-    return [f"{name}_" if name in SET_ASIDE_ORIGIN else name for name in columns]
+    name itself, with underscores behind it or without, gets one more."""
+    return [f"{name}_" if name.rstrip("_") in SET_ASIDE_ORIGIN else name for name in columns]
 
 
 @dataclass(frozen=True)

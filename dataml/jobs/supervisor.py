@@ -11,20 +11,17 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.dataset import service as datasets
 from dataml.db.session import Database
 from dataml.jobs import outcomes, service
-from dataml.jobs.spec import ATTEMPTS, Attempt, JobKind, JobReport, JobSpec, JobState
+from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
+from dataml.jobs.sweep import sweep
 from dataml.settings import Settings
 
-# Longer than any upload takes, over whatever line.
-_UPLOAD_LASTS_S = 24 * 3600.0
 log = logging.getLogger(__name__)
 
 
@@ -165,8 +162,7 @@ class Supervisor:
             )
         for orphan in orphans:
             await self._lost(orphan)
-        await self._sweep()
-        await self._sweep_uploads()
+        await sweep(self._database, self._settings.storage_root)
         self._keep(self._warm_up([name for name in self._workers.names if name not in self._busy]))
         self._on_models_changed()
 
@@ -263,27 +259,6 @@ class Supervisor:
             if attempt.job_id in cancelled:
                 await self._workers.end(name)
 
-    async def _sweep(self) -> None:
-        """Remove the folders of attempts that no job stands behind any more."""
-        folder = self._settings.storage_root / ATTEMPTS
-        found = await asyncio.to_thread(lambda: [p.name for p in folder.iterdir()] if folder.is_dir() else [])
-        async with self._database.reading() as session:
-            kept = await service.kept_directories(session)
-        for name in found:
-            if f"{ATTEMPTS}/{name}" not in kept:
-                await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
-
-    async def _sweep_uploads(self) -> None:
-        """Remove the folders of uploads that were cut off before their commit, once nobody can be at them any more."""
-        root = self._settings.storage_root
-        found = await asyncio.to_thread(_folders_of_before, root / "files", time.time() - _UPLOAD_LASTS_S)
-        async with self._database.reading() as session:
-            known = await datasets.upload_folders(session) if found else set()
-        for folder in found:
-            if folder.relative_to(root).as_posix() not in known:
-                log.warning("removing the upload %s, which was never finished", folder.name)
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
     async def _resign(self) -> None:
         # Only those that wait for a worker are cancelled: a transaction is never cut off in the middle.
         for task in list(self._joining):
@@ -291,8 +266,3 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._database.transaction() as session:
             await service.release_lease(session, self._holder)
-
-
-def _folders_of_before(root: Path, when: float) -> list[Path]:
-    """Upload folders that were last written to before `when`."""
-    return [folder for folder in root.glob("*/*") if folder.is_dir() and folder.stat().st_mtime < when]

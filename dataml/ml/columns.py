@@ -108,9 +108,17 @@ def _plain(cells: pa.Array) -> pa.Array:
     if pa.types.is_date64(kind):
         return cells.cast(pa.date32())
     if pa.types.is_timestamp(kind) and kind != _UTC:
-        # A naive timestamp is UTC; digits below the microsecond are cut.
-        return cells.cast(pa.timestamp("us", kind.tz), safe=False).cast(_UTC)
+        return _microseconds(cells)
     return cells
+
+
+def _microseconds(cells: pa.Array) -> pa.Array:
+    """In UTC, which a naive timestamp is; digits below the microsecond are cut."""
+    finer = cells.type.unit == "ns"
+    try:
+        return cells.cast(pa.timestamp("us", cells.type.tz), safe=not finer).cast(_UTC)
+    except pa.ArrowInvalid:
+        return cells.cast(pa.int64()).cast(pa.string())  # beyond any year, and so no date in a known spelling
 
 
 def _accepted(values: pa.Array) -> ParsedColumn:

@@ -3,6 +3,7 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -24,6 +25,8 @@ MAX_NAME_CHARACTERS: Final = 255
 Unseen = Literal["missing", "refuse"]
 _NOT_UNIQUE: Final = ("not_unique", "an earlier row has the same value")
 _FIELD_OF: Final = {"bad_range": "minimum"}
+# Surrogates, which are no text, and marks of direction, of byte order and of no width: two names would look like one.
+_INVISIBLE: Final = re.compile("[\ud800-\udfff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 # Others make the default no value of its type, which is told once.
 _BROKEN_BY_DEFAULT: Final = frozenset({"below_minimum", "above_maximum", "not_allowed", "pattern_mismatch"})
 
@@ -258,6 +261,8 @@ def name_problem(name: str) -> str | None:
         return f"a column name is longer than {MAX_NAME_CHARACTERS} characters"
     if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
         return "a column name holds control characters"
+    if _INVISIBLE.search(name):
+        return "a column name holds characters that cannot be seen"
     return None
 
 

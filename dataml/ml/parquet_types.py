@@ -19,19 +19,30 @@ _TAIL_BYTES: Final = 8
 _MAX_FOOTER_BYTES: Final = 64 << 20
 _SCHEMA_KEY: Final = b"ARROW:schema"
 _EXTENSION_KEY: Final = b"ARROW:extension"
-_THRIFT_BINARY: Final = 0x18  # compact protocol: the next field, a byte string
+# Compact protocol: the next field, a byte string; and the end of a struct.
+_THRIFT_BINARY: Final = 0x18
+_THRIFT_STOP: Final = 0x00
 
 
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """A Parquet file of plain columns. Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`."""
+def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
+    """A Parquet file of plain columns; with `encoded_text` its text is read as dictionaries.
+
+    Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is no text.
+    """
     _refuse_extensions(_footer(path))
     try:
         file = pq.ParquetFile(path, arrow_extensions_enabled=False)
+    except UnicodeDecodeError as error:
+        raise Invalid("The name of a column is not UTF-8.", code="bad_column_name") from error
     except (pa.ArrowException, OSError) as error:
         raise damaged(error) from error
+    _check_rows(file.metadata)
     for field in file.schema_arrow:
         if not _is_plain(field.type):
             _unsupported(f"Column {field.name!r} has the type {field.type}")
+    if encoded_text:
+        texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+        return pq.ParquetFile(path, read_dictionary=texts, arrow_extensions_enabled=False)
     return file
 
 
@@ -39,6 +50,13 @@ def damaged(error: Exception) -> Invalid:
     """What a reader's complaint becomes."""
     first_line = str(error).partition("\n")[0][:200]
     return Invalid(f"The file is not a readable Parquet file: {first_line}", code="not_a_parquet")
+
+
+def _check_rows(metadata: pq.FileMetaData) -> None:
+    """A file that counts its rows wrong would be shown with as many, and read with others."""
+    rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if sum(rows) != metadata.num_rows or any(count < 0 for count in rows):
+        raise Invalid("The file counts its rows in two ways.", code="not_a_parquet")
 
 
 def _footer(path: Path) -> bytes:
@@ -63,7 +81,7 @@ def _refuse_extensions(footer: bytes) -> None:
     place = footer.find(_SCHEMA_KEY)
     while place >= 0:
         try:
-            schema = base64.b64decode(_thrift_string(footer, place + len(_SCHEMA_KEY)), validate=True)
+            schema = base64.b64decode(_only_value(footer, place + len(_SCHEMA_KEY)), validate=True)
         except (binascii.Error, IndexError, ValueError):
             _unsupported("The file's Arrow schema is not written in a known way")
         if _EXTENSION_KEY in schema:
@@ -71,7 +89,8 @@ def _refuse_extensions(footer: bytes) -> None:
         place = footer.find(_SCHEMA_KEY, place + 1)
 
 
-def _thrift_string(data: bytes, place: int) -> bytes:
+def _only_value(data: bytes, place: int) -> bytes:
+    """The value whose key ends at `place`. A reader takes the last of several values, so there must be no other."""
     if data[place] != _THRIFT_BINARY:
         raise ValueError("no string follows")
     length = shift = 0
@@ -82,8 +101,8 @@ def _thrift_string(data: bytes, place: int) -> bytes:
         if data[place] < 0x80:
             break
     text = data[place + 1 : place + 1 + length]
-    if len(text) != length:
-        raise ValueError("the string is cut")
+    if len(text) != length or data[place + 1 + length] != _THRIFT_STOP:
+        raise ValueError("the string is cut, or another field follows")
     return text
 
 

@@ -5,17 +5,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from dataml.errors import Invalid, TooLarge
 from dataml.ml.contract import MAX_COLUMNS, Column, Contract, name_problem
-from dataml.ml.csv_structure import MAX_ROW_BYTES, read_header, scan_csv, scan_section, section_starts
+from dataml.ml.csv_structure import MAX_FIELD_BYTES, MAX_ROW_BYTES, read_header, scan_csv, scan_section, section_starts
 from dataml.ml.evidence import ColumnEvidence
 from dataml.ml.parquet_types import MAGIC, damaged, open_parquet
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
 
 Format = Literal["csv", "parquet"]
 
@@ -23,6 +29,7 @@ SNIFFED_BYTES: Final = 512
 """How many first bytes `detect_format` wants."""
 
 _PARQUET_BATCH_ROWS: Final = 65_536
+_DECODED_BYTES: Final = 64 << 20
 _BINARY: Final = (
     (b"PK\x03\x04", "a zip archive or Excel workbook"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
@@ -39,25 +46,29 @@ _BINARY: Final = (
     (b"\xff\xd8\xff", "an image"),
     (b"SQLite format 3\0", "a database"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"ARROW1", "an Arrow file"),
-    (b"ORC", "an ORC file"),
+    (b"ARROW1\0", "an Arrow file"),
     (b"Obj\x01", "an Avro file"),
     (b"\x93NUMPY", "a NumPy array"),
 )
 _COMPRESSED: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]")
-_MARKUP: Final = re.compile(rb"\s*(<!doctype|<html|<\?xml|<!--|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE)
+# The first protocol is text; only the beginnings are taken that no header has.
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|\([dl]p0\n|c(__builtin__|copy_reg)\n")
+_MARKUP: Final = re.compile(
+    rb"\s*(<!doctype|<\?xml|<!--|<(html|head|body|table|script|svg)[\s>]|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE
+)
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know."""
+    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know.
+    `text_bytes` is how large it is as plain CSV: a compressed one when it is not, a Parquet file with a byte a cell."""
 
     names: tuple[str, ...]
     total_fields: int
     total_records: int
     delimiter: str
+    text_bytes: int
     ignored: tuple[str, ...] = ()
 
 
@@ -110,8 +121,8 @@ def opened_text(path: Path) -> Iterator[BinaryIO]:
 
 
 def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes: int | None = None) -> SourceSummary:
-    """Check the structure of a whole file, streaming. Cells are not looked at. A CSV has at most `max_bytes`, counted
-    when they are decompressed.
+    """Check the structure of a whole file, streaming. Cells are not looked at. As plain CSV it has at most `max_bytes`:
+    a small file may hold a very large table.
 
     Raises Invalid with the codes of `detect_format`, `scan_csv` and `open_parquet`, and for its columns
     `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
@@ -120,19 +131,24 @@ def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes
     if format == "parquet":
         file = open_parquet(path)
         header, records, delimiter = tuple(file.schema_arrow.names), file.metadata.num_rows, ","
+        text_bytes = records * len(header)
         if not records:
             raise Invalid("The file has no rows.", code="no_rows")
+        if max_bytes is not None and text_bytes > max_bytes:
+            raise _too_large()
     else:
         with opened_text(path) as stream:
             _refuse_binary(stream.read(SNIFFED_BYTES))
         with opened_text(path) as stream:
             _check_names(_trimmed(read_header(stream)[0]))
         with opened_text(path) as stream:
-            structure = scan_csv(_Bounded(stream, max_bytes) if max_bytes is not None else stream)
+            counted = _Counted(stream, max_bytes)
+            structure = scan_csv(counted)
         header, records, delimiter = structure.header, structure.records, structure.delimiter
+        text_bytes = counted.read_bytes
     names = _trimmed(header)
     _check_names(names)
-    return SourceSummary(names, len(names), records, delimiter, _ignored(names, contract))
+    return SourceSummary(names, len(names), records, delimiter, text_bytes, _ignored(names, contract))
 
 
 def read_names(path: Path, format: Format) -> tuple[str, ...]:
@@ -184,15 +200,17 @@ def open_batches(
     delimiter: str | None = None,
     columns: Sequence[str] | None = None,
     section: Section = WHOLE,
+    batch_rows: int = _PARQUET_BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet.
+    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet, at
+    most `batch_rows` of these at once.
 
     The delimiter is found out where none is given. `columns` limits what is read to those names that the file has.
     Raises Invalid (`not_a_csv`, `not_a_parquet`, `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would
     have refused.
     """
     if format == "parquet":
-        return _parquet_batches(path, columns, section)
+        return _parquet_batches(path, columns, section, batch_rows)
     return _csv_batches(path, delimiter, columns, section)
 
 
@@ -270,34 +288,60 @@ def _read_csv(
         raise Invalid(f"The file is not a readable CSV: {str(error)[:200]}", code="not_a_csv") from error
 
 
-def _parquet_batches(path: Path, columns: Sequence[str] | None, section: Section) -> Iterator[pa.RecordBatch]:
-    file = open_parquet(path)
+def _parquet_batches(
+    path: Path, columns: Sequence[str] | None, section: Section, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    file = open_parquet(path, encoded_text=True)
     groups = list(range(file.num_row_groups))[section.start : section.stop]
     header = file.schema_arrow.names
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     try:
-        for batch in file.iter_batches(_PARQUET_BATCH_ROWS, groups, wanted):
+        for batch in file.iter_batches(batch_rows, groups, wanted):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
             # A name may also stand for the path `a.b` to Parquet, so that more columns come than were asked for.
             batch = batch.select(wanted)
-            yield batch.rename_columns([raw.strip() for raw in wanted])
+            yield from _decoded(batch.rename_columns([raw.strip() for raw in wanted]))
     except (pa.ArrowException, OSError) as error:
         raise damaged(error) from error
 
 
-class _Bounded:
+def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The rows with their text written out, in parts that stay small: a few bytes of a file may stand for the same long
+    text in every row. Raises Invalid: `field_too_large`."""
+    size = np.zeros(batch.num_rows, np.int64)
+    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_dictionary(cells.type) and len(cells.dictionary):
+            lengths = pc.binary_length(cells.dictionary).fill_null(0).to_numpy(zero_copy_only=False)
+            if lengths.max() > MAX_FIELD_BYTES:
+                detail = f"Column {name!r}: a text is larger than {MAX_FIELD_BYTES:,} bytes."
+                raise Invalid(detail, code="field_too_large")
+            size += lengths[cells.indices.fill_null(0).to_numpy(zero_copy_only=False)]
+    part_of = np.cumsum(size) // _DECODED_BYTES
+    starts = [0, *(np.flatnonzero(np.diff(part_of)) + 1).tolist(), batch.num_rows]
+    for start, stop in pairwise(starts):
+        part = batch.slice(start, stop - start)
+        columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
+        yield pa.RecordBatch.from_arrays(columns, names=part.schema.names)
+
+
+class _Counted:
     """A stream that ends in a refusal when it is longer than it may be, however small it is compressed."""
 
-    def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, max_bytes: int | None) -> None:
+        self.read_bytes = 0
         self._stream = stream
-        self._left = max_bytes
+        self._max_bytes = max_bytes
 
     def read(self, size: int) -> bytes:
         block = self._stream.read(size)
-        self._left -= len(block)
-        if self._left < 0:
-            raise TooLarge("The file is larger than an upload may be, once decompressed.", code="upload_too_large")
+        self.read_bytes += len(block)
+        if self._max_bytes is not None and self.read_bytes > self._max_bytes:
+            raise _too_large()
         return block
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("As plain text the files are larger than an upload may be.", code="upload_too_large")
 
 
 def _compression(first_bytes: bytes) -> str | None:

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 from starlette.datastructures import UploadFile
 
-from dataml.dataset.storage import Storage
+from dataml.dataset.storage import Storage, display_name
 from dataml.ml import sources
 from dataml.template.schemas import InferredTemplate, TemplateColumn
 
@@ -28,7 +28,7 @@ async def draft(parts: Sequence[UploadFile], rows: int) -> InferredTemplate:
         storage = Storage(Path(folder))
         files: list[tuple[Path, sources.Format, sources.SourceSummary]] = []
         for number, part in enumerate(parts):
-            name = part.filename or ""
+            name = display_name(part.filename or "")
             first_bytes = await part.read(sources.SNIFFED_BYTES)
             await part.seek(0)
             file_format = sources.detect_format(name, first_bytes)

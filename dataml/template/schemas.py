@@ -34,7 +34,10 @@ def _optional(default: Any, description: str, **more: Any) -> Any:
 class TemplateColumn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    column_name: str = Field(description="Name of the column in files and of the field in JSON.")
+    # With a constraint pydantic refuses lone surrogates too, which no answer could carry.
+    column_name: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
+        description="Name of the column in files and of the field in JSON."
+    )
     data_type: str = Field(
         description="String, Integer, Float, Boolean, Date or Timestamp, or an alias such as `int`, in any case.",
         examples=["Float"],

@@ -227,6 +227,12 @@ def _state_words(training: Training) -> str:
     return {"submitted_to_ray": "not finished yet", "failed": "failed", "cancelled": "cancelled"}[training.status]
 
 
+async def storage_names(session: AsyncSession) -> set[str]:
+    """What the trainings of every tenant have in storage: their bundles, and the rows they were made from."""
+    rows = await session.execute(every_tenant.select(Training.bundle, Training.dataset_parquet))
+    return {name for row in rows for name in row if name}
+
+
 async def with_own_endpoint(session: AsyncSession) -> set[int]:
     """Trainings of all tenants that are recorded as answered by their own deployment."""
     rows = every_tenant.select(Training.id).where(Training.endpoint == "own")

@@ -1,8 +1,5 @@
 """Datasets whose files come and go, and datasets that go."""
 
-import os
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,6 +224,18 @@ def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
     assert refusal(client.get("/dataset/view", params=query | {"rows": "all"})) == (422, "invalid_request")
 
 
+def test_columns_that_are_named_like_the_origin_of_a_row_are_told_apart(client: Client) -> None:
+    names = ["file_id", "file_id_", "row", "row_", "row__"]
+    template_id = new_template(client, **dict.fromkeys(names, "Integer"))
+    made = uploaded(client, ("a.csv", f"{','.join(names)}\n1,2,3,4,x\n".encode()), template_id=template_id)
+    (row,) = rows_of(client, made["id"], rows="set_aside")
+    (file,) = files_of(client, made["id"])
+    origin = {"file_id": file["id"], "row": 1}
+    assert row == origin | {"file_id_": "1", "file_id__": "2", "row_": "3", "row__": "4", "row___": "x"}
+    (part,) = rows_of(client, made["id"], rows="set_aside", columns=["row_"])
+    assert part == origin | {"row__": "4"}
+
+
 def test_a_column_can_ask_for_more_than_a_type(client: Client) -> None:
     schema = [
         {"column_name": "id", "data_type": "String", "unique": True, "pattern": "[A-Z][0-9]+", "nullable": False},
@@ -272,25 +281,6 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
     answer = client.post("/inference", json=body | {"features": {"age": 4, "plan": "gold"}})
     assert answer.status_code == 422
     assert sorted(error["type"] for error in answer.json()["detail"]) == ["below_minimum", "not_allowed"]
-
-
-def test_an_upload_that_was_cut_off_is_swept_a_day_later(platform: Platform) -> None:
-    """By the next supervisor: the process died between the files and the commit."""
-    from tests.fakes import SupervisorThread
-
-    root = platform.settings.storage_root / "files" / "tenant"
-    made = uploaded(platform.client, ("a.csv", b"n\n1\n"))
-    kept = platform.settings.storage_root / Path(made["dataset_path"])
-    for name, age_s in (("old", 90_000), ("young", 3_600)):
-        (root / name).mkdir(parents=True)
-        (root / name / "1.csv").write_bytes(b"n\n1\n")
-        os.utime(root / name, (time.time() - age_s,) * 2)
-    os.utime(kept, (time.time() - 90_000,) * 2)
-    other = SupervisorThread(platform.settings)
-    other.stop()
-    assert (root / "young").exists()
-    assert kept.exists()
-    assert not (root / "old").exists()
 
 
 def test_statistics_say_what_goes_with_a_target(client: Client) -> None:

@@ -1,5 +1,7 @@
 """Previews read no more than they show."""
 
+import csv
+import io
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.dataset.hdf import ensure_copy
-from dataml.dataset.previews import MAX_CELL_CHARACTERS, first_lines, read_rows
+from dataml.dataset.previews import MAX_CELL_CHARACTERS, error_lines, first_lines, read_rows
 from dataml.db.scope import Page
 
 
@@ -52,6 +54,39 @@ def test_rows_of_parquet_are_shown_as_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1, None], "b": ['x,"y"', "z"]}), path)
     assert first_lines(path, "parquet") == ["a,b", '1,"x,""y"""', ",z"]
+
+
+def test_days_and_time_zones_beyond_python_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    days = pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32())
+    moments = pa.array([2**62, 0]).cast(pa.timestamp("us"))
+    nowhere = pa.array([0, 1_000_000], pa.timestamp("us", "Nowhere/At_all"))
+    pq.write_table(pa.table({"d": days, "t": moments, "z": nowhere}), path)
+    header, beyond, epoch = first_lines(path, "parquet")
+    assert header == "d,t,z"
+    assert beyond.endswith(",1970-01-01 00:00:00.000000Z")
+    assert epoch == "1970-01-01,1970-01-01 00:00:00.000000Z,1970-01-01 00:00:01.000000Z"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"])
+def test_no_text_of_an_error_report_is_a_formula(tmp_path: Path, start: str) -> None:
+    """Neither the value nor the names that a user gave to the file and the column."""
+    formula, path = start + "cmd|' /C calc'!A0", tmp_path / "errors.parquet"
+    names = ("file", "row", "column", "value", "rule", "reason")
+    cells = (formula, 1, formula, formula, "not_an_integer", "why")
+    pq.write_table(pa.table({name: [cell] for name, cell in zip(names, cells, strict=True)}), path)
+    text = b"".join(error_lines(path)).decode()
+    header, row = csv.reader(io.StringIO(text, newline=""))
+    assert (header, row) == ([*names], ["'" + formula, "1", "'" + formula, "'" + formula, "not_an_integer", "why"])
+
+
+def test_a_line_end_in_a_value_begins_no_row_of_the_error_report(tmp_path: Path) -> None:
+    path = tmp_path / "errors.parquet"
+    values = ["x\r=1+1", "x\n=1+1", 'x"\r\n=1+1']
+    names = ("file", "row", "column", "value", "rule", "reason")
+    pq.write_table(pa.table(dict.fromkeys(names, values)), path)
+    rows = list(csv.reader(io.StringIO(b"".join(error_lines(path)).decode(), newline="")))
+    assert rows[1:] == [[value] * 6 for value in values]
 
 
 def test_an_hdf_copy_holds_every_row_and_every_type(tmp_path: Path) -> None:

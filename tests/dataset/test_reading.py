@@ -171,6 +171,10 @@ def test_a_file_view_shows_the_first_lines(client: Client, churn: dict[str, Any]
         "",
         "../dataml.db",
         "/etc/passwd",
+        "%2e%2e%2fdataml.db",
+        "..%2f..%2fetc%2fpasswd",
+        "..\\..\\token.key",
+        "files/../../token.key.hdf",
         "files",
         "a\0b",
         "..",
@@ -183,6 +187,32 @@ def test_a_file_view_shows_the_first_lines(client: Client, churn: dict[str, Any]
 def test_a_path_that_is_no_name_of_a_row_is_404(client: Client, mixed: dict[str, Any], file_path: str) -> None:
     answer = client.get("/files/download", params={"file_path": file_path})
     assert (answer.status_code, answer.json()["code"]) == (404, "file_not_found")
+
+
+@pytest.mark.parametrize("query", ["%2e%2e%2ftoken.key", "%2fetc%2fpasswd", "%252e%252e%252ftoken.key", "%ff%fe"])
+def test_a_path_is_no_other_name_once_it_is_decoded(client: Client, mixed: dict[str, Any], query: str) -> None:
+    answer = client.get(f"/files/download?file_path={query}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "file_not_found")
+
+
+def test_a_link_in_storage_is_not_followed_out_of_it(client: Client, settings: Settings) -> None:
+    """Whoever planted it, and whichever call reads the file."""
+    made = uploaded(client, ("n.csv", b"n\n1\n"))
+    file = file_of(client, made)
+    for name in (file["file_path"], file["parquet_file_path"]):
+        (settings.storage_root / name).unlink()
+        (settings.storage_root / name).symlink_to(settings.key_file)
+    by_file = {"file_id": file["id"]}
+    for path, query in (
+        ("/files/download", by_file),
+        ("/files/download", {"file_path": file["file_path"]}),
+        ("/files/download", {"file_path": file["hdf_file_path"]}),
+        ("/files/download", {"file_path": file["parquet_file_path"]}),
+        ("/files/view", by_file),
+        ("/dataset/view", {"dataset_id": made["id"]}),
+    ):
+        answer = client.get(path, params=query)
+        assert (answer.status_code, answer.json()["code"]) == (404, "file_not_found"), path
 
 
 def test_a_download_needs_exactly_one_name(client: Client, mixed: dict[str, Any]) -> None:

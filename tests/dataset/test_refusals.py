@@ -1,6 +1,7 @@
 """Every refused upload says why, and leaves no row and no file behind."""
 
 import asyncio
+import gzip
 import io
 import pickle
 import time
@@ -18,7 +19,7 @@ from dataml.db.session import Database
 from dataml.settings import Settings, load_settings
 from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform
-from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, upload, uploaded
+from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, rows_of_uploads, upload, uploaded
 
 BUDGET_BYTES = 200_000
 
@@ -31,9 +32,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tuple[int, str]:
     """Status and code of an upload that must be refused without a trace."""
-    before = remains(platform)
+    # A job that has rejected bad cells stays, as the record of what it found.
+    tables = ["dataset", "file"] if query.get("on_error") == "reject" else ["dataset", "file", "job"]
+    before = remains(platform), rows_of_uploads(platform, *tables)
     answer = upload(platform.client, *files, **query)
-    assert remains(platform) == before
+    assert (remains(platform), rows_of_uploads(platform, *tables)) == before
     body = answer.json()
     assert body["request_id"]
     assert body["detail"]
@@ -44,18 +47,26 @@ def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tupl
     ("content", "code"),
     [
         (b"", "empty_file"),
+        (b"\xef\xbb\xbf", "empty_file"),
         (b"a,b\n", "no_rows"),
+        (b"a,b", "no_rows"),
         (b"a,b\n1,2\n3\n", "ragged_row"),
+        (b"a,b\r1,2\n3\r\n", "ragged_row"),
         (b"a,a\n1,2\n", "duplicate_column"),
         (b"a,\n1,2\n", "empty_column_name"),
         (b'a,b\n"1,2\n', "unterminated_quote"),
         (b'a,b\n1,2"x\n', "stray_quote"),
-        (b"a,b\n1,\xff\n", "not_utf8"),
+        ("a,b\n1,café\n".encode("latin-1"), "not_utf8"),
         ("a,b\n1,2\n".encode("utf-16"), "not_utf8"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "nul_byte"),
         (b"a,b\n1,\x00\n", "nul_byte"),
+        (",".join(map(str, range(20_000))).encode(), "too_many_columns"),
         (b"PK\x03\x04 a workbook", "not_a_csv"),
-        (pickle.dumps({"a": 1}), "not_a_csv"),
+        (b"\x7fELF\x02\x01\x01", "not_a_csv"),
+        *[(pickle.dumps({"a": 1}, protocol), "not_a_csv") for protocol in (0, 2, 3, 4, 5)],
+        (pickle.dumps({"a": 1}, 1), "nul_byte"),
         (b"<!doctype html><html></html>", "not_a_csv"),
+        (b"\xef\xbb\xbf <TABLE><tr><td>1</td></tr></TABLE>\n", "not_a_csv"),
     ],
 )
 def test_a_broken_structure_is_422(platform: Platform, content: bytes, code: str) -> None:
@@ -80,6 +91,13 @@ def test_a_parquet_file_with_an_extension_type_is_never_opened(platform: Platfor
     storage = pa.array([b"x" * 16])
     pq.write_table(pa.table({"a": pa.ExtensionArray.from_storage(pa.uuid(), storage.cast(pa.binary(16)))}), content)
     assert refused(platform, ("a.parquet", content.getvalue())) == (422, "unsupported_parquet_type")
+
+
+def test_a_column_of_a_parquet_file_that_is_named_in_no_encoding_is_refused(platform: Platform) -> None:
+    content = io.BytesIO()
+    pq.write_table(pa.table({"name of it": [1]}), content, store_schema=False)
+    broken = content.getvalue().replace(b"name of it", b"name of \xff\xfe")
+    assert refused(platform, ("a.parquet", broken)) == (422, "bad_column_name")
 
 
 def test_text_under_the_name_of_a_parquet_file_is_refused(platform: Platform) -> None:
@@ -150,6 +168,18 @@ def test_a_larger_upload_than_allowed_is_413(platform: Platform) -> None:
 def test_all_files_count_together(platform: Platform) -> None:
     content = b"a\n" + b"1\n" * (BUDGET_BYTES // 3)
     assert refused(platform, ("a.csv", content), ("b.csv", content)) == (413, "upload_too_large")
+
+
+def test_what_is_in_compressed_files_counts_together(platform: Platform) -> None:
+    content = gzip.compress(b"a\n" + b"1\n" * (BUDGET_BYTES // 3))
+    assert refused(platform, ("a.csv", content), ("b.csv", content)) == (413, "upload_too_large")
+
+
+def test_a_parquet_file_of_more_cells_than_bytes_are_taken_is_413(platform: Platform) -> None:
+    content = io.BytesIO()
+    pq.write_table(pa.table({"a": pa.nulls(BUDGET_BYTES + 1, pa.int64())}), content)
+    assert len(content.getvalue()) < BUDGET_BYTES
+    assert refused(platform, ("a.parquet", content.getvalue())) == (413, "upload_too_large")
 
 
 def test_reject_makes_a_wrong_cell_fail_the_upload(platform: Platform) -> None:
@@ -223,6 +253,27 @@ def test_a_client_that_goes_away_leaves_nothing(platform: Platform) -> None:
     sender = Sender(platform, {}, new_name())
     assert sender.send(piece(HEAD), piece(b"1\n" * 1000), {"type": "http.disconnect"}) == 400
     assert remains(platform) == before
+
+
+END = b"\r\n--b--\r\n"
+
+
+def test_a_body_without_its_end_is_refused_whole(platform: Platform) -> None:
+    """However many files of it have come."""
+    before = remains(platform)
+    for body in (HEAD + b"1\n", HEAD + b"1\n\r\n" + HEAD.replace(b"a.csv", b"b.csv") + b"1\n"):
+        last = {"type": "http.request", "body": body, "more_body": False}
+        assert Sender(platform, {}, new_name()).send(last) == 400
+    assert remains(platform) == before
+    whole = {"type": "http.request", "body": HEAD + b"1\n" + END, "more_body": False}
+    assert Sender(platform, {}, new_name()).send(whole) == 201
+
+
+@pytest.mark.parametrize("charset", ["undefined", '"a\\\0b"', "no-such"])
+def test_a_charset_that_cannot_be_is_no_defect(platform: Platform, charset: str) -> None:
+    header = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
+    whole = {"type": "http.request", "body": HEAD + END, "more_body": False}
+    assert Sender(platform, header, new_name()).send(whole) in (400, 422)
 
 
 def test_a_declared_length_is_refused_before_the_body_is_read(platform: Platform) -> None:

@@ -118,6 +118,59 @@ def test_a_name_of_a_file_is_shown_without_folders_and_unseen_characters(client:
     assert row["file_name"] == "evil.csv"
 
 
+NUMBERS = ["1e309", "inf", "NaN", "9223372036854775808", "1_000", "٣"]
+
+
+def test_what_looks_like_a_number_and_is_none_is_set_aside_with_its_reason(client: Client) -> None:
+    template_id = new_template(client, i="Integer", f="Float")
+    content = "i,f\n" + "".join(f"{text},{text}\n" for text in NUMBERS) + "7,7\n"
+    made = uploaded(client, ("n.csv", content.encode()), template_id=template_id)
+    (file,) = client.get("/dataset/error-report", params={"dataset_id": made["id"]}).json()["files"]
+    rules = {(cell["column"], cell["value"]): cell["rule"] for cell in file["first"]}
+    assert [rules["i", text] for text in NUMBERS] == [*["not_an_integer"] * 3, "out_of_range", *["not_an_integer"] * 2]
+    wrong_floats = ["out_of_range", "not_finite", "not_finite", None, "not_a_number", "not_a_number"]
+    assert [rules.get(("f", text)) for text in NUMBERS] == wrong_floats
+    assert client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"] == [{"i": 7, "f": 7.0}]
+
+
+def test_what_looks_like_a_number_and_is_none_makes_its_column_text(client: Client) -> None:
+    for text in NUMBERS:
+        made = uploaded(client, ("n.csv", f"n\n1\n{text}\n".encode()))
+        values = [row["n"] for row in client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]]
+        assert values == ["1", text]
+
+
+def test_text_is_kept_as_it_was_written(client: Client) -> None:
+    """Codes with zeros in front, words that others take for missing, and fields with line ends in them."""
+    template_id = new_template(client, a="String", b="String")
+    content = b'a,b\n00123,NA\nnull,"two\nlines"\nNaN," x "\n,"\r\n"\n'
+    made = uploaded(client, ("t.csv", content), template_id=template_id)
+    assert (made["total_records"], made["kept_records"]) == (4, 4)
+    rows = client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]
+    written = [("00123", "NA"), ("null", "two\nlines"), ("NaN", " x "), (None, "\r\n")]
+    assert [(row["a"], row["b"]) for row in rows] == written
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("../../etc/passwd.csv", "passwd.csv"),
+        ("n" * 300 + ".csv", "n" * 251 + ".csv"),
+        ("\u202efdp.\u200fcsv", "fdp.csv"),
+        ("a\u2028b\u0085.csv", "ab.csv"),
+        ("..", "file"),
+    ],
+)
+def test_a_name_of_a_file_leads_nowhere(client: Client, sent: str, shown: str) -> None:
+    made = uploaded(client, (sent, b"n\n1\n"))
+    (row,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
+    assert row["file_name"] == shown
+    about = client.get("/files/get_file_by_id", params={"file_id": row["id"]}).json()
+    assert about["file_path"].endswith("/1.csv")
+    sent_back = client.get("/files/download", params={"file_id": row["id"]}).headers["content-disposition"]
+    assert shown in sent_back
+
+
 def test_reject_answers_when_all_cells_are_checked(client: Client) -> None:
     body = upload(client, ("n.csv", b"n\n1\n"), on_error="reject").json()
     assert body["state"] == "valid"

@@ -1,6 +1,7 @@
 """Uploads as the dataset tests make them."""
 
 import itertools
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def new_template(client: Client, **columns: str) -> int:
 def remains(platform: Platform) -> tuple[int, list[Path]]:
     """Datasets of the tenant, and the folders of all uploads in storage."""
     return platform.client.get("/dataset/list").json()["total"], remains_on_disk(platform)
+
+
+def rows_of_uploads(platform: Platform, *tables: str) -> dict[str, int]:
+    """How many rows these tables have, of all tenants."""
+    connection = sqlite3.connect(platform.settings.root / "dataml.db")
+    counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
+    connection.close()
+    return counts
 
 
 def remains_on_disk(platform: Platform) -> list[Path]:

@@ -284,6 +284,8 @@ def test_plain_parquet_types_are_taken(cells: pa.Array, data_type: DataType, exp
         (pa.array([20240101]), DataType.DATE, "wrong_type"),
         (pa.array([datetime(2024, 1, 2, 5)]), DataType.DATE, "not_a_date"),
         (pa.array([10**18], pa.timestamp("us")), DataType.TIMESTAMP, "not_a_date"),
+        (pa.array([2**62 + 5]).cast(pa.timestamp("ms")), DataType.TIMESTAMP, "not_a_date"),
+        (pa.array([-(2**60)]).cast(pa.timestamp("s", "UTC")), DataType.DATE, "not_a_date"),
         (pa.array(["a\0"]), DataType.STRING, "nul_character"),
     ],
 )

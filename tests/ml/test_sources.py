@@ -1,7 +1,9 @@
 """Uploaded files: formats told apart, structures checked, rows read, contracts inferred."""
 
+import base64
 import csv
 import io
+import pickle
 import random
 from collections.abc import Callable
 from datetime import date
@@ -51,6 +53,9 @@ def rows(path: Path, delimiter: str = ",") -> list[tuple[str | None, ...]]:
         ("a.txt", b"a\n", "csv"),
         ("A.PARQUET", b"PAR1..", "parquet"),
         ("a.csv", b"PAR1", "parquet"),
+        ("a.csv", b"ORCID,name\n", "csv"),
+        ("a.csv", b"ARROW1,ARROW2\n", "csv"),
+        ("a.csv", b"<DATE>,<OPEN>\n", "csv"),
     ],
 )
 def test_the_content_tells_the_format(name: str, first: bytes, expected: str) -> None:
@@ -87,6 +92,9 @@ def test_what_is_no_table_is_refused_by_its_first_bytes(name: str, first: bytes,
         ("a,b\n1,2", [("1", "2")]),
         ("a,b\r\n1,2\r\n", [("1", "2")]),
         ("a,b\r1,2\r3,4\r", [("1", "2"), ("3", "4")]),
+        ("a,b\r\n1,2\n3,4\r5,6\r\r\n7,8", [("1", "2"), ("3", "4"), ("5", "6"), ("7", "8")]),
+        ('a,b\n"x\ny\r\n\rz",1\n', [("x\ny\r\n\rz", "1")]),
+        ("a,b\n00123,=cmd|' /C calc'!A0\n", [("00123", "=cmd|' /C calc'!A0")]),
         ("\ufeffa,b\n1,2\n", [("1", "2")]),
         ('\ufeff"a",b\n1,2\n', [("1", "2")]),
         ("\n\na,b\n\n1,2\n\n\n3,4\n\n", [("1", "2"), ("3", "4")]),
@@ -130,7 +138,9 @@ def test_sound_files_are_read_as_they_were_scanned(write: Write, content: str, e
         (b'a,b\n1,5" pipe\n', "stray_quote", "Line 2: a quote stands inside"),
         (b"a,b\n1," + b"x" * (2**20 + 1) + b"\n", "field_too_large", "Line 2"),
         (b'a,b\n1,"' + b"x" * (17 << 20), "row_too_large", "Line 2"),
+        (b"a,b\n1," + b"x" * 2_000_000 + b"\n", "field_too_large", "Line 2"),
         (",".join(f"c{i}" for i in range(2001)).encode() + b"\n1\n", "too_many_columns", "2,001"),
+        (",".join(f"c{i}" for i in range(200_000)).encode() + b"\n1\n", "too_many_columns", "200,000"),
         (b"PK\x03\x04zip", "not_a_csv", "zip"),
     ],
 )
@@ -250,6 +260,68 @@ def test_an_extension_type_is_refused_before_it_is_revived(tmp_path: Path) -> No
         pa.unregister_extension_type("dataml.tests.trap")
 
 
+def with_footer(path: Path, footer: Callable[[bytes], bytes]) -> Path:
+    """The file, with what `footer` makes of its footer."""
+    content = path.read_bytes()
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    changed = footer(content[start:-8])
+    path.write_bytes(content[:start] + changed + len(changed).to_bytes(4, "little") + content[-4:])
+    return path
+
+
+def thrift_length(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + thrift_length(number >> 7)
+
+
+def stored_schema(kind: pa.DataType) -> bytes:
+    """What a Parquet file with one column of this type keeps of its Arrow schema, with its length."""
+    text = base64.b64encode(pa.schema([("a", kind)]).serialize().to_pybytes())
+    return thrift_length(len(text)) + text
+
+
+def test_an_extension_type_behind_a_harmless_schema_is_refused_before_it_is_revived(tmp_path: Path) -> None:
+    """A reader takes the last of two values of one key."""
+    path = parquet(tmp_path / "a.parquet", a=pa.array([1]))
+    plain, trapped = stored_schema(pa.int64()), stored_schema(Trap())
+    pa.register_extension_type(Trap())
+    try:
+        Trap.revived = 0
+        with_footer(path, lambda footer: footer.replace(plain, plain + b"\x08\x04" + trapped))
+        assert code_of(path, "parquet") == "unsupported_parquet_type"
+        assert Trap.revived == 0
+        pq.ParquetFile(path)
+        assert Trap.revived > 0
+    finally:
+        pa.unregister_extension_type("dataml.tests.trap")
+
+
+RAY_TYPES = ["ray.data.arrow_tensor", "ray.data.arrow_tensor_v2", "ray.data.arrow_variable_shaped_tensor"]
+RAY_TYPES += ["ray.data.arrow_pickled_object"]
+
+
+@pytest.mark.parametrize("name", RAY_TYPES)
+def test_a_type_of_ray_that_unpickles_is_refused_by_its_name_alone(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpickled: list[bytes] = []
+    monkeypatch.setattr(pickle, "loads", unpickled.append)
+    about = {b"ARROW:extension:name": name.encode(), b"ARROW:extension:metadata": pickle.dumps((2, 2))}
+    schema = pa.schema([pa.field("a", pa.list_(pa.int64()), metadata=about)])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": [[1, 2, 3, 4]]}, schema=schema), path)
+    assert name.encode() in base64.b64decode(pq.read_metadata(path).metadata[b"ARROW:schema"])
+    assert code_of(path, "parquet") == "unsupported_parquet_type"
+    assert not unpickled
+
+
+@pytest.mark.parametrize("rows", [0, 2, 4, -3])
+def test_a_parquet_file_that_counts_its_rows_wrong_is_refused(tmp_path: Path, rows: int) -> None:
+    path = parquet(tmp_path / "a.parquet", a=pa.array([1, 2, 3]))
+    zigzag = bytes([rows * 2 if rows >= 0 else -rows * 2 - 1])
+    with_footer(path, lambda footer: footer.replace(b"\x16\x06", b"\x16" + zigzag, 1))
+    assert code_of(path, "parquet") == "not_a_parquet"
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -273,6 +345,25 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path, damage: Callable[[bytes
     with pytest.raises(Invalid) as caught:
         list(open_batches(path, "parquet"))
     assert caught.value.code == "not_a_parquet"
+
+
+def test_a_text_that_a_parquet_file_holds_once_for_many_rows_is_read_in_small_parts(tmp_path: Path) -> None:
+    text = pa.array(["x" * 500_000, "y"])
+    cells = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 1_000, pa.int32()), text)
+    path = parquet(tmp_path / "a.parquet", a=cells, n=pa.array(range(2_000)))
+    assert path.stat().st_size < 2_000_000
+    parts = list(open_batches(path, "parquet"))
+    assert max(part.nbytes for part in parts) < 70_000_000
+    numbers = [number for part in parts for number in part.column("n").to_pylist()]
+    assert numbers == list(range(2_000))
+    assert [cell.as_py()[0] for part in parts for cell in part.column("a")] == ["x", "y"] * 1_000
+
+
+def test_a_text_larger_than_a_field_may_be_is_refused_in_parquet_too(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", a=pa.array(["x", None, "y" * 2_000_000]))
+    with pytest.raises(Invalid) as caught:
+        list(open_batches(path, "parquet"))
+    assert caught.value.code == "field_too_large"
 
 
 def test_an_empty_parquet_file_has_no_rows(tmp_path: Path) -> None:

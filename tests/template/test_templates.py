@@ -105,6 +105,13 @@ def test_a_column_name_that_nobody_could_type_is_422(client: Client, name: str) 
     assert (status, places) == (422, [("body", "template_schema", 0, "column_name")])
 
 
+def test_a_column_name_that_no_answer_could_carry_is_422(client: Client) -> None:
+    body = '{"template_name": "never", "template_schema": [{"column_name": "\\ud800", "data_type": "String"}]}'
+    answer = client.post("/template/", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"][0]["loc"][-1]) == (422, "column_name")
+    assert "never" not in [row["template_name"] for row in client.get("/template/list").json()["data"]]
+
+
 def test_all_that_is_wrong_is_named_at_once(client: Client) -> None:
     columns = [column("a", "Integer", "x"), column("a"), column("b", "Float", "y")]
     status, _, places = refused(client, {"template_name": "never", "template_schema": columns})

@@ -1,0 +1,129 @@
+"""A supervisor that starts removes what nothing refers to, and never what something does."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataml.dataset import service as datasets
+from dataml.db.scope import Scope
+from dataml.db.session import Database
+from tests.client import Client, wait_for_job
+from tests.conftest import Platform
+from tests.dataset.uploading import dataset, new_template, uploaded
+from tests.fakes import SupervisorThread
+from tests.furnishing import customers, train_request
+
+HOUR_S = 3600.0
+
+
+def folders(platform: Platform) -> set[str]:
+    """Storage names of all folders of uploads and attempts."""
+    root = platform.settings.storage_root
+    return {path.relative_to(root).as_posix() for path in (*root.glob("files/*/*"), *root.glob("jobs/*"))}
+
+
+def swept(platform: Platform, hours: float) -> set[str]:
+    """What the next supervisor removes when all there is was written that long ago."""
+    before = folders(platform)
+    for name in before:
+        os.utime(platform.settings.storage_root / name, (time.time() - hours * HOUR_S,) * 2, follow_symlinks=False)
+    SupervisorThread(platform.settings).stop()
+    return before - folders(platform)
+
+
+def leave(platform: Platform, name: str) -> Path:
+    """A folder with a file in it that no row knows of."""
+    folder = platform.settings.storage_root / name
+    folder.mkdir(parents=True)
+    (folder / "left").write_bytes(b"n\n1\n")
+    return folder
+
+
+def delete_and_die(platform: Platform, dataset_id: int) -> None:
+    """Delete a dataset in a process that dies before it removes the folders."""
+    tenant_id = platform.client.post("/login/test-token").json()["tenant_id"]
+
+    async def die() -> None:
+        database = Database(platform.settings)
+        async with database.transaction() as session:
+            await datasets.delete(session, Scope(tenant_id, "admin"), dataset_id, used_by=0)
+        await database.close()
+
+    platform.client.portal.call(die)
+
+
+def add(client: Client, dataset_id: int, content: bytes) -> None:
+    answer = client.post("/files/add", params={"dataset_id": dataset_id}, files=[("files", ("more.csv", content))])
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("name", ["files/tenant/cut-off", "jobs/999.1"])
+def test_what_was_never_committed_goes(platform: Platform, name: str) -> None:
+    folder = leave(platform, name)
+    assert swept(platform, hours=25) == {name}
+    assert not folder.exists()
+
+
+def test_an_upload_that_may_still_go_on_stays(platform: Platform) -> None:
+    leave(platform, "files/tenant/under-way")
+    assert swept(platform, hours=23) == set()
+    assert swept(platform, hours=25) == {"files/tenant/under-way"}
+
+
+def test_folders_of_a_dataset_that_was_deleted_just_before_a_crash_go_a_day_later(platform: Platform) -> None:
+    before = folders(platform)
+    made = uploaded(platform.client, ("a.csv", b"n\n1\n2\n"))
+    add(platform.client, made["id"], b"n\n3\n")
+    left = folders(platform) - before
+    assert len(left) == 4, "two uploads and two validations"
+    delete_and_die(platform, made["id"])
+    assert swept(platform, hours=23) == set()
+    assert swept(platform, hours=25) == left
+
+
+def test_a_version_of_a_dataset_that_nothing_refers_to_goes(platform: Platform) -> None:
+    made = uploaded(platform.client, ("a.csv", b"n\n1\n2\n"))
+    (first,) = [name for name in folders(platform) if name == f"jobs/{made['job_id'].removeprefix('validate-job-')}.1"]
+    add(platform.client, made["id"], b"n\n3\n")
+    assert swept(platform, hours=25) == {first}
+    assert dataset(platform.client, made["id"])["kept_records"] == 3
+
+
+def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: Client) -> None:
+    """Uploads, kept rows, errors, rows set aside, the rows and the bundle of a training, the result of a batch."""
+    template = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
+    made = uploaded(client, ("customers.csv", customers() + b"\nx,1,basic,true\n"), template_id=template)
+    training = client.post("/train/", json=train_request(made["id"], "kept")).json()
+    assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
+    add(client, made["id"], customers(50))
+    to_score = uploaded(client, ("customers.csv", customers(20)), usage="p")
+    body = {"train_id": training["id"], "dataset_id": to_score["id"]}
+    batch = client.post("/inference/batchPrediction", json=body).json()
+    assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
+
+    assert swept(platform, hours=1000) == set()
+
+    assert len(page(client, made["id"], "kept")) == 250
+    assert [row["id"] for row in page(client, made["id"], "set_aside")] == ["x"]
+    report = client.get("/dataset/error-report", params={"dataset_id": made["id"], "format": "csv"})
+    assert len(report.text.splitlines()) == 2
+    result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
+    assert client.get("/files/download", params={"file_id": result["file_id"]}).status_code == 200
+    explained = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, explained["shap_job_id"])["state"] == "succeeded"
+
+
+def test_a_link_leads_nowhere(platform: Platform, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"x")
+    link = platform.settings.storage_root / "jobs" / "998.1"
+    link.symlink_to(tmp_path)
+    assert swept(platform, hours=25) == set()
+    assert (tmp_path / "kept").exists()
+
+
+def page(client: Client, dataset_id: int, rows: str) -> list[dict[str, Any]]:
+    query = {"dataset_id": dataset_id, "rows": rows, "limit": 1000}
+    return client.get("/dataset/view", params=query).json()["preview"]
