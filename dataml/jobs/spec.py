@@ -123,23 +123,54 @@ class DescribeResult:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """How rows are held out. `holdout` is the share that scores the model; `folds` of the rest choose and stop it (None:
+    as suits their number; 1: a single part of them). With `group`, rows of one value of that column stay together."""
+
+    holdout: float = 0.2
+    folds: int | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search for hyperparameters: at most so many trials and seconds, by `metric` of the validation rows (None: the
+    loss of the problem)."""
+
+    trials: int = 20
+    time_budget_s: float | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
 class TrainSpec:
-    """Train on `parquet`. `roles` names the role (Id, Target, Feature, Time, Ignore) of every column."""
+    """Train on `parquet`. `roles` names the role (Id, Target, Feature, Time, Ignore) of every column; `categories` are
+    columns of numbers that are names of something.
+
+    `parent` is the bundle of the version that an incremental training continues. With several `workers`, or when the
+    data is large, Ray Train fits on shards.
+    """
 
     train_id: int
     parquet: str
     contract: Contract
     problem_type: Literal["Classification", "Regression"]
-    algorithm: Literal["auto", "XGBoost", "LightGBM"]
+    algorithm: Literal["auto", "XGBoost", "LightGBM", "CatBoost"]
     roles: dict[str, str]
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     threads: int = 2
+    categories: tuple[str, ...] = ()
+    validation: Validation = Validation()
+    tuning: Tuning | None = None
+    workers: int = 1
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """`bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes."""
+    """`bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes. One
+    that is not promoted is kept and does not take the place of its parent."""
 
     bundle: str
     algorithm: str
@@ -148,6 +179,7 @@ class TrainResult:
     metrics: dict[str, float]
     confusion_matrix: list[list[int]] | None
     summary: dict[str, Any]
+    is_promoted: bool = True
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 manifest.json    what it is, how well it scored, the SHA-256 of every other file
 contract.json    the columns it was trained on
 preprocess.json  how their values become numbers
+report.json      how well it predicts, in detail
 model.ubj | .txt the booster in its library's own format
 model.onnx       the same trees for ONNX Runtime, only if proven equal
 """
@@ -30,7 +31,7 @@ from dataml.ml.onnx_model import OnnxModel, convert
 
 __all__ = ["BundleDamaged", "Manifest", "Prediction", "Predictor", "Provenance", "write_bundle"]
 
-CONTRACT, PREPROCESS, ONNX = "contract.json", "preprocess.json", "model.onnx"
+CONTRACT, PREPROCESS, ONNX, REPORT = "contract.json", "preprocess.json", "model.onnx", "report.json"
 NATIVE: dict[Algorithm, str] = {"XGBoost": "model.ubj", "LightGBM": "model.txt"}
 FEATURE_ROLES = ("Feature", "Time")
 _LIBRARIES = ("numpy", "pyarrow", "xgboost", "lightgbm", "onnxruntime")
@@ -102,6 +103,7 @@ def write_bundle(
     files = {
         CONTRACT: dump(contract.to_json()),
         PREPROCESS: dump(preprocessing.to_json()),
+        REPORT: dump(dict(evaluation.details)),
         NATIVE[fitted.algorithm]: fitted.model.to_bytes(),
     }
     if copy.content is not None:
@@ -150,6 +152,11 @@ class Predictor:
         algorithm = self.manifest.algorithm
         content = read_file(self._directory, self.manifest, NATIVE[algorithm])
         return NativeModel.from_bytes(algorithm, self.task, content, self.preprocessing.categorical, self._threads)
+
+    @property
+    def members(self) -> tuple[tuple[NativeModel, float], ...]:
+        """The boosters and their weights, which add up to 1: several when a blend of them predicts."""
+        return ((self.native, 1.0),)
 
     @property
     def id_columns(self) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Scores of a model on rows it has never seen, as strict JSON: a score that is not defined is None, never NaN."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +13,31 @@ from dataml.ml.estimators import Task
 @dataclass(frozen=True)
 class Evaluation:
     """`metrics` by name. For classes, `confusion_matrix[i][j]` counts rows of class i predicted as class j, in the
-    order of the predictor's classes, and `accuracy` repeats `metrics["accuracy"]`; for numbers both are None."""
+    order of the predictor's classes, and `accuracy` repeats `metrics["accuracy"]`; for numbers both are None.
+    `details` is everything else there is to say, as strict JSON."""
 
     metrics: Mapping[str, float | None]
     accuracy: float | None = None
     confusion_matrix: list[list[int]] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def evaluate(task: Task, truth: np.ndarray, predicted: np.ndarray) -> Evaluation:
-    """Score `predicted`, as `NativeModel.predict` returns it, against `truth` (rows,): numbers, or class codes."""
+def evaluate(
+    task: Task,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    classes: Sequence[str] = (),
+    uncalibrated: np.ndarray | None = None,
+    residuals: np.ndarray | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Score `predicted`, as `NativeModel.predict` returns it, against `truth` (rows,): numbers, or class codes.
+
+    `classes` are their names in order. `uncalibrated` are the predictions of the same rows before calibration.
+    `residuals` (any number of them) are truth minus prediction of a regression on rows that the model did not learn
+    from, others than these.
+    """
     if task.is_regression:
         return Evaluation(_regression(truth.astype(np.float64), predicted.astype(np.float64)))
     return _classification(task, truth.astype(np.int64), predicted.astype(np.float64))
