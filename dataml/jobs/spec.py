@@ -124,8 +124,9 @@ class DescribeResult:
 
 @dataclass(frozen=True)
 class Validation:
-    """How rows are held out. `holdout` is the share that scores the model; `folds` of the rest choose and stop it (None:
-    as suits their number; 1: a single part of them). With `group`, rows of one value of that column stay together."""
+    """How rows are held out. `holdout` is the share that scores the model; `folds` of the rest choose and stop it
+    (None: as suits their number; 1: a single part of them). With `group`, rows of one value of that column stay
+    together."""
 
     holdout: float = 0.2
     folds: int | None = None
@@ -169,8 +170,8 @@ class TrainSpec:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """`bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes. One
-    that is not promoted is kept and does not take the place of its parent."""
+    """`bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes.
+    One that is not promoted is kept and does not take the place of its parent."""
 
     bundle: str
     algorithm: str
