@@ -11,27 +11,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataml.errors import Invalid
+from dataml.errors import Conflict, Invalid
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
-from dataml.ml import estimators, split
-from dataml.ml.bundle import FEATURE_ROLES, Provenance, write_bundle
+from dataml.ml import split
+from dataml.ml.bundle import FEATURE_ROLES, Predictor, Provenance, class_name, write_bundle
 from dataml.ml.constraints import MAX_ALLOWED_VALUES
 from dataml.ml.contract import Column, Contract
-from dataml.ml.estimators import Samples, Task
-from dataml.ml.evaluation import evaluate
+from dataml.ml.evaluation import Evaluation, evaluate
 from dataml.ml.features import Preprocessing
-from dataml.ml.hyperparameters import check_hyperparameters
+from dataml.ml.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.manifest import Rows
+from dataml.ml.native import Samples, Task
+from dataml.ml.selection import Candidates, Selection, algorithms_for, select
 from dataml.ml.values import DataType
 
 MIN_ROWS = 20
 MAX_CLASSES = 1_000
+_RARE_SHARE = 0.05
+_RARE_ROWS = 10
 
 
 @dataclass(frozen=True)
 class Target:
     """`values` (rows,): numbers, or codes into `classes`, which are sorted."""
 
+    name: str
     values: np.ndarray
     classes: tuple[Any, ...] | None
 
@@ -43,53 +47,53 @@ class Target:
 def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     """Fit, score and write one predictor.
 
-    The model is not fitted again on the held-out rows: the predictor that serves is the one that was scored. Raises
-    Invalid: `too_few_rows`, `constant_target`, `too_many_classes`, `target_not_numeric`, `target_not_classes`,
-    `no_features`, `too_many_values_to_refuse`, and what `estimators.fit` raises.
+    No model ever learns from the rows held out for the scores: the predictor that serves is the one that was scored.
+    An incremental training continues the boosters of `spec.parent` with its preprocessing unchanged; both are scored on
+    the same held-out rows, and the new one is promoted when it is no worse.
+
+    Raises Invalid: `too_few_rows`, `too_few_groups`, `constant_target`, `too_many_classes`, `target_not_numeric`,
+    `target_not_classes`, `no_features`, `too_many_values_to_refuse`, and those of `check_hyperparameters`; Conflict:
+    `new_class`.
     """
     check_hyperparameters(spec.algorithm, spec.hyperparameters)
-    context.progress(0.05, "Reading the dataset")
-    target_name = next(name for name, role in spec.roles.items() if role == "Target")
+    context.progress(0.02, "Reading the dataset")
+    parent = Predictor.load(context.path(spec.parent), spec.threads) if spec.parent else None
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
-    contract = spec.contract.select([*features, target_name])
-    table = pq.read_table(context.path(spec.parquet), columns=[*features, target_name]).cast(contract.schema)
-    total = table.num_rows
-    table = table.filter(table.column(target_name).is_valid())
-    if table.num_rows < MIN_ROWS:
-        raise Invalid(
-            f"{table.num_rows} rows have a value in '{target_name}'; training needs {MIN_ROWS}.", code="too_few_rows"
-        )
-    target = _target(spec.problem_type, target_name, contract.column(target_name).data_type, table)
+    table, target, total = _read(spec, context, features, parent)
     parts = _split(spec, table, target)
-    _check_training_part(target_name, target, parts)
+    _check_training_part(target, parts)
 
-    context.progress(0.15, "Preparing the features")
-    preprocessing = Preprocessing.fit(contract, features, table.take(parts.train))
+    context.progress(0.05, "Preparing the features")
+    preprocessing = parent.preprocessing if parent else _prepared(spec, features, target, table.take(parts.rest))
     matrix = preprocessing.matrix(table)
-    fitted = estimators.fit(
-        spec.algorithm,
-        target.task,
-        Samples(matrix[parts.train], target.values[parts.train]),
-        Samples(matrix[parts.validation], target.values[parts.validation]),
-        preprocessing.categorical,
-        hyperparameters=spec.hyperparameters,
-        seed=spec.seed,
-        threads=spec.threads,
-        progress=lambda share, phrase: context.progress(0.2 + 0.6 * share, phrase),
-    )
-    context.progress(0.8, "Scoring the held-out rows")
-    evaluation = evaluate(target.task, target.values[parts.test], fitted.predict(matrix[parts.test]))
+    samples = Samples(matrix, target.values)
+    candidates = _candidates(spec, target.task, preprocessing, parent)
+    selection = select(candidates, samples, parts, lambda share, phrase: context.progress(0.1 + 0.7 * share, phrase))
 
-    context.progress(0.85, "Writing the bundle")
+    context.progress(0.8, "Scoring the held-out rows")
+    evaluation = _evaluated(spec, target, selection, samples.take(parts.test))
+    comparison = _compared(target, samples.take(parts.test), evaluation, parent) if parent else None
+
+    context.progress(0.9, "Writing the bundle")
     name, directory = context.output("bundle")
-    rows = Rows(
-        total, total - table.num_rows, train=len(parts.train), validation=len(parts.validation), test=len(parts.test)
-    )
+    folds = len(parts.folds)
+    learned = parts.rest if folds > 1 else parts.folds[0].train
+    rows = Rows(total, total - table.num_rows, len(learned), len(selection.judged), len(parts.test), folds)
     roles = {column: role for column in spec.contract.names if (role := spec.roles.get(column))}
-    provenance = Provenance(spec.problem_type, target_name, target.classes, roles, spec.seed, parts.method, rows)
+    provenance = Provenance(
+        spec.problem_type,
+        target.name,
+        target.classes,
+        roles,
+        spec.seed,
+        parts.method,
+        rows,
+        tuple(_warnings(target)),
+        comparison,
+    )
     sample = matrix[np.random.default_rng(spec.seed).permutation(len(matrix))[:1_000]]
     kept = _with_seen_values(spec.contract.select(roles), features, table)
-    manifest = write_bundle(directory, fitted, preprocessing, kept, provenance, evaluation, sample)
+    manifest = write_bundle(directory, selection, preprocessing, kept, provenance, evaluation, sample)
     return TrainResult(
         bundle=name,
         algorithm=manifest.algorithm,
@@ -98,7 +102,85 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         metrics={metric: value for metric, value in manifest.metrics.items() if value is not None},
         confusion_matrix=manifest.confusion_matrix,
         summary=manifest.summary(),
+        is_promoted=comparison is None or comparison["is_promoted"],
     )
+
+
+def _read(
+    spec: TrainSpec, context: JobContext, features: list[str], parent: Predictor | None
+) -> tuple[pa.Table, Target, int]:
+    """The rows that have a target, the target, and how many rows there are in all."""
+    name = next(name for name, role in spec.roles.items() if role == "Target")
+    group = spec.validation.group
+    columns = [*features, name, *([group] if group and group not in (*features, name) else [])]
+    contract = spec.contract.select(columns)
+    table = pq.read_table(context.path(spec.parquet), columns=columns).cast(contract.schema)
+    total = table.num_rows
+    table = table.filter(table.column(name).is_valid())
+    if table.num_rows < MIN_ROWS:
+        raise Invalid(
+            f"{table.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows"
+        )
+    data_type = contract.column(name).data_type
+    target = _target(spec.problem_type, name, data_type, table, parent.manifest.classes if parent else None)
+    return table, target, total
+
+
+def _prepared(spec: TrainSpec, features: list[str], target: Target, rows: pa.Table) -> Preprocessing:
+    contract = spec.contract.select([*features, target.name])
+    return Preprocessing.fit(contract, features, rows, spec.categories)
+
+
+def _candidates(spec: TrainSpec, task: Task, preprocessing: Preprocessing, parent: Predictor | None) -> Candidates:
+    start = {model.algorithm: model for model, _ in parent.members} if parent else {}
+    return Candidates(
+        task,
+        tuple(start) or algorithms_for(spec.algorithm, task),
+        preprocessing.categorical,
+        canonical(spec.algorithm, spec.hyperparameters),
+        spec.seed,
+        spec.threads,
+        start,
+    )
+
+
+def _evaluated(spec: TrainSpec, target: Target, selection: Selection, test: Samples) -> Evaluation:
+    return evaluate(
+        target.task,
+        test.y,
+        selection.predict(test.x),
+        classes=[class_name(value) for value in target.classes or ()],
+        uncalibrated=selection.predict(test.x, calibrated=False) if selection.calibration else None,
+        residuals=selection.residuals if target.task.is_regression else None,
+        seed=spec.seed,
+    )
+
+
+def _compared(target: Target, test: Samples, evaluation: Evaluation, parent: Predictor) -> dict[str, Any]:
+    """The new model against the one it continues, on the same rows."""
+    before = evaluate(target.task, test.y, parent.scores(test.x)).metrics
+    metric = target.task.metric
+    old, new = before[metric], evaluation.metrics[metric]
+    promoted = old is None or (new is not None and new <= old)
+    return {"metric": metric, "before": old, "after": new, "rows": len(test.y), "is_promoted": promoted}
+
+
+def _warnings(target: Target) -> list[str]:
+    """What a reader of the scores should know of the target."""
+    if target.classes is None:
+        return []
+    counts = np.bincount(target.values, minlength=len(target.classes))
+    found = []
+    if rare := [f"'{class_name(target.classes[i])}' ({counts[i]:,})" for i in np.flatnonzero(counts < _RARE_ROWS)]:
+        shown = ", ".join(rare[:10])
+        found.append(f"Classes with fewer than {_RARE_ROWS} rows, of which little can be learned: {shown}.")
+    share = counts.min() / counts.sum()
+    if len(counts) == 2 and share < _RARE_SHARE:
+        name = class_name(target.classes[int(counts.argmin())])
+        found.append(
+            f"Only {share:.1%} of the rows are '{name}': accuracy says little; look at PR AUC, recall and thresholds."
+        )
+    return found
 
 
 def _with_seen_values(contract: Contract, features: list[str], table: pa.Table) -> Contract:
@@ -118,12 +200,14 @@ def _with_seen_values(contract: Contract, features: list[str], table: pa.Table) 
     return Contract(tuple(seen(column) for column in contract.columns))
 
 
-def _target(problem_type: str, name: str, data_type: DataType, table: pa.Table) -> Target:
+def _target(
+    problem_type: str, name: str, data_type: DataType, table: pa.Table, known: tuple[Any, ...] | None
+) -> Target:
     column = table.column(name)
     if problem_type == "Regression":
         if data_type not in (DataType.INTEGER, DataType.FLOAT):
             raise Invalid(f"A regression predicts a number; target '{name}' is {data_type}.", code="target_not_numeric")
-        target = Target(column.cast(pa.float64(), safe=False).to_numpy(), None)
+        target = Target(name, column.cast(pa.float64(), safe=False).to_numpy(), None)
         if (target.values == target.values[0]).all():
             raise _constant(name, "the dataset")
         return target
@@ -139,23 +223,36 @@ def _target(problem_type: str, name: str, data_type: DataType, table: pa.Table) 
     if len(distinct) < 2:
         raise _constant(name, "the dataset")
     classes = sorted(distinct.to_pylist())
+    if known is not None:
+        new = [class_name(value) for value in classes if value not in known]
+        if new:
+            raise Conflict(f"The model does not know these classes of '{name}': {', '.join(new)}.", code="new_class")
+        classes = list(known)
     codes = pc.index_in(column, value_set=pa.array(classes, data_type.arrow)).to_numpy()
-    return Target(codes.astype(np.int64), tuple(classes))
+    return Target(name, codes.astype(np.int64), tuple(classes))
 
 
 def _split(spec: TrainSpec, table: pa.Table, target: Target) -> split.Split:
+    """Every part of it has rows. A model that is continued, and one that looks ahead in time, is judged by one part."""
+    asked = spec.validation
     time = next((name for name, role in spec.roles.items() if role == "Time"), None)
+    suited = 1 if spec.parent or time else split.folds_for(round(table.num_rows * (1 - asked.holdout)))
+    share: dict[str, Any] = {"holdout": asked.holdout, "folds": asked.folds or suited}
+    if asked.group is not None:
+        encoded = table.column(asked.group).combine_chunks().dictionary_encode(null_encoding="encode")
+        return split.by_group(encoded.indices.to_numpy(), seed=spec.seed, **share)
     if time is None:
-        return split.by_target(target.values, is_regression=target.task.is_regression, seed=spec.seed)
+        return split.by_target(target.values, is_regression=target.task.is_regression, seed=spec.seed, **share)
     # Rows without a time count as the oldest: they must not leak into the rows that stand for the future.
     oldest_first = pc.array_sort_indices(table.column(time), null_placement="at_start")
-    return split.by_time(oldest_first.to_numpy())
+    return split.by_time(oldest_first.to_numpy(), **share)
 
 
-def _check_training_part(name: str, target: Target, parts: split.Split) -> None:
-    learned = target.values[parts.train]
-    if (learned == learned[0]).all():
-        raise _constant(name, "the earliest rows, which are the ones to learn from")
+def _check_training_part(target: Target, parts: split.Split) -> None:
+    for fold in parts.folds:
+        learned = target.values[fold.train]
+        if (learned == learned[0]).all():
+            raise _constant(target.name, "a part to learn from, such as the earliest")
 
 
 def _constant(name: str, where: str) -> Invalid:

@@ -4,8 +4,8 @@ manifest.json    what it is, how well it scored, the SHA-256 of every other file
 contract.json    the columns it was trained on
 preprocess.json  how their values become numbers
 report.json      how well it predicts, in detail
-model.ubj | .txt the booster in its library's own format
-model.onnx       the same trees for ONNX Runtime, only if proven equal
+model.ubj | .txt | .cbm  the booster in its library's own format (several when a blend of them predicts)
+model.onnx       the same trees for ONNX Runtime, only if proven equal (model.<algorithm>.onnx of a blend)
 """
 
 import json
@@ -21,18 +21,21 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pyarrow as pa
 
+from dataml.ml.calibration import Calibration
 from dataml.ml.contract import Contract
-from dataml.ml.estimators import Algorithm, Fitted, NativeModel, Task
 from dataml.ml.evaluation import Evaluation
 from dataml.ml.explanation import row_contributions
 from dataml.ml.features import Preprocessing
-from dataml.ml.manifest import BundleDamaged, Manifest, Rows, dump, read_file, read_manifest, write_files
-from dataml.ml.onnx_model import OnnxModel, convert
+from dataml.ml.manifest import BundleDamaged, Manifest, MemberRecord, Rows, dump, read_file, read_manifest, write_files
+from dataml.ml.native import NativeModel, Task
+from dataml.ml.onnx_model import OnnxCopy, OnnxModel, convert
+from dataml.ml.selection import Selection, combined
 
 __all__ = ["BundleDamaged", "Manifest", "Prediction", "Predictor", "Provenance", "write_bundle"]
 
 CONTRACT, PREPROCESS, ONNX, REPORT = "contract.json", "preprocess.json", "model.onnx", "report.json"
-NATIVE: dict[Algorithm, str] = {"XGBoost": "model.ubj", "LightGBM": "model.txt"}
+NATIVE: dict[str, str] = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
+BLEND = "Blend"
 FEATURE_ROLES = ("Feature", "Time")
 _LIBRARIES = ("numpy", "pyarrow", "xgboost", "lightgbm", "onnxruntime")
 _SAMPLE_ROWS = 1_000
@@ -59,11 +62,13 @@ class Provenance:
     seed: int
     split: str
     rows: Rows
+    warnings: tuple[str, ...] = ()
+    comparison: dict[str, Any] | None = None
 
 
 def write_bundle(
     directory: Path,
-    fitted: Fitted,
+    selection: Selection,
     preprocessing: Preprocessing,
     contract: Contract,
     provenance: Provenance,
@@ -73,13 +78,15 @@ def write_bundle(
     """Write the bundle as the new folder `directory`, whole or not at all.
 
     `contract` has every column that has a role; `sample` (rows, width) are real encoded rows, of which up to 1,000
-    prove the ONNX copy.
+    prove the ONNX copies.
     """
-    copy = convert(fitted.model, sample[:_SAMPLE_ROWS], provenance.seed)
-    kind = "Regressor" if fitted.task.is_regression else "Classifier"
+    first = selection.members[0].fitted
+    models = [member.fitted.model for member in selection.members]
+    copies = {model.algorithm: convert(model, sample[:_SAMPLE_ROWS], provenance.seed) for model in models}
+    algorithm = first.algorithm if len(selection.members) == 1 else BLEND
     manifest = Manifest(
-        algorithm=fitted.algorithm,
-        model=f"{fitted.algorithm}{kind}",
+        algorithm=algorithm,
+        model=f"{algorithm}{'Regressor' if first.model.task.is_regression else 'Classifier'}",
         problem_type=provenance.problem_type,
         target=provenance.target,
         target_type=contract.column(provenance.target).data_type,
@@ -92,23 +99,46 @@ def write_bundle(
         seed=provenance.seed,
         split=provenance.split,
         rows=provenance.rows,
-        best_iteration=fitted.best_iteration,
-        params=fitted.params,
-        validation_metric=fitted.task.metric,
-        candidates=fitted.candidates,
-        onnx={"used": copy.content is not None, "largest_difference": copy.difference, "reason": copy.reason},
-        versions={name: version(name) for name in _LIBRARIES},
+        best_iteration=first.best_iteration,
+        params=first.params,
+        validation_metric=first.model.task.metric,
+        candidates=selection.candidates,
+        onnx=_onnx_summary(list(copies.values())),
+        versions={name: version(name) for name in _libraries(copies)},
         created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        members=tuple(
+            MemberRecord(m.fitted.algorithm, m.weight, m.fitted.best_iteration, m.fitted.params)
+            for m in selection.members
+        ),
+        calibration=selection.calibration.to_json() if selection.calibration else None,
+        warnings=provenance.warnings,
+        comparison=provenance.comparison,
     )
     files = {
         CONTRACT: dump(contract.to_json()),
         PREPROCESS: dump(preprocessing.to_json()),
         REPORT: dump(dict(evaluation.details)),
-        NATIVE[fitted.algorithm]: fitted.model.to_bytes(),
+        **{NATIVE[m.fitted.algorithm]: m.fitted.model.to_bytes() for m in selection.members},
     }
-    if copy.content is not None:
-        files[ONNX] = copy.content
+    files |= {_onnx_name(manifest, name): copy.content for name, copy in copies.items() if copy.content is not None}
     return write_files(directory, manifest, files)
+
+
+def _onnx_name(manifest: Manifest, algorithm: str) -> str:
+    return ONNX if len(manifest.members) < 2 else f"model.{algorithm.lower()}.onnx"
+
+
+def _onnx_summary(copies: list[OnnxCopy]) -> dict[str, Any]:
+    differences = [copy.difference for copy in copies if copy.difference is not None]
+    return {
+        "used": all(copy.content is not None for copy in copies),
+        "largest_difference": max(differences, default=None),
+        "reason": next((copy.reason for copy in copies if copy.reason), None),
+    }
+
+
+def _libraries(algorithms: Mapping[str, OnnxCopy]) -> tuple[str, ...]:
+    return (*_LIBRARIES, "catboost") if "CatBoost" in algorithms else _LIBRARIES
 
 
 class Predictor:
@@ -124,8 +154,9 @@ class Predictor:
         self.accepted = frozenset(name for name in manifest.roles if name not in features)
         self.preprocessing = Preprocessing.from_json(self._read_json(PREPROCESS))
         self._class_names = None if manifest.classes is None else tuple(class_name(c) for c in manifest.classes)
-        onnx = read_file(directory, manifest, ONNX) if ONNX in manifest.files else None
-        self._engine = self.native if onnx is None else OnnxModel(onnx)
+        self._weights = [member.weight for member in manifest.members]
+        self._calibration = Calibration.from_json(manifest.calibration) if manifest.calibration else None
+        self._engines = [self._engine(number) for number in range(len(manifest.members))]
 
     @classmethod
     def load(cls, directory: Path, threads: int = 1) -> Self:
@@ -134,7 +165,8 @@ class Predictor:
         Raises BundleDamaged (503 `bundle_damaged`) when a file is absent or was changed.
         """
         manifest = read_manifest(directory)
-        read_file(directory, manifest, NATIVE[manifest.algorithm])  # used later, if at all, but refused now
+        for member in manifest.members:
+            read_file(directory, manifest, NATIVE[member.algorithm])  # used later, if at all, but refused now
         return cls(directory, manifest, threads)
 
     @staticmethod
@@ -147,16 +179,25 @@ class Predictor:
         return Task(len(self.manifest.classes or ()))
 
     @cached_property
+    def members(self) -> tuple[tuple[NativeModel, float], ...]:
+        """The boosters and their weights, which add up to 1: several when a blend of them predicts. Loaded when first
+        asked for."""
+        return tuple((self._native(member.algorithm), member.weight) for member in self.manifest.members)
+
+    @property
     def native(self) -> NativeModel:
-        """The booster itself, loaded when first asked for."""
-        algorithm = self.manifest.algorithm
+        """The booster itself, or the heaviest one."""
+        return self.members[0][0]
+
+    def _native(self, algorithm: str) -> NativeModel:
         content = read_file(self._directory, self.manifest, NATIVE[algorithm])
         return NativeModel.from_bytes(algorithm, self.task, content, self.preprocessing.categorical, self._threads)
 
-    @property
-    def members(self) -> tuple[tuple[NativeModel, float], ...]:
-        """The boosters and their weights, which add up to 1: several when a blend of them predicts."""
-        return ((self.native, 1.0),)
+    def _engine(self, number: int) -> OnnxModel | NativeModel:
+        name = _onnx_name(self.manifest, self.manifest.members[number].algorithm)
+        if name in self.manifest.files:
+            return OnnxModel(read_file(self._directory, self.manifest, name))
+        return self.members[number][0]
 
     @property
     def id_columns(self) -> tuple[str, ...]:
@@ -179,7 +220,7 @@ class Predictor:
 
     def predict(self, rows: Sequence[Sequence[float]]) -> list[Prediction]:
         """Predict rows that `parse` made."""
-        scores = self._engine.predict(np.array(rows, dtype=np.float32)).tolist()
+        scores = self._predicted(np.array(rows, dtype=np.float32)).tolist()
         names, classes = self._class_names, self.manifest.classes
         if names is None or classes is None:
             return [Prediction(score, None, None) for score in scores]
@@ -195,7 +236,7 @@ class Predictor:
         Columns `prediction` (the target's type; float64 for a regression) and, for classes, `probability_columns`
         (float64).
         """
-        scores = self._scores(self.preprocessing.matrix(table)).astype(np.float64)
+        scores = self.scores(self.preprocessing.matrix(table)).astype(np.float64)
         classes = self.manifest.classes
         if classes is None:
             return pa.table({"prediction": scores})
@@ -207,16 +248,20 @@ class Predictor:
         """What each feature adds to the prediction of a row that `parse` made, largest effect first: to the number, to
         the log-odds of the second of two classes, or to the score of the predicted one of several."""
         matrix = np.array([row], dtype=np.float32)
-        chosen = 0 if self.task.is_regression else int(self._engine.predict(matrix)[0].argmax())
+        chosen = 0 if self.task.is_regression else int(self._predicted(matrix)[0].argmax())
         return row_contributions(self.native, self.preprocessing, matrix, chosen)
 
-    def _scores(self, matrix: np.ndarray) -> np.ndarray:
-        """By several sessions' calls at once; the native libraries bring their own threads."""
+    def scores(self, matrix: np.ndarray) -> np.ndarray:
+        """Numbers (rows,) or probabilities (rows, classes) of encoded rows, by several sessions' calls at once; the
+        native libraries bring their own threads."""
         parts = min(self._threads, max(1, len(matrix) // _ROWS_PER_THREAD))
-        if parts == 1 or isinstance(self._engine, NativeModel):
-            return self._engine.predict(matrix)
+        if parts == 1 or any(isinstance(engine, NativeModel) for engine in self._engines):
+            return self._predicted(matrix)
         with ThreadPoolExecutor(parts) as pool:
-            return np.concatenate(list(pool.map(self._engine.predict, np.array_split(matrix, parts))))
+            return np.concatenate(list(pool.map(self._predicted, np.array_split(matrix, parts))))
+
+    def _predicted(self, matrix: np.ndarray) -> np.ndarray:
+        return combined([engine.predict(matrix) for engine in self._engines], self._weights, self._calibration)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         content = read_file(self._directory, self.manifest, name)

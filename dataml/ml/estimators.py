@@ -1,202 +1,86 @@
-"""Fitting XGBoost and LightGBM by their own train functions: native categories, early stopping, one seed, one thread
-count."""
+"""Fitting a booster by its library's own train function: native categories, early stopping, one seed."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from dataml.ml.hyperparameters import ALGORITHMS, HYPERPARAMETERS, Algorithm, check_hyperparameters
+from dataml.ml.hyperparameters import HYPERPARAMETERS
+from dataml.ml.native import NativeModel, Samples, Task, catboost_rows, feature_types
 
 _CELLS_PER_THREAD = 250_000
 """Rows times columns worth another thread. On a small table the threads mostly wait for each other, and when other work
 holds their cores, for tens of times the fit itself."""
 
-
-@dataclass(frozen=True)
-class Task:
-    """What is predicted: `classes` is 0 for a number, else how many classes (2 or more) the labels count."""
-
-    classes: int = 0
-
-    @property
-    def is_regression(self) -> bool:
-        return self.classes == 0
-
-    @property
-    def is_binary(self) -> bool:
-        return self.classes == 2
-
-    @property
-    def metric(self) -> str:
-        """The validation score, lower is better."""
-        return "rmse" if self.is_regression else "log_loss"
+Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class Samples:
-    """`x` float32 (rows, width) with NaN where missing; `y` (rows,): numbers, or class codes from 0."""
+class Fit:
+    """What a fit needs besides rows: `hyperparameters` in our names, where users set them, and `categorical`, the
+    positions of native categories. `threads` is the most that are used. `start` is a model to continue."""
 
-    x: np.ndarray
-    y: np.ndarray
-
-
-@dataclass(frozen=True)
-class NativeModel:
-    """A fitted booster of either library, cut to its best iteration."""
-
-    algorithm: Algorithm
+    algorithm: str
     task: Task
-    booster: Any
     categorical: tuple[int, ...]
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
     threads: int = 1
+    start: NativeModel | None = None
+    progress: Progress = lambda share, phrase: None
 
-    def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """Numbers (rows,) for a regression, else probabilities (rows, classes)."""
-        if self.algorithm == "XGBoost":
-            scores = self.booster.inplace_predict(matrix, validate_features=False)
-        else:
-            scores = self.booster.predict(matrix, num_threads=self.threads)
-        return np.column_stack((1 - scores, scores)) if self.task.is_binary else scores
-
-    def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        """The booster's own SHAP values (rows, outputs, width): one output, or one a class beyond two classes.
-
-        They and a constant add up to the number, or to the log-odds of the second class or of each class.
-        """
-        if self.algorithm == "XGBoost":
-            values = self.booster.predict(self.dmatrix(matrix), pred_contribs=True)
-        else:
-            values = self.booster.predict(matrix, pred_contrib=True, num_threads=self.threads)
-        return np.asarray(values).reshape(len(matrix), -1, matrix.shape[1] + 1)[:, :, :-1]
-
-    def dmatrix(self, matrix: np.ndarray) -> Any:
-        """`matrix` as XGBoost reads it, its categories marked."""
-        import xgboost
-
-        types = _feature_types(matrix.shape[1], self.categorical)
-        return xgboost.DMatrix(matrix, feature_types=types, enable_categorical=True, nthread=self.threads)
-
-    def to_bytes(self) -> bytes:
-        """The library's own file format: UBJSON for XGBoost, text for LightGBM."""
-        if self.algorithm == "XGBoost":
-            return bytes(self.booster.save_raw("ubj"))
-        return self.booster.model_to_string().encode()
-
-    @classmethod
-    def from_bytes(
-        cls, algorithm: Algorithm, task: Task, content: bytes, categorical: tuple[int, ...], threads: int = 1
-    ) -> Self:
-        if algorithm == "XGBoost":
-            import xgboost
-
-            booster = xgboost.Booster({"nthread": threads})
-            booster.load_model(bytearray(content))
-        else:
-            import lightgbm
-
-            booster = lightgbm.Booster(model_str=content.decode())
-        return cls(algorithm, task, booster, categorical, threads)
+    def threads_for(self, train: Samples) -> int:
+        return max(1, min(self.threads, train.x.size // _CELLS_PER_THREAD))
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model; `validation` is its best score by `task.metric`, `params` what its library was given."""
+    """A fitted model; `best_iteration` counts its rounds, `params` is what its library was given."""
 
     model: NativeModel
     best_iteration: int
     params: dict[str, Any]
-    validation: float
-    candidates: dict[str, float] = field(default_factory=dict)
 
     @property
-    def algorithm(self) -> Algorithm:
+    def algorithm(self) -> str:
         return self.model.algorithm
-
-    @property
-    def task(self) -> Task:
-        return self.model.task
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """See `NativeModel.predict`."""
         return self.model.predict(matrix)
 
 
-def fit(
-    algorithm: str,
-    task: Task,
-    train: Samples,
-    validation: Samples,
-    categorical: tuple[int, ...],
-    *,
-    hyperparameters: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    threads: int = 1,
-    progress: Callable[[float, str], None] = lambda share, phrase: None,
-) -> Fitted:
-    """Fit `algorithm`, or for `auto` both, and keep the one with the better validation score.
-
-    `validation` stops the boosting and makes the choice; `categorical` are the positions of native categories in `x`;
-    `threads` is the most that are used.
-    Raises Invalid as `check_hyperparameters` does.
-    """
-    hyperparameters = dict(hyperparameters or {})
-    check_hyperparameters(algorithm, hyperparameters)
-    threads = max(1, min(threads, train.x.size // _CELLS_PER_THREAD))
-    fitted: list[Fitted] = []
-    candidates = ALGORITHMS if algorithm == "auto" else (algorithm,)
-    for candidate in candidates:
-        tick = Tick(progress, candidate, len(fitted), len(candidates))
-        fit_one = _fit_xgboost if candidate == "XGBoost" else _fit_lightgbm
-        fitted.append(fit_one(task, train, validation, categorical, hyperparameters, seed, threads, tick))
-    best = min(fitted, key=lambda one: one.validation)
-    scores = {one.algorithm: one.validation for one in fitted}
-    return Fitted(best.model, best.best_iteration, best.params, best.validation, scores)
+def fit(how: Fit, train: Samples, validation: Samples | None, rounds: int | None = None) -> Fitted:
+    """Boost until the score on `validation` no longer falls; without one, for `rounds` rounds."""
+    body = {"XGBoost": _fit_xgboost, "LightGBM": _fit_lightgbm, "CatBoost": _fit_catboost}[how.algorithm]
+    return body(how, train, validation, rounds)
 
 
-class Tick:
-    """Tells how far the fits are: candidate `index` of `count`, every few rounds. Early stopping may end it sooner."""
-
-    EVERY_ROUNDS = 10
-
-    def __init__(self, progress: Callable[[float, str], None], algorithm: str, index: int, count: int) -> None:
-        self._progress = progress
-        self._algorithm = algorithm
-        self._index = index
-        self._count = count
-        progress(index / count, f"Fitting {algorithm}")
-
-    def __call__(self, done: int, rounds: int) -> None:
-        if done % self.EVERY_ROUNDS == 0:
-            share = (self._index + done / rounds) / self._count
-            self._progress(share, f"Fitting {self._algorithm}, round {done:,}")
-
-
-def _settings(algorithm: Algorithm, defaults: dict[str, Any], hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The library's own names: ours, the defaults, and what the user set and the library has."""
+def _settings(how: Fit, defaults: dict[str, Any], rounds: int | None) -> tuple[dict[str, Any], int, int]:
+    """The library's own parameters (the defaults, and what the user set and the library has), the most rounds, and
+    after how many without progress to stop."""
     chosen: dict[str, Any] = {}
-    for name, value in hyperparameters.items():
+    for name, value in how.hyperparameters.items():
         rule = HYPERPARAMETERS[name]
-        own_name = rule.name_in(algorithm)
+        own_name = rule.name_in(how.algorithm)
         if own_name is not None:
             chosen[own_name] = int(value) if rule.whole else float(value)
-    return {"n_estimators": 2_000, "early_stopping_rounds": 50, "learning_rate": 0.06, **defaults, **chosen}
+    most = chosen.pop("iterations" if how.algorithm == "CatBoost" else "n_estimators", 2_000)
+    patience = chosen.pop("early_stopping_rounds", 50)
+    return {"learning_rate": 0.06, **defaults, **chosen}, rounds or most, patience
 
 
-def _fit_xgboost(
-    task: Task,
-    train: Samples,
-    validation: Samples,
-    categorical: tuple[int, ...],
-    hyperparameters: Mapping[str, Any],
-    seed: int,
-    threads: int,
-    tick: Tick,
-) -> Fitted:
+def _told(how: Fit, done: int, rounds: int) -> None:
+    if done % 10 == 0:
+        how.progress(min(done / rounds, 1.0), f"Fitting {how.algorithm}, round {done:,}")
+
+
+def _fit_xgboost(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> Fitted:
     import xgboost
 
+    task, threads = how.task, how.threads_for(train)
     defaults: dict[str, Any] = {
         "max_depth": 6,
         "min_child_weight": 2,
@@ -210,42 +94,46 @@ def _fit_xgboost(
         defaults |= {"objective": "binary:logistic", "eval_metric": "logloss"}
     else:
         defaults |= {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": task.classes}
-    params = _settings("XGBoost", defaults, hyperparameters)
-    booster_params = {k: v for k, v in params.items() if k not in ("n_estimators", "early_stopping_rounds")}
-    types = _feature_types(train.x.shape[1], categorical)
+    params, most, patience = _settings(how, defaults, rounds)
+    types = feature_types(train.x.shape[1], how.categorical)
     options: dict[str, Any] = {"feature_types": types, "enable_categorical": True, "nthread": threads}
     train_data = xgboost.QuantileDMatrix(train.x, train.y, max_bin=params.get("max_bin", 256), **options)
-    valid_data = xgboost.QuantileDMatrix(validation.x, validation.y, ref=train_data, **options)
+    evaluated: dict[str, Any] = {}
+    if validation is not None:
+        valid_data = xgboost.QuantileDMatrix(validation.x, validation.y, ref=train_data, **options)
+        evaluated = {"evals": [(valid_data, "validation")], "early_stopping_rounds": patience}
     booster = xgboost.train(
-        booster_params | {"seed": seed, "nthread": threads, "verbosity": 0},
+        params | {"seed": how.seed, "nthread": threads, "verbosity": 0},
         train_data,
-        num_boost_round=params["n_estimators"],
-        evals=[(valid_data, "validation")],
-        early_stopping_rounds=params["early_stopping_rounds"],
+        num_boost_round=most,
         verbose_eval=False,
-        callbacks=[_xgboost_callback(tick, params["n_estimators"])],
+        callbacks=[_xgboost_callback(how, most)],
+        xgb_model=how.start.booster if how.start else None,
+        **evaluated,
     )
-    best = booster.best_iteration + 1
+    best = booster.best_iteration + 1 if validation is not None else booster.num_boosted_rounds()
     # The slice holds the best trees only; its attributes would make readers cut it once more.
     model = booster[:best]
     model.set_attr(best_iteration=None, best_score=None)
     model.set_param({"nthread": threads})
-    return Fitted(NativeModel("XGBoost", task, model, categorical, threads), best, params, float(booster.best_score))
+    return Fitted(NativeModel("XGBoost", task, model, how.categorical, threads), best, params)
 
 
-def _fit_lightgbm(
-    task: Task,
-    train: Samples,
-    validation: Samples,
-    categorical: tuple[int, ...],
-    hyperparameters: Mapping[str, Any],
-    seed: int,
-    threads: int,
-    tick: Tick,
-) -> Fitted:
+def _xgboost_callback(how: Fit, rounds: int) -> Any:
+    from xgboost.callback import TrainingCallback
+
+    class Told(TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            _told(how, epoch, rounds)
+            return False
+
+    return Told()
+
+
+def _fit_lightgbm(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> Fitted:
     import lightgbm
 
-    rows = len(train.y)
+    task, threads, rows = how.task, how.threads_for(train), len(train.y)
     defaults: dict[str, Any] = {
         "num_leaves": 31,
         # The library's own minimums (20 and 100) leave a small table without a single split.
@@ -261,40 +149,60 @@ def _fit_lightgbm(
         defaults |= {"objective": "binary", "metric": "binary_logloss"}
     else:
         defaults |= {"objective": "multiclass", "metric": "multi_logloss", "num_class": task.classes}
-    params = _settings("LightGBM", defaults, hyperparameters)
-    booster_params = {k: v for k, v in params.items() if k not in ("n_estimators", "early_stopping_rounds")}
+    params, most, patience = _settings(how, defaults, rounds)
     # Fixed column order of the histograms: with it, and `deterministic`, a seed gives one model for any thread count.
-    fixed = {"seed": seed, "num_threads": threads, "deterministic": True, "force_col_wise": True, "verbosity": -1}
-    shared = booster_params | fixed
-    train_data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(categorical), params=shared)
-    valid_data = lightgbm.Dataset(validation.x, validation.y, reference=train_data)
+    fixed = {"seed": how.seed, "num_threads": threads, "deterministic": True, "force_col_wise": True, "verbosity": -1}
+    train_data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(how.categorical), params=params | fixed)
+    callbacks: list[Any] = [lambda state: _told(how, state.iteration, most)]
+    evaluated: dict[str, Any] = {}
+    if validation is not None:
+        valid_data = lightgbm.Dataset(validation.x, validation.y, reference=train_data)
+        evaluated = {"valid_sets": [valid_data], "valid_names": ["validation"]}
+        callbacks.append(lightgbm.early_stopping(patience, verbose=False))
     booster = lightgbm.train(
-        shared,
+        params | fixed,
         train_data,
-        num_boost_round=params["n_estimators"],
-        valid_sets=[valid_data],
-        valid_names=["validation"],
-        callbacks=[
-            lightgbm.early_stopping(params["early_stopping_rounds"], verbose=False),
-            lambda state: tick(state.iteration, params["n_estimators"]),
-        ],
+        num_boost_round=most,
+        callbacks=callbacks,
+        init_model=how.start.booster if how.start else None,
+        **evaluated,
     )
-    best = booster.best_iteration or booster.current_iteration()
-    score = float(booster.best_score["validation"][params["metric"]])
+    best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     text = float32_thresholds(booster.model_to_string(num_iteration=best))
     model = lightgbm.Booster(model_str=text)
-    return Fitted(NativeModel("LightGBM", task, model, categorical, threads), best, params, score)
+    return Fitted(NativeModel("LightGBM", task, model, how.categorical, threads), best, params)
 
 
-def _xgboost_callback(tick: Tick, rounds: int) -> Any:
-    from xgboost.callback import TrainingCallback
+def _fit_catboost(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> Fitted:
+    import catboost
 
-    class Told(TrainingCallback):
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            tick(epoch, rounds)
-            return False
+    task, threads = how.task, how.threads_for(train)
+    defaults: dict[str, Any] = {"depth": 6, "bootstrap_type": "Bernoulli", "subsample": 0.8}
+    if task.is_regression:
+        defaults |= {"loss_function": "RMSE"}
+    elif task.is_binary:
+        defaults |= {"loss_function": "Logloss"}
+    else:
+        defaults |= {"loss_function": "MultiClass", "classes_count": task.classes}
+    params, most, patience = _settings(how, defaults, rounds)
+    fixed = {"random_seed": how.seed, "thread_count": threads, "verbose": False, "allow_writing_files": False}
 
-    return Told()
+    def pool(samples: Samples) -> Any:
+        return catboost.Pool(catboost_rows(samples.x, how.categorical), samples.y)
+
+    class Told:
+        def after_iteration(self, info: Any) -> bool:
+            _told(how, info.iteration, most)
+            return True
+
+    booster = catboost.CatBoost(params | fixed | {"iterations": most})
+    evaluated: dict[str, Any] = {}
+    if validation is not None:
+        evaluated = {"eval_set": pool(validation), "early_stopping_rounds": patience, "use_best_model": True}
+    start = how.start.booster if how.start else None
+    booster.fit(pool(train), init_model=start, callbacks=[Told()], **evaluated)
+    model = NativeModel("CatBoost", task, booster, how.categorical, threads)
+    return Fitted(model, int(booster.tree_count_ or 0), params)
 
 
 def float32_thresholds(model: str) -> str:
@@ -313,8 +221,3 @@ def float32_thresholds(model: str) -> str:
     # `tree_sizes` counts the bytes of each tree and is optional; the new numbers have other lengths.
     without_sizes = re.sub(r"^tree_sizes=.*\n", "", model, flags=re.MULTILINE)
     return re.sub(r"^threshold=(.*)$", floored, without_sizes, flags=re.MULTILINE)
-
-
-def _feature_types(width: int, categorical: tuple[int, ...]) -> list[str]:
-    positions = set(categorical)
-    return ["c" if i in positions else "q" for i in range(width)]

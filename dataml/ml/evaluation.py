@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.estimators import Task
+from dataml.ml.native import Task
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.estimators import NativeModel
 from dataml.ml.features import Preprocessing
+from dataml.ml.native import NativeModel
 
 
 def global_importance(model: NativeModel, preprocessing: Preprocessing, matrix: np.ndarray) -> dict[str, float]:

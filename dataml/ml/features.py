@@ -118,8 +118,9 @@ class Preprocessing:
         object.__setattr__(self, "_row", tuple((column.source, _row_encoder(column)) for column in self.layout))
 
     @classmethod
-    def fit(cls, contract: Contract, features: Sequence[str], table: pa.Table) -> Self:
+    def fit(cls, contract: Contract, features: Sequence[str], table: pa.Table, categories: Sequence[str] = ()) -> Self:
         """Learn vocabularies and the columns worth keeping from `table`, whose columns have the contract's Arrow types.
+        Whole numbers of `categories` are names of something, and become codes like text.
 
         Raises Invalid (`no_features`) when nothing is left that could tell two rows apart.
         """
@@ -127,7 +128,9 @@ class Preprocessing:
         dropped: dict[str, str] = {}
         for name in features:
             values = table.column(name)
-            candidates = _candidates(name, contract.column(name).data_type, values)
+            data_type = contract.column(name).data_type
+            is_category = name in categories and data_type is DataType.INTEGER
+            candidates = [_category(name, values, data_type)] if is_category else _candidates(name, data_type, values)
             reasons = [_uselessness(candidate, values) for candidate in candidates]
             useful = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
             if not useful:
@@ -177,19 +180,19 @@ class Preprocessing:
 def _candidates(name: str, data_type: DataType, values: pa.ChunkedArray) -> list[Derived]:
     encodings = _ENCODINGS[data_type]
     if encodings == (Encoding.CATEGORY,):
-        return [_category(name, values)]
+        return [_category(name, values, data_type)]
     if len(encodings) == 1:
         return [Derived(name, name, data_type, encodings[0])]
     return [Derived(f"{name}.{encoding.value}", name, data_type, encoding) for encoding in encodings]
 
 
-def _category(name: str, values: pa.ChunkedArray) -> Derived:
-    counts = pc.value_counts(pc.drop_null(values)).to_pylist()
+def _category(name: str, values: pa.ChunkedArray, data_type: DataType) -> Derived:
+    counts = pc.value_counts(pc.drop_null(values.cast(pa.string()))).to_pylist()
     # Equal counts are ordered by text, so that the codes do not depend on the order of the rows.
     ordered = [entry["values"] for entry in sorted(counts, key=lambda entry: (-entry["counts"], entry["values"]))]
     has_other = len(ordered) > MAX_CATEGORIES
     vocabulary = tuple(ordered[: MAX_CATEGORIES - 1] if has_other else ordered)
-    return Derived(name, name, DataType.STRING, Encoding.CATEGORY, vocabulary, has_other)
+    return Derived(name, name, data_type, Encoding.CATEGORY, vocabulary, has_other)
 
 
 def _uselessness(column: Derived, values: pa.ChunkedArray) -> str | None:
@@ -197,7 +200,7 @@ def _uselessness(column: Derived, values: pa.ChunkedArray) -> str | None:
     present = len(values) - values.null_count
     if present == 0:
         return "every value is missing"
-    if column.is_categorical and present > 1:
+    if column.is_categorical and present > 1 and column.data_type is DataType.STRING:
         different = pc.count_distinct(values).as_py()
         if different >= IDENTIFIER_SHARE * present:
             return "nearly every text is different, as in an identifier"
@@ -226,7 +229,7 @@ def _encode(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
 
 
 def _encode_category(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
-    codes = pc.index_in(values, value_set=pa.array(column.vocabulary, pa.string()))
+    codes = pc.index_in(values.cast(pa.string()), value_set=pa.array(column.vocabulary, pa.string()))
     if column.has_other:
         other = pa.scalar(len(column.vocabulary), pa.int32())
         codes = pc.if_else(pc.is_null(values), pa.scalar(None, pa.int32()), pc.fill_null(codes, other))
@@ -267,7 +270,9 @@ def _row_encoder(column: Derived) -> Encode:
             codes[None] = _NAN
             unseen = float(len(column.vocabulary)) if column.has_other else _NAN
             get = codes.get
-            return lambda text: get(text, unseen)
+            if column.data_type is DataType.STRING:
+                return lambda text: get(text, unseen)
+            return lambda number: get(None if number is None else str(number), unseen)
         case _:
             part = _DATE_PARTS if column.data_type is DataType.DATE else _TIMESTAMP_PARTS
             read = part[column.encoding]

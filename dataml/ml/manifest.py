@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from dataml.errors import DatamlError
-from dataml.ml.estimators import Algorithm
 from dataml.ml.values import DataType
 
 FORMAT_VERSION = 1
@@ -33,26 +32,41 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Rows:
-    """Counts of rows: `total` in the dataset, of which `without_target` were left out, and the parts of the rest."""
+    """Counts of rows: `total` in the dataset, of which `without_target` were left out, and the parts of the rest. With
+    several `folds`, those of `validation` were learned from, too, but by other models than the one that judged them."""
 
     total: int
     without_target: int
     train: int
     validation: int
     test: int
+    folds: int = 1
+
+
+@dataclass(frozen=True)
+class MemberRecord:
+    """One booster of a predictor; the weights of all add up to 1. `params` is what its library was given."""
+
+    algorithm: str
+    weight: float
+    best_iteration: int
+    params: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Everything about a trained predictor but its trees.
 
+    `algorithm` is that of its only member, or "Blend"; `best_iteration` and `params` are those of the heaviest member.
+
     `classes` are of the target's own type, in the order of probabilities and of the confusion matrix, None for a
     regression; with two of them the second is the positive one. `metrics` and `confusion_matrix` are from the held-out
     rows, `candidates` are the validation scores the algorithm was chosen by. `onnx` says whether there is an ONNX copy,
-    how far it is from the native model at most, and why there is none. `created_at` is ISO 8601 UTC.
+    how far it is from the native model at most, and why there is none. `created_at` is ISO 8601 UTC. `warnings` are
+    about the data; `comparison` is with the version that an incremental training has continued.
     """
 
-    algorithm: Algorithm
+    algorithm: str
     model: str
     problem_type: str
     target: str
@@ -73,6 +87,10 @@ class Manifest:
     onnx: dict[str, Any]
     versions: dict[str, str]
     created_at: str
+    members: tuple[MemberRecord, ...]
+    calibration: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    comparison: dict[str, Any] | None = None
     files: dict[str, FileRecord] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -90,9 +108,17 @@ class Manifest:
             "target_type": DataType(data["target_type"]),
             "classes": None if classes is None else tuple(classes),
             "rows": Rows(**data["rows"]),
+            "members": tuple(MemberRecord(**record) for record in _members(data)),
+            "warnings": tuple(data.get("warnings", ())),
             "files": {name: FileRecord(**record) for name, record in data["files"].items()},
         }
         return cls(**(dict(data) | converted))
+
+
+def _members(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Bundles that were written when a predictor was always one booster do not list it."""
+    names = ("algorithm", "best_iteration", "params")
+    return data.get("members") or [{"weight": 1.0} | {name: data[name] for name in names}]
 
 
 def write_files(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.estimators import NativeModel
+from dataml.ml.native import NativeModel
 
 _ML_OPSET = 3
 _OPSET = 17

@@ -8,13 +8,14 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.jobs.spec import Tuning, Validation
 from dataml.ml.contract import Contract
-from dataml.ml.hyperparameters import check_hyperparameters
+from dataml.ml.hyperparameters import available, check_hyperparameters
 from dataml.ml.values import DataType
 from dataml.train.schemas import ColumnRole, TrainRequest
 
 ProblemType = Literal["Classification", "Regression"]
-Algorithm = Literal["auto", "XGBoost", "LightGBM"]
+Algorithm = Literal["auto", "XGBoost", "LightGBM", "CatBoost"]
 
 _PROBLEM_TYPES: dict[str, ProblemType] = {
     "classification": "Classification",
@@ -29,6 +30,11 @@ _ALGORITHMS: dict[str, Algorithm] = {
     "xgb": "XGBoost",
     "lightgbm": "LightGBM",
     "lgbm": "LightGBM",
+    "catboost": "CatBoost",
+}
+TUNING_METRICS: dict[ProblemType, tuple[str, ...]] = {
+    "Classification": ("log_loss", "roc_auc", "accuracy", "f1_score", "brier"),
+    "Regression": ("rmse", "mae", "r2"),
 }
 _NUMERIC = {DataType.INTEGER, DataType.FLOAT}
 _CLASSES = {DataType.STRING, DataType.INTEGER, DataType.BOOLEAN}
@@ -46,12 +52,16 @@ class ColumnPurpose(StrEnum):
 
 @dataclass(frozen=True)
 class CheckedRequest:
-    """A request that fits its dataset: every column has a role, one is the target."""
+    """A request that fits its dataset: every column has a role, one is the target; `categories` are whole numbers that
+    are names of something."""
 
     problem_type: ProblemType
     algorithm: Algorithm
     target: str
     roles: dict[str, str]
+    categories: tuple[str, ...]
+    validation: Validation
+    tuning: Tuning | None
 
 
 def parse_problem_type(text: str) -> ProblemType:
@@ -66,15 +76,17 @@ def parse_problem_type(text: str) -> ProblemType:
 
 def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     """Raises:
-    Invalid: `unknown_problem_type`, `unknown_algorithm`, `unknown_hyperparameter`,
+    Invalid: `unknown_problem_type`, `unknown_algorithm`, `algorithm_not_installed`, `unknown_hyperparameter`,
             `invalid_hyperparameter`, `incremental_not_available`, `no_target`, `several_targets`,
-        `several_times`, `no_features`, `target_not_numeric`, `target_not_a_class`.
+        `several_times`, `no_features`, `target_not_numeric`, `target_not_a_class`, `bad_validation`, `bad_tuning`.
     InvalidFields: `invalid_columns`, naming each column that is wrong.
     """
     problem_type = parse_problem_type(request.problem_type)
     algorithm = _ALGORITHMS.get((request.algorithm or "").strip().casefold())
     if algorithm is None:
-        raise Invalid("algorithm is XGBoost, LightGBM or auto.", code="unknown_algorithm")
+        raise Invalid("algorithm is XGBoost, LightGBM, CatBoost or auto.", code="unknown_algorithm")
+    if algorithm not in ("auto", *available()):
+        raise Invalid("CatBoost is not installed on this platform.", code="algorithm_not_installed")
     check_hyperparameters(algorithm, request.hyperparameters)
     if request.is_incremental:
         detail = "A model cannot be continued on new data here; leave is_incremental out to train it anew."
@@ -89,7 +101,15 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     if ColumnPurpose.FEATURE not in roles.values() and ColumnPurpose.TIME not in roles.values():
         raise Invalid("No column is left as a feature.", code="no_features")
     _check_target_type(problem_type, contract.column(targets[0]).data_type)
-    return CheckedRequest(problem_type, algorithm, targets[0], roles)
+    return CheckedRequest(
+        problem_type,
+        algorithm,
+        targets[0],
+        roles,
+        tuple(column.column_name for column in request.columns if column.hint == "category"),
+        _validation(request, contract, targets[0], has_time=ColumnPurpose.TIME in roles.values()),
+        _tuning(request, problem_type),
+    )
 
 
 def check_target_values(parquet: Path, target: str) -> None:
@@ -101,6 +121,28 @@ def check_target_values(parquet: Path, target: str) -> None:
         raise Invalid(
             f"The target {target!r} has the same value in every row; there is nothing to learn.", code="constant_target"
         )
+
+
+def _validation(request: TrainRequest, contract: Contract, target: str, has_time: bool) -> Validation:
+    asked = request.validation
+    if asked is None:
+        return Validation()
+    if asked.group is not None:
+        if asked.group not in contract.names or asked.group == target:
+            raise Invalid("validation.group is a column of the dataset other than the target.", code="bad_validation")
+        if has_time:
+            raise Invalid("Rows are held out by time or by group, not by both.", code="bad_validation")
+    return Validation(asked.holdout, asked.folds, asked.group)
+
+
+def _tuning(request: TrainRequest, problem_type: ProblemType) -> Tuning | None:
+    asked = request.tuning
+    if asked is None:
+        return None
+    metrics = TUNING_METRICS[problem_type]
+    if asked.metric is not None and asked.metric not in metrics:
+        raise Invalid(f"tuning.metric of a {problem_type} is one of {', '.join(metrics)}.", code="bad_tuning")
+    return Tuning(asked.trials, asked.time_budget_s, asked.metric)
 
 
 def _roles(columns: list[ColumnRole], contract: Contract) -> dict[str, str]:
@@ -127,6 +169,8 @@ def _column_error(column: ColumnRole, contract: Contract, given: dict[str, str])
     if column.attribute_name.strip().capitalize() not in list(ColumnPurpose):
         return "attribute_name", "attribute_name is Id, Target, Feature, Time or Ignore.", "unknown_attribute"
     actual = contract.column(name).data_type
+    if column.hint == "category" and actual not in (DataType.INTEGER, DataType.STRING):
+        return "hint", f"The column {name!r} is {actual}; whole numbers and text can be categories.", "bad_hint"
     if column.data_type is not None and DataType.parse(column.data_type) != actual:
         return "data_type", f"The column {name!r} is {actual} in the dataset.", "data_type_mismatch"
     return None

@@ -1,7 +1,7 @@
 """What training calls take and answer."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -17,6 +17,37 @@ class ColumnRole(BaseModel):
     column_name: str = Field(description="A column of the dataset.")
     data_type: str | None = Field(None, description="Its type; when given it must be the dataset's.")
     attribute_name: str = Field(description="Id, Target, Feature, Time or Ignore.", examples=["Target"])
+    hint: Literal["category"] | None = Field(
+        None, description="`category`: the whole numbers of this column are names of something, such as postcodes."
+    )
+
+
+class ValidationRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    holdout: float = Field(0.2, ge=0.05, le=0.5, description="Share of the rows that scores the model.")
+    folds: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description="Parts of the other rows that choose and stop the candidates in turn; 1: a single part. By default "
+        "5 below 2,000 rows, 3 below 50,000, else 1; and 1 where there is a Time column.",
+    )
+    group: str | None = Field(
+        None, max_length=255, description="A column, an Id for example, whose rows of one value stay together."
+    )
+
+
+class TuningRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    trials: int = Field(20, ge=1, le=1000, description="Most trials.")
+    time_budget_s: float | None = Field(None, gt=0, le=86_400, description="Most seconds; the best so far is kept.")
+    metric: str | None = Field(
+        None,
+        max_length=50,
+        description="Of the validation rows: log_loss (default), roc_auc, accuracy, f1_score, brier; rmse, mae, r2.",
+    )
 
 
 class TrainRequest(BaseModel):
@@ -33,9 +64,16 @@ class TrainRequest(BaseModel):
     )
     is_incremental: bool = Field(False, description="Only false: a model is trained anew.")
     algorithm: str | None = Field(
-        None, description="XGBoost, LightGBM, or auto (the default): both are tried and the better one is kept."
+        None,
+        description="XGBoost, LightGBM, CatBoost, or auto (the default): all are tried, and the best one is kept, or a "
+        "weighted blend where that is better by more than noise.",
     )
-    hyperparameters: dict[str, Any] = Field({}, description="Parameters of the algorithm by its own names.")
+    hyperparameters: dict[str, Any] = Field(
+        {}, description="Parameters by scikit-learn's names, or for a named algorithm by the library's own."
+    )
+    validation: ValidationRequest | None = Field(None, description="How rows are held out.")
+    tuning: TuningRequest | None = Field(None, description="Search for hyperparameters before the final fit.")
+    workers: int = Field(1, ge=1, le=64, description="With more than one, Ray Train fits on shards of the rows.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the split and of the algorithm.")
     shap_enabled: bool = Field(False, description="Compute the feature importance when the training has completed.")
     new_version: bool = Field(False, description="Train the next version of a predictor that exists.")

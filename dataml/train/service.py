@@ -93,6 +93,10 @@ async def _insert(
         hyperparameters=request.hyperparameters,
         seed=request.seed,
         threads=settings.job_threads,
+        categories=checked.categories,
+        validation=checked.validation,
+        tuning=checked.tuning,
+        workers=request.workers,
     )
     named = {"predictor_name": training.predictor_name, "version": version}
     audit.record(session, scope, "training.start", f"training:{training.id}", **named)

@@ -1,0 +1,142 @@
+"""A fitted booster of one of the libraries, in memory and in the library's own file format."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted: `classes` is 0 for a number, else how many classes (2 or more) the labels count."""
+
+    classes: int = 0
+
+    @property
+    def is_regression(self) -> bool:
+        return self.classes == 0
+
+    @property
+    def is_binary(self) -> bool:
+        return self.classes == 2
+
+    @property
+    def metric(self) -> str:
+        """The validation score, lower is better."""
+        return "rmse" if self.is_regression else "log_loss"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """`x` float32 (rows, width) with NaN where missing; `y` (rows,): numbers, or class codes from 0."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Samples":
+        return Samples(self.x[rows], self.y[rows])
+
+
+@dataclass(frozen=True)
+class NativeModel:
+    """A fitted booster, cut to its best iteration."""
+
+    algorithm: str
+    task: Task
+    booster: Any
+    categorical: tuple[int, ...]
+    threads: int = 1
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """Numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        if self.algorithm == "CatBoost":
+            kind = "RawFormulaVal" if self.task.is_regression else "Probability"
+            rows = catboost_rows(matrix, self.categorical)
+            return np.asarray(self.booster.predict(rows, prediction_type=kind, thread_count=self.threads))
+        if self.algorithm == "XGBoost":
+            scores = self.booster.inplace_predict(matrix, validate_features=False)
+        else:
+            scores = self.booster.predict(matrix, num_threads=self.threads)
+        return np.column_stack((1 - scores, scores)) if self.task.is_binary else scores
+
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """The booster's own SHAP values (rows, outputs, width): one output, or one a class beyond two classes.
+
+        They and a constant add up to the number, or to the log-odds of the second class or of each class.
+        """
+        if self.algorithm == "CatBoost":
+            return self._catboost_contributions(matrix)
+        if self.algorithm == "XGBoost":
+            values = self.booster.predict(self.dmatrix(matrix), pred_contribs=True)
+        else:
+            values = self.booster.predict(matrix, pred_contrib=True, num_threads=self.threads)
+        return np.asarray(values).reshape(len(matrix), -1, matrix.shape[1] + 1)[:, :, :-1]
+
+    def _catboost_contributions(self, matrix: np.ndarray) -> np.ndarray:
+        import catboost
+
+        pool = catboost.Pool(catboost_rows(matrix, self.categorical))
+        values = self.booster.get_feature_importance(pool, type="ShapValues", thread_count=self.threads)
+        values = np.asarray(values).reshape(len(matrix), -1, matrix.shape[1] + 1)[:, :, :-1]
+        # It has the numbers first and the categories behind them.
+        order = [*(i for i in range(matrix.shape[1]) if i not in self.categorical), *self.categorical]
+        return values[:, :, np.argsort(order)]
+
+    def dmatrix(self, matrix: np.ndarray) -> Any:
+        """`matrix` as XGBoost reads it, its categories marked."""
+        import xgboost
+
+        types = feature_types(matrix.shape[1], self.categorical)
+        return xgboost.DMatrix(matrix, feature_types=types, enable_categorical=True, nthread=self.threads)
+
+    def to_bytes(self) -> bytes:
+        """The library's own file format: UBJSON for XGBoost, text for LightGBM, cbm for CatBoost."""
+        if self.algorithm == "XGBoost":
+            return bytes(self.booster.save_raw("ubj"))
+        if self.algorithm == "LightGBM":
+            return self.booster.model_to_string().encode()
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.cbm"
+            self.booster.save_model(str(path), format="cbm")
+            return path.read_bytes()
+
+    @classmethod
+    def from_bytes(
+        cls, algorithm: str, task: Task, content: bytes, categorical: tuple[int, ...], threads: int = 1
+    ) -> Self:
+        booster: Any
+        if algorithm == "XGBoost":
+            import xgboost
+
+            booster = xgboost.Booster({"nthread": threads})
+            booster.load_model(bytearray(content))
+        elif algorithm == "LightGBM":
+            import lightgbm
+
+            booster = lightgbm.Booster(model_str=content.decode())
+        else:
+            import catboost
+
+            booster = catboost.CatBoost().load_model(blob=content)
+        return cls(algorithm, task, booster, categorical, threads)
+
+
+def feature_types(width: int, categorical: tuple[int, ...]) -> list[str]:
+    """What XGBoost calls the columns of a matrix."""
+    positions = set(categorical)
+    return ["c" if i in positions else "q" for i in range(width)]
+
+
+def catboost_rows(matrix: np.ndarray, categorical: tuple[int, ...]) -> Any:
+    """`matrix` as CatBoost reads it: the numbers, and behind them the categories as text, empty where missing."""
+    from catboost import FeaturesData
+
+    numbers = np.delete(matrix, categorical, axis=1) if categorical else matrix
+    if not categorical:
+        return FeaturesData(num_feature_data=np.ascontiguousarray(numbers, dtype=np.float32))
+    codes = np.nan_to_num(matrix[:, categorical], nan=-1).astype(np.int64)
+    words = np.array([b"", *(b"%d" % code for code in range(int(codes.max(initial=-1)) + 1))], dtype=object)
+    numeric = np.ascontiguousarray(numbers, dtype=np.float32) if numbers.shape[1] else None
+    return FeaturesData(num_feature_data=numeric, cat_feature_data=words[codes + 1])
