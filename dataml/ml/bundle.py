@@ -156,6 +156,7 @@ class Predictor:
         self._class_names = None if manifest.classes is None else tuple(class_name(c) for c in manifest.classes)
         self._weights = [member.weight for member in manifest.members]
         self._calibration = Calibration.from_json(manifest.calibration) if manifest.calibration else None
+        self._loaded: dict[str, NativeModel] = {}
         self._engines = [self._engine(number) for number in range(len(manifest.members))]
 
     @classmethod
@@ -190,14 +191,19 @@ class Predictor:
         return self.members[0][0]
 
     def _native(self, algorithm: str) -> NativeModel:
+        if algorithm in self._loaded:
+            return self._loaded[algorithm]
         content = read_file(self._directory, self.manifest, NATIVE[algorithm])
-        return NativeModel.from_bytes(algorithm, self.task, content, self.preprocessing.categorical, self._threads)
+        model = NativeModel.from_bytes(algorithm, self.task, content, self.preprocessing.categorical, self._threads)
+        self._loaded[algorithm] = model
+        return model
 
     def _engine(self, number: int) -> OnnxModel | NativeModel:
-        name = _onnx_name(self.manifest, self.manifest.members[number].algorithm)
+        algorithm = self.manifest.members[number].algorithm
+        name = _onnx_name(self.manifest, algorithm)
         if name in self.manifest.files:
             return OnnxModel(read_file(self._directory, self.manifest, name))
-        return self.members[number][0]
+        return self._native(algorithm)
 
     @property
     def id_columns(self) -> tuple[str, ...]:

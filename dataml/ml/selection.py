@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.calibration import Calibration, calibrate
+from dataml.ml.calibration import NOISE, Calibration, calibrate
 from dataml.ml.estimators import Fit, Fitted, Progress, fit
 from dataml.ml.hyperparameters import available
 from dataml.ml.native import NativeModel, Samples, Task
@@ -189,7 +189,7 @@ def _weighed(
         named["Blend"] = _score(task, truth, mean)
         gained = _losses(task, truth, predicted[best]) - _losses(task, truth, mean)
         error = gained.std(ddof=1) / np.sqrt(len(gained))
-        if len(weights) > 1 and gained.mean() > error:
+        if len(weights) > 1 and gained.mean() > NOISE * error:
             return weights, mean, named
     return {best: 1.0}, predicted[best], named
 
