@@ -58,7 +58,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	    $(call install,-r requirements.lock); \
 	else \
-	    $(call install,-e '.[dev,lake]'); \
+	    $(call install,-e '.[catboost,dev,lake]'); \
 	fi
 	@$(call install,--no-deps -e .)
 	@touch $@

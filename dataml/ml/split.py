@@ -13,7 +13,6 @@ HOLDOUT: float = 0.2
 """The share of rows that is held out for the scores."""
 VALIDATION_EVERY = 7
 """With a single part for validation, every seventh of the others (about 11% of all) stops the boosting and chooses."""
-_SMALL_ROWS = 2_000
 _LARGE_ROWS = 50_000
 
 
@@ -40,9 +39,7 @@ class Split:
 
 
 def folds_for(rows: int) -> int:
-    """How many folds suit so many rows: few rows say little in a single part, many say enough."""
-    if rows < _SMALL_ROWS:
-        return 5
+    """How many folds suit so many rows: few say little in a single part, many say enough."""
     return 3 if rows < _LARGE_ROWS else 1
 
 

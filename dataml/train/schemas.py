@@ -31,7 +31,7 @@ class ValidationRequest(BaseModel):
         ge=1,
         le=20,
         description="Parts of the other rows that choose and stop the candidates in turn; 1: a single part. By default "
-        "5 below 2,000 rows, 3 below 50,000, else 1; and 1 where there is a Time column.",
+        "3 below 50,000 rows, else 1; and 1 where there is a Time column.",
     )
     group: str | None = Field(
         None, max_length=255, description="A column, an Id for example, whose rows of one value stay together."
