@@ -58,9 +58,9 @@ def fit(how: Fit, train: Samples, validation: Samples | None, rounds: int | None
     return body(how, train, validation, rounds)
 
 
-def _settings(how: Fit, defaults: dict[str, Any], rounds: int | None) -> tuple[dict[str, Any], int, int]:
-    """The library's own parameters (the defaults, and what the user set and the library has), the most rounds, and
-    after how many without progress to stop."""
+def parameters(how: Fit, rows: int) -> dict[str, Any]:
+    """What the library is given, in its own names, to learn from so many rows: the defaults, and what the user set and
+    the library has; with `n_estimators` (the most rounds) and `early_stopping_rounds`."""
     chosen: dict[str, Any] = {}
     for name, value in how.hyperparameters.items():
         rule = HYPERPARAMETERS[name]
@@ -69,8 +69,49 @@ def _settings(how: Fit, defaults: dict[str, Any], rounds: int | None) -> tuple[d
             chosen[own_name] = int(value) if rule.whole else float(value)
     is_slow = how.algorithm == "CatBoost"
     most = chosen.pop("iterations", 1_000) if is_slow else chosen.pop("n_estimators", 2_000)
-    patience = chosen.pop("early_stopping_rounds", 50)
-    return {"learning_rate": 0.06, **defaults, **chosen}, rounds or most, patience
+    stopping = {"n_estimators": most, "early_stopping_rounds": 50}
+    return {"learning_rate": 0.06, **stopping, **_objective(how), **_defaults(how, rows), **chosen}
+
+
+def _objective(how: Fit) -> dict[str, Any]:
+    classes = how.task.classes
+    kind = 0 if how.task.is_regression else 1 if how.task.is_binary else 2
+    if how.algorithm == "XGBoost":
+        names = [("reg:squarederror", "rmse"), ("binary:logistic", "logloss"), ("multi:softprob", "mlogloss")][kind]
+        return dict(zip(("objective", "eval_metric"), names, strict=True)) | (
+            {"num_class": classes} if kind == 2 else {}
+        )
+    if how.algorithm == "LightGBM":
+        names = [("regression", "rmse"), ("binary", "binary_logloss"), ("multiclass", "multi_logloss")][kind]
+        return dict(zip(("objective", "metric"), names, strict=True)) | ({"num_class": classes} if kind == 2 else {})
+    return {"loss_function": ("RMSE", "Logloss", "MultiClass")[kind]} | (
+        {"classes_count": classes} if kind == 2 else {}
+    )
+
+
+def _defaults(how: Fit, rows: int) -> dict[str, Any]:
+    if how.algorithm == "XGBoost":
+        shares = {"subsample": 0.8, "colsample_bytree": 0.8}
+        return {"max_depth": 6, "min_child_weight": 2, "tree_method": "hist", **shares}
+    if how.algorithm == "LightGBM":
+        return {
+            "num_leaves": 31,
+            # The library's own minimums (20 and 100) leave a small table without a single split.
+            "min_data_in_leaf": min(20, max(2, rows // 40)),
+            "min_data_per_group": min(100, max(2, rows // 40)),
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "feature_fraction": 0.8,
+        }
+    # The kind of sample that takes a share on any machine.
+    return {"bootstrap_type": "Bernoulli"} if "subsample" in how.hyperparameters else {}
+
+
+def _settings(how: Fit, train: Samples, rounds: int | None) -> tuple[dict[str, Any], int, int]:
+    """The library's own parameters, the most rounds, and after how many without progress to stop."""
+    params = parameters(how, len(train.y))
+    most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
+    return params, rounds or most, patience
 
 
 def _told(how: Fit, done: int, rounds: int) -> None:
@@ -81,21 +122,8 @@ def _told(how: Fit, done: int, rounds: int) -> None:
 def _fit_xgboost(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> Fitted:
     import xgboost
 
-    task, threads = how.task, how.threads_for(train)
-    defaults: dict[str, Any] = {
-        "max_depth": 6,
-        "min_child_weight": 2,
-        "subsample": 0.8,
-        "colsample_bytree": 0.8,
-        "tree_method": "hist",
-    }
-    if task.is_regression:
-        defaults |= {"objective": "reg:squarederror", "eval_metric": "rmse"}
-    elif task.is_binary:
-        defaults |= {"objective": "binary:logistic", "eval_metric": "logloss"}
-    else:
-        defaults |= {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": task.classes}
-    params, most, patience = _settings(how, defaults, rounds)
+    threads = how.threads_for(train)
+    params, most, patience = _settings(how, train, rounds)
     types = feature_types(train.x.shape[1], how.categorical)
     options: dict[str, Any] = {"feature_types": types, "enable_categorical": True, "nthread": threads}
     train_data = xgboost.QuantileDMatrix(train.x, train.y, max_bin=params.get("max_bin", 256), **options)
@@ -117,7 +145,7 @@ def _fit_xgboost(how: Fit, train: Samples, validation: Samples | None, rounds: i
     model = booster[:best]
     model.set_attr(best_iteration=None, best_score=None)
     model.set_param({"nthread": threads})
-    return Fitted(NativeModel("XGBoost", task, model, how.categorical, threads), best, params)
+    return Fitted(NativeModel("XGBoost", how.task, model, how.categorical, threads), best, params)
 
 
 def _xgboost_callback(how: Fit, rounds: int) -> Any:
@@ -134,23 +162,8 @@ def _xgboost_callback(how: Fit, rounds: int) -> Any:
 def _fit_lightgbm(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> Fitted:
     import lightgbm
 
-    task, threads, rows = how.task, how.threads_for(train), len(train.y)
-    defaults: dict[str, Any] = {
-        "num_leaves": 31,
-        # The library's own minimums (20 and 100) leave a small table without a single split.
-        "min_data_in_leaf": min(20, max(2, rows // 40)),
-        "min_data_per_group": min(100, max(2, rows // 40)),
-        "bagging_fraction": 0.8,
-        "bagging_freq": 1,
-        "feature_fraction": 0.8,
-    }
-    if task.is_regression:
-        defaults |= {"objective": "regression", "metric": "rmse"}
-    elif task.is_binary:
-        defaults |= {"objective": "binary", "metric": "binary_logloss"}
-    else:
-        defaults |= {"objective": "multiclass", "metric": "multi_logloss", "num_class": task.classes}
-    params, most, patience = _settings(how, defaults, rounds)
+    threads = how.threads_for(train)
+    params, most, patience = _settings(how, train, rounds)
     # Fixed column order of the histograms: with it, and `deterministic`, a seed gives one model for any thread count.
     fixed = {"seed": how.seed, "num_threads": threads, "deterministic": True, "force_col_wise": True, "verbosity": -1}
     train_data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(how.categorical), params=params | fixed)
@@ -171,23 +184,14 @@ def _fit_lightgbm(how: Fit, train: Samples, validation: Samples | None, rounds: 
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     text = float32_thresholds(booster.model_to_string(num_iteration=best))
     model = lightgbm.Booster(model_str=text)
-    return Fitted(NativeModel("LightGBM", task, model, how.categorical, threads), best, params)
+    return Fitted(NativeModel("LightGBM", how.task, model, how.categorical, threads), best, params)
 
 
 def _fit_catboost(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> Fitted:
     import catboost
 
-    task, threads = how.task, how.threads_for(train)
-    defaults: dict[str, Any] = {}
-    if "subsample" in how.hyperparameters:
-        defaults |= {"bootstrap_type": "Bernoulli"}  # the kind that takes a share on any machine
-    if task.is_regression:
-        defaults |= {"loss_function": "RMSE"}
-    elif task.is_binary:
-        defaults |= {"loss_function": "Logloss"}
-    else:
-        defaults |= {"loss_function": "MultiClass", "classes_count": task.classes}
-    params, most, patience = _settings(how, defaults, rounds)
+    threads = how.threads_for(train)
+    params, most, patience = _settings(how, train, rounds)
     fixed = {"random_seed": how.seed, "thread_count": threads, "verbose": False, "allow_writing_files": False}
 
     def pool(samples: Samples) -> Any:
@@ -207,7 +211,7 @@ def _fit_catboost(how: Fit, train: Samples, validation: Samples | None, rounds: 
         evaluated = {"eval_set": pool(validation), "early_stopping_rounds": patience, "use_best_model": True}
     start = how.start.booster if how.start else None
     booster.fit(rows, init_model=start, callbacks=[Told()], **evaluated)
-    model = NativeModel("CatBoost", task, booster, how.categorical, threads)
+    model = NativeModel("CatBoost", how.task, booster, how.categorical, threads)
     return Fitted(model, int(booster.tree_count_ or 0), params)
 
 

@@ -22,7 +22,8 @@ _CATBOOST_CLASSES = 100
 
 @dataclass(frozen=True)
 class Candidates:
-    """What to try: `algorithms` with `hyperparameters` in our names. `start` are models to continue, by algorithm."""
+    """What to try: `algorithms` with `hyperparameters` in our names, and with what a search has found for each in
+    `tuned`. `start` are models to continue, by algorithm."""
 
     task: Task
     algorithms: tuple[str, ...]
@@ -31,13 +32,14 @@ class Candidates:
     seed: int = 0
     threads: int = 1
     start: Mapping[str, NativeModel] = field(default_factory=dict)
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def how(self, algorithm: str) -> Fit:
         return Fit(
             algorithm,
             self.task,
             self.categorical,
-            self.hyperparameters,
+            {**self.tuned.get(algorithm, {}), **self.hyperparameters},
             self.seed,
             self.threads,
             self.start.get(algorithm),

@@ -86,7 +86,9 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     if algorithm is None:
         raise Invalid("algorithm is XGBoost, LightGBM, CatBoost or auto.", code="unknown_algorithm")
     if algorithm not in ("auto", *available()):
-        raise Invalid("CatBoost is not installed on this platform (pip install dataml[catboost]).", code="algorithm_not_installed")
+        raise Invalid(
+            "CatBoost is not installed on this platform (pip install dataml[catboost]).", code="algorithm_not_installed"
+        )
     check_hyperparameters(algorithm, request.hyperparameters)
     if request.is_incremental:
         detail = "A model cannot be continued on new data here; leave is_incremental out to train it anew."
