@@ -21,7 +21,7 @@ class Preprocess(TenantOwned, Timestamped, Base):
 class Training(TenantOwned, Timestamped, Base):
     """One version of a predictor.
 
-    `dataset_parquet` holds the rows it was trained on, which stay when the dataset changes.
+    `dataset_parquet` holds the rows it was trained on, which stay when the dataset changes; `dataset_sha256` is its.
     `status` is submitted_to_ray, completed, failed or cancelled. `bundle` is the storage name of its folder.
     `endpoint` says who answers its predictions: pool, or own once its own deployment runs. `parent_id` is the version
     that an incremental training continued, and stays when that is deleted; one that came out worse is not promoted.
@@ -43,6 +43,7 @@ class Training(TenantOwned, Timestamped, Base):
     dataset_id: Mapped[int] = mapped_column(BigId, index=True)
     dataset_version: Mapped[int]
     dataset_parquet: Mapped[str] = mapped_column(String(500))
+    dataset_sha256: Mapped[str | None] = mapped_column(String(64))
     parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
     preprocess_id: Mapped[int] = mapped_column(BigId)
     domain: Mapped[str] = mapped_column(String(200))

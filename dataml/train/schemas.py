@@ -102,6 +102,7 @@ class TrainRow(BaseModel):
     phrase: str = Field(description="What the training is doing.")
     error: str | None = Field(description="Why a training failed.")
     job_id: str | None
+    is_promoted: bool = Field(description="False for a continuation that came out worse than its parent.")
     endpoint: str = Field(
         description="Who answers predictions: the shared `pool`, or the predictor's `own` deployment."
     )

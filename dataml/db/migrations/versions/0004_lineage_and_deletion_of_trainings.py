@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.add_column("training", sa.Column("dataset_sha256", sa.String(length=64), nullable=True))
     op.add_column("training", sa.Column("parent_id", big_id, nullable=True))
     op.add_column("training", sa.Column("is_promoted", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("training", sa.Column("explanation", sa.String(length=500), nullable=True))
