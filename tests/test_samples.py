@@ -198,6 +198,24 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         {"status": STRING, "result_path": STRING, "file_id": INTEGER, "dataset_id": INTEGER},
     ),
     ("GET", "/inference/predictions?train_id={train_id}", None, 200, {"data": [LOGGED]}),
+    (
+        "POST",
+        "/train/update/",
+        {"train_id": "{train_id}", "preprocess_id": "{preprocess_id}"},
+        200,
+        {"data": STRING, "status_code": INTEGER, "message": STRING},
+    ),
+    (
+        "GET",
+        "/train/{train_id}",
+        None,
+        200,
+        TRAIN_ROW
+        | {"is_promoted": BOOLEAN, "roles": OBJECT, "hyperparameters": OBJECT, "lineage": OBJECT}
+        | {"summary": OBJECT + "?"},
+    ),
+    ("DELETE", "/train/delete-feature-importance/{train_id}", None, 200, {"status_code": INTEGER, "message": STRING}),
+    ("DELETE", "/train/delete/{train_id}", None, 200, {"status_code": INTEGER, "message": STRING}),
     ("POST", "/ray/terminate_ray_job?ray_job_id={job_id}&usage=training", None, 200, DONE),
 ]
 

@@ -319,6 +319,12 @@ async def storage_names(session: AsyncSession) -> set[str]:
     return {name for row in rows for name in row if name}
 
 
+async def existing(session: AsyncSession, train_ids: set[int]) -> set[int]:
+    """Which of these trainings, of all tenants, are there."""
+    rows = every_tenant.select(Training.id).where(Training.id.in_(train_ids))
+    return set((await session.scalars(rows)).all())
+
+
 async def with_own_endpoint(session: AsyncSession) -> set[int]:
     """Trainings of all tenants that are recorded as answered by their own deployment."""
     rows = every_tenant.select(Training.id).where(Training.endpoint == "own")
