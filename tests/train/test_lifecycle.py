@@ -26,6 +26,8 @@ from tests.train.training import (
     trained,
 )
 
+# As a job is while a worker is at it: another attempt, for the supervisor may be at the end of the first one.
+RUNNING = "UPDATE job SET state = 'running', attempt = 2, finished_at = NULL WHERE id = ?"
 FEATURES = {"age": 60, "colour": "red", "price": 5.0}
 
 
@@ -167,7 +169,7 @@ def test_the_explanation_of_a_deleted_model_is_cancelled(platform: Platform, cli
     explained(client, row["id"])
     job = client.get("/jobs/list", params={"kind": "explain"}).json()["data"][0]
     number = int(job["job_id"].removeprefix("shap-job-"))
-    change(platform, "UPDATE job SET state = 'running', finished_at = NULL WHERE id = ?", number)
+    change(platform, RUNNING, number)
     deleted(client, row["id"])
     assert client.get(f"/jobs/{number}").json()["state"] == "cancelled"
 
@@ -261,7 +263,7 @@ def test_a_feature_importance_is_not_deleted_while_it_is_made(
     explained(client, row["id"])
     job = client.get("/jobs/list", params={"kind": "explain"}).json()["data"][0]
     number = int(job["job_id"].removeprefix("shap-job-"))
-    change(platform, "UPDATE job SET state = 'running' WHERE id = ?", number)
+    change(platform, RUNNING, number)
     path = f"/train/delete-feature-importance/{row['id']}"
     assert refusal(client.request("DELETE", path)) == (409, "explanation_running")
     change(platform, "UPDATE job SET state = 'succeeded' WHERE id = ?", number)
