@@ -16,13 +16,14 @@ from dataml.audit.service import Outcome
 from dataml.dataset import files
 from dataml.dataset import routes as dataset
 from dataml.db.scope import Origin
-from dataml.dependencies import Open, Requirement, Services
+from dataml.dependencies import JobToken, Open, Requirement, Services
 from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
 from dataml.inference import routes as inference
 from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
+from dataml.train import callback_routes, lifecycle_routes
 from dataml.train import routes as train
 from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
 
@@ -38,6 +39,8 @@ _MODULES = (
     dataset,
     files,
     train,
+    callback_routes,
+    lifecycle_routes,
     inference,
     jobs,
     audit,
@@ -67,7 +70,7 @@ def create_app(services: Services) -> "Front":
 
 def needs_of(route: APIRoute) -> list[str]:
     """What a route states in its signature that a caller needs; see `dependencies`."""
-    return [d.call.needs for d in route.dependant.dependencies if isinstance(d.call, Requirement | Open)]
+    return [d.call.needs for d in route.dependant.dependencies if isinstance(d.call, Requirement | Open | JobToken)]
 
 
 def _with_stated_needs(router: APIRouter) -> APIRouter:

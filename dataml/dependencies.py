@@ -12,11 +12,14 @@ from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from dataml.access.permissions import Permission
-from dataml.access.service import Authenticator, Principal
+from dataml.access.service import Authenticator, Principal, active_user, bearer_of
 from dataml.access.tokens import TokenKeys
-from dataml.db.scope import Origin, Page
+from dataml.db.scope import Origin, Page, Scope
 from dataml.db.session import Database
+from dataml.errors import Unauthorized
 from dataml.inference.hosts import Endpoints
+from dataml.jobs import service as job_service
+from dataml.jobs.spec import Attempt
 from dataml.settings import Settings
 
 
@@ -75,6 +78,37 @@ class Requirement:
         return user
 
 
+@dataclass(frozen=True)
+class Reporter:
+    """A worker outside the cluster, with a token for one attempt at one job; it acts for who asked for the token."""
+
+    attempt: Attempt
+    scope: Scope
+
+
+class JobToken:
+    """The statement of a call that takes a job's token, and no other."""
+
+    needs = "a job's token"
+
+    async def __call__(
+        self,
+        request: Request,
+        services: AppServices,
+        origin: RequestOrigin,
+        _: Annotated[str | None, Depends(_bearer)],
+    ) -> Reporter:
+        claims = services.keys.read_callback(bearer_of(request.headers.get("authorization")))
+        async with services.database.reading() as session:
+            job = await job_service.by_id(session, claims.job_id)
+            user = await active_user(session, job.tenant_id, claims.user_id) if job is not None else None
+        if job is None or user is None:
+            raise Unauthorized("The token is not valid any more.", code="invalid_token")
+        return Reporter(
+            Attempt(claims.job_id, claims.attempt), Scope(job.tenant_id, user, claims.user_id, origin=origin)
+        )
+
+
 class Open:
     """The statement of a call that anybody may make."""
 
@@ -117,6 +151,7 @@ def _holds(permission: Permission) -> Requirement:
 
 # Who may call.
 OPEN = Depends(Open())
+JobReporter = Annotated[Reporter, Depends(JobToken())]
 Caller = Annotated[Principal, Depends(Requirement("a token or an API key", lambda user: None))]
 LoggedIn = Annotated[Principal, Depends(Requirement("a token", Principal.require_session))]
 PlatformAdmin = Annotated[Principal, Depends(Requirement("platform admin", Principal.require_platform_admin))]
@@ -127,5 +162,6 @@ TemplateEditor = Annotated[Principal, Depends(_holds(Permission.EDIT_TEMPLATES))
 Uploader = Annotated[Principal, Depends(_holds(Permission.UPLOAD_DATASETS))]
 DatasetDeleter = Annotated[Principal, Depends(_holds(Permission.DELETE_DATASET))]
 Trainer = Annotated[Principal, Depends(_holds(Permission.TRAIN_MODELS))]
+ModelDeleter = Annotated[Principal, Depends(_holds(Permission.DELETE_MODELS))]
 PredictionUser = Annotated[Principal, Depends(_holds(Permission.PREDICT))]
 Terminator = Annotated[Principal, Depends(_holds(Permission.TERMINATE_JOBS))]

@@ -78,7 +78,9 @@ class Deployer:
 
     async def reconcile(self) -> bool:
         """One step towards what should run; True while a deployment is on its way."""
+        started_for = {started.train_id for started in (self._started or {}).values()}
         async with self._database.reading() as session:
+            deleted = started_for - await trainings.existing(session, started_for)
             promoted = await trainings.promoted(session, self._settings.own_endpoints)
             recorded = await trainings.with_own_endpoint(session)
         models = [inference.as_servable(training, tenant_name) for training, tenant_name in promoted]
@@ -87,6 +89,10 @@ class Deployer:
             self._started = {
                 name: Started(model.train_id, True) for name, model in wanted.items() if model.train_id in recorded
             }
+        # A deleted model answers nobody: its deployment goes before one of the version before it is started.
+        for name, started in self._started.items():
+            if started.train_id in deleted:
+                wanted.pop(name, None)
         found = await asyncio.to_thread(_applications)
         for name in self._started.keys() - found.keys():
             del self._started[name]

@@ -200,6 +200,49 @@ def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) 
     assert rows(settings, "PRAGMA foreign_key_check") == []
 
 
+def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(settings: Settings) -> None:
+    """Its predictions are copied to a table without the key to their training; its trainings are promoted."""
+    settings.root.mkdir()
+    engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")
+    with engine.connect() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.commit()
+    engine.dispose()
+    now = "'2026-01-01 00:00:00.000000'"
+    rows(settings, f"INSERT INTO tenant (id, name, name_key, is_active, created_at, modified_at) "
+         f"VALUES ('t', 'old', 'old', 1, {now}, {now})")  # fmt: skip
+    made = {
+        "dataset": {
+            "name": "'d'",
+            "usage": "'t'",
+            "data_source": "'csv'",
+            "on_error": "'quarantine'",
+            "state": "'valid'",
+        }
+        | {"total_records": 1, "kept_records": 1},
+        "preprocess": {"contract": "'{}'", "roles": "'{}'"},
+        "training": {"predictor_name": "'p'", "version": 1, "dataset_id": 1, "preprocess_id": 1, "domain": "'d'"}
+        | {"problem_type": "'Regression'", "target": "'y'", "requested_algorithm": "'auto'", "shap_enabled": 0}
+        | {"shap_sample_rows": 1, "status": "'completed'", "endpoint": "'pool'"},
+    }
+    for table, values in made.items():
+        values |= {"id": 1, "tenant_id": "'t'", "created_at": now, "modified_at": now}
+        values |= {} if table == "preprocess" else {"created_by": "'me'"}
+        rows(settings, f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(str, values.values()))})")
+    columns = "id, tenant_id, training_id, prediction_type, status, records, failed_records, input_data, created_by"
+    rows(settings, f"INSERT INTO prediction ({columns}, created_at) "
+         f"VALUES ({2**62}, 't', 1, 'realtime', 'completed', 1, 0, '{{}}', 'me', {now})")  # fmt: skip
+    before = rows(settings, "SELECT * FROM prediction")
+    prepare(settings)
+    assert rows(settings, "SELECT * FROM prediction") == before
+    assert rows(settings, "SELECT is_promoted, parent_id, requested FROM training") == [(1, None, None)]
+    assert rows(settings, "PRAGMA foreign_key_check") == []
+    pointed_at = {row[2] for row in rows(settings, "PRAGMA foreign_key_list(prediction)")}
+    assert pointed_at == {"tenant", "dataset", "file"}
+
+
 def test_migrations_make_the_tables_of_the_models(settings: Settings) -> None:
     prepare(settings)
     engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")

@@ -1,5 +1,6 @@
 """The reference's sample requests are taken as they stand, and its response fields are there with their JSON types."""
 
+import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import jwt
 import pytest
 
 from tests.client import PASSWORD, Client, wait_for_job
+from tests.conftest import Platform
 from tests.furnishing import Objects, furnish, train_request
 
 # Types of the reference. `?` behind a type: null where there is nothing to say.
@@ -198,6 +200,23 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         {"status": STRING, "result_path": STRING, "file_id": INTEGER, "dataset_id": INTEGER},
     ),
     ("GET", "/inference/predictions?train_id={train_id}", None, 200, {"data": [LOGGED]}),
+    (
+        "POST",
+        "/train/update/",
+        {"train_id": "{train_id}", "preprocess_id": "{preprocess_id}"},
+        200,
+        {"data": STRING, "status_code": INTEGER, "message": STRING},
+    ),
+    (
+        "GET",
+        "/train/{train_id}",
+        None,
+        200,
+        TRAIN_ROW
+        | {"is_promoted": BOOLEAN, "roles": OBJECT, "hyperparameters": OBJECT, "lineage": OBJECT}
+        | {"summary": OBJECT + "?"},
+    ),
+    ("DELETE", "/train/delete-feature-importance/{train_id}", None, 200, {"status_code": INTEGER, "message": STRING}),
     ("POST", "/ray/terminate_ray_job?ray_job_id={job_id}&usage=training", None, 200, DONE),
 ]
 
@@ -336,3 +355,32 @@ def test_the_upload_and_train_samples_are_taken(client: Client) -> None:
 def test_a_training_of_the_same_name_twice_is_409(client: Client, objects: Objects) -> None:
     request = train_request(objects.ids["dataset_id"], objects.ids["predictor_name"])
     assert client.post("/train/", json=request).status_code == 409
+
+
+def test_the_callback_samples_are_taken_but_for_their_paths_and_ids(
+    platform: Platform, client: Client, objects: Objects
+) -> None:
+    """The samples send no token, and paths, which are refused; the rest stands as it is."""
+    train_id, number = objects.ids["train_id"], int(objects.ids["job_id"].removeprefix("train-job-"))
+    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
+    with connection:
+        connection.execute("UPDATE job SET state = 'running', attempt = 9 WHERE id = ?", (number,))
+        connection.execute("UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", (train_id,))
+    connection.close()
+    token = client.post(f"/jobs/{number}/callback-token").json()["token"]
+    outside = Client(client.app, client.portal, {"Authorization": f"Bearer {token}"})
+    paths = {"checkpoint": "/path/to/model/checkpoint", "error": None, "path": "/path/to/model/output"}
+    sample = {"result": {"metrics": {"accuracy": 0.925}, **paths}, "train_id": train_id}
+    answer = outside.post("/train/result", json=sample)
+    assert (answer.status_code, answer.json()["code"]) == (422, "path_refused")
+    sample["result"] |= {"checkpoint": None, "path": None, "error": "It broke."}
+    answer = outside.post("/train/result", json=sample)
+    assert (answer.status_code, answer.json()) == (200, {"status": "success", "message": "Result received"})
+
+
+def test_the_deletion_sample_is_taken(client: Client, objects: Objects) -> None:
+    answer = client.request("DELETE", f"/train/delete/{objects.ids['train_id']}")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status_code": 200, "message": "Training job deleted successfully"},
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, and_, bindparam
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import ApiKey, RolePermission, Session, Tenant, TenantPermission, User, UserRole
 from dataml.access.permissions import Permission
@@ -71,6 +72,26 @@ class Principal:
             raise Forbidden(detail, code="permission_not_held")
 
 
+def bearer_of(header: str | None) -> str:
+    """The token in an `Authorization` header.
+
+    Raises:
+        Unauthorized: `missing_token`.
+    """
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Send a bearer token in the Authorization header.", code="missing_token")
+    return token.strip()
+
+
+async def active_user(session: AsyncSession, tenant_id: str, user_id: int) -> str | None:
+    """The name of a user of this tenant; None when they, or the tenant, are not active any more."""
+    query = every_tenant.select(User.username).join(Tenant, Tenant.id == User.tenant_id)
+    return await session.scalar(
+        query.where(User.tenant_id == tenant_id, User.id == user_id, User.is_active, Tenant.is_active)
+    )
+
+
 class Authenticator:
     """Turns the text of an `Authorization` header into a `Principal`.
 
@@ -94,10 +115,7 @@ class Authenticator:
             found = self._cached.get(header)
             if found and found[0] > time.time():
                 return found[1]
-        scheme, _, token = (header or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized("Send a bearer token in the Authorization header.", code="missing_token")
+        token = bearer_of(header)
         principal, expires_at = await (
             self._by_key(token) if token.startswith(API_KEY_PREFIX) else self._by_session(token)
         )

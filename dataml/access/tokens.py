@@ -26,9 +26,10 @@ from dataml.errors import StartupError, Unauthorized
 
 ISSUER: Final = "dataml"
 AUDIENCE: Final = "dataml-api"
+CALLBACK_AUDIENCE: Final = "dataml-callback"
 KEY_BYTES: Final = 32
 MAX_TOKEN_CHARACTERS: Final = 2048
-_REQUIRED: Final = ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"]
+_REQUIRED: Final = ["iss", "aud", "sub", "jti", "typ", "iat", "exp"]
 log = logging.getLogger(__name__)
 
 
@@ -39,6 +40,15 @@ class Claims:
     user_id: int
     session_id: int
     expires_at: int
+
+
+@dataclass(frozen=True)
+class CallbackClaims:
+    """What a good callback token says: one attempt at one job, and the user who has answered for it."""
+
+    user_id: int
+    job_id: int
+    attempt: int
 
 
 def write_secret(path: Path, content: bytes, *, replace: bool = False) -> None:
@@ -111,46 +121,58 @@ class TokenKeys:
 
     def sign(self, user_id: int, session_id: int, lifetime_s: int) -> str:
         """A new access token."""
-        self._follow()
-        now = int(time.time())
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": str(user_id),
-            "sid": str(session_id),
-            "jti": secrets.token_hex(8),
-            "typ": "access",
-            "iat": now,
-            "exp": now + lifetime_s,
-        }
-        return jwt.encode(claims, self._current, algorithm="HS256", headers={"kid": self._kid})
+        claims = {"sub": str(user_id), "sid": str(session_id), "typ": "access"}
+        return self._encode(AUDIENCE, claims, int(time.time()) + lifetime_s)
+
+    def sign_callback(self, claims: CallbackClaims, expires_at: int) -> str:
+        """A token that lets a worker outside the cluster report one attempt at one job, and do nothing else. Its
+        audience is another one: it is never an access token, and no access token is one of these."""
+        named = {"sub": str(claims.user_id), "job": str(claims.job_id), "attempt": str(claims.attempt)}
+        return self._encode(CALLBACK_AUDIENCE, {**named, "typ": "callback"}, expires_at)
 
     def read(self, token: str) -> Claims:
         """Raises:
         Unauthorized: `token_expired`, or `invalid_token` whatever else is wrong with it.
         """
-        try:
-            claims = jwt.decode(
-                token,
-                self._key_of(token),
-                algorithms=["HS256"],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={"require": _REQUIRED},
-            )
-            found = Claims(int(claims["sub"]), int(claims["sid"]), int(claims["exp"]))
-            if claims["typ"] != "access" or not (0 < found.user_id < 2**63 and 0 < found.session_id < 2**63):
-                raise jwt.InvalidTokenError("not an access token")
-        except jwt.ExpiredSignatureError as error:
-            raise Unauthorized("The token has expired; refresh it or log in again.", code="token_expired") from error
-        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise Unauthorized("The token is not valid.", code="invalid_token") from error
-        return found
+        user_id, session_id, expires_at = self._decode(token, AUDIENCE, "access", ("sub", "sid", "exp"))
+        return Claims(user_id, session_id, expires_at)
+
+    def read_callback(self, token: str) -> CallbackClaims:
+        """Raises:
+        Unauthorized: as `read`.
+        """
+        return CallbackClaims(*self._decode(token, CALLBACK_AUDIENCE, "callback", ("sub", "job", "attempt")))
 
     def successors(self, refresh_token: str) -> list[str]:
         """The refresh token that follows this one; with each key, the current first."""
         self._follow()
         return [_successor(key, refresh_token) for key in self._keys.values()]
+
+    def _encode(self, audience: str, claims: dict[str, str], expires_at: int) -> str:
+        self._follow()
+        times = {"iat": int(time.time()), "exp": expires_at}
+        whole = {"iss": ISSUER, "aud": audience, "jti": secrets.token_hex(8), **claims, **times}
+        return jwt.encode(whole, self._current, algorithm="HS256", headers={"kid": self._kid})
+
+    def _decode(self, token: str, audience: str, kind: str, names: tuple[str, ...]) -> list[int]:
+        """The numbers that these claims of a good token hold, each of them an id or a time."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._key_of(token),
+                algorithms=["HS256"],
+                audience=audience,
+                issuer=ISSUER,
+                options={"require": [*_REQUIRED, *names]},
+            )
+            found = [int(claims[name]) for name in names]
+            if claims["typ"] != kind or not all(0 < number < 2**63 for number in found):
+                raise jwt.InvalidTokenError(f"not of the kind {kind}")
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorized("The token has expired; refresh it or log in again.", code="token_expired") from error
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise Unauthorized("The token is not valid.", code="invalid_token") from error
+        return found
 
     def _key_of(self, token: str) -> bytes:
         if len(token) > MAX_TOKEN_CHARACTERS:

@@ -9,13 +9,16 @@ from dataml.db.base import Base, BigId, TenantOwned
 
 
 class Prediction(TenantOwned, Base):
-    """`id` is made by the process that answers, before the row is stored: time-ordered, 63 bits."""
+    """`id` is made by the process that answers, before the row is stored: time-ordered, 63 bits.
+
+    `training_id` points at no row of necessity: what a model has answered stays when the model is deleted, and a record
+    of its last half second may come after that.
+    """
 
     __tablename__ = "prediction"
     __table_args__ = (
         UniqueConstraint("tenant_id", "id"),
         Index("ix_prediction_training", "tenant_id", "training_id", "id"),
-        ForeignKeyConstraint(["tenant_id", "training_id"], ["training.tenant_id", "training.id"]),
         ForeignKeyConstraint(["tenant_id", "dataset_id"], ["dataset.tenant_id", "dataset.id"]),
         ForeignKeyConstraint(["tenant_id", "file_id"], ["file.tenant_id", "file.id"]),
     )

@@ -52,6 +52,10 @@ class RealTime:
             model, question = await self._by_name(principal, path, body)
         return await self._endpoints.predict(model, question)
 
+    def forget(self) -> None:
+        """Look every model up again: one of them is not what it was."""
+        self._models.clear()
+
     async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, Question]:
         request = read_request(PredictRequest, body)
 

@@ -74,7 +74,7 @@ async def start_batch(session: AsyncSession, scope: Scope, train_id: int, datase
     Raises:
         NotFound, Conflict: the model is not ready, or the dataset is unknown, not valid or for training.
     """
-    training = await trainings.get_completed(session, scope, train_id)
+    training = await trainings.get_completed(session, scope, train_id, held=True)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     prediction = Prediction(
@@ -124,6 +124,16 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     prediction.file_id = file.id
     prediction.records = result.total_records
     prediction.failed_records = result.failed_records
+
+
+async def refuse_while_predicting(session: AsyncSession, scope: Scope, train_id: int) -> None:
+    """Raises:
+    Conflict: `training_in_use`: a batch prediction with this model waits or runs.
+    """
+    of_training = scope.select(Prediction).where(Prediction.training_id == train_id, Prediction.status == "running")
+    if await session.scalar(of_training.limit(1)) is not None:
+        detail = "A batch prediction with this model is running; wait for its end, or terminate its job."
+        raise Conflict(detail, code="training_in_use")
 
 
 async def forget_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> None:

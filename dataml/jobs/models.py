@@ -19,7 +19,8 @@ _PUBLIC_NAMES = {
 
 
 class Job(TenantOwned, Base):
-    """One long operation. `subject_id` is the row it serves: a dataset, a training or a prediction, by its kind."""
+    """One long operation. `subject_id` is the row it serves: a dataset, a training or a prediction, by its kind.
+    `callback_digest` (SHA-256) is of the report that ended it, when that came from outside the cluster."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -38,6 +39,7 @@ class Job(TenantOwned, Base):
     payload: Mapped[dict[str, Any]]
     failure_code: Mapped[str | None] = mapped_column(String(100))
     failure_detail: Mapped[str | None] = mapped_column(Text)
+    callback_digest: Mapped[str | None] = mapped_column(String(64))
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

@@ -1,13 +1,14 @@
 """Look at jobs."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from dataml.dependencies import Db, Paged, Viewer
-from dataml.jobs import service
+from dataml.dependencies import AppServices, Db, Paged, Trainer, Viewer
+from dataml.jobs import callbacks, service
 from dataml.jobs.models import Job
-from dataml.jobs.schemas import JobAnswer, JobList
+from dataml.jobs.schemas import CallbackToken, JobAnswer, JobList
 from dataml.jobs.spec import JobKind, JobState
 
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
@@ -33,3 +34,20 @@ async def get_job(job_id: str, user: Viewer, database: Db) -> JobAnswer:
     """State, progress, attempts, times and the error of one job."""
     async with database.reading() as session:
         return JobAnswer.of(await service.find(session, user.scope, job_id))
+
+
+@router.post("/{job_id}/callback-token")
+async def grant_callback_token(job_id: str, user: Trainer, database: Db, services: AppServices) -> CallbackToken:
+    """A token with which a worker outside the cluster reports the training or feature importance that runs, by
+    `POST /train/result` or `/train/shap-result`, and what it needs to do the work."""
+    async with database.transaction() as session:
+        granted = await callbacks.grant(session, services.keys, user.scope, job_id)
+    job = granted.job
+    return CallbackToken(
+        token=granted.token,
+        job_id=job.public_id,
+        attempt=job.attempt,
+        expires_at=datetime.fromtimestamp(granted.expires_at, UTC),
+        directory=job.directory,
+        spec=job.payload,
+    )

@@ -1,6 +1,7 @@
 """What the job calls answer."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -49,3 +50,12 @@ class JobAnswer(BaseModel):
 class JobList(BaseModel):
     total: int
     data: list[JobAnswer]
+
+
+class CallbackToken(BaseModel):
+    token: str = Field(description="A bearer token for this attempt at this job, and for nothing else.")
+    job_id: str
+    attempt: int
+    expires_at: datetime
+    directory: str = Field(description="Storage folder of the attempt: what the worker writes goes there.")
+    spec: dict[str, Any] = Field(description="What is to be done; paths in it are storage names.")

@@ -23,6 +23,7 @@ from dataml.db.scope import Scope
 from dataml.errors import NotFound
 from dataml.jobs.models import Job, SupervisorLease
 from dataml.jobs.spec import (
+    ATTEMPTS,
     Attempt,
     DescribeSpec,
     ExplainSpec,
@@ -44,6 +45,7 @@ _PAYLOADS: dict[JobKind, TypeAdapter[Any]] = {
     JobKind.SCORE: TypeAdapter(ScoreSpec),
 }
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
+_OUTPUT = re.compile(rf"{ATTEMPTS}/([0-9]{{1,18}})\.", re.ASCII)
 _PUBLIC_ID = re.compile(r"(?:[a-z]+-job-)?([0-9]{1,18})", re.ASCII)
 
 
@@ -93,6 +95,12 @@ async def list_of(session: AsyncSession, scope: Scope, kinds: Sequence[JobKind],
     return (await session.scalars(scope.select(Job).where(of_kinds, Job.subject_id == subject_id))).all()
 
 
+async def of_output(session: AsyncSession, scope: Scope, storage_name: str) -> Job | None:
+    """The job that wrote what has this storage name; None for what no job did."""
+    match = _OUTPUT.match(storage_name)
+    return await scope.find(session, Job, Job.id == int(match[1])) if match else None
+
+
 async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
     """Every job of the tenant that has not ended."""
     return (await session.scalars(scope.select(Job).where(Job.state.in_(_UNFINISHED)))).all()
@@ -135,9 +143,10 @@ async def is_waiting(session: AsyncSession) -> bool:
     return await session.scalar(waiting.limit(1)) is not None
 
 
-async def cancelled(session: AsyncSession, job_ids: Sequence[int]) -> set[int]:
-    """Which of these jobs were cancelled."""
-    query = every_tenant.select(Job.id).where(Job.id.in_(job_ids), Job.state == JobState.CANCELLED.value)
+async def ended_elsewhere(session: AsyncSession, job_ids: Sequence[int]) -> set[int]:
+    """Which of these jobs need no worker any more: cancelled, or reported from outside the cluster."""
+    ended = (Job.state == JobState.CANCELLED.value) | Job.callback_digest.is_not(None)
+    query = every_tenant.select(Job.id).where(Job.id.in_(job_ids), ended)
     return set((await session.scalars(query)).all())
 
 
@@ -154,7 +163,7 @@ async def directories(session: AsyncSession) -> tuple[set[str], set[str]]:
 async def storage_names(session: AsyncSession) -> set[str]:
     """What the jobs of every tenant that have not ended will read."""
     payloads = await session.scalars(every_tenant.select(Job.payload).where(Job.state.in_(_UNFINISHED)))
-    return {payload[key] for payload in payloads for key in ("parquet", "bundle") if payload.get(key)}
+    return {payload[key] for payload in payloads for key in ("parquet", "bundle", "parent") if payload.get(key)}
 
 
 async def by_id(session: AsyncSession, job_id: int) -> Job | None:

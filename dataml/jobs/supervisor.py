@@ -128,7 +128,7 @@ class Supervisor:
     async def _round(self) -> None:
         if not await self._lead():
             return
-        await self._end_cancelled()
+        await self._end_needless()
         while self._idle and await self._dispatch():
             pass
 
@@ -249,14 +249,14 @@ class Supervisor:
             folder = self._settings.storage_root / attempt.directory
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _end_cancelled(self) -> None:
-        """Kill the workers whose job was cancelled; their watchers tidy up."""
+    async def _end_needless(self) -> None:
+        """Kill the workers whose job was cancelled, or ended by a callback; their watchers tidy up."""
         if not self._busy:
             return
         async with self._database.reading() as session:
-            cancelled = await service.cancelled(session, [attempt.job_id for attempt in self._busy.values()])
+            ended = await service.ended_elsewhere(session, [attempt.job_id for attempt in self._busy.values()])
         for name, attempt in list(self._busy.items()):
-            if attempt.job_id in cancelled:
+            if attempt.job_id in ended:
                 await self._workers.end(name)
 
     async def _resign(self) -> None:

@@ -77,7 +77,7 @@ def parse_problem_type(text: str) -> ProblemType:
 def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     """Raises:
     Invalid: `unknown_problem_type`, `unknown_algorithm`, `algorithm_not_installed`, `unknown_hyperparameter`,
-            `invalid_hyperparameter`, `incremental_not_available`, `no_target`, `several_targets`,
+            `invalid_hyperparameter`, `no_target`, `several_targets`,
         `several_times`, `no_features`, `target_not_numeric`, `target_not_a_class`, `bad_validation`, `bad_tuning`.
     InvalidFields: `invalid_columns`, naming each column that is wrong.
     """
@@ -90,9 +90,6 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
             "CatBoost is not installed on this platform (pip install dataml[catboost]).", code="algorithm_not_installed"
         )
     check_hyperparameters(algorithm, request.hyperparameters)
-    if request.is_incremental:
-        detail = "A model cannot be continued on new data here; leave is_incremental out to train it anew."
-        raise Invalid(detail, code="incremental_not_available")
     roles = _roles(request.columns, contract)
     targets = [name for name, role in roles.items() if role == ColumnPurpose.TARGET]
     if len(targets) != 1:

@@ -113,11 +113,12 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
         job = await jobs_service.latest(session, user.scope, JobKind.EXPLAIN, train_id)
-    found = training.feature_importance or {}
+    found, status = training.feature_importance or {}, _importance_status(job)
     return ImportanceAnswer(
         # A JSON column of the database keeps no order of keys.
         feature_importance=dict(sorted(found.get("values", {}).items(), key=lambda item: -item[1])),
-        status=_importance_status(job),
+        # Without values, a job that succeeded is one whose result was deleted.
+        status="not_started" if status == "completed" and not found else status,
         sample_rows=found.get("sample_rows"),
         total_rows=found.get("total_rows"),
         error=job.failure_detail if job else None,
@@ -149,10 +150,10 @@ async def download_schema(train_id: int, user: Viewer, database: Db, response: R
 async def _list(user: Principal, database: Database, page: Page) -> TrainList:
     async with database.reading() as session:
         total, rows = await service.list_with_jobs(session, user.scope, page)
-    return TrainList(total=total, data=[_row(user, *row) for row in rows])
+    return TrainList(total=total, data=[train_row(user, *row) for row in rows])
 
 
-def _row(user: Principal, training: Training, dataset: Dataset, job: Job | None) -> TrainRow:
+def train_row(user: Principal, training: Training, dataset: Dataset, job: Job | None) -> TrainRow:
     status = training.status
     if status == "submitted_to_ray" and job is not None:
         status = _RUNNING.get(JobState(job.state), status)
@@ -179,6 +180,7 @@ def _row(user: Principal, training: Training, dataset: Dataset, job: Job | None)
         phrase=job.phrase if job else "",
         error=training.failure,
         job_id=job.public_id if job else None,
+        is_promoted=training.is_promoted,
         endpoint=training.endpoint,
         endpoint_url=endpoint_url(user.tenant_name, training),
     )

@@ -62,7 +62,11 @@ class TrainRequest(BaseModel):
     columns: list[ColumnRole] = Field(
         max_length=2000, description="Roles of columns; those not listed are features. Exactly one is the Target."
     )
-    is_incremental: bool = Field(False, description="Only false: a model is trained anew.")
+    is_incremental: bool = Field(
+        False,
+        description="Continue the newest version of this predictor on the dataset, its preprocessing unchanged. Both "
+        "are scored on the same held-out rows; a worse one is kept and not promoted.",
+    )
     algorithm: str | None = Field(
         None,
         description="XGBoost, LightGBM, CatBoost, or auto (the default): all are tried, and the best one is kept, or a "
@@ -140,6 +144,7 @@ class TrainRow(BaseModel):
     phrase: str = Field(description="What the training is doing.")
     error: str | None = Field(description="Why a training failed.")
     job_id: str | None
+    is_promoted: bool = Field(description="False for a continuation that came out worse than its parent.")
     endpoint: str = Field(
         description="Who answers predictions: the shared `pool`, or the predictor's `own` deployment."
     )

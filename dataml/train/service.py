@@ -1,12 +1,16 @@
 """Trainings: from a checked request to a predictor that answers."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml import __version__
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
 from dataml.dataset import service as datasets
@@ -20,11 +24,26 @@ from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, ExplainSpec, JobKind, JobState, TrainResult, TrainSpec
 from dataml.ml.contract import Contract
 from dataml.settings import Settings
+from dataml.train.continuation import Parent, check_classes, check_continuation
 from dataml.train.models import Preprocess, Training
 from dataml.train.request import CheckedRequest, check, check_target_values
 from dataml.train.schemas import TrainRequest
 
+# What a request says that columns of the row hold.
+_IN_THE_ROW = {"dataset_id", "predictor_name", "domain", "problem_type", "columns", "algorithm", "shap_enabled"}
 _GONE = ("failed", "cancelled")
+_CAN_SERVE = (Training.status == "completed", Training.is_promoted)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A request that was checked, and what it was checked against; `sha256` is that of the dataset's Parquet."""
+
+    request: TrainRequest
+    checked: CheckedRequest
+    dataset: Dataset
+    sha256: str
+    parent: Parent | None
 
 
 async def create(database: Database, settings: Settings, scope: Scope, request: TrainRequest) -> tuple[Training, Job]:
@@ -33,35 +52,36 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     Raises:
         NotFound, Conflict: the dataset is unknown, not valid, or for prediction.
         Invalid: the request does not fit the dataset; see `train.request.check`.
-        Conflict: `predictor_exists`.
+        Conflict: `predictor_exists`; of an incremental one also what `_find_parent` and `continuation` raise.
     """
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, scope, request.dataset_id, "t")
         await _check_name(session, scope, request)
+        parent = await _find_parent(session, scope, request.predictor_name) if request.is_incremental else None
     contract, parquet = dataset.validated()
-    checked = check(request, contract)
-    await asyncio.to_thread(check_target_values, settings.storage_root / parquet, checked.target)
+    checked = check(request, contract) if parent is None else check_continuation(request, parent, contract)
     try:
+        sha256 = await asyncio.to_thread(_check_rows, settings.storage_root / parquet, checked.target, parent)
+        planned = Planned(request, checked, dataset, sha256, parent)
         async with database.transaction() as session:
-            return await _insert(session, settings, scope, request, checked, dataset)
+            return await _insert(session, settings, scope, planned)
     except IntegrityError as error:
         if "predictor_name" in str(error.orig):
             raise _predictor_exists(request.predictor_name) from error
-        # Deleted since it was looked at.
-        raise NotFound("There is no dataset with this id.", code="dataset_not_found") from error
+        raise _dataset_gone() from error
+    except FileNotFoundError as error:
+        raise _dataset_gone() from error
 
 
-async def _insert(
-    session: AsyncSession,
-    settings: Settings,
-    scope: Scope,
-    request: TrainRequest,
-    checked: CheckedRequest,
-    dataset: Dataset,
-) -> tuple[Training, Job]:
+async def _insert(session: AsyncSession, settings: Settings, scope: Scope, planned: Planned) -> tuple[Training, Job]:
+    request, checked, dataset, parent = planned.request, planned.checked, planned.dataset, planned.parent
     # Checked again under the write lock: two requests for one name may have come this far together.
+    if parent is not None:
+        await _hold_parent(session, scope, parent)
     version = await _check_name(session, scope, request)
     contract, parquet = dataset.validated()
+    if parent is not None:
+        contract = parent.contract
     preprocess = Preprocess(tenant_id=scope.tenant_id, contract=contract.to_json(), roles=checked.roles)
     session.add(preprocess)
     await session.flush()
@@ -72,6 +92,8 @@ async def _insert(
         dataset_id=dataset.id,
         dataset_version=dataset.version,
         dataset_parquet=parquet,
+        dataset_sha256=planned.sha256,
+        parent_id=parent.training.id if parent is not None else None,
         preprocess_id=preprocess.id,
         domain=request.domain,
         problem_type=checked.problem_type,
@@ -79,6 +101,7 @@ async def _insert(
         requested_algorithm=checked.algorithm,
         shap_enabled=request.shap_enabled,
         shap_sample_rows=settings.shap_sample_rows,
+        requested=request.model_dump(mode="json", exclude=_IN_THE_ROW),
         created_by=scope.username,
     )
     session.add(training)
@@ -97,6 +120,7 @@ async def _insert(
         validation=checked.validation,
         tuning=checked.tuning,
         workers=request.workers,
+        parent=parent.training.bundle if parent is not None else None,
     )
     named = {"predictor_name": training.predictor_name, "version": version}
     audit.record(session, scope, "training.start", f"training:{training.id}", **named)
@@ -108,9 +132,41 @@ async def _check_name(session: AsyncSession, scope: Scope, request: TrainRequest
     same_name = Training.predictor_name == request.predictor_name
     newest = await session.scalar(scope.select_columns(Training, func.max(Training.version)).where(same_name))
     kept = await scope.find(session, Training, same_name, Training.status.not_in(_GONE))
-    if kept is not None and not request.new_version:
+    if kept is not None and not (request.new_version or request.is_incremental):
         raise _predictor_exists(request.predictor_name)
     return (newest or 0) + 1
+
+
+async def _find_parent(session: AsyncSession, scope: Scope, predictor_name: str) -> Parent:
+    """The version that a continuation starts from.
+
+    Raises:
+        NotFound: `predictor_not_found`.
+        Conflict: `training_in_progress`: there may be another one to continue in a moment.
+    """
+    same_name = Training.predictor_name == predictor_name
+    if await scope.find(session, Training, same_name, Training.status == "submitted_to_ray") is not None:
+        detail = "A version of this predictor is being trained; continue the predictor when that has ended."
+        raise Conflict(detail, code="training_in_progress")
+    training = await get_promoted(session, scope, predictor_name)
+    preprocess = await scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
+    return Parent(training, training_contract(preprocess), dict(preprocess.roles))
+
+
+async def _hold_parent(session: AsyncSession, scope: Scope, parent: Parent) -> None:
+    """Raises:
+    NotFound: `predictor_not_found`, `training_not_found`.
+    Conflict: `training_in_progress`, `predictor_changed`: the version to continue is another one meanwhile.
+    """
+    held = await hold(session, scope, parent.training.id)
+    found = await _find_parent(session, scope, held.predictor_name)
+    if found.training.id != held.id or held.preprocess_id != parent.training.preprocess_id:
+        raise Conflict("The predictor has changed meanwhile; send the request again.", code="predictor_changed")
+
+
+def _dataset_gone() -> NotFound:
+    # Deleted since it was looked at.
+    return NotFound("There is no dataset with this id.", code="dataset_not_found")
 
 
 def _predictor_exists(name: str) -> Conflict:
@@ -122,24 +178,41 @@ async def get(session: AsyncSession, scope: Scope, train_id: int) -> Training:
     return await scope.get(session, Training, train_id, "training")
 
 
-async def get_completed(session: AsyncSession, scope: Scope, train_id: int) -> Training:
-    """Raises:
-    NotFound: `training_not_found`.
-    Conflict: `model_not_ready`.
+async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:
+    """A training that stays as it is until the end of the transaction.
+
+    Raises:
+        NotFound: `training_not_found`.
     """
     training = await get(session, scope, train_id)
+    # Two changes at once: the second waits here for the first one's commit, and may then find nothing.
+    held = scope.select(Training).where(Training.id == training.id).with_for_update()
+    found = await session.scalar(held.execution_options(populate_existing=True))
+    if found is None:
+        raise NotFound("There is no training with this id.", code="training_not_found")
+    return found
+
+
+async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, held: bool = False) -> Training:
+    """A training whose model can be asked; `held` as by `hold`.
+
+    Raises:
+        NotFound: `training_not_found`.
+        Conflict: `model_not_ready`.
+    """
+    training = await (hold if held else get)(session, scope, train_id)
     if training.status != "completed":
         raise Conflict(f"This model is not ready: its training is {_state_words(training)}.", code="model_not_ready")
     return training
 
 
 async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str) -> Training:
-    """The newest completed version of a predictor.
+    """The newest completed version of a predictor, apart from those that came out worse than their parent.
 
     Raises:
         NotFound: `predictor_not_found`.
     """
-    versions = scope.select(Training).where(Training.predictor_name == predictor_name, Training.status == "completed")
+    versions = scope.select(Training).where(Training.predictor_name == predictor_name, *_CAN_SERVE)
     training = await session.scalar(versions.order_by(Training.version.desc()).limit(1))
     if training is None:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
@@ -147,10 +220,10 @@ async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str)
 
 
 async def promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
-    """The newest completed version of every predictor of every tenant with the tenant's name, newest first."""
+    """What `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first."""
     newest = (
         every_tenant.select(func.max(Training.id))
-        .where(Training.status == "completed")
+        .where(*_CAN_SERVE)
         .group_by(Training.tenant_id, Training.predictor_name)
     )
     query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
@@ -173,7 +246,7 @@ async def list_with_jobs(
 
 async def explain(session: AsyncSession, scope: Scope, train_id: int) -> Job:
     """Start the feature importance of a completed training; asked again while it runs, the same job."""
-    training = await get_completed(session, scope, train_id)
+    training = await get_completed(session, scope, train_id, held=True)
     running = await jobs.unfinished(session, scope, JobKind.EXPLAIN, train_id)
     if running is not None:
         return running
@@ -207,6 +280,8 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
     training.metrics = {**result.metrics, "confusion_matrix": result.confusion_matrix}
     training.summary = result.summary
     training.bundle = result.bundle
+    training.is_promoted = result.is_promoted
+    training.code_version = __version__
     if training.shap_enabled:
         await _enqueue_explain(session, scope, training)
 
@@ -218,9 +293,19 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
     training = await get(session, Scope(job.tenant_id, job.created_by), job.subject_id)
     training.feature_importance = {
         "values": result.feature_importance,
-        "sample_rows": result.sample_rows,
-        "total_rows": result.total_rows,
+        # A worker outside the cluster may not say them.
+        "sample_rows": result.sample_rows or None,
+        "total_rows": result.total_rows or None,
     }
+
+
+def _check_rows(path: Path, target: str, parent: Parent | None) -> str:
+    """Look at the rows to train on; the SHA-256 of their file."""
+    check_target_values(path, target)
+    if parent is not None:
+        check_classes(path, parent)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def training_contract(preprocess: Preprocess) -> Contract:
@@ -232,9 +317,16 @@ def _state_words(training: Training) -> str:
 
 
 async def storage_names(session: AsyncSession) -> set[str]:
-    """What the trainings of every tenant have in storage: their bundles, and the rows they were made from."""
-    rows = await session.execute(every_tenant.select(Training.bundle, Training.dataset_parquet))
+    """What the trainings of every tenant have in storage: bundles, explanations, and the rows they were made from."""
+    columns = (Training.bundle, Training.explanation, Training.dataset_parquet)
+    rows = await session.execute(every_tenant.select(*columns))
     return {name for row in rows for name in row if name}
+
+
+async def existing(session: AsyncSession, train_ids: set[int]) -> set[int]:
+    """Which of these trainings, of all tenants, are there."""
+    rows = every_tenant.select(Training.id).where(Training.id.in_(train_ids))
+    return set((await session.scalars(rows)).all())
 
 
 async def with_own_endpoint(session: AsyncSession) -> set[int]:

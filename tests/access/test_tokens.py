@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from dataml.access.tokens import AUDIENCE, ISSUER, TokenKeys
+from dataml.access.tokens import AUDIENCE, ISSUER, CallbackClaims, TokenKeys
 from dataml.errors import StartupError, Unauthorized
 
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -261,3 +261,22 @@ def test_a_missing_key_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def _part(value: dict[str, Any]) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+
+def test_a_callback_token_says_which_attempt_and_is_no_access_token() -> None:
+    token = KEY.sign_callback(CallbackClaims(7, 12, 2), int(time.time()) + 60)
+    assert KEY.read_callback(token) == CallbackClaims(7, 12, 2)
+    assert refused(token) == "invalid_token"
+
+
+def test_an_access_token_is_no_callback_token() -> None:
+    for other in (KEY.sign(7, 8, 60), encode(claims(job="12", attempt="2", typ="callback"))):
+        with pytest.raises(Unauthorized) as caught:
+            KEY.read_callback(other)
+        assert caught.value.code == "invalid_token"
+
+
+def test_a_callback_token_ends_when_it_says() -> None:
+    with pytest.raises(Unauthorized) as caught:
+        KEY.read_callback(KEY.sign_callback(CallbackClaims(7, 12, 2), int(time.time()) - 1))
+    assert caught.value.code == "token_expired"

@@ -61,6 +61,7 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
         ("DELETE", f"/tenants/{tenant['id']}", None, "tenant.close"),
         ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
+        ("POST", "/train/update", {name: ids[name] for name in ("train_id", "preprocess_id")}, "training.update"),
         (
             "POST",
             "/inference/batchPrediction",
@@ -101,6 +102,8 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
         "/refresh",
         "/logout",
     }
+    done |= {"/train/result", "/train/shap-result", "/jobs/train-job-1/callback-token"}
+    done |= {"/train/delete/1", "/train/delete-feature-importance/1"}
     done |= {"/ray/terminate_ray_job", "/template/infer", "/files/add"}
     paths = client.get("/openapi.json").json()["paths"]
     changing = {p for p, methods in paths.items() if set(methods) - {"get"} and p.startswith(API)}

@@ -245,6 +245,29 @@ def test_a_cancelled_job_has_its_worker_ended(settings: Settings) -> None:
     run(body)
 
 
+def test_a_job_that_was_reported_from_outside_has_its_worker_ended(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue_statistics(database, supervisor)
+            spec = await workers.started.get()
+            written = settings.storage_root / spec.directory / "result"
+            written.parent.mkdir(parents=True)
+            written.touch()
+            async with database.transaction() as session:
+                job = await service.accept(session, spec.job_id, spec.attempt, None)
+                assert job is not None
+                job.callback_digest = "d" * 64
+            supervisor.wake()
+            while workers.alive:
+                await asyncio.sleep(0.01)
+            assert (await until(database, job, JobState.SUCCEEDED)).attempt == 1
+        assert workers.started.empty()
+        assert written.exists(), "the result lies where the attempt wrote it"
+
+    run(body)
+
+
 def test_folders_that_no_job_stands_behind_are_swept_at_the_start(settings: Settings) -> None:
     async def body() -> None:
         stray = settings.storage_root / "jobs" / "999.1"

@@ -1,0 +1,210 @@
+"""A predictor is continued on new data: its schema, roles and classes stay, and what differs is refused first."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.client import Client, wait_for_job
+from tests.conftest import Platform
+from tests.dataset.uploading import uploaded
+from tests.test_every_route import refusal, stored
+from tests.train.training import SMALL_COLUMNS, new_predictor, row_of, small_csv, small_dataset, train, trained
+
+
+@pytest.fixture(scope="module")
+def dataset_id(client: Client) -> int:
+    return small_dataset(client)
+
+
+@pytest.fixture(scope="module")
+def parent(client: Client, dataset_id: int) -> dict[str, Any]:
+    return trained(client, dataset_id, predictor_name="continued", algorithm="LightGBM")
+
+
+@pytest.fixture(scope="module")
+def newer(client: Client) -> int:
+    """More rows, and a column that the model does not know."""
+    lines = small_csv(400).decode().splitlines()
+    content = "\n".join([lines[0] + ",note", *(f"{line},x" for line in lines[1:])])
+    return uploaded(client, ("newer.csv", content.encode()))["id"]
+
+
+def go_on(client: Client, dataset: int, **changes: Any) -> Any:
+    usual = {"predictor_name": "continued", "is_incremental": True, "columns": []}
+    return train(client, dataset, **usual | changes)
+
+
+def payload(platform: Platform, job_id: str) -> str:
+    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
+    query = "SELECT payload FROM job WHERE id = ?"
+    (found,) = connection.execute(query, (int(job_id.removeprefix("train-job-")),)).fetchone()
+    connection.close()
+    return found
+
+
+def change(platform: Platform, statement: str, *values: Any) -> None:
+    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+@pytest.mark.parametrize("columns", [[], SMALL_COLUMNS], ids=["left out", "the parent's"])
+def test_a_continuation_is_the_next_version_with_the_same_preprocessing(
+    platform: Platform, client: Client, dataset_id: int, newer: int, columns: list[dict[str, str]]
+) -> None:
+    name = new_predictor()
+    parent = trained(client, dataset_id, predictor_name=name, algorithm="LightGBM")
+    answer = go_on(client, newer, predictor_name=name, columns=columns)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["version"], made["dataset_id"]) == (2, newer)
+    assert f'"parent": "jobs/{parent["job_id"].removeprefix("train-job-")}.1/bundle"' in payload(
+        platform, made["job_id"]
+    )
+    wait_for_job(client, made["job_id"])
+    found, before = client.get(f"/train/{made['id']}").json(), client.get(f"/train/{parent['id']}").json()
+    assert found["roles"] == before["roles"]
+    assert (found["lineage"]["parent"]["id"], found["lineage"]["parent"]["version"]) == (parent["id"], 1)
+    assert [child["id"] for child in before["lineage"]["children"]] == [made["id"]]
+    schemas = [client.get(f"/train/download-schema/{row}").json() for row in (made["id"], parent["id"])]
+    assert schemas[0] == schemas[1]
+    assert found["requested"]["is_incremental"] is True
+
+
+def test_a_predictor_that_is_not_there_is_not_continued(client: Client, dataset_id: int) -> None:
+    assert refusal(go_on(client, dataset_id, predictor_name="nothing")) == (404, "predictor_not_found")
+
+
+def test_another_tenants_predictor_is_not_continued(client: Client, stranger: Client, parent: dict[str, Any]) -> None:
+    own = small_dataset(stranger)
+    answers = [go_on(stranger, own, predictor_name=name) for name in ("continued", "nothing")]
+    assert {refusal(answer) for answer in answers} == {(404, "predictor_not_found")}
+
+
+def typed(old: bytes, new: bytes) -> bytes:
+    return small_csv().replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "told"),
+    [
+        (typed(b"colour", b"paint"), "schema_changed", "'colour' is missing"),
+        (typed(b",price,", b",cost,"), "schema_changed", "'price' is missing"),
+        (b"id,age,colour,price,bought\n" + b"".join(b"A%d,4.5,red,2.5,yes\nB%d,7,red,1.5,no\n" % (n, n)
+         for n in range(30)), "schema_changed", "'age' is Float, it was Integer"),
+    ],
+    ids=["renamed", "missing", "type"],
+)  # fmt: skip
+def test_a_new_schema_is_named_before_any_compute(
+    platform: Platform, client: Client, parent: dict[str, Any], content: bytes, code: str, told: str
+) -> None:
+    other = uploaded(client, ("other.csv", content))["id"]
+    before = stored(platform)
+    answer = go_on(client, other)
+    assert refusal(answer) == (409, code)
+    assert told in answer.json()["detail"]
+    assert stored(platform) == before
+
+
+def bought(*words: bytes) -> bytes:
+    """The small table with these words for yes and no."""
+    return small_csv().replace(b",yes\n", b",%s\n" % words[0]).replace(b",no\n", b",%s\n" % words[1])
+
+
+def test_a_new_class_is_named_before_any_compute(platform: Platform, client: Client) -> None:
+    name = new_predictor()
+    trained(client, uploaded(client, ("a.csv", bought(b"often", b"seldom")))["id"], predictor_name=name)
+    rare = bought(b"often", b"seldom").replace(b",seldom\n", b",never\n", 1)
+    for content, refused in (
+        (rare, (409, "new_class")),
+        (bought(b"always", b"never"), (409, "new_class")),
+        (bought(b"often", b"often"), (422, "constant_target")),
+    ):
+        other = uploaded(client, ("b.csv", content))["id"]
+        before = stored(platform)
+        answer = go_on(client, other, predictor_name=name)
+        assert refusal(answer) == refused
+        assert ("'never'" in answer.json()["detail"]) == (refused[1] == "new_class")
+        assert stored(platform) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "told"),
+    [
+        ({"columns": SMALL_COLUMNS[1:]}, "roles_changed", "'id' is Feature, it was Id"),
+        ({"columns": [*SMALL_COLUMNS, {"column_name": "price", "attribute_name": "Ignore"}]}, "roles_changed", "price"),
+        ({"columns": [*SMALL_COLUMNS, {"column_name": "note", "attribute_name": "Feature"}]}, "roles_changed", "note"),
+        ({"algorithm": "XGBoost"}, "algorithm_changed", "LightGBM"),
+    ],
+)
+def test_a_continuation_is_the_same_model(
+    client: Client, newer: int, parent: dict[str, Any], changes: dict[str, Any], code: str, told: str
+) -> None:
+    answer = go_on(client, newer, **changes)
+    assert refusal(answer) == (409, code)
+    assert told in answer.json()["detail"]
+
+
+def test_a_regression_is_not_continued_as_a_classification(client: Client, dataset_id: int) -> None:
+    columns = [{"column_name": "price", "attribute_name": "Target"}, {"column_name": "id", "attribute_name": "Id"}]
+    name = new_predictor()
+    trained(client, dataset_id, predictor_name=name, problem_type="Regression", columns=columns, algorithm="LightGBM")
+    # A price is no class, so the request is refused for that first.
+    assert refusal(go_on(client, dataset_id, predictor_name=name)) == (422, "target_not_a_class")
+
+
+def test_only_a_finished_predictor_is_continued(platform: Platform, client: Client, dataset_id: int) -> None:
+    name = new_predictor()
+    row = trained(client, dataset_id, predictor_name=name)
+    change(platform, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", row["id"])
+    assert refusal(go_on(client, dataset_id, predictor_name=name)) == (409, "training_in_progress")
+    change(platform, "UPDATE training SET status = 'failed' WHERE id = ?", row["id"])
+    assert refusal(go_on(client, dataset_id, predictor_name=name)) == (404, "predictor_not_found")
+
+
+def test_what_is_being_continued_is_not_deleted_and_its_child_outlives_it(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    name = new_predictor()
+    first = trained(client, dataset_id, predictor_name=name)
+    made = go_on(client, dataset_id, predictor_name=name).json()
+    wait_for_job(client, made["job_id"])
+    state = "UPDATE training SET status = ? WHERE id = ?"
+    ended = row_of(client, made["id"])["train_status"]
+    change(platform, state, "submitted_to_ray", made["id"])
+    assert refusal(client.request("DELETE", f"/train/delete/{first['id']}")) == (409, "training_in_use")
+    change(platform, state, ended, made["id"])
+    assert client.request("DELETE", f"/train/delete/{first['id']}").status_code == 200
+    relative = client.get(f"/train/{made['id']}").json()["lineage"]["parent"]
+    assert (relative["id"], relative["status"], relative["version"]) == (first["id"], "deleted", None)
+
+
+def test_of_many_continuations_at_once_one_is_made(client: Client, dataset_id: int) -> None:
+    name = new_predictor()
+    trained(client, dataset_id, predictor_name=name)
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: go_on(client, dataset_id, predictor_name=name), range(10)))
+    made = [answer.json()["version"] for answer in answers if answer.status_code == 201]
+    refused = {answer.json()["code"] for answer in answers if answer.status_code != 201}
+    # One that comes when the first has ended continues that.
+    assert min(made) == 2
+    assert len(set(made)) == len(made)
+    assert refused <= {"training_in_progress", "predictor_changed"}
+    assert len(made) + sum(answer.status_code == 409 for answer in answers) == 10
+
+
+def test_a_continuation_that_came_out_worse_does_not_take_the_place(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    name = new_predictor()
+    first = trained(client, dataset_id, predictor_name=name)
+    made = go_on(client, dataset_id, predictor_name=name).json()
+    assert wait_for_job(client, made["job_id"])["state"] == "succeeded"
+    change(platform, "UPDATE training SET is_promoted = 0 WHERE id = ?", made["id"])
+    third = go_on(client, dataset_id, predictor_name=name).json()
+    wait_for_job(client, third["job_id"])
+    assert third["version"] == 3
+    assert client.get(f"/train/{third['id']}").json()["lineage"]["parent"]["id"] == first["id"]

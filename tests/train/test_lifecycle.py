@@ -1,0 +1,351 @@
+"""What becomes of a training: all about it, another preprocessing, and what is left when it is deleted."""
+
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataml.db.scope import Scope
+from dataml.db.session import Database
+from dataml.train import lifecycle
+from tests.client import Client, wait_for_job
+from tests.conftest import Platform
+from tests.dataset.uploading import uploaded
+from tests.jobs.test_sweep import folders, swept
+from tests.test_every_route import refusal, stored
+from tests.train.training import (
+    SMALL_COLUMNS,
+    new_predictor,
+    row_of,
+    small_csv,
+    small_dataset,
+    train,
+    trained,
+)
+
+# As a job is while a worker is at it: another attempt, for the supervisor may be at the end of the first one.
+RUNNING = "UPDATE job SET state = 'running', attempt = 2, finished_at = NULL WHERE id = ?"
+FEATURES = {"age": 60, "colour": "red", "price": 5.0}
+
+
+@pytest.fixture(scope="module")
+def dataset_id(client: Client) -> int:
+    return small_dataset(client)
+
+
+@pytest.fixture(scope="module")
+def to_score(client: Client) -> int:
+    return small_dataset(client, usage="p")
+
+
+def delete(client: Client, train_id: int) -> Any:
+    return client.request("DELETE", f"/train/delete/{train_id}")
+
+
+def deleted(client: Client, train_id: int) -> None:
+    answer = delete(client, train_id)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status_code": 200, "message": "Training job deleted successfully"},
+    )
+
+
+def predict(client: Client, row: dict[str, Any]) -> Any:
+    body = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "features": FEATURES, "target": "bought"}
+    return client.post("/inference/", json=body)
+
+
+def predict_by_name(client: Client, name: str) -> Any:
+    return client.post(f"/models/default/{name}/predict", json={"features": FEATURES})
+
+
+def detail(client: Client, train_id: int) -> dict[str, Any]:
+    answer = client.get(f"/train/{train_id}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def explained(client: Client, train_id: int) -> None:
+    job = client.post("/train/generate-feature-importance", params={"train_id": train_id}).json()["shap_job_id"]
+    assert wait_for_job(client, job)["state"] == "succeeded"
+
+
+def change(platform: Platform, statement: str, *values: Any) -> None:
+    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+def folder_of(platform: Platform, row: dict[str, Any]) -> Path:
+    return platform.settings.storage_root / "jobs" / f"{row['job_id'].removeprefix('train-job-')}.1"
+
+
+def test_a_deleted_model_is_gone_with_its_files_and_its_name_is_free(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    name = new_predictor()
+    row = trained(client, dataset_id, predictor_name=name)
+    explained(client, row["id"])
+    assert predict(client, row).status_code == predict_by_name(client, name).status_code == 200
+    assert (folder_of(platform, row) / "bundle").is_dir()
+    deleted(client, row["id"])
+    assert not folder_of(platform, row).exists()
+    for answer in (client.get(f"/train/{row['id']}"), predict(client, row), delete(client, row["id"])):
+        assert refusal(answer) == (404, "training_not_found")
+    assert refusal(predict_by_name(client, name)) == (404, "predictor_not_found")
+    view = client.get("/train/view-feature-importance", params={"train_id": row["id"]})
+    assert refusal(view) == (404, "training_not_found")
+    assert row["preprocess_id"] not in [key for key, *_ in stored(platform)["preprocess"]]
+    again = trained(client, dataset_id, predictor_name=name)
+    assert (again["version"], again["id"] > row["id"]) == (1, True)
+
+
+def test_the_version_before_a_deleted_one_answers_again(client: Client, dataset_id: int) -> None:
+    name = new_predictor()
+    first = trained(client, dataset_id, predictor_name=name)
+    second = trained(client, dataset_id, predictor_name=name, new_version=True, seed=1)
+    assert predict_by_name(client, name).json()["accuracy"] == second["accuracy"]
+    deleted(client, second["id"])
+    assert predict_by_name(client, name).json()["accuracy"] == first["accuracy"]
+    assert refusal(train(client, dataset_id, predictor_name=name)) == (409, "predictor_exists")
+
+
+def test_who_deletes_what_is_in_the_audit_log(client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    deleted(client, row["id"])
+    event = client.get("/audit/list", params={"subject": f"training:{row['id']}"}).json()["data"][0]
+    assert (event["action"], event["username"]) == ("training.delete", "admin")
+    assert event["detail"] == {"predictor_name": row["predictor_name"], "version": 1}
+
+
+def test_predictions_and_result_files_outlive_their_model(
+    platform: Platform, client: Client, dataset_id: int, to_score: int
+) -> None:
+    row = trained(client, dataset_id)
+    asked = predict(client, row).json()["prediction_id"]
+    batch = client.post("/inference/batchPrediction", json={"train_id": row["id"], "dataset_id": to_score}).json()
+    assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
+    query = {"prediction_id": batch["prediction_id"]}
+    before = client.get("/inference/result", params=query).json()
+    content = client.get("/files/download", params={"file_id": before["file_id"]}).content
+    deleted(client, row["id"])
+    assert client.get("/inference/result", params=query).json() == before
+    assert client.get("/files/download", params={"file_id": before["file_id"]}).content == content
+    log = stored(platform)["prediction"]
+    assert {asked, batch["prediction_id"]} <= {prediction[0] for prediction in log}
+
+
+def test_a_training_under_way_is_not_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    change(platform, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", row["id"])
+    before = stored(platform)
+    assert refusal(delete(client, row["id"])) == (409, "training_in_progress")
+    assert stored(platform) == before
+    change(platform, "UPDATE training SET status = 'cancelled', bundle = NULL WHERE id = ?", row["id"])
+    deleted(client, row["id"])
+
+
+def test_a_model_that_a_batch_is_made_with_is_not_deleted(
+    platform: Platform, client: Client, dataset_id: int, to_score: int
+) -> None:
+    row = trained(client, dataset_id)
+    batch = client.post("/inference/batchPrediction", json={"train_id": row["id"], "dataset_id": to_score}).json()
+    wait_for_job(client, batch["job_id"])
+    # As the row is while its job waits or runs.
+    running = "UPDATE prediction SET status = ? WHERE id = ?"
+    change(platform, running, "running", batch["prediction_id"])
+    assert refusal(delete(client, row["id"])) == (409, "training_in_use")
+    assert predict(client, row).status_code == 200
+    change(platform, running, "completed", batch["prediction_id"])
+    deleted(client, row["id"])
+
+
+def test_the_explanation_of_a_deleted_model_is_cancelled(platform: Platform, client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    explained(client, row["id"])
+    job = client.get("/jobs/list", params={"kind": "explain"}).json()["data"][0]
+    number = int(job["job_id"].removeprefix("shap-job-"))
+    change(platform, RUNNING, number)
+    deleted(client, row["id"])
+    assert client.get(f"/jobs/{number}").json()["state"] == "cancelled"
+
+
+def test_files_of_a_model_deleted_just_before_a_crash_go_a_day_later(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    row = trained(client, dataset_id)
+    swept(platform, hours=25)
+    tenant_id = client.post("/login/test-token").json()["tenant_id"]
+
+    async def delete_and_die() -> None:
+        database, scope = Database(platform.settings), Scope(tenant_id, "admin")
+        async with database.transaction() as session:
+            training = await lifecycle.hold_deletable(session, scope, row["id"])
+            await lifecycle.delete(session, scope, training)
+        await database.close()
+
+    client.portal.call(delete_and_die)
+    left = folder_of(platform, row).relative_to(platform.settings.storage_root).as_posix()
+    assert refusal(client.get(f"/train/{row['id']}")) == (404, "training_not_found")
+    assert left in folders(platform)
+    assert left not in swept(platform, hours=23)
+    assert left in swept(platform, hours=25)
+
+
+def test_a_model_whose_files_are_gone_can_be_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    shutil.rmtree(folder_of(platform, row))
+    deleted(client, row["id"])
+
+
+def test_a_dataset_can_go_once_its_trainings_have_gone(client: Client) -> None:
+    own = small_dataset(client)
+    row = trained(client, own)
+    assert refusal(client.request("DELETE", f"/dataset/delete/{own}")) == (409, "dataset_in_use")
+    deleted(client, row["id"])
+    assert client.request("DELETE", f"/dataset/delete/{own}").status_code == 200
+
+
+def test_of_many_deletions_at_once_one_deletes(client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    with ThreadPoolExecutor(8) as threads:
+        codes = sorted(threads.map(lambda _: delete(client, row["id"]).status_code, range(8)))
+    assert codes == [200] + [404] * 7
+
+
+def test_of_twenty_identical_requests_at_once_one_trains(client: Client, dataset_id: int) -> None:
+    name = new_predictor()
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: train(client, dataset_id, predictor_name=name), range(20)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"predictor_exists"}
+    (row,) = [r for r in client.get("/train/list").json()["data"] if r["predictor_name"] == name]
+    assert wait_for_job(client, row["job_id"])["state"] == "succeeded"
+
+
+def test_only_a_valid_dataset_of_the_own_tenant_is_trained_on(
+    platform: Platform, client: Client, stranger: Client, dataset_id: int, to_score: int
+) -> None:
+    own = small_dataset(client)
+    change(platform, "UPDATE dataset SET state = 'validating' WHERE id = ?", own)
+    before = stored(platform)
+    assert refusal(train(client, own)) == (409, "dataset_not_validated")
+    assert refusal(train(client, to_score)) == (409, "wrong_dataset_usage")
+    assert refusal(train(stranger, dataset_id)) == (404, "dataset_not_found")
+    assert stored(platform) == before
+
+
+def test_a_feature_importance_can_be_deleted_and_made_again(client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    path = f"/train/delete-feature-importance/{row['id']}"
+    assert refusal(client.request("DELETE", path)) == (404, "feature_importance_not_found")
+    explained(client, row["id"])
+    answer = client.request("DELETE", path)
+    done = {"status_code": 200, "message": "Feature importance results deleted successfully"}
+    assert (answer.status_code, answer.json()) == (200, done)
+    view = client.get("/train/view-feature-importance", params={"train_id": row["id"]}).json()
+    assert (view["status"], view["feature_importance"], view["sample_rows"]) == ("not_started", {}, None)
+    event = client.get("/audit/list", params={"subject": f"training:{row['id']}"}).json()["data"][0]
+    assert event["action"] == "training.delete_importance"
+    explained(client, row["id"])
+    view = client.get("/train/view-feature-importance", params={"train_id": row["id"]}).json()
+    assert view["status"] == "completed"
+
+
+def test_a_feature_importance_is_not_deleted_while_it_is_made(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    row = trained(client, dataset_id)
+    explained(client, row["id"])
+    job = client.get("/jobs/list", params={"kind": "explain"}).json()["data"][0]
+    number = int(job["job_id"].removeprefix("shap-job-"))
+    change(platform, RUNNING, number)
+    path = f"/train/delete-feature-importance/{row['id']}"
+    assert refusal(client.request("DELETE", path)) == (409, "explanation_running")
+    change(platform, "UPDATE job SET state = 'succeeded' WHERE id = ?", number)
+    assert client.request("DELETE", path).status_code == 200
+
+
+def test_a_model_is_bound_to_another_preprocessing_with_the_same_layout(client: Client, dataset_id: int) -> None:
+    first, second = trained(client, dataset_id), trained(client, dataset_id, seed=3)
+    body = {"train_id": first["id"], "preprocess_id": second["preprocess_id"]}
+    answer = client.post("/train/update/", json=body)
+    done = {"data": "Model updated successfully", "status_code": 200, "message": "Success"}
+    assert (answer.status_code, answer.json()) == (200, done)
+    assert refusal(predict(client, first)) == (422, "wrong_preprocess_id")
+    assert predict(client, row_of(client, first["id"])).status_code == 200
+    deleted(client, second["id"])
+    # The preprocessing stays as long as a model is bound to it.
+    assert predict(client, row_of(client, first["id"])).status_code == 200
+    assert client.get(f"/train/download-schema/{first['id']}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "told"),
+    [
+        (small_csv().replace(b"colour", b"paint"), SMALL_COLUMNS, ["'colour' is missing", "'paint' is not among"]),
+        (small_csv().replace(b",price,", b",age2,"), SMALL_COLUMNS, ["'price' is missing"]),
+        (small_csv().replace(b",red,", b",7,").replace(b",green,", b",8,").replace(b",blue,", b",9,"),
+         SMALL_COLUMNS, ["'colour' is Integer, it was String"]),
+        (small_csv(), [*SMALL_COLUMNS, {"column_name": "price", "attribute_name": "Ignore"}],
+         ["'price' is Ignore, it was Feature"]),
+        (small_csv(), SMALL_COLUMNS[1:], ["'id' is Feature, it was Id"]),
+    ],
+    ids=["renamed", "another", "type", "role", "id"],
+)  # fmt: skip
+def test_another_layout_is_refused_with_the_difference(
+    client: Client, dataset_id: int, content: bytes, columns: list[dict[str, str]], told: list[str]
+) -> None:
+    row = trained(client, dataset_id)
+    other = trained(client, uploaded(client, ("other.csv", content))["id"], columns=columns)
+    answer = client.post("/train/update", json={"train_id": row["id"], "preprocess_id": other["preprocess_id"]})
+    assert refusal(answer) == (409, "layout_differs")
+    assert [part for part in told if part not in answer.json()["detail"]] == []
+    assert row_of(client, row["id"])["preprocess_id"] == row["preprocess_id"]
+
+
+def test_a_training_tells_where_it_comes_from(client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id, algorithm="LightGBM", hyperparameters={"num_leaves": 7}, seed=5)
+    found = detail(client, row["id"])
+    assert {name: found[name] for name in row} == row
+    assert found["roles"] == {"id": "Id", "age": "Feature", "colour": "Feature", "price": "Feature", "bought": "Target"}
+    assert found["hyperparameters"] == {"num_leaves": 7}
+    assert found["requested"]["seed"] == 5
+    assert found["summary"]["rows"]["total"] == 300
+    lineage = found["lineage"]
+    dataset = lineage["dataset"]
+    assert (dataset["id"], dataset["version"], dataset["current_version"]) == (dataset_id, 1, 1)
+    assert (dataset["template_id"], len(dataset["parquet_sha256"])) == (None, 64)
+    assert [(file["name"], file["records"]) for file in dataset["files"]] == [("small.csv", 300)]
+    assert (lineage["parent"], lineage["children"]) == (None, [])
+    assert (lineage["job"]["job_id"], lineage["job"]["attempts"]) == (row["job_id"], 1)
+    assert lineage["job"]["finished_at"] is not None
+    assert lineage["code_version"] == "0.1.0"
+    assert "lightgbm" in lineage["library_versions"]
+
+
+def test_a_training_that_failed_tells_what_it_can(platform: Platform, client: Client, dataset_id: int) -> None:
+    row = trained(client, dataset_id)
+    change(platform, "UPDATE training SET status = 'failed', summary = NULL, requested = NULL, dataset_sha256 = NULL,"
+           " code_version = NULL, bundle = NULL WHERE id = ?", row["id"])  # fmt: skip
+    found = detail(client, row["id"])
+    assert (found["summary"], found["hyperparameters"], found["lineage"]["code_version"]) == (None, {}, None)
+    body = {"train_id": row["id"], "preprocess_id": row["preprocess_id"]}
+    assert refusal(client.post("/train/update", json=body)) == (409, "model_not_ready")
+
+
+def test_a_version_that_is_not_promoted_is_kept_and_answers_by_its_id_alone(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    name = new_predictor()
+    first = trained(client, dataset_id, predictor_name=name)
+    second = trained(client, dataset_id, predictor_name=name, new_version=True, seed=1)
+    change(platform, "UPDATE training SET is_promoted = 0 WHERE id = ?", second["id"])
+    assert predict(client, second).status_code == 200
+    assert [row_of(client, row["id"])["is_promoted"] for row in (first, second)] == [True, False]
+    deleted(client, first["id"])
+    assert refusal(predict_by_name(client, name)) == (404, "predictor_not_found")
