@@ -32,8 +32,8 @@ _UTC: Final = {"type": "utc"}
 class Sample:
     """Explained rows: `values` has each feature's own values (None where missing), `numbers`, float (rows, features),
     what the model reads of them (NaN where missing), and `effects`, (rows, outputs, features), their SHAP values.
-    `categories` are features whose values are names. `outputs` names the classes when there are several outputs;
-    `effect` says what the values add up to."""
+    `categories` are features whose values are names, or booleans. `outputs` names the classes when there are several
+    outputs; `effect` says what the values add up to."""
 
     features: tuple[str, ...]
     values: dict[str, list[Any]]
@@ -129,7 +129,8 @@ def cell(value: Any) -> Any:
 
 def _swarm(sample: Sample, feature: int, label: str, rows: int) -> list[dict[str, Any]]:
     name = sample.features[feature]
-    ranks = np.full(rows, -1.0) if name in sample.categories else _ranks(sample.numbers[:rows, feature])
+    is_named = name in sample.categories and not isinstance(_first(sample, name), bool)
+    ranks = np.full(rows, -1.0) if is_named else _ranks(sample.numbers[:rows, feature])
     texts = [cell(value) for value in sample.values[name][:rows]]
     points = []
     for n in range(_outputs(sample)):
@@ -174,6 +175,10 @@ def _cells(sample: Sample, name: str, rows: list[int], most: int) -> list[Any]:
     return [text if text is None or text in frequent else _OTHER for text in texts]
 
 
+def _first(sample: Sample, name: str) -> Any:
+    return next((value for value in sample.values[name] if value is not None), None)
+
+
 def _axis(sample: Sample, name: str, field: str) -> dict[str, Any]:
     return {"field": field, "title": _short(name, 60)} | _scale(sample, name)
 
@@ -181,7 +186,7 @@ def _axis(sample: Sample, name: str, field: str) -> dict[str, Any]:
 def _scale(sample: Sample, name: str) -> dict[str, Any]:
     if name in sample.categories:
         return {"type": "nominal"}
-    if isinstance(next((value for value in sample.values[name] if value is not None), None), date):
+    if isinstance(_first(sample, name), date):
         return {"type": "temporal", "scale": _UTC}
     return {"type": "quantitative", "scale": {"zero": False}}
 

@@ -22,7 +22,8 @@ class Training(TenantOwned, Timestamped, Base):
     """One version of a predictor.
 
     `dataset_parquet` holds the rows it was trained on, which stay when the dataset changes.
-    `status` is submitted_to_ray, completed, failed or cancelled. `bundle` is the storage name of its folder.
+    `status` is submitted_to_ray, completed, failed or cancelled. `bundle` is the storage name of its folder, and
+    `explanation` that of the newest explanation that has finished.
     `endpoint` says who answers its predictions: pool, or own once its own deployment runs.
     """
 
@@ -56,5 +57,6 @@ class Training(TenantOwned, Timestamped, Base):
     bundle: Mapped[str | None] = mapped_column(String(500))
     endpoint: Mapped[str] = mapped_column(String(20), default="pool")
     feature_importance: Mapped[dict[str, Any] | None]
+    explanation: Mapped[str | None] = mapped_column(String(500))
     failure: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(150))

@@ -217,6 +217,7 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
         "sample_rows": result.sample_rows,
         "total_rows": result.total_rows,
     }
+    training.explanation = result.explanation
 
 
 def training_contract(preprocess: Preprocess) -> Contract:
@@ -228,8 +229,10 @@ def _state_words(training: Training) -> str:
 
 
 async def storage_names(session: AsyncSession) -> set[str]:
-    """What the trainings of every tenant have in storage: their bundles, and the rows they were made from."""
-    rows = await session.execute(every_tenant.select(Training.bundle, Training.dataset_parquet))
+    """What the trainings of every tenant have in storage: their bundles, the rows they were made from, and what
+    explains them."""
+    columns = (Training.bundle, Training.dataset_parquet, Training.explanation)
+    rows = await session.execute(every_tenant.select(*columns))
     return {name for row in rows for name in row if name}
 
 
