@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Final
 
 from dataml.ml.bundle import CONTRACT, FEATURE_ROLES, NATIVE, PREPROCESS, class_name
 from dataml.ml.contract import Column, Contract
-from dataml.ml.estimators import Algorithm
 from dataml.ml.export_texts import LOADER, README
+from dataml.ml.hyperparameters import Algorithm
 from dataml.ml.manifest import MANIFEST, Manifest, dump, read_file, read_manifest
 from dataml.ml.values import DataType
 

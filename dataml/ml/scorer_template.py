@@ -78,11 +78,12 @@ class Scorer:
     def _predicted(self, booster, algorithm, matrix):
         if algorithm == "CatBoost":
             kind = "RawFormulaVal" if self.classes is None else "Probability"
-            return booster.predict(catboost_rows(matrix, self.categorical), prediction_type=kind)
+            return np.asarray(booster.predict(catboost_rows(matrix, self.categorical), prediction_type=kind))
         if algorithm == "XGBoost":
             found = booster.inplace_predict(matrix, validate_features=False)
         else:
             found = booster.predict(matrix)
+        found = np.asarray(found)
         return np.column_stack((1 - found, found)) if self.classes and len(self.classes) == 2 else found
 
     def _json(self, name):
