@@ -61,6 +61,7 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
         ("DELETE", f"/tenants/{tenant['id']}", None, "tenant.close"),
         ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
+        ("GET", f"/train/{ids['train_id']}/export", None, "training.export"),
         (
             "POST",
             "/inference/batchPrediction",
