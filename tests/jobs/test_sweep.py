@@ -116,8 +116,12 @@ def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: 
     result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
     assert client.get("/files/download", params={"file_id": result["file_id"]}).status_code == 200
     assert client.get(f"/train/{training['id']}/explanation").status_code == 200
-    explained = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
-    assert wait_for_job(client, explained["shap_job_id"])["state"] == "succeeded"
+    again = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, again["shap_job_id"])["state"] == "succeeded"
+    # What the newer explanation has taken the place of goes.
+    number = explained["shap_job_id"].rpartition("-")[2]
+    assert swept(platform, hours=1000) == {f"jobs/{number}.1"}
+    assert client.get(f"/train/{training['id']}/explanation").status_code == 200
 
 
 def test_a_link_leads_nowhere(platform: Platform, tmp_path: Path) -> None:
