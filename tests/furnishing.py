@@ -80,7 +80,7 @@ def _access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
 
 
 def furnish(client: Client) -> Objects:
-    """Upload, train and score in the tenant of this client; every job has ended."""
+    """Upload, train, explain and score in the tenant of this client; every job has ended."""
     template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     dataset = uploaded(client, ("customers.csv", customers()), template_id=template_id)
     file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
@@ -89,6 +89,8 @@ def furnish(client: Client) -> Objects:
     assert answer.status_code == 201, answer.text
     training = answer.json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
+    asked = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, asked["shap_job_id"])["state"] == "succeeded"
 
     to_predict = uploaded(client, ("customers.csv", customers(20)), usage="p")
     batch = client.post(
@@ -108,6 +110,7 @@ def furnish(client: Client) -> Objects:
         "predictor_name": training["predictor_name"],
         "tenant_name": row["endpoint_url"].split("/")[2],
         "job_id": training["job_id"],
+        "chart_name": "beeswarm",
         "prediction_id": batch["prediction_id"],
     }
     return Objects(ids, {"age": 60, "plan": "basic"})

@@ -34,7 +34,9 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
 IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
-IDS |= {"id": "train_id", "ray_job_id": "job_id"}
+IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
+# Of these, names that every tenant has the same of.
+COMMON = {"chart_name"}
 # Parameters that name none.
 PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
 PLAIN |= {"on_error", "rows", "target", "username", "action", "subject", "outcome", "address", "since", "until"}
@@ -141,7 +143,8 @@ def questions(calls: list[Call]) -> Iterator[tuple[Question, str]]:
     for call in calls:
         in_body = IN_BODIES.get(call.path, []) if call.method == "POST" else []
         needed = [IDS[name] for name in call.required if name in IDS] + in_body
-        for of in dict.fromkeys([IDS[name] for name in (*call.in_path, *call.in_query) if name in IDS] + in_body):
+        named = [IDS[name] for name in (*call.in_path, *call.in_query) if name in IDS.keys() - COMMON]
+        for of in dict.fromkeys(named + in_body):
             yield Question(call, tuple({*needed, of})), of
 
 
@@ -188,6 +191,7 @@ def absent(objects: Objects) -> dict[str, Any]:
     """For each object, what names none in any tenant."""
     names = {"file_path": "files/nothing/1.csv", "job_id": "train-job-999999", "prediction_id": 2**62}
     names |= {"predictor_name": "nothing", "tenant_name": "nobody", "tenant_id": str(uuid.UUID(int=0))}
+    names |= {"chart_name": "nothing"}
     return {name: names.get(name, 999_999) for name in objects.ids}
 
 

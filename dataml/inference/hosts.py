@@ -91,7 +91,7 @@ class Host:
         """Answer several questions with one pass through the model; a bad one costs the others nothing."""
         if any(question.explain for question in questions):
             # Contributions take the booster's own library, which takes seconds to import: not on the event loop.
-            await asyncio.to_thread(lambda: self._predictor.native)
+            await asyncio.to_thread(lambda: self._predictor.members)
         records: list[LogRecord] = []
         if sum(_weight(question) for question in questions) > _ROWS_ON_THE_LOOP:
             answers = await asyncio.to_thread(self._answer, questions, records)

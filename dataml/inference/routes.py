@@ -30,9 +30,12 @@ direct = APIRouter(tags=["Inference"])
 @router.post("/batch-prediction", status_code=202)
 @router.post("/batchPrediction", status_code=202)
 async def start_batch(request: BatchRequest, user: PredictionUser, database: Db, jobs: Jobs) -> BatchStarted:
-    """Score a whole dataset. The result is a CSV with a row for each of the dataset, in order."""
+    """Score a whole dataset. The result is a CSV with a row for each of the dataset, in order: its Id columns,
+    `prediction`, `probability_<class>`, with `explain` the features that made the prediction, and `error`."""
     async with database.transaction() as session:
-        prediction, job = await service.start_batch(session, user.scope, request.train_id, request.dataset_id)
+        prediction, job = await service.start_batch(
+            session, user.scope, request.train_id, request.dataset_id, explain=request.explain
+        )
     await jobs.notify()
     return BatchStarted(
         message="Batch prediction job started successfully.", prediction_id=prediction.id, job_id=job.public_id

@@ -44,6 +44,11 @@ class BatchRequest(BaseModel):
 
     train_id: int = Field(description="Id of a completed training.")
     dataset_id: int = Field(description="A valid dataset of usage `p`.")
+    explain: bool = Field(
+        False,
+        description="Add to each row the five features with the largest SHAP values of its prediction, largest first: "
+        "columns `explanation_1_feature`, `explanation_1_effect`, ... to 5.",
+    )
 
 
 class BatchStarted(BaseModel):

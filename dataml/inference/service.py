@@ -68,7 +68,9 @@ async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Trai
     return training, [column for column in columns if preprocess.roles[column.name] in asked]
 
 
-async def start_batch(session: AsyncSession, scope: Scope, train_id: int, dataset_id: int) -> tuple[Prediction, Job]:
+async def start_batch(
+    session: AsyncSession, scope: Scope, train_id: int, dataset_id: int, *, explain: bool = False
+) -> tuple[Prediction, Job]:
     """Commit a batch and its job together.
 
     Raises:
@@ -98,7 +100,7 @@ async def start_batch(session: AsyncSession, scope: Scope, train_id: int, datase
     audit.record(
         session, scope, "batch.start", f"prediction:{prediction.id}", train_id=training.id, dataset_id=dataset.id
     )
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet)
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain)
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 

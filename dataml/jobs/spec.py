@@ -194,18 +194,23 @@ class ExplainSpec:
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first."""
+    """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first. `explanation` is the storage name
+    of a folder with the values themselves and charts of them; see `ml.explanation_folder`."""
 
     feature_importance: dict[str, float]
     sample_rows: int
     total_rows: int
+    explanation: str | None = None
 
 
 @dataclass(frozen=True)
 class ScoreSpec:
+    """Predict every row of `parquet`; with `explain`, also say which features have made each prediction."""
+
     prediction_id: int
     bundle: str
     parquet: str
+    explain: bool = False
 
 
 @dataclass(frozen=True)

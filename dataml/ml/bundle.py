@@ -255,7 +255,7 @@ class Predictor:
         the log-odds of the second of two classes, or to the score of the predicted one of several."""
         matrix = np.array([row], dtype=np.float32)
         chosen = 0 if self.task.is_regression else int(self._predicted(matrix)[0].argmax())
-        return row_contributions(self.native, self.preprocessing, matrix, chosen)
+        return row_contributions(self.members, self.preprocessing, matrix, chosen)
 
     def scores(self, matrix: np.ndarray) -> np.ndarray:
         """Numbers (rows,) or probabilities (rows, classes) of encoded rows, by several sessions' calls at once; the

@@ -297,6 +297,7 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
         "sample_rows": result.sample_rows or None,
         "total_rows": result.total_rows or None,
     }
+    training.explanation = result.explanation
 
 
 def _check_rows(path: Path, target: str, parent: Parent | None) -> str:

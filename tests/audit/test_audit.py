@@ -62,6 +62,7 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
         ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
         ("POST", "/train/update", {name: ids[name] for name in ("train_id", "preprocess_id")}, "training.update"),
+        ("GET", f"/train/{ids['train_id']}/export", None, "training.export"),
         (
             "POST",
             "/inference/batchPrediction",

@@ -94,9 +94,11 @@ def test_csv_json_and_form_give_the_identical_prediction(client: Client, churn: 
         assert scored_row["prediction"] == str(by_form["prediction"]).lower()
 
 
-def batch(client: Client, train_id: int, dataset_id: int, path: str = "batchPrediction") -> list[dict[str, str]]:
+def batch(
+    client: Client, train_id: int, dataset_id: int, path: str = "batchPrediction", **more: Any
+) -> list[dict[str, str]]:
     """Rows of the result of a batch that was scored and downloaded."""
-    started = client.post(f"/inference/{path}", json={"train_id": train_id, "dataset_id": dataset_id})
+    started = client.post(f"/inference/{path}", json={"train_id": train_id, "dataset_id": dataset_id} | more)
     assert started.status_code == 202, started.text
     wait_for_job(client, started.json()["job_id"])
     query = {"prediction_id": started.json()["prediction_id"]}
@@ -114,6 +116,20 @@ def test_a_batch_scores_every_row_in_order(client: Client, model: dict[str, Any]
     assert [row["id"] for row in rows] == [f"A{number}" for number in range(300)]
     assert {row["prediction"] for row in rows} == {"true", "false"}
     assert not any(row["error"] for row in rows)
+
+
+def test_a_batch_says_why_when_asked(client: Client, model: dict[str, Any]) -> None:
+    rows = batch(client, model["id"], small_dataset(client, usage="p"), explain=True)
+    preview = client.get("/inference/form-based-prediction", params={"id": model["id"]}).json()["headers"]
+    features = {field["column_name"] for field in preview}
+    for row in rows:
+        names = [row[f"explanation_{number}_feature"] for number in range(1, 6)]
+        assert (set(names[:3]), names[3:]) == (features, ["", ""])
+        effects = [abs(float(row[f"explanation_{number}_effect"])) for number in range(1, 4)]
+        assert effects == sorted(effects, reverse=True)
+        assert effects[0] > 0
+    plain = batch(client, model["id"], small_dataset(client, usage="p"))
+    assert list(plain[0]) == ["id", "prediction", "probability_false", "probability_true", "error"]
 
 
 def test_a_batch_is_one_row_of_the_log(client: Client, model: dict[str, Any]) -> None:

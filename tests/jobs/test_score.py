@@ -26,9 +26,9 @@ def bundle(root: Path) -> str:
     return train_on(root, churn(), roles=CHURN_ROLES).bundle
 
 
-def scored(root: Path, bundle: str, table: pa.Table) -> tuple[ScoreResult, list[dict[str, str]]]:
+def scored(root: Path, bundle: str, table: pa.Table, explain: bool = False) -> tuple[ScoreResult, list[dict[str, str]]]:
     pq.write_table(table, root / "predict.parquet")
-    result = score.run(ScoreSpec(1, bundle, "predict.parquet"), JobContext(root, "jobs/2"))
+    result = score.run(ScoreSpec(1, bundle, "predict.parquet", explain), JobContext(root, "jobs/2"))
     with (root / result.csv).open(newline="") as file:
         return result, list(csv.DictReader(file))
 
@@ -120,3 +120,61 @@ def test_a_damaged_bundle_scores_nothing(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DatamlError) as refusal:
         scored(root, "absent", churn())
     assert refusal.value.code == "bundle_damaged"
+
+
+def top_five(effects: dict[str, float]) -> dict[str, object]:
+    cells: dict[str, object] = {}
+    for number, (name, effect) in enumerate(list(effects.items())[:5], 1):
+        cells |= {f"explanation_{number}_feature": name, f"explanation_{number}_effect": effect}
+    return cells
+
+
+def explained(line: dict[str, str]) -> dict[str, object]:
+    cells = {name: cell for name, cell in line.items() if name.startswith("explanation_")}
+    return {name: float(cell) if name.endswith("effect") else cell for name, cell in cells.items()}
+
+
+def test_each_row_is_explained_as_in_real_time(root: Path, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "EXPLAINED_BATCH_ROWS", 70)
+    rows = churn().slice(0, 200)
+    result, lines = scored(root, bundle, rows, explain=True)
+    assert result.total_fields == len(lines[0]) == 15
+    assert list(lines[0])[-3:] == ["explanation_5_feature", "explanation_5_effect", "error"]
+    predictor = Predictor.load(root / bundle)
+    for line, row in zip(lines, rows.to_pylist(), strict=True):
+        expected = top_five(predictor.explain(predictor.parse(row)))
+        assert explained(line) == {
+            name: value if isinstance(value, str) else pytest.approx(value, abs=1e-6)
+            for name, value in expected.items()
+        }
+    _, plain = scored(root, bundle, rows)
+    assert [{name: line[name] for name in plain[0]} for line in lines] == plain
+
+
+def test_a_refused_row_has_no_explanation(root: Path, bundle: str) -> None:
+    tenure = [float(value) for value in churn()["tenure"].slice(0, 10).to_pylist()]
+    tenure[1] = 2.5
+    _, lines = scored(root, bundle, replaced(churn().slice(0, 10), "tenure", pa.array(tenure)), explain=True)
+    assert {cell for name, cell in lines[1].items() if name.startswith("explanation_")} == {""}
+    assert [name for name, cell in lines[0].items() if not cell] == ["error"]
+
+
+@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
+def test_of_several_classes_the_predicted_one_is_explained(tmp_path: Path, algorithm: str) -> None:
+    random = np.random.default_rng(0)
+    x, z = random.normal(size=300), random.normal(size=300)
+    table = pa.table({"x": x, "z": z, "y": np.where(x > 0.5, 2, np.where(z > 0, 1, 0))})
+    bundle = train_on(tmp_path, table, algorithm=algorithm).bundle  # type: ignore[arg-type]
+    _, lines = scored(tmp_path, bundle, table, explain=True)
+    predictor = Predictor.load(tmp_path / bundle)
+    for line, row in zip(lines, table.to_pylist(), strict=True):
+        expected = list(predictor.explain(predictor.parse(row)).items())
+        assert (line["explanation_1_feature"], line["explanation_2_feature"]) == tuple(name for name, _ in expected)
+        assert float(line["explanation_1_effect"]) == pytest.approx(expected[0][1], abs=1e-6)
+        assert (line["explanation_3_feature"], line["explanation_3_effect"]) == ("", "")
+    assert {line["prediction"] for line in lines} == {"0", "1", "2"}
+
+
+def test_an_empty_dataset_is_explained_by_a_header(root: Path, bundle: str) -> None:
+    result, lines = scored(root, bundle, churn().slice(0, 0), explain=True)
+    assert (result.total_records, lines, result.total_fields) == (0, [], 15)

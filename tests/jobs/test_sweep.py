@@ -93,7 +93,8 @@ def test_a_version_of_a_dataset_that_nothing_refers_to_goes(platform: Platform) 
 
 
 def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: Client) -> None:
-    """Uploads, kept rows, errors, rows set aside, the rows and the bundle of a training, the result of a batch."""
+    """Uploads, kept rows, errors, rows set aside, the rows, the bundle and the explanation of a training, the result of
+    a batch."""
     template = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     made = uploaded(client, ("customers.csv", customers() + b"\nx,1,basic,true\n"), template_id=template)
     training = client.post("/train/", json=train_request(made["id"], "kept")).json()
@@ -103,6 +104,8 @@ def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: 
     body = {"train_id": training["id"], "dataset_id": to_score["id"]}
     batch = client.post("/inference/batchPrediction", json=body).json()
     assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
+    explained = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, explained["shap_job_id"])["state"] == "succeeded"
 
     assert swept(platform, hours=1000) == set()
 
@@ -112,8 +115,13 @@ def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: 
     assert len(report.text.splitlines()) == 2
     result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
     assert client.get("/files/download", params={"file_id": result["file_id"]}).status_code == 200
-    explained = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
-    assert wait_for_job(client, explained["shap_job_id"])["state"] == "succeeded"
+    assert client.get(f"/train/{training['id']}/explanation").status_code == 200
+    again = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, again["shap_job_id"])["state"] == "succeeded"
+    # What the newer explanation has taken the place of goes.
+    number = explained["shap_job_id"].rpartition("-")[2]
+    assert swept(platform, hours=1000) == {f"jobs/{number}.1"}
+    assert client.get(f"/train/{training['id']}/explanation").status_code == 200
 
 
 def test_a_link_leads_nowhere(platform: Platform, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from dataml.ml.estimators import Task
 from dataml.ml.evaluation import evaluate
+from dataml.ml.native import Task
 
 
 def probabilities(classes: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:

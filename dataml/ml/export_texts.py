@@ -1,0 +1,70 @@
+"""The texts of an export that are the same for every model but for its names."""
+
+from typing import Final
+
+LOADER: Final = '''"""Loads the model for MLflow, as the file MLmodel says."""
+
+from {module} import Scorer
+
+
+def _load_pyfunc(path):
+    return Model(Scorer(path))
+
+
+class Model:
+    def __init__(self, scorer):
+        self.scorer = scorer
+
+    def predict(self, frame, params=None):
+        """A DataFrame with `prediction` and, for classes, `probability_<class>`. Raises ValueError for a bad row."""
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        answers = []
+        for answer in self.scorer.predict(rows):
+            probabilities = answer["probabilities"] or {{}}
+            named = {{f"probability_{{name}}": value for name, value in probabilities.items()}}
+            answers.append({{"prediction": answer["prediction"], **named}})
+        return type(frame)(answers, index=frame.index)
+'''
+
+README: Final = """# {name}
+
+A {model} that predicts `{target}`, exported from dataml. It runs without the platform.
+
+| file | what it is |
+|---|---|
+| `scorer.py` | predicts with the files beside it; needs Python 3.11 and what `requirements.txt` names |
+| `contract.json` | the columns, their types and defaults |
+| `preprocess.json` | how values become the numbers the model reads |
+| `model.*` | the model in its library's own format; `.onnx` is its copy for ONNX Runtime, if proven equal |
+| `manifest.json` | where the model comes from, how well it scored, the SHA-256 of the other files |
+| `report.json` | how well it predicts, in detail |
+| `mlflow/` | the same model for MLflow |
+
+## Predict
+
+```
+pip install -r requirements.txt
+python scorer.py rows.csv > predictions.csv
+```
+
+```python
+from scorer import Scorer
+
+Scorer().predict([{{"column": "value"}}])
+```
+
+The CSV file is UTF-8 with a header and commas; columns that are no features are ignored, an empty cell is missing. A
+row that cannot be read has the reason in the column `error`. Dates are read as ISO 8601 (`2024-08-31`,
+`2024-08-31T12:00:00Z`; without a zone they are UTC), not in the other spellings the platform knows. Bounds, allowed
+values and patterns of a template are for the platform's uploads and not checked here.
+
+## MLflow
+
+```python
+import mlflow
+
+mlflow.pyfunc.load_model("mlflow").predict(data_frame)
+```
+
+The folder `mlflow` is complete in itself, and holds code and plain files only, nothing pickled.
+"""

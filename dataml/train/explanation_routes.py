@@ -1,0 +1,55 @@
+"""Calls that show why a predictor predicts what it predicts."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from fastapi import Path as InPath
+
+from dataml.access.service import Principal
+from dataml.dataset.storage import Storage
+from dataml.db.session import Database
+from dataml.dependencies import AppSettings, Db, Viewer
+from dataml.errors import NotFound
+from dataml.ml import explanation_folder
+from dataml.settings import Settings
+from dataml.train import service
+from dataml.train.explanation_schemas import ExplanationAnswer
+
+router = APIRouter(prefix="/train", tags=["Train"])
+
+
+@router.get("/{train_id}/explanation", response_model=ExplanationAnswer)
+async def get_explanation(train_id: int, user: Viewer, database: Db, settings: AppSettings) -> Response:
+    """What the newest finished explanation of a training has found: importance, charts with their data, rows."""
+    folder = await _folder(train_id, user, database, settings)
+    content = await asyncio.to_thread(explanation_folder.read, folder)
+    return Response(content, media_type="application/json")
+
+
+@router.get(
+    "/{train_id}/explanation/{chart_name}.png",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The picture."}},
+)
+async def get_chart(
+    train_id: int,
+    chart_name: Annotated[str, InPath(description="`beeswarm`, or `dependence-1` and so on.")],
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+) -> Response:
+    """The picture of a chart of the explanation."""
+    folder = await _folder(train_id, user, database, settings)
+    content = await asyncio.to_thread(explanation_folder.picture, folder, chart_name)
+    return Response(content, media_type="image/png")
+
+
+async def _folder(train_id: int, user: Principal, database: Database, settings: Settings) -> Path:
+    async with database.reading() as session:
+        training = await service.get(session, user.scope, train_id)
+    if training.explanation is None:
+        detail = "There is no explanation yet; ask for one by generate-feature-importance."
+        raise NotFound(detail, code="explanation_not_found")
+    return Storage(settings.storage_root).path(training.explanation)
