@@ -190,7 +190,7 @@ def _by_name(names: Sequence[str], confusion: np.ndarray, aucs: list[float]) -> 
             "support": int(actual[code]),
             "roc_auc": strict(aucs[code]),
         }
-        for code in sorted(largest)
+        for code in sorted(int(each) for each in largest)
     }
 
 

@@ -34,7 +34,7 @@ def units(rows: int, columns: int, seed: int) -> np.ndarray:
 
 
 def of_sums(sums: np.ndarray, score: Callable[[np.ndarray], Scores], seed: int) -> dict[str, Any]:
-    """Intervals of what `score` makes of sums over rows, (draws, columns), from those of each unit, (units, columns)."""
+    """Intervals of what `score` makes of sums over rows (draws, columns), from those of each unit (units, columns)."""
     drawn = [score(weights @ sums) for weights in _drawn(len(sums), seed)]
     return _intervals({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
 
@@ -84,8 +84,7 @@ def _drawn(count: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _intervals(drawn: Scores) -> dict[str, Any]:
-    """None for a score that no draw defines; a draw that does not define it, as one with rows of one class only, is left
-    out."""
+    """None for a score that no draw defines; a draw that does not define it (rows of one class only) is left out."""
     return {name: _interval(values[np.isfinite(values)]) for name, values in drawn.items()}
 
 

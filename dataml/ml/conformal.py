@@ -12,8 +12,8 @@ _Z: Final = 1.959963984540054
 
 
 def half_width(residuals: np.ndarray, level: float) -> float | None:
-    """Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): a new value lies this close to its prediction with
-    at least the probability `level`, whatever the model, as long as rows come in no particular order.
+    """Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): a new value lies this close to its prediction
+    with at least the probability `level`, whatever the model, as long as rows come in no particular order.
 
     The ceil((n + 1) level)-th smallest of |residuals|; None when there are too few for the level.
     """
@@ -24,8 +24,8 @@ def half_width(residuals: np.ndarray, level: float) -> float | None:
 
 
 def intervals(residuals: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
-    """By level, as text: `half_width`, and `coverage`, the share of the held-out `errors` (truth minus prediction) within
-    it, with its own 95% interval `coverage_low` to `coverage_high`."""
+    """By level, as text: `half_width`, and `coverage`, the share of the held-out `errors` (truth minus prediction)
+    within it, with its own 95% interval `coverage_low` to `coverage_high`."""
     found: dict[str, Any] = {}
     for level in LEVELS:
         width = half_width(residuals, level)

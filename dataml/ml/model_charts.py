@@ -54,7 +54,7 @@ def of_numbers(details: Mapping[str, Any]) -> dict[str, Spec]:
     return found
 
 
-def confusion_matrix(names: Sequence[str], confusion: np.ndarray) -> Spec:
+def confusion_matrix(names: Sequence[Any], confusion: np.ndarray) -> Spec:
     """True classes downwards, predicted ones to the right; of many, those with most rows."""
     shown = np.sort(np.argsort(-confusion.sum(axis=1), kind="stable")[:MAX_CLASSES])
     labels = charts.distinct_labels([names[code] for code in shown])
@@ -115,16 +115,13 @@ def calibration(curve: Sequence[Mapping[str, Any]], before: Mapping[str, Any] | 
         "scale": {"range": [_BLUE, _ORANGE]},
         "legend": {"title": None, "orient": "bottom"} if before else None,
     }
+    x, y = _unit("predicted", "mean predicted probability"), _unit("observed", "share that came true")
     lines = {
         "data": {"values": points},
         "mark": {"type": "line", "point": {"size": 50, "filled": True}, "strokeWidth": 2, "tooltip": True},
-        "encoding": {
-            "x": _unit("predicted", "mean predicted probability"),
-            "y": _unit("observed", "share that came true"),
-            "color": colour,
-        },
+        "encoding": {"x": x, "y": y, "color": colour},
     }
-    return _layered("Calibration", [_diagonal(), lines], _square())
+    return _layered("Calibration", [_diagonal(x, y), lines], _square())
 
 
 def roc_curve(curve: Mapping[str, Sequence[float]]) -> Spec:
@@ -132,8 +129,8 @@ def roc_curve(curve: Mapping[str, Sequence[float]]) -> Spec:
         {"alarms": x, "found": y}
         for x, y in zip(curve["false_positive_rate"], curve["true_positive_rate"], strict=True)
     ]
-    line = _line(points, _unit("alarms", "false positive rate"), _unit("found", "true positive rate"), "linear")
-    return _layered("ROC curve", [_diagonal(), line], _square())
+    x, y = _unit("alarms", "false positive rate"), _unit("found", "true positive rate")
+    return _layered("ROC curve", [_diagonal(x, y), _line(points, x, y, "linear")], _square())
 
 
 def pr_curve(curve: Mapping[str, Sequence[float]]) -> Spec:
@@ -218,7 +215,7 @@ def interval_coverage(intervals: Mapping[str, Mapping[str, Any]]) -> Spec:
     x, y = _unit("level", "level of the interval"), _unit("coverage", "share of rows inside")
     bars = {"x": x, "y": _unit("low", "share of rows inside"), "y2": {"field": "high"}}
     layers = [
-        _diagonal(),
+        _diagonal(x, y),
         {"data": {"values": points}, "mark": {"type": "rule", "strokeWidth": 2, "color": _BLUE}, "encoding": bars},
         {
             "data": {"values": points},
@@ -259,10 +256,10 @@ def _line(points: list[Spec], x: Spec, y: Spec, interpolate: str) -> Spec:
     return {"data": {"values": points}, "mark": mark, "encoding": {"x": x, "y": y} | order}
 
 
-def _diagonal() -> Spec:
-    ends = [{"x": end, "y": end} for end in (0, 1)]
-    axes = {axis: {"field": axis, "type": "quantitative", "scale": _UNIT, "title": None} for axis in ("x", "y")}
-    return {"data": {"values": ends}, "mark": _dashed(), "encoding": axes}
+def _diagonal(x: Spec, y: Spec) -> Spec:
+    """From corner to corner of the axes that other layers have: one without their titles would take these away."""
+    ends = [{x["field"]: end, y["field"]: end} for end in (0, 1)]
+    return {"data": {"values": ends}, "mark": _dashed(), "encoding": {"x": x, "y": y}}
 
 
 def _dashed() -> Spec:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def strict(value: float | np.floating) -> float | None:
+def strict(value: float | np.floating | np.ndarray) -> float | None:
+    """The one number in `value`."""
     number = float(value)
     return number if math.isfinite(number) else None
 
@@ -16,6 +17,6 @@ def strict_list(values: Iterable[float | np.floating]) -> list[float | None]:
     return [strict(float(f"{value:.6g}")) for value in values]
 
 
-def ratio(part: float | np.floating, whole: float | np.floating) -> float | None:
+def ratio(part: float | np.floating | np.ndarray, whole: float | np.floating | np.ndarray) -> float | None:
     """None when there is nothing to divide by."""
     return strict(part / whole) if whole else None
