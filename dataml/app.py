@@ -23,6 +23,7 @@ from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
+from dataml.train import report_routes
 from dataml.train import routes as train
 from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
 
@@ -38,6 +39,7 @@ _MODULES = (
     dataset,
     files,
     train,
+    report_routes,
     inference,
     jobs,
     audit,

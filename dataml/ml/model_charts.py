@@ -247,7 +247,13 @@ def _bars(title: str, bars: list[Spec], name: str, x: Spec) -> Spec:
 
 def _unit(name: str, title: str) -> Spec:
     """An axis from 0 to 1."""
-    return {"field": name, "type": "quantitative", "scale": _UNIT, "title": title}
+    return {
+        "field": name,
+        "type": "quantitative",
+        "scale": _UNIT,
+        "title": title,
+        "axis": {"tickCount": 5, "labelFlush": False},
+    }
 
 
 def _line(points: list[Spec], x: Spec, y: Spec, interpolate: str) -> Spec:

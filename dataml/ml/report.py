@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dataml.ml import model_charts
 from dataml.ml.report_markup import Html, chart, element, facts, joined, section, table
-from dataml.ml.report_words import words
+from dataml.ml.report_words import class_text, words
 
 Facts = Mapping[str, Any]
 
@@ -72,16 +72,21 @@ def render_html(summary: Facts, report: Facts, importance: Mapping[str, float] |
 
 
 def _header(summary: Facts) -> Html:
-    name = summary.get("predictor_name") or summary.get("target") or "Model"
+    name = element("span", summary.get("predictor_name") or summary.get("target") or "Model")
     version = element("span", f"version {summary.get('version') or 1}", "version")
-    told = [summary.get("model") or summary.get("algorithm"), f"predicts {summary.get('target')}"]
-    told += [
-        f"{label} {summary[key]}" for key, label in (("created_at", "trained"), ("domain", "for")) if summary.get(key)
-    ]
-    return element(
-        "header",
-        joined([element("h1", joined([element("span", name), version])), element("p", " · ".join(map(str, told)))]),
-    )
+    told = {
+        "model": summary.get("model") or summary.get("algorithm"),
+        "target": f"predicts {summary.get('target')}",
+        "domain": summary.get("domain"),
+        "moment": f"trained {_moment(summary['created_at'])}" if summary.get("created_at") else None,
+    }
+    line = " · ".join(str(value) for value in told.values() if value)
+    return element("header", joined([element("h1", joined([name, version])), element("p", line)]))
+
+
+def _moment(text: str) -> str:
+    """`2024-08-08T10:11:12Z` as one reads it."""
+    return f"{text[:10]} {text[11:16]} UTC" if text.endswith("Z") and "T" in text else text
 
 
 def _tiles(summary: Facts, report: Facts) -> Html:
@@ -91,7 +96,7 @@ def _tiles(summary: Facts, report: Facts) -> Html:
     def tile(name: str) -> Html:
         interval = _interval(report, name)
         parts = [element("div", words(name).title, "name"), element("div", metrics[name], "value")]
-        parts += [element("div", f"95% {interval}", "range")] if interval else []
+        parts += [element("div", f"95%: {interval}", "range")] if interval else []
         return element("div", joined(parts), "tile")
 
     return element("div", joined(map(tile, names)), "tiles") if names else Html("")
@@ -104,7 +109,7 @@ def _metrics(summary: Facts, report: Facts) -> Sequence[Html]:
         (
             element("strong", f"{words(name).title} {words(name).better}"),
             value,
-            _interval(report, name),
+            element("span", _interval(report, name), "range"),
             words(name).meaning(value, summary) if value is not None else "Not defined for these rows.",
         )
         for name, value in (summary.get("metrics") or {}).items()
@@ -233,7 +238,7 @@ def _making(summary: Facts) -> Sequence[Html]:
         "Finished": summary.get("created_at"),
         "Problem": summary.get("problem_type"),
         "Target": f"{summary.get('target')} ({summary.get('target_type')})",
-        "Classes": summary.get("classes"),
+        "Classes": [class_text(each) for each in summary.get("classes") or []],
         "Model": summary.get("model") or summary.get("algorithm"),
         "Best iteration": summary.get("best_iteration"),
         f"Candidates by {str(summary.get('validation_metric') or 'score').replace('_', ' ')}": summary.get(

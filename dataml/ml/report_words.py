@@ -27,6 +27,20 @@ def _accuracy(value: float, summary: Mapping[str, Any]) -> str:
     return f"{right} Naming the most frequent class each time would be right for {max(actual) / sum(actual):.1%}."
 
 
+def _precision(value: float, summary: Mapping[str, Any]) -> str:
+    named = _positive(summary)
+    if named is None:
+        return f"Of the rows given a class, {value:.1%} are of it: the mean over classes, weighted by their rows."
+    return f"Of the rows called “{named}”, {value:.1%} are indeed."
+
+
+def _recall(value: float, summary: Mapping[str, Any]) -> str:
+    named = _positive(summary)
+    if named is None:
+        return f"Of the rows of a class, {value:.1%} are found: the mean over classes, weighted by their rows."
+    return f"Of the rows that are “{named}”, {value:.1%} are found."
+
+
 def _pr_auc(value: float, summary: Mapping[str, Any]) -> str:
     actual = [sum(row) for row in summary.get("confusion_matrix") or []]
     share = f" Guessing reaches {actual[1] / sum(actual):.3f} here." if len(actual) == 2 and sum(actual) else ""
@@ -41,8 +55,8 @@ def _r2(value: float, summary: Mapping[str, Any]) -> str:
 
 _WORDS = {
     "accuracy": Words("Accuracy", "↑", _accuracy),
-    "precision": Words("Precision", "↑", lambda v, s: f"Of the rows{_which(s, 'called')}, {v:.1%} are."),
-    "recall": Words("Recall", "↑", lambda v, s: f"Of the rows{_which(s, 'that are')}, {v:.1%} are found."),
+    "precision": Words("Precision", "↑", _precision),
+    "recall": Words("Recall", "↑", _recall),
     "f1_score": Words("F1", "↑", lambda v, s: "Harmonic mean of precision and recall: high only when both are high."),
     "roc_auc": Words(
         "ROC AUC",
@@ -68,13 +82,15 @@ _WORDS = {
 }
 
 
-def _which(summary: Mapping[str, Any], verb: str) -> str:
-    """Which rows precision and recall are about."""
+def _positive(summary: Mapping[str, Any]) -> str | None:
+    """The second of two classes."""
     classes = summary.get("classes") or []
-    if len(classes) == 2:
-        named = str(classes[1]).lower() if isinstance(classes[1], bool) else str(classes[1])
-        return f" {verb} “{named}”"
-    return f" {verb} of a class (mean over classes by rows)"
+    return class_text(classes[1]) if len(classes) == 2 else None
+
+
+def class_text(value: object) -> str:
+    """A class as predictions and files have it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _target(summary: Mapping[str, Any]) -> str:
