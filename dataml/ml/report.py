@@ -222,7 +222,7 @@ def _importance(summary: Facts, importance: Mapping[str, float] | None) -> Seque
         "absolute SHAP value). It tells what the model uses, and not what causes what."
     )
     drawn = chart(model_charts.importance(importance), len(_CHARTS))
-    return [element("p", told), element("div", drawn, "charts")]
+    return [element("p", told), drawn]
 
 
 def _making(summary: Facts) -> Sequence[Html]:
