@@ -23,7 +23,7 @@ from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
-from dataml.train import callback_routes, explanation_routes, export_routes, lifecycle_routes
+from dataml.train import callback_routes, explanation_routes, export_routes, lifecycle_routes, report_routes
 from dataml.train import routes as train
 from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
 
@@ -43,6 +43,7 @@ _MODULES = (
     lifecycle_routes,
     explanation_routes,
     export_routes,
+    report_routes,
     inference,
     jobs,
     audit,

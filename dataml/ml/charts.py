@@ -7,7 +7,7 @@ brackets and backslashes as a path.
 from collections import Counter
 from typing import Any, Final
 
-_SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
+SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
 _WIDTH: Final = 480
 _HEIGHT: Final = 260
 _SHOWN_CHARACTERS: Final = 40
@@ -45,7 +45,7 @@ def histogram(name: str, edges: list[Any], counts: list[int]) -> dict[str, Any]:
 
 def frequencies(name: str, top: list[dict[str, Any]], rows: int) -> dict[str, Any]:
     """Bars of the most frequent values of `rows`, most frequent first."""
-    labels = _labels([str(each["value"]) for each in top])
+    labels = distinct_labels([str(each["value"]) for each in top])
     bars = [{"value": label, "rows": each["count"]} for label, each in zip(labels, top, strict=True)]
     shown = sum(each["count"] for each in top)
     title = name if shown == rows else f"{_short(name, _SHOWN_CHARACTERS)}: the {len(top)} most frequent values"
@@ -55,7 +55,7 @@ def frequencies(name: str, top: list[dict[str, Any]], rows: int) -> dict[str, An
 
 def correlation(names: list[str], matrix: list[list[float | None]]) -> dict[str, Any]:
     """A heat map, blue for columns that go together and red for those that go against each other."""
-    labels = _labels(names)
+    labels = distinct_labels(names)
     cells = [
         {"a": a, "b": b, "correlation": matrix[i][j]}
         for i, a in enumerate(labels)
@@ -75,7 +75,7 @@ def correlation(names: list[str], matrix: list[list[float | None]]) -> dict[str,
 
 def association(target: str, values: dict[str, float]) -> dict[str, Any]:
     """Bars of the columns that tell most of the target, most first."""
-    labels = _labels(list(values))
+    labels = distinct_labels(list(values))
     bars = [{"column": label, "association": each} for label, each in zip(labels, values.values(), strict=True)]
     x = {"field": "association", "type": "quantitative", "scale": {"domain": [0, 1]}, "title": "association"}
     encoding = {"y": _listed("column"), "x": x}
@@ -92,7 +92,7 @@ def _listed(field: str) -> dict[str, Any]:
     return {"field": field, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 300}}
 
 
-def _labels(texts: list[str]) -> list[str]:
+def distinct_labels(texts: list[str]) -> list[str]:
     """Each short, and different from the others: what has the same label is drawn in the same place."""
     seen: Counter[str] = Counter()
     labels: list[str] = []
@@ -111,4 +111,4 @@ def _chart(
     title: str, values: list[dict[str, Any]], mark: dict[str, Any], encoding: dict[str, Any], size: dict[str, Any]
 ) -> dict[str, Any]:
     title = _short(title, _TITLE_CHARACTERS)
-    return {"$schema": _SCHEMA, "title": title, "data": {"values": values}, "mark": mark, "encoding": encoding} | size
+    return {"$schema": SCHEMA, "title": title, "data": {"values": values}, "mark": mark, "encoding": encoding} | size

@@ -1,13 +1,18 @@
 """Scores of a model on rows it has never seen, as strict JSON: a score that is not defined is None, never NaN."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from dataml.ml import class_scores, confidence, conformal, model_charts
 from dataml.ml.native import Task
+from dataml.ml.strict import strict, strict_list
+
+_QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+_SHOWN_ROWS = 500
+_BINS = 30
 
 
 @dataclass(frozen=True)
@@ -37,85 +42,82 @@ def evaluate(
     `classes` are their names in order. `uncalibrated` are the predictions of the same rows before calibration.
     `residuals` (any number of them) are truth minus prediction of a regression on rows that the model did not learn
     from, others than these.
+
+    `details` has `rows`; `confidence`: for each metric `low`, `high` and `level` (see `confidence`; None where the
+    metric is); `charts`: Vega-Lite specifications by name. For classes also what `class_scores` tells; for numbers
+    `residual_quantiles` (of truth minus prediction, by quantile as text) and `residual_mean`, `residual_histogram`
+    {`edges`, `counts`, `below`, `above`: rows beyond the edges}, `predicted_vs_true` {`truth`, `predicted`} of at most
+    500 rows, and `intervals` (see `conformal`; empty without `residuals`).
     """
     if task.is_regression:
-        return Evaluation(_regression(truth.astype(np.float64), predicted.astype(np.float64)))
-    return _classification(task, truth.astype(np.int64), predicted.astype(np.float64))
+        return _regression(truth.astype(np.float64), predicted.astype(np.float64), residuals, seed)
+    names = [str(name) for name in classes] or [str(code) for code in range(task.classes)]
+    before = None if uncalibrated is None else uncalibrated.astype(np.float64)
+    found = class_scores.score(task, truth.astype(np.int64), predicted.astype(np.float64), names, before, seed)
+    details = found.details | {"charts": model_charts.of_classes(names, found.confusion, found.details)}
+    return Evaluation(found.metrics, found.metrics["accuracy"], found.confusion.tolist(), details)
 
 
-def _regression(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
-    errors = predicted - truth
-    spread = float(np.square(truth - truth.mean()).sum())
-    return {
-        "rmse": _strict(np.sqrt(np.square(errors).mean())),
-        "mae": _strict(np.abs(errors).mean()),
-        # Coefficient of determination; rows that are all alike leave nothing to determine.
-        "r2": _strict(1 - np.square(errors).sum() / spread) if spread > 0 else None,
-        "mape": None if (truth == 0).any() else _strict(np.abs(errors / truth).mean()),
+def _regression(truth: np.ndarray, predicted: np.ndarray, residuals: np.ndarray | None, seed: int) -> Evaluation:
+    errors = truth - predicted
+    # Values near the largest double have no square; their scores are None.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = _sums(truth, errors)
+        metrics = {name: strict(value) for name, value in _of_sums(sums.sum(axis=0)).items()}
+        drawn = confidence.units(len(truth), sums.shape[1], seed)
+        parts = np.stack([np.bincount(drawn, column) for column in sums.T], axis=1)
+        intervals = confidence.of_sums(parts, _of_sums, seed)
+    details: dict[str, Any] = {
+        "rows": len(truth),
+        "confidence": {name: intervals[name] if value is not None else None for name, value in metrics.items()},
+        "residual_mean": strict(errors.mean()),
+        "residual_quantiles": {
+            str(at): strict(value) for at, value in zip(_QUANTILES, np.quantile(errors, _QUANTILES), strict=True)
+        },
+        "residual_histogram": _histogram(errors),
+        "intervals": conformal.intervals(residuals.astype(np.float64), errors) if residuals is not None else {},
+        "predicted_vs_true": _sample(truth, predicted, seed),
     }
+    return Evaluation(metrics, details=details | {"charts": model_charts.of_numbers(details)})
 
 
-def _classification(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> Evaluation:
-    chosen = probabilities.argmax(axis=1)
-    confusion = np.zeros((task.classes, task.classes), dtype=np.int64)
-    np.add.at(confusion, (truth, chosen), 1)
-    is_class = truth[:, None] == np.arange(task.classes)
-    precision, recall, f1 = _precision_recall_f1(task, confusion)
-    accuracy = float(np.trace(confusion) / len(truth))
-    metrics: dict[str, float | None] = {
-        "accuracy": accuracy,
-        "precision": precision,
-        "recall": recall,
-        "f1_score": f1,
-        "roc_auc": _roc_auc(task, is_class, probabilities),
-    }
-    if task.is_binary:
-        metrics["pr_auc"] = _pr_auc(is_class[:, 1], probabilities[:, 1])
-    metrics["log_loss"] = _log_loss(truth, probabilities)
-    # Brier (1950): squared distance to the outcome; for two classes that of the second one alone, as is usual.
-    squared = np.square(probabilities - is_class)
-    metrics["brier"] = _strict((squared[:, 1] if task.is_binary else squared.sum(axis=1)).mean())
-    return Evaluation(metrics, accuracy, confusion.tolist())
+def _sums(truth: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """What the scores are made of, to be summed over rows: (rows, 6)."""
+    # About their mean, lest the squares of large numbers hide how they differ.
+    centred = truth - truth.mean()
+    with np.errstate(divide="ignore"):
+        relative = np.abs(errors / truth) if (truth != 0).all() else np.full(len(truth), np.nan)
+    return np.stack(
+        [np.ones(len(truth)), np.square(errors), np.abs(errors), relative, centred, np.square(centred)], axis=1
+    )
 
 
-def _precision_recall_f1(task: Task, confusion: np.ndarray) -> tuple[float, float, float]:
-    """Of the second class when there are two, else the mean over classes weighted by their rows; 0 where nothing was
-    predicted."""
-    hits = np.diag(confusion).astype(np.float64)
-    actual = confusion.sum(axis=1)
-    predicted = confusion.sum(axis=0)
-    precision = hits / np.maximum(predicted, 1)
-    recall = hits / np.maximum(actual, 1)
-    f1 = 2 * hits / np.maximum(actual + predicted, 1)
-    if task.is_binary:
-        return float(precision[1]), float(recall[1]), float(f1[1])
-    weights = actual / actual.sum()
-    return float(precision @ weights), float(recall @ weights), float(f1 @ weights)
+def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores from `_sums` over rows, (..., 6); NaN where they are not defined."""
+    rows, squared, absolute, relative, centred, centred_squared = np.moveaxis(sums, -1, 0)
+    spread = centred_squared - np.square(centred) / rows
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "rmse": np.sqrt(squared / rows),
+            "mae": absolute / rows,
+            # Coefficient of determination; rows that are all alike leave nothing to determine.
+            "r2": np.where(spread > 1e-12 * centred_squared, 1 - squared / spread, np.nan),
+            "mape": relative / rows,
+        }
 
 
-def _roc_auc(task: Task, is_class: np.ndarray, probabilities: np.ndarray) -> float | None:
-    """Of the second class, or one class against the rest, averaged over the classes that some row has and some has
-    not."""
-    from sklearn.metrics import roc_auc_score
-
-    classes = [1] if task.is_binary else range(task.classes)
-    defined = [c for c in classes if 0 < is_class[:, c].sum() < len(is_class)]
-    if not defined:
-        return None
-    return _strict(np.mean([roc_auc_score(is_class[:, c], probabilities[:, c]) for c in defined]))
-
-
-def _pr_auc(is_positive: np.ndarray, probability: np.ndarray) -> float | None:
-    from sklearn.metrics import average_precision_score
-
-    return _strict(average_precision_score(is_positive, probability)) if is_positive.any() else None
+def _histogram(errors: np.ndarray) -> dict[str, Any]:
+    """Of all but the outermost half percent at each end, which would leave the others one bar."""
+    low, high = np.quantile(errors, [0.005, 0.995])
+    inside = errors[(errors >= low) & (errors <= high)]
+    beyond = {"below": int((errors < low).sum()), "above": int((errors > high).sum())}
+    if not high > low or not np.isfinite(high - low):
+        return {"edges": [strict(low), strict(low)], "counts": [len(inside)]} | beyond
+    edges = np.unique(np.linspace(low, high, min(_BINS, max(5, round(len(errors) ** 0.5))) + 1))
+    counts, edges = np.histogram(inside, edges)
+    return {"edges": [strict(edge) for edge in edges], "counts": counts.tolist()} | beyond
 
 
-def _log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
-    given = probabilities[np.arange(len(truth)), truth]
-    return _strict(-np.log(np.clip(given, np.finfo(np.float32).eps, 1)).mean())
-
-
-def _strict(value: float | np.floating) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
+def _sample(truth: np.ndarray, predicted: np.ndarray, seed: int) -> dict[str, list[float | None]]:
+    chosen = np.random.default_rng(seed).permutation(len(truth))[:_SHOWN_ROWS]
+    return {"truth": strict_list(truth[chosen]), "predicted": strict_list(predicted[chosen])}

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Final
 from dataml.ml.bundle import CONTRACT, FEATURE_ROLES, NATIVE, PREPROCESS, class_name
 from dataml.ml.contract import Column, Contract
 from dataml.ml.export_texts import LOADER, README
-from dataml.ml.hyperparameters import Algorithm
 from dataml.ml.manifest import MANIFEST, Manifest, dump, read_file, read_manifest
 from dataml.ml.values import DataType
 
@@ -110,7 +109,7 @@ def _requirements(manifest: Manifest) -> list[str]:
     return [f"{name}=={manifest.versions[name]}" for name in libraries]
 
 
-def _algorithms(manifest: Manifest) -> list[Algorithm]:
+def _algorithms(manifest: Manifest) -> list[str]:
     """Of the boosters that predict; a bundle names one by its file."""
     return [algorithm for algorithm, file in NATIVE.items() if file in manifest.files]
 

@@ -1,0 +1,70 @@
+"""The report of a model, as data and as a page."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from dataml.dataset import service as datasets
+from dataml.dataset.storage import Storage
+from dataml.dependencies import AppSettings, Db, Viewer
+from dataml.train import reports, service
+from dataml.wire import dump_json
+
+router = APIRouter(prefix="/train", tags=["Train"])
+
+
+class ReportAnswer(BaseModel):
+    train_id: int
+    predictor_name: str
+    version: int
+    summary: dict[str, Any] = Field(description="What the model is, its metrics, and how it was made.")
+    report: dict[str, Any] = Field(
+        description="How well it predicts: confidence intervals, calibration, thresholds and curves, or residuals and "
+        "intervals, and `charts`, Vega-Lite specifications by name. Empty for a model of an earlier version."
+    )
+    feature_importance: dict[str, float] = Field(
+        description="As `view-feature-importance` has it; empty until it was computed."
+    )
+
+
+@router.get(
+    "/{train_id}/report",
+    response_model=ReportAnswer,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+async def get_report(
+    train_id: int,
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+    report_format: Annotated[
+        Literal["json", "html"],
+        Query(alias="format", description="json is data; html is one page with pictures, to keep and to send."),
+    ] = "json",
+) -> Response:
+    """Everything there is to say of a completed training, from rows that the model never saw."""
+    async with database.reading() as session:
+        training = await service.get_completed(session, user.scope, train_id)
+        dataset = await datasets.get(session, user.scope, training.dataset_id)
+    storage = Storage(settings.storage_root)
+    if report_format == "html":
+        name = f"{training.predictor_name}-v{training.version}-report.html"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(await reports.page(storage, training, dataset), headers=headers, media_type="text/html")
+
+    def render() -> bytes:
+        found = reports.read(storage, training)
+        return dump_json(
+            {
+                "train_id": training.id,
+                "predictor_name": training.predictor_name,
+                "version": training.version,
+                "summary": found.summary,
+                "report": found.report,
+                "feature_importance": found.importance,
+            }
+        )
+
+    return Response(await asyncio.to_thread(render), media_type="application/json")
