@@ -1,9 +1,9 @@
 """Fitting one booster in several processes, by Ray Train: for data that no single worker can hold.
 
-It costs some twenty seconds before the first round, for half a dozen processes have to start, and each round waits for
-the slowest worker. Below a few million rows, and on one machine, `ml.estimators.fit` with more threads is faster: it
-pays where the matrix (four bytes a cell, twice while it is gathered) does not fit into one worker, or where several
-machines share the work.
+On a machine of two cores it costs 25 to 40 s before the first round, for half a dozen processes have to start; a lost
+worker costs as much again; and each round waits for the slowest worker. On one machine, `ml.estimators.fit` with more
+threads is faster. This pays where the matrix (four bytes a cell, twice while it is gathered) does not fit into one
+worker, or where several machines share rounds of seconds each.
 """
 
 import json
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
 
 CHECKPOINT_EVERY: Final = 25
-"""Rounds. What a lost worker costs, besides the start of new ones."""
+"""Rounds. So many are lost with a worker; at each checkpoint all of them wait for a fifth of a second."""
 
 MAX_FAILURES: Final = 2
 _LOOK_EVERY_S: Final = 0.5
@@ -88,7 +88,7 @@ def _boosted(
     # Ray Train reads them where it starts. The watcher is a process more, for machines that are about to be taken away.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     from ray.data import DataContext, ExecutionOptions
     from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
@@ -138,17 +138,18 @@ def _boosted(
 
 
 def _trainer(algorithm: str) -> Any:
-    """Ray's trainer without its cleaner, a detached process that asks the dashboard how the fit is. Without a dashboard,
-    and the platform has none, it would stay for ever after a cancelled job. It has nothing to clean: a placement group
-    ends with the process that made it."""
+    """Ray's trainer without its cleaner, a detached process that asks the dashboard how the fit is. Where there is no
+    dashboard, as in the platform, it would stay for ever after a cancelled job. It has nothing to clean: a placement
+    group ends with the process that made it."""
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
     if algorithm == "XGBoost":
-        from ray.train.xgboost import XGBoostTrainer as Trainer
+        from ray.train.xgboost import XGBoostTrainer as _Trainer
     else:
-        from ray.train.lightgbm import LightGBMTrainer as Trainer
+        from ray.train.lightgbm import LightGBMTrainer as _Trainer
+    base: Any = _Trainer
 
-    class Uncleaned(Trainer):
+    class Uncleaned(base):
         def _create_default_callbacks(self) -> list[Any]:
             found = super()._create_default_callbacks()
             return [callback for callback in found if not isinstance(callback, PlacementGroupCleanerCallback)]

@@ -47,7 +47,7 @@ class EncodedRows:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """Of row group `group`, which begins at row `start`, every `step`-th row of a part from the `first` on."""
 
     group: int
@@ -65,21 +65,24 @@ def shares(rows: EncodedRows, workers: int) -> dict[str, Any]:
     import ray
 
     shared = ray.put(rows)
-    groups = pq.ParquetFile(rows.path).metadata
+    training = {
+        f"train-{worker}": _dataset(shared, pieces_of(rows.path, worker, workers), Part.TRAIN)
+        for worker in range(workers)
+    }
+    return training | {"validation": _dataset(shared, pieces_of(rows.path, 0, 1), Part.VALIDATION)}
+
+
+def pieces_of(path: Path, worker: int, workers: int) -> list[Piece]:
+    """What of a file is one worker's share."""
+    groups = pq.ParquetFile(path).metadata
     lengths = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
-    starts = np.cumsum([0, *lengths])
-    whole = [_Piece(number, int(starts[number]), 0, 1) for number in range(len(lengths))]
-    found = {"validation": _dataset(shared, whole, Part.VALIDATION)}
-    for worker in range(workers):
-        if len(whole) >= _GROUPS_A_WORKER * workers:
-            own = whole[worker::workers]
-        else:
-            own = [_Piece(piece.group, piece.start, worker, workers) for piece in whole]
-        found[f"train-{worker}"] = _dataset(shared, own, Part.TRAIN)
-    return found
+    starts = np.cumsum([0, *lengths]).tolist()
+    if len(lengths) >= _GROUPS_A_WORKER * workers:
+        return [Piece(number, starts[number], 0, 1) for number in range(worker, len(lengths), workers)]
+    return [Piece(number, starts[number], worker, workers) for number in range(len(lengths))]
 
 
-def _dataset(shared: Any, pieces: list[_Piece], part: Part) -> Any:
+def _dataset(shared: Any, pieces: list[Piece], part: Part) -> Any:
     import ray
     from ray.data import TaskPoolStrategy
 
@@ -93,14 +96,14 @@ def _dataset(shared: Any, pieces: list[_Piece], part: Part) -> Any:
     )
 
 
-def _encode_piece(numbers: Any, shared: Any, pieces: list[_Piece], part: Part) -> dict[str, Any]:
+def _encode_piece(numbers: Any, shared: Any, pieces: list[Piece], part: Part) -> dict[str, Any]:
     import ray
 
     x, y = encode(ray.get(shared), pieces[int(numbers["piece"][0])], part)
     return {"x": x, "y": y}
 
 
-def encode(rows: EncodedRows, piece: _Piece, part: Part) -> tuple[np.ndarray, np.ndarray]:
+def encode(rows: EncodedRows, piece: Piece, part: Part) -> tuple[np.ndarray, np.ndarray]:
     """The matrix (rows, width) and the targets (rows,) of one piece."""
     table = pq.ParquetFile(rows.path).read_row_group(piece.group, columns=rows.contract.names)
     here = slice(piece.start, piece.start + table.num_rows)

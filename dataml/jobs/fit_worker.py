@@ -34,7 +34,7 @@ class FitOrder:
 
 @dataclass
 class Boosting:
-    """How far a fit is: the score of every round so far. All workers have the same ones, so all of them stop at once."""
+    """How far a fit is: the score of each round so far. All workers have the same ones, so all of them stop at once."""
 
     order: FitOrder
     history: list[float] = field(default_factory=list)
