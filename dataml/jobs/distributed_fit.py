@@ -61,7 +61,8 @@ def fit_distributed(
     if not ray.is_initialized():
         raise RuntimeError("a distributed fit runs on a Ray cluster")
     state = folder / "state.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # Ray Train would go on with the run that it finds there
+    folder.mkdir(parents=True)
     progress(0.0, f"Starting {workers} workers")
     try:
         with _watched(state, params["n_estimators"], f"Fitting {algorithm} on {workers} workers", progress):
@@ -138,10 +139,10 @@ def _boosted(
 
 
 def _trainer(algorithm: str) -> Any:
-    """Ray's trainer without its cleaner, a detached process that asks the dashboard how the fit is. Where there is no
-    dashboard, as in the platform, it would stay for ever after a cancelled job. It has nothing to clean: a placement
-    group ends with the process that made it."""
+    """Ray's trainer, with a cleaner that needs no dashboard."""
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+
+    from dataml.jobs.fit_cleaner import FitCleaner
 
     if algorithm == "XGBoost":
         from ray.train.xgboost import XGBoostTrainer as _Trainer
@@ -149,12 +150,12 @@ def _trainer(algorithm: str) -> Any:
         from ray.train.lightgbm import LightGBMTrainer as _Trainer
     base: Any = _Trainer
 
-    class Uncleaned(base):
+    class Trainer(base):
         def _create_default_callbacks(self) -> list[Any]:
             found = super()._create_default_callbacks()
-            return [callback for callback in found if not isinstance(callback, PlacementGroupCleanerCallback)]
+            return [FitCleaner() if isinstance(one, PlacementGroupCleanerCallback) else one for one in found]
 
-    return Uncleaned
+    return Trainer
 
 
 def _lightgbm_fixed(threads: int) -> dict[str, Any]:
