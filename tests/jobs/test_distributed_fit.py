@@ -1,0 +1,156 @@
+"""Fitting on shares of the rows by Ray Train: as good as in one process, and not lost with a worker."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataml.jobs.distributed_fit import fit_distributed
+from dataml.jobs.encoded_rows import EncodedRows, Part, encode, pieces_of
+from dataml.ml import estimators
+from dataml.ml.estimators import Fitted, NativeModel, Samples, Task
+from dataml.ml.evaluation import evaluate
+from dataml.ml.features import Preprocessing
+from tests.ml.samples import contract_of
+
+ROWS = 5_000
+BINARY = Task(2)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """With no CPU to give: a fit must never wait for one."""
+    import ray
+
+    ray.init(address="local", num_cpus=0, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
+    chance = np.random.default_rng(0)
+    one, two = chance.normal(size=(2, ROWS))
+    text = chance.choice(["x", "y", "z"], ROWS)
+    log_odds = 1.5 * one - two + 2 * (text == "y") * one
+    y = (chance.random(ROWS) < 1 / (1 + np.exp(-log_odds))).astype(np.int64)
+    table = pa.table({"one": one, "two": two, "text": text})
+    pq.write_table(table, folder / "rows.parquet", row_group_size=row_group_size)
+    part = chance.choice([Part.NONE, Part.TRAIN, Part.VALIDATION], ROWS, p=[0.2, 0.68, 0.12]).astype(np.int8)
+    contract = contract_of(table)
+    return EncodedRows(folder / "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part)
+
+
+def samples(rows: EncodedRows, part: Part) -> Samples:
+    chosen = rows.part == part
+    matrix = rows.preprocessing.matrix(pq.read_table(rows.path))
+    return Samples(matrix[chosen], rows.y[chosen])
+
+
+def alone(algorithm: str, rows: EncodedRows) -> Fitted:
+    return estimators.fit(
+        algorithm,
+        BINARY,
+        samples(rows, Part.TRAIN),
+        samples(rows, Part.VALIDATION),
+        rows.preprocessing.categorical,
+        hyperparameters={"early_stopping_rounds": 20},
+    )
+
+
+def together(
+    algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, params: dict[str, Any], **options: Any
+) -> Fitted:
+    """In a thread, as a job is."""
+    with ThreadPoolExecutor(1) as job:
+        folder = rows.path.parent / "checkpoints"
+        return job.submit(
+            fit_distributed, algorithm, BINARY, rows, params, workers=2, folder=folder, **options
+        ).result()
+
+
+def check_alike(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
+    """Scores differ by noise only, and the model is made as that of a single process."""
+    held_out = samples(rows, Part.NONE)
+    loss, expected_loss = (
+        evaluate(BINARY, held_out.y, model.predict(held_out.x)).metrics["log_loss"] for model in (fitted, expected)
+    )
+    assert loss == pytest.approx(expected_loss, abs=0.02)
+    assert fitted.params == expected.params
+    assert fitted.candidates == {fitted.algorithm: fitted.validation}
+    validation = samples(rows, Part.VALIDATION)
+    again = evaluate(BINARY, validation.y, fitted.predict(validation.x)).metrics["log_loss"]
+    assert fitted.validation == pytest.approx(again, abs=1e-5)
+    read = NativeModel.from_bytes(fitted.algorithm, BINARY, fitted.model.to_bytes(), fitted.model.categorical)
+    np.testing.assert_array_equal(read.predict(held_out.x), fitted.predict(held_out.x))
+    assert not (rows.path.parent / "checkpoints").exists()
+
+
+def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    expected = alone("LightGBM", rows)
+    fitted = together("LightGBM", rows, expected.params)
+    check_alike(rows, fitted, expected)
+    assert fitted.model.booster.current_iteration() == fitted.best_iteration
+    lines = re.findall(r"^threshold=(.*)$", fitted.model.to_bytes().decode(), re.MULTILINE)
+    thresholds = np.array(" ".join(lines).split(), dtype=np.float64)
+    np.testing.assert_array_equal(thresholds, thresholds.astype(np.float32))
+
+
+def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    expected = alone("XGBoost", rows)
+    told: list[str] = []
+    killed: list[int] = []
+
+    def kill_one(share: float, phrase: str) -> None:
+        told.append(phrase)
+        if share > 0 and not killed:
+            killed.append(processes("ray::RayTrainWorker")[-1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    fitted = together("XGBoost", rows, expected.params, every=5, progress=kill_one)
+    check_alike(rows, fitted, expected)
+    assert fitted.model.booster.num_boosted_rounds() == fitted.best_iteration
+    assert told[0] == "Starting 2 workers"
+    assert "resumed at" in told[-1]
+
+
+def processes(title: str) -> list[int]:
+    """Those among the descendants of this one."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has just ended
+    mine = {os.getpid()}
+    while grown := {child for child, parent in parents.items() if parent in mine} - mine:
+        mine |= grown
+    return sorted(pid for pid in mine if _title(pid).startswith(title))
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize("row_group_size", [100, 1_000, ROWS], ids=["dealt whole", "dealt by rows", "one group"])
+def test_workers_share_all_training_rows_among_them(tmp_path: Path, row_group_size: int) -> None:
+    rows = rows_in(tmp_path, row_group_size)
+    shares = [[encode(rows, piece, Part.TRAIN) for piece in pieces_of(rows.path, worker, 3)] for worker in range(3)]
+    counts = [sum(len(y) for _, y in share) for share in shares]
+    expected = samples(rows, Part.TRAIN)
+    assert max(counts) - min(counts) < 100
+    found = np.concatenate([np.column_stack((x, y)) for share in shares for x, y in share])
+    wanted = np.column_stack((expected.x, expected.y))
+    np.testing.assert_array_equal(found[np.lexsort(found.T)], wanted[np.lexsort(wanted.T)])
