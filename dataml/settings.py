@@ -38,6 +38,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Size of a dataset from which Ray Data validates it on all CPUs of a cluster with more than two.",
     )
+    distributed_training_bytes: int = Field(
+        8 * 1024**3,
+        ge=0,
+        description="Size of a training's matrix, four bytes a cell, from which Ray Train fits on shards of it, on a "
+        "cluster with more than two CPUs.",
+    )
     shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")

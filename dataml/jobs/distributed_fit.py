@@ -20,7 +20,8 @@ import numpy as np
 
 from dataml.errors import DatamlError, Unavailable
 from dataml.jobs.encoded_rows import EncodedRows, shares
-from dataml.ml.estimators import Fitted, NativeModel, Task, float32_thresholds
+from dataml.ml.estimators import Fitted, float32_thresholds
+from dataml.ml.native import NativeModel, Task
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,10 @@ def fit_distributed(
 ) -> Fitted:
     """Fit on shares of the training rows, stopped by the validation rows; the model is like one of `estimators.fit`.
 
-    `params` are what the library is given, as in `Fitted.params`: with objective and metric, `n_estimators` and
-    `early_stopping_rounds`. `threads` are those of each worker. `folder`, which all nodes see, holds the checkpoints
-    meanwhile and is then removed. When a worker is lost, all of them start again from the last checkpoint, twice at
-    most. The workers take no CPU of the cluster's account, for on a small machine the platform holds them all.
+    `params` are those of `estimators.parameters`, `threads` those of each worker. `folder`, which all nodes see, holds
+    the checkpoints meanwhile and is then removed. When a worker is lost, all of them start again from the last
+    checkpoint, twice at most. The workers take no CPU of the cluster's account, for on a small machine the platform
+    holds them all.
 
     Raises what a worker raises, if it is a DatamlError, and else Unavailable (`training_workers_failed`).
     """
@@ -73,7 +74,7 @@ def fit_distributed(
     best = int(np.argmin(history)) + 1
     model = _cut(algorithm, boosted["model"], best)
     native = NativeModel.from_bytes(algorithm, task, model, rows.preprocessing.categorical, threads)
-    return Fitted(native, best, dict(params), history[best - 1], {algorithm: history[best - 1]})
+    return Fitted(native, best, {name: value for name, value in params.items() if name not in _STOPPING})
 
 
 def _boosted(

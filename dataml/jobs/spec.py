@@ -149,7 +149,7 @@ class TrainSpec:
     columns of numbers that are names of something.
 
     `parent` is the bundle of the version that an incremental training continues. With several `workers`, or when the
-    data is large, Ray Train fits on shards.
+    matrix has `distributed_bytes`, Ray Train fits on shards.
     """
 
     train_id: int
@@ -165,6 +165,7 @@ class TrainSpec:
     validation: Validation = Validation()
     tuning: Tuning | None = None
     workers: int = 1
+    distributed_bytes: int = 8 * 1024**3
     parent: str | None = None
 
 

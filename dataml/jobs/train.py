@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataml.errors import Conflict, Invalid
+from dataml.jobs.fitting import fitted_model
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml import split
 from dataml.ml.bundle import FEATURE_ROLES, Predictor, Provenance, class_name, write_bundle
@@ -22,7 +23,7 @@ from dataml.ml.features import Preprocessing
 from dataml.ml.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.manifest import Rows
 from dataml.ml.native import Samples, Task
-from dataml.ml.selection import Candidates, Selection, algorithms_for, select
+from dataml.ml.selection import Candidates, Selection, algorithms_for
 from dataml.ml.values import DataType
 
 MIN_ROWS = 20
@@ -59,7 +60,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     context.progress(0.02, "Reading the dataset")
     parent = Predictor.load(context.path(spec.parent), spec.threads) if spec.parent else None
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
-    table, target, total = _read(spec, context, features, parent)
+    table, target, has_target = _read(spec, context, features, parent)
+    total = len(has_target)
     parts = _split(spec, table, target)
     _check_training_part(target, parts)
 
@@ -68,7 +70,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     matrix = preprocessing.matrix(table)
     samples = Samples(matrix, target.values)
     candidates = _candidates(spec, target.task, preprocessing, parent)
-    selection = select(candidates, samples, parts, lambda share, phrase: context.progress(0.1 + 0.7 * share, phrase))
+    selection, search = fitted_model(spec, context, candidates, samples, parts, preprocessing, has_target)
 
     context.progress(0.8, "Scoring the held-out rows")
     evaluation = _evaluated(spec, target, selection, samples.take(parts.test))
@@ -90,6 +92,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         rows,
         tuple(_warnings(target)),
         comparison,
+        search,
     )
     sample = matrix[np.random.default_rng(spec.seed).permutation(len(matrix))[:1_000]]
     kept = _with_seen_values(spec.contract.select(roles), features, table)
@@ -108,22 +111,22 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
 def _read(
     spec: TrainSpec, context: JobContext, features: list[str], parent: Predictor | None
-) -> tuple[pa.Table, Target, int]:
-    """The rows that have a target, the target, and how many rows there are in all."""
+) -> tuple[pa.Table, Target, pa.BooleanArray]:
+    """The rows that have a target, the target, and which of all rows these are."""
     name = next(name for name, role in spec.roles.items() if role == "Target")
     group = spec.validation.group
     columns = [*features, name, *([group] if group and group not in (*features, name) else [])]
     contract = spec.contract.select(columns)
     table = pq.read_table(context.path(spec.parquet), columns=columns).cast(contract.schema)
-    total = table.num_rows
-    table = table.filter(table.column(name).is_valid())
+    has_target = table.column(name).is_valid().combine_chunks()
+    table = table.filter(has_target)
     if table.num_rows < MIN_ROWS:
         raise Invalid(
             f"{table.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows"
         )
     data_type = contract.column(name).data_type
     target = _target(spec.problem_type, name, data_type, table, parent.manifest.classes if parent else None)
-    return table, target, total
+    return table, target, has_target
 
 
 def _prepared(spec: TrainSpec, features: list[str], target: Target, rows: pa.Table) -> Preprocessing:
@@ -236,7 +239,8 @@ def _split(spec: TrainSpec, table: pa.Table, target: Target) -> split.Split:
     """Every part of it has rows. A model that is continued, and one that looks ahead in time, is judged by one part."""
     asked = spec.validation
     time = next((name for name, role in spec.roles.items() if role == "Time"), None)
-    suited = 1 if spec.parent or time else split.folds_for(round(table.num_rows * (1 - asked.holdout)))
+    is_single = spec.parent or time or spec.workers > 1
+    suited = 1 if is_single else split.folds_for(round(table.num_rows * (1 - asked.holdout)))
     share: dict[str, Any] = {"holdout": asked.holdout, "folds": asked.folds or suited}
     if asked.group is not None:
         encoded = table.column(asked.group).combine_chunks().dictionary_encode(null_encoding="encode")

@@ -31,7 +31,7 @@ class ObjectiveTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         os.nice(10)  # as the worker that waits for it
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-            self._objective: Callable[[dict[str, Any]], float] = ray.get(config[OBJECTIVE])
+        self._objective: Callable[[dict[str, Any]], float] = ray.get(config[OBJECTIVE])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.config = new_config

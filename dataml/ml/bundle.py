@@ -64,6 +64,7 @@ class Provenance:
     rows: Rows
     warnings: tuple[str, ...] = ()
     comparison: dict[str, Any] | None = None
+    tuning: dict[str, Any] | None = None
 
 
 def write_bundle(
@@ -113,6 +114,7 @@ def write_bundle(
         calibration=selection.calibration.to_json() if selection.calibration else None,
         warnings=provenance.warnings,
         comparison=provenance.comparison,
+        tuning=provenance.tuning,
     )
     files = {
         CONTRACT: dump(contract.to_json()),

@@ -63,7 +63,8 @@ class Manifest:
     regression; with two of them the second is the positive one. `metrics` and `confusion_matrix` are from the held-out
     rows, `candidates` are the validation scores the algorithm was chosen by. `onnx` says whether there is an ONNX copy,
     how far it is from the native model at most, and why there is none. `created_at` is ISO 8601 UTC. `warnings` are
-    about the data; `comparison` is with the version that an incremental training has continued.
+    about the data; `comparison` is with the version that an incremental training has continued; `tuning` is the search
+    for hyperparameters, trial by trial.
     """
 
     algorithm: str
@@ -91,6 +92,7 @@ class Manifest:
     calibration: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     comparison: dict[str, Any] | None = None
+    tuning: dict[str, Any] | None = None
     files: dict[str, FileRecord] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

@@ -94,39 +94,67 @@ def algorithms_for(algorithm: str, task: Task) -> tuple[str, ...]:
     return found
 
 
-def select(candidates: Candidates, samples: Samples, split: Split, progress: Progress, blend: bool = True) -> Selection:
-    """Fit every candidate on every fold, keep the best or, if it wins by more than noise, a blend, and calibrate it.
+@dataclass(frozen=True)
+class Judged:
+    """What models of each algorithm, one a fold, made of rows they had not learned from: the row numbers `rows`."""
 
-    With several folds what was chosen is fitted again on all rows but those of the test, for as many rounds as the
-    folds took on the average; with one, the model of that fold is kept. `samples` are all rows, those of the test as
-    well, which are not looked at.
-    """
-    runs = [(name, fold) for name in candidates.algorithms for fold in split.folds]
-    tracker = _Tracker(progress, len(runs) + (len(candidates.algorithms) if len(split.folds) > 1 else 0))
-    fits = _run(candidates, samples, tracker, [_of_fold(candidates, samples, name, fold) for name, fold in runs])
-    judged = np.concatenate([fold.validation for fold in split.folds])
-    truth = samples.y[judged]
+    rows: np.ndarray
+    fitted: Mapping[str, Sequence[Fitted]]
+    predicted: dict[str, np.ndarray]
+
+
+def judge(
+    candidates: Candidates,
+    samples: Samples,
+    split: Split,
+    tracker: "_Tracker | None" = None,
+    fitted: Mapping[str, Sequence[Fitted]] | None = None,
+) -> Judged:
+    """Fit every candidate on every fold, unless they are `fitted`, and predict the rows that judge them."""
     folds = len(split.folds)
-    fitted = {name: fits[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.algorithms)}
+    if fitted is None:
+        runs = [(name, fold) for name in candidates.algorithms for fold in split.folds]
+        tracker = tracker or _Tracker(lambda share, phrase: None, len(runs))
+        fits = _run(candidates, samples, tracker, [_of_fold(candidates, samples, name, fold) for name, fold in runs])
+        fitted = {name: fits[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.algorithms)}
     predicted = {
         name: np.concatenate([f.predict(samples.x[fold.validation]) for f, fold in zip(each, split.folds, strict=True)])
         for name, each in fitted.items()
     }
-    scores = {name: _score(candidates.task, truth, each) for name, each in predicted.items()}
-    weights, mean, scores = _weighed(candidates.task, truth, predicted, scores, blend)
+    return Judged(np.concatenate([fold.validation for fold in split.folds]), fitted, predicted)
+
+
+def select(
+    candidates: Candidates,
+    samples: Samples,
+    split: Split,
+    progress: Progress,
+    fitted: Mapping[str, Sequence[Fitted]] | None = None,
+) -> Selection:
+    """Judge every candidate, keep the best or, if it wins by more than noise, a blend, and calibrate it.
+
+    With several folds what was chosen is fitted again on all rows but those of the test, for as many rounds as the
+    folds took on the average; with one, the model of that fold is kept. `samples` are all rows, those of the test as
+    well, which are not looked at. `fitted` are models that are there already, one a fold for each algorithm.
+    """
+    folds = len(split.folds)
+    tracker = _Tracker(progress, len(candidates.algorithms) * (folds + (folds > 1)))
+    judged = judge(candidates, samples, split, tracker, fitted)
+    truth = samples.y[judged.rows]
+    weights, mean, scores = _weighed(candidates.task, truth, judged.predicted)
     chosen = sorted(weights, key=lambda name: -weights[name])
     if folds > 1:
         rest = samples.take(split.rest)
-        rounds = {name: max(1, round(np.mean([f.best_iteration for f in fitted[name]]))) for name in chosen}
+        rounds = {name: max(1, round(np.mean([f.best_iteration for f in judged.fitted[name]]))) for name in chosen}
         again = [_of_rows(candidates, rest, name, rounds[name]) for name in chosen]
         final = dict(zip(chosen, _run(candidates, rest, tracker, again), strict=True))
     else:
-        final = {name: fitted[name][0] for name in chosen}
+        final = {name: judged.fitted[name][0] for name in chosen}
     progress(1.0, "Chosen")
-    calibration = None if candidates.task.is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
+    is_regression = candidates.task.is_regression
+    calibration = None if is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
     members = tuple(Member(final[name], weights[name]) for name in chosen)
-    residuals = truth - mean if candidates.task.is_regression else None
-    return Selection(members, calibration, scores, judged, mean, residuals)
+    return Selection(members, calibration, scores, judged.rows, mean, truth - mean if is_regression else None)
 
 
 class _Tracker:
@@ -180,20 +208,20 @@ def _run(
 
 
 def _weighed(
-    task: Task, truth: np.ndarray, predicted: dict[str, np.ndarray], scores: dict[str, float], blend: bool
+    task: Task, truth: np.ndarray, predicted: dict[str, np.ndarray]
 ) -> tuple[dict[str, float], np.ndarray, dict[str, float]]:
     """The weights, what they predict, and the scores, the blend's among them."""
+    scores = {name: _score(task, truth, each) for name, each in predicted.items()}
     best = min(scores, key=lambda name: scores[name])
-    named: dict[str, float] = dict(scores)
-    if blend and len(predicted) > 1:
+    if len(predicted) > 1:
         weights = _blended(task, truth, predicted)
         mean = combined([predicted[name] for name in weights], list(weights.values()), None)
-        named["Blend"] = _score(task, truth, mean)
+        scores["Blend"] = _score(task, truth, mean)
         gained = _losses(task, truth, predicted[best]) - _losses(task, truth, mean)
         error = gained.std(ddof=1) / np.sqrt(len(gained))
         if len(weights) > 1 and gained.mean() > NOISE * error:
-            return weights, mean, named
-    return {best: 1.0}, predicted[best], named
+            return weights, mean, scores
+    return {best: 1.0}, predicted[best], scores
 
 
 def _blended(task: Task, truth: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, float]:

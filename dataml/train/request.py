@@ -78,7 +78,8 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     """Raises:
     Invalid: `unknown_problem_type`, `unknown_algorithm`, `algorithm_not_installed`, `unknown_hyperparameter`,
             `invalid_hyperparameter`, `no_target`, `several_targets`,
-        `several_times`, `no_features`, `target_not_numeric`, `target_not_a_class`, `bad_validation`, `bad_tuning`.
+        `several_times`, `no_features`, `target_not_numeric`, `target_not_a_class`, `bad_validation`, `bad_tuning`,
+        `bad_workers`.
     InvalidFields: `invalid_columns`, naming each column that is wrong.
     """
     problem_type = parse_problem_type(request.problem_type)
@@ -90,6 +91,8 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
             "CatBoost is not installed on this platform (pip install dataml[catboost]).", code="algorithm_not_installed"
         )
     check_hyperparameters(algorithm, request.hyperparameters)
+    if request.workers > 1:
+        _check_workers(request, algorithm)
     roles = _roles(request.columns, contract)
     targets = [name for name, role in roles.items() if role == ColumnPurpose.TARGET]
     if len(targets) != 1:
@@ -120,6 +123,13 @@ def check_target_values(parquet: Path, target: str) -> None:
         raise Invalid(
             f"The target {target!r} has the same value in every row; there is nothing to learn.", code="constant_target"
         )
+
+
+def _check_workers(request: TrainRequest, algorithm: Algorithm) -> None:
+    folds = request.validation.folds if request.validation else None
+    if algorithm == "CatBoost" or request.tuning is not None or (folds or 1) > 1:
+        detail = "Several workers fit XGBoost or LightGBM, without tuning and with a single part for validation."
+        raise Invalid(detail, code="bad_workers")
 
 
 def _validation(request: TrainRequest, contract: Contract, target: str, has_time: bool) -> Validation:

@@ -120,6 +120,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plann
         validation=checked.validation,
         tuning=checked.tuning,
         workers=request.workers,
+        distributed_bytes=settings.distributed_training_bytes,
         parent=parent.training.bundle if parent is not None else None,
     )
     named = {"predictor_name": training.predictor_name, "version": version}
