@@ -5,6 +5,9 @@ Ray removes a group with the process that made it only when that is a detached a
 not; and its cleaner, when it gets no answer, waits for ever.
 """
 
+# The two names that are replaced are imported by Ray's modules, not defined there.
+# pyright: reportPrivateImportUsage=false
+
 import threading
 from typing import Any
 
@@ -16,7 +19,7 @@ from ray.train.v2._internal.execution.controller import placement_group_cleaner
 class _Cleaner(placement_group_cleaner.PlacementGroupCleaner):
     def start_monitoring(self) -> Any:
         # In this process, which is there for nothing else.
-        vars(placement_group_cleaner)["is_actor_alive"] = _is_alive
+        placement_group_cleaner.is_actor_alive = _is_alive
         return super().start_monitoring()
 
     def _exit(self) -> None:
@@ -35,5 +38,5 @@ def _is_alive(actor_id: str, timeout: float) -> bool:
 class FitCleaner(placement_group_callback.PlacementGroupCleanerCallback):
     def after_controller_start(self, train_run_context: Any) -> None:
         # In the controller's process, which is this fit's own.
-        vars(placement_group_callback)["PlacementGroupCleaner"] = _Cleaner
+        placement_group_callback.PlacementGroupCleaner = _Cleaner
         super().after_controller_start(train_run_context)

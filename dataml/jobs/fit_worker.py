@@ -11,8 +11,6 @@ import numpy as np
 import ray.train
 from ray.train import Checkpoint
 
-from dataml import redaction
-
 ORDER, MODEL, HISTORY = "order", "model", "history.json"
 
 
@@ -90,7 +88,6 @@ def fit_share(config: dict[str, Any]) -> dict[str, Any] | None:
     fields."""
     order: FitOrder = config[ORDER]
     os.nice(10)  # as the worker that waits for it
-    redaction.install()
     rank = ray.train.get_context().get_world_rank()
     train = _gathered(f"train-{rank}", order.width)
     # Of the validation rows everyone has all: LightGBM scores them in each worker by itself, and workers that came to

@@ -12,7 +12,6 @@ from typing import Any
 import ray
 from ray import tune
 
-from dataml import redaction
 from dataml.errors import DatamlError
 from dataml.jobs.search_space import DEADLINE, OBJECTIVE, own_parameters
 
@@ -32,7 +31,6 @@ class ObjectiveTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         os.nice(10)  # as the worker that waits for it
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        redaction.install()
         self._objective: Callable[[dict[str, Any]], float] = ray.get(config[OBJECTIVE])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
