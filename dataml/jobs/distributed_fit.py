@@ -64,9 +64,10 @@ def fit_distributed(
     state = folder / "state.json"
     shutil.rmtree(folder, ignore_errors=True)  # Ray Train would go on with the run that it finds there
     folder.mkdir(parents=True)
-    progress(0.0, f"Starting {workers} workers")
+    group = "1 worker" if workers == 1 else f"{workers:,} workers"
+    progress(0.0, f"Starting {group}")
     try:
-        with _watched(state, params["n_estimators"], f"Fitting {algorithm} on {workers} workers", progress):
+        with _watched(state, params["n_estimators"], f"Fitting {algorithm} on {group}", progress):
             boosted = _boosted(algorithm, rows, params, workers, folder.absolute(), seed, threads, every)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
