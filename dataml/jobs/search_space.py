@@ -1,9 +1,7 @@
 """Where a search looks for better hyperparameters: ranges in our own names, one set an algorithm.
 
-The ranges follow the ones that comparisons of tuned tree models have settled on (Grinsztajn et al. 2022,
-arXiv:2207.08815, appendix A.3; Gorishniy et al. 2021, arXiv:2106.11959, appendix F; Prokhorenkova et al. 2018,
-arXiv:1706.09516), narrowed to what a few dozen trials can cover. The number of rounds is in none of them: the
-validation rows stop the boosting.
+The ranges are the usual ones of comparisons of tuned tree models, narrowed to what a few dozen trials can cover. The
+number of rounds is in none of them: the validation rows stop the boosting.
 """
 
 from collections.abc import Collection, Mapping

@@ -59,7 +59,9 @@ def alone(algorithm: str, rows: EncodedRows) -> Fitted:
 
 
 def how(algorithm: str, rows: EncodedRows) -> Fit:
-    return Fit(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20})
+    # XGBoost runs to its end, long enough for a worker to be killed on the way.
+    rounds = {"n_estimators": 300, "early_stopping_rounds": 300} if algorithm == "XGBoost" else {}
+    return Fit(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20} | rounds)
 
 
 def together(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **options: Any) -> Fitted:

@@ -45,7 +45,7 @@ def test_the_report_has_the_model_and_what_its_held_out_rows_say(client: Client,
     assert (body["train_id"], body["predictor_name"], body["version"]) == (model["id"], "shop.v1", 1)
     assert body["summary"]["metrics"].keys() == body["report"]["confidence"].keys()
     assert body["report"]["rows"] == body["summary"]["rows"]["test"]
-    assert set(body["report"]["per_class"]) <= {"yes", "no", "0", "1"}
+    assert set(body["report"]["per_class"]) <= {"false", "true"}
     assert {"confusion_matrix", "calibration_curve", "thresholds"} <= body["report"]["charts"].keys()
     assert "files" not in body["summary"]
     assert body["feature_importance"] == {}

@@ -34,7 +34,7 @@ def test_the_churn_story_reaches_its_auc_on_rows_the_model_never_saw(client: Cli
     summary = answer["model_summary"]
     assert summary["metrics"]["roc_auc"] >= 0.83
     assert summary["rows"]["test"] >= 1400
-    assert summary["model"] in ("XGBoostClassifier", "LightGBMClassifier")
+    assert summary["model"] in ("XGBoostClassifier", "LightGBMClassifier", "CatBoostClassifier", "BlendClassifier")
     assert {"accuracy", "precision", "recall", "f1_score"} <= summary.keys()
     assert sum(map(sum, answer["confusion_matrix"])) == summary["rows"]["test"]
     assert len(answer["classes"]) == 2
@@ -43,7 +43,7 @@ def test_the_churn_story_reaches_its_auc_on_rows_the_model_never_saw(client: Cli
 def test_a_completed_training_names_its_algorithm_and_answers(small: dict[str, Any]) -> None:
     assert small["training_status"] == "Completed"
     assert (small["train_status"], small["ml_model_status"]) == ("completed", "completed")
-    assert small["algorithm"] in ("XGBoost", "LightGBM")
+    assert small["algorithm"] in ("XGBoost", "LightGBM", "CatBoost", "Blend")
     assert small["accuracy"] > 0.75
     assert (small["progress"], small["error"]) == (1.0, None)
     assert small["endpoint_url"] == "/models/default/small/predict"
