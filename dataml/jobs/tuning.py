@@ -190,6 +190,10 @@ class _Record:
         self._ended: dict[str, Trial] = {}
         self._scratch: Path | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune writes down what it was started with, and nobody reads it. Who is told of the progress cannot be."""
+        return {}
+
     def writes(self, scratch: Path) -> None:
         """Tune keeps files of this search in `scratch`, a folder of Ray's session."""
         self._scratch = scratch

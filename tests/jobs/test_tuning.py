@@ -5,9 +5,11 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dataml.errors import Invalid
@@ -15,6 +17,7 @@ from dataml.jobs.search_space import SPACE, space_of
 from dataml.jobs.spec import Tuning
 from dataml.jobs.tuning import Search, search
 from dataml.ml.hyperparameters import ALGORITHMS, HYPERPARAMETERS
+from tests.jobs.training import train_on
 
 BOTH = space_of(["XGBoost", "LightGBM"], {})
 ONE = space_of(["LightGBM"], {})
@@ -46,6 +49,11 @@ def far_from_a_tenth(params: dict[str, Any]) -> float:
 def test_a_search_tries_the_defaults_first_learns_and_tells_how_it_goes(tmp_path: Path) -> None:
     table = np.random.default_rng(0).random((50_000, 10))
     told: list[tuple[float, str]] = []
+    lock = Lock()  # who listens need not be one that can be sent to another process
+
+    def tell(share: float, phrase: str) -> None:
+        with lock:
+            told.append((share, phrase))
 
     def objective(params: dict[str, Any]) -> float:
         return far_from_a_tenth(params) + float(table[0, 0]) * 0
@@ -56,7 +64,7 @@ def test_a_search_tries_the_defaults_first_learns_and_tells_how_it_goes(tmp_path
         Tuning(trials=24),
         BOTH,
         initial=[{"algorithm": "LightGBM"}, {"algorithm": "XGBoost", "learning_rate": 0.1, "max_depth": 6}],
-        progress=lambda share, phrase: told.append((share, phrase)),
+        progress=tell,
         measure="log loss",
     )
     assert [trial.number for trial in found.trials] == list(range(1, 25))
@@ -172,3 +180,19 @@ def test_every_range_lies_within_what_may_be_set(algorithm: str) -> None:
         assert rule.name_in(algorithm) is not None
         assert rule.least <= values.low < values.high <= rule.most
         assert values.whole == rule.whole
+
+
+def test_a_training_searches_before_it_fits_and_keeps_every_trial(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x, z = random.normal(size=(2, 400))
+    table = pa.table({"x": x, "z": z, "y": np.where(x * z + 0.3 * random.normal(size=400) > 0, "a", "b")})
+    result = train_on(tmp_path, table, algorithm="auto", tuning=Tuning(trials=5, metric="roc_auc"))
+    found = result.summary["tuning"]
+    assert found["metric"] == "roc_auc"
+    assert [trial["number"] for trial in found["trials"]] == [1, 2, 3, 4, 5]
+    assert {trial["params"]["algorithm"] for trial in found["trials"][:3]} == {"LightGBM", "XGBoost", "CatBoost"}
+    scores = [trial["score"] for trial in found["trials"]]
+    assert all(0.5 < score <= 1 for score in scores)
+    best = found["trials"][int(np.argmax(scores))]
+    assert found["best"] == best["params"]
+    assert not (tmp_path / "jobs/1/tuning").exists()
