@@ -22,6 +22,11 @@ class _Cleaner(placement_group_cleaner.PlacementGroupCleaner):
         placement_group_cleaner.is_actor_alive = _is_alive
         return super().start_monitoring()
 
+    def _stop_monitor_thread(self) -> bool:
+        # Not waited for, for it may end by itself meanwhile: the process goes with it.
+        self._stop_event.set()
+        return True
+
     def _exit(self) -> None:
         if threading.current_thread() is self._monitor_thread:  # where `exit_actor` has no effect
             ray.kill(ray.get_runtime_context().current_actor)
