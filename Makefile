@@ -7,14 +7,14 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test bench lint clean
+.PHONY: help up down demo test bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests (ARGS='tests/jobs -x')"
-	@echo "make bench   measure this machine"
+	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
 	@echo
@@ -35,6 +35,9 @@ test: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quality: $(INSTALLED)
+	@$(BIN)/python -m benchmarks.quality $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

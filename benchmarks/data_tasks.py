@@ -167,10 +167,10 @@ def main(task: str, folder: str, *arguments: str) -> None:
     started = time.perf_counter()
     found = tasks[task](Path(folder), *arguments)
     seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "peak_mb": _peak_mb()} | found))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()} | found))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Most memory this program has held; `getrusage` would tell that of the process that started it, too."""
     found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1]) / 1024 if found else 0.0

@@ -45,12 +45,13 @@ class Client:
         if job["state"] != "succeeded":
             raise RuntimeError(f"{job_id}: {job['error']}")
 
-    def train(self, dataset_id: int, name: str) -> dict[str, Any]:
+    def train(self, dataset_id: int, name: str, algorithm: str = "auto") -> dict[str, Any]:
         body = {
             "dataset_id": dataset_id,
             "predictor_name": name,
             "domain": "Churn",
             "problem_type": "Classification",
+            "algorithm": algorithm,
             "columns": [
                 {"column_name": "customer_id", "attribute_name": "Id"},
                 {"column_name": "churn", "attribute_name": "Target"},

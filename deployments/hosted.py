@@ -32,7 +32,7 @@ class HostedModels:
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""
-        await asyncio.to_thread(Predictor.warm)
+        await asyncio.to_thread(Predictor.warm, any_model=True)
 
     async def _host(self, model: ServableModel) -> Host:
         task = self._hosts.get(model.train_id)

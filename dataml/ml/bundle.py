@@ -26,6 +26,7 @@ from dataml.ml.contract import Contract
 from dataml.ml.evaluation import Evaluation
 from dataml.ml.explanation import row_contributions
 from dataml.ml.features import Preprocessing
+from dataml.ml.hyperparameters import available
 from dataml.ml.manifest import BundleDamaged, Manifest, MemberRecord, Rows, dump, read_file, read_manifest, write_files
 from dataml.ml.native import NativeModel, Task
 from dataml.ml.onnx_model import OnnxCopy, OnnxModel, convert
@@ -173,9 +174,12 @@ class Predictor:
         return cls(directory, manifest, threads)
 
     @staticmethod
-    def warm() -> None:
-        """Import what the first prediction needs."""
+    def warm(any_model: bool = False) -> None:
+        """Import what the first prediction needs; of `any_model`, what models without an ONNX copy need, too."""
         import onnxruntime  # noqa: F401
+
+        if any_model and "CatBoost" in available():
+            import catboost  # noqa: F401
 
     @property
     def task(self) -> Task:
