@@ -1,6 +1,6 @@
 """Check the sections of a dataset side by side, by Ray Data, on all CPUs of the cluster."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,8 +32,9 @@ def pays() -> bool:
     return _cpus() > 2
 
 
-def check_parts(parts: Sequence[Part], contract: Contract) -> Iterator[Checked]:
-    """What came of each part, in their order, as soon as it is known. Structure is checked, too.
+def check_parts(parts: Sequence[Part], contract: Contract) -> Generator[Checked, None, None]:
+    """What came of each part, in their order, as soon as it is known. Structure is checked, too. To be closed by who
+    does not want all of it, for the tasks go on until then.
 
     Raises Invalid, as `ml.sources.scan_part`.
     """
@@ -51,10 +52,13 @@ def check_parts(parts: Sequence[Part], contract: Contract) -> Iterator[Checked]:
         num_cpus=0,  # the platform itself holds most CPUs of a small machine: the number of tasks is limited instead
         compute=TaskPoolStrategy(_cpus()),
     )
-    tables: Iterable[Any] = checked.iter_batches(batch_size=None, batch_format="pyarrow")
-    for table in tables:
-        for row in range(table.num_rows):
-            yield _unpacked(table.slice(row, 1))
+    tables: Any = iter(checked.iter_batches(batch_size=None, batch_format="pyarrow"))
+    try:
+        for table in tables:
+            for row in range(table.num_rows):
+                yield _unpacked(table.slice(row, 1))
+    finally:
+        tables.close()  # ends the tasks that still run
 
 
 def _cpus() -> int:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from itertools import chain, islice
 from typing import Final
 
@@ -74,14 +75,13 @@ class _Validation:
     def run(self) -> ValidateResult:
         contract = self._contract()
         outputs = Outputs(contract, self._context, self._pool)
-        try:
-            checked = self._side_by_side(contract) if self._distributed else self._one_by_one(contract)
+        with ExitStack() as stack:
+            stack.callback(outputs.abandon)
+            checked = self._side_by_side(contract, stack) if self._distributed else self._one_by_one(contract)
             reports = tuple(
                 self._file(file, found, outputs) for file, found in zip(self._spec.files, checked, strict=True)
             )
             outputs.close()
-        finally:
-            outputs.abandon()
         return ValidateResult(
             contract=contract,
             parquet=outputs.data.name,
@@ -110,7 +110,7 @@ class _Validation:
 
         return (of(file) for file in self._spec.files)
 
-    def _side_by_side(self, contract: Contract) -> Iterator[Iterator[Checked]]:
+    def _side_by_side(self, contract: Contract, stack: ExitStack) -> Iterator[Iterator[Checked]]:
         """The same by Ray Data, whose tasks begin with the next sections meanwhile."""
         repeated = self._repeated(contract)
         done = 0
@@ -122,7 +122,7 @@ class _Validation:
                 rows = sum(batch.num_rows for batch in self._batches(file, [*repeated], section)) if repeated else 0
                 parts[-1].append(Part(path, file.format, section, _marks(repeated, done, rows)))
                 done += rows
-        checked = check_parts(list(chain.from_iterable(parts)), contract)
+        checked = stack.enter_context(closing(check_parts(list(chain.from_iterable(parts)), contract)))
         return (islice(checked, len(of_file)) for of_file in parts)
 
     def _repeated(self, contract: Contract) -> dict[str, np.ndarray]:
