@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -23,16 +22,6 @@ from tests.ml.samples import contract_of
 
 ROWS = 5_000
 BINARY = Task(2)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """With no CPU to give: a fit must never wait for one."""
-    import ray
-
-    ray.init(address="local", num_cpus=0, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
@@ -87,7 +76,7 @@ def check_alike(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
     assert not (rows.path.parent / "checkpoints").exists()
 
 
-def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, cluster: None) -> None:
+def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, ray_cluster: None) -> None:
     rows = rows_in(tmp_path)
     expected = alone("LightGBM", rows)
     fitted = together("LightGBM", rows)
@@ -98,7 +87,7 @@ def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, cl
     np.testing.assert_array_equal(thresholds, thresholds.astype(np.float32))
 
 
-def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, cluster: None) -> None:
+def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, ray_cluster: None) -> None:
     rows = rows_in(tmp_path)
     expected = alone("XGBoost", rows)
     told: list[str] = []

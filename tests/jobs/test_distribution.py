@@ -1,6 +1,5 @@
 """Validating by Ray Data, section by section: the same files, and the same refusals, as in one worker."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +25,10 @@ CONTRACT = Contract.build(
 SECTION_BYTES = 20_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    import ray
-
-    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture(autouse=True)
-def small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_sections(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "SECTION_BYTES", SECTION_BYTES)
+    monkeypatch.setattr("dataml.jobs.distribution._cpus", lambda: 3)
     monkeypatch.setattr("dataml.ml.csv_structure.BLOCK_BYTES", 7_000)
 
 

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,23 +18,14 @@ from dataml.jobs.tuning import Search, search
 from dataml.ml.hyperparameters import ALGORITHMS, HYPERPARAMETERS
 from tests.jobs.training import train_on
 
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 BOTH = space_of(["XGBoost", "LightGBM"], {})
 ONE = space_of(["LightGBM"], {})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """With no CPU to give: a search must never wait for one."""
-    import ray
-
-    ray.init(address="local", num_cpus=0, include_dashboard=False, log_to_driver=False, namespace="tuning")
-    yield
-    ray.shutdown()
-
-
 def run(folder: Path, objective: Any, tuning: Tuning, space: Any = ONE, **options: Any) -> Search:
     options = {"seed": 1, "progress": lambda share, phrase: None, "initial": [{"algorithm": "LightGBM"}]} | options
-    return search(objective, space, tuning, folder=folder / "tuning", **options)
+    return search(objective, space, tuning, folder=folder / "tests", **options)
 
 
 def far_from_a_tenth(params: dict[str, Any]) -> float:

@@ -1,0 +1,15 @@
+"""One Ray cluster in the process of the tests, for the job bodies that use Ray themselves."""
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """With no CPU to give: no job may wait for one."""
+    import ray
+
+    ray.init(address="local", num_cpus=0, include_dashboard=False, log_to_driver=False, namespace="tests")
+    yield
+    ray.shutdown()
