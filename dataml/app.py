@@ -18,6 +18,7 @@ from dataml.dataset import routes as dataset
 from dataml.db.scope import Origin
 from dataml.dependencies import JobToken, Open, Requirement, Services
 from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
+from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
@@ -45,6 +46,7 @@ _MODULES = (
     export_routes,
     report_routes,
     inference,
+    forecast_routes,
     jobs,
     audit,
     health,

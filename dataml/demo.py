@@ -1,4 +1,4 @@
-"""`dataml demo`: starts a platform where none runs, and walks its main job over HTTP on the telecom churn data."""
+"""`dataml demo`: starts a platform where none runs, and walks its main jobs over HTTP: churn, and a forecast."""
 
 import csv
 import subprocess
@@ -11,7 +11,9 @@ from typing import Final
 
 import httpx
 
+from dataml import demo_forecast
 from dataml.demo_client import DemoClient, Progress, StepFailed, wait_until
+from dataml.demo_forecast import ForecastWalk
 from dataml.demo_screen import Screen
 from dataml.errors import StartupError
 from dataml.installation import ADMIN_PASSWORD_FILE, password_hint
@@ -160,6 +162,7 @@ class Walk:
         unlabelled = [column for column in self._columns if column != TARGET]
         to_score = self._upload("dataset to score", self._without_target(unlabelled), "p", unlabelled)
         self._score(train_id, to_score)
+        ForecastWalk(self._api, self._screen, self._folder, self._name, self._upload).run()
 
     def _log_in(self, password: str) -> None:
         with self._screen.step("log in") as step:
@@ -169,7 +172,7 @@ class Walk:
 
     def _upload(self, noun: str, path: Path, usage: str, columns: list[str]) -> int:
         """Describe these columns, upload the file against the description, wait until it is valid; the dataset's id."""
-        name = f"{self._name}-{usage}"
+        name = f"{self._name}-{path.stem}-{usage}"
         with self._screen.step(f"template of the {noun}") as step:
             schema = [{"column_name": column, "data_type": _type_of(column)} for column in columns]
             body = {"template_name": name, "template_schema": schema}
@@ -259,4 +262,6 @@ class Walk:
 
 
 def _type_of(column: str) -> str:
+    if column in demo_forecast.COLUMNS:
+        return demo_forecast.type_of(column)
     return "Integer" if column in _INTEGERS else "Float" if column in _FLOATS else "String"

@@ -10,6 +10,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from dataml.errors import DatamlError, Unavailable
+from dataml.inference.forecast_host import ForecastQuestion
 from dataml.inference.hosts import Answer, Question, ServableModel
 from deployments.deployer import application_name
 
@@ -36,6 +37,18 @@ class RayEndpoints:
         except TimeoutError:
             return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
 
+    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer:
+        """The answer of the pool: forecasts have no deployment of their own."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._pool.forecast.remote(model, question)
+        except TimeoutError:
+            return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
+        except BackPressureError:
+            return _busy()
+        except (RayError, RayServeException):
+            return _gone()
+
     async def warm(self) -> None:
         """Open the way to the pool, so that the first prediction finds it open."""
         await self._pool.warm.remote()
@@ -54,11 +67,9 @@ class RayEndpoints:
         try:
             return await self._pool.predict.remote(model, questions)
         except BackPressureError:
-            busy: DatamlError = Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
-            return [busy] * len(questions)
+            return [_busy()] * len(questions)
         except (RayError, RayServeException):
-            gone: DatamlError = Unavailable("No model host is up; try again in a moment.", code="no_model_host")
-            return [gone] * len(questions)
+            return [_gone()] * len(questions)
 
     async def _ask_own(self, model: ServableModel, questions: Sequence[Question]) -> Sequence[Answer]:
         try:
@@ -70,6 +81,14 @@ class RayEndpoints:
         except (RayError, RayServeException, TimeoutError):
             answers = None
         return answers if answers is not None else await self._ask_pool(model, questions)
+
+
+def _busy() -> DatamlError:
+    return Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
+
+
+def _gone() -> DatamlError:
+    return Unavailable("No model host is up; try again in a moment.", code="no_model_host")
 
 
 class Lane:
@@ -86,7 +105,7 @@ class Lane:
 
     async def ask(self, question: Question) -> Answer:
         if len(self._waiting) >= _MAX_WAITING:
-            return Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
+            return _busy()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if self._driver is None:
@@ -112,7 +131,7 @@ class Lane:
             log.warning("%d predictions were not answered in time", len(batch))
         finally:
             # Whatever the call came to, nobody is left waiting for it.
-            lost: Answer = Unavailable("No model host is up; try again in a moment.", code="no_model_host")
+            lost: Answer = _gone()
             for index, (_, future) in enumerate(batch):
                 # A caller that has given up has cancelled its future.
                 if not future.done():

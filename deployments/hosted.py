@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
+from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
@@ -20,24 +22,32 @@ class HostedModels:
         redaction.install()
         self._settings = settings
         self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
-        self._hosts: OrderedDict[int, asyncio.Task[Host]] = OrderedDict()
+        self._hosts: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
 
     async def predict(self, model: ServableModel, questions: Sequence[Question]) -> list[Answer]:
         """Answers in order; when the model cannot be loaded, that error for each."""
         try:
-            host = await self._host(model)
+            host: Host = await self._host(model, self._load)
         except DatamlError as error:
             return [error] * len(questions)
         return await host.answer(questions)
+
+    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer:
+        """The answer, or why there is none."""
+        try:
+            host: ForecastHost = await self._host(model, self._load_forecast)
+        except DatamlError as error:
+            return error
+        return await host.answer(question)
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""
         await asyncio.to_thread(Predictor.warm, any_model=True)
 
-    async def _host(self, model: ServableModel) -> Host:
+    async def _host(self, model: ServableModel, load: Callable[[ServableModel], Any]) -> Any:
         task = self._hosts.get(model.train_id)
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(self._load, model))
+            task = asyncio.create_task(asyncio.to_thread(load, model))
             task.add_done_callback(lambda done: self._forget_failed(model.train_id, done))
             self._hosts[model.train_id] = task
             while len(self._hosts) > self._settings.pool_models:
@@ -45,10 +55,13 @@ class HostedModels:
         self._hosts.move_to_end(model.train_id)
         return await asyncio.shield(task)
 
-    def _forget_failed(self, train_id: int, task: asyncio.Task[Host]) -> None:
+    def _forget_failed(self, train_id: int, task: asyncio.Task[Any]) -> None:
         # The next question tries again.
         if task.cancelled() or task.exception() is not None:
             self._hosts.pop(train_id, None)
 
     def _load(self, model: ServableModel) -> Host:
         return Host(model, Predictor.load(self._settings.storage_root / model.bundle), self._log)
+
+    def _load_forecast(self, model: ServableModel) -> ForecastHost:
+        return ForecastHost.load(model, self._settings.storage_root, self._log)

@@ -10,6 +10,7 @@ from ray import serve
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
+    from dataml.inference.forecast_host import ForecastQuestion
     from dataml.inference.hosts import Answer, Question, ServableModel
     from deployments.hosted import HostedModels
 
@@ -31,6 +32,10 @@ class PredictorPool:
     async def predict(self, model: "ServableModel", questions: "Sequence[Question]") -> "list[Answer]":
         """Answers in order; when the model cannot be loaded, that error for each."""
         return await (await self._models()).predict(model, questions)
+
+    async def forecast(self, model: "ServableModel", question: "ForecastQuestion") -> "Answer":
+        """The answer, or why there is none."""
+        return await (await self._models()).forecast(model, question)
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from dataml.db.session import Database
 from dataml.inference import service as inference
+from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
 from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Question, ServableModel
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobSpec
@@ -117,9 +118,15 @@ class InProcessEndpoints:
         self._root = root
         self._log = log
         self._hosts: dict[int, Host] = {}
+        self._forecasts: dict[int, ForecastHost] = {}
 
     async def predict(self, model: ServableModel, question: Question) -> Answer:
         if model.train_id not in self._hosts:
             predictor = await asyncio.to_thread(Predictor.load, self._root / model.bundle)
             self._hosts[model.train_id] = Host(model, predictor, self._log)
         return (await self._hosts[model.train_id].answer([question]))[0]
+
+    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer:
+        if model.train_id not in self._forecasts:
+            self._forecasts[model.train_id] = await asyncio.to_thread(ForecastHost.load, model, self._root, self._log)
+        return await self._forecasts[model.train_id].answer(question)

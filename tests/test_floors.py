@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FEATURES = ("access", "audit", "template", "dataset", "train", "inference", "datalake")
-JOB_BODIES = ("validate", "describe", "train", "explain", "score")
+JOB_BODIES = ("validate", "describe", "train", "train_forecast", "explain", "score", "forecast")
 MODULES = sorted(path for folder in ("dataml", "deployments") for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -71,7 +71,7 @@ def test_a_job_body_never_touches_the_database(body: str) -> None:
     assert not {name for name in names if name.startswith("dataml.db") or name.endswith((".models", ".service"))}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "dataml" / "ml").glob("*.py")), ids=module_name)
+@pytest.mark.parametrize("path", sorted((ROOT / "dataml" / "ml").rglob("*.py")), ids=module_name)
 def test_ml_is_pure(path: Path) -> None:
     heavy = ("ray", "sqlalchemy", "fastapi", "starlette", "httpx", "aiosqlite")
     assert not {name for name in imports(path) if name.split(".")[0] in heavy}

@@ -9,11 +9,14 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.ml.bundle import Prediction, Predictor
 from dataml.wire import dump_json
+
+if TYPE_CHECKING:
+    from dataml.inference.forecast_host import ForecastQuestion
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class ServableModel:
     bundle: str
     accuracy: float | None
     endpoint: str
+    problem_type: str = "Classification"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ Answer = bytes | DatamlError
 
 
 class LogRecord(NamedTuple):
-    """One real-time prediction, as the log keeps it. Thousands a second cross processes: a tuple is cheap."""
+    """One real-time prediction or forecast, as the log keeps it: a tuple, for thousands a second cross processes."""
 
     id: int
     tenant_id: str
@@ -54,6 +58,7 @@ class LogRecord(NamedTuple):
     username: str
     input_data: str
     output_data: str
+    prediction_type: str = "realtime"
 
 
 class PredictionLog(Protocol):
@@ -66,6 +71,8 @@ class Endpoints(Protocol):
     """The hosts of all models."""
 
     async def predict(self, model: ServableModel, question: Question) -> Answer: ...
+
+    async def forecast(self, model: ServableModel, question: "ForecastQuestion") -> Answer: ...
 
 
 _PROCESS = random.getrandbits(10)

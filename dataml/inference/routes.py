@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from dataml.dependencies import Db, Jobs, Paged, PredictionUser, Viewer
-from dataml.errors import DatamlError
-from dataml.inference import service
+from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields
+from dataml.inference import forecasts, service
+from dataml.inference.forecast_schemas import BatchForecast
 from dataml.inference.realtime import RealTime
 from dataml.inference.schemas import (
     BatchRequest,
@@ -22,6 +23,7 @@ from dataml.inference.schemas import (
     PredictRequest,
     ResultAnswer,
 )
+from dataml.train import service as trainings
 
 router = APIRouter(prefix="/inference", tags=["Inference"])
 direct = APIRouter(tags=["Inference"])
@@ -31,15 +33,35 @@ direct = APIRouter(tags=["Inference"])
 @router.post("/batchPrediction", status_code=202)
 async def start_batch(request: BatchRequest, user: PredictionUser, database: Db, jobs: Jobs) -> BatchStarted:
     """Score a whole dataset. The result is a CSV with a row for each of the dataset, in order: its Id columns,
-    `prediction`, `probability_<class>`, with `explain` the features that made the prediction, and `error`."""
+    `prediction`, `probability_<class>`, with `explain` the features that made the prediction, and `error`.
+
+    Of a Forecast, the next steps of all series, or of some: the Id column, the Time column, `value`, `lower`, `upper`,
+    `confidence`."""
     async with database.transaction() as session:
-        prediction, job = await service.start_batch(
-            session, user.scope, request.train_id, request.dataset_id, explain=request.explain
-        )
+        training = await trainings.get_completed(session, user.scope, request.train_id)
+        if forecasts.is_forecast(training):
+            asked = request.forecast or BatchForecast.model_validate({})
+            prediction, job = await forecasts.start_batch(
+                session, user.scope, training.id, request.dataset_id, asked, explain=request.explain
+            )
+        else:
+            dataset_id = _dataset_of(request)
+            prediction, job = await service.start_batch(
+                session, user.scope, training.id, dataset_id, explain=request.explain
+            )
     await jobs.notify()
     return BatchStarted(
         message="Batch prediction job started successfully.", prediction_id=prediction.id, job_id=job.public_id
     )
+
+
+def _dataset_of(request: BatchRequest) -> int:
+    if request.forecast is not None:
+        raise Invalid("forecast is for a model of problem_type Forecast; leave it out.", code="only_with_forecast")
+    if request.dataset_id is None:
+        field = FieldError(("body", "dataset_id"), "A batch prediction needs the dataset to score.", "missing")
+        raise InvalidFields([field], code="invalid_request")
+    return request.dataset_id
 
 
 @router.get("/result")

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataml.inference.forecast_schemas import BatchForecast
+
 
 class PredictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -43,7 +45,11 @@ class BatchRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     train_id: int = Field(description="Id of a completed training.")
-    dataset_id: int = Field(description="A valid dataset of usage `p`.")
+    dataset_id: int | None = Field(
+        None,
+        description="A valid dataset of usage `p`. A Forecast that needs no exogenous values goes without.",
+    )
+    forecast: BatchForecast | None = Field(None, description="What to forecast, for a model of problem_type Forecast.")
     explain: bool = Field(
         False,
         description="Add to each row the five features with the largest SHAP values of its prediction, largest first: "
@@ -76,7 +82,7 @@ class PredictionRow(BaseModel):
     date: datetime
     dataset_id: int | None
     predictor_name: str
-    prediction_type: str = Field(description="realtime or batch.")
+    prediction_type: str = Field(description="realtime, forecast or batch.")
     input_data: str = Field(description="The features as JSON, or the dataset of a batch.")
     output_data: str | None = Field(description="The prediction as JSON; null for a batch.")
     status: str

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
 from dataml.dataset import service as datasets
-from dataml.dataset.models import File
+from dataml.dataset.models import Dataset, File
 from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
@@ -56,6 +56,7 @@ def as_servable(training: Training, tenant_name: str) -> ServableModel:
         bundle=training.bundle or "",
         accuracy=training.accuracy,
         endpoint=training.endpoint,
+        problem_type=training.problem_type,
     )
 
 
@@ -65,7 +66,18 @@ async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Trai
     preprocess = await scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
     asked = (ColumnPurpose.FEATURE, ColumnPurpose.TIME)
     columns = trainings.training_contract(preprocess).columns
+    if training.problem_type == "Forecast":
+        asked = (ColumnPurpose.TIME, ColumnPurpose.ID, ColumnPurpose.EXOGENOUS)
     return training, [column for column in columns if preprocess.roles[column.name] in asked]
+
+
+def check_kind(model: ServableModel, *, forecast: bool) -> None:
+    """Raises:
+    Conflict: `wrong_problem_type`: forecasts have a call of their own.
+    """
+    if forecast != (model.problem_type == "Forecast"):
+        call = "POST /api/v1/inference/forecast" if not forecast else "POST /api/v1/inference"
+        raise Conflict(f"The model is a {model.problem_type}; ask it by {call}.", code="wrong_problem_type")
 
 
 async def start_batch(
@@ -77,8 +89,22 @@ async def start_batch(
         NotFound, Conflict: the model is not ready, or the dataset is unknown, not valid or for training.
     """
     training = await trainings.get_completed(session, scope, train_id, held=True)
+    check_kind(as_servable(training, ""), forecast=False)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
+    prediction = await add_batch(session, scope, training, dataset, dataset.kept_records)
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain)
+    return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
+
+
+async def add_batch(
+    session: AsyncSession, scope: Scope, training: Training, dataset: Dataset, records: int
+) -> Prediction:
+    """The row of a batch that begins; its result will be a file of `dataset`.
+
+    Raises:
+        NotFound: `dataset_not_found`: deleted since it was looked at.
+    """
     prediction = Prediction(
         id=new_prediction_id(),
         tenant_id=scope.tenant_id,
@@ -86,7 +112,7 @@ async def start_batch(
         prediction_type="batch",
         dataset_id=dataset.id,
         status="running",
-        records=dataset.kept_records,
+        records=records,
         input_data=f"dataset_id:{dataset.id}",
         created_by=scope.username,
         created_at=utc_now(),
@@ -95,13 +121,11 @@ async def start_batch(
     try:
         await session.flush()
     except IntegrityError as error:
-        # Deleted since it was looked at.
         raise NotFound("There is no dataset with this id.", code="dataset_not_found") from error
     audit.record(
         session, scope, "batch.start", f"prediction:{prediction.id}", train_id=training.id, dataset_id=dataset.id
     )
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain)
-    return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
+    return prediction
 
 
 async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | None) -> None:
@@ -169,7 +193,8 @@ async def result(session: AsyncSession, scope: Scope, prediction_id: int) -> tup
     if prediction.prediction_type != "batch":
         raise NotFound("There is no prediction with this id.", code="prediction_not_found")
     file = await scope.get(session, File, prediction.file_id, "file") if prediction.file_id else None
-    return prediction, file, await jobs.latest(session, scope, JobKind.SCORE, prediction.id)
+    made = await jobs.list_of(session, scope, (JobKind.SCORE, JobKind.FORECAST), prediction.id)
+    return prediction, file, max(made, key=lambda job: job.id, default=None)
 
 
 async def list_predictions(
@@ -187,7 +212,7 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
             "id": r.id,
             "tenant_id": r.tenant_id,
             "training_id": r.training_id,
-            "prediction_type": "realtime",
+            "prediction_type": r.prediction_type,
             "status": "completed",
             "records": 1,
             "failed_records": 0,

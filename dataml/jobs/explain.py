@@ -1,5 +1,7 @@
 """The explanation job: which features a predictor's decisions rest on, and how."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ from dataml.ml.bundle import Predictor, class_name
 from dataml.ml.explanation import explain
 from dataml.ml.explanation_charts import Sample
 from dataml.ml.explanation_folder import Explanation
+from dataml.ml.manifest import read_manifest
 
 MAX_ROWS = 2_000
 """Whose SHAP values are kept and drawn; the importance is of all rows of the sample."""
@@ -19,11 +22,14 @@ FOLDER = "explanation"
 
 
 def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
-    """Explain `sample_rows` rows of the dataset, drawn by seed (all of them when it has fewer).
+    """Explain `sample_rows` rows of the dataset, drawn by seed (all of them when it has fewer). Of a forecast, the
+    importance is what its boosters' decisions rested on in training, weighted as they forecast.
 
-    Raises BundleDamaged, or Invalid (`no_rows`) for an empty dataset.
+    Raises BundleDamaged, or Invalid: `no_rows` for an empty dataset, `no_features_to_explain` for a forecast without.
     """
     context.progress(0.05, "Loading the model")
+    if read_manifest(context.path(spec.bundle)).problem_type == "Forecast":
+        return _of_forecast(context.path(spec.bundle))
     predictor = Predictor.load(context.path(spec.bundle))
     context.progress(0.1, "Reading the dataset")
     features = predictor.contract
@@ -45,6 +51,17 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     whole = Explanation(found.importance, sample, kept, drawn[:MAX_ROWS], len(matrix), table.num_rows)
     explanation_folder.write(folder, whole)
     return ExplainResult(found.importance, len(matrix), table.num_rows, explanation=name)
+
+
+def _of_forecast(directory: Path) -> ExplainResult:
+    from dataml.ml.forecasting.forecaster import Forecaster
+
+    forecaster = Forecaster.load(directory)
+    shares = forecaster.importance
+    if not shares:
+        raise Invalid("This forecast has no features to explain.", code="no_features_to_explain")
+    rows = read_manifest(directory).rows
+    return ExplainResult(shares, sample_rows=rows.train, total_rows=rows.total)
 
 
 def _outputs(predictor: Predictor, rows: pa.Table) -> list[int]:

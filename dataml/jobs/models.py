@@ -15,6 +15,7 @@ _PUBLIC_NAMES = {
     JobKind.TRAIN: "train-job",
     JobKind.EXPLAIN: "shap-job",
     JobKind.SCORE: "score-job",
+    JobKind.FORECAST: "forecast-job",
 }
 
 

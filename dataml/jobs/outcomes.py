@@ -28,7 +28,7 @@ async def apply(session: AsyncSession, job: Job, result: Result | None) -> None:
             await train.apply_training(session, job, result)
         case JobKind.EXPLAIN, ExplainResult() | None:
             await train.apply_explanation(session, job, result)
-        case JobKind.SCORE, ScoreResult() | None:
+        case JobKind.SCORE | JobKind.FORECAST, ScoreResult() | None:
             await inference.apply_scoring(session, job, result)
         case kind, _:
             raise TypeError(f"a {kind} job cannot end with {type(result).__name__}")

@@ -27,6 +27,7 @@ from dataml.jobs.spec import (
     Attempt,
     DescribeSpec,
     ExplainSpec,
+    ForecastSpec,
     JobFailure,
     JobKind,
     JobSpec,
@@ -43,8 +44,11 @@ _PAYLOADS: dict[JobKind, TypeAdapter[Any]] = {
     JobKind.TRAIN: TypeAdapter(TrainSpec),
     JobKind.EXPLAIN: TypeAdapter(ExplainSpec),
     JobKind.SCORE: TypeAdapter(ScoreSpec),
+    JobKind.FORECAST: TypeAdapter(ForecastSpec),
 }
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
+# Fields of payloads that are storage names.
+_READ = ("parquet", "bundle", "parent", "future", "observations")
 _OUTPUT = re.compile(rf"{ATTEMPTS}/([0-9]{{1,18}})\.", re.ASCII)
 _PUBLIC_ID = re.compile(r"(?:[a-z]+-job-)?([0-9]{1,18})", re.ASCII)
 
@@ -163,7 +167,7 @@ async def directories(session: AsyncSession) -> tuple[set[str], set[str]]:
 async def storage_names(session: AsyncSession) -> set[str]:
     """What the jobs of every tenant that have not ended will read."""
     payloads = await session.scalars(every_tenant.select(Job.payload).where(Job.state.in_(_UNFINISHED)))
-    return {payload[key] for payload in payloads for key in ("parquet", "bundle", "parent") if payload.get(key)}
+    return {payload[key] for payload in payloads for key in _READ if payload.get(key)}
 
 
 async def by_id(session: AsyncSession, job_id: int) -> Job | None:

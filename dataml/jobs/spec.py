@@ -22,6 +22,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     EXPLAIN = "explain"
     SCORE = "score"
+    FORECAST = "forecast"
 
 
 class JobState(StrEnum):
@@ -144,9 +145,22 @@ class Tuning:
 
 
 @dataclass(frozen=True)
+class Forecasting:
+    """How a forecast is trained; None leaves it to the data. `horizon` counts the steps that the model is trained and
+    backtested for, `frequency` and `fill` are as `ml.forecasting` reads them, `windows` is the number of origins of the
+    backtest."""
+
+    horizon: int | None = None
+    frequency: str | None = None
+    season_length: int | None = None
+    fill: str | None = None
+    windows: int | None = None
+
+
+@dataclass(frozen=True)
 class TrainSpec:
-    """Train on `parquet`. `roles` names the role (Id, Target, Feature, Time, Ignore) of every column; `categories` are
-    columns of numbers that are names of something.
+    """Train on `parquet`. `roles` names the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column;
+    `categories` are columns of numbers that are names of something. A Forecast has `forecasting`.
 
     `parent` is the bundle of the version that an incremental training continues. With several `workers`, or when the
     matrix has `distributed_bytes`, Ray Train fits on shards.
@@ -155,8 +169,8 @@ class TrainSpec:
     train_id: int
     parquet: str
     contract: Contract
-    problem_type: Literal["Classification", "Regression"]
-    algorithm: Literal["auto", "XGBoost", "LightGBM", "CatBoost"]
+    problem_type: Literal["Classification", "Regression", "Forecast"]
+    algorithm: str
     roles: dict[str, str]
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -167,6 +181,7 @@ class TrainSpec:
     workers: int = 1
     distributed_bytes: int = 8 * 1024**3
     parent: str | None = None
+    forecasting: Forecasting | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +240,27 @@ class ScoreResult:
     failed_records: int
 
 
-Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec
+@dataclass(frozen=True)
+class ForecastSpec:
+    """Forecast the next `steps` (None: the model's horizon) of the series `unique_ids` (None: of all).
+
+    `future` has the exogenous values of the steps and `observations` what was observed since the training: Parquet
+    files of validated datasets. `aggregate` makes one step of a coarser `frequency` out of its own.
+    """
+
+    prediction_id: int
+    bundle: str
+    steps: int | None = None
+    frequency: str | None = None
+    unique_ids: tuple[str, ...] | None = None
+    level: float = 95.0
+    aggregate: Literal["sum", "mean"] = "sum"
+    future: str | None = None
+    observations: str | None = None
+    explain: bool = False
+
+
+Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec | ForecastSpec
 Result = ValidateResult | DescribeResult | TrainResult | ExplainResult | ScoreResult
 
 

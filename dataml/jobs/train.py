@@ -56,6 +56,11 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     `target_not_classes`, `no_features`, `too_many_values_to_refuse`, and those of `check_hyperparameters`; Conflict:
     `new_class`.
     """
+    if spec.problem_type == "Forecast":
+        # Its libraries are another world, which other trainings need not load.
+        from dataml.jobs import train_forecast
+
+        return train_forecast.run(spec, context)
     check_hyperparameters(spec.algorithm, spec.hyperparameters)
     context.progress(0.02, "Reading the dataset")
     parent = Predictor.load(context.path(spec.parent), spec.threads) if spec.parent else None

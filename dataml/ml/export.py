@@ -12,9 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from dataml import __version__
 from dataml.ml.bundle import CONTRACT, FEATURE_ROLES, NATIVE, PREPROCESS, class_name
 from dataml.ml.contract import Column, Contract
-from dataml.ml.export_texts import LOADER, README
+from dataml.ml.export_texts import FORECAST_README, LOADER, README
 from dataml.ml.manifest import MANIFEST, Manifest, dump, read_file, read_manifest
 from dataml.ml.values import DataType
 
@@ -43,6 +44,9 @@ def write(directory: Path, name: str, target: BinaryIO) -> None:
 
 
 def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str, bytes]]:
+    if manifest.problem_type == "Forecast":
+        yield from _forecast_files(directory, manifest, name)
+        return
     scorer = resources.files("dataml.ml").joinpath("scorer_template.py").read_bytes()
     record = dump(manifest.to_json())
     yield "README.md", README.format(name=name, model=manifest.model, target=manifest.target).encode()
@@ -61,6 +65,16 @@ def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str
     yield f"{MLFLOW}/code/{module}_mlflow.py", LOADER.format(module=module).encode()
     contract = Contract.from_json(_json(read_file(directory, manifest, CONTRACT)))
     yield from _mlflow(manifest, contract, f"{module}_mlflow")
+
+
+def _forecast_files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str, bytes]]:
+    """The bundle as it is: what continues a series is the platform's own code, which runs without the platform."""
+    text = FORECAST_README.format(name=name, model=manifest.model, target=manifest.target)
+    yield "README.md", text.encode()
+    yield "requirements.txt", f"dataml=={__version__}\n".encode()
+    yield MANIFEST, dump(manifest.to_json())
+    for file in manifest.files:
+        yield file, read_file(directory, manifest, file)
 
 
 def _mlflow(manifest: Manifest, contract: Contract, loader: str) -> Iterator[tuple[str, bytes]]:

@@ -68,3 +68,27 @@ mlflow.pyfunc.load_model("mlflow").predict(data_frame)
 
 The folder `mlflow` is complete in itself, and holds code and plain files only, nothing pickled.
 """
+
+FORECAST_README: Final = """# {name}
+
+A {model} that forecasts `{target}`, exported from dataml: native boosters, JSON and Parquet, nothing pickled.
+
+| file | what it is |
+|---|---|
+| `forecast.json` | frequency, horizon, members and their weights, intervals |
+| `series.parquet` | a row a series: its name, the weights of the members, and the parameters of its own models |
+| `history.parquet` | the end of every series, as far back as the members look |
+| `contract.json`, `preprocess.json` | the columns, and how covariates become the numbers that boosters read |
+| `model.*` | the booster of all series, if one is a member |
+| `manifest.json`, `report.json` | where the model comes from, how well it forecasts, the SHA-256 of the other files |
+
+Unpacked into a folder it needs Python 3.11, the package dataml (`requirements.txt`) and no platform:
+
+```python
+from pathlib import Path
+
+from dataml.ml.forecasting.forecaster import Ask, Forecaster
+
+Forecaster.load(Path(".")).forecast(Ask(steps=14))
+```
+"""

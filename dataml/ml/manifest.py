@@ -64,7 +64,8 @@ class Manifest:
     rows, `candidates` are the validation scores the algorithm was chosen by. `onnx` says whether there is an ONNX copy,
     how far it is from the native model at most, and why there is none. `created_at` is ISO 8601 UTC. `warnings` are
     about the data; `comparison` is with the version that an incremental training has continued; `tuning` is the search
-    for hyperparameters, trial by trial.
+    for hyperparameters, trial by trial. Of a Forecast, `forecast` has frequency, horizon, windows and what chose the
+    members, whose weights are means over the series.
     """
 
     algorithm: str
@@ -93,6 +94,7 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     comparison: dict[str, Any] | None = None
     tuning: dict[str, Any] | None = None
+    forecast: dict[str, Any] | None = None
     files: dict[str, FileRecord] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

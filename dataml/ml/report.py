@@ -12,7 +12,9 @@ from importlib.resources import files
 from typing import Any, Final
 
 from dataml.ml import model_charts
+from dataml.ml.report_forecast import forecast_sections
 from dataml.ml.report_markup import Html, chart, element, facts, joined, section, table
+from dataml.ml.report_scores import digits, interval, percent, reach, tiles
 from dataml.ml.report_words import class_text, words
 
 Facts = Mapping[str, Any]
@@ -44,19 +46,14 @@ def render_html(summary: Facts, report: Facts, importance: Mapping[str, float] |
     """The page.
 
     `summary` is a manifest's, and may have `predictor_name`, `version`, `train_id`, `domain`, `dataset` and
-    `created_by`; what else it has is told by its own names. `report` has an evaluation's details, or nothing;
-    `importance` is by feature.
+    `created_by`; what else it has is told by its own names. `report` has an evaluation's details, or of a
+    forecast what `forecast_sections` reads, or nothing; `importance` is by feature.
     """
     title = f"{summary.get('predictor_name') or 'Model'} v{summary.get('version') or 1}"
+    is_forecast = summary.get("problem_type") == "Forecast"
     parts = [
         _header(summary),
-        _tiles(summary, report),
-        section("How well it predicts", *_metrics(summary, report)),
-        section("Pictures", _charts(report)),
-        section("Intervals around a prediction", *_intervals(report)),
-        section("Where to draw the line", *_thresholds(report)),
-        section("Class by class", *_classes(report)),
-        section("Can the probabilities be believed?", *_calibration(report)),
+        *(forecast_sections(summary, report) if is_forecast else _prediction_sections(summary, report)),
         section("What it looks at", *_importance(summary, importance)),
         section("How it was made", *_making(summary)),
         section("Everything else", *_others(summary)),
@@ -69,6 +66,18 @@ def render_html(summary: Facts, report: Facts, importance: Mapping[str, float] |
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{joined(parts)}\n</body>\n</html>\n"
     )
+
+
+def _prediction_sections(summary: Facts, report: Facts) -> list[Html]:
+    return [
+        tiles(summary, report, _HEADLINES),
+        section("How well it predicts", *_metrics(summary, report)),
+        section("Pictures", _charts(report)),
+        section("Intervals around a prediction", *_intervals(report)),
+        section("Where to draw the line", *_thresholds(report)),
+        section("Class by class", *_classes(report)),
+        section("Can the probabilities be believed?", *_calibration(report)),
+    ]
 
 
 def _header(summary: Facts) -> Html:
@@ -89,19 +98,6 @@ def _moment(text: str) -> str:
     return f"{text[:10]} {text[11:16]} UTC" if text.endswith("Z") and "T" in text else text
 
 
-def _tiles(summary: Facts, report: Facts) -> Html:
-    metrics = summary.get("metrics") or {}
-    names = [name for name in _HEADLINES if metrics.get(name) is not None][:4]
-
-    def tile(name: str) -> Html:
-        interval = _interval(report, name)
-        parts = [element("div", words(name).title, "name"), element("div", metrics[name], "value")]
-        parts += [element("div", f"95%: {interval}", "range")] if interval else []
-        return element("div", joined(parts), "tile")
-
-    return element("div", joined(map(tile, names)), "tiles") if names else Html("")
-
-
 def _metrics(summary: Facts, report: Facts) -> Sequence[Html]:
     tested = (summary.get("rows") or {}).get("test") or report.get("rows")
     seen = f"Measured on {tested:,} rows that the model has not seen while it was made." if tested else ""
@@ -109,7 +105,7 @@ def _metrics(summary: Facts, report: Facts) -> Sequence[Html]:
         (
             element("strong", f"{words(name).title} {words(name).better}"),
             value,
-            element("span", _interval(report, name), "range"),
+            element("span", interval(report, name), "range"),
             words(name).meaning(value, summary) if value is not None else "Not defined for these rows.",
         )
         for name, value in (summary.get("metrics") or {}).items()
@@ -137,8 +133,8 @@ def _intervals(report: Facts) -> Sequence[Html]:
         (
             f"{float(level):.0%}",
             None if each["half_width"] is None else f"prediction ± {each['half_width']:.4g}",
-            _percent(each["coverage"]),
-            _range(each["coverage_low"], each["coverage_high"], _percent),
+            percent(each["coverage"]),
+            reach(each["coverage_low"], each["coverage_high"], percent),
         )
         for level, each in found.items()
     ]
@@ -148,7 +144,7 @@ def _intervals(report: Facts) -> Sequence[Html]:
     )
     quantiles = report.get("residual_quantiles") or {}
     residuals = table(
-        [f"{float(at):.0%}" for at in quantiles], [[_digits(value) for value in quantiles.values()]], "numeric"
+        [f"{float(at):.0%}" for at in quantiles], [[digits(value) for value in quantiles.values()]], "numeric"
     )
     heads = ["level", "interval", "coverage measured", "95% interval of the coverage"]
     quantiles_told = [element("h3", "Quantiles of true minus predicted"), residuals] if quantiles else []
@@ -166,8 +162,8 @@ def _thresholds(report: Facts) -> Sequence[Html]:
     rows.sort(key=lambda item: item[0]["threshold"])
     shown = [
         (
-            _digits(row["threshold"]),
-            *(_digits(row[name]) for name in names),
+            digits(row["threshold"]),
+            *(digits(row[name]) for name in names),
             element("span", label, "best") if label else Html(""),
         )
         for row, label in rows
@@ -189,7 +185,7 @@ def _classes(report: Facts) -> Sequence[Html]:
     if not found:
         return []
     names = ("precision", "recall", "f1_score", "roc_auc")
-    rows = [(name, each["support"], *(_digits(each[score]) for score in names)) for name, each in found.items()]
+    rows = [(name, each["support"], *(digits(each[score]) for score in names)) for name, each in found.items()]
     left_out = report.get("per_class_left_out") or 0
     note = f"The {len(found)} classes with most held-out rows; {left_out:,} others are not shown." if left_out else ""
     heads = ["class", "rows", "precision", "recall", "F1", "ROC AUC"]
@@ -202,9 +198,7 @@ def _calibration(report: Facts) -> Sequence[Html]:
         return []
     names = {"expected_calibration_error": "expected calibration error", "log_loss": "log loss", "brier": "Brier score"}
     before = found.get("before")
-    rows = [
-        (label, *([_digits(before[name])] if before else []), _digits(found[name])) for name, label in names.items()
-    ]
+    rows = [(label, *([digits(before[name])] if before else []), digits(found[name])) for name, label in names.items()]
     heads = ["less is better", "before calibration", "after"] if before else ["less is better", "value"]
     told = (
         f"Of the rows given 70% for {found['of']}, seven in ten should be it. The expected calibration error is how "
@@ -266,26 +260,6 @@ def _footer() -> Html:
     return element(
         "footer", "Made by dataml. This page loads nothing and runs nothing: it can be kept and sent as it is."
     )
-
-
-def _interval(report: Facts, name: str) -> str:
-    found = (report.get("confidence") or {}).get(name)
-    return _range(found["low"], found["high"], _digits) if found else ""
-
-
-def _range(low: float | None, high: float | None, show: Any) -> str:
-    return "" if low is None or high is None else f"{show(low)} to {show(high)}"
-
-
-def _percent(value: float | None) -> str:
-    return "—" if value is None else f"{value:.1%}"
-
-
-def _digits(value: float | None) -> str:
-    """Three decimals line up in a column; larger and smaller numbers take four digits."""
-    if value is None:
-        return "—"
-    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 10 else f"{value:.4g}"
 
 
 def main() -> None:

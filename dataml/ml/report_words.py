@@ -53,6 +53,27 @@ def _r2(value: float, summary: Mapping[str, Any]) -> str:
     return f"The model explains {value:.1%} of how much the true values differ; 0 is predicting their mean each time."
 
 
+def _mase(value: float, summary: Mapping[str, Any]) -> str:
+    return (
+        f"Forecasts miss by {value:.2f} times what repeating the last season misses by in the history of a series: "
+        "comparable between series of any size."
+    )
+
+
+def _relative_mase(value: float, summary: Mapping[str, Any]) -> str:
+    if value < 1:
+        return f"On the same values forecasts miss by {1 - value:.0%} less than repeating the last season does."
+    more = f" On these values it misses by {value - 1:.0%} more." if value > 1 else ""
+    return f"The model is no better than repeating the last season.{more}"
+
+
+def _bias(value: float, summary: Mapping[str, Any]) -> str:
+    if abs(value) < 0.0005:
+        return f"Taken together, forecasts of {_target(summary)} are neither too high nor too low."
+    side = "high" if value > 0 else "low"
+    return f"Taken together, forecasts of {_target(summary)} are too {side} by {abs(value):.1%} of its total size."
+
+
 _WORDS = {
     "accuracy": Words("Accuracy", "↑", _accuracy),
     "precision": Words("Precision", "↑", _precision),
@@ -78,6 +99,19 @@ _WORDS = {
     ),
     "mae": Words("MAE", "↓", lambda v, s: f"Predictions of {_target(s)} are off by {number(v)} on average."),
     "r2": Words("R²", "↑", _r2),
+    "mase": Words("MASE", "↓", _mase),
+    "relative_mase": Words("Relative MASE", "↓", _relative_mase),
+    "wape": Words("WAPE", "↓", lambda v, s: f"Errors add up to {v:.1%} of what {_target(s)} adds up to."),
+    "smape": Words(
+        "sMAPE", "↓", lambda v, s: f"Errors are {v:.1f}% of the mean of forecast and true value; 200% is the worst."
+    ),
+    "bias": Words("Bias", "", _bias),
+    "coverage": Words(
+        "Coverage", "", lambda v, s: f"{v:.1%} of the true values were within their intervals, which should hold 95%."
+    ),
+    "width": Words(
+        "Interval width", "↓", lambda v, s: f"The 95% intervals are {v:.2g} times as wide as {_target(s)} is large."
+    ),
     "mape": Words("MAPE", "↓", lambda v, s: f"Predictions are off by {v:.1%} of the true value on average."),
 }
 

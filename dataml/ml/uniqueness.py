@@ -30,7 +30,7 @@ class Repeats:
             there = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
             plain = _hashable(values.drop_null())
             first, second = (hash_array(plain, hash_key=key) for key in _KEYS)  # type: ignore[operator]
-            self._hashes.append((first, second))
+            self._hashes.append((np.asarray(first), np.asarray(second)))
             self._rows.append(there + self._seen)
         self._seen += batch.num_rows
 

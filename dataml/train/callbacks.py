@@ -20,7 +20,8 @@ from dataml.errors import Conflict, FieldError, Invalid, InvalidFields
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, JobFailure, TrainResult, TrainSpec
 from dataml.ml.bundle import FEATURE_ROLES, BundleDamaged, Predictor
-from dataml.ml.manifest import MANIFEST, read_manifest
+from dataml.ml.forecasting.forecaster import Forecaster
+from dataml.ml.manifest import MANIFEST, Manifest, read_manifest
 from dataml.train import service
 from dataml.train.callback_schemas import ExplainReport, TrainOutcome, TrainReport
 from dataml.train.models import Preprocess, Training
@@ -81,7 +82,7 @@ async def adopt(root: Path, name: str, spec: TrainSpec, outcome: TrainOutcome) -
     copy = f"{name.rpartition('/')[0]}/reported-{uuid.uuid4().hex}"
     work = asyncio.to_thread(_adopt, root / name, root / copy, spec, outcome)
     (done,) = await asyncio.gather(work, return_exceptions=True)
-    if isinstance(done, Predictor):
+    if isinstance(done, Manifest):
         return _result(copy, done, spec, outcome)
     await asyncio.to_thread(shutil.rmtree, root / copy, ignore_errors=True)
     if isinstance(done, Invalid):
@@ -132,7 +133,7 @@ def _wrong_value(name: str, value: float, features: list[str]) -> FieldError | N
     return None
 
 
-def _adopt(source: Path, copy: Path, spec: TrainSpec, outcome: TrainOutcome) -> Predictor:
+def _adopt(source: Path, copy: Path, spec: TrainSpec, outcome: TrainOutcome) -> Manifest:
     if source.is_symlink() or not source.is_dir():
         raise Invalid("There is no such folder in the attempt's own directory.", code="bundle_missing")
     copy.mkdir()
@@ -141,11 +142,10 @@ def _adopt(source: Path, copy: Path, spec: TrainSpec, outcome: TrainOutcome) -> 
         if not _NAME.fullmatch(name):
             raise BundleDamaged("The manifest names a file that is in no bundle.")
         _copy(source, copy, name)
-    predictor = Predictor.load(copy)
-    _check_fit(predictor, spec)
-    _check_metrics(outcome.metrics, predictor.manifest.metrics)
+    manifest = _checked(copy, spec)
+    _check_metrics(outcome.metrics, manifest.metrics)
     _sync(copy)
-    return predictor
+    return manifest
 
 
 def _copy(source: Path, copy: Path, name: str) -> None:
@@ -171,20 +171,28 @@ def _sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _check_fit(predictor: Predictor, spec: TrainSpec) -> None:
-    """The bundle answers what the training asks for."""
-    manifest, contract = predictor.manifest, spec.contract
+def _checked(copy: Path, spec: TrainSpec) -> Manifest:
+    """The manifest of a bundle that loads and answers what the training asks for."""
+    manifest, contract = read_manifest(copy), spec.contract
+    if spec.problem_type == "Forecast":
+        Forecaster.load(copy)
+        wanted = {name: role for name in contract.names if (role := spec.roles.get(name))}
+        _check_fit(manifest, spec, {"features": wanted}, {"features": manifest.roles})
+        return manifest
+    predictor = Predictor.load(copy)
     read = {name: contract.column(name).data_type for name in contract.names if spec.roles.get(name) in FEATURE_ROLES}
+    found = {column.name: column.data_type for column in predictor.contract.columns}
+    _check_fit(manifest, spec, {"features": read}, {"features": found})
+    return manifest
+
+
+def _check_fit(manifest: Manifest, spec: TrainSpec, wanted: dict[str, Any], given: dict[str, Any]) -> None:
     asked: dict[str, Any] = {
         "target": next(name for name, role in spec.roles.items() if role == "Target"),
         "problem_type": spec.problem_type,
-        "features": read,
+        **wanted,
     }
-    found = {
-        "target": manifest.target,
-        "problem_type": manifest.problem_type,
-        "features": {column.name: column.data_type for column in predictor.contract.columns},
-    }
+    found = {"target": manifest.target, "problem_type": manifest.problem_type, **given}
     if spec.algorithm != "auto":
         asked["algorithm"], found["algorithm"] = spec.algorithm, manifest.algorithm
     if differing := [name for name in asked if asked[name] != found[name]]:
@@ -201,8 +209,7 @@ def _check_metrics(told: Mapping[str, float | None], measured: Mapping[str, floa
             raise Invalid(f"{name[:100]!r} is not what the bundle's manifest says.", code="metrics_differ")
 
 
-def _result(copy: str, predictor: Predictor, spec: TrainSpec, outcome: TrainOutcome) -> TrainResult:
-    manifest = predictor.manifest
+def _result(copy: str, manifest: Manifest, spec: TrainSpec, outcome: TrainOutcome) -> TrainResult:
     return TrainResult(
         bundle=copy,
         algorithm=manifest.algorithm,

@@ -16,7 +16,7 @@ from dataml.jobs.spec import JobKind, JobState
 from dataml.ml.bundle import class_name
 from dataml.train import service
 from dataml.train.models import Preprocess, Training
-from dataml.train.request import ColumnPurpose, parse_problem_type
+from dataml.train.request import parse_problem_type, purposes
 from dataml.train.schemas import (
     DetailsAnswer,
     DetailsRequest,
@@ -73,7 +73,7 @@ async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> De
         domain=request.domain,
         problem_type=problem_type,
         dataset_schema=schema_of(contract),
-        attributes=[purpose.value for purpose in ColumnPurpose],
+        attributes=[purpose.value for purpose in purposes(problem_type)],
     )
 
 

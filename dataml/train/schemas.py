@@ -16,7 +16,10 @@ class ColumnRole(BaseModel):
 
     column_name: str = Field(description="A column of the dataset.")
     data_type: str | None = Field(None, description="Its type; when given it must be the dataset's.")
-    attribute_name: str = Field(description="Id, Target, Feature, Time or Ignore.", examples=["Target"])
+    attribute_name: str = Field(
+        description="Id, Target, Feature, Time or Ignore; of a Forecast also Exogenous, known in the future.",
+        examples=["Target"],
+    )
     hint: Literal["category"] | None = Field(
         None, description="`category`: the whole numbers of this column are names of something, such as postcodes."
     )
@@ -50,6 +53,33 @@ class TuningRequest(BaseModel):
     )
 
 
+class ForecastOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    horizon: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Steps the model is trained and backtested for; more can be asked for. By default by frequency: 48 "
+        "hours, 14 days, 13 weeks, 18 months, 8 quarters, 6 years.",
+    )
+    frequency: str | None = Field(
+        None, max_length=50, description="`Day`, `Week`, `15 minutes`, ...; by default found in the times."
+    )
+    season_length: int | None = Field(
+        None, ge=1, le=10_000, description="Steps of the main season; by default of the frequency: 7 days, 12 months."
+    )
+    fill: Literal["previous", "linear", "zero", "mean", "seasonal"] | None = Field(
+        None, description="How gaps and missing target values are closed; by default they are refused."
+    )
+    windows: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description="Origins of the backtest, a horizon apart; by default as many as the series allow.",
+    )
+
+
 class TrainRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +88,7 @@ class TrainRequest(BaseModel):
         description="Unique in the tenant; letters, digits, dot, hyphen and underscore, because it is part of a URL."
     )
     domain: str = Field(max_length=200, description="The business domain.", examples=["Churn"])
-    problem_type: str = Field(description="Classification or Regression, in any case.")
+    problem_type: str = Field(description="Classification, Regression or Forecast, in any case.")
     columns: list[ColumnRole] = Field(
         max_length=2000, description="Roles of columns; those not listed are features. Exactly one is the Target."
     )
@@ -70,13 +100,15 @@ class TrainRequest(BaseModel):
     algorithm: str | None = Field(
         None,
         description="XGBoost, LightGBM, CatBoost, or auto (the default): all are tried, and the best one is kept, or a "
-        "weighted blend where that is better by more than noise.",
+        "weighted blend where that is better by more than noise. Of a Forecast: LightGBM, XGBoost, AutoETS, AutoARIMA, "
+        "Theta, SeasonalNaive, or auto.",
     )
     hyperparameters: dict[str, Any] = Field(
         {}, description="Parameters by scikit-learn's names, or for a named algorithm by the library's own."
     )
     validation: ValidationRequest | None = Field(None, description="How rows are held out.")
     tuning: TuningRequest | None = Field(None, description="Search for hyperparameters before the final fit.")
+    forecast: ForecastOptions | None = Field(None, description="How a Forecast is trained.")
     workers: int = Field(1, ge=1, le=64, description="With more than one, Ray Train fits on shards of the rows.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the split and of the algorithm.")
     shap_enabled: bool = Field(False, description="Compute the feature importance when the training has completed.")

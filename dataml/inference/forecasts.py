@@ -1,0 +1,156 @@
+"""Forecasts: which model and which datasets a question speaks of, checked before any compute."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.dataset import service as datasets
+from dataml.dataset.models import Dataset
+from dataml.db.scope import Scope
+from dataml.errors import Conflict, Invalid
+from dataml.inference import service
+from dataml.inference.forecast_host import ForecastQuestion
+from dataml.inference.forecast_schemas import BatchForecast, ForecastRequest, FutureDataset
+from dataml.inference.hosts import ServableModel
+from dataml.inference.models import Prediction
+from dataml.jobs import service as jobs
+from dataml.jobs.models import Job
+from dataml.jobs.spec import ForecastSpec, JobKind
+from dataml.ml.contract import Contract
+from dataml.ml.forecasting.frequency import Frequency
+from dataml.train import service as trainings
+from dataml.train.layout import in_words, schema_changes
+from dataml.train.models import Preprocess, Training
+from dataml.train.request import ColumnPurpose
+
+_FUTURE = (ColumnPurpose.TIME, ColumnPurpose.ID, ColumnPurpose.EXOGENOUS)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What a forecast model reads of a dataset."""
+
+    contract: Contract
+    roles: dict[str, str]
+
+    def of(self, *purposes: ColumnPurpose) -> Contract:
+        return self.contract.select(name for name in self.contract.names if self.roles[name] in purposes)
+
+
+async def ask(session: AsyncSession, scope: Scope, request: ForecastRequest) -> tuple[ServableModel, ForecastQuestion]:
+    """The model, and the question with the storage names of its datasets.
+
+    Raises:
+        NotFound: `training_not_found`, `dataset_not_found`.
+        Conflict: `model_not_ready`, `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`,
+            `schema_changed`.
+        Invalid: `wrong_preprocess_id`, `unknown_frequency`, `one_or_several`.
+    """
+    model = await service.servable(session, scope, request.train_id)
+    service.check_kind(model, forecast=True)
+    if request.preprocess_id != model.preprocess_id:
+        raise Invalid(f"preprocess_id is {model.preprocess_id} for this model.", code="wrong_preprocess_id")
+    if request.frequency is not None:
+        Frequency.parse(request.frequency)
+    columns = await _columns(session, scope, model.preprocess_id)
+    rows, future = None, None
+    if isinstance(request.future, FutureDataset):
+        future = await _future(session, scope, columns, request.future.dataset_id)
+    elif request.future is not None:
+        rows = tuple(request.future)
+    question = ForecastQuestion(
+        steps=request.steps,
+        frequency=request.frequency,
+        unique_ids=_series(request, columns),
+        level=request.level,
+        aggregate=request.aggregate,
+        explain=request.explain,
+        username=scope.username,
+        future_rows=rows,
+        future=future[1] if future is not None else None,
+        observations=await _observations(session, scope, columns, request.dataset_id),
+    )
+    return model, question
+
+
+async def start_batch(
+    session: AsyncSession, scope: Scope, train_id: int, dataset_id: int | None, asked: BatchForecast, *, explain: bool
+) -> tuple[Prediction, Job]:
+    """Commit a batch forecast and its job together; its result is a file of the dataset with the exogenous values or,
+    without one, of the dataset that the model was trained on.
+
+    Raises: as `ask`.
+    """
+    training = await trainings.get_completed(session, scope, train_id, held=True)
+    service.check_kind(service.as_servable(training, ""), forecast=True)
+    if asked.frequency is not None:
+        Frequency.parse(asked.frequency)
+    columns = await _columns(session, scope, training.preprocess_id)
+    parquet, dataset = None, None
+    if dataset_id is not None:
+        dataset, parquet = await _future(session, scope, columns, dataset_id)
+    observations = await _observations(session, scope, columns, asked.observations_id)
+    owner = dataset or await datasets.get(session, scope, training.dataset_id)
+    prediction = await service.add_batch(session, scope, training, owner, 0)
+    spec = ForecastSpec(
+        prediction_id=prediction.id,
+        bundle=training.bundle or "",
+        steps=asked.steps,
+        frequency=asked.frequency,
+        unique_ids=None if asked.unique_ids is None else tuple(asked.unique_ids),
+        level=asked.level,
+        aggregate=asked.aggregate,
+        future=parquet,
+        observations=observations,
+        explain=explain,
+    )
+    return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
+
+
+def _series(request: ForecastRequest, columns: _Columns) -> tuple[str, ...] | None:
+    """None for all series; a model without an Id column has one."""
+    several = request.unique_ids
+    if several is not None and request.unique_id is not None:
+        raise Invalid("Send either unique_id or unique_ids.", code="one_or_several")
+    if ColumnPurpose.ID.value not in columns.roles.values() or several == "all":
+        return None
+    if several is not None:
+        return tuple(dict.fromkeys(several))
+    if request.unique_id is None:
+        raise Invalid("unique_id names the series, unique_ids several, or all.", code="one_or_several")
+    return (request.unique_id,)
+
+
+async def _columns(session: AsyncSession, scope: Scope, preprocess_id: int) -> _Columns:
+    preprocess = await scope.get(session, Preprocess, preprocess_id, "preprocessing")
+    return _Columns(trainings.training_contract(preprocess), dict(preprocess.roles))
+
+
+async def _future(session: AsyncSession, scope: Scope, columns: _Columns, dataset_id: int) -> tuple[Dataset, str]:
+    dataset = await datasets.get_valid(session, scope, dataset_id, "p")
+    return dataset, _fitting(dataset, columns.of(*_FUTURE))
+
+
+async def _observations(session: AsyncSession, scope: Scope, columns: _Columns, dataset_id: int | None) -> str | None:
+    """Observations are data to learn from and data to predict with: either usage will do."""
+    if dataset_id is None:
+        return None
+    dataset = await datasets.get(session, scope, dataset_id)
+    if dataset.state != "valid":
+        raise datasets.not_validated(dataset)
+    ignored: Sequence[str] = (ColumnPurpose.IGNORE,)
+    read = [purpose for purpose in ColumnPurpose if purpose not in ignored]
+    return _fitting(dataset, columns.of(*read))
+
+
+def _fitting(dataset: Dataset, needed: Contract) -> str:
+    """The storage name of a dataset's rows, which have these columns."""
+    contract, parquet = dataset.validated()
+    if changes := schema_changes(needed, contract):
+        raise Conflict(f"The dataset does not have the model's columns: {in_words(changes)}.", code="schema_changed")
+    return parquet
+
+
+def is_forecast(training: Training) -> bool:
+    return training.problem_type == "Forecast"

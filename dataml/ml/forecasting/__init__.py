@@ -1,0 +1,1 @@
+"""Forecasts of time series: checked panels, models, their backtests, scores and intervals."""

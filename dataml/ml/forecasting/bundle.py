@@ -1,0 +1,213 @@
+"""A trained forecast as a folder of plain files, and the forecaster that a folder becomes again.
+
+manifest.json    what it is, how well it scored, the SHA-256 of every other file
+contract.json    the columns it was trained on
+preprocess.json  how covariates become numbers
+forecast.json    frequency, horizon, members, intervals
+series.parquet   a row a series: its name, weights, and the parameters of its own models
+history.parquet  the end of every series, as far back as the members look
+report.json      how well it forecasts, in detail
+model.ubj | .txt the booster of all series, if one is a member; model.<algorithm>.onnx its proven copy
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataml.ml.bundle import CONTRACT, NATIVE, PREPROCESS
+from dataml.ml.contract import Contract
+from dataml.ml.features import Preprocessing
+from dataml.ml.forecasting.candidates import Global, Local, Member
+from dataml.ml.forecasting.forecaster import Forecaster, Settings
+from dataml.ml.forecasting.frequency import Frequency
+from dataml.ml.forecasting.intervals import Intervals
+from dataml.ml.forecasting.lagged import LaggedModel
+from dataml.ml.forecasting.lags import LagSpec
+from dataml.ml.forecasting.panel import Panel
+from dataml.ml.forecasting.rows import Series
+from dataml.ml.forecasting.series import Covariates, Roles
+from dataml.ml.forecasting.statistical import LocalModel
+from dataml.ml.forecasting.target import Limits
+from dataml.ml.manifest import BundleDamaged, Manifest, dump, read_file, read_manifest
+
+FORECAST: Final = "forecast.json"
+SERIES: Final = "series.parquet"
+HISTORY: Final = "history.parquet"
+_KNOWN, _PAST, _STATIC = "known.", "past.", "static."
+
+
+def files_of(forecaster: Forecaster) -> dict[str, bytes]:
+    """Every file but the manifest and the report."""
+    files = {
+        CONTRACT: dump(forecaster.contract.to_json()),
+        PREPROCESS: dump(_preprocessing(forecaster.covariates).to_json()),
+        FORECAST: dump(_record(forecaster)),
+        SERIES: _parquet(_series_table(forecaster)),
+        HISTORY: _parquet(_history_table(forecaster.series)),
+    }
+    for member in forecaster.members:
+        if isinstance(member, Global):
+            files[NATIVE[member.algorithm]] = member.model.native.to_bytes()
+            if member.model.onnx is not None:
+                files[_onnx(member.algorithm)] = member.model.onnx
+    return files
+
+
+def read_forecaster(directory: Path) -> Forecaster:
+    """Raises BundleDamaged when a file is absent, was changed, or is of no forecast."""
+    manifest = read_manifest(directory)
+    if FORECAST not in manifest.files:
+        raise BundleDamaged("The model is no forecast.")
+
+    def content(name: str) -> bytes:
+        return read_file(directory, manifest, name)
+
+    record = json.loads(content(FORECAST))
+    table = pq.read_table(io.BytesIO(content(SERIES)))
+    series = _read_history(pq.read_table(io.BytesIO(content(HISTORY))), table)
+    settings = _settings(record)
+    ids = tuple(table.column("id").to_pylist())
+    members = tuple(_member(each, table, manifest, content) for each in record["members"])
+    weights = [table.column(f"weight.{number}").to_numpy() for number in range(len(members))]
+    return Forecaster(
+        settings=settings,
+        contract=Contract.from_json(json.loads(content(CONTRACT))),
+        covariates=_covariates(record, json.loads(content(PREPROCESS))),
+        members=members,
+        weights=np.column_stack(weights),
+        scale=table.column("scale").to_numpy(),
+        intervals=Intervals.from_json(record["intervals"]),
+        panel=Panel(ids, series.starts, series.times, series.y, settings.frequency, np.arange(len(series.y))),
+        series=series,
+        regressors=tuple(record["regressors"]),
+    )
+
+
+def _record(forecaster: Forecaster) -> dict[str, Any]:
+    settings, covariates = forecaster.settings, forecaster.covariates
+    roles = settings.roles
+    return {
+        "frequency": settings.frequency.to_json(),
+        "season": settings.season,
+        "horizon": settings.horizon,
+        "fill": settings.fill,
+        "roles": {
+            "target": roles.target,
+            "time": roles.time,
+            "series": roles.series,
+            "exogenous": list(roles.exogenous),
+            "features": list(roles.features),
+        },
+        "limits": settings.limits.to_json(),
+        "confidence": list(settings.confidence),
+        "covariates": {name: list(getattr(covariates, name)) for name in ("known", "static", "past")},
+        "regressors": list(forecaster.regressors),
+        "members": [_member_record(member) for member in forecaster.members],
+        "intervals": forecaster.intervals.to_json(),
+    }
+
+
+def _settings(record: dict[str, Any]) -> Settings:
+    named = record["roles"]
+    roles = Roles(named["target"], named["time"], named["series"], tuple(named["exogenous"]), tuple(named["features"]))
+    return Settings(
+        frequency=Frequency.from_json(record["frequency"]),
+        season=record["season"],
+        horizon=record["horizon"],
+        fill=record["fill"],
+        roles=roles,
+        limits=Limits.from_json(record["limits"]),
+        confidence=tuple(record["confidence"]),
+    )
+
+
+def _preprocessing(covariates: Covariates) -> Preprocessing:
+    return covariates.preprocessing or Preprocessing(())
+
+
+def _covariates(record: dict[str, Any], preprocess: dict[str, Any]) -> Covariates:
+    preprocessing = Preprocessing.from_json(preprocess)
+    positions = {name: tuple(found) for name, found in record["covariates"].items()}
+    return Covariates(preprocessing if preprocessing.layout else None, **positions)
+
+
+def _member_record(member: Member) -> dict[str, Any]:
+    if isinstance(member, Local):
+        return {"algorithm": member.algorithm, "season": member.season}
+    model = member.model
+    return {
+        "algorithm": member.algorithm,
+        "spec": model.spec.to_json(),
+        "rounds": model.rounds,
+        "importance": dict(member.importance),
+    }
+
+
+def _member(record: dict[str, Any], table: pa.Table, manifest: Manifest, content: Any) -> Member:
+    algorithm = record["algorithm"]
+    if "spec" not in record:
+        texts = table.column(f"model.{algorithm}").to_pylist()
+        models = tuple(None if text is None else LocalModel.from_json(json.loads(text)) for text in texts)
+        return Local(algorithm, record["season"], models)
+    onnx = content(_onnx(algorithm)) if _onnx(algorithm) in manifest.files else None
+    spec = LagSpec.from_json(record["spec"])
+    model = LaggedModel.load(spec, algorithm, content(NATIVE[algorithm]), onnx, record["rounds"])
+    return Global(algorithm, model, record["importance"])
+
+
+def _series_table(forecaster: Forecaster) -> pa.Table:
+    columns: dict[str, Any] = {
+        "id": pa.array(forecaster.ids, pa.string()),
+        "length": forecaster.series.lengths,
+        "scale": forecaster.scale,
+    }
+    columns |= {f"weight.{number}": forecaster.weights[:, number] for number in range(len(forecaster.members))}
+    static = forecaster.series.static
+    columns |= {f"{_STATIC}{number}": static[:, number] for number in range(static.shape[1])}
+    for member in forecaster.members:
+        if isinstance(member, Local):
+            texts = [None if model is None else dump(model.to_json()).decode() for model in member.models]
+            columns[f"model.{member.algorithm}"] = pa.array(texts, pa.string())
+    return pa.table(columns)
+
+
+def _history_table(series: Series) -> pa.Table:
+    columns: dict[str, Any] = {"time": series.times, "y": series.y}
+    for prefix, values in ((_KNOWN, series.known), (_PAST, series.past)):
+        columns |= {f"{prefix}{number}": values[:, number] for number in range(values.shape[1])}
+    return pa.table(columns)
+
+
+def _read_history(history: pa.Table, table: pa.Table) -> Series:
+    lengths = table.column("length").to_numpy()
+    return Series(
+        starts=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        times=history.column("time").to_numpy().astype("datetime64[us]"),
+        y=history.column("y").to_numpy(),
+        known=_matrix(history, _KNOWN),
+        static=_matrix(table, _STATIC),
+        past=_matrix(history, _PAST),
+    )
+
+
+def _matrix(table: pa.Table, prefix: str) -> np.ndarray:
+    count = sum(name.startswith(prefix) for name in table.column_names)
+    matrix = np.empty((table.num_rows, count), np.float32)
+    for number in range(count):
+        matrix[:, number] = table.column(f"{prefix}{number}").to_numpy()
+    return matrix
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _onnx(algorithm: str) -> str:
+    return f"model.{algorithm.lower()}.onnx"

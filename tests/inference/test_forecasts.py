@@ -1,0 +1,348 @@
+"""From series to a forecast over HTTP: what it answers, from where it starts, and what is refused at once."""
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client, wait_for_job
+from tests.conftest import EXAMPLES
+from tests.dataset.uploading import uploaded
+from tests.inference.series import (
+    ROLES,
+    SHOPS,
+    ask,
+    columns_of,
+    day,
+    forecast_request,
+    future_of,
+    shop_rows,
+    sold,
+    train_forecast,
+    trained_forecast,
+)
+
+DAYS = 140
+PLAIN = {"shop": "Id", "day": "Time", "sold": "Target", "rain": "Ignore"}
+
+
+@pytest.fixture(scope="module")
+def model(client: Client) -> dict[str, Any]:
+    """LightGBM, with the rain known in the future."""
+    return trained_forecast(client, shop_rows(range(DAYS)), algorithm="LightGBM", predictor_name="shops")
+
+
+@pytest.fixture(scope="module")
+def plain(client: Client) -> dict[str, Any]:
+    """`auto`, without exogenous columns."""
+    return trained_forecast(client, shop_rows(range(DAYS)), PLAIN, predictor_name="plain")
+
+
+@pytest.fixture(scope="module")
+def airports(client: Client) -> dict[str, Any]:
+    roles = {"origin": "Id", "date": "Time", "departures": "Target"}
+    roles |= dict.fromkeys(("temp_f", "wind_mph", "precip_in"), "Exogenous")
+    content = (EXAMPLES / "airport_departures.csv").read_bytes()
+    return trained_forecast(client, content, roles, predictor_name="airports", forecast=None)
+
+
+def test_the_airports_are_forecast_better_than_last_week_says(client: Client, airports: dict[str, Any]) -> None:
+    summary = client.get("/train/model-summary", params={"train_id": airports["id"]}).json()["model_summary"]
+    assert summary["metrics"]["relative_mase"] < 0.95
+    assert 0.88 <= summary["metrics"]["coverage"] <= 1.0
+    assert summary["forecast"]["frequency"] == "Day"
+    assert (summary["forecast"]["horizon"], summary["forecast"]["series"]) == (14, 3)
+
+
+def test_a_forecast_has_a_date_a_value_and_an_interval_for_each_step(client: Client, model: dict[str, Any]) -> None:
+    answer = ask(client, model, steps=7, unique_id="north", future=future_of(range(DAYS, DAYS + 7), "north"))
+    assert answer.status_code == 200, answer.text
+    steps = answer.json()["forecast"]
+    assert [step["date"] for step in steps] == [day(number) for number in range(DAYS, DAYS + 7)]
+    for step in steps:
+        assert isinstance(step["value"], int)
+        assert 0 <= step["lower"] <= step["value"] <= step["upper"]
+        assert 0 < step["confidence"] <= 1
+        assert step["unique_id"] == "north"
+    truth = [sold(number, "north") for number in range(DAYS, DAYS + 7)]
+    assert sum(abs(step["value"] - value) for step, value in zip(steps, truth, strict=True)) / 7 < 5
+
+
+def test_what_is_known_of_the_future_moves_the_forecast(client: Client, model: dict[str, Any]) -> None:
+    rows = future_of(range(DAYS, DAYS + 3), "south")
+    dry = ask(client, model, unique_id="south", future=[row | {"rain": 0} for row in rows]).json()["forecast"]
+    wet = ask(client, model, unique_id="south", future=[row | {"rain": 4} for row in rows]).json()["forecast"]
+    assert sum(step["value"] for step in dry) > sum(step["value"] for step in wet) + 15
+
+
+def test_the_future_can_be_a_dataset(client: Client, model: dict[str, Any]) -> None:
+    days = range(DAYS, DAYS + 3)
+    dataset = uploaded(client, ("future.csv", shop_rows(days, target=False)), usage="p")
+    question = {"unique_ids": "all", "future": {"dataset_id": dataset["id"]}}
+    by_dataset = ask(client, model, **question)
+    assert by_dataset.status_code == 200, by_dataset.text
+    inline = ask(client, model, unique_ids=list(SHOPS), future=future_of(days, *SHOPS))
+    assert by_dataset.json()["forecast"] == inline.json()["forecast"]
+    assert len(by_dataset.json()["forecast"]) == 9
+
+
+def test_missing_rows_of_the_future_are_listed(client: Client, model: dict[str, Any]) -> None:
+    rows = future_of(range(DAYS, DAYS + 3), "north")
+    answer = ask(client, model, unique_id="north", future=rows[:1] + rows[2:])
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_future")
+    assert day(DAYS + 1) in answer.json()["detail"]
+    assert day(DAYS + 2) not in answer.json()["detail"]
+    assert ask(client, model, unique_id="north").json()["code"] == "missing_future"
+
+
+def test_wrong_values_in_the_future_are_named(client: Client, model: dict[str, Any]) -> None:
+    rows = future_of(range(DAYS, DAYS + 3), "north")
+    answer = ask(client, model, unique_id="north", future=[rows[0], rows[1] | {"rain": "wet"}, rows[2] | {"snow": 1}])
+    assert answer.status_code == 422
+    assert {tuple(error["loc"][1:3]) for error in answer.json()["detail"]} == {("future", 1), ("future", 2)}
+
+
+def test_two_rows_of_the_future_for_one_step_are_refused(client: Client, model: dict[str, Any]) -> None:
+    rows = future_of([DAYS, DAYS, DAYS + 1, DAYS + 2], "north")
+    assert ask(client, model, unique_id="north", future=rows).json()["code"] == "duplicate_timestamps"
+
+
+def test_a_series_is_forecast_alike_alone_and_with_others(client: Client, plain: dict[str, Any]) -> None:
+    together = ask(client, plain, unique_ids="all", steps=5).json()["forecast"]
+    alone = ask(client, plain, unique_id="west", steps=5).json()["forecast"]
+    assert [step for step in together if step["unique_id"] == "west"] == alone
+
+
+def test_contributions_add_up_to_the_value(client: Client, model: dict[str, Any]) -> None:
+    future = future_of(range(DAYS, DAYS + 3), "west")
+    steps = ask(client, model, unique_id="west", future=future, explain=True).json()["forecast"]
+    for step in steps:
+        assert sum(step["explanation"].values()) == pytest.approx(step["value"], abs=0.51)
+        assert "rain" in step["explanation"]
+        assert "base" in step["explanation"]
+
+
+def test_a_coarser_frequency_is_made_of_whole_steps(client: Client, plain: dict[str, Any]) -> None:
+    # The history ends on a Sunday: the first whole week begins with the first step.
+    steps = ask(client, plain, unique_id="north", steps=14).json()["forecast"]
+    answer = ask(client, plain, unique_id="north", steps=2, frequency="Week").json()
+    assert answer["frequency"] == "Week"
+    assert [week["date"] for week in answer["forecast"]] == [day(DAYS), day(DAYS + 7)]
+    assert answer["forecast"][0]["value"] == pytest.approx(sum(step["value"] for step in steps[:7]), abs=4)
+    mean = ask(client, plain, unique_id="north", steps=1, frequency="weekly", aggregate="mean").json()["forecast"][0]
+    assert mean["value"] == pytest.approx(answer["forecast"][0]["value"] / 7, abs=0.2)
+
+
+def test_a_wider_level_gives_wider_intervals(client: Client, plain: dict[str, Any]) -> None:
+    widths = []
+    for level in (50, 80, 95, 99.9):
+        step = ask(client, plain, unique_id="north", level=level).json()["forecast"][0]
+        widths.append(step["upper"] - step["lower"])
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
+
+
+def test_new_observations_move_the_start_and_train_nothing(client: Client, plain: dict[str, Any]) -> None:
+    dataset = uploaded(client, ("new.csv", shop_rows(range(DAYS, DAYS + 10), shops=["north"])))
+    later = ask(client, plain, unique_id="north", dataset_id=dataset["id"]).json()["forecast"]
+    assert [step["date"] for step in later] == [day(DAYS + 10), day(DAYS + 11), day(DAYS + 12)]
+    elsewhere = ask(client, plain, unique_id="south", dataset_id=dataset["id"]).json()["forecast"]
+    assert elsewhere == ask(client, plain, unique_id="south").json()["forecast"]
+    assert client.get("/train/list").json()["data"][0]["id"] == max(plain["id"], later and plain["id"])
+
+
+@pytest.mark.parametrize(
+    ("days", "code"),
+    [(range(DAYS + 2, DAYS + 5), "irregular_series"), (range(DAYS - 1, DAYS + 2), None)],
+    ids=["a gap", "an overlap that says the same"],
+)
+def test_new_observations_continue_the_series(
+    client: Client, plain: dict[str, Any], days: range, code: str | None
+) -> None:
+    dataset = uploaded(client, ("new.csv", shop_rows(days, shops=["north"])))
+    answer = ask(client, plain, unique_id="north", dataset_id=dataset["id"])
+    assert (answer.status_code == 200) == (code is None), answer.text
+    assert answer.json().get("code") == code
+
+
+def test_incremental_training_goes_on_from_new_observations(client: Client, plain: dict[str, Any]) -> None:
+    new = uploaded(client, ("more.csv", shop_rows(range(DAYS, DAYS + 14))))
+    request = forecast_request(new["id"], predictor_name="plain", columns=[], is_incremental=True, forecast=None)
+    answer = client.post("/train/", json=request)
+    assert answer.status_code == 201, answer.text
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+    whole = client.get(f"/train/{answer.json()['id']}").json()
+    comparison = whole["summary"]["comparison"]
+    assert whole["is_promoted"]
+    assert (comparison["rows"], comparison["metric"]) == (21, "wape")
+    assert comparison["after"] < 0.15
+    continued = ask(client, whole, unique_id="north").json()["forecast"]
+    assert continued[0]["date"] == day(DAYS + 14)
+    by_dataset = ask(client, plain, unique_id="north", dataset_id=new["id"]).json()["forecast"]
+    assert by_dataset == continued
+
+
+def test_an_incremental_training_with_a_gap_is_refused_before_it_starts(client: Client, plain: dict[str, Any]) -> None:
+    new = uploaded(client, ("more.csv", shop_rows(range(DAYS + 30, DAYS + 40))))
+    request = forecast_request(new["id"], predictor_name="plain", columns=[], is_incremental=True, forecast=None)
+    answer = client.post("/train/", json=request)
+    assert (answer.status_code, answer.json()["code"]) == (422, "irregular_series")
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "code"),
+    [
+        ({"steps": 0}, 422, "invalid_request"),
+        ({"steps": -1}, 422, "invalid_request"),
+        ({"steps": 10**9}, 422, "invalid_request"),
+        ({"unique_id": "nowhere"}, 404, "series_not_found"),
+        ({"unique_id": None}, 422, "one_or_several"),
+        ({"unique_ids": ["north"]}, 422, "one_or_several"),
+        ({"frequency": "every now and then"}, 422, "unknown_frequency"),
+        ({"frequency": "Hour"}, 422, "frequency_mismatch"),
+        ({"frequency": "Year", "steps": 1000}, 422, "too_many_steps"),
+        ({"level": 100}, 422, "invalid_request"),
+        ({"preprocess_id": 10**6}, 422, "wrong_preprocess_id"),
+        ({"train_id": 10**6}, 404, "training_not_found"),
+        ({"dataset_id": 10**6}, 404, "dataset_not_found"),
+        ({"future": {"dataset_id": 10**6}}, 404, "dataset_not_found"),
+        ({"colour": "red"}, 422, "invalid_request"),
+    ],
+)
+def test_a_bad_question_is_refused_by_name(
+    client: Client, plain: dict[str, Any], question: dict[str, Any], status: int, code: str
+) -> None:
+    answer = ask(client, plain, **({"unique_id": "north"} | question))
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def test_another_tenant_has_no_such_model(stranger: Client, plain: dict[str, Any]) -> None:
+    assert ask(stranger, plain, unique_id="north").status_code == 404
+
+
+def test_a_forecast_is_asked_by_its_own_call(client: Client, plain: dict[str, Any]) -> None:
+    body = {"train_id": plain["id"], "preprocess_id": plain["preprocess_id"], "features": {}, "target": "sold"}
+    assert client.post("/inference/", json=body).json()["code"] == "wrong_problem_type"
+    direct = client.post("/models/default/plain/predict", json={"features": {}})
+    assert (direct.status_code, direct.json()["code"]) == (409, "wrong_problem_type")
+
+
+def test_a_forecast_is_in_the_prediction_log(client: Client, plain: dict[str, Any]) -> None:
+    prediction_id = ask(client, plain, unique_id="north").json()["prediction_id"]
+    rows = client.get("/inference/predictions", params={"train_id": plain["id"]}).json()["data"]
+    (row,) = [row for row in rows if row["prediction_id"] == prediction_id]
+    assert (row["prediction_type"], row["problem_type"], row["accuracy"]) == ("forecast", "Forecast", None)
+
+
+def test_a_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> None:
+    body = {"train_id": plain["id"], "forecast": {"steps": 4, "level": 80}}
+    answer = client.post("/inference/batch-prediction", json=body)
+    assert answer.status_code == 202, answer.text
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+    result = client.get("/inference/result", params={"prediction_id": answer.json()["prediction_id"]}).json()
+    assert (result["status"], result["no_of_records"], result["failed_records"]) == ("completed", 12, 0)
+    text = client.get("/files/download/", params={"file_path": result["result_path"]}).text.splitlines()
+    assert text[0].replace('"', "") == "shop,day,value,lower,upper,confidence"
+    online = ask(client, plain, unique_ids="all", steps=4, level=80).json()["forecast"]
+    first = text[1].replace('"', "").split(",")
+    assert first[:2] == ["north", day(DAYS)]
+    assert [int(cell) for cell in first[2:5]] == [online[0][name] for name in ("value", "lower", "upper")]
+
+
+def test_a_batch_takes_exogenous_values_from_its_dataset(client: Client, model: dict[str, Any]) -> None:
+    dataset = uploaded(client, ("future.csv", shop_rows(range(DAYS, DAYS + 7), target=False)), usage="p")
+    body = {"train_id": model["id"], "dataset_id": dataset["id"]}
+    answer = client.post("/inference/batchPrediction", json=body)
+    job = wait_for_job(client, answer.json()["job_id"])
+    assert job["state"] == "succeeded", job
+    result = client.get("/inference/result", params={"prediction_id": answer.json()["prediction_id"]}).json()
+    assert (result["no_of_records"], result["dataset_id"]) == (21, dataset["id"])
+    without = client.post("/inference/batchPrediction", json={"train_id": model["id"]}).json()
+    job = wait_for_job(client, without["job_id"])
+    assert (job["state"], job["error"]["code"]) == ("failed", "missing_future")
+
+
+def test_the_report_of_a_forecast_has_scores_by_horizon_and_a_page(client: Client, plain: dict[str, Any]) -> None:
+    report = client.get(f"/train/{plain['id']}/report").json()["report"]
+    assert len(report["by_horizon"]["mase"]) == 7
+    assert {"backtest", "by_horizon"} <= report["charts"].keys()
+    assert set(report["coverage"]) == {"0.8", "0.95"}
+    page = client.get(f"/train/{plain['id']}/report", params={"format": "html"})
+    assert page.status_code == 200
+    assert "SeasonalNaive" in page.text or "seasonal naive" in page.text
+
+
+def test_the_feature_importance_of_a_forecast_names_lags_and_columns(client: Client, model: dict[str, Any]) -> None:
+    asked = client.post("/train/generate-feature-importance", params={"train_id": model["id"]})
+    wait_for_job(client, asked.json()["shap_job_id"])
+    found = client.get("/train/view-feature-importance", params={"train_id": model["id"]}).json()
+    assert found["status"] == "completed"
+    assert "rain" in list(found["feature_importance"])[:5]
+    assert sum(found["feature_importance"].values()) == pytest.approx(1)
+
+
+def test_a_model_of_the_past_alone_has_nothing_to_explain(client: Client) -> None:
+    naive = trained_forecast(client, shop_rows(range(40)), PLAIN, algorithm="SeasonalNaive")
+    asked = client.post("/train/generate-feature-importance", params={"train_id": naive["id"]})
+    assert (asked.status_code, asked.json()["code"]) == (409, "no_features_to_explain")
+
+
+def test_a_single_series_needs_no_id(client: Client) -> None:
+    content = "day,sold\n" + "".join(f"{day(n)},{sold(n, 'north')}\n" for n in range(60))
+    model = trained_forecast(client, content.encode(), {"day": "Time", "sold": "Target"}, algorithm="AutoETS")
+    steps = ask(client, model, steps=2).json()["forecast"]
+    assert [step["unique_id"] for step in steps] == [None, None]
+    assert ask(client, model, steps=2, unique_id="whatever").json()["forecast"] == steps
+
+
+def lines(rows: list[str], header: str = "shop,day,rain,sold") -> bytes:
+    return ("\n".join([header, *rows]) + "\n").encode()
+
+
+def days_of(numbers: list[int], shop: str = "north") -> list[str]:
+    return [f"{shop},{day(number)},0,{sold(number, shop)}" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "code"),
+    [
+        (lines(days_of([*range(30), 12])), {}, "duplicate_timestamps"),
+        (lines(days_of([*range(10), *range(12, 40)])), {}, "irregular_series"),
+        (lines(days_of([*range(30)]) + days_of([*range(0, 210, 7)], "south")), {}, "mixed_frequencies"),
+        (lines(days_of([*range(5)])), {"forecast": {"horizon": 30}}, "series_too_short"),
+        (lines([f"north,{day(n)},0,5" for n in range(30)]), {}, "constant_target"),
+        (lines(days_of([*range(30)])), {"forecast": {"frequency": "Week"}}, "frequency_mismatch"),
+        (lines(days_of([*range(30)])), {"forecast": {"frequency": "sometimes"}}, "unknown_frequency"),
+        (lines(days_of([*range(30)])), {"algorithm": "os.system"}, "unknown_algorithm"),
+        (lines(days_of([*range(30)])), {"algorithm": "CatBoost"}, "unknown_algorithm"),
+        (lines(days_of([*range(30)])), {"tuning": {"trials": 3}}, "not_with_forecast"),
+        (lines(days_of([*range(30)])), {"hyperparameters": {"n_estimators": 1e9}}, "invalid_hyperparameter"),
+        (lines(days_of([*range(30)])), {"columns": columns_of(ROLES | {"day": "Feature"})}, "no_time"),
+        (lines(days_of([*range(30)])), {"columns": columns_of(ROLES | {"rain": "Id"})}, "several_ids"),
+        (lines(days_of([*range(30)])), {"columns": columns_of(ROLES | {"rain": "Target"})}, "several_targets"),
+        (lines(days_of([*range(30)])), {"problem_type": "Regression"}, "only_with_forecast"),
+    ],
+)
+def test_series_that_cannot_be_learned_from_are_refused_before_any_compute(
+    client: Client, content: bytes, changes: dict[str, Any], code: str
+) -> None:
+    jobs = client.get("/jobs/list", params={"kind": "train"}).json()["total"]
+    answer = train_forecast(client, content, **changes)
+    assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+    assert client.get("/jobs/list", params={"kind": "train"}).json()["total"] == jobs
+
+
+def test_gaps_are_closed_when_asked(client: Client) -> None:
+    content = lines(days_of([*range(10), *range(12, 60)]))
+    model = trained_forecast(client, content, algorithm="SeasonalNaive", forecast={"fill": "linear", "horizon": 5})
+    assert any("filled" in warning for warning in client.get(f"/train/{model['id']}").json()["summary"]["warnings"])
+
+
+def test_text_in_the_target_is_no_series(client: Client) -> None:
+    content = lines([f"north,{day(n)},0,many" for n in range(30)])
+    answer = train_forecast(client, content)
+    assert (answer.status_code, answer.json()["code"]) == (422, "target_not_numeric")
+
+
+def test_exogenous_is_a_role_of_forecasts_only(client: Client) -> None:
+    answer = train_forecast(client, lines(days_of([*range(30)])), problem_type="Regression", forecast=None)
+    assert answer.json()["detail"][0]["type"] == "unknown_attribute"
