@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from tests.client import PASSWORD, Client, wait_for_job
@@ -79,8 +80,28 @@ def _access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
     }
 
 
+def _forecast_objects(client: Client) -> dict[str, Any]:
+    """A model of one customer's weeks, a value a day."""
+    first = date(2024, 1, 1)
+    lines = ["customer,day,calls", *(f"CUST_0001,{first + timedelta(n)},{n % 7 + n % 3}" for n in range(60))]
+    dataset = uploaded(client, ("calls.csv", "\n".join(lines).encode()))
+    roles = {"customer": "Id", "day": "Time", "calls": "Target"}
+    request = {
+        "dataset_id": dataset["id"],
+        "predictor_name": new_name("calls"),
+        "domain": "Forecast",
+        "problem_type": "Forecast",
+        "columns": [{"column_name": name, "attribute_name": role} for name, role in roles.items()],
+        "algorithm": "SeasonalNaive",
+    }
+    training = client.post("/train/", json=request).json()
+    assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
+    return {"forecast_train_id": training["id"], "forecast_preprocess_id": training["preprocess_id"]}
+
+
 def furnish(client: Client) -> Objects:
-    """Upload, train, explain and score in the tenant of this client; every job has ended."""
+    """Upload, train, explain, score and forecast in the tenant of this client; every job has ended."""
+    forecasts = _forecast_objects(client)
     template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     dataset = uploaded(client, ("customers.csv", customers()), template_id=template_id)
     file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
@@ -99,7 +120,8 @@ def furnish(client: Client) -> Objects:
     assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
     row = client.get("/train/list").json()["data"][0]
     me = client.post("/login/test-token").json()
-    ids = _access_objects(client, me["tenant_id"]) | {
+    ids = _access_objects(client, me["tenant_id"]) | forecasts
+    ids |= {
         "template_id": template_id,
         "dataset_id": dataset["id"],
         "prediction_dataset_id": to_predict["id"],

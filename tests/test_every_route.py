@@ -119,6 +119,12 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/train/update": of_training,
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
         "/api/v1/inference": of_training | features | {"target": "left"},
+        "/api/v1/inference/forecast": {
+            "train_id": ids["forecast_train_id"],
+            "preprocess_id": ids["forecast_preprocess_id"],
+            "steps": 2,
+            "unique_id": "CUST_0001",
+        },
         "/api/v1/inference/batchPrediction": batch,
         "/api/v1/inference/batch-prediction": batch,
         "/models/{tenant_name}/{predictor_name}/predict": features,
@@ -133,6 +139,7 @@ IN_BODIES = {
     "/api/v1/train/get_details": ["dataset_id"],
     "/api/v1/train/update": ["train_id", "preprocess_id"],
     "/api/v1/inference": ["train_id"],
+    "/api/v1/inference/forecast": ["forecast_train_id"],
     "/api/v1/inference/batchPrediction": ["train_id", "prediction_dataset_id"],
     "/api/v1/inference/batch-prediction": ["train_id", "prediction_dataset_id"],
 }
@@ -561,6 +568,7 @@ JSON_CALLS = [
     "/train/get_details",
     "/train/update",
     "/inference/batchPrediction",
+    "/inference/forecast",
     "/inference",
 ]
 

@@ -173,6 +173,19 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
     ),
     (
         "POST",
+        "/inference/forecast",
+        {
+            "train_id": "{forecast_train_id}",
+            "preprocess_id": "{forecast_preprocess_id}",
+            "steps": 4,
+            "frequency": "Week",
+            "unique_id": "CUST_0001",
+        },
+        200,
+        {"forecast": [{"date": STRING, "value": NUMBER, "confidence": NUMBER}]},
+    ),
+    (
+        "POST",
         "/inference/batchPrediction",
         {"train_id": "{train_id}", "dataset_id": "{prediction_dataset_id}"},
         202,

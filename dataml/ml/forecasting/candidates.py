@@ -61,19 +61,19 @@ class LocalCandidate:
     season: int
     history: int
     regressors: tuple[int, ...] = ()
-    threads: int = 1
 
     def backtest(self, data: Series, plan: Plan, progress: Progress) -> np.ndarray:
         found = np.full((plan.windows, len(data.lengths), plan.horizon), np.nan)
-        places = np.argwhere(plan.cuts >= 0)
+        places, done = np.argwhere(plan.cuts >= 0), 0
         for part in np.array_split(places, max(1, len(places) // 200)):
             cuts = [int(plan.cuts[window, series]) for window, series in part]
             pieces = [self._piece(data, series, cut) for (_, series), cut in zip(part, cuts, strict=True)]
-            models = fit_many([(self.name, y, self.season, x) for y, x in pieces], self.threads)
+            models = fit_many([(self.name, y, self.season, x) for y, x in pieces])
             for (window, series), cut, model, (y, x) in zip(part, cuts, models, pieces, strict=True):
                 future = self._regressors(data, series, cut, cut + plan.horizon)
                 found[window, series] = forecast(model, y, plan.horizon, x, future)
-            progress((len(found[np.isfinite(found)]) or 1) / max(1, len(places) * plan.horizon), f"Trying {self.name}")
+            done += len(part)
+            progress(done / len(places), f"Trying {self.name}")
         return found
 
     def fit(self, data: Series, wanted: np.ndarray, progress: Progress) -> Local:
@@ -81,7 +81,7 @@ class LocalCandidate:
         models: list[LocalModel | None] = [None] * len(data.lengths)
         for number, part in enumerate(parts := np.array_split(chosen, max(1, len(chosen) // 200))):
             pieces = [self._piece(data, series, int(data.lengths[series])) for series in part]
-            fitted = fit_many([(self.name, y, self.season, x) for y, x in pieces], self.threads)
+            fitted = fit_many([(self.name, y, self.season, x) for y, x in pieces])
             for series, model in zip(part, fitted, strict=True):
                 models[series] = model
             progress((number + 1) / len(parts), f"Fitting {self.name}")

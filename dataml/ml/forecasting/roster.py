@@ -25,13 +25,13 @@ class Roster:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def roster(algorithm: str, data: Series, origins: Plan, season: int, *, has_regressors: bool) -> Roster:
+def roster(algorithm: str, data: Series, origins: Plan, season: int) -> Roster:
     """`auto` takes all that are worth their time; one name is taken at its word."""
     if algorithm != "auto":
         return Roster((algorithm,))
     names, left_out = ["SeasonalNaive"], {}
     for name in ("AutoETS", "Theta", "AutoARIMA"):
-        seconds = _seconds(name, data, origins, season, has_regressors=has_regressors)
+        seconds = _seconds(name, data, origins, season)
         if seconds <= _BUDGET_S:
             names.append(name)
         else:
@@ -48,16 +48,17 @@ def roster(algorithm: str, data: Series, origins: Plan, season: int, *, has_regr
     return Roster(tuple(names), left_out)
 
 
-def _seconds(name: str, data: Series, origins: Plan, season: int, *, has_regressors: bool) -> float:
+def _seconds(name: str, data: Series, origins: Plan, season: int) -> float:
     """Of all fits of a backtest and the last one, from what a fit of so many values takes."""
     lengths = np.minimum(data.lengths, _MOST_VALUES).astype(np.float64)
-    fits = origins.windows + 1
-    each = _FIXED_S[name] + _PER_VALUE_S[name] * lengths * (_SEASONAL[name] if season > 1 else 1.0)
-    return float(each.sum()) * fits * (2.0 if name == "AutoARIMA" and has_regressors else 1.0)
+    # A long season is taken off first, which leaves fewer models to try.
+    each_value = _PER_VALUE_S[name] * (_LONG_SHARE if name == "AutoETS" and not 1 < season <= _SHORT_SEASON else 1.0)
+    return float((_FIXED_S[name] + each_value * lengths).sum()) * (origins.windows + 1)
 
 
 _MOST_VALUES: Final = 2_000
-# Seconds a fit, measured on one core: what every fit takes, and what each value adds; seasons make more models to try.
-_FIXED_S: Final = {"AutoETS": 0.005, "Theta": 0.003, "AutoARIMA": 0.05}
-_PER_VALUE_S: Final = {"AutoETS": 0.0001, "Theta": 0.00002, "AutoARIMA": 0.0005}
-_SEASONAL: Final = {"AutoETS": 3.0, "Theta": 1.0, "AutoARIMA": 4.0}
+_SHORT_SEASON: Final = 12
+_LONG_SHARE: Final = 0.15
+# Seconds a fit, as measured on one core: what every fit takes, and what each value adds.
+_FIXED_S: Final = {"AutoETS": 0.02, "Theta": 0.003, "AutoARIMA": 0.15}
+_PER_VALUE_S: Final = {"AutoETS": 0.0005, "Theta": 0.00015, "AutoARIMA": 0.0006}

@@ -77,9 +77,9 @@ def fit(algorithm: str, y: np.ndarray, season: int, x: np.ndarray | None = None)
         return _fitted(algorithm, y, season, x)
 
 
-def fit_many(jobs: Iterable[FitJob], threads: int = 1) -> list[LocalModel]:
-    """The fit of each job, in their order. One after the other whatever `threads`: statsforecast holds the
-    interpreter's lock while it computes, and two threads took as long as one."""
+def fit_many(jobs: Iterable[FitJob]) -> list[LocalModel]:
+    """The fit of each job, in their order. One after the other: statsforecast holds the interpreter's lock while it
+    computes, and two threads took as long as one."""
     return [fit(*job) for job in jobs]
 
 

@@ -80,7 +80,7 @@ def train(parquet: Path, request: Request, progress: Progress = lambda share, ph
         limits=Limits.of(request.contract.column(roles.target), panel.y),
         confidence=(),
     )
-    found = roster(request.algorithm, data, origins, season, has_regressors=bool(covariates.known))
+    found = roster(request.algorithm, data, origins, season)
     spec = _spec(settings, data, covariates)
     history = _history(found, season, spec)
     candidates = _candidates(found, request, season, history, spec, _regressors(covariates))
@@ -151,7 +151,7 @@ def _candidates(
             candidates.append(GlobalCandidate(name, spec, request.hyperparameters, request.seed, request.threads))
         else:
             own = regressors if name == "AutoARIMA" else ()
-            candidates.append(LocalCandidate(name, season, history, own, request.threads))
+            candidates.append(LocalCandidate(name, season, history, own))
     return candidates
 
 

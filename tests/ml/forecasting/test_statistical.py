@@ -4,6 +4,7 @@ good one."""
 import json
 import warnings
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,11 +26,13 @@ def series(name: str) -> tuple[np.ndarray, int]:
 
     if name == "air passengers":
         return AirPassengers.astype(np.float64), 12
+    data: dict[str, Any] = {"electrical equipment": elec_equip, "co2 by the week": co2, "nile": nile}
+    frame = data[name].load().data
     if name == "electrical equipment":
-        return elec_equip.load().data.to_numpy(np.float64).ravel(), 12
+        return frame.to_numpy(np.float64).ravel(), 12
     if name == "co2 by the week":
-        return co2.load().data["co2"].interpolate().to_numpy(np.float64)[-500:], 52
-    return nile.load().data["volume"].to_numpy(np.float64), 1
+        return frame["co2"].interpolate().to_numpy(np.float64)[-500:], 52
+    return frame["volume"].to_numpy(np.float64), 1
 
 
 SERIES = ("air passengers", "electrical equipment", "co2 by the week", "nile")
