@@ -50,18 +50,22 @@ class ParquetRows:
 
 class _Columns:
     def __init__(self, path: Path, contract: Contract) -> None:
-        self._file = pq.ParquetFile(path)
+        self._path = path
+        self._metadata = pq.read_metadata(path)
         self._contract = contract
-        self.num_rows = self._file.metadata.num_rows
+        self.num_rows = self._metadata.num_rows
         self.held: pa.Table | None = None
 
     def column(self, name: str) -> pa.ChunkedArray:
-        if self.held is None or name not in self.held.column_names:
-            self.held = None  # before the next ones are there, too
-            names = self._contract.names
-            first = names.index(name)
-            group = names[first : first + max(1, _CELLS // max(1, self.num_rows))]
-            # The reader also finds what looks like a field of a column: "a.b" is one of "a".
-            read = self._file.read(columns=group).select(group)
-            self.held = read.cast(self._contract.select(group).schema)
-        return self.held.column(name)
+        if self.held is not None and name in self.held.column_names:
+            return self.held.column(name)
+        self.held = None  # before the next ones are there, too
+        names = self._contract.names
+        first = names.index(name)
+        group = names[first : first + max(1, _CELLS // max(1, self.num_rows))]
+        # A reader keeps bytes of the file for as long as it lives.
+        with pq.ParquetFile(self._path, metadata=self._metadata) as file:
+            found = file.read(columns=group)
+        # It also finds what looks like a field of a column: "a.b" is one of "a".
+        self.held = read = found.select(group).cast(self._contract.select(group).schema)
+        return read.column(name)

@@ -22,6 +22,7 @@ from dataml.ml.evaluation import Evaluation, evaluate
 from dataml.ml.features import Preprocessing
 from dataml.ml.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.manifest import Rows
+from dataml.ml.memory import new_matrix
 from dataml.ml.native import Samples, Task
 from dataml.ml.selection import Candidates, Selection, algorithms_for
 from dataml.ml.values import DataType
@@ -71,7 +72,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     order, parts = parts.side_by_side()
     rows, target = rows.take(order), replace(target, values=target.values[order])
     del order
-    samples = Samples(preprocessing.matrix(rows), target.values)
+    matrix = new_matrix(rows.num_rows, preprocessing.width)
+    samples = Samples(preprocessing.matrix(rows, matrix), target.values)
     rows.release()
     candidates = _candidates(spec, target.task, preprocessing, parent)
     selection, search = fitted_model(spec, context, candidates, samples, parts, preprocessing, rows)

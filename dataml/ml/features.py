@@ -166,9 +166,10 @@ class Preprocessing:
         """The positions of native categories in the matrix."""
         return tuple(i for i, column in enumerate(self.layout) if column.is_categorical)
 
-    def matrix(self, table: Columns) -> np.ndarray:
-        """float32 of shape (rows, width), NaN where missing, from columns of the contract's Arrow types."""
-        matrix = np.empty((table.num_rows, self.width), dtype=np.float32)
+    def matrix(self, table: Columns, into: np.ndarray | None = None) -> np.ndarray:
+        """float32 of shape (rows, width), NaN where missing, from columns of the contract's Arrow types; `into` is one
+        to fill."""
+        matrix = np.empty((table.num_rows, self.width), dtype=np.float32) if into is None else into
         for i, column in enumerate(self.layout):
             matrix[:, i] = _encode(column, table.column(column.source))
         return matrix

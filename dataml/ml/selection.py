@@ -11,13 +11,12 @@ import numpy as np
 from dataml.ml.calibration import NOISE, Calibration, calibrate
 from dataml.ml.estimators import Fit, Fitted, Progress, fit
 from dataml.ml.hyperparameters import available
-from dataml.ml.memory import give_back
+from dataml.ml.memory import LARGE_BYTES, give_back
 from dataml.ml.native import NativeModel, Samples, Task
 from dataml.ml.split import Fold, Split
 
 _BLEND_STEPS = 20
 _BLEND_ROWS = 50_000
-_LARGE_BYTES = 16 << 20
 _CATBOOST_CLASSES = 100
 """With more classes CatBoost takes minutes for what the others do in seconds."""
 
@@ -204,7 +203,7 @@ def _run(
     def run(one: Callable[[Progress], Fitted]) -> Fitted:
         tell = tracker.one()
         fitted = one(tell)
-        if samples.x.nbytes >= _LARGE_BYTES:
+        if samples.x.nbytes >= LARGE_BYTES:
             give_back()
         tell(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} rounds")
         return fitted
