@@ -272,6 +272,8 @@ def training(folder: Path) -> None:
         f"peak memory: {auto['peak_mb']:.0f} MB, of which {auto['before_mb']:.0f} MB before; the Arrow table has "
         f"{auto['table_mb']:.0f} MB: {(auto['peak_mb'] - auto['before_mb']) / auto['table_mb']:.1f} x (at most 3 x)"
     )
+    ours, theirs = (each["peak_mb"] - each["before_mb"] for each in (auto, by_hand))
+    _row("peak memory above the start", ours, theirs, "MB", "the same fits")
     shap = _task(folder, "explanation", "rows.parquet", times=1, module="train_tasks")
     _row("SHAP values of 2,000 rows", shap["seconds"], shap["own_seconds"], "s", "the booster's own contributions")
 

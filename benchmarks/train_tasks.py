@@ -20,6 +20,7 @@ from dataml.jobs.spec import JobContext, TrainSpec
 from dataml.ml.bundle import Predictor
 from dataml.ml.contract import Column, Contract
 from dataml.ml.explanation import explain
+from dataml.ml.memory import keep_little
 from dataml.ml.values import DataType
 
 _FEWER = {"n_estimators": 100}
@@ -38,6 +39,7 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def auto(folder: Path, name: str) -> dict[str, Any]:
+    keep_little()  # as the platform's worker does
     import catboost  # noqa: F401
 
     before = peak_mb()
@@ -53,7 +55,9 @@ def plain(folder: Path, name: str) -> dict[str, Any]:
     """The fits of the bundle that `auto` has left."""
     import catboost  # noqa: F401
 
-    return {"seconds": train_plainly(folder / "auto" / "bundle", folder / name, "y", 2, _FEWER)}
+    before = peak_mb()
+    seconds = train_plainly(folder / "auto" / "bundle", folder / name, "y", 2, _FEWER)
+    return {"seconds": seconds, "peak_mb": peak_mb(), "before_mb": before}
 
 
 def explanation(folder: Path, name: str) -> dict[str, Any]:

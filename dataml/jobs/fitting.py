@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from dataml.jobs.distribution import pays
+from dataml.jobs.parquet_rows import ParquetRows
 from dataml.jobs.spec import JobContext, TrainSpec, Tuning
 from dataml.ml.estimators import Fitted, parameters
 from dataml.ml.evaluation import evaluate
@@ -28,11 +28,11 @@ def fitted_model(
     samples: Samples,
     parts: Split,
     preprocessing: Preprocessing,
-    has_target: pa.BooleanArray,
+    rows: ParquetRows,
 ) -> tuple[Selection, dict[str, Any] | None]:
     """What predicts, and what a search has found on the way.
 
-    `has_target` says of each row of the Parquet file whether it is one of `samples`.
+    `rows` are those of `samples`, in the Parquet file.
     """
 
     def told(share: float, phrase: str) -> None:
@@ -40,7 +40,7 @@ def fitted_model(
 
     workers = _workers(spec, candidates, samples, parts)
     if workers > 1:
-        fitted = _by_workers(spec, context, candidates, samples, parts, preprocessing, has_target, workers, told)
+        fitted = _by_workers(spec, context, candidates, samples, parts, preprocessing, rows, workers, told)
         return select(candidates, samples, parts, lambda share, phrase: None, fitted=fitted), None
     if spec.tuning is None:
         return select(candidates, samples, parts, told), None
@@ -73,7 +73,7 @@ def _by_workers(
     samples: Samples,
     parts: Split,
     preprocessing: Preprocessing,
-    has_target: pa.BooleanArray,
+    rows: ParquetRows,
     workers: int,
     told: Callable[[float, str], None],
 ) -> dict[str, list[Fitted]]:
@@ -82,13 +82,12 @@ def _by_workers(
     from dataml.jobs.encoded_rows import EncodedRows, Part
 
     (fold,) = parts.folds
-    places = np.flatnonzero(has_target.to_numpy(zero_copy_only=False))
-    part = np.full(len(has_target), Part.NONE, np.int8)
-    part[places[fold.train]], part[places[fold.validation]] = Part.TRAIN, Part.VALIDATION
-    y = np.zeros(len(has_target), samples.y.dtype)
-    y[places] = samples.y
+    part = np.full(rows.total, Part.NONE, np.int8)
+    part[rows.places[fold.train]], part[rows.places[fold.validation]] = Part.TRAIN, Part.VALIDATION
+    y = np.zeros(rows.total, samples.y.dtype)
+    y[rows.places] = samples.y
     contract = spec.contract.select(dict.fromkeys(column.source for column in preprocessing.layout))
-    rows = EncodedRows(context.path(spec.parquet), contract, preprocessing, y, part)
+    encoded = EncodedRows(context.path(spec.parquet), contract, preprocessing, y, part)
     found: dict[str, list[Fitted]] = {}
     algorithms = _spread(candidates)
     for number, algorithm in enumerate(algorithms):
@@ -96,7 +95,7 @@ def _by_workers(
         fitted = fit_distributed(
             "XGBoost" if algorithm == "XGBoost" else "LightGBM",
             candidates.task,
-            rows,
+            encoded,
             parameters(candidates.how(algorithm), len(fold.train)),
             workers=workers,
             folder=folder,

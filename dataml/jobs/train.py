@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dataml.errors import Conflict, Invalid
 from dataml.jobs.fitting import fitted_model
+from dataml.jobs.parquet_rows import ParquetRows
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml import split
 from dataml.ml.bundle import FEATURE_ROLES, Predictor, Provenance, class_name, write_bundle
@@ -22,6 +22,7 @@ from dataml.ml.evaluation import Evaluation, evaluate
 from dataml.ml.features import Preprocessing
 from dataml.ml.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.manifest import Rows
+from dataml.ml.memory import new_matrix
 from dataml.ml.native import Samples, Task
 from dataml.ml.selection import Candidates, Selection, algorithms_for
 from dataml.ml.values import DataType
@@ -65,17 +66,22 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     context.progress(0.02, "Reading the dataset")
     parent = Predictor.load(context.path(spec.parent), spec.threads) if spec.parent else None
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
-    table, target, has_target = _read(spec, context, features, parent)
-    total = len(has_target)
-    parts = _split(spec, table, target)
+    rows, target = _read(spec, context, features, parent)
+    parts = _split(spec, rows, target)
     _check_training_part(target, parts)
 
     context.progress(0.05, "Preparing the features")
-    preprocessing = parent.preprocessing if parent else _prepared(spec, features, target, table.take(parts.rest))
-    matrix = preprocessing.matrix(table)
-    samples = Samples(matrix, target.values)
+    roles = {column: role for column in spec.contract.names if (role := spec.roles.get(column))}
+    contract = _with_seen_values(spec.contract.select(roles), features, rows)
+    preprocessing = parent.preprocessing if parent else _prepared(spec, features, target, rows.take(parts.rest))
+    order, parts = parts.side_by_side()
+    rows, target = rows.take(order), replace(target, values=target.values[order])
+    del order
+    matrix = new_matrix(rows.num_rows, preprocessing.width)
+    samples = Samples(preprocessing.matrix(rows, matrix), target.values)
+    rows.release()
     candidates = _candidates(spec, target.task, preprocessing, parent)
-    selection, search = fitted_model(spec, context, candidates, samples, parts, preprocessing, has_target)
+    selection, search = fitted_model(spec, context, candidates, samples, parts, preprocessing, rows)
 
     context.progress(0.8, "Scoring the held-out rows")
     evaluation = _evaluated(spec, target, selection, samples.take(parts.test))
@@ -85,8 +91,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     name, directory = context.output("bundle")
     folds = len(parts.folds)
     learned = parts.rest if folds > 1 else parts.folds[0].train
-    rows = Rows(total, total - table.num_rows, len(learned), len(selection.judged), len(parts.test), folds)
-    roles = {column: role for column in spec.contract.names if (role := spec.roles.get(column))}
+    total = rows.total
+    counts = Rows(total, total - rows.num_rows, len(learned), len(selection.judged), len(parts.test), folds)
     provenance = Provenance(
         spec.problem_type,
         target.name,
@@ -94,14 +100,13 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         roles,
         spec.seed,
         parts.method,
-        rows,
+        counts,
         tuple(_warnings(target)),
         comparison,
         search,
     )
-    sample = matrix[np.random.default_rng(spec.seed).permutation(len(matrix))[:1_000]]
-    kept = _with_seen_values(spec.contract.select(roles), features, table)
-    manifest = write_bundle(directory, selection, preprocessing, kept, provenance, evaluation, sample)
+    sample = samples.x[np.random.default_rng(spec.seed).permutation(rows.num_rows)[:1_000]]
+    manifest = write_bundle(directory, selection, preprocessing, contract, provenance, evaluation, sample)
     return TrainResult(
         bundle=name,
         algorithm=manifest.algorithm,
@@ -116,25 +121,22 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
 def _read(
     spec: TrainSpec, context: JobContext, features: list[str], parent: Predictor | None
-) -> tuple[pa.Table, Target, pa.BooleanArray]:
-    """The rows that have a target, the target, and which of all rows these are."""
+) -> tuple[ParquetRows, Target]:
+    """The rows that have a target, and the target."""
     name = next(name for name, role in spec.roles.items() if role == "Target")
     group = spec.validation.group
     columns = [*features, name, *([group] if group and group not in (*features, name) else [])]
     contract = spec.contract.select(columns)
-    table = pq.read_table(context.path(spec.parquet), columns=columns).cast(contract.schema)
-    has_target = table.column(name).is_valid().combine_chunks()
-    table = table.filter(has_target)
-    if table.num_rows < MIN_ROWS:
-        raise Invalid(
-            f"{table.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows"
-        )
+    rows = ParquetRows(context.path(spec.parquet), contract)
+    rows = rows.take(np.flatnonzero(rows.column(name).is_valid().to_numpy()))
+    if rows.num_rows < MIN_ROWS:
+        raise Invalid(f"{rows.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows")
     data_type = contract.column(name).data_type
-    target = _target(spec.problem_type, name, data_type, table, parent.manifest.classes if parent else None)
-    return table, target, has_target
+    target = _target(spec.problem_type, name, data_type, rows.column(name), parent.manifest.classes if parent else None)
+    return rows, target
 
 
-def _prepared(spec: TrainSpec, features: list[str], target: Target, rows: pa.Table) -> Preprocessing:
+def _prepared(spec: TrainSpec, features: list[str], target: Target, rows: ParquetRows) -> Preprocessing:
     contract = spec.contract.select([*features, target.name])
     return Preprocessing.fit(contract, features, rows, spec.categories)
 
@@ -191,13 +193,13 @@ def _warnings(target: Target) -> list[str]:
     return found
 
 
-def _with_seen_values(contract: Contract, features: list[str], table: pa.Table) -> Contract:
+def _with_seen_values(contract: Contract, features: list[str], rows: ParquetRows) -> Contract:
     """The contract, in which a text feature that refuses unseen values allows those of the dataset and no others."""
 
     def seen(column: Column) -> Column:
         if column.unseen != "refuse" or column.name not in features or column.data_type is not DataType.STRING:
             return column
-        values = pc.unique(table.column(column.name).drop_null()).to_pylist()
+        values = pc.unique(rows.column(column.name).drop_null()).to_pylist()
         if len(values) > MAX_ALLOWED_VALUES:
             detail = (
                 f"'{column.name}' has {len(values):,} values; unseen ones can be refused for {MAX_ALLOWED_VALUES:,}."
@@ -209,9 +211,8 @@ def _with_seen_values(contract: Contract, features: list[str], table: pa.Table) 
 
 
 def _target(
-    problem_type: str, name: str, data_type: DataType, table: pa.Table, known: tuple[Any, ...] | None
+    problem_type: str, name: str, data_type: DataType, column: pa.ChunkedArray, known: tuple[Any, ...] | None
 ) -> Target:
-    column = table.column(name)
     if problem_type == "Regression":
         if data_type not in (DataType.INTEGER, DataType.FLOAT):
             raise Invalid(f"A regression predicts a number; target '{name}' is {data_type}.", code="target_not_numeric")
@@ -240,20 +241,20 @@ def _target(
     return Target(name, codes.astype(np.int64), tuple(classes))
 
 
-def _split(spec: TrainSpec, table: pa.Table, target: Target) -> split.Split:
+def _split(spec: TrainSpec, rows: ParquetRows, target: Target) -> split.Split:
     """Every part of it has rows. A model that is continued, and one that looks ahead in time, is judged by one part."""
     asked = spec.validation
     time = next((name for name, role in spec.roles.items() if role == "Time"), None)
     is_single = spec.parent or time or spec.workers > 1
-    suited = 1 if is_single else split.folds_for(round(table.num_rows * (1 - asked.holdout)))
+    suited = 1 if is_single else split.folds_for(round(rows.num_rows * (1 - asked.holdout)))
     share: dict[str, Any] = {"holdout": asked.holdout, "folds": asked.folds or suited}
     if asked.group is not None:
-        encoded = table.column(asked.group).combine_chunks().dictionary_encode(null_encoding="encode")
+        encoded = rows.column(asked.group).combine_chunks().dictionary_encode(null_encoding="encode")
         return split.by_group(encoded.indices.to_numpy(), seed=spec.seed, **share)
     if time is None:
         return split.by_target(target.values, is_regression=target.task.is_regression, seed=spec.seed, **share)
     # Rows without a time count as the oldest: they must not leak into the rows that stand for the future.
-    oldest_first = pc.array_sort_indices(table.column(time), null_placement="at_start")
+    oldest_first = pc.array_sort_indices(rows.column(time), null_placement="at_start")
     return split.by_time(oldest_first.to_numpy(), **share)
 
 

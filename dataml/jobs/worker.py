@@ -15,6 +15,7 @@ from dataml import redaction
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
 from dataml.jobs.supervisor import WorkerLost
+from dataml.ml.memory import keep_little
 
 NAMESPACE = "dataml"
 # Ray's own types know neither the methods of a named actor nor that their references can be awaited.
@@ -43,6 +44,7 @@ class Worker:
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. Read by the
         # OpenMP runtime when the first booster library is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        keep_little()
         redaction.install()
         self._root = Path(root)
         self._supervisor: ActorRef | None = None

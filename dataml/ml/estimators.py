@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataml.ml.hyperparameters import HYPERPARAMETERS
+from dataml.ml.memory import set_aside
 from dataml.ml.native import NativeModel, Samples, Task, catboost_rows, feature_types
 
 _CELLS_PER_THREAD = 250_000
@@ -114,6 +115,13 @@ def _settings(how: Fit, train: Samples, rounds: int | None) -> tuple[dict[str, A
     return params, rounds or most, patience
 
 
+def _set_aside(*parts: Samples | None) -> None:
+    """Of rows that their library has in its own form now."""
+    for samples in parts:
+        if samples is not None:
+            set_aside(samples.x)
+
+
 def _told(how: Fit, done: int, rounds: int) -> None:
     if done % 10 == 0:
         how.progress(min(done / rounds, 1.0), f"Fitting {how.algorithm}, round {done:,}")
@@ -131,6 +139,7 @@ def _fit_xgboost(how: Fit, train: Samples, validation: Samples | None, rounds: i
     if validation is not None:
         valid_data = xgboost.QuantileDMatrix(validation.x, validation.y, ref=train_data, **options)
         evaluated = {"evals": [(valid_data, "validation")], "early_stopping_rounds": patience}
+    _set_aside(train, validation)
     booster = xgboost.train(
         params | {"seed": how.seed, "nthread": threads, "verbosity": 0},
         train_data,
@@ -167,7 +176,13 @@ def _fit_lightgbm(how: Fit, train: Samples, validation: Samples | None, rounds: 
     # Fixed column order of the histograms: with it, and `deterministic`, a seed gives one model for any thread count.
     fixed = {"seed": how.seed, "num_threads": threads, "deterministic": True, "force_col_wise": True, "verbosity": -1}
     train_data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(how.categorical), params=params | fixed)
-    callbacks: list[Any] = [lambda state: _told(how, state.iteration, most)]
+
+    def told(state: Any) -> None:
+        if state.iteration == state.begin_iteration:  # it makes its datasets when the boosting begins
+            _set_aside(train, validation)
+        _told(how, state.iteration, most)
+
+    callbacks: list[Any] = [told]
     evaluated: dict[str, Any] = {}
     if validation is not None:
         valid_data = lightgbm.Dataset(validation.x, validation.y, reference=train_data)
@@ -203,12 +218,14 @@ def _fit_catboost(how: Fit, train: Samples, validation: Samples | None, rounds: 
             return True
 
     rows = pool(train)
+    _set_aside(train)
     if "learning_rate" not in how.hyperparameters:
         params["learning_rate"] = _catboost_rate(params | fixed, rows)
     booster = catboost.CatBoost(params | fixed | {"iterations": most})
     evaluated: dict[str, Any] = {}
     if validation is not None:
         evaluated = {"eval_set": pool(validation), "early_stopping_rounds": patience, "use_best_model": True}
+    _set_aside(train, validation)
     start = how.start.booster if how.start else None
     booster.fit(rows, init_model=start, callbacks=[Told()], **evaluated)
     model = NativeModel("CatBoost", how.task, booster, how.categorical, threads)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US_PER_DAY = 86_400_000_000
 
 Encode = Callable[[Any], float]
+
+
+class Columns(Protocol):
+    """What is read of an Arrow table, or of a file that is not all in memory."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+    def column(self, name: str, /) -> pa.ChunkedArray: ...
 
 
 class Encoding(StrEnum):
@@ -118,7 +127,7 @@ class Preprocessing:
         object.__setattr__(self, "_row", tuple((column.source, _row_encoder(column)) for column in self.layout))
 
     @classmethod
-    def fit(cls, contract: Contract, features: Sequence[str], table: pa.Table, categories: Sequence[str] = ()) -> Self:
+    def fit(cls, contract: Contract, features: Sequence[str], table: Columns, categories: Sequence[str] = ()) -> Self:
         """Learn vocabularies and the columns worth keeping from `table`, whose columns have the contract's Arrow types.
         Whole numbers of `categories` are names of something, and become codes like text.
 
@@ -157,9 +166,10 @@ class Preprocessing:
         """The positions of native categories in the matrix."""
         return tuple(i for i, column in enumerate(self.layout) if column.is_categorical)
 
-    def matrix(self, table: pa.Table) -> np.ndarray:
-        """float32 of shape (rows, width), NaN where missing, from columns of the contract's Arrow types."""
-        matrix = np.empty((table.num_rows, self.width), dtype=np.float32)
+    def matrix(self, table: Columns, into: np.ndarray | None = None) -> np.ndarray:
+        """float32 of shape (rows, width), NaN where missing, from columns of the contract's Arrow types; `into` is one
+        to fill."""
+        matrix = np.empty((table.num_rows, self.width), dtype=np.float32) if into is None else into
         for i, column in enumerate(self.layout):
             matrix[:, i] = _encode(column, table.column(column.source))
         return matrix

@@ -36,6 +36,10 @@ class Samples:
     y: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Samples":
+        """Rows by number: a view where they follow each other, else a copy."""
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            here = slice(int(rows[0]), int(rows[-1]) + 1)
+            return Samples(self.x[here], self.y[here])
         return Samples(self.x[rows], self.y[rows])
 
 
@@ -133,10 +137,16 @@ def catboost_rows(matrix: np.ndarray, categorical: tuple[int, ...]) -> Any:
     """`matrix` as CatBoost reads it: the numbers, and behind them the categories as text, empty where missing."""
     from catboost import FeaturesData
 
-    numbers = np.delete(matrix, categorical, axis=1) if categorical else matrix
+    # By column, for CatBoost keeps such an array as it is and would copy any other one.
+    numeric = [i for i in range(matrix.shape[1]) if i not in set(categorical)]
+    numbers = np.empty((len(matrix), len(numeric)), np.float32, order="F")
+    for to, of in enumerate(numeric):
+        numbers[:, to] = matrix[:, of]
     if not categorical:
-        return FeaturesData(num_feature_data=np.ascontiguousarray(numbers, dtype=np.float32))
-    codes = np.nan_to_num(matrix[:, categorical], nan=-1).astype(np.int64)
-    words = np.array([b"", *(b"%d" % code for code in range(int(codes.max(initial=-1)) + 1))], dtype=object)
-    numeric = np.ascontiguousarray(numbers, dtype=np.float32) if numbers.shape[1] else None
-    return FeaturesData(num_feature_data=numeric, cat_feature_data=words[codes + 1])
+        return FeaturesData(num_feature_data=numbers)
+    most = max(int(np.fmax.reduce(matrix[:, i], initial=-1)) for i in categorical)
+    words = np.array([b"", *(b"%d" % code for code in range(most + 1))], dtype=object)
+    texts = np.empty((len(matrix), len(categorical)), dtype=object)
+    for to, of in enumerate(categorical):
+        texts[:, to] = words[np.nan_to_num(matrix[:, of], nan=-1).astype(np.int32) + 1]
+    return FeaturesData(num_feature_data=numbers if numeric else None, cat_feature_data=texts)

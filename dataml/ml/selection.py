@@ -11,6 +11,7 @@ import numpy as np
 from dataml.ml.calibration import NOISE, Calibration, calibrate
 from dataml.ml.estimators import Fit, Fitted, Progress, fit
 from dataml.ml.hyperparameters import available
+from dataml.ml.memory import LARGE_BYTES, give_back
 from dataml.ml.native import NativeModel, Samples, Task
 from dataml.ml.split import Fold, Split
 
@@ -118,7 +119,9 @@ def judge(
         fits = _run(candidates, samples, tracker, [_of_fold(candidates, samples, name, fold) for name, fold in runs])
         fitted = {name: fits[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.algorithms)}
     predicted = {
-        name: np.concatenate([f.predict(samples.x[fold.validation]) for f, fold in zip(each, split.folds, strict=True)])
+        name: np.concatenate(
+            [f.predict(samples.take(fold.validation).x) for f, fold in zip(each, split.folds, strict=True)]
+        )
         for name, each in fitted.items()
     }
     return Judged(np.concatenate([fold.validation for fold in split.folds]), fitted, predicted)
@@ -200,6 +203,8 @@ def _run(
     def run(one: Callable[[Progress], Fitted]) -> Fitted:
         tell = tracker.one()
         fitted = one(tell)
+        if samples.x.nbytes >= LARGE_BYTES:
+            give_back()
         tell(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} rounds")
         return fitted
 

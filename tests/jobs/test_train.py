@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn import datasets
 
 from dataml.errors import Conflict, Invalid
-from dataml.jobs.spec import Validation
+from dataml.jobs import train
+from dataml.jobs.spec import JobContext, TrainSpec, Validation
 from dataml.ml.bundle import Predictor
 from tests.jobs.training import train_on
-from tests.ml.samples import CHURN_ROLES, churn
+from tests.ml.samples import CHURN_ROLES, churn, contract_of
 
 
 def from_sklearn(bunch: dict[str, np.ndarray], target: pa.Array) -> pa.Table:
@@ -35,6 +37,28 @@ def test_churn_is_predicted_well_on_held_out_rows(tmp_path: Path) -> None:
     assert result.summary["split"] == "stratified"
     assert set(result.summary["candidates"]) == {"XGBoost", "LightGBM", "CatBoost", "Blend"}
     assert result.summary["rows"]["folds"] == 3
+
+
+def test_the_table_is_not_in_memory_while_models_are_fitted(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    table = pa.table({f"x{n}": chance.normal(size=20_000) for n in range(20)} | {"y": np.arange(20_000) % 2})
+    size = table.nbytes
+    pq.write_table(table, tmp_path / "rows.parquet")
+    names = [*table.column_names]
+    contract = contract_of(table)
+    del table
+    before, held = pa.total_allocated_bytes(), []
+
+    def look(share: float, phrase: str) -> None:
+        if phrase.startswith("Fitting"):
+            held.append(pa.total_allocated_bytes() - before)
+
+    roles = dict.fromkeys(names, "Feature") | {"y": "Target"}
+    few = {"n_estimators": 11}
+    spec = TrainSpec(1, "rows.parquet", contract, "Classification", "auto", roles, hyperparameters=few)
+    train.run(spec, JobContext(tmp_path, "jobs/1", look))
+    assert held
+    assert max(held) < size / 10
 
 
 def test_one_seed_makes_one_bundle(tmp_path: Path) -> None:

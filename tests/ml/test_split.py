@@ -73,3 +73,26 @@ def test_too_few_groups_or_rows_are_refused() -> None:
     with pytest.raises(Invalid) as single:
         split.by_target(np.arange(30), is_regression=False, seed=0)
     assert single.value.code == "too_few_rows"
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_side_by_side_the_parts_have_the_same_rows_in_the_same_order(folds: int) -> None:
+    codes = np.repeat([0, 1], [60, 40])
+    found = split.by_target(codes, is_regression=False, seed=1, folds=folds)
+    order, there = found.side_by_side()
+    assert np.sort(order).tolist() == list(range(100))
+    assert order[there.test].tolist() == found.test.tolist()
+    assert np.sort(order[there.rest]).tolist() == found.rest.tolist()
+    for fold, moved in zip(found.folds, there.folds, strict=True):
+        assert order[moved.train].tolist() == fold.train.tolist()
+        assert order[moved.validation].tolist() == fold.validation.tolist()
+    together = [there.test, *([there.folds[0].train, there.folds[0].validation] if folds == 1 else [there.rest])]
+    assert all((np.diff(part) == 1).all() for part in together)
+
+
+def test_rows_of_a_time_lie_side_by_side_oldest_first() -> None:
+    oldest_first = np.array([5, 3, 0, 8, 1, 2, 9, 7, 6, 4])
+    found = split.by_time(oldest_first)
+    order, there = found.side_by_side()
+    assert order.tolist() == oldest_first.tolist()
+    assert there.folds[0].train.tolist() == list(range(len(found.folds[0].train)))
