@@ -26,6 +26,8 @@ from tests.fakes import InProcessEndpoints, SupervisorThread
 from tests.postgres import PostgresServer
 
 ON_POSTGRESQL = os.environ.get("DATAML_TEST_DATABASE") == "postgresql"
+needs_postgresql = pytest.mark.skipif(not ON_POSTGRESQL, reason="on PostgreSQL only: make test-services")
+needs_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="on SQLite only: make test")
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
 
@@ -49,11 +51,11 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def new_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewHome:
-    """Makes settings of a home and a database of its own: SQLite in that home, or an empty one of a PostgreSQL server where
-    the environment has `DATAML_TEST_DATABASE=postgresql`."""
+    """Makes settings of a home and a database of its own: SQLite in that home, or an empty one of a PostgreSQL server
+    where the environment has `DATAML_TEST_DATABASE=postgresql`."""
 
     def make(**overrides: Any) -> Settings:
-        if ON_POSTGRESQL:
+        if ON_POSTGRESQL and "database_url" not in overrides:
             overrides["database_url"] = request.getfixturevalue("postgres").new_database()
         return load_settings(**{"home": tmp_path_factory.mktemp("home"), "admin_password": PASSWORD} | overrides)
 

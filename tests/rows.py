@@ -11,7 +11,7 @@ from dataml.settings import Settings
 
 def rows(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ...]]:
     """What a statement finds, or changes: it is committed. Each `?` in it stands for a value."""
-    engine = create_engine(settings.sqlalchemy_url.replace("+aiosqlite", ""), poolclass=NullPool)
+    engine = create_engine(settings.blocking_url, poolclass=NullPool)
     if settings.is_sqlite:
         configure_sqlite(engine)
     else:
@@ -25,11 +25,11 @@ def rows(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ..
 
 
 def all_rows(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, in the order of the first column."""
-    engine = create_engine(settings.sqlalchemy_url.replace("+aiosqlite", ""), poolclass=NullPool)
+    """Every row of every table, in an order that only the rows decide."""
+    engine = create_engine(settings.blocking_url, poolclass=NullPool)
     names = inspect(engine).get_table_names()
     engine.dispose()
-    return {name: rows(settings, f'SELECT * FROM "{name}" ORDER BY 1') for name in names}
+    return {name: sorted(rows(settings, f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 
 def written(settings: Settings) -> bytes:

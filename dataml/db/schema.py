@@ -1,9 +1,11 @@
 """Brings the database to this version's schema, and refuses one it does not understand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
 VERSION = "0004"
+# PostgreSQL's number for the lock of who changes the schema; any other program's would do it no harm.
+_LOCK = 0x646174616D6C
 
 
 def migrate(settings: Settings) -> None:
@@ -24,39 +28,63 @@ def migrate(settings: Settings) -> None:
     Raises:
         StartupError: the database was written by a newer version, or cannot be reached.
     """
-    engine = _engine(settings)
-    try:
-        with engine.connect() as connection:
-            found = _found(connection)
-            if found != VERSION:
-                _upgrade(connection, found)
-                connection.commit()
-    except DatabaseError as error:
-        raise StartupError(f"the database cannot be opened: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with connected(settings) as connection:
+        _one_at_a_time(connection)
+        found = _found(connection)
+        if found != VERSION:
+            _upgrade(connection, found)
+            connection.commit()
+
+
+def create(connection: Connection) -> None:
+    """Make all tables in the caller's transaction.
+
+    Raises:
+        StartupError: the database is not empty.
+    """
+    _one_at_a_time(connection)
+    if inspect(connection).get_table_names():
+        raise StartupError("the database to move to has tables already; give an empty one")
+    _upgrade(connection, None)
 
 
 def check(settings: Settings) -> None:
     """Raises:
     StartupError: the database is not at this version's schema.
     """
-    engine = _engine(settings)
-    try:
-        with engine.connect() as connection:
-            found = _found(connection)
-    except DatabaseError as error:
-        raise StartupError(f"the database cannot be opened: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with connected(settings) as connection:
+        found = _found(connection)
     if found is None or found < VERSION:
         raise StartupError("the database's schema is older than this version: run `dataml migrate`")
     if found != VERSION:
         raise _newer(found)
 
 
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """A connection outside the pools of a running process.
+
+    Raises:
+        StartupError: the database cannot be reached, or refuses.
+    """
+    engine = _engine(settings)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DatabaseError as error:
+        raise StartupError(f"the database cannot be opened: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Wait until nobody else changes this schema, and keep others waiting until the end of the transaction."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
 def _engine(settings: Settings) -> Engine:
-    engine = create_engine(settings.sqlalchemy_url.replace("+aiosqlite", ""), poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(settings.blocking_url, poolclass=NullPool, hide_parameters=True)
     if settings.is_sqlite:
         # Without it SQLite's driver would commit each table by itself, and a crash could leave half a schema.
         configure_sqlite(engine)

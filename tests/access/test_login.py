@@ -121,8 +121,8 @@ def test_the_token_says_who_it_belongs_to(client: Client, stranger: Client) -> N
 
 
 CLOSED = [
-    ('UPDATE "user" SET is_active = 0 WHERE id = 2', 'UPDATE "user" SET is_active = 1 WHERE id = 2'),
-    ("UPDATE tenant SET is_active = 0 WHERE name = 'default'", "UPDATE tenant SET is_active = 1"),
+    ('UPDATE "user" SET is_active = false WHERE id = 2', 'UPDATE "user" SET is_active = true WHERE id = 2'),
+    ("UPDATE tenant SET is_active = false WHERE name = 'default'", "UPDATE tenant SET is_active = true"),
 ]
 
 
