@@ -48,9 +48,7 @@ class Settings(BaseSettings):
         description="Size of a training's matrix, four bytes a cell, from which Ray Train fits on shards of it, on a "
         "cluster with more than two CPUs.",
     )
-    shap_sample_rows: int = Field(
-        2000, ge=1, le=2**31 - 1, description="Rows that a feature importance is computed on."
-    )
+    shap_sample_rows: int = Field(2000, ge=1, lt=2**31, description="Rows that a feature importance is computed on.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
     worker_cpus: float = Field(

@@ -1,7 +1,7 @@
 """Moves an installation's database from SQLite to PostgreSQL: every row of every table, in one transaction."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, func, insert, select, text
@@ -75,7 +75,7 @@ def _rows(table: Table, connection: Connection) -> Iterator[list[Row[Any]]]:
 
 def _go_on_counting(here: Connection, there: Connection) -> None:
     """Let new rows have ids that no row has had, deleted ones among them: predictions and the audit log name those."""
-    used: Mapping[str, int] = dict(here.execute(text("SELECT name, seq FROM sqlite_sequence")).tuples().all())
+    used = {row.name: row.seq for row in here.execute(text("SELECT name, seq FROM sqlite_sequence"))}
     for table in Base.metadata.sorted_tables:
         if "id" not in table.c:
             continue
