@@ -56,7 +56,8 @@ class PostgresServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
+        # At once: what is thrown away next needs no checkpoint.
+        self._end(signal.SIGQUIT)
         self._folder.cleanup()
 
     def start(self) -> None:
@@ -77,8 +78,11 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End the server and every connection to it, as its operator would; again changes nothing."""
+        self._end(signal.SIGINT)
+
+    def _end(self, how: signal.Signals) -> None:
         if self._server is not None:
-            self._server.send_signal(signal.SIGINT)
+            self._server.send_signal(how)
             self._server.wait(60)
             self._server = None
 
