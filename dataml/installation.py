@@ -3,10 +3,7 @@
 import asyncio
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
-
-from sqlalchemy.exc import IntegrityError
 
 from dataml.access import tenants, users
 from dataml.access.passwords import hash_password
@@ -30,8 +27,9 @@ def prepare(settings: Settings) -> None:
             installation that has users is missing or damaged.
     """
     _make_home(settings)
-    schema.migrate(settings)
-    asyncio.run(_first_start(settings))
+    with schema.alone(settings):
+        schema.migrate(settings)
+        asyncio.run(_first_start(settings))
     TokenKeys.load(settings.key_file)
 
 
@@ -56,20 +54,14 @@ async def _first_start(settings: Settings) -> None:
             TokenKeys.create(settings.key_file)
         # The password is on disk before the user is committed: a crash between the two leaves nobody locked out.
         password = _admin_password(settings)
-        # Another node that starts for the first time may be faster: then there is nothing left to do.
-        with suppress(IntegrityError):
-            await _add_admin(database, password)
+        async with database.transaction() as session:
+            if await users.exist(session):
+                return
+            tenant = await tenants.add(session, DEFAULT_TENANT)
+            admin = BuiltinRole.ADMIN
+            await users.add_builtin(session, tenant.id, ADMIN, hash_password(password), admin, is_platform_admin=True)
     finally:
         await database.close()
-
-
-async def _add_admin(database: Database, password: str) -> None:
-    async with database.transaction() as session:
-        if await users.exist(session):
-            return
-        tenant = await tenants.add(session, DEFAULT_TENANT)
-        admin = BuiltinRole.ADMIN
-        await users.add_builtin(session, tenant.id, ADMIN, hash_password(password), admin, is_platform_admin=True)
 
 
 def _admin_password(settings: Settings) -> str:

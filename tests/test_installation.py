@@ -144,6 +144,19 @@ def test_a_file_that_is_no_database_stops_the_start(settings: Settings) -> None:
     assert "database" in refused(settings)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg://nobody@127.0.0.1:1/nothing", "cannot be opened"),
+        ("postgresql+psycopg://nobody:secret@host:port/nothing", "no URL"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_stops_the_start(tmp_path: Path, url: str, said: str) -> None:
+    line = refused(load_settings(home=tmp_path / "home", database_url=url))
+    assert said in line
+    assert "secret" not in line
+
+
 def test_a_home_that_is_a_file_stops_the_start(settings: Settings) -> None:
     settings.root.write_text("")
     assert str(settings.root) in refused(settings)

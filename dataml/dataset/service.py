@@ -115,7 +115,15 @@ async def get_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -
         Conflict: `dataset_is_validating`.
     """
     # Two changes at once: the second waits here for the first, and then finds it validating.
-    dataset = await scope.hold(session, Dataset, dataset_id, "dataset")
+    return _not_validating(await scope.hold(session, Dataset, dataset_id, "dataset"))
+
+
+async def find_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
+    """What `get_changeable` would give at this moment; not held."""
+    return _not_validating(await get(session, scope, dataset_id))
+
+
+def _not_validating(dataset: Dataset) -> Dataset:
     if dataset.state == "validating":
         detail = "The dataset is being validated; change it when that has ended."
         raise Conflict(detail, code="dataset_is_validating")

@@ -143,7 +143,7 @@ async def add(
         TooLarge, UnsupportedMedia, Invalid: as `create`; `different_columns` where the columns are inferred.
     """
     async with database.reading() as session:
-        dataset = await service.get_changeable(session, scope, dataset_id)
+        dataset = await service.find_changeable(session, scope, dataset_id)
         contract = await service.pinned_contract(session, scope, dataset)
     # Without a template the columns that were inferred are what new files are compared with.
     inferred = None if contract is not None or dataset.contract is None else Contract.from_json(dataset.contract)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import NullPool
 
 from dataml.db.session import configure_sqlite
@@ -29,7 +29,6 @@ def migrate(settings: Settings) -> None:
         StartupError: the database was written by a newer version, or cannot be reached.
     """
     with connected(settings) as connection:
-        _one_at_a_time(connection)
         found = _found(connection)
         if found != VERSION:
             _upgrade(connection, found)
@@ -42,7 +41,6 @@ def create(connection: Connection) -> None:
     Raises:
         StartupError: the database is not empty.
     """
-    _one_at_a_time(connection)
     if inspect(connection).get_table_names():
         raise StartupError("the database to move to has tables already; give an empty one")
     _upgrade(connection, None)
@@ -67,20 +65,35 @@ def connected(settings: Settings) -> Iterator[Connection]:
     Raises:
         StartupError: the database cannot be reached, or refuses.
     """
-    engine = _engine(settings)
+    try:
+        engine = _engine(settings)
+    except (ArgumentError, ValueError) as error:
+        raise StartupError("DATAML_DATABASE_URL is no URL of a database") from error
     try:
         with engine.connect() as connection:
             yield connection
     except DatabaseError as error:
-        raise StartupError(f"the database cannot be opened: {error.orig}") from error
+        # PostgreSQL's own words take several lines.
+        raise StartupError(f"the database cannot be opened: {' '.join(str(error.orig).split())}") from error
     finally:
         engine.dispose()
 
 
-def _one_at_a_time(connection: Connection) -> None:
-    """Wait until nobody else changes this schema, and keep others waiting until the end of the transaction."""
-    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Wait until no other node makes this database ready, and keep others waiting until the end of the block.
+
+    Raises:
+        StartupError: the database cannot be reached.
+    """
+    if settings.is_sqlite:  # of one node, whose home has a lock
+        yield
+        return
+    with connected(settings) as connection:
+        # It ends with the connection, however that ends.
+        connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        connection.commit()
+        yield
 
 
 def _engine(settings: Settings) -> Engine:

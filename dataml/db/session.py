@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -24,7 +24,7 @@ _POOL_SIZE, _POOL_OVERFLOW = 5, 10
 _POOL_TIMEOUT_S, _POOL_RECYCLE_S = 10, 1800
 # No statement of the platform takes longer; one that does waits for something that does not come.
 _POSTGRESQL: Final = {
-    "connect_timeout": 5,
+    "connect_timeout": 10,
     "application_name": "dataml",
     "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
 }
@@ -45,13 +45,13 @@ class Database:
         self.engine = _engine(settings)
         # Rows stay readable after the commit: answers are built from them.
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._read = async_sessionmaker(self.engine.execution_options(read_only=True), expire_on_commit=False)
+        self._read = async_sessionmaker(self.engine.execution_options(**_reading(settings)), expire_on_commit=False)
         self._lookups = _lookup_engine(settings)
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for reads; it never waits for a writer's lock before it starts."""
+        """A session for reads, all of them of one moment; it never waits for a writer's lock before it starts."""
         async with self._read() as session:
             yield session
 
@@ -111,11 +111,22 @@ def _engine(settings: Settings) -> AsyncEngine:
     return engine
 
 
+def _reading(settings: Settings) -> dict[str, Any]:
+    """Engine options with which a transaction sees what was committed when it began, as SQLite has it anyway: rows that
+    refer to each other are found together."""
+    if settings.is_sqlite:
+        return {"read_only": True}
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
 def _waking(settings: Settings) -> dict[str, Any]:
     """Engine options with which a pool notices that the server was restarted: each connection is tried before use."""
     if settings.is_sqlite:
         return {}
-    return {"pool_pre_ping": True, "pool_recycle": _POOL_RECYCLE_S, "connect_args": _POSTGRESQL}
+    # What the URL says is its owner's own choice.
+    said = make_url(settings.blocking_url).query
+    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in said}
+    return {"pool_pre_ping": True, "pool_recycle": _POOL_RECYCLE_S, "connect_args": arguments}
 
 
 def configure_sqlite(engine: Engine) -> None:

@@ -29,7 +29,7 @@ def transfer(source: Settings, target: Settings) -> dict[str, int]:
     if not source.is_sqlite or target.is_sqlite:
         raise StartupError("a database is moved from SQLite to PostgreSQL: --to postgresql+psycopg://user@host/name")
     schema.check(source)
-    with schema.connected(source) as here, schema.connected(target) as there:
+    with schema.alone(target), schema.connected(source) as here, schema.connected(target) as there:
         _refuse_while_running(here)
         schema.create(there)
         counts = {table.name: _copy(table, here, there) for table in Base.metadata.sorted_tables}

@@ -1,6 +1,9 @@
 """Two replicas of the API on one database: what both are asked at once, one of them does, and neither breaks."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,10 +16,9 @@ from dataml.app import create_app
 from dataml.db.session import Database
 from dataml.dependencies import Services
 from dataml.inference.hosts import LogRecord
-from dataml.installation import prepare
 from dataml.settings import Settings
 from tests.client import PASSWORD, Client
-from tests.conftest import NewHome, Platform
+from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.dataset.uploading import dataset, new_name, new_template, uploaded
 from tests.fakes import InProcessEndpoints
 from tests.furnishing import customers, new_user, permission_ids, train_request
@@ -253,12 +255,12 @@ def test_the_quota_is_never_exceeded(settings: Settings, stranger: Client, secon
     assert kept <= 200_000
 
 
-def test_two_first_starts_at_once_make_one_installation(new_home: NewHome) -> None:
+@needs_postgresql
+def test_two_nodes_that_start_for_the_first_time_make_one_installation(new_home: NewHome) -> None:
     settings = new_home()
-
-    async def start() -> None:
-        await asyncio.gather(*(asyncio.to_thread(prepare, settings) for _ in range(2)))
-
-    asyncio.run(start())
+    named = {"DATAML_HOME": str(settings.root), "DATAML_DATABASE_URL": settings.sqlalchemy_url}
+    command = [sys.executable, "-m", "dataml.cli", "migrate"]
+    nodes = [subprocess.Popen(command, env={**os.environ, **named}) for _ in range(3)]
+    assert [node.wait(120) for node in nodes] == [0, 0, 0]
     assert rows(settings, "SELECT name FROM tenant") == [("default",)]
     assert rows(settings, 'SELECT username FROM "user"') == [("admin",)]
