@@ -7,13 +7,13 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test bench bench-quality lint clean
+.PHONY: help up down demo test test-services bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
-	@echo "make test    run the tests (ARGS='tests/jobs -x')"
+	@echo "make test    run the tests (ARGS='tests/jobs -x'); make test-services runs those of the database on PostgreSQL"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
@@ -32,6 +32,14 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# What reaches the database: the job bodies and the models do not.
+ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset tests/train tests/inference \
+    tests/jobs/test_ledger.py tests/jobs/test_supervisor.py tests/jobs/test_sweep.py \
+    tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py
+
+test-services: $(INSTALLED)
+	@DATAML_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(or $(ARGS),$(ON_POSTGRESQL))
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,5 +1,7 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
+import logging
+
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -16,6 +18,7 @@ from dataml.audit.service import Outcome
 from dataml.dataset import files
 from dataml.dataset import routes as dataset
 from dataml.db.scope import Origin
+from dataml.db.session import UNREACHABLE, unavailable
 from dataml.dependencies import JobToken, Open, Requirement, Services
 from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
 from dataml.inference import forecast_routes
@@ -27,6 +30,8 @@ from dataml.template import routes as template
 from dataml.train import callback_routes, explanation_routes, export_routes, lifecycle_routes, report_routes
 from dataml.train import routes as train
 from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
+
+log = logging.getLogger(__name__)
 
 # They read their own bodies, within budgets of their own.
 _UPLOADS = frozenset({"/api/v1/dataset/upload", "/api/v1/files/add", "/api/v1/template/infer"})
@@ -69,6 +74,8 @@ def create_app(services: Services) -> "Front":
     app.add_exception_handler(DatamlError, _render)
     app.add_exception_handler(RequestValidationError, _render_validation)
     app.add_exception_handler(HTTPException, _render_http)
+    for unreachable in UNREACHABLE:
+        app.add_exception_handler(unreachable, _render_unreachable)
     app.add_exception_handler(Exception, _render_defect)
     return Front(app, realtime, services.settings.forwarded_hops)
 
@@ -162,6 +169,11 @@ async def _render_http(request: Request, error: Exception) -> Response:
     refusal = DatamlError(str(error.detail), code=_CODES.get(error.status_code, "bad_request"))
     body = error_body(refusal, request.scope["state"]["request_id"])
     return Response(body, error.status_code, error.headers, "application/json")
+
+
+async def _render_unreachable(request: Request, error: Exception) -> Response:
+    log.error("the database could not be asked", exc_info=error)
+    return await _render(request, unavailable())
 
 
 async def _render_defect(request: Request, error: Exception) -> Response:

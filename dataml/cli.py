@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--verbose", action="store_true", help="print the curl call of each step")
     demo.set_defaults(run=_demo)
     migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
+    migrate.add_argument("--to", metavar="URL", help="move an SQLite database to this empty PostgreSQL, whole")
     migrate.set_defaults(run=_migrate)
     admin = commands.add_parser("admin", help="say where the administrator's first password is")
     admin.add_argument("--new-password", action="store_true", help="give the administrator a new random one")
@@ -85,8 +86,22 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     from dataml.db import schema
     from dataml.installation import prepare
 
+    if options.to is not None:
+        return _move(settings, options.to)
     prepare(settings)
     print(f"the database is at schema {schema.VERSION}")
+    return 0
+
+
+def _move(settings: Settings, url: str) -> int:
+    from dataml.db.transfer import transfer
+    from deployments import platform
+
+    # No platform starts on this home meanwhile.
+    with platform.claim(settings.root):
+        counts = transfer(settings, load_settings(database_url=url))
+    print(f"moved {sum(counts.values()):,} rows of {len(counts)} tables; the database here is as it was")
+    print("start the platform with DATAML_DATABASE_URL set to the new one")
     return 0
 
 

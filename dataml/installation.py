@@ -27,8 +27,9 @@ def prepare(settings: Settings) -> None:
             installation that has users is missing or damaged.
     """
     _make_home(settings)
-    schema.migrate(settings)
-    asyncio.run(_first_start(settings))
+    with schema.alone(settings):
+        schema.migrate(settings)
+        asyncio.run(_first_start(settings))
     TokenKeys.load(settings.key_file)
 
 

@@ -20,7 +20,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the HTTP proxy listens on, where the proxy can choose one.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the HTTP API.")
     admin_password: SecretStr | None = Field(None, description="First password of `admin`; made up when not given.")
-    database_url: str | None = Field(None, description="SQLAlchemy URL; the default is SQLite in `home`.")
+    database_url: str | None = Field(
+        None,
+        pattern=r"^(postgresql\+psycopg|sqlite\+aiosqlite)://",
+        description="SQLAlchemy URL, postgresql+psycopg://…; the default is SQLite in `home`.",
+    )
 
     access_token_minutes: int = Field(15, ge=1, le=1440, description="Life of an access token.")
     refresh_token_days: int = Field(14, ge=1, le=365, description="Life of a session without use.")
@@ -44,7 +48,7 @@ class Settings(BaseSettings):
         description="Size of a training's matrix, four bytes a cell, from which Ray Train fits on shards of it, on a "
         "cluster with more than two CPUs.",
     )
-    shap_sample_rows: int = Field(2000, ge=1, description="Rows that a feature importance is computed on.")
+    shap_sample_rows: int = Field(2000, ge=1, lt=2**31, description="Rows that a feature importance is computed on.")
 
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
     worker_cpus: float = Field(
@@ -91,6 +95,11 @@ class Settings(BaseSettings):
     @property
     def sqlalchemy_url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.root / 'dataml.db'}"
+
+    @property
+    def blocking_url(self) -> str:
+        """The same database, for engines that are used outside an event loop."""
+        return self.sqlalchemy_url.replace("+aiosqlite", "")
 
     @property
     def is_sqlite(self) -> bool:

@@ -123,7 +123,7 @@ class Platform:
         Raises:
             StartupError: the home cannot be written or has a platform, the port is taken, or the application fails.
         """
-        self._lock = _claim(self.home)
+        self._lock = claim(self.home)
         end_processes(self.folder)
         check_port(self.host, self.port)
         os.environ.update(fast_data_plane_environment(self.home, self.port))
@@ -270,7 +270,7 @@ def check_port(host: str, port: int) -> None:
             raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
 
 
-def _claim(home: Path) -> TextIO:
+def claim(home: Path) -> TextIO:
     """Makes the home this process's own; the lock ends with the process, however it ends."""
     try:
         (home / "run").mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,9 +1,11 @@
 """A whole platform without Ray: the real application, database, supervisor and job bodies, on a temporary home."""
 
 import asyncio
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -21,7 +23,11 @@ from dataml.installation import ADMIN, DEFAULT_TENANT, prepare
 from dataml.settings import Settings, load_settings
 from tests.client import PASSWORD, Client
 from tests.fakes import InProcessEndpoints, SupervisorThread
+from tests.postgres import PostgresServer
 
+ON_POSTGRESQL = os.environ.get("DATAML_TEST_DATABASE") == "postgresql"
+needs_postgresql = pytest.mark.skipif(not ON_POSTGRESQL, reason="on PostgreSQL only: make test-services")
+needs_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="on SQLite only: make test")
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
 
@@ -34,10 +40,32 @@ class Platform:
     client: Client
 
 
+NewHome = Callable[..., Settings]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewHome:
+    """Makes settings of a home and a database of its own: SQLite in that home, or an empty one of a PostgreSQL server
+    where the environment has `DATAML_TEST_DATABASE=postgresql`."""
+
+    def make(**overrides: Any) -> Settings:
+        if ON_POSTGRESQL and "database_url" not in overrides:
+            overrides["database_url"] = request.getfixturevalue("postgres").new_database()
+        return load_settings(**{"home": tmp_path_factory.mktemp("home"), "admin_password": PASSWORD} | overrides)
+
+    return make
+
+
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(new_home: NewHome) -> Settings:
     """Settings of a home of its own; a module that wants others overrides this fixture."""
-    return load_settings(home=tmp_path_factory.mktemp("home"), admin_password=PASSWORD)
+    return new_home()
 
 
 @pytest.fixture(scope="module")

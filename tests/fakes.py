@@ -1,21 +1,26 @@
 """Stand-ins for what runs on Ray: the real job bodies and the real predictor, in threads of this process."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dataml.db.session import Database
 from dataml.inference import service as inference
 from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
 from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Question, ServableModel
 from dataml.jobs.execution import execute
-from dataml.jobs.spec import Attempt, JobSpec
+from dataml.jobs.spec import Attempt, JobReport, JobSpec
 from dataml.jobs.supervisor import Supervisor, WorkerLost
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class InProcessWorkers:
@@ -61,8 +66,20 @@ class InProcessWorkers:
             told.append(asyncio.run_coroutine_threadsafe(progress, loop))
 
         report = await asyncio.to_thread(execute, spec, self._root, tell)
-        await asyncio.gather(*map(asyncio.wrap_future, told))
+        # What a real worker tells on the way may be lost.
+        await asyncio.gather(*map(asyncio.wrap_future, told), return_exceptions=True)
+        while not await _accepted(supervisor, report):  # noqa: ASYNC110 - no event tells that the database is back
+            await asyncio.sleep(0.1)
+
+
+async def _accepted(supervisor: Supervisor, report: JobReport) -> bool:
+    """False when the database has refused: a real worker sends its report again, too."""
+    try:
         assert await supervisor.report(report), "nobody else can hold the lease"
+    except SQLAlchemyError:
+        log.exception("the report of job %s was refused", report.job_id)
+        return False
+    return True
 
 
 class SupervisorThread:

@@ -1,6 +1,5 @@
 """Settings that cannot work end in one line and exit code 2, before Ray or a database is touched."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,8 @@ import pytest
 from dataml import cli
 from dataml.access.tokens import TokenKeys
 from dataml.installation import ADMIN_PASSWORD_FILE, prepare
-from dataml.settings import load_settings
+from tests.conftest import NewHome
+from tests.rows import rows
 
 COMMANDS = ("up", "down", "demo", "migrate", "admin", "rotate-key")
 
@@ -87,9 +87,9 @@ def test_a_key_that_is_not_there_cannot_be_rotated(
 
 
 def test_a_rotated_key_reads_the_tokens_of_the_last_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, new_home: NewHome
 ) -> None:
-    settings = load_settings(home=tmp_path, admin_password="a password for tests")
+    settings = new_home(home=tmp_path)
     prepare(settings)
     token = TokenKeys.load(settings.key_file).sign(7, 8, 60)
     monkeypatch.setenv("DATAML_HOME", str(tmp_path))
@@ -99,24 +99,21 @@ def test_a_rotated_key_reads_the_tokens_of_the_last_one(
 
 
 def test_an_administrator_who_is_locked_out_gets_a_new_password(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, new_home: NewHome
 ) -> None:
+    settings = new_home(home=tmp_path)
     monkeypatch.setenv("DATAML_HOME", str(tmp_path))
+    monkeypatch.setenv("DATAML_DATABASE_URL", settings.sqlalchemy_url)
     assert "run `dataml migrate`" in refusal_of(capsys, ["admin", "--new-password"])
-    prepare(load_settings(home=tmp_path, admin_password="a password for tests"))
+    prepare(settings)
     assert cli.main(["admin", "--new-password"]) == 0
     file = tmp_path / ADMIN_PASSWORD_FILE
     assert str(file) in capsys.readouterr().out
     assert file.stat().st_mode & 0o777 == 0o600
     first = file.read_text()
-    connection = sqlite3.connect(tmp_path / "dataml.db")
-    with connection:
-        connection.execute("DELETE FROM user_role")
-    connection.close()
+    rows(settings, "DELETE FROM user_role")
     assert len(first.strip()) >= 24
     assert cli.main(["admin", "--new-password"]) == 0
     assert file.read_text() != first
-    connection = sqlite3.connect(tmp_path / "dataml.db")
-    roles = connection.execute("SELECT name FROM user_role JOIN role ON role.id = role_id").fetchall()
-    connection.close()
+    roles = rows(settings, "SELECT name FROM user_role JOIN role ON role.id = role_id")
     assert roles == [("admin",)], "also when the role was lost"

@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +22,7 @@ from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
 from tests.furnishing import Objects, furnish, new_role, new_user, train_request
+from tests.rows import all_rows
 
 OPEN = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
 OPEN |= {("GET", f"{API}/utils/health-check")}
@@ -204,15 +204,9 @@ def absent(objects: Objects) -> dict[str, Any]:
 
 def stored(platform: Platform) -> dict[str, list[Any]]:
     """Every row of every table that a call could change."""
-    connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    try:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        # What is written whatever comes of a call: refusals, failures, and sessions of these tests' users.
-        anyway = ("supervisor_lease", "session", "refresh_token", "login_failures", "audit_event", "sqlite_sequence")
-        tables = [name for name in tables if name not in anyway]
-        return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in tables}
-    finally:
-        connection.close()
+    # What is written whatever comes of a call: refusals, failures, and sessions of these tests' users.
+    anyway = ("supervisor_lease", "session", "refresh_token", "login_failures", "audit_event")
+    return {name: found for name, found in all_rows(platform.settings).items() if name not in anyway}
 
 
 def settle(client: Client) -> None:

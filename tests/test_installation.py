@@ -2,10 +2,8 @@
 
 import asyncio
 import re
-import sqlite3
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -21,6 +19,8 @@ from dataml.db.base import Base
 from dataml.errors import StartupError
 from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from dataml.settings import Settings, load_settings
+from tests.conftest import NewHome, needs_sqlite
+from tests.rows import rows, written
 
 PASSWORD = "a password for tests"
 ROLES = (
@@ -30,17 +30,8 @@ ROLES = (
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "home", admin_password=None)
-
-
-def rows(settings: Settings, query: str) -> list[Any]:
-    connection = sqlite3.connect(settings.root / "dataml.db")
-    try:
-        with connection:
-            return connection.execute(query).fetchall()
-    finally:
-        connection.close()
+def settings(tmp_path: Path, new_home: NewHome) -> Settings:
+    return new_home(home=tmp_path / "home", admin_password=None)
 
 
 def mode(path: Path) -> int:
@@ -48,7 +39,8 @@ def mode(path: Path) -> int:
 
 
 def contents(settings: Settings) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(settings.root.rglob("*")) if path.is_file()}
+    files = {str(path): path.read_bytes() for path in sorted(settings.root.rglob("*")) if path.is_file()}
+    return files | {"": written(settings)}
 
 
 def refused(settings: Settings) -> str:
@@ -79,8 +71,8 @@ def test_the_first_start_makes_a_key_a_tenant_and_an_administrator(settings: Set
     assert admin_password_fits(settings, password_file.read_text().strip())
 
 
-def test_two_installations_share_no_secret(tmp_path: Path) -> None:
-    homes = [load_settings(home=tmp_path / name, admin_password=None) for name in "ab"]
+def test_two_installations_share_no_secret(tmp_path: Path, new_home: NewHome) -> None:
+    homes = [new_home(home=tmp_path / name, admin_password=None) for name in "ab"]
     for settings in homes:
         prepare(settings)
     for name in ("token.key", ADMIN_PASSWORD_FILE):
@@ -96,15 +88,18 @@ def test_a_second_start_changes_nothing(settings: Settings) -> None:
     assert contents(settings) == before
 
 
-def test_the_given_password_is_honoured_and_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_given_password_is_honoured_and_not_written_down(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATAML_ADMIN_PASSWORD", PASSWORD)
-    settings = load_settings(home=tmp_path / "home")
+    settings = load_settings(home=settings.home, database_url=settings.database_url)
     prepare(settings)
     assert admin_password_fits(settings, PASSWORD)
     assert not (settings.root / ADMIN_PASSWORD_FILE).exists()
     assert all(PASSWORD.encode() not in content for content in contents(settings).values())
 
 
+@needs_sqlite
 def test_a_start_that_was_cut_short_is_finished_by_the_next(settings: Settings) -> None:
     """Cut between the password's file and the user: the password that the console named is the one."""
     prepare(settings)
@@ -142,10 +137,24 @@ def test_a_newer_database_stops_the_start_and_stays_as_it_is(settings: Settings)
     assert contents(settings) == before
 
 
+@needs_sqlite
 def test_a_file_that_is_no_database_stops_the_start(settings: Settings) -> None:
     settings.root.mkdir()
     (settings.root / "dataml.db").write_bytes(b"this is no database" * 100)
     assert "database" in refused(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg://nobody@127.0.0.1:1/nothing", "cannot be opened"),
+        ("postgresql+psycopg://nobody:secret@host:port/nothing", "no URL"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_stops_the_start(tmp_path: Path, url: str, said: str) -> None:
+    line = refused(load_settings(home=tmp_path / "home", database_url=url))
+    assert said in line
+    assert "secret" not in line
 
 
 def test_a_home_that_is_a_file_stops_the_start(settings: Settings) -> None:
@@ -167,6 +176,7 @@ def test_the_version_is_the_newest_migration() -> None:
     assert [revision.revision for revision in scripts.walk_revisions()][-1] == "0001"
 
 
+@needs_sqlite
 def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) -> None:
     """Its users keep their passwords and roles, and log in again; the roles are those of a new tenant."""
     prepare(settings)
@@ -200,6 +210,7 @@ def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) 
     assert rows(settings, "PRAGMA foreign_key_check") == []
 
 
+@needs_sqlite
 def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(settings: Settings) -> None:
     """Its predictions are copied to a table without the key to their training; its trainings are promoted."""
     settings.root.mkdir()
@@ -245,7 +256,7 @@ def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(setting
 
 def test_migrations_make_the_tables_of_the_models(settings: Settings) -> None:
     prepare(settings)
-    engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")
+    engine = create_engine(settings.blocking_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []

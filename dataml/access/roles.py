@@ -201,7 +201,8 @@ async def role_names(session: AsyncSession, scope: Scope, user_ids: Sequence[int
 
 
 async def lock(session: AsyncSession, tenant_id: str) -> None:
-    """Until the end of the transaction, nobody else changes who may do what in this tenant."""
+    """Until the end of the transaction, nobody else changes who may do what in this tenant, or what else is decided for
+    the tenant as a whole: which version of a predictor is the next one, whether a file still fits its quota."""
     # Rows that point at the tenant may be added meanwhile: a login should not wait.
     tenant = every_tenant.select(Tenant.id).where(Tenant.id == tenant_id)
     await session.execute(tenant.with_for_update(key_share=True))

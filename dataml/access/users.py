@@ -222,7 +222,7 @@ async def reset_password(
     async with database.transaction() as session:
         await roles.lock(session, user.tenant_id)
         of = await _whose_password(session, user, username)
-        await session.refresh(of, with_for_update=True)
+        of = await user.scope.hold(session, User, of.id, "user")
         if of.id == user.user_id and of.password_hash != replaced:
             # Somebody was faster, and the current password is not the one that was checked.
             raise _wrong_current_password()

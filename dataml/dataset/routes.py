@@ -94,10 +94,10 @@ async def delete_dataset(
     """Delete a dataset that no training was made from, with its files and what was found in them. Predictions of its
     rows stay in the prediction log."""
     async with database.transaction() as session:
-        await service.get(session, user.scope, dataset_id)
+        dataset = await service.hold_to_delete(session, user.scope, dataset_id)
         used_by = await trainings.count_using_dataset(session, user.scope, dataset_id)
         await inference.forget_dataset(session, user.scope, dataset_id)
-        folders = await service.delete(session, user.scope, dataset_id, used_by)
+        folders = await service.delete(session, user.scope, dataset, used_by)
     await jobs.notify()
     for folder in folders:
         await Storage(settings.storage_root).delete(folder)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.access import roles
 from dataml.audit import service as audit
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import Usage
@@ -113,9 +114,16 @@ async def get_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -
         NotFound: `dataset_not_found`.
         Conflict: `dataset_is_validating`.
     """
-    dataset = await get(session, scope, dataset_id)
     # Two changes at once: the second waits here for the first, and then finds it validating.
-    await session.refresh(dataset, with_for_update=True)
+    return _not_validating(await scope.hold(session, Dataset, dataset_id, "dataset"))
+
+
+async def find_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
+    """What `get_changeable` would give at this moment; not held."""
+    return _not_validating(await get(session, scope, dataset_id))
+
+
+def _not_validating(dataset: Dataset) -> Dataset:
     if dataset.state == "validating":
         detail = "The dataset is being validated; change it when that has ended."
         raise Conflict(detail, code="dataset_is_validating")
@@ -128,6 +136,8 @@ async def check_quota(session: AsyncSession, settings: Settings, scope: Scope, m
     """
     if settings.tenant_quota_bytes is None:
         return
+    # Two uploads at once: the second waits here, and counts what the first has committed.
+    await roles.lock(session, scope.tenant_id)
     kept = await session.scalar(scope.select_columns(File, func.coalesce(func.sum(File.size_bytes), 0))) or 0
     if kept + more_bytes > settings.tenant_quota_bytes:
         detail = f"Your tenant may keep {settings.tenant_quota_bytes:,} bytes of files and has {kept:,}; delete some."
@@ -183,27 +193,40 @@ async def pinned_contract(session: AsyncSession, scope: Scope, dataset: Dataset)
     return await templates.contract_of(session, scope, dataset.template_id, dataset.template_version)
 
 
-async def delete(session: AsyncSession, scope: Scope, dataset_id: int, used_by: int) -> list[str]:
-    """Remove a dataset with all its files; the folders that are to go when this is committed. `used_by` counts the
-    trainings that were made from it. Its jobs that have not ended are cancelled.
+async def hold_to_delete(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
+    """A dataset that nothing begins to use until the end of the transaction. Its jobs that go on are cancelled.
 
     Raises:
         NotFound: `dataset_not_found`.
+    """
+    # Jobs before their dataset: the end of a job takes hold of both in this order.
+    for job in await _jobs_of(session, scope, dataset_id):
+        await jobs.cancel(session, job)
+    return await scope.hold(session, Dataset, dataset_id, "dataset")
+
+
+async def delete(session: AsyncSession, scope: Scope, dataset: Dataset, used_by: int) -> list[str]:
+    """Remove a dataset that `hold_to_delete` gave, with all its files; the folders that are to go when this is
+    committed. `used_by` counts the trainings that were made from it.
+
+    Raises:
         Conflict: `dataset_in_use`.
     """
-    dataset = await get(session, scope, dataset_id)
     if used_by:
         trainings = "A training was" if used_by == 1 else f"{used_by:,} trainings were"
         raise Conflict(f"{trainings} made from this dataset, so it cannot be deleted.", code="dataset_in_use")
     files = (await session.scalars(scope.select(File).where(File.dataset_id == dataset.id))).all()
-    made = await jobs.list_of(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset.id)
+    made = await _jobs_of(session, scope, dataset.id)
     folders = {str(PurePosixPath(file.path).parent) for file in files} | {job.directory for job in made if job.attempt}
-    for job in made:
-        await jobs.cancel(session, job)
     await session.execute(scope.delete(File).where(File.dataset_id == dataset.id))
     await session.execute(scope.delete(Dataset).where(Dataset.id == dataset.id))
     audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", name=dataset.name)
     return sorted(folders)
+
+
+async def _jobs_of(session: AsyncSession, scope: Scope, dataset_id: int) -> Sequence[Job]:
+    known = 0 < dataset_id < 2**63
+    return await jobs.list_of(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset_id) if known else ()
 
 
 async def storage_names(session: AsyncSession) -> set[str]:
@@ -280,9 +303,9 @@ async def describe(session: AsyncSession, scope: Scope, dataset_id: int, target:
         Conflict: `dataset_not_validated`.
         Invalid: `unknown_column`: the target is none of its columns.
     """
-    dataset = await get_readable(session, scope, dataset_id)
     # Two requests at once: the second waits here for the first one's commit, and then finds its job.
-    await session.refresh(dataset, with_for_update=True)
+    await scope.hold(session, Dataset, dataset_id, "dataset")
+    dataset = await get_readable(session, scope, dataset_id)
     running = await jobs.unfinished(session, scope, JobKind.DESCRIBE, dataset_id)
     asked = (dataset.parquet, target)
     if running is not None and (running.payload["parquet"], running.payload.get("target")) == asked:

@@ -19,7 +19,7 @@ from dataml.dataset.schemas import OnError, Usage
 from dataml.dataset.storage import Storage, display_name, upload_too_large
 from dataml.db.scope import Scope
 from dataml.db.session import Database
-from dataml.errors import Conflict, Invalid, UnsupportedMedia
+from dataml.errors import Conflict, Invalid, NotFound, UnsupportedMedia
 from dataml.jobs.models import Job
 from dataml.ml import sources
 from dataml.ml.contract import Contract
@@ -143,7 +143,7 @@ async def add(
         TooLarge, UnsupportedMedia, Invalid: as `create`; `different_columns` where the columns are inferred.
     """
     async with database.reading() as session:
-        dataset = await service.get_changeable(session, scope, dataset_id)
+        dataset = await service.find_changeable(session, scope, dataset_id)
         contract = await service.pinned_contract(session, scope, dataset)
     # Without a template the columns that were inferred are what new files are compared with.
     inferred = None if contract is not None or dataset.contract is None else Contract.from_json(dataset.contract)
@@ -251,6 +251,9 @@ async def _commit(
         async with database.transaction() as session:
             return await _insert(session, settings, scope, request, template, stored)
     except IntegrityError as error:
+        if "foreign key" in str(error.orig).lower():
+            # Deleted since it was looked at.
+            raise NotFound("There is no template with this id.", code="template_not_found") from error
         raise _dataset_exists(request.dataset_name) from error
 
 

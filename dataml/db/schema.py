@@ -1,10 +1,12 @@
 """Brings the database to this version's schema, and refuses one it does not understand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import NullPool
 
 from dataml.db.session import configure_sqlite
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
 VERSION = "0004"
+# PostgreSQL's number for the lock of who changes the schema; any other program's would do it no harm.
+_LOCK = 0x646174616D6C
 
 
 def migrate(settings: Settings) -> None:
@@ -24,39 +28,76 @@ def migrate(settings: Settings) -> None:
     Raises:
         StartupError: the database was written by a newer version, or cannot be reached.
     """
-    engine = _engine(settings)
-    try:
-        with engine.connect() as connection:
-            found = _found(connection)
-            if found != VERSION:
-                _upgrade(connection, found)
-                connection.commit()
-    except DatabaseError as error:
-        raise StartupError(f"the database cannot be opened: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with connected(settings) as connection:
+        found = _found(connection)
+        if found != VERSION:
+            _upgrade(connection, found)
+            connection.commit()
+
+
+def create(connection: Connection) -> None:
+    """Make all tables in the caller's transaction.
+
+    Raises:
+        StartupError: the database is not empty.
+    """
+    if inspect(connection).get_table_names():
+        raise StartupError("the database to move to has tables already; give an empty one")
+    _upgrade(connection, None)
 
 
 def check(settings: Settings) -> None:
     """Raises:
     StartupError: the database is not at this version's schema.
     """
-    engine = _engine(settings)
-    try:
-        with engine.connect() as connection:
-            found = _found(connection)
-    except DatabaseError as error:
-        raise StartupError(f"the database cannot be opened: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with connected(settings) as connection:
+        found = _found(connection)
     if found is None or found < VERSION:
         raise StartupError("the database's schema is older than this version: run `dataml migrate`")
     if found != VERSION:
         raise _newer(found)
 
 
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """A connection outside the pools of a running process.
+
+    Raises:
+        StartupError: the database cannot be reached, or refuses.
+    """
+    try:
+        engine = _engine(settings)
+    except (ArgumentError, ValueError) as error:
+        raise StartupError("DATAML_DATABASE_URL is no URL of a database") from error
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DatabaseError as error:
+        # PostgreSQL's own words take several lines.
+        raise StartupError(f"the database cannot be opened: {' '.join(str(error.orig).split())}") from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Wait until no other node makes this database ready, and keep others waiting until the end of the block.
+
+    Raises:
+        StartupError: the database cannot be reached.
+    """
+    if settings.is_sqlite:  # of one node, whose home has a lock
+        yield
+        return
+    with connected(settings) as connection:
+        # It ends with the connection, however that ends.
+        connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        connection.commit()
+        yield
+
+
 def _engine(settings: Settings) -> Engine:
-    engine = create_engine(settings.sqlalchemy_url.replace("+aiosqlite", ""), poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(settings.blocking_url, poolclass=NullPool, hide_parameters=True)
     if settings.is_sqlite:
         # Without it SQLite's driver would commit each table by itself, and a crash could leave half a schema.
         configure_sqlite(engine)

@@ -7,7 +7,7 @@ filter stands here and nowhere else. What has to see all tenants says so by impo
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Delete, Select, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, Delete, Select, Update, delete, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -67,11 +67,21 @@ class Scope:
         Raises:
             NotFound: it does not exist, or is another tenant's; the answer is the same for both.
         """
+        return _found(await session.scalar(self._by_id(model, row_id)), noun)
+
+    async def hold(self, session: AsyncSession, model: type[T], row_id: int, noun: str) -> T:
+        """As `get`, and the row stays as it is until the end of the transaction: another one that holds or changes it
+        is waited for, and may have deleted it.
+
+        Raises:
+            NotFound: as `get`.
+        """
+        held = self._by_id(model, row_id).with_for_update().execution_options(populate_existing=True)
+        return _found(await session.scalar(held), noun)
+
+    def _by_id(self, model: type[T], row_id: int) -> Select[T]:
         # Ids beyond the database's integers cannot exist, and would fail in the driver.
-        row = await self.find(session, model, model.id == row_id) if 0 < row_id < 2**63 else None
-        if row is None:
-            raise NotFound(f"There is no {noun} with this id.", code=f"{noun.replace(' ', '_')}_not_found")
-        return row
+        return self.select(model).where(model.id == row_id if 0 < row_id < 2**63 else false())
 
     async def list(
         self,
@@ -86,3 +96,9 @@ class Scope:
         order = model.id.desc() if newest_first else model.id.asc()
         rows = self.select(model).where(*where).order_by(order).limit(page.limit).offset(page.offset)
         return total or 0, list((await session.scalars(rows)).all())
+
+
+def _found(row: T | None, noun: str) -> T:
+    if row is None:
+        raise NotFound(f"There is no {noun} with this id.", code=f"{noun.replace(' ', '_')}_not_found")
+    return row

@@ -4,17 +4,38 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from dataml.errors import Unavailable
 from dataml.settings import Settings
 
 # What is asked with every request goes through this many threads and connections.
 _LOOKUPS = 4
+# Whatever else needs a connection: this many stay open, and twice as many come and go with the load.
+_POOL_SIZE, _POOL_OVERFLOW = 5, 10
+# How long a connection may be waited for, and its age at which it is replaced, before a firewall forgets it.
+_POOL_TIMEOUT_S, _POOL_RECYCLE_S = 10, 1800
+# No statement of the platform takes longer; one that does waits for something that does not come.
+_POSTGRESQL: Final = {
+    "connect_timeout": 10,
+    "application_name": "dataml",
+    "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
+}
+# The database is away or overloaded, or two transactions stood in each other's way: asked again, it may answer.
+UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError)
+
+
+def unavailable() -> Unavailable:
+    """What a call answers that met one of `UNREACHABLE`. Nothing was changed, unless the connection broke during the
+    commit itself."""
+    return Unavailable("The database cannot be reached; try again in a moment.", code="database_unavailable")
 
 
 class Database:
@@ -24,13 +45,13 @@ class Database:
         self.engine = _engine(settings)
         # Rows stay readable after the commit: answers are built from them.
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._read = async_sessionmaker(self.engine.execution_options(read_only=True), expire_on_commit=False)
+        self._read = async_sessionmaker(self.engine.execution_options(**_reading(settings)), expire_on_commit=False)
         self._lookups = _lookup_engine(settings)
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for reads; it never waits for a writer's lock before it starts."""
+        """A session for reads, all of them of one moment; it never waits for a writer's lock before it starts."""
         async with self._read() as session:
             yield session
 
@@ -61,13 +82,13 @@ class Database:
 
 def _lookup_engine(settings: Settings) -> Engine:
     """Reads single statements, each of them a transaction of its own."""
-    url = settings.sqlalchemy_url.replace("+aiosqlite", "")
     engine = create_engine(
-        url,
+        settings.blocking_url,
         isolation_level="AUTOCOMMIT",
         pool_size=_LOOKUPS,
-        pool_pre_ping=not settings.is_sqlite,
+        max_overflow=0,
         hide_parameters=True,
+        **_waking(settings),
     )
     if settings.is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
@@ -77,10 +98,35 @@ def _lookup_engine(settings: Settings) -> Engine:
 def _engine(settings: Settings) -> AsyncEngine:
     # A statement that fails is logged without its parameters: a hash or a name may be among them.
     if not settings.is_sqlite:
-        return create_async_engine(settings.sqlalchemy_url, pool_pre_ping=True, hide_parameters=True)
+        return create_async_engine(
+            settings.sqlalchemy_url,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            pool_timeout=_POOL_TIMEOUT_S,
+            hide_parameters=True,
+            **_waking(settings),
+        )
     engine = create_async_engine(settings.sqlalchemy_url, connect_args={"timeout": 30}, hide_parameters=True)
     configure_sqlite(engine.sync_engine)
     return engine
+
+
+def _reading(settings: Settings) -> dict[str, Any]:
+    """Engine options with which a transaction sees what was committed when it began, as SQLite has it anyway: rows that
+    refer to each other are found together."""
+    if settings.is_sqlite:
+        return {"read_only": True}
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _waking(settings: Settings) -> dict[str, Any]:
+    """Engine options with which a pool notices that the server was restarted: each connection is tried before use."""
+    if settings.is_sqlite:
+        return {}
+    # What the URL says is its owner's own choice.
+    said = make_url(settings.blocking_url).query
+    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in said}
+    return {"pool_pre_ping": True, "pool_recycle": _POOL_RECYCLE_S, "connect_args": arguments}
 
 
 def configure_sqlite(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Real-time prediction as plain ASGI: the one path where the framework's own work would cost more than ours."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -10,13 +11,14 @@ from starlette.types import Receive, Scope, Send
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
-from dataml.db.session import Database
+from dataml.db.session import UNREACHABLE, Database, unavailable
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
 from dataml.inference import service
 from dataml.inference.hosts import Answer, Endpoints, Question, ServableModel
 from dataml.inference.schemas import DirectRequest, PredictRequest
 from dataml.wire import MAX_JSON_BYTES, error_body, read_json, security_headers
 
+log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
 MODEL_CACHE_S = 1.0
 MAX_EXPLAINED = 100
@@ -132,6 +134,9 @@ async def respond(
         found = await answer(header.decode("latin-1") if header else None, body)
     except DatamlError as error:
         found = error
+    except UNREACHABLE:
+        log.exception("the database could not be asked")
+        found = unavailable()
     await send_answer(scope, send, found)
 
 

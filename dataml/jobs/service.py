@@ -113,7 +113,8 @@ async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
 async def claim(session: AsyncSession) -> JobSpec | None:
     """Take the oldest queued job, as a new attempt; None when there is none."""
     waiting = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)
-    oldest = waiting.order_by(Job.id).limit(1).scalar_subquery()
+    # One that another transaction is just claiming or cancelling is not waited for.
+    oldest = waiting.order_by(Job.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
     taken = (
         every_tenant.update(Job)
         .where(Job.id == oldest, Job.state == JobState.QUEUED.value)

@@ -85,7 +85,7 @@ async def update_template(
 async def delete_template(template_id: int, user: TemplateEditor, database: Db) -> Deleted:
     """Delete a template that no dataset uses."""
     async with database.transaction() as session:
-        await service.get(session, user.scope, template_id)
+        await service.hold(session, user.scope, template_id)
         used_by = await datasets.count_using_template(session, user.scope, template_id)
         await service.delete(session, user.scope, template_id, used_by)
     return Deleted(message="Template deleted successfully")

@@ -41,9 +41,8 @@ async def update(session: AsyncSession, scope: Scope, template_id: int, request:
         NotFound: `template_not_found`.
         Invalid, Conflict: as `create`.
     """
-    template = await get(session, scope, template_id)
     # Two updates at once: the second waits here, and makes the version after the first one's.
-    await session.refresh(template, with_for_update=True)
+    template = await hold(session, scope, template_id)
     template.name = request.template_name
     if request.template_schema is not None:
         template.contract = _contract(request.template_schema).to_json()
@@ -99,6 +98,15 @@ def columns_of(contract: dict[str, object]) -> tuple[Column, ...]:
 
 async def get(session: AsyncSession, scope: Scope, template_id: int) -> Template:
     return await scope.get(session, Template, template_id, "template")
+
+
+async def hold(session: AsyncSession, scope: Scope, template_id: int) -> Template:
+    """A template that no dataset begins to use until the end of the transaction.
+
+    Raises:
+        NotFound: `template_not_found`.
+    """
+    return await scope.hold(session, Template, template_id, "template")
 
 
 def _contract(schema: Sequence[TemplateColumn]) -> Contract:

@@ -134,8 +134,4 @@ async def delete_importance(session: AsyncSession, scope: Scope, train_id: int) 
 
 async def _hold_preprocess(session: AsyncSession, scope: Scope, preprocess_id: int) -> Preprocess:
     """A preprocessing that stays until the end of the transaction: who deletes its last training waits, or has been."""
-    preprocess = await scope.get(session, Preprocess, preprocess_id, "preprocessing")
-    held = scope.select(Preprocess).where(Preprocess.id == preprocess.id).with_for_update()
-    if await session.scalar(held) is None:
-        raise NotFound("There is no preprocessing with this id.", code="preprocessing_not_found")
-    return preprocess
+    return await scope.hold(session, Preprocess, preprocess_id, "preprocessing")

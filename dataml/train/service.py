@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml import __version__
+from dataml.access import roles
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
 from dataml.dataset import service as datasets
@@ -77,7 +78,8 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
 
 async def _insert(session: AsyncSession, settings: Settings, scope: Scope, planned: Planned) -> tuple[Training, Job]:
     request, checked, dataset, parent = planned.request, planned.checked, planned.dataset, planned.parent
-    # Checked again under the write lock: two requests for one name may have come this far together.
+    # Checked again, one request of the tenant at a time: two for one name may have come this far together.
+    await roles.lock(session, scope.tenant_id)
     if parent is not None:
         await _hold_parent(session, scope, parent)
     version = await _check_name(session, scope, request)
@@ -188,13 +190,7 @@ async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:
     Raises:
         NotFound: `training_not_found`.
     """
-    training = await get(session, scope, train_id)
-    # Two changes at once: the second waits here for the first one's commit, and may then find nothing.
-    held = scope.select(Training).where(Training.id == training.id).with_for_update()
-    found = await session.scalar(held.execution_options(populate_existing=True))
-    if found is None:
-        raise NotFound("There is no training with this id.", code="training_not_found")
-    return found
+    return await scope.hold(session, Training, train_id, "training")
 
 
 async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, held: bool = False) -> Training:

@@ -1,7 +1,6 @@
 """Keys with which services call the platform."""
 
 import hashlib
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from dataml.access import api_keys, service
 from tests.client import Client
 from tests.conftest import Platform, log_in
 from tests.furnishing import new_role, new_user
+from tests.rows import rows, written
 from tests.test_every_route import refusal, stored
 
 
@@ -35,10 +35,8 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(platform: Platform, client: Cl
     assert timedelta(days=89) < lives <= timedelta(days=90)
     listed = client.get("/api-keys/list").json()
     assert listed["data"][0] == {name: value for name, value in made.items() if name != "key"}
-    assert made["key"].encode() not in (platform.settings.root / "dataml.db").read_bytes()
-    connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    (stored_hash,) = connection.execute("SELECT key_hash FROM api_key WHERE id = ?", (made["id"],)).fetchone()
-    connection.close()
+    assert made["key"].encode() not in written(platform.settings)
+    ((stored_hash,),) = rows(platform.settings, "SELECT key_hash FROM api_key WHERE id = ?", made["id"])
     assert stored_hash == hashlib.sha256(made["key"].encode()).hexdigest()
 
 

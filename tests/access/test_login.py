@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import sqlite3
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -18,16 +17,16 @@ from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import Unauthorized
-from dataml.settings import Settings, load_settings
+from dataml.settings import Settings
 from tests.client import PASSWORD, Client
-from tests.conftest import Platform, log_in
+from tests.conftest import NewHome, Platform, log_in
+from tests.rows import rows, written
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(new_home: NewHome) -> Settings:
     """These tests fail to log in more often than is taken from anybody else."""
-    home = tmp_path_factory.mktemp("home")
-    return load_settings(home=home, admin_password=PASSWORD, login_failures=1000, address_login_failures=1000)
+    return new_home(login_failures=1000, address_login_failures=1000)
 
 
 def login(client: Client, username: str, password: str, **more: str) -> Response:
@@ -37,18 +36,11 @@ def login(client: Client, username: str, password: str, **more: str) -> Response
 @contextmanager
 def changed(platform: Platform, update: str, restore: str) -> Iterator[None]:
     """The database with this change."""
-    _execute(platform, update)
+    rows(platform.settings, update)
     try:
         yield
     finally:
-        _execute(platform, restore)
-
-
-def _execute(platform: Platform, statement: str) -> None:
-    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
-    with connection:
-        connection.execute(statement)
-    connection.close()
+        rows(platform.settings, restore)
 
 
 def test_login_answers_tokens(anonymous: Client) -> None:
@@ -129,8 +121,8 @@ def test_the_token_says_who_it_belongs_to(client: Client, stranger: Client) -> N
 
 
 CLOSED = [
-    ('UPDATE "user" SET is_active = 0 WHERE id = 2', 'UPDATE "user" SET is_active = 1 WHERE id = 2'),
-    ("UPDATE tenant SET is_active = 0 WHERE name = 'default'", "UPDATE tenant SET is_active = 1"),
+    ('UPDATE "user" SET is_active = false WHERE id = 2', 'UPDATE "user" SET is_active = true WHERE id = 2'),
+    ("UPDATE tenant SET is_active = false WHERE name = 'default'", "UPDATE tenant SET is_active = true"),
 ]
 
 
@@ -149,7 +141,7 @@ def test_a_closed_account_can_nothing_from_the_next_request_on(platform: Platfor
 @pytest.mark.parametrize("end", ["ended_at = '2020-01-01 00:00:00'", "expires_at = '2020-01-01 00:00:00'"])
 def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
     analyst = log_in(platform.anonymous, "analyst")
-    _execute(platform, f"UPDATE session SET {end} WHERE id = (SELECT max(id) FROM session)")
+    rows(platform.settings, f"UPDATE session SET {end} WHERE id = (SELECT max(id) FROM session)")
     answer = analyst.get("/validate-token")
     assert (answer.status_code, answer.json()["code"]) == (401, "session_ended")
     assert platform.client.get("/validate-token").status_code == 200
@@ -157,16 +149,17 @@ def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
 
 def test_secrets_are_stored_as_hashes(platform: Platform) -> None:
     body = login(platform.anonymous, "analyst", PASSWORD).json()
-    connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    newest = connection.execute(
+    newest = rows(
+        platform.settings,
         "SELECT token_hash, expires_at FROM refresh_token JOIN session ON session.id = session_id ORDER BY "
-        "session.id DESC"
-    ).fetchone()
-    connection.close()
+        "session.id DESC",
+    )[0]
     assert newest[0] == hashlib.sha256(body["refresh_token"].encode()).hexdigest()
-    lifetime = datetime.fromisoformat(newest[1]).replace(tzinfo=UTC) - datetime.now(UTC)
+    # SQLite has it as text, without its zone.
+    expires_at = datetime.fromisoformat(str(newest[1]))
+    lifetime = (expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)) - datetime.now(UTC)
     assert timedelta(days=13, hours=23) < lifetime <= timedelta(days=14)
-    content = (platform.settings.root / "dataml.db").read_bytes()
+    content = written(platform.settings)
     for secret in (body["refresh_token"], body["access_token"], PASSWORD):
         assert secret.encode() not in content
 
@@ -212,7 +205,7 @@ def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
         remembering, asking = Authenticator(database, key, 5.0), Authenticator(database, key)
         first = await remembering.authenticate(header)
         assert (first.username, first.tenant_name) == ("analyst", "default")
-        _execute(platform, end)
+        rows(platform.settings, end)
         assert await remembering.authenticate(header) == first
         with pytest.raises(Unauthorized):
             await asking.authenticate(header)

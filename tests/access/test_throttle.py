@@ -13,9 +13,9 @@ from dataml.access.tokens import TokenKeys
 from dataml.app import create_app
 from dataml.db.session import Database
 from dataml.dependencies import Services
-from dataml.settings import Settings, load_settings
+from dataml.settings import Settings
 from tests.client import PASSWORD, Client
-from tests.conftest import Platform
+from tests.conftest import NewHome, Platform
 from tests.furnishing import new_user
 
 FAILURES = 3
@@ -23,10 +23,8 @@ OF_ADDRESS = 12
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    home = tmp_path_factory.mktemp("home")
-    limits = {"login_failures": FAILURES, "address_login_failures": OF_ADDRESS, "forwarded_hops": 1}
-    return load_settings(home=home, admin_password=PASSWORD, **limits)
+def settings(new_home: NewHome) -> Settings:
+    return new_home(login_failures=FAILURES, address_login_failures=OF_ADDRESS, forwarded_hops=1)
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """What is done is written down, once, with who did it; and nobody rewrites it."""
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from tests.client import API, PASSWORD, Client
-from tests.conftest import Platform, log_in
+from tests.conftest import ON_POSTGRESQL, Platform, log_in
 from tests.dataset.uploading import new_name, new_template, uploaded
 from tests.furnishing import furnish, new_role, new_user, permission_ids
+from tests.rows import rows, written
 from tests.test_every_route import refusal, settle
 
 
@@ -221,8 +222,7 @@ def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: 
     text = str(client.get("/audit/list", params={"limit": 1000}).json())
     for token in (secret, key, pair["access_token"], pair["refresh_token"], newer["refresh_token"]):
         assert token not in text
-    content = (platform.settings.root / "dataml.db").read_bytes()
-    assert secret.encode() not in content
+    assert secret.encode() not in written(platform.settings)
 
 
 @pytest.mark.parametrize(
@@ -231,14 +231,14 @@ def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: 
         "UPDATE audit_event SET username = 'x'",
         "DELETE FROM audit_event",
         "DELETE FROM audit_event WHERE id = 1",
-        "INSERT OR REPLACE INTO audit_event (id, at, action, outcome, tenant_id) "
+        "TRUNCATE audit_event"
+        if ON_POSTGRESQL
+        else "INSERT OR REPLACE INTO audit_event (id, at, action, outcome, tenant_id) "
         "SELECT id, at, 'forged', outcome, tenant_id FROM audit_event WHERE id = 1",
     ],
 )
 def test_the_database_refuses_to_rewrite_it(platform: Platform, client: Client, statement: str) -> None:
     before = events(client)
-    connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement)
-    connection.close()
+    with pytest.raises(DBAPIError, match="append-only"):
+        rows(platform.settings, statement)
     assert events(client) == before

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from httpx import Response
 
-from dataml.settings import Settings, load_settings
-from tests.client import PASSWORD, Client, wait_for_job
-from tests.conftest import Platform
+from dataml.settings import Settings
+from tests.client import Client, wait_for_job
+from tests.conftest import NewHome, Platform
 from tests.dataset.uploading import dataset, new_template, remains_on_disk, upload, uploaded
 from tests.furnishing import customers, train_request
 from tests.test_every_route import refusal
@@ -16,9 +16,8 @@ QUOTA_BYTES = 2_000_000
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    home = tmp_path_factory.mktemp("home")
-    return load_settings(home=home, admin_password=PASSWORD, tenant_quota_bytes=QUOTA_BYTES)
+def settings(new_home: NewHome) -> Settings:
+    return new_home(tenant_quota_bytes=QUOTA_BYTES)
 
 
 def add(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> Response:

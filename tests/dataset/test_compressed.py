@@ -8,9 +8,9 @@ from io import BytesIO
 import pyarrow as pa
 import pytest
 
-from dataml.settings import Settings, load_settings
-from tests.client import PASSWORD, Client
-from tests.conftest import Platform
+from dataml.settings import Settings
+from tests.client import Client
+from tests.conftest import NewHome, Platform
 from tests.dataset.uploading import dataset, remains_on_disk, upload, uploaded
 from tests.test_every_route import refusal
 
@@ -18,9 +18,8 @@ BUDGET_BYTES = 3_000_000
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    home = tmp_path_factory.mktemp("home")
-    return load_settings(home=home, admin_password=PASSWORD, max_upload_bytes=BUDGET_BYTES)
+def settings(new_home: NewHome) -> Settings:
+    return new_home(max_upload_bytes=BUDGET_BYTES)
 
 
 def zstd(content: bytes) -> bytes:

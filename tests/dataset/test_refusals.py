@@ -16,18 +16,17 @@ from starlette.datastructures import UploadFile
 from dataml.dataset import uploads
 from dataml.db.scope import Scope
 from dataml.db.session import Database
-from dataml.settings import Settings, load_settings
-from tests.client import API, PASSWORD, Client, wait_for_job
-from tests.conftest import Platform
+from dataml.settings import Settings
+from tests.client import API, Client, wait_for_job
+from tests.conftest import NewHome, Platform
 from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, rows_of_uploads, upload, uploaded
 
 BUDGET_BYTES = 200_000
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    home = tmp_path_factory.mktemp("home")
-    return load_settings(home=home, admin_password=PASSWORD, max_upload_bytes=BUDGET_BYTES)
+def settings(new_home: NewHome) -> Settings:
+    return new_home(max_upload_bytes=BUDGET_BYTES)
 
 
 def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tuple[int, str]:

@@ -1,7 +1,6 @@
 """Uploads as the dataset tests make them."""
 
 import itertools
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from httpx import Response
 
 from tests.client import Client, wait_for_job
 from tests.conftest import EXAMPLES, Platform
+from tests.rows import rows
 
 CHURN = EXAMPLES / "telecom_churn.csv"
 _numbers = itertools.count(1)
@@ -54,10 +54,7 @@ def remains(platform: Platform) -> tuple[int, list[Path]]:
 
 def rows_of_uploads(platform: Platform, *tables: str) -> dict[str, int]:
     """How many rows these tables have, of all tenants."""
-    connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
-    connection.close()
-    return counts
+    return {table: rows(platform.settings, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
 def remains_on_disk(platform: Platform) -> list[Path]:

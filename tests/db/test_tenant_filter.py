@@ -1,16 +1,17 @@
 """The tenant filter stands in `db/scope.py`: no statement goes round it, and the database backs it."""
 
 import ast
-import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Table
+from sqlalchemy.exc import IntegrityError
 
 from dataml.db.base import Base
 from dataml.db.scope import Scope
 from dataml.template.models import Template
 from tests.conftest import Platform
+from tests.rows import rows
 from tests.test_floors import MODULES, imports, module_name
 
 # What makes a statement, and what reads a row without one.
@@ -79,10 +80,8 @@ def test_there_are_such_tables() -> None:
 
 
 def test_the_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -> None:
-    connection = sqlite3.connect(platform.settings.root / "dataml.db")
-    connection.execute("PRAGMA foreign_keys=ON")
     (user_id, own), (role_id, other) = (
-        connection.execute(query).fetchone()
+        rows(platform.settings, query)[0]
         for query in (
             "SELECT id, tenant_id FROM \"user\" WHERE username = 'analyst'",
             "SELECT role.id, tenant_id FROM role JOIN tenant ON tenant.id = tenant_id WHERE tenant.name = 'other'",
@@ -90,9 +89,8 @@ def test_the_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -
     )
     assert own != other
     for tenant_id in (own, other):
-        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-            connection.execute("INSERT INTO user_role VALUES (?, ?, ?)", (tenant_id, user_id, role_id))
-    connection.close()
+        with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+            rows(platform.settings, "INSERT INTO user_role VALUES (?, ?, ?)", tenant_id, user_id, role_id)
 
 
 def test_every_statement_of_a_scope_has_the_filter() -> None:

@@ -73,12 +73,12 @@ class TestStart:
             Platform(tmp_path / home, 8000).start(never_built)
 
     def test_a_home_has_one_platform_at_a_time(self, tmp_path: Path):
-        first = platform._claim(tmp_path)
+        first = platform.claim(tmp_path)
         write_record(tmp_path, port=8123)
         with pytest.raises(StartupError, match=f"already runs in .*:8123, process {os.getpid()}$"):
             Platform(tmp_path, 8000).start(never_built)
         first.close()
-        platform._claim(tmp_path).close()
+        platform.claim(tmp_path).close()
 
     def test_a_refused_start_leaves_the_home_free(self, tmp_path: Path):
         with socket.socket() as other:
@@ -88,7 +88,7 @@ class TestStart:
             with pytest.raises(StartupError):
                 refused.start(never_built)
         refused.stop()
-        platform._claim(tmp_path).close()
+        platform.claim(tmp_path).close()
 
     def test_stop_without_start_is_harmless(self, tmp_path: Path):
         Platform(tmp_path, 8000).stop()

@@ -17,15 +17,16 @@ from dataml.jobs.models import Job
 from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobState
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
-from dataml.settings import Settings, load_settings
+from dataml.settings import Settings
+from tests.conftest import NewHome
 
 CONTRACT = Contract.build([Column("n", DataType.INTEGER)])
 Run = Callable[[Callable[[Database, Scope], Coroutine[Any, Any, None]]], None]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load_settings(home=tmp_path_factory.mktemp("home"), admin_password="a password for tests")
+def settings(new_home: NewHome) -> Settings:
+    settings = new_home()
     prepare(settings)
     return settings
 

@@ -21,7 +21,8 @@ from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, 
 from dataml.jobs.supervisor import Supervisor, WorkerLost
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
-from dataml.settings import Settings, load_settings
+from dataml.settings import Settings
+from tests.conftest import NewHome
 
 CONTRACT = Contract.build([Column("n", DataType.INTEGER)])
 
@@ -66,8 +67,8 @@ class ScriptedWorkers:
 
 
 @pytest.fixture
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load_settings(home=tmp_path_factory.mktemp("home"), admin_password="a password for tests")
+def settings(new_home: NewHome) -> Settings:
+    settings = new_home()
     prepare(settings)
     return settings
 

@@ -49,7 +49,8 @@ def delete_and_die(platform: Platform, dataset_id: int) -> None:
     async def die() -> None:
         database = Database(platform.settings)
         async with database.transaction() as session:
-            await datasets.delete(session, Scope(tenant_id, "admin"), dataset_id, used_by=0)
+            dataset = await datasets.hold_to_delete(session, Scope(tenant_id, "admin"), dataset_id)
+            await datasets.delete(session, Scope(tenant_id, "admin"), dataset, used_by=0)
         await database.close()
 
     platform.client.portal.call(die)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,15 +17,13 @@ from dataml.access.tokens import CALLBACK_AUDIENCE, CallbackClaims, TokenKeys
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.furnishing import new_user
+from tests.rows import rows
 from tests.test_every_route import refusal, stored
 from tests.train.training import row_of, small_dataset, trained
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
-    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
-    with connection:
-        connection.execute(statement, values)
-    connection.close()
+    rows(platform.settings, statement, *values)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """A predictor is continued on new data: its schema, roles and classes stay, and what differs is refused first."""
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.dataset.uploading import uploaded
+from tests.rows import rows
 from tests.test_every_route import refusal, stored
 from tests.train.training import SMALL_COLUMNS, new_predictor, row_of, small_csv, small_dataset, train, trained
 
@@ -37,18 +37,13 @@ def go_on(client: Client, dataset: int, **changes: Any) -> Any:
 
 
 def payload(platform: Platform, job_id: str) -> str:
-    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
-    query = "SELECT payload FROM job WHERE id = ?"
-    (found,) = connection.execute(query, (int(job_id.removeprefix("train-job-")),)).fetchone()
-    connection.close()
-    return found
+    number = int(job_id.removeprefix("train-job-"))
+    ((found,),) = rows(platform.settings, "SELECT payload FROM job WHERE id = ?", number)
+    return str(found)
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
-    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
-    with connection:
-        connection.execute(statement, values)
-    connection.close()
+    rows(platform.settings, statement, *values)
 
 
 @pytest.mark.parametrize("columns", [[], SMALL_COLUMNS], ids=["left out", "the parent's"])
@@ -203,7 +198,7 @@ def test_a_continuation_that_came_out_worse_does_not_take_the_place(
     first = trained(client, dataset_id, predictor_name=name)
     made = go_on(client, dataset_id, predictor_name=name).json()
     assert wait_for_job(client, made["job_id"])["state"] == "succeeded"
-    change(platform, "UPDATE training SET is_promoted = 0 WHERE id = ?", made["id"])
+    change(platform, "UPDATE training SET is_promoted = false WHERE id = ?", made["id"])
     third = go_on(client, dataset_id, predictor_name=name).json()
     wait_for_job(client, third["job_id"])
     assert third["version"] == 3

@@ -1,7 +1,6 @@
 """What becomes of a training: all about it, another preprocessing, and what is left when it is deleted."""
 
 import shutil
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.dataset.uploading import uploaded
 from tests.jobs.test_sweep import folders, swept
+from tests.rows import rows
 from tests.test_every_route import refusal, stored
 from tests.train.training import (
     SMALL_COLUMNS,
@@ -74,10 +74,7 @@ def explained(client: Client, train_id: int) -> None:
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
-    connection = sqlite3.connect(platform.settings.root / "dataml.db", timeout=30)
-    with connection:
-        connection.execute(statement, values)
-    connection.close()
+    rows(platform.settings, statement, *values)
 
 
 def folder_of(platform: Platform, row: dict[str, Any]) -> Path:
@@ -344,7 +341,7 @@ def test_a_version_that_is_not_promoted_is_kept_and_answers_by_its_id_alone(
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
     second = trained(client, dataset_id, predictor_name=name, new_version=True, seed=1)
-    change(platform, "UPDATE training SET is_promoted = 0 WHERE id = ?", second["id"])
+    change(platform, "UPDATE training SET is_promoted = false WHERE id = ?", second["id"])
     assert predict(client, second).status_code == 200
     assert [row_of(client, row["id"])["is_promoted"] for row in (first, second)] == [True, False]
     deleted(client, first["id"])

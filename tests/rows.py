@@ -1,0 +1,39 @@
+"""The database behind the application's back: rows as they are stored, and changes that no call makes."""
+
+from typing import Any
+
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.pool import NullPool
+
+from dataml.db.session import configure_sqlite
+from dataml.settings import Settings
+
+
+def rows(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What a statement finds, or changes: it is committed. Each `?` in it stands for a value."""
+    engine = create_engine(settings.blocking_url, poolclass=NullPool)
+    if settings.is_sqlite:
+        configure_sqlite(engine)
+    else:
+        statement = statement.replace("?", "%s")
+    try:
+        with engine.begin() as connection:
+            result = connection.exec_driver_sql(statement, values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+def all_rows(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, in an order that only the rows decide."""
+    engine = create_engine(settings.blocking_url, poolclass=NullPool)
+    names = inspect(engine).get_table_names()
+    engine.dispose()
+    return {name: sorted(rows(settings, f'SELECT * FROM "{name}"'), key=repr) for name in names}
+
+
+def written(settings: Settings) -> bytes:
+    """What the database holds, in whatever form: a secret that is not in it was not kept."""
+    if settings.is_sqlite:
+        return (settings.root / "dataml.db").read_bytes()
+    return repr(all_rows(settings)).encode()
