@@ -34,6 +34,7 @@ def main(sections: list[str]) -> None:
         "startup": startup,
         "story": story,
         "training": training,
+        "forecast": forecast,
         "responsive": responsive,
         "access": access,
         "data": data,
@@ -276,6 +277,46 @@ def training(folder: Path) -> None:
     _row("peak memory above the start", ours, theirs, "MB", "the same fits")
     shap = _task(folder, "explanation", "rows.parquet", times=1, module="train_tasks")
     _row("SHAP values of 2,000 rows", shap["seconds"], shap["own_seconds"], "s", "the booster's own contributions")
+
+
+def forecast(folder: Path) -> None:
+    """1,000 daily series of three years with LightGBM: training and backtest against plain mlforecast that does the
+    same, a forecast over HTTP, and the memory of 10,000 series."""
+    _task(folder, "write", times=1, module="forecast_tasks")
+    mine, plain = (_task(folder, task, times=1, module="forecast_tasks") for task in ("ours", "plain"))
+    _row("train and backtest 1,000 daily series", mine["seconds"], plain["seconds"], "s", "mlforecast, the same")
+    print(f"peak memory: {mine['peak_mb']:.0f} MB, of mlforecast {plain['peak_mb']:.0f} MB")
+    with process(UP, HEALTH, environment(folder / "home", PORT)):
+        client = Client(f"http://127.0.0.1:{PORT}")
+        dataset = client.upload("series", "t", folder / "series.parquet")["dataset_id"]
+        roles = {"id": "Id", "day": "Time", "sold": "Target"}
+        body = {
+            "dataset_id": dataset,
+            "predictor_name": "series",
+            "domain": "Sales",
+            "problem_type": "Forecast",
+            "algorithm": "LightGBM",
+            "columns": [{"column_name": name, "attribute_name": role} for name, role in roles.items()],
+            "forecast": {"horizon": 14, "windows": 3},
+        }
+        training = client.post("/train/", body)
+        client.wait(training["job_id"])
+        asked = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "steps": 14}
+        first = _timed(lambda: client.post("/inference/forecast", asked | {"unique_id": "series 0"}))
+        times = sorted(
+            _timed(lambda n=n: client.post("/inference/forecast", asked | {"unique_id": f"series {n}"}))
+            for n in range(200)
+        )
+    print(
+        f"14 steps of one series over HTTP: p50 {times[100] * 1000:.1f} ms, p99 {times[198] * 1000:.1f} ms "
+        f"(at most 30 ms at p50); the first one {first * 1000:.0f} ms"
+    )
+    _task(folder, "write", "10000", times=1, module="forecast_tasks")
+    many = _task(folder, "ours", times=1, module="forecast_tasks")
+    print(
+        f"10,000 series: {many['seconds']:.0f} s, peak memory {many['peak_mb']:,.0f} MB, of which "
+        f"{many['before_mb']:.0f} MB before"
+    )
 
 
 def _await_quiet(client: Client) -> None:
