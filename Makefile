@@ -61,7 +61,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	    $(call install,-r requirements.lock); \
 	else \
-	    $(call install,-e '.[catboost,dev,lake]'); \
+	    $(call install,-e '.[catboost,dev]'); \
 	fi
 	@$(call install,--no-deps -e .)
 	@touch $@
