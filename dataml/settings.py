@@ -49,8 +49,8 @@ class Settings(BaseSettings):
 
     lake_catalog: dict[str, str] | None = Field(
         None,
-        description="JSON: properties of a PyIceberg catalog (`type`, `uri`, `warehouse`, `token`, `s3.endpoint`, ...), over "
-        "those of the built-in one.",
+        description="JSON: properties of a PyIceberg catalog (`type`, `uri`, `warehouse`, `token`, ...), "
+        "over those of the built-in one.",
     )
     lake_timeout_s: float = Field(
         30, gt=0, allow_inf_nan=False, description="Longest a question to the lake may take, in seconds."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
-VERSION = "0004"
+VERSION = "0005"
 
 
 def migrate(settings: Settings) -> None:

@@ -34,7 +34,13 @@ async def start_batch(request: BatchRequest, user: PredictionUser, database: Db,
     `prediction`, `probability_<class>`, with `explain` the features that made the prediction, and `error`."""
     async with database.transaction() as session:
         prediction, job = await service.start_batch(
-            session, user.scope, request.train_id, request.dataset_id, explain=request.explain
+            session,
+            user.scope,
+            request.train_id,
+            request.dataset_id,
+            explain=request.explain,
+            result_table=request.result_table,
+            result_mode=request.result_mode,
         )
     await jobs.notify()
     return BatchStarted(
@@ -59,6 +65,8 @@ async def get_result(
         progress=job.progress if job else 0.0,
         error=prediction.failure,
         job_id=job.public_id if job else None,
+        result_table=prediction.result_table,
+        result_snapshot_id=prediction.result_snapshot_id,
     )
 
 

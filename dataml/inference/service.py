@@ -20,6 +20,8 @@ from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
+from dataml.lake.names import TableName, namespace_of, to_write
+from dataml.lake.writing import LakeTarget, Mode
 from dataml.ml.contract import Column
 from dataml.train import service as trainings
 from dataml.train.models import Preprocess, Training
@@ -69,13 +71,22 @@ async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Trai
 
 
 async def start_batch(
-    session: AsyncSession, scope: Scope, train_id: int, dataset_id: int, *, explain: bool = False
+    session: AsyncSession,
+    scope: Scope,
+    train_id: int,
+    dataset_id: int,
+    *,
+    explain: bool = False,
+    result_table: str | None = None,
+    result_mode: Mode = "append",
 ) -> tuple[Prediction, Job]:
     """Commit a batch and its job together.
 
     Raises:
+        Invalid: `bad_table_name`.
         NotFound, Conflict: the model is not ready, or the dataset is unknown, not valid or for training.
     """
+    written = to_write(result_table, "gold") if result_table else None
     training = await trainings.get_completed(session, scope, train_id, held=True)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
@@ -100,7 +111,13 @@ async def start_batch(
     audit.record(
         session, scope, "batch.start", f"prediction:{prediction.id}", train_id=training.id, dataset_id=dataset.id
     )
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain)
+    lake = None
+    if written is not None:
+        name = TableName(namespace_of(scope.tenant_id, written[0]), written[1])
+        made_by = {"prediction-id": prediction.id, "train-id": training.id, "dataset-id": dataset.id}
+        ids = {key: str(value) for key, value in made_by.items()}
+        lake = LakeTarget(name, f"prediction-{prediction.id}", scope.username, result_mode, ids)
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake)
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 
@@ -126,6 +143,15 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     prediction.file_id = file.id
     prediction.records = result.total_records
     prediction.failed_records = result.failed_records
+    if result.snapshot_id is not None:
+        prediction.result_table = _shown_table(job)
+        prediction.result_snapshot_id = result.snapshot_id
+
+
+def _shown_table(job: Job) -> str:
+    """`schema.table` of the lake table that a score job wrote."""
+    name = job.payload["lake"]["name"]
+    return f"{name['namespace'].rpartition('_')[2]}.{name['table']}"
 
 
 async def refuse_while_predicting(session: AsyncSession, scope: Scope, train_id: int) -> None:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.errors import Invalid
-from dataml.ml.statistics import DistinctCounter
+
+if TYPE_CHECKING:
+    from dataml.ml.statistics import DistinctCounter
 
 Floats = npt.NDArray[np.float64]
 Columns = Callable[[], Iterator[pa.Array]]
@@ -204,12 +206,12 @@ class DistinctFigure:
 
 
 def distinct_figure(columns: Columns, check: Callable[[], None] = lambda: None) -> DistinctFigure:
-    """Exact until there are more than _EXACT_VALUES different ones, or these take _EXACT_BYTES, and estimated from there on.
+    """Exact until there are more than _EXACT_VALUES different ones, or these take _EXACT_BYTES; then estimated.
 
     Raises:
         Invalid: `unsupported_column_type`: values of the column cannot be compared.
     """
-    seen: pa.Array | None = None
+    seen: pa.Array = pa.nulls(0)
     pending: list[pa.Array] = []
     estimate: DistinctCounter | None = None
     for array in columns():
@@ -223,25 +225,28 @@ def distinct_figure(columns: Columns, check: Callable[[], None] = lambda: None) 
             continue
         pending.append(pc.unique(_comparable(values)))
         # Merged when there is as much to merge as there was: each value is looked at a few times only.
-        if sum(map(len, pending)) > (len(seen) if seen is not None else 0) + _SAMPLE:
+        if sum(map(len, pending)) > len(seen) + _SAMPLE:
             seen, pending = _united(seen, pending), []
             if len(seen) > _EXACT_VALUES or seen.nbytes > _EXACT_BYTES:
-                estimate, seen = _estimate_of(seen), None
+                estimate = _estimate_of(seen)
     if estimate is not None:
         return DistinctFigure(estimate.distinct, is_exact=False)
-    return DistinctFigure(len(_united(seen, pending)) if pending or seen is not None else 0, is_exact=True)
+    return DistinctFigure(len(_united(seen, pending)), is_exact=True)
 
 
-def _estimate_of(values: pa.Array) -> DistinctCounter:
+def _estimate_of(values: pa.Array) -> "DistinctCounter":
     """In parts: the first of them makes the counter give up exactness, and with it what takes memory."""
+    from dataml.ml.statistics import DistinctCounter  # pandas comes with it
+
     estimate = DistinctCounter(ranked=False)
     for start in range(0, len(values), _SAMPLE):
         estimate.add(values.slice(start, _SAMPLE))
     return estimate
 
 
-def _united(seen: pa.Array | None, pending: list[pa.Array]) -> pa.Array:
-    return pc.unique(pa.concat_arrays([*([seen] if seen is not None else []), *pending]))
+def _united(seen: pa.Array, pending: list[pa.Array]) -> pa.Array:
+    parts = [*([seen] if len(seen) else []), *pending]
+    return pc.unique(pa.concat_arrays(parts)) if parts else seen
 
 
 def _comparable(array: pa.Array) -> pa.Array:

@@ -4,7 +4,6 @@ import os
 from types import TracebackType
 from typing import Any
 
-from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 
@@ -46,6 +45,6 @@ class _DurableFile(PyArrowFile):
 class DurableFileIO(PyArrowFileIO):
     """PyIceberg's access to local files; what was written survives a loss of power."""
 
-    def new_output(self, location: str) -> OutputFile:
+    def new_output(self, location: str) -> PyArrowFile:
         file = super().new_output(location)
         return _DurableFile(location, file._path, file._filesystem, file._buffer_size)

@@ -56,8 +56,8 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a snapshot (None: the current one), at most `batch_rows` at once, with these columns in their order.
 
-    The order of rows is the same at each reading of a snapshot. Files that hold Arrow extension types are refused before
-    Arrow sees their schema.
+    The order of rows is the same at each reading of a snapshot. Files that hold Arrow extension types are refused
+    before Arrow sees their schema.
 
     Raises:
         NotFound: `snapshot_not_found`.
@@ -101,8 +101,8 @@ def _file_batches(table: "Table", task: "FileScanTask", wanted: "Schema", batch_
 
 
 def _names_in_file(physical: pa.Schema, wanted: "Schema") -> list[str] | None:
-    """What the file calls these columns, found by their ids; None when Iceberg's rules are needed to read them: a column
-    is nested, or came later than the file."""
+    """What the file calls these columns, found by their ids; None when Iceberg's rules are needed to read them: a
+    column is nested, or came later than the file."""
     by_id = {int(field.metadata[_FIELD_ID]): field for field in physical if _FIELD_ID in (field.metadata or {})}
     found = [by_id.get(field.field_id) for field in wanted.fields]
     if any(field is None or pa.types.is_nested(field.type) for field in found):

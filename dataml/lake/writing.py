@@ -60,9 +60,9 @@ class Writer:
 def write_rows(catalog: "Catalog", warehouse: str | None, target: LakeTarget, writer: Writer, rows: Rows) -> int:
     """Append the rows, or put them in place of others, atomically; the id of the snapshot that has them.
 
-    `rows` gives the batches from the beginning, each time it is called; a few of them are in memory. They are flat, with
-    types of a contract. When an earlier attempt at the same job has committed, nothing is written and its snapshot is
-    the answer.
+    `rows` gives the batches from the beginning, each time it is called; a few of them are in memory. They are flat,
+    with types of a contract. When an earlier attempt at the same job has committed, nothing is written and its
+    snapshot is the answer.
 
     Raises:
         Conflict: `table_differs`: the table has other columns; `table_busy`: others committed all the time.
@@ -236,7 +236,9 @@ class _Write:
     def _forget_earlier_attempts(self) -> None:
         """Remove what attempts that were killed have left: from this commit on none of them can commit."""
         table = self._existing()
-        for attempt in range(1, self._writer.attempt if table is not None else 0):
+        if table is None:
+            return
+        for attempt in range(1, self._writer.attempt):
             with suppress(FileNotFoundError):
                 for number in range(1000):
                     self._io.delete(table.location_provider().new_data_location(self._file_name(number, attempt)))

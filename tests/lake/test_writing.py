@@ -176,7 +176,7 @@ from pyiceberg.table import Transaction
 home, when = sys.argv[1:]
 config = LakeConfig.of(load_settings(home=Path(home)))
 catalog = open_catalog(config)
-die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 def rows():
     yield pa.record_batch({"n": pa.array([9], pa.int64()), 'a"b': pa.array(["9"])})
     if when == "while writing":
