@@ -7,13 +7,14 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test bench bench-quality lint clean
+.PHONY: help up down demo test test-services bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests (ARGS='tests/jobs -x')"
+	@echo "make test-services  test against a real Trino, which is fetched (needs mvn, and JAVA_HOME with Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
@@ -32,6 +33,20 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# A Trino of Maven Central, once (800 MB), with a Java that runs it (JAVA_HOME, 24 or newer for this version).
+TRINO_VERSION := 476
+TRINO := .services/trino-server-$(TRINO_VERSION)
+MAVEN_REPOSITORY ?= $(HOME)/.m2/repository
+
+$(TRINO):
+	@mvn -q -B dependency:get -Dtransitive=false -Dartifact=io.trino:trino-server:$(TRINO_VERSION):tar.gz
+	@mkdir -p .services
+	@tar xzf $(MAVEN_REPOSITORY)/io/trino/trino-server/$(TRINO_VERSION)/trino-server-$(TRINO_VERSION).tar.gz -C .services
+
+test-services: $(INSTALLED) $(TRINO)
+	@PATH="$${JAVA_HOME:+$$JAVA_HOME/bin:}$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
+	    $(BIN)/python -m pytest -m services tests/services $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

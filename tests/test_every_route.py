@@ -41,12 +41,26 @@ IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name"}
 COMMON = {"chart_name", "schema_name", "schema", "column_name", "column"}
 # Parameters that name none.
 PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
-PLAIN |= {"lake_mode", "snapshot_id", "on_error", "rows", "target", "username", "action", "subject", "outcome", "address", "since", "until"}
+PLAIN |= {
+    "lake_mode",
+    "snapshot_id",
+    "on_error",
+    "rows",
+    "target",
+    "username",
+    "action",
+    "subject",
+    "outcome",
+    "address",
+    "since",
+    "until",
+}
 # Secrets that may stand in the query.
 PLAIN |= {"refresh_token", "user_name", "new_password", "current_password"}
 
 # Calls after which the object is gone: where a test makes every call, they name what is not there.
 FINAL = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
+FINAL |= {"/api/v1/datalake/shares/{share_id}"}
 
 # Ids that no row has, as a user or an attacker may send them.
 STRANGE_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]

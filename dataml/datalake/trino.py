@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from dataml.datalake.asking import Patience, too_slow
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
-from dataml.errors import NotFound, Unavailable
+from dataml.errors import Unavailable
 from dataml.lake.catalog import table_not_found
 from dataml.lake.figures import DistinctFigure, NumericFigures
 from dataml.settings import Settings
@@ -134,10 +134,14 @@ class TrinoLake:
                 patience.on_end(None)
 
     def _connection(self, patience: Patience) -> Any:
+        import requests
         from trino.auth import BasicAuthentication, JWTAuthentication
         from trino.dbapi import connect
 
         user = unquote(self._url.username or "")
+        session = requests.Session()
+        # REQUESTS_CA_BUNDLE of the environment would be taken in place of the certificates that were given.
+        session.verify, session.trust_env = self._verify, self._verify is True
         auth = JWTAuthentication(self._jwt) if self._jwt else None
         if auth is None and self._url.password:
             auth = BasicAuthentication(user, unquote(self._url.password))
@@ -148,7 +152,7 @@ class TrinoLake:
             catalog=self._catalog,
             http_scheme=self._url.scheme,
             auth=auth,
-            verify=self._verify,
+            http_session=session,
             source="dataml",
             request_timeout=patience.left_s,
             max_attempts=1,
@@ -173,9 +177,11 @@ def _trino_errors() -> Iterator[None]:
     except requests.exceptions.Timeout as error:
         raise too_slow() from error
     except (trino.TrinoAuthError, trino.HttpError, trino.TrinoConnectionError) as error:
+        if isinstance(error.__context__, requests.exceptions.Timeout):
+            raise too_slow() from error
         status = str(error)
         if isinstance(error, trino.TrinoAuthError) or " 401" in status or " 403" in status:
-            log.warning("Trino refuses", exc_info=error)
+            log.warning("Trino refuses: %s", error)
             detail = "Trino refuses the user or password of DATAML_TRINO_URL; an administrator has to look."
             raise Unavailable(detail, code="lake_refuses") from error
         raise _away(error) from error
@@ -183,13 +189,13 @@ def _trino_errors() -> Iterator[None]:
         raise _away(error) from error
 
 
-def _failed(name: str, error: Exception) -> Unavailable | NotFound:
-    log.warning("Trino could not answer", exc_info=error)
+def _failed(name: str, error: Exception) -> Unavailable:
+    log.warning("Trino could not answer: %s", error)
     return Unavailable(f"Trino could not answer: {name}.", code="lake_failed")
 
 
 def _away(error: Exception) -> Unavailable:
-    log.warning("Trino does not answer", exc_info=error)
+    log.warning("Trino does not answer: %s", error)
     detail = f"Trino does not answer ({type(error).__name__}); try again, or ask an administrator."
     return Unavailable(detail, code="lake_unavailable")
 
