@@ -20,9 +20,7 @@ class Control:
         redaction.install()
         self._database = Database(settings)
         self.deployer = Deployer(self._database, settings)
-        workers = RayWorkers(
-            settings.storage_root, LakeConfig.of(settings), settings.workers, settings.worker_cpus
-        )
+        workers = RayWorkers(settings.storage_root, LakeConfig.of(settings), settings.workers, settings.worker_cpus)
         self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
 
     async def record_predictions(self, records: Sequence[LogRecord]) -> None:

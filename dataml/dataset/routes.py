@@ -64,8 +64,8 @@ async def upload_dataset(
         str | None,
         Query(
             description="With files: the lake table that the validated rows also go to, in schema `silver` unless "
-            "another of the own ones stands before it (`gold.visits`). Without files: the table that the dataset is made "
-            "from, of any schema that the tenant may read.",
+            "another of the own ones stands before it (`gold.visits`). Without files: the table that the dataset is "
+            "made from, of any schema that the tenant may read.",
             max_length=255,
         ),
     ] = None,

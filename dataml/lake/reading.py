@@ -82,7 +82,10 @@ def _file_batches(table: "Table", task: "FileScanTask", wanted: "Schema", batch_
         yield from _iceberg_batches(table, task, wanted)
         return
     with table.io.new_input(task.file.file_path).open() as stream:
-        refuse_extensions(cast(Any, stream), task.file.file_size_in_bytes)
+        # As long as the file is, not as its manifest says: it is the footer at its end that Arrow would read.
+        size_bytes = stream.seek(0, 2)
+        stream.seek(0)
+        refuse_extensions(cast(Any, stream), size_bytes)
         stream.seek(0)
         fragment = ds.ParquetFileFormat().make_fragment(stream)
         names = _names_in_file(fragment.physical_schema, wanted)

@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name="fk_lake_share_tenant_id"),
         sa.ForeignKeyConstraint(["owner_tenant_id"], ["tenant.id"], name="fk_lake_share_owner_tenant_id"),
         sa.PrimaryKeyConstraint("id", name="pk_lake_share"),
-        sa.UniqueConstraint("tenant_id", "name", name="uq_lake_share_tenant_id"),
+        sa.UniqueConstraint("tenant_id", "name", name="uq_lake_share_tenant_id_name"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_lake_share_tenant_id", "lake_share", ["tenant_id"])
