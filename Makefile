@@ -7,13 +7,14 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test test-services bench bench-quality lint clean
+.PHONY: help up down demo test test-services test-trino bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests (ARGS='tests/jobs -x'); make test-services runs those of the database on PostgreSQL"
+	@echo "make test-trino  test the lake against a real Trino, which is fetched (needs mvn, and JAVA_HOME with Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
@@ -36,10 +37,24 @@ test: $(INSTALLED)
 # What reaches the database: the job bodies and the models do not.
 ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset tests/train tests/inference \
     tests/jobs/test_ledger.py tests/jobs/test_supervisor.py tests/jobs/test_sweep.py \
-    tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py
+    tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
 
 test-services: $(INSTALLED)
 	@DATAML_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(or $(ARGS),$(ON_POSTGRESQL))
+
+# A Trino of Maven Central, once (800 MB), with a Java that runs it (JAVA_HOME, 24 or newer for this version).
+TRINO_VERSION := 476
+TRINO := .services/trino-server-$(TRINO_VERSION)
+MAVEN_REPOSITORY ?= $(HOME)/.m2/repository
+
+$(TRINO):
+	@mvn -q -B dependency:get -Dtransitive=false -Dartifact=io.trino:trino-server:$(TRINO_VERSION):tar.gz
+	@mkdir -p .services
+	@tar xzf $(MAVEN_REPOSITORY)/io/trino/trino-server/$(TRINO_VERSION)/trino-server-$(TRINO_VERSION).tar.gz -C .services
+
+test-trino: $(INSTALLED) $(TRINO)
+	@PATH="$${JAVA_HOME:+$$JAVA_HOME/bin:}$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
+	    $(BIN)/python -m pytest -m services tests/services $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -69,7 +84,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	    $(call install,-r requirements.lock); \
 	else \
-	    $(call install,-e '.[catboost,dev,lake]'); \
+	    $(call install,-e '.[catboost,dev]'); \
 	fi
 	@$(call install,--no-deps -e .)
 	@touch $@

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def main(sections: list[str]) -> None:
         "access": access,
         "data": data,
         "large": large,
+        "lake": lake,
     }
     for name, run in chosen.items():
         if not sections or name in sections:
@@ -214,6 +216,40 @@ def _task(folder: Path, task: str, *arguments: str, times: int = 2, module: str 
         for _ in range(times)
     ]
     return min(runs, key=lambda run: run["seconds"])
+
+
+def lake(folder: Path) -> None:
+    """Appending to a lake table against writing the same Parquet, statistics of a column against pyarrow's read, each
+    in a process of its own; lists of 1,000 tables over HTTP."""
+    from benchmarks.lake_tasks import many_tables
+
+    for rows in (1_000_000, int(os.environ.get("ROWS", "10000000"))):
+        each = folder / str(rows)
+        each.mkdir()
+        ask = partial(_lake_task, each, rows)
+        ask("make")
+        plain, ours = ask("plain_write"), ask("append")
+        _row(f"append {rows:,} rows", ours["seconds"], plain["seconds"], "s", "the same Parquet by pyarrow")
+        column, numeric = ask("plain_read"), ask("numeric")
+        _row(
+            f"numeric_stats of {rows:,} rows", numeric["seconds"], column["seconds"], "s", "pyarrow reading the column"
+        )
+        distinct = ask("distinct")
+        print(f"distinct count of {rows:,} different numbers: {distinct['seconds']:.2f} s")
+        peaks = {
+            name: found["peak_mb"] for name, found in (("append", ours), ("stats", numeric), ("distinct", distinct))
+        }
+        print("peak memory (below 500 MB): " + ", ".join(f"{name} {peak:.0f} MB" for name, peak in peaks.items()))
+    with process(UP, HEALTH, environment(folder / "home", PORT)):
+        client = Client(f"http://127.0.0.1:{PORT}")
+        many_tables(folder / "home", client.post("/login/test-token", {})["tenant_id"], 1_000)
+        for call, query in (("schemas", {}), ("schemas/tables", {"schema_name": "silver", "limit": 1000})):
+            times = [_timed(lambda call=call, query=query: client.get(f"/datalake/{call}", **query)) for _ in range(50)]
+            print(f"{call} with 1,000 tables: p50 {statistics.median(times) * 1000:.1f} ms (below 50 ms)")
+
+
+def _lake_task(folder: Path, rows: int, task: str) -> dict[str, Any]:
+    return _task(folder, task, str(rows), times=1, module="lake_tasks")
 
 
 async def _login_storm(count: int) -> None:

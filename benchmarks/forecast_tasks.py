@@ -1,4 +1,4 @@
-"""`python -m benchmarks.forecast_tasks TASK FOLDER [SERIES]`: a training of many series in a process of its own, as JSON."""
+"""`python -m benchmarks.forecast_tasks TASK FOLDER [SERIES]`: one training of many series in its own process."""
 
 import json
 import sys

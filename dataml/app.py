@@ -15,6 +15,9 @@ from dataml.access.service import Principal
 from dataml.audit import routes as audit
 from dataml.audit import service as audit_log
 from dataml.audit.service import Outcome
+from dataml.datalake import routes as datalake
+from dataml.datalake import share_routes
+from dataml.datalake.service import Lakes
 from dataml.dataset import files
 from dataml.dataset import routes as dataset
 from dataml.db.scope import Origin
@@ -52,6 +55,8 @@ _MODULES = (
     report_routes,
     inference,
     forecast_routes,
+    datalake,
+    share_routes,
     jobs,
     audit,
     health,
@@ -64,6 +69,7 @@ def create_app(services: Services) -> "Front":
     """The whole API: every router under `/api/v1`, docs at `/docs`, the prediction routes on a path of their own."""
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
     app.state.services = services
+    app.state.lakes = Lakes(services.settings)
     realtime = RealTime(services.database, services.keys, services.endpoints)
     app.state.realtime = realtime
     api = APIRouter(prefix="/api/v1")

@@ -14,6 +14,7 @@ from fastapi.security import OAuth2PasswordBearer
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal, active_user, bearer_of
 from dataml.access.tokens import TokenKeys
+from dataml.datalake.service import Lakes
 from dataml.db.scope import Origin, Page, Scope
 from dataml.db.session import Database
 from dataml.errors import Unauthorized
@@ -130,6 +131,11 @@ async def _jobs(services: AppServices) -> JobQueue:
     return services.jobs
 
 
+async def _lakes(request: Request) -> Lakes:
+    return request.app.state.lakes
+
+
+AppLakes = Annotated[Lakes, Depends(_lakes)]
 AppSettings = Annotated[Settings, Depends(_settings)]
 Db = Annotated[Database, Depends(_database)]
 Jobs = Annotated[JobQueue, Depends(_jobs)]
@@ -164,4 +170,5 @@ DatasetDeleter = Annotated[Principal, Depends(_holds(Permission.DELETE_DATASET))
 Trainer = Annotated[Principal, Depends(_holds(Permission.TRAIN_MODELS))]
 ModelDeleter = Annotated[Principal, Depends(_holds(Permission.DELETE_MODELS))]
 PredictionUser = Annotated[Principal, Depends(_holds(Permission.PREDICT))]
+LakeReader = Annotated[Principal, Depends(_holds(Permission.READ_DATALAKE))]
 Terminator = Annotated[Principal, Depends(_holds(Permission.TERMINATE_JOBS))]

@@ -4,6 +4,7 @@ import unicodedata
 from functools import cached_property
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,6 +51,20 @@ class Settings(BaseSettings):
     )
     shap_sample_rows: int = Field(2000, ge=1, lt=2**31, description="Rows that a feature importance is computed on.")
 
+    lake_catalog: dict[str, str] | None = Field(
+        None,
+        description="JSON: properties of a PyIceberg catalog (`type`, `uri`, `warehouse`, `token`, ...), "
+        "over those of the built-in one.",
+    )
+    lake_timeout_s: float = Field(
+        30, gt=0, allow_inf_nan=False, description="Longest a question to the lake may take, in seconds."
+    )
+    trino_url: str | None = Field(
+        None, description="`https://user:password@host:port/catalog` of a Trino whose schemas are shared with tenants."
+    )
+    trino_jwt: str | None = Field(None, description="A JWT for Trino, in place of a password.")
+    trino_ca: Path | None = Field(None, description="Certificates that Trino's is checked against; the system's else.")
+
     workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
     worker_cpus: float = Field(
         0.5, ge=0, allow_inf_nan=False, description="Logical CPUs of the Ray cluster that one worker holds."
@@ -77,6 +92,8 @@ class Settings(BaseSettings):
             counted = unicodedata.normalize("NFC", self.admin_password.get_secret_value()[:5000])
             if not 12 <= len(counted.encode(errors="surrogatepass")) <= 1024:
                 raise ValueError("DATAML_ADMIN_PASSWORD needs 12 to 1024 bytes")
+        if self.trino_url is not None:
+            _check_trino(self.trino_url, self.trino_jwt)
         return self
 
     @cached_property
@@ -93,6 +110,10 @@ class Settings(BaseSettings):
         return self.root / "token.key"
 
     @property
+    def lake_root(self) -> Path:
+        return self.root / "lake"
+
+    @property
     def sqlalchemy_url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.root / 'dataml.db'}"
 
@@ -104,6 +125,19 @@ class Settings(BaseSettings):
     @property
     def is_sqlite(self) -> bool:
         return self.sqlalchemy_url.startswith("sqlite")
+
+
+def _check_trino(url: str, jwt: str | None) -> None:
+    """Raises:
+    ValueError: it leads nowhere, or would send a secret over a line that anybody can read.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
+        raise ValueError("DATAML_TRINO_URL is no https://user:password@host:port/catalog")
+    if not parts.username and jwt is None:
+        raise ValueError("DATAML_TRINO_URL names no user, and there is no DATAML_TRINO_JWT")
+    if parts.scheme == "http" and (parts.password or jwt):
+        raise ValueError("DATAML_TRINO_URL sends a password or a JWT, which needs https")
 
 
 def load_settings(**overrides: object) -> Settings:

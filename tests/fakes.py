@@ -17,6 +17,7 @@ from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Quest
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobReport, JobSpec
 from dataml.jobs.supervisor import Supervisor, WorkerLost
+from dataml.lake.catalog import LakeConfig
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 
@@ -26,10 +27,11 @@ log = logging.getLogger(__name__)
 class InProcessWorkers:
     """The `Workers` of a supervisor, each a thread for as long as its job runs."""
 
-    def __init__(self, root: Path, count: int = 2) -> None:
+    def __init__(self, root: Path, count: int = 2, lake: LakeConfig | None = None) -> None:
         self.names = tuple(f"worker-{number}" for number in range(count))
         self.supervisor: Supervisor | None = None
         self._root = root
+        self._lake = lake
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def attach(self, name: str) -> Attempt | None:
@@ -65,7 +67,7 @@ class InProcessWorkers:
             progress = supervisor.progress(spec.job_id, spec.attempt, fraction, phrase)
             told.append(asyncio.run_coroutine_threadsafe(progress, loop))
 
-        report = await asyncio.to_thread(execute, spec, self._root, tell)
+        report = await asyncio.to_thread(execute, spec, self._root, tell, self._lake)
         # What a real worker tells on the way may be lost.
         await asyncio.gather(*map(asyncio.wrap_future, told), return_exceptions=True)
         while not await _accepted(supervisor, report):  # noqa: ASYNC110 - no event tells that the database is back
@@ -108,7 +110,7 @@ class SupervisorThread:
 
     async def _start(self) -> tuple[Supervisor, asyncio.Task[None]]:
         self._database = Database(self._settings)
-        self._workers = InProcessWorkers(self._settings.storage_root)
+        self._workers = InProcessWorkers(self._settings.storage_root, lake=LakeConfig.of(self._settings))
         supervisor = Supervisor(self._database, self._settings, self._workers, lambda: None, "supervisor")
         self._workers.supervisor = supervisor
         return supervisor, asyncio.create_task(supervisor.run())

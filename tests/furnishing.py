@@ -103,7 +103,8 @@ def furnish(client: Client) -> Objects:
     """Upload, train, explain, score and forecast in the tenant of this client; every job has ended."""
     forecasts = _forecast_objects(client)
     template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
-    dataset = uploaded(client, ("customers.csv", customers()), template_id=template_id)
+    table = new_name("customers").replace("-", "_")
+    dataset = uploaded(client, ("customers.csv", customers()), template_id=template_id, iceberg_table_name=table)
     file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
     request = train_request(dataset["id"], new_name("predictor"))
     answer = client.post("/train/", json=request)
@@ -134,5 +135,16 @@ def furnish(client: Client) -> Objects:
         "job_id": training["job_id"],
         "chart_name": "beeswarm",
         "prediction_id": batch["prediction_id"],
+        "schema_name": "silver",
+        "table_name": table,
+        "column_name": "age",
+        "share_id": _share(client, me["tenant_id"]),
     }
     return Objects(ids, {"age": 60, "plan": "basic"})
+
+
+def _share(client: Client, tenant_id: str) -> int:
+    """Who is no administrator of the platform shares nothing."""
+    share = {"tenant_id": tenant_id, "owner_tenant_id": tenant_id, "schema_name": "gold", "name": new_name("shared")}
+    answer = client.post("/datalake/shares", json=share)
+    return answer.json()["id"] if answer.status_code == 201 else 999_998

@@ -35,16 +35,32 @@ IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_pat
 IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
+IDS |= {"schema_name": "schema_name", "table_name": "table_name", "column_name": "column_name", "share_id": "share_id"}
+IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name"}
 # Of these, names that every tenant has the same of.
-COMMON = {"chart_name"}
+COMMON = {"chart_name", "schema_name", "schema", "column_name", "column"}
 # Parameters that name none.
 PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
-PLAIN |= {"on_error", "rows", "target", "username", "action", "subject", "outcome", "address", "since", "until"}
+PLAIN |= {
+    "lake_mode",
+    "snapshot_id",
+    "on_error",
+    "rows",
+    "target",
+    "username",
+    "action",
+    "subject",
+    "outcome",
+    "address",
+    "since",
+    "until",
+}
 # Secrets that may stand in the query.
 PLAIN |= {"refresh_token", "user_name", "new_password", "current_password"}
 
 # Calls after which the object is gone: where a test makes every call, they name what is not there.
 FINAL = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
+FINAL |= {"/api/v1/datalake/shares/{share_id}"}
 
 # Ids that no row has, as a user or an attacker may send them.
 STRANGE_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
@@ -118,6 +134,8 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/train": train_request(ids["dataset_id"], "never"),
         "/api/v1/train/update": of_training,
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
+        "/api/v1/datalake/shares": {"tenant_id": ids["tenant_id"], "schema_name": "gold", "name": new_name("never")}
+        | {"owner_tenant_id": ids["tenant_id"]},
         "/api/v1/inference": of_training | features | {"target": "left"},
         "/api/v1/inference/forecast": {
             "train_id": ids["forecast_train_id"],
@@ -198,7 +216,7 @@ def absent(objects: Objects) -> dict[str, Any]:
     """For each object, what names none in any tenant."""
     names = {"file_path": "files/nothing/1.csv", "job_id": "train-job-999999", "prediction_id": 2**62}
     names |= {"predictor_name": "nothing", "tenant_name": "nobody", "tenant_id": str(uuid.UUID(int=0))}
-    names |= {"chart_name": "nothing"}
+    names |= {"chart_name": "nothing", "schema_name": "silver", "table_name": "nothing", "column_name": "id"}
     return {name: names.get(name, 999_999) for name in objects.ids}
 
 
@@ -445,7 +463,7 @@ def test_a_route_that_states_nothing_does_not_start() -> None:
         app._with_stated_needs(router)
 
 
-NEEDED = sorted(set(Permission) - {Permission.READ_DATALAKE})
+NEEDED = sorted(set(Permission))
 
 
 def test_these_permissions_are_the_ones_that_calls_need(calls: list[Call]) -> None:
@@ -541,7 +559,7 @@ def test_an_api_key_does_no_more_than_its_permissions(
 def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], objects: Objects) -> None:
     refused = {}
     for call in calls:
-        if call.needs not in ("can_view", "can_predict", "a token or an API key"):
+        if call.needs not in ("can_view", "can_predict", "can_read_datalake", "a token or an API key"):
             continue
         ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
         answer = Question(call, ids).ask(analyst, objects.ids)
@@ -556,6 +574,7 @@ JSON_CALLS = [
     "/rbac/roles",
     "/rbac/permissions",
     "/tenants",
+    "/datalake/shares",
     "/api-keys",
     "/template",
     "/train",

@@ -22,7 +22,7 @@ def floor(module: str) -> int:
         return 4
     if module == "dataml" or parts[1] in ("settings", "errors", "wire"):
         return 0
-    if parts[1] in ("db", "ml") or module in ("dataml.jobs", "dataml.jobs.spec"):
+    if parts[1] in ("db", "ml", "lake") or module in ("dataml.jobs", "dataml.jobs.spec"):
         return 1
     if parts[1] == "jobs":
         upstairs = ("supervisor", "worker", "routes", "outcomes", "sweep")
@@ -75,6 +75,16 @@ def test_a_job_body_never_touches_the_database(body: str) -> None:
 def test_ml_is_pure(path: Path) -> None:
     heavy = ("ray", "sqlalchemy", "fastapi", "starlette", "httpx", "aiosqlite")
     assert not {name for name in imports(path) if name.split(".")[0] in heavy}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dataml" / "lake").glob("*.py")), ids=module_name)
+def test_the_lake_of_the_jobs_is_pure(path: Path) -> None:
+    """Job bodies write to it and the API reads from it: it knows neither Ray nor HTTP nor the platform's database."""
+    heavy = ("ray", "fastapi", "starlette", "httpx", "aiosqlite")
+    names = imports(path)
+    assert not {name for name in names if name.split(".")[0] in heavy or name.startswith("dataml.db")}
+    of_sqlalchemy = {name for name in names if name.split(".")[0] == "sqlalchemy"}
+    assert of_sqlalchemy <= {"sqlalchemy.exc"}, "the catalog's complaints, and nothing else"
 
 
 def test_except_exception_stands_in_one_place_only() -> None:

@@ -247,7 +247,7 @@ def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(setting
          f"VALUES ({2**62}, 't', 1, 'realtime', 'completed', 1, 0, '{{}}', 'me', {now})")  # fmt: skip
     before = rows(settings, "SELECT * FROM prediction")
     prepare(settings)
-    assert rows(settings, "SELECT * FROM prediction") == before
+    assert [row[: len(before[0])] for row in rows(settings, "SELECT * FROM prediction")] == before
     assert rows(settings, "SELECT is_promoted, parent_id, requested FROM training") == [(1, None, None)]
     assert rows(settings, "PRAGMA foreign_key_check") == []
     pointed_at = {row[2] for row in rows(settings, "PRAGMA foreign_key_list(prediction)")}

@@ -213,6 +213,38 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         {"status": STRING, "result_path": STRING, "file_id": INTEGER, "dataset_id": INTEGER},
     ),
     ("GET", "/inference/predictions?train_id={train_id}", None, 200, {"data": [LOGGED]}),
+    ("GET", "/datalake/schemas", None, 200, [STRING]),
+    ("GET", "/datalake/schemas/tables?schema_name=silver", None, 200, [STRING]),
+    (
+        "GET",
+        "/datalake/tables/columns?schema_name=silver&table_name={table_name}",
+        None,
+        200,
+        [{"column_name": STRING, "data_type": STRING}],
+    ),
+    (
+        "GET",
+        "/datalake/table_metadata?schema_name=silver&table_name={table_name}",
+        None,
+        200,
+        {"schema": STRING, "table": STRING, "owner": STRING, "created_time": TIME, "last_access_time": TIME}
+        | {"location": STRING, "format": STRING},
+    ),
+    (
+        "GET",
+        "/datalake/numeric_stats?schema_name=silver&table_name={table_name}&column_name=age",
+        None,
+        200,
+        {"column": STRING, "count": INTEGER, "mean": NUMBER, "std_dev": NUMBER, "min": NUMBER, "max": NUMBER}
+        | {"median": NUMBER},
+    ),
+    (
+        "GET",
+        "/datalake/distinct-count?schema=silver&table={table_name}&column=plan",
+        None,
+        200,
+        {"column": STRING, "distinct_count": INTEGER},
+    ),
     (
         "POST",
         "/train/update/",

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.dataset import hdf, service
+from dataml.dataset import hdf, lake_tables, service
 from dataml.dataset.models import File
 from dataml.dataset.storage import Storage, display_name
 from dataml.db.scope import Scope
@@ -49,14 +49,16 @@ class Download:
 async def by_id(session: AsyncSession, scope: Scope, file_id: int) -> Download:
     """Raises:
     NotFound: `file_not_found`.
+    Conflict: `file_in_lake`.
     """
     file, _ = await service.get_file(session, scope, file_id)
-    return Download(file.path, file.name, file.format)
+    return _download(file)
 
 
 async def by_name(session: AsyncSession, scope: Scope, file_path: str) -> Download:
     """Raises:
     NotFound: `file_not_found`.
+    Conflict: `file_in_lake`.
     """
     stem, _, suffix = file_path.rpartition(".")
     wanted = [f"{stem}.csv", f"{stem}.parquet"] if suffix == "hdf" else [file_path]
@@ -65,11 +67,17 @@ async def by_name(session: AsyncSession, scope: Scope, file_path: str) -> Downlo
     if file is not None and suffix == "hdf":
         return Download(file_path, PurePosixPath(file.name).stem + ".hdf", "hdf", copied_from=file)
     if file is not None:
-        return Download(file.path, file.name, file.format)
+        return _download(file)
     dataset = await service.find_by_parquet(session, scope, file_path) if suffix == "parquet" else None
     if dataset is None:
         raise NotFound("There is no file with this name.", code="file_not_found")
     return Download(file_path, display_name(f"{dataset.name}.parquet"), "parquet")
+
+
+def _download(file: File) -> Download:
+    if file.format == "iceberg":
+        raise lake_tables.in_lake(file)
+    return Download(file.path, file.name, file.format)
 
 
 async def remove(storage: Storage, file: File) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
-from dataml.dataset import downloads, previews, rejection, service, uploads
+from dataml.dataset import downloads, lake_tables, previews, rejection, service, uploads
 from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
 from dataml.dataset.storage import Storage
@@ -73,6 +73,8 @@ async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSe
     """The first lines of a file."""
     async with database.reading() as session:
         file, _ = await service.get_file(session, user.scope, file_id)
+    if file.format == "iceberg":
+        raise lake_tables.in_lake(file)
     path = Storage(settings.storage_root).path(file.path)
     lines = await asyncio.to_thread(previews.first_lines, path, "parquet" if file.format == "parquet" else "csv")
     return FilePreview(file_id=file.id, content_preview=lines)

@@ -46,8 +46,10 @@ OPENAPI_BODY: Final[dict[str, Any]] = {
 
 
 @asynccontextmanager
-async def received_files(request: Request, max_bytes: int) -> AsyncIterator[list[UploadFile]]:
-    """The files of a request, in temporary files that are gone afterwards.
+async def received_files(
+    request: Request, max_bytes: int, *, may_be_none: bool = False
+) -> AsyncIterator[list[UploadFile]]:
+    """The files of a request, in temporary files that are gone afterwards; without any, only when there `may_be_none`.
 
     Raises:
         TooLarge: `upload_too_large`, at once when the request says how long it is.
@@ -61,7 +63,7 @@ async def received_files(request: Request, max_bytes: int) -> AsyncIterator[list
     form = await _form(request, limit)
     try:
         files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile) and part.filename]
-        if not files:
+        if not files and not may_be_none:
             raise Invalid(f"Send at least one file in the multipart field `{FIELD}`.", code="no_file")
         yield files
     finally:

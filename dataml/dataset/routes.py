@@ -1,6 +1,7 @@
 """Dataset calls."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
@@ -9,7 +10,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.dataset import previews, rejection, service, uploads
+from dataml.access.permissions import Permission
+from dataml.dataset import lake_tables, previews, rejection, service, uploads
 from dataml.dataset.models import Dataset
 from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import (
@@ -27,7 +29,7 @@ from dataml.dataset.schemas import (
 from dataml.dataset.storage import Storage
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
-from dataml.dependencies import AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
+from dataml.dependencies import AppLakes, AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
 from dataml.errors import Invalid
 from dataml.inference import service as inference
 from dataml.jobs import service as job_service
@@ -52,13 +54,28 @@ async def upload_dataset(
     database: Db,
     settings: AppSettings,
     jobs: Jobs,
+    lakes: AppLakes,
     dataset_name: DatasetName,
     usage: Annotated[str, Query(description="t (train, training) or p (predict, prediction).", max_length=20)],
     template_id: Annotated[
         int | None, Query(description="Template to check against; without one the columns are inferred and shown.")
     ] = None,
     iceberg_table_name: Annotated[
-        str | None, Query(description="Lake table to write the rows to as well; needs a lake.", max_length=200)
+        str | None,
+        Query(
+            description="With files: the lake table that the validated rows also go to, in schema `silver` unless "
+            "another of the own ones stands before it (`gold.visits`). Without files: the table that the dataset is "
+            "made from, of any schema that the tenant may read.",
+            max_length=255,
+        ),
+    ] = None,
+    lake_mode: Annotated[
+        Literal["append", "replace"],
+        Query(description="append leaves the rows of others in the lake table; replace leaves none of them."),
+    ] = "append",
+    snapshot_id: Annotated[
+        int | None,
+        Query(description="Snapshot of the table to make the dataset from; the newest when not given.", ge=1, lt=2**63),
     ] = None,
     on_error: Annotated[
         OnError,
@@ -69,18 +86,30 @@ async def upload_dataset(
         ),
     ] = "quarantine",
 ) -> UploadAnswer:
-    """Upload the files of a new dataset and begin to check every cell.
+    """Upload the files of a new dataset, or name a lake table, and begin to check every cell.
 
     A file with a broken structure (not UTF-8, ragged rows, a missing column, ...) is refused at once, and nothing of
     the upload stays behind. Wrong cells set their rows aside; `GET /dataset/error-report` tells which.
     """
     request = uploads.UploadRequest(dataset_name, uploads.parse_usage(usage), template_id, on_error)
-    if iceberg_table_name:
-        detail = "This installation has no lake; upload without iceberg_table_name."
-        raise Invalid(detail, code="lake_not_configured")
     template = await uploads.check(database, user.scope, request)
-    async with received_files(http, settings.max_upload_bytes) as parts:
-        uploaded = await uploads.create(database, settings, user.scope, request, template, parts)
+    async with received_files(http, settings.max_upload_bytes, may_be_none=bool(iceberg_table_name)) as parts:
+        if parts and snapshot_id is not None:
+            detail = "snapshot_id is for datasets that are made from a lake table; leave it out, or the files."
+            raise Invalid(detail, code="snapshot_with_files")
+        if not parts and iceberg_table_name:
+            user.require(Permission.READ_DATALAKE)
+            source = await lake_tables.find_source(
+                database, lakes, user.scope, iceberg_table_name, snapshot_id, template.contract
+            )
+            uploaded = await uploads.create_from_table(database, settings, user.scope, request, template, source)
+        else:
+            if iceberg_table_name:
+                target = await lake_tables.check_target(
+                    lakes, user.scope, iceberg_table_name, lake_mode, template.contract
+                )
+                request = replace(request, target=target)
+            uploaded = await uploads.create(database, settings, user.scope, request, template, parts)
     await jobs.notify()
     if on_error == "reject":
         uploaded = await rejection.reject_bad_cells(database, settings, user.scope, uploaded)

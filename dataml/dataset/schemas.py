@@ -46,7 +46,9 @@ class FileRow(BaseModel):
     total_records: int = Field(description="Data rows.")
     error_report: FileErrors | None = Field(description="What was wrong in its cells; null when nothing was.")
     file_path: str = Field(description="Name that `GET /files/download` takes.")
-    format: Literal["csv", "parquet"] = Field(description="Format of the content.")
+    format: Literal["csv", "parquet", "iceberg"] = Field(
+        description="Format of the content; iceberg: the rows of a lake table, which are not in storage."
+    )
     purpose: Literal["source", "prediction"] = Field(description="Uploaded, or made by a batch prediction.")
     size_bytes: int = Field(description="Size of the file.")
 
@@ -57,7 +59,9 @@ class FileRow(BaseModel):
 
 class FileAnswer(FileRow):
     csv_file_path: str | None = Field(description="Download name of the CSV; null for a Parquet upload.")
-    hdf_file_path: str = Field(description="Download name of an HDF5 copy, made on its first download.")
+    hdf_file_path: str | None = Field(
+        description="Download name of an HDF5 copy, made on its first download; null for a lake table."
+    )
     parquet_file_path: str | None = Field(
         description="Download name of the typed Parquet with the kept rows of the dataset; null until there is one."
     )
@@ -68,7 +72,9 @@ class FileAnswer(FileRow):
             _file_fields(file)
             | {
                 "csv_file_path": file.path if file.format == "csv" else None,
-                "hdf_file_path": str(PurePosixPath(file.path).with_suffix(".hdf")),
+                "hdf_file_path": (
+                    str(PurePosixPath(file.path).with_suffix(".hdf")) if file.format != "iceberg" else None
+                ),
                 "parquet_file_path": dataset.parquet if file.purpose == "source" else None,
             }
         )
@@ -87,7 +93,7 @@ class FilePreview(BaseModel):
 class UploadAnswer(BaseModel):
     dataset_id: int = Field(description="Id of the new dataset.")
     dataset_name: str = Field(description="Its name.")
-    data_source: str = Field(description="Where its rows come from.", examples=["csv", "parquet"])
+    data_source: str = Field(description="Where its rows come from.", examples=["csv", "parquet", "iceberg"])
     files: list[FileRow] = Field(description="Its files.")
     job_id: str = Field(
         description="Job that checks every cell; see `GET /jobs/{job_id}`.", examples=["validate-job-7"]
@@ -132,8 +138,11 @@ class DatasetRow(BaseModel):
     template_id: int | None = Field(
         description="Template that it was checked against; null when columns were inferred."
     )
-    data_source: str = Field(description="Where its rows come from.", examples=["csv", "parquet"])
-    iceberg_table_name: str | None = Field(description="Lake table with the same rows.")
+    data_source: str = Field(description="Where its rows come from.", examples=["csv", "parquet", "iceberg"])
+    iceberg_table_name: str | None = Field(
+        description="Lake table that the rows came from, or have gone to; null until they are there."
+    )
+    iceberg_snapshot_id: int | None = Field(description="The table's snapshot that has them.")
     id: int = Field(description="Id of the dataset.")
     template_name: str | None = Field(description="Name of the template.")
     created_at: datetime = Field(description="When it was uploaded.")
@@ -307,7 +316,8 @@ def _dataset_fields(dataset: Dataset, file_count: int, template_name: str | None
         "created_by": dataset.created_by,
         "template_id": dataset.template_id,
         "data_source": dataset.data_source,
-        "iceberg_table_name": dataset.iceberg_table_name,
+        "iceberg_table_name": dataset.iceberg_table_name if dataset.iceberg_snapshot_id is not None else None,
+        "iceberg_snapshot_id": dataset.iceberg_snapshot_id,
         "id": dataset.id,
         "template_name": template_name,
         "created_at": dataset.created_at,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import roles
 from dataml.audit import service as audit
+from dataml.dataset import lake_tables
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import Usage
 from dataml.db import every_tenant
@@ -155,11 +156,13 @@ async def validate(
     dataset.data_source = "+".join(sorted({file.format for file in files}))
     spec = ValidateSpec(
         dataset_id=dataset.id,
-        files=tuple(SourceFile(f.id, f.name, f.path, _source_format(f), f.delimiter, f.total_records) for f in files),
+        files=tuple([await _source_file(session, scope, dataset, file) for file in files]),
         contract=contract,
         on_error="reject" if dataset.on_error == "reject" else "quarantine",
         min_usability=settings.min_usability,
-        distributed=sum(f.size_bytes for f in files) >= settings.distributed_bytes,
+        distributed=sum(f.size_bytes for f in files) >= settings.distributed_bytes
+        and all(f.format != "iceberg" for f in files),
+        lake=lake_tables.target_of(dataset),
     )
     return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
 
@@ -354,6 +357,8 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
     dataset.parquet = result.parquet
     dataset.errors = result.errors
     dataset.set_aside = result.set_aside
+    if dataset.lake_mode is not None:
+        dataset.iceberg_snapshot_id = result.snapshot_id
     dataset.total_records = result.total_records
     dataset.kept_records = result.kept_records
     reports = {report.file_id: report for report in result.files}
@@ -373,5 +378,8 @@ async def apply_statistics(session: AsyncSession, job: Job, result: DescribeResu
         dataset.statistics = result.statistics
 
 
-def _source_format(file: File) -> Literal["csv", "parquet"]:
-    return "parquet" if file.format == "parquet" else "csv"
+async def _source_file(session: AsyncSession, scope: Scope, dataset: Dataset, file: File) -> SourceFile:
+    if file.format == "iceberg":
+        return await lake_tables.source_file(session, scope, dataset, file)
+    kind: Literal["csv", "parquet"] = "parquet" if file.format == "parquet" else "csv"
+    return SourceFile(file.id, file.name, file.path, kind, file.delimiter, file.total_records)

@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from dataml.audit import service as audit
 from dataml.dataset import service
 from dataml.dataset.downloads import COMPRESSED_TYPES
+from dataml.dataset.lake_tables import Source, Target
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
 from dataml.dataset.storage import Storage, display_name, upload_too_large
@@ -45,6 +46,7 @@ class UploadRequest:
     usage: Usage
     template_id: int | None
     on_error: OnError
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,33 @@ async def create(
         return _commit(database, settings, scope, request, template, files)
 
     return await _store_and_commit(storage, settings, scope, template.contract, parts, commit)
+
+
+async def create_from_table(
+    database: Database, settings: Settings, scope: Scope, request: UploadRequest, template: Template, source: Source
+) -> Uploaded:
+    """Commit a dataset whose rows are a lake table's, and its validate job.
+
+    Raises:
+        Conflict: `dataset_exists`.
+    """
+    try:
+        async with database.transaction() as session:
+            dataset = _new_dataset(scope, request, template)
+            dataset.total_records = source.rows
+            dataset.data_source = "iceberg"
+            dataset.iceberg_table_name, dataset.iceberg_snapshot_id = source.name, source.snapshot_id
+            session.add(dataset)
+            await session.flush()
+            file = source.new_file(dataset)
+            session.add(file)
+            await session.flush()
+            job = await service.validate(session, settings, scope, dataset, template.contract)
+            about = {"name": dataset.name, "table": source.name, "snapshot_id": source.snapshot_id}
+            audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", **about)
+            return Uploaded(dataset, [file], job)
+    except IntegrityError as error:
+        raise _dataset_exists(request.dataset_name) from error
 
 
 async def add(
@@ -265,17 +294,11 @@ async def _insert(
     template: Template,
     stored: Sequence[StoredFile],
 ) -> Uploaded:
-    dataset = Dataset(
-        tenant_id=scope.tenant_id,
-        name=request.dataset_name,
-        usage=request.usage,
-        template_id=template.id,
-        template_version=template.version,
-        data_source="+".join(sorted({file.format for file in stored})),
-        on_error=request.on_error,
-        total_records=sum(file.summary.total_records for file in stored),
-        created_by=scope.username,
-    )
+    dataset = _new_dataset(scope, request, template)
+    dataset.data_source = "+".join(sorted({file.format for file in stored}))
+    dataset.total_records = sum(file.summary.total_records for file in stored)
+    if request.target is not None:
+        dataset.iceberg_table_name, dataset.lake_mode = request.target.name, request.target.mode
     session.add(dataset)
     await session.flush()
     files = await _add_files(session, settings, scope, dataset, stored)
@@ -283,6 +306,19 @@ async def _insert(
     names = [file.name for file in files]
     audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
     return Uploaded(dataset, files, job)
+
+
+def _new_dataset(scope: Scope, request: UploadRequest, template: Template) -> Dataset:
+    return Dataset(
+        tenant_id=scope.tenant_id,
+        name=request.dataset_name,
+        usage=request.usage,
+        template_id=template.id,
+        template_version=template.version,
+        on_error=request.on_error,
+        created_by=scope.username,
+        version=0,
+    )
 
 
 async def _commit_added(

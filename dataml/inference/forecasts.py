@@ -75,12 +75,19 @@ async def ask(session: AsyncSession, scope: Scope, request: ForecastRequest) -> 
 
 
 async def start_batch(
-    session: AsyncSession, scope: Scope, train_id: int, dataset_id: int | None, asked: BatchForecast, *, explain: bool
+    session: AsyncSession,
+    scope: Scope,
+    train_id: int,
+    dataset_id: int | None,
+    asked: BatchForecast,
+    *,
+    explain: bool,
+    into: service.ResultTable | None = None,
 ) -> tuple[Prediction, Job]:
     """Commit a batch forecast and its job together; its result is a file of the dataset with the exogenous values or,
     without one, of the dataset that the model was trained on.
 
-    Raises: as `ask`.
+    Raises: as `ask`, and Invalid: `bad_table_name`.
     """
     training = await trainings.get_completed(session, scope, train_id, held=True)
     service.check_kind(service.as_servable(training, ""), forecast=True)
@@ -104,6 +111,7 @@ async def start_batch(
         future=parquet,
         observations=observations,
         explain=explain,
+        lake=service.target_of(scope, prediction, into),
     )
     return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
 

@@ -33,6 +33,8 @@ class Prediction(TenantOwned, Base):
     failed_records: Mapped[int] = mapped_column(BigId, default=0)
     input_data: Mapped[str] = mapped_column(Text)
     output_data: Mapped[str | None] = mapped_column(Text)
+    result_table: Mapped[str | None] = mapped_column(String(200))
+    result_snapshot_id: Mapped[int | None] = mapped_column(BigId)
     failure: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]

@@ -39,15 +39,16 @@ async def start_batch(request: BatchRequest, user: PredictionUser, database: Db,
     `confidence`."""
     async with database.transaction() as session:
         training = await trainings.get_completed(session, user.scope, request.train_id)
+        into = service.ResultTable(request.result_table, request.result_mode) if request.result_table else None
         if forecasts.is_forecast(training):
             asked = request.forecast or BatchForecast.model_validate({})
             prediction, job = await forecasts.start_batch(
-                session, user.scope, training.id, request.dataset_id, asked, explain=request.explain
+                session, user.scope, training.id, request.dataset_id, asked, explain=request.explain, into=into
             )
         else:
             dataset_id = _dataset_of(request)
             prediction, job = await service.start_batch(
-                session, user.scope, training.id, dataset_id, explain=request.explain
+                session, user.scope, training.id, dataset_id, explain=request.explain, into=into
             )
     await jobs.notify()
     return BatchStarted(
@@ -81,6 +82,8 @@ async def get_result(
         progress=job.progress if job else 0.0,
         error=prediction.failure,
         job_id=job.public_id if job else None,
+        result_table=prediction.result_table,
+        result_snapshot_id=prediction.result_snapshot_id,
     )
 
 

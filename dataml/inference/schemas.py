@@ -1,7 +1,7 @@
 """What prediction calls take and answer."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +55,15 @@ class BatchRequest(BaseModel):
         description="Add to each row the five features with the largest SHAP values of its prediction, largest first: "
         "columns `explanation_1_feature`, `explanation_1_effect`, ... to 5.",
     )
+    result_table: str | None = Field(
+        None,
+        max_length=200,
+        description="Lake table that the result also goes to, in schema `gold` unless another of the own ones stands "
+        "before it (`silver.scores`).",
+    )
+    result_mode: Literal["append", "replace"] = Field(
+        "append", description="append leaves the rows of other batches in the lake table; replace leaves none of them."
+    )
 
 
 class BatchStarted(BaseModel):
@@ -74,6 +83,8 @@ class ResultAnswer(BaseModel):
     progress: float
     error: str | None
     job_id: str | None
+    result_table: str | None = Field(description="Lake table that has the result too; null until it is there.")
+    result_snapshot_id: int | None = Field(description="The table's snapshot that has it.")
 
 
 class PredictionRow(BaseModel):

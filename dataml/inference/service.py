@@ -1,6 +1,7 @@
 """Predictions: which model answers, batches, and the prediction log."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -20,10 +21,20 @@ from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
+from dataml.lake.names import TableName, namespace_of, to_write
+from dataml.lake.writing import LakeTarget, Mode
 from dataml.ml.contract import Column
 from dataml.train import service as trainings
 from dataml.train.models import Preprocess, Training
 from dataml.train.request import ColumnPurpose
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """The lake table that a batch's result goes to, too."""
+
+    name: str
+    mode: Mode = "append"
 
 
 async def servable(session: AsyncSession, scope: Scope, train_id: int) -> ServableModel:
@@ -81,11 +92,18 @@ def check_kind(model: ServableModel, *, forecast: bool) -> None:
 
 
 async def start_batch(
-    session: AsyncSession, scope: Scope, train_id: int, dataset_id: int, *, explain: bool = False
+    session: AsyncSession,
+    scope: Scope,
+    train_id: int,
+    dataset_id: int,
+    *,
+    explain: bool = False,
+    into: ResultTable | None = None,
 ) -> tuple[Prediction, Job]:
     """Commit a batch and its job together.
 
     Raises:
+        Invalid: `bad_table_name`.
         NotFound, Conflict: the model is not ready, or the dataset is unknown, not valid or for training.
     """
     training = await trainings.get_completed(session, scope, train_id, held=True)
@@ -93,8 +111,27 @@ async def start_batch(
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     prediction = await add_batch(session, scope, training, dataset, dataset.kept_records)
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain)
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, target_of(scope, prediction, into))
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
+
+
+def target_of(scope: Scope, prediction: Prediction, into: ResultTable | None) -> LakeTarget | None:
+    """Where in the lake the result of a batch goes, and what its snapshot says of it.
+
+    Raises:
+        Invalid: `bad_table_name`.
+    """
+    if into is None:
+        return None
+    schema, table = to_write(into.name, "gold")
+    name = TableName(namespace_of(scope.tenant_id, schema), table)
+    made_by = {
+        "prediction-id": prediction.id,
+        "train-id": prediction.training_id,
+        "dataset-id": prediction.dataset_id,
+    }
+    ids = {key: str(value) for key, value in made_by.items()}
+    return LakeTarget(name, f"prediction-{prediction.id}", scope.username, into.mode, ids)
 
 
 async def add_batch(
@@ -150,6 +187,15 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     prediction.file_id = file.id
     prediction.records = result.total_records
     prediction.failed_records = result.failed_records
+    if result.snapshot_id is not None:
+        prediction.result_table = _shown_table(job)
+        prediction.result_snapshot_id = result.snapshot_id
+
+
+def _shown_table(job: Job) -> str:
+    """`schema.table` of the lake table that a score job wrote."""
+    name = job.payload["lake"]["name"]
+    return f"{name['namespace'].rpartition('_')[2]}.{name['table']}"
 
 
 async def refuse_while_predicting(session: AsyncSession, scope: Scope, train_id: int) -> None:

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dataml.errors import DatamlError
-from dataml.jobs.spec import JobContext, JobFailure, JobReport, JobSpec
+from dataml.jobs.spec import Attempt, JobContext, JobFailure, JobReport, JobSpec
+from dataml.lake.catalog import LakeConfig
 
 log = logging.getLogger(__name__)
 
 
-def execute(spec: JobSpec, root: Path, progress: Callable[[float, str], None]) -> JobReport:
+def execute(
+    spec: JobSpec, root: Path, progress: Callable[[float, str], None], lake: LakeConfig | None = None
+) -> JobReport:
     """Run the body of this job's kind (`dataml.jobs.<kind>.run`) and say how it ended; never raises."""
-    context = JobContext(root, spec.directory, progress)
+    context = JobContext(root, spec.directory, progress, Attempt(spec.job_id, spec.attempt), lake)
     try:
         # Bodies bring heavy libraries: each is imported by the first job of its kind.
         body = importlib.import_module(f"dataml.jobs.{spec.kind.value}")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from dataml.jobs.lake import write_parquet
 from dataml.jobs.spec import ForecastSpec, JobContext, ScoreResult
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 
@@ -22,7 +23,7 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     """Columns: the Id column of the model, where it has one, its Time column, `value`, `lower`, `upper`, `confidence`,
     and with `explain` a column for each contribution, `effect of <name>`. Series by series, each in order of time.
 
-    Raises what `Forecaster.observe` and `Forecaster.forecast` raise.
+    Raises what `Forecaster.observe` and `Forecaster.forecast` raise; what `write_rows` raises, with a lake table.
     """
     context.progress(0.02, "Loading the model")
     forecaster = Forecaster.load(context.path(spec.bundle))
@@ -36,18 +37,35 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     name, path = context.output("forecast.csv")
     unfinished = path.with_name(path.name + ".part")
     rows = 0
+    parquet, for_lake = context.output("forecast.parquet")
     with ExitStack() as opened:
         writer: pacsv.CSVWriter | None = None
+        copy: pq.ParquetWriter | None = None
         for first in range(0, len(ids), _SERIES_AT_A_TIME):
             part = tuple(ids[first : first + _SERIES_AT_A_TIME])
             table = _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
             writer = writer or opened.enter_context(pacsv.CSVWriter(unfinished, table.schema))
             writer.write_table(table)
+            if spec.lake is not None:
+                if copy is None:
+                    copy = opened.enter_context(pq.ParquetWriter(for_lake, table.schema))
+                copy.write_table(table)
             rows += table.num_rows
             context.progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
     unfinished.replace(path)
+    snapshot_id = None
+    if spec.lake is not None:
+        snapshot_id = write_parquet(spec.lake, context, parquet)
+        for_lake.unlink()
     width = len(forecaster.settings.roles.keys) + len(_VALUES)
-    return ScoreResult(name, total_fields=width, total_records=rows, failed_records=0, size_bytes=path.stat().st_size)
+    return ScoreResult(
+        name,
+        total_fields=width,
+        total_records=rows,
+        failed_records=0,
+        size_bytes=path.stat().st_size,
+        snapshot_id=snapshot_id,
+    )
 
 
 def _ask(spec: ForecastSpec, forecaster: Forecaster, part: tuple[str, ...]) -> Ask:

@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.jobs.lake import write_parquet
 from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
 from dataml.ml.bundle import Predictor
 from dataml.ml.contract import Contract, ParsedBatch
@@ -43,7 +45,8 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     A row whose values the predictor's contract refuses carries the reason instead of a prediction. Id columns are
     written as they are: a text that starts with = + - or @ stays so, since the file is data for programs and changing
     an id would break their joins; import it as text into a spreadsheet. An Id column whose name a result column has
-    becomes `input_<name>`. Raises BundleDamaged, InvalidFields (`missing_feature`) or Invalid (`schema_mismatch`).
+    becomes `input_<name>`. Raises BundleDamaged, InvalidFields (`missing_feature`) or Invalid (`schema_mismatch`);
+    what `write_rows` raises, with a lake table.
     """
     context.progress(0.02, "Loading the model")
     predictor = Predictor.load(context.path(spec.bundle), threads=len(os.sched_getaffinity(0)))
@@ -56,20 +59,30 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     result_schema = _result_schema(predictor, schema, ids, spec.explain)
     batch_rows = EXPLAINED_BATCH_ROWS if spec.explain else BATCH_ROWS
     unfinished = path.with_name(path.name + ".part")
+    parquet, for_lake = context.output("predictions.parquet")
     needed = [column for column in schema.names if column in (*ids, *predictor.contract.names)]
-    with pacsv.CSVWriter(unfinished, result_schema) as writer:
+    with ExitStack() as stack:
+        writer = stack.enter_context(pacsv.CSVWriter(unfinished, result_schema))
+        copy = stack.enter_context(pq.ParquetWriter(for_lake, result_schema)) if spec.lake is not None else None
         for batch in source.iter_batches(batch_rows, columns=needed):
             result, errors = _score(predictor, batch, ids, spec.explain)
             writer.write_table(result.cast(result_schema))
+            if copy is not None:
+                copy.write_table(result.cast(result_schema))
             rows, failed = rows + batch.num_rows, failed + errors
             context.progress(0.05 + 0.9 * rows / total, f"Scored {rows:,} of {total:,} rows")
     unfinished.replace(path)
+    snapshot_id = None
+    if spec.lake is not None:
+        snapshot_id = write_parquet(spec.lake, context, parquet)
+        for_lake.unlink()
     return ScoreResult(
         name,
         total_fields=len(result_schema),
         total_records=total,
         failed_records=failed,
         size_bytes=path.stat().st_size,
+        snapshot_id=snapshot_id,
     )
 
 

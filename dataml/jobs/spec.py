@@ -10,6 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from dataml.lake.catalog import LakeConfig
+from dataml.lake.names import TableName
+from dataml.lake.writing import LakeTarget
 from dataml.ml.contract import Contract, ErrorReport
 
 # Storage folder of what jobs have made.
@@ -51,21 +54,25 @@ class Attempt:
 @dataclass(frozen=True)
 class SourceFile:
     """One uploaded file: `path` is its storage name, `name` what the user called it, `records` its data rows as they
-    were counted when it came, for the progress."""
+    were counted when it came, for the progress. Of the format `iceberg` it is a lake `table` as it was at
+    `snapshot_id`, and nothing of it is in storage."""
 
     file_id: int
     name: str
     path: str
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "parquet", "iceberg"]
     delimiter: str = ","
     records: int = 0
+    table: TableName | None = None
+    snapshot_id: int | None = None
 
 
 @dataclass(frozen=True)
 class ValidateSpec:
     """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the
     share of rows that must be kept for the dataset to be valid; it is judged when the report is written down. With
-    `distributed`, Ray Data checks sections of the files side by side, where the cluster has the CPUs for it."""
+    `distributed`, Ray Data checks sections of the files side by side, where the cluster has the CPUs for it. The kept
+    rows of a valid dataset also go to the table `lake`."""
 
     dataset_id: int
     files: tuple[SourceFile, ...]
@@ -73,6 +80,11 @@ class ValidateSpec:
     on_error: Literal["quarantine", "reject"] = "quarantine"
     min_usability: float = 0.8
     distributed: bool = False
+    lake: LakeTarget | None = None
+
+    def is_enough(self, kept_records: int, total_records: int) -> bool:
+        """Whether a dataset with so many rows kept is valid. Without rows it is not, whatever the threshold."""
+        return kept_records > 0 and kept_records / total_records >= self.min_usability
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,8 @@ class FileReport:
 @dataclass(frozen=True)
 class ValidateResult:
     """`parquet` holds the kept rows, typed, in file order; `errors` (every wrong cell) and `set_aside` (the rows that
-    hold them, as text, with `file_id` and `row`) are None when every row was kept."""
+    hold them, as text, with `file_id` and `row`) are None when every row was kept. `snapshot_id` is the one of the lake
+    table that has the rows."""
 
     contract: Contract
     parquet: str
@@ -96,6 +109,7 @@ class ValidateResult:
     total_records: int
     kept_records: int
     files: tuple[FileReport, ...]
+    snapshot_id: int | None = None
 
 
 # The first columns of rows that were set aside: where each row comes from.
@@ -221,23 +235,27 @@ class ExplainResult:
 
 @dataclass(frozen=True)
 class ScoreSpec:
-    """Predict every row of `parquet`; with `explain`, also say which features have made each prediction."""
+    """Predict every row of `parquet`; with `explain`, also say which features have made each prediction. What was found
+    also goes to the table `lake`."""
 
     prediction_id: int
     bundle: str
     parquet: str
     explain: bool = False
+    lake: LakeTarget | None = None
 
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """`csv` is the storage name of the result; `failed_records` counts the rows that carry an error instead."""
+    """`csv` is the storage name of the result; `failed_records` counts the rows that carry an error instead.
+    `snapshot_id` is the one of the lake table that has the rows."""
 
     csv: str
     size_bytes: int
     total_fields: int
     total_records: int
     failed_records: int
+    snapshot_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -245,7 +263,8 @@ class ForecastSpec:
     """Forecast the next `steps` (None: the model's horizon) of the series `unique_ids` (None: of all).
 
     `future` has the exogenous values of the steps and `observations` what was observed since the training: Parquet
-    files of validated datasets. `aggregate` makes one step of a coarser `frequency` out of its own.
+    files of validated datasets. `aggregate` makes one step of a coarser `frequency` out of its own. What was found also
+    goes to the table `lake`.
     """
 
     prediction_id: int
@@ -258,6 +277,7 @@ class ForecastSpec:
     future: str | None = None
     observations: str | None = None
     explain: bool = False
+    lake: LakeTarget | None = None
 
 
 Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec | ForecastSpec
@@ -300,6 +320,8 @@ class JobContext:
     root: Path
     directory: str
     progress: Callable[[float, str], None] = lambda fraction, phrase: None
+    attempt: Attempt = Attempt(0, 1)
+    lake: LakeConfig | None = None
 
     def path(self, name: str) -> Path:
         """The local path of a storage name."""

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from dataml.errors import Invalid
 from dataml.jobs.check import Checked, check
 from dataml.jobs.distribution import SECTION_BYTES, Part, check_parts, pays
+from dataml.jobs.lake import table_batches, table_names, write_parquet
 from dataml.jobs.outputs import Outputs
 from dataml.jobs.spec import FileReport, JobContext, SourceFile, ValidateResult, ValidateSpec
 from dataml.ml.contract import CellError, Contract, ErrorReport, resolve_date_orders
@@ -35,7 +36,8 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
     rows of a file from 1, without the header and blank lines. Values are shown up to 200 characters in the errors and
     whole among the rows set aside.
 
-    Raises Invalid: the codes of `scan` and `infer_contract`, or `bad_cell` under `on_error="reject"`.
+    Raises Invalid: the codes of `scan` and `infer_contract`, or `bad_cell` under `on_error="reject"`; what `jobs.lake`
+    raises, where rows come from the lake or go there.
     """
     # What is wrong with a file's structure explains whatever else fails in it. It was checked at upload, and is again
     # because that is cheap, and what is in storage is what gets trained on.
@@ -55,6 +57,8 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
 
 def _check_structure(spec: ValidateSpec, context: JobContext) -> None:
     for file in spec.files:
+        if file.format == "iceberg":
+            continue  # its columns were checked when the snapshot was chosen, and neither changes
         try:
             scan(context.path(file.path), file.format, spec.contract)
         except Invalid as error:
@@ -82,14 +86,17 @@ class _Validation:
                 self._file(file, found, outputs) for file, found in zip(self._spec.files, checked, strict=True)
             )
             outputs.close()
+        total = sum(report.total_records for report in reports)
+        lake = self._spec.lake if self._spec.is_enough(outputs.data.rows, total) else None
         return ValidateResult(
             contract=contract,
             parquet=outputs.data.name,
             errors=outputs.errors.name if outputs.errors.rows else None,
             set_aside=outputs.set_aside.name if outputs.set_aside.rows else None,
-            total_records=sum(report.total_records for report in reports),
+            total_records=total,
             kept_records=outputs.data.rows,
             files=reports,
+            snapshot_id=write_parquet(lake, self._context, outputs.data.name) if lake is not None else None,
         )
 
     def _contract(self) -> Contract:
@@ -118,6 +125,7 @@ class _Validation:
         for file in self._spec.files:
             path = self._context.path(file.path)
             parts.append([])
+            assert file.format != "iceberg", "tables are read by the worker itself"
             for section in sections(path, file.format, SECTION_BYTES):
                 rows = sum(batch.num_rows for batch in self._batches(file, [*repeated], section)) if repeated else 0
                 parts[-1].append(Part(path, file.format, section, _marks(repeated, done, rows)))
@@ -140,7 +148,7 @@ class _Validation:
             self._advance(checked.rows)
         return FileReport(
             file_id=file.file_id,
-            total_fields=len(read_names(self._context.path(file.path), file.format)),
+            total_fields=len(self._names(file)),
             total_records=tally.rows,
             kept_records=outputs.data.rows - kept_before,
             error_report=tally.report(),
@@ -149,7 +157,14 @@ class _Validation:
     def _batches(
         self, file: SourceFile, columns: list[str] | None, section: Section = WHOLE
     ) -> Iterator[pa.RecordBatch]:
+        if file.format == "iceberg":
+            return table_batches(file, self._context, columns)
         return open_batches(self._context.path(file.path), file.format, columns=columns, section=section)
+
+    def _names(self, file: SourceFile) -> tuple[str, ...]:
+        if file.format == "iceberg":
+            return table_names(file, self._context)
+        return read_names(self._context.path(file.path), file.format)
 
     def _all_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         return chain.from_iterable(self._batches(file, columns) for file in self._spec.files)

@@ -15,6 +15,7 @@ from dataml import redaction
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
 from dataml.jobs.supervisor import WorkerLost
+from dataml.lake.catalog import LakeConfig
 from dataml.ml.memory import keep_little
 
 NAMESPACE = "dataml"
@@ -38,7 +39,7 @@ class Worker:
     the report goes there.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, lake: LakeConfig) -> None:
         # Requests come before jobs: on a busy machine the API keeps its answers short.
         os.nice(10)
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. Read by the
@@ -47,6 +48,7 @@ class Worker:
         keep_little()
         redaction.install()
         self._root = Path(root)
+        self._lake = lake
         self._supervisor: ActorRef | None = None
         self._attempt: Attempt | None = None
         self._idle = asyncio.Event()
@@ -83,7 +85,7 @@ class Worker:
         def note(fraction: float, phrase: str) -> None:
             self._progress = (fraction, phrase)
 
-        report = execute(spec, self._root, note)
+        report = execute(spec, self._root, note, self._lake)
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
 
     async def _tell(self, spec: JobSpec) -> None:
@@ -128,9 +130,10 @@ def _import_heavy() -> None:
 class RayWorkers:
     """The `Workers` of a Ray cluster: named detached actors, which outlive the supervisor that started them."""
 
-    def __init__(self, root: Path, count: int, cpus: float) -> None:
+    def __init__(self, root: Path, lake: LakeConfig, count: int, cpus: float) -> None:
         self.names = tuple(f"worker-{number}" for number in range(count))
         self._root = root
+        self._lake = lake
         self._cpus = cpus
 
     async def attach(self, name: str) -> Attempt | None:
@@ -164,7 +167,11 @@ class RayWorkers:
 
     def _actor(self, name: str) -> ActorRef:
         options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-        return ray.remote(Worker).options(**options, num_cpus=self._cpus, max_concurrency=16).remote(str(self._root))
+        return (
+            ray.remote(Worker)
+            .options(**options, num_cpus=self._cpus, max_concurrency=16)
+            .remote(str(self._root), self._lake)
+        )
 
 
 def _this_actor() -> ActorRef:

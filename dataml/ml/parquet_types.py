@@ -7,7 +7,7 @@ run code to do so (Ray Data registers one that unpickles). So the stored Arrow s
 import base64
 import binascii
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,7 +29,8 @@ def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
 
     Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is no text.
     """
-    _refuse_extensions(_footer(path))
+    with path.open("rb") as stream:
+        refuse_extensions(stream, path.stat().st_size)
     try:
         file = pq.ParquetFile(path, arrow_extensions_enabled=False)
     except UnicodeDecodeError as error:
@@ -46,6 +47,12 @@ def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
     return file
 
 
+def refuse_extensions(stream: BinaryIO, size_bytes: int) -> None:
+    """Raises Invalid: `unsupported_parquet_type`, when the file would have Arrow revive extension types;
+    `not_a_parquet`."""
+    _refuse_extensions(_footer(stream, size_bytes))
+
+
 def damaged(error: Exception) -> Invalid:
     """What a reader's complaint becomes."""
     first_line = str(error).partition("\n")[0][:200]
@@ -59,19 +66,17 @@ def _check_rows(metadata: pq.FileMetaData) -> None:
         raise Invalid("The file counts its rows in two ways.", code="not_a_parquet")
 
 
-def _footer(path: Path) -> bytes:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        starts_well = stream.read(len(MAGIC)) == MAGIC
-        if size < 2 * _TAIL_BYTES or not starts_well:
-            raise Invalid("The file is not a Parquet file.", code="not_a_parquet")
-        stream.seek(size - _TAIL_BYTES)
-        tail = stream.read(_TAIL_BYTES)
-        length = int.from_bytes(tail[:4], "little")
-        if tail[4:] != MAGIC or not 0 < length <= min(size - 2 * _TAIL_BYTES + 4, _MAX_FOOTER_BYTES):
-            raise Invalid("The file ends without a Parquet footer: is it complete?", code="not_a_parquet")
-        stream.seek(size - _TAIL_BYTES - length)
-        return stream.read(length)
+def _footer(stream: BinaryIO, size: int) -> bytes:
+    starts_well = stream.read(len(MAGIC)) == MAGIC
+    if size < 2 * _TAIL_BYTES or not starts_well:
+        raise Invalid("The file is not a Parquet file.", code="not_a_parquet")
+    stream.seek(size - _TAIL_BYTES)
+    tail = stream.read(_TAIL_BYTES)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or not 0 < length <= min(size - 2 * _TAIL_BYTES + 4, _MAX_FOOTER_BYTES):
+        raise Invalid("The file ends without a Parquet footer: is it complete?", code="not_a_parquet")
+    stream.seek(size - _TAIL_BYTES - length)
+    return stream.read(length)
 
 
 def _refuse_extensions(footer: bytes) -> None:

@@ -151,6 +151,13 @@ def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes
     return SourceSummary(names, len(names), records, delimiter, text_bytes, _ignored(names, contract))
 
 
+def check_columns(header: Iterable[str], contract: Contract | None = None) -> tuple[str, ...]:
+    """Refuse columns as `scan` does, wherever their rows lie; the names that the contract does not know."""
+    names = _trimmed(header)
+    _check_names(names)
+    return _ignored(names, contract)
+
+
 def read_names(path: Path, format: Format) -> tuple[str, ...]:
     """The names of the columns, trimmed, in file order. Raises Invalid, as `scan`, for what it sees of the file."""
     if format == "parquet":

@@ -45,7 +45,7 @@ class Future:
             if is_needed:
                 self._refuse(ids, times, np.arange(times.shape[1]) < steps[:, None])
             return empty
-        given = rows if isinstance(rows, pa.Table) else self._parsed(ids, rows)
+        given: pa.Table = rows if isinstance(rows, pa.Table) else self._parsed(ids, rows)  # type: ignore[assignment]
         table = given.select(self.roles.future).cast(self.contract.select(self.roles.future).schema)
         places = self._places(ids, times, table)
         wanted = np.arange(times.shape[1]) < steps[:, None]
@@ -109,7 +109,7 @@ class Future:
     def _refuse(self, ids: Sequence[str], times: np.ndarray, missing: np.ndarray) -> None:
         places = np.argwhere(missing)
         shown = [
-            f"{_called(ids[series])} at {self.frequency.render(times[series, step : step + 1])[0]}"
+            f"{_called(ids[int(series)])} at {self.frequency.render(times[series, step : step + 1])[0]}"
             for series, step in places[:_SHOWN]
         ]
         more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""

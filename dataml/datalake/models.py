@@ -1,0 +1,20 @@
+"""Which schemas of a lake an administrator has shared with a tenant."""
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dataml.db.base import Base, TenantOwned, Timestamped
+
+
+class LakeShare(TenantOwned, Timestamped, Base):
+    """A schema that `tenant_id` may read under `name`: one of another tenant (`owner_tenant_id`), of the Iceberg
+    catalog, or of Trino. `schema` is what the owner, or the catalog, calls it."""
+
+    __tablename__ = "lake_share"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"sqlite_autoincrement": True})
+
+    name: Mapped[str] = mapped_column(String(128))
+    source: Mapped[str] = mapped_column(String(10))
+    schema: Mapped[str] = mapped_column(String(255))
+    owner_tenant_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("tenant.id"))
+    created_by: Mapped[str] = mapped_column(String(150))

@@ -1,0 +1,123 @@
+"""The catalog of the platform's own tables: which one it is, how it is opened, and what its failures are called."""
+
+import errno
+import importlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dataml.errors import NotFound, Unavailable
+from dataml.lake.names import TableName
+from dataml.settings import Settings
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+log = logging.getLogger(__name__)
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+# As `lake_timeout_s` for the built-in catalog's own lock: longer than any commit holds it.
+_SQLITE: Final = "sqlite:///{path}?timeout=30"
+
+
+@dataclass(frozen=True)
+class LakeConfig:
+    """Properties of a PyIceberg catalog. `home` is the folder of the built-in one, whose tables are told about by names
+    relative to it."""
+
+    properties: Mapping[str, str] = field(repr=False)
+    home: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> "LakeConfig":
+        """The built-in catalog (in the platform's PostgreSQL, or else a SQLite file) and warehouse, under what
+        `DATAML_LAKE_CATALOG` says."""
+        home = settings.lake_root
+        uri = _SQLITE.format(path=home / "catalog.db") if settings.is_sqlite else settings.sqlalchemy_url
+        builtin = {"type": "sql", "uri": uri, "warehouse": str(home / "warehouse"), "pool_pre_ping": "true"}
+        given = settings.lake_catalog or {}
+        properties = {**(builtin if given.get("type", "sql") == "sql" else {}), **given}
+        if "://" not in properties.get("warehouse", "://"):
+            properties["py-io-impl"] = "dataml.lake.files.DurableFileIO"
+        return cls(properties, home)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the built-in catalog's file or warehouse lies in `home`."""
+        return str(self.home) in self.properties.get("uri", "") + self.properties.get("warehouse", "")
+
+
+def open_catalog(config: LakeConfig) -> "Catalog":
+    """Raises:
+    Unavailable: `lake_unavailable`, `lake_misconfigured`.
+    """
+    # Takes a second to import; who never touches the lake does without.
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchPropertyException, NotInstalledError
+    from sqlalchemy.exc import DBAPIError
+
+    if config.is_local:
+        config.home.mkdir(parents=True, exist_ok=True)
+    with lake_errors():
+        try:
+            return load_catalog("dataml", **config.properties)
+        except DBAPIError:
+            # Another process has made the catalog's tables at this moment.
+            return load_catalog("dataml", **config.properties)
+        except (ValueError, NoSuchPropertyException, NotInstalledError) as error:
+            detail = "DATAML_LAKE_CATALOG describes no catalog that can be opened; the platform's log has the cause."
+            log.exception("the lake's catalog cannot be opened")
+            raise Unavailable(detail, code="lake_misconfigured") from error
+
+
+def load_table(catalog: "Catalog", name: TableName) -> "Table":
+    """Raises:
+    NotFound: `table_not_found`.
+    Unavailable: `lake_unavailable`.
+    """
+    with lake_errors():
+        return catalog.load_table((name.namespace, name.table))
+
+
+def table_not_found() -> NotFound:
+    return NotFound("There is no table of this name in the schema.", code="table_not_found")
+
+
+@contextmanager
+def lake_errors() -> Iterator[None]:
+    """What a catalog or its storage complains of, as an error of ours; the cause stays in the log.
+
+    Raises:
+        NotFound: `table_not_found`.
+        Unavailable: `lake_full`, `lake_unavailable`.
+    """
+    import pyarrow as pa
+    from pyiceberg import exceptions as iceberg
+    from sqlalchemy.exc import SQLAlchemyError
+
+    refusals = (iceberg.RESTError, iceberg.DynamoDbError, iceberg.SignError, *_amazon_errors())
+    try:
+        yield
+    except (iceberg.NoSuchTableError, iceberg.NoSuchNamespaceError) as error:
+        raise table_not_found() from error
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise Unavailable("A file of this lake table is missing or damaged.", code="lake_damaged") from error
+    except (OSError, SQLAlchemyError, *refusals) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise Unavailable("There is no room left in the lake; ask an administrator.", code="lake_full") from error
+        name = type(error).__name__
+        log.warning("the lake does not answer", exc_info=error)
+        detail = f"The lake's catalog or storage does not answer ({name}); try again, or ask an administrator."
+        raise Unavailable(detail, code="lake_unavailable") from error
+
+
+def _amazon_errors() -> tuple[type[Exception], ...]:
+    """Of a Glue catalog, whose client is installed where one is used."""
+    try:
+        errors = importlib.import_module("botocore.exceptions")
+    except ImportError:
+        return ()
+    return errors.BotoCoreError, errors.ClientError

@@ -1,0 +1,312 @@
+"""Writes the rows of a job into a lake table: all of them in one snapshot, once, however often the job is tried."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataml.errors import Conflict
+from dataml.lake.catalog import lake_errors
+from dataml.lake.names import TableName
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table, Transaction
+    from pyiceberg.table.snapshots import Snapshot
+
+Mode = Literal["append", "replace"]
+Rows = Callable[[], Iterator[pa.RecordBatch]]
+
+PROPERTY: Final = "dataml."
+"""What the names of our properties of snapshots begin with: `dataml.job-id`, `dataml.attempt`, `dataml.source`, ..."""
+
+_COMMITS: Final = 12
+_FILE_BYTES: Final = 512 << 20
+# PyIceberg's own retries would skip the search for what this job has written already.
+_NO_RETRY: Final = {"commit.retry.num-retries": "0"}
+
+
+@dataclass(frozen=True)
+class LakeTarget:
+    """A table that a job writes its rows to, and makes when there is none.
+
+    `source` says whose rows they are, for example `dataset-7`: a later job of the same source replaces them, and leaves
+    the others in the table alone. With `replace` nothing else stays in it. `made_by` goes into the snapshot's
+    properties: ids of a dataset, a model, a prediction.
+    """
+
+    name: TableName
+    source: str
+    owner: str
+    mode: Mode = "append"
+    made_by: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The attempt at a job that writes."""
+
+    job_id: int
+    attempt: int
+
+
+def write_rows(catalog: "Catalog", warehouse: str | None, target: LakeTarget, writer: Writer, rows: Rows) -> int:
+    """Append the rows, or put them in place of others, atomically; the id of the snapshot that has them.
+
+    `rows` gives the batches from the beginning, each time it is called; a few of them are in memory. They are flat,
+    with types of a contract. When an earlier attempt at the same job has committed, nothing is written and its
+    snapshot is the answer.
+
+    Raises:
+        Conflict: `table_differs`: the table has other columns; `table_busy`: others committed all the time.
+        Unavailable: `lake_full`, `lake_unavailable`; then nothing of the rows is in the table.
+    """
+    with lake_errors():
+        return _Write(catalog, warehouse, target, writer, rows).run()
+
+
+class _Write:
+    def __init__(
+        self, catalog: "Catalog", warehouse: str | None, target: LakeTarget, writer: Writer, rows: Rows
+    ) -> None:
+        self._catalog = catalog
+        self._warehouse = warehouse
+        self._target = target
+        self._writer = writer
+        self._rows = rows
+        self._files: list[DataFile] = []
+        self._written_for: object = None
+        self._paths: list[str] = []
+        self._io: Any = None
+
+    def run(self) -> int:
+        try:
+            return self._run()
+        finally:
+            self._remove(self._paths)
+
+    def _run(self) -> int:
+        from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
+
+        for tried in range(_COMMITS):
+            table = self._existing()
+            done = self._done(table)
+            if done is not None:
+                return done
+            try:
+                snapshot_id = self._commit(table)
+            except (CommitFailedException, TableAlreadyExistsError, ValidationException):
+                time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
+            else:
+                self._paths = []
+                self._forget_earlier_attempts()
+                return snapshot_id
+        detail = "Others wrote to this lake table all the time; try again."
+        raise Conflict(detail, code="table_busy")
+
+    def _existing(self) -> "Table | None":
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+        name = self._target.name
+        try:
+            table = self._catalog.load_table((name.namespace, name.table))
+        except NoSuchNamespaceError:
+            self._catalog.create_namespace_if_not_exists((name.namespace,))
+            return None
+        except NoSuchTableError:
+            self._catalog.create_namespace_if_not_exists((name.namespace,))
+            return None
+        properties = {**table.metadata.properties, **_NO_RETRY}
+        table.metadata = table.metadata.model_copy(update={"properties": properties})
+        return table
+
+    def _done(self, table: "Table | None") -> int | None:
+        """The snapshot of an earlier attempt at this job."""
+        job = {PROPERTY + "job-id": str(self._writer.job_id), PROPERTY + "source": self._target.source}
+        found = [s for s in table.metadata.snapshots if job.items() <= properties_of(s).items()] if table else []
+        return found[0].snapshot_id if found else None
+
+    def _commit(self, table: "Table | None") -> int:
+        transaction = self._creation() if table is None else table.transaction()
+        if table is not None:
+            self._fit_columns(transaction)
+        self._write_files(transaction)
+        replaced = self._replaced(table)
+        update = transaction.update_snapshot(snapshot_properties=self._properties())
+        with update.overwrite() if replaced else update.merge_append() as snapshot:
+            for file in replaced:
+                snapshot.delete_data_file(file)
+            for file in self._files:
+                snapshot.append_data_file(file)
+        transaction.commit_transaction()
+        return snapshot.snapshot_id
+
+    def _creation(self) -> "Transaction":
+        """The table comes to be with its first rows. Its folder is nobody else's, also after it was dropped."""
+        name = self._target.name
+        tag = f"{random.SystemRandom().getrandbits(32):08x}"
+        location = f"{self._warehouse}/{name.namespace}/{name.table}-{tag}" if self._warehouse else None
+        properties = {"owner": self._target.owner, PROPERTY + "created-at": str(int(time.time() * 1000))}
+        return self._catalog.create_table_transaction(
+            (name.namespace, name.table), _iceberg_schema(self._arrow()), location=location, properties=properties
+        )
+
+    def _arrow(self) -> pa.Schema:
+        batch = next(self._rows(), None)
+        return batch.schema if batch is not None else pa.schema([])
+
+    def _fit_columns(self, transaction: "Transaction") -> None:
+        """Refuse rows that the table has no columns for; with `replace`, give it theirs."""
+        from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+        there = {
+            f.name: f.type for f in schema_to_pyarrow(transaction.table_metadata.schema(), include_field_ids=False)
+        }
+        new = {f.name: f.type for f in schema_to_pyarrow(_iceberg_schema(self._arrow()), include_field_ids=False)}
+        differing = sorted(name for name in there.keys() | new.keys() if there.get(name) != new.get(name))
+        if not differing:
+            return
+        if self._target.mode == "append":
+            shown = "; ".join(
+                f"{name!r} is {_shown(there, name)} there, {_shown(new, name)} here" for name in differing[:5]
+            )
+            detail = f"The lake table {self._target.name.table!r} has other columns than these rows: {shown}."
+            raise Conflict(detail, code="table_differs")
+        with transaction.update_schema(allow_incompatible_changes=True) as update:
+            for name in differing:
+                if name in there:
+                    update.delete_column((name,))
+        schema = _iceberg_schema(self._arrow())
+        with transaction.update_schema(allow_incompatible_changes=True) as update:
+            for name in differing:
+                if name in new:
+                    update.add_column((name,), schema.find_type(name))
+
+    def _write_files(self, transaction: "Transaction") -> None:
+        """Write the rows, unless it was done for the same columns of the same table already."""
+        from pyiceberg.schema import sanitize_column_names
+
+        metadata = transaction.table_metadata
+        written_for = (metadata.table_uuid, metadata.location, str(metadata.schema()))
+        if written_for == self._written_for:
+            return
+        self._remove(self._paths)
+        self._paths, self._files = [], []
+        table = transaction._table
+        self._io = table.io
+        schema = sanitize_column_names(metadata.schema())
+        columns = [field.name for field in metadata.schema().fields]
+        batches = (batch.select(columns) for batch in self._rows() if batch.num_rows)
+        first = next(batches, None)
+        while first is not None:
+            path = table.location_provider().new_data_location(self._file_name(len(self._paths)))
+            self._paths.append(path)
+            self._files.append(_write_file(table, schema, path, first, batches))
+            first = next(batches, None)
+        self._written_for = written_for
+
+    def _file_name(self, number: int, attempt: int | None = None) -> str:
+        attempt = attempt or self._writer.attempt
+        return f"{self._target.source}-job-{self._writer.job_id}.{attempt}-{number}.parquet"
+
+    def _replaced(self, table: "Table | None") -> "list[DataFile]":
+        """Files whose rows go when the new ones come."""
+        if table is None or table.metadata.current_snapshot_id is None:
+            return []
+        source = {PROPERTY + "source": self._target.source}.items()
+        has_written = any(source <= properties_of(snapshot).items() for snapshot in table.metadata.snapshots)
+        if self._target.mode == "append" and not has_written:
+            return []
+        files = [task.file for task in table.scan().plan_files()]
+        own = f"/{self._target.source}-job-"
+        return [file for file in files if self._target.mode == "replace" or own in file.file_path]
+
+    def _properties(self) -> dict[str, str]:
+        about = {"job-id": str(self._writer.job_id), "attempt": str(self._writer.attempt)}
+        about |= {"source": self._target.source, **self._target.made_by}
+        return {PROPERTY + key: value for key, value in about.items()}
+
+    def _forget_earlier_attempts(self) -> None:
+        """Remove what attempts that were killed have left: from this commit on none of them can commit."""
+        table = self._existing()
+        if table is None:
+            return
+        for attempt in range(1, self._writer.attempt):
+            with suppress(FileNotFoundError):
+                for number in range(1000):
+                    self._io.delete(table.location_provider().new_data_location(self._file_name(number, attempt)))
+
+    def _remove(self, paths: list[str]) -> None:
+        for path in paths:
+            with suppress(OSError):
+                self._io.delete(path)
+
+
+def properties_of(snapshot: "Snapshot") -> dict[str, str]:
+    """What the writer of a snapshot has said about it."""
+    return dict(snapshot.summary.additional_properties) if snapshot.summary is not None else {}
+
+
+def _write_file(
+    table: "Table", schema: "Schema", path: str, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]
+) -> "DataFile":
+    """One Parquet file of the rows, as many as fit into _FILE_BYTES."""
+    from pyiceberg.io.pyarrow import (
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+        schema_to_pyarrow,
+    )
+    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+    from pyiceberg.typedef import Record
+
+    arrow = pa.schema(
+        [field.with_type(kind) for field, kind in zip(schema_to_pyarrow(schema), first.schema.types, strict=True)]
+    )
+    output = table.io.new_output(path)
+    batch: pa.RecordBatch | None = first
+    with (
+        output.create(overwrite=True) as stream,
+        pq.ParquetWriter(cast(Any, stream), arrow, compression="zstd") as file,
+    ):
+        while batch is not None:
+            file.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=arrow))
+            batch = next(rest, None) if cast(Any, stream).tell() < _FILE_BYTES else None
+        file.close()
+        metadata = file.writer.metadata
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=metadata,
+        stats_columns=compute_statistics_plan(schema, table.metadata.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=path,
+        file_format=FileFormat.PARQUET,
+        partition=Record(),
+        file_size_in_bytes=len(output),
+        sort_order_id=None,
+        spec_id=table.metadata.default_spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
+
+
+def _iceberg_schema(arrow: pa.Schema) -> "Schema":
+    from pyiceberg.io.pyarrow import pyarrow_to_schema
+    from pyiceberg.schema import assign_fresh_schema_ids
+
+    numbered = [field.with_metadata({b"PARQUET:field_id": str(i)}) for i, field in enumerate(arrow, 1)]
+    return assign_fresh_schema_ids(pyarrow_to_schema(pa.schema(numbered)))
+
+
+def _shown(types: dict[str, pa.DataType], name: str) -> str:
+    return str(types.get(name, "missing"))

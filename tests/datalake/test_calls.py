@@ -1,0 +1,149 @@
+"""What lake calls tell of the platform's own tables, and whom."""
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.conftest import Platform
+from tests.datalake.lake import VISITS, ask, landed, new_table
+
+
+@pytest.fixture(scope="module")
+def table(client: Client) -> str:
+    name = new_table()
+    landed(client, name, VISITS.replace(b"spent", b'"a""b"'))
+    return name
+
+
+def test_every_tenant_has_four_schemas(client: Client, stranger: Client) -> None:
+    for user in (client, stranger):
+        assert user.get("/datalake/schemas").json() == ["bronze", "silver", "gold", "default"]
+    assert client.get("/datalake/schemas", params={"limit": 1, "offset": 2}).json() == ["gold"]
+
+
+def test_tables_are_listed_in_pages(client: Client, table: str) -> None:
+    other = new_table("a_first_one")
+    landed(client, other)
+    assert ask(client, "schemas/tables")[0] == other
+    assert table in ask(client, "schemas/tables")
+    assert ask(client, "schemas/tables", limit=1) == [other]
+    assert ask(client, "schemas/tables", schema="gold") == []
+
+
+def test_columns_have_trinos_types(client: Client, table: str) -> None:
+    assert ask(client, "tables/columns", table=table) == [
+        {"column_name": "id", "data_type": "bigint"},
+        {"column_name": "place", "data_type": "varchar"},
+        {"column_name": 'a"b', "data_type": "double"},
+        {"column_name": "first", "data_type": "date"},
+    ]
+    assert ask(client, "tables/columns", table=table, limit=1, offset=1)[0]["column_name"] == "place"
+
+
+def test_metadata_leads_back_to_what_made_the_table(platform: Platform, client: Client) -> None:
+    name = new_table()
+    dataset = landed(client, name)
+    found = ask(client, "table_metadata", table=name)
+    assert (found["schema"], found["table"], found["owner"], found["format"]) == ("silver", name, "admin", "iceberg")
+    assert (found["row_count"], found["snapshot_count"]) == (3, 1)
+    assert found["size_bytes"] > 100
+    assert found["created_time"].endswith("Z")
+    assert found["created_time"] <= found["last_access_time"]
+    assert found["location"].startswith("lake/warehouse/")
+    assert str(platform.settings.root) not in str(found)
+    snapshot = found["snapshots"][0]
+    assert snapshot["snapshot_id"] == dataset["iceberg_snapshot_id"]
+    assert snapshot["made_by"].items() >= {"dataset-id": str(dataset["id"]), "dataset-version": "1"}.items()
+    assert f"validate-job-{snapshot['made_by']['job-id']}" == dataset["job_id"]
+
+
+def test_statistics_of_numbers(client: Client, table: str) -> None:
+    assert ask(client, "numeric_stats", table=table, column_name="id") == {
+        "column": "id",
+        "count": 3,
+        "mean": 2.0,
+        "std_dev": 1.0,
+        "min": 1,
+        "max": 3,
+        "median": 2.0,
+    }
+    assert ask(client, "numeric_stats", table=table, column_name='a"b')["mean"] == 15.25
+    for column in ("place", "first"):
+        assert ask(client, "numeric_stats", table=table, column_name=column) == (422, "not_numeric")
+
+
+@pytest.mark.parametrize(("column", "count"), [("place", 2), ('a"b', 2), ("first", 3), ("id", 3)])
+def test_distinct_values_are_counted_without_null(client: Client, table: str, column: str, count: int) -> None:
+    query = {"schema": "silver", "table": table, "column": column}
+    assert client.get("/datalake/distinct-count", params=query).json() == {
+        "column": column,
+        "distinct_count": count,
+        "is_exact": True,
+    }
+
+
+STRANGE = ["x'y", 'x"y', "x;DROP TABLE y", "x--", "x/*y*/", "über", "\u202ex", "information_schema", "other.silver"]
+STRANGE += ["t_00000000000000000000000000000000_silver", "%", "_", "..", "../gold", "\0", " silver", "SILVER"]
+
+
+@pytest.mark.parametrize("name", STRANGE, ids=repr)
+def test_a_strange_name_is_looked_up_and_not_found(client: Client, table: str, name: str) -> None:
+    named: list[tuple[str, dict[str, Any], str]] = [
+        ("schemas/tables", {"schema": name}, "schema_not_found"),
+        ("tables/columns", {"schema": name, "table": table}, "schema_not_found"),
+        ("tables/columns", {"table": name}, "table_not_found"),
+        ("table_metadata", {"table": name}, "table_not_found"),
+        ("numeric_stats", {"table": name, "column_name": "id"}, "table_not_found"),
+        ("numeric_stats", {"table": table, "column_name": name}, "column_not_found"),
+    ]
+    for call, query, code in named:
+        assert ask(client, call, **query) == (404, code)
+    query = {"schema": "silver", "table": table, "column": name}
+    assert client.get("/datalake/distinct-count", params=query).status_code == 404
+
+
+def test_another_tenant_sees_nothing_of_it(client: Client, stranger: Client, table: str) -> None:
+    assert ask(stranger, "schemas/tables") == []
+    assert ask(stranger, "tables/columns", table=table) == (404, "table_not_found")
+
+
+def test_a_shared_schema_is_seen_until_it_is_taken_back(client: Client, stranger: Client, table: str) -> None:
+    own, other = (user.post("/login/test-token").json()["tenant_id"] for user in (client, stranger))
+    share = {"tenant_id": other, "schema_name": "silver", "owner_tenant_id": own, "name": "of the default tenant"}
+    made = client.post("/datalake/shares", json=share)
+    assert made.status_code == 201, made.text
+    again = client.post("/datalake/shares", json=share)
+    assert (again.status_code, again.json()["code"]) == (409, "share_exists")
+    assert stranger.get("/datalake/schemas").json() == ["bronze", "silver", "gold", "default", share["name"]]
+    assert table in ask(stranger, "schemas/tables", schema=share["name"])
+    assert ask(stranger, "numeric_stats", schema=share["name"], table=table, column_name="id")["count"] == 3
+    assert client.get("/datalake/schemas").json() == ["bronze", "silver", "gold", "default"]
+    assert made.json()["id"] in [row["id"] for row in client.get("/datalake/shares/list").json()["data"]]
+    assert client.request("DELETE", f"/datalake/shares/{made.json()['id']}").status_code == 200
+    assert ask(stranger, "schemas/tables", schema=share["name"]) == (404, "schema_not_found")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"name": "silver"}, "share_exists"),
+        ({"schema_name": "platinum"}, "schema_not_found"),
+        ({"schema_name": "sales", "owner_tenant_id": None}, "schema_not_found"),
+        ({"schema_name": "sales", "owner_tenant_id": None, "source": "trino"}, "schema_not_found"),
+        ({"tenant_id": "nobody"}, "tenant_not_found"),
+        ({"owner_tenant_id": "nobody"}, "tenant_not_found"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(client: Client, stranger: Client, fields: dict[str, Any], code: str) -> None:
+    own, other = (user.post("/login/test-token").json()["tenant_id"] for user in (client, stranger))
+    share = {"tenant_id": other, "schema_name": "silver", "owner_tenant_id": own, "name": "shared"} | fields
+    assert client.post("/datalake/shares", json=share).json()["code"] == code
+
+
+def test_the_schema_of_a_tenant_is_shared_by_its_owner_only(client: Client, stranger: Client, table: str) -> None:
+    own, other = (user.post("/login/test-token").json()["tenant_id"] for user in (client, stranger))
+    namespace = f"t_{own.replace('-', '')}_silver"
+    for name in (namespace, f" {namespace}", f"{namespace}.", f"x.{namespace}"):
+        share = {"tenant_id": other, "schema_name": name, "name": "x"}
+        assert client.post("/datalake/shares", json=share).json()["code"] == "schema_not_found"

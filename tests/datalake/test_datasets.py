@@ -1,0 +1,279 @@
+"""Rows of datasets and batches land in the lake, and datasets are made from what lies there."""
+
+import io
+import shutil
+import sqlite3
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from dataml.jobs import lake as job_lake
+from tests.client import Client, wait_for_job
+from tests.conftest import Platform
+from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
+from tests.dataset.uploading import dataset, new_name, new_template, upload, uploaded
+from tests.train.training import small_dataset, trained
+
+
+def counted(client: Client, table: str, schema: str = "silver", column: str = "id") -> int:
+    return ask(client, "numeric_stats", schema=schema, table=table, column_name=column)["count"]
+
+
+def refusal(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def test_valid_rows_land_in_silver_and_the_dataset_says_where(client: Client) -> None:
+    table = new_table()
+    made = landed(client, table)
+    assert (made["iceberg_table_name"], made["state"]) == (f"silver.{table}", "valid")
+    assert counted(client, table) == 3
+    row = next(row for row in client.get("/dataset/list").json()["data"] if row["id"] == made["id"])
+    assert row["iceberg_table_name"] == f"silver.{table}"
+
+
+def test_another_own_schema_can_be_named(client: Client) -> None:
+    table = new_table()
+    landed(client, f"bronze.{table}")
+    assert counted(client, table, "bronze") == 3
+
+
+def test_rows_that_were_set_aside_do_not_land(client: Client) -> None:
+    table = new_table()
+    template = new_template(client, id="Integer", place="String", spent="Float", first="Date")
+    good = b"".join(b"%d,Rome,1,2024-01-01\n" % number for number in range(10, 30))
+    landed(client, table, VISITS + b"x,Rome,1,2024-01-01\n" + good, template_id=template)
+    assert counted(client, table) == 23
+
+
+def test_an_invalid_dataset_leaves_no_table(client: Client) -> None:
+    table = new_table()
+    template = new_template(client, id="Integer", place="String", spent="Integer", first="Date")
+    made = landed(client, table, VISITS.replace(b"20,", b"x,"), template_id=template)
+    assert (made["state"], made["iceberg_table_name"]) == ("invalid", None)
+    assert ask(client, "table_metadata", table=table) == (404, "table_not_found")
+
+
+def test_two_datasets_append_and_one_replaces(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    landed(client, table)
+    assert counted(client, table) == 6
+    landed(client, table, lake_mode="replace")
+    assert counted(client, table) == 3
+
+
+def test_a_dataset_that_grows_replaces_its_own_rows(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    made = landed(client, table)
+    files = {"files": ("more.csv", VISITS.replace(b"1,Rome", b"9,Rome"))}
+    answer = client.post("/files/add", params={"dataset_id": made["id"]}, files=files)
+    wait_for_job(client, answer.json()["job_id"])
+    assert counted(client, table) == 3 + 6
+    newest = ask(client, "table_metadata", table=table)["snapshots"][0]
+    assert newest["snapshot_id"] == dataset(client, made["id"])["iceberg_snapshot_id"]
+    assert newest["made_by"]["dataset-version"] == "2"
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a;b", 'a"b', "É", "Visits", "1a", "a.b", "information_schema.a", "a" * 129, "."]
+)
+def test_a_table_name_that_engines_disagree_on_is_refused(client: Client, name: str) -> None:
+    answer = upload(client, ("a.csv", VISITS), iceberg_table_name=name)
+    assert refusal(answer) == (422, "bad_table_name")
+
+
+def test_a_template_that_does_not_fit_the_table_is_refused_before_any_work(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    template = new_template(client, id="Integer", place="String")
+    answer = upload(client, ("a.csv", VISITS), iceberg_table_name=table, template_id=template)
+    assert refusal(answer) == (409, "table_differs")
+
+
+def test_inferred_columns_that_do_not_fit_fail_the_dataset_and_it_names_no_table(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    made = landed(client, table, b"id,other\n1,2\n")
+    assert (made["state"], made["iceberg_table_name"]) == ("failed", None)
+    assert "'other' is missing there" in made["failure"]
+    assert counted(client, table) == 3
+
+
+def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Platform, client: Client) -> None:
+    """The rest of the platform goes on."""
+    table, warehouse = new_table(), platform.settings.lake_root / "warehouse"
+    moved = warehouse.with_name("moved")
+    warehouse.mkdir(parents=True, exist_ok=True)
+    warehouse.rename(moved)
+    warehouse.write_text("no folder")
+    try:
+        made = landed(client, table)
+        other = uploaded(client, ("a.csv", VISITS))
+    finally:
+        warehouse.unlink()
+        moved.rename(warehouse)
+    assert (made["state"], made["iceberg_table_name"], other["state"]) == ("failed", None, "valid")
+    assert ask(client, "table_metadata", table=table) == (404, "table_not_found")
+
+
+def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second attempt at the job finds what the first has committed."""
+    written = []
+    write = job_lake.write_rows
+
+    def write_twice(*args: Any) -> int:
+        written.extend([write(*args), write(*args)])
+        return written[-1]
+
+    monkeypatch.setattr(job_lake, "write_rows", write_twice)
+    table = new_table()
+    made = landed(client, table)
+    assert written == [made["iceberg_snapshot_id"]] * 2
+    assert counted(client, table) == 3
+
+
+def test_a_dataset_from_a_table_has_its_rows_and_names_it(client: Client) -> None:
+    table = new_table()
+    source = landed(client, table)
+    made = from_table(client, table)
+    assert (made["data_source"], made["iceberg_table_name"], made["state"]) == ("iceberg", f"silver.{table}", "valid")
+    assert made["iceberg_snapshot_id"] == source["iceberg_snapshot_id"]
+    rows = [client.get("/dataset/view", params={"dataset_id": d["id"]}).json()["preview"] for d in (source, made)]
+    assert rows[0] == rows[1]
+    assert [c["data_type"] for c in made["schema"]] == ["Integer", "String", "Float", "Date"]
+
+
+def test_a_dataset_from_an_earlier_snapshot(client: Client) -> None:
+    table = new_table()
+    first = landed(client, table)
+    landed(client, table)
+    assert from_table(client, table)["total_records"] == 6
+    made = from_table(client, f"silver.{table}", snapshot_id=first["iceberg_snapshot_id"])
+    assert (made["total_records"], made["iceberg_snapshot_id"]) == (3, first["iceberg_snapshot_id"])
+
+
+def test_a_table_is_checked_against_a_template_like_a_file(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    template = new_template(client, id="Integer", place="String", spent="Float", first="Date", more="String")
+    answer = upload(client, iceberg_table_name=table, template_id=template)
+    assert refusal(answer) == (422, "missing_column")
+    template = new_template(client, place="Integer")
+    made = from_table(client, table, template_id=template)
+    assert (made["state"], made["error_summary"]["by_column"]) == ("invalid", {"place": 3})
+    answer = upload(client, iceberg_table_name=table, template_id=template, on_error="reject")
+    assert refusal(answer) == (422, "bad_cell")
+
+
+def test_the_rows_of_a_table_are_no_file(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    made = from_table(client, table)
+    file = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"][0]
+    assert (file["format"], file["total_records"], file["file_name"]) == ("iceberg", 3, f"silver.{table}")
+    for call, query in (
+        ("view", {"file_id": file["id"]}),
+        ("download", {"file_id": file["id"]}),
+        ("download", {"file_path": file["file_path"]}),
+    ):
+        assert refusal(client.get(f"/files/{call}", params=query)) == (409, "file_in_lake")
+    about = client.get("/files/get_file_by_id", params={"file_id": file["id"]}).json()
+    assert (about["csv_file_path"], about["hdf_file_path"]) == (None, None)
+    content = client.get("/files/download", params={"file_path": about["parquet_file_path"]}).content
+    assert pq.read_table(io.BytesIO(content)).num_rows == 3
+    assert client.request("DELETE", f"/dataset/delete/{made['id']}").status_code == 200
+    assert counted(client, table) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("nothing", (404, "table_not_found")),
+        ("gold.nothing", (404, "table_not_found")),
+        ("nowhere.visits", (404, "schema_not_found")),
+        ("information_schema.tables", (404, "schema_not_found")),
+        ('silver."visits"; DROP TABLE x --', (404, "table_not_found")),
+    ],
+)
+def test_a_table_that_is_not_there_makes_no_dataset(client: Client, name: str, refused: tuple[int, str]) -> None:
+    assert refusal(upload(client, iceberg_table_name=name)) == refused
+
+
+def test_a_snapshot_has_to_be_the_tables(client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    assert refusal(upload(client, iceberg_table_name=table, snapshot_id=12345)) == (404, "snapshot_not_found")
+    answer = upload(client, ("a.csv", VISITS), iceberg_table_name=table, snapshot_id=12345)
+    assert refusal(answer) == (422, "snapshot_with_files")
+
+
+def test_neither_files_nor_a_table_is_no_dataset(client: Client) -> None:
+    answer = client.post("/dataset/upload", params={"dataset_name": new_name(), "usage": "t"}, files={"x": b""})
+    assert refusal(answer) == (422, "no_file")
+
+
+def test_a_table_whose_files_are_gone_fails_the_dataset(platform: Platform, client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    for folder in platform.settings.lake_root.glob(f"warehouse/*/{table}-*/data"):
+        shutil.rmtree(folder)
+    assert from_table(client, table)["state"] == "failed"
+    assert ask(client, "numeric_stats", table=table, column_name="id") == (503, "lake_damaged")
+
+
+def test_a_table_that_is_dropped_is_not_found(platform: Platform, client: Client) -> None:
+    table = new_table()
+    landed(client, table)
+    connection = sqlite3.connect(platform.settings.lake_root / "catalog.db")
+    with connection:
+        connection.execute("DELETE FROM iceberg_tables WHERE table_name = ?", (table,))
+    connection.close()
+    assert ask(client, "numeric_stats", table=table, column_name="id") == (404, "table_not_found")
+
+
+def test_a_batch_lands_in_gold_and_leads_back_to_its_model(client: Client) -> None:
+    model = trained(client, small_dataset(client), predictor_name=new_name("buyer"))
+    rows = "\n".join(f"{age},red,{age / 2}" for age in range(20, 60))
+    to_score = uploaded(client, ("p.csv", f"age,colour,price\n{rows}\n".encode()), usage="p")
+    table = new_table("scores")
+    request = {"train_id": model["id"], "dataset_id": to_score["id"], "result_table": table}
+    for expected in (40, 80):
+        batch = client.post("/inference/batch-prediction", json=request).json()
+        assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
+        result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
+        info = ask(client, "table_metadata", schema="gold", table=table)
+        assert (result["result_table"], info["row_count"]) == (f"gold.{table}", expected)
+        assert info["snapshots"][0]["snapshot_id"] == result["result_snapshot_id"]
+        made_by = {"prediction-id": batch["prediction_id"], "train-id": model["id"], "dataset-id": to_score["id"]}
+        assert info["snapshots"][0]["made_by"].items() >= {key: str(value) for key, value in made_by.items()}.items()
+    columns = [c["column_name"] for c in ask(client, "tables/columns", schema="gold", table=table)]
+    assert columns == ["prediction", "probability_false", "probability_true", "error"]
+    refused = client.post("/inference/batch-prediction", json=request | {"result_table": "a;b"})
+    assert refusal(refused) == (422, "bad_table_name")
+
+
+def test_a_batch_that_does_not_fit_its_table_fails_and_names_none(client: Client) -> None:
+    model = trained(client, small_dataset(client), predictor_name=new_name("buyer"))
+    to_score = uploaded(client, ("p.csv", b"age,colour,price\n30,red,1\n"), usage="p")
+    table = new_table()
+    landed(client, f"gold.{table}")
+    request = {"train_id": model["id"], "dataset_id": to_score["id"], "result_table": table}
+    batch = client.post("/inference/batch-prediction", json=request).json()
+    assert wait_for_job(client, batch["job_id"])["error"]["code"] == "table_differs"
+    result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
+    assert (result["status"], result["result_table"]) == ("failed", None)
+
+
+def test_reading_a_table_needs_the_permission_to_read_the_lake(client: Client) -> None:
+    from tests.furnishing import new_role, new_user
+
+    user = new_user(client, roles=[new_role(client, "can_upload_datasets", "can_view")["name"]])
+    from tests.conftest import log_in
+
+    table = new_table()
+    landed(client, table)
+    uploader = log_in(client, user["username"])
+    assert refusal(upload(uploader, iceberg_table_name=table)) == (403, "missing_permission")

@@ -1,0 +1,182 @@
+"""A company's lake, asked through a real Trino, answers like the platform's own, and fails like it."""
+
+import math
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from dataml.datalake.asking import Asker, Patience
+from dataml.datalake.trino import TrinoLake
+from dataml.errors import DatamlError, Invalid, NotFound, Unavailable
+from dataml.settings import Settings, load_settings
+from tests.client import Client
+from tests.conftest import Platform
+from tests.datalake.lake import ask
+from tests.dataset.uploading import upload
+from tests.services.conftest import PASSWORD, Trino
+
+pytestmark = pytest.mark.services
+
+ODD = 'a"b; DROP TABLE x --'
+
+
+def lake_of(trino: Trino, catalog: str = "company", **changes: Any) -> TrinoLake:
+    fields = {"trino_url": trino.url(catalog), "trino_ca": trino.certificate} | changes
+    return TrinoLake(load_settings(**fields))
+
+
+def wait() -> Patience:
+    return Patience(60)
+
+
+@pytest.fixture(scope="module")
+def company(trino: Trino) -> TrinoLake:
+    """A catalog with the schema `sales`: the table `visits`, and one with a strange name."""
+    lake = lake_of(trino)
+    for statement in (
+        "CREATE SCHEMA company.sales",
+        'CREATE TABLE company.sales.visits (id bigint, place varchar, spent double, "a""b" real, price decimal(10,2), '
+        "first date, at timestamp(6) with time zone, tags array(varchar))",
+        "INSERT INTO company.sales.visits VALUES "
+        "(1, 'Rome', 1.5, REAL '1', 1.25, DATE '2024-01-01', TIMESTAMP '2024-01-01 00:00:00 UTC', ARRAY['a']), "
+        "(2, 'Oslo', nan(), REAL '2', 2.25, NULL, NULL, NULL), (3, 'Rome', 4.5, NULL, 3, NULL, NULL, NULL)",
+        f'CREATE TABLE memory.default."{ODD.replace(chr(34), chr(34) * 2)}" AS SELECT 1 id',
+        "CREATE TABLE memory.default.numbers AS SELECT custkey AS n, name FROM tpch.tiny.customer",
+    ):
+        lake._rows(statement, (), wait())
+    return lake
+
+
+def test_columns_are_trinos(company: TrinoLake) -> None:
+    found = {column.name: column.data_type for column in company.columns("sales", "visits", wait())}
+    assert found == {
+        "id": "bigint",
+        "place": "varchar",
+        "spent": "double",
+        'a"b': "real",
+        "price": "decimal(10,2)",
+        "first": "date",
+        "at": "timestamp(6) with time zone",
+        "tags": "array(varchar)",
+    }
+
+
+def test_tables_are_listed_and_strange_names_work(company: TrinoLake, trino: Trino) -> None:
+    assert company.tables("sales", wait()) == ["visits"]
+    memory = lake_of(trino, "memory")
+    assert memory.tables("default", wait()) == [ODD.lower(), "numbers"]
+    assert memory.numeric("default", ODD.lower(), "id", wait()).count == 1
+
+
+def test_metadata(company: TrinoLake) -> None:
+    info = company.table_info("sales", "visits", wait())
+    assert (info.format, info.row_count) == ("iceberg", 3)
+    assert info.size_bytes is not None
+    assert info.size_bytes > 0
+    assert info.created_at is not None
+    assert info.last_access_at is not None
+    assert info.created_at <= info.last_access_at
+    assert info.snapshots[0].snapshot_id != info.snapshots[-1].snapshot_id
+    assert (info.location or "").startswith("local:///")
+
+
+def test_metadata_of_a_table_that_is_no_iceberg(company: TrinoLake, trino: Trino) -> None:
+    info = lake_of(trino, "memory").table_info("default", "numbers", wait())
+    assert (info.format, info.row_count, info.snapshots) == ("memory", 1500, ())
+
+
+def test_statistics(company: TrinoLake, trino: Trino) -> None:
+    found = company.numeric("sales", "visits", "spent", wait())
+    assert (found.count, found.mean, found.minimum, found.maximum) == (2, 3.0, 1.5, 4.5)
+    assert found.std_dev == pytest.approx(math.sqrt(4.5))
+    assert company.numeric("sales", "visits", 'a"b', wait()).mean == 1.5
+    assert company.numeric("sales", "visits", "price", wait()).maximum == 3.0
+    numbers = lake_of(trino, "memory").numeric("default", "numbers", "n", wait())
+    assert (numbers.count, numbers.minimum, numbers.maximum, numbers.mean) == (1500, 1, 1500, 750.5)
+    assert numbers.median == pytest.approx(750.5, rel=0.02)
+
+
+def test_distinct_values(company: TrinoLake) -> None:
+    assert company.distinct("sales", "visits", "place", wait()).distinct == 2
+    assert company.distinct("sales", "visits", "first", wait()).distinct == 1
+
+
+def test_what_is_not_there_and_what_has_no_numbers(company: TrinoLake) -> None:
+    for name in ("nothing", "'", '"', "visits; DROP TABLE visits", "über", "visits$snapshots"):
+        with pytest.raises(NotFound, match="table"):
+            company.numeric("sales", name, "id", wait())
+        with pytest.raises(NotFound, match="column"):
+            company.numeric("sales", "visits", name, wait())
+    with pytest.raises(Invalid) as caught:
+        company.numeric("sales", "visits", "place", wait())
+    assert caught.value.code == "not_numeric"
+    assert company.has_schema("sales", wait())
+    for schema in ("information_schema", "nothing", 'sales"', "tpch.tiny"):
+        assert not company.has_schema(schema, wait())
+
+
+def test_a_jwt_is_taken_in_place_of_a_password(company: TrinoLake, trino: Trino) -> None:
+    url = f"https://localhost:{trino.port}/company"
+    assert "visits" in lake_of(trino, trino_url=url, trino_jwt=trino.token).tables("sales", wait())
+
+
+def failure(lake: TrinoLake, patience: Patience) -> str:
+    with pytest.raises(DatamlError) as caught:
+        lake.tables("sales", patience)
+    assert isinstance(caught.value, Unavailable)
+    assert PASSWORD not in caught.value.detail
+    return caught.value.code
+
+
+def test_a_wrong_password_a_strange_certificate_and_a_closed_port(trino: Trino) -> None:
+    assert failure(lake_of(trino, trino_url=trino.url("company", password="wrong password")), wait()) == "lake_refuses"
+    assert failure(lake_of(trino, trino_jwt="e.e.e"), wait()) == "lake_refuses"
+    assert failure(lake_of(trino, trino_ca=None), wait()) == "lake_unavailable"
+    closed = trino.url("company").replace(str(trino.port), "1")
+    assert failure(lake_of(trino, trino_url=closed), wait()) == "lake_unavailable"
+    assert failure(lake_of(trino, catalog="nowhere"), wait()) == "lake_failed"
+
+
+def test_a_query_that_takes_too_long_is_cancelled_on_the_server(company: TrinoLake, client: Client) -> None:
+    async def impatient() -> None:
+        question = "SELECT count(*) FROM tpch.sf100.lineitem a, tpch.sf100.lineitem b WHERE a.comment < b.comment"
+        await Asker("trino", 3).ask(lambda patience: company._rows(question, (), patience))
+
+    with pytest.raises(Unavailable) as caught:
+        client.portal.call(impatient)
+    assert caught.value.code == "lake_timeout"
+    running = (
+        "SELECT state FROM system.runtime.queries WHERE query LIKE '%sf100.lineitem a%' AND query NOT LIKE '%runtime%'"
+    )
+    deadline = time.monotonic() + 30
+    while (states := {row[0] for row in company._rows(running, (), wait())}) != {"FAILED"}:
+        assert time.monotonic() < deadline, states
+        threading.Event().wait(0.2)
+
+
+@pytest.fixture(scope="module")
+def settings(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    from tests.client import PASSWORD as ADMINS
+
+    home = tmp_path_factory.mktemp("home")
+    return load_settings(home=home, admin_password=ADMINS, trino_url=trino.url("company"), trino_ca=trino.certificate)
+
+
+def test_a_tenant_sees_what_was_shared_of_it_and_nothing_else(
+    company: TrinoLake, platform: Platform, client: Client, stranger: Client
+) -> None:
+    assert ask(stranger, "schemas/tables", schema="sales") == (404, "schema_not_found")
+    tenant = stranger.post("/login/test-token").json()["tenant_id"]
+    share = {"tenant_id": tenant, "schema_name": "sales", "source": "trino"}
+    for name in ("information_schema", "nothing", 'sales"'):
+        refused = client.post("/datalake/shares", json=share | {"schema_name": name})
+        assert (refused.status_code, refused.json()["code"]) == (404, "schema_not_found")
+    assert client.post("/datalake/shares", json=share).status_code == 201
+    assert "visits" in ask(stranger, "schemas/tables", schema="sales")
+    assert ask(stranger, "numeric_stats", schema="sales", table="visits", column_name="id")["mean"] == 2.0
+    assert ask(stranger, "table_metadata", schema="sales", table="visits")["row_count"] == 3
+    assert ask(client, "schemas/tables", schema="sales") == (404, "schema_not_found")
+    answer = upload(stranger, iceberg_table_name="sales.visits")
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_iceberg")
