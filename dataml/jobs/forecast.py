@@ -44,7 +44,8 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
         for first in range(0, len(ids), _SERIES_AT_A_TIME):
             part = tuple(ids[first : first + _SERIES_AT_A_TIME])
             table = _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
-            writer = writer or opened.enter_context(pacsv.CSVWriter(unfinished, table.schema))
+            if writer is None:
+                writer = opened.enter_context(pacsv.CSVWriter(unfinished, table.schema))
             writer.write_table(table)
             if spec.lake is not None:
                 if copy is None:
