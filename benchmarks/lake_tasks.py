@@ -1,4 +1,4 @@
-"""`python -m benchmarks.lake_tasks TASK FOLDER [ROWS]`: one measurement of the lake in a process of its own; prints JSON."""
+"""`python -m benchmarks.lake_tasks TASK FOLDER ROWS`: one measurement of the lake in its own process; prints JSON."""
 
 import json
 import sys
@@ -49,10 +49,10 @@ def make(folder: Path, rows: int) -> dict[str, Any]:
 def plain_write(folder: Path, rows: int) -> dict[str, Any]:
     """Read the Parquet and write it again, in the same batches."""
     started = time.perf_counter()
-    with pq.ParquetFile(folder / "rows.parquet") as source:
-        with pq.ParquetWriter(folder / "plain.parquet", source.schema_arrow, compression="zstd") as file:
-            for batch in source.iter_batches(_BATCH_ROWS):
-                file.write_batch(batch)
+    source = pq.ParquetFile(folder / "rows.parquet")
+    with pq.ParquetWriter(folder / "plain.parquet", source.schema_arrow, compression="zstd") as file:
+        for batch in source.iter_batches(_BATCH_ROWS):
+            file.write_batch(batch)
     return {"seconds": time.perf_counter() - started}
 
 
