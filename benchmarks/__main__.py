@@ -219,8 +219,8 @@ def _task(folder: Path, task: str, *arguments: str, times: int = 2, module: str 
 
 
 def lake(folder: Path) -> None:
-    """Appending to a lake table against writing the same Parquet, statistics of a column against pyarrow's read, each
-    in a process of its own; lists of 1,000 tables over HTTP."""
+    """Appending to a lake table against writing the same Parquet, statistics of a column against pyarrow reading it,
+    each in a process of its own; lists of 1,000 tables over HTTP."""
     from benchmarks.lake_tasks import many_tables
 
     for rows in (1_000_000, int(os.environ.get("ROWS", "10000000"))):

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.lake_tasks TASK FOLDER [ROWS]`: one measurement of the lake in its own process, as JSON."""
+"""`python -m benchmarks.lake_tasks TASK FOLDER ROWS`: one measurement of the lake in its own process; prints JSON."""
 
 import json
 import sys
@@ -50,7 +50,7 @@ def plain_write(folder: Path, rows: int) -> dict[str, Any]:
     """Read the Parquet and write it again, in the same batches."""
     started = time.perf_counter()
     source = pq.ParquetFile(folder / "rows.parquet")
-    with source, pq.ParquetWriter(folder / "plain.parquet", source.schema_arrow, compression="zstd") as file:
+    with pq.ParquetWriter(folder / "plain.parquet", source.schema_arrow, compression="zstd") as file:
         for batch in source.iter_batches(_BATCH_ROWS):
             file.write_batch(batch)
     return {"seconds": time.perf_counter() - started}

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from dataml.datalake.asking import Patience
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
-from dataml.errors import Invalid, Unavailable
+from dataml.errors import Invalid, NotFound, Unavailable
 from dataml.lake.catalog import LakeConfig, lake_errors, load_table, open_catalog
 from dataml.lake.figures import DistinctFigure, NumericFigures, distinct_figure, numeric_figures
 from dataml.lake.names import TableName
-from dataml.lake.reading import plain_schema, read_batches
+from dataml.lake.reading import check_snapshot, plain_schema, read_batches, schema_at
 from dataml.lake.trino_types import trino_type
 from dataml.lake.writing import PROPERTY, properties_of
 
@@ -74,8 +74,6 @@ class IcebergLake:
             NotFound: `table_not_found`, `snapshot_not_found`.
             Invalid: `no_rows`, `unsupported_column_type`.
         """
-        from dataml.lake.reading import check_snapshot, schema_at
-
         table = load_table(self._open(), name)
         check_snapshot(table, snapshot_id)
         snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else table.current_snapshot()
@@ -87,8 +85,6 @@ class IcebergLake:
 
     def find_schema(self, name: TableName) -> pa.Schema | None:
         """The columns of a table that may not be there."""
-        from dataml.errors import NotFound
-
         try:
             return plain_schema(load_table(self._open(), name).schema())
         except NotFound:

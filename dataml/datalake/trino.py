@@ -12,6 +12,7 @@ from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Unavailable
 from dataml.lake.catalog import table_not_found
 from dataml.lake.figures import DistinctFigure, NumericFigures
+from dataml.lake.writing import PROPERTY
 from dataml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -205,8 +206,6 @@ def _quoted(name: str) -> str:
 
 
 def _made_by(summary: dict[str, str]) -> dict[str, str]:
-    from dataml.lake.writing import PROPERTY
-
     return {key.removeprefix(PROPERTY): value for key, value in summary.items() if key.startswith(PROPERTY)}
 
 

@@ -40,7 +40,8 @@ class LakeConfig:
         builtin = {"type": "sql", "uri": uri, "warehouse": str(home / "warehouse"), "pool_pre_ping": "true"}
         given = settings.lake_catalog or {}
         properties = {**(builtin if given.get("type", "sql") == "sql" else {}), **given}
-        if "://" not in properties.get("warehouse", "://"):
+        warehouse = properties.get("warehouse", "://")
+        if "://" not in warehouse or warehouse.startswith("file:"):
             properties["py-io-impl"] = "dataml.lake.files.DurableFileIO"
         return cls(properties, home)
 
@@ -96,22 +97,28 @@ def lake_errors() -> Iterator[None]:
     """
     import pyarrow as pa
     from pyiceberg import exceptions as iceberg
-    from sqlalchemy.exc import SQLAlchemyError
 
-    refusals = (iceberg.RESTError, iceberg.DynamoDbError, iceberg.SignError, *_amazon_errors())
     try:
         yield
     except (iceberg.NoSuchTableError, iceberg.NoSuchNamespaceError) as error:
         raise table_not_found() from error
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise Unavailable("A file of this lake table is missing or damaged.", code="lake_damaged") from error
-    except (OSError, SQLAlchemyError, *refusals) as error:
+    except failures() as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise Unavailable("There is no room left in the lake; ask an administrator.", code="lake_full") from error
         name = type(error).__name__
         log.warning("the lake does not answer", exc_info=error)
         detail = f"The lake's catalog or storage does not answer ({name}); try again, or ask an administrator."
         raise Unavailable(detail, code="lake_unavailable") from error
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What catalogs and storages raise when they do not do their work; whether they have done it is not said."""
+    from pyiceberg import exceptions as iceberg
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (OSError, SQLAlchemyError, iceberg.RESTError, iceberg.DynamoDbError, iceberg.SignError, *_amazon_errors())
 
 
 def _amazon_errors() -> tuple[type[Exception], ...]:

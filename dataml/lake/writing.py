@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.errors import Conflict
-from dataml.lake.catalog import lake_errors
+from dataml.lake.catalog import failures, lake_errors
 from dataml.lake.names import TableName
 
 if TYPE_CHECKING:
@@ -104,6 +104,11 @@ class _Write:
                 snapshot_id = self._commit(table)
             except (CommitFailedException, TableAlreadyExistsError, ValidationException):
                 time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
+            except failures():
+                snapshot_id = self._landed()
+                if snapshot_id is None:
+                    raise
+                return snapshot_id
             else:
                 self._paths = []
                 self._forget_earlier_attempts()
@@ -117,21 +122,37 @@ class _Write:
         name = self._target.name
         try:
             table = self._catalog.load_table((name.namespace, name.table))
-        except NoSuchNamespaceError:
-            self._catalog.create_namespace_if_not_exists((name.namespace,))
-            return None
-        except NoSuchTableError:
-            self._catalog.create_namespace_if_not_exists((name.namespace,))
+        except (NoSuchNamespaceError, NoSuchTableError):
+            self._ensure_namespace()
             return None
         properties = {**table.metadata.properties, **_NO_RETRY}
         table.metadata = table.metadata.model_copy(update={"properties": properties})
         return table
+
+    def _ensure_namespace(self) -> None:
+        namespace = (self._target.name.namespace,)
+        try:
+            self._catalog.create_namespace_if_not_exists(namespace)
+        except failures():
+            # Another writer has made it at this moment.
+            if not self._catalog.namespace_exists(namespace):
+                raise
 
     def _done(self, table: "Table | None") -> int | None:
         """The snapshot of an earlier attempt at this job."""
         job = {PROPERTY + "job-id": str(self._writer.job_id), PROPERTY + "source": self._target.source}
         found = [s for s in table.metadata.snapshots if job.items() <= properties_of(s).items()] if table else []
         return found[0].snapshot_id if found else None
+
+    def _landed(self) -> int | None:
+        """The snapshot of a commit that was answered with an error, if it is there after all. Files that may be its own
+        stay, unless it is certainly not there."""
+        paths, self._paths = self._paths, []
+        with suppress(*failures()):
+            snapshot_id = self._done(self._existing())
+            self._paths = [] if snapshot_id is not None else paths
+            return snapshot_id
+        return None
 
     def _commit(self, table: "Table | None") -> int:
         transaction = self._creation() if table is None else table.transaction()

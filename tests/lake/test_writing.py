@@ -164,6 +164,29 @@ def test_a_storage_that_fills_up_leaves_nothing(catalog: "Catalog", config: Lake
     assert data_files(config) == set()
 
 
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_commit_that_is_answered_with_an_error_counts_when_it_is_there(
+    catalog: "Catalog", config: LakeConfig, monkeypatch: pytest.MonkeyPatch, landed: bool
+) -> None:
+    write(catalog, target("dataset-2"), 1, rows(1))
+    commit = catalog.commit_table
+
+    def commit_and_fail(*args: Any) -> None:
+        if landed:
+            commit(*args)
+        raise OSError("the line is down")
+
+    monkeypatch.setattr(catalog, "commit_table", commit_and_fail)
+    if landed:
+        snapshot_id = write(catalog, target(), 2, rows(2))
+        assert snapshot_id == load_table(catalog, TABLE).snapshots()[-1].snapshot_id
+    else:
+        with pytest.raises(Unavailable):
+            write(catalog, target(), 2, rows(2))
+    assert numbers(catalog) == ([1, 2] if landed else [1])
+    assert len(data_files(config)) == (2 if landed else 1)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -11,6 +11,7 @@ from dataml.datalake.asking import Asker, Patience
 from dataml.datalake.trino import TrinoLake
 from dataml.errors import DatamlError, Invalid, NotFound, Unavailable
 from dataml.settings import Settings, load_settings
+from tests.client import PASSWORD as ADMINS
 from tests.client import Client
 from tests.conftest import Platform
 from tests.datalake.lake import ask
@@ -158,8 +159,6 @@ def test_a_query_that_takes_too_long_is_cancelled_on_the_server(company: TrinoLa
 
 @pytest.fixture(scope="module")
 def settings(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    from tests.client import PASSWORD as ADMINS
-
     home = tmp_path_factory.mktemp("home")
     return load_settings(home=home, admin_password=ADMINS, trino_url=trino.url("company"), trino_ca=trino.certificate)
 
