@@ -49,7 +49,8 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
             writer.write_table(table)
             if spec.lake is not None:
                 if copy is None:
-                    copy = opened.enter_context(pq.ParquetWriter(for_lake, table.schema))
+                    copy = pq.ParquetWriter(for_lake, table.schema)
+                    opened.callback(copy.close)
                 copy.write_table(table)
             rows += table.num_rows
             context.progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")

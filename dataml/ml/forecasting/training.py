@@ -109,7 +109,6 @@ def train(parquet: Path, request: Request, progress: Progress = lambda share, ph
             regressors=_regressors(covariates),
         ),
     )
-    progress(0.97, "Drawing")
     return Trained(
         forecaster, judgement, choice, origins, found, reading.warnings, table.num_rows, int((panel.rows >= 0).sum())
     )
