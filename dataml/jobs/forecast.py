@@ -45,7 +45,8 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
             part = tuple(ids[first : first + _SERIES_AT_A_TIME])
             table = _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
             if writer is None:
-                writer = opened.enter_context(pacsv.CSVWriter(unfinished, table.schema))
+                writer = pacsv.CSVWriter(unfinished, table.schema)
+                opened.callback(writer.close)
             writer.write_table(table)
             if spec.lake is not None:
                 if copy is None:
