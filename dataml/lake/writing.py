@@ -5,19 +5,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataml.errors import Conflict
 from dataml.lake.catalog import failures, lake_errors
+from dataml.lake.data_files import iceberg_schema, write_file
 from dataml.lake.names import TableName
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
 
@@ -28,7 +27,6 @@ PROPERTY: Final = "dataml."
 """What the names of our properties of snapshots begin with: `dataml.job-id`, `dataml.attempt`, `dataml.source`, ..."""
 
 _COMMITS: Final = 12
-_FILE_BYTES: Final = 512 << 20
 # PyIceberg's own retries would skip the search for what this job has written already.
 _NO_RETRY: Final = {"commit.retry.num-retries": "0"}
 
@@ -176,7 +174,7 @@ class _Write:
         location = f"{self._warehouse}/{name.namespace}/{name.table}-{tag}" if self._warehouse else None
         properties = {"owner": self._target.owner, PROPERTY + "created-at": str(int(time.time() * 1000))}
         return self._catalog.create_table_transaction(
-            (name.namespace, name.table), _iceberg_schema(self._arrow()), location=location, properties=properties
+            (name.namespace, name.table), iceberg_schema(self._arrow()), location=location, properties=properties
         )
 
     def _arrow(self) -> pa.Schema:
@@ -190,7 +188,7 @@ class _Write:
         there = {
             f.name: f.type for f in schema_to_pyarrow(transaction.table_metadata.schema(), include_field_ids=False)
         }
-        new = {f.name: f.type for f in schema_to_pyarrow(_iceberg_schema(self._arrow()), include_field_ids=False)}
+        new = {f.name: f.type for f in schema_to_pyarrow(iceberg_schema(self._arrow()), include_field_ids=False)}
         differing = sorted(name for name in there.keys() | new.keys() if there.get(name) != new.get(name))
         if not differing:
             return
@@ -204,7 +202,7 @@ class _Write:
             for name in differing:
                 if name in there:
                     update.delete_column((name,))
-        schema = _iceberg_schema(self._arrow())
+        schema = iceberg_schema(self._arrow())
         with transaction.update_schema(allow_incompatible_changes=True) as update:
             for name in differing:
                 if name in new:
@@ -229,7 +227,7 @@ class _Write:
         while first is not None:
             path = table.location_provider().new_data_location(self._file_name(len(self._paths)))
             self._paths.append(path)
-            self._files.append(_write_file(table, schema, path, first, batches))
+            self._files.append(write_file(table, schema, path, first, batches))
             first = next(batches, None)
         self._written_for = written_for
 
@@ -273,60 +271,6 @@ class _Write:
 def properties_of(snapshot: "Snapshot") -> dict[str, str]:
     """What the writer of a snapshot has said about it."""
     return dict(snapshot.summary.additional_properties) if snapshot.summary is not None else {}
-
-
-def _write_file(
-    table: "Table", schema: "Schema", path: str, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]
-) -> "DataFile":
-    """One Parquet file of the rows, as many as fit into _FILE_BYTES."""
-    from pyiceberg.io.pyarrow import (
-        compute_statistics_plan,
-        data_file_statistics_from_parquet_metadata,
-        parquet_path_to_id_mapping,
-        schema_to_pyarrow,
-    )
-    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-    from pyiceberg.typedef import Record
-
-    arrow = pa.schema(
-        [field.with_type(kind) for field, kind in zip(schema_to_pyarrow(schema), first.schema.types, strict=True)]
-    )
-    output = table.io.new_output(path)
-    batch: pa.RecordBatch | None = first
-    with (
-        output.create(overwrite=True) as stream,
-        pq.ParquetWriter(cast(Any, stream), arrow, compression="zstd") as file,
-    ):
-        while batch is not None:
-            file.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=arrow))
-            batch = next(rest, None) if cast(Any, stream).tell() < _FILE_BYTES else None
-        file.close()
-        metadata = file.writer.metadata
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=metadata,
-        stats_columns=compute_statistics_plan(schema, table.metadata.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
-    )
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=path,
-        file_format=FileFormat.PARQUET,
-        partition=Record(),
-        file_size_in_bytes=len(output),
-        sort_order_id=None,
-        spec_id=table.metadata.default_spec_id,
-        equality_ids=None,
-        key_metadata=None,
-        **statistics.to_serialized_dict(),
-    )
-
-
-def _iceberg_schema(arrow: pa.Schema) -> "Schema":
-    from pyiceberg.io.pyarrow import pyarrow_to_schema
-    from pyiceberg.schema import assign_fresh_schema_ids
-
-    numbered = [field.with_metadata({b"PARQUET:field_id": str(i)}) for i, field in enumerate(arrow, 1)]
-    return assign_fresh_schema_ids(pyarrow_to_schema(pa.schema(numbered)))
 
 
 def _shown(types: dict[str, pa.DataType], name: str) -> str:

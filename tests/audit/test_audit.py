@@ -70,6 +70,18 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
             {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]},
             "batch.start",
         ),
+        (
+            "POST",
+            "/datalake/shares",
+            {
+                "tenant_id": me["tenant_id"],
+                "owner_tenant_id": me["tenant_id"],
+                "schema_name": "gold",
+                "name": "audited",
+            },
+            "lake.share",
+        ),
+        ("DELETE", f"/datalake/shares/{ids['share_id']}", None, "lake.unshare"),
     ]
     missing = {}
     for method, path, body, action in steps:
