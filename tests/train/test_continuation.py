@@ -1,5 +1,6 @@
 """A predictor is continued on new data: its schema, roles and classes stay, and what differs is refused first."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,10 +37,12 @@ def go_on(client: Client, dataset: int, **changes: Any) -> Any:
     return train(client, dataset, **usual | changes)
 
 
-def payload(platform: Platform, job_id: str) -> str:
+def parent_of(platform: Platform, job_id: str) -> str:
+    """Storage name of the bundle that a job was given to go on from."""
     number = int(job_id.removeprefix("train-job-"))
     ((found,),) = rows(platform.settings, "SELECT payload FROM job WHERE id = ?", number)
-    return str(found)
+    # SQLite has it as text.
+    return (json.loads(found) if isinstance(found, str) else found)["parent"]
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
@@ -56,9 +59,8 @@ def test_a_continuation_is_the_next_version_with_the_same_preprocessing(
     assert answer.status_code == 201, answer.text
     made = answer.json()
     assert (made["version"], made["dataset_id"]) == (2, newer)
-    assert f'"parent": "jobs/{parent["job_id"].removeprefix("train-job-")}.1/bundle"' in payload(
-        platform, made["job_id"]
-    )
+    number = parent["job_id"].removeprefix("train-job-")
+    assert parent_of(platform, made["job_id"]) == f"jobs/{number}.1/bundle"
     wait_for_job(client, made["job_id"])
     found, before = client.get(f"/train/{made['id']}").json(), client.get(f"/train/{parent['id']}").json()
     assert found["roles"] == before["roles"]
