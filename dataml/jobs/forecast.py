@@ -3,8 +3,9 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -36,39 +37,40 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     ids = forecaster.ids if spec.unique_ids is None else spec.unique_ids
     name, path = context.output("forecast.csv")
     unfinished = path.with_name(path.name + ".part")
-    rows = 0
     parquet, for_lake = context.output("forecast.parquet")
-    with ExitStack() as opened:
-        writer: pacsv.CSVWriter | None = None
-        copy: pq.ParquetWriter | None = None
-        for first in range(0, len(ids), _SERIES_AT_A_TIME):
-            part = tuple(ids[first : first + _SERIES_AT_A_TIME])
-            table = _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
-            if writer is None:
-                writer = pacsv.CSVWriter(unfinished, table.schema)
-                opened.callback(writer.close)
+    tables = _tables(spec, context, forecaster, ids, future)
+    first, rows = next(tables), 0
+    with ExitStack() as stack:
+        writer = stack.enter_context(pacsv.CSVWriter(unfinished, first.schema))
+        copy = stack.enter_context(pq.ParquetWriter(for_lake, first.schema)) if spec.lake is not None else None
+        for table in chain((first,), tables):
             writer.write_table(table)
-            if spec.lake is not None:
-                if copy is None:
-                    copy = pq.ParquetWriter(for_lake, table.schema)
-                    opened.callback(copy.close)
+            if copy is not None:
                 copy.write_table(table)
             rows += table.num_rows
-            context.progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
     unfinished.replace(path)
     snapshot_id = None
     if spec.lake is not None:
         snapshot_id = write_parquet(spec.lake, context, parquet)
         for_lake.unlink()
-    width = len(forecaster.settings.roles.keys) + len(_VALUES)
     return ScoreResult(
         name,
-        total_fields=width,
+        total_fields=len(first.schema),
         total_records=rows,
         failed_records=0,
         size_bytes=path.stat().st_size,
         snapshot_id=snapshot_id,
     )
+
+
+def _tables(
+    spec: ForecastSpec, context: JobContext, forecaster: Forecaster, ids: Sequence[str], future: pa.Table | None
+) -> Iterator[pa.Table]:
+    """Some series at a time; there is one at least."""
+    for first in range(0, len(ids), _SERIES_AT_A_TIME):
+        part = tuple(ids[first : first + _SERIES_AT_A_TIME])
+        yield _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
+        context.progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
 
 
 def _ask(spec: ForecastSpec, forecaster: Forecaster, part: tuple[str, ...]) -> Ask:
