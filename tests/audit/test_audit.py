@@ -112,6 +112,7 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
         "/login/test-token",
         "/train/get_details",
         "/inference",
+        "/inference/forecast",
         "/inference/batch-prediction",
         "/refresh",
         "/logout",
