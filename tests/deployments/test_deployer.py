@@ -60,7 +60,7 @@ class NoDatabase:
 
 def training(train_id: int) -> Any:
     fields = {"id": train_id, "tenant_id": "t", "predictor_name": "p", "preprocess_id": 1, "target": "y"}
-    return SimpleNamespace(**fields, bundle="b", accuracy=None, endpoint="pool")
+    return SimpleNamespace(**fields, bundle="b", accuracy=None, endpoint="pool", problem_type="Classification")
 
 
 @pytest.fixture
