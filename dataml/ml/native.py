@@ -137,16 +137,11 @@ def catboost_rows(matrix: np.ndarray, categorical: tuple[int, ...]) -> Any:
     """`matrix` as CatBoost reads it: the numbers, and behind them the categories as text, empty where missing."""
     from catboost import FeaturesData
 
-    # By column, for CatBoost keeps such an array as it is and would copy any other one.
-    numeric = [i for i in range(matrix.shape[1]) if i not in set(categorical)]
-    numbers = np.empty((len(matrix), len(numeric)), np.float32, order="F")
-    for to, of in enumerate(numeric):
-        numbers[:, to] = matrix[:, of]
+    # In the order of rows, so that CatBoost takes a copy: by column it would go on reading this array's own memory.
+    numbers = np.delete(matrix, categorical, axis=1) if categorical else matrix
     if not categorical:
-        return FeaturesData(num_feature_data=numbers)
-    most = max(int(np.fmax.reduce(matrix[:, i], initial=-1)) for i in categorical)
-    words = np.array([b"", *(b"%d" % code for code in range(most + 1))], dtype=object)
-    texts = np.empty((len(matrix), len(categorical)), dtype=object)
-    for to, of in enumerate(categorical):
-        texts[:, to] = words[np.nan_to_num(matrix[:, of], nan=-1).astype(np.int32) + 1]
-    return FeaturesData(num_feature_data=numbers if numeric else None, cat_feature_data=texts)
+        return FeaturesData(num_feature_data=np.ascontiguousarray(numbers, dtype=np.float32))
+    codes = np.nan_to_num(matrix[:, categorical], nan=-1).astype(np.int32)
+    words = np.array([b"", *(b"%d" % code for code in range(int(codes.max(initial=-1)) + 1))], dtype=object)
+    numeric = np.ascontiguousarray(numbers, dtype=np.float32) if numbers.shape[1] else None
+    return FeaturesData(num_feature_data=numeric, cat_feature_data=words[codes + 1])
