@@ -34,8 +34,8 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(ARGS)
 
-# What reaches the database: the job bodies and the models do not.
-ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset tests/train tests/inference \
+# What reaches the database most; trainings and predictions go the same ways, and take long (ARGS="tests/train tests/inference").
+ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset \
     tests/jobs/test_ledger.py tests/jobs/test_supervisor.py tests/jobs/test_sweep.py \
     tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
 
