@@ -253,7 +253,7 @@ def test_a_model_with_regressors_asks_for_them() -> None:
 def test_many_fits_come_in_the_order_of_their_jobs() -> None:
     y, season = series("air passengers")
     jobs = [("Theta", y, season, None), ("SeasonalNaive", y, season, None), ("AutoETS", y, season, None)]
-    assert fit_many(jobs, 2) == [fit(*job) for job in jobs]
+    assert fit_many(jobs) == [fit(*job) for job in jobs]
 
 
 def test_nothing_is_said_while_fitting_and_forecasting() -> None:
