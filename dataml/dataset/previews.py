@@ -57,7 +57,7 @@ def error_lines(errors: Path | None) -> Iterator[bytes]:
     yield _csv_lines([_ERROR_COLUMNS]).encode()
     if errors is None:
         return
-    with pq.ParquetFile(errors) as file:
+    with pq.ParquetFile(errors, pre_buffer=False) as file:
         for batch in file.iter_batches(columns=list(_ERROR_COLUMNS)):
             yield _csv_lines(map(_escaped, row.values()) for row in batch.to_pylist()).encode()
 

@@ -51,7 +51,7 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     context.progress(0.02, "Loading the model")
     predictor = Predictor.load(context.path(spec.bundle), threads=len(os.sched_getaffinity(0)))
     name, path = context.output("predictions.csv")
-    source = pq.ParquetFile(context.path(spec.parquet))
+    source = pq.ParquetFile(context.path(spec.parquet), pre_buffer=False)  # of a large file it would keep all
     schema = source.schema_arrow
     check_schema(schema, predictor.contract)
     ids = [column for column in predictor.id_columns if column in schema.names]

@@ -25,14 +25,15 @@ _THRIFT_STOP: Final = 0x00
 
 
 def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
-    """A Parquet file of plain columns; with `encoded_text` its text is read as dictionaries.
+    """A Parquet file of plain columns; with `encoded_text` its text is read as dictionaries. Not buffered ahead: pyarrow
+    would keep what it read of a large file until its end.
 
     Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is no text.
     """
     with path.open("rb") as stream:
         refuse_extensions(stream, path.stat().st_size)
     try:
-        file = pq.ParquetFile(path, arrow_extensions_enabled=False)
+        file = pq.ParquetFile(path, pre_buffer=False, arrow_extensions_enabled=False)
     except UnicodeDecodeError as error:
         raise Invalid("The name of a column is not UTF-8.", code="bad_column_name") from error
     except (pa.ArrowException, OSError) as error:
@@ -43,7 +44,7 @@ def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
             _unsupported(f"Column {field.name!r} has the type {field.type}")
     if encoded_text:
         texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-        return pq.ParquetFile(path, read_dictionary=texts, arrow_extensions_enabled=False)
+        return pq.ParquetFile(path, pre_buffer=False, read_dictionary=texts, arrow_extensions_enabled=False)
     return file
 
 

@@ -102,12 +102,7 @@ def backtest(
         shown.append(ShownSeries(name, panel.times[part], panel.y[part], forecasts))
     if not shown:
         return None
-    return _of_series(f"Backtest: forecasts of the past with {_percent(level)} intervals", shown)
-
-
-def future(shown: Sequence[ShownSeries], level: float = 0.95) -> Spec:
-    """The forecast from the end of the history on, with intervals of `level`, for at most six series."""
-    return _of_series(f"Forecast with {_percent(level)} intervals", shown)
+    return of_series(f"Backtest: forecasts of the past with {_percent(level)} intervals", shown)
 
 
 def by_horizon(scores: Mapping[str, Sequence[Any]]) -> Spec | None:
@@ -171,7 +166,8 @@ def coverage_by_horizon(scores: Mapping[str, Sequence[Any]], level: float) -> Sp
     }
 
 
-def _of_series(title: str, shown: Sequence[ShownSeries]) -> Spec:
+def of_series(title: str, shown: Sequence[ShownSeries]) -> Spec:
+    """The history and the forecasts of at most six series, a panel each."""
     kept = list(shown)[:MAX_SERIES]
     if len(kept) == 1:
         return _head(f"{title}: {kept[0].name}" if kept[0].name else title) | _panel(kept[0], _WIDE)

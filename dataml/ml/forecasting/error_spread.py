@@ -24,12 +24,11 @@ _MIN_DEGREES: Final = 2.0
 class Spread:
     """`scales` (series,), in the unit of the series, and `growth` (horizon,), which never shrinks and is 1 on average.
 
-    `ratio` is the typical scale over the naive one. `effective` is how many independent errors the pooled scores are
-    worth, `degrees` the degrees of freedom of the error of a new window over its scale and growth."""
+    `effective` is how many independent errors the pooled scores are worth, `degrees` the degrees of freedom of the
+    error of a new window over its scale and growth."""
 
     scales: np.ndarray
     growth: np.ndarray
-    ratio: float
     effective: float
     degrees: float
 
@@ -55,7 +54,7 @@ def fit_spread(errors: np.ndarray, naive: np.ndarray) -> Spread:
         growth = _growth(relative / np.exp(levels.shrunk)[:, None], levels.within / levels.pooled)
     levels = _Levels.of(relative / growth)
     shrunk = np.exp(levels.shrunk)
-    return Spread(base * shrunk, growth, float(np.exp(levels.typical)), 1 / (2 * levels.pooled), levels.degrees)
+    return Spread(base * shrunk, growth, 1 / (2 * levels.pooled), levels.degrees)
 
 
 def _base(errors: np.ndarray, naive: np.ndarray) -> np.ndarray:
@@ -70,10 +69,9 @@ def _base(errors: np.ndarray, naive: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Levels:
-    """Of logs of mean errors by series: the `typical` one, each one `shrunk` towards it, the variance `within` a series
-    from window to window and that of the level `pooled` over all."""
+    """Of logs of mean errors by series: each one `shrunk` towards the typical one, the variance `within` a series from
+    window to window and that of the level `pooled` over all."""
 
-    typical: float
     shrunk: np.ndarray
     within: float
     pooled: float
@@ -101,7 +99,7 @@ class _Levels:
         common = _common(apart, within)
         pooled = common / max(windows.max(), 1) + within / windows.sum()
         unknown = float((weights * noise).mean()) + pooled + common
-        return cls(typical, shrunk, within, pooled, max(_MIN_DEGREES, 1 / (2 * unknown)))
+        return cls(shrunk, within, pooled, max(_MIN_DEGREES, 1 / (2 * unknown)))
 
 
 def _common(apart: np.ndarray, within: float) -> float:

@@ -47,7 +47,7 @@ class Intervals:
 
     `method`: `conformal`, `student` (see the module), `blended` of both, or `gaussian` when there was no error to learn
     from and the naive scale stands for the spread of all steps. `scores` counts errors, `effective` what they are worth
-    as independent ones. `ratio` is the typical error over the naive scale, for a series that was not there.
+    as independent ones.
     """
 
     method: Method
@@ -56,7 +56,6 @@ class Intervals:
     first_steps: tuple[int, ...]
     lower: tuple[tuple[float, ...], ...]
     upper: tuple[tuple[float, ...], ...]
-    ratio: float
     scores: int
     effective: float
 
@@ -70,12 +69,6 @@ class Intervals:
         Raises Invalid: `bad_level`: the level is not from 0.5 to 0.999.
         """
         return self.bounds_of_scale(self._scales[series_index], forecast, level)
-
-    def bounds_of_new(
-        self, naive_scale: float | np.ndarray, forecast: np.ndarray, level: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As `bounds`, of series that were not in the backtest, by their in-sample error of the seasonal naive."""
-        return self.bounds_of_scale(self.ratio * np.asarray(naive_scale), forecast, level)
 
     def bounds_of_scale(
         self, scale: float | np.ndarray, forecast: np.ndarray, level: float
@@ -142,7 +135,6 @@ def fit_intervals(errors: np.ndarray, scale: np.ndarray) -> Intervals:
         tuple(first_steps),
         tuple(lower),
         tuple(upper),
-        spread.ratio,
         count,
         effective,
     )
@@ -166,9 +158,7 @@ def _gaussian(horizon: int, scale: np.ndarray) -> Intervals:
     widths = tuple(float(norm.ppf((1 + level) / 2)) * _MAE_TO_SIGMA for level in LEVELS)
     growth = _grown(np.ones(1), horizon)
     scales = np.where(np.isfinite(scale), scale, 0.0)
-    return Intervals(
-        "gaussian", tuple(scales.tolist()), tuple(growth.tolist()), (0,), (widths,), (widths,), 1.0, 0, 0.0
-    )
+    return Intervals("gaussian", tuple(scales.tolist()), tuple(growth.tolist()), (0,), (widths,), (widths,), 0, 0.0)
 
 
 def _scores(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The checked series of a dataset, as flat arrays that every model of forecasts reads."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,28 +60,6 @@ class Panel:
             raise Invalid(f"There is no series {series_id[:60]!r}.", code="unknown_series")
         return found
 
-    def head(self, cuts: np.ndarray) -> "Panel":
-        """The first `cuts` (series,) values of each series, at most all; a series cut to none stays, empty."""
-        kept = np.clip(cuts, 0, self.lengths)
-        return self._of(np.arange(len(self.ids)), kept)
-
-    def until(self, last: np.datetime64) -> "Panel":
-        """What was known at `last`, that time included; a series that begins later stays, empty."""
-        known = np.concatenate(([0], np.cumsum(self.times <= last)))
-        return self.head(np.diff(known[self.starts]))
-
-    def select(self, indices: Sequence[int] | np.ndarray) -> "Panel":
-        """These series alone, in the order given."""
-        chosen = np.asarray(indices, np.int64)
-        return self._of(chosen, self.lengths[chosen])
-
     @cached_property
     def _places(self) -> dict[str, int]:
         return {series_id: index for index, series_id in enumerate(self.ids)}
-
-    def _of(self, series: np.ndarray, lengths: np.ndarray) -> "Panel":
-        """The first values of these series."""
-        starts = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        taken = np.arange(starts[-1]) + np.repeat(self.starts[series] - starts[:-1], lengths)
-        ids = tuple(self.ids[index] for index in series.tolist())
-        return Panel(ids, starts, self.times[taken], self.y[taken], self.frequency, self.rows[taken])

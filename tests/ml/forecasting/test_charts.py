@@ -115,17 +115,17 @@ def test_however_long_a_series_is_few_points_of_it_are_drawn() -> None:
     assert len(json.dumps(spec)) < 100_000
 
 
-def test_the_future_goes_on_from_the_history_with_its_interval() -> None:
-    spec = charts.future([shown(50)], 0.8)
+def test_a_forecast_goes_on_from_the_history_with_its_interval() -> None:
+    spec = charts.of_series("Forecast", [shown(50)])
     picture = Picture(spec)
-    assert "Forecast with 80% intervals: sales" in picture.texts
+    assert "Forecast: sales" in picture.texts
     band, history, told = (layer["data"]["values"] for layer in spec["layer"])
     assert history[-1]["time"] < told[0]["time"]
     assert [(row["low"], row["high"]) for row in band] == [(n, n + 2) for n in range(5)]
 
 
 def test_at_most_six_series_are_drawn_and_each_has_a_name_of_its_own() -> None:
-    picture = Picture(charts.future([shown(50, name="n" * 80) for _ in range(8)]))
+    picture = Picture(charts.of_series("Forecast", [shown(50, name="n" * 80) for _ in range(8)]))
     titles = [text for text in picture.texts if text.startswith("nnn")]
     assert len(set(titles)) == 6
 
@@ -133,14 +133,14 @@ def test_at_most_six_series_are_drawn_and_each_has_a_name_of_its_own() -> None:
 def test_a_forecast_without_an_interval_has_no_band() -> None:
     series = shown(50)
     bare = ShownSeries("a", series.times, series.values, [Forecasted(series.times[-3:], np.ones(3))])
-    spec = charts.future([bare])
+    spec = charts.of_series("Forecast", [bare])
     assert spec["layer"][0]["data"]["values"] == []
     assert Picture(spec).lines
 
 
 @pytest.mark.parametrize(("count", "steps"), [(1, 1), (2, 1), (50, 1)])
 def test_short_series_are_drawn_all_the_same(count: int, steps: int) -> None:
-    picture = Picture(charts.future([shown(count, steps)]))
+    picture = Picture(charts.of_series("Forecast", [shown(count, steps)]))
     assert marks(picture, "forecast")
 
 
@@ -149,7 +149,7 @@ def test_gaps_of_the_history_are_gaps_of_the_line() -> None:
     values = series.values.copy()
     values[20:25] = np.nan
     gap = ShownSeries("a", series.times, values, series.forecasts)
-    spec = charts.future([gap])
+    spec = charts.of_series("Forecast", [gap])
     json.dumps(spec, allow_nan=False)
     history = spec["layer"][1]["data"]["values"]
     assert sum(row["value"] is None for row in history) == 5
