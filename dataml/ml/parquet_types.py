@@ -25,8 +25,8 @@ _THRIFT_STOP: Final = 0x00
 
 
 def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
-    """A Parquet file of plain columns; with `encoded_text` its text is read as dictionaries. Not buffered ahead: pyarrow
-    would keep what it read of a large file until its end.
+    """A Parquet file of plain columns; with `encoded_text` its text is read as dictionaries. Nothing is read ahead:
+    pyarrow would keep it until the end of the file.
 
     Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is no text.
     """
