@@ -23,12 +23,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class PostgresServer:
-    """A server on a socket in a temporary folder: no port is taken, and nobody else finds it.
+    """A server on a socket in a temporary folder: no port is taken, and nobody else finds it. A `port` is for
+    programs that know no sockets.
 
     A context manager; `stop` and `start` in between are a restart, which keeps the databases.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int | None = None) -> None:
+        self._port = port
         # Removed at the latest when Python ends, whatever else has failed.
         self._folder = tempfile.TemporaryDirectory(prefix="dataml-pg-")
         self._root = Path(self._folder.name)
@@ -63,7 +65,8 @@ class PostgresServer:
     def start(self) -> None:
         """Return when the server answers."""
         # A copy is gone with the tests: nothing needs to reach the disk.
-        options = ["listen_addresses=", f"unix_socket_directories={self._root}", "fsync=off", "full_page_writes=off"]
+        listen = ["listen_addresses="] if self._port is None else ["listen_addresses=127.0.0.1", f"port={self._port}"]
+        options = [*listen, f"unix_socket_directories={self._root}", "fsync=off", "full_page_writes=off"]
         command = [self._programs / "postgres", "-D", self._data]
         for option in [*options, "max_connections=200", "autovacuum=off"]:
             command += ["-c", option]
@@ -71,7 +74,7 @@ class PostgresServer:
             self._server = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self._root, preexec_fn=_end_with_parent, **self._account
             )
-        ready = ["--host", str(self._root), "--timeout=0", "--quiet"]
+        ready = ["--host", str(self._root), "--timeout=0", "--quiet", *([f"--port={self._port}"] if self._port else [])]
         while self._call("pg_isready", *ready).returncode:
             if self._server.poll() is not None:
                 raise RuntimeError((self._root / "log").read_text())
@@ -89,8 +92,11 @@ class PostgresServer:
     def new_database(self) -> str:
         """The SQLAlchemy URL of an empty database."""
         name = f"test_{next(self._numbers)}"
-        with psycopg.connect(host=str(self._root), user="dataml", dbname="postgres", autocommit=True) as connection:
+        place = {"host": str(self._root), "port": self._port or 5432}
+        with psycopg.connect(**place, user="dataml", dbname="postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
+        if self._port is not None:
+            return f"postgresql+psycopg://dataml@127.0.0.1:{self._port}/{name}"
         return f"postgresql+psycopg://dataml@/{name}?host={self._root}"
 
     def _run(self, program: str, *options: str) -> None:

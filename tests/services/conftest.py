@@ -14,6 +14,10 @@ import jwt
 import pytest
 import requests
 
+from dataml.lake.catalog import LakeConfig
+from dataml.settings import load_settings
+from tests.postgres import PostgresServer
+
 USER, PASSWORD = "dataml", "a password for tests"
 _JWT_KEY = b"a key for the tokens of these tests, long enough"
 _STARTS_S = 180.0
@@ -21,24 +25,33 @@ _STARTS_S = 180.0
 
 @dataclass(frozen=True)
 class Trino:
-    """`port` speaks HTTPS; `certificate` is its own."""
+    """`port` speaks HTTPS; `certificate` is its own. Its catalog `platform` is a lake of dataml's in PostgreSQL."""
 
     port: int
     certificate: Path
     token: str
+    platform: LakeConfig
 
     def url(self, catalog: str, user: str = USER, password: str = PASSWORD) -> str:
         return f"https://{user}:{password.replace(' ', '%20')}@localhost:{self.port}/{catalog}"
 
 
 @pytest.fixture(scope="session")
-def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
+def catalog_url() -> Iterator[str]:
+    """A database in a PostgreSQL that also programs of Java reach."""
+    with PostgresServer(_free_port()) as server:
+        yield server.new_database()
+
+
+@pytest.fixture(scope="session")
+def trino(tmp_path_factory: pytest.TempPathFactory, catalog_url: str) -> Iterator[Trino]:
     server = os.environ.get("DATAML_TEST_TRINO")
     if server is None:
         pytest.skip("DATAML_TEST_TRINO names no folder with a Trino server")
     home = tmp_path_factory.mktemp("trino")
     port = _free_port()
-    certificate = _configure(home, port, _free_port())
+    platform = _lake(home, catalog_url)
+    certificate = _configure(home, port, _free_port(), platform)
     with (home / "log").open("wb") as output:
         process = subprocess.Popen(
             [f"{server}/bin/launcher", "run", f"--etc-dir={home}/etc", f"--data-dir={home}/data"],
@@ -47,13 +60,19 @@ def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
         )
     try:
         _wait(process, port, certificate, home / "log")
-        yield Trino(port, certificate, jwt.encode({"sub": USER}, _JWT_KEY, "HS256"))
+        yield Trino(port, certificate, jwt.encode({"sub": USER}, _JWT_KEY, "HS256"), platform)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _configure(home: Path, port: int, inner_port: int) -> Path:
+def _lake(home: Path, catalog_url: str) -> LakeConfig:
+    """The lake of a platform whose database that is."""
+    warehouse = {"warehouse": f"file://{home}/warehouse"}
+    return LakeConfig.of(load_settings(home=home / "platform", database_url=catalog_url, lake_catalog=warehouse))
+
+
+def _configure(home: Path, port: int, inner_port: int, platform: LakeConfig) -> Path:
     (home / "etc" / "catalog").mkdir(parents=True)
     (home / "tables").mkdir()
     certificate, key = home / "certificate.pem", home / "key.pem"
@@ -71,9 +90,20 @@ def _configure(home: Path, port: int, inner_port: int) -> Path:
     (home / "jwt.key").write_text(base64.b64encode(_JWT_KEY).decode())
     for name, text in _FILES.items():
         (home / "etc" / name).write_text(text.format(home=home, port=port, inner_port=inner_port))
+    jdbc = platform.properties["uri"].replace("postgresql+psycopg://dataml@", "jdbc:postgresql://") + "?user=dataml"
+    warehouse = platform.properties["warehouse"]
+    (home / "etc" / "catalog" / "platform.properties").write_text(_PLATFORM.format(jdbc=jdbc, warehouse=warehouse))
     return certificate
 
 
+_PLATFORM = """connector.name=iceberg
+iceberg.catalog.type=jdbc
+iceberg.jdbc-catalog.catalog-name=dataml
+iceberg.jdbc-catalog.driver-class=org.postgresql.Driver
+iceberg.jdbc-catalog.connection-url={jdbc}
+iceberg.jdbc-catalog.default-warehouse-dir={warehouse}
+fs.hadoop.enabled=true
+"""
 _FILES = {
     "node.properties": "node.environment=test\nnode.id=test\n",
     "jvm.config": "-Xmx1500M\n-XX:+UseSerialGC\n-XX:+ExitOnOutOfMemoryError\n-Djdk.attach.allowAttachSelf=true\n",
