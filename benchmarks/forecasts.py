@@ -1,8 +1,8 @@
 """`python -m benchmarks.forecasts [COLLECTION ...]`: how well `auto` forecasts, against what else one would take.
 
-Public collections of series that ship in Python packages. The last two horizons of each are held out, one after the
+Public collections of series that ship in Python packages. The last four horizons of each are held out, one after the
 other: every method learns from what is before, and forecasts what comes. Scored by the mean absolute scaled error
-(Hyndman & Koehler 2006, scaled by the seasonal naive's in-sample error), the mean over series and the two origins;
+(Hyndman & Koehler 2006, scaled by the seasonal naive's in-sample error), the mean over series and the four origins;
 with it, how many of the held-out values lie in the 95% intervals of `auto`.
 """
 
@@ -28,7 +28,7 @@ from dataml.ml.forecasting.reading import read_panel
 from dataml.ml.values import DataType
 
 METHODS = ("auto", "SeasonalNaive", "AutoETS", "mlforecast")
-_ORIGINS = 2
+_ORIGINS = 4
 
 
 def main(names: list[str]) -> None:

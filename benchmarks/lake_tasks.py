@@ -49,7 +49,7 @@ def make(folder: Path, rows: int) -> dict[str, Any]:
 def plain_write(folder: Path, rows: int) -> dict[str, Any]:
     """Read the Parquet and write it again, in the same batches."""
     started = time.perf_counter()
-    source = pq.ParquetFile(folder / "rows.parquet")
+    source = pq.ParquetFile(folder / "rows.parquet", pre_buffer=False)
     with pq.ParquetWriter(folder / "plain.parquet", source.schema_arrow, compression="zstd") as file:
         for batch in source.iter_batches(_BATCH_ROWS):
             file.write_batch(batch)
@@ -62,7 +62,7 @@ def append(folder: Path, rows: int) -> dict[str, Any]:
     target = LakeTarget(TableName(NAMESPACE, TABLE), "dataset-1", "bench")
 
     def source() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(folder / "rows.parquet") as file:
+        with pq.ParquetFile(folder / "rows.parquet", pre_buffer=False) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
     started = time.perf_counter()

@@ -10,6 +10,10 @@ _HOPELESS = 2.0
 _PRIOR_WINDOWS = 2.0
 """What is known of all series counts as much as so many windows of one."""
 _LEAST_WEIGHT = 0.05
+_BY_ERROR = "weighted by error"
+_BY_SERIES = "weighted by error of each series"
+_NOISE = 0.99
+"""How sure it must be, by a one-sided t-test over windows, that another rule is better than the blend of all."""
 
 Weigh = Callable[[np.ndarray], np.ndarray]
 
@@ -33,7 +37,8 @@ class Choice:
 
 
 def choose(names: Sequence[str], forecasts: np.ndarray, truth: np.ndarray, scale: np.ndarray) -> Choice:
-    """The rule with the least error.
+    """The blend of all candidates by their errors, which loses least where the past misleads (a week of holidays that
+    is repeated, say), or the rule with the least error that is better than it by more than noise.
 
     `forecasts` (candidates, windows, series, horizon) and `truth` (windows, series, horizon) are NaN where a series has
     no such window; `scale` (series,) is what errors are divided by. With a single window there is nothing to judge
@@ -52,10 +57,29 @@ def choose(names: Sequence[str], forecasts: np.ndarray, truth: np.ndarray, scale
         weights = _kept(rules[rule](errors))
         return Choice(weights, rule, scores, _blend(weights, forecasts))
     judged = {name: _crossed(weigh, errors, forecasts) for name, weigh in rules.items()}
-    found = {name: _mean(_errors(each[None], truth, scale)[0]) for name, each in judged.items()}
-    best = min(found, key=lambda name: found[name])
+    found = {name: _errors(each[None], truth, scale)[0] for name, each in judged.items()}
+    usual = _BY_SERIES if _BY_SERIES in rules else _BY_ERROR
+    best = min(
+        (name for name in found if name == usual or _is_better(found[name], found[usual])),
+        key=lambda name: _mean(found[name]),
+    )
     weights = _kept(rules[best](errors))
-    return Choice(weights, best, scores | found, judged[best])
+    return Choice(weights, best, scores | {name: _mean(each) for name, each in found.items()}, judged[best])
+
+
+def _is_better(errors: np.ndarray, than: np.ndarray) -> bool:
+    """Whether errors (windows, series) are less by more than noise. Series of one window err together: each window is
+    one witness."""
+    from scipy.stats import t
+
+    lead = than - errors
+    known = np.isfinite(lead)
+    witnesses = known.any(axis=1)
+    by_window = np.where(known, lead, 0.0).sum(axis=1)[witnesses] / known.sum(axis=1)[witnesses]
+    if len(by_window) < 2:
+        return False
+    noise = by_window.std(ddof=1) / np.sqrt(len(by_window))
+    return bool(by_window.mean() > t.ppf(_NOISE, len(by_window) - 1) * noise)
 
 
 def _usable(scale: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -71,10 +95,10 @@ def _rules(names: Sequence[str], series: int) -> dict[str, Weigh]:
     rules: dict[str, Weigh] = {"best one": lambda errors: _best_of(errors, 1)}
     for count in range(2, len(names) + 1):
         rules[f"mean of the best {count}"] = lambda errors, count=count: _best_of(errors, count)
-    rules["weighted by error"] = _by_error
+    rules[_BY_ERROR] = _by_error
     if series > 1:
         rules["best one of each series"] = lambda errors: _by_series(errors, sharpness=np.inf)
-        rules["weighted by error of each series"] = lambda errors: _by_series(errors, sharpness=2.0)
+        rules[_BY_SERIES] = lambda errors: _by_series(errors, sharpness=2.0)
     return rules
 
 

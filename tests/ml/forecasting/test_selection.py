@@ -59,6 +59,27 @@ def test_a_rule_is_judged_on_windows_that_its_weights_were_not_made_from() -> No
     assert found.rule == "mean of the best 2"
 
 
+def luck(last_window: float) -> np.ndarray:
+    """The first of two candidates is better in three of four windows, and so far off in the last one."""
+    sizes = np.array([[0.7, 0.7, 0.7, last_window], [1.0, 1.0, 1.0, 1.0]])
+    return sizes[:, :, None, None] * np.ones((2, 4, 1, 3))
+
+
+def test_the_blend_of_all_stays_where_another_rule_is_better_by_no_more_than_noise() -> None:
+    forecasts = luck(last_window=1.4)
+    found = choose(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    assert found.scores["best one"] < found.scores["weighted by error"]
+    assert found.rule == "weighted by error"
+    assert (found.weights > 0).all()
+
+
+def test_a_candidate_that_is_better_in_every_window_is_taken_alone() -> None:
+    forecasts = np.array([0.1, 1.5])[:, None, None, None] * np.array([1.0, 1.2, 0.9, 1.1])[None, :, None, None]
+    forecasts = forecasts * np.ones((2, 4, 1, 3))
+    found = choose(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    assert found.weights.tolist() == [[1.0, 0.0]]
+
+
 def test_a_series_without_a_window_takes_part_and_gets_the_weights_of_all() -> None:
     forecasts = made({"good": np.array(0.1), "fair": np.array(4.0)})
     forecasts[:, :, 0] = np.nan
