@@ -101,7 +101,8 @@ class LocalCandidate:
 
 @dataclass
 class GlobalCandidate:
-    """The first fit finds out for how many `rounds`; the others take as many."""
+    """The first fit finds out for how many `rounds`; the others take as many. Of many rows it is the only one of the
+    backtest."""
 
     name: str
     spec: LagSpec
@@ -120,7 +121,8 @@ class GlobalCandidate:
         model: LaggedModel | None = None
         for window in range(plan.windows):
             if model is None or len(rows) <= _REFIT_ROWS:
-                model = self._fitted(rows.before(np.maximum(plan.cuts[window], 0)), progress, window / plan.windows)
+                known = rows.before(np.maximum(plan.cuts[window], 0))
+                model = self._fitted(known, progress, window / plan.windows, again=len(rows) <= _REFIT_ROWS)
             there = np.flatnonzero(plan.cuts[window] >= 0)
             if model is not None:
                 found[window, there] = self._ahead(model, data, plan, window, there, scale)
@@ -135,7 +137,9 @@ class GlobalCandidate:
             raise ValueError("a candidate that has made a backtest has rows")
         return Global(self.name, model, model.importance(rows, self.seed))
 
-    def _fitted(self, rows: Rows, progress: Progress, done: float, *, copy: bool = False) -> LaggedModel | None:
+    def _fitted(
+        self, rows: Rows, progress: Progress, done: float, *, again: bool = True, copy: bool = False
+    ) -> LaggedModel | None:
         if not len(rows):
             return None
         model = fit_lagged(
@@ -145,6 +149,7 @@ class GlobalCandidate:
             hyperparameters=self.hyperparameters,
             seed=self.seed,
             threads=self.threads,
+            again=again,
             copy=copy,
             progress=lambda share, phrase: progress(done, phrase),
         )

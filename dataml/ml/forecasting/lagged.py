@@ -24,7 +24,7 @@ _LEAST_ROUNDS = 100
 """At that rate. A last horizon is few values, and they would often stop a booster before it has learned the season."""
 _FEWEST = 10
 _PROOF_ROWS = 1_000
-_IMPORTANCE_ROWS = 5_000
+_IMPORTANCE_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,13 @@ def fit_lagged(
     hyperparameters: Mapping[str, Any] | None = None,
     seed: int = 0,
     threads: int = 1,
+    again: bool = True,
     copy: bool = True,
     progress: Progress = lambda share, phrase: None,
 ) -> LaggedModel:
     """Fit a booster for so many `rounds`; without a number, for as many as the last horizon of each series asks for,
-    and then again on all rows. With `copy` it gets an ONNX copy, which takes as long as a small fit.
+    and then `again` on all rows, where the first fit will not do. With `copy` it gets an ONNX copy, which takes as long
+    as a small fit.
 
     Raises Invalid (`series_too_short`) when no series has two values.
     """
@@ -166,7 +168,11 @@ def fit_lagged(
         threads,
         progress=progress,
     )
-    fitted = _fitted(how, rows, None, rounds or _asked_rounds(how, rows))
+    fitted = None
+    if rounds is None:
+        fitted, rounds = _asked(how, rows)
+    if fitted is None or again or fitted.best_iteration < rounds:
+        fitted = _fitted(how, rows, None, rounds)
     onnx = convert(fitted.model, _sample(rows, seed), seed).content if copy else None
     return LaggedModel(rows.spec, lambda: fitted.model, onnx, fitted.best_iteration)
 
@@ -179,15 +185,16 @@ def _fitted(how: Fit, rows: Rows, validation: Rows | None, rounds: int | None) -
     return fit(how, Samples(rows.x, rows.y), judged, rounds)
 
 
-def _asked_rounds(how: Fit, rows: Rows) -> int:
-    """How many rounds the last horizon asks for: as much as `_LEAST_ROUNDS` of the usual rate at least, unless the user
-    allows less."""
+def _asked(how: Fit, rows: Rows) -> tuple[Fitted | None, int]:
+    """A fit of all but the last horizon, and how many rounds that horizon asks for: as much as `_LEAST_ROUNDS` of the
+    usual rate at least, unless the user allows less."""
     given = how.hyperparameters
     least = min(round(_LEAST_ROUNDS * _RATE / given["learning_rate"]) or 1, int(given["n_estimators"]))
     is_late = _latest(rows)
     if not is_late.any():
-        return least
-    return max(least, _fitted(how, rows.take(~is_late), rows.take(is_late), None).best_iteration)
+        return None, least
+    fitted = _fitted(how, rows.take(~is_late), rows.take(is_late), None)
+    return fitted, max(least, fitted.best_iteration)
 
 
 def _defaults(algorithm: str, rows: int) -> dict[str, Any]:
