@@ -16,7 +16,7 @@ def dataset_id(client: Client) -> int:
 
 @pytest.fixture(scope="module")
 def small(client: Client, dataset_id: int) -> dict[str, Any]:
-    return trained(client, dataset_id, predictor_name="small", shap_enabled=True)
+    return trained(client, dataset_id, predictor_name="small", algorithm="auto", shap_enabled=True)
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,7 @@ def train(client: Client, dataset_id: int, **changes: Any) -> Response:
         "predictor_name": new_predictor(),
         "domain": "Tests",
         "problem_type": "Classification",
+        "algorithm": "LightGBM",
         "columns": SMALL_COLUMNS,
     }
     return client.post("/train/", json=body | changes)
