@@ -87,7 +87,7 @@ def _by_workers(
     y = np.zeros(rows.total, samples.y.dtype)
     y[rows.places] = samples.y
     contract = spec.contract.select(dict.fromkeys(column.source for column in preprocessing.layout))
-    encoded = EncodedRows(context.path(spec.parquet), contract, preprocessing, y, part)
+    encoded = EncodedRows(context.storage, spec.parquet, contract, preprocessing, y, part)
     found: dict[str, list[Fitted]] = {}
     algorithms = _spread(candidates)
     for number, algorithm in enumerate(algorithms):

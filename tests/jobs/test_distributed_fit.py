@@ -18,6 +18,7 @@ from dataml.ml import estimators
 from dataml.ml.estimators import Fit, Fitted, NativeModel, Samples, Task, parameters
 from dataml.ml.evaluation import evaluate
 from dataml.ml.features import Preprocessing
+from dataml.storage.storage import Storage
 from tests.ml.samples import contract_of
 
 ROWS = 5_000
@@ -34,7 +35,9 @@ def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
     pq.write_table(table, folder / "rows.parquet", row_group_size=row_group_size)
     part = chance.choice([Part.NONE, Part.TRAIN, Part.VALIDATION], ROWS, p=[0.2, 0.68, 0.12]).astype(np.int8)
     contract = contract_of(table)
-    return EncodedRows(folder / "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part)
+    return EncodedRows(
+        Storage(folder), "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part
+    )
 
 
 def samples(rows: EncodedRows, part: Part) -> Samples:
