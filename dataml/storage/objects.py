@@ -2,12 +2,15 @@
 
 import errno
 import logging
+import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -71,11 +74,15 @@ class ObjectStore:
         """
         with store_errors():
             store, prefix = _opened(self.url)
-            is_folder = store.get_file_info(f"{prefix}/{name}").type == fs.FileType.Directory
-            (path if is_folder else path.parent).mkdir(parents=True, exist_ok=True)
-            fs.copy_files(f"{prefix}/{name}", str(path), store, fs.LocalFileSystem(), chunk_size=_CHUNK_BYTES)
-            for file in disk.files(path):
-                disk.sync(file)
+            found = store.get_file_info(f"{prefix}/{name}")
+            if found.type != fs.FileType.Directory:
+                _bring(store, found.path, path)
+                return
+            inside = store.get_file_info(fs.FileSelector(found.path, recursive=True))
+            names = [info.path for info in inside if info.type == fs.FileType.File]
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                targets = [path / name.removeprefix(f"{found.path}/") for name in names]
+                list(pool.map(_bring, repeat(store), names, targets))
 
     def remove(self, name: str) -> None:
         """An object, or all below a name; no error when there is none. Raises Unavailable."""
@@ -123,7 +130,9 @@ class ObjectStore:
         with store_errors():
             store, prefix = _opened(self.url)
             _make_folder(store, f"{prefix}/{name}".rpartition("/")[0])
-            fs.copy_files(str(path), f"{prefix}/{name}", fs.LocalFileSystem(), store, chunk_size=_CHUNK_BYTES)
+            # An upload may fail at its very end, when it is closed; `pyarrow.fs.copy_files` does not tell.
+            with path.open("rb") as source, store.open_output_stream(f"{prefix}/{name}") as target:
+                shutil.copyfileobj(source, target, _CHUNK_BYTES)
 
 
 @contextmanager
@@ -164,6 +173,16 @@ def _opened(url: str) -> tuple[fs.FileSystem, str]:
         url += ("&" if parts.query else "?") + "allow_delayed_open=true"
     store, prefix = fs.FileSystem.from_uri(url)
     return store, prefix.rstrip("/")
+
+
+def _bring(store: fs.FileSystem, name: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with store.open_input_file(name) as source, path.open("xb") as target:
+        shutil.copyfileobj(source, target, _CHUNK_BYTES)
+        if target.tell() != source.size():
+            raise OSError("a part of the object did not come")
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def _make_folder(store: fs.FileSystem, folder: str) -> None:

@@ -173,8 +173,11 @@ class Storage:
                     found[path.relative_to(self.root).as_posix()] = about.st_mtime
         for top, depth in ((UPLOADS, 3), (ATTEMPTS, 2)):
             for name, written in self.store.listed(top) if self.store is not None else ():
-                folder = "/".join(name.split("/")[:depth])
-                found[folder] = max(written, found.get(folder, written))
+                parts = name.split("/")
+                # Some stores list what they keep as folders among the objects.
+                if len(parts) > depth:
+                    folder = "/".join(parts[:depth])
+                    found[folder] = max(written, found.get(folder, written))
         return found
 
     def prepare(self) -> None:
