@@ -91,7 +91,8 @@ def _by_workers(
     found: dict[str, list[Fitted]] = {}
     algorithms = _spread(candidates)
     for number, algorithm in enumerate(algorithms):
-        _, folder = context.output(f"checkpoints-{algorithm}")
+        name, folder = context.output(f"checkpoints-{algorithm}")
+        store = context.storage.store
         fitted = fit_distributed(
             "XGBoost" if algorithm == "XGBoost" else "LightGBM",
             candidates.task,
@@ -99,10 +100,12 @@ def _by_workers(
             parameters(candidates.how(algorithm), len(fold.train)),
             workers=workers,
             folder=folder,
+            shared=store.place(name) if store is not None else None,
             seed=spec.seed,
             threads=max(1, spec.threads // workers),
             progress=lambda done, phrase, before=number: told((before + done) / len(algorithms), phrase),
         )
+        context.storage.remove(name)
         found[algorithm] = [fitted]
     return found
 

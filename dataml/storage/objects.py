@@ -52,6 +52,12 @@ class ObjectStore:
             store, prefix = _opened(self.url)
             return store.get_file_info(f"{prefix}/{name}").type != fs.FileType.NotFound
 
+    def place(self, name: str) -> tuple[fs.FileSystem, str]:
+        """The store and the path of a name in it, for a library that writes there itself. Raises Unavailable."""
+        with store_errors():
+            store, prefix = _opened(self.url)
+            return store, f"{prefix}/{name}"
+
     def send(self, path: Path, name: str) -> None:
         """A file, or all files of a folder; large ones in parts.
 

@@ -18,6 +18,7 @@ from dataml.ml import estimators
 from dataml.ml.estimators import Fit, Fitted, NativeModel, Samples, Task, parameters
 from dataml.ml.evaluation import evaluate
 from dataml.ml.features import Preprocessing
+from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage
 from tests.ml.samples import contract_of
 
@@ -88,6 +89,14 @@ def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, ra
     lines = re.findall(r"^threshold=(.*)$", fitted.model.to_bytes().decode(), re.MULTILINE)
     thresholds = np.array(" ".join(lines).split(), dtype=np.float64)
     np.testing.assert_array_equal(thresholds, thresholds.astype(np.float32))
+
+
+def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path, ray_cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    place = ObjectStore(f"file://{tmp_path}/store").place("jobs/1.1/checkpoints")
+    fitted = together("LightGBM", rows, shared=place, every=5)
+    check_alike(rows, fitted, alone("LightGBM", rows))
+    assert list((tmp_path / "store" / "jobs" / "1.1" / "checkpoints").rglob("history*"))
 
 
 def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, ray_cluster: None) -> None:
