@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test test-services test-trino bench bench-quality lint clean
+.PHONY: help up down demo test test-services test-trino test-s3 s3proxy bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -15,6 +15,7 @@ help:
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests (ARGS='tests/jobs -x'); make test-services runs those of the database on PostgreSQL"
 	@echo "make test-trino  test the lake against a real Trino, which is fetched (needs mvn, and JAVA_HOME with Java 24 or newer)"
+	@echo "make test-s3     test object storage against a real S3 server, which is fetched (needs mvn and java)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
@@ -55,6 +56,18 @@ $(TRINO):
 test-trino: $(INSTALLED) $(TRINO)
 	@PATH="$${JAVA_HOME:+$$JAVA_HOME/bin:}$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
 	    $(BIN)/python -m pytest -m services tests/services $(ARGS)
+
+# An S3 server of Maven Central that runs on Java 17, once (42 MB).
+S3PROXY_VERSION := 2.6.0
+S3PROXY := $(MAVEN_REPOSITORY)/org/gaul/s3proxy/$(S3PROXY_VERSION)/s3proxy-$(S3PROXY_VERSION)-jar-with-dependencies.jar
+
+$(S3PROXY):
+	@mvn -q -B dependency:get -Dtransitive=false -Dartifact=org.gaul:s3proxy:$(S3PROXY_VERSION):jar:jar-with-dependencies
+
+s3proxy: $(S3PROXY)
+
+test-s3: $(INSTALLED) $(S3PROXY)
+	@DATAML_TEST_S3PROXY=$(S3PROXY) $(BIN)/python -m pytest -m services tests/services/test_s3.py $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

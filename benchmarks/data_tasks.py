@@ -19,6 +19,7 @@ from dataml.jobs import describe, validate
 from dataml.jobs.spec import DescribeSpec, JobContext, SourceFile, ValidateSpec
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 TYPES = {
     **{f"integer{n}": DataType.INTEGER for n in range(6)},
@@ -56,7 +57,7 @@ def plain(folder: Path, name: str) -> dict[str, Any]:
 
 def ours(folder: Path, name: str) -> dict[str, Any]:
     spec = ValidateSpec(1, (SourceFile(1, name, name, "csv"),), CONTRACT)
-    result = validate.run(spec, JobContext(folder, f"out-{name}"))
+    result = validate.run(spec, JobContext(Storage(folder), f"out-{name}"))
     return {"rows": result.total_records, "kept": result.kept_records, "parquet": result.parquet}
 
 
@@ -77,7 +78,7 @@ def distributed(folder: Path, name: str) -> dict[str, Any]:
     for each in ("warm.csv", name):
         started = time.perf_counter()
         spec = ValidateSpec(1, (SourceFile(1, each, each, "csv"),), CONTRACT, distributed=True)
-        result = validate.run(spec, JobContext(folder, f"distributed-{each}"))
+        result = validate.run(spec, JobContext(Storage(folder), f"distributed-{each}"))
         times.append(time.perf_counter() - started)
     ray.shutdown()
     return {"rows": result.total_records, "kept": result.kept_records, "seconds": times[-1]}
@@ -138,7 +139,7 @@ def pandera(folder: Path, name: str) -> dict[str, Any]:
 
 
 def statistics(folder: Path, parquet: str) -> dict[str, Any]:
-    found = describe.run(DescribeSpec(1, parquet, CONTRACT), JobContext(folder, "out-statistics")).statistics
+    found = describe.run(DescribeSpec(1, parquet, CONTRACT), JobContext(Storage(folder), "out-statistics")).statistics
     return {"rows": found["rows"]}
 
 

@@ -18,6 +18,7 @@ from dataml.jobs import train
 from dataml.jobs.spec import Forecasting, JobContext, TrainSpec
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 DAYS = 3 * 365
 HORIZON, WINDOWS = 14, 3
@@ -51,7 +52,7 @@ def ours(folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     options = Forecasting(horizon=HORIZON, windows=WINDOWS)
     spec = TrainSpec(1, "series.parquet", CONTRACT, "Forecast", "LightGBM", ROLES, threads=2, forecasting=options)
-    result = train.run(spec, JobContext(folder, "job"))
+    result = train.run(spec, JobContext(Storage(folder), "job"))
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,

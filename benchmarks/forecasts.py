@@ -26,6 +26,7 @@ from dataml.ml.forecasting.forecaster import Ask, Forecaster
 from dataml.ml.forecasting.frequency import Frequency
 from dataml.ml.forecasting.reading import read_panel
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 METHODS = ("auto", "SeasonalNaive", "AutoETS", "mlforecast")
 _ORIGINS = 4
@@ -109,7 +110,7 @@ def _auto(
             1, "rows.parquet", _contract(collection), "Forecast", "auto", roles, threads=2, forecasting=options
         )
         started = time.perf_counter()
-        result = train.run(spec, JobContext(root, "job"))
+        result = train.run(spec, JobContext(Storage(root), "job"))
         taken = time.perf_counter() - started
         forecaster = Forecaster.load(root / result.bundle)
         future = _table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None

@@ -29,6 +29,7 @@ from dataml.ml.contract import Column, Contract
 from dataml.ml.evaluation import evaluate
 from dataml.ml.native import Task
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 SEEDS = range(5)
 MOST_ROWS = 8_000
@@ -159,7 +160,7 @@ def _auto(
             validation=Validation(holdout=0.05),
         )
         started = time.perf_counter()
-        result = train.run(spec, JobContext(root, "job"))
+        result = train.run(spec, JobContext(Storage(root), "job"))
         taken = time.perf_counter() - started
         predictor = Predictor.load(root / result.bundle)
         features = [name for name in frame.columns if name != table.target]

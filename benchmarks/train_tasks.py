@@ -22,6 +22,7 @@ from dataml.ml.contract import Column, Contract
 from dataml.ml.explanation import explain
 from dataml.ml.memory import keep_little
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 _FEWER = {"n_estimators": 100}
 _LIBRARIES = (lightgbm, xgboost)
@@ -44,7 +45,7 @@ def auto(folder: Path, name: str) -> dict[str, Any]:
 
     before = peak_mb()
     started = time.perf_counter()
-    train.run(_spec(name), JobContext(folder, "auto"))
+    train.run(_spec(name), JobContext(Storage(folder), "auto"))
     seconds = time.perf_counter() - started
     peak = peak_mb()
     table = pq.read_table(folder / name).nbytes / 1024**2

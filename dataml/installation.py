@@ -13,6 +13,7 @@ from dataml.db import schema
 from dataml.db.session import Database
 from dataml.errors import StartupError
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 
 DEFAULT_TENANT = "default"
 ADMIN = "admin"
@@ -23,8 +24,8 @@ def prepare(settings: Settings) -> None:
     """Bring `home` and database to this version; safe to repeat, and to repeat after a crash at any point.
 
     Raises:
-        StartupError: the home cannot be written, the database is of a newer version or out of reach, or the key of an
-            installation that has users is missing or damaged.
+        StartupError: the home or the object store cannot be written, the database is of a newer version or out of
+            reach, or the key of an installation that has users is missing or damaged.
     """
     _make_home(settings)
     with schema.alone(settings):
@@ -35,7 +36,7 @@ def prepare(settings: Settings) -> None:
 
 def _make_home(settings: Settings) -> None:
     try:
-        settings.storage_root.mkdir(parents=True, exist_ok=True)
+        Storage.of(settings).prepare()
         settings.root.chmod(0o700)
         probe = settings.root / f".probe-{os.getpid()}"
         probe.touch()

@@ -27,6 +27,19 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL, postgresql+psycopg://…; the default is SQLite in `home`.",
     )
 
+    storage_url: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9+.-]+://.",
+        repr=False,
+        description="Object store of all files, `s3://bucket/prefix?region=…`; the default is a folder in `home`.",
+    )
+    storage_cache_bytes: int = Field(
+        20 * 1024**3, ge=0, description="Most bytes of an object store's files that a node keeps a copy of."
+    )
+    storage_timeout_s: float = Field(
+        60, ge=0, allow_inf_nan=False, description="How long a job waits for an object store that is away, in seconds."
+    )
+
     access_token_minutes: int = Field(15, ge=1, le=1440, description="Life of an access token.")
     refresh_token_days: int = Field(14, ge=1, le=365, description="Life of a session without use.")
     login_failures: int = Field(10, ge=1, description="Failed logins of one account that are taken in a minute.")

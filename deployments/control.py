@@ -10,6 +10,7 @@ from dataml.jobs.supervisor import Supervisor
 from dataml.jobs.worker import RayWorkers
 from dataml.lake.catalog import LakeConfig
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from deployments.deployer import Deployer
 
 
@@ -20,7 +21,7 @@ class Control:
         redaction.install()
         self._database = Database(settings)
         self.deployer = Deployer(self._database, settings)
-        workers = RayWorkers(settings.storage_root, LakeConfig.of(settings), settings.workers, settings.worker_cpus)
+        workers = RayWorkers(Storage.of_jobs(settings), LakeConfig.of(settings), settings.workers, settings.worker_cpus)
         self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
 
     async def record_predictions(self, records: Sequence[LogRecord]) -> None:

@@ -12,6 +12,7 @@ from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
 from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from deployments.prediction_log import BufferedLog
 
 
@@ -21,6 +22,7 @@ class HostedModels:
     def __init__(self, settings: Settings) -> None:
         redaction.install()
         self._settings = settings
+        self._storage = Storage.of(settings)
         self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
         self._hosts: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
 
@@ -61,7 +63,7 @@ class HostedModels:
             self._hosts.pop(train_id, None)
 
     def _load(self, model: ServableModel) -> Host:
-        return Host(model, Predictor.load(self._settings.storage_root / model.bundle), self._log)
+        return Host(model, Predictor.load(self._storage.fetch(model.bundle)), self._log)
 
     def _load_forecast(self, model: ServableModel) -> ForecastHost:
-        return ForecastHost.load(model, self._settings.storage_root, self._log)
+        return ForecastHost.load(model, self._storage, self._log)

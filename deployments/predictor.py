@@ -16,6 +16,7 @@ from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from dataml.wire import request_id_of
 from deployments.prediction_log import BufferedLog
 
@@ -37,7 +38,7 @@ class PredictorDeployment:
         database = Database(settings)
         self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(database) if settings.prediction_log else NoLog()
-        self._host = Host(model, Predictor.load(settings.storage_root / model.bundle), self._log)
+        self._host = Host(model, Predictor.load(Storage.of(settings).fetch(model.bundle)), self._log)
 
     async def predict(self, train_id: int, questions: Sequence[Question]) -> list[Answer] | None:
         """Answers in order; None when this deployment has moved on to another version of the predictor."""

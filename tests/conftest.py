@@ -21,6 +21,7 @@ from dataml.db.session import Database
 from dataml.dependencies import Services
 from dataml.installation import ADMIN, DEFAULT_TENANT, prepare
 from dataml.settings import Settings, load_settings
+from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
 from tests.fakes import InProcessEndpoints, SupervisorThread
 from tests.postgres import PostgresServer
@@ -74,7 +75,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
     asyncio.run(_add_users(settings))
     supervisor = SupervisorThread(settings)
     database = Database(settings)
-    endpoints = InProcessEndpoints(settings.storage_root, supervisor)
+    endpoints = InProcessEndpoints(Storage.of(settings), supervisor)
     app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints))
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)

@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +19,7 @@ from dataml.jobs.supervisor import Supervisor, WorkerLost
 from dataml.lake.catalog import LakeConfig
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 class InProcessWorkers:
     """The `Workers` of a supervisor, each a thread for as long as its job runs."""
 
-    def __init__(self, root: Path, count: int = 2, lake: LakeConfig | None = None) -> None:
+    def __init__(self, storage: Storage, count: int = 2, lake: LakeConfig | None = None) -> None:
         self.names = tuple(f"worker-{number}" for number in range(count))
         self.supervisor: Supervisor | None = None
-        self._root = root
+        self._storage = storage
         self._lake = lake
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -67,7 +67,7 @@ class InProcessWorkers:
             progress = supervisor.progress(spec.job_id, spec.attempt, fraction, phrase)
             told.append(asyncio.run_coroutine_threadsafe(progress, loop))
 
-        report = await asyncio.to_thread(execute, spec, self._root, tell, self._lake)
+        report = await asyncio.to_thread(execute, spec, self._storage, tell, self._lake)
         # What a real worker tells on the way may be lost.
         await asyncio.gather(*map(asyncio.wrap_future, told), return_exceptions=True)
         while not await _accepted(supervisor, report):  # noqa: ASYNC110 - no event tells that the database is back
@@ -110,7 +110,7 @@ class SupervisorThread:
 
     async def _start(self) -> tuple[Supervisor, asyncio.Task[None]]:
         self._database = Database(self._settings)
-        self._workers = InProcessWorkers(self._settings.storage_root, lake=LakeConfig.of(self._settings))
+        self._workers = InProcessWorkers(Storage.of_jobs(self._settings), lake=LakeConfig.of(self._settings))
         supervisor = Supervisor(self._database, self._settings, self._workers, lambda: None, "supervisor")
         self._workers.supervisor = supervisor
         return supervisor, asyncio.create_task(supervisor.run())
@@ -133,19 +133,24 @@ class SupervisorThread:
 class InProcessEndpoints:
     """The `Endpoints` of the API: every model is loaded once and asked in this process."""
 
-    def __init__(self, root: Path, log: PredictionLog) -> None:
-        self._root = root
+    def __init__(self, storage: Storage, log: PredictionLog) -> None:
+        self._storage = storage
         self._log = log
         self._hosts: dict[int, Host] = {}
         self._forecasts: dict[int, ForecastHost] = {}
 
     async def predict(self, model: ServableModel, question: Question) -> Answer:
         if model.train_id not in self._hosts:
-            predictor = await asyncio.to_thread(Predictor.load, self._root / model.bundle)
+            predictor = await asyncio.to_thread(self._load, model)
             self._hosts[model.train_id] = Host(model, predictor, self._log)
         return (await self._hosts[model.train_id].answer([question]))[0]
 
     async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer:
         if model.train_id not in self._forecasts:
-            self._forecasts[model.train_id] = await asyncio.to_thread(ForecastHost.load, model, self._root, self._log)
+            self._forecasts[model.train_id] = await asyncio.to_thread(
+                ForecastHost.load, model, self._storage, self._log
+            )
         return await self._forecasts[model.train_id].answer(question)
+
+    def _load(self, model: ServableModel) -> Predictor:
+        return Predictor.load(self._storage.fetch(model.bundle))

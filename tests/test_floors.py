@@ -22,7 +22,7 @@ def floor(module: str) -> int:
         return 4
     if module == "dataml" or parts[1] in ("settings", "errors", "wire"):
         return 0
-    if parts[1] in ("db", "ml", "lake") or module in ("dataml.jobs", "dataml.jobs.spec"):
+    if parts[1] in ("db", "ml", "lake", "storage") or module in ("dataml.jobs", "dataml.jobs.spec"):
         return 1
     if parts[1] == "jobs":
         upstairs = ("supervisor", "worker", "routes", "outcomes", "sweep")
@@ -85,6 +85,13 @@ def test_the_lake_of_the_jobs_is_pure(path: Path) -> None:
     assert not {name for name in names if name.split(".")[0] in heavy or name.startswith("dataml.db")}
     of_sqlalchemy = {name for name in names if name.split(".")[0] == "sqlalchemy"}
     assert of_sqlalchemy <= {"sqlalchemy.exc"}, "the catalog's complaints, and nothing else"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dataml" / "storage").glob("*.py")), ids=module_name)
+def test_storage_is_pure(path: Path) -> None:
+    """Calls, job bodies and model hosts all use it: it knows neither Ray nor HTTP nor the platform's database."""
+    heavy = ("ray", "sqlalchemy", "fastapi", "starlette", "httpx", "aiosqlite")
+    assert not {name for name in imports(path) if name.split(".")[0] in heavy or name.startswith("dataml.db")}
 
 
 def test_except_exception_stands_in_one_place_only() -> None:

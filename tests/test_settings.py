@@ -76,6 +76,18 @@ def test_a_password_never_shows_in_the_settings() -> None:
     assert "a password for tests" not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
+def test_the_key_of_an_object_store_never_shows_in_the_settings() -> None:
+    settings = load_settings(storage_url="s3://key:very-secret@bucket/files")
+    assert "very-secret" not in repr(settings) + str(settings)
+
+
+def test_an_object_store_is_named_by_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAML_STORAGE_URL", "very-secret")
+    with pytest.raises(StartupError, match="DATAML_STORAGE_URL") as caught:
+        load_settings()
+    assert "very-secret" not in str(caught.value)
+
+
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PORT": "8123", "WORKERS": "3", "PREDICTION_LOG": "false", "HOME": "/somewhere"}.items():
         monkeypatch.setenv(f"DATAML_{name}", value)

@@ -4,6 +4,7 @@ A name is looked up among the rows of the own tenant and never opened as it is g
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -12,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset import hdf, lake_tables, service
 from dataml.dataset.models import File
-from dataml.dataset.storage import Storage, display_name
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
+from dataml.storage.names import display_name
+from dataml.storage.objects import FileMissing
+from dataml.storage.storage import Storage
 
 _MEDIA_TYPES: Final = {
     "csv": "text/csv",
@@ -83,22 +86,37 @@ def _download(file: File) -> Download:
 async def remove(storage: Storage, file: File) -> None:
     """Remove what storage has of a file whose row is gone, its HDF5 copy included."""
     for name in (file.path, str(PurePosixPath(file.path).with_suffix(".hdf"))):
-        await asyncio.to_thread(storage.path(name).unlink, missing_ok=True)
+        await storage.delete(name)
 
 
 async def ready(storage: Storage, download: Download) -> Path:
     """The local path, once there is a file to send.
 
     Raises:
-        NotFound: `file_missing`: storage has lost it.
+        FileMissing: storage has lost it.
+        Unavailable: the store is away, or full.
     """
-    path = storage.path(download.path)
-    source = download.copied_from
+    return await asyncio.to_thread(_ready, storage, download)
+
+
+def _ready(storage: Storage, download: Download) -> Path:
     try:
-        if source is not None:
-            file_format = "parquet" if source.format == "parquet" else "csv"
-            await asyncio.to_thread(hdf.ensure_copy, storage.path(source.path), file_format, source.delimiter, path)
-        await asyncio.to_thread(path.stat)
+        path = _fetched(storage, download)
+        path.stat()
     except FileNotFoundError as error:
-        raise NotFound("The file is not in storage any more.", code="file_missing") from error
+        raise FileMissing from error
+    return path
+
+
+def _fetched(storage: Storage, download: Download) -> Path:
+    source = download.copied_from
+    if source is None:
+        return storage.fetch(download.path)
+    with suppress(FileMissing):
+        if (path := storage.fetch(download.path)).exists():
+            return path
+    file_format = "parquet" if source.format == "parquet" else "csv"
+    path = storage.path(download.path)
+    hdf.ensure_copy(storage.fetch(source.path), file_format, source.delimiter, path)
+    storage.publish(download.path)
     return path

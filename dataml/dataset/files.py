@@ -9,10 +9,10 @@ from fastapi.responses import FileResponse
 from dataml.dataset import downloads, lake_tables, previews, rejection, service, uploads
 from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
-from dataml.dataset.storage import Storage
 from dataml.dependencies import AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
 from dataml.errors import Invalid
 from dataml.inference import service as inference
+from dataml.storage.storage import Storage
 
 router = APIRouter(prefix="/files", tags=["File"])
 
@@ -47,7 +47,7 @@ async def delete_file(
     async with database.transaction() as session:
         await inference.forget_file(session, user.scope, file_id)
         file, dataset, job = await service.delete_file(session, settings, user.scope, file_id)
-    await downloads.remove(Storage(settings.storage_root), file)
+    await downloads.remove(Storage.of(settings), file)
     if job is not None:
         await jobs.notify()
     return FileDeleted(
@@ -75,9 +75,13 @@ async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSe
         file, _ = await service.get_file(session, user.scope, file_id)
     if file.format == "iceberg":
         raise lake_tables.in_lake(file)
-    path = Storage(settings.storage_root).path(file.path)
-    lines = await asyncio.to_thread(previews.first_lines, path, "parquet" if file.format == "parquet" else "csv")
-    return FilePreview(file_id=file.id, content_preview=lines)
+    storage = Storage.of(settings)
+
+    def read() -> list[str]:
+        kind = "parquet" if file.format == "parquet" else "csv"
+        return previews.first_lines(storage.fetch(file.path), kind)
+
+    return FilePreview(file_id=file.id, content_preview=await asyncio.to_thread(read))
 
 
 @router.get("/download", response_class=FileResponse)
@@ -99,7 +103,7 @@ async def download_file(
             download = await downloads.by_id(session, user.scope, file_id)
         else:
             raise Invalid("Send either file_path or file_id.", code="file_path_or_file_id")
-    path = await downloads.ready(Storage(settings.storage_root), download)
+    path = await downloads.ready(Storage.of(settings), download)
     # The content is a user's own: a browser must save it, not show it as whatever it looks like.
     headers = {"X-Content-Type-Options": "nosniff"}
     return FileResponse(path, headers=headers, media_type=download.media_type, filename=download.file_name)

@@ -9,8 +9,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from dataml.dataset.storage import upload_too_large
 from dataml.errors import DatamlError, Invalid
+from dataml.storage.storage import upload_too_large
 
 FIELD: Final = "files"
 MAX_FILES: Final = 100

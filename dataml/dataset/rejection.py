@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
 from dataml.dataset.models import Dataset, File
-from dataml.dataset.storage import Storage
 from dataml.dataset.uploads import Uploaded, upload_folder
 from dataml.db.scope import Scope
 from dataml.db.session import Database
@@ -16,11 +15,14 @@ from dataml.errors import Conflict, DatamlError, Invalid, Unavailable
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobState
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 
 WAIT_S: Final = 60.0
 _POLL_S: Final = 0.05
 # Failures that say nothing about the data.
-_PLATFORM_FAILURES: Final = frozenset({"internal_error", "out_of_memory", "worker_lost"})
+_PLATFORM_FAILURES: Final = frozenset(
+    {"internal_error", "out_of_memory", "worker_lost", "storage_unavailable", "storage_full", "file_missing"}
+)
 
 
 async def reject_bad_cells(database: Database, settings: Settings, scope: Scope, uploaded: Uploaded) -> Uploaded:
@@ -43,7 +45,7 @@ async def reject_bad_cells(database: Database, settings: Settings, scope: Scope,
             await _undo(session, scope, uploaded)
         else:
             await _undo_added(session, scope, uploaded, uploaded.state_before)
-    await Storage(settings.storage_root).delete(upload_folder(uploaded.files[0]))
+    await Storage.of(settings).delete(upload_folder(uploaded.files[0]))
     raise _refusal(job)
 
 

@@ -26,7 +26,6 @@ from dataml.dataset.schemas import (
     StatisticsAnswer,
     UploadAnswer,
 )
-from dataml.dataset.storage import Storage
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.dependencies import AppLakes, AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
@@ -35,6 +34,7 @@ from dataml.inference import service as inference
 from dataml.jobs import service as job_service
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import SET_ASIDE_ORIGIN, JobKind, JobState, set_aside_names
+from dataml.storage.storage import Storage
 from dataml.train import service as trainings
 
 router = APIRouter(prefix="/dataset", tags=["Dataset"])
@@ -129,7 +129,7 @@ async def delete_dataset(
         folders = await service.delete(session, user.scope, dataset, used_by)
     await jobs.notify()
     for folder in folders:
-        await Storage(settings.storage_root).delete(folder)
+        await Storage.of(settings).delete(folder)
     return DatasetDeleted(message="Dataset deleted successfully")
 
 
@@ -180,10 +180,10 @@ async def view_dataset(
     if rows == "set_aside":
         total, parquet = dataset.total_records - dataset.kept_records, dataset.set_aside
         names = [*SET_ASIDE_ORIGIN, *set_aside_names(names)] if names else None
-    path = Storage(settings.storage_root).path(parquet) if parquet is not None else None
+    storage = Storage.of(settings)
 
     def render() -> bytes:
-        found = previews.read_rows(path, names, page) if path is not None else []
+        found = previews.read_rows(storage.fetch(parquet), names, page) if parquet is not None else []
         return orjson.dumps({"preview": found, "total": total})
 
     return Response(await asyncio.to_thread(render), media_type="application/json")
@@ -243,7 +243,7 @@ async def get_error_report(
         files = await service.uploaded_files(session, user.scope, dataset_id)
     if report_format == "json":
         return ErrorReportAnswer.of_dataset(dataset, files)
-    errors = Storage(settings.storage_root).path(dataset.errors) if dataset.errors else None
+    errors = await asyncio.to_thread(Storage.of(settings).fetch, dataset.errors) if dataset.errors else None
     disposition = {"Content-Disposition": f'attachment; filename="dataset_{dataset.id}_errors.csv"'}
     return StreamingResponse(previews.error_lines(errors), media_type="text/csv", headers=disposition)
 

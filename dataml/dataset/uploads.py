@@ -17,7 +17,6 @@ from dataml.dataset.downloads import COMPRESSED_TYPES
 from dataml.dataset.lake_tables import Source, Target
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
-from dataml.dataset.storage import Storage, display_name, upload_too_large
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid, NotFound, UnsupportedMedia
@@ -25,6 +24,8 @@ from dataml.jobs.models import Job
 from dataml.ml import sources
 from dataml.ml.contract import Contract
 from dataml.settings import Settings
+from dataml.storage.names import display_name
+from dataml.storage.storage import Storage, upload_too_large
 from dataml.template import service as templates
 
 _USAGES: Final[dict[str, Usage]] = {
@@ -125,8 +126,9 @@ async def create(
         UnsupportedMedia: `unsupported_file`.
         Invalid: the structure of a file is broken, or its columns do not fit; see `ml.sources`.
         Conflict: `dataset_exists`.
+        Unavailable: `storage_full`, `storage_unavailable`.
     """
-    storage = Storage(settings.storage_root)
+    storage = Storage.of(settings)
 
     def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
         return _commit(database, settings, scope, request, template, files)
@@ -182,7 +184,7 @@ async def add(
             _check_same_columns(files, inferred.names, "the dataset")
         return _commit_added(database, settings, scope, dataset_id, contract, files)
 
-    return await _store_and_commit(Storage(settings.storage_root), settings, scope, contract, parts, commit)
+    return await _store_and_commit(Storage.of(settings), settings, scope, contract, parts, commit)
 
 
 async def _store_and_commit(
@@ -197,6 +199,7 @@ async def _store_and_commit(
     committing: asyncio.Task[Uploaded] | None = None
     try:
         files = await _store(storage, folder, parts, settings.max_upload_bytes, contract)
+        await asyncio.to_thread(storage.publish, folder)
         committing = asyncio.create_task(commit(files))
         # A client that goes away during the commit leaves a whole dataset behind, not rows without files.
         return await asyncio.shield(committing)

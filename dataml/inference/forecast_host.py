@@ -4,7 +4,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.parquet as pq
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from dataml.errors import DatamlError, Invalid
 from dataml.inference.hosts import Answer, LogRecord, PredictionLog, ServableModel, new_prediction_id
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
+from dataml.storage.storage import Storage
 from dataml.wire import dump_json
 
 MOST_VALUES: Final = 20_000
@@ -40,16 +40,16 @@ class ForecastHost:
     """Keeps what a few datasets of new observations have made of the model, so that only the first question reads
     them."""
 
-    def __init__(self, model: ServableModel, forecaster: Forecaster, root: Path, log: PredictionLog) -> None:
+    def __init__(self, model: ServableModel, forecaster: Forecaster, storage: Storage, log: PredictionLog) -> None:
         self.model = model
         self._forecaster = forecaster
-        self._root = root
+        self._storage = storage
         self._log = log
         self._observed: OrderedDict[str, Forecaster] = OrderedDict()
 
     @classmethod
-    def load(cls, model: ServableModel, root: Path, log: PredictionLog) -> "ForecastHost":
-        return cls(model, Forecaster.load(root / model.bundle), root, log)
+    def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastHost":
+        return cls(model, Forecaster.load(storage.fetch(model.bundle)), storage, log)
 
     async def answer(self, question: ForecastQuestion) -> Answer:
         """JSON, or why there is none."""
@@ -104,7 +104,7 @@ class ForecastHost:
         return found
 
     def _table(self, name: str, columns: Sequence[str]) -> Any:
-        return pq.read_table(self._root / name, columns=list(columns))
+        return pq.read_table(self._storage.fetch(name), columns=list(columns))
 
     def _record(self, question: ForecastQuestion, prediction_id: int, steps: list[dict[str, Any]]) -> LogRecord:
         asked = {

@@ -36,7 +36,7 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     `chart`} of at most 60 numeric columns. With a target, `target` {`column`, `associations` by column, from at most
     50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
     """
-    file = pq.ParquetFile(context.path(spec.parquet), pre_buffer=False)  # of a large file it would keep all
+    file = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)  # of a large file it would keep all
     rows = file.metadata.num_rows
     columns: dict[str, dict[str, Any]] = {}
     found: list[dict[str, str]] = []

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from pyarrow.fs import FileSystem
 
 from dataml.errors import DatamlError, Unavailable
 from dataml.jobs.encoded_rows import EncodedRows, shares
@@ -43,6 +44,7 @@ def fit_distributed(
     *,
     workers: int,
     folder: Path,
+    shared: tuple[FileSystem, str] | None = None,
     seed: int = 0,
     threads: int = 1,
     every: int = CHECKPOINT_EVERY,
@@ -51,7 +53,8 @@ def fit_distributed(
     """Fit on shares of the training rows, stopped by the validation rows; the model is like one of `estimators.fit`.
 
     `params` are those of `estimators.parameters`, `threads` those of each worker. `folder`, which all nodes see, holds
-    the checkpoints meanwhile and is then removed. When a worker is lost, all of them start again from the last
+    the checkpoints meanwhile and is then removed; with `shared`, a place in an object store, that has them, and is the
+    caller's to remove. When a worker is lost, all of them start again from the last
     checkpoint, twice at most. The workers take no CPU of the cluster's account, for on a small machine the platform
     holds them all.
 
@@ -68,7 +71,7 @@ def fit_distributed(
     progress(0.0, f"Starting {group}")
     try:
         with _watched(state, params["n_estimators"], f"Fitting {algorithm} on {group}", progress):
-            boosted = _boosted(algorithm, rows, params, workers, folder.absolute(), seed, threads, every)
+            boosted = _boosted(algorithm, rows, params, workers, folder.absolute(), shared, seed, threads, every)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     history = boosted["history"]
@@ -84,6 +87,7 @@ def _boosted(
     params: Mapping[str, Any],
     workers: int,
     folder: Path,
+    shared: tuple[FileSystem, str] | None,
     seed: int,
     threads: int,
     every: int,
@@ -120,7 +124,8 @@ def _boosted(
         scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"memory": 1}),
         run_config=RunConfig(
             name="run",
-            storage_path=str(folder),
+            storage_path=shared[1] if shared is not None else str(folder),
+            storage_filesystem=shared[0] if shared is not None else None,
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},

@@ -13,15 +13,17 @@ from dataml.errors import Invalid
 from dataml.jobs.check import Checked, check, set_aside
 from dataml.ml.contract import BAD_CELLS, Contract
 from dataml.ml.sources import Format, Section, open_batches, scan_part
+from dataml.storage.storage import Storage
 
 SECTION_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True)
 class Part:
-    """A section of a file to check; `repeated` as for `check`, one boolean a row of the section."""
+    """A section of a file in storage; `repeated` as for `check`, one boolean a row of the section."""
 
-    path: Path
+    storage: Storage
+    name: str
     format: Format
     section: Section
     repeated: dict[str, np.ndarray]
@@ -69,17 +71,18 @@ def _cpus() -> int:
 
 def _check_part(numbers: pa.Table, parts: list[Part], contract: Contract) -> pa.Table:
     part = parts[numbers.column("part")[0].as_py()]
+    path = part.storage.fetch(part.name)
     try:
-        scan_part(part.path, part.format, part.section)
-        found = list(_checked_batches(part, contract))
+        scan_part(path, part.format, part.section)
+        found = list(_checked_batches(part, path, contract))
     except Invalid as refused:
         return _packed([], contract, refused)
     return _packed(found, contract)
 
 
-def _checked_batches(part: Part, contract: Contract) -> Iterator[Checked]:
+def _checked_batches(part: Part, path: Path, contract: Contract) -> Iterator[Checked]:
     done = 0
-    for batch in open_batches(part.path, part.format, columns=contract.names, section=part.section):
+    for batch in open_batches(path, part.format, columns=contract.names, section=part.section):
         here = slice(done, done + batch.num_rows)
         yield check(batch, contract, {name: marks[here] for name, marks in part.repeated.items()})
         done += batch.num_rows

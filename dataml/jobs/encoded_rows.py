@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from dataml.ml.contract import Contract
 from dataml.ml.features import Preprocessing
+from dataml.storage.storage import Storage
 
 _GROUPS_A_WORKER: Final = 8
 """With so many row groups for each worker they are dealt out whole. With fewer, rows are: every worker then reads all
@@ -32,18 +33,24 @@ class Part(IntEnum):
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Rows of a typed Parquet file (`path`, the same on every node) and how they become numbers.
+    """Rows of a typed Parquet file, by its storage name, and how they become numbers. Crosses to other nodes.
 
     `contract` has the features, in the file's types; `y` (rows of the file,) are the targets, as `Samples.y`, and
     `part` (rows of the file,) is a `Part` each, as int8. Both are by the row's position in the file: a row without a
     target is in no part.
     """
 
-    path: Path
+    storage: Storage
+    name: str
     contract: Contract
     preprocessing: Preprocessing
     y: np.ndarray
     part: np.ndarray
+
+    @property
+    def path(self) -> Path:
+        """Where the file is on the node that asks, which may have to fetch it."""
+        return self.storage.fetch(self.name)
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,27 @@
 import importlib
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from dataml.errors import DatamlError
 from dataml.jobs.spec import Attempt, JobContext, JobFailure, JobReport, JobSpec
 from dataml.lake.catalog import LakeConfig
+from dataml.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 
 
 def execute(
-    spec: JobSpec, root: Path, progress: Callable[[float, str], None], lake: LakeConfig | None = None
+    spec: JobSpec, storage: Storage, progress: Callable[[float, str], None], lake: LakeConfig | None = None
 ) -> JobReport:
-    """Run the body of this job's kind (`dataml.jobs.<kind>.run`) and say how it ended; never raises."""
-    context = JobContext(root, spec.directory, progress, Attempt(spec.job_id, spec.attempt), lake)
+    """Run the body of this job's kind (`dataml.jobs.<kind>.run`) and say how it ended; never raises. The files of a
+    result are published when this returns."""
+    context = JobContext(storage, spec.directory, progress, Attempt(spec.job_id, spec.attempt), lake)
     try:
         # Bodies bring heavy libraries: each is imported by the first job of its kind.
         body = importlib.import_module(f"dataml.jobs.{spec.kind.value}")
-        return JobReport(spec.job_id, spec.attempt, result=body.run(spec.payload, context))
+        result = body.run(spec.payload, context)
+        storage.publish(spec.directory)
+        return JobReport(spec.job_id, spec.attempt, result=result)
     except DatamlError as error:
         failure = JobFailure(error.code, error.detail)
     except MemoryError:
@@ -33,4 +36,6 @@ def execute(
         log.exception("job %s failed", spec.job_id)
         detail = f"The job failed unexpectedly ({type(error).__name__}); the platform's log has the cause."
         failure = JobFailure("internal_error", detail)
+    # Others remove what is in the store, and cannot reach this node's disk.
+    storage.forget(spec.directory)
     return JobReport(spec.job_id, spec.attempt, failure=failure)

@@ -28,12 +28,12 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     Raises BundleDamaged, or Invalid: `no_rows` for an empty dataset, `no_features_to_explain` for a forecast without.
     """
     context.progress(0.05, "Loading the model")
-    if read_manifest(context.path(spec.bundle)).problem_type == "Forecast":
-        return _of_forecast(context.path(spec.bundle))
-    predictor = Predictor.load(context.path(spec.bundle))
+    if read_manifest(context.fetch(spec.bundle)).problem_type == "Forecast":
+        return _of_forecast(context.fetch(spec.bundle))
+    predictor = Predictor.load(context.fetch(spec.bundle))
     context.progress(0.1, "Reading the dataset")
     features = predictor.contract
-    table = pq.read_table(context.path(spec.parquet), columns=list(features.names)).cast(features.schema)
+    table = pq.read_table(context.fetch(spec.parquet), columns=list(features.names)).cast(features.schema)
     if table.num_rows == 0:
         raise Invalid("The dataset has no rows to explain.", code="no_rows")
     drawn = np.random.default_rng(spec.seed).permutation(table.num_rows)[: spec.sample_rows]

@@ -70,6 +70,7 @@ class Boosting:
         """For the progress: written whole or not at all, for it is read at any time."""
         if ray.train.get_context().get_world_rank() == 0:
             new = Path(f"{self.order.state}.new")
+            new.parent.mkdir(parents=True, exist_ok=True)  # on another node nobody has made it
             new.write_text(json.dumps({"round": len(self.history), "resumed_at": self.resumed_at}))
             new.replace(self.order.state)
 

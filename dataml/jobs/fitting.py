@@ -87,11 +87,12 @@ def _by_workers(
     y = np.zeros(rows.total, samples.y.dtype)
     y[rows.places] = samples.y
     contract = spec.contract.select(dict.fromkeys(column.source for column in preprocessing.layout))
-    encoded = EncodedRows(context.path(spec.parquet), contract, preprocessing, y, part)
+    encoded = EncodedRows(context.storage, spec.parquet, contract, preprocessing, y, part)
     found: dict[str, list[Fitted]] = {}
     algorithms = _spread(candidates)
     for number, algorithm in enumerate(algorithms):
-        _, folder = context.output(f"checkpoints-{algorithm}")
+        name, folder = context.output(f"checkpoints-{algorithm}")
+        store = context.storage.store
         fitted = fit_distributed(
             "XGBoost" if algorithm == "XGBoost" else "LightGBM",
             candidates.task,
@@ -99,10 +100,12 @@ def _by_workers(
             parameters(candidates.how(algorithm), len(fold.train)),
             workers=workers,
             folder=folder,
+            shared=store.place(name) if store is not None else None,
             seed=spec.seed,
             threads=max(1, spec.threads // workers),
             progress=lambda done, phrase, before=number: told((before + done) / len(algorithms), phrase),
         )
+        context.storage.remove(name)
         found[algorithm] = [fitted]
     return found
 

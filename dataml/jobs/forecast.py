@@ -27,13 +27,13 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     Raises what `Forecaster.observe` and `Forecaster.forecast` raise; what `write_rows` raises, with a lake table.
     """
     context.progress(0.02, "Loading the model")
-    forecaster = Forecaster.load(context.path(spec.bundle))
+    forecaster = Forecaster.load(context.fetch(spec.bundle))
     if spec.observations is not None:
         columns = list(forecaster.observed_columns)
-        forecaster = forecaster.observe(pq.read_table(context.path(spec.observations), columns=columns))
+        forecaster = forecaster.observe(pq.read_table(context.fetch(spec.observations), columns=columns))
     future = None
     if spec.future is not None:
-        future = pq.read_table(context.path(spec.future), columns=list(forecaster.future_columns))
+        future = pq.read_table(context.fetch(spec.future), columns=list(forecaster.future_columns))
     ids = forecaster.ids if spec.unique_ids is None else spec.unique_ids
     name, path = context.output("forecast.csv")
     unfinished = path.with_name(path.name + ".part")

@@ -47,7 +47,7 @@ def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
     config = _config(context)
 
     def rows() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(context.path(parquet), pre_buffer=False) as file:
+        with pq.ParquetFile(context.fetch(parquet), pre_buffer=False) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
     context.progress(0.99, "Writing the rows to the lake")

@@ -49,9 +49,9 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     what `write_rows` raises, with a lake table.
     """
     context.progress(0.02, "Loading the model")
-    predictor = Predictor.load(context.path(spec.bundle), threads=len(os.sched_getaffinity(0)))
+    predictor = Predictor.load(context.fetch(spec.bundle), threads=len(os.sched_getaffinity(0)))
     name, path = context.output("predictions.csv")
-    source = pq.ParquetFile(context.path(spec.parquet), pre_buffer=False)  # of a large file it would keep all
+    source = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)  # of a large file it would keep all
     schema = source.schema_arrow
     check_schema(schema, predictor.contract)
     ids = [column for column in predictor.id_columns if column in schema.names]

@@ -23,7 +23,6 @@ from dataml.db.scope import Scope
 from dataml.errors import NotFound
 from dataml.jobs.models import Job, SupervisorLease
 from dataml.jobs.spec import (
-    ATTEMPTS,
     Attempt,
     DescribeSpec,
     ExplainSpec,
@@ -37,6 +36,7 @@ from dataml.jobs.spec import (
     TrainSpec,
     ValidateSpec,
 )
+from dataml.storage.storage import ATTEMPTS
 
 _PAYLOADS: dict[JobKind, TypeAdapter[Any]] = {
     JobKind.VALIDATE: TypeAdapter(ValidateSpec),

@@ -14,9 +14,7 @@ from dataml.lake.catalog import LakeConfig
 from dataml.lake.names import TableName
 from dataml.lake.writing import LakeTarget
 from dataml.ml.contract import Contract, ErrorReport
-
-# Storage folder of what jobs have made.
-ATTEMPTS = "jobs"
+from dataml.storage.storage import ATTEMPTS, Storage
 
 
 class JobKind(StrEnum):
@@ -317,18 +315,18 @@ class JobReport:
 class JobContext:
     """What a job body may touch besides its payload."""
 
-    root: Path
+    storage: Storage
     directory: str
     progress: Callable[[float, str], None] = lambda fraction, phrase: None
     attempt: Attempt = Attempt(0, 1)
     lake: LakeConfig | None = None
 
-    def path(self, name: str) -> Path:
-        """The local path of a storage name."""
-        return self.root / name
+    def fetch(self, name: str) -> Path:
+        """The local path of a storage name. Raises as `Storage.fetch`."""
+        return self.storage.fetch(name)
 
     def output(self, name: str) -> tuple[str, Path]:
         """The storage name and local path of a new file or folder of this attempt."""
-        folder = self.root / self.directory
+        folder = self.storage.path(self.directory)
         folder.mkdir(parents=True, exist_ok=True)
         return f"{self.directory}/{name}", folder / name

@@ -8,7 +8,6 @@ reached through the `Workers` protocol.
 import asyncio
 import contextlib
 import logging
-import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
@@ -21,6 +20,7 @@ from dataml.jobs import outcomes, service
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.jobs.sweep import sweep
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Supervisor:
         """`name` is what others find this supervisor by; the lease carries it."""
         self._database = database
         self._settings = settings
+        self._storage = Storage.of(settings)
         self._workers = workers
         self._on_models_changed = on_models_changed
         self._holder = name
@@ -162,7 +163,7 @@ class Supervisor:
             )
         for orphan in orphans:
             await self._lost(orphan)
-        await sweep(self._database, self._settings.storage_root)
+        await sweep(self._database, self._storage)
         self._keep(self._warm_up([name for name in self._workers.names if name not in self._busy]))
         self._on_models_changed()
 
@@ -246,8 +247,7 @@ class Supervisor:
         async with self._database.reading() as session:
             job = await service.by_id(session, attempt.job_id)
         if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
-            folder = self._settings.storage_root / attempt.directory
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._storage.delete(attempt.directory)
 
     async def _end_needless(self) -> None:
         """Kill the workers whose job was cancelled, or ended by a callback; their watchers tidy up."""

@@ -1,21 +1,19 @@
 """Removes from storage what no row stands behind: the leavings of processes that died at an unlucky moment."""
 
 import asyncio
-import contextlib
 import logging
-import shutil
-import stat
 import time
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset import service as datasets
 from dataml.db.session import Database
+from dataml.errors import Unavailable
 from dataml.jobs import service as jobs
-from dataml.jobs.spec import ATTEMPTS
+from dataml.storage.storage import ATTEMPTS, Storage
 from dataml.train import service as trainings
 
 # Longer than any upload takes, over whatever line.
@@ -23,13 +21,16 @@ _OLD_S: Final = 24 * 3600.0
 log = logging.getLogger(__name__)
 
 
-async def sweep(database: Database, root: Path) -> None:
+async def sweep(database: Database, storage: Storage) -> None:
     """Remove the folders of attempts that ended without a result at once, and after a day also those of uploads that
     were never committed and of results that nothing refers to any more. A folder that a row refers to always stays.
 
-    No attempt may begin meanwhile: call it before jobs are given to workers.
+    No attempt may begin meanwhile: call it before jobs are given to workers. A store that is away is not swept.
     """
-    found = await asyncio.to_thread(_folders, root)
+    try:
+        found = await asyncio.to_thread(storage.folders)
+    except Unavailable:
+        return
     async with database.reading() as session:
         under_way, with_result = await jobs.directories(session)
         needed = under_way | _with_parents(await _names(session)) if found else set()
@@ -38,7 +39,7 @@ async def sweep(database: Database, root: Path) -> None:
         is_recent = written >= old and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))
         if folder not in needed and not is_recent:
             log.warning("removing %s, which nothing refers to", folder)
-            await asyncio.to_thread(shutil.rmtree, root / folder, ignore_errors=True)
+            await storage.delete(folder)
 
 
 async def _names(session: AsyncSession) -> set[str]:
@@ -52,14 +53,3 @@ async def _names(session: AsyncSession) -> set[str]:
 
 def _with_parents(names: Iterable[str]) -> set[str]:
     return {str(path) for name in names for path in (PurePosixPath(name), *PurePosixPath(name).parents)}
-
-
-def _folders(root: Path) -> dict[str, float]:
-    """The folders of uploads and attempts, by their storage names, and when each was last written to."""
-    found: dict[str, float] = {}
-    for path in (*root.glob("files/*/*"), *root.glob(f"{ATTEMPTS}/*")):
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            about = path.lstat()  # a link is none of ours, wherever it leads
-            if stat.S_ISDIR(about.st_mode):
-                found[path.relative_to(root).as_posix()] = about.st_mtime
-    return found

@@ -64,7 +64,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         return train_forecast.run(spec, context)
     check_hyperparameters(spec.algorithm, spec.hyperparameters)
     context.progress(0.02, "Reading the dataset")
-    parent = Predictor.load(context.path(spec.parent), spec.threads) if spec.parent else None
+    parent = Predictor.load(context.fetch(spec.parent), spec.threads) if spec.parent else None
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
     rows, target = _read(spec, context, features, parent)
     parts = _split(spec, rows, target)
@@ -127,7 +127,7 @@ def _read(
     group = spec.validation.group
     columns = [*features, name, *([group] if group and group not in (*features, name) else [])]
     contract = spec.contract.select(columns)
-    rows = ParquetRows(context.path(spec.parquet), contract)
+    rows = ParquetRows(context.fetch(spec.parquet), contract)
     rows = rows.take(np.flatnonzero(rows.column(name).is_valid().to_numpy()))
     if rows.num_rows < MIN_ROWS:
         raise Invalid(f"{rows.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows")

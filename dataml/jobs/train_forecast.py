@@ -46,7 +46,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         seed=spec.seed,
         threads=spec.threads,
     )
-    trained = train(context.path(spec.parquet), request, context.progress)
+    trained = train(context.fetch(spec.parquet), request, context.progress)
     context.progress(0.98, "Writing the bundle")
     report = trained.judgement.report | {"models": models_of(trained.forecaster), "rule": trained.choice.rule}
     return _written(context, trained.forecaster, _manifest(spec, trained), report)
@@ -54,9 +54,9 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
 def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
     context.progress(0.1, "Reading the model and the new observations")
-    directory = context.path(parent)
+    directory = context.fetch(parent)
     before = Forecaster.load(directory)
-    table = read_rows(context.path(spec.parquet), spec.contract, before.observed_columns)
+    table = read_rows(context.fetch(spec.parquet), spec.contract, before.observed_columns)
     found = continued(before, table)
     manifest = read_manifest(directory)
     summary = dict(manifest.forecast or {}) | _place(found.forecaster)

@@ -60,7 +60,7 @@ def _check_structure(spec: ValidateSpec, context: JobContext) -> None:
         if file.format == "iceberg":
             continue  # its columns were checked when the snapshot was chosen, and neither changes
         try:
-            scan(context.path(file.path), file.format, spec.contract)
+            scan(context.fetch(file.path), file.format, spec.contract)
         except Invalid as error:
             raise Invalid(f"{file.name}: {error.detail}", code=error.code) from error
 
@@ -123,12 +123,14 @@ class _Validation:
         done = 0
         parts: list[list[Part]] = []
         for file in self._spec.files:
-            path = self._context.path(file.path)
+            path = self._context.fetch(file.path)
             parts.append([])
             assert file.format != "iceberg", "tables are read by the worker itself"
             for section in sections(path, file.format, SECTION_BYTES):
                 rows = sum(batch.num_rows for batch in self._batches(file, [*repeated], section)) if repeated else 0
-                parts[-1].append(Part(path, file.format, section, _marks(repeated, done, rows)))
+                parts[-1].append(
+                    Part(self._context.storage, file.path, file.format, section, _marks(repeated, done, rows))
+                )
                 done += rows
         checked = stack.enter_context(closing(check_parts(list(chain.from_iterable(parts)), contract)))
         return (islice(checked, len(of_file)) for of_file in parts)
@@ -159,12 +161,12 @@ class _Validation:
     ) -> Iterator[pa.RecordBatch]:
         if file.format == "iceberg":
             return table_batches(file, self._context, columns)
-        return open_batches(self._context.path(file.path), file.format, columns=columns, section=section)
+        return open_batches(self._context.fetch(file.path), file.format, columns=columns, section=section)
 
     def _names(self, file: SourceFile) -> tuple[str, ...]:
         if file.format == "iceberg":
             return table_names(file, self._context)
-        return read_names(self._context.path(file.path), file.format)
+        return read_names(self._context.fetch(file.path), file.format)
 
     def _all_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         return chain.from_iterable(self._batches(file, columns) for file in self._spec.files)

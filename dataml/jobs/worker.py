@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +16,7 @@ from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
 from dataml.jobs.supervisor import WorkerLost
 from dataml.lake.catalog import LakeConfig
 from dataml.ml.memory import keep_little
+from dataml.storage.storage import Storage
 
 NAMESPACE = "dataml"
 # Ray's own types know neither the methods of a named actor nor that their references can be awaited.
@@ -39,7 +39,7 @@ class Worker:
     the report goes there.
     """
 
-    def __init__(self, root: str, lake: LakeConfig) -> None:
+    def __init__(self, storage: Storage, lake: LakeConfig) -> None:
         # Requests come before jobs: on a busy machine the API keeps its answers short.
         os.nice(10)
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. Read by the
@@ -47,7 +47,7 @@ class Worker:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         keep_little()
         redaction.install()
-        self._root = Path(root)
+        self._storage = storage
         self._lake = lake
         self._supervisor: ActorRef | None = None
         self._attempt: Attempt | None = None
@@ -85,7 +85,7 @@ class Worker:
         def note(fraction: float, phrase: str) -> None:
             self._progress = (fraction, phrase)
 
-        report = execute(spec, self._root, note, self._lake)
+        report = execute(spec, self._storage, note, self._lake)
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
 
     async def _tell(self, spec: JobSpec) -> None:
@@ -130,9 +130,9 @@ def _import_heavy() -> None:
 class RayWorkers:
     """The `Workers` of a Ray cluster: named detached actors, which outlive the supervisor that started them."""
 
-    def __init__(self, root: Path, lake: LakeConfig, count: int, cpus: float) -> None:
+    def __init__(self, storage: Storage, lake: LakeConfig, count: int, cpus: float) -> None:
         self.names = tuple(f"worker-{number}" for number in range(count))
-        self._root = root
+        self._storage = storage
         self._lake = lake
         self._cpus = cpus
 
@@ -170,7 +170,7 @@ class RayWorkers:
         return (
             ray.remote(Worker)
             .options(**options, num_cpus=self._cpus, max_concurrency=16)
-            .remote(str(self._root), self._lake)
+            .remote(self._storage, self._lake)
         )
 
 

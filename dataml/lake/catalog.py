@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataml.errors import NotFound, Unavailable
 from dataml.lake.names import TableName
+from dataml.lake.warehouse import warehouse_properties
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ class LakeConfig:
 
     @classmethod
     def of(cls, settings: Settings) -> "LakeConfig":
-        """The built-in catalog (in the platform's PostgreSQL, or else a SQLite file) and warehouse, under what
-        `DATAML_LAKE_CATALOG` says."""
+        """The built-in catalog (in the platform's PostgreSQL, or else a SQLite file) and warehouse (beside the files),
+        under what `DATAML_LAKE_CATALOG` says."""
         home = settings.lake_root
         uri = _SQLITE.format(path=home / "catalog.db") if settings.is_sqlite else settings.sqlalchemy_url
-        builtin = {"type": "sql", "uri": uri, "warehouse": str(home / "warehouse"), "pool_pre_ping": "true"}
         given = settings.lake_catalog or {}
+        # A warehouse that is given is reached as its own properties say.
+        own = {} if "warehouse" in given else warehouse_properties(settings)
+        builtin = {"type": "sql", "uri": uri, "pool_pre_ping": "true", **own}
         properties = {**(builtin if given.get("type", "sql") == "sql" else {}), **given}
         warehouse = properties.get("warehouse", "://")
         if "://" not in warehouse or warehouse.startswith("file:"):

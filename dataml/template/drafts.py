@@ -10,8 +10,9 @@ from typing import Final
 import pyarrow as pa
 from starlette.datastructures import UploadFile
 
-from dataml.dataset.storage import Storage, display_name
 from dataml.ml import sources
+from dataml.storage.names import display_name
+from dataml.storage.storage import Storage
 from dataml.template.schemas import InferredTemplate, TemplateColumn
 
 MAX_SAMPLE_BYTES: Final = 256 * 1024**2

@@ -10,6 +10,7 @@ from dataml.errors import Conflict
 from dataml.jobs import callbacks as reports
 from dataml.jobs import outcomes, service
 from dataml.jobs.spec import ExplainResult, JobFailure, JobKind, TrainResult, TrainSpec
+from dataml.storage.storage import Storage
 from dataml.train import callbacks
 from dataml.train.callback_schemas import ExplainReport, Received, TrainReport
 
@@ -34,14 +35,14 @@ async def receive_result(
     else:
         spec = service.spec_of(job).payload
         assert isinstance(spec, TrainSpec)
-        result = await callbacks.adopt(settings.storage_root, name, spec, request.result)
+        result = await callbacks.adopt(Storage.of(settings), name, spec, request.result)
         try:
             accepted = await _accept(database, reporter, JobKind.TRAIN, digest, result)
         except Conflict:
-            await callbacks.discard(settings.storage_root, result)
+            await callbacks.discard(Storage.of(settings), result)
             raise
         if not accepted:
-            await callbacks.discard(settings.storage_root, result)
+            await callbacks.discard(Storage.of(settings), result)
     await jobs.notify()
     return received
 

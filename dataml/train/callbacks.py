@@ -7,21 +7,25 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import unicodedata
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db.scope import Scope
-from dataml.errors import Conflict, FieldError, Invalid, InvalidFields
+from dataml.errors import Conflict, FieldError, Invalid, InvalidFields, Unavailable
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, JobFailure, TrainResult, TrainSpec
 from dataml.ml.bundle import FEATURE_ROLES, BundleDamaged, Predictor
 from dataml.ml.forecasting.forecaster import Forecaster
 from dataml.ml.manifest import MANIFEST, Manifest, read_manifest
+from dataml.storage.objects import FileMissing
+from dataml.storage.storage import Storage
 from dataml.train import service
 from dataml.train.callback_schemas import ExplainReport, TrainOutcome, TrainReport
 from dataml.train.models import Preprocess, Training
@@ -72,20 +76,21 @@ def failure_of(error: str) -> JobFailure:
     return JobFailure("external_failure", shown[:_MAX_ERROR_CHARACTERS])
 
 
-async def adopt(root: Path, name: str, spec: TrainSpec, outcome: TrainOutcome) -> TrainResult:
+async def adopt(storage: Storage, name: str, spec: TrainSpec, outcome: TrainOutcome) -> TrainResult:
     """The result that a bundle stands for. The platform takes a copy of it, verifies the copy and keeps that, so that
     nobody outside changes what was verified. What the bundle's manifest says counts.
 
     Raises:
         Invalid: `bundle_missing`, `bundle_damaged`, `bundle_does_not_fit`, `metrics_differ`.
+        Unavailable: the store of files is away, or full.
     """
     copy = f"{name.rpartition('/')[0]}/reported-{uuid.uuid4().hex}"
-    work = asyncio.to_thread(_adopt, root / name, root / copy, spec, outcome)
+    work = asyncio.to_thread(_take, storage, name, copy, spec, outcome)
     (done,) = await asyncio.gather(work, return_exceptions=True)
     if isinstance(done, Manifest):
         return _result(copy, done, spec, outcome)
-    await asyncio.to_thread(shutil.rmtree, root / copy, ignore_errors=True)
-    if isinstance(done, Invalid):
+    await storage.delete(copy)
+    if isinstance(done, (Invalid, Unavailable)):
         raise done
     # Whatever a library raises at a file that it cannot read.
     log.warning("a reported bundle was refused", exc_info=done)
@@ -93,9 +98,9 @@ async def adopt(root: Path, name: str, spec: TrainSpec, outcome: TrainOutcome) -
     raise Invalid(f"The bundle is not sound: {detail}", code="bundle_damaged")
 
 
-async def discard(root: Path, result: TrainResult) -> None:
+async def discard(storage: Storage, result: TrainResult) -> None:
     """Remove the copy of a bundle that was not accepted."""
-    await asyncio.to_thread(shutil.rmtree, root / result.bundle, ignore_errors=True)
+    await storage.delete(result.bundle)
 
 
 async def explanation(session: AsyncSession, scope: Scope, job: Job, report: ExplainReport) -> ExplainResult:
@@ -133,10 +138,23 @@ def _wrong_value(name: str, value: float, features: list[str]) -> FieldError | N
     return None
 
 
+def _take(storage: Storage, name: str, copy: str, spec: TrainSpec, outcome: TrainOutcome) -> Manifest:
+    """As `_adopt`. A bundle comes as the store has it: under its name a worker inside may be writing one here."""
+    if storage.store is None:
+        return _adopt(storage.path(name), storage.path(copy), spec, outcome)
+    with tempfile.TemporaryDirectory(prefix="dataml-bundle-") as folder:
+        brought = Path(folder) / BUNDLE
+        with suppress(FileMissing):  # said below
+            storage.download(name, brought)
+        manifest = _adopt(brought, storage.path(copy), spec, outcome)
+    storage.publish(copy)
+    return manifest
+
+
 def _adopt(source: Path, copy: Path, spec: TrainSpec, outcome: TrainOutcome) -> Manifest:
     if source.is_symlink() or not source.is_dir():
         raise Invalid("There is no such folder in the attempt's own directory.", code="bundle_missing")
-    copy.mkdir()
+    copy.mkdir(parents=True)
     _copy(source, copy, MANIFEST)
     for name in read_manifest(copy).files:
         if not _NAME.fullmatch(name):

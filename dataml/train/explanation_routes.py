@@ -8,12 +8,12 @@ from fastapi import APIRouter, Response
 from fastapi import Path as InPath
 
 from dataml.access.service import Principal
-from dataml.dataset.storage import Storage
 from dataml.db.session import Database
 from dataml.dependencies import AppSettings, Db, Viewer
 from dataml.errors import NotFound
 from dataml.ml import explanation_folder
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from dataml.train import service
 from dataml.train.explanation_schemas import ExplanationAnswer
 
@@ -52,4 +52,4 @@ async def _folder(train_id: int, user: Principal, database: Database, settings: 
     if training.explanation is None:
         detail = "There is no explanation yet; ask for one by generate-feature-importance."
         raise NotFound(detail, code="explanation_not_found")
-    return Storage(settings.storage_root).path(training.explanation)
+    return await asyncio.to_thread(Storage.of(settings).fetch, training.explanation)

@@ -4,15 +4,14 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from dataml.audit import service as audit
-from dataml.dataset.storage import Storage
 from dataml.dependencies import AppSettings, Db, Viewer
+from dataml.storage.storage import Storage
 from dataml.train import service
 
 router = APIRouter(prefix="/train", tags=["Train"])
@@ -29,22 +28,22 @@ async def export_model(train_id: int, user: Viewer, database: Db, settings: AppS
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
     name = f"{training.predictor_name}-v{training.version}"
-    bundle = Storage(settings.storage_root).path(training.bundle or "")
-    file, size_bytes = await asyncio.to_thread(_built, bundle, name, settings.storage_root)
+    file, size_bytes = await asyncio.to_thread(_built, Storage.of(settings), training.bundle or "", name)
     async with database.transaction() as session:
         audit.record(session, user.scope, "training.export", f"training:{train_id}", size_bytes=size_bytes)
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"', "Content-Length": str(size_bytes)}
     return StreamingResponse(_chunks(file), headers=headers, media_type="application/zip")
 
 
-def _built(bundle: Path, name: str, root: Path) -> tuple[BinaryIO, int]:
+def _built(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
     """The ZIP file and its size in bytes. It has no name, so it is gone once it is closed, or this process has died."""
     # Takes half a second, and the first call only.
     from dataml.ml import export
 
+    folder = storage.fetch(bundle)
     with ExitStack() as stack:
-        file = stack.enter_context(tempfile.TemporaryFile(dir=root))
-        export.write(bundle, name, file)
+        file = stack.enter_context(tempfile.TemporaryFile(dir=storage.root))
+        export.write(folder, name, file)
         size_bytes = file.tell()
         file.seek(0)
         stack.pop_all()  # what sends it closes it

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from dataml.dataset.storage import Storage
 from dataml.dependencies import AppSettings, Db, Jobs, ModelDeleter, Trainer, Viewer
 from dataml.inference import service as inference
+from dataml.storage.storage import Storage
 from dataml.train import lifecycle
 from dataml.train.lifecycle_schemas import Deleted, TrainDetail, UpdateAnswer, UpdateRequest, lineage_of
 from dataml.train.routes import train_row
@@ -64,7 +64,7 @@ async def delete_training(
     app.app.state.realtime.forget()
     await jobs.notify()
     for folder in folders:
-        await Storage(settings.storage_root).delete(folder)
+        await Storage.of(settings).delete(folder)
     return Deleted(message="Training job deleted successfully")
 
 
@@ -74,5 +74,5 @@ async def delete_feature_importance(train_id: int, user: Trainer, database: Db, 
     async with database.transaction() as session:
         folders = await lifecycle.delete_importance(session, user.scope, train_id)
     for folder in folders:
-        await Storage(settings.storage_root).delete(folder)
+        await Storage.of(settings).delete(folder)
     return Deleted(message="Feature importance results deleted successfully")

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from dataml.dataset import service as datasets
-from dataml.dataset.storage import Storage
 from dataml.dependencies import AppSettings, Db, Viewer
+from dataml.storage.storage import Storage
 from dataml.train import reports, service
 from dataml.wire import dump_json
 
@@ -48,7 +48,7 @@ async def get_report(
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
         dataset = await datasets.get(session, user.scope, training.dataset_id)
-    storage = Storage(settings.storage_root)
+    storage = Storage.of(settings)
     if report_format == "html":
         name = f"{training.predictor_name}-v{training.version}-report.html"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}

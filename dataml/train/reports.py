@@ -20,16 +20,18 @@ from weakref import WeakKeyDictionary
 
 import dataml
 from dataml.dataset.models import Dataset
-from dataml.dataset.storage import Storage
 from dataml.errors import TooManyRequests, Unavailable
 from dataml.ml.bundle import REPORT
 from dataml.ml.manifest import read_file, read_manifest
+from dataml.storage.storage import Storage
 from dataml.train.models import Training
 
 log = logging.getLogger(__name__)
 
 _ROOT: Final = Path(dataml.__file__).parents[1]
 _PROGRAM: Final = "dataml.ml.report"
+# What the variables of settings, of the cluster and of an object store begin with.
+_SECRET: Final = ("DATAML_", "RAY_", "AWS_")
 _TIME_LIMIT_S: Final = 60
 _AT_ONCE: Final = 2
 _MAX_WAITING: Final = 20
@@ -50,8 +52,9 @@ def read(storage: Storage, training: Training) -> ModelReport:
 
     Raises:
         BundleDamaged: a file is missing, or is not the one that was written.
+        FileMissing, Unavailable: as `Storage.fetch`.
     """
-    directory = storage.path(training.bundle or "")
+    directory = storage.fetch(training.bundle or "")
     manifest = read_manifest(directory)
     report = json.loads(read_file(directory, manifest, REPORT)) if REPORT in manifest.files else {}
     found = (training.feature_importance or {}).get("values", {})
@@ -83,7 +86,7 @@ def _drawn(storage: Storage, training: Training, dataset: Dataset) -> bytes:
     }
     given = {"summary": found.summary | named, "report": found.report, "importance": found.importance}
     # The platform's settings, secrets among them, are nothing that a page needs.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DATAML_", "RAY_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRET)}
     command = [sys.executable, "-m", _PROGRAM]
     try:
         done = subprocess.run(

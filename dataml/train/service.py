@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -26,6 +25,8 @@ from dataml.jobs.spec import ExplainResult, ExplainSpec, JobKind, JobState, Trai
 from dataml.ml.contract import Contract
 from dataml.ml.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
+from dataml.storage.objects import FileMissing
+from dataml.storage.storage import Storage
 from dataml.train.continuation import Parent, check_classes, check_continuation
 from dataml.train.models import Preprocess, Training
 from dataml.train.request import CheckedRequest, check, check_target_values
@@ -64,7 +65,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     contract, parquet = dataset.validated()
     checked = check(request, contract) if parent is None else check_continuation(request, parent, contract)
     try:
-        sha256 = await asyncio.to_thread(_check_rows, settings.storage_root, parquet, contract, checked, parent)
+        sha256 = await asyncio.to_thread(_check_rows, Storage.of(settings), parquet, contract, checked, parent)
         planned = Planned(request, checked, dataset, sha256, parent)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, planned)
@@ -72,7 +73,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         if "predictor_name" in str(error.orig):
             raise _predictor_exists(request.predictor_name) from error
         raise _dataset_gone() from error
-    except FileNotFoundError as error:
+    except (FileNotFoundError, FileMissing) as error:
         raise _dataset_gone() from error
 
 
@@ -309,12 +310,14 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
     training.explanation = result.explanation
 
 
-def _check_rows(root: Path, parquet: str, contract: Contract, checked: CheckedRequest, parent: Parent | None) -> str:
+def _check_rows(
+    storage: Storage, parquet: str, contract: Contract, checked: CheckedRequest, parent: Parent | None
+) -> str:
     """Look at the rows to train on; the SHA-256 of their file."""
-    path = root / parquet
+    path = storage.fetch(parquet)
     if checked.forecasting is not None:
-        bundle = root / parent.training.bundle if parent is not None and parent.training.bundle else None
-        check_series(path, contract, checked, bundle)
+        bundle = parent.training.bundle if parent is not None else None
+        check_series(path, contract, checked, storage.fetch(bundle) if bundle else None)
     else:
         check_target_values(path, checked.target)
         if parent is not None:

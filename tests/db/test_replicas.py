@@ -17,6 +17,7 @@ from dataml.db.session import Database
 from dataml.dependencies import Services
 from dataml.inference.hosts import LogRecord
 from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.dataset.uploading import dataset, new_name, new_template, uploaded
@@ -50,7 +51,7 @@ def second(platform: Platform) -> Iterator[Client]:
     settings = platform.settings
     with start_blocking_portal() as portal:
         database = Database(settings)
-        endpoints = InProcessEndpoints(settings.storage_root, _NoLog())
+        endpoints = InProcessEndpoints(Storage.of(settings), _NoLog())
         keys = TokenKeys.load(settings.key_file)
         app = create_app(Services(settings, database, keys, _NobodyListens(), endpoints))
         yield Client(app, portal, platform.client.headers)

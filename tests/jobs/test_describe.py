@@ -15,12 +15,13 @@ from dataml.jobs.spec import DescribeSpec, JobContext
 from dataml.ml import statistics
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 
 def describe_table(root: Path, table: pa.Table, **types: DataType) -> dict[str, Any]:
     contract = Contract.build([Column(name, data_type) for name, data_type in types.items()])
     pq.write_table(table.cast(contract.schema), root / "data.parquet")
-    result = describe.run(DescribeSpec(1, "data.parquet", contract), JobContext(root, "jobs/1/1")).statistics
+    result = describe.run(DescribeSpec(1, "data.parquet", contract), JobContext(Storage(root), "jobs/1/1")).statistics
     return json.loads(json.dumps(result, allow_nan=False))
 
 
@@ -104,7 +105,7 @@ def test_a_parquet_file_without_extremes_is_described_as_one_with_them(tmp_path:
     for has_extremes in (True, False):
         pq.write_table(table, tmp_path / "data.parquet", row_group_size=5, write_statistics=has_extremes)
         spec = DescribeSpec(1, "data.parquet", contract)
-        found.append(describe.run(spec, JobContext(tmp_path, "jobs/1/1")).statistics)
+        found.append(describe.run(spec, JobContext(Storage(tmp_path), "jobs/1/1")).statistics)
     assert found[0] == found[1]
     assert sum(found[0]["columns"]["x"]["histogram"]["counts"]) == 4
 

@@ -18,6 +18,8 @@ from dataml.ml import estimators
 from dataml.ml.estimators import Fit, Fitted, NativeModel, Samples, Task, parameters
 from dataml.ml.evaluation import evaluate
 from dataml.ml.features import Preprocessing
+from dataml.storage.objects import ObjectStore
+from dataml.storage.storage import Storage
 from tests.ml.samples import contract_of
 
 ROWS = 5_000
@@ -34,7 +36,9 @@ def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
     pq.write_table(table, folder / "rows.parquet", row_group_size=row_group_size)
     part = chance.choice([Part.NONE, Part.TRAIN, Part.VALIDATION], ROWS, p=[0.2, 0.68, 0.12]).astype(np.int8)
     contract = contract_of(table)
-    return EncodedRows(folder / "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part)
+    return EncodedRows(
+        Storage(folder), "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part
+    )
 
 
 def samples(rows: EncodedRows, part: Part) -> Samples:
@@ -85,6 +89,14 @@ def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, ra
     lines = re.findall(r"^threshold=(.*)$", fitted.model.to_bytes().decode(), re.MULTILINE)
     thresholds = np.array(" ".join(lines).split(), dtype=np.float64)
     np.testing.assert_array_equal(thresholds, thresholds.astype(np.float32))
+
+
+def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path, ray_cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    place = ObjectStore(f"file://{tmp_path}/store").place("jobs/1.1/checkpoints")
+    fitted = together("LightGBM", rows, shared=place, every=5)
+    check_alike(rows, fitted, alone("LightGBM", rows))
+    assert list((tmp_path / "store" / "jobs" / "1.1" / "checkpoints").rglob("history*"))
 
 
 def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, ray_cluster: None) -> None:

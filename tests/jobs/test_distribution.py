@@ -12,6 +12,7 @@ from dataml.jobs import validate
 from dataml.jobs.spec import JobContext, SourceFile, ValidateResult, ValidateSpec
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 CONTRACT = Contract.build(
     [
@@ -48,7 +49,7 @@ def run(root: Path, files: list[SourceFile], distributed: bool, on_error: str = 
     spec = ValidateSpec(
         1, tuple(files), CONTRACT, "reject" if on_error == "reject" else "quarantine", distributed=distributed
     )
-    return validate.run(spec, JobContext(root, f"out-{distributed}"))
+    return validate.run(spec, JobContext(Storage(root), f"out-{distributed}"))
 
 
 def add(root: Path, name: str, content: str) -> SourceFile:

@@ -13,6 +13,7 @@ from dataml.jobs import explain
 from dataml.jobs.spec import ExplainSpec, JobContext
 from dataml.ml import explanation_folder
 from dataml.ml.bundle import Predictor
+from dataml.storage.storage import Storage
 from tests.jobs.training import train_on
 from tests.ml.samples import CHURN_ROLES, churn
 
@@ -21,25 +22,25 @@ from tests.ml.samples import CHURN_ROLES, churn
 def test_churn_rests_on_the_contract_and_the_tenure(tmp_path: Path, algorithm: str) -> None:
     bundle = train_on(tmp_path, churn(), algorithm=algorithm, roles=CHURN_ROLES).bundle
     spec = ExplainSpec(1, bundle, "train.parquet", sample_rows=300, seed=4)
-    result = explain.run(spec, JobContext(tmp_path, "jobs/2"))
+    result = explain.run(spec, JobContext(Storage(tmp_path), "jobs/2"))
     assert {"contract", "tenure"} <= set(list(result.feature_importance)[:5])
     assert len(result.feature_importance) == 19
     assert sum(result.feature_importance.values()) == pytest.approx(1)
     assert (result.sample_rows, result.total_rows) == (300, 7043)
-    again = explain.run(spec, JobContext(tmp_path, "jobs/3"))
+    again = explain.run(spec, JobContext(Storage(tmp_path), "jobs/3"))
     assert replace(again, explanation=result.explanation) == result
 
 
 def test_a_small_dataset_is_explained_whole(tmp_path: Path) -> None:
     rows = churn().slice(0, 400)
     bundle = train_on(tmp_path, rows, roles=CHURN_ROLES).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 1_000), JobContext(tmp_path, "jobs/2"))
+    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 1_000), JobContext(Storage(tmp_path), "jobs/2"))
     assert result.sample_rows == result.total_rows == 400
 
 
 def test_the_folder_has_each_rows_values_and_effects(tmp_path: Path) -> None:
     bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200, seed=3), JobContext(tmp_path, "jobs/2"))
+    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200, seed=3), JobContext(Storage(tmp_path), "jobs/2"))
     assert result.explanation == "jobs/2/explanation"
     folder = tmp_path / result.explanation
     lines = pq.read_table(folder / "shap.parquet").to_pylist()
@@ -55,7 +56,7 @@ def test_the_folder_has_each_rows_values_and_effects(tmp_path: Path) -> None:
 
 def test_the_folder_has_a_chart_of_each_important_feature(tmp_path: Path) -> None:
     bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200), JobContext(tmp_path, "jobs/2"))
+    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200), JobContext(Storage(tmp_path), "jobs/2"))
     folder = tmp_path / str(result.explanation)
     found = json.loads(explanation_folder.read(folder))
     assert found["feature_importance"] == result.feature_importance
@@ -79,7 +80,7 @@ def test_of_many_classes_the_ten_largest_are_shown(tmp_path: Path) -> None:
         {"x": place + random.normal(0, 0.05, 900), "noise": random.normal(size=900), "y": place.astype(str)}
     )
     bundle = train_on(tmp_path, table, hyperparameters={"n_estimators": 20}).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 900), JobContext(tmp_path, "jobs/2"))
+    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 900), JobContext(Storage(tmp_path), "jobs/2"))
     found = json.loads(explanation_folder.read(tmp_path / str(result.explanation)))
     assert set(found["classes"]) == {str(n) for n in range(2, 12)}
     lines = pq.read_table(tmp_path / str(result.explanation) / "shap.parquet")
@@ -94,7 +95,7 @@ def test_a_model_that_decides_nothing_has_no_charts(tmp_path: Path) -> None:
     bundle = train_on(
         tmp_path, table, "Regression", hyperparameters={"n_estimators": 1, "min_child_weight": 1e6}
     ).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 60), JobContext(tmp_path, "jobs/2"))
+    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 60), JobContext(Storage(tmp_path), "jobs/2"))
     found = json.loads(explanation_folder.read(tmp_path / str(result.explanation)))
     assert result.feature_importance == {"x": 0.0}
     assert (found["beeswarm"], found["dependence"]) == (None, [])
@@ -103,6 +104,6 @@ def test_a_model_that_decides_nothing_has_no_charts(tmp_path: Path) -> None:
 
 def test_all_rows_count_and_two_thousand_are_drawn(tmp_path: Path) -> None:
     bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES, hyperparameters={"n_estimators": 5}).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 3_000), JobContext(tmp_path, "jobs/2"))
+    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 3_000), JobContext(Storage(tmp_path), "jobs/2"))
     assert result.sample_rows == 3_000
     assert pq.read_metadata(tmp_path / str(result.explanation) / "shap.parquet").num_rows == 2_000

@@ -12,6 +12,7 @@ from dataml.errors import DatamlError, Invalid, InvalidFields
 from dataml.jobs import score
 from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
 from dataml.ml.bundle import Predictor
+from dataml.storage.storage import Storage
 from tests.jobs.training import train_on
 from tests.ml.samples import CHURN_ROLES, churn
 
@@ -28,7 +29,7 @@ def bundle(root: Path) -> str:
 
 def scored(root: Path, bundle: str, table: pa.Table, explain: bool = False) -> tuple[ScoreResult, list[dict[str, str]]]:
     pq.write_table(table, root / "predict.parquet")
-    result = score.run(ScoreSpec(1, bundle, "predict.parquet", explain), JobContext(root, "jobs/2"))
+    result = score.run(ScoreSpec(1, bundle, "predict.parquet", explain), JobContext(Storage(root), "jobs/2"))
     with (root / result.csv).open(newline="") as file:
         return result, list(csv.DictReader(file))
 

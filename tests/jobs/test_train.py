@@ -13,6 +13,7 @@ from dataml.errors import Conflict, Invalid
 from dataml.jobs import train
 from dataml.jobs.spec import JobContext, TrainSpec, Validation
 from dataml.ml.bundle import Predictor
+from dataml.storage.storage import Storage
 from tests.jobs.training import train_on
 from tests.ml.samples import CHURN_ROLES, churn, contract_of
 
@@ -56,7 +57,7 @@ def test_the_table_is_not_in_memory_while_models_are_fitted(tmp_path: Path) -> N
     roles = dict.fromkeys(names, "Feature") | {"y": "Target"}
     few = {"n_estimators": 11}
     spec = TrainSpec(1, "rows.parquet", contract, "Classification", "auto", roles, hyperparameters=few)
-    train.run(spec, JobContext(tmp_path, "jobs/1", look))
+    train.run(spec, JobContext(Storage(tmp_path), "jobs/1", look))
     assert held
     assert max(held) < size / 10
 

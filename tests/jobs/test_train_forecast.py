@@ -21,6 +21,7 @@ from dataml.ml.forecasting.forecaster import Ask, Forecaster
 from dataml.ml.forecasting.training import Request
 from dataml.ml.forecasting.training import train as learn
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 ROLES = {"id": "Id", "time": "Time", "y": "Target", "promo": "Exogenous", "size": "Feature", "visits": "Feature"}
 CONTRACT = Contract.build(
@@ -62,7 +63,7 @@ def run(folder: Path, table: pa.Table, algorithm: str = "auto", **changes: Any) 
     pq.write_table(table, folder / "rows.parquet")
     options = changes.pop("forecasting", Forecasting(horizon=12, windows=2))
     spec = TrainSpec(1, "rows.parquet", CONTRACT, "Forecast", algorithm, ROLES, forecasting=options, **changes)
-    return train.run(spec, JobContext(folder, "job"))
+    return train.run(spec, JobContext(Storage(folder), "job"))
 
 
 def future(table: pa.Table, steps: int) -> list[dict[str, Any]]:
@@ -149,7 +150,7 @@ def test_bounds_of_the_contract_hold(tmp_path: Path) -> None:
     spec = TrainSpec(
         1, "rows.parquet", Contract.build(columns), "Forecast", "Theta", ROLES, forecasting=Forecasting(horizon=12)
     )
-    result = train.run(spec, JobContext(tmp_path, "job"))
+    result = train.run(spec, JobContext(Storage(tmp_path), "job"))
     (found,) = Forecaster.load(tmp_path / result.bundle).forecast(Ask(48, level=99.9))
     for values in (found.values, found.lower, found.upper):
         assert values.min() >= 0
@@ -164,7 +165,7 @@ def test_new_observations_are_scored_before_they_are_learned_of(tmp_path: Path) 
     spec = TrainSpec(
         2, "new.parquet", CONTRACT, "Forecast", "LightGBM", ROLES, parent=parent.bundle, forecasting=Forecasting()
     )
-    result = train.run(spec, JobContext(tmp_path, "next"))
+    result = train.run(spec, JobContext(Storage(tmp_path), "next"))
     comparison = result.summary["comparison"]
     assert (comparison["rows"], comparison["is_promoted"]) == (24, True)
     assert 0 < comparison["after"] < 0.1
@@ -183,7 +184,7 @@ def test_a_batch_explains_each_step_when_asked(tmp_path: Path) -> None:
     )
     pq.write_table(rows, tmp_path / "future.parquet")
     spec = ForecastSpec(7, result.bundle, steps=6, future="future.parquet", explain=True)
-    scored = forecast.run(spec, JobContext(tmp_path, "batch"))
+    scored = forecast.run(spec, JobContext(Storage(tmp_path), "batch"))
     found = pacsv.read_csv(tmp_path / scored.csv)
     assert (scored.total_records, found.num_rows) == (12, 12)
     effects = [name for name in found.column_names if name.startswith("effect of ")]

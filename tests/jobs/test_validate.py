@@ -12,6 +12,7 @@ from dataml.jobs import outputs, validate
 from dataml.jobs.spec import JobContext, SourceFile, ValidateResult, ValidateSpec
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 CHURN = Path(__file__).parents[2] / "examples/data/telecom_churn.csv"
 CONTRACT = Contract.build(
@@ -38,7 +39,9 @@ class Bench:
         self.files.append(SourceFile(len(self.files) + 10, name, name, "csv", records=records))
 
     def run(self, contract: Contract | None = CONTRACT, on_error: str = "quarantine") -> ValidateResult:
-        context = JobContext(self.root, "jobs/1/1", lambda fraction, phrase: self.progress.append((fraction, phrase)))
+        context = JobContext(
+            Storage(self.root), "jobs/1/1", lambda fraction, phrase: self.progress.append((fraction, phrase))
+        )
         spec = ValidateSpec(1, tuple(self.files), contract, "reject" if on_error == "reject" else "quarantine")
         return validate.run(spec, context)
 

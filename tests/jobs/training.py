@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from dataml.jobs import train
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
+from dataml.storage.storage import Storage
 from tests.ml.samples import contract_of
 
 
@@ -24,4 +25,4 @@ def train_on(
     given = dict.fromkeys(table.column_names, "Feature") | {table.column_names[-1]: "Target"} | (roles or {})
     named = cast(Literal["auto", "XGBoost", "LightGBM", "CatBoost"], algorithm)
     spec = TrainSpec(1, "train.parquet", contract_of(table), problem_type, named, given, **options)
-    return train.run(spec, JobContext(root, "jobs/1"))
+    return train.run(spec, JobContext(Storage(root), "jobs/1"))

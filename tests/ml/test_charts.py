@@ -18,6 +18,7 @@ from dataml.jobs.spec import DescribeSpec, JobContext
 from dataml.ml import charts
 from dataml.ml.contract import Column, Contract
 from dataml.ml.values import DataType
+from dataml.storage.storage import Storage
 
 # What a path of fields, an expression, an escape, mark-up or a template would look like.
 NAMES = [
@@ -173,7 +174,9 @@ def test_every_chart_of_described_data_is_drawn(tmp_path: Path) -> None:
     contract = Contract.build([Column(f"{name}.{name}", name) for name in DataType])
     pq.write_table(pa.table(list(VALUES.values()), contract.schema), tmp_path / "data.parquet")
     target = f"{DataType.FLOAT}.{DataType.FLOAT}"
-    found = describe.run(DescribeSpec(1, "data.parquet", contract, target), JobContext(tmp_path, "jobs/1/1")).statistics
+    found = describe.run(
+        DescribeSpec(1, "data.parquet", contract, target), JobContext(Storage(tmp_path), "jobs/1/1")
+    ).statistics
     for name, summary in found["columns"].items():
         picture = Picture(summary["chart"])
         assert name in picture.texts

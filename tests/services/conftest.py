@@ -1,4 +1,4 @@
-"""A real Trino with TLS, a password and a JWT, started for these tests (`make test-services`)."""
+"""A real Trino with TLS, a password and a JWT, and a real S3 server, started for these tests."""
 
 import base64
 import hashlib
@@ -17,6 +17,7 @@ import requests
 from dataml.lake.catalog import LakeConfig
 from dataml.settings import load_settings
 from tests.postgres import PostgresServer
+from tests.services.s3 import S3Server
 
 USER, PASSWORD = "dataml", "a password for tests"
 _JWT_KEY = b"a key for the tokens of these tests, long enough"
@@ -64,6 +65,15 @@ def trino(tmp_path_factory: pytest.TempPathFactory, catalog_url: str) -> Iterato
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    jar = os.environ.get("DATAML_TEST_S3PROXY")
+    if jar is None:
+        pytest.skip("DATAML_TEST_S3PROXY names no jar of S3Proxy: make test-s3")
+    with S3Server(jar, tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 def _lake(home: Path, catalog_url: str) -> LakeConfig:

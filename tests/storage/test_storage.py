@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dataml.dataset.storage import Storage, display_name
 from dataml.errors import NotFound, TooLarge
+from dataml.storage.names import display_name
+from dataml.storage.storage import Storage
 
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "..", "files/../../x", "a\\..\\b", "a\0b", "../root2/x"])

@@ -1,0 +1,134 @@
+"""Files and lake in a real S3 server: every node does all, and one that is away loses nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataml.errors import StartupError
+from dataml.installation import prepare
+from dataml.settings import Settings
+from dataml.storage.objects import ObjectStore
+from dataml.storage.storage import Storage
+from tests.client import wait_for_job
+from tests.conftest import NewHome, Platform
+from tests.datalake.lake import ask as ask_lake
+from tests.datalake.lake import from_table, landed, new_table
+from tests.dataset.uploading import remains, upload, uploaded
+from tests.inference.series import SHOPS, future_of, shop_rows, trained_forecast
+from tests.inference.series import ask as ask_forecast
+from tests.services.s3 import S3Server
+from tests.storage.nodes import ask, everything, node, wipe
+from tests.train.training import row_of, small_csv, train, trained
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def settings(new_home: NewHome, s3: S3Server) -> Settings:
+    return new_home(storage_url=s3.url("platform"), storage_timeout_s=0)
+
+
+@pytest.fixture
+def away(s3: S3Server) -> Iterator[S3Server]:
+    """The server is not there until the test starts it, or is over."""
+    s3.stop()
+    yield s3
+    s3.stop()
+    s3.start()
+
+
+def files(s3: S3Server) -> set[str]:
+    return {name for name in s3.objects("platform") if not name.startswith("lake/")}
+
+
+def test_a_node_with_an_empty_disk_does_all_that_the_first_one_does(
+    platform: Platform, s3: S3Server, tmp_path: Path
+) -> None:
+    everything(platform, tmp_path, lambda: files(s3))
+
+
+def test_a_forecast_goes_on_from_what_another_node_has_learned(
+    platform: Platform, s3: S3Server, tmp_path: Path
+) -> None:
+    model = trained_forecast(platform.client, shop_rows(range(120)))
+    more = uploaded(platform.client, ("more.csv", shop_rows(range(120, 127))), usage="p")
+    question = {"unique_ids": "all", "dataset_id": more["id"], "future": future_of(range(127, 130), *SHOPS), "steps": 3}
+    expected = ask_forecast(platform.client, model, **question).json()["forecast"]
+    wipe(platform)
+    with node(platform, tmp_path) as other:
+        assert ask_forecast(other, model, **question).json()["forecast"] == expected
+
+
+def test_a_file_of_many_parts_comes_back_as_it_was(s3: S3Server, tmp_path: Path) -> None:
+    here, there = (Storage(tmp_path / name, ObjectStore(s3.url("parts"))) for name in ("here", "there"))
+    content = bytes(range(256)) * (1 << 17)
+    path = here.path("files/t/a/1.csv")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    here.publish("files/t/a")
+    assert there.fetch("files/t/a/1.csv").read_bytes() == content
+    assert set(there.folders()) == {"files/t/a"}
+    here.remove("files/t/a")
+    assert s3.objects("parts") == set()
+
+
+def test_the_lake_lies_in_the_store_too(platform: Platform, s3: S3Server) -> None:
+    table = new_table()
+    landed(platform.client, table)
+    assert any(name.startswith("lake/") and name.endswith(".parquet") for name in s3.objects("platform"))
+    assert not list(platform.settings.lake_root.rglob("*.parquet"))
+    wipe(platform)
+    rows = from_table(platform.client, table)
+    assert (rows["state"], rows["total_records"]) == ("valid", 3)
+    assert ask_lake(platform.client, "table_metadata", table=table)["row_count"] == 3
+
+
+def test_an_upload_while_the_store_is_away_leaves_nothing(platform: Platform, away: S3Server) -> None:
+    before = remains(platform)
+    answer = upload(platform.client, ("small.csv", small_csv()))
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert remains(platform) == before
+    away.start()
+    assert uploaded(platform.client, ("small.csv", small_csv()))["state"] == "valid"
+
+
+def test_a_job_whose_result_cannot_be_stored_fails_and_can_be_done_again(platform: Platform, s3: S3Server) -> None:
+    rows = uploaded(platform.client, ("small.csv", small_csv()))
+    before = files(s3)
+    s3.stop()
+    answer = train(platform.client, rows["id"])
+    job = wait_for_job(platform.client, answer.json()["job_id"])
+    s3.start()
+    assert (job["state"], job["error"]["code"]) == ("failed", "storage_unavailable")
+    assert row_of(platform.client, answer.json()["id"])["train_status"] == "failed"
+    assert files(s3) == before
+    assert trained(platform.client, rows["id"])["train_status"] == "completed"
+
+
+def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
+    rows = uploaded(platform.client, ("small.csv", small_csv()))
+    model = trained(platform.client, rows["id"])
+    with node(platform, tmp_path) as other:
+        s3.stop()
+        assert ask(platform.client, model)
+        answer = other.get("/dataset/view", params={"dataset_id": rows["id"]})
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+        s3.start()
+        assert other.get("/dataset/view", params={"dataset_id": rows["id"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"bucket": "another"}, "NO_SUCH_BUCKET"), ({"secret": "wrong"}, "SIGNATURE_DOES_NOT_MATCH")],
+)
+def test_a_start_says_what_is_wrong_with_the_store(
+    new_home: NewHome, s3: S3Server, changes: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(StartupError, match=f"DATAML_STORAGE_URL: {reason}"):
+        prepare(new_home(storage_url=s3.url("platform", **changes)))
+
+
+def test_a_start_without_the_store_says_so(new_home: NewHome, away: S3Server) -> None:
+    with pytest.raises(StartupError, match="NETWORK_CONNECTION"):
+        prepare(new_home(storage_url=away.url("platform")))

@@ -1,0 +1,117 @@
+"""A platform whose files live in an object store, here another folder; `tests/services/test_s3.py` does it on S3."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataml.settings import Settings
+from tests.client import Client, wait_for_job
+from tests.conftest import NewHome, Platform
+from tests.dataset.uploading import remains, upload, uploaded
+from tests.fakes import SupervisorThread
+from tests.rows import rows
+from tests.storage.nodes import everything
+from tests.train.training import row_of, small_csv, train, trained
+
+DAY_S = 24 * 3600.0
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store") / "files"
+
+
+@pytest.fixture(scope="module")
+def settings(new_home: NewHome, store: Path) -> Settings:
+    return new_home(storage_url=f"file://{store}", storage_timeout_s=0)
+
+
+def files(store: Path) -> set[str]:
+    return {path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def away(store: Path) -> Iterator[None]:
+    gone = store.with_name("gone")
+    store.rename(gone)
+    store.write_text("in the way of a folder")
+    try:
+        yield
+    finally:
+        store.unlink()
+        gone.rename(store)
+
+
+def test_a_node_with_an_empty_disk_does_all_that_the_first_one_does(
+    platform: Platform, store: Path, tmp_path: Path
+) -> None:
+    everything(platform, tmp_path, lambda: files(store))
+
+
+def test_an_upload_that_cannot_be_stored_leaves_nothing(platform: Platform, store: Path) -> None:
+    before = remains(platform)
+    with away(store):
+        answer = upload(platform.client, ("small.csv", small_csv()))
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert remains(platform) == before
+
+
+def test_a_result_that_cannot_be_stored_is_no_result(platform: Platform, store: Path) -> None:
+    dataset = uploaded(platform.client, ("small.csv", small_csv()))
+    before = files(store)
+    with away(store):
+        answer = train(platform.client, dataset["id"])
+        job = wait_for_job(platform.client, answer.json()["job_id"])
+    assert (job["state"], job["error"]["code"]) == ("failed", "storage_unavailable")
+    assert row_of(platform.client, answer.json()["id"])["algorithm"] is None
+    assert files(store) == before
+    assert not (platform.settings.storage_root / "jobs" / f"{job['job_id'].rpartition('-')[2]}.1").exists()
+
+
+def test_what_nothing_refers_to_is_swept_from_the_store(platform: Platform, store: Path) -> None:
+    uploaded(platform.client, ("small.csv", small_csv()))
+    needed = files(store)
+    for name in ("files/t/old/1.csv", "files/t/new/1.csv", "jobs/99999.1/data.parquet"):
+        path = store / name
+        path.parent.mkdir(parents=True)
+        path.write_text("left")
+    os.utime(store / "files/t/old/1.csv", (time.time() - 2 * DAY_S,) * 2)
+    SupervisorThread(platform.settings).stop()
+    assert files(store) == needed | {"files/t/new/1.csv"}
+    shutil.rmtree(store / "files" / "t")
+
+
+def granted(platform: Platform, client: Client, model: dict[str, Any]) -> dict[str, Any]:
+    """What a worker outside gets for a training that runs again."""
+    number = int(model["job_id"].rpartition("-")[2])
+    cleared = "status = 'submitted_to_ray', bundle = NULL, summary = NULL, metrics = NULL, algorithm = NULL"
+    rows(platform.settings, f"UPDATE training SET {cleared} WHERE id = ?", model["id"])
+    rows(platform.settings, "UPDATE job SET state = 'running', attempt = 2, finished_at = NULL WHERE id = ?", number)
+    return client.post(f"/jobs/{model['job_id']}/callback-token").json()
+
+
+def test_a_worker_outside_hands_its_bundle_over_in_the_store(platform: Platform, store: Path) -> None:
+    client = platform.client
+    model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"], algorithm="LightGBM")
+    grant = granted(platform, client, model)
+    number = int(model["job_id"].rpartition("-")[2])
+    shutil.copytree(store / f"jobs/{number}.1/bundle", store / grant["directory"] / "bundle")
+    # A worker inside is at it, too, and has written half of its own.
+    half = platform.settings.storage_root / grant["directory"] / "bundle"
+    half.mkdir(parents=True)
+    (half / "manifest.json").write_text("{")
+    reporter = Client(client.app, client.portal, {"Authorization": f"Bearer {grant['token']}"})
+    result = {"metrics": {}, "checkpoint": None, "error": None, "path": None}
+    answer = reporter.post("/train/result", json={"result": result, "train_id": model["id"]})
+    assert answer.status_code == 200, answer.text
+    (adopted,) = (store / grant["directory"]).glob("reported-*")
+    assert {path.name for path in adopted.iterdir()} == {
+        path.name for path in (store / grant["directory"] / "bundle").iterdir()
+    }
+    assert row_of(client, model["id"])["algorithm"] == "LightGBM"
