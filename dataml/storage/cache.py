@@ -62,7 +62,7 @@ def _copies(root: Path) -> Iterator[_Copy]:
             about = path.stat()
             # Whoever lists a folder changes the time of its last reading, so of a folder it is that of writing.
             used = about.st_mtime if stat.S_ISDIR(about.st_mode) else about.st_atime
-            yield _Copy(path, sum(file.stat().st_size for file in disk.files(path)), used)
+            yield _Copy(path, disk.size_bytes(path), used)
 
 
 def _remove(path: Path) -> None:

@@ -42,6 +42,17 @@ def files(path: Path) -> list[Path]:
     return sorted(found for found in path.rglob("*") if found.is_file() and not found.is_symlink())
 
 
+def size_bytes(path: Path | str) -> int:
+    """Of a file, or of all files below a folder. Raises FileNotFoundError, where something is removed meanwhile."""
+    if not os.path.isdir(path):
+        return os.stat(path).st_size
+    with os.scandir(path) as entries:
+        return sum(
+            size_bytes(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+            for entry in entries
+        )
+
+
 def remove(path: Path) -> None:
     """A file, or a folder with all in it; no error when it is not there."""
     if path.is_dir() and not path.is_symlink():
