@@ -96,12 +96,14 @@ def granted(platform: Platform, client: Client, model: dict[str, Any]) -> dict[s
     return client.post(f"/jobs/{model['job_id']}/callback-token").json()
 
 
-def test_a_worker_outside_hands_its_bundle_over_in_the_store(platform: Platform, store: Path) -> None:
+def test_a_worker_outside_hands_its_bundle_over_in_the_store(platform: Platform, store: Path, tmp_path: Path) -> None:
     client = platform.client
     model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"], algorithm="LightGBM")
-    grant = granted(platform, client, model)
     number = int(model["job_id"].rpartition("-")[2])
-    shutil.copytree(store / f"jobs/{number}.1/bundle", store / grant["directory"] / "bundle")
+    # The folder of an attempt that another one has taken over is removed at any moment.
+    shutil.copytree(store / f"jobs/{number}.1/bundle", tmp_path / "bundle")
+    grant = granted(platform, client, model)
+    shutil.copytree(tmp_path / "bundle", store / grant["directory"] / "bundle")
     # A worker inside is at it, too, and has written half of its own.
     half = platform.settings.storage_root / grant["directory"] / "bundle"
     half.mkdir(parents=True)
