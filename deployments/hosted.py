@@ -9,7 +9,7 @@ from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
-from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
+from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel, fetch_bundle
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
@@ -63,7 +63,7 @@ class HostedModels:
             self._hosts.pop(train_id, None)
 
     def _load(self, model: ServableModel) -> Host:
-        return Host(model, Predictor.load(self._storage.fetch(model.bundle)), self._log)
+        return Host(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)
 
     def _load_forecast(self, model: ServableModel) -> ForecastHost:
         return ForecastHost.load(model, self._storage, self._log)

@@ -12,7 +12,7 @@ from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
-from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel
+from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel, fetch_bundle
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
@@ -38,7 +38,7 @@ class PredictorDeployment:
         database = Database(settings)
         self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(database) if settings.prediction_log else NoLog()
-        self._host = Host(model, Predictor.load(Storage.of(settings).fetch(model.bundle)), self._log)
+        self._host = Host(model, Predictor.load(fetch_bundle(Storage.of(settings), model)), self._log)
 
     async def predict(self, train_id: int, questions: Sequence[Question]) -> list[Answer] | None:
         """Answers in order; None when this deployment has moved on to another version of the predictor."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dataml.db.session import Database
 from dataml.inference import service as inference
 from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
-from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Question, ServableModel
+from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Question, ServableModel, fetch_bundle
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobReport, JobSpec
 from dataml.jobs.supervisor import Supervisor, WorkerLost
@@ -153,4 +153,4 @@ class InProcessEndpoints:
         return await self._forecasts[model.train_id].answer(question)
 
     def _load(self, model: ServableModel) -> Predictor:
-        return Predictor.load(self._storage.fetch(model.bundle))
+        return Predictor.load(fetch_bundle(self._storage, model))

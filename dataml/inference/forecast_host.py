@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from dataml.errors import DatamlError, Invalid
-from dataml.inference.hosts import Answer, LogRecord, PredictionLog, ServableModel, new_prediction_id
+from dataml.inference.hosts import Answer, LogRecord, PredictionLog, ServableModel, fetch_bundle, new_prediction_id
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 from dataml.storage.storage import Storage
 from dataml.wire import dump_json
@@ -49,7 +49,7 @@ class ForecastHost:
 
     @classmethod
     def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastHost":
-        return cls(model, Forecaster.load(storage.fetch(model.bundle)), storage, log)
+        return cls(model, Forecaster.load(fetch_bundle(storage, model)), storage, log)
 
     async def answer(self, question: ForecastQuestion) -> Answer:
         """JSON, or why there is none."""

@@ -9,10 +9,13 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dataml.errors import DatamlError, FieldError, InvalidFields
-from dataml.ml.bundle import Prediction, Predictor
+from dataml.ml.bundle import BundleDamaged, Prediction, Predictor
+from dataml.storage.objects import FileMissing
+from dataml.storage.storage import Storage
 from dataml.wire import dump_json
 
 if TYPE_CHECKING:
@@ -33,6 +36,20 @@ class ServableModel:
     accuracy: float | None
     endpoint: str
     problem_type: str = "Classification"
+
+
+def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
+    """The local folder of a model's bundle. Blocking.
+
+    Raises:
+        BundleDamaged: the store has lost it.
+        Unavailable: the store is away, or there is no room for a copy.
+    """
+    try:
+        return storage.fetch(model.bundle)
+    except FileMissing as error:
+        # There is such a model: its caller must not read that there is none.
+        raise BundleDamaged("The model's bundle is not in storage any more.") from error
 
 
 @dataclass(frozen=True)

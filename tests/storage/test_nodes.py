@@ -16,7 +16,7 @@ from tests.conftest import NewHome, Platform
 from tests.dataset.uploading import remains, upload, uploaded
 from tests.fakes import SupervisorThread
 from tests.rows import rows
-from tests.storage.nodes import everything
+from tests.storage.nodes import ROW, everything
 from tests.train.training import row_of, small_csv, train, trained
 
 DAY_S = 24 * 3600.0
@@ -72,6 +72,17 @@ def test_a_result_that_cannot_be_stored_is_no_result(platform: Platform, store: 
     assert row_of(platform.client, answer.json()["id"])["algorithm"] is None
     assert files(store) == before
     assert not (platform.settings.storage_root / "jobs" / f"{job['job_id'].rpartition('-')[2]}.1").exists()
+
+
+def test_a_model_whose_bundle_the_store_has_lost_is_damaged_not_absent(platform: Platform, store: Path) -> None:
+    client = platform.client
+    model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"])
+    number = model["job_id"].rpartition("-")[2]
+    for root in (store, platform.settings.storage_root):
+        shutil.rmtree(root / "jobs" / f"{number}.1")
+    body = {"train_id": model["id"], "preprocess_id": model["preprocess_id"], "target": "bought", "features": ROW}
+    answer = client.post("/inference/", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "bundle_damaged")
 
 
 def test_what_nothing_refers_to_is_swept_from_the_store(platform: Platform, store: Path) -> None:
