@@ -35,7 +35,8 @@ class IcebergLake:
 
     def has_schema(self, schema: str, patience: Patience) -> bool:
         with lake_errors():
-            return self._open().namespace_exists(tuple(schema.split(".")))
+            # PostgreSQL would refuse to look for a NUL.
+            return "\0" not in schema and self._open().namespace_exists(tuple(schema.split(".")))
 
     def tables(self, schema: str, patience: Patience) -> list[str]:
         """A tenant's schema is there before its first table is."""

@@ -82,6 +82,8 @@ def load_table(catalog: "Catalog", name: TableName) -> "Table":
     NotFound: `table_not_found`.
     Unavailable: `lake_unavailable`.
     """
+    if "\0" in name.namespace + name.table:
+        raise table_not_found()  # PostgreSQL would refuse to look for it
     with lake_errors():
         return catalog.load_table((name.namespace, name.table))
 

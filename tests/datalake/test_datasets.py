@@ -2,13 +2,13 @@
 
 import io
 import shutil
-import sqlite3
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from dataml.jobs import lake as job_lake
+from dataml.lake.catalog import LakeConfig, open_catalog
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
@@ -228,10 +228,10 @@ def test_a_table_whose_files_are_gone_fails_the_dataset(platform: Platform, clie
 def test_a_table_that_is_dropped_is_not_found(platform: Platform, client: Client) -> None:
     table = new_table()
     landed(client, table)
-    connection = sqlite3.connect(platform.settings.lake_root / "catalog.db")
-    with connection:
-        connection.execute("DELETE FROM iceberg_tables WHERE table_name = ?", (table,))
-    connection.close()
+    catalog = open_catalog(LakeConfig.of(platform.settings))
+    (namespace,) = (name for name in catalog.list_namespaces() if catalog.table_exists((*name, table)))
+    catalog.drop_table((*namespace, table))
+    catalog.close()
     assert ask(client, "numeric_stats", table=table, column_name="id") == (404, "table_not_found")
 
 
