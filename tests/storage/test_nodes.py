@@ -3,8 +3,6 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from tests.dataset.uploading import remains, upload, uploaded
 from tests.fakes import SupervisorThread
 from tests.rows import rows
 from tests.storage.nodes import ROW, everything
+from tests.storage.stores import away
 from tests.train.training import row_of, small_csv, train, trained
 
 DAY_S = 24 * 3600.0
@@ -34,18 +33,6 @@ def settings(new_home: NewHome, store: Path) -> Settings:
 
 def files(store: Path) -> set[str]:
     return {path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file()}
-
-
-@contextmanager
-def away(store: Path) -> Iterator[None]:
-    gone = store.with_name("gone")
-    store.rename(gone)
-    store.write_text("in the way of a folder")
-    try:
-        yield
-    finally:
-        store.unlink()
-        gone.rename(store)
 
 
 def test_a_node_with_an_empty_disk_does_all_that_the_first_one_does(

@@ -4,9 +4,7 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from dataml.errors import StartupError, Unavailable
 from dataml.storage.cache import make_room
 from dataml.storage.objects import FileMissing, ObjectStore, store_errors
 from dataml.storage.storage import Storage
+from tests.storage.stores import away
 
 HOUR_S = 3600.0
 
@@ -65,19 +64,6 @@ def look_for_room(storage: Storage) -> None:
 
 def age(path: Path, hours: float) -> None:
     os.utime(path, (time.time() - hours * HOUR_S,) * 2)
-
-
-@contextmanager
-def away(store: Path) -> Iterator[None]:
-    """The store does not answer: what should be its folder is a file."""
-    gone = store.with_name("gone")
-    store.rename(gone)
-    store.write_text("")
-    try:
-        yield
-    finally:
-        store.unlink()
-        gone.rename(store)
 
 
 def test_what_one_node_has_published_another_one_finds(storage: Storage, elsewhere: Storage) -> None:
