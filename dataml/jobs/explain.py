@@ -28,9 +28,10 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     Raises BundleDamaged, or Invalid: `no_rows` for an empty dataset, `no_features_to_explain` for a forecast without.
     """
     context.progress(0.05, "Loading the model")
-    if read_manifest(context.fetch(spec.bundle)).problem_type == "Forecast":
-        return _of_forecast(context.fetch(spec.bundle))
-    predictor = Predictor.load(context.fetch(spec.bundle))
+    bundle = context.fetch(spec.bundle)
+    if read_manifest(bundle).problem_type == "Forecast":
+        return _of_forecast(bundle)
+    predictor = Predictor.load(bundle)
     context.progress(0.1, "Reading the dataset")
     features = predictor.contract
     table = pq.read_table(context.fetch(spec.parquet), columns=list(features.names)).cast(features.schema)
