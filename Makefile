@@ -7,15 +7,15 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test test-services test-trino test-s3 s3proxy bench bench-quality lint clean
+.PHONY: help up down demo test test-services or-skip test-postgresql test-s3 test-rest test-trino bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
-	@echo "make test    run the tests (ARGS='tests/jobs -x'); make test-services runs those of the database on PostgreSQL"
-	@echo "make test-trino  test the lake against a real Trino, which is fetched (needs mvn, and JAVA_HOME with Java 24 or newer)"
-	@echo "make test-s3     test object storage against a real S3 server, which is fetched (needs mvn and java)"
+	@echo "make test    run the tests (ARGS='tests/jobs -x')"
+	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
+	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
@@ -35,39 +35,72 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest $(ARGS)
 
+# All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so.
+test-services: test-postgresql
+	@$(MAKE) --no-print-directory or-skip WHAT=s3 FETCHED="$(S3PROXY)"
+	@$(MAKE) --no-print-directory or-skip WHAT=rest FETCHED="$(S3PROXY) $(REST_CATALOG)"
+	@$(MAKE) --no-print-directory or-skip WHAT=trino FETCHED="$(TRINO)" JAVA="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin/java,java-24)"
+
+JAVA := java
+
+or-skip:
+	@if ! command -v mvn >/dev/null || ! command -v $(JAVA) >/dev/null; then \
+	    echo "skipped: make test-$(WHAT) needs mvn and $(JAVA)"; \
+	elif ! $(MAKE) --no-print-directory $(FETCHED); then \
+	    echo "skipped: make test-$(WHAT) needs what could not be fetched"; \
+	else \
+	    $(MAKE) --no-print-directory test-$(WHAT); \
+	fi
+
 # What reaches the database most; trainings and predictions go the same ways, and take long (ARGS="tests/train tests/inference").
 ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset \
     tests/jobs/test_ledger.py tests/jobs/test_supervisor.py tests/jobs/test_sweep.py \
     tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
 
-test-services: $(INSTALLED)
+test-postgresql: $(INSTALLED)
 	@DATAML_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(or $(ARGS),$(ON_POSTGRESQL))
 
-# A Trino of Maven Central, once (800 MB), with a Java that runs it (JAVA_HOME, 24 or newer for this version).
-TRINO_VERSION := 476
-TRINO := .services/trino-server-$(TRINO_VERSION)
+# What follows is fetched from Maven Central, once.
 MAVEN_REPOSITORY ?= $(HOME)/.m2/repository
+FETCH := mvn -q -B dependency:get -Dtransitive=false -Dartifact=
 
-$(TRINO):
-	@mvn -q -B dependency:get -Dtransitive=false -Dartifact=io.trino:trino-server:$(TRINO_VERSION):tar.gz
-	@mkdir -p .services
-	@tar xzf $(MAVEN_REPOSITORY)/io/trino/trino-server/$(TRINO_VERSION)/trino-server-$(TRINO_VERSION).tar.gz -C .services
-
-test-trino: $(INSTALLED) $(TRINO)
-	@PATH="$${JAVA_HOME:+$$JAVA_HOME/bin:}$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
-	    $(BIN)/python -m pytest -m services tests/services $(ARGS)
-
-# An S3 server of Maven Central that runs on Java 17, once (42 MB).
+# 42 MB, for Java 17 or newer.
 S3PROXY_VERSION := 2.6.0
 S3PROXY := $(MAVEN_REPOSITORY)/org/gaul/s3proxy/$(S3PROXY_VERSION)/s3proxy-$(S3PROXY_VERSION)-jar-with-dependencies.jar
 
 $(S3PROXY):
-	@mvn -q -B dependency:get -Dtransitive=false -Dartifact=org.gaul:s3proxy:$(S3PROXY_VERSION):jar:jar-with-dependencies
-
-s3proxy: $(S3PROXY)
+	@$(FETCH)org.gaul:s3proxy:$(S3PROXY_VERSION):jar:jar-with-dependencies
 
 test-s3: $(INSTALLED) $(S3PROXY)
 	@DATAML_TEST_S3PROXY=$(S3PROXY) $(BIN)/python -m pytest -m services tests/services/test_s3.py $(ARGS)
+
+# 144 MB, for Java 17 or newer. A folder is whole when it has its name.
+REST_CATALOG := .services/iceberg-rest
+
+$(REST_CATALOG): tests/services/iceberg_rest/pom.xml
+	@rm -rf $@ $@.part
+	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$@.part
+	@mv $@.part $@
+
+test-rest: $(INSTALLED) $(S3PROXY) $(REST_CATALOG)
+	@DATAML_TEST_LAKE=rest DATAML_TEST_S3PROXY=$(S3PROXY) DATAML_TEST_REST_CATALOG=$(CURDIR)/$(REST_CATALOG) \
+	    $(BIN)/python -m pytest -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/lake/test_writing.py tests/datalake)
+
+# 800 MB, for Java 24 or newer: the newest where Debian has them, or JAVA_HOME.
+TRINO_VERSION := 476
+TRINO := .services/trino-server-$(TRINO_VERSION)
+TRINO_JAVA ?= $(or $(lastword $(sort $(wildcard /usr/lib/jvm/*-2[4-9]-* /usr/lib/jvm/*-2[4-9]))),$(JAVA_HOME))
+
+$(TRINO):
+	@$(FETCH)io.trino:trino-server:$(TRINO_VERSION):tar.gz
+	@mkdir -p $@.part
+	@tar xzf $(MAVEN_REPOSITORY)/io/trino/trino-server/$(TRINO_VERSION)/trino-server-$(TRINO_VERSION).tar.gz -C $@.part
+	@mv $@.part/trino-server-$(TRINO_VERSION) $@
+	@rmdir $@.part
+
+test-trino: $(INSTALLED) $(TRINO)
+	@PATH="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin:)$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
+	    $(BIN)/python -m pytest -m services tests/services/test_trino.py tests/services/test_shared_catalog.py $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -66,7 +66,7 @@ def append(folder: Path, rows: int) -> dict[str, Any]:
             yield from file.iter_batches(_BATCH_ROWS)
 
     started = time.perf_counter()
-    write_rows(catalog, config.properties["warehouse"], target, Writer(1, 1), source)
+    write_rows(catalog, target, Writer(1, 1), source)
     return {"seconds": time.perf_counter() - started}
 
 
@@ -92,7 +92,7 @@ def many_tables(home: Path, tenant_id: str, tables: int) -> None:
     catalog = open_catalog(config)
     name = TableName(namespace_of(tenant_id, "silver"), "table_00000")
     target = LakeTarget(name, "dataset-1", "bench")
-    write_rows(catalog, config.properties["warehouse"], target, Writer(1, 1), lambda: batches(10))
+    write_rows(catalog, target, Writer(1, 1), lambda: batches(10))
     metadata = catalog.load_table((name.namespace, name.table)).metadata_location
     for number in range(1, tables):
         catalog.register_table((name.namespace, f"table_{number:05}"), metadata)

@@ -25,9 +25,14 @@ from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
 from tests.fakes import InProcessEndpoints, SupervisorThread
 from tests.postgres import PostgresServer
+from tests.services.program import free_port
+from tests.services.rest_catalog import RestCatalogServer
+from tests.services.s3 import S3Server
 
 ON_POSTGRESQL = os.environ.get("DATAML_TEST_DATABASE") == "postgresql"
 needs_postgresql = pytest.mark.skipif(not ON_POSTGRESQL, reason="on PostgreSQL only: make test-services")
+ON_REST_CATALOG = os.environ.get("DATAML_TEST_LAKE") == "rest"
+needs_builtin_lake = pytest.mark.skipif(ON_REST_CATALOG, reason="of the built-in lake only: make test")
 needs_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="on SQLite only: make test")
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
@@ -51,13 +56,43 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    jar = os.environ.get("DATAML_TEST_S3PROXY")
+    if jar is None:
+        pytest.skip("DATAML_TEST_S3PROXY names no jar of S3Proxy: make test-s3")
+    with S3Server(jar, tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def catalog_url() -> Iterator[str]:
+    """A database in a PostgreSQL that also programs of Java reach."""
+    with PostgresServer(free_port()) as server:
+        yield server.new_database()
+
+
+@pytest.fixture(scope="session")
+def rest_catalog(
+    tmp_path_factory: pytest.TempPathFactory, catalog_url: str, s3: S3Server
+) -> Iterator[RestCatalogServer]:
+    jars = os.environ.get("DATAML_TEST_REST_CATALOG")
+    if jars is None:
+        pytest.skip("DATAML_TEST_REST_CATALOG names no folder with a REST catalog: make test-rest")
+    with RestCatalogServer(jars, tmp_path_factory.mktemp("rest"), catalog_url, s3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def new_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewHome:
     """Makes settings of a home and a database of its own: SQLite in that home, or an empty one of a PostgreSQL server
-    where the environment has `DATAML_TEST_DATABASE=postgresql`."""
+    where the environment has `DATAML_TEST_DATABASE=postgresql`. Its lake is the built-in one, or with
+    `DATAML_TEST_LAKE=rest` that of a REST catalog."""
 
     def make(**overrides: Any) -> Settings:
         if ON_POSTGRESQL and "database_url" not in overrides:
             overrides["database_url"] = request.getfixturevalue("postgres").new_database()
+        if ON_REST_CATALOG:
+            overrides["lake_catalog"] = request.getfixturevalue("rest_catalog").properties
         return load_settings(**{"home": tmp_path_factory.mktemp("home"), "admin_password": PASSWORD} | overrides)
 
     return make

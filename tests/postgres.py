@@ -119,3 +119,8 @@ def _installed_programs() -> Path:
 def _end_with_parent() -> None:
     # In the child: a killed test process leaves no server behind.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def jdbc_url(url: str) -> str:
+    """The URL of a database of a server with a port, as programs of Java have it."""
+    return url.replace("postgresql+psycopg://dataml@", "jdbc:postgresql://") + "?user=dataml"

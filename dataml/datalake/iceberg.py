@@ -10,7 +10,7 @@ import pyarrow as pa
 from dataml.datalake.asking import Patience
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Invalid, NotFound, Unavailable
-from dataml.lake.catalog import LakeConfig, lake_errors, load_table, open_catalog
+from dataml.lake.catalog import LakeConfig, lake_errors, load_table, namespace_exists, open_catalog
 from dataml.lake.figures import DistinctFigure, NumericFigures, distinct_figure, numeric_figures
 from dataml.lake.names import TableName
 from dataml.lake.reading import check_snapshot, plain_schema, read_batches, schema_at
@@ -34,9 +34,7 @@ class IcebergLake:
         self._opening = threading.Lock()
 
     def has_schema(self, schema: str, patience: Patience) -> bool:
-        with lake_errors():
-            # PostgreSQL would refuse to look for a NUL.
-            return "\0" not in schema and self._open().namespace_exists(tuple(schema.split(".")))
+        return namespace_exists(self._open(), schema)
 
     def tables(self, schema: str, patience: Patience) -> list[str]:
         """A tenant's schema is there before its first table is."""

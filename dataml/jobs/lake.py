@@ -44,7 +44,6 @@ def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
 
     Raises as `write_rows`.
     """
-    config = _config(context)
 
     def rows() -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(context.fetch(parquet), pre_buffer=False) as file:
@@ -52,7 +51,7 @@ def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
 
     context.progress(0.99, "Writing the rows to the lake")
     writer = Writer(context.attempt.job_id, context.attempt.attempt)
-    return write_rows(open_catalog(config), config.properties.get("warehouse"), target, writer, rows)
+    return write_rows(open_catalog(_config(context)), target, writer, rows)
 
 
 def _config(context: JobContext) -> LakeConfig:

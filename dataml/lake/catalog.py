@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from dataml.errors import NotFound, Unavailable
 from dataml.lake.names import TableName
@@ -43,9 +44,8 @@ class LakeConfig:
         own = {} if "warehouse" in given else warehouse_properties(settings)
         builtin = {"type": "sql", "uri": uri, "pool_pre_ping": "true", **own}
         properties = {**(builtin if given.get("type", "sql") == "sql" else {}), **given}
-        warehouse = properties.get("warehouse", "://")
-        if "://" not in warehouse or warehouse.startswith("file:"):
-            properties["py-io-impl"] = "dataml.lake.files.DurableFileIO"
+        if properties["type"] == "sql" and urlsplit(properties["warehouse"]).scheme in ("", "file"):
+            properties.setdefault("py-io-impl", "dataml.lake.files.DurableFileIO")
         return cls(properties, home)
 
     @property
@@ -82,10 +82,37 @@ def load_table(catalog: "Catalog", name: TableName) -> "Table":
     NotFound: `table_not_found`.
     Unavailable: `lake_unavailable`.
     """
-    if "\0" in name.namespace + name.table:
-        raise table_not_found()  # PostgreSQL would refuse to look for it
+    from pyiceberg.exceptions import BadRequestError
+
+    if not (_can_be_asked(name.namespace) and _can_be_asked(name.table)):
+        raise table_not_found()
     with lake_errors():
-        return catalog.load_table((name.namespace, name.table))
+        try:
+            return catalog.load_table((name.namespace, name.table))
+        except BadRequestError as error:
+            raise table_not_found() from error
+
+
+def namespace_exists(catalog: "Catalog", namespace: str) -> bool:
+    """Levels are joined by dots.
+
+    Raises:
+        Unavailable: `lake_unavailable`.
+    """
+    from pyiceberg.exceptions import BadRequestError
+
+    levels = tuple(namespace.split("."))
+    with lake_errors():
+        try:
+            return all(map(_can_be_asked, levels)) and catalog.namespace_exists(levels)
+        except BadRequestError:
+            return False
+
+
+def _can_be_asked(name: str) -> bool:
+    """Whether a catalog can be asked for what is called so; if not, there is no such thing. PostgreSQL takes no NUL;
+    these dots would lead elsewhere in the URL of a REST catalog, which refuses other names itself."""
+    return "\0" not in name and name not in ("", ".", "..")
 
 
 def table_not_found() -> NotFound:

@@ -55,7 +55,7 @@ class Writer:
     attempt: int
 
 
-def write_rows(catalog: "Catalog", warehouse: str | None, target: LakeTarget, writer: Writer, rows: Rows) -> int:
+def write_rows(catalog: "Catalog", target: LakeTarget, writer: Writer, rows: Rows) -> int:
     """Append the rows, or put them in place of others, atomically; the id of the snapshot that has them.
 
     `rows` gives the batches from the beginning, each time it is called; a few of them are in memory. They are flat,
@@ -67,15 +67,12 @@ def write_rows(catalog: "Catalog", warehouse: str | None, target: LakeTarget, wr
         Unavailable: `lake_full`, `lake_unavailable`; then nothing of the rows is in the table.
     """
     with lake_errors():
-        return _Write(catalog, warehouse, target, writer, rows).run()
+        return _Write(catalog, target, writer, rows).run()
 
 
 class _Write:
-    def __init__(
-        self, catalog: "Catalog", warehouse: str | None, target: LakeTarget, writer: Writer, rows: Rows
-    ) -> None:
+    def __init__(self, catalog: "Catalog", target: LakeTarget, writer: Writer, rows: Rows) -> None:
         self._catalog = catalog
-        self._warehouse = warehouse
         self._target = target
         self._writer = writer
         self._rows = rows
@@ -168,10 +165,13 @@ class _Write:
         return snapshot.snapshot_id
 
     def _creation(self) -> "Transaction":
-        """The table comes to be with its first rows. Its folder is nobody else's, also after it was dropped."""
+        """The table comes to be with its first rows. Its folder is nobody else's, also after it was dropped; a REST
+        catalog sees to that itself, and its warehouse is no path."""
         name = self._target.name
         tag = f"{random.SystemRandom().getrandbits(32):08x}"
-        location = f"{self._warehouse}/{name.namespace}/{name.table}-{tag}" if self._warehouse else None
+        about = self._catalog.properties
+        warehouse = about.get("warehouse") if about["type"] != "rest" else None
+        location = f"{warehouse}/{name.namespace}/{name.table}-{tag}" if warehouse else None
         properties = {"owner": self._target.owner, PROPERTY + "created-at": str(int(time.time() * 1000))}
         return self._catalog.create_table_transaction(
             (name.namespace, name.table), iceberg_schema(self._arrow()), location=location, properties=properties

@@ -10,7 +10,7 @@ import pytest
 from dataml.jobs import lake as job_lake
 from dataml.lake.catalog import LakeConfig, open_catalog
 from tests.client import Client, wait_for_job
-from tests.conftest import Platform, log_in
+from tests.conftest import Platform, log_in, needs_builtin_lake
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
 from tests.dataset.uploading import dataset, new_name, new_template, upload, uploaded
 from tests.furnishing import new_role, new_user
@@ -103,6 +103,7 @@ def test_inferred_columns_that_do_not_fit_fail_the_dataset_and_it_names_no_table
     assert counted(client, table) == 3
 
 
+@needs_builtin_lake
 def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Platform, client: Client) -> None:
     """The rest of the platform goes on."""
     table, warehouse = new_table(), platform.settings.lake_root / "warehouse"
@@ -216,6 +217,7 @@ def test_neither_files_nor_a_table_is_no_dataset(client: Client) -> None:
     assert refusal(answer) == (422, "no_file")
 
 
+@needs_builtin_lake
 def test_a_table_whose_files_are_gone_fails_the_dataset(platform: Platform, client: Client) -> None:
     table = new_table()
     landed(client, table)

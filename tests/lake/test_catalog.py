@@ -98,7 +98,7 @@ def test_a_file_with_extension_types_is_refused_before_arrow_sees_them(tmp_path:
     catalog, name = open_catalog(built_in), TableName("n", "t")
     batch = pa.record_batch({"n": pa.array([1, 2])})
     target = LakeTarget(name, "dataset-1", "jane")
-    write_rows(catalog, built_in.properties["warehouse"], target, Writer(1, 1), lambda: iter([batch]))
+    write_rows(catalog, target, Writer(1, 1), lambda: iter([batch]))
     file = next(iter(load_table(catalog, name).scan().plan_files())).file.file_path
     pa.register_extension_type(Revived())  # type: ignore[arg-type]
     try:
@@ -118,7 +118,7 @@ def test_the_catalog_is_sqlite_with_a_row_a_table(tmp_path: Path) -> None:
     catalog = open_catalog(built_in)
     batch = pa.record_batch({"n": pa.array([1])})
     target = LakeTarget(TableName("n", "t"), "dataset-1", "jane")
-    write_rows(catalog, built_in.properties["warehouse"], target, Writer(1, 1), lambda: iter([batch]))
+    write_rows(catalog, target, Writer(1, 1), lambda: iter([batch]))
     connection = sqlite3.connect(tmp_path / "lake" / "catalog.db")
     found = connection.execute("SELECT table_namespace, table_name, metadata_location FROM iceberg_tables").fetchall()
     connection.close()

@@ -1,9 +1,8 @@
-"""A real Trino with TLS, a password and a JWT, and a real S3 server, started for these tests."""
+"""A real Trino with TLS, a password and a JWT, started for these tests."""
 
 import base64
 import hashlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ import requests
 
 from dataml.lake.catalog import LakeConfig
 from dataml.settings import load_settings
-from tests.postgres import PostgresServer
-from tests.services.s3 import S3Server
+from tests.postgres import jdbc_url
+from tests.services.program import free_port
 
 USER, PASSWORD = "dataml", "a password for tests"
 _JWT_KEY = b"a key for the tokens of these tests, long enough"
@@ -38,21 +37,14 @@ class Trino:
 
 
 @pytest.fixture(scope="session")
-def catalog_url() -> Iterator[str]:
-    """A database in a PostgreSQL that also programs of Java reach."""
-    with PostgresServer(_free_port()) as server:
-        yield server.new_database()
-
-
-@pytest.fixture(scope="session")
 def trino(tmp_path_factory: pytest.TempPathFactory, catalog_url: str) -> Iterator[Trino]:
     server = os.environ.get("DATAML_TEST_TRINO")
     if server is None:
         pytest.skip("DATAML_TEST_TRINO names no folder with a Trino server")
     home = tmp_path_factory.mktemp("trino")
-    port = _free_port()
+    port = free_port()
     platform = _lake(home, catalog_url)
-    certificate = _configure(home, port, _free_port(), platform)
+    certificate = _configure(home, port, free_port(), platform)
     with (home / "log").open("wb") as output:
         process = subprocess.Popen(
             [f"{server}/bin/launcher", "run", f"--etc-dir={home}/etc", f"--data-dir={home}/data"],
@@ -65,15 +57,6 @@ def trino(tmp_path_factory: pytest.TempPathFactory, catalog_url: str) -> Iterato
     finally:
         process.terminate()
         process.wait(30)
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    jar = os.environ.get("DATAML_TEST_S3PROXY")
-    if jar is None:
-        pytest.skip("DATAML_TEST_S3PROXY names no jar of S3Proxy: make test-s3")
-    with S3Server(jar, tmp_path_factory.mktemp("s3")) as server:
-        yield server
 
 
 def _lake(home: Path, catalog_url: str) -> LakeConfig:
@@ -100,7 +83,7 @@ def _configure(home: Path, port: int, inner_port: int, platform: LakeConfig) -> 
     (home / "jwt.key").write_text(base64.b64encode(_JWT_KEY).decode())
     for name, text in _FILES.items():
         (home / "etc" / name).write_text(text.format(home=home, port=port, inner_port=inner_port))
-    jdbc = platform.properties["uri"].replace("postgresql+psycopg://dataml@", "jdbc:postgresql://") + "?user=dataml"
+    jdbc = jdbc_url(platform.properties["uri"])
     warehouse = platform.properties["warehouse"]
     (home / "etc" / "catalog" / "platform.properties").write_text(_PLATFORM.format(jdbc=jdbc, warehouse=warehouse))
     return certificate
@@ -154,9 +137,3 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, certificate: Path, log:
             pass
         time.sleep(0.5)
     raise AssertionError(f"Trino did not start:\n{log.read_text()[-3000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]

@@ -55,7 +55,7 @@ def through_trino(trino: Trino, catalog: "Catalog") -> TrinoLake:
 
 def write(catalog: "Catalog", source: str, job_id: int) -> int:
     target = LakeTarget(TABLE, source, "jane", made_by={"dataset-id": str(job_id)})
-    return write_rows(catalog, catalog.properties["warehouse"], target, Writer(job_id, 1), lambda: iter([ROWS]))
+    return write_rows(catalog, target, Writer(job_id, 1), lambda: iter([ROWS]))
 
 
 def rows(lake: TrinoLake, columns: str = "*") -> list[list[Any]]:
