@@ -42,6 +42,7 @@ COMMON = {"chart_name", "schema_name", "schema", "column_name", "column"}
 # Parameters that name none.
 PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
 PLAIN |= {
+    "raw_table_name",
     "lake_mode",
     "snapshot_id",
     "on_error",

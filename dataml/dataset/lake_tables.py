@@ -21,11 +21,13 @@ from dataml.ml.sources import check_columns
 
 SCHEMA: Final = "silver"
 """Where validated rows go, and tables without a schema are looked for."""
+RAW_SCHEMA: Final = "bronze"
+"""Where rows go as they were uploaded."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A table of the tenant's own that validated rows will go to."""
+    """A table of the tenant's own that rows will go to."""
 
     schema: str
     table: str
@@ -70,6 +72,19 @@ async def check_target(lakes: Lakes, scope: Scope, text: str, mode: Mode, contra
     there = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.find_schema(name))
     if there is not None and contract is not None and mode == "append":
         _check_same(there, contract, target.name)
+    return target
+
+
+def raw_target(text: str, mode: Mode, other: Target | None) -> Target:
+    """Where rows go as they come, beside a table `other` for the validated ones.
+
+    Raises:
+        Invalid: `bad_table_name`; `same_table`: it is the other one.
+    """
+    target = Target(*to_write(text, RAW_SCHEMA), mode)
+    if target == other:
+        detail = "raw_table_name and iceberg_table_name are one table; rows as they came have other columns."
+        raise Invalid(detail, code="same_table")
     return target
 
 
@@ -121,9 +136,18 @@ async def source_file(session: AsyncSession, scope: Scope, dataset: Dataset, fil
 
 def target_of(dataset: Dataset) -> LakeTarget | None:
     """Where the rows of a dataset go when they have been validated. Those of its earlier versions make room."""
-    if dataset.iceberg_table_name is None or dataset.lake_mode is None:
+    return _lake_target(dataset, dataset.iceberg_table_name)
+
+
+def raw_target_of(dataset: Dataset) -> LakeTarget | None:
+    """Where the rows of a dataset go as they came, those of its earlier versions again making room."""
+    return _lake_target(dataset, dataset.raw_table_name)
+
+
+def _lake_target(dataset: Dataset, text: str | None) -> LakeTarget | None:
+    if text is None or dataset.lake_mode is None:
         return None
-    schema, table = _parted(dataset.iceberg_table_name)
+    schema, table = _parted(text)
     return LakeTarget(
         TableName(namespace_of(dataset.tenant_id, schema), table),
         source=f"dataset-{dataset.id}",

@@ -16,7 +16,8 @@ class Dataset(TenantOwned, Timestamped, Base):
     `errors` and `set_aside` appear when validation has ended; paths are storage names. When files come or go all of it
     is validated again: what was there stays until the new is there, all at once, and `version` counts one up.
     `iceberg_table_name` is `schema.table`: where the rows came from (`data_source` `iceberg`), or where they go, with
-    `lake_mode`; `iceberg_snapshot_id` is the snapshot that has them.
+    `lake_mode`; `iceberg_snapshot_id` is the snapshot that has them. `raw_table_name` is the table that all rows go to
+    as they were uploaded, in the same mode.
     """
 
     __tablename__ = "dataset"
@@ -34,6 +35,8 @@ class Dataset(TenantOwned, Timestamped, Base):
     data_source: Mapped[str] = mapped_column(String(20))
     iceberg_table_name: Mapped[str | None] = mapped_column(String(200))
     iceberg_snapshot_id: Mapped[int | None] = mapped_column(BigId)
+    raw_table_name: Mapped[str | None] = mapped_column(String(200))
+    raw_snapshot_id: Mapped[int | None] = mapped_column(BigId)
     lake_mode: Mapped[str | None] = mapped_column(String(10))
     on_error: Mapped[str] = mapped_column(String(20), default="quarantine")
     state: Mapped[str] = mapped_column(String(20), default="validating")

@@ -69,9 +69,18 @@ async def upload_dataset(
             max_length=255,
         ),
     ] = None,
+    raw_table_name: Annotated[
+        str | None,
+        Query(
+            description="With files: the lake table, in schema `bronze` unless another stands before it, that all rows "
+            "go to as they were uploaded, once the structure of the files is found sound: every cell as text, wrong "
+            "ones too, behind `file_id` and `row`.",
+            max_length=255,
+        ),
+    ] = None,
     lake_mode: Annotated[
         Literal["append", "replace"],
-        Query(description="append leaves the rows of others in the lake table; replace leaves none of them."),
+        Query(description="append leaves the rows of others in the lake tables; replace leaves none of them."),
     ] = "append",
     snapshot_id: Annotated[
         int | None,
@@ -97,6 +106,9 @@ async def upload_dataset(
         if parts and snapshot_id is not None:
             detail = "snapshot_id is for datasets that are made from a lake table; leave it out, or the files."
             raise Invalid(detail, code="snapshot_with_files")
+        if not parts and raw_table_name:
+            detail = "raw_table_name is for files, as they were uploaded; there are none."
+            raise Invalid(detail, code="raw_without_files")
         if not parts and iceberg_table_name:
             user.require(Permission.READ_DATALAKE)
             source = await lake_tables.find_source(
@@ -109,6 +121,8 @@ async def upload_dataset(
                     lakes, user.scope, iceberg_table_name, lake_mode, template.contract
                 )
                 request = replace(request, target=target)
+            if raw_table_name:
+                request = replace(request, raw=lake_tables.raw_target(raw_table_name, lake_mode, request.target))
             uploaded = await uploads.create(database, settings, user.scope, request, template, parts)
     await jobs.notify()
     if on_error == "reject":

@@ -143,6 +143,10 @@ class DatasetRow(BaseModel):
         description="Lake table that the rows came from, or have gone to; null until they are there."
     )
     iceberg_snapshot_id: int | None = Field(description="The table's snapshot that has them.")
+    raw_table_name: str | None = Field(
+        description="Lake table that has all rows as they were uploaded; null until they are there."
+    )
+    raw_snapshot_id: int | None = Field(description="That table's snapshot that has them.")
     id: int = Field(description="Id of the dataset.")
     template_name: str | None = Field(description="Name of the template.")
     created_at: datetime = Field(description="When it was uploaded.")
@@ -318,6 +322,8 @@ def _dataset_fields(dataset: Dataset, file_count: int, template_name: str | None
         "data_source": dataset.data_source,
         "iceberg_table_name": dataset.iceberg_table_name if dataset.iceberg_snapshot_id is not None else None,
         "iceberg_snapshot_id": dataset.iceberg_snapshot_id,
+        "raw_table_name": dataset.raw_table_name if dataset.raw_snapshot_id is not None else None,
+        "raw_snapshot_id": dataset.raw_snapshot_id,
         "id": dataset.id,
         "template_name": template_name,
         "created_at": dataset.created_at,

@@ -163,6 +163,7 @@ async def validate(
         distributed=sum(f.size_bytes for f in files) >= settings.distributed_bytes
         and all(f.format != "iceberg" for f in files),
         lake=lake_tables.target_of(dataset),
+        raw=lake_tables.raw_target_of(dataset),
     )
     return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
 
@@ -359,6 +360,7 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
     dataset.set_aside = result.set_aside
     if dataset.lake_mode is not None:
         dataset.iceberg_snapshot_id = result.snapshot_id
+        dataset.raw_snapshot_id = result.raw_snapshot_id
     dataset.total_records = result.total_records
     dataset.kept_records = result.kept_records
     reports = {report.file_id: report for report in result.files}

@@ -48,6 +48,7 @@ class UploadRequest:
     template_id: int | None
     on_error: OnError
     target: Target | None = None
+    raw: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -302,6 +303,8 @@ async def _insert(
     dataset.total_records = sum(file.summary.total_records for file in stored)
     if request.target is not None:
         dataset.iceberg_table_name, dataset.lake_mode = request.target.name, request.target.mode
+    if request.raw is not None:
+        dataset.raw_table_name, dataset.lake_mode = request.raw.name, request.raw.mode
     session.add(dataset)
     await session.flush()
     files = await _add_files(session, settings, scope, dataset, stored)

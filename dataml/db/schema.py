@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
-VERSION = "0005"
+VERSION = "0006"
 # PostgreSQL's number for the lock of who changes the schema; any other program's would do it no harm.
 _LOCK = 0x646174616D6C
 

@@ -22,7 +22,7 @@ def execute(
         # Bodies bring heavy libraries: each is imported by the first job of its kind.
         body = importlib.import_module(f"dataml.jobs.{spec.kind.value}")
         result = body.run(spec.payload, context)
-        storage.publish(spec.directory)
+        context.publish()
         return JobReport(spec.job_id, spec.attempt, result=result)
     except DatamlError as error:
         failure = JobFailure(error.code, error.detail)

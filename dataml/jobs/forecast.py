@@ -37,7 +37,7 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     ids = forecaster.ids if spec.unique_ids is None else spec.unique_ids
     name, path = context.output("forecast.csv")
     unfinished = path.with_name(path.name + ".part")
-    parquet, for_lake = context.output("forecast.parquet")
+    parquet, for_lake = context.output("forecast.parquet", only_here=True)
     tables = _tables(spec, context, forecaster, ids, future)
     first, rows = next(tables), 0
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from dataml.errors import Unavailable
 from dataml.jobs.spec import JobContext, SourceFile
 from dataml.lake.catalog import LakeConfig, load_table, open_catalog
 from dataml.lake.reading import plain_schema, read_batches, schema_at
-from dataml.lake.writing import LakeTarget, Writer, write_rows
+from dataml.lake.writing import LakeTarget, Rows, Writer, write_rows
 
 _BATCH_ROWS = 131_072
 
@@ -40,15 +40,22 @@ def table_batches(
 
 
 def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
-    """Put the rows of a Parquet file in storage into a lake table; the id of the snapshot that has them.
+    """Put the rows of a Parquet file in storage into a lake table; the id of the snapshot that has them. What the job
+    has written so far is published first: rows in the lake lead back to it.
 
-    Raises as `write_rows`.
+    Raises as `write_rows` and `Storage.publish`.
     """
 
     def rows() -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(context.fetch(parquet), pre_buffer=False) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
+    return write(target, context, rows)
+
+
+def write(target: LakeTarget, context: JobContext, rows: Rows) -> int:
+    """As `write_parquet`, for the batches that `rows` gives from the beginning, each time it is called."""
+    context.publish()
     context.progress(0.99, "Writing the rows to the lake")
     writer = Writer(context.attempt.job_id, context.attempt.attempt)
     return write_rows(open_catalog(_config(context)), target, writer, rows)

@@ -59,7 +59,7 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     result_schema = _result_schema(predictor, schema, ids, spec.explain)
     batch_rows = EXPLAINED_BATCH_ROWS if spec.explain else BATCH_ROWS
     unfinished = path.with_name(path.name + ".part")
-    parquet, for_lake = context.output("predictions.parquet")
+    parquet, for_lake = context.output("predictions.parquet", only_here=True)
     needed = [column for column in schema.names if column in (*ids, *predictor.contract.names)]
     with ExitStack() as stack:
         writer = stack.enter_context(pacsv.CSVWriter(unfinished, result_schema))

@@ -70,7 +70,7 @@ class ValidateSpec:
     """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the
     share of rows that must be kept for the dataset to be valid; it is judged when the report is written down. With
     `distributed`, Ray Data checks sections of the files side by side, where the cluster has the CPUs for it. The kept
-    rows of a valid dataset also go to the table `lake`."""
+    rows of a valid dataset also go to the table `lake`, and whatever becomes of them all rows as they came to `raw`."""
 
     dataset_id: int
     files: tuple[SourceFile, ...]
@@ -79,6 +79,7 @@ class ValidateSpec:
     min_usability: float = 0.8
     distributed: bool = False
     lake: LakeTarget | None = None
+    raw: LakeTarget | None = None
 
     def is_enough(self, kept_records: int, total_records: int) -> bool:
         """Whether a dataset with so many rows kept is valid. Without rows it is not, whatever the threshold."""
@@ -98,7 +99,7 @@ class FileReport:
 class ValidateResult:
     """`parquet` holds the kept rows, typed, in file order; `errors` (every wrong cell) and `set_aside` (the rows that
     hold them, as text, with `file_id` and `row`) are None when every row was kept. `snapshot_id` is the one of the lake
-    table that has the rows."""
+    table that has the kept rows, `raw_snapshot_id` that of the one with all as they came."""
 
     contract: Contract
     parquet: str
@@ -108,6 +109,7 @@ class ValidateResult:
     kept_records: int
     files: tuple[FileReport, ...]
     snapshot_id: int | None = None
+    raw_snapshot_id: int | None = None
 
 
 # The first columns of rows that were set aside: where each row comes from.
@@ -320,13 +322,22 @@ class JobContext:
     progress: Callable[[float, str], None] = lambda fraction, phrase: None
     attempt: Attempt = Attempt(0, 1)
     lake: LakeConfig | None = None
+    settled: set[str] = field(default_factory=set)
+    """Files of this attempt that need not be published, or not any more."""
 
     def fetch(self, name: str) -> Path:
         """The local path of a storage name. Raises as `Storage.fetch`."""
         return self.storage.fetch(name)
 
-    def output(self, name: str) -> tuple[str, Path]:
-        """The storage name and local path of a new file or folder of this attempt."""
+    def output(self, name: str, *, only_here: bool = False) -> tuple[str, Path]:
+        """The storage name and local path of a new file or folder of this attempt; one that is `only_here` is nothing
+        that others may find."""
         folder = self.storage.path(self.directory)
         folder.mkdir(parents=True, exist_ok=True)
+        if only_here:
+            self.settled.add(f"{self.directory}/{name}")
         return f"{self.directory}/{name}", folder / name
+
+    def publish(self) -> None:
+        """Publish the files of this attempt that were written since the last time. Raises as `Storage.publish`."""
+        self.settled.update(self.storage.publish(self.directory, without=self.settled))

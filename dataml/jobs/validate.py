@@ -14,9 +14,18 @@ import pyarrow.compute as pc
 from dataml.errors import Invalid
 from dataml.jobs.check import Checked, check
 from dataml.jobs.distribution import SECTION_BYTES, Part, check_parts, pays
-from dataml.jobs.lake import table_batches, table_names, write_parquet
+from dataml.jobs.lake import table_batches, table_names, write, write_parquet
 from dataml.jobs.outputs import Outputs
-from dataml.jobs.spec import FileReport, JobContext, SourceFile, ValidateResult, ValidateSpec
+from dataml.jobs.spec import (
+    SET_ASIDE_ORIGIN,
+    FileReport,
+    JobContext,
+    SourceFile,
+    ValidateResult,
+    ValidateSpec,
+    set_aside_names,
+)
+from dataml.ml.columns import as_text
 from dataml.ml.contract import CellError, Contract, ErrorReport, resolve_date_orders
 from dataml.ml.sources import WHOLE, Section, infer_contract, open_batches, read_names, scan, sections
 from dataml.ml.uniqueness import repeated_rows
@@ -87,6 +96,7 @@ class _Validation:
             )
             outputs.close()
         total = sum(report.total_records for report in reports)
+        raw = self._spec.raw
         lake = self._spec.lake if self._spec.is_enough(outputs.data.rows, total) else None
         return ValidateResult(
             contract=contract,
@@ -96,6 +106,7 @@ class _Validation:
             total_records=total,
             kept_records=outputs.data.rows,
             files=reports,
+            raw_snapshot_id=write(raw, self._context, self._raw_batches) if raw is not None else None,
             snapshot_id=write_parquet(lake, self._context, outputs.data.name) if lake is not None else None,
         )
 
@@ -162,6 +173,22 @@ class _Validation:
         if file.format == "iceberg":
             return table_batches(file, self._context, columns)
         return open_batches(self._context.fetch(file.path), file.format, columns=columns, section=section)
+
+    def _raw_batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows as they came, also those with wrong cells and columns that no template knows: text behind `file_id`
+        and `row`, which name a place as in the files of rows that were set aside."""
+        names = list(dict.fromkeys(chain.from_iterable(self._names(file) for file in self._spec.files)))
+        origin = [(name, pa.int64()) for name in SET_ASIDE_ORIGIN]
+        schema = pa.schema([*origin, *((name, pa.string()) for name in set_aside_names(names))])
+        for file in self._spec.files:
+            row = 1
+            for batch in self._batches(file, None):
+                count = batch.num_rows
+                there = dict(zip(batch.schema.names, batch.columns, strict=True))
+                texts = [as_text(there[name]) if name in there else pa.nulls(count, pa.string()) for name in names]
+                place = [np.full(count, file.file_id), np.arange(row, row + count)]
+                yield pa.RecordBatch.from_arrays([*map(pa.array, place), *texts], schema=schema)
+                row += count
 
     def _names(self, file: SourceFile) -> tuple[str, ...]:
         if file.format == "iceberg":

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,18 +58,20 @@ class ObjectStore:
             store, prefix = _opened(self.url)
             return store, f"{prefix}/{name}"
 
-    def send(self, path: Path, name: str) -> None:
-        """A file, or all files of a folder; large ones in parts.
+    def send(self, path: Path, name: str, without: Collection[str] = ()) -> Collection[str]:
+        """A file, or all files of a folder but those `without`, large ones in parts; the names that were sent.
 
         Raises:
             Unavailable: `storage_unavailable`, `storage_full`; some of them may be there then.
         """
         if not path.is_dir():
             self._send(path, name)
-            return
+            return (name,)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            names = {file: f"{name}/{file.relative_to(path).as_posix()}" for file in disk.files(path)}
-            list(pool.map(self._send, names.keys(), names.values()))
+            names = {f"{name}/{file.relative_to(path).as_posix()}": file for file in disk.files(path)}
+            wanted = {name: file for name, file in names.items() if name not in without}
+            list(pool.map(self._send, wanted.values(), wanted.keys()))
+        return wanted.keys()
 
     def bring(self, name: str, path: Path) -> None:
         """Copy an object, or all objects below a name, to a new file or folder, on disk when this returns.

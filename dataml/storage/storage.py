@@ -13,11 +13,11 @@ import logging
 import stat
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from dataml.errors import NotFound, TooLarge, Unavailable
 from dataml.settings import Settings
@@ -30,6 +30,7 @@ ATTEMPTS: Final = "jobs"
 """The two folders at the top: of uploads, and of what jobs have made."""
 
 _RETRY_S: Final = 2.0
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -104,22 +105,23 @@ class Storage:
         store = self.store
         self._tried(lambda: store.bring(name, target))
 
-    def publish(self, name: str) -> None:
-        """See to it that other nodes find a file, or all files of a folder, that were written here. Blocking; nothing
-        to do without a store.
+    def publish(self, name: str, without: Collection[str] = ()) -> Collection[str]:
+        """See to it that other nodes find a file, or all files of a folder but those `without`, that were written here;
+        the names that were published. Blocking; nothing to do without a store.
 
         Raises:
             Unavailable: `storage_unavailable`, `storage_full`.
         """
         path = self.path(name)
         if self.store is None or not path.exists():
-            return
+            return ()
         # What stays here must not differ from what is there, even after a loss of power.
         for file in disk.files(path):
             disk.sync(file)
         store = self.store
-        self._tried(lambda: store.send(path, name))
+        published = self._tried(lambda: store.send(path, name, without))
         make_room(self.root, self.cache_bytes, store)
+        return published
 
     async def write(self, name: str, source: BinaryIO, budget_bytes: int) -> int:
         """Copy `source` to a new file, chunk by chunk, safely on disk when this returns; its size in bytes.
@@ -191,7 +193,7 @@ class Storage:
         if self.store is not None:
             self.store.probe()
 
-    def _tried(self, work: Callable[[], None]) -> None:
+    def _tried(self, work: Callable[[], T]) -> T:
         until = time.monotonic() + self.patience_s
         while True:
             try:

@@ -9,6 +9,7 @@ import pytest
 
 from dataml.jobs import lake as job_lake
 from dataml.lake.catalog import LakeConfig, open_catalog
+from dataml.lake.reading import read_batches
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform, log_in, needs_builtin_lake
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
@@ -46,6 +47,56 @@ def test_rows_that_were_set_aside_do_not_land(client: Client) -> None:
     good = b"".join(b"%d,Rome,1,2024-01-01\n" % number for number in range(10, 30))
     landed(client, table, VISITS + b"x,Rome,1,2024-01-01\n" + good, template_id=template)
     assert counted(client, table) == 23
+
+
+def rows_of(platform: Platform, schema: str, table: str) -> list[dict[str, Any]]:
+    catalog = open_catalog(LakeConfig.of(platform.settings))
+    named = ((name[0], table) for name in catalog.list_namespaces() if name[0].endswith(f"_{schema}"))
+    (found,) = (name for name in named if catalog.table_exists(name))
+    rows = [row for batch in read_batches(catalog.load_table(found)) for row in batch.to_pylist()]
+    catalog.close()
+    return rows
+
+
+def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(platform: Platform, client: Client) -> None:
+    table = new_table()
+    template = new_template(client, id="Integer", place="String", spent="Integer", first="Date")
+    extra = b"place,id,row,spent,first\n, 4 ,z,1,2024-01-04\n"
+    answer = upload(client, ("a.csv", VISITS), ("b.csv", extra), raw_table_name=table, template_id=template).json()
+    wait_for_job(client, answer["job_id"])
+    made = dataset(client, answer["dataset_id"])
+    assert (made["state"], made["raw_table_name"]) == ("invalid", f"bronze.{table}")
+    a, b = (file["id"] for file in answer["files"])
+    columns = ["file_id", "row", "id", "place", "spent", "first", "row_"]
+    assert [list(row.items()) for row in rows_of(platform, "bronze", table)] == [
+        list(zip(columns, values, strict=True))
+        for values in (
+            (a, 1, "1", "Rome", "10.5", "2024-01-01", None),
+            (a, 2, "2", "Oslo", "20", "2024-01-02", None),
+            (a, 3, "3", "Rome", None, "2024-01-03", None),
+            (b, 1, " 4 ", None, "1", "2024-01-04", "z"),
+        )
+    ]
+    more = client.post("/files/add", params={"dataset_id": made["id"]}, files=[("files", ("c.csv", VISITS))])
+    assert wait_for_job(client, more.json()["job_id"])["state"] == "succeeded"
+    assert counted(client, table, "bronze", "row") == 7
+    assert (
+        ask(client, "table_metadata", schema="bronze", table=table)["snapshots"][0]["made_by"].items()
+        >= {
+            "dataset-id": str(made["id"]),
+            "dataset-version": "2",
+        }.items()
+    )
+
+
+def test_raw_rows_that_do_not_fit_fail_the_dataset(client: Client) -> None:
+    table = new_table()
+    uploaded(client, ("a.csv", VISITS), raw_table_name=table)
+    made = uploaded(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table)
+    assert (made["state"], made["raw_table_name"]) == ("failed", None)
+    replaced = uploaded(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table, lake_mode="replace")
+    assert replaced["state"] == "valid"
+    assert counted(client, table, "bronze", "row") == 1
 
 
 def test_an_invalid_dataset_leaves_no_table(client: Client) -> None:
@@ -215,6 +266,8 @@ def test_a_snapshot_has_to_be_the_tables(client: Client) -> None:
 def test_neither_files_nor_a_table_is_no_dataset(client: Client) -> None:
     answer = client.post("/dataset/upload", params={"dataset_name": new_name(), "usage": "t"}, files={"x": b""})
     assert refusal(answer) == (422, "no_file")
+    answer = upload(client, raw_table_name="raw", iceberg_table_name="visits")
+    assert refusal(answer) == (422, "raw_without_files")
 
 
 @needs_builtin_lake

@@ -120,6 +120,8 @@ def test_an_upload_without_a_file_is_422(platform: Platform) -> None:
         ({"template_id": 2**70}, 404, "template_not_found"),
         ({"template_id": "two"}, 422, "invalid_request"),
         ({"iceberg_table_name": "information_schema.t"}, 422, "bad_table_name"),
+        ({"raw_table_name": "a;b"}, 422, "bad_table_name"),
+        ({"raw_table_name": "silver.t", "iceberg_table_name": "t"}, 422, "same_table"),
         ({"iceberg_table_name": "t", "lake_mode": "overwrite"}, 422, "invalid_request"),
         ({"on_error": "ignore"}, 422, "invalid_request"),
         ({"name": "  "}, 422, "invalid_request"),

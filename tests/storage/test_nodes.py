@@ -11,6 +11,8 @@ import pytest
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform
+from tests.datalake.lake import ask as ask_lake
+from tests.datalake.lake import new_table
 from tests.dataset.uploading import remains, upload, uploaded
 from tests.fakes import SupervisorThread
 from tests.rows import rows
@@ -47,6 +49,21 @@ def test_an_upload_that_cannot_be_stored_leaves_nothing(platform: Platform, stor
         answer = upload(platform.client, ("small.csv", small_csv()))
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
     assert remains(platform) == before
+
+
+def test_rows_whose_result_cannot_be_stored_are_not_in_the_lake(platform: Platform, store: Path) -> None:
+    client, table = platform.client, new_table("scores")
+    model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"], predictor_name="to-the-lake")
+    scored = uploaded(client, ("rows.csv", small_csv(target=False)), usage="p")
+    request = {"train_id": model["id"], "dataset_id": scored["id"], "result_table": table}
+    with away(store):
+        batch = client.post("/inference/batch-prediction", json=request).json()
+        assert wait_for_job(client, batch["job_id"])["error"]["code"] == "storage_unavailable"
+    assert ask_lake(client, "table_metadata", schema="gold", table=table) == (404, "table_not_found")
+    batch = client.post("/inference/batch-prediction", json=request).json()
+    assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
+    assert ask_lake(client, "table_metadata", schema="gold", table=table)["row_count"] == 300
+    assert not any(name.endswith("predictions.parquet") for name in files(store))
 
 
 def test_a_result_that_cannot_be_stored_is_no_result(platform: Platform, store: Path) -> None:
