@@ -60,6 +60,8 @@ class Supervisor:
 
     TICK_S = 1.0
     LEASE_S = 6.0
+    SWEEP_EVERY_S = 24 * 3600.0
+    SWEEP_RETRY_S = 60.0
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Supervisor:
         self._holder = name
         self._leads = False
         self._lease_renewed = 0.0
+        self._sweep_due = 0.0
         self._busy: dict[str, Attempt] = {}
         # Warm workers with nothing to do: a job rather waits for one of them than for a cold start.
         self._idle: list[str] = []
@@ -130,6 +133,9 @@ class Supervisor:
         if not await self._lead():
             return
         await self._end_needless()
+        if time.monotonic() >= self._sweep_due:
+            self._sweep_due = float("inf")
+            self._keep(self._sweep())
         while self._idle and await self._dispatch():
             pass
 
@@ -163,7 +169,7 @@ class Supervisor:
             )
         for orphan in orphans:
             await self._lost(orphan)
-        await sweep(self._database, self._storage)
+        self._sweep_due = 0.0
         self._keep(self._warm_up([name for name in self._workers.names if name not in self._busy]))
         self._on_models_changed()
 
@@ -248,6 +254,15 @@ class Supervisor:
             job = await service.by_id(session, attempt.job_id)
         if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
             await self._storage.delete(attempt.directory)
+
+    async def _sweep(self) -> None:
+        swept = False
+        try:
+            swept = await sweep(self._database, self._storage)
+        except SQLAlchemyError:
+            log.exception("the database refused; swept later")
+        finally:
+            self._sweep_due = time.monotonic() + (self.SWEEP_EVERY_S if swept else self.SWEEP_RETRY_S)
 
     async def _end_needless(self) -> None:
         """Kill the workers whose job was cancelled, or ended by a callback; their watchers tidy up."""

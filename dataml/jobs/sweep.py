@@ -21,16 +21,17 @@ _OLD_S: Final = 24 * 3600.0
 log = logging.getLogger(__name__)
 
 
-async def sweep(database: Database, storage: Storage) -> None:
+async def sweep(database: Database, storage: Storage) -> bool:
     """Remove the folders of attempts that ended without a result at once, and after a day also those of uploads that
     were never committed and of results that nothing refers to any more. A folder that a row refers to always stays.
 
-    No attempt may begin meanwhile: call it before jobs are given to workers. A store that is away is not swept.
+    An attempt may begin meanwhile: its row is there before its folder, and rows are read after folders. False when the
+    store is away; then nothing is removed.
     """
     try:
         found = await asyncio.to_thread(storage.folders)
     except Unavailable:
-        return
+        return False
     async with database.reading() as session:
         under_way, with_result = await jobs.directories(session)
         needed = under_way | _with_parents(await _names(session)) if found else set()
@@ -40,6 +41,7 @@ async def sweep(database: Database, storage: Storage) -> None:
         if folder not in needed and not is_recent:
             log.warning("removing %s, which nothing refers to", folder)
             await storage.delete(folder)
+    return True
 
 
 async def _names(session: AsyncSession) -> set[str]:

@@ -119,17 +119,19 @@ def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: P
 
 
 def processes(title: str) -> list[int]:
-    """Those among the descendants of this one."""
+    """Those among the descendants of this one, the youngest last: numbers of processes begin again at their end."""
     parents: dict[int, int] = {}
+    started: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            about = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it has just ended
+        parents[int(folder.name)], started[int(folder.name)] = int(about[1]), int(about[19])
     mine = {os.getpid()}
     while grown := {child for child, parent in parents.items() if parent in mine} - mine:
         mine |= grown
-    return sorted(pid for pid in mine if _title(pid).startswith(title))
+    return sorted((pid for pid in mine - {os.getpid()} if _title(pid).startswith(title)), key=started.__getitem__)
 
 
 def _title(pid: int) -> str:

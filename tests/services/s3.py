@@ -51,5 +51,12 @@ class S3Server(Program):
         folder = self._folder / BUCKET / prefix
         return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
+    def put(self, name: str) -> Path:
+        """An object that somebody has left there; the file that the server keeps it in."""
+        path = self._folder / BUCKET / name
+        path.parent.mkdir(parents=True)
+        path.write_text("left")
+        return path
+
     def clear(self, prefix: str) -> None:
         shutil.rmtree(self._folder / BUCKET / prefix, ignore_errors=True)

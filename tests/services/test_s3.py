@@ -1,12 +1,16 @@
 """Files and lake in a real S3 server: every node does all, and one that is away loses nothing."""
 
+import queue
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dataml.errors import StartupError
 from dataml.installation import prepare
+from dataml.jobs import supervisor as supervision
+from dataml.jobs.sweep import sweep
 from dataml.settings import Settings
 from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage
@@ -15,6 +19,7 @@ from tests.conftest import NewHome, Platform
 from tests.datalake.lake import ask as ask_lake
 from tests.datalake.lake import from_table, landed, new_table
 from tests.dataset.uploading import remains, upload, uploaded
+from tests.fakes import SupervisorThread
 from tests.inference.series import SHOPS, future_of, shop_rows, trained_forecast
 from tests.inference.series import ask as ask_forecast
 from tests.services.s3 import S3Server
@@ -104,6 +109,28 @@ def test_a_job_whose_result_cannot_be_stored_fails_and_can_be_done_again(platfor
     assert row_of(platform.client, answer.json()["id"])["train_status"] == "failed"
     assert files(s3) == before
     assert trained(platform.client, rows["id"])["train_status"] == "completed"
+
+
+def test_a_store_that_was_away_is_swept_when_it_is_back(
+    platform: Platform, away: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: queue.Queue[bool] = queue.Queue()
+
+    async def observed(*args: Any) -> bool:
+        done = await sweep(*args)
+        tried.put(done)
+        return done
+
+    monkeypatch.setattr(supervision, "sweep", observed)
+    monkeypatch.setattr(supervision.Supervisor, "SWEEP_RETRY_S", 0.01)
+    stray = away.put("platform/jobs/99998.1/left")
+    supervisor = SupervisorThread(platform.settings)
+    assert not tried.get(timeout=60)
+    away.start()
+    while not tried.get(timeout=60):
+        pass
+    supervisor.stop()
+    assert not stray.exists()
 
 
 def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
