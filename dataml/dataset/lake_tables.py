@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.datalake import service as lake
 from dataml.datalake.service import Lakes
+from dataml.dataset.lake_options import LakeOptions
 from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.db.session import Database
@@ -61,31 +62,33 @@ class Source:
         )
 
 
-async def check_target(lakes: Lakes, scope: Scope, text: str, mode: Mode, contract: Contract | None) -> Target:
-    """Raises:
-    Invalid: `bad_table_name`.
-    Conflict: `table_differs`: the table is there, with columns that the template has not.
-    Unavailable: the lake does not answer.
-    """
-    target = Target(*to_write(text, SCHEMA), mode)
-    name = TableName(namespace_of(scope.tenant_id, target.schema), target.table)
-    there = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.find_schema(name))
-    if there is not None and contract is not None and mode == "append":
-        _check_same(there, contract, target.name)
-    return target
-
-
-def raw_target(text: str, mode: Mode, other: Target | None) -> Target:
-    """Where rows go as they come, beside a table `other` for the validated ones.
+async def targets(
+    lakes: Lakes, scope: Scope, asked: LakeOptions, contract: Contract | None
+) -> tuple[Target | None, Target | None]:
+    """Where validated rows go, and where all of them as they came.
 
     Raises:
-        Invalid: `bad_table_name`; `same_table`: it is the other one.
+        Invalid: `bad_table_name`; `same_table`: both are one.
+        Conflict: `table_differs`: the table is there, with columns that the template has not.
+        Unavailable: the lake does not answer.
     """
-    target = Target(*to_write(text, RAW_SCHEMA), mode)
-    if target == other:
+    valid, raw = (
+        Target(*to_write(text, schema), asked.lake_mode) if text else None
+        for text, schema in ((asked.iceberg_table_name, SCHEMA), (asked.raw_table_name, RAW_SCHEMA))
+    )
+    if raw is not None and raw == valid:
         detail = "raw_table_name and iceberg_table_name are one table; rows as they came have other columns."
         raise Invalid(detail, code="same_table")
-    return target
+    if valid is not None:
+        await _check_target(lakes, scope, valid, contract)
+    return valid, raw
+
+
+async def _check_target(lakes: Lakes, scope: Scope, target: Target, contract: Contract | None) -> None:
+    name = TableName(namespace_of(scope.tenant_id, target.schema), target.table)
+    there = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.find_schema(name))
+    if there is not None and contract is not None and target.mode == "append":
+        _check_same(there, contract, target.name)
 
 
 def _check_same(there: pa.Schema, contract: Contract, table: str) -> None:
@@ -99,19 +102,19 @@ def _check_same(there: pa.Schema, contract: Contract, table: str) -> None:
 
 
 async def find_source(
-    database: Database, lakes: Lakes, scope: Scope, text: str, snapshot_id: int | None, contract: Contract | None
+    database: Database, lakes: Lakes, scope: Scope, asked: LakeOptions, contract: Contract | None
 ) -> Source:
-    """The table `text`, of the schema before its first dot, as it is now or was at a snapshot.
+    """The table that is asked for, of the schema before its first dot, as it is now or was at a snapshot.
 
     Raises:
         NotFound: `schema_not_found`, `table_not_found`, `snapshot_not_found`.
         Invalid: `not_iceberg`, `no_rows`, `unsupported_column_type`; what a file with such columns is refused for.
         Unavailable: the lake does not answer.
     """
-    schema, table = _parted(text)
+    schema, table = _parted(asked.iceberg_table_name or "")
     async with database.reading() as session:
         name = await _located(session, scope, schema, table)
-    taken, columns, rows = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.source(name, snapshot_id))
+    taken, columns, rows = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.source(name, asked.snapshot_id))
     check_columns(tuple(columns.names), contract)
     return Source(f"{schema}.{table}", taken, tuple(columns.names), rows)
 

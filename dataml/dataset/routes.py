@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.permissions import Permission
 from dataml.dataset import lake_tables, previews, rejection, service, uploads
+from dataml.dataset.lake_options import LakeOptions
 from dataml.dataset.models import Dataset
 from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import (
@@ -29,7 +30,6 @@ from dataml.dataset.schemas import (
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.dependencies import AppLakes, AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
-from dataml.errors import Invalid
 from dataml.inference import service as inference
 from dataml.jobs import service as job_service
 from dataml.jobs.schemas import JobError
@@ -55,36 +55,11 @@ async def upload_dataset(
     settings: AppSettings,
     jobs: Jobs,
     lakes: AppLakes,
+    lake: Annotated[LakeOptions, Depends()],
     dataset_name: DatasetName,
     usage: Annotated[str, Query(description="t (train, training) or p (predict, prediction).", max_length=20)],
     template_id: Annotated[
         int | None, Query(description="Template to check against; without one the columns are inferred and shown.")
-    ] = None,
-    iceberg_table_name: Annotated[
-        str | None,
-        Query(
-            description="With files: the lake table that the validated rows also go to, in schema `silver` unless "
-            "another of the own ones stands before it (`gold.visits`). Without files: the table that the dataset is "
-            "made from, of any schema that the tenant may read.",
-            max_length=255,
-        ),
-    ] = None,
-    raw_table_name: Annotated[
-        str | None,
-        Query(
-            description="With files: the lake table, in schema `bronze` unless another stands before it, that all rows "
-            "go to as they were uploaded, once the structure of the files is found sound: every cell as text, wrong "
-            "ones too, behind `file_id` and `row`.",
-            max_length=255,
-        ),
-    ] = None,
-    lake_mode: Annotated[
-        Literal["append", "replace"],
-        Query(description="append leaves the rows of others in the lake tables; replace leaves none of them."),
-    ] = "append",
-    snapshot_id: Annotated[
-        int | None,
-        Query(description="Snapshot of the table to make the dataset from; the newest when not given.", ge=1, lt=2**63),
     ] = None,
     on_error: Annotated[
         OnError,
@@ -102,28 +77,16 @@ async def upload_dataset(
     """
     request = uploads.UploadRequest(dataset_name, uploads.parse_usage(usage), template_id, on_error)
     template = await uploads.check(database, user.scope, request)
-    async with received_files(http, settings.max_upload_bytes, may_be_none=bool(iceberg_table_name)) as parts:
-        if parts and snapshot_id is not None:
-            detail = "snapshot_id is for datasets that are made from a lake table; leave it out, or the files."
-            raise Invalid(detail, code="snapshot_with_files")
-        if not parts and raw_table_name:
-            detail = "raw_table_name is for files, as they were uploaded; there are none."
-            raise Invalid(detail, code="raw_without_files")
-        if not parts and iceberg_table_name:
-            user.require(Permission.READ_DATALAKE)
-            source = await lake_tables.find_source(
-                database, lakes, user.scope, iceberg_table_name, snapshot_id, template.contract
-            )
-            uploaded = await uploads.create_from_table(database, settings, user.scope, request, template, source)
-        else:
-            if iceberg_table_name:
-                target = await lake_tables.check_target(
-                    lakes, user.scope, iceberg_table_name, lake_mode, template.contract
-                )
-                request = replace(request, target=target)
-            if raw_table_name:
-                request = replace(request, raw=lake_tables.raw_target(raw_table_name, lake_mode, request.target))
+    async with received_files(http, settings.max_upload_bytes, may_be_none=bool(lake.iceberg_table_name)) as parts:
+        lake.check(has_files=bool(parts))
+        if parts:
+            valid, raw = await lake_tables.targets(lakes, user.scope, lake, template.contract)
+            request = replace(request, target=valid, raw=raw)
             uploaded = await uploads.create(database, settings, user.scope, request, template, parts)
+        else:
+            user.require(Permission.READ_DATALAKE)
+            source = await lake_tables.find_source(database, lakes, user.scope, lake, template.contract)
+            uploaded = await uploads.create_from_table(database, settings, user.scope, request, template, source)
     await jobs.notify()
     if on_error == "reject":
         uploaded = await rejection.reject_bad_cells(database, settings, user.scope, uploaded)
