@@ -77,7 +77,7 @@ async def ask(session: AsyncSession, scope: Scope, request: ForecastRequest) -> 
 async def start_batch(
     session: AsyncSession,
     scope: Scope,
-    train_id: int,
+    training: Training,
     dataset_id: int | None,
     asked: BatchForecast,
     *,
@@ -85,11 +85,10 @@ async def start_batch(
     into: service.ResultTable | None = None,
 ) -> tuple[Prediction, Job]:
     """Commit a batch forecast and its job together; its result is a file of the dataset with the exogenous values or,
-    without one, of the dataset that the model was trained on.
+    without one, of the dataset that the model was trained on. `training` is a completed one that is held.
 
     Raises: as `ask`, and Invalid: `bad_table_name`.
     """
-    training = await trainings.get_completed(session, scope, train_id, held=True)
     service.check_kind(service.as_servable(training, ""), forecast=True)
     if asked.frequency is not None:
         Frequency.parse(asked.frequency)

@@ -38,17 +38,17 @@ async def start_batch(request: BatchRequest, user: PredictionUser, database: Db,
     Of a Forecast, the next steps of all series, or of some: the Id column, the Time column, `value`, `lower`, `upper`,
     `confidence`."""
     async with database.transaction() as session:
-        training = await trainings.get_completed(session, user.scope, request.train_id)
+        training = await trainings.get_completed(session, user.scope, request.train_id, held=True)
         into = service.ResultTable(request.result_table, request.result_mode) if request.result_table else None
         if forecasts.is_forecast(training):
             asked = request.forecast or BatchForecast.model_validate({})
             prediction, job = await forecasts.start_batch(
-                session, user.scope, training.id, request.dataset_id, asked, explain=request.explain, into=into
+                session, user.scope, training, request.dataset_id, asked, explain=request.explain, into=into
             )
         else:
             dataset_id = _dataset_of(request)
             prediction, job = await service.start_batch(
-                session, user.scope, training.id, dataset_id, explain=request.explain, into=into
+                session, user.scope, training, dataset_id, explain=request.explain, into=into
             )
     await jobs.notify()
     return BatchStarted(

@@ -94,19 +94,18 @@ def check_kind(model: ServableModel, *, forecast: bool) -> None:
 async def start_batch(
     session: AsyncSession,
     scope: Scope,
-    train_id: int,
+    training: Training,
     dataset_id: int,
     *,
     explain: bool = False,
     into: ResultTable | None = None,
 ) -> tuple[Prediction, Job]:
-    """Commit a batch and its job together.
+    """Commit a batch and its job together; `training` is a completed one that is held.
 
     Raises:
         Invalid: `bad_table_name`.
-        NotFound, Conflict: the model is not ready, or the dataset is unknown, not valid or for training.
+        NotFound, Conflict: the dataset is unknown, not valid or for training.
     """
-    training = await trainings.get_completed(session, scope, train_id, held=True)
     check_kind(as_servable(training, ""), forecast=False)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
