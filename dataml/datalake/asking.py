@@ -82,9 +82,7 @@ class Asker:
 
 
 def too_slow() -> Unavailable:
-    detail = (
-        "The lake took longer than DATAML_LAKE_TIMEOUT_S; ask for a smaller table, or an administrator for more time."
-    )
+    detail = "The lake did not answer within DATAML_LAKE_TIMEOUT_S: the table is too large for that, or a part is away."
     return Unavailable(detail, code="lake_timeout")
 
 

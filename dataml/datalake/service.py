@@ -19,7 +19,7 @@ from dataml.datalake.models import LakeShare
 from dataml.datalake.trino import TrinoLake
 from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
-from dataml.errors import Conflict, NotFound
+from dataml.errors import Conflict, Invalid, NotFound
 from dataml.lake.catalog import LakeConfig
 from dataml.lake.names import SCHEMAS, namespace_of
 from dataml.settings import Settings
@@ -105,9 +105,12 @@ async def check_share(session: AsyncSession, user: Principal, share: NewShare) -
     """What is to be shared, once both tenants are known.
 
     Raises:
+        Invalid: `share_of_trino`: of a tenant.
         NotFound: `tenant_not_found`, `schema_not_found`.
         Conflict: `share_exists`: the tenant has a schema of this name.
     """
+    if share.owner_tenant_id is not None and share.source != "iceberg":
+        raise Invalid("The schema of a tenant is one of the Iceberg catalog, not of Trino.", code="share_of_trino")
     await tenants.named_in_query(session, user, share.tenant_id)
     if share.owner_tenant_id is not None:
         await tenants.named_in_query(session, user, share.owner_tenant_id)

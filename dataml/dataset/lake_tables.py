@@ -79,8 +79,8 @@ async def targets(
     if raw is not None and raw == valid:
         detail = "raw_table_name and iceberg_table_name are one table; rows as they came have other columns."
         raise Invalid(detail, code="same_table")
-    if valid is not None:
-        await _check_target(lakes, scope, valid, contract)
+    for target in filter(None, (raw, valid)):
+        await _check_target(lakes, scope, target, contract if target is valid else None)
     return valid, raw
 
 
@@ -144,10 +144,10 @@ def target_of(dataset: Dataset) -> LakeTarget | None:
 
 def raw_target_of(dataset: Dataset) -> LakeTarget | None:
     """Where the rows of a dataset go as they came, those of its earlier versions again making room."""
-    return _lake_target(dataset, dataset.raw_table_name)
+    return _lake_target(dataset, dataset.raw_table_name, widens=True)
 
 
-def _lake_target(dataset: Dataset, text: str | None) -> LakeTarget | None:
+def _lake_target(dataset: Dataset, text: str | None, *, widens: bool = False) -> LakeTarget | None:
     if text is None or dataset.lake_mode is None:
         return None
     schema, table = _parted(text)
@@ -157,6 +157,7 @@ def _lake_target(dataset: Dataset, text: str | None) -> LakeTarget | None:
         owner=dataset.created_by,
         mode="replace" if dataset.lake_mode == "replace" else "append",
         made_by={"dataset-id": str(dataset.id), "dataset-version": str(dataset.version + 1)},
+        widens=widens,
     )
 
 

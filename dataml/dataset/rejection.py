@@ -22,6 +22,7 @@ _POLL_S: Final = 0.05
 # Failures that say nothing about the data.
 _PLATFORM_FAILURES: Final = frozenset(
     {"internal_error", "out_of_memory", "worker_lost", "storage_unavailable", "storage_full", "file_missing"}
+    | {"lake_unavailable", "lake_full", "lake_damaged", "lake_misconfigured", "lake_timeout"}
 )
 
 
@@ -79,6 +80,8 @@ def _refusal(job: Job) -> DatamlError:
     if job.state == JobState.CANCELLED:
         return Conflict("The validation of this upload was cancelled.", code="validation_cancelled")
     detail = job.failure_detail or "The validation failed."
+    if job.failure_code in ("table_differs", "table_busy"):
+        return Conflict(detail, code=job.failure_code)
     if job.failure_code in _PLATFORM_FAILURES:
         return Unavailable(detail, code=job.failure_code)
     return Invalid(detail, code=job.failure_code)

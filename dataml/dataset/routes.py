@@ -98,7 +98,7 @@ async def delete_dataset(
     dataset_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs
 ) -> DatasetDeleted:
     """Delete a dataset that no training was made from, with its files and what was found in them. Predictions of its
-    rows stay in the prediction log."""
+    rows stay in the prediction log, and rows that went to the lake in the lake."""
     async with database.transaction() as session:
         dataset = await service.hold_to_delete(session, user.scope, dataset_id)
         used_by = await trainings.count_using_dataset(session, user.scope, dataset_id)

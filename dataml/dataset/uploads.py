@@ -25,7 +25,7 @@ from dataml.ml import sources
 from dataml.ml.contract import Contract
 from dataml.settings import Settings
 from dataml.storage.names import display_name
-from dataml.storage.storage import Storage, upload_too_large
+from dataml.storage.storage import Storage, in_store_thread, upload_too_large
 from dataml.template import service as templates
 
 _USAGES: Final[dict[str, Usage]] = {
@@ -200,7 +200,7 @@ async def _store_and_commit(
     committing: asyncio.Task[Uploaded] | None = None
     try:
         files = await _store(storage, folder, parts, settings.max_upload_bytes, contract)
-        await asyncio.to_thread(storage.publish, folder)
+        await in_store_thread(storage.publish, folder)
         committing = asyncio.create_task(commit(files))
         # A client that goes away during the commit leaves a whole dataset behind, not rows without files.
         return await asyncio.shield(committing)

@@ -9,7 +9,7 @@ from dataml.errors import Unavailable
 from dataml.jobs.spec import JobContext, SourceFile
 from dataml.lake.catalog import LakeConfig, load_table, open_catalog
 from dataml.lake.reading import plain_schema, read_batches, schema_at
-from dataml.lake.writing import LakeTarget, Rows, Writer, write_rows
+from dataml.lake.writing import LakeTarget, Rows, Writer, withdraw_rows, write_tables
 
 _BATCH_ROWS = 131_072
 
@@ -40,25 +40,38 @@ def table_batches(
 
 
 def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
-    """Put the rows of a Parquet file in storage into a lake table; the id of the snapshot that has them. What the job
-    has written so far is published first: rows in the lake lead back to it.
+    """As `write`, for one table and the rows of a Parquet file in storage."""
+    return write([(target, parquet_rows(context, parquet))], context)[0]
 
-    Raises as `write_rows` and `Storage.publish`.
-    """
+
+def parquet_rows(context: JobContext, parquet: str) -> Rows:
+    """The batches of a file in storage."""
 
     def rows() -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(context.fetch(parquet), pre_buffer=False) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
-    return write(target, context, rows)
+    return rows
 
 
-def write(target: LakeTarget, context: JobContext, rows: Rows) -> int:
-    """As `write_parquet`, for the batches that `rows` gives from the beginning, each time it is called."""
+def write(wanted: Sequence[tuple[LakeTarget, Rows]], context: JobContext) -> list[int]:
+    """Put rows into lake tables; the ids of the snapshots that have them. What the job has written so far is published
+    first: rows in the lake lead back to it. A lake that is away is asked again for as long as a store.
+
+    Raises as `write_tables` and `Storage.publish`.
+    """
+    if not wanted:
+        return []
     context.publish()
     context.progress(0.99, "Writing the rows to the lake")
     writer = Writer(context.attempt.job_id, context.attempt.attempt)
-    return write_rows(open_catalog(_config(context)), target, writer, rows)
+    return context.patiently(lambda: write_tables(open_catalog(_config(context)), writer, wanted))
+
+
+def withdraw(target: LakeTarget, context: JobContext) -> None:
+    """Take the rows that an earlier job of this source has put into a table out of it. Raises as `write`."""
+    writer = Writer(context.attempt.job_id, context.attempt.attempt)
+    context.patiently(lambda: withdraw_rows(open_catalog(_config(context)), target, writer))
 
 
 def _config(context: JobContext) -> LakeConfig:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dataml.errors import Invalid
 from dataml.jobs.check import Checked, check
 from dataml.jobs.distribution import SECTION_BYTES, Part, check_parts, pays
-from dataml.jobs.lake import table_batches, table_names, write, write_parquet
+from dataml.jobs.lake import parquet_rows, table_batches, table_names, withdraw, write
 from dataml.jobs.outputs import Outputs
 from dataml.jobs.spec import (
     SET_ASIDE_ORIGIN,
@@ -25,6 +25,7 @@ from dataml.jobs.spec import (
     ValidateSpec,
     set_aside_names,
 )
+from dataml.lake.writing import LakeTarget, Rows
 from dataml.ml.columns import as_text
 from dataml.ml.contract import CellError, Contract, ErrorReport, resolve_date_orders
 from dataml.ml.sources import WHOLE, Section, infer_contract, open_batches, read_names, scan, sections
@@ -96,8 +97,7 @@ class _Validation:
             )
             outputs.close()
         total = sum(report.total_records for report in reports)
-        raw = self._spec.raw
-        lake = self._spec.lake if self._spec.is_enough(outputs.data.rows, total) else None
+        raw_snapshot_id, snapshot_id = self._into_lake(outputs, total)
         return ValidateResult(
             contract=contract,
             parquet=outputs.data.name,
@@ -106,9 +106,24 @@ class _Validation:
             total_records=total,
             kept_records=outputs.data.rows,
             files=reports,
-            raw_snapshot_id=write(raw, self._context, self._raw_batches) if raw is not None else None,
-            snapshot_id=write_parquet(lake, self._context, outputs.data.name) if lake is not None else None,
+            raw_snapshot_id=raw_snapshot_id,
+            snapshot_id=snapshot_id,
         )
+
+    def _into_lake(self, outputs: Outputs, total: int) -> tuple[int | None, int | None]:
+        """The snapshots that have all rows as they came, and the kept ones; of an invalid dataset an earlier version's
+        are taken back."""
+        raw, lake = self._spec.raw, self._spec.lake
+        is_valid = self._spec.is_enough(outputs.data.rows, total)
+        wanted: list[tuple[LakeTarget, Rows]] = []
+        if raw is not None:
+            wanted.append((raw, self._raw_batches))
+        if lake is not None and is_valid:
+            wanted.append((lake, parquet_rows(self._context, outputs.data.name)))
+        snapshots = dict(zip((target.name for target, _ in wanted), write(wanted, self._context), strict=True))
+        if lake is not None and not is_valid:
+            withdraw(lake, self._context)
+        return snapshots.get(raw.name) if raw else None, snapshots.get(lake.name) if lake else None
 
     def _contract(self) -> Contract:
         """The contract that the cells are checked against: date orders settled, or inferred from all values."""

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from dataml.errors import NotFound, Unavailable
@@ -28,10 +29,11 @@ _SQLITE: Final = "sqlite:///{path}?timeout=30"
 @dataclass(frozen=True)
 class LakeConfig:
     """Properties of a PyIceberg catalog. `home` is the folder of the built-in one, whose tables are told about by names
-    relative to it."""
+    relative to it; `timeout_s` is how long an answer of a REST catalog may take."""
 
     properties: Mapping[str, str] = field(repr=False)
     home: Path
+    timeout_s: float = 30
 
     @classmethod
     def of(cls, settings: Settings) -> "LakeConfig":
@@ -46,7 +48,7 @@ class LakeConfig:
         properties = {**(builtin if given.get("type", "sql") == "sql" else {}), **given}
         if properties["type"] == "sql" and urlsplit(properties["warehouse"]).scheme in ("", "file"):
             properties.setdefault("py-io-impl", "dataml.lake.files.DurableFileIO")
-        return cls(properties, home)
+        return cls(properties, home, settings.lake_timeout_s)
 
     @property
     def is_local(self) -> bool:
@@ -67,6 +69,8 @@ def open_catalog(config: LakeConfig) -> "Catalog":
         config.home.mkdir(parents=True, exist_ok=True)
     with lake_errors():
         try:
+            if config.properties["type"] == "rest":
+                return _rest_catalog(config)
             return load_catalog("dataml", **config.properties)
         except DBAPIError:
             # Another process has made the catalog's tables at this moment.
@@ -75,6 +79,19 @@ def open_catalog(config: LakeConfig) -> "Catalog":
             detail = "DATAML_LAKE_CATALOG describes no catalog that can be opened; the platform's log has the cause."
             log.exception("the lake's catalog cannot be opened")
             raise Unavailable(detail, code="lake_misconfigured") from error
+
+
+def _rest_catalog(config: LakeConfig) -> "Catalog":
+    """One whose calls end: PyIceberg's own waits for an answer for ever."""
+    from pyiceberg.catalog.rest import RestCatalog
+
+    class PunctualCatalog(RestCatalog):
+        def _create_session(self) -> Any:
+            session: Any = super()._create_session()
+            session.request = partial(session.request, timeout=config.timeout_s)
+            return session
+
+    return PunctualCatalog("dataml", **config.properties)
 
 
 def load_table(catalog: "Catalog", name: TableName) -> "Table":

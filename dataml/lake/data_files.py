@@ -60,6 +60,18 @@ def write_file(
     )
 
 
+def file_schema(schema: "Schema") -> "Schema":
+    """The columns as Parquet files have them: readers find them by their ids, and by names that Avro would take, too,
+    unless these are no longer different."""
+    from pyiceberg.schema import sanitize_column_names
+
+    try:
+        plain = sanitize_column_names(schema)
+        return plain if len({field.name for field in plain.fields}) == len(schema.fields) else schema
+    except ValueError:
+        return schema
+
+
 def iceberg_schema(arrow: pa.Schema) -> "Schema":
     from pyiceberg.io.pyarrow import pyarrow_to_schema
     from pyiceberg.schema import assign_fresh_schema_ids

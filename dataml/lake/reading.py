@@ -93,24 +93,32 @@ def _file_batches(table: "Table", task: "FileScanTask", wanted: "Schema", batch_
             yield from _iceberg_batches(table, task, wanted)
             return
         types = _arrow_types(wanted)
+        there = [name for name in names if name is not None]
         scanner = ds.Scanner.from_fragment(
-            fragment, columns=names, batch_size=batch_rows, batch_readahead=_READ_AHEAD, use_threads=True
+            fragment, columns=there, batch_size=batch_rows, batch_readahead=_READ_AHEAD, use_threads=True
         )
         for batch in scanner.to_batches():
             if batch.num_rows:
-                yield pa.RecordBatch.from_arrays(
-                    [column.cast(kind.type) for column, kind in zip(batch.columns, types, strict=True)], schema=types
-                )
+                columns = iter(batch.columns)
+                arrays = [
+                    next(columns).cast(field.type) if name is not None else pa.nulls(batch.num_rows, field.type)
+                    for name, field in zip(names, types, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=types)
 
 
-def _names_in_file(physical: pa.Schema, wanted: "Schema") -> list[str] | None:
-    """What the file calls these columns, found by their ids; None when Iceberg's rules are needed to read them: a
-    column is nested, or came later than the file."""
+def _names_in_file(physical: pa.Schema, wanted: "Schema") -> list[str | None] | None:
+    """What the file calls these columns, found by their ids, None for one that came later than the file; None for all
+    when Iceberg's rules are needed to read them: a column is nested, has a default, or the file has no ids."""
     by_id = {int(field.metadata[_FIELD_ID]): field for field in physical if _FIELD_ID in (field.metadata or {})}
     found = [by_id.get(field.field_id) for field in wanted.fields]
-    if any(field is None or pa.types.is_nested(field.type) for field in found):
+    if not by_id or any(field is not None and pa.types.is_nested(field.type) for field in found):
         return None
-    return [field.name for field in found if field is not None]
+    if any(
+        there is None and field.initial_default is not None for there, field in zip(found, wanted.fields, strict=True)
+    ):
+        return None
+    return [field.name if field is not None else None for field in found]
 
 
 def _iceberg_batches(table: "Table", task: "FileScanTask", wanted: "Schema") -> Iterator[pa.RecordBatch]:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from dataml.errors import Conflict
 from dataml.lake.catalog import failures, lake_errors
-from dataml.lake.data_files import iceberg_schema, write_file
+from dataml.lake.data_files import file_schema, iceberg_schema, write_file
 from dataml.lake.names import TableName
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ class LakeTarget:
     """A table that a job writes its rows to, and makes when there is none.
 
     `source` says whose rows they are, for example `dataset-7`: a later job of the same source replaces them, and leaves
-    the others in the table alone. With `replace` nothing else stays in it. `made_by` goes into the snapshot's
-    properties: ids of a dataset, a model, a prediction.
+    the others in the table alone. With `replace` nothing else stays in it. With `widens` rows may have more columns
+    than the table, which gets them, or fewer, which are null. `made_by` goes into the snapshot's properties: ids of a
+    dataset, a model, a prediction.
     """
 
     name: TableName
@@ -45,6 +46,7 @@ class LakeTarget:
     owner: str
     mode: Mode = "append"
     made_by: dict[str, str] = field(default_factory=dict)
+    widens: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,30 @@ def write_rows(catalog: "Catalog", target: LakeTarget, writer: Writer, rows: Row
         Conflict: `table_differs`: the table has other columns; `table_busy`: others committed all the time.
         Unavailable: `lake_full`, `lake_unavailable`; then nothing of the rows is in the table.
     """
+    return write_tables(catalog, writer, [(target, rows)])[0]
+
+
+def write_tables(catalog: "Catalog", writer: Writer, wanted: Sequence[tuple[LakeTarget, Rows]]) -> list[int]:
+    """As `write_rows`, for several tables. Each has a commit of its own, but none comes before the rows of all are
+    written and found to fit."""
+    writes = [_Write(catalog, target, writer, rows) for target, rows in wanted]
     with lake_errors():
-        return _Write(catalog, target, writer, rows).run()
+        try:
+            for write in writes:
+                write.prepare()
+            return [write.run() for write in writes]
+        finally:
+            for write in writes:
+                write.tidy()
+
+
+def withdraw_rows(catalog: "Catalog", target: LakeTarget, writer: Writer) -> None:
+    """Take the rows of a source out of a table, if it has some.
+
+    Raises as `write_rows`.
+    """
+    with lake_errors():
+        _Write(catalog, target, writer, lambda: iter(())).withdraw()
 
 
 class _Write:
@@ -80,25 +104,50 @@ class _Write:
         self._written_for: object = None
         self._paths: list[str] = []
         self._io: Any = None
+        self._prepared: tuple[Table | None, Transaction] | None = None
 
-    def run(self) -> int:
-        try:
-            return self._run()
-        finally:
-            self._remove(self._paths)
+    def prepare(self) -> None:
+        """All that comes before the commit."""
+        table = self._existing()
+        if self._done(table) is None:
+            self._prepared = table, self._staged(table)
 
-    def _run(self) -> int:
-        from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
+    def tidy(self) -> None:
+        self._remove(self._paths)
+
+    def withdraw(self) -> None:
+        from pyiceberg.exceptions import CommitFailedException, ValidationException
 
         for tried in range(_COMMITS):
             table = self._existing()
+            mine = self._replaced(table, only_own=True)
+            if table is None or not mine:
+                return
+            try:
+                transaction = table.transaction()
+                with transaction.update_snapshot(snapshot_properties=self._properties()).overwrite() as snapshot:
+                    for file in mine:
+                        snapshot.delete_data_file(file)
+                transaction.commit_transaction()
+            except (CommitFailedException, ValidationException):
+                _wait(tried)
+            else:
+                return
+        raise _busy()
+
+    def run(self) -> int:
+        from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
+
+        for tried in range(_COMMITS):
+            prepared, self._prepared = self._prepared, None
+            table = prepared[0] if prepared is not None else self._existing()
             done = self._done(table)
             if done is not None:
                 return done
             try:
-                snapshot_id = self._commit(table)
+                snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._staged(table))
             except (CommitFailedException, TableAlreadyExistsError, ValidationException):
-                time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
+                _wait(tried)
             except failures():
                 snapshot_id = self._landed()
                 if snapshot_id is None:
@@ -108,8 +157,7 @@ class _Write:
                 self._paths = []
                 self._forget_earlier_attempts()
                 return snapshot_id
-        detail = "Others wrote to this lake table all the time; try again."
-        raise Conflict(detail, code="table_busy")
+        raise _busy()
 
     def _existing(self) -> "Table | None":
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
@@ -149,11 +197,15 @@ class _Write:
             return snapshot_id
         return None
 
-    def _commit(self, table: "Table | None") -> int:
+    def _staged(self, table: "Table | None") -> "Transaction":
+        """The files are written, and the table has their columns once this is committed."""
         transaction = self._creation() if table is None else table.transaction()
         if table is not None:
             self._fit_columns(transaction)
         self._write_files(transaction)
+        return transaction
+
+    def _commit(self, table: "Table | None", transaction: "Transaction") -> int:
         replaced = self._replaced(table)
         update = transaction.update_snapshot(snapshot_properties=self._properties())
         with update.overwrite() if replaced else update.merge_append() as snapshot:
@@ -165,10 +217,10 @@ class _Write:
         return snapshot.snapshot_id
 
     def _creation(self) -> "Transaction":
-        """The table comes to be with its first rows. Its folder is nobody else's, also after it was dropped; a REST
-        catalog sees to that itself, and its warehouse is no path."""
+        """The table comes to be with its first rows. Its folder is the job's, whatever the attempt, and nobody else's
+        after it was dropped; a REST catalog sees to that itself, and its warehouse is no path."""
         name = self._target.name
-        tag = f"{random.SystemRandom().getrandbits(32):08x}"
+        tag = f"job-{self._writer.job_id}"
         about = self._catalog.properties
         warehouse = about.get("warehouse") if about["type"] != "rest" else None
         location = f"{warehouse}/{name.namespace}/{name.table}-{tag}" if warehouse else None
@@ -182,17 +234,19 @@ class _Write:
         return batch.schema if batch is not None else pa.schema([])
 
     def _fit_columns(self, transaction: "Transaction") -> None:
-        """Refuse rows that the table has no columns for; with `replace`, give it theirs."""
+        """Refuse rows that the table has no columns for; with `replace`, give it theirs, with `widens` those too."""
         from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-        there = {
-            f.name: f.type for f in schema_to_pyarrow(transaction.table_metadata.schema(), include_field_ids=False)
-        }
+        columns = transaction.table_metadata.schema()
+        there = {f.name: f.type for f in schema_to_pyarrow(columns, include_field_ids=False)}
         new = {f.name: f.type for f in schema_to_pyarrow(iceberg_schema(self._arrow()), include_field_ids=False)}
-        differing = sorted(name for name in there.keys() | new.keys() if there.get(name) != new.get(name))
+        differing = [name for name in {**new, **there} if there.get(name) != new.get(name)]
+        if self._target.mode == "append" and self._target.widens:
+            differing = [name for name in differing if name in new or columns.find_field(name).required]
         if not differing:
             return
-        if self._target.mode == "append":
+        adds_only = all(name not in there for name in differing)
+        if self._target.mode == "append" and not (self._target.widens and adds_only):
             shown = "; ".join(
                 f"{name!r} is {_shown(there, name)} there, {_shown(new, name)} here" for name in differing[:5]
             )
@@ -210,7 +264,7 @@ class _Write:
 
     def _write_files(self, transaction: "Transaction") -> None:
         """Write the rows, unless it was done for the same columns of the same table already."""
-        from pyiceberg.schema import sanitize_column_names
+        from pyiceberg.io.pyarrow import schema_to_pyarrow
 
         metadata = transaction.table_metadata
         written_for = (metadata.table_uuid, metadata.location, str(metadata.schema()))
@@ -220,9 +274,9 @@ class _Write:
         self._paths, self._files = [], []
         table = transaction._table
         self._io = table.io
-        schema = sanitize_column_names(metadata.schema())
-        columns = [field.name for field in metadata.schema().fields]
-        batches = (batch.select(columns) for batch in self._rows() if batch.num_rows)
+        schema = file_schema(metadata.schema())
+        columns = schema_to_pyarrow(metadata.schema(), include_field_ids=False)
+        batches = (_select(batch, columns) for batch in self._rows() if batch.num_rows)
         first = next(batches, None)
         while first is not None:
             path = table.location_provider().new_data_location(self._file_name(len(self._paths)))
@@ -235,17 +289,18 @@ class _Write:
         attempt = attempt or self._writer.attempt
         return f"{self._target.source}-job-{self._writer.job_id}.{attempt}-{number}.parquet"
 
-    def _replaced(self, table: "Table | None") -> "list[DataFile]":
+    def _replaced(self, table: "Table | None", *, only_own: bool = False) -> "list[DataFile]":
         """Files whose rows go when the new ones come."""
         if table is None or table.metadata.current_snapshot_id is None:
             return []
         source = {PROPERTY + "source": self._target.source}.items()
         has_written = any(source <= properties_of(snapshot).items() for snapshot in table.metadata.snapshots)
-        if self._target.mode == "append" and not has_written:
+        replaces_all = self._target.mode == "replace" and not only_own
+        if not replaces_all and not has_written:
             return []
         files = [task.file for task in table.scan().plan_files()]
         own = f"/{self._target.source}-job-"
-        return [file for file in files if self._target.mode == "replace" or own in file.file_path]
+        return [file for file in files if replaces_all or own in file.file_path]
 
     def _properties(self) -> dict[str, str]:
         about = {"job-id": str(self._writer.job_id), "attempt": str(self._writer.attempt)}
@@ -266,6 +321,21 @@ class _Write:
         for path in paths:
             with suppress(OSError):
                 self._io.delete(path)
+
+
+def _select(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
+    """The columns of a table; what the rows do not have is null."""
+    there = dict(zip(batch.schema.names, batch.columns, strict=True))
+    arrays = [there[f.name] if f.name in there else pa.nulls(batch.num_rows, f.type) for f in columns]
+    return pa.RecordBatch.from_arrays(arrays, names=columns.names)
+
+
+def _wait(tried: int) -> None:
+    time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
+
+
+def _busy() -> Conflict:
+    return Conflict("Others wrote to this lake table all the time; try again.", code="table_busy")
 
 
 def properties_of(snapshot: "Snapshot") -> dict[str, str]:

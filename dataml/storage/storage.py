@@ -14,8 +14,10 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, TypeVar
 
@@ -30,6 +32,7 @@ ATTEMPTS: Final = "jobs"
 """The two folders at the top: of uploads, and of what jobs have made."""
 
 _RETRY_S: Final = 2.0
+_THREADS: Final = 8
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ class Storage:
         """Copy what the store has under a name to `target`, whatever is here. Blocking. Raises as `fetch`."""
         assert self.store is not None
         store = self.store
-        self._tried(lambda: store.bring(name, target))
+        self.tried(lambda: store.bring(name, target))
 
     def publish(self, name: str, without: Collection[str] = ()) -> Collection[str]:
         """See to it that other nodes find a file, or all files of a folder but those `without`, that were written here;
@@ -119,7 +122,7 @@ class Storage:
         for file in disk.files(path):
             disk.sync(file)
         store = self.store
-        published = self._tried(lambda: store.send(path, name, without))
+        published = self.tried(lambda: store.send(path, name, without))
         make_room(self.root, self.cache_bytes, store)
         return published
 
@@ -145,7 +148,7 @@ class Storage:
     async def delete(self, name: str) -> None:
         """Remove a file, or a folder and all in it; no error when it is not there. What a store that is away keeps is
         removed by a later sweep, for no row refers to it."""
-        await asyncio.to_thread(self.remove, name)
+        await in_store_thread(self.remove, name)
 
     def remove(self, name: str) -> None:
         """As `delete`; blocking."""
@@ -193,7 +196,8 @@ class Storage:
         if self.store is not None:
             self.store.probe()
 
-    def _tried(self, work: Callable[[], T]) -> T:
+    def tried(self, work: Callable[[], T]) -> T:
+        """What `work` answers; while it raises Unavailable it is tried again, for `patience_s`."""
         until = time.monotonic() + self.patience_s
         while True:
             try:
@@ -202,6 +206,16 @@ class Storage:
                 if time.monotonic() + _RETRY_S > until:
                     raise
             time.sleep(_RETRY_S)
+
+
+async def in_store_thread(work: Callable[..., T], *args: object) -> T:
+    """Work that waits for a store, in threads of its own: one that is slow keeps nothing else waiting."""
+    return await asyncio.get_running_loop().run_in_executor(_threads(), work, *args)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
 
 
 def upload_too_large() -> TooLarge:

@@ -131,6 +131,7 @@ def test_a_shared_schema_is_seen_until_it_is_taken_back(client: Client, stranger
         ({"schema_name": "platinum"}, "schema_not_found"),
         ({"schema_name": "sales", "owner_tenant_id": None}, "schema_not_found"),
         ({"schema_name": "sales", "owner_tenant_id": None, "source": "trino"}, "schema_not_found"),
+        ({"source": "trino"}, "share_of_trino"),
         ({"tenant_id": "nobody"}, "tenant_not_found"),
         ({"owner_tenant_id": "nobody"}, "tenant_not_found"),
     ],

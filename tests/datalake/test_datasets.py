@@ -10,12 +10,18 @@ import pytest
 from dataml.jobs import lake as job_lake
 from dataml.lake.catalog import LakeConfig, open_catalog
 from dataml.lake.reading import read_batches
+from dataml.settings import Settings
 from tests.client import Client, wait_for_job
-from tests.conftest import Platform, log_in, needs_builtin_lake
+from tests.conftest import NewHome, Platform, log_in, needs_builtin_lake
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
 from tests.dataset.uploading import dataset, new_name, new_template, upload, uploaded
 from tests.furnishing import new_role, new_user
 from tests.train.training import small_dataset, trained
+
+
+@pytest.fixture(scope="module")
+def settings(new_home: NewHome) -> Settings:
+    return new_home(storage_timeout_s=0)
 
 
 def counted(client: Client, table: str, schema: str = "silver", column: str = "id") -> int:
@@ -89,14 +95,74 @@ def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(plat
     )
 
 
-def test_raw_rows_that_do_not_fit_fail_the_dataset(client: Client) -> None:
+def test_raw_rows_with_other_columns_widen_the_table(platform: Platform, client: Client) -> None:
     table = new_table()
-    uploaded(client, ("a.csv", VISITS), raw_table_name=table)
-    made = uploaded(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table)
-    assert (made["state"], made["raw_table_name"]) == ("failed", None)
+    template = new_template(client, a="Integer", b="String")
+    files = ("a.csv", b"a,b,extra\n1,x,e\n"), ("b.csv", b"b,a\ny,2\n")
+    answer = upload(client, *files, raw_table_name=table, template_id=template).json()
+    wait_for_job(client, answer["job_id"])
+    uploaded(client, ("c.csv", b"a,note\n3,n\n"), raw_table_name=table)
+    assert [{key: row[key] for key in ("a", "b", "extra", "note")} for row in rows_of(platform, "bronze", table)] == [
+        {"a": "1", "b": "x", "extra": "e", "note": None},
+        {"a": "2", "b": "y", "extra": None, "note": None},
+        {"a": "3", "b": None, "extra": None, "note": "n"},
+    ]
+    gone = client.request("DELETE", f"/files/delete/{answer['files'][0]['id']}")
+    assert wait_for_job(client, gone.json()["job_id"])["state"] == "succeeded"
+    assert [row["a"] for row in rows_of(platform, "bronze", table)] == ["2", "3"]
     replaced = uploaded(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table, lake_mode="replace")
-    assert replaced["state"] == "valid"
-    assert counted(client, table, "bronze", "row") == 1
+    assert (replaced["state"], len(rows_of(platform, "bronze", table))) == ("valid", 1)
+
+
+def test_raw_rows_do_not_become_numbers(client: Client) -> None:
+    table = new_table()
+    landed(client, f"bronze.{table}", b"row,file_id\n1,2\n")
+    made = uploaded(client, ("a.csv", b"file_id_,x\n1,2\n"), raw_table_name=table)
+    assert made["state"] == "valid", "columns that are not there are null, whatever they are"
+    landed(client, f"bronze.{table}_2", b"x\n1\n")
+    made = uploaded(client, ("a.csv", b"x\n1\n"), raw_table_name=f"{table}_2")
+    assert (made["state"], made["raw_table_name"]) == ("failed", None)
+    assert "'x' is int64 there" in made["failure"]
+
+
+def test_nothing_of_a_refused_upload_comes_to_the_lake(platform: Platform, client: Client) -> None:
+    raw, silver = new_table("raw"), new_table()
+    landed(client, silver, b"a,b\n1,2\n")
+    to = {"iceberg_table_name": silver, "raw_table_name": raw, "on_error": "reject"}
+    assert refusal(upload(client, ("a.csv", b"x,y\n1,2\n"), **to)) == (409, "table_differs")
+    assert ask(client, "table_metadata", schema="bronze", table=raw) == (404, "table_not_found")
+    made = upload(client, ("a.csv", b"a,b\n3,4\n"), **to).json()
+    refused = client.post(
+        "/files/add", params={"dataset_id": made["dataset_id"]}, files=[("files", ("b.csv", b"a,b\nfoo,8\n"))]
+    )
+    assert refusal(refused) == (409, "table_differs")
+    assert [row["a"] for row in rows_of(platform, "bronze", raw)] == ["3"]
+    assert counted(client, silver, column="a") == 2
+
+
+def test_rows_of_a_dataset_that_becomes_invalid_leave_silver(client: Client) -> None:
+    table = new_table()
+    template = new_template(client, id="Integer")
+    files = ("good.csv", b"id\n" + b"1\n" * 50), ("bad.csv", b"id\n1\nx\ny\n")
+    landed(client, table, b"id\n7\n")
+    answer = upload(client, *files, template_id=template, iceberg_table_name=table).json()
+    wait_for_job(client, answer["job_id"])
+    assert counted(client, table) == 52
+    gone = client.request("DELETE", f"/files/delete/{answer['files'][0]['id']}")
+    wait_for_job(client, gone.json()["job_id"])
+    assert dataset(client, answer["dataset_id"])["iceberg_table_name"] is None
+    assert counted(client, table) == 1
+
+
+@pytest.mark.parametrize("header", [b"x.y,x_x2Ey", b"a b,a_x20b", b"0,_0"])
+def test_names_that_avro_would_make_one_stay_two(client: Client, header: bytes) -> None:
+    table = new_table()
+    made = landed(client, table, header + b"\n1,2\n", raw_table_name=table)
+    assert made["state"] == "valid"
+    first, second = header.decode().split(",")
+    means = [ask(client, "numeric_stats", table=table, column_name=name)["mean"] for name in (first, second)]
+    assert means == [1, 2]
+    assert from_table(client, f"bronze.{table}")["state"] == "valid"
 
 
 def test_an_invalid_dataset_leaves_no_table(client: Client) -> None:
@@ -165,23 +231,26 @@ def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Plat
     try:
         made = landed(client, table)
         other = uploaded(client, ("a.csv", VISITS))
+        to = {"iceberg_table_name": table, "raw_table_name": table, "on_error": "reject"}
+        refused = refusal(upload(client, ("a.csv", VISITS), **to))
     finally:
         warehouse.unlink()
         moved.rename(warehouse)
     assert (made["state"], made["iceberg_table_name"], other["state"]) == ("failed", None, "valid")
+    assert refused == (503, "lake_unavailable")
     assert ask(client, "table_metadata", table=table) == (404, "table_not_found")
 
 
 def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second attempt at the job finds what the first has committed."""
     written = []
-    write = job_lake.write_rows
+    write = job_lake.write_tables
 
-    def write_twice(*args: Any) -> int:
-        written.extend([write(*args), write(*args)])
-        return written[-1]
+    def write_twice(*args: Any) -> list[int]:
+        written.extend([*write(*args), *write(*args)])
+        return written[-1:]
 
-    monkeypatch.setattr(job_lake, "write_rows", write_twice)
+    monkeypatch.setattr(job_lake, "write_tables", write_twice)
     table = new_table()
     made = landed(client, table)
     assert written == [made["iceberg_snapshot_id"]] * 2

@@ -20,6 +20,7 @@ from dataml.lake.catalog import LakeConfig, load_table, open_catalog
 from dataml.lake.names import TableName
 from dataml.lake.reading import read_batches
 from dataml.lake.writing import LakeTarget, Rows, Writer, properties_of, write_rows
+from tests.conftest import needs_builtin_lake
 from tests.lake.conftest import DataFiles
 
 if TYPE_CHECKING:
@@ -209,6 +210,18 @@ writing.write_rows(catalog, target, writing.Writer(7, 1), rows)
 if when == "after the commit":
     die()
 """
+
+
+@needs_builtin_lake
+@pytest.mark.parametrize("when", ["while writing", "before the commit"])
+def test_what_a_kill_has_left_of_a_new_table_goes_with_the_next_attempt(
+    tmp_path: Path, catalog: "Catalog", data_files: DataFiles, when: str
+) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], env=os.environ, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    write(catalog, target("dataset-1"), 7, rows(9), attempt=2)
+    assert numbers(catalog) == [9]
+    assert len(data_files()) == 1
 
 
 @pytest.mark.parametrize("when", ["while writing", "before the commit", "after the commit"])
