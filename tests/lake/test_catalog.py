@@ -1,5 +1,6 @@
 """Which catalog is opened, and what happens when it cannot be."""
 
+import socket
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataml.errors import DatamlError, Invalid
+from dataml.errors import DatamlError, Invalid, Unavailable
 from dataml.lake.catalog import LakeConfig, load_table, open_catalog
 from dataml.lake.names import TableName, namespace_of, to_write
 from dataml.lake.reading import read_batches
@@ -54,6 +55,14 @@ def test_a_catalog_that_is_away_says_so(tmp_path: Path, properties: dict[str, st
         open_catalog(config(tmp_path, lake_catalog=properties)).list_namespaces()
     assert (caught.value.status, caught.value.code) == (503, code)
     assert "secret" not in caught.value.detail
+
+
+def test_a_rest_catalog_that_never_answers_is_away(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(Unavailable) as caught:
+            open_catalog(config(tmp_path, lake_catalog={"type": "rest", "uri": uri}, lake_timeout_s=0.1))
+    assert caught.value.code == "lake_unavailable"
 
 
 def test_names_of_tenants_do_not_meet() -> None:

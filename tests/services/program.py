@@ -1,6 +1,7 @@
 """A server of somebody else's, as a program of its own: started and stopped by the tests that ask for it."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -40,6 +41,15 @@ class Program:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise AssertionError(f"{self._command[0]} did not start:\n{self._log.read_text()[-3000:]}")
             time.sleep(0.1)
+
+    def pause(self) -> None:
+        """It takes connections and never answers, until `resume`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataml.errors import StartupError
+from dataml.errors import StartupError, Unavailable
 from dataml.installation import prepare
 from dataml.jobs import supervisor as supervision
 from dataml.jobs.sweep import sweep
@@ -131,6 +131,17 @@ def test_a_store_that_was_away_is_swept_when_it_is_back(
         pass
     supervisor.stop()
     assert not stray.exists()
+
+
+def test_a_store_that_never_answers_is_away(s3: S3Server) -> None:
+    store = ObjectStore(s3.url("silent"))
+    assert not store.has("x")
+    s3.pause()
+    try:
+        with pytest.raises(Unavailable):
+            store.has("x")
+    finally:
+        s3.resume()
 
 
 def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
