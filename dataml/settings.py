@@ -37,7 +37,10 @@ class Settings(BaseSettings):
         20 * 1024**3, ge=0, description="Most bytes of an object store's files that a node keeps a copy of."
     )
     storage_timeout_s: float = Field(
-        60, ge=0, allow_inf_nan=False, description="How long a job waits for an object store that is away, in seconds."
+        60,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long a job waits for an object store or a lake that is away, in seconds.",
     )
 
     access_token_minutes: int = Field(15, ge=1, le=1440, description="Life of an access token.")
@@ -70,7 +73,10 @@ class Settings(BaseSettings):
         "over those of the built-in one.",
     )
     lake_timeout_s: float = Field(
-        30, gt=0, allow_inf_nan=False, description="Longest a question to the lake may take, in seconds."
+        30,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest a question to the lake, or an answer of its REST catalog, may take, in seconds.",
     )
     trino_url: str | None = Field(
         None, description="`https://user:password@host:port/catalog` of a Trino whose schemas are shared with tenants."
