@@ -8,8 +8,8 @@ from typing import Any
 from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
-from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
-from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel, fetch_bundle
+from dataml.inference.forecast_host import ForecastHost
+from dataml.inference.hosts import Answer, ForecastQuestion, Host, NoLog, Question, ServableModel, fetch_bundle
 from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from dataml.storage.storage import Storage

@@ -10,8 +10,7 @@ from ray import serve
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
-    from dataml.inference.forecast_host import ForecastQuestion
-    from dataml.inference.hosts import Answer, Question, ServableModel
+    from dataml.inference.hosts import Answer, ForecastQuestion, Question, ServableModel
     from deployments.hosted import HostedModels
 
 

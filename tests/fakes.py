@@ -11,8 +11,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db.session import Database
 from dataml.inference import service as inference
-from dataml.inference.forecast_host import ForecastHost, ForecastQuestion
-from dataml.inference.hosts import Answer, Host, LogRecord, PredictionLog, Question, ServableModel, fetch_bundle
+from dataml.inference.forecast_host import ForecastHost
+from dataml.inference.hosts import (
+    Answer,
+    ForecastQuestion,
+    Host,
+    LogRecord,
+    PredictionLog,
+    Question,
+    ServableModel,
+    fetch_bundle,
+)
 from dataml.jobs.execution import execute
 from dataml.jobs.spec import Attempt, JobReport, JobSpec
 from dataml.jobs.supervisor import Supervisor, WorkerLost

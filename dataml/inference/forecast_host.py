@@ -3,13 +3,20 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow.parquet as pq
 
 from dataml.errors import DatamlError, Invalid
-from dataml.inference.hosts import Answer, LogRecord, PredictionLog, ServableModel, fetch_bundle, new_prediction_id
+from dataml.inference.hosts import (
+    Answer,
+    ForecastQuestion,
+    LogRecord,
+    PredictionLog,
+    ServableModel,
+    fetch_bundle,
+    new_prediction_id,
+)
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 from dataml.storage.storage import Storage
 from dataml.wire import dump_json
@@ -17,23 +24,6 @@ from dataml.wire import dump_json
 MOST_VALUES: Final = 20_000
 """Steps of all series in one answer; a batch gives more."""
 _OBSERVED_KEPT: Final = 4
-
-
-@dataclass(frozen=True)
-class ForecastQuestion:
-    """On behalf of a user; `unique_ids` None asks for all series. `future` is rows, or the storage name of a Parquet
-    file as `observations` is."""
-
-    steps: int
-    frequency: str | None
-    unique_ids: tuple[str, ...] | None
-    level: float
-    aggregate: str
-    explain: bool
-    username: str
-    future_rows: tuple[dict[str, Any], ...] | None = None
-    future: str | None = None
-    observations: str | None = None
 
 
 class ForecastHost:

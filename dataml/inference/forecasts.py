@@ -10,9 +10,8 @@ from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.errors import Conflict, Invalid
 from dataml.inference import service
-from dataml.inference.forecast_host import ForecastQuestion
 from dataml.inference.forecast_schemas import BatchForecast, ForecastRequest, FutureDataset
-from dataml.inference.hosts import ServableModel
+from dataml.inference.hosts import ForecastQuestion, ServableModel
 from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job

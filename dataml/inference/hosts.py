@@ -10,16 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.ml.bundle import BundleDamaged, Prediction, Predictor
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 from dataml.wire import dump_json
-
-if TYPE_CHECKING:
-    from dataml.inference.forecast_host import ForecastQuestion
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,23 @@ class Question:
     explain: bool = False
 
 
+@dataclass(frozen=True)
+class ForecastQuestion:
+    """On behalf of a user; `unique_ids` None asks for all series. `future` is rows, or the storage name of a Parquet
+    file as `observations` is."""
+
+    steps: int
+    frequency: str | None
+    unique_ids: tuple[str, ...] | None
+    level: float
+    aggregate: str
+    explain: bool
+    username: str
+    future_rows: tuple[dict[str, Any], ...] | None = None
+    future: str | None = None
+    observations: str | None = None
+
+
 # JSON of the answer, or why there is none: an error travels as a value, which is cheaper than a raised one.
 Answer = bytes | DatamlError
 
@@ -89,7 +103,7 @@ class Endpoints(Protocol):
 
     async def predict(self, model: ServableModel, question: Question) -> Answer: ...
 
-    async def forecast(self, model: ServableModel, question: "ForecastQuestion") -> Answer: ...
+    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer: ...
 
 
 _PROCESS = random.getrandbits(10)
