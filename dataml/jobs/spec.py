@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from dataml.lake.catalog import LakeConfig
 from dataml.lake.names import TableName
 from dataml.lake.writing import LakeTarget
 from dataml.ml.contract import Contract, ErrorReport
 from dataml.storage.storage import ATTEMPTS, Storage
-
-T = TypeVar("T")
 
 
 class JobKind(StrEnum):
@@ -339,10 +337,6 @@ class JobContext:
         if only_here:
             self.settled.add(f"{self.directory}/{name}")
         return f"{self.directory}/{name}", folder / name
-
-    def patiently(self, work: Callable[[], T]) -> T:
-        """What `work` answers, tried again while something is away, for as long as a job waits."""
-        return self.storage.tried(work)
 
     def publish(self) -> None:
         """Publish the files of this attempt that were written since the last time. Raises as `Storage.publish`."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
 
+T = TypeVar("T")
 Mode = Literal["append", "replace"]
 Rows = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -108,56 +109,60 @@ class _Write:
 
     def prepare(self) -> None:
         """All that comes before the commit."""
-        table = self._existing()
-        if self._done(table) is None:
-            self._prepared = table, self._staged(table)
+        self._retried(self._prepare)
+
+    def run(self) -> int:
+        return self._retried(self._write_rows)
+
+    def withdraw(self) -> None:
+        self._retried(self._take)
 
     def tidy(self) -> None:
         self._remove(self._paths)
 
-    def withdraw(self) -> None:
-        from pyiceberg.exceptions import CommitFailedException, ValidationException
-
-        for tried in range(_COMMITS):
-            table = self._existing()
-            mine = self._replaced(table, only_own=True)
-            if table is None or not mine:
-                return
-            try:
-                transaction = table.transaction()
-                with transaction.update_snapshot(snapshot_properties=self._properties()).overwrite() as snapshot:
-                    for file in mine:
-                        snapshot.delete_data_file(file)
-                transaction.commit_transaction()
-            except (CommitFailedException, ValidationException):
-                _wait(tried)
-            else:
-                return
-        raise _busy()
-
-    def run(self) -> int:
+    def _retried(self, work: Callable[[], T]) -> T:
+        """What `work` answers once nobody else has changed the table under it."""
         from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
 
         for tried in range(_COMMITS):
-            prepared, self._prepared = self._prepared, None
-            table = prepared[0] if prepared is not None else self._existing()
-            done = self._done(table)
-            if done is not None:
-                return done
             try:
-                snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._staged(table))
+                return work()
             except (CommitFailedException, TableAlreadyExistsError, ValidationException):
-                _wait(tried)
-            except failures():
-                snapshot_id = self._landed()
-                if snapshot_id is None:
-                    raise
-                return snapshot_id
-            else:
-                self._paths = []
-                self._forget_earlier_attempts()
-                return snapshot_id
-        raise _busy()
+                time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
+        raise Conflict("Others wrote to this lake table all the time; try again.", code="table_busy")
+
+    def _prepare(self) -> None:
+        table = self._existing()
+        if self._done(table) is None:
+            self._prepared = table, self._staged(table)
+
+    def _write_rows(self) -> int:
+        prepared, self._prepared = self._prepared, None
+        table = prepared[0] if prepared is not None else self._existing()
+        done = self._done(table)
+        if done is not None:
+            return done
+        try:
+            snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._staged(table))
+        except failures():
+            landed = self._landed()
+            if landed is None:
+                raise
+            return landed
+        self._paths = []
+        self._forget_earlier_attempts()
+        return snapshot_id
+
+    def _take(self) -> None:
+        table = self._existing()
+        mine = self._replaced(table, only_own=True)
+        if table is None or not mine:
+            return
+        transaction = table.transaction()
+        with transaction.update_snapshot(snapshot_properties=self._properties()).overwrite() as snapshot:
+            for file in mine:
+                snapshot.delete_data_file(file)
+        transaction.commit_transaction()
 
     def _existing(self) -> "Table | None":
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
@@ -328,14 +333,6 @@ def _select(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
     there = dict(zip(batch.schema.names, batch.columns, strict=True))
     arrays = [there[f.name] if f.name in there else pa.nulls(batch.num_rows, f.type) for f in columns]
     return pa.RecordBatch.from_arrays(arrays, names=columns.names)
-
-
-def _wait(tried: int) -> None:
-    time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
-
-
-def _busy() -> Conflict:
-    return Conflict("Others wrote to this lake table all the time; try again.", code="table_busy")
 
 
 def properties_of(snapshot: "Snapshot") -> dict[str, str]:
