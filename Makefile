@@ -54,7 +54,7 @@ or-skip:
 
 # What reaches the database most; trainings and predictions go the same ways, and take long (ARGS="tests/train tests/inference").
 ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset \
-    tests/jobs/test_ledger.py tests/jobs/test_supervisor.py tests/jobs/test_sweep.py \
+    tests/jobs/test_ledger.py tests/runner/test_supervisor.py tests/runner/test_orphans.py \
     tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
 
 test-postgresql: $(INSTALLED)
@@ -84,7 +84,7 @@ $(REST_CATALOG): tests/services/iceberg_rest/pom.xml
 
 test-rest: $(INSTALLED) $(S3PROXY) $(REST_CATALOG)
 	@DATAML_TEST_LAKE=rest DATAML_TEST_S3PROXY=$(S3PROXY) DATAML_TEST_REST_CATALOG=$(CURDIR)/$(REST_CATALOG) \
-	    $(BIN)/python -m pytest -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/lake/test_writing.py tests/datalake)
+	    $(BIN)/python -m pytest -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/iceberg/test_writing.py tests/datalake)
 
 # 800 MB, for Java 24 or newer: the newest where Debian has them, or JAVA_HOME.
 TRINO_VERSION := 476

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from dataml.jobs import describe, validate
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeSpec, JobContext, SourceFile, ValidateSpec
-from dataml.ml.contract import Column, Contract
-from dataml.ml.values import DataType
 from dataml.storage.storage import Storage
+from dataml.tasks import describe, validate
 
 TYPES = {
     **{f"integer{n}": DataType.INTEGER for n in range(6)},

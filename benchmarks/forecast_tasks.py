@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.data_tasks import peak_mb
-from dataml.jobs import train
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.jobs.spec import Forecasting, JobContext, TrainSpec
-from dataml.ml.contract import Column, Contract
-from dataml.ml.values import DataType
 from dataml.storage.storage import Storage
+from dataml.tasks import train
 
 DAYS = 3 * 365
 HORIZON, WINDOWS = 14, 3

@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.collections import COLLECTIONS, Collection
-from dataml.jobs import train
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.jobs.spec import Forecasting, JobContext, TrainSpec
-from dataml.ml.contract import Column, Contract
 from dataml.ml.forecasting.forecaster import Ask, Forecaster
-from dataml.ml.forecasting.frequency import Frequency
-from dataml.ml.forecasting.reading import read_panel
-from dataml.ml.values import DataType
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.panel.reading import read_panel
 from dataml.storage.storage import Storage
+from dataml.tasks import train
 
 METHODS = ("auto", "SeasonalNaive", "AutoETS", "mlforecast")
 _ORIGINS = 4

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.data_tasks import peak_mb
-from dataml.datalake.asking import Patience
+from dataml.datalake.executor import Patience
 from dataml.datalake.iceberg import IcebergLake
-from dataml.lake.catalog import LakeConfig, open_catalog
-from dataml.lake.names import TableName, namespace_of
-from dataml.lake.writing import LakeTarget, Writer, write_rows
+from dataml.iceberg.catalog import LakeConfig, open_catalog
+from dataml.iceberg.names import TableName, namespace_of
+from dataml.iceberg.writing import LakeTarget, Writer, write_rows
 from dataml.settings import load_settings
 
 NAMESPACE, TABLE = "t_bench_silver", "numbers"

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import xgboost
 
 from benchmarks.baselines.booster import load_booster
-from dataml.ml.estimators import Fit, parameters
+from dataml.ml.boosters.fitting import Fit, parameters
+from dataml.ml.boosters.hyperparameters import available
+from dataml.ml.boosters.native import Samples, Task, catboost_rows
+from dataml.ml.bundle.manifest import read_manifest
 from dataml.ml.features import Preprocessing
-from dataml.ml.hyperparameters import available
-from dataml.ml.manifest import read_manifest
-from dataml.ml.native import Samples, Task, catboost_rows
-from dataml.ml.split import by_target
+from dataml.ml.training.split import by_target
 
 
 def train_plainly(bundle: Path, parquet: Path, target: str, threads: int, hyperparameters: dict[str, Any]) -> float:

@@ -21,15 +21,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataml.jobs import train
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.jobs.spec import JobContext, TrainSpec
-from dataml.ml import split
-from dataml.ml.bundle import Predictor
-from dataml.ml.contract import Column, Contract
-from dataml.ml.evaluation import evaluate
-from dataml.ml.native import Task
-from dataml.ml.values import DataType
+from dataml.ml.boosters.native import Task
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.evaluation.evaluation import evaluate
+from dataml.ml.training import split
 from dataml.storage.storage import Storage
+from dataml.tasks import train
 
 SEEDS = range(5)
 MOST_ROWS = 8_000

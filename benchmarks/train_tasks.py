@@ -15,14 +15,14 @@ import xgboost
 
 from benchmarks.data_tasks import peak_mb
 from benchmarks.plain import train_plainly
-from dataml.jobs import train
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.jobs.spec import JobContext, TrainSpec
-from dataml.ml.bundle import Predictor
-from dataml.ml.contract import Column, Contract
-from dataml.ml.explanation import explain
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.explanation.shap_values import explain
 from dataml.ml.memory import keep_little
-from dataml.ml.values import DataType
 from dataml.storage.storage import Storage
+from dataml.tasks import train
 
 _FEWER = {"n_estimators": 100}
 _LIBRARIES = (lightgbm, xgboost)

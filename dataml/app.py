@@ -24,15 +24,17 @@ from dataml.db.scope import Origin
 from dataml.db.session import UNREACHABLE, unavailable
 from dataml.dependencies import JobToken, Open, Requirement, Services
 from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
+from dataml.http.wire import checked_body, client_address, error_body, request_id_of, security_headers
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
 from dataml.ops import health, ray_jobs
 from dataml.template import routes as template
-from dataml.train import callback_routes, explanation_routes, export_routes, lifecycle_routes, report_routes
+from dataml.train import explanation_routes, export_routes, report_routes
 from dataml.train import routes as train
-from dataml.wire import checked_body, client_address, error_body, request_id_of, security_headers
+from dataml.train.callbacks import routes as callbacks
+from dataml.train.lifecycle import routes as lifecycle
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,8 @@ _MODULES = (
     dataset,
     files,
     train,
-    callback_routes,
-    lifecycle_routes,
+    callbacks,
+    lifecycle,
     explanation_routes,
     export_routes,
     report_routes,

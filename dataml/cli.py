@@ -77,7 +77,7 @@ def _down(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
-    from dataml.demo import walk
+    from dataml.demo.run import walk
 
     return walk(settings, once=options.once, verbose=options.verbose)
 

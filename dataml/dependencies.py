@@ -18,9 +18,9 @@ from dataml.datalake.service import Lakes
 from dataml.db.scope import Origin, Page, Scope
 from dataml.db.session import Database
 from dataml.errors import Unauthorized
-from dataml.inference.hosts import Endpoints
 from dataml.jobs import service as job_service
 from dataml.jobs.spec import Attempt
+from dataml.serving.model_runner import Endpoints
 from dataml.settings import Settings
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from dataml import redaction
 from dataml.db.session import Database
+from dataml.iceberg.catalog import LakeConfig
 from dataml.inference import service as inference
-from dataml.inference.hosts import LogRecord
-from dataml.jobs.supervisor import Supervisor
-from dataml.jobs.worker import RayWorkers
-from dataml.lake.catalog import LakeConfig
+from dataml.runner.supervisor import Supervisor
+from dataml.runner.worker import RayWorkers
+from dataml.serving.model_runner import LogRecord
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from deployments.deployer import Deployer

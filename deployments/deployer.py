@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dataml.db import every_tenant
 from dataml.db.session import Database
 from dataml.inference import service as inference
-from dataml.inference.hosts import ServableModel
+from dataml.serving.model_runner import ServableModel
 from dataml.settings import Settings
 from dataml.train import service as trainings
 from dataml.train.models import Training

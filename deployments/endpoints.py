@@ -10,7 +10,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from dataml.errors import DatamlError, Unavailable
-from dataml.inference.hosts import Answer, ForecastQuestion, Question, ServableModel
+from dataml.serving.model_runner import Answer, ForecastQuestion, Question, ServableModel
 from deployments.deployer import application_name
 
 # An own deployment that does not answer by then has no replica up: the pool takes the question.

@@ -8,9 +8,9 @@ from typing import Any
 from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
-from dataml.inference.forecast_host import ForecastHost
-from dataml.inference.hosts import Answer, ForecastQuestion, Host, NoLog, Question, ServableModel, fetch_bundle
-from dataml.ml.bundle import Predictor
+from dataml.ml.bundle.predictor import Predictor
+from dataml.serving.forecast_runner import ForecastHost
+from dataml.serving.model_runner import Answer, ForecastQuestion, Host, NoLog, Question, ServableModel, fetch_bundle
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from deployments.prediction_log import BufferedLog

@@ -10,7 +10,7 @@ from ray import serve
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
-    from dataml.inference.hosts import Answer, ForecastQuestion, Question, ServableModel
+    from dataml.serving.model_runner import Answer, ForecastQuestion, Question, ServableModel
     from deployments.hosted import HostedModels
 
 

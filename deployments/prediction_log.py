@@ -9,8 +9,8 @@ from ray.exceptions import RayError
 from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db.session import Database
-from dataml.inference.hosts import LogRecord
 from dataml.jobs import service as jobs
+from dataml.serving.model_runner import LogRecord
 
 SERVE_NAMESPACE = "serve"
 _EVERY_S = 0.5

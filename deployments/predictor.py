@@ -12,12 +12,12 @@ from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
-from dataml.inference.hosts import Answer, Host, NoLog, Question, ServableModel, fetch_bundle
+from dataml.http.wire import request_id_of
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
-from dataml.ml.bundle import Predictor
+from dataml.ml.bundle.predictor import Predictor
+from dataml.serving.model_runner import Answer, Host, NoLog, Question, ServableModel, fetch_bundle
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
-from dataml.wire import request_id_of
 from deployments.prediction_log import BufferedLog
 
 

@@ -17,8 +17,8 @@ import ray
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
-    from dataml.inference.hosts import LogRecord
     from dataml.jobs.spec import JobReport
+    from dataml.serving.model_runner import LogRecord
     from deployments.control import Control
 
 NAME = "supervisor"

@@ -10,9 +10,14 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db.session import Database
+from dataml.iceberg.catalog import LakeConfig
 from dataml.inference import service as inference
-from dataml.inference.forecast_host import ForecastHost
-from dataml.inference.hosts import (
+from dataml.jobs.spec import Attempt, JobReport, JobSpec
+from dataml.ml.bundle.predictor import Predictor
+from dataml.runner.execution import execute
+from dataml.runner.supervisor import Supervisor, WorkerLost
+from dataml.serving.forecast_runner import ForecastHost
+from dataml.serving.model_runner import (
     Answer,
     ForecastQuestion,
     Host,
@@ -22,11 +27,6 @@ from dataml.inference.hosts import (
     ServableModel,
     fetch_bundle,
 )
-from dataml.jobs.execution import execute
-from dataml.jobs.spec import Attempt, JobReport, JobSpec
-from dataml.jobs.supervisor import Supervisor, WorkerLost
-from dataml.lake.catalog import LakeConfig
-from dataml.ml.bundle import Predictor
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 

@@ -6,8 +6,8 @@ from dataml.access import tenants
 from dataml.access.schemas import CreateTenant, TenantAnswer, TenantList
 from dataml.db.scope import Scope
 from dataml.dependencies import Db, Jobs, Paged, PlatformAdmin
-from dataml.jobs import outcomes
 from dataml.jobs import service as job_service
+from dataml.runner import result_handlers
 
 router = APIRouter(prefix="/tenants", tags=["Tenant"])
 
@@ -36,6 +36,6 @@ async def close_tenant(tenant_id: str, user: PlatformAdmin, database: Db, jobs: 
         tenant = await tenants.close(session, user, tenant_id)
         for job in await job_service.list_unfinished(session, Scope(tenant.id, user.username)):
             if await job_service.cancel(session, job):
-                await outcomes.apply(session, job, None)
+                await result_handlers.apply(session, job, None)
     await jobs.notify()
     return TenantAnswer.of(tenant)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from dataml.datalake.asking import Patience
+from dataml.datalake.executor import Patience
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Invalid, NotFound, Unavailable
-from dataml.lake.catalog import LakeConfig, lake_errors, load_table, namespace_exists, open_catalog
-from dataml.lake.figures import DistinctFigure, NumericFigures, distinct_figure, numeric_figures
-from dataml.lake.names import TableName
-from dataml.lake.reading import check_snapshot, plain_schema, read_batches, schema_at
-from dataml.lake.trino_types import trino_type
-from dataml.lake.writing import PROPERTY, properties_of
+from dataml.iceberg.catalog import LakeConfig, lake_errors, load_table, namespace_exists, open_catalog
+from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures, distinct_figure, numeric_figures
+from dataml.iceberg.names import TableName
+from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, schema_at
+from dataml.iceberg.trino_types import trino_type
+from dataml.iceberg.writing import PROPERTY, properties_of
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from dataml.datalake.asking import Patience
+from dataml.datalake.executor import Patience
 from dataml.errors import Invalid, NotFound
-from dataml.lake.figures import DistinctFigure, NumericFigures
+from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures
 
 
 @dataclass(frozen=True)

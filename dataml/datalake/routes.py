@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Query, Request
 
 from dataml.datalake import service
-from dataml.datalake.asking import Patience
+from dataml.datalake.executor import Patience
 from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableMetadata
 from dataml.db.scope import Scope
 from dataml.db.session import Database

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access import tenants
 from dataml.access.service import Principal
 from dataml.audit import service as audit
-from dataml.datalake.asking import Asker, Patience
+from dataml.datalake.executor import Asker, Patience
 from dataml.datalake.iceberg import IcebergLake
 from dataml.datalake.lake import Lake, schema_not_found
 from dataml.datalake.models import LakeShare
@@ -20,8 +20,8 @@ from dataml.datalake.trino import TrinoLake
 from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict, Invalid, NotFound
-from dataml.lake.catalog import LakeConfig
-from dataml.lake.names import SCHEMAS, namespace_of
+from dataml.iceberg.catalog import LakeConfig
+from dataml.iceberg.names import SCHEMAS, namespace_of
 from dataml.settings import Settings
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from dataml.datalake import service
 from dataml.datalake.lake import schema_not_found
 from dataml.datalake.schemas import ShareAnswer, ShareList, ShareRequest
 from dataml.dependencies import AppLakes, Db, Paged, PlatformAdmin
-from dataml.lake.names import SCHEMAS
+from dataml.iceberg.names import SCHEMAS
 
 router = APIRouter(prefix="/datalake/shares", tags=["Datalake"])
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from dataml.datalake.asking import Patience, too_slow
+from dataml.datalake.executor import Patience, too_slow
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Unavailable
-from dataml.lake.catalog import table_not_found
-from dataml.lake.figures import DistinctFigure, NumericFigures
-from dataml.lake.writing import PROPERTY
+from dataml.iceberg.catalog import table_not_found
+from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures
+from dataml.iceberg.writing import PROPERTY
 from dataml.settings import Settings
 
 log = logging.getLogger(__name__)

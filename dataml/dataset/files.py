@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
 from dataml.dataset import downloads, lake_tables, previews, rejection, service, uploads
-from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
 from dataml.dependencies import AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
 from dataml.errors import Invalid
+from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.inference import service as inference
 from dataml.storage.storage import Storage
 

@@ -16,10 +16,10 @@ import h5py
 import numpy as np
 import pyarrow as pa
 
-from dataml.ml.columns import parse_column
-from dataml.ml.contract import Column
-from dataml.ml.sources import Format, infer_contract, open_batches
-from dataml.ml.values import DataType
+from dataml.contract.columns import parse_column
+from dataml.contract.contract import Column
+from dataml.contract.files.reading import Format, infer_contract, open_batches
+from dataml.contract.types import DataType
 
 _CHUNK_ROWS: Final = 8192
 _TEXT: Final = h5py.string_dtype()

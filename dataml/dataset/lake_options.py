@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query
 
 from dataml.errors import Invalid
-from dataml.lake.writing import Mode
+from dataml.iceberg.writing import Mode
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Final
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.contract.contract import Contract
+from dataml.contract.files.reading import check_columns
 from dataml.datalake import service as lake
 from dataml.datalake.service import Lakes
 from dataml.dataset.lake_options import LakeOptions
@@ -14,11 +16,9 @@ from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid
+from dataml.iceberg.names import TableName, namespace_of, to_write
+from dataml.iceberg.writing import LakeTarget, Mode
 from dataml.jobs.spec import SourceFile
-from dataml.lake.names import TableName, namespace_of, to_write
-from dataml.lake.writing import LakeTarget, Mode
-from dataml.ml.contract import Contract
-from dataml.ml.sources import check_columns
 
 SCHEMA: Final = "silver"
 """Where validated rows go, and tables without a schema are looked for."""

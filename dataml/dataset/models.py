@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from dataml.contract.contract import Contract
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
-from dataml.ml.contract import Contract
 
 
 class Dataset(TenantOwned, Timestamped, Base):

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataml.contract.columns import as_text
+from dataml.contract.files.reading import Format, open_batches, opened_text
 from dataml.db.scope import Page
-from dataml.ml.columns import as_text
-from dataml.ml.sources import Format, open_batches, opened_text
 
 LINES: Final = 20
 MAX_CELL_CHARACTERS: Final = 4096

@@ -14,7 +14,6 @@ from dataml.access.permissions import Permission
 from dataml.dataset import lake_tables, previews, rejection, service, uploads
 from dataml.dataset.lake_options import LakeOptions
 from dataml.dataset.models import Dataset
-from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dataset.schemas import (
     DatasetAnswer,
     DatasetDeleted,
@@ -30,6 +29,7 @@ from dataml.dataset.schemas import (
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.dependencies import AppLakes, AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
+from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.inference import service as inference
 from dataml.jobs import service as job_service
 from dataml.jobs.schemas import JobError

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from dataml.contract.contract import Contract
 from dataml.dataset.models import Dataset, File
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import JobState
-from dataml.ml.contract import Contract
 
 DatasetState = Literal["validating", "valid", "invalid", "failed"]
 Usage = Literal["t", "p"]

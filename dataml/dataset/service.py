@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import roles
 from dataml.audit import service as audit
+from dataml.contract.contract import Contract
 from dataml.dataset import lake_tables
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import Usage
@@ -27,7 +28,6 @@ from dataml.jobs.spec import (
     ValidateResult,
     ValidateSpec,
 )
-from dataml.ml.contract import Contract
 from dataml.settings import Settings
 from dataml.template import service as templates
 from dataml.template.models import Template

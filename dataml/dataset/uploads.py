@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
+from dataml.contract.contract import Contract
+from dataml.contract.files import reading
 from dataml.dataset import service
 from dataml.dataset.downloads import COMPRESSED_TYPES
 from dataml.dataset.lake_tables import Source, Target
@@ -21,8 +23,6 @@ from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid, NotFound, UnsupportedMedia
 from dataml.jobs.models import Job
-from dataml.ml import sources
-from dataml.ml.contract import Contract
 from dataml.settings import Settings
 from dataml.storage.names import display_name
 from dataml.storage.storage import Storage, in_store_thread, upload_too_large
@@ -67,8 +67,8 @@ class StoredFile:
     name: str
     path: str
     size_bytes: int
-    format: sources.Format
-    summary: sources.SourceSummary
+    format: reading.Format
+    summary: reading.SourceSummary
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ async def create(
     Raises:
         TooLarge: `upload_too_large`, `quota_exceeded`.
         UnsupportedMedia: `unsupported_file`.
-        Invalid: the structure of a file is broken, or its columns do not fit; see `ml.sources`.
+        Invalid: the structure of a file is broken, or its columns do not fit; see `contract.files.reading`.
         Conflict: `dataset_exists`.
         Unavailable: `storage_full`, `storage_unavailable`.
     """
@@ -228,16 +228,16 @@ async def _store(
     for number, part in enumerate(parts, 1):
         name = display_name(part.filename or "")
         _check_suffix(name)
-        first_bytes = await part.read(sources.SNIFFED_BYTES)
+        first_bytes = await part.read(reading.SNIFFED_BYTES)
         await part.seek(0)
         with _naming(name):
-            file_format = sources.detect_format(name, first_bytes)
+            file_format = reading.detect_format(name, first_bytes)
             path = f"{folder}/{number}.{file_format}"
             size_bytes = await storage.write(path, part.file, budget_bytes)
             budget_bytes -= size_bytes
             # What is in it counts too: small archives may hold very large files.
             summary = await asyncio.to_thread(
-                sources.scan, storage.path(path), file_format, contract, text_budget_bytes
+                reading.scan, storage.path(path), file_format, contract, text_budget_bytes
             )
             text_budget_bytes -= summary.text_bytes
         stored.append(StoredFile(name, path, size_bytes, file_format, summary))

@@ -5,23 +5,23 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.contract.contract import Contract
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.errors import Conflict, Invalid
 from dataml.inference import service
 from dataml.inference.forecast_schemas import BatchForecast, ForecastRequest, FutureDataset
-from dataml.inference.hosts import ForecastQuestion, ServableModel
 from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ForecastSpec, JobKind
-from dataml.ml.contract import Contract
-from dataml.ml.forecasting.frequency import Frequency
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.serving.model_runner import ForecastQuestion, ServableModel
 from dataml.train import service as trainings
-from dataml.train.layout import in_words, schema_changes
+from dataml.train.checks.layout import in_words, schema_changes
+from dataml.train.checks.request import ColumnPurpose
 from dataml.train.models import Preprocess, Training
-from dataml.train.request import ColumnPurpose
 
 _FUTURE = (ColumnPurpose.TIME, ColumnPurpose.ID, ColumnPurpose.EXOGENOUS)
 

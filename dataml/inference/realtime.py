@@ -13,10 +13,10 @@ from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import UNREACHABLE, Database, unavailable
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
+from dataml.http.wire import MAX_JSON_BYTES, error_body, read_json, security_headers
 from dataml.inference import service
-from dataml.inference.hosts import Answer, Endpoints, Question, ServableModel
 from dataml.inference.schemas import DirectRequest, PredictRequest
-from dataml.wire import MAX_JSON_BYTES, error_body, read_json, security_headers
+from dataml.serving.model_runner import Answer, Endpoints, Question, ServableModel
 
 log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0

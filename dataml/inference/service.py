@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
+from dataml.contract.contract import Column
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset, File
 from dataml.db import every_tenant
@@ -16,17 +17,16 @@ from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
 from dataml.errors import Conflict, NotFound
-from dataml.inference.hosts import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
+from dataml.iceberg.names import TableName, namespace_of, to_write
+from dataml.iceberg.writing import LakeTarget, Mode
 from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
-from dataml.lake.names import TableName, namespace_of, to_write
-from dataml.lake.writing import LakeTarget, Mode
-from dataml.ml.contract import Column
+from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.train import service as trainings
+from dataml.train.checks.request import ColumnPurpose
 from dataml.train.models import Preprocess, Training
-from dataml.train.request import ColumnPurpose
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from dataml.lake.catalog import LakeConfig
-from dataml.lake.names import TableName
-from dataml.lake.writing import LakeTarget
-from dataml.ml.contract import Contract, ErrorReport
+from dataml.contract.contract import Contract, ErrorReport
+from dataml.iceberg.catalog import LakeConfig
+from dataml.iceberg.names import TableName
+from dataml.iceberg.writing import LakeTarget
 from dataml.storage.storage import ATTEMPTS, Storage
 
 
@@ -225,7 +225,7 @@ class ExplainSpec:
 @dataclass(frozen=True)
 class ExplainResult:
     """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first. `explanation` is the storage name
-    of a folder with the values themselves and charts of them; see `ml.explanation_folder`."""
+    of a folder with the values themselves and charts of them; see `ml.explanation.files`."""
 
     feature_importance: dict[str, float]
     sample_rows: int

@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataml.contract.contract import Contract
+from dataml.contract.types import DataType
 from dataml.errors import Invalid
-from dataml.ml.contract import Contract
-from dataml.ml.values import DataType
 
 MAX_CATEGORIES = 255
 """Codes of one text column. Beyond it the rarest values share the last code, so that what the model learned of rare

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from dataml.access.schemas import StatusAnswer
 from dataml.audit import service as audit
 from dataml.dependencies import Db, Jobs, Terminator
-from dataml.jobs import outcomes, service
+from dataml.jobs import service
+from dataml.runner import result_handlers
 
 router = APIRouter(prefix="/ray", tags=["Ray"])
 
@@ -25,7 +26,7 @@ async def terminate_ray_job(
     async with database.transaction() as session:
         job = await service.find(session, user.scope, ray_job_id)
         if await service.cancel(session, job):
-            await outcomes.apply(session, job, None)
+            await result_handlers.apply(session, job, None)
             audit.record(session, user.scope, "job.terminate", f"job:{job.public_id}")
             message = f"Termination request for Ray job '{job.public_id}' has been sent."
         else:

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from dataml.dataset import service as datasets
-from dataml.dataset.multipart import OPENAPI_BODY, received_files
 from dataml.dependencies import AppSettings, Db, Paged, TemplateEditor, Viewer
+from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.template import drafts, service
 from dataml.template.models import Template
 from dataml.template.schemas import (

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from dataml.ml.constraints import MAX_ALLOWED_VALUES
-from dataml.ml.contract import Column, Unseen
-from dataml.ml.values import DataType
+from dataml.contract.constraints import MAX_ALLOWED_VALUES
+from dataml.contract.contract import Column, Unseen
+from dataml.contract.types import DataType
 from dataml.template.models import Template, TemplateVersion
 
 Name = Annotated[

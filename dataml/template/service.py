@@ -6,10 +6,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
+from dataml.contract.contract import Column, Contract
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict
-from dataml.ml.contract import Column, Contract
 from dataml.template.models import Template, TemplateVersion
 from dataml.template.schemas import CreateTemplate, TemplateColumn, UpdateTemplate
 

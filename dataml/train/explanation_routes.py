@@ -11,7 +11,7 @@ from dataml.access.service import Principal
 from dataml.db.session import Database
 from dataml.dependencies import AppSettings, Db, Viewer
 from dataml.errors import NotFound
-from dataml.ml import explanation_folder
+from dataml.ml.explanation import files
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from dataml.train import service
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/train", tags=["Train"])
 async def get_explanation(train_id: int, user: Viewer, database: Db, settings: AppSettings) -> Response:
     """What the newest finished explanation of a training has found: importance, charts with their data, rows."""
     folder = await _folder(train_id, user, database, settings)
-    content = await asyncio.to_thread(explanation_folder.read, folder)
+    content = await asyncio.to_thread(files.read, folder)
     return Response(content, media_type="application/json")
 
 
@@ -42,7 +42,7 @@ async def get_chart(
 ) -> Response:
     """The picture of a chart of the explanation."""
     folder = await _folder(train_id, user, database, settings)
-    content = await asyncio.to_thread(explanation_folder.picture, folder, chart_name)
+    content = await asyncio.to_thread(files.picture, folder, chart_name)
     return Response(content, media_type="image/png")
 
 

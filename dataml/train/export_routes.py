@@ -38,12 +38,12 @@ async def export_model(train_id: int, user: Viewer, database: Db, settings: AppS
 def _built(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
     """The ZIP file and its size in bytes. It has no name, so it is gone once it is closed, or this process has died."""
     # Takes half a second, and the first call only.
-    from dataml.ml import export
+    from dataml.ml.export import archive
 
     folder = storage.fetch(bundle)
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile(dir=storage.root))
-        export.write(folder, name, file)
+        archive.write(folder, name, file)
         size_bytes = file.tell()
         file.seek(0)
         stack.pop_all()  # what sends it closes it

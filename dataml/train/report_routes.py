@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from dataml.dataset import service as datasets
 from dataml.dependencies import AppSettings, Db, Viewer
+from dataml.http.wire import dump_json
 from dataml.storage.storage import Storage
 from dataml.train import reports, service
-from dataml.wire import dump_json
 
 router = APIRouter(prefix="/train", tags=["Train"])
 

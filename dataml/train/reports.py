@@ -21,15 +21,15 @@ from weakref import WeakKeyDictionary
 import dataml
 from dataml.dataset.models import Dataset
 from dataml.errors import TooManyRequests, Unavailable
-from dataml.ml.bundle import REPORT
-from dataml.ml.manifest import read_file, read_manifest
+from dataml.ml.bundle.manifest import read_file, read_manifest
+from dataml.ml.bundle.predictor import REPORT
 from dataml.storage.storage import Storage
 from dataml.train.models import Training
 
 log = logging.getLogger(__name__)
 
 _ROOT: Final = Path(dataml.__file__).parents[1]
-_PROGRAM: Final = "dataml.ml.report"
+_PROGRAM: Final = "dataml.ml.report.page"
 # What the variables of settings, of the cluster and of an object store begin with.
 _SECRET: Final = ("DATAML_", "RAY_", "AWS_")
 _TIME_LIMIT_S: Final = 60

@@ -13,10 +13,10 @@ from dataml.dependencies import AppSettings, Db, Jobs, Paged, Trainer, Viewer
 from dataml.jobs import service as jobs_service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
-from dataml.ml.bundle import class_name
+from dataml.ml.bundle.predictor import class_name
 from dataml.train import service
+from dataml.train.checks.request import parse_problem_type, purposes
 from dataml.train.models import Preprocess, Training
-from dataml.train.request import parse_problem_type, purposes
 from dataml.train.schemas import (
     DetailsAnswer,
     DetailsRequest,

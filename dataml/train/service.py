@@ -13,6 +13,7 @@ from dataml import __version__
 from dataml.access import roles
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
+from dataml.contract.contract import Contract
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db import every_tenant
@@ -22,16 +23,15 @@ from dataml.errors import Conflict, NotFound
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, ExplainSpec, JobKind, JobState, TrainResult, TrainSpec
-from dataml.ml.contract import Contract
-from dataml.ml.hyperparameters import ALGORITHMS
+from dataml.ml.boosters.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
-from dataml.train.continuation import Parent, check_classes, check_continuation
+from dataml.train.checks.continuation import Parent, check_classes, check_continuation
+from dataml.train.checks.request import CheckedRequest, check, check_target_values
+from dataml.train.checks.series import check_series
 from dataml.train.models import Preprocess, Training
-from dataml.train.request import CheckedRequest, check, check_target_values
 from dataml.train.schemas import TrainRequest
-from dataml.train.series import check_series
 
 # What a request says that columns of the row hold.
 _IN_THE_ROW = {"dataset_id", "predictor_name", "domain", "problem_type", "columns", "algorithm", "shap_enabled"}
@@ -55,7 +55,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
 
     Raises:
         NotFound, Conflict: the dataset is unknown, not valid, or for prediction.
-        Invalid: the request does not fit the dataset; see `train.request.check`.
+        Invalid: the request does not fit the dataset; see `train.checks.request.check`.
         Conflict: `predictor_exists`; of an incremental one also what `_find_parent` and `continuation` raise.
     """
     async with database.reading() as session:

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from dataml.jobs import lake as job_lake
-from dataml.lake.catalog import LakeConfig, open_catalog
-from dataml.lake.reading import read_batches
+from dataml.iceberg.catalog import LakeConfig, open_catalog
+from dataml.iceberg.reading import read_batches
 from dataml.settings import Settings
+from dataml.tasks import lake as job_lake
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform, log_in, needs_builtin_lake
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table

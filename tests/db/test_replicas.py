@@ -15,7 +15,7 @@ from dataml.access.tokens import TokenKeys
 from dataml.app import create_app
 from dataml.db.session import Database
 from dataml.dependencies import Services
-from dataml.inference.hosts import LogRecord
+from dataml.serving.model_runner import LogRecord
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client

@@ -9,7 +9,7 @@ import pytest
 from ray import serve
 from ray.serve.schema import ApplicationStatus
 
-from dataml.inference.hosts import ServableModel
+from dataml.serving.model_runner import ServableModel
 from dataml.train import service as trainings
 from deployments import deployer
 from deployments.deployer import Deployer, Started

@@ -12,7 +12,7 @@ import pytest
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
-from dataml.inference.hosts import Host
+from dataml.serving.model_runner import Host
 from deployments.predictor import DirectRoute
 from tests.client import Client
 from tests.conftest import Platform

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from dataml.errors import Unavailable
-from dataml.inference.hosts import Answer, Question
+from dataml.serving.model_runner import Answer, Question
 from deployments.endpoints import Lane
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from dataml.access import tenants
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import NotFound
@@ -15,8 +17,6 @@ from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobState
-from dataml.ml.contract import Column, Contract
-from dataml.ml.values import DataType
 from dataml.settings import Settings
 from tests.conftest import NewHome
 

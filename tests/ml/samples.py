@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-from dataml.ml.contract import Column, Contract
-from dataml.ml.values import DataType
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 _TYPES = {pa.int64(): DataType.INTEGER, pa.float64(): DataType.FLOAT, pa.string(): DataType.STRING}

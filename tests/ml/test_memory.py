@@ -5,10 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from dataml.ml.estimators import Fit, fit
-from dataml.ml.hyperparameters import available
+from dataml.ml.boosters.fitting import Fit, fit
+from dataml.ml.boosters.hyperparameters import available
+from dataml.ml.boosters.native import Samples, Task
 from dataml.ml.memory import LARGE_BYTES, give_back, new_matrix, set_aside
-from dataml.ml.native import Samples, Task
 
 
 def table(rows: int) -> Samples:

@@ -13,7 +13,7 @@ import jwt
 import pytest
 import requests
 
-from dataml.lake.catalog import LakeConfig
+from dataml.iceberg.catalog import LakeConfig
 from dataml.settings import load_settings
 from tests.postgres import jdbc_url
 from tests.services.program import free_port

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from dataml.lake.catalog import LakeConfig, open_catalog
+from dataml.iceberg.catalog import LakeConfig, open_catalog
 from dataml.settings import Settings
 from tests.conftest import NewHome, Platform
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table

@@ -9,8 +9,8 @@ import pytest
 
 from dataml.errors import StartupError, Unavailable
 from dataml.installation import prepare
-from dataml.jobs import supervisor as supervision
-from dataml.jobs.sweep import sweep
+from dataml.runner import supervisor as supervision
+from dataml.runner.orphans import sweep
 from dataml.settings import Settings
 from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from dataml.datalake.asking import Patience
+from dataml.datalake.executor import Patience
 from dataml.datalake.iceberg import IcebergLake
 from dataml.datalake.trino import TrinoLake
-from dataml.lake.catalog import open_catalog
-from dataml.lake.names import TableName
-from dataml.lake.writing import LakeTarget, Writer, write_rows
+from dataml.iceberg.catalog import open_catalog
+from dataml.iceberg.names import TableName
+from dataml.iceberg.writing import LakeTarget, Writer, write_rows
 from dataml.settings import load_settings
 from tests.services.conftest import Trino
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataml.datalake.asking import Asker, Patience
+from dataml.datalake.executor import Asker, Patience
 from dataml.datalake.trino import TrinoLake
 from dataml.errors import DatamlError, Invalid, NotFound, Unavailable
 from dataml.settings import Settings, load_settings

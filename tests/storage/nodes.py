@@ -13,7 +13,7 @@ from dataml.access.tokens import TokenKeys
 from dataml.app import create_app
 from dataml.db.session import Database
 from dataml.dependencies import Services
-from dataml.inference.hosts import NoLog
+from dataml.serving.model_runner import NoLog
 from dataml.settings import load_settings
 from dataml.storage.storage import Storage
 from tests.client import Client, wait_for_job

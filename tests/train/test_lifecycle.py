@@ -9,12 +9,12 @@ import pytest
 
 from dataml.db.scope import Scope
 from dataml.db.session import Database
-from dataml.train import lifecycle
+from dataml.train.lifecycle import service
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.dataset.uploading import uploaded
-from tests.jobs.test_sweep import folders, swept
 from tests.rows import rows
+from tests.runner.test_orphans import folders, swept
 from tests.test_every_route import refusal, stored
 from tests.train.training import (
     SMALL_COLUMNS,
@@ -181,8 +181,8 @@ def test_files_of_a_model_deleted_just_before_a_crash_go_a_day_later(
     async def delete_and_die() -> None:
         database, scope = Database(platform.settings), Scope(tenant_id, "admin")
         async with database.transaction() as session:
-            training = await lifecycle.hold_deletable(session, scope, row["id"])
-            await lifecycle.delete(session, scope, training)
+            training = await service.hold_deletable(session, scope, row["id"])
+            await service.delete(session, scope, training)
         await database.close()
 
     client.portal.call(delete_and_die)

@@ -19,21 +19,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataml.ml.bundle import CONTRACT, NATIVE, PREPROCESS
-from dataml.ml.contract import Contract
+from dataml.contract.contract import Contract
+from dataml.ml.bundle.manifest import BundleDamaged, Manifest, dump, read_file, read_manifest
+from dataml.ml.bundle.predictor import CONTRACT, NATIVE, PREPROCESS
 from dataml.ml.features import Preprocessing
+from dataml.ml.forecasting.backtest.intervals import Intervals
 from dataml.ml.forecasting.candidates import Global, Local, Member
 from dataml.ml.forecasting.forecaster import Forecaster, Settings
-from dataml.ml.forecasting.frequency import Frequency
-from dataml.ml.forecasting.intervals import Intervals
-from dataml.ml.forecasting.lagged import LaggedModel
-from dataml.ml.forecasting.lags import LagSpec
-from dataml.ml.forecasting.panel import Panel
-from dataml.ml.forecasting.rows import Series
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.models.lagged import LaggedModel
+from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.statistical import LocalModel
+from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.target import Limits
 from dataml.ml.forecasting.series import Covariates, Roles
-from dataml.ml.forecasting.statistical import LocalModel
-from dataml.ml.forecasting.target import Limits
-from dataml.ml.manifest import BundleDamaged, Manifest, dump, read_file, read_manifest
 
 FORECAST: Final = "forecast.json"
 SERIES: Final = "series.parquet"

@@ -9,20 +9,20 @@ from typing import Any, Final, Self
 import numpy as np
 import pyarrow as pa
 
+from dataml.contract.contract import Contract
 from dataml.errors import Invalid, NotFound
-from dataml.ml.contract import Contract
+from dataml.ml.forecasting.backtest.intervals import Intervals
+from dataml.ml.forecasting.backtest.scores import confidence_ahead
 from dataml.ml.forecasting.candidates import Global, Local, Member, filled
-from dataml.ml.forecasting.frequency import Frequency
+from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.future import Future
-from dataml.ml.forecasting.intervals import Intervals
-from dataml.ml.forecasting.lagged import Origin, last
+from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.models.lagged import Origin, last
+from dataml.ml.forecasting.models.statistical import forecast
 from dataml.ml.forecasting.observation import observed
-from dataml.ml.forecasting.panel import Panel
-from dataml.ml.forecasting.rows import Series
-from dataml.ml.forecasting.scores import confidence_ahead
+from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.target import Limits
 from dataml.ml.forecasting.series import Covariates, Roles
-from dataml.ml.forecasting.statistical import forecast
-from dataml.ml.forecasting.target import Limits
 
 MOST_STEPS: Final = 10_000
 """Of the model's own frequency, behind the last value of a series."""

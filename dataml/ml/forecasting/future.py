@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from dataml.contract.contract import Contract
 from dataml.errors import FieldError, Invalid, InvalidFields
-from dataml.ml.contract import Contract
-from dataml.ml.forecasting.frequency import Frequency
-from dataml.ml.forecasting.reading import series_texts, times_of
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.panel.reading import series_texts, times_of
 from dataml.ml.forecasting.series import Covariates, Roles
 
 _SHOWN: Final = 10

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from dataml.ml.forecasting.extension import extend
-from dataml.ml.forecasting.panel import Panel
-from dataml.ml.forecasting.reading import read_observations
-from dataml.ml.forecasting.rows import Series
+from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.panel.extension import extend
+from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.reading import read_observations
 from dataml.ml.forecasting.series import Covariates, Roles, carried
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataml.contract.contract import Contract
 from dataml.errors import Invalid
-from dataml.ml.contract import Contract
 from dataml.ml.features import Preprocessing
-from dataml.ml.forecasting.frequency import Frequency
-from dataml.ml.forecasting.panel import Panel
-from dataml.ml.forecasting.reading import Reading, read_panel
-from dataml.ml.forecasting.rows import Series
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.reading import Reading, read_panel
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.contract import Contract
-from dataml.ml.forecasting.backtest import Plan, planned
-from dataml.ml.forecasting.calendar_features import calendar_for
+from dataml.contract.contract import Contract
+from dataml.ml.forecasting.backtest.intervals import fit_intervals
+from dataml.ml.forecasting.backtest.report import Judgement, judged
+from dataml.ml.forecasting.backtest.selection import Choice, choose
+from dataml.ml.forecasting.backtest.splits import Plan, planned
+from dataml.ml.forecasting.candidate_selection import Roster, roster
 from dataml.ml.forecasting.candidates import Candidate, Global, GlobalCandidate, LocalCandidate, Member, Progress
 from dataml.ml.forecasting.forecaster import Forecaster, Settings
-from dataml.ml.forecasting.intervals import fit_intervals
-from dataml.ml.forecasting.judgement import Judgement, judged
-from dataml.ml.forecasting.lagged import ALGORITHMS as BOOSTERS
-from dataml.ml.forecasting.lags import LagSpec, spec_for
-from dataml.ml.forecasting.roster import Roster, roster
-from dataml.ml.forecasting.rows import Series, scales
-from dataml.ml.forecasting.selection import Choice, choose
+from dataml.ml.forecasting.models.calendar_features import calendar_for
+from dataml.ml.forecasting.models.lag_features import Series, scales
+from dataml.ml.forecasting.models.lagged import ALGORITHMS as BOOSTERS
+from dataml.ml.forecasting.models.lags import LagSpec, spec_for
+from dataml.ml.forecasting.models.statistical import history_needed
+from dataml.ml.forecasting.panel.target import Limits
 from dataml.ml.forecasting.series import Covariates, Roles, learn_covariates, read_series, with_covariates
-from dataml.ml.forecasting.statistical import history_needed
-from dataml.ml.forecasting.target import Limits
 
 NAIVE = "SeasonalNaive"
 _BACKTEST_SHARE = 0.7

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from dataml.ml.forecasting.calendar_features import calendar_for
-from dataml.ml.forecasting.lagged import Origin
-from dataml.ml.forecasting.lags import LagSpec, spec_for
-from dataml.ml.forecasting.rows import Series
+from dataml.ml.forecasting.models.calendar_features import calendar_for
+from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.models.lagged import Origin
+from dataml.ml.forecasting.models.lags import LagSpec, spec_for
 
 FIRST = np.datetime64("2023-01-01", "us")
 DAY = np.timedelta64(1, "D")

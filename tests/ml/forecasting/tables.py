@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataml.ml.forecasting.frequency import Frequency
+from dataml.ml.forecasting.frequency.frequency import Frequency
 
 
 def times_of(text: str, first: str, count: int) -> np.ndarray:

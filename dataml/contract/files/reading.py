@@ -1,0 +1,406 @@
+"""Reading uploaded files: which format, is the structure sound, and its rows as Arrow batches."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from dataml.contract.contract import MAX_COLUMNS, Column, Contract, name_problem
+from dataml.contract.files.csv import (
+    MAX_FIELD_BYTES,
+    MAX_ROW_BYTES,
+    read_header,
+    scan_csv,
+    scan_section,
+    section_starts,
+)
+from dataml.contract.files.parquet import MAGIC, damaged, open_parquet
+from dataml.contract.type_inference import ColumnEvidence
+from dataml.errors import Invalid, TooLarge
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+Format = Literal["csv", "parquet"]
+
+SNIFFED_BYTES: Final = 512
+"""How many first bytes `detect_format` wants."""
+
+_PARQUET_BATCH_ROWS: Final = 65_536
+_DECODED_BYTES: Final = 64 << 20
+_BINARY: Final = (
+    (b"PK\x03\x04", "a zip archive or Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"\x7fELF", "a program"),
+    (b"MZ\x90\x00", "a program"),
+    (b"\x1f\x8b", "a gzip archive in an archive"),
+    (b"BZh9", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive in an archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"%PDF-", "a PDF"),
+    (b"\x89PNG", "an image"),
+    (b"GIF8", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"SQLite format 3\0", "a database"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"ARROW1\0", "an Arrow file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"\x93NUMPY", "a NumPy array"),
+)
+_COMPRESSED: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+# The first protocol is text; only the beginnings are taken that no header has.
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|\([dl]p0\n|c(__builtin__|copy_reg)\n")
+_MARKUP: Final = re.compile(
+    rb"\s*(<!doctype|<\?xml|<!--|<(html|head|body|table|script|svg)[\s>]|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE
+)
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know.
+    `text_bytes` is how large it is as plain CSV: a compressed one when it is not, a Parquet file with a byte a cell."""
+
+    names: tuple[str, ...]
+    total_fields: int
+    total_records: int
+    delimiter: str
+    text_bytes: int
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a file that can be read by itself: whole rows from byte `start` up to `stop` of a CSV that is not
+    compressed, or those row groups of a Parquet file. Without a `stop`, up to the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+
+WHOLE: Final = Section()
+
+
+def detect_format(name: str, first_bytes: bytes) -> Format:
+    """Parquet by its content, text as CSV, compressed or not; `first_bytes` are at most SNIFFED_BYTES.
+
+    Raises Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
+    """
+    if not first_bytes:
+        raise Invalid(f"{name}: the file is empty.", code="empty_file")
+    if first_bytes.startswith(MAGIC):
+        return "parquet"
+    if name.lower().endswith((".parquet", ".pq")):
+        raise Invalid(f"{name}: this is not a Parquet file.", code="not_a_parquet")
+    if _compression(first_bytes) is None:
+        _refuse_binary(first_bytes)
+    return "csv"
+
+
+@contextmanager
+def opened_text(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a CSV, decompressed where its content is gzip or zstd.
+
+    Raises Invalid: `damaged_archive`.
+    """
+    try:
+        with ExitStack() as stack:
+            file: Any = stack.enter_context(path.open("rb"))
+            compression = _compression(file.read(4))
+            file.seek(0)
+            if compression is not None:
+                file = stack.enter_context(pa.CompressedInputStream(pa.PythonFile(file), compression))
+            yield file
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise Invalid(f"The compressed file is damaged: {str(error)[:200]}.", code="damaged_archive") from error
+
+
+def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes: int | None = None) -> SourceSummary:
+    """Check the structure of a whole file, streaming. Cells are not looked at. As plain CSV it has at most `max_bytes`:
+    a small file may hold a very large table.
+
+    Raises Invalid with the codes of `detect_format`, `scan_csv` and `open_parquet`, and for its columns
+    `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
+    `missing_column`; TooLarge: `upload_too_large`.
+    """
+    if format == "parquet":
+        file = open_parquet(path)
+        header, records, delimiter = tuple(file.schema_arrow.names), file.metadata.num_rows, ","
+        text_bytes = records * len(header)
+        if not records:
+            raise Invalid("The file has no rows.", code="no_rows")
+        if max_bytes is not None and text_bytes > max_bytes:
+            raise _too_large()
+    else:
+        with opened_text(path) as stream:
+            _refuse_binary(stream.read(SNIFFED_BYTES))
+        with opened_text(path) as stream:
+            _check_names(_trimmed(read_header(stream)[0]))
+        with opened_text(path) as stream:
+            counted = _Counted(stream, max_bytes)
+            structure = scan_csv(counted)
+        header, records, delimiter = structure.header, structure.records, structure.delimiter
+        text_bytes = counted.read_bytes
+    names = _trimmed(header)
+    _check_names(names)
+    return SourceSummary(names, len(names), records, delimiter, text_bytes, _ignored(names, contract))
+
+
+def check_columns(header: Iterable[str], contract: Contract | None = None) -> tuple[str, ...]:
+    """Refuse columns as `scan` does, wherever their rows lie; the names that the contract does not know."""
+    names = _trimmed(header)
+    _check_names(names)
+    return _ignored(names, contract)
+
+
+def read_names(path: Path, format: Format) -> tuple[str, ...]:
+    """The names of the columns, trimmed, in file order. Raises Invalid, as `scan`, for what it sees of the file."""
+    if format == "parquet":
+        return _trimmed(open_parquet(path).schema_arrow.names)
+    with opened_text(path) as stream:
+        return _trimmed(read_header(stream)[0])
+
+
+def sections(path: Path, format: Format, section_bytes: int) -> list[Section]:
+    """The file in sections of about so many bytes, which are all of it; one when it cannot be divided."""
+    if format == "parquet":
+        metadata = open_parquet(path).metadata
+        starts, size = [0], 0
+        for group in range(metadata.num_row_groups):
+            if size >= section_bytes:
+                starts.append(group)
+                size = 0
+            size += metadata.row_group(group).total_byte_size
+    else:
+        with opened_text(path) as stream:
+            if not isinstance(stream, BufferedReader):
+                return [WHOLE]
+            starts = section_starts(stream, section_bytes)
+    return [Section(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def scan_part(path: Path, format: Format, section: Section) -> None:
+    """Check the structure of one section: a file is sound when all its sections are.
+
+    Raises Invalid, as `scan`, but lines are counted from the section's first.
+    """
+    if format == "parquet" or section == WHOLE:
+        scan(path, format)
+        return
+    with path.open("rb") as stream:
+        header, delimiter = read_header(stream)
+    with _opened_section(path, section) as content:
+        if section.start:
+            scan_section(content, header, delimiter)
+        else:
+            scan_csv(content)
+
+
+def open_batches(
+    path: Path,
+    format: Format,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    section: Section = WHOLE,
+    batch_rows: int = _PARQUET_BATCH_ROWS,
+) -> Iterator[pa.RecordBatch]:
+    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet, at
+    most `batch_rows` of these at once.
+
+    The delimiter is found out where none is given. `columns` limits what is read to those names that the file has.
+    Raises Invalid (`not_a_csv`, `not_a_parquet`, `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would
+    have refused.
+    """
+    if format == "parquet":
+        return _parquet_batches(path, columns, section, batch_rows)
+    return _csv_batches(path, delimiter, columns, section)
+
+
+def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
+    """The contract that all rows fit, from all their values; columns are those of the first batch.
+
+    Raises Invalid: `missing_column` when a later batch, of another file, lacks one of them; `no_rows` without batches.
+    """
+    evidence: dict[str, ColumnEvidence] = {}
+    for batch in batches:
+        evidence = evidence or {name: ColumnEvidence() for name in batch.schema.names}
+        for name, seen in evidence.items():
+            place = batch.schema.get_field_index(name)
+            if place < 0:
+                raise Invalid(f"Column {name!r} is in one file and missing in another.", code="missing_column")
+            seen.add(batch.column(place))
+    if not evidence:
+        raise Invalid("There are no rows to infer columns from.", code="no_rows")
+    return Contract.build(
+        Column(name, seen.data_type, date_order=seen.date_order if seen.data_type.is_temporal else None)
+        for name, seen in evidence.items()
+    )
+
+
+def _csv_batches(
+    path: Path, delimiter: str | None, columns: Sequence[str] | None, section: Section
+) -> Iterator[pa.RecordBatch]:
+    with opened_text(path) as stream:
+        header, found = read_header(stream)
+    wanted = [raw for raw in header if columns is None or raw.strip() in columns]
+    if not wanted:
+        return
+    delimiter = delimiter or found
+    if section != WHOLE:
+        with _opened_section(path, section) as content:
+            yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
+        return
+    with opened_text(path) as stream:
+        # A plain file Arrow reads by itself, which is faster.
+        is_plain = isinstance(stream, BufferedReader)
+        yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
+
+
+@contextmanager
+def _opened_section(path: Path, section: Section) -> Iterator[pa.NativeFile]:
+    with pa.OSFile(str(path)) as file:
+        stop = section.stop or file.size()
+        yield file.get_stream(section.start, stop - section.start)
+
+
+def _read_csv(
+    source: Path | BinaryIO | pa.NativeFile,
+    header: Sequence[str],
+    wanted: Sequence[str],
+    delimiter: str,
+    has_header: bool = True,
+) -> Iterator[pa.RecordBatch]:
+    try:
+        reader = pa_csv.open_csv(
+            source,
+            read_options=pa_csv.ReadOptions(block_size=MAX_ROW_BYTES, column_names=None if has_header else header),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()),
+                include_columns=wanted,
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+        names = [raw.strip() for raw in wanted]
+        for batch in reader:
+            if batch.num_rows:
+                yield batch.rename_columns(names)
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise Invalid(f"The file is not a readable CSV: {str(error)[:200]}", code="not_a_csv") from error
+
+
+def _parquet_batches(
+    path: Path, columns: Sequence[str] | None, section: Section, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    file = open_parquet(path, encoded_text=True)
+    groups = list(range(file.num_row_groups))[section.start : section.stop]
+    header = file.schema_arrow.names
+    wanted = [raw for raw in header if columns is None or raw.strip() in columns]
+    try:
+        for batch in file.iter_batches(batch_rows, groups, wanted):
+            batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
+            # A name may also stand for the path `a.b` to Parquet, so that more columns come than were asked for.
+            batch = batch.select(wanted)
+            yield from _decoded(batch.rename_columns([raw.strip() for raw in wanted]))
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(error) from error
+
+
+def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The rows with their text written out, in parts that stay small: a few bytes of a file may stand for the same long
+    text in every row. Raises Invalid: `field_too_large`."""
+    size = np.zeros(batch.num_rows, np.int64)
+    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_dictionary(cells.type) and len(cells.dictionary):
+            lengths = pc.binary_length(cells.dictionary).fill_null(0).to_numpy(zero_copy_only=False)
+            if lengths.max() > MAX_FIELD_BYTES:
+                detail = f"Column {name!r}: a text is larger than {MAX_FIELD_BYTES:,} bytes."
+                raise Invalid(detail, code="field_too_large")
+            size += lengths[cells.indices.fill_null(0).to_numpy(zero_copy_only=False)]
+    part_of = np.cumsum(size) // _DECODED_BYTES
+    starts = [0, *(np.flatnonzero(np.diff(part_of)) + 1).tolist(), batch.num_rows]
+    for start, stop in pairwise(starts):
+        part = batch.slice(start, stop - start)
+        columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
+        yield pa.RecordBatch.from_arrays(columns, names=part.schema.names)
+
+
+class _Counted:
+    """A stream that ends in a refusal when it is longer than it may be, however small it is compressed."""
+
+    def __init__(self, stream: BinaryIO, max_bytes: int | None) -> None:
+        self.read_bytes = 0
+        self._stream = stream
+        self._max_bytes = max_bytes
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(size)
+        self.read_bytes += len(block)
+        if self._max_bytes is not None and self.read_bytes > self._max_bytes:
+            raise _too_large()
+        return block
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("As plain text the files are larger than an upload may be.", code="upload_too_large")
+
+
+def _compression(first_bytes: bytes) -> str | None:
+    return next((name for magic, name in _COMPRESSED if first_bytes.startswith(magic)), None)
+
+
+def _refuse_binary(first_bytes: bytes) -> None:
+    if first_bytes.startswith(_UTF16_MARKS):
+        raise Invalid("The file is UTF-16; save it as UTF-8.", code="not_utf8")
+    kind = next((kind for magic, kind in _BINARY if first_bytes.startswith(magic)), None)
+    if kind is None and _PICKLE.match(first_bytes):
+        kind = "a pickle"
+    if kind is None and _MARKUP.match(first_bytes.removeprefix(b"\xef\xbb\xbf")):
+        kind = "markup or JSON"
+    if first_bytes.startswith(MAGIC):
+        kind = "a Parquet file"
+    if kind:
+        raise Invalid(f"The file is not a CSV but {kind}.", code="not_a_csv")
+
+
+def _trimmed(header: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for name in header)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise Invalid(f"The file has {len(names):,} columns; at most {MAX_COLUMNS:,} fit.", code="too_many_columns")
+    seen: set[str] = set()
+    for place, name in enumerate(names, 1):
+        if not name:
+            raise Invalid(f"Column {place:,} has no name in the header.", code="empty_column_name")
+        problem = name_problem(name)
+        if problem:
+            raise Invalid(f"Header, column {place:,}: {problem}.", code="bad_column_name")
+        if name in seen:
+            raise Invalid(f"Column {name!r} is in the header twice.", code="duplicate_column")
+        seen.add(name)
+
+
+def _ignored(names: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
+    if contract is None:
+        return ()
+    present = set(names)
+    missing = [column.name for column in contract.columns if column.name not in present and column.default is None]
+    if missing:
+        shown = ", ".join(repr(name) for name in missing[:10])
+        raise Invalid(f"The file lacks columns that have no default: {shown}.", code="missing_column")
+    return tuple(name for name in names if name not in contract.names)

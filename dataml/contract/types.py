@@ -1,0 +1,246 @@
+"""The one scalar parser: every cell, JSON value and form field becomes a typed value here, or is refused."""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import pyarrow as pa
+
+from dataml.contract.dates import DateOrder, ValueRefused, parse_moment
+from dataml.errors import Invalid
+
+Value = str | int | float | bool | date | datetime | None
+
+_INT64_MAX: Final = 2**63 - 1
+
+
+class DataType(StrEnum):
+    """The types a column can have."""
+
+    STRING = "String"
+    INTEGER = "Integer"
+    FLOAT = "Float"
+    BOOLEAN = "Boolean"
+    DATE = "Date"
+    TIMESTAMP = "Timestamp"
+
+    @classmethod
+    def parse(cls, text: str) -> "DataType":
+        """The type called `text` in any case, aliases included; else Invalid(`unknown_data_type`)."""
+        found = _ALIASES.get(text.strip().lower())
+        if found is None:
+            known = ", ".join(cls)
+            raise Invalid(f"Unknown data type {text[:40]!r}; use one of {known}.", code="unknown_data_type")
+        return found
+
+    @property
+    def arrow(self) -> pa.DataType:
+        return _ARROW[self]
+
+    @property
+    def is_temporal(self) -> bool:
+        return self in (DataType.DATE, DataType.TIMESTAMP)
+
+
+_NAMES: Final[dict[DataType, str]] = {
+    DataType.STRING: "string str text varchar char character object category categorical utf8",
+    DataType.INTEGER: "integer int int8 int16 int32 int64 smallint bigint long short",
+    DataType.FLOAT: "float double number numeric decimal real float32 float64",
+    DataType.BOOLEAN: "boolean bool logical",
+    DataType.DATE: "date date32",
+    DataType.TIMESTAMP: "timestamp datetime datetime64 timestamptz",
+}
+_ALIASES: Final = {alias: kind for kind, aliases in _NAMES.items() for alias in aliases.split()}
+_ARROW: Final[dict[DataType, pa.DataType]] = {
+    DataType.STRING: pa.string(),
+    DataType.INTEGER: pa.int64(),
+    DataType.FLOAT: pa.float64(),
+    DataType.BOOLEAN: pa.bool_(),
+    DataType.DATE: pa.date32(),
+    DataType.TIMESTAMP: pa.timestamp("us", "UTC"),
+}
+
+
+def parse_value(value: object, data_type: DataType, date_order: DateOrder | None = None) -> Value:
+    """The typed value of a CSV cell, form field (text) or JSON value; None when it is missing.
+
+    Timestamps come back aware, in UTC. `date_order` settles dates such as 08/09/2024. Raises ValueRefused.
+    """
+    if value is None:
+        return None
+    return _PARSERS[data_type](value, date_order)
+
+
+def _string(value: object, _: DateOrder | None) -> str | None:
+    if isinstance(value, str):
+        return _text(value) or None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if value.bit_length() > 1024:
+            raise ValueRefused("out_of_range", "the number has too many digits")
+        return str(value)
+    if isinstance(value, float):
+        return repr(_finite(value))
+    if isinstance(value, datetime):
+        return _as_utc(value).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date | Decimal):
+        return str(value)
+    raise _wrong_type(value, "text")
+
+
+# Possessive quantifiers: a cell may be a megabyte of digits, and backtracking over it would be quadratic.
+_INTEGER = re.compile(r"([+-]?)([0-9]++)(?:\.0*+)?")
+
+
+def _integer(value: object, _: DateOrder | None) -> int | None:
+    if isinstance(value, str):
+        return _integer_text(_text(value).strip())
+    if isinstance(value, bool):
+        raise _wrong_type(value, "a whole number")
+    if isinstance(value, float | Decimal):
+        if isinstance(value, float):
+            _finite(value)
+        if value != int(value):
+            raise ValueRefused("not_an_integer", "it is not a whole number")
+        return _in_int64(int(value))
+    if isinstance(value, int):
+        return _in_int64(value)
+    raise _wrong_type(value, "a whole number")
+
+
+def _integer_text(text: str) -> int | None:
+    if not text:
+        return None
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        raise ValueRefused("not_an_integer", "it is not a whole number")
+    sign, digits = match[1], match[2].lstrip("0") or "0"
+    if len(digits) > 19:
+        raise ValueRefused("out_of_range", "it does not fit in 64 bits")
+    return _in_int64(-int(digits) if sign == "-" else int(digits))
+
+
+_FLOAT = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
+_NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+
+
+def _float(value: object, _: DateOrder | None) -> float | None:
+    if isinstance(value, str):
+        return _float_text(_text(value).strip())
+    if isinstance(value, bool):
+        raise _wrong_type(value, "a number")
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, int | Decimal):
+        try:
+            return _finite(float(value))
+        except OverflowError:
+            raise ValueRefused("out_of_range", "the number is too large") from None
+    raise _wrong_type(value, "a number")
+
+
+def _float_text(text: str) -> float | None:
+    if not text:
+        return None
+    if _FLOAT.fullmatch(text) is None:
+        if _NOT_FINITE.fullmatch(text):
+            raise ValueRefused("not_finite", "it is not a finite number")
+        raise ValueRefused("not_a_number", "it is not a number")
+    number = float(text)
+    if math.isinf(number):
+        raise ValueRefused("out_of_range", "the number is too large")
+    return number
+
+
+_BOOLEANS: Final[dict[str, bool]] = {
+    **dict.fromkeys(("true", "yes", "y", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "f", "0"), False),
+}
+
+
+def _boolean(value: object, _: DateOrder | None) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        text = _text(value).strip()
+        if not text:
+            return None
+        # `casefold` and friends would let exotic letters in; only ASCII spellings are booleans.
+        found = _BOOLEANS.get(text.lower()) if text.isascii() else None
+        if found is None:
+            raise ValueRefused("not_a_boolean", "it is none of true/false, yes/no, y/n, t/f, 1/0")
+        return found
+    if isinstance(value, int):
+        if value not in (0, 1):
+            raise ValueRefused("not_a_boolean", "a number is a boolean only when it is 0 or 1")
+        return value == 1
+    raise _wrong_type(value, "a boolean")
+
+
+def _date(value: object, order: DateOrder | None) -> date | None:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    moment = _timestamp(value, order, "a date")
+    if moment is None:
+        return None
+    if moment.time() != time():
+        raise ValueRefused("not_a_date", "it has a time of day, and the column holds dates")
+    return moment.date()
+
+
+def _timestamp(value: object, order: DateOrder | None, wanted: str = "a timestamp") -> datetime | None:
+    if isinstance(value, str):
+        text = _text(value).strip()
+        return parse_moment(text, order) if text else None
+    if isinstance(value, datetime):
+        return _as_utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise _wrong_type(value, wanted)
+
+
+_PARSERS: Final[dict[DataType, Callable[[object, DateOrder | None], Value]]] = {
+    DataType.STRING: _string,
+    DataType.INTEGER: _integer,
+    DataType.FLOAT: _float,
+    DataType.BOOLEAN: _boolean,
+    DataType.DATE: _date,
+    DataType.TIMESTAMP: _timestamp,
+}
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueRefused("nul_character", "it holds a NUL character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 cannot
+            raise ValueRefused("not_text", "it holds characters that are not Unicode text") from None
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueRefused("not_finite", "it is not a finite number")
+    return value
+
+
+def _in_int64(value: int) -> int:
+    if not -_INT64_MAX - 1 <= value <= _INT64_MAX:
+        raise ValueRefused("out_of_range", "it does not fit in 64 bits")
+    return value
+
+
+def _as_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _wrong_type(value: object, wanted: str) -> ValueRefused:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return ValueRefused("wrong_type", f"{wanted} is wanted, not {names.get(type(value), type(value).__name__)}")

@@ -1,0 +1,72 @@
+"""The ONNX copy of a booster: the same numbers in a tenth of the time for one row, used only where that is proven."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dataml.ml.boosters.native import NativeModel
+from dataml.ml.boosters.onnx_trees import to_onnx
+
+TOLERANCE = 1e-5
+"""Largest difference from the native model: of a probability, or of a number relative to the largest one (float32 holds
+seven digits, and both sum hundreds of trees)."""
+
+
+@dataclass(frozen=True)
+class OnnxCopy:
+    """`content` is None when the copy is not good enough, and `reason` says why; `difference` is the largest one
+    seen."""
+
+    content: bytes | None
+    difference: float | None
+    reason: str | None
+
+
+class OnnxModel:
+    """An ONNX session on one thread, so that the sum over the trees has one order: a row alone and the same row among
+    many get the same prediction to the bit. Run it from several threads to use several cores."""
+
+    def __init__(self, content: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in self._session.get_outputs()]
+        # A classifier also has its labels; ours come from the predictor's own classes.
+        self._outputs = names[-1:]
+        self._input = self._session.get_inputs()[0].name
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """float32: numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        scores: Any = self._session.run(self._outputs, {self._input: matrix})[0]
+        return scores if scores.shape[1] > 1 else scores[:, 0]
+
+
+def convert(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> OnnxCopy:
+    """The ONNX copy of `model`, proven on `matrix` (real rows) and on the same rows with a tenth of the cells
+    missing."""
+    if model.algorithm == "CatBoost":
+        return OnnxCopy(None, None, "CatBoost's statistics of categories have no ONNX form")
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
+
+    holes = matrix.copy()
+    holes[np.random.default_rng(seed).random(matrix.shape) < 0.1] = np.nan
+    rows = np.concatenate((matrix, holes))
+    try:
+        content = to_onnx(model, matrix.shape[1])
+        predicted = OnnxModel(content).predict(rows)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        return OnnxCopy(None, None, f"the converter refused the model: {error}")
+    except (Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:
+        return OnnxCopy(None, None, f"the runtime refused the copy: {error}")
+    native = model.predict(rows)
+    scale = max(1.0, float(np.abs(native).max())) if model.task.is_regression else 1.0
+    difference = float(np.abs(predicted - native).max()) / scale
+    if not difference <= TOLERANCE:
+        return OnnxCopy(None, difference, f"the copy differs from the model by {difference:.2g}")
+    return OnnxCopy(content, difference, None)

@@ -1,0 +1,98 @@
+"""How far a score may be off because the held-out rows are no more than a sample: percentile bootstrap.
+
+Efron and Tibshirani (1993), chapter 13: the rows are drawn again with replacement, a thousand times, and 95% of the
+scores lie between the ends. Up to 20,000 rows each is drawn by itself. Beyond that (and of hundreds of classes sooner)
+sums over rows draw 1,000 random blocks of rows instead, which keeps the width within some 2%, or with hundreds of
+classes 200 blocks, within 5%; rank metrics draw rows in up to 3,000 groups of neighbouring scores.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from dataml.ml.evaluation.ranking import Areas, Ranked, areas, first_of_each
+from dataml.ml.json_numbers import strict
+
+LEVEL: Final = 0.95
+RESAMPLES: Final = 1_000
+MAX_EXACT_ROWS: Final = 20_000
+_MAX_EXACT_CELLS: Final = 2_000_000
+_BLOCKS: Final = 1_000
+_LEAST_BLOCKS: Final = 200
+_MAX_BLOCK_CELLS: Final = 500_000
+_GROUPS: Final = 1_000
+_CHUNK_CELLS: Final = 1 << 15
+
+Scores = Mapping[str, np.ndarray]
+
+
+def units(rows: int, columns: int, seed: int) -> np.ndarray:
+    """For each of the rows, the number of the unit in which it is drawn: itself, or a block where there are many rows
+    with `columns` sums to make of them."""
+    if rows <= MAX_EXACT_ROWS and rows * columns <= _MAX_EXACT_CELLS:
+        return np.arange(rows)
+    blocks = max(_LEAST_BLOCKS, min(_BLOCKS, _MAX_BLOCK_CELLS // columns))
+    return np.random.default_rng(seed).permutation(rows) % min(rows, blocks)
+
+
+def of_sums(sums: np.ndarray, score: Callable[[np.ndarray], Scores], seed: int) -> dict[str, Any]:
+    """Intervals of what `score` makes of sums over rows (draws, columns), from those of each unit (units, columns)."""
+    drawn = [score(weights @ sums) for weights in _drawn(len(sums), seed)]
+    return _intervals({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
+
+
+def of_ranks(is_positive: np.ndarray, score: np.ndarray, seed: int) -> dict[str, Any]:
+    """Intervals of `roc_auc` and `pr_auc`."""
+    parts = _ranks_of_rows if len(score) <= MAX_EXACT_ROWS else _ranks_of_groups
+    drawn = list(parts(is_positive, score, seed))
+    names = {"roc_auc": "roc", "pr_auc": "pr"}
+    return _intervals({name: np.concatenate([getattr(part, of) for part in drawn]) for name, of in names.items()})
+
+
+def _ranks_of_rows(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Iterator[Areas]:
+    order = np.argsort(-score, kind="stable")
+    descending, positive = score[order], is_positive[order].astype(np.float64)
+    starts = first_of_each(descending)
+    for weights in _drawn(len(score), seed):
+        hits = weights * positive
+        misses = weights - hits
+        if len(starts) < len(score):
+            hits, misses = (np.add.reduceat(each, starts, axis=1) for each in (hits, misses))
+        yield areas(hits, misses)
+
+
+def _ranks_of_groups(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Iterator[Areas]:
+    ranked = Ranked.of(is_positive, score)
+    coarse = ranked.condensed(_GROUPS)
+    # What the groups cost is the same for each draw, and known.
+    cost = [exact - rough for exact, rough in zip(ranked.areas, coarse.areas, strict=True)]
+    cells = np.concatenate([coarse.positive, coarse.negative])
+    rng, size = np.random.default_rng(seed), max(1, _CHUNK_CELLS // len(cells))
+    for start in range(0, RESAMPLES, size):
+        drawn = rng.multinomial(len(score), cells / len(score), min(size, RESAMPLES - start)).astype(np.float64)
+        found = areas(*np.split(drawn, 2, axis=1))
+        yield Areas(*(np.clip(each + lost, 0, 1) for each, lost in zip(found, cost, strict=True)))
+
+
+def _drawn(count: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each of `count` units was drawn, (draws, count), a part of the draws at a time: one that stays in the
+    processor's cache."""
+    rng, size = np.random.default_rng(seed), max(1, _CHUNK_CELLS // count)
+    for start in range(0, RESAMPLES, size):
+        draws = min(size, RESAMPLES - start)
+        picked = rng.integers(0, count, (draws, count))
+        picked += np.arange(draws)[:, None] * count
+        yield np.bincount(picked.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float64)
+
+
+def _intervals(drawn: Scores) -> dict[str, Any]:
+    """None for a score that no draw defines; a draw that does not define it (rows of one class only) is left out."""
+    return {name: _interval(values[np.isfinite(values)]) for name, values in drawn.items()}
+
+
+def _interval(values: np.ndarray) -> dict[str, float | None] | None:
+    if not len(values):
+        return None
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {"low": strict(low), "high": strict(high), "level": LEVEL}

@@ -1,0 +1,147 @@
+"""Why a model predicts what it predicts: SHAP values, summed back to the features users know.
+
+The numbers are each booster's own TreeSHAP (Lundberg et al. 2020, path-dependent). `shap.TreeExplainer` asks the same
+functions of LightGBM, XGBoost and CatBoost and returns what they return, to the bit (a test compares them); importing
+it costs a worker two seconds and its memory, as much as the values of 2,000 rows themselves.
+
+Of a blend, the values are the weighted mean of its members' values. For a number that is exact, since the blend is the
+weighted mean of their numbers. For classes it is the mean in margin space (log-odds, or scores before the softmax),
+while the blend takes the mean of probabilities and may calibrate it: signs and order say what drives the prediction,
+and the values add up to the mean margin, not to the blended probability's.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataml.ml.boosters.native import NativeModel
+from dataml.ml.features import Preprocessing
+
+Members = Sequence[tuple[NativeModel, float]]
+_CELLS_AT_ONCE = 8_000_000
+"""Rows times outputs times columns of SHAP values (float64) that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """SHAP values of some rows: `importance` is the share of each feature in all decisions, largest first, summing to
+    1; `effects`, float32 (rows, outputs, features), has the outputs that were asked for, and features in the order of
+    `Preprocessing.features`."""
+
+    importance: dict[str, float]
+    effects: np.ndarray
+
+
+def explain(
+    members: Members, preprocessing: Preprocessing, matrix: np.ndarray, outputs: Sequence[int] = (0,), keep: int = 0
+) -> Explained:
+    """Explain the rows of `matrix`, float32 (rows, width), and keep the effects of the first `keep` of them on these
+    outputs: 0 for a number or two classes, else positions of classes."""
+    by_column = np.zeros(matrix.shape[1])
+    kept: list[np.ndarray] = []
+    for rows, values in _in_parts(members, matrix):
+        by_column += np.abs(values).sum(axis=(0, 1))
+        if rows.start < keep:
+            kept.append(_by_feature(preprocessing, values[: keep - rows.start, list(outputs)]).astype(np.float32))
+    effects = np.concatenate(kept) if kept else np.empty((0, len(outputs), len(preprocessing.features)), np.float32)
+    return Explained(_shares(preprocessing, by_column), effects)
+
+
+def global_importance(members: Members, preprocessing: Preprocessing, matrix: np.ndarray) -> dict[str, float]:
+    """The share of each feature in the model's decisions on the rows of `matrix`, largest first, summing to 1.
+
+    Mean absolute SHAP values, added up over the columns a feature was derived into and over classes. Features the
+    preprocessing dropped have share 0. When no row has any contribution (a model without a split) every share is 0.
+    """
+    return explain(members, preprocessing, matrix).importance
+
+
+def row_contributions(members: Members, preprocessing: Preprocessing, row: np.ndarray, output: int) -> dict[str, float]:
+    """What each feature adds to one prediction: to the number, or to the log-odds of the second of two classes, or to
+    the score of class `output` of several. `row` is float32 of shape (1, width); largest effect first."""
+    values = _blended(members, row)
+    effects = _by_feature(preprocessing, values[:, output if values.shape[1] > 1 else 0])[0]
+    totals = dict(zip(preprocessing.features, effects.tolist(), strict=True))
+    return dict(sorted(totals.items(), key=lambda item: (-abs(item[1]), item[0])))
+
+
+def top_effects(
+    members: Members, preprocessing: Preprocessing, matrix: np.ndarray, outputs: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """For every row the `count` features with the largest effects on its output (`outputs`, int (rows,), counts only
+    beyond two classes): their positions in `Preprocessing.features` and their effects, both (rows, count), largest
+    first and equal ones in the order of the features' names, as in `row_contributions`. With fewer features, both are
+    so much narrower."""
+    names = np.array(preprocessing.features)
+    count = min(count, len(names))
+    by_name = np.argsort(names, kind="stable")
+    positions, effects = np.empty((len(matrix), count), np.int64), np.empty((len(matrix), count))
+    for rows, values in _in_parts(members, matrix):
+        chosen = outputs[rows] if values.shape[1] > 1 else np.zeros(len(values), np.int64)
+        found = _by_feature(preprocessing, values[np.arange(len(values)), chosen])
+        order = by_name[np.argsort(-np.abs(found[:, by_name]), axis=1, kind="stable")[:, :count]]
+        positions[rows], effects[rows] = order, np.take_along_axis(found, order, axis=1)
+    return positions, effects
+
+
+def strongest_interaction(values: np.ndarray, effects: np.ndarray, feature: int) -> int | None:
+    """The feature whose value goes most along with what the effect of `feature` does beyond its own value; None when
+    none does. `values` (rows, features) are numbers with NaN where missing, `effects` (rows, features) SHAP values.
+
+    By `shap.utils.approximate_interactions`: rows are sorted by their value of `feature` and cut into windows of 50
+    at most, and in each the effect is correlated with every other feature's value, or with its being missing; the
+    sum of the absolute correlations counts. It needs no interaction values, which cost width times as much.
+    """
+    order = np.argsort(values[:, feature], kind="stable")
+    size = max(min(len(order) // 10, 50), 2)
+    strength = np.zeros((2, values.shape[1]))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        effect, others = effects[rows, feature].astype(np.float64), values[rows]
+        missing = np.isnan(others)
+        strength[0] += _correlations(effect, np.where(missing, 0.0, others))
+        strength[1] += _correlations(effect, missing.astype(np.float64))
+    found = strength.max(axis=0)
+    found[feature] = 0.0
+    return int(found.argmax()) if found.max(initial=0.0) > 0 else None
+
+
+def _correlations(effect: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Absolute correlations of (rows,) with each column of (rows, features); 0 where one of both is constant."""
+    centred, columns = effect - effect.mean(), others - others.mean(axis=0)
+    scale = np.sqrt((centred**2).sum() * (columns**2).sum(axis=0))
+    return np.divide(np.abs(centred @ columns), scale, out=np.zeros(others.shape[1]), where=scale > 1e-12)
+
+
+def _in_parts(members: Members, matrix: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The values of `matrix` in parts that fit in memory, each with its rows."""
+    outputs = max(1, members[0][0].task.classes)
+    size = max(1, _CELLS_AT_ONCE // (outputs * matrix.shape[1]))
+    for start in range(0, len(matrix), size):
+        part = matrix[start : start + size]
+        yield slice(start, start + len(part)), _blended(members, part)
+
+
+def _blended(members: Members, matrix: np.ndarray) -> np.ndarray:
+    """SHAP values (rows, outputs, width), the weighted mean of the members'."""
+    weighted = [weight * model.contributions(matrix).astype(np.float64) for model, weight in members]
+    return sum(weighted[1:], start=weighted[0])
+
+
+def _by_feature(preprocessing: Preprocessing, values: np.ndarray) -> np.ndarray:
+    """(..., width) to (..., features): columns that were derived from one feature are added up."""
+    place = {name: i for i, name in enumerate(preprocessing.features)}
+    effects = np.zeros((*values.shape[:-1], len(place)))
+    for i, column in enumerate(preprocessing.layout):
+        effects[..., place[column.source]] += values[..., i]
+    return effects
+
+
+def _shares(preprocessing: Preprocessing, by_column: np.ndarray) -> dict[str, float]:
+    totals = dict.fromkeys(preprocessing.features, 0.0)
+    for column, value in zip(preprocessing.layout, by_column, strict=True):
+        totals[column.source] += float(value)
+    whole = sum(totals.values())
+    shares = {name: value / whole if whole > 0 else 0.0 for name, value in totals.items()}
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))

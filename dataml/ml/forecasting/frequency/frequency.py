@@ -1,0 +1,270 @@
+"""How often a series has a value: named, stepped through the calendar, and made into coarser buckets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+
+from dataml.errors import Invalid
+from dataml.ml.forecasting.frequency import calendar
+from dataml.ml.forecasting.frequency.aliases import MONTH_END, Unit, read
+
+MAX_COUNT: Final = 9_999
+_SECONDS: Final = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+_MONTHS: Final = {"year": 12, "quarter": 3, "month": 1}
+_SUB_DAILY: Final = ("second", "minute", "hour")
+_UNDERSTOOD: Final = (
+    "a word (Minute, Hour, Day, Business day, Week, Month, Quarter, Year), also with a count (15 minutes), "
+    "a pandas alias (15min, h, D, B, W, MS, ME, QS, YS) or an ISO 8601 duration (PT15M, P1D, P1M)"
+)
+
+
+class WholeBuckets(NamedTuple):
+    """Of a forecast that is aggregated: `skipped` steps end the bucket that the history has begun, and `steps` (those
+    included) end the last bucket that was asked for."""
+
+    skipped: np.ndarray
+    steps: np.ndarray
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """A step of time. Make new ones with `of`, `parse` or `detection.detect`, which write equal steps alike: 60 minutes
+    are an hour, 7 days a week, 3 months a quarter.
+
+    `anchor_day` belongs to months, quarters and years: 31 stays on the last day of the month, 29 and 30 are clipped to
+    it where the month is shorter; None keeps the day of the month that a series has. `week_start` is the first day of
+    a week's bucket, 0 for Monday; weekly series themselves may lie on any day.
+    """
+
+    unit: Unit
+    count: int = 1
+    anchor_day: int | None = None
+    week_start: int = 0
+
+    @classmethod
+    def of(cls, unit: Unit, count: int = 1, anchor_day: int | None = None, week_start: int = 0) -> Self:
+        """Raises:
+        Invalid: `unknown_frequency` for a count below 1, or too long a step.
+        """
+        if unit in _MONTHS:
+            unit, count = _in_months(count * _MONTHS[unit])
+        elif unit in _SECONDS:
+            unit, count = _in_seconds(count * _SECONDS[unit])
+        if not 1 <= count <= (1 if unit == "business_day" else MAX_COUNT):
+            raise Invalid(
+                f"A frequency of {count:,} times a {_worded(unit)} is not possible.", code="unknown_frequency"
+            )
+        anchored = anchor_day if unit in _MONTHS and anchor_day and anchor_day > 28 else None
+        return cls(unit, count, anchored, week_start if unit == "week" else 0)
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """The frequency that is written: a word in any case, a pandas offset alias, or an ISO 8601 duration.
+
+        W-SUN is a week that ends on Sunday, so its bucket begins on Monday, as that of a plain week.
+
+        Raises:
+        Invalid: `unknown_frequency`, which says what is understood.
+        """
+        words = read(text) if isinstance(text, str) else None
+        if words is None or words.number < 1:
+            shown = f" {text[:40]!r}" if isinstance(text, str) else ""
+            raise Invalid(f"Unknown frequency{shown}; write {_UNDERSTOOD}.", code="unknown_frequency")
+        return cls.of(*words)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain, JSON-able dict for `from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls.of(data["unit"], data["count"], data["anchor_day"], data["week_start"])
+
+    @property
+    def name(self) -> str:
+        """For people, and `parse`: "Day", "15 minutes", "Business day"."""
+        word = _worded(self.unit)
+        return word.capitalize() if self.count == 1 else f"{self.count} {word}s"
+
+    @property
+    def is_dates(self) -> bool:
+        """Whether times are shown as dates."""
+        return self.unit not in _SUB_DAILY
+
+    @property
+    def seasons(self) -> tuple[int, ...]:
+        """The cycles that may matter, in steps, the main one first; (1,) where there is none.
+
+        An hour has the day and the week, 24 and 168; finer ones from five minutes on alike; a minute the hour and the
+        day; a day the week and the year of 365 days; a business day the week and the year of 52 weeks.
+        """
+        if self.unit in _SUB_DAILY:
+            step = self.count * _SECONDS[self.unit]
+            cycles = (60, 3_600) if step < 60 else (3_600, 86_400) if step < 300 else (86_400, 604_800)
+            found = [cycle // step for cycle in cycles if cycle % step == 0]
+        elif self.unit == "day":
+            # A week's pattern comes back after seven steps, however many days they have.
+            found = [7, 365 // self.count] if self.count < 46 else [7]
+        elif self.unit == "business_day":
+            found = [5, 260]
+        elif self.unit == "week":
+            found = [52 // self.count]
+        else:
+            found = [12 // self._months] if 12 % self._months == 0 else []
+        lengths = sorted({length for length in found if length > 1})
+        return tuple(lengths) or (1,)
+
+    @property
+    def season_length(self) -> int:
+        """The main season, in steps; 1 where there is none."""
+        return self.seasons[0]
+
+    @property
+    def default_horizon(self) -> int:
+        """As many steps as the M4 competition asks for at this frequency (Makridakis et al., 2020, table 1), fewer
+        where a step is longer; a business day has two weeks, minutes an hour to a day."""
+        if self.unit == "second" or (self.unit == "minute" and self.count < 5):
+            return 60
+        if self.unit == "minute":
+            return min(96, 1_440 // self.count)
+        whole = {"hour": 48, "day": 14, "business_day": 10, "week": 13, "month": 18, "quarter": 8, "year": 6}[self.unit]
+        return max(whole // self.count, min(whole, 6))
+
+    def same_steps(self, other: "Frequency") -> bool:
+        """Whether both step alike, be it from another day of the month or week."""
+        return (self.unit, self.count) == (other.unit, other.count)
+
+    def shift(self, times: np.ndarray, steps: np.ndarray | int) -> np.ndarray:
+        """Each time moved by so many steps, forwards or back; the two broadcast. datetime64[us].
+
+        From a Saturday or Sunday business days are counted as from the Friday before.
+        """
+        times = np.asarray(times, "datetime64[us]")
+        if self.unit in _SECONDS:
+            return times + (np.asarray(steps, np.int64) * self._step_us).astype("timedelta64[us]")
+        clock = calendar.time_of_day(times).astype("timedelta64[us]")
+        if self.unit == "business_day":
+            return calendar.from_business_days(calendar.business_days(times) + steps) + clock
+        day = self.anchor_day or calendar.days_of_month(times)
+        return calendar.on_day(calendar.months(times) + np.asarray(steps, np.int64) * self._months, day) + clock
+
+    def after(self, last: np.datetime64 | np.ndarray, steps: int) -> np.ndarray:
+        """The next `steps` times: (steps,) after one time, (series, steps) after those of several series."""
+        return self.shift(np.asarray(last, "datetime64[us]")[..., None], np.arange(1, steps + 1))
+
+    def steps_between(self, first: np.ndarray, until: np.ndarray) -> np.ndarray:
+        """The greatest number of steps from each `first` that does not go beyond `until`. int64; the two broadcast."""
+        first, until = np.asarray(first, "datetime64[us]"), np.asarray(until, "datetime64[us]")
+        if self.unit in _SECONDS:
+            return np.floor_divide(calendar.microseconds(until) - calendar.microseconds(first), self._step_us)
+        if self.unit == "business_day":
+            steps = calendar.business_days(until) - calendar.business_days(first)
+        else:
+            steps = np.floor_divide(calendar.months(until) - calendar.months(first), self._months)
+        return steps - (self.shift(first, steps) > until)
+
+    def positions(self, times: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The steps of each time from the first of its series, and whether it lies on the grid that begins there.
+
+        times: (rows,), sorted within each series; starts: (series + 1,), no series empty. Returns int64 and bool,
+        (rows,); the position of a time off the grid is that of the step before.
+        """
+        first = np.repeat(times[starts[:-1]], np.diff(starts))
+        if self.unit in _SECONDS:
+            steps, rest = np.divmod(calendar.microseconds(times) - calendar.microseconds(first), self._step_us)
+            return steps, rest == 0
+        same_clock = calendar.time_of_day(times) == calendar.time_of_day(first)
+        if self.unit == "business_day":
+            steps = calendar.business_days(times) - calendar.business_days(first)
+            return steps, same_clock & (calendar.weekdays(times) < 5)
+        month = calendar.months(times)
+        steps, rest = np.divmod(month - calendar.months(first), self._months)
+        wanted = calendar.days_of_month(first)
+        if self.anchor_day:
+            wanted = np.minimum(self.anchor_day, calendar.month_lengths(month))
+        return steps, same_clock & (rest == 0) & (calendar.days_of_month(times) == wanted)
+
+    def multiple_of(self, finer: "Frequency") -> bool:
+        """Whether a bucket of this frequency is made of whole steps of `finer`: a month of days, but not of weeks."""
+        if self.same_steps(finer):
+            return True
+        if finer.unit == "business_day":
+            return self.unit == "week" or self.unit in _MONTHS
+        if self.unit == "business_day" or (finer.unit in _MONTHS and self.unit not in _MONTHS):
+            return False
+        if finer.unit in _MONTHS:
+            return self._months % finer._months == 0
+        whole = calendar.DAY_US if self.unit in _MONTHS else self._step_us
+        return whole % finer._step_us == 0
+
+    def buckets(self, times: np.ndarray) -> np.ndarray:
+        """The label of the bucket that each time lies in, datetime64[us]: the bucket's first day (or moment), or its
+        last day where the frequency stays on month ends.
+
+        Weeks run from Monday to Sunday (ISO 8601) unless `week_start` says otherwise. Buckets of several units are
+        counted from 1970.
+        """
+        starts = self._bucket_starts(np.asarray(times, "datetime64[us]"))
+        if self.anchor_day == MONTH_END:
+            return calendar.on_day(calendar.months(starts) + self._months - 1, MONTH_END)
+        return starts
+
+    def whole_buckets(self, finer: "Frequency", last: np.datetime64 | np.ndarray, buckets: int) -> WholeBuckets:
+        """How many steps of `finer` after `last` complete so many buckets, the first being one that lies wholly in the
+        future: what is left of a bucket that the history has begun is skipped. Shapes are those of `last`."""
+        last = np.asarray(last, "datetime64[us]")
+        first = self._bucket_starts(finer.shift(last, 1))
+        begins = np.where(self._bucket_starts(last) == first, self._next_buckets(first, 1), first)
+        moment = np.timedelta64(1, "us")
+        ends = self._next_buckets(begins, buckets)
+        return WholeBuckets(finer.steps_between(last, begins - moment), finer.steps_between(last, ends - moment))
+
+    def render(self, times: np.ndarray) -> list[str]:
+        """Times as JSON shows them: dates for a day and coarser, else ISO 8601 with Z. Days that do not begin at
+        midnight in UTC keep their time, for their date alone may be another one where they were counted."""
+        times = np.asarray(times, "datetime64[us]")
+        clock = calendar.time_of_day(times)
+        if self.is_dates and not clock.any():
+            return np.datetime_as_string(times, unit="D").tolist()
+        unit = "us" if np.remainder(clock, calendar.SECOND_US).any() else "s"
+        return [f"{text}Z" for text in np.datetime_as_string(times, unit=unit).tolist()]
+
+    @property
+    def _months(self) -> int:
+        return self.count * _MONTHS[self.unit]
+
+    @property
+    def _step_us(self) -> int:
+        return self.count * _SECONDS[self.unit] * calendar.SECOND_US
+
+    def _bucket_starts(self, times: np.ndarray) -> np.ndarray:
+        if self.unit in _MONTHS:
+            return calendar.month_starts(calendar.months(times) // self._months * self._months)
+        step = calendar.DAY_US if self.unit == "business_day" else self._step_us
+        origin = (self.week_start - 3) * calendar.DAY_US if self.unit == "week" else 0  # 1970 began on a Thursday
+        return calendar.from_microseconds((calendar.microseconds(times) - origin) // step * step + origin)
+
+    def _next_buckets(self, starts: np.ndarray, steps: int) -> np.ndarray:
+        if self.unit in _MONTHS:
+            return calendar.month_starts(calendar.months(starts) + steps * self._months)
+        return self.shift(starts, steps)
+
+
+def _in_months(months: int) -> tuple[Unit, int]:
+    if months % 12 == 0:
+        return "year", months // 12
+    return ("quarter", 1) if months == 3 else ("month", months)
+
+
+def _in_seconds(seconds: int) -> tuple[Unit, int]:
+    unit: Unit
+    for unit in ("week", "day", "hour", "minute"):
+        if seconds % _SECONDS[unit] == 0:
+            return unit, seconds // _SECONDS[unit]
+    return "second", seconds
+
+
+def _worded(unit: Unit) -> str:
+    return unit.replace("_", " ")

@@ -1,0 +1,104 @@
+"""What a moment says by itself: hour, weekday, month and the like, as numbers a tree can split."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dataml.ml.forecasting.frequency.calendar import (
+    SECOND_US,
+    days,
+    days_of_month,
+    microseconds,
+    month_lengths,
+    months,
+    weekdays,
+)
+
+_MINUTE_US, _HOUR_US = 60 * SECOND_US, 3_600 * SECOND_US
+
+
+def _second(times: np.ndarray) -> np.ndarray:
+    return microseconds(times) // SECOND_US % 60
+
+
+def _minute(times: np.ndarray) -> np.ndarray:
+    return microseconds(times) // _MINUTE_US % 60
+
+
+def _hour(times: np.ndarray) -> np.ndarray:
+    return microseconds(times) // _HOUR_US % 24
+
+
+def _day_of_year(times: np.ndarray) -> np.ndarray:
+    return days(times) - days(times.astype("datetime64[Y]")) + 1
+
+
+def _week(times: np.ndarray) -> np.ndarray:
+    """Of ISO 8601: the week belongs to the year that its Thursday is in."""
+    thursday = (days(times) + 3 - weekdays(times)).astype("datetime64[D]")
+    return (_day_of_year(thursday) - 1) // 7 + 1
+
+
+def _month(times: np.ndarray) -> np.ndarray:
+    return months(times) % 12 + 1
+
+
+def _quarter(times: np.ndarray) -> np.ndarray:
+    return months(times) % 12 // 3 + 1
+
+
+def _is_month_start(times: np.ndarray) -> np.ndarray:
+    return days_of_month(times) == 1
+
+
+def _is_month_end(times: np.ndarray) -> np.ndarray:
+    return days_of_month(times) == month_lengths(months(times))
+
+
+_PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "second": _second,
+    "minute": _minute,
+    "hour": _hour,
+    "day of week": weekdays,
+    "day of month": days_of_month,
+    "day of year": _day_of_year,
+    "week": _week,
+    "month": _month,
+    "quarter": _quarter,
+    "month start": _is_month_start,
+    "month end": _is_month_end,
+}
+
+_IN_YEAR = ("day of year", "month")
+_BY_UNIT: dict[str, tuple[tuple[str, ...], float]] = {
+    "second": (("second", "minute", "hour", "day of week"), 31_556_952),
+    "minute": (("minute", "hour", "day of week"), 525_949),
+    "hour": (("hour", "day of week", "month"), 8_766),
+    "day": (("day of week", "day of month", "day of year", "month", "month start", "month end"), 365.2425),
+    "business_day": (("day of week", "day of month", "day of year", "month", "month start", "month end"), 260.9),
+    "week": (("day of month", "week", "month"), 52.1775),
+    "month": (("month", "quarter"), 12),
+    "quarter": (("quarter",), 4),
+    "year": ((), 1),
+}
+"""What may matter by the unit of the frequency, and how many units a year has."""
+
+_YEARLY = frozenset((*_IN_YEAR, "week", "quarter"))
+_YEARS = 2
+"""A month of the year means something only to data that has met it twice: in shorter data it is a name for `late`."""
+
+
+def calendar_for(unit: str, length: int, step: int = 1) -> tuple[str, ...]:
+    """The calendar features worth having for series of about `length` values, one every `step` units (second, minute,
+    hour, day, business_day, week, month, quarter, year)."""
+    names, units_a_year = _BY_UNIT[unit]
+    years = length * step / units_a_year
+    return tuple(name for name in names if name not in _YEARLY or years >= _YEARS)
+
+
+def calendar_features(names: Sequence[str], times: np.ndarray) -> np.ndarray:
+    """float32 of the shape of `times` (datetime64[us]) and one more axis, the features in the order of `names`."""
+    features = np.empty((*times.shape, len(names)), dtype=np.float32)
+    for i, name in enumerate(names):
+        features[..., i] = _PARTS[name](times)
+    return features

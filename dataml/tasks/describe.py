@@ -1,0 +1,131 @@
+"""Describe a dataset: statistics of every column, read one at a time so that memory does not grow with the width."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataml.contract.columns import as_floats
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
+from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
+from dataml.ml import vega_lite
+from dataml.ml.profiling.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, association
+from dataml.ml.profiling.statistics import ColumnStatistics, Extremes, target_warnings, warnings
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+_BATCH_ROWS: Final = 131_072
+_BATCH_CELLS: Final = 1_048_576
+_CHARTED: Final = 30
+
+
+def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
+    """Statistics as strict JSON: null where there is no finite number.
+
+    `rows`; `columns` by name, each with `data_type`, `count`, `missing`, `distinct` (estimated beyond 10,000 values:
+    `distinct_is_exact`), and by type: numbers `min`, `max`, `mean`, `std`, `quartiles`, `approximate` (true when the
+    quartiles come from 200,000 random values) and an exact `histogram` {`edges`, `counts`}; text and booleans
+    `top_values` [{`value`, `count`}], where `count` may be too small when `distinct` is estimated; dates `min`, `max`,
+    an exact `histogram` and, up to 10,000 different ones, `gaps` {`usual_days`, `largest` [{`from`, `to`, `days`}]};
+    `chart` is a Vega-Lite specification, null where there is nothing to draw. `correlation` {`columns`, `matrix`,
+    `chart`} of at most 60 numeric columns. With a target, `target` {`column`, `associations` by column, from at most
+    50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
+    """
+    file = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)  # of a large file it would keep all
+    rows = file.metadata.num_rows
+    columns: dict[str, dict[str, Any]] = {}
+    found: list[dict[str, str]] = []
+    for done, column in enumerate(spec.contract.columns, 1):
+        columns[column.name] = _describe(file, column, rows)
+        found += warnings(column.name, column.data_type, rows, columns[column.name])
+        context.progress(0.8 * done / len(spec.contract.columns), f"{done} of {len(spec.contract.columns)} described")
+    statistics: dict[str, Any] = {"rows": rows, "columns": columns, "correlation": _correlation(file, columns)}
+    if spec.target is not None:
+        context.progress(0.9, f"Comparing the columns with {spec.target}")
+        statistics["target"], more = _target(file, spec.contract, spec.target, columns)
+        found += more
+    return DescribeResult(statistics | {"warnings": found})
+
+
+def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Of the first 60 numeric columns that vary; None when there are fewer than two.
+
+    A pass of its own: the columns were described one at a time, and only now is known which of them vary. To have them
+    all at once in the first pass would take memory for the whole width of a table.
+    """
+    numeric = [name for name, summary in columns.items() if summary.get("std")][:MAX_CORRELATED]
+    if len(numeric) < 2:
+        return None
+    correlation = Correlation(len(numeric))
+    for batch in file.iter_batches(batch_size=min(_BATCH_ROWS, _BATCH_CELLS // len(numeric)), columns=numeric):
+        cells = [batch.column(batch.schema.get_field_index(name)) for name in numeric]
+        correlation.add(np.column_stack([as_floats(each) for each in cells]))
+    matrix = correlation.matrix()
+    return {"columns": numeric, "matrix": matrix, "chart": vega_lite.correlation(numeric, matrix)}
+
+
+def _target(
+    file: pq.ParquetFile, contract: Contract, target: str, columns: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """How far each column tells the target, most first, and what to look at before training for it."""
+    types = {column.name: column.data_type for column in contract.columns}
+    chosen = _sample(file, target)
+    found: dict[str, float] = {}
+    for name, data_type in types.items():
+        if name != target:
+            value = association(_sample(file, name), data_type, chosen, types[target])
+            if value is not None:
+                found[name] = value
+    ranked = dict(sorted(found.items(), key=lambda item: -item[1]))
+    chart = vega_lite.association(target, dict(list(ranked.items())[:_CHARTED]))
+    more = target_warnings(target, columns, ranked)
+    return {"column": target, "associations": ranked, "chart": chart}, more
+
+
+def _sample(file: pq.ParquetFile, name: str) -> pa.Array:
+    """The same rows of every column, spread evenly over the file, missing values among them."""
+    step = max(1, -(-file.metadata.num_rows // MAX_SAMPLE_ROWS))
+    parts: list[pa.Array] = []
+    start = 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[name]):
+        first = -start % step
+        cells = batch.column(batch.schema.get_field_index(name))
+        parts.append(cells.take(pa.array(np.arange(first, len(cells), step))))
+        start += len(cells)
+    return pa.concat_arrays(parts)
+
+
+def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]:
+    needs_extremes = column.data_type not in (DataType.STRING, DataType.BOOLEAN)
+    statistics = ColumnStatistics(column.data_type, _extremes(file, column.name) if needs_extremes else None)
+    for values in _present(file, column.name):
+        statistics.add(values)
+    summary = statistics.summary(rows)
+    return summary | {"chart": vega_lite.column(column.name, summary)}
+
+
+def _extremes(file: pq.ParquetFile, name: str) -> Extremes:
+    """Of a whole column, as the footer says for each row group; from the values where one does not."""
+    place = file.schema_arrow.get_field_index(name)
+    groups = [file.metadata.row_group(n).column(place).statistics for n in range(file.metadata.num_row_groups)]
+    found = Extremes()
+    if all(group is not None and (group.has_min_max or not group.num_values) for group in groups):
+        for group in groups:
+            found.merge(Extremes(group.min, group.max) if group.has_min_max else Extremes())
+    else:
+        for values in _present(file, name):
+            found.add(values)
+    return found
+
+
+def _present(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
+    """The values of one column, batch by batch, without the missing ones."""
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[name]):
+        values = pc.drop_null(batch.column(batch.schema.get_field_index(name)))
+        if len(values):
+            yield values

@@ -1,0 +1,80 @@
+"""What jobs have to do with the lake: rows that come from it, and rows that go there."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataml.errors import Unavailable
+from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
+from dataml.iceberg.reading import plain_schema, read_batches, schema_at
+from dataml.iceberg.writing import LakeTarget, Rows, Writer, withdraw_rows, write_tables
+from dataml.jobs.spec import JobContext, SourceFile
+
+_BATCH_ROWS = 131_072
+
+
+def table_names(file: SourceFile, context: JobContext) -> tuple[str, ...]:
+    """The columns of a table that a dataset is made from. Raises as `table_batches`."""
+    assert file.table is not None
+    table = load_table(open_catalog(_config(context)), file.table)
+    return tuple(plain_schema(schema_at(table, file.snapshot_id)).names)
+
+
+def table_batches(
+    file: SourceFile, context: JobContext, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a table that a dataset is made from, or those of its columns that are among `columns`.
+
+    Raises:
+        NotFound: `table_not_found`, `snapshot_not_found`.
+        Unavailable: the lake does not answer.
+        Invalid: `unsupported_column_type`.
+    """
+    assert file.table is not None
+    table = load_table(open_catalog(_config(context)), file.table)
+    names = plain_schema(schema_at(table, file.snapshot_id)).names
+    wanted = [name for name in names if columns is None or name in columns]
+    if wanted:
+        yield from read_batches(table, wanted, file.snapshot_id)
+
+
+def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
+    """As `write`, for one table and the rows of a Parquet file in storage."""
+    return write([(target, parquet_rows(context, parquet))], context)[0]
+
+
+def parquet_rows(context: JobContext, parquet: str) -> Rows:
+    """The batches of a file in storage."""
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(context.fetch(parquet), pre_buffer=False) as file:
+            yield from file.iter_batches(_BATCH_ROWS)
+
+    return rows
+
+
+def write(wanted: Sequence[tuple[LakeTarget, Rows]], context: JobContext) -> list[int]:
+    """Put rows into lake tables; the ids of the snapshots that have them. What the job has written so far is published
+    first: rows in the lake lead back to it. A lake that is away is asked again for as long as a store.
+
+    Raises as `write_tables` and `Storage.publish`.
+    """
+    if not wanted:
+        return []
+    context.publish()
+    context.progress(0.99, "Writing the rows to the lake")
+    writer = Writer(context.attempt.job_id, context.attempt.attempt)
+    return context.storage.tried(lambda: write_tables(open_catalog(_config(context)), writer, wanted))
+
+
+def withdraw(target: LakeTarget, context: JobContext) -> None:
+    """Take the rows that an earlier job of this source has put into a table out of it. Raises as `write`."""
+    writer = Writer(context.attempt.job_id, context.attempt.attempt)
+    context.storage.tried(lambda: withdraw_rows(open_catalog(_config(context)), target, writer))
+
+
+def _config(context: JobContext) -> LakeConfig:
+    if context.lake is None:
+        raise Unavailable("This worker knows no lake.", code="lake_unavailable")
+    return context.lake

@@ -1,0 +1,119 @@
+"""The files that a validation writes, each in row groups, by a thread beside the one that checks."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataml.contract.contract import BAD_CELLS, Contract
+from dataml.jobs.spec import SET_ASIDE_ORIGIN, JobContext, SourceFile, set_aside_names
+from dataml.tasks.check import Checked, set_aside
+
+ROW_GROUP_ROWS: Final = 131_072
+ROW_GROUP_BYTES: Final = 256 << 20
+ERROR_SCHEMA: Final = pa.schema([("file", pa.string()), *BAD_CELLS])
+
+
+class Outputs:
+    """The three files of one validation."""
+
+    def __init__(self, contract: Contract, context: JobContext, pool: Executor) -> None:
+        origin = [(name, pa.int64()) for name in SET_ASIDE_ORIGIN]
+        texts = zip(set_aside_names(contract.names), set_aside(contract).types, strict=True)
+        self.data = RowGroups(context, "data.parquet", contract.schema, pool)
+        self.errors = RowGroups(context, "errors.parquet", ERROR_SCHEMA, pool)
+        self.set_aside = RowGroups(context, "set_aside.parquet", pa.schema([*origin, *texts]), pool)
+        self.data.open()
+
+    def write(self, file: SourceFile, checked: Checked, rows_before: int) -> None:
+        """Add rows that stand behind `rows_before` others in their file."""
+        self.data.add(checked.kept)
+        if checked.errors.num_rows:
+            self.errors.add(_located(file.name, checked.errors, rows_before))
+            self.set_aside.add(_with_origin(file.file_id, checked, rows_before, self.set_aside.schema))
+
+    def close(self) -> None:
+        for output in self._all():
+            output.close()
+
+    def abandon(self) -> None:
+        """Wait for what is being written, so that nothing is when the job has ended."""
+        for output in self._all():
+            output.abandon()
+
+    def _all(self) -> Iterator["RowGroups"]:
+        return iter((self.data, self.errors, self.set_aside))
+
+
+class RowGroups:
+    """A Parquet file written in row groups of ROW_GROUP_ROWS, or fewer when they are long; it exists once `open` or
+    `add` was called.
+
+    One row group at most waits to be written while the next one is collected.
+    """
+
+    def __init__(self, context: JobContext, name: str, schema: pa.Schema, pool: Executor) -> None:
+        self.name, self._path = context.output(name)
+        self.schema = schema
+        self.rows = 0
+        self._pool = pool
+        self._writing: Future[None] | None = None
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = self._waiting_bytes = 0
+
+    def open(self) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
+        return self._writer
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_rows >= ROW_GROUP_ROWS:
+            self._write(self._waiting_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS)
+        elif self._waiting_bytes > ROW_GROUP_BYTES:
+            self._write(self._waiting_rows)
+
+    def close(self) -> None:
+        if self._waiting_rows:
+            self._write(self._waiting_rows)
+        self._settle()
+        if self._writer is not None:
+            self._writer.close()
+
+    def abandon(self) -> None:
+        if self._writing is not None:
+            self._writing.exception()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, rows: int) -> None:
+        self._settle()
+        table = pa.Table.from_batches(self._waiting, self.schema)
+        rest = table.slice(rows)
+        self._waiting, self._waiting_rows, self._waiting_bytes = rest.to_batches(), rest.num_rows, rest.nbytes
+        self._writing = self._pool.submit(self.open().write_table, table.slice(0, rows), ROW_GROUP_ROWS)
+
+    def _settle(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+
+def _located(file_name: str, errors: pa.RecordBatch, rows_before: int) -> pa.RecordBatch:
+    """With the file, and rows counted in it from 1."""
+    rows = pa.array(errors.column("row").to_numpy() + rows_before + 1)
+    columns = [pa.repeat(file_name, errors.num_rows), rows, *errors.columns[1:]]
+    return pa.RecordBatch.from_arrays(columns, schema=ERROR_SCHEMA)
+
+
+def _with_origin(file_id: int, checked: Checked, rows_before: int, schema: pa.Schema) -> pa.RecordBatch:
+    rows = checked.rows_set_aside + rows_before + 1
+    origin = [pa.array(np.full(len(rows), file_id, np.int64)), pa.array(rows)]
+    return pa.RecordBatch.from_arrays([*origin, *checked.set_aside.columns], schema=schema)

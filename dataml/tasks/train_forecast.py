@@ -1,0 +1,181 @@
+"""The training job of a forecast: a typed Parquet file of series in, a scored bundle out."""
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from dataml.jobs.spec import Forecasting, JobContext, TrainResult, TrainSpec
+from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
+from dataml.ml.bundle.manifest import Manifest, MemberRecord, Rows, dump, read_manifest, write_files
+from dataml.ml.bundle.predictor import BLEND, REPORT
+from dataml.ml.forecasting.bundle import files_of
+from dataml.ml.forecasting.candidates import Global, Member
+from dataml.ml.forecasting.forecaster import Forecaster
+from dataml.ml.forecasting.series import read_rows
+from dataml.ml.forecasting.training import Request, Trained, train
+from dataml.ml.forecasting.update import continued
+
+_LIBRARIES = ("numpy", "pyarrow", "statsforecast", "mlforecast", "coreforecast", "lightgbm", "xgboost", "onnxruntime")
+
+
+def run(spec: TrainSpec, context: JobContext) -> TrainResult:
+    """Backtest the candidates, choose, fit on all that is known, and write the bundle.
+
+    With a parent nothing is fitted: its forecasts start where the new observations end, and are scored on them first.
+
+    Raises Invalid: what `ml.forecasting.training.train` and `Forecaster.observe` refuse.
+    """
+    if spec.parent is not None:
+        return _continued(spec, context, spec.parent)
+    asked = spec.forecasting or Forecasting()
+    algorithm = spec.algorithm if spec.algorithm in ("LightGBM", "XGBoost") else "auto"
+    check_hyperparameters(algorithm, spec.hyperparameters)
+    request = Request(
+        contract=spec.contract,
+        roles=spec.roles,
+        algorithm=spec.algorithm,
+        hyperparameters=canonical(algorithm, spec.hyperparameters),
+        categories=spec.categories,
+        frequency=asked.frequency,
+        fill=asked.fill,
+        horizon=asked.horizon,
+        season_length=asked.season_length,
+        windows=asked.windows,
+        seed=spec.seed,
+        threads=spec.threads,
+    )
+    trained = train(context.fetch(spec.parquet), request, context.progress)
+    context.progress(0.98, "Writing the bundle")
+    report = trained.judgement.report | {"models": models_of(trained.forecaster), "rule": trained.choice.rule}
+    return _written(context, trained.forecaster, _manifest(spec, trained), report)
+
+
+def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
+    context.progress(0.1, "Reading the model and the new observations")
+    directory = context.fetch(parent)
+    before = Forecaster.load(directory)
+    table = read_rows(context.fetch(spec.parquet), spec.contract, before.observed_columns)
+    found = continued(before, table)
+    manifest = read_manifest(directory)
+    summary = dict(manifest.forecast or {}) | _place(found.forecaster)
+    changed = {
+        "comparison": found.comparison,
+        "forecast": summary,
+        "created_at": _now(),
+        "warnings": (*manifest.warnings, *found.warnings),
+    }
+    report = found.report(directory)
+    return _written(context, found.forecaster, Manifest(**{**vars(manifest), **changed}), report)
+
+
+def _written(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
+    name, directory = context.output("bundle")
+    written = write_files(directory, manifest, files_of(forecaster) | {REPORT: dump(report)})
+    return TrainResult(
+        bundle=name,
+        algorithm=written.algorithm,
+        model=written.model,
+        accuracy=None,
+        metrics={metric: value for metric, value in written.metrics.items() if value is not None},
+        confusion_matrix=None,
+        summary=written.summary(),
+    )
+
+
+def _manifest(spec: TrainSpec, trained: Trained) -> Manifest:
+    forecaster = trained.forecaster
+    settings, series = forecaster.settings, forecaster.series
+    algorithm = forecaster.members[0].algorithm if len(forecaster.members) == 1 else BLEND
+    boosters = [member for member in forecaster.members if isinstance(member, Global)]
+    records = _records(forecaster)
+    forecast = {
+        "frequency": settings.frequency.name,
+        "season_length": settings.season,
+        "horizon": settings.horizon,
+        "windows": trained.plan.windows,
+        "series": len(series.lengths),
+        "rule": trained.choice.rule,
+        "left_out": trained.roster.left_out,
+        "interval_method": forecaster.intervals.method,
+        "models": models_of(forecaster),
+        "fallbacks": _fallbacks(forecaster),
+    }
+    covariates = forecaster.covariates.preprocessing
+    judged = trained.plan.windows * settings.horizon * len(series.lengths)
+    return Manifest(
+        algorithm=algorithm,
+        model=f"{algorithm}Forecaster",
+        problem_type="Forecast",
+        target=settings.roles.target,
+        target_type=spec.contract.column(settings.roles.target).data_type,
+        classes=None,
+        roles={name: role for name in spec.contract.names if (role := spec.roles.get(name))},
+        dropped_features=dict(covariates.dropped) if covariates else {},
+        accuracy=None,
+        metrics=trained.judgement.metrics,
+        confusion_matrix=None,
+        seed=spec.seed,
+        split="rolling origin",
+        rows=Rows(trained.rows, trained.rows - trained.used, trained.used, judged, judged, trained.plan.windows),
+        best_iteration=boosters[0].model.rounds if boosters else 0,
+        params=records[0].params,
+        validation_metric="mase",
+        candidates=trained.choice.scores,
+        onnx={
+            "used": bool(boosters) and all(member.model.onnx is not None for member in boosters),
+            "largest_difference": None,
+            "reason": None,
+        },
+        versions={name: version(name) for name in _LIBRARIES},
+        created_at=_now(),
+        members=records,
+        warnings=trained.warnings,
+        forecast=forecast | _place(forecaster),
+    )
+
+
+def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:
+    """Heaviest first; the weight of a member is its mean over the series."""
+    means = forecaster.weights.mean(axis=0)
+
+    def params(member: Member) -> dict[str, Any]:
+        if not isinstance(member, Global):
+            return {"season_length": member.season}
+        spec = member.model.spec
+        return {"lags": list(spec.lags), "windows": list(spec.windows), "calendar": list(spec.calendar)}
+
+    found = [
+        MemberRecord(m.algorithm, float(weight), m.model.rounds if isinstance(m, Global) else 0, params(m))
+        for m, weight in zip(forecaster.members, means, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda record: -record.weight))
+
+
+def models_of(forecaster: Forecaster) -> dict[str, int]:
+    """How many series each algorithm forecasts, alone or with others."""
+    counts = (forecaster.weights > 0).sum(axis=0)
+    return {member.algorithm: int(count) for member, count in zip(forecaster.members, counts, strict=True)}
+
+
+def _fallbacks(forecaster: Forecaster) -> dict[str, int]:
+    """Why statistical models stood back, and for how many series."""
+    found: dict[str, int] = {}
+    for member in forecaster.members:
+        if isinstance(member, Global):
+            continue
+        for model in member.models:
+            if model is not None and model.fallback:
+                found[model.fallback] = found.get(model.fallback, 0) + 1
+    return found
+
+
+def _place(forecaster: Forecaster) -> dict[str, Any]:
+    """Where in time forecasts start."""
+    ends = forecaster.frequency.render(np.array([forecaster.lasts.min(), forecaster.lasts.max()]))
+    return {"last_observation": {"earliest": ends[0], "latest": ends[1]}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

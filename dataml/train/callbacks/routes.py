@@ -1,0 +1,84 @@
+"""Callbacks of workers outside the cluster. A report goes through the same ledger as that of a worker inside: it counts
+once, and only for the attempt that runs."""
+
+from fastapi import APIRouter
+
+from dataml.audit import service as audit
+from dataml.db.session import Database
+from dataml.dependencies import AppSettings, Db, JobReporter, Jobs, Reporter
+from dataml.errors import Conflict
+from dataml.jobs import callbacks, service
+from dataml.jobs.spec import ExplainResult, JobFailure, JobKind, TrainResult, TrainSpec
+from dataml.runner import result_handlers
+from dataml.storage.storage import Storage
+from dataml.train.callbacks import reports
+from dataml.train.callbacks.schemas import ExplainReport, Received, TrainReport
+
+router = APIRouter(prefix="/train", tags=["Train"])
+
+
+@router.post("/result")
+async def receive_result(
+    request: TrainReport, reporter: JobReporter, database: Db, settings: AppSettings, jobs: Jobs
+) -> Received:
+    """The end of a training that was run outside the cluster: an error, or a bundle in the attempt's own directory. The
+    same report again changes nothing and is answered alike."""
+    received, digest = Received(message="Result received"), callbacks.digest_of(request.model_dump_json())
+    async with database.reading() as session:
+        job = await callbacks.find_open(session, reporter.attempt, JobKind.TRAIN, digest)
+        if job is None:
+            return received
+        await reports.check_training(session, reporter.scope, job, request)
+    name = reports.bundle_name(reporter.attempt.directory, request.result)
+    if request.result.error is not None:
+        await _accept(database, reporter, JobKind.TRAIN, digest, reports.failure_of(request.result.error))
+    else:
+        spec = service.spec_of(job).payload
+        assert isinstance(spec, TrainSpec)
+        result = await reports.adopt(Storage.of(settings), name, spec, request.result)
+        try:
+            accepted = await _accept(database, reporter, JobKind.TRAIN, digest, result)
+        except Conflict:
+            await reports.discard(Storage.of(settings), result)
+            raise
+        if not accepted:
+            await reports.discard(Storage.of(settings), result)
+    await jobs.notify()
+    return received
+
+
+@router.post("/shap-result")
+async def receive_shap_result(request: ExplainReport, reporter: JobReporter, database: Db, jobs: Jobs) -> Received:
+    """The feature importance of a training that was computed outside the cluster. The same report again changes nothing
+    and is answered alike."""
+    received, digest = Received(message="SHAP result received"), callbacks.digest_of(request.model_dump_json())
+    async with database.reading() as session:
+        job = await callbacks.find_open(session, reporter.attempt, JobKind.EXPLAIN, digest)
+        if job is None:
+            return received
+        result = await reports.explanation(session, reporter.scope, job, request)
+    await _accept(database, reporter, JobKind.EXPLAIN, digest, result)
+    await jobs.notify()
+    return received
+
+
+async def _accept(
+    database: Database, reporter: Reporter, kind: JobKind, digest: str, found: TrainResult | ExplainResult | JobFailure
+) -> bool:
+    """Whether this call has ended the attempt; False when the same report came first.
+
+    Raises:
+        Conflict: what `find_open` raises, for what happened meanwhile.
+    """
+    failure = found if isinstance(found, JobFailure) else None
+    attempt = reporter.attempt
+    async with database.transaction() as session:
+        job = await service.accept(session, attempt.job_id, attempt.attempt, failure)
+        if job is None:
+            await callbacks.find_open(session, attempt, kind, digest)
+            return False
+        job.callback_digest = digest
+        await result_handlers.apply(session, job, None if isinstance(found, JobFailure) else found)
+        named = {"attempt": attempt.attempt, "state": job.state}
+        audit.record(session, reporter.scope, "job.report", f"job:{job.public_id}", **named)
+    return True

@@ -1,0 +1,27 @@
+"""Checks the series that a forecast is to learn from, or to go on with, before any compute."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from dataml.contract.contract import Contract
+from dataml.ml.forecasting.backtest.splits import planned
+from dataml.ml.forecasting.forecaster import Forecaster
+from dataml.ml.forecasting.series import read_series
+from dataml.train.checks.request import CheckedRequest
+
+
+def check_series(parquet: Path, contract: Contract, checked: CheckedRequest, parent: Path | None) -> None:
+    """`parent` is the bundle of the model that these rows continue.
+
+    Raises:
+        Invalid: what `ml.forecasting` finds: duplicated or irregular times, mixed frequencies, short series, ...
+    """
+    assert checked.forecasting is not None
+    if parent is not None:
+        forecaster = Forecaster.load(parent)
+        forecaster.observe(pq.read_table(parquet, columns=list(forecaster.observed_columns)))
+        return
+    asked = checked.forecasting
+    reading, _ = read_series(parquet, contract, checked.roles, asked.frequency, asked.fill, asked.horizon)
+    planned(reading.panel, asked.horizon, asked.season_length, asked.windows)

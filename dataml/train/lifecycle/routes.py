@@ -1,0 +1,78 @@
+"""Calls on a training that is there already: look at all of it, bind it to another preprocessing, delete it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from dataml.dependencies import AppSettings, Db, Jobs, ModelDeleter, Trainer, Viewer
+from dataml.inference import service as inference
+from dataml.storage.storage import Storage
+from dataml.train.lifecycle import service
+from dataml.train.lifecycle.schemas import Deleted, TrainDetail, UpdateAnswer, UpdateRequest, lineage_of
+from dataml.train.routes import train_row
+
+router = APIRouter(prefix="/train", tags=["Train"])
+
+
+@router.get("/{train_id}")
+async def get_training(train_id: int, user: Viewer, database: Db) -> TrainDetail:
+    """All about one training: what was asked for, how it scored, and its lineage: dataset, preprocessing, the version
+    it continues and those that continue it, job, and versions of code and libraries."""
+    async with database.reading() as session:
+        whole = await service.get_whole(session, user.scope, train_id)
+    training, requested = whole.training, dict(whole.training.requested or {})
+    return TrainDetail(
+        **train_row(user, training, whole.dataset, whole.job).model_dump(),
+        model=training.model,
+        target=training.target,
+        roles=whole.preprocess.roles,
+        hyperparameters=requested.pop("hyperparameters", {}),
+        requested=requested,
+        metrics=training.metrics,
+        summary=training.summary,
+        lineage=lineage_of(whole),
+    )
+
+
+@router.post("/update")
+async def update_model(request: UpdateRequest, user: Trainer, database: Db, app: Request) -> UpdateAnswer:
+    """Bind a model to the preprocessing of another training, which has to have the identical feature layout: columns,
+    types, roles, and what else decides how a value is read."""
+    async with database.transaction() as session:
+        await service.bind(session, user.scope, request.train_id, request.preprocess_id)
+    app.app.state.realtime.forget()
+    return UpdateAnswer(data="Model updated successfully", message="Success")
+
+
+@router.delete("/delete/{id}")
+async def delete_training(
+    train_id: Annotated[int, Path(alias="id", description="Id of the training.")],
+    user: ModelDeleter,
+    database: Db,
+    settings: AppSettings,
+    jobs: Jobs,
+    app: Request,
+) -> Deleted:
+    """Delete a version of a predictor: its model, its deployment, its feature importance and the training. The version
+    before it answers from then on, and without one the name is free again. What it has predicted stays: the rows of
+    the prediction log, and the result files of batches."""
+    async with database.transaction() as session:
+        training = await service.hold_deletable(session, user.scope, train_id)
+        await inference.refuse_while_predicting(session, user.scope, train_id)
+        folders = await service.delete(session, user.scope, training)
+    # In this order: whoever asks for the model from here on finds no row, so nobody misses the files.
+    app.app.state.realtime.forget()
+    await jobs.notify()
+    for folder in folders:
+        await Storage.of(settings).delete(folder)
+    return Deleted(message="Training job deleted successfully")
+
+
+@router.delete("/delete-feature-importance/{train_id}")
+async def delete_feature_importance(train_id: int, user: Trainer, database: Db, settings: AppSettings) -> Deleted:
+    """Delete the feature importance of a training; not while it is being computed."""
+    async with database.transaction() as session:
+        folders = await service.delete_importance(session, user.scope, train_id)
+    for folder in folders:
+        await Storage.of(settings).delete(folder)
+    return Deleted(message="Feature importance results deleted successfully")

@@ -1,0 +1,329 @@
+"""The contract: built, stored, and giving the same value for the same text by every route."""
+
+import itertools
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import TypeAdapter
+
+from dataml.contract.contract import CellError, Column, Contract, ErrorReport, resolve_date_orders
+from dataml.contract.types import DataType
+from dataml.errors import DatamlError, Invalid, InvalidFields
+from dataml.jobs.spec import SourceFile, ValidateResult, ValidateSpec
+
+CONTRACT = Contract.build(
+    [
+        Column("name", DataType.STRING),
+        Column("age", DataType.INTEGER, default="18"),
+        Column("joined", DataType.DATE, date_order="dmy"),
+        Column("active", DataType.BOOLEAN, nullable=False),
+    ]
+)
+
+
+def one(data_type: DataType, **options: Any) -> Contract:
+    return Contract.build([Column("x", data_type, **options)])
+
+
+def texts(*cells: str | None) -> pa.RecordBatch:
+    return pa.record_batch({"x": pa.array(cells, pa.string())})
+
+
+# ---- building and storing -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ([], "no_columns"),
+        ([Column(f"c{i}", DataType.STRING) for i in range(2001)], "too_many_columns"),
+        ([Column("a", DataType.STRING), Column(" a ", DataType.FLOAT)], "duplicate_column"),
+        ([Column("  ", DataType.STRING)], "bad_column_name"),
+        ([Column("a\nb", DataType.STRING)], "bad_column_name"),
+        ([Column("a" * 256, DataType.STRING)], "bad_column_name"),
+        ([Column("a", DataType.INTEGER, default="x")], "bad_default"),
+        ([Column("a", DataType.DATE, default="08/09/2024")], "bad_default"),
+    ],
+)
+def test_a_contract_that_cannot_work_is_refused(columns: list[Column], code: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        Contract.build(columns)
+    assert caught.value.code == code
+
+
+def test_every_wrong_column_is_named() -> None:
+    with pytest.raises(InvalidFields) as caught:
+        Contract.build([Column("", DataType.STRING), Column("b", DataType.INTEGER, default="x")])
+    assert [field.location[2:] for field in caught.value.fields] == [(0, "column_name"), (1, "default_value")]
+    assert caught.value.code == "invalid_fields"
+
+
+def test_an_empty_default_is_no_default() -> None:
+    assert one(DataType.STRING, default="").column("x").default is None
+
+
+def test_names_columns_schema_and_selection() -> None:
+    assert CONTRACT.names == ("name", "age", "joined", "active")
+    assert CONTRACT.column("age").default == "18"
+    assert CONTRACT.schema.field("joined").type == pa.date32()
+    assert CONTRACT.select(["active", "name"]).names == ("active", "name")
+    with pytest.raises(Invalid) as caught:
+        CONTRACT.column("nobody")
+    assert caught.value.code == "unknown_column"
+
+
+def test_a_contract_survives_json() -> None:
+    assert Contract.from_json(CONTRACT.to_json()) == CONTRACT
+
+
+def test_specs_and_results_that_hold_contracts_survive_json() -> None:
+    spec = ValidateSpec(1, (SourceFile(2, "a.csv", "t/1/a.csv", "csv"),), CONTRACT)
+    assert CONTRACT.schema is not None  # what is cached beside the fields must not be stored with them
+    adapter = TypeAdapter(ValidateSpec)
+    assert adapter.validate_json(adapter.dump_json(spec)) == spec
+    report = ErrorReport(1, 1, {"age": 1}, {"not_an_integer": 1}, (CellError("f", 1, "age", "x", "r", "why"),))
+    assert TypeAdapter(ErrorReport).validate_json(TypeAdapter(ErrorReport).dump_json(report)) == report
+    assert TypeAdapter(ValidateResult).json_schema()
+
+
+# ---- one row --------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_typed_in_column_order_with_defaults() -> None:
+    row = CONTRACT.parse_row({"active": "yes", "joined": "03/02/2024", "name": 7})
+    assert list(row.items()) == [("name", "7"), ("age", 18), ("joined", date(2024, 2, 3)), ("active", True)]
+
+
+def test_null_takes_the_default_or_stays_null() -> None:
+    row = CONTRACT.parse_row({"name": None, "age": None, "joined": "", "active": False})
+    assert row == {"name": None, "age": 18, "joined": None, "active": False}
+
+
+def test_every_wrong_field_of_a_row_is_named() -> None:
+    with pytest.raises(InvalidFields) as caught:
+        CONTRACT.parse_row({"age": True, "joined": "soon", "active": None, "colour": "red"})
+    assert {(field.location, field.code) for field in caught.value.fields} == {
+        (("body", "features", "name"), "missing_feature"),
+        (("body", "features", "age"), "wrong_type"),
+        (("body", "features", "joined"), "not_a_date"),
+        (("body", "features", "active"), "missing_value"),
+        (("body", "features", "colour"), "unknown_feature"),
+    }
+
+
+def test_an_unknown_feature_is_refused_even_where_a_default_fills_the_gap() -> None:
+    with pytest.raises(InvalidFields, match="colour"):
+        CONTRACT.parse_row({"name": "a", "joined": None, "active": True, "colour": "red"})
+
+
+# ---- batches --------------------------------------------------------------------------------------------------------
+
+
+def test_rows_with_a_wrong_cell_are_left_out_and_every_wrong_cell_is_told() -> None:
+    batch = pa.record_batch(
+        {
+            "active": ["1", "maybe", "0", ""],
+            "name": ["a", "b", "c", "d"],
+            "joined": ["2024-01-01", "13/13/2024", "", "2024-01-02"],
+            "extra": ["?", "?", "?", "?"],
+        }
+    )
+    parsed = CONTRACT.parse_batch(batch)
+    assert parsed.kept.to_pylist() == [True, False, True, False]
+    assert parsed.table.schema == CONTRACT.schema
+    assert parsed.table.to_pylist() == [
+        {"name": "a", "age": 18, "joined": date(2024, 1, 1), "active": True},
+        {"name": "c", "age": 18, "joined": None, "active": False},
+    ]
+    assert [tuple(error.values())[:4] for error in parsed.errors.to_pylist()] == [
+        (1, "joined", "13/13/2024", "not_a_date"),
+        (1, "active", "maybe", "not_a_boolean"),
+        (3, "active", "", "missing_value"),
+    ]
+
+
+def test_a_missing_column_needs_a_default() -> None:
+    with pytest.raises(Invalid) as caught:
+        CONTRACT.parse_batch(pa.record_batch({"name": ["a"]}))
+    assert caught.value.code == "missing_column"
+
+
+def test_a_long_refused_value_is_shown_in_part() -> None:
+    (error,) = one(DataType.INTEGER).parse_batch(texts("x" * 5000)).errors.to_pylist()
+    assert len(error["value"]) == 200
+
+
+NUMBERS = [
+    f"{sign}{body}{end}"
+    for sign in ("", "+", "-", "--", " ")
+    for body in ("0", "7", "007", "12", "1.5", ".5", "5.", ".", "1e5", "1E-3", "1e309", "1e-400", "0x1F", "0X1f", "1_0")
+    for end in ("", " ", ".0", "e", "\t", "\n")
+] + [
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "999999999999999999", "1" * 40),
+    *(
+        "nan",
+        "NaN",
+        "inf",
+        "-inf",
+        "Infinity",
+        "٣",
+        "1,5",
+        "½",
+        "0.1",
+        "1" * 31 + ".5",
+        "4.9e-324",
+        "1.7976931348623159e308",
+    ),
+]
+WORDS = [
+    "",
+    " ",
+    "true",
+    "TRUE",
+    "Yes",
+    "y",
+    "N",
+    "f",
+    "T",
+    "0",
+    "1",
+    "on",
+    "İ",
+    "a\0b",
+    "NA",
+    "null",
+    "\u00a01\u00a0",
+    "é",
+]
+DAYS = [
+    *("2024-08-09", "2024-02-30", "0000-01-01", "0001-01-01", "9999-12-31", "2024-8-9", "2024/08/09", "20240809"),
+    *("09-Aug-24", "9 Aug 2024", "Aug 9, 2024", "08/09/2024", "13/08/2024", "08/13/2024", "31.12.69", "08-08-2024"),
+]
+CLOCKS = [
+    *("", " ", "T", "T10", " 10", "T10:11", " 10:11:12", "T10:11:12.5", "T10:11:12.123456", "T10:11:12.1234567"),
+    *("T00:00", "T24:00", "T10:60", "T10:00:60", "T10:11:12.", " 3:05 PM", " 13:05 PM", " 00:00:00"),
+]
+ZONES = ["", "Z", "z", "+00", "+05:30", "-0800", "+24:00", "+23:60", " Z", "UTC"]
+GRID = sorted({*NUMBERS, *WORDS, *("".join(parts) for parts in itertools.product(DAYS, CLOCKS, ZONES))})
+
+
+def by_row(contract: Contract, cell: str) -> tuple[object, str | None]:
+    try:
+        return contract.parse_row({"x": cell})["x"], None
+    except InvalidFields as refused:
+        return None, refused.fields[0].code
+
+
+def by_batch(contract: Contract, cells: list[str]) -> list[tuple[object, str | None]]:
+    """Values are read with row numbers kept, so that each cell meets its own answer."""
+    parsed = contract.parse_batch(texts(*cells))
+    rules = {error["row"]: error["rule"] for error in parsed.errors.to_pylist()}
+    values = iter(parsed.table.column(0).to_pylist())
+    return [(None, rules[row]) if row in rules else (next(values), None) for row in range(len(cells))]
+
+
+@pytest.mark.parametrize("order", ["dmy", "mdy", None])
+@pytest.mark.parametrize("data_type", DataType)
+def test_a_row_and_a_batch_agree_on_every_spelling(data_type: DataType, order: Any) -> None:
+    contract = one(data_type, date_order=order)
+    expected = [by_row(contract, cell) for cell in GRID]
+    assert len(GRID) > 2500
+    assert by_batch(contract, GRID) == expected
+    accepted = [cell for cell, (_, rule) in zip(GRID, expected, strict=True) if rule is None]
+    assert by_batch(contract, accepted) == [answer for answer in expected if answer[1] is None]
+
+
+@pytest.mark.parametrize("data_type", DataType)
+def test_a_row_and_a_batch_of_one_agree_on_every_spelling(data_type: DataType) -> None:
+    # Alone, a cell takes the way of whole columns wherever Arrow reads it at all.
+    contract = one(data_type)
+    for cell in GRID:
+        assert by_batch(contract, [cell]) == [by_row(contract, cell)], cell
+
+
+@pytest.mark.parametrize(
+    ("cells", "data_type", "expected"),
+    [
+        (pa.array([1, None], pa.int16()), DataType.INTEGER, [1, None]),
+        (pa.array([2.0, None]), DataType.INTEGER, [2, None]),
+        (pa.array([1], pa.uint64()), DataType.FLOAT, [1.0]),
+        (pa.array([2**53 + 1]), DataType.FLOAT, [float(2**53 + 1)]),
+        (pa.array([1.5], pa.float16()), DataType.FLOAT, [1.5]),
+        (pa.array([Decimal("1.50")]), DataType.FLOAT, [1.5]),
+        (pa.array([5, None]), DataType.STRING, ["5", None]),
+        (pa.array([1.0, 0.1]), DataType.STRING, ["1.0", "0.1"]),
+        (pa.array([True]), DataType.STRING, ["true"]),
+        (pa.array(["a", ""], pa.large_string()), DataType.STRING, ["a", None]),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), DataType.STRING, ["a", "b", "a"]),
+        (pa.array(["1", "x"]).dictionary_encode(), DataType.INTEGER, [1]),
+        (pa.array([0, 1]), DataType.BOOLEAN, [False, True]),
+        (pa.array([date(2024, 1, 2)]), DataType.TIMESTAMP, [datetime(2024, 1, 2, tzinfo=UTC)]),
+        (pa.array([datetime(2024, 1, 2), datetime(2024, 1, 2, 5)]), DataType.DATE, [date(2024, 1, 2)]),
+        (pa.array([1999], pa.timestamp("ns")), DataType.TIMESTAMP, [datetime(1970, 1, 1, 0, 0, 0, 1, UTC)]),
+        (pa.array([0], pa.timestamp("s", "Europe/Berlin")), DataType.TIMESTAMP, [datetime(1970, 1, 1, tzinfo=UTC)]),
+        (pa.nulls(2), DataType.FLOAT, [None, None]),
+    ],
+)
+def test_plain_parquet_types_are_taken(cells: pa.Array, data_type: DataType, expected: list[object]) -> None:
+    parsed = one(data_type).parse_batch(pa.record_batch({"x": cells}))
+    assert parsed.table.column(0).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "data_type", "rule"),
+    [
+        (pa.array([1.5]), DataType.INTEGER, "not_an_integer"),
+        (pa.array([float("nan")]), DataType.FLOAT, "not_finite"),
+        (pa.array([float("inf")]), DataType.INTEGER, "not_finite"),
+        (pa.array([2**63], pa.uint64()), DataType.INTEGER, "out_of_range"),
+        (pa.array([True]), DataType.INTEGER, "wrong_type"),
+        (pa.array([2]), DataType.BOOLEAN, "not_a_boolean"),
+        (pa.array([20240101]), DataType.DATE, "wrong_type"),
+        (pa.array([datetime(2024, 1, 2, 5)]), DataType.DATE, "not_a_date"),
+        (pa.array([10**18], pa.timestamp("us")), DataType.TIMESTAMP, "not_a_date"),
+        (pa.array([2**62 + 5]).cast(pa.timestamp("ms")), DataType.TIMESTAMP, "not_a_date"),
+        (pa.array([-(2**60)]).cast(pa.timestamp("s", "UTC")), DataType.DATE, "not_a_date"),
+        (pa.array(["a\0"]), DataType.STRING, "nul_character"),
+    ],
+)
+def test_parquet_values_that_do_not_fit_are_refused(cells: pa.Array, data_type: DataType, rule: str) -> None:
+    parsed = one(data_type).parse_batch(pa.record_batch({"x": cells}))
+    assert [error["rule"] for error in parsed.errors.to_pylist()] == [rule]
+
+
+def test_a_sliced_batch_is_read_like_a_whole_one() -> None:
+    batch = texts("x", "1", "", "0x1", "3").slice(1)
+    parsed = one(DataType.INTEGER).parse_batch(batch)
+    assert parsed.table.column(0).to_pylist() == [1, None, 3]
+    assert [(error["row"], error["value"]) for error in parsed.errors.to_pylist()] == [(2, "0x1")]
+
+
+# ---- the order of day and month -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "order"),
+    [
+        (["08/09/2024", "13/09/2024"], "dmy"),
+        (["08/09/2024", "09/13/2024 10:00"], "mdy"),
+        (["08/09/2024"], None),
+        (["13/09/2024", "09/13/2024"], None),
+        (["2024-01-01", None], None),
+    ],
+)
+def test_all_values_of_a_column_settle_its_order(cells: list[str | None], order: str | None) -> None:
+    contract = resolve_date_orders(one(DataType.TIMESTAMP), [texts(cell) for cell in cells])
+    assert contract.column("x").date_order == order
+
+
+def test_an_order_that_is_given_is_not_looked_for() -> None:
+    given = one(DataType.DATE, date_order="mdy")
+
+    def untouched() -> Any:
+        raise DatamlError("the batches were read")
+        yield
+
+    assert resolve_date_orders(given, untouched()) == given

@@ -1,0 +1,212 @@
+"""Scores of forecasts are those of the literature, and their confidence is as honest as few windows allow."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from dataml.ml.forecasting.backtest.scores import ForecastScores, confidence_ahead, confidence_by_step, score
+
+
+def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
+    truth = random.gamma(9, 2, (windows, series, horizon)) + 2
+    noise = random.normal(0, 1, (2, *truth.shape))
+    return {
+        "truth": truth,
+        "forecast": truth + noise[0] + 0.3,
+        "scale": random.uniform(0.5, 2, series),
+        "naive": truth + 2 * noise[1],
+        "ids": [f"series {n}" for n in range(series)],
+    }
+
+
+def alone(truth: list[float], forecast: list[float], scale: float = 1.0) -> ForecastScores:
+    """One window of one series, whose naive is right."""
+    true = np.array([[truth]])
+    return score(true, np.array([[forecast]]), np.array([scale]), true, [""])
+
+
+def test_the_metrics_are_those_of_their_definitions() -> None:
+    given = backtest()
+    truth, forecast, naive, scale = (given[name] for name in ("truth", "forecast", "naive", "scale"))
+    found = score(**given).metrics
+    error = forecast - truth
+    expected = {
+        "mase": (np.abs(error) / scale[:, None]).mean(),
+        "smape": (200 * np.abs(error) / (np.abs(truth) + np.abs(forecast))).mean(),
+        "rmse": reference.root_mean_squared_error(truth.ravel(), forecast.ravel()),
+        "mae": reference.mean_absolute_error(truth.ravel(), forecast.ravel()),
+        "wape": np.abs(error).sum() / truth.sum(),
+        "bias": error.sum() / truth.sum(),
+        "naive_mase": (np.abs(naive - truth) / scale[:, None]).mean(),
+        "naive_rmse": reference.root_mean_squared_error(truth.ravel(), naive.ravel()),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert found["relative_mase"] == pytest.approx(expected["mase"] / expected["naive_mase"])
+    assert "coverage" not in found
+
+
+def test_the_worst_smape_is_200_and_zeros_that_were_forecast_are_right() -> None:
+    assert alone([1.0, -2.0], [-1.0, 2.0]).metrics["smape"] == 200
+    assert alone([0.0, 0.0], [0.0, 5.0]).metrics["smape"] == 100
+
+
+def test_bias_is_above_0_when_forecasts_are_too_high() -> None:
+    assert alone([10.0, 10.0], [11.0, 12.0]).metrics["bias"] == pytest.approx(0.15)
+    assert alone([-10.0, -10.0], [-11.0, -12.0]).metrics["bias"] == pytest.approx(-0.15)
+
+
+def test_intervals_are_scored_by_what_they_hold_and_by_their_width() -> None:
+    truth = np.array([[[1.0, 2.0, 3.0, np.nan]]])
+    bounds = truth - np.array([0.5, 0.5, -0.1, 1]), truth + np.array([0.5, 0.0, 0.5, 1])
+    found = score(truth, truth, np.ones(1), truth, [""], bounds=bounds)
+    assert found.metrics["coverage"] == pytest.approx(2 / 3)
+    assert found.metrics["width"] == pytest.approx((1 + 0.5 + 0.4) / 6)
+    assert found.by_horizon["coverage"] == [1, 1, 0, None]
+
+
+def test_each_step_has_scores_of_its_own() -> None:
+    given = backtest()
+    found = score(**given)
+    assert found.by_horizon["step"] == [1, 2, 3, 4, 5]
+    assert found.by_horizon["values"] == [24] * 5
+    for at in range(5):
+        step = {
+            name: each[:, :, at : at + 1] if each.ndim == 3 else each for name, each in given.items() if name != "ids"
+        }
+        of_step = score(**step, ids=given["ids"]).metrics
+        for name, value in of_step.items():
+            assert found.by_horizon[name][at] == pytest.approx(value, rel=1e-5), name
+
+
+def test_values_that_are_not_there_count_nowhere() -> None:
+    given = backtest()
+    whole = score(**given)
+    for name, fill in (("truth", np.nan), ("forecast", np.nan), ("naive", np.nan)):
+        more = np.full((2, 8, 5), fill if name != "forecast" else 1e6)
+        given[name] = np.concatenate([given[name], more])
+    padded = score(**given)
+    assert padded.metrics == pytest.approx(whole.metrics)
+    assert padded.values == whole.values == 120
+
+
+def test_the_naive_is_compared_where_the_model_has_a_forecast() -> None:
+    given = backtest()
+    given["forecast"][0] = np.nan
+    given["naive"][0] += 1_000
+    fewer = score(
+        **{name: each[1:] if isinstance(each, np.ndarray) and each.ndim == 3 else each for name, each in given.items()}
+    )
+    assert score(**given).metrics == pytest.approx(fewer.metrics)
+
+
+@pytest.mark.parametrize("nothing", [0.0, np.nan])
+def test_a_series_without_a_scale_is_left_out_of_mase_and_counted(nothing: float) -> None:
+    given = backtest()
+    given["scale"][2] = nothing
+    found = score(**given)
+    assert found.without_scale == 1
+    kept = [n for n in range(8) if n != 2]
+    error = np.abs(given["forecast"] - given["truth"])[:, kept] / given["scale"][kept, None]
+    assert found.metrics["mase"] == pytest.approx(error.mean())
+    assert found.by_series[2] is None
+    given["scale"][:] = nothing
+    assert (found := score(**given)).metrics["mase"] is None
+    assert found.metrics["relative_mase"] is None
+    assert found.confidence["mase"] is None
+    # Ranked by WAPE instead.
+    assert found.worst[0]["wape"] >= found.best[0]["wape"]
+
+
+def test_confidence_is_as_wide_as_scores_vary_between_samples_of_series() -> None:
+    def sample(seed: int) -> dict[str, Any]:
+        random = np.random.default_rng(seed)
+        # Series differ, and the errors of one go together.
+        level = np.exp(random.normal(0, 0.4, 60))[:, None]
+        truth = random.gamma(9, 2, (2, 60, 4))
+        forecast = truth + level * random.choice([-1, 1], (1, 60, 1)) * random.uniform(0.5, 1.5, truth.shape)
+        return {"truth": truth, "forecast": forecast, "scale": np.ones(60), "naive": truth, "ids": ["x"] * 60}
+
+    varies = np.std([score(**sample(seed)).metrics["mase"] for seed in range(100, 180)])  # type: ignore[arg-type]
+    found = score(**sample(1)).confidence["mase"]
+    assert found["level"] == 0.95
+    assert found["high"] - found["low"] == pytest.approx(3.92 * varies, rel=0.35)
+
+
+def test_of_one_series_windows_are_drawn_and_of_one_window_nothing_is() -> None:
+    several = score(**backtest(windows=4, series=1))
+    interval = several.confidence["mae"]
+    assert interval["low"] < several.metrics["mae"] < interval["high"]  # type: ignore[operator]
+    single = score(**backtest(windows=1, series=1))
+    assert set(single.confidence) == set(single.metrics)
+    assert set(single.confidence.values()) == {None}
+
+
+def test_the_same_seed_gives_the_same_confidence() -> None:
+    given = backtest()
+    assert score(**given, seed=3) == score(**given, seed=3)
+    assert score(**given, seed=3).confidence != score(**given, seed=4).confidence
+
+
+def test_the_best_and_the_worst_series_are_named() -> None:
+    given = backtest(series=30)
+    given["forecast"] = given["truth"] + given["scale"][:, None] * np.arange(30)[:, None] / 10
+    found = score(**given)
+    assert [each["id"] for each in found.worst] == [f"series {n}" for n in range(29, 19, -1)]
+    assert [each["id"] for each in found.best] == [f"series {n}" for n in range(10)]
+    assert found.worst[0]["mase"] == pytest.approx(2.9)
+    assert found.worst[0]["values"] == 15
+    few = score(**backtest(series=3))
+    assert len(few.best) + len(few.worst) == 3
+
+
+@pytest.mark.parametrize("value", [0.0, 1e300, 1e-300, -5.0])
+def test_whatever_the_numbers_are_scores_are_strict_json(value: float) -> None:
+    truth = np.full((2, 2, 3), value)
+    found = score(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
+    json.dumps(found.to_json(), allow_nan=False)
+    if value == 0:
+        assert (found.metrics["wape"], found.metrics["mae"]) == (None, 0)
+    nothing = np.full((1, 1, 2), np.nan)
+    empty = score(nothing, nothing, np.ones(1), nothing, ["a"])
+    assert set(empty.metrics.values()) == {None}
+    assert (empty.values, empty.best, empty.worst) == (0, [], [])
+
+
+def test_confidence_by_step_is_1_less_the_wape_of_the_step() -> None:
+    truth = np.full((2, 20, 3), 10.0)
+    forecast = truth + np.array([1.0, 3.0, 2.0])
+    assert confidence_by_step(truth, forecast) == pytest.approx([0.9, 0.7, 0.8])
+    assert confidence_by_step(truth, forecast, 2) == pytest.approx([0.9, 0.7])
+
+
+def test_a_step_with_few_errors_is_told_by_its_neighbours_too() -> None:
+    truth = np.full((4, 1, 12), 10.0)
+    forecast = truth.copy()
+    forecast[:, :, 6] += 5
+    found = confidence_by_step(truth, forecast)
+    # Twenty errors are five steps of four.
+    assert found[4:9] == pytest.approx([0.9] * 5)
+    assert found[0] == found[11] == 1
+
+
+def test_confidence_goes_down_past_the_horizon_and_stays_between_0_and_1() -> None:
+    found = confidence_ahead([0.95, 0.9], 200)
+    assert found[:2] == [0.95, 0.9]
+    assert found[7] == pytest.approx(1 - 0.1 * 2)
+    assert (np.diff(found) <= 0).all()
+    assert 0 <= found[-1] < 1e-9
+    assert confidence_ahead([0.2], 2)[-1] == 0
+    assert confidence_ahead([0.5], 1) == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("truth", "forecast", "confidence"),
+    [(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 9.0, 0.0), (np.nan, 1.0, 0.0), (1.0, np.nan, 0.0)],
+)
+def test_confidence_is_a_number_whatever_the_values_are(truth: float, forecast: float, confidence: float) -> None:
+    shape = (2, 1, 3)
+    assert confidence_by_step(np.full(shape, truth), np.full(shape, forecast), 5) == [confidence] * 5

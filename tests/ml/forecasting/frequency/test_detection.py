@@ -1,0 +1,174 @@
+"""The frequency of series is seen in their times, gaps or not; several of them, or none, are refused by name."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataml.errors import Invalid
+from dataml.ml.forecasting.frequency.detection import confirm, detect
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from tests.ml.forecasting.frequency.test_frequency import FREQUENCIES, day, moments
+
+UNHURRIED = settings(deadline=None, derandomize=True, database=None)
+
+
+def flat(*series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.concatenate(series), np.cumsum([0, *(len(times) for times in series)])
+
+
+def stepped(text: str, last: str, steps: int) -> np.ndarray:
+    return Frequency.parse(text).after(day(last), steps)
+
+
+def refusal(*series: np.ndarray, given: str | None = None) -> Invalid:
+    times, starts = flat(*series)
+    ids = ["A", "B", "C", "D"][: len(series)]
+    if given is None:
+        with pytest.raises(Invalid) as refused:
+            detect(times, starts, ids)
+    else:
+        with pytest.raises(Invalid) as refused:
+            confirm(Frequency.parse(given), times, starts, ids)
+    return refused.value
+
+
+@UNHURRIED
+@given(st.sampled_from(FREQUENCIES), st.lists(moments, min_size=1, max_size=3), st.integers(8, 40))
+def test_what_a_frequency_makes_is_seen_as_that_frequency(
+    frequency: Frequency, lasts: list[np.datetime64], steps: int
+) -> None:
+    if frequency.unit in ("month", "quarter", "year") and frequency.anchor_day is None:
+        lasts = [last.astype("datetime64[M]") + np.timedelta64(3, "D") for last in lasts]  # others are anchored
+    assert detect(*flat(*(frequency.after(last, steps) for last in lasts))) == frequency
+
+
+@UNHURRIED
+@given(st.sampled_from(FREQUENCIES), moments, st.sets(st.integers(1, 38), max_size=8))
+def test_gaps_do_not_hide_a_frequency(frequency: Frequency, last: np.datetime64, gaps: set[int]) -> None:
+    if frequency.unit == "business_day":
+        gaps = {gap for gap in gaps if gap > 10}  # a weekend must be crossed once
+    times = np.delete(frequency.after(last, 40), sorted(gaps))
+    assert detect(times, np.array([0, len(times)])).same_steps(frequency)
+
+
+@pytest.mark.parametrize(("last", "anchor"), [("2023-12-30", 30), ("2023-12-29", 29), ("2023-12-31", 31)])
+def test_a_late_day_of_the_month_is_kept_over_february(last: str, anchor: int) -> None:
+    times = Frequency("month", anchor_day=anchor).after(day(last), 14)
+    found = detect(times, np.array([0, 14]))
+    assert found == Frequency("month", anchor_day=anchor)
+    assert found.after(times[13], 1)[0] == np.datetime64(f"2025-03-{anchor}")
+
+
+def test_series_may_begin_on_different_days_and_be_single() -> None:
+    times, starts = flat(stepped("Month", "2020-01-01", 9), stepped("Month", "2021-05-15", 9), np.array([day("2022")]))
+    assert detect(times, starts) == Frequency("month")
+
+
+def test_five_weekdays_are_days_until_a_weekend_is_crossed() -> None:
+    week = stepped("Day", "2023-12-31", 5)
+    assert detect(week, np.array([0, 5])) == Frequency("day")
+    assert detect(*flat(stepped("B", "2023-12-31", 6))) == Frequency("business_day")
+    saturdays = np.concatenate((stepped("B", "2023-12-31", 10), stepped("Day", "2024-01-12", 9)))
+    assert detect(saturdays, np.array([0, 19])) == Frequency("day")
+
+
+def test_four_weeks_are_no_month() -> None:
+    assert detect(*flat(stepped("28 days", "2024-01-01", 9))) == Frequency("week", 4)
+    assert detect(*flat(np.array([day("2023-02-01"), day("2023-03-01")]))) == Frequency("month")
+
+
+def test_nothing_to_look_at_is_refused() -> None:
+    assert refusal(np.array([day("2024-01-01")]), np.array([day("2024-01-02")])).code == "too_few_rows"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ("Day", "Week", ("Day", "Week")),
+        ("Hour", "Day", ("Hour", "Day")),
+        ("Day", "Hour", ("Day", "Hour")),
+        ("Day", "Month", ("Day", "Month")),
+        ("Day", "Business day", ("Day", "Business day")),
+        ("Month", "Quarter", ("Month", "Quarter")),
+        ("Hour", "15min", ("Hour", "15 minutes")),
+        ("Business day", "Week", ("Business day", "Week")),
+    ],
+)
+def test_series_of_different_frequencies_are_both_named(first: str, second: str, names: tuple[str, str]) -> None:
+    error = refusal(stepped(first, "2024-01-01", 60), stepped(second, "2024-01-01", 20))
+    assert error.code == "mixed_frequencies"
+    assert f"'A' has {names[0]}" in error.detail
+    assert f"'B' has {names[1]}" in error.detail
+
+
+def test_series_on_different_ends_of_the_month_are_told_apart() -> None:
+    error = refusal(stepped("MS", "2024-01-01", 30), stepped("ME", "2024-01-31", 20))
+    assert error.code == "mixed_frequencies"
+    assert "'A'" in error.detail
+    assert "'B'" in error.detail
+    assert "end of months" in error.detail
+
+
+def test_times_between_the_steps_are_named_with_from_and_to() -> None:
+    times = stepped("Hour", "2024-01-01", 30)
+    times[7] += np.timedelta64(5, "m")
+    error = refusal(stepped("Hour", "2024-01-01", 60), times)
+    assert error.code == "irregular_series"
+    assert "series 'B' from 2024-01-01T07:00:00Z to 2024-01-01T08:05:00Z" in error.detail
+
+
+def test_a_day_that_is_wrong_among_a_few_months_is_named_as_such() -> None:
+    months = np.array(["2020-01-01", "2020-02-01", "2020-03-05", "2020-04-01", "2020-05-01"], "datetime64[us]")
+    error = refusal(months)
+    assert "series 'A' from 2020-02-01 to 2020-03-05 is no whole number of steps of Month" in error.detail
+
+
+def test_random_moments_and_fractions_of_a_second_have_no_frequency() -> None:
+    random = np.sort(day("2024-01-01") + np.random.default_rng(0).integers(0, 10**13, 40).astype("timedelta64[us]"))
+    assert refusal(random).code == "irregular_series"
+    tenths = day("2024-01-01") + (np.arange(9) * 100_000).astype("timedelta64[us]")
+    assert refusal(tenths).code == "irregular_series"
+
+
+def test_local_midnights_in_utc_are_recognised() -> None:
+    local = np.datetime64("2024-01-01T23:00", "us") + np.arange(300) * np.timedelta64(1, "D")
+    local[90:] -= np.timedelta64(1, "h")  # clocks go forward
+    error = refusal(local)
+    assert error.code == "irregular_series"
+    assert "daylight saving" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "has"),
+    [("Day", "Week"), ("Week", "Day"), ("Hour", "Day"), ("Month", "Day"), ("Day", "Month"), ("Business day", "Day")],
+)
+def test_a_given_frequency_that_the_data_do_not_have_is_refused(given: str, has: str) -> None:
+    error = refusal(stepped(has, "2024-01-01", 40), given=given)
+    assert error.code == "frequency_mismatch"
+    assert f"{given} was given" in error.detail
+    assert f"have {has}" in error.detail
+
+
+def test_a_given_frequency_takes_the_day_that_the_data_keep_to() -> None:
+    times, starts = flat(stepped("ME", "2024-01-31", 9))
+    assert confirm(Frequency.parse("Month"), times, starts, ["A"]) == Frequency.parse("ME")
+    times, starts = flat(stepped("MS", "2024-01-01", 9))
+    assert confirm(Frequency.parse("ME"), times, starts, ["A"]) == Frequency.parse("MS")
+
+
+def test_one_time_has_whatever_frequency_is_given() -> None:
+    times, starts = flat(np.array([day("2024-01-01")]), np.array([day("2024-01-02")]))
+    assert confirm(Frequency.parse("Week"), times, starts, ["A", "B"]) == Frequency("week")
+
+
+def test_a_given_day_stands_for_values_from_monday_to_friday_and_for_seldom_ones_that_are_filled() -> None:
+    workdays, starts = flat(stepped("B", "2024-01-01", 30))
+    assert confirm(Frequency("day"), workdays, starts, ["A"]) == Frequency("day")
+    seldom = day("2024-01-01") + np.cumsum([3, 2, 5, 3, 1, 7, 3, 2, 4]) * np.timedelta64(1, "D")
+    assert confirm(Frequency("day"), seldom, np.array([0, 9]), ["A"], fills=True) == Frequency("day")
+
+
+def test_a_given_frequency_does_not_mix_series_either() -> None:
+    error = refusal(stepped("Day", "2024-01-01", 60), stepped("Week", "2024-01-01", 8), given="Day")
+    assert error.code == "mixed_frequencies"

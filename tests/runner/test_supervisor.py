@@ -1,0 +1,280 @@
+"""The supervisor against workers that die, reports that come twice, and an elder that still lives."""
+
+# What these tests wait for is a row of the database or a folder: there is no event to await.
+# ruff: noqa: ASYNC110
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dataml.access import tenants
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
+from dataml.dataset.models import Dataset
+from dataml.db.scope import Scope
+from dataml.db.session import Database
+from dataml.installation import prepare
+from dataml.jobs import service
+from dataml.jobs.models import Job
+from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
+from dataml.runner.supervisor import Supervisor, WorkerLost
+from dataml.settings import Settings
+from tests.conftest import NewHome
+
+CONTRACT = Contract.build([Column("n", DataType.INTEGER)])
+
+
+class ScriptedWorkers:
+    """Workers that do what a test says: each start is put on `started`, and ends when the test says how."""
+
+    names = ("one",)
+
+    def __init__(self) -> None:
+        self.started: asyncio.Queue[JobSpec] = asyncio.Queue()
+        self.alive: dict[str, Attempt] = {}
+        self._ends: dict[str, asyncio.Future[None]] = {}
+
+    async def attach(self, name: str) -> Attempt | None:
+        return self.alive.get(name)
+
+    async def warm(self, name: str) -> None:
+        return
+
+    async def start(self, name: str, spec: JobSpec) -> None:
+        self.alive[name] = Attempt(spec.job_id, spec.attempt)
+        self._ends[name] = asyncio.get_running_loop().create_future()
+        await self.started.put(spec)
+
+    async def join(self, name: str) -> None:
+        if name not in self._ends:
+            self._ends[name] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._ends[name])
+
+    async def end(self, name: str) -> None:
+        self.die(name)
+
+    def die(self, name: str) -> None:
+        self.alive.pop(name, None)
+        if not self._ends[name].done():
+            self._ends[name].set_exception(WorkerLost(name))
+
+    def finish(self, name: str) -> None:
+        self.alive.pop(name, None)
+        self._ends[name].set_result(None)
+
+
+@pytest.fixture
+def settings(new_home: NewHome) -> Settings:
+    settings = new_home()
+    prepare(settings)
+    return settings
+
+
+def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(body(), 30))
+
+
+@asynccontextmanager
+async def supervising(
+    settings: Settings, workers: ScriptedWorkers, name: str = "first", *, resigns: bool = True
+) -> AsyncIterator[tuple[Supervisor, Database]]:
+    """A running supervisor; with `resigns=False` it disappears as a killed process does, its lease still held."""
+    database = Database(settings)
+    supervisor = Supervisor(database, settings, workers, lambda: None, name)
+    task = asyncio.create_task(supervisor.run())
+    try:
+        yield supervisor, database
+    finally:
+        if not resigns:
+            async with database.reading() as session:
+                holder = await service.lease_holder(session)
+        supervisor.stop()
+        await task
+        if not resigns:
+            async with database.transaction() as session:
+                await service.hold_lease(session, holder or name, 60)
+        await database.close()
+
+
+async def queue(database: Database, supervisor: Supervisor) -> Job:
+    async with database.transaction() as session:
+        tenant = await tenants.add(session, "tenant")
+        spec = DescribeSpec(1, "jobs/1.1/validated.parquet", CONTRACT)
+        job = await service.enqueue(session, Scope(tenant.id, "tester"), JobKind.DESCRIBE, 1, spec)
+    supervisor.wake()
+    return job
+
+
+async def queue_statistics(database: Database, supervisor: Supervisor) -> None:
+    """A job whose success has a dataset to be written into."""
+    async with database.transaction() as session:
+        tenant = await tenants.add(session, "tenant")
+        dataset = Dataset(tenant_id=tenant.id, name="d", usage="t", data_source="csv", created_by="tester")
+        session.add(dataset)
+        await session.flush()
+        spec = DescribeSpec(dataset.id, "jobs/1.1/data.parquet", CONTRACT)
+        await service.enqueue(session, Scope(tenant.id, "tester"), JobKind.DESCRIBE, dataset.id, spec)
+    supervisor.wake()
+
+
+async def until(database: Database, job: Job, state: JobState) -> Job:
+    while True:
+        async with database.reading() as session:
+            found = await session.get_one(Job, job.id)
+        if found.state == state:
+            return found
+        await asyncio.sleep(0.01)
+
+
+def failed(spec: JobSpec) -> JobReport:
+    return JobReport(spec.job_id, spec.attempt, failure=JobFailure("broken", "It broke."))
+
+
+def test_a_killed_worker_gets_one_more_attempt_in_a_folder_of_its_own(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            first = await workers.started.get()
+            left = settings.storage_root / first.directory
+            left.mkdir(parents=True)
+            workers.die("one")
+            second = await workers.started.get()
+            assert (second.job_id, second.attempt) == (job.id, 2)
+            assert second.directory != first.directory
+            assert not left.exists()
+            workers.die("one")
+            ended = await until(database, job, JobState.FAILED)
+        assert ended.failure_code == "worker_lost"
+
+    run(body)
+
+
+def test_a_report_is_taken_once_however_often_it_is_sent(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            spec = await workers.started.get()
+            assert await supervisor.report(failed(spec))
+            late = JobReport(spec.job_id, spec.attempt, result=DescribeResult({}))
+            assert await supervisor.report(late), "a report that came too late may be forgotten"
+            workers.finish("one")
+            assert (await until(database, job, JobState.FAILED)).failure_detail == "It broke."
+
+    run(body)
+
+
+def test_a_report_that_is_sent_again_leaves_the_files_of_a_success_alone(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue_statistics(database, supervisor)
+            spec = await workers.started.get()
+            written = settings.storage_root / spec.directory / "result"
+            written.parent.mkdir(parents=True)
+            written.touch()
+            report = JobReport(spec.job_id, spec.attempt, result=DescribeResult({}))
+            assert await supervisor.report(report)
+            assert await supervisor.report(report), "the answer to the first one was lost"
+            workers.finish("one")
+            assert written.exists()
+
+    run(body)
+
+
+def test_a_successor_finds_a_living_worker_and_takes_its_report(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            spec = await workers.started.get()
+        async with supervising(settings, workers, "second") as (supervisor, database):
+            assert await until(database, job, JobState.RUNNING)
+            while not await supervisor.report(failed(spec)):
+                await asyncio.sleep(0.01)
+            workers.finish("one")
+            assert (await until(database, job, JobState.FAILED)).attempt == 1
+        assert workers.started.empty(), "nothing was started again"
+
+    run(body)
+
+
+def test_a_successor_queues_the_jobs_of_dead_workers_again(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue(database, supervisor)
+            await workers.started.get()
+        async with supervising(settings, ScriptedWorkers(), "second") as (supervisor, database):
+            spec = await supervisor._workers.started.get()  # type: ignore[attr-defined]
+            assert spec.attempt == 2
+
+    run(body)
+
+
+def test_while_an_elder_holds_the_lease_a_report_is_neither_written_nor_forgotten(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers, resigns=False) as (supervisor, database):
+            job = await queue(database, supervisor)
+            spec = await workers.started.get()
+        async with supervising(settings, workers, "second") as (supervisor, database):
+            assert not await supervisor.report(failed(spec))
+            assert (await until(database, job, JobState.RUNNING)).failure_code is None
+
+    run(body)
+
+
+def test_a_cancelled_job_has_its_worker_ended(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            await workers.started.get()
+            async with database.transaction() as session:
+                assert await service.cancel(session, job)
+            supervisor.wake()
+            while workers.alive:
+                await asyncio.sleep(0.01)
+            assert (await until(database, job, JobState.CANCELLED)).attempt == 1
+        assert workers.started.empty()
+
+    run(body)
+
+
+def test_a_job_that_was_reported_from_outside_has_its_worker_ended(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue_statistics(database, supervisor)
+            spec = await workers.started.get()
+            written = settings.storage_root / spec.directory / "result"
+            written.parent.mkdir(parents=True)
+            written.touch()
+            async with database.transaction() as session:
+                job = await service.accept(session, spec.job_id, spec.attempt, None)
+                assert job is not None
+                job.callback_digest = "d" * 64
+            supervisor.wake()
+            while workers.alive:
+                await asyncio.sleep(0.01)
+            assert (await until(database, job, JobState.SUCCEEDED)).attempt == 1
+        assert workers.started.empty()
+        assert written.exists(), "the result lies where the attempt wrote it"
+
+    run(body)
+
+
+def test_folders_that_no_job_stands_behind_are_swept_at_the_start(settings: Settings) -> None:
+    async def body() -> None:
+        stray = settings.storage_root / "jobs" / "999.1"
+        stray.mkdir(parents=True)
+        async with supervising(settings, ScriptedWorkers()):
+            while stray.exists():
+                await asyncio.sleep(0.01)
+
+    run(body)

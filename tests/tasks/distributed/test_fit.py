@@ -1,0 +1,153 @@
+"""Fitting on shares of the rows by Ray Train: as good as in one process, and not lost with a worker."""
+
+import os
+import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataml.ml.boosters import fitting
+from dataml.ml.boosters.fitting import Fit, Fitted, NativeModel, Samples, Task, parameters
+from dataml.ml.evaluation.evaluation import evaluate
+from dataml.ml.features import Preprocessing
+from dataml.storage.objects import ObjectStore
+from dataml.storage.storage import Storage
+from dataml.tasks.distributed.encoded_rows import EncodedRows, Part, encode, pieces_of
+from dataml.tasks.distributed.fit import fit_distributed
+from tests.ml.samples import contract_of
+
+ROWS = 5_000
+BINARY = Task(2)
+
+
+def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
+    chance = np.random.default_rng(0)
+    one, two = chance.normal(size=(2, ROWS))
+    text = chance.choice(["x", "y", "z"], ROWS)
+    log_odds = 1.5 * one - two + 2 * (text == "y") * one
+    y = (chance.random(ROWS) < 1 / (1 + np.exp(-log_odds))).astype(np.int64)
+    table = pa.table({"one": one, "two": two, "text": text})
+    pq.write_table(table, folder / "rows.parquet", row_group_size=row_group_size)
+    part = chance.choice([Part.NONE, Part.TRAIN, Part.VALIDATION], ROWS, p=[0.2, 0.68, 0.12]).astype(np.int8)
+    contract = contract_of(table)
+    return EncodedRows(
+        Storage(folder), "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part
+    )
+
+
+def samples(rows: EncodedRows, part: Part) -> Samples:
+    chosen = rows.part == part
+    matrix = rows.preprocessing.matrix(pq.read_table(rows.path))
+    return Samples(matrix[chosen], rows.y[chosen])
+
+
+def alone(algorithm: str, rows: EncodedRows) -> Fitted:
+    return fitting.fit(how(algorithm, rows), samples(rows, Part.TRAIN), samples(rows, Part.VALIDATION))
+
+
+def how(algorithm: str, rows: EncodedRows) -> Fit:
+    # XGBoost runs to its end, long enough for a worker to be killed on the way.
+    rounds = {"n_estimators": 300, "early_stopping_rounds": 300} if algorithm == "XGBoost" else {}
+    return Fit(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20} | rounds)
+
+
+def together(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **options: Any) -> Fitted:
+    """In a thread, as a job is."""
+    params = parameters(how(algorithm, rows), int((rows.part == Part.TRAIN).sum()))
+    with ThreadPoolExecutor(1) as job:
+        folder = rows.path.parent / "checkpoints"
+        return job.submit(
+            fit_distributed, algorithm, BINARY, rows, params, workers=2, folder=folder, **options
+        ).result()
+
+
+def check_alike(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
+    """Scores differ by noise only, and the model is made as that of a single process."""
+    held_out = samples(rows, Part.NONE)
+    loss, expected_loss = (
+        evaluate(BINARY, held_out.y, model.predict(held_out.x)).metrics["log_loss"] for model in (fitted, expected)
+    )
+    assert loss == pytest.approx(expected_loss, abs=0.02)
+    assert fitted.params == expected.params
+    read = NativeModel.from_bytes(fitted.algorithm, BINARY, fitted.model.to_bytes(), fitted.model.categorical)
+    np.testing.assert_array_equal(read.predict(held_out.x), fitted.predict(held_out.x))
+    assert not (rows.path.parent / "checkpoints").exists()
+
+
+def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, ray_cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    expected = alone("LightGBM", rows)
+    fitted = together("LightGBM", rows)
+    check_alike(rows, fitted, expected)
+    assert fitted.model.booster.current_iteration() == fitted.best_iteration
+    lines = re.findall(r"^threshold=(.*)$", fitted.model.to_bytes().decode(), re.MULTILINE)
+    thresholds = np.array(" ".join(lines).split(), dtype=np.float64)
+    np.testing.assert_array_equal(thresholds, thresholds.astype(np.float32))
+
+
+def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path, ray_cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    place = ObjectStore(f"file://{tmp_path}/store").place("jobs/1.1/checkpoints")
+    fitted = together("LightGBM", rows, shared=place, every=5)
+    check_alike(rows, fitted, alone("LightGBM", rows))
+    assert list((tmp_path / "store" / "jobs" / "1.1" / "checkpoints").rglob("history*"))
+
+
+def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, ray_cluster: None) -> None:
+    rows = rows_in(tmp_path)
+    expected = alone("XGBoost", rows)
+    told: list[str] = []
+    killed: list[int] = []
+
+    def kill_one(share: float, phrase: str) -> None:
+        told.append(phrase)
+        if share > 0 and not killed:
+            killed.append(processes("ray::RayTrainWorker")[-1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    fitted = together("XGBoost", rows, every=5, progress=kill_one)
+    check_alike(rows, fitted, expected)
+    assert fitted.model.booster.num_boosted_rounds() == fitted.best_iteration
+    assert told[0] == "Starting 2 workers"
+    assert "resumed at" in told[-1]
+
+
+def processes(title: str) -> list[int]:
+    """Those among the descendants of this one, the youngest last: numbers of processes begin again at their end."""
+    parents: dict[int, int] = {}
+    started: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            about = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        parents[int(folder.name)], started[int(folder.name)] = int(about[1]), int(about[19])
+    mine = {os.getpid()}
+    while grown := {child for child, parent in parents.items() if parent in mine} - mine:
+        mine |= grown
+    return sorted((pid for pid in mine - {os.getpid()} if _title(pid).startswith(title)), key=started.__getitem__)
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize("row_group_size", [100, 1_000, ROWS], ids=["dealt whole", "dealt by rows", "one group"])
+def test_workers_share_all_training_rows_among_them(tmp_path: Path, row_group_size: int) -> None:
+    rows = rows_in(tmp_path, row_group_size)
+    shares = [[encode(rows, piece, Part.TRAIN) for piece in pieces_of(rows.path, worker, 3)] for worker in range(3)]
+    counts = [sum(len(y) for _, y in share) for share in shares]
+    expected = samples(rows, Part.TRAIN)
+    assert max(counts) - min(counts) < 100
+    found = np.concatenate([np.column_stack((x, y)) for share in shares for x, y in share])
+    wanted = np.column_stack((expected.x, expected.y))
+    np.testing.assert_array_equal(found[np.lexsort(found.T)], wanted[np.lexsort(wanted.T)])

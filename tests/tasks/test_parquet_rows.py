@@ -1,0 +1,53 @@
+"""Rows of a file are those of its table, in whatever order and however few columns are read at a time."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataml.tasks import parquet_rows
+from dataml.tasks.parquet_rows import ParquetRows
+from tests.ml.samples import contract_of
+
+TABLE = pa.table(
+    {
+        "a": pa.array([1, None, 3, 4, 5], pa.int64()),
+        "a.b": pa.array(["x", "y", None, "x", ""]),
+        "c": pa.array([0.5, 1.5, 2.5, None, 4.5]),
+    }
+)
+
+
+@pytest.fixture(params=[1, 10, 1_000])
+def rows(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParquetRows:
+    monkeypatch.setattr(parquet_rows, "_CELLS", request.param)
+    pq.write_table(TABLE, tmp_path / "rows.parquet", row_group_size=2)
+    return ParquetRows(tmp_path / "rows.parquet", contract_of(TABLE))
+
+
+def test_all_rows_are_those_of_the_table(rows: ParquetRows) -> None:
+    assert rows.num_rows == rows.total == 5
+    for name in (*TABLE.column_names, *reversed(TABLE.column_names)):
+        assert rows.column(name).to_pylist() == TABLE.column(name).to_pylist()
+
+
+@pytest.mark.parametrize("chosen", [[], [2], [4, 0, 3], [4, 3, 2, 1, 0]])
+def test_chosen_rows_come_in_their_order(rows: ParquetRows, chosen: list[int]) -> None:
+    taken = rows.take(np.array(chosen, dtype=np.int64))
+    assert (taken.num_rows, taken.total) == (len(chosen), 5)
+    for name in TABLE.column_names:
+        assert taken.column(name).to_pylist() == TABLE.column(name).take(pa.array(chosen, pa.int64())).to_pylist()
+
+
+def test_rows_of_rows_know_their_places_in_the_file(rows: ParquetRows) -> None:
+    taken = rows.take(np.array([4, 2, 0])).take(np.array([2, 1]))
+    assert taken.places.tolist() == [0, 2]
+    assert taken.column("c").to_pylist() == [0.5, 2.5]
+
+
+def test_what_was_released_is_read_again(rows: ParquetRows) -> None:
+    first = rows.column("a.b").to_pylist()
+    rows.release()
+    assert rows.column("a.b").to_pylist() == first

@@ -1,0 +1,188 @@
+"""Searching for hyperparameters on a Ray cluster: what is tried, what is told, and how it ends."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dataml.errors import Invalid
+from dataml.jobs.spec import Tuning
+from dataml.ml.boosters.hyperparameters import ALGORITHMS, HYPERPARAMETERS
+from dataml.tasks.tuning.search import Search, search
+from dataml.tasks.tuning.search_space import SPACE, space_of
+from tests.tasks.training import train_on
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+BOTH = space_of(["XGBoost", "LightGBM"], {})
+ONE = space_of(["LightGBM"], {})
+
+
+def run(folder: Path, objective: Any, tuning: Tuning, space: Any = ONE, **options: Any) -> Search:
+    options = {"seed": 1, "progress": lambda share, phrase: None, "initial": [{"algorithm": "LightGBM"}]} | options
+    return search(objective, space, tuning, folder=folder / "tests", **options)
+
+
+def far_from_a_tenth(params: dict[str, Any]) -> float:
+    """Lowest at a learning rate of 0.1, and one lower for LightGBM."""
+    if params.get("max_depth") == 10:
+        raise Invalid("Ten is too deep.")
+    distance = abs(np.log(params.get("learning_rate", 0.02) / 0.1))
+    return float(distance) + (params["algorithm"] == "XGBoost")
+
+
+def test_a_search_tries_the_defaults_first_learns_and_tells_how_it_goes(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).random((50_000, 10))
+    told: list[tuple[float, str]] = []
+    lock = Lock()  # who listens need not be one that can be sent to another process
+
+    def tell(share: float, phrase: str) -> None:
+        with lock:
+            told.append((share, phrase))
+
+    def objective(params: dict[str, Any]) -> float:
+        return far_from_a_tenth(params) + float(table[0, 0]) * 0
+
+    found = run(
+        tmp_path,
+        objective,
+        Tuning(trials=24),
+        BOTH,
+        initial=[{"algorithm": "LightGBM"}, {"algorithm": "XGBoost", "learning_rate": 0.1, "max_depth": 6}],
+        progress=tell,
+        measure="log loss",
+    )
+    assert [trial.number for trial in found.trials] == list(range(1, 25))
+    assert found.trials[0].params == {"algorithm": "LightGBM"}
+    assert found.trials[1].params == {"algorithm": "XGBoost", "learning_rate": 0.1, "max_depth": 6}
+    assert found.best["algorithm"] == "LightGBM"
+    assert found.score is not None
+    assert found.score == far_from_a_tenth(found.best) < far_from_a_tenth({"algorithm": "LightGBM"})
+    assert found.score == min(trial.score for trial in found.trials if trial.score is not None)
+    names = {"algorithm", *SPACE["LightGBM"], *SPACE["XGBoost"]}
+    assert all(trial.params.keys() <= names for trial in found.trials)
+    deep = [trial for trial in found.trials if trial.params.get("max_depth") == 10]
+    assert all((trial.state, trial.score, trial.reason) == ("failed", None, "Ten is too deep.") for trial in deep)
+    assert told[0] == (0.0, "Trial 1 of 24")
+    assert told[1] == (1 / 24, "Trial 1 of 24: log loss 1.609, best 1.609")
+    assert told[-1][0] == 1.0
+    assert not (tmp_path / "tuning").exists()
+    assert not (Path.home() / "ray_results" / "tuning").exists()
+
+
+def test_a_seed_gives_the_same_trials_and_one_process_runs_them_all(tmp_path: Path) -> None:
+    def objective(params: dict[str, Any]) -> float:
+        with (tmp_path / "processes").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return far_from_a_tenth(params)
+
+    one, same, other = (run(tmp_path, objective, Tuning(trials=8), seed=seed) for seed in (3, 3, 4))
+    assert [(trial.params, trial.score) for trial in one.trials] == [(t.params, t.score) for t in same.trials]
+    assert one.trials[1].params != other.trials[1].params
+    assert len(set((tmp_path / "processes").read_text().split())) == 3
+
+
+def test_a_failure_of_its_own_kind_says_no_more_than_the_kind(tmp_path: Path) -> None:
+    def objective(params: dict[str, Any]) -> float:
+        match len(params):
+            case 1:
+                raise ValueError("/a/path and a value")
+            case _:
+                return float("nan")
+
+    with pytest.raises(Invalid) as caught:
+        run(tmp_path, objective, Tuning(trials=2))
+    assert caught.value.code == "tuning_failed"
+    assert caught.value.detail == (
+        "All 2 trials of the tuning failed. The first one: It failed unexpectedly (ValueError); the platform's log has "
+        "the cause."
+    )
+
+
+def test_a_trial_whose_process_dies_does_not_end_the_search(tmp_path: Path) -> None:
+    def objective(params: dict[str, Any]) -> float:
+        if len(params) == 1:
+            os._exit(1)
+        return 0.5
+
+    found = run(tmp_path, objective, Tuning(trials=2))
+    assert [trial.state for trial in found.trials] == ["failed", "finished"]
+    assert found.trials[0].reason == "Its process ended; it may have needed more memory than there is."
+    assert found.score == 0.5
+
+
+def test_at_the_end_of_the_budget_what_runs_is_stopped_and_the_defaults_are_used(tmp_path: Path) -> None:
+    def endless(params: dict[str, Any]) -> float:
+        while True:
+            time.monotonic()
+
+    found = run(tmp_path, endless, Tuning(trials=5, time_budget_s=8))
+    assert {trial.state for trial in found.trials} <= {"stopped"}
+    assert (found.best, found.score) == ({"algorithm": "LightGBM"}, None)
+    assert found.note == "No trial finished within the time budget of 8 s; the defaults were used."
+
+
+def test_the_processes_of_a_search_end_with_the_worker_that_is_killed(tmp_path: Path) -> None:
+    import ray
+
+    locked = tmp_path / "locked"
+    started = tmp_path / "started"
+    os.mkfifo(started)
+
+    def endless(params: dict[str, Any]) -> float:
+        file = locked.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        started.write_text("now")
+        while True:
+            time.monotonic()
+
+    class Worker:
+        def work(self) -> None:
+            run(tmp_path, endless, Tuning(trials=5))
+
+    worker = ray.remote(Worker).options(name="worker", lifetime="detached", num_cpus=0).remote()
+    working = worker.work.remote()
+    assert started.read_text() == "now"
+    ray.kill(worker)
+    with locked.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # the system gives the lock away when the process that held it has ended
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(working)
+    groups = ray.util.placement_group_table().values()
+    assert all(group["state"] == "REMOVED" for group in groups)
+
+
+def test_what_the_user_has_fixed_is_not_searched() -> None:
+    space = space_of(["XGBoost", "LightGBM"], {"max_depth": 3, "subsample": 1.0})
+    assert {"max_depth", "subsample"}.isdisjoint(space["XGBoost"].keys() | space["LightGBM"].keys())
+    assert "num_leaves" in space["LightGBM"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_range_lies_within_what_may_be_set(algorithm: str) -> None:
+    for name, values in SPACE[algorithm].items():
+        rule = HYPERPARAMETERS[name]
+        assert rule.name_in(algorithm) is not None
+        assert rule.least <= values.low < values.high <= rule.most
+        assert values.whole == rule.whole
+
+
+def test_a_training_searches_before_it_fits_and_keeps_every_trial(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x, z = random.normal(size=(2, 400))
+    table = pa.table({"x": x, "z": z, "y": np.where(x * z + 0.3 * random.normal(size=400) > 0, "a", "b")})
+    result = train_on(tmp_path, table, algorithm="auto", tuning=Tuning(trials=5, metric="roc_auc"))
+    found = result.summary["tuning"]
+    assert found["metric"] == "roc_auc"
+    assert [trial["number"] for trial in found["trials"]] == [1, 2, 3, 4, 5]
+    assert {trial["params"]["algorithm"] for trial in found["trials"][:3]} == {"LightGBM", "XGBoost", "CatBoost"}
+    scores = [trial["score"] for trial in found["trials"]]
+    assert all(0.5 < score <= 1 for score in scores)
+    best = found["trials"][int(np.argmax(scores))]
+    assert found["best"] == best["params"]
+    assert not (tmp_path / "jobs/1/tuning").exists()
