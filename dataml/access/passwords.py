@@ -2,21 +2,20 @@
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from pwdlib import PasswordHash
 
+from dataml.concurrency import ConcurrencyLimiter
 from dataml.errors import Invalid, TooManyRequests
 
 MIN_BYTES: Final = 12
 MAX_BYTES: Final = 1024
-_AT_ONCE: Final = 2
+_MAX_CONCURRENCY: Final = 2
 _MAX_WAITING: Final = 120
 
 
@@ -28,36 +27,25 @@ class Verdict:
     better_hash: str | None = None
 
 
-class _Slots:
-    def __init__(self) -> None:
-        self.free = asyncio.Semaphore(_AT_ONCE)
-        self.waiting = 0
+_limiter: Final = ConcurrencyLimiter(
+    max_concurrency=_MAX_CONCURRENCY,
+    max_waiting=_MAX_WAITING,
+    rejection=partial(
+        TooManyRequests,
+        "Too many logins are waiting; try again in a moment.",
+        code="too_many_logins",
+        headers={"Retry-After": "5"},
+    ),
+)
 
 
-# One set an event loop; a process that serves has one loop.
-_slots: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Slots]" = WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def hashing() -> AsyncIterator[None]:
-    """One of the two turns at hashing; a storm of logins waits here and leaves the machine to others.
+def hashing() -> AbstractAsyncContextManager[None]:
+    """Hold one of the two slots for hashing; a storm of logins waits here and leaves the machine to others.
 
     Raises:
         TooManyRequests: `too_many_logins`: more wait already than can be served soon.
     """
-    slots = _slots.setdefault(asyncio.get_running_loop(), _Slots())
-    if slots.waiting >= _MAX_WAITING:
-        detail = "Too many logins wait; try again in a moment."
-        raise TooManyRequests(detail, code="too_many_logins", headers={"Retry-After": "5"})
-    slots.waiting += 1
-    try:
-        await slots.free.acquire()
-    finally:
-        slots.waiting -= 1
-    try:
-        yield
-    finally:
-        slots.free.release()
+    return _limiter.acquire()
 
 
 def check_new(password: str) -> None:
@@ -112,7 +100,7 @@ def _bytes(password: str) -> bytes:
 @cache
 def _threads() -> ThreadPoolExecutor:
     # One hash takes 64 MiB and a core for some 50 ms.
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="password")
+    return ThreadPoolExecutor(_MAX_CONCURRENCY, thread_name_prefix="password")
 
 
 @cache

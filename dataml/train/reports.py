@@ -11,14 +11,13 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import dataml
+from dataml.concurrency import ConcurrencyLimiter
 from dataml.dataset.models import Dataset
 from dataml.errors import TooManyRequests, Unavailable
 from dataml.ml.bundle.manifest import read_file, read_manifest
@@ -33,8 +32,18 @@ _PROGRAM: Final = "dataml.ml.report.page"
 # What the variables of settings, of the cluster and of an object store begin with.
 _SECRET: Final = ("DATAML_", "RAY_", "AWS_")
 _TIME_LIMIT_S: Final = 60
-_AT_ONCE: Final = 2
+_MAX_CONCURRENCY: Final = 2
 _MAX_WAITING: Final = 20
+_limiter: Final = ConcurrencyLimiter(
+    max_concurrency=_MAX_CONCURRENCY,
+    max_waiting=_MAX_WAITING,
+    rejection=partial(
+        TooManyRequests,
+        "Too many reports are waiting to be drawn; try again in a moment.",
+        code="too_many_reports",
+        headers={"Retry-After": "10"},
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ async def page(storage: Storage, training: Training, dataset: Dataset) -> bytes:
         TooManyRequests: `too_many_reports`: more wait already than can be served soon.
         Unavailable: `report_not_drawn`: it took too long, or failed.
     """
-    async with _turn():
+    async with _limiter.acquire():
         return await asyncio.to_thread(_drawn, storage, training, dataset)
 
 
@@ -111,31 +120,3 @@ def _drawn(storage: Storage, training: Training, dataset: Dataset) -> bytes:
 def _not_drawn() -> Unavailable:
     detail = "The page could not be drawn; try again, or ask for the report as JSON."
     return Unavailable(detail, code="report_not_drawn")
-
-
-class _Turns:
-    def __init__(self) -> None:
-        self.free = asyncio.Semaphore(_AT_ONCE)
-        self.waiting = 0
-
-
-# One an event loop; a process that serves has one loop.
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns]" = WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def _turn() -> AsyncIterator[None]:
-    """One of the two processes that may draw at a time."""
-    turns = _turns.setdefault(asyncio.get_running_loop(), _Turns())
-    if turns.waiting >= _MAX_WAITING:
-        detail = "Too many reports wait to be drawn; try again in a moment."
-        raise TooManyRequests(detail, code="too_many_reports", headers={"Retry-After": "10"})
-    turns.waiting += 1
-    try:
-        await turns.free.acquire()
-    finally:
-        turns.waiting -= 1
-    try:
-        yield
-    finally:
-        turns.free.release()

@@ -90,7 +90,7 @@ def test_a_queue_that_is_too_long_is_refused_at_once_and_empties_again() -> None
             async with hashing():
                 await release.wait()
 
-        holding = [asyncio.create_task(hold()) for _ in range(passwords._AT_ONCE + passwords._MAX_WAITING + 3)]
+        holding = [asyncio.create_task(hold()) for _ in range(passwords._MAX_CONCURRENCY + passwords._MAX_WAITING + 3)]
         await asyncio.wait(holding, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
         refused = [task.exception() for task in holding if task.done()]
         release.set()

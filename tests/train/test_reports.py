@@ -1,5 +1,6 @@
 """The report of a model: what it has, as data and as a page, and what is answered when there is none."""
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_a_page_that_cannot_be_drawn_is_503_and_the_log_has_the_cause(
 def test_too_many_waiting_pages_are_refused(
     client: Client, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "_MAX_WAITING", 0)
+    monkeypatch.setattr(reports, "_limiter", dataclasses.replace(reports._limiter, max_waiting=0))
     answer = client.get(f"/train/{model['id']}/report?format=html")
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_reports")
     assert answer.headers["retry-after"] == "10"
