@@ -20,7 +20,7 @@ from dataml.db.session import Database
 from dataml.errors import Unauthorized
 from dataml.jobs import service as job_service
 from dataml.jobs.spec import Attempt
-from dataml.serving.model_runner import Endpoints
+from dataml.serving.model_runner import InferenceClient
 from dataml.settings import Settings
 
 
@@ -38,7 +38,7 @@ class Services:
     database: Database
     keys: TokenKeys
     jobs: JobQueue
-    endpoints: Endpoints
+    endpoints: InferenceClient
 
     @property
     def authenticator(self) -> Authenticator:

@@ -16,7 +16,7 @@ from dataml.db.session import Database
 from dataml.dependencies import Services
 from dataml.errors import StartupError
 from dataml.settings import Settings
-from deployments.endpoints import RayEndpoints
+from deployments.inference_client import RayInferenceClient
 from deployments.supervisor import NAME
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Gateway:
         schema.check(settings)
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
-        self._endpoints = RayEndpoints(pool, settings.request_timeout_s)
+        self._endpoints = RayInferenceClient(pool, settings.request_timeout_s)
         self._services = Services(
             settings=settings,
             database=Database(settings),

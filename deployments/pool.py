@@ -10,8 +10,8 @@ from ray import serve
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
-    from dataml.serving.model_runner import Answer, ForecastQuestion, Question, ServableModel
-    from deployments.hosted import HostedModels
+    from dataml.serving.model_runner import ServableModel
+    from deployments.model_cache import ModelCache
 
 
 @serve.deployment(
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     graceful_shutdown_timeout_s=10,
 )
 class PredictorPool:
-    """A thin shell around `HostedModels`, whose imports wait until the API is up: the platform answers sooner."""
+    """A thin shell around `ModelCache`, whose imports wait until the API is up: the platform answers sooner."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._starting: asyncio.Task[HostedModels] | None = None
+        self._starting: asyncio.Task[ModelCache] | None = None
 
     async def predict(self, model: "ServableModel", questions: "Sequence[Question]") -> "list[Answer]":
         """Answers in order; when the model cannot be loaded, that error for each."""
@@ -46,5 +46,5 @@ class PredictorPool:
         return await asyncio.shield(self._starting)
 
     async def _start(self) -> "HostedModels":
-        module = await asyncio.to_thread(importlib.import_module, "deployments.hosted")
-        return module.HostedModels(self._settings)
+        module = await asyncio.to_thread(importlib.import_module, "deployments.model_cache")
+        return module.ModelCache(self._settings)

@@ -15,7 +15,14 @@ from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.wire import request_id_of
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
 from dataml.ml.bundle.predictor import Predictor
-from dataml.serving.model_runner import Answer, Host, NoLog, Question, ServableModel, fetch_bundle
+from dataml.serving.model_runner import (
+    InferenceRequest,
+    InferenceResponse,
+    ModelRunner,
+    NoLog,
+    ServableModel,
+    fetch_bundle,
+)
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from deployments.prediction_log import BufferedLog
@@ -38,9 +45,9 @@ class PredictorDeployment:
         database = Database(settings)
         self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(database) if settings.prediction_log else NoLog()
-        self._host = Host(model, Predictor.load(fetch_bundle(Storage.of(settings), model)), self._log)
+        self._host = ModelRunner(model, Predictor.load(fetch_bundle(Storage.of(settings), model)), self._log)
 
-    async def predict(self, train_id: int, questions: Sequence[Question]) -> list[Answer] | None:
+    async def predict(self, train_id: int, questions: Sequence[InferenceRequest]) -> list[InferenceResponse] | None:
         """Answers in order; None when this deployment has moved on to another version of the predictor."""
         return await self._host.answer(questions) if train_id == self._model.train_id else None
 
@@ -56,7 +63,7 @@ class PredictorDeployment:
 class DirectRoute:
     """`POST /models/{tenant}/{predictor}/predict` as plain ASGI in the model's own replica."""
 
-    def __init__(self, host: Host, authenticator: Authenticator) -> None:
+    def __init__(self, host: ModelRunner, authenticator: Authenticator) -> None:
         self._host = host
         self._authenticator = authenticator
         self._path = f"/models/{host.model.tenant_name}/{host.model.predictor_name}/predict"
@@ -78,7 +85,7 @@ class DirectRoute:
             return
         await respond(scope, receive, send, self._answer)
 
-    async def _answer(self, authorization: str | None, body: bytes) -> Answer:
+    async def _answer(self, authorization: str | None, body: bytes) -> InferenceResponse:
         principal = await self._authenticator.authenticate(authorization)
         principal.require(Permission.PREDICT)
         if principal.tenant_id != self._host.model.tenant_id:

@@ -1,7 +1,7 @@
 """The supervisor's actor. Serve keeps one beside the Api deployment and starts another when it dies.
 
 Serve waits for this actor before it starts a replica of the API, so the actor is a thin shell: what it runs is in
-`deployments.control`, whose imports take seconds, and comes once the API is up.
+`deployments.control_plane`, whose imports take seconds, and comes once the API is up.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from dataml.settings import Settings
 if TYPE_CHECKING:
     from dataml.jobs.spec import JobReport
     from dataml.serving.model_runner import LogRecord
-    from deployments.control import Control
+    from deployments.control_plane import ControlPlane
 
 NAME = "supervisor"
 _API_STARTS_S = 15.0
@@ -62,8 +62,8 @@ class SupervisorActor:
         # A restarted actor may wait for a call in vain: then it starts by itself.
         with suppress(TimeoutError):
             await asyncio.wait_for(self._called.wait(), _API_STARTS_S)
-        module = await asyncio.to_thread(importlib.import_module, "deployments.control")
-        control: Control = module.Control(self._settings, self._name)
+        module = await asyncio.to_thread(importlib.import_module, "deployments.control_plane")
+        control: ControlPlane = module.ControlPlane(self._settings, self._name)
         loop = asyncio.get_running_loop()
         loop.create_task(control.supervisor.run()).add_done_callback(_end_process)
         self._deploying = loop.create_task(_keep_running(control.deployer.run))

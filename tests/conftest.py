@@ -23,7 +23,7 @@ from dataml.installation import ADMIN, DEFAULT_TENANT, prepare
 from dataml.settings import Settings, load_settings
 from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
-from tests.fakes import InProcessEndpoints, SupervisorThread
+from tests.fakes import InProcessInferenceClient, SupervisorThread
 from tests.postgres import PostgresServer
 from tests.services.program import free_port
 from tests.services.rest_catalog import RestCatalogServer
@@ -110,7 +110,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
     asyncio.run(_add_users(settings))
     supervisor = SupervisorThread(settings)
     database = Database(settings)
-    endpoints = InProcessEndpoints(Storage.of(settings), supervisor)
+    endpoints = InProcessInferenceClient(Storage.of(settings), supervisor)
     app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints))
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)

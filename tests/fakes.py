@@ -16,14 +16,14 @@ from dataml.jobs.spec import Attempt, JobReport, JobSpec
 from dataml.ml.bundle.predictor import Predictor
 from dataml.runner.execution import execute
 from dataml.runner.supervisor import Supervisor, WorkerLost
-from dataml.serving.forecast_runner import ForecastHost
+from dataml.serving.forecast_runner import ForecastRunner
 from dataml.serving.model_runner import (
-    Answer,
-    ForecastQuestion,
-    Host,
+    ForecastInferenceRequest,
+    InferenceRequest,
+    InferenceResponse,
     LogRecord,
+    ModelRunner,
     PredictionLog,
-    Question,
     ServableModel,
     fetch_bundle,
 )
@@ -139,25 +139,25 @@ class SupervisorThread:
         return future.result(30)
 
 
-class InProcessEndpoints:
-    """The `Endpoints` of the API: every model is loaded once and asked in this process."""
+class InProcessInferenceClient:
+    """The `InferenceClient` of the API: every model is loaded once and asked in this process."""
 
     def __init__(self, storage: Storage, log: PredictionLog) -> None:
         self._storage = storage
         self._log = log
-        self._hosts: dict[int, Host] = {}
-        self._forecasts: dict[int, ForecastHost] = {}
+        self._hosts: dict[int, ModelRunner] = {}
+        self._forecasts: dict[int, ForecastRunner] = {}
 
-    async def predict(self, model: ServableModel, question: Question) -> Answer:
+    async def predict(self, model: ServableModel, question: InferenceRequest) -> InferenceResponse:
         if model.train_id not in self._hosts:
             predictor = await asyncio.to_thread(self._load, model)
-            self._hosts[model.train_id] = Host(model, predictor, self._log)
+            self._hosts[model.train_id] = ModelRunner(model, predictor, self._log)
         return (await self._hosts[model.train_id].answer([question]))[0]
 
-    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer:
+    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse:
         if model.train_id not in self._forecasts:
             self._forecasts[model.train_id] = await asyncio.to_thread(
-                ForecastHost.load, model, self._storage, self._log
+                ForecastRunner.load, model, self._storage, self._log
             )
         return await self._forecasts[model.train_id].answer(question)
 

@@ -17,7 +17,7 @@ from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ForecastSpec, JobKind
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.serving.model_runner import ForecastQuestion, ServableModel
+from dataml.serving.model_runner import ForecastInferenceRequest, ServableModel
 from dataml.train import service as trainings
 from dataml.train.checks.layout import in_words, schema_changes
 from dataml.train.checks.request import ColumnPurpose
@@ -37,7 +37,9 @@ class _Columns:
         return self.contract.select(name for name in self.contract.names if self.roles[name] in purposes)
 
 
-async def ask(session: AsyncSession, scope: Scope, request: ForecastRequest) -> tuple[ServableModel, ForecastQuestion]:
+async def ask(
+    session: AsyncSession, scope: Scope, request: ForecastRequest
+) -> tuple[ServableModel, ForecastInferenceRequest]:
     """The model, and the question with the storage names of its datasets.
 
     Raises:
@@ -58,7 +60,7 @@ async def ask(session: AsyncSession, scope: Scope, request: ForecastRequest) -> 
         future = await _future(session, scope, columns, request.future.dataset_id)
     elif request.future is not None:
         rows = tuple(request.future)
-    question = ForecastQuestion(
+    question = ForecastInferenceRequest(
         steps=request.steps,
         frequency=request.frequency,
         unique_ids=_series(request, columns),

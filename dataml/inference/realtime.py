@@ -16,7 +16,7 @@ from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLa
 from dataml.http.wire import MAX_JSON_BYTES, error_body, read_json, security_headers
 from dataml.inference import service
 from dataml.inference.schemas import DirectRequest, PredictRequest
-from dataml.serving.model_runner import Answer, Endpoints, Question, ServableModel
+from dataml.serving.model_runner import InferenceClient, InferenceRequest, InferenceResponse, ServableModel
 
 log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
@@ -29,7 +29,7 @@ _M = TypeVar("_M", bound=BaseModel)
 class RealTime:
     """`POST /api/v1/inference` by training, and `POST /models/{tenant}/{predictor}/predict` by name."""
 
-    def __init__(self, database: Database, keys: TokenKeys, endpoints: Endpoints) -> None:
+    def __init__(self, database: Database, keys: TokenKeys, endpoints: InferenceClient) -> None:
         self._database = database
         self._authenticator = Authenticator(database, keys, SESSION_CACHE_S)
         self._endpoints = endpoints
@@ -42,7 +42,7 @@ class RealTime:
         """Answer one request whose path `serves`; the path has no trailing slash."""
         await respond(scope, receive, send, lambda header, body: self.answer(scope["path"], header, body))
 
-    async def answer(self, path: str, authorization: str | None, body: bytes) -> Answer:
+    async def answer(self, path: str, authorization: str | None, body: bytes) -> InferenceResponse:
         """Raises:
         DatamlError: whatever is wrong with the caller or the request.
         """
@@ -58,7 +58,7 @@ class RealTime:
         """Look every model up again: one of them is not what it was."""
         self._models.clear()
 
-    async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, Question]:
+    async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, InferenceRequest]:
         request = read_request(PredictRequest, body)
 
         async def look_up() -> ServableModel:
@@ -72,9 +72,9 @@ class RealTime:
             raise Invalid(detail, code="wrong_preprocess_id")
         if request.target != model.target:
             raise Invalid(f"target is {model.target!r} for this model.", code="wrong_target")
-        return model, Question((request.features,), principal.username, explain=request.explain)
+        return model, InferenceRequest((request.features,), principal.username, explain=request.explain)
 
-    async def _by_name(self, principal: Principal, path: str, body: bytes) -> tuple[ServableModel, Question]:
+    async def _by_name(self, principal: Principal, path: str, body: bytes) -> tuple[ServableModel, InferenceRequest]:
         _, _, tenant_name, predictor_name, _ = path.split("/")
 
         async def look_up() -> ServableModel:
@@ -97,7 +97,7 @@ class RealTime:
         return model
 
 
-def direct_question(principal: Principal, body: bytes) -> Question:
+def direct_question(principal: Principal, body: bytes) -> InferenceRequest:
     """The question in a direct route's body."""
     request = read_request(DirectRequest, body)
     if (request.features is None) == (request.instances is None):
@@ -105,8 +105,8 @@ def direct_question(principal: Principal, body: bytes) -> Question:
     if request.explain and len(request.instances or ()) > MAX_EXPLAINED:
         raise Invalid(f"At most {MAX_EXPLAINED} instances can be explained at a time.", code="too_many_to_explain")
     if request.features is not None:
-        return Question((request.features,), principal.username, explain=request.explain)
-    return Question(tuple(request.instances or ()), principal.username, single=False, explain=request.explain)
+        return InferenceRequest((request.features,), principal.username, explain=request.explain)
+    return InferenceRequest(tuple(request.instances or ()), principal.username, single=False, explain=request.explain)
 
 
 def read_request(model: type[_M], body: bytes) -> _M:
@@ -124,7 +124,7 @@ def read_request(model: type[_M], body: bytes) -> _M:
 
 
 async def respond(
-    scope: Scope, receive: Receive, send: Send, answer: Callable[[str | None, bytes], Awaitable[Answer]]
+    scope: Scope, receive: Receive, send: Send, answer: Callable[[str | None, bytes], Awaitable[InferenceResponse]]
 ) -> None:
     """Read a request's body, ask `answer`, and send what it gives: JSON, or the error it raises or returns."""
     headers = dict(scope["headers"])
@@ -140,7 +140,7 @@ async def respond(
     await send_answer(scope, send, found)
 
 
-async def send_answer(scope: Scope, send: Send, found: Answer) -> None:
+async def send_answer(scope: Scope, send: Send, found: InferenceResponse) -> None:
     """Send JSON, or an error as every other route renders it."""
     request_id: str = scope["state"]["request_id"]
     sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]

@@ -11,8 +11,8 @@ from dataml.errors import DatamlError, Invalid
 from dataml.http.wire import dump_json
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 from dataml.serving.model_runner import (
-    Answer,
-    ForecastQuestion,
+    ForecastInferenceRequest,
+    InferenceResponse,
     LogRecord,
     PredictionLog,
     ServableModel,
@@ -26,7 +26,7 @@ MOST_VALUES: Final = 20_000
 _OBSERVED_KEPT: Final = 4
 
 
-class ForecastHost:
+class ForecastRunner:
     """Keeps what a few datasets of new observations have made of the model, so that only the first question reads
     them."""
 
@@ -41,7 +41,7 @@ class ForecastHost:
     def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastHost":
         return cls(model, Forecaster.load(fetch_bundle(storage, model)), storage, log)
 
-    async def answer(self, question: ForecastQuestion) -> Answer:
+    async def answer(self, question: ForecastInferenceRequest) -> InferenceResponse:
         """JSON, or why there is none."""
         try:
             body, record = await asyncio.to_thread(self._answer, question)
@@ -50,7 +50,7 @@ class ForecastHost:
         self._log.add(record)
         return body
 
-    def _answer(self, question: ForecastQuestion) -> tuple[bytes, LogRecord]:
+    def _answer(self, question: ForecastInferenceRequest) -> tuple[bytes, LogRecord]:
         forecaster = self._starting(question.observations)
         ask = Ask(
             question.steps,
@@ -96,7 +96,7 @@ class ForecastHost:
     def _table(self, name: str, columns: Sequence[str]) -> Any:
         return pq.read_table(self._storage.fetch(name), columns=list(columns))
 
-    def _record(self, question: ForecastQuestion, prediction_id: int, steps: list[dict[str, Any]]) -> LogRecord:
+    def _record(self, question: ForecastInferenceRequest, prediction_id: int, steps: list[dict[str, Any]]) -> LogRecord:
         asked = {
             "unique_ids": question.unique_ids and question.unique_ids[:100],
             "steps": question.steps,

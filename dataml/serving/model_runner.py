@@ -1,6 +1,6 @@
 """Where predictions are made: the question and the answer that travel to a model's host, and the host itself.
 
-A model is hosted by its own deployment, by the shared pool, or (in tests) in process; each loads a `Host` and asks it.
+A model is hosted by its own deployment, by the shared pool, or (in tests) in process; each loads a `ModelRunner` and asks it.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
 
 
 @dataclass(frozen=True)
-class Question:
+class InferenceRequest:
     """Rows to predict, on behalf of a user. `single` questions have one row and a flat answer."""
 
     rows: tuple[dict[str, Any], ...]
@@ -60,7 +60,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class ForecastQuestion:
+class ForecastInferenceRequest:
     """On behalf of a user; `unique_ids` None asks for all series. `future` is rows, or the storage name of a Parquet
     file as `observations` is."""
 
@@ -77,7 +77,7 @@ class ForecastQuestion:
 
 
 # JSON of the answer, or why there is none: an error travels as a value, which is cheaper than a raised one.
-Answer = bytes | DatamlError
+InferenceResponse = bytes | DatamlError
 
 
 class LogRecord(NamedTuple):
@@ -98,12 +98,12 @@ class PredictionLog(Protocol):
         ...
 
 
-class Endpoints(Protocol):
+class InferenceClient(Protocol):
     """The hosts of all models."""
 
-    async def predict(self, model: ServableModel, question: Question) -> Answer: ...
+    async def predict(self, model: ServableModel, question: InferenceRequest) -> InferenceResponse: ...
 
-    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer: ...
+    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse: ...
 
 
 _PROCESS = random.getrandbits(10)
@@ -117,7 +117,7 @@ class NoLog:
         return
 
 
-class Host:
+class ModelRunner:
     """One loaded model that answers questions."""
 
     def __init__(self, model: ServableModel, predictor: Predictor, log: PredictionLog) -> None:
@@ -125,7 +125,7 @@ class Host:
         self._predictor = predictor
         self._log = log
 
-    async def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    async def answer(self, questions: Sequence[InferenceRequest]) -> list[InferenceResponse]:
         """Answer several questions with one pass through the model; a bad one costs the others nothing."""
         if any(question.explain for question in questions):
             # Contributions take the booster's own library, which takes seconds to import: not on the event loop.
@@ -139,11 +139,11 @@ class Host:
             self._log.add(record)
         return answers
 
-    def _answer(self, questions: Sequence[Question], records: list[LogRecord]) -> list[Answer]:
+    def _answer(self, questions: Sequence[InferenceRequest], records: list[LogRecord]) -> list[InferenceResponse]:
         parsed = [self._parse(question) for question in questions]
         rows = [row for rows in parsed if not isinstance(rows, DatamlError) for row in rows]
         predictions = iter(self._predictor.predict(rows)) if rows else iter(())
-        answers: list[Answer] = []
+        answers: list[InferenceResponse] = []
         for question, encoded in zip(questions, parsed, strict=True):
             if isinstance(encoded, DatamlError):
                 answers.append(encoded)
@@ -151,7 +151,7 @@ class Host:
                 answers.append(self._render(question, encoded, [next(predictions) for _ in encoded], records))
         return answers
 
-    def _parse(self, question: Question) -> list[list[float]] | DatamlError:
+    def _parse(self, question: InferenceRequest) -> list[list[float]] | DatamlError:
         encoded: list[list[float]] = []
         for index, features in enumerate(question.rows):
             try:
@@ -161,7 +161,11 @@ class Host:
         return encoded
 
     def _render(
-        self, question: Question, rows: list[list[float]], predictions: list[Prediction], records: list[LogRecord]
+        self,
+        question: InferenceRequest,
+        rows: list[list[float]],
+        predictions: list[Prediction],
+        records: list[LogRecord],
     ) -> bytes:
         bodies = []
         for features, row, prediction in zip(question.rows, rows, predictions, strict=True):
@@ -178,7 +182,7 @@ class Host:
             records.append(self._record(question, features, body))
         return dump_json(bodies[0] if question.single else {"predictions": bodies})
 
-    def _record(self, question: Question, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:
+    def _record(self, question: InferenceRequest, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:
         output = {"prediction": body["prediction"], "probability": body["probability"]}
         return LogRecord(
             id=body["prediction_id"],
@@ -190,7 +194,7 @@ class Host:
         )
 
 
-def _weight(question: Question) -> int:
+def _weight(question: InferenceRequest) -> int:
     """The rows of a question; one that is explained costs as much as many."""
     return len(question.rows) * (20 if question.explain else 1)
 

@@ -21,7 +21,7 @@ from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.dataset.uploading import dataset, new_name, new_template, uploaded
-from tests.fakes import InProcessEndpoints
+from tests.fakes import InProcessInferenceClient
 from tests.furnishing import customers, new_user, permission_ids, train_request
 from tests.rows import rows
 
@@ -51,7 +51,7 @@ def second(platform: Platform) -> Iterator[Client]:
     settings = platform.settings
     with start_blocking_portal() as portal:
         database = Database(settings)
-        endpoints = InProcessEndpoints(Storage.of(settings), _NoLog())
+        endpoints = InProcessInferenceClient(Storage.of(settings), _NoLog())
         keys = TokenKeys.load(settings.key_file)
         app = create_app(Services(settings, database, keys, _NobodyListens(), endpoints))
         yield Client(app, portal, platform.client.headers)

@@ -12,7 +12,7 @@ import pytest
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
-from dataml.serving.model_runner import Host
+from dataml.serving.model_runner import ModelRunner
 from deployments.predictor import DirectRoute
 from tests.client import Client
 from tests.conftest import Platform
@@ -42,7 +42,7 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS"]
 def deployment(platform: Platform) -> Iterator[DirectRoute]:
     database = Database(platform.settings)
     authenticator = Authenticator(database, TokenKeys.load(platform.settings.key_file), 5.0)
-    yield DirectRoute(cast(Host, SimpleNamespace(model=MODEL)), authenticator)
+    yield DirectRoute(cast(ModelRunner, SimpleNamespace(model=MODEL)), authenticator)
     asyncio.run(database.close())
 
 

@@ -19,7 +19,7 @@ from dataml.storage.storage import Storage
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.dataset.uploading import new_name, uploaded
-from tests.fakes import InProcessEndpoints
+from tests.fakes import InProcessInferenceClient
 from tests.train.training import small_csv, trained
 
 ROW = {"age": 64, "colour": "red", "price": 12.5}
@@ -41,7 +41,7 @@ def node(platform: Platform, home: Path) -> Iterator[Client]:
     )
     shutil.copy(platform.settings.key_file, settings.key_file)
     database = Database(settings)
-    endpoints = InProcessEndpoints(Storage.of(settings), NoLog())
+    endpoints = InProcessInferenceClient(Storage.of(settings), NoLog())
     app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), Unheard(), endpoints))
     yield Client(app, platform.client.portal, platform.client.headers)
     platform.client.portal.call(database.close)

@@ -14,7 +14,7 @@ from dataml.storage.storage import Storage
 from deployments.deployer import Deployer
 
 
-class Control:
+class ControlPlane:
     """`supervisor` and `deployer` are started by their `run()`, in the event loop of the actor."""
 
     def __init__(self, settings: Settings, name: str) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from dataml.errors import Unavailable
-from dataml.serving.model_runner import Answer, Question
-from deployments.endpoints import Lane
+from dataml.serving.model_runner import InferenceRequest, InferenceResponse
+from deployments.inference_client import Batcher
 
 
-def question(number: int) -> Question:
-    return Question(({"number": number},), "tester")
+def question(number: int) -> InferenceRequest:
+    return InferenceRequest(({"number": number},), "tester")
 
 
 def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -24,7 +24,7 @@ class Model:
         self.calls: list[int] = []
         self.gate = asyncio.Event()
 
-    async def __call__(self, questions: Sequence[Question]) -> Sequence[Answer]:
+    async def __call__(self, questions: Sequence[InferenceRequest]) -> Sequence[InferenceResponse]:
         self.calls.append(len(questions))
         await self.gate.wait()
         return [str(q.rows[0]["number"]).encode() for q in questions]
@@ -33,7 +33,7 @@ class Model:
 def test_questions_that_come_during_a_call_ride_together_in_the_next() -> None:
     async def body() -> None:
         model = Model()
-        lane = Lane(model, 5)
+        lane = Batcher(model, 5)
         asked = [asyncio.create_task(lane.ask(question(number))) for number in range(1)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -49,7 +49,7 @@ def test_questions_that_come_during_a_call_ride_together_in_the_next() -> None:
 def test_a_caller_that_leaves_costs_the_others_nothing() -> None:
     async def body() -> None:
         model = Model()
-        lane = Lane(model, 5)
+        lane = Batcher(model, 5)
         asked = [asyncio.create_task(lane.ask(question(number))) for number in range(3)]
         await asyncio.sleep(0)
         asked[0].cancel()
@@ -63,12 +63,12 @@ def test_a_call_that_breaks_answers_unavailable_and_the_next_one_is_made() -> No
     async def body() -> None:
         broken = True
 
-        async def call(questions: Sequence[Question]) -> Sequence[Answer]:
+        async def call(questions: Sequence[InferenceRequest]) -> Sequence[InferenceResponse]:
             if broken:
                 raise TypeError("unforeseen")
             return [b"fine"] * len(questions)
 
-        lane = Lane(call, 5)
+        lane = Batcher(call, 5)
         assert isinstance(await lane.ask(question(1)), Unavailable)
         broken = False
         assert await lane.ask(question(2)) == b"fine"
@@ -78,7 +78,7 @@ def test_a_call_that_breaks_answers_unavailable_and_the_next_one_is_made() -> No
 
 def test_a_call_without_end_is_given_up() -> None:
     async def body() -> None:
-        lane = Lane(Model(), 0.01)
+        lane = Batcher(Model(), 0.01)
         assert isinstance(await lane.ask(question(1)), Unavailable)
 
     run(body)

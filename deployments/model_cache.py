@@ -9,14 +9,22 @@ from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.ml.bundle.predictor import Predictor
-from dataml.serving.forecast_runner import ForecastHost
-from dataml.serving.model_runner import Answer, ForecastQuestion, Host, NoLog, Question, ServableModel, fetch_bundle
+from dataml.serving.forecast_runner import ForecastRunner
+from dataml.serving.model_runner import (
+    ForecastInferenceRequest,
+    InferenceRequest,
+    InferenceResponse,
+    ModelRunner,
+    NoLog,
+    ServableModel,
+    fetch_bundle,
+)
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from deployments.prediction_log import BufferedLog
 
 
-class HostedModels:
+class ModelCache:
     """Loads a model at its first question, in milliseconds; when it holds too many, the one unused longest goes."""
 
     def __init__(self, settings: Settings) -> None:
@@ -26,18 +34,18 @@ class HostedModels:
         self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
         self._hosts: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
 
-    async def predict(self, model: ServableModel, questions: Sequence[Question]) -> list[Answer]:
+    async def predict(self, model: ServableModel, questions: Sequence[InferenceRequest]) -> list[InferenceResponse]:
         """Answers in order; when the model cannot be loaded, that error for each."""
         try:
-            host: Host = await self._host(model, self._load)
+            host: ModelRunner = await self._host(model, self._load)
         except DatamlError as error:
             return [error] * len(questions)
         return await host.answer(questions)
 
-    async def forecast(self, model: ServableModel, question: ForecastQuestion) -> Answer:
+    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse:
         """The answer, or why there is none."""
         try:
-            host: ForecastHost = await self._host(model, self._load_forecast)
+            host: ForecastRunner = await self._host(model, self._load_forecast)
         except DatamlError as error:
             return error
         return await host.answer(question)
@@ -62,8 +70,8 @@ class HostedModels:
         if task.cancelled() or task.exception() is not None:
             self._hosts.pop(train_id, None)
 
-    def _load(self, model: ServableModel) -> Host:
-        return Host(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)
+    def _load(self, model: ServableModel) -> ModelRunner:
+        return ModelRunner(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)
 
-    def _load_forecast(self, model: ServableModel) -> ForecastHost:
-        return ForecastHost.load(model, self._storage, self._log)
+    def _load_forecast(self, model: ServableModel) -> ForecastRunner:
+        return ForecastRunner.load(model, self._storage, self._log)
