@@ -1,4 +1,4 @@
-"""Asks the host of a model: its own deployment when it has one, the pool otherwise."""
+"""The inference client of a Ray cluster: calls a model's own deployment when it has one, the pool otherwise."""
 
 import asyncio
 import logging
@@ -13,11 +13,14 @@ from dataml.errors import DatamlError, Unavailable
 from dataml.serving.model_runner import ForecastInferenceRequest, InferenceRequest, InferenceResponse, ServableModel
 from deployments.deployer import application_name
 
-# An own deployment that does not answer by then has no replica up: the pool takes the question.
-_OWN_S = 1.0
-_MAX_BATCH = 64
-_MAX_WAITING = 1024
+# An own deployment that does not respond within this time has no replica up: the pool takes the requests.
+_OWN_TIMEOUT_S = 1.0
+_MAX_BATCH_SIZE = 64
+_MAX_QUEUED = 1024
+_MAX_BATCHERS = 1000
 log = logging.getLogger(__name__)
+
+SendBatch = Callable[[Sequence[InferenceRequest]], Awaitable[Sequence[InferenceResponse]]]
 
 
 class RayInferenceClient:
@@ -26,118 +29,118 @@ class RayInferenceClient:
     def __init__(self, pool: DeploymentHandle, timeout_s: float) -> None:
         self._pool = pool
         self._timeout_s = timeout_s
-        self._lanes: dict[tuple[str, int], Batcher] = {}
+        self._batchers: dict[tuple[str, int], Batcher] = {}
 
-    async def predict(self, model: ServableModel, question: InferenceRequest) -> InferenceResponse:
-        """The answer, or an `Unavailable` as a value when no host answers in time."""
+    async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
+        """Return the response, or an `Unavailable` as a value when no replica responds in time."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._lane(model).ask(question)
+                return await self._batcher(model).submit(request)
         except TimeoutError:
             return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
 
-    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse:
-        """The answer of the pool: forecasts have no deployment of their own."""
+    async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the response of the pool: forecasts have no deployment of their own."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._pool.forecast.remote(model, question)
+                return await self._pool.forecast.remote(model, request)
         except TimeoutError:
             return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
         except BackPressureError:
-            return _busy()
+            return _too_many_predictions()
         except (RayError, RayServeException):
-            return _gone()
+            return _no_model_host()
 
     async def warm(self) -> None:
-        """Open the way to the pool, so that the first prediction finds it open."""
+        """Connect to the pool and load its libraries, so that the first prediction is fast."""
         await self._pool.warm.remote()
 
-    def _lane(self, model: ServableModel) -> "Lane":
+    def _batcher(self, model: ServableModel) -> "Batcher":
         key = (model.endpoint, model.train_id)
-        lane = self._lanes.get(key)
-        if lane is None:
-            if len(self._lanes) > 1000:
-                self._lanes.clear()
-            ask = self._ask_own if model.endpoint == "own" else self._ask_pool
-            lane = self._lanes[key] = Batcher(lambda questions: ask(model, questions), self._timeout_s)
-        return lane
+        batcher = self._batchers.get(key)
+        if batcher is None:
+            if len(self._batchers) > _MAX_BATCHERS:
+                self._batchers.clear()
+            call = self._call_own if model.endpoint == "own" else self._call_pool
+            batcher = self._batchers[key] = Batcher(lambda requests: call(model, requests), self._timeout_s)
+        return batcher
 
-    async def _ask_pool(
-        self, model: ServableModel, questions: Sequence[InferenceRequest]
+    async def _call_pool(
+        self, model: ServableModel, requests: Sequence[InferenceRequest]
     ) -> Sequence[InferenceResponse]:
         try:
-            return await self._pool.predict.remote(model, questions)
+            return await self._pool.predict.remote(model, requests)
         except BackPressureError:
-            return [_busy()] * len(questions)
+            return [_too_many_predictions()] * len(requests)
         except (RayError, RayServeException):
-            return [_gone()] * len(questions)
+            return [_no_model_host()] * len(requests)
 
-    async def _ask_own(
-        self, model: ServableModel, questions: Sequence[InferenceRequest]
+    async def _call_own(
+        self, model: ServableModel, requests: Sequence[InferenceRequest]
     ) -> Sequence[InferenceResponse]:
         try:
             application = application_name(model.tenant_id, model.predictor_name)
-            # Not asked whether it exists: that would block the event loop, and the call tells.
+            # Serve does not check whether it exists: that would block the event loop, and the call fails anyway.
             handle = serve.get_deployment_handle("Predictor", application, _check_exists=False)
-            async with asyncio.timeout(_OWN_S):
-                answers = await handle.predict.remote(model.train_id, questions)
+            async with asyncio.timeout(_OWN_TIMEOUT_S):
+                responses = await handle.predict.remote(model.train_id, requests)
         except (RayError, RayServeException, TimeoutError):
-            answers = None
-        return answers if answers is not None else await self._ask_pool(model, questions)
+            responses = None
+        return responses if responses is not None else await self._call_pool(model, requests)
 
 
-def _busy() -> DatamlError:
+def _too_many_predictions() -> DatamlError:
     return Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
 
 
-def _gone() -> DatamlError:
+def _no_model_host() -> DatamlError:
     return Unavailable("No model host is up; try again in a moment.", code="no_model_host")
 
 
 class Batcher:
-    """Natural batching: while a call is under way, the questions that come wait, and go together in the next one.
+    """Dynamic batching: requests that arrive while a call is under way are sent together in the next call.
 
-    A lone question is sent at once and waits for nobody; under load all that ride in a call share its cost.
+    A lone request is sent at once and waits for no other; under load all requests of a batch share the cost of the
+    call.
     """
 
-    def __init__(
-        self, call: Callable[[Sequence[InferenceRequest]], Awaitable[Sequence[InferenceResponse]]], timeout_s: float
-    ) -> None:
+    def __init__(self, call: SendBatch, timeout_s: float) -> None:
         self._call = call
         self._timeout_s = timeout_s
-        self._waiting: list[tuple[InferenceRequest, asyncio.Future[InferenceResponse]]] = []
-        self._driver: asyncio.Task[None] | None = None
+        self._queue: list[tuple[InferenceRequest, asyncio.Future[InferenceResponse]]] = []
+        self._sender: asyncio.Task[None] | None = None
 
-    async def ask(self, question: InferenceRequest) -> InferenceResponse:
-        if len(self._waiting) >= _MAX_WAITING:
-            return _busy()
+    async def submit(self, request: InferenceRequest) -> InferenceResponse:
+        """Return the response to a request, or an `Unavailable` as a value when too many requests wait."""
+        if len(self._queue) >= _MAX_QUEUED:
+            return _too_many_predictions()
         future: asyncio.Future[InferenceResponse] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
-        if self._driver is None:
-            self._driver = asyncio.create_task(self._drive())
+        self._queue.append((request, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send_queue())
         return await future
 
-    async def _drive(self) -> None:
+    async def _send_queue(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
-                if riding := [(question, future) for question, future in batch if not future.done()]:
-                    await self._ride(riding)
+            while self._queue:
+                batch, self._queue = self._queue[:_MAX_BATCH_SIZE], self._queue[_MAX_BATCH_SIZE:]
+                if pending := [(request, future) for request, future in batch if not future.done()]:
+                    await self._send_batch(pending)
         finally:
-            # A call that failed in an unforeseen way ends this task; whoever came meanwhile gets another.
-            self._driver = asyncio.create_task(self._drive()) if self._waiting else None
+            # A call that failed unexpectedly ends this task; the requests that arrived meanwhile get another one.
+            self._sender = asyncio.create_task(self._send_queue()) if self._queue else None
 
-    async def _ride(self, batch: list[tuple[InferenceRequest, "asyncio.Future[Answer]"]]) -> None:
-        answers: Sequence[InferenceResponse] = ()
+    async def _send_batch(self, batch: list[tuple[InferenceRequest, "asyncio.Future[InferenceResponse]"]]) -> None:
+        responses: Sequence[InferenceResponse] = ()
         try:
             async with asyncio.timeout(self._timeout_s):
-                answers = await self._call([question for question, _ in batch])
+                responses = await self._call([request for request, _ in batch])
         except TimeoutError:
             log.warning("%d predictions were not answered in time", len(batch))
         finally:
-            # Whatever the call came to, nobody is left waiting for it.
-            lost: InferenceResponse = _gone()
+            # Every caller gets a response, whatever happened to the call.
+            missing: InferenceResponse = _no_model_host()
             for index, (_, future) in enumerate(batch):
-                # A caller that has given up has cancelled its future.
+                # A caller that no longer waits has cancelled its future.
                 if not future.done():
-                    future.set_result(answers[index] if index < len(answers) else lost)
+                    future.set_result(responses[index] if index < len(responses) else missing)

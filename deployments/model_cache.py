@@ -1,4 +1,4 @@
-"""The models that one replica of the pool holds."""
+"""The LRU cache of loaded models in one replica of the pool."""
 
 import asyncio
 from collections import OrderedDict
@@ -25,50 +25,50 @@ from deployments.prediction_log import BufferedLog
 
 
 class ModelCache:
-    """Loads a model at its first question, in milliseconds; when it holds too many, the one unused longest goes."""
+    """Loads a model at its first request, in milliseconds, and evicts the least recently used above `pool_models`."""
 
     def __init__(self, settings: Settings) -> None:
         redaction.install()
         self._settings = settings
         self._storage = Storage.of(settings)
         self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
-        self._hosts: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
+        self._runners: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
 
-    async def predict(self, model: ServableModel, questions: Sequence[InferenceRequest]) -> list[InferenceResponse]:
-        """Answers in order; when the model cannot be loaded, that error for each."""
+    async def predict(self, model: ServableModel, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
+        """Return the responses in order; when the model cannot be loaded, that error for each request."""
         try:
-            host: ModelRunner = await self._host(model, self._load)
+            runner: ModelRunner = await self._get(model, self._load)
         except DatamlError as error:
-            return [error] * len(questions)
-        return await host.answer(questions)
+            return [error] * len(requests)
+        return await runner.predict(requests)
 
-    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse:
-        """The answer, or why there is none."""
+    async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the forecast as JSON, or the error as a value."""
         try:
-            host: ForecastRunner = await self._host(model, self._load_forecast)
+            runner: ForecastRunner = await self._get(model, self._load_forecast)
         except DatamlError as error:
             return error
-        return await host.answer(question)
+        return await runner.forecast(request)
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""
         await asyncio.to_thread(Predictor.warm, any_model=True)
 
-    async def _host(self, model: ServableModel, load: Callable[[ServableModel], Any]) -> Any:
-        task = self._hosts.get(model.train_id)
+    async def _get(self, model: ServableModel, load: Callable[[ServableModel], Any]) -> Any:
+        task = self._runners.get(model.train_id)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(load, model))
-            task.add_done_callback(lambda done: self._forget_failed(model.train_id, done))
-            self._hosts[model.train_id] = task
-            while len(self._hosts) > self._settings.pool_models:
-                self._hosts.popitem(last=False)
-        self._hosts.move_to_end(model.train_id)
+            task.add_done_callback(lambda done: self._evict_failed(model.train_id, done))
+            self._runners[model.train_id] = task
+            while len(self._runners) > self._settings.pool_models:
+                self._runners.popitem(last=False)
+        self._runners.move_to_end(model.train_id)
         return await asyncio.shield(task)
 
-    def _forget_failed(self, train_id: int, task: asyncio.Task[Any]) -> None:
-        # The next question tries again.
+    def _evict_failed(self, train_id: int, task: asyncio.Task[Any]) -> None:
+        # The next request loads the model again.
         if task.cancelled() or task.exception() is not None:
-            self._hosts.pop(train_id, None)
+            self._runners.pop(train_id, None)
 
     def _load(self, model: ServableModel) -> ModelRunner:
         return ModelRunner(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)

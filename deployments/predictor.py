@@ -37,7 +37,7 @@ from deployments.prediction_log import BufferedLog
 )
 @serve.ingress()
 class PredictorDeployment:
-    """Answers its direct route, and the API by handle."""
+    """Serves its direct route over HTTP, and the API by handle."""
 
     def __init__(self, settings: Settings, model: ServableModel) -> None:
         redaction.install()
@@ -45,14 +45,15 @@ class PredictorDeployment:
         database = Database(settings)
         self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(database) if settings.prediction_log else NoLog()
-        self._host = ModelRunner(model, Predictor.load(fetch_bundle(Storage.of(settings), model)), self._log)
+        self._runner = ModelRunner(model, Predictor.load(fetch_bundle(Storage.of(settings), model)), self._log)
 
-    async def predict(self, train_id: int, questions: Sequence[InferenceRequest]) -> list[InferenceResponse] | None:
-        """Answers in order; None when this deployment has moved on to another version of the predictor."""
-        return await self._host.answer(questions) if train_id == self._model.train_id else None
+    async def predict(self, train_id: int, requests: Sequence[InferenceRequest]) -> list[InferenceResponse] | None:
+        """Return the responses in order; None when this deployment serves another version of the predictor by now."""
+        return await self._runner.predict(requests) if train_id == self._model.train_id else None
 
     def __serve_build_asgi_app__(self) -> "DirectRoute":
-        return DirectRoute(self._host, self._authenticator)
+        """Return the application of the direct route; Serve calls this."""
+        return DirectRoute(self._runner, self._authenticator)
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.
@@ -61,40 +62,40 @@ class PredictorDeployment:
 
 
 class DirectRoute:
-    """`POST /models/{tenant}/{predictor}/predict` as plain ASGI in the model's own replica."""
+    """The ASGI application of `POST /models/{tenant}/{predictor}/predict` in the model's own replica."""
 
-    def __init__(self, host: ModelRunner, authenticator: Authenticator) -> None:
-        self._host = host
+    def __init__(self, runner: ModelRunner, authenticator: Authenticator) -> None:
+        self._runner = runner
         self._authenticator = authenticator
-        self._path = f"/models/{host.model.tenant_name}/{host.model.predictor_name}/predict"
+        self._path = f"/models/{runner.model.tenant_name}/{runner.model.predictor_name}/predict"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
         scope.setdefault("state", {})["request_id"] = request_id_of(scope)
-        # Whatever is not its call is answered as the API answers where no own deployment has the route, before the
-        # body is looked at: nobody can tell from it which predictors exist.
+        # Any other call gets the same response as from the API where no own deployment has the route, before the body
+        # is read: the response does not reveal which predictors exist.
         refusal: DatamlError | None = None
-        if _whole_path(scope) != self._path:
+        if _full_path(scope) != self._path:
             refusal = NotFound("Not Found", code="not_found")
         elif scope["method"] != "POST":
             refusal = MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
         if refusal is not None:
             await send_answer(scope, send, refusal)
             return
-        await respond(scope, receive, send, self._answer)
+        await respond(scope, receive, send, self._predict)
 
-    async def _answer(self, authorization: str | None, body: bytes) -> InferenceResponse:
+    async def _predict(self, authorization: str | None, body: bytes) -> InferenceResponse:
         principal = await self._authenticator.authenticate(authorization)
         principal.require(Permission.PREDICT)
-        if principal.tenant_id != self._host.model.tenant_id:
+        if principal.tenant_id != self._runner.model.tenant_id:
             raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-        return (await self._host.answer([direct_question(principal, body)]))[0]
+        return (await self._runner.predict([direct_question(principal, body)]))[0]
 
 
-def _whole_path(scope: Scope) -> str:
-    """The path as the client sent it; Serve's own proxy takes the route's prefix off, HAProxy does not."""
+def _full_path(scope: Scope) -> str:
+    """Return the path as the client sent it: Serve's own proxy removes the route's prefix, HAProxy does not."""
     path: str = scope["path"].rstrip("/")
     return path if path.startswith("/models/") else scope.get("root_path", "") + path
 

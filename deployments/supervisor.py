@@ -42,35 +42,35 @@ class SupervisorActor:
 
     async def wake(self) -> None:
         """Jobs have been added or cancelled; also the API's first call, which says that it is up."""
-        (await self._control()).supervisor.wake()
+        (await self._control_plane()).supervisor.wake()
 
     async def report(self, report: "JobReport") -> bool:
         """A worker's report; see `Supervisor.report`."""
-        return await (await self._control()).supervisor.report(report)
+        return await (await self._control_plane()).supervisor.report(report)
 
     async def progress(self, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
-        await (await self._control()).supervisor.progress(job_id, attempt, fraction, phrase)
+        await (await self._control_plane()).supervisor.progress(job_id, attempt, fraction, phrase)
 
     async def record_predictions(self, records: "Sequence[LogRecord]") -> None:
-        await (await self._control()).record_predictions(records)
+        await (await self._control_plane()).record_predictions(records)
 
-    async def _control(self) -> "Control":
+    async def _control_plane(self) -> "ControlPlane":
         self._called.set()
         return await asyncio.shield(self._starting)
 
-    async def _start(self) -> "Control":
+    async def _start(self) -> "ControlPlane":
         # A restarted actor may wait for a call in vain: then it starts by itself.
         with suppress(TimeoutError):
             await asyncio.wait_for(self._called.wait(), _API_STARTS_S)
         module = await asyncio.to_thread(importlib.import_module, "deployments.control_plane")
-        control: ControlPlane = module.ControlPlane(self._settings, self._name)
+        control_plane: ControlPlane = module.ControlPlane(self._settings, self._name)
         loop = asyncio.get_running_loop()
-        loop.create_task(control.supervisor.run()).add_done_callback(_end_process)
-        self._deploying = loop.create_task(_keep_running(control.deployer.run))
-        return control
+        loop.create_task(control_plane.supervisor.run()).add_done_callback(_end_process)
+        self._deploying = loop.create_task(_keep_running(control_plane.deployer.run))
+        return control_plane
 
 
-def _end_if_failed(task: "asyncio.Task[Control]") -> None:
+def _end_if_failed(task: "asyncio.Task[ControlPlane]") -> None:
     if not task.cancelled() and task.exception() is not None:
         _end_process(task)
 

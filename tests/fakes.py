@@ -140,26 +140,27 @@ class SupervisorThread:
 
 
 class InProcessInferenceClient:
-    """The `InferenceClient` of the API: every model is loaded once and asked in this process."""
+    """The `InferenceClient` of the API: each model is loaded once and runs in this process."""
 
     def __init__(self, storage: Storage, log: PredictionLog) -> None:
         self._storage = storage
         self._log = log
-        self._hosts: dict[int, ModelRunner] = {}
-        self._forecasts: dict[int, ForecastRunner] = {}
+        self._runners: dict[int, ModelRunner] = {}
+        self._forecast_runners: dict[int, ForecastRunner] = {}
 
-    async def predict(self, model: ServableModel, question: InferenceRequest) -> InferenceResponse:
-        if model.train_id not in self._hosts:
+    async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
+        """Return the predictions as JSON, or the error as a value."""
+        if model.train_id not in self._runners:
             predictor = await asyncio.to_thread(self._load, model)
-            self._hosts[model.train_id] = ModelRunner(model, predictor, self._log)
-        return (await self._hosts[model.train_id].answer([question]))[0]
+            self._runners[model.train_id] = ModelRunner(model, predictor, self._log)
+        return (await self._runners[model.train_id].predict([request]))[0]
 
-    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse:
-        if model.train_id not in self._forecasts:
-            self._forecasts[model.train_id] = await asyncio.to_thread(
-                ForecastRunner.load, model, self._storage, self._log
-            )
-        return await self._forecasts[model.train_id].answer(question)
+    async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the forecast as JSON, or the error as a value."""
+        if model.train_id not in self._forecast_runners:
+            runner = await asyncio.to_thread(ForecastRunner.load, model, self._storage, self._log)
+            self._forecast_runners[model.train_id] = runner
+        return await self._forecast_runners[model.train_id].forecast(request)
 
     def _load(self, model: ServableModel) -> Predictor:
         return Predictor.load(fetch_bundle(self._storage, model))

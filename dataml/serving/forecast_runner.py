@@ -1,4 +1,4 @@
-"""A loaded forecast model that answers questions, in whatever process hosts it."""
+"""The runner of a forecast model, in whatever process serves it."""
 
 import asyncio
 from collections import OrderedDict
@@ -21,102 +21,108 @@ from dataml.serving.model_runner import (
 )
 from dataml.storage.storage import Storage
 
-MOST_VALUES: Final = 20_000
-"""Steps of all series in one answer; a batch gives more."""
-_OBSERVED_KEPT: Final = 4
+MAX_VALUES: Final = 20_000
+"""Steps of all series in one response; a batch may have more."""
+_MAX_CACHED_UPDATES: Final = 4
+_MAX_LOGGED: Final = 100
+"""Series ids and steps that the prediction log keeps of one forecast."""
 
 
 class ForecastRunner:
-    """Keeps what a few datasets of new observations have made of the model, so that only the first question reads
-    them."""
+    """One loaded forecast model that responds to inference requests.
+
+    Keeps the model as updated with the last few datasets of new observations, so that only the first request reads
+    them.
+    """
 
     def __init__(self, model: ServableModel, forecaster: Forecaster, storage: Storage, log: PredictionLog) -> None:
         self.model = model
         self._forecaster = forecaster
         self._storage = storage
         self._log = log
-        self._observed: OrderedDict[str, Forecaster] = OrderedDict()
+        self._updates: OrderedDict[str, Forecaster] = OrderedDict()
 
     @classmethod
-    def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastHost":
+    def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastRunner":
+        """Load the model of a bundle. Raises as `fetch_bundle` and `Forecaster.load`. Blocking."""
         return cls(model, Forecaster.load(fetch_bundle(storage, model)), storage, log)
 
-    async def answer(self, question: ForecastInferenceRequest) -> InferenceResponse:
-        """JSON, or why there is none."""
+    async def forecast(self, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the forecast as JSON, or the error as a value."""
         try:
-            body, record = await asyncio.to_thread(self._answer, question)
+            body, record = await asyncio.to_thread(self._forecast, request)
         except DatamlError as error:
             return error
         self._log.add(record)
         return body
 
-    def _answer(self, question: ForecastInferenceRequest) -> tuple[bytes, LogRecord]:
-        forecaster = self._starting(question.observations)
+    def _forecast(self, request: ForecastInferenceRequest) -> tuple[bytes, LogRecord]:
+        forecaster = self._updated(request.observations)
         ask = Ask(
-            question.steps,
-            question.frequency,
-            question.unique_ids,
-            question.level,
-            question.aggregate,
-            question.explain,
+            request.steps,
+            request.frequency,
+            request.unique_ids,
+            request.level,
+            request.aggregate,
+            request.explain,
         )
-        count = len(question.unique_ids) if question.unique_ids is not None else len(forecaster.ids)
-        if count * question.steps > MOST_VALUES:
-            detail = f"{count:,} series of {question.steps:,} steps are too many for one answer; ask for a batch."
+        count = len(request.unique_ids) if request.unique_ids is not None else len(forecaster.ids)
+        if count * request.steps > MAX_VALUES:
+            detail = f"{count:,} series of {request.steps:,} steps are too many for one answer; ask for a batch."
             raise Invalid(detail, code="too_many_steps")
-        future = question.future_rows
-        if question.future is not None:
-            found = forecaster.forecast(ask, self._table(question.future, forecaster.future_columns))
-        else:
-            found = forecaster.forecast(ask, future)
+        future: Any = request.future_rows
+        if request.future is not None:
+            future = self._read(request.future, forecaster.future_columns)
+        forecasts = forecaster.forecast(ask, future)
         prediction_id = new_prediction_id()
-        steps = rendered(found)
+        steps = render_steps(forecasts)
         body = {
             "forecast": steps,
             "train_id": self.model.train_id,
-            "frequency": found[0].frequency.name if found else forecaster.frequency.name,
-            "level": question.level,
+            "frequency": forecasts[0].frequency.name if forecasts else forecaster.frequency.name,
+            "level": request.level,
             "prediction_id": prediction_id,
         }
-        return dump_json(body), self._record(question, prediction_id, steps)
+        return dump_json(body), self._log_record(request, prediction_id, steps)
 
-    def _starting(self, observations: str | None) -> Forecaster:
-        """The model, or the model with what was observed since."""
+    def _updated(self, observations: str | None) -> Forecaster:
+        """Return the model, updated with the new observations when there are some."""
         if observations is None:
             return self._forecaster
-        found = self._observed.get(observations)
-        if found is None:
-            table = self._table(observations, self._forecaster.observed_columns)
-            found = self._forecaster.observe(table)
-            self._observed[observations] = found
-            while len(self._observed) > _OBSERVED_KEPT:
-                self._observed.popitem(last=False)
-        return found
+        updated = self._updates.get(observations)
+        if updated is None:
+            updated = self._forecaster.observe(self._read(observations, self._forecaster.observed_columns))
+            self._updates[observations] = updated
+            while len(self._updates) > _MAX_CACHED_UPDATES:
+                self._updates.popitem(last=False)
+        return updated
 
-    def _table(self, name: str, columns: Sequence[str]) -> Any:
+    def _read(self, name: str, columns: Sequence[str]) -> Any:
         return pq.read_table(self._storage.fetch(name), columns=list(columns))
 
-    def _record(self, question: ForecastInferenceRequest, prediction_id: int, steps: list[dict[str, Any]]) -> LogRecord:
-        asked = {
-            "unique_ids": question.unique_ids and question.unique_ids[:100],
-            "steps": question.steps,
-            "frequency": question.frequency,
+    def _log_record(
+        self, request: ForecastInferenceRequest, prediction_id: int, steps: list[dict[str, Any]]
+    ) -> LogRecord:
+        parameters = {
+            "unique_ids": request.unique_ids and request.unique_ids[:_MAX_LOGGED],
+            "steps": request.steps,
+            "frequency": request.frequency,
         }
         return LogRecord(
             id=prediction_id,
             tenant_id=self.model.tenant_id,
             training_id=self.model.train_id,
-            username=question.username,
-            input_data=dump_json(asked).decode(),
-            output_data=dump_json(steps[:100]).decode(),
+            username=request.username,
+            input_data=dump_json(parameters).decode(),
+            output_data=dump_json(steps[:_MAX_LOGGED]).decode(),
             prediction_type="forecast",
         )
 
 
-def rendered(found: Sequence[SeriesForecast]) -> list[dict[str, Any]]:
-    """A dict for each step, as the API answers."""
+def render_steps(forecasts: Sequence[SeriesForecast]) -> list[dict[str, Any]]:
+    """Return a dict for each step of each series, as the API sends it."""
     steps = []
-    for series in found:
+    for series in forecasts:
         dates = series.frequency.render(series.times)
         columns = (series.values, series.confidence, series.lower, series.upper)
         for number, (date, value, confidence, lower, upper) in enumerate(

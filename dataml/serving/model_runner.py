@@ -1,6 +1,7 @@
-"""Where predictions are made: the question and the answer that travel to a model's host, and the host itself.
+"""Model serving: the requests and responses of a model, and the runner that makes predictions.
 
-A model is hosted by its own deployment, by the shared pool, or (in tests) in process; each loads a `ModelRunner` and asks it.
+A model runs in its own deployment, in the shared pool, or (in tests) in process; each loads a `ModelRunner` and calls
+it.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.http.wire import dump_json
@@ -21,7 +22,10 @@ from dataml.storage.storage import Storage
 
 @dataclass(frozen=True)
 class ServableModel:
-    """A completed training as its hosts need it. `bundle` is a storage name; `endpoint` is pool or own."""
+    """A completed training as a runner needs it.
+
+    `bundle` is a storage name; `endpoint` is `pool` or `own`.
+    """
 
     train_id: int
     tenant_id: str
@@ -36,22 +40,22 @@ class ServableModel:
 
 
 def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
-    """The local folder of a model's bundle. Blocking.
+    """Return the local folder of a model's bundle. Blocking.
 
     Raises:
-        BundleDamaged: the store has lost it.
-        Unavailable: the store is away, or there is no room for a copy.
+        BundleDamaged: the store has lost the bundle.
+        Unavailable: the store cannot be reached, or there is no room for a copy.
     """
     try:
         return storage.fetch(model.bundle)
     except FileMissing as error:
-        # There is such a model: its caller must not read that there is none.
+        # The model exists: its caller must not read that there is none.
         raise BundleDamaged("The model's bundle is not in storage any more.") from error
 
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """Rows to predict, on behalf of a user. `single` questions have one row and a flat answer."""
+    """Rows to predict, on behalf of a user; a `single` request has one row and a flat response."""
 
     rows: tuple[dict[str, Any], ...]
     username: str
@@ -61,8 +65,11 @@ class InferenceRequest:
 
 @dataclass(frozen=True)
 class ForecastInferenceRequest:
-    """On behalf of a user; `unique_ids` None asks for all series. `future` is rows, or the storage name of a Parquet
-    file as `observations` is."""
+    """Series to forecast, on behalf of a user; all series when `unique_ids` is None.
+
+    The exogenous values of the future are `future_rows`, or a Parquet file of the storage name `future`;
+    `observations` is the storage name of one as well.
+    """
 
     steps: int
     frequency: str | None
@@ -76,12 +83,15 @@ class ForecastInferenceRequest:
     observations: str | None = None
 
 
-# JSON of the answer, or why there is none: an error travels as a value, which is cheaper than a raised one.
+# JSON, or why there is none: an error travels as a value, which is cheaper than an exception.
 InferenceResponse = bytes | DatamlError
 
 
 class LogRecord(NamedTuple):
-    """One real-time prediction or forecast, as the log keeps it: a tuple, for thousands a second cross processes."""
+    """One real-time prediction or forecast in the prediction log.
+
+    A tuple, because thousands of them a second cross processes.
+    """
 
     id: int
     tenant_id: str
@@ -93,82 +103,96 @@ class LogRecord(NamedTuple):
 
 
 class PredictionLog(Protocol):
+    """Where runners write their predictions."""
+
     def add(self, record: LogRecord) -> None:
-        """Take a record; must return at once."""
+        """Add a record; must return at once."""
         ...
 
 
 class InferenceClient(Protocol):
-    """The hosts of all models."""
+    """Sends requests to the models, wherever they run."""
 
-    async def predict(self, model: ServableModel, question: InferenceRequest) -> InferenceResponse: ...
+    async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
+        """Return the predictions as JSON, or the error as a value."""
+        ...
 
-    async def forecast(self, model: ServableModel, question: ForecastInferenceRequest) -> InferenceResponse: ...
+    async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the forecast as JSON, or the error as a value."""
+        ...
 
 
-_PROCESS = random.getrandbits(10)
+_PROCESS_BITS = random.getrandbits(10)
 _COUNTER = itertools.count()
-# What takes longer than some milliseconds leaves the event loop, and with it the other callers, alone.
-_ROWS_ON_THE_LOOP = 256
+# Larger batches take more than some milliseconds: they run in a thread, so that the event loop stays responsive.
+_MAX_ROWS_ON_EVENT_LOOP: Final = 256
+# An explained row takes as long as this number of others.
+_EXPLAINED_ROW_COST: Final = 20
 
 
 class NoLog:
+    """A `PredictionLog` that keeps nothing."""
+
     def add(self, record: LogRecord) -> None:
+        """Drop the record."""
         return
 
 
 class ModelRunner:
-    """One loaded model that answers questions."""
+    """One loaded model that responds to inference requests."""
 
     def __init__(self, model: ServableModel, predictor: Predictor, log: PredictionLog) -> None:
         self.model = model
         self._predictor = predictor
         self._log = log
 
-    async def answer(self, questions: Sequence[InferenceRequest]) -> list[InferenceResponse]:
-        """Answer several questions with one pass through the model; a bad one costs the others nothing."""
-        if any(question.explain for question in questions):
-            # Contributions take the booster's own library, which takes seconds to import: not on the event loop.
+    async def predict(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
+        """Return the responses to several requests with one pass through the model.
+
+        A bad request gets an error and does not affect the others.
+        """
+        if any(request.explain for request in requests):
+            # Contributions need the booster's own library, which takes seconds to import: not on the event loop.
             await asyncio.to_thread(lambda: self._predictor.members)
         records: list[LogRecord] = []
-        if sum(_weight(question) for question in questions) > _ROWS_ON_THE_LOOP:
-            answers = await asyncio.to_thread(self._answer, questions, records)
+        if sum(_cost(request) for request in requests) > _MAX_ROWS_ON_EVENT_LOOP:
+            responses = await asyncio.to_thread(self._predict, requests, records)
         else:
-            answers = self._answer(questions, records)
+            responses = self._predict(requests, records)
         for record in records:
             self._log.add(record)
-        return answers
+        return responses
 
-    def _answer(self, questions: Sequence[InferenceRequest], records: list[LogRecord]) -> list[InferenceResponse]:
-        parsed = [self._parse(question) for question in questions]
-        rows = [row for rows in parsed if not isinstance(rows, DatamlError) for row in rows]
+    def _predict(self, requests: Sequence[InferenceRequest], records: list[LogRecord]) -> list[InferenceResponse]:
+        parsed = [self._parse(request) for request in requests]
+        rows = [row for encoded in parsed if not isinstance(encoded, DatamlError) for row in encoded]
         predictions = iter(self._predictor.predict(rows)) if rows else iter(())
-        answers: list[InferenceResponse] = []
-        for question, encoded in zip(questions, parsed, strict=True):
+        responses: list[InferenceResponse] = []
+        for request, encoded in zip(requests, parsed, strict=True):
             if isinstance(encoded, DatamlError):
-                answers.append(encoded)
+                responses.append(encoded)
             else:
-                answers.append(self._render(question, encoded, [next(predictions) for _ in encoded], records))
-        return answers
+                responses.append(self._render(request, encoded, [next(predictions) for _ in encoded], records))
+        return responses
 
-    def _parse(self, question: InferenceRequest) -> list[list[float]] | DatamlError:
+    def _parse(self, request: InferenceRequest) -> list[list[float]] | DatamlError:
         encoded: list[list[float]] = []
-        for index, features in enumerate(question.rows):
+        for index, features in enumerate(request.rows):
             try:
                 encoded.append(self._predictor.parse(features))
             except InvalidFields as error:
-                return error if question.single else _at_instance(error, index)
+                return error if request.single else _locate_in_instances(error, index)
         return encoded
 
     def _render(
         self,
-        question: InferenceRequest,
+        request: InferenceRequest,
         rows: list[list[float]],
         predictions: list[Prediction],
         records: list[LogRecord],
     ) -> bytes:
         bodies = []
-        for features, row, prediction in zip(question.rows, rows, predictions, strict=True):
+        for features, row, prediction in zip(request.rows, rows, predictions, strict=True):
             body = {
                 "prediction": prediction.prediction,
                 "accuracy": self.model.accuracy,
@@ -176,40 +200,40 @@ class ModelRunner:
                 "probabilities": prediction.probabilities,
                 "prediction_id": new_prediction_id(),
             }
-            if question.explain:
+            if request.explain:
                 body["explanation"] = self._predictor.explain(row)
             bodies.append(body)
-            records.append(self._record(question, features, body))
-        return dump_json(bodies[0] if question.single else {"predictions": bodies})
+            records.append(self._log_record(request, features, body))
+        return dump_json(bodies[0] if request.single else {"predictions": bodies})
 
-    def _record(self, question: InferenceRequest, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:
+    def _log_record(self, request: InferenceRequest, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:
         output = {"prediction": body["prediction"], "probability": body["probability"]}
         return LogRecord(
             id=body["prediction_id"],
             tenant_id=self.model.tenant_id,
             training_id=self.model.train_id,
-            username=question.username,
+            username=request.username,
             input_data=dump_json(features).decode(),
             output_data=dump_json(output).decode(),
         )
 
 
-def _weight(question: InferenceRequest) -> int:
-    """The rows of a question; one that is explained costs as much as many."""
-    return len(question.rows) * (20 if question.explain else 1)
+def _cost(request: InferenceRequest) -> int:
+    """Return the cost of a request, in rows without an explanation."""
+    return len(request.rows) * (_EXPLAINED_ROW_COST if request.explain else 1)
 
 
 def new_prediction_id() -> int:
-    """A 63-bit id that sorts by time: 41 bits of milliseconds, 10 random ones of the process, 12 of a counter."""
-    return (time.time_ns() // 1_000_000) << 22 | _PROCESS << 12 | next(_COUNTER) & 0xFFF
+    """Return a 63-bit id that sorts by time: 41 bits of milliseconds, 10 random of the process, 12 of a counter."""
+    return (time.time_ns() // 1_000_000) << 22 | _PROCESS_BITS << 12 | next(_COUNTER) & 0xFFF
 
 
 def prediction_time_ms(prediction_id: int) -> int:
-    """Unix milliseconds at which the id was made."""
+    """Return the Unix time, in milliseconds, at which an id was made."""
     return prediction_id >> 22
 
 
-def _at_instance(error: InvalidFields, index: int) -> InvalidFields:
-    """The same errors, located in `instances` instead of `features`."""
+def _locate_in_instances(error: InvalidFields, index: int) -> InvalidFields:
+    """Return the same errors, located in `instances` instead of `features`."""
     fields = [FieldError(("body", "instances", index, *f.location[2:]), f.message, f.code) for f in error.fields]
     return InvalidFields(fields, code=error.code)
