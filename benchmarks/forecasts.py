@@ -22,7 +22,8 @@ from benchmarks.collections import COLLECTIONS, Collection
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import Forecasting, JobContext, TrainSpec
-from dataml.ml.forecasting.forecaster import Ask, Forecaster
+from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.ml.forecasting.forecaster import Ask
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.reading import read_panel
 from dataml.storage.storage import Storage
@@ -112,7 +113,7 @@ def _auto(
         started = time.perf_counter()
         result = train.run(spec, JobContext(Storage(root), "job"))
         taken = time.perf_counter() - started
-        forecaster = Forecaster.load(root / result.bundle)
+        forecaster = load_forecaster(root / result.bundle)
         future = _table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None
         found = forecaster.forecast(Ask(horizon), future)
     parts = [np.stack([getattr(series, name) for series in found]) for name in ("values", "lower", "upper")]

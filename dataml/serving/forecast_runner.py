@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from dataml.errors import DatamlError, Invalid
 from dataml.http.wire import dump_json
+from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
@@ -44,8 +45,8 @@ class ForecastRunner:
 
     @classmethod
     def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastRunner":
-        """Load the model of a bundle. Raises as `fetch_bundle` and `Forecaster.load`. Blocking."""
-        return cls(model, Forecaster.load(fetch_bundle(storage, model)), storage, log)
+        """Load the model of a bundle. Raises as `fetch_bundle` and `load_forecaster`. Blocking."""
+        return cls(model, load_forecaster(fetch_bundle(storage, model)), storage, log)
 
     async def forecast(self, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the forecast as JSON, or the error as a value."""

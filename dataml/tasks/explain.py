@@ -55,9 +55,9 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
 
 
 def _of_forecast(directory: Path) -> ExplainResult:
-    from dataml.ml.forecasting.forecaster import Forecaster
+    from dataml.ml.forecasting.bundle import load_forecaster
 
-    forecaster = Forecaster.load(directory)
+    forecaster = load_forecaster(directory)
     shares = forecaster.importance
     if not shares:
         raise Invalid("This forecast has no features to explain.", code="no_features_to_explain")

@@ -13,6 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from dataml.jobs.spec import ForecastSpec, JobContext, ScoreResult
+from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 from dataml.tasks.lake import write_parquet
 
@@ -27,7 +28,7 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     Raises what `Forecaster.observe` and `Forecaster.forecast` raise; what `write_rows` raises, with a lake table.
     """
     context.progress(0.02, "Loading the model")
-    forecaster = Forecaster.load(context.fetch(spec.bundle))
+    forecaster = load_forecaster(context.fetch(spec.bundle))
     if spec.observations is not None:
         columns = list(forecaster.observed_columns)
         forecaster = forecaster.observe(pq.read_table(context.fetch(spec.observations), columns=columns))

@@ -10,10 +10,10 @@ from dataml.jobs.spec import Forecasting, JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.bundle.manifest import Manifest, MemberRecord, Rows, dump, read_manifest, write_files
 from dataml.ml.bundle.predictor import BLEND, REPORT
-from dataml.ml.forecasting.bundle import files_of
+from dataml.ml.forecasting.bundle import files_of, load_forecaster
 from dataml.ml.forecasting.candidates import Global, Member
 from dataml.ml.forecasting.forecaster import Forecaster
-from dataml.ml.forecasting.series import read_rows
+from dataml.ml.forecasting.panel.dataset import read_rows
 from dataml.ml.forecasting.training import Request, Trained, train
 from dataml.ml.forecasting.update import continued
 
@@ -55,7 +55,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
     context.progress(0.1, "Reading the model and the new observations")
     directory = context.fetch(parent)
-    before = Forecaster.load(directory)
+    before = load_forecaster(directory)
     table = read_rows(context.fetch(spec.parquet), spec.contract, before.observed_columns)
     found = continued(before, table)
     manifest = read_manifest(directory)

@@ -87,8 +87,9 @@ Unpacked into a folder it needs Python 3.11, the package dataml (`requirements.t
 ```python
 from pathlib import Path
 
-from dataml.ml.forecasting.forecaster import Ask, Forecaster
+from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.ml.forecasting.forecaster import Ask
 
-Forecaster.load(Path(".")).forecast(Ask(steps=14))
+load_forecaster(Path(".")).forecast(Ask(steps=14))
 ```
 """

@@ -27,13 +27,13 @@ from dataml.ml.forecasting.backtest.intervals import Intervals
 from dataml.ml.forecasting.candidates import Global, Local, Member
 from dataml.ml.forecasting.forecaster import Forecaster, Settings
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.models.lag_features import Series
-from dataml.ml.forecasting.models.lagged import LaggedModel
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_spec import LagSpec
+from dataml.ml.forecasting.models.lagged_model import LaggedModel
 from dataml.ml.forecasting.models.statistical import LocalModel
+from dataml.ml.forecasting.panel.covariates import Covariates, Series
+from dataml.ml.forecasting.panel.dataset import Roles
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.target import Limits
-from dataml.ml.forecasting.series import Covariates, Roles
 
 FORECAST: Final = "forecast.json"
 SERIES: Final = "series.parquet"
@@ -58,8 +58,12 @@ def files_of(forecaster: Forecaster) -> dict[str, bytes]:
     return files
 
 
-def read_forecaster(directory: Path) -> Forecaster:
-    """Raises BundleDamaged when a file is absent, was changed, or is of no forecast."""
+def load_forecaster(directory: Path) -> Forecaster:
+    """Load a forecaster from its bundle, and verify every file.
+
+    Raises:
+        BundleDamaged: (503 `bundle_damaged`) a file is absent, was changed, or belongs to no forecast.
+    """
     manifest = read_manifest(directory)
     if FORECAST not in manifest.files:
         raise BundleDamaged("The model is no forecast.")

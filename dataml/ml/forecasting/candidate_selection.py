@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from dataml.ml.forecasting.backtest.splits import Plan
-from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.panel.covariates import Series
 
 _BUDGET_S: Final = 60.0
 """What the fits of one statistical algorithm may take by the estimate, on one core. An estimate, and no clock: the same

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from dataml.ml.forecasting.backtest.splits import Plan
-from dataml.ml.forecasting.models.lag_features import Rows, Series, scales, training_rows
-from dataml.ml.forecasting.models.lagged import LaggedModel, Origin, fit_lagged
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_features import Rows, scales, training_rows
+from dataml.ml.forecasting.models.lag_spec import LagSpec
+from dataml.ml.forecasting.models.lagged_model import LaggedModel, Origin, fit_lagged
 from dataml.ml.forecasting.models.statistical import LocalModel, fit_many, forecast
+from dataml.ml.forecasting.panel.covariates import Series
 
 Progress = Callable[[float, str], None]
 _REFIT_ROWS = 300_000

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +14,14 @@ from dataml.ml.forecasting.backtest.intervals import Intervals
 from dataml.ml.forecasting.backtest.scores import confidence_ahead
 from dataml.ml.forecasting.candidates import Global, Local, Member, filled
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.future import Future
-from dataml.ml.forecasting.models.lag_features import Series
-from dataml.ml.forecasting.models.lagged import Origin, last
+from dataml.ml.forecasting.future_covariates import Future
+from dataml.ml.forecasting.models.lagged_model import Origin, last
 from dataml.ml.forecasting.models.statistical import forecast
-from dataml.ml.forecasting.observation import observed
+from dataml.ml.forecasting.panel.covariates import Covariates, Series
+from dataml.ml.forecasting.panel.dataset import Roles
+from dataml.ml.forecasting.panel.observations import observed
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.target import Limits
-from dataml.ml.forecasting.series import Covariates, Roles
 
 MOST_STEPS: Final = 10_000
 """Of the model's own frequency, behind the last value of a series."""
@@ -89,16 +88,6 @@ class Forecaster:
     panel: Panel
     series: Series
     regressors: tuple[int, ...] = ()
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Verify every file and load the model.
-
-        Raises BundleDamaged (503 `bundle_damaged`) when a file is absent or was changed.
-        """
-        from dataml.ml.forecasting.bundle import read_forecaster
-
-        return read_forecaster(directory)  # type: ignore[return-value]
 
     @property
     def frequency(self) -> Frequency:

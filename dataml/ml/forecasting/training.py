@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 
 from dataml.contract.contract import Contract
+from dataml.ml.forecasting.backtest.combination import Choice, choose
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
 from dataml.ml.forecasting.backtest.report import Judgement, judged
-from dataml.ml.forecasting.backtest.selection import Choice, choose
 from dataml.ml.forecasting.backtest.splits import Plan, planned
 from dataml.ml.forecasting.candidate_selection import Roster, roster
 from dataml.ml.forecasting.candidates import Candidate, Global, GlobalCandidate, LocalCandidate, Member, Progress
 from dataml.ml.forecasting.forecaster import Forecaster, Settings
 from dataml.ml.forecasting.models.calendar_features import calendar_for
-from dataml.ml.forecasting.models.lag_features import Series, scales
-from dataml.ml.forecasting.models.lagged import ALGORITHMS as BOOSTERS
-from dataml.ml.forecasting.models.lags import LagSpec, spec_for
+from dataml.ml.forecasting.models.lag_features import scales
+from dataml.ml.forecasting.models.lag_spec import LagSpec, spec_for
+from dataml.ml.forecasting.models.lagged_model import ALGORITHMS as BOOSTERS
 from dataml.ml.forecasting.models.statistical import history_needed
+from dataml.ml.forecasting.panel.covariates import Covariates, Series, learn_covariates, with_covariates
+from dataml.ml.forecasting.panel.dataset import Roles, read_series
 from dataml.ml.forecasting.panel.target import Limits
-from dataml.ml.forecasting.series import Covariates, Roles, learn_covariates, read_series, with_covariates
 
 NAIVE = "SeasonalNaive"
 _BACKTEST_SHARE = 0.7
@@ -91,7 +92,7 @@ def train(parquet: Path, request: Request, progress: Progress = lambda share, ph
     kept = [number for number, candidate in enumerate(candidates) if candidate.name in found.names]
     choice = choose([candidates[number].name for number in kept], forecasts[kept], truth, scale)
     naive = forecasts[[candidate.name for candidate in candidates].index(NAIVE)]
-    judgement = judged(panel, data, origins, truth, choice.blended, naive, scale, request.seed)
+    judgement = judged(panel, origins, truth, choice.blended, naive, scale, request.seed)
     members, weights = _members([candidates[number] for number in kept], choice, data, progress)
     settings = replace(settings, confidence=judgement.confidence)
     forecaster = _trimmed(

@@ -23,7 +23,7 @@ from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, JobFailure, TrainResult, TrainSpec
 from dataml.ml.bundle.manifest import MANIFEST, Manifest, read_manifest
 from dataml.ml.bundle.predictor import FEATURE_ROLES, BundleDamaged, Predictor
-from dataml.ml.forecasting.forecaster import Forecaster
+from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 from dataml.train import service
@@ -193,7 +193,7 @@ def _checked(copy: Path, spec: TrainSpec) -> Manifest:
     """The manifest of a bundle that loads and answers what the training asks for."""
     manifest, contract = read_manifest(copy), spec.contract
     if spec.problem_type == "Forecast":
-        Forecaster.load(copy)
+        load_forecaster(copy)
         wanted = {name: role for name in contract.names if (role := spec.roles.get(name))}
         _check_fit(manifest, spec, {"features": wanted}, {"features": manifest.roles})
         return manifest

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
 from dataml.ml.forecasting.backtest.splits import planned
-from dataml.ml.forecasting.forecaster import Forecaster
-from dataml.ml.forecasting.series import read_series
+from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.ml.forecasting.panel.dataset import read_series
 from dataml.train.checks.request import CheckedRequest
 
 
@@ -19,7 +19,7 @@ def check_series(parquet: Path, contract: Contract, checked: CheckedRequest, par
     """
     assert checked.forecasting is not None
     if parent is not None:
-        forecaster = Forecaster.load(parent)
+        forecaster = load_forecaster(parent)
         forecaster.observe(pq.read_table(parquet, columns=list(forecaster.observed_columns)))
         return
     asked = checked.forecasting

@@ -3,9 +3,9 @@
 import numpy as np
 
 from dataml.ml.forecasting.models.calendar_features import calendar_for
-from dataml.ml.forecasting.models.lag_features import Series
-from dataml.ml.forecasting.models.lagged import Origin
-from dataml.ml.forecasting.models.lags import LagSpec, spec_for
+from dataml.ml.forecasting.models.lag_spec import LagSpec, spec_for
+from dataml.ml.forecasting.models.lagged_model import Origin
+from dataml.ml.forecasting.panel.covariates import Series
 
 FIRST = np.datetime64("2023-01-01", "us")
 DAY = np.timedelta64(1, "D")

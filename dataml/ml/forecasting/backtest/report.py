@@ -10,7 +10,6 @@ from dataml.ml.forecasting.backtest import charts
 from dataml.ml.forecasting.backtest.intervals import coverage, fit_intervals
 from dataml.ml.forecasting.backtest.scores import confidence_by_step, score
 from dataml.ml.forecasting.backtest.splits import Plan
-from dataml.ml.forecasting.models.lag_features import Series
 from dataml.ml.forecasting.panel.panel import Panel
 
 LEVELS: Final = (0.8, 0.95)
@@ -29,7 +28,6 @@ class Judgement:
 
 def judged(
     panel: Panel,
-    data: Series,
     origins: Plan,
     truth: np.ndarray,
     forecast: np.ndarray,

@@ -7,46 +7,18 @@ A test holds the columns against `MLForecast.preprocess`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from dataml.ml.forecasting.models.calendar_features import calendar_features
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_spec import LagSpec
+from dataml.ml.forecasting.panel.covariates import Series
 
 LIMIT = 1e6
 """Relative values beyond it say no more than it does, and float32 holds it."""
 
 _TARGET_LIMIT = 100.0
 """Squared error would spend the model on one value that is a hundred times as far from its level as is usual."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """Series one behind the other, each sorted by time: `starts` int64 (series + 1,) are their offsets in `times`
-    datetime64[us] (rows,) and `y` float64 (rows,), in which NaN is a gap. `known` and `past` float32 (rows, columns)
-    and `static` float32 (series, columns) are the covariates of the spec, in its order; NaN where missing."""
-
-    starts: np.ndarray
-    times: np.ndarray
-    y: np.ndarray
-    known: np.ndarray
-    static: np.ndarray
-    past: np.ndarray
-
-    @cached_property
-    def lengths(self) -> np.ndarray:
-        return np.diff(self.starts)
-
-    @cached_property
-    def of_row(self) -> np.ndarray:
-        """The series of each row."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    @cached_property
-    def position(self) -> np.ndarray:
-        """How many rows of its series are before each row."""
-        return np.arange(len(self.y)) - self.starts[self.of_row]
 
 
 @dataclass(frozen=True)

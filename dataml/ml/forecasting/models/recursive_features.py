@@ -3,7 +3,7 @@
 import numpy as np
 
 from dataml.ml.forecasting.models.lag_features import LIMIT, least_of
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_spec import LagSpec
 
 _CELLS = 8_000_000
 """Gathered values (float64) that are in memory at a time."""

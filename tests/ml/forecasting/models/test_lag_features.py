@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from dataml.ml.forecasting.models.calendar_features import calendar_features
-from dataml.ml.forecasting.models.lag_features import Series, least_of, scales, training_rows
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_features import least_of, scales, training_rows
+from dataml.ml.forecasting.models.lag_spec import LagSpec
 from dataml.ml.forecasting.models.recursive_features import NextRow
+from dataml.ml.forecasting.panel.covariates import Series
 from tests.ml.forecasting.lagged_series import COVARIATES, PLAIN, SPECS, daily, origin_of
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataml.ml.forecasting.models.lags import LagSpec, spec_for
+from dataml.ml.forecasting.models.lag_spec import LagSpec, spec_for
 from tests.ml.forecasting.lagged_series import COVARIATES, MONTHLY, SPECS, YEARLY
 
 

@@ -12,9 +12,10 @@ from dataml.ml.boosters.fitting import Fit, Fitted, Progress, fit
 from dataml.ml.boosters.native import NativeModel, Samples, Task
 from dataml.ml.boosters.onnx_model import OnnxModel, convert
 from dataml.ml.forecasting.models.calendar_features import calendar_features
-from dataml.ml.forecasting.models.lag_features import Rows, Series
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_features import Rows
+from dataml.ml.forecasting.models.lag_spec import LagSpec
 from dataml.ml.forecasting.models.recursive_features import NextRow
+from dataml.ml.forecasting.panel.covariates import Series
 
 ALGORITHMS = ("LightGBM", "XGBoost")
 _TASK = Task(0)

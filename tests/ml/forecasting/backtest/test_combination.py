@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataml.ml.forecasting.backtest.selection import choose
+from dataml.ml.forecasting.backtest.combination import choose
 
 NAMES = ("good", "fair", "bad")
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 from dataml.contract.contract import Contract
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.panel.covariates import Covariates
+from dataml.ml.forecasting.panel.dataset import Roles
 from dataml.ml.forecasting.panel.reading import series_texts, times_of
-from dataml.ml.forecasting.series import Covariates, Roles
 
 _SHOWN: Final = 10
 

@@ -3,11 +3,47 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.messages import SHOWN, called, listed, moments, several
+from dataml.ml.forecasting.panel.covariates import Covariates, Series, carried
+from dataml.ml.forecasting.panel.dataset import Roles
 from dataml.ml.forecasting.panel.gaps import Fill, close_gaps
 from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.reading import read_observations
+
+
+def observed(
+    panel: Panel, series: Series, table: pa.Table, roles: Roles, covariates: Covariates, fill: str | None
+) -> tuple[Panel, Series]:
+    """The panel and the series with the rows of `table` behind them. `panel.rows` are the rows of `series`.
+
+    Raises Invalid: what `reading.read_observations` and `extension.extend` refuse.
+    """
+    new = read_observations(
+        table,
+        target=roles.target,
+        time=roles.time,
+        series=roles.series,
+        frequency=panel.frequency,
+        fill=fill,  # type: ignore[arg-type]
+    ).panel
+    extended = extend(panel, new, fill=fill, first_row=len(series.y))  # type: ignore[arg-type]
+    matrix = covariates.matrix(table)
+
+    def both(before: np.ndarray, positions: tuple[int, ...]) -> np.ndarray:
+        return carried(np.concatenate((before, matrix[:, positions])), extended.rows)
+
+    joined = Series(
+        starts=extended.starts,
+        times=extended.times,
+        y=extended.y,
+        known=both(series.known, covariates.known),
+        static=series.static,
+        past=both(series.past, covariates.past),
+    )
+    return replace(extended, rows=np.arange(len(extended.y))), joined
 
 
 def extend(panel: Panel, other: Panel, *, fill: Fill | None = None, first_row: int = 0) -> Panel:

@@ -1,54 +1,45 @@
-"""From the rows of a dataset to series with their covariates, by the roles of the columns."""
+"""Covariates of series: how columns become numbers, and the series with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
 from dataml.errors import Invalid
 from dataml.ml.features import Preprocessing
-from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.models.lag_features import Series
+from dataml.ml.forecasting.panel.dataset import Roles
 from dataml.ml.forecasting.panel.panel import Panel
-from dataml.ml.forecasting.panel.reading import Reading, read_panel
 
 
 @dataclass(frozen=True)
-class Roles:
-    """Which column of a dataset is what; `series` None: there is one series, without a name."""
+class Series:
+    """Series one behind the other, each sorted by time: `starts` int64 (series + 1,) are their offsets in `times`
+    datetime64[us] (rows,) and `y` float64 (rows,), in which NaN is a gap. `known` and `past` float32 (rows, columns)
+    and `static` float32 (series, columns) are the covariates of the spec, in its order; NaN where missing."""
 
-    target: str
-    time: str
-    series: str | None
-    exogenous: tuple[str, ...]
-    features: tuple[str, ...]
+    starts: np.ndarray
+    times: np.ndarray
+    y: np.ndarray
+    known: np.ndarray
+    static: np.ndarray
+    past: np.ndarray
 
-    @classmethod
-    def of(cls, roles: Mapping[str, str]) -> "Roles":
-        def named(role: str) -> tuple[str, ...]:
-            return tuple(name for name, found in roles.items() if found == role)
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.starts)
 
-        ids = named("Id")
-        return cls(named("Target")[0], named("Time")[0], ids[0] if ids else None, named("Exogenous"), named("Feature"))
+    @cached_property
+    def of_row(self) -> np.ndarray:
+        """The series of each row."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What says which step of which series a row is."""
-        return (self.time,) if self.series is None else (self.series, self.time)
-
-    @property
-    def observed(self) -> tuple[str, ...]:
-        """What a row that was observed has."""
-        return (*self.keys, self.target, *self.exogenous, *self.features)
-
-    @property
-    def future(self) -> tuple[str, ...]:
-        """What is said of a step in the future."""
-        return (*self.keys, *self.exogenous)
+    @cached_property
+    def position(self) -> np.ndarray:
+        """How many rows of its series are before each row."""
+        return np.arange(len(self.y)) - self.starts[self.of_row]
 
 
 @dataclass(frozen=True)
@@ -74,37 +65,6 @@ class Covariates:
         if self.preprocessing is None:
             return np.empty((table.num_rows, 0), np.float32)
         return self.preprocessing.matrix(table)
-
-
-def read_rows(parquet: Path, contract: Contract, columns: Sequence[str]) -> pa.Table:
-    """These columns, as the contract has them."""
-    return pq.read_table(parquet, columns=list(columns)).cast(contract.select(columns).schema)
-
-
-def read_series(
-    parquet: Path,
-    contract: Contract,
-    roles: Mapping[str, str],
-    frequency: str | None,
-    fill: str | None,
-    horizon: int | None,
-) -> tuple[Reading, pa.Table]:
-    """The series of a validated dataset, and the rows they come from.
-
-    Raises Invalid: see `reading.read_panel`.
-    """
-    named = Roles.of(roles)
-    table = read_rows(parquet, contract, named.observed)
-    reading = read_panel(
-        table,
-        target=named.target,
-        time=named.time,
-        series=named.series,
-        frequency=None if frequency is None else Frequency.parse(frequency),
-        fill=fill,  # type: ignore[arg-type]
-        horizon=horizon or 1,
-    )
-    return reading, table
 
 
 def learn_covariates(

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from dataml.errors import Invalid
-from dataml.ml.forecasting.models.lag_features import LIMIT, Rows, Series, scales, training_rows
-from dataml.ml.forecasting.models.lagged import ALGORITHMS, LaggedModel, Origin, fit_lagged
-from dataml.ml.forecasting.models.lags import LagSpec
+from dataml.ml.forecasting.models.lag_features import LIMIT, Rows, scales, training_rows
+from dataml.ml.forecasting.models.lag_spec import LagSpec
+from dataml.ml.forecasting.models.lagged_model import ALGORITHMS, LaggedModel, Origin, fit_lagged
+from dataml.ml.forecasting.panel.covariates import Series
 from tests.ml.forecasting.lagged_series import COVARIATES, DAY, FIRST, PLAIN, daily, only, origin_of
 
 LENGTHS = (120, 120, 90, 120)
@@ -259,6 +260,6 @@ def test_a_last_horizon_of_noise_does_not_stop_a_booster_at_once() -> None:
 
 def test_a_forecast_needs_no_data_frames() -> None:
     frames = "{'pandas', 'mlforecast', 'coreforecast'}"
-    code = f"import sys, dataml.ml.forecasting.models.lagged; print({frames} & set(sys.modules))"
+    code = f"import sys, dataml.ml.forecasting.models.lagged_model; print({frames} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -7,8 +7,8 @@ import pytest
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.panel.extension import extend
 from dataml.ml.forecasting.panel.gaps import Fill
+from dataml.ml.forecasting.panel.observations import extend
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_observations, read_panel
 from tests.ml.forecasting.tables import table_of, times_of
