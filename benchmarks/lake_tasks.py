@@ -15,8 +15,8 @@ from benchmarks.data_tasks import peak_mb
 from dataml.datalake.executor import Patience
 from dataml.datalake.iceberg import IcebergLake
 from dataml.iceberg.catalog import LakeConfig, open_catalog
-from dataml.iceberg.names import TableName, namespace_of
-from dataml.iceberg.writing import LakeTarget, Writer, write_rows
+from dataml.iceberg.names import TableName, tenant_namespace
+from dataml.iceberg.writing import LakeTarget, WriteAttempt, write_rows
 from dataml.settings import load_settings
 
 NAMESPACE, TABLE = "t_bench_silver", "numbers"
@@ -66,7 +66,7 @@ def append(folder: Path, rows: int) -> dict[str, Any]:
             yield from file.iter_batches(_BATCH_ROWS)
 
     started = time.perf_counter()
-    write_rows(catalog, target, Writer(1, 1), source)
+    write_rows(catalog, target, WriteAttempt(1, 1), source)
     return {"seconds": time.perf_counter() - started}
 
 
@@ -90,16 +90,16 @@ def many_tables(home: Path, tenant_id: str, tables: int) -> None:
     """Fill a tenant's schema `silver`; the same metadata stands behind each table, since a list reads none."""
     config = _config(home)
     catalog = open_catalog(config)
-    name = TableName(namespace_of(tenant_id, "silver"), "table_00000")
+    name = TableName(tenant_namespace(tenant_id, "silver"), "table_00000")
     target = LakeTarget(name, "dataset-1", "bench")
-    write_rows(catalog, target, Writer(1, 1), lambda: batches(10))
+    write_rows(catalog, target, WriteAttempt(1, 1), lambda: batches(10))
     metadata = catalog.load_table((name.namespace, name.table)).metadata_location
     for number in range(1, tables):
         catalog.register_table((name.namespace, f"table_{number:05}"), metadata)
 
 
 def _config(folder: Path) -> LakeConfig:
-    return LakeConfig.of(load_settings(home=folder))
+    return LakeConfig.from_settings(load_settings(home=folder))
 
 
 def _best(work: Callable[[], object], times: int = 5) -> float:

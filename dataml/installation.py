@@ -36,7 +36,7 @@ def prepare(settings: Settings) -> None:
 
 def _make_home(settings: Settings) -> None:
     try:
-        Storage.of(settings).prepare()
+        Storage.from_settings(settings).prepare()
         settings.root.chmod(0o700)
         probe = settings.root / f".probe-{os.getpid()}"
         probe.touch()

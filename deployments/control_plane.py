@@ -21,7 +21,9 @@ class ControlPlane:
         redaction.install()
         self._database = Database(settings)
         self.deployer = Deployer(self._database, settings)
-        workers = RayWorkers(Storage.of_jobs(settings), LakeConfig.of(settings), settings.workers, settings.worker_cpus)
+        workers = RayWorkers(
+            Storage.for_jobs(settings), LakeConfig.from_settings(settings), settings.workers, settings.worker_cpus
+        )
         self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
 
     async def record_predictions(self, records: Sequence[LogRecord]) -> None:

@@ -30,7 +30,7 @@ class ModelCache:
     def __init__(self, settings: Settings) -> None:
         redaction.install()
         self._settings = settings
-        self._storage = Storage.of(settings)
+        self._storage = Storage.from_settings(settings)
         self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
         self._runners: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
 

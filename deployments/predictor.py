@@ -45,7 +45,9 @@ class PredictorDeployment:
         database = Database(settings)
         self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(database) if settings.prediction_log else NoLog()
-        self._runner = ModelRunner(model, Predictor.load(fetch_bundle(Storage.of(settings), model)), self._log)
+        self._runner = ModelRunner(
+            model, Predictor.load(fetch_bundle(Storage.from_settings(settings), model)), self._log
+        )
 
     async def predict(self, train_id: int, requests: Sequence[InferenceRequest]) -> list[InferenceResponse] | None:
         """Return the responses in order; None when this deployment serves another version of the predictor by now."""

@@ -110,7 +110,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
     asyncio.run(_add_users(settings))
     supervisor = SupervisorThread(settings)
     database = Database(settings)
-    endpoints = InProcessInferenceClient(Storage.of(settings), supervisor)
+    endpoints = InProcessInferenceClient(Storage.from_settings(settings), supervisor)
     app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints))
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)

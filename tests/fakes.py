@@ -119,7 +119,9 @@ class SupervisorThread:
 
     async def _start(self) -> tuple[Supervisor, asyncio.Task[None]]:
         self._database = Database(self._settings)
-        self._workers = InProcessWorkers(Storage.of_jobs(self._settings), lake=LakeConfig.of(self._settings))
+        self._workers = InProcessWorkers(
+            Storage.for_jobs(self._settings), lake=LakeConfig.from_settings(self._settings)
+        )
         supervisor = Supervisor(self._database, self._settings, self._workers, lambda: None, "supervisor")
         self._workers.supervisor = supervisor
         return supervisor, asyncio.create_task(supervisor.run())

@@ -8,7 +8,7 @@ from dataml import cli
 from dataml.access.tokens import TokenKeys
 from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from tests.conftest import NewHome
-from tests.rows import rows
+from tests.database import execute_sql
 
 COMMANDS = ("up", "down", "demo", "migrate", "admin", "rotate-key")
 
@@ -111,9 +111,9 @@ def test_an_administrator_who_is_locked_out_gets_a_new_password(
     assert str(file) in capsys.readouterr().out
     assert file.stat().st_mode & 0o777 == 0o600
     first = file.read_text()
-    rows(settings, "DELETE FROM user_role")
+    execute_sql(settings, "DELETE FROM user_role")
     assert len(first.strip()) >= 24
     assert cli.main(["admin", "--new-password"]) == 0
     assert file.read_text() != first
-    roles = rows(settings, "SELECT name FROM user_role JOIN role ON role.id = role_id")
+    roles = execute_sql(settings, "SELECT name FROM user_role JOIN role ON role.id = role_id")
     assert roles == [("admin",)], "also when the role was lost"

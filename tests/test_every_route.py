@@ -20,9 +20,9 @@ from dataml.access.tokens import AUDIENCE, ISSUER
 from dataml.http.wire import MAX_JSON_BYTES
 from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform, log_in
+from tests.database import read_all_tables
 from tests.dataset.uploading import new_name
 from tests.furnishing import Objects, furnish, new_role, new_user, train_request
-from tests.rows import all_rows
 
 OPEN = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
 OPEN |= {("GET", f"{API}/utils/health-check")}
@@ -225,7 +225,7 @@ def stored(platform: Platform) -> dict[str, list[Any]]:
     """Every row of every table that a call could change."""
     # What is written whatever comes of a call: refusals, failures, and sessions of these tests' users.
     anyway = ("supervisor_lease", "session", "refresh_token", "login_failures", "audit_event")
-    return {name: found for name, found in all_rows(platform.settings).items() if name not in anyway}
+    return {name: found for name, found in read_all_tables(platform.settings).items() if name not in anyway}
 
 
 def settle(client: Client) -> None:

@@ -20,7 +20,7 @@ from dataml.errors import StartupError
 from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from dataml.settings import Settings, load_settings
 from tests.conftest import NewHome, needs_sqlite
-from tests.rows import rows, written
+from tests.database import execute_sql, read_stored_bytes
 
 PASSWORD = "a password for tests"
 ROLES = (
@@ -40,7 +40,7 @@ def mode(path: Path) -> int:
 
 def contents(settings: Settings) -> dict[str, bytes]:
     files = {str(path): path.read_bytes() for path in sorted(settings.root.rglob("*")) if path.is_file()}
-    return files | {"": written(settings)}
+    return files | {"": read_stored_bytes(settings)}
 
 
 def refused(settings: Settings) -> str:
@@ -54,7 +54,7 @@ def refused(settings: Settings) -> str:
 
 
 def admin_password_fits(settings: Settings, password: str) -> bool:
-    ((found,),) = rows(settings, 'SELECT password_hash FROM "user"')
+    ((found,),) = execute_sql(settings, 'SELECT password_hash FROM "user"')
     return asyncio.run(verify_password(password, found)).fits
 
 
@@ -62,9 +62,9 @@ def test_the_first_start_makes_a_key_a_tenant_and_an_administrator(settings: Set
     prepare(settings)
     assert mode(settings.root) == 0o700
     assert mode(settings.key_file) == 0o600
-    assert rows(settings, "SELECT name, is_active FROM tenant") == [("default", 1)]
-    assert rows(settings, 'SELECT username, is_active, is_platform_admin FROM "user"') == [("admin", 1, 1)]
-    assert rows(settings, "SELECT user_id, name FROM user_role JOIN role ON role.id = role_id") == [(1, "admin")]
+    assert execute_sql(settings, "SELECT name, is_active FROM tenant") == [("default", 1)]
+    assert execute_sql(settings, 'SELECT username, is_active, is_platform_admin FROM "user"') == [("admin", 1, 1)]
+    assert execute_sql(settings, "SELECT user_id, name FROM user_role JOIN role ON role.id = role_id") == [(1, "admin")]
     password_file = settings.root / ADMIN_PASSWORD_FILE
     assert mode(password_file) == 0o600
     assert len(password_file.read_text().strip()) >= 24
@@ -128,7 +128,7 @@ def test_a_damaged_key_stops_the_start(settings: Settings, content: bytes) -> No
 
 def test_a_newer_database_stops_the_start_and_stays_as_it_is(settings: Settings) -> None:
     prepare(settings)
-    rows(settings, "UPDATE alembic_version SET version_num = '9999'")
+    execute_sql(settings, "UPDATE alembic_version SET version_num = '9999'")
     before = contents(settings)
     line = refused(settings)
     assert line == f"the database is of a newer version (schema 9999, this version knows {schema.VERSION})"
@@ -180,7 +180,7 @@ def test_the_version_is_the_newest_migration() -> None:
 def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) -> None:
     """Its users keep their passwords and roles, and log in again; the roles are those of a new tenant."""
     prepare(settings)
-    fresh = rows(settings, ROLES)
+    fresh = execute_sql(settings, ROLES)
     (settings.root / "dataml.db").unlink()
     engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")
     with engine.connect() as connection:
@@ -190,24 +190,24 @@ def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) 
         connection.commit()
     engine.dispose()
     now = "'2026-01-01 00:00:00'"
-    rows(settings, f"INSERT INTO tenant VALUES ('t', 'old', 1, {now}, {now})")
+    execute_sql(settings, f"INSERT INTO tenant VALUES ('t', 'old', 1, {now}, {now})")
     for user_id, role in ((1, "admin"), (2, "analyst")):
         columns = "username, role, email, id, password_hash, is_active, is_platform_admin, tenant_id"
         values = f"'{role}', '{role}', 'A@b.c{user_id}', {user_id}, 'h', 1, 0, 't', {now}, {now}"
-        rows(settings, f"INSERT INTO user ({columns}, created_at, modified_at) VALUES ({values})")
-    rows(settings, f"INSERT INTO session VALUES (1, 'r', {now}, {now}, NULL, 1, 't')")
+        execute_sql(settings, f"INSERT INTO user ({columns}, created_at, modified_at) VALUES ({values})")
+    execute_sql(settings, f"INSERT INTO session VALUES (1, 'r', {now}, {now}, NULL, 1, 't')")
     prepare(settings)
-    assert rows(settings, ROLES) == fresh
-    assert rows(settings, "SELECT user_id, name FROM user_role JOIN role ON role.id = role_id") == [
+    assert execute_sql(settings, ROLES) == fresh
+    assert execute_sql(settings, "SELECT user_id, name FROM user_role JOIN role ON role.id = role_id") == [
         (1, "admin"),
         (2, "analyst"),
     ]
-    assert rows(settings, 'SELECT username_key, email_key, password_hash FROM "user"') == [
+    assert execute_sql(settings, 'SELECT username_key, email_key, password_hash FROM "user"') == [
         ("admin", "a@b.c1", "h"),
         ("analyst", "a@b.c2", "h"),
     ]
-    assert rows(settings, "SELECT * FROM session") == []
-    assert rows(settings, "PRAGMA foreign_key_check") == []
+    assert execute_sql(settings, "SELECT * FROM session") == []
+    assert execute_sql(settings, "PRAGMA foreign_key_check") == []
 
 
 @needs_sqlite
@@ -222,7 +222,7 @@ def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(setting
         connection.commit()
     engine.dispose()
     now = "'2026-01-01 00:00:00.000000'"
-    rows(settings, f"INSERT INTO tenant (id, name, name_key, is_active, created_at, modified_at) "
+    execute_sql(settings, f"INSERT INTO tenant (id, name, name_key, is_active, created_at, modified_at) "
          f"VALUES ('t', 'old', 'old', 1, {now}, {now})")  # fmt: skip
     made = {
         "dataset": {
@@ -241,16 +241,18 @@ def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(setting
     for table, values in made.items():
         values |= {"id": 1, "tenant_id": "'t'", "created_at": now, "modified_at": now}
         values |= {} if table == "preprocess" else {"created_by": "'me'"}
-        rows(settings, f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(str, values.values()))})")
+        execute_sql(
+            settings, f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(str, values.values()))})"
+        )
     columns = "id, tenant_id, training_id, prediction_type, status, records, failed_records, input_data, created_by"
-    rows(settings, f"INSERT INTO prediction ({columns}, created_at) "
+    execute_sql(settings, f"INSERT INTO prediction ({columns}, created_at) "
          f"VALUES ({2**62}, 't', 1, 'realtime', 'completed', 1, 0, '{{}}', 'me', {now})")  # fmt: skip
-    before = rows(settings, "SELECT * FROM prediction")
+    before = execute_sql(settings, "SELECT * FROM prediction")
     prepare(settings)
-    assert [row[: len(before[0])] for row in rows(settings, "SELECT * FROM prediction")] == before
-    assert rows(settings, "SELECT is_promoted, parent_id, requested FROM training") == [(1, None, None)]
-    assert rows(settings, "PRAGMA foreign_key_check") == []
-    pointed_at = {row[2] for row in rows(settings, "PRAGMA foreign_key_list(prediction)")}
+    assert [row[: len(before[0])] for row in execute_sql(settings, "SELECT * FROM prediction")] == before
+    assert execute_sql(settings, "SELECT is_promoted, parent_id, requested FROM training") == [(1, None, None)]
+    assert execute_sql(settings, "PRAGMA foreign_key_check") == []
+    pointed_at = {row[2] for row in execute_sql(settings, "PRAGMA foreign_key_list(prediction)")}
     assert pointed_at == {"tenant", "dataset", "file"}
 
 

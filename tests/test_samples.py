@@ -8,8 +8,8 @@ import pytest
 
 from tests.client import PASSWORD, Client, wait_for_job
 from tests.conftest import Platform
+from tests.database import execute_sql
 from tests.furnishing import Objects, furnish, train_request
-from tests.rows import rows
 
 # Types of the reference. `?` behind a type: null where there is nothing to say.
 INTEGER, STRING, NUMBER, BOOLEAN, OBJECT, TIME = "integer", "string", "number", "boolean", "object", "time"
@@ -407,8 +407,8 @@ def test_the_callback_samples_are_taken_but_for_their_paths_and_ids(
 ) -> None:
     """The samples send no token, and paths, which are refused; the rest stands as it is."""
     train_id, number = objects.ids["train_id"], int(objects.ids["job_id"].removeprefix("train-job-"))
-    rows(platform.settings, "UPDATE job SET state = 'running', attempt = 9 WHERE id = ?", number)
-    rows(platform.settings, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", train_id)
+    execute_sql(platform.settings, "UPDATE job SET state = 'running', attempt = 9 WHERE id = ?", number)
+    execute_sql(platform.settings, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", train_id)
     token = client.post(f"/jobs/{number}/callback-token").json()["token"]
     outside = Client(client.app, client.portal, {"Authorization": f"Bearer {token}"})
     paths = {"checkpoint": "/path/to/model/checkpoint", "error": None, "path": "/path/to/model/output"}

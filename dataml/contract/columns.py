@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.dates import DateOrder, ValueRefused
+from dataml.contract.dates import DateOrder, InvalidValue
 from dataml.contract.types import DataType, Value, parse_value
 
-SHOWN_CHARACTERS: Final = 200
+MAX_DISPLAY_CHARACTERS: Final = 200
 """A refused value is shown up to this length."""
 
 # A cell that matches is certain to cast to what `parse_value` makes of it, unless the calendar has no such day.
@@ -45,7 +45,7 @@ _DAYS: Final = (-719162, 2932896)
 _MICROSECONDS: Final = (-62135596800000000, 253402300799999999)
 
 
-class Refusal(NamedTuple):
+class RuleViolation(NamedTuple):
     """A value and why it was refused."""
 
     value: str
@@ -56,12 +56,12 @@ class Refusal(NamedTuple):
 @dataclass(frozen=True)
 class ParsedColumn:
     """`values` has the column's Arrow type, null where missing or refused. Row `rows[i]` was refused for
-    `refusals[which[i]]`; rows ascend."""
+    `violations[which[i]]`; rows ascend."""
 
     values: pa.Array
     rows: np.ndarray[Any, np.dtype[np.int64]]
     which: np.ndarray[Any, np.dtype[np.int64]]
-    refusals: list[Refusal]
+    violations: list[RuleViolation]
 
 
 def parse_column(cells: pa.Array, data_type: DataType, date_order: DateOrder | None = None) -> ParsedColumn:
@@ -81,12 +81,12 @@ def parse_column(cells: pa.Array, data_type: DataType, date_order: DateOrder | N
     return _parse_mixed(cells, data_type, date_order) if values is None else _accepted(values)
 
 
-def as_text(cells: pa.Array) -> pa.Array:
+def to_text(cells: pa.Array) -> pa.Array:
     """The cells of any plain column as text."""
     return _plain(cells).cast(pa.string())
 
 
-def as_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+def to_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Numbers as floats, NaN where missing; dates as days and moments as microseconds since 1970."""
     if pa.types.is_date32(values.type):
         values = values.cast(pa.int32())
@@ -209,7 +209,7 @@ def _parse_mixed(cells: pa.Array, data_type: DataType, date_order: DateOrder | N
     mask = np.zeros(len(cells), bool)
     mask[left] = True
     values = pc.replace_with_mask(values, pa.array(mask), rest.values)
-    return ParsedColumn(values, left[rest.rows], rest.which, rest.refusals)
+    return ParsedColumn(values, left[rest.rows], rest.which, rest.violations)
 
 
 def _holds_foreign(cells: pa.Array, data_type: DataType) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -242,14 +242,14 @@ def _one_by_one(cells: pa.Array, data_type: DataType, date_order: DateOrder | No
     """Every distinct value through the scalar parser, once."""
     encoded = cells.dictionary_encode()
     parsed: list[Value] = []
-    refusals: list[Refusal] = []
+    violations: list[RuleViolation] = []
     refusal_of = np.full(len(encoded.dictionary) + 1, -1, np.int64)  # the last place is for null
     for code, value in enumerate(_python_values(encoded.dictionary)):
-        is_short = isinstance(value, str) and len(value) <= SHOWN_CHARACTERS
+        is_short = isinstance(value, str) and len(value) <= MAX_DISPLAY_CHARACTERS
         found = (_parse_short if is_short else _parse)(value, data_type, date_order)
-        if isinstance(found, Refusal):
-            refusal_of[code] = len(refusals)
-            refusals.append(found)
+        if isinstance(found, RuleViolation):
+            refusal_of[code] = len(violations)
+            violations.append(found)
             parsed.append(None)
         else:
             parsed.append(found)
@@ -257,14 +257,14 @@ def _one_by_one(cells: pa.Array, data_type: DataType, date_order: DateOrder | No
     values = pa.array([*parsed, None], data_type.arrow).take(pa.array(codes))
     which = refusal_of[codes]
     rows = np.flatnonzero(which >= 0)
-    return ParsedColumn(values, rows, which[rows], refusals)
+    return ParsedColumn(values, rows, which[rows], violations)
 
 
-def _parse(value: object, data_type: DataType, date_order: DateOrder | None) -> Value | Refusal:
+def _parse(value: object, data_type: DataType, date_order: DateOrder | None) -> Value | RuleViolation:
     try:
         return parse_value(value, data_type, date_order)
-    except ValueRefused as refused:
-        return Refusal(_shown(value), refused.rule, refused.reason)
+    except InvalidValue as refused:
+        return RuleViolation(_shown(value), refused.rule, refused.reason)
 
 
 # What is wrong in one place of a file is mostly wrong in many.
@@ -284,4 +284,4 @@ def _python_values(distinct: pa.Array) -> list[object]:
 
 def _shown(value: object) -> str:
     text = str(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return text if len(text) <= MAX_DISPLAY_CHARACTERS else text[: MAX_DISPLAY_CHARACTERS - 1] + "…"

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import SHOWN_CHARACTERS, ParsedColumn, Refusal, as_text
-from dataml.contract.dates import ValueRefused
+from dataml.contract.columns import MAX_DISPLAY_CHARACTERS, ParsedColumn, RuleViolation, to_text
+from dataml.contract.dates import InvalidValue
 from dataml.contract.types import DataType, Value, parse_value
 
 MAX_ALLOWED_VALUES: Final = 10_000
@@ -24,7 +24,7 @@ MAX_PATTERN_CHARACTERS: Final = 1_000
 _ORDERED: Final = frozenset({DataType.INTEGER, DataType.FLOAT, DataType.DATE, DataType.TIMESTAMP})
 
 
-class BadConstraint(ValueError):
+class InvalidConstraint(ValueError):
     """A constraint that cannot be: `code` names which, the text says why."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -55,7 +55,7 @@ class Constraints:
         low = _bound("minimum", data_type, minimum)
         high = _bound("maximum", data_type, maximum)
         if low is not None and high is not None and low > high:
-            raise BadConstraint("bad_range", f"the minimum {minimum} lies above the maximum {maximum}")
+            raise InvalidConstraint("bad_range", f"the minimum {minimum} lies above the maximum {maximum}")
         return cls(data_type, low, high, _allowed(data_type, allowed_values), _whole(data_type, pattern))
 
     def __bool__(self) -> bool:
@@ -67,7 +67,7 @@ class Constraints:
             return
         for rule, reason, broken in self._broken(pa.array([value], self.data_type.arrow)):
             if broken[0].as_py():
-                raise ValueRefused(rule, reason)
+                raise InvalidValue(rule, reason)
 
     def refuse(self, parsed: ParsedColumn, cells: pa.Array) -> ParsedColumn:
         """The column, with the values that break a rule refused as well, each for the first rule that it breaks."""
@@ -78,7 +78,7 @@ class Constraints:
             rule_of[rows & (rule_of < 0)] = len(rules)
             rules.append((rule, reason))
         wrong = np.flatnonzero(rule_of >= 0)
-        return with_refusals(parsed, cells, wrong, [rules[number] for number in rule_of[wrong]])
+        return add_violations(parsed, cells, wrong, [rules[number] for number in rule_of[wrong]])
 
     def _broken(self, values: pa.Array) -> Iterator[tuple[str, str, pa.BooleanArray]]:
         """Each rule with its reason, and where it is broken; null where there is no value."""
@@ -96,16 +96,16 @@ class Constraints:
             yield "pattern_mismatch", "it does not match the pattern", pc.invert(fits)
 
 
-def with_refusals(
+def add_violations(
     parsed: ParsedColumn, cells: pa.Array, wrong: np.ndarray, rules: Sequence[tuple[str, str]]
 ) -> ParsedColumn:
     """The column with the rows `wrong` refused too, `rules[i]` (rule and reason) for `wrong[i]`."""
     if not len(wrong):
         return parsed
-    texts = as_text(cells.take(pa.array(wrong))).to_pylist()
-    numbers: dict[Refusal, int] = {}
+    texts = to_text(cells.take(pa.array(wrong))).to_pylist()
+    numbers: dict[RuleViolation, int] = {}
     which = [
-        numbers.setdefault(Refusal((text or "")[:SHOWN_CHARACTERS], *rule), len(numbers))
+        numbers.setdefault(RuleViolation((text or "")[:MAX_DISPLAY_CHARACTERS], *rule), len(numbers))
         for text, rule in zip(texts, rules, strict=True)
     ]
     rows = np.concatenate([parsed.rows, wrong])
@@ -116,8 +116,8 @@ def with_refusals(
         parsed,
         values=pc.if_else(pa.array(good), parsed.values, pa.scalar(None, parsed.values.type)),
         rows=rows[order],
-        which=np.concatenate([parsed.which, np.array(which) + len(parsed.refusals)])[order],
-        refusals=[*parsed.refusals, *numbers],
+        which=np.concatenate([parsed.which, np.array(which) + len(parsed.violations)])[order],
+        violations=[*parsed.violations, *numbers],
     )
 
 
@@ -125,13 +125,13 @@ def _bound(name: str, data_type: DataType, text: str | None) -> Any:
     if text is None:
         return None
     if data_type not in _ORDERED:
-        raise BadConstraint(f"bad_{name}", f"a {data_type} column has no {name}")
+        raise InvalidConstraint(f"bad_{name}", f"a {data_type} column has no {name}")
     try:
         value = parse_value(text, data_type)
-    except ValueRefused as refused:
-        raise BadConstraint(f"bad_{name}", f"the {name} {text!r} is no {data_type}: {refused.reason}") from refused
+    except InvalidValue as refused:
+        raise InvalidConstraint(f"bad_{name}", f"the {name} {text!r} is no {data_type}: {refused.reason}") from refused
     if value is None:
-        raise BadConstraint(f"bad_{name}", f"the {name} is empty")
+        raise InvalidConstraint(f"bad_{name}", f"the {name} is empty")
     return value
 
 
@@ -139,16 +139,16 @@ def _allowed(data_type: DataType, texts: Sequence[str] | None) -> tuple[Any, ...
     if texts is None:
         return None
     if not 1 <= len(texts) <= MAX_ALLOWED_VALUES:
-        raise BadConstraint("bad_allowed_values", f"there are 1 to {MAX_ALLOWED_VALUES:,} allowed values")
+        raise InvalidConstraint("bad_allowed_values", f"there are 1 to {MAX_ALLOWED_VALUES:,} allowed values")
     values = []
     for text in texts:
         try:
             value = parse_value(text, data_type)
-        except ValueRefused as refused:
+        except InvalidValue as refused:
             detail = f"the allowed value {text[:100]!r} is no {data_type}: {refused.reason}"
-            raise BadConstraint("bad_allowed_values", detail) from refused
+            raise InvalidConstraint("bad_allowed_values", detail) from refused
         if value is None:
-            raise BadConstraint("bad_allowed_values", "an allowed value is empty; use nullable for missing ones")
+            raise InvalidConstraint("bad_allowed_values", "an allowed value is empty; use nullable for missing ones")
         values.append(value)
     return tuple(dict.fromkeys(values))
 
@@ -157,15 +157,17 @@ def _whole(data_type: DataType, pattern: str | None) -> str | None:
     if pattern is None:
         return None
     if data_type is not DataType.STRING:
-        raise BadConstraint("bad_pattern", f"a {data_type} column has no pattern")
+        raise InvalidConstraint("bad_pattern", f"a {data_type} column has no pattern")
     if not 1 <= len(pattern) <= MAX_PATTERN_CHARACTERS:
-        raise BadConstraint("bad_pattern", f"a pattern has 1 to {MAX_PATTERN_CHARACTERS:,} characters")
+        raise InvalidConstraint("bad_pattern", f"a pattern has 1 to {MAX_PATTERN_CHARACTERS:,} characters")
     whole = rf"\A(?:{pattern})\z"
     try:
         for each in (pattern, whole):
             pc.match_substring_regex(pa.array([""]), each)
     except (pa.ArrowInvalid, UnicodeEncodeError) as error:
-        raise BadConstraint("bad_pattern", f"the pattern is no RE2 regular expression: {str(error)[:200]}") from error
+        raise InvalidConstraint(
+            "bad_pattern", f"the pattern is no RE2 regular expression: {str(error)[:200]}"
+        ) from error
     return whole
 
 

@@ -13,16 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import ParsedColumn, Refusal, parse_column
-from dataml.contract.constraints import BadConstraint, Constraints, with_refusals
-from dataml.contract.dates import DateOrder, ValueRefused
-from dataml.contract.type_inference import ColumnEvidence
+from dataml.contract.columns import ParsedColumn, RuleViolation, parse_column
+from dataml.contract.constraints import Constraints, InvalidConstraint, add_violations
+from dataml.contract.dates import DateOrder, InvalidValue
+from dataml.contract.type_inference import TypeInference
 from dataml.contract.types import DataType, Value, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 
 MAX_COLUMNS: Final = 2_000
 MAX_NAME_CHARACTERS: Final = 255
-Unseen = Literal["missing", "refuse"]
+UnseenValuePolicy = Literal["missing", "refuse"]
 _NOT_UNIQUE: Final = ("not_unique", "an earlier row has the same value")
 _FIELD_OF: Final = {"bad_range": "minimum"}
 # Surrogates, which are no text, and marks of direction, of byte order and of no width: two names would look like one.
@@ -51,7 +51,7 @@ class Column:
     allowed_values: tuple[str, ...] | None = None
     pattern: str | None = None
     unique: bool = False
-    unseen: Unseen = "missing"
+    unseen: UnseenValuePolicy = "missing"
 
     def constraints(self) -> Constraints:
         """Raises BadConstraint."""
@@ -81,7 +81,7 @@ class ErrorReport:
     first: tuple[CellError, ...]
 
 
-BAD_CELLS: Final = pa.schema(
+CELL_ERROR_SCHEMA: Final = pa.schema(
     [("row", pa.int64()), *((name, pa.string()) for name in ("column", "value", "rule", "reason"))]
 )
 
@@ -107,7 +107,7 @@ class Contract:
         """A checked contract: names trimmed, an empty default taken as none.
 
         Raises InvalidFields with the codes `duplicate_column`, `bad_column_name`, `bad_default` and those of
-        `BadConstraint`, or Invalid with `no_columns` or `too_many_columns`.
+        `InvalidConstraint`, or Invalid with `no_columns` or `too_many_columns`.
         """
         built = tuple(replace(column, name=column.name.strip(), default=column.default or None) for column in columns)
         if not built:
@@ -159,7 +159,7 @@ class Contract:
         for column in self.columns:
             try:
                 row[column.name] = self._parse_field(column, values)
-            except ValueRefused as refused:
+            except InvalidValue as refused:
                 wrong.append(_feature_error(column.name, refused.reason, refused.rule))
         unknown = [name for name in values if name not in self._by_name]
         wrong += [_feature_error(name, "there is no such feature", "unknown_feature") for name in unknown]
@@ -167,13 +167,13 @@ class Contract:
             raise InvalidFields(wrong)
         return row
 
-    def parse_batch(self, batch: pa.RecordBatch, repeated: Mapping[str, np.ndarray] | None = None) -> ParsedBatch:
-        """Rows of text, or of plain Parquet types; columns the contract does not know are left out. `repeated` says for
-        a column which rows of the batch repeat a value that it may have only once.
+    def parse_batch(self, batch: pa.RecordBatch, duplicates: Mapping[str, np.ndarray] | None = None) -> ParsedBatch:
+        """Rows of text, or of plain Parquet types; columns the contract does not know are left out. `duplicates` says
+        for a column which rows of the batch repeat a value that it may have only once.
 
         Raises Invalid(`missing_column`) when a column without a default is not in the batch.
         """
-        parsed = [self._parse_cells(column, batch, (repeated or {}).get(column.name)) for column in self.columns]
+        parsed = [self._parse_cells(column, batch, (duplicates or {}).get(column.name)) for column in self.columns]
         kept = np.ones(batch.num_rows, bool)
         for cells in parsed:
             kept[cells.rows] = False
@@ -200,7 +200,7 @@ class Contract:
         default = self._defaults[column.name]
         if column.name not in values:
             if default is None:
-                raise ValueRefused("missing_feature", "it is missing and has no default")
+                raise InvalidValue("missing_feature", "it is missing and has no default")
             return default
         value = parse_value(values[column.name], column.data_type, column.date_order)
         if value is not None:
@@ -208,10 +208,10 @@ class Contract:
                 self._constraints[column.name].check(value)
             return value
         if default is None and not column.nullable:
-            raise ValueRefused("missing_value", "it must have a value")
+            raise InvalidValue("missing_value", "it must have a value")
         return default
 
-    def _parse_cells(self, column: Column, batch: pa.RecordBatch, repeated: np.ndarray | None) -> ParsedColumn:
+    def _parse_cells(self, column: Column, batch: pa.RecordBatch, duplicates: np.ndarray | None) -> ParsedColumn:
         default = self._defaults[column.name]
         place = batch.schema.get_field_index(column.name)
         if place < 0 and default is None:
@@ -220,9 +220,9 @@ class Contract:
         parsed = parse_column(cells, column.data_type, column.date_order)
         if column.name in self._constraints:
             parsed = self._constraints[column.name].refuse(parsed, cells)
-        if repeated is not None:
-            again = np.setdiff1d(np.flatnonzero(repeated), parsed.rows, assume_unique=True)
-            parsed = with_refusals(parsed, cells, again, [_NOT_UNIQUE] * len(again))
+        if duplicates is not None:
+            again = np.setdiff1d(np.flatnonzero(duplicates), parsed.rows, assume_unique=True)
+            parsed = add_violations(parsed, cells, again, [_NOT_UNIQUE] * len(again))
         if not parsed.values.null_count or (default is None and column.nullable):
             return parsed
         if default is None:
@@ -239,7 +239,7 @@ def resolve_date_orders(contract: Contract, batches: Iterable[pa.RecordBatch]) -
     open_columns = [c for c in contract.columns if c.data_type.is_temporal and c.date_order is None]
     if not open_columns:
         return contract
-    evidence = {column.name: ColumnEvidence(frozenset({DataType.TIMESTAMP})) for column in open_columns}
+    evidence = {column.name: TypeInference(frozenset({DataType.TIMESTAMP})) for column in open_columns}
     for batch in batches:
         for name, seen in evidence.items():
             place = batch.schema.get_field_index(name)
@@ -253,7 +253,7 @@ def resolve_date_orders(contract: Contract, batches: Iterable[pa.RecordBatch]) -
     )
 
 
-def name_problem(name: str) -> str | None:
+def find_name_problem(name: str) -> str | None:
     """What is wrong with a column name, or None."""
     if not name:
         return "a column name is empty"
@@ -270,7 +270,7 @@ def _wrong_names(columns: tuple[Column, ...]) -> Iterable[FieldError]:
     seen: set[str] = set()
     for place, column in enumerate(columns):
         location = ("body", "template_schema", place, "column_name")
-        problem = name_problem(column.name)
+        problem = find_name_problem(column.name)
         if problem:
             yield FieldError(location, f"Column {place + 1}: {problem}.", "bad_column_name")
         elif column.name in seen:
@@ -282,7 +282,7 @@ def _wrong_defaults(columns: tuple[Column, ...]) -> Iterable[FieldError]:
     for place, column in enumerate(columns):
         try:
             parse_value(column.default, column.data_type, column.date_order)
-        except ValueRefused as refused:
+        except InvalidValue as refused:
             message = (
                 f"Column {column.name!r}: the default {column.default!r} is no {column.data_type}: {refused.reason}."
             )
@@ -294,10 +294,10 @@ def _wrong_constraints(columns: tuple[Column, ...]) -> Iterable[FieldError]:
         try:
             constraints = column.constraints()
             constraints.check(parse_value(column.default, column.data_type, column.date_order))
-        except BadConstraint as bad:
+        except InvalidConstraint as bad:
             location = ("body", "template_schema", place, _FIELD_OF.get(bad.code, bad.code.removeprefix("bad_")))
             yield FieldError(location, f"Column {column.name!r}: {bad}.", bad.code)
-        except ValueRefused as refused:
+        except InvalidValue as refused:
             if refused.rule in _BROKEN_BY_DEFAULT:
                 message = f"Column {column.name!r}: the default {column.default!r} is refused: {refused.reason}."
                 yield FieldError(("body", "template_schema", place, "default_value"), message, "bad_default")
@@ -317,24 +317,24 @@ def _refuse_missing(parsed: ParsedColumn) -> ParsedColumn:
     """Every null that is not already refused becomes an error."""
     refused = dict(zip(parsed.rows.tolist(), parsed.which.tolist(), strict=True))
     rows = np.flatnonzero(pc.is_null(parsed.values).to_numpy(zero_copy_only=False))
-    which = np.array([refused.get(row, len(parsed.refusals)) for row in rows.tolist()], np.int64)
-    missing = Refusal("", "missing_value", "it must have a value")
-    return replace(parsed, rows=rows, which=which, refusals=[*parsed.refusals, missing])
+    which = np.array([refused.get(row, len(parsed.violations)) for row in rows.tolist()], np.int64)
+    missing = RuleViolation("", "missing_value", "it must have a value")
+    return replace(parsed, rows=rows, which=which, violations=[*parsed.violations, missing])
 
 
 def _bad_cells(names: tuple[str, ...], parsed: list[ParsedColumn]) -> pa.RecordBatch:
     rows = np.concatenate([cells.rows for cells in parsed])
     order = np.argsort(rows, kind="stable")  # columns stay in contract order within a row
     columns = np.repeat(np.arange(len(parsed)), [len(cells.rows) for cells in parsed])
-    starts = np.cumsum([0, *(len(cells.refusals) for cells in parsed)])
+    starts = np.cumsum([0, *(len(cells.violations) for cells in parsed)])
     which = np.concatenate([cells.which + start for cells, start in zip(parsed, starts[:-1], strict=True)])
-    refusals = [refusal for cells in parsed for refusal in cells.refusals]
-    words = zip(*refusals, strict=True) if refusals else ([], [], [])
+    violations = [refusal for cells in parsed for refusal in cells.violations]
+    words = zip(*violations, strict=True) if violations else ([], [], [])
     return pa.RecordBatch.from_arrays(
         [
             pa.array(rows[order]),
             pa.array(names, pa.string()).take(pa.array(columns[order])),
             *(pa.array(each, pa.string()).take(pa.array(which[order])) for each in words),
         ],
-        schema=BAD_CELLS,
+        schema=CELL_ERROR_SCHEMA,
     )

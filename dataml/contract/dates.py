@@ -7,7 +7,7 @@ from typing import Final, Literal
 DateOrder = Literal["dmy", "mdy"]
 
 
-class ValueRefused(Exception):
+class InvalidValue(Exception):
     """One value does not fit its type: `rule` is a stable word, `reason` a sentence for a person."""
 
     def __init__(self, rule: str, reason: str) -> None:
@@ -16,7 +16,7 @@ class ValueRefused(Exception):
         self.reason = reason
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (ValueRefused, (self.rule, self.reason))
+        return (InvalidValue, (self.rule, self.reason))
 
 
 _LONGEST: Final = 100
@@ -44,7 +44,7 @@ _NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2(?P<y>[0-9]{4
 _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})?")
 
 
-def day_month_evidence(text: str) -> Literal["dmy", "mdy", "either"] | None:
+def detect_date_order(text: str) -> Literal["dmy", "mdy", "either"] | None:
     """What a written date says about the order of day and month: "either" if it reads both ways, None if nothing."""
     match = _NUMERIC.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if match is None:
@@ -60,7 +60,7 @@ def day_month_evidence(text: str) -> Literal["dmy", "mdy", "either"] | None:
 def parse_moment(text: str, order: DateOrder | None) -> datetime:
     """A written date, or date and time, as an aware UTC moment; a naive one is UTC. Raises ValueRefused."""
     if len(text) > _LONGEST:
-        raise ValueRefused("not_a_date", "it is not a date in a known spelling")
+        raise InvalidValue("not_a_date", "it is not a date in a known spelling")
     match = _YEAR_FIRST.fullmatch(text)
     if match:
         return _build(match, int(match["m"]), int(match["d"]))
@@ -71,18 +71,18 @@ def parse_moment(text: str, order: DateOrder | None) -> datetime:
     match = _DAY_NAME.fullmatch(text) or _NAME_DAY.fullmatch(text)
     month = _MONTHS.get(match["name"].lower()) if match else None
     if match is None or month is None:
-        raise ValueRefused("not_a_date", "it is not a date in a known spelling")
+        raise InvalidValue("not_a_date", "it is not a date in a known spelling")
     return _build(match, month, int(match["d"]))
 
 
 def _month_and_day(text: str, first: int, second: int, order: DateOrder | None) -> tuple[int, int]:
-    written = day_month_evidence(text)
+    written = detect_date_order(text)
     if written == "either":
         if order is None:
-            raise ValueRefused("ambiguous_date", "day and month can be read in two ways")
+            raise InvalidValue("ambiguous_date", "day and month can be read in two ways")
         written = order
     elif written is not None and order is not None and written != order:
-        raise ValueRefused("not_a_date", f"day and month are not in the order of the column ({order})")
+        raise InvalidValue("not_a_date", f"day and month are not in the order of the column ({order})")
     return (first, second) if written == "mdy" else (second, first)
 
 
@@ -97,11 +97,11 @@ def _build(match: re.Match[str], month: int, day: int) -> datetime:
             year, month, day, _hour(match), int(match["minute"] or 0), int(match["second"] or 0), microsecond, UTC
         )
     except ValueError:
-        raise ValueRefused("not_a_date", "there is no such day or time") from None
+        raise InvalidValue("not_a_date", "there is no such day or time") from None
     try:
         return moment - _offset(match["zone"])
     except OverflowError:
-        raise ValueRefused("out_of_range", "it is before the year 1 or after the year 9999") from None
+        raise InvalidValue("out_of_range", "it is before the year 1 or after the year 9999") from None
 
 
 def _hour(match: re.Match[str]) -> int:
@@ -119,5 +119,5 @@ def _offset(zone: str | None) -> timedelta:
         return timedelta()
     hours, minutes = int(match[2]), int(match[3] or 0)
     if hours > 23 or minutes > 59:
-        raise ValueRefused("not_a_date", "there is no such offset from UTC")
+        raise InvalidValue("not_a_date", "there is no such offset from UTC")
     return timedelta(hours=hours, minutes=minutes) * (-1 if match[1] == "-" else 1)

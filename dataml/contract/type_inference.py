@@ -8,8 +8,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import as_text, parse_column
-from dataml.contract.dates import DateOrder, ValueRefused, day_month_evidence
+from dataml.contract.columns import parse_column, to_text
+from dataml.contract.dates import DateOrder, InvalidValue, detect_date_order
 from dataml.contract.types import DataType, parse_value
 
 # Narrower than what the parser accepts: 007 and +49 are codes, 12.0 is a Float, and 19 digits may not fit.
@@ -28,7 +28,7 @@ _BY_PREFERENCE: Final = (
 )
 
 
-class ColumnEvidence:
+class TypeInference:
     """Fed every batch of one column, in turn; constant in size."""
 
     def __init__(self, candidates: frozenset[DataType] = frozenset(_BY_PREFERENCE)) -> None:
@@ -61,7 +61,7 @@ class ColumnEvidence:
         if typed is not None:
             self._typed.add(typed)
             return
-        cells = pc.utf8_trim_whitespace(as_text(cells))
+        cells = pc.utf8_trim_whitespace(to_text(cells))
         cells = cells.filter(pc.fill_null(pc.greater(pc.binary_length(cells), 0), False))
         if not len(cells):
             return
@@ -70,9 +70,9 @@ class ColumnEvidence:
 
     def add_orders(self, cells: pa.Array) -> None:
         """Take only the order of day and month into account."""
-        cells = as_text(cells)
+        cells = to_text(cells)
         written = cells.filter(pc.fill_null(pc.match_substring_regex(cells, _WRITTEN_DATE), False))
-        self._orders |= {found for text in written.unique().to_pylist() if (found := day_month_evidence(text))}
+        self._orders |= {found for text in written.unique().to_pylist() if (found := detect_date_order(text))}
 
     def _allows(self, kind: DataType, cells: pa.Array) -> bool:
         if kind in _SPELLINGS:
@@ -105,7 +105,7 @@ def _is_date(text: str, kind: DataType) -> bool:
 def _parses(text: str, kind: DataType, order: DateOrder) -> bool:
     try:
         parse_value(text, kind, order)
-    except ValueRefused:
+    except InvalidValue:
         return False
     return True
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from dataml.contract.dates import DateOrder, ValueRefused, parse_moment
+from dataml.contract.dates import DateOrder, InvalidValue, parse_moment
 from dataml.errors import Invalid
 
 Value = str | int | float | bool | date | datetime | None
@@ -82,7 +82,7 @@ def _string(value: object, _: DateOrder | None) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int):
         if value.bit_length() > 1024:
-            raise ValueRefused("out_of_range", "the number has too many digits")
+            raise InvalidValue("out_of_range", "the number has too many digits")
         return str(value)
     if isinstance(value, float):
         return repr(_finite(value))
@@ -106,7 +106,7 @@ def _integer(value: object, _: DateOrder | None) -> int | None:
         if isinstance(value, float):
             _finite(value)
         if value != int(value):
-            raise ValueRefused("not_an_integer", "it is not a whole number")
+            raise InvalidValue("not_an_integer", "it is not a whole number")
         return _in_int64(int(value))
     if isinstance(value, int):
         return _in_int64(value)
@@ -118,10 +118,10 @@ def _integer_text(text: str) -> int | None:
         return None
     match = _INTEGER.fullmatch(text)
     if match is None:
-        raise ValueRefused("not_an_integer", "it is not a whole number")
+        raise InvalidValue("not_an_integer", "it is not a whole number")
     sign, digits = match[1], match[2].lstrip("0") or "0"
     if len(digits) > 19:
-        raise ValueRefused("out_of_range", "it does not fit in 64 bits")
+        raise InvalidValue("out_of_range", "it does not fit in 64 bits")
     return _in_int64(-int(digits) if sign == "-" else int(digits))
 
 
@@ -140,7 +140,7 @@ def _float(value: object, _: DateOrder | None) -> float | None:
         try:
             return _finite(float(value))
         except OverflowError:
-            raise ValueRefused("out_of_range", "the number is too large") from None
+            raise InvalidValue("out_of_range", "the number is too large") from None
     raise _wrong_type(value, "a number")
 
 
@@ -149,11 +149,11 @@ def _float_text(text: str) -> float | None:
         return None
     if _FLOAT.fullmatch(text) is None:
         if _NOT_FINITE.fullmatch(text):
-            raise ValueRefused("not_finite", "it is not a finite number")
-        raise ValueRefused("not_a_number", "it is not a number")
+            raise InvalidValue("not_finite", "it is not a finite number")
+        raise InvalidValue("not_a_number", "it is not a number")
     number = float(text)
     if math.isinf(number):
-        raise ValueRefused("out_of_range", "the number is too large")
+        raise InvalidValue("out_of_range", "the number is too large")
     return number
 
 
@@ -173,11 +173,11 @@ def _boolean(value: object, _: DateOrder | None) -> bool | None:
         # `casefold` and friends would let exotic letters in; only ASCII spellings are booleans.
         found = _BOOLEANS.get(text.lower()) if text.isascii() else None
         if found is None:
-            raise ValueRefused("not_a_boolean", "it is none of true/false, yes/no, y/n, t/f, 1/0")
+            raise InvalidValue("not_a_boolean", "it is none of true/false, yes/no, y/n, t/f, 1/0")
         return found
     if isinstance(value, int):
         if value not in (0, 1):
-            raise ValueRefused("not_a_boolean", "a number is a boolean only when it is 0 or 1")
+            raise InvalidValue("not_a_boolean", "a number is a boolean only when it is 0 or 1")
         return value == 1
     raise _wrong_type(value, "a boolean")
 
@@ -189,7 +189,7 @@ def _date(value: object, order: DateOrder | None) -> date | None:
     if moment is None:
         return None
     if moment.time() != time():
-        raise ValueRefused("not_a_date", "it has a time of day, and the column holds dates")
+        raise InvalidValue("not_a_date", "it has a time of day, and the column holds dates")
     return moment.date()
 
 
@@ -216,24 +216,24 @@ _PARSERS: Final[dict[DataType, Callable[[object, DateOrder | None], Value]]] = {
 
 def _text(value: str) -> str:
     if "\0" in value:
-        raise ValueRefused("nul_character", "it holds a NUL character")
+        raise InvalidValue("nul_character", "it holds a NUL character")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 cannot
-            raise ValueRefused("not_text", "it holds characters that are not Unicode text") from None
+            raise InvalidValue("not_text", "it holds characters that are not Unicode text") from None
     return value
 
 
 def _finite(value: float) -> float:
     if not math.isfinite(value):
-        raise ValueRefused("not_finite", "it is not a finite number")
+        raise InvalidValue("not_finite", "it is not a finite number")
     return value
 
 
 def _in_int64(value: int) -> int:
     if not -_INT64_MAX - 1 <= value <= _INT64_MAX:
-        raise ValueRefused("out_of_range", "it does not fit in 64 bits")
+        raise InvalidValue("out_of_range", "it does not fit in 64 bits")
     return value
 
 
@@ -241,6 +241,6 @@ def _as_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _wrong_type(value: object, wanted: str) -> ValueRefused:
+def _wrong_type(value: object, wanted: str) -> InvalidValue:
     names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return ValueRefused("wrong_type", f"{wanted} is wanted, not {names.get(type(value), type(value).__name__)}")
+    return InvalidValue("wrong_type", f"{wanted} is wanted, not {names.get(type(value), type(value).__name__)}")

@@ -13,7 +13,7 @@ from dataml.contract.contract import Column
 _KEYS = ("0123456789123456", "6543219876543210")
 
 
-class Repeats:
+class DuplicateDetector:
     """Collects the values of one column, batch by batch, in 16 bytes a row."""
 
     def __init__(self, column: Column) -> None:
@@ -36,20 +36,20 @@ class Repeats:
 
     def rows(self) -> np.ndarray:
         """A boolean for each row that was added: whether an earlier row has the same value."""
-        repeated = np.zeros(self._seen, bool)
+        duplicates = np.zeros(self._seen, bool)
         if self._hashes:
             first, second = (np.concatenate(parts) for parts in zip(*self._hashes, strict=True))
             order = np.argsort(first, kind="stable")
             first, second = first[order], second[order]
             same = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
-            repeated[np.concatenate(self._rows)[order[1:][same]]] = True
-        return repeated
+            duplicates[np.concatenate(self._rows)[order[1:][same]]] = True
+        return duplicates
 
 
-def repeated_rows(columns: Iterable[Column], batches: Iterable[pa.RecordBatch]) -> dict[str, np.ndarray]:
+def find_duplicate_rows(columns: Iterable[Column], batches: Iterable[pa.RecordBatch]) -> dict[str, np.ndarray]:
     """For each of the columns with `unique`, which rows of all the batches repeat a value; columns without a repetition
     are left out."""
-    found = [Repeats(column) for column in columns if column.unique]
+    found = [DuplicateDetector(column) for column in columns if column.unique]
     for batch in batches if found else ():
         for repeats in found:
             repeats.add(batch)

@@ -10,12 +10,17 @@ import pyarrow as pa
 from dataml.datalake.executor import Patience
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Invalid, NotFound, Unavailable
-from dataml.iceberg.catalog import LakeConfig, lake_errors, load_table, namespace_exists, open_catalog
-from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures, distinct_figure, numeric_figures
+from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, open_catalog, translate_lake_errors
+from dataml.iceberg.column_statistics import (
+    DistinctEstimate,
+    NumericStatistics,
+    compute_numeric_statistics,
+    count_distinct,
+)
 from dataml.iceberg.names import TableName
-from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, schema_at
+from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, snapshot_schema
 from dataml.iceberg.trino_types import trino_type
-from dataml.iceberg.writing import PROPERTY, properties_of
+from dataml.iceberg.writing import PROPERTY_PREFIX, snapshot_properties
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -40,7 +45,7 @@ class IcebergLake:
         """A tenant's schema is there before its first table is."""
         from pyiceberg.exceptions import NoSuchNamespaceError
 
-        with lake_errors():
+        with translate_lake_errors():
             try:
                 return sorted(found[-1] for found in self._open().list_tables(tuple(schema.split("."))))
             except NoSuchNamespaceError:
@@ -52,17 +57,17 @@ class IcebergLake:
     def table_info(self, schema: str, table: str, patience: Patience) -> TableInfo:
         return _about(self._load(schema, table), self._config)
 
-    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericFigures:
-        def figures(found: "Table") -> NumericFigures:
+    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericStatistics:
+        def figures(found: "Table") -> NumericStatistics:
             column_of(_columns(found), column, numeric=True)
-            return numeric_figures(_arrays(found, column), patience.check)
+            return compute_numeric_statistics(_arrays(found, column), patience.check)
 
         return self._of_table(schema, table, figures)
 
-    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctFigure:
-        def figure(found: "Table") -> DistinctFigure:
+    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctEstimate:
+        def figure(found: "Table") -> DistinctEstimate:
             column_of(_columns(found), column)
-            return distinct_figure(_arrays(found, column), patience.check)
+            return count_distinct(_arrays(found, column), patience.check)
 
         return self._of_table(schema, table, figure)
 
@@ -79,8 +84,8 @@ class IcebergLake:
         rows = _total(snapshot, "total-records") if snapshot is not None else 0
         if snapshot is None or rows == 0:
             raise Invalid("The lake table has no rows.", code="no_rows")
-        with lake_errors():
-            return snapshot.snapshot_id, plain_schema(schema_at(table, snapshot.snapshot_id)), rows or 0
+        with translate_lake_errors():
+            return snapshot.snapshot_id, plain_schema(snapshot_schema(table, snapshot.snapshot_id)), rows or 0
 
     def find_schema(self, name: TableName) -> pa.Schema | None:
         """The columns of a table that may not be there."""
@@ -121,7 +126,7 @@ def _arrays(table: "Table", column: str) -> Callable[[], Iterator[pa.Array]]:
 def _about(table: "Table", config: LakeConfig) -> TableInfo:
     metadata, snapshot = table.metadata, table.current_snapshot()
     times = [entry.timestamp_ms for entry in (*metadata.metadata_log, *metadata.snapshot_log)]
-    created = table.properties.get(PROPERTY + "created-at", "")
+    created = table.properties.get(PROPERTY_PREFIX + "created-at", "")
     created_ms = int(created) if created.isdecimal() else min([*times, metadata.last_updated_ms])
     return TableInfo(
         owner=table.properties.get("owner"),
@@ -136,14 +141,16 @@ def _about(table: "Table", config: LakeConfig) -> TableInfo:
 
 
 def _snapshot(snapshot: "Snapshot") -> SnapshotInfo:
-    said = properties_of(snapshot)
-    made_by = {key.removeprefix(PROPERTY): value for key, value in said.items() if key.startswith(PROPERTY)}
+    said = snapshot_properties(snapshot)
+    made_by = {
+        key.removeprefix(PROPERTY_PREFIX): value for key, value in said.items() if key.startswith(PROPERTY_PREFIX)
+    }
     operation = snapshot.summary.operation.value if snapshot.summary is not None else None
     return SnapshotInfo(snapshot.snapshot_id, _time(snapshot.timestamp_ms), operation, made_by)
 
 
 def _total(snapshot: "Snapshot", key: str) -> int | None:
-    value = properties_of(snapshot).get(key, "")
+    value = snapshot_properties(snapshot).get(key, "")
     return int(value) if value.isdecimal() else None
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dataml.datalake.executor import Patience
 from dataml.errors import Invalid, NotFound
-from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures
+from dataml.iceberg.column_statistics import DistinctEstimate, NumericStatistics
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Lake(Protocol):
 
     def table_info(self, schema: str, table: str, patience: Patience) -> TableInfo: ...
 
-    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericFigures: ...
+    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericStatistics: ...
 
-    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctFigure: ...
+    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctEstimate: ...
 
 
 def schema_not_found() -> NotFound:

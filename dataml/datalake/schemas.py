@@ -9,7 +9,7 @@ from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo
 from dataml.datalake.models import LakeShare
 from dataml.datalake.service import NewShare, Source
 from dataml.db.scope import Page
-from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures
+from dataml.iceberg.column_statistics import DistinctEstimate, NumericStatistics
 
 SchemaName = Annotated[
     str,
@@ -88,7 +88,7 @@ class NumericStats(BaseModel):
     median: float | None = Field(description="The median; on Trino an approximation.")
 
     @classmethod
-    def of(cls, column: str, found: NumericFigures) -> "NumericStats":
+    def of(cls, column: str, found: NumericStatistics) -> "NumericStats":
         return cls(
             column=column,
             count=found.count,
@@ -106,7 +106,7 @@ class DistinctCount(BaseModel):
     is_exact: bool = Field(description="false: an estimate of very many, with a standard error of 1.6%.")
 
     @classmethod
-    def of(cls, column: str, found: DistinctFigure) -> "DistinctCount":
+    def of(cls, column: str, found: DistinctEstimate) -> "DistinctCount":
         return cls(column=column, distinct_count=found.distinct, is_exact=found.is_exact)
 
 

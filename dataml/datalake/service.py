@@ -21,7 +21,7 @@ from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict, Invalid, NotFound
 from dataml.iceberg.catalog import LakeConfig
-from dataml.iceberg.names import SCHEMAS, namespace_of
+from dataml.iceberg.names import SCHEMAS, tenant_namespace
 from dataml.settings import Settings
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Lakes:
     """The lakes of one process, each with threads of its own."""
 
     def __init__(self, settings: Settings) -> None:
-        self.iceberg = IcebergLake(LakeConfig.of(settings))
+        self.iceberg = IcebergLake(LakeConfig.from_settings(settings))
         self.iceberg_asker = Asker("lake", settings.lake_timeout_s)
         self._settings = settings
 
@@ -82,7 +82,7 @@ async def place(session: AsyncSession, scope: Scope, schema: str) -> Place:
     NotFound: `schema_not_found`, the same for what is not there and what is not shared.
     """
     if schema in SCHEMAS:
-        return Place("iceberg", namespace_of(scope.tenant_id, schema))
+        return Place("iceberg", tenant_namespace(scope.tenant_id, schema))
     # PostgreSQL's driver takes no NUL, and no share has one.
     share = await scope.find(session, LakeShare, LakeShare.name == schema) if "\0" not in schema else None
     if share is None:
@@ -98,7 +98,7 @@ def place_of(source: str, schema: str, owner_tenant_id: str | None) -> Place:
         return Place("trino" if source == "trino" else "iceberg", schema)
     if schema not in SCHEMAS:
         raise schema_not_found()
-    return Place("iceberg", namespace_of(owner_tenant_id, schema))
+    return Place("iceberg", tenant_namespace(owner_tenant_id, schema))
 
 
 async def check_share(session: AsyncSession, user: Principal, share: NewShare) -> Place:

@@ -11,8 +11,8 @@ from dataml.datalake.executor import Patience, too_slow
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Unavailable
 from dataml.iceberg.catalog import table_not_found
-from dataml.iceberg.column_statistics import DistinctFigure, NumericFigures
-from dataml.iceberg.writing import PROPERTY
+from dataml.iceberg.column_statistics import DistinctEstimate, NumericStatistics
+from dataml.iceberg.writing import PROPERTY_PREFIX
 from dataml.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class TrinoLake:
             snapshots=snapshots,
         )
 
-    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericFigures:
+    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericStatistics:
         found = column_of(self.columns(schema, table, patience), column, numeric=True)
         x = _quoted(found.name)
         number = f"CAST({x} AS double)"
@@ -104,12 +104,12 @@ class TrinoLake:
             f"approx_percentile({number}, 0.5) FROM {self._table(schema, table)} {where}"
         )
         count, mean, deviation, low, high, median = self._rows(question, (), patience)[0]
-        return NumericFigures(count, _finite(mean), _finite(deviation), _number(low), _number(high), _finite(median))
+        return NumericStatistics(count, _finite(mean), _finite(deviation), _number(low), _number(high), _finite(median))
 
-    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctFigure:
+    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctEstimate:
         found = column_of(self.columns(schema, table, patience), column)
         question = f"SELECT count(DISTINCT {_quoted(found.name)}) FROM {self._table(schema, table)}"
-        return DistinctFigure(self._rows(question, (), patience)[0][0], is_exact=True)
+        return DistinctEstimate(self._rows(question, (), patience)[0][0], is_exact=True)
 
     def _table(self, schema: str, table: str) -> str:
         return ".".join(map(_quoted, (self._catalog, schema, table)))
@@ -206,7 +206,9 @@ def _quoted(name: str) -> str:
 
 
 def _made_by(summary: dict[str, str]) -> dict[str, str]:
-    return {key.removeprefix(PROPERTY): value for key, value in summary.items() if key.startswith(PROPERTY)}
+    return {
+        key.removeprefix(PROPERTY_PREFIX): value for key, value in summary.items() if key.startswith(PROPERTY_PREFIX)
+    }
 
 
 def _number(value: Any) -> float | int | None:

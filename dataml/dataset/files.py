@@ -47,7 +47,7 @@ async def delete_file(
     async with database.transaction() as session:
         await inference.forget_file(session, user.scope, file_id)
         file, dataset, job = await service.delete_file(session, settings, user.scope, file_id)
-    await downloads.remove(Storage.of(settings), file)
+    await downloads.remove(Storage.from_settings(settings), file)
     if job is not None:
         await jobs.notify()
     return FileDeleted(
@@ -75,7 +75,7 @@ async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSe
         file, _ = await service.get_file(session, user.scope, file_id)
     if file.format == "iceberg":
         raise lake_tables.in_lake(file)
-    storage = Storage.of(settings)
+    storage = Storage.from_settings(settings)
 
     def read() -> list[str]:
         kind = "parquet" if file.format == "parquet" else "csv"
@@ -103,7 +103,7 @@ async def download_file(
             download = await downloads.by_id(session, user.scope, file_id)
         else:
             raise Invalid("Send either file_path or file_id.", code="file_path_or_file_id")
-    path = await downloads.ready(Storage.of(settings), download)
+    path = await downloads.ready(Storage.from_settings(settings), download)
     # The content is a user's own: a browser must save it, not show it as whatever it looks like.
     headers = {"X-Content-Type-Options": "nosniff"}
     return FileResponse(path, headers=headers, media_type=download.media_type, filename=download.file_name)

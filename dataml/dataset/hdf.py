@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from dataml.contract.columns import parse_column
 from dataml.contract.contract import Column
-from dataml.contract.files.reading import Format, infer_contract, open_batches
+from dataml.contract.files.reading import FileFormat, infer_contract, open_batches
 from dataml.contract.types import DataType
 
 _CHUNK_ROWS: Final = 8192
@@ -30,7 +30,7 @@ _STORED: Final[dict[DataType, Any]] = {
 }
 
 
-def ensure_copy(source: Path, file_format: Format, delimiter: str, target: Path) -> None:
+def ensure_copy(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
     """Make `target` unless it is there; it appears whole or not at all. Blocking: reads the file twice."""
     if target.exists():
         return
@@ -42,7 +42,7 @@ def ensure_copy(source: Path, file_format: Format, delimiter: str, target: Path)
         unfinished.unlink(missing_ok=True)
 
 
-def _write(source: Path, file_format: Format, delimiter: str, target: Path) -> None:
+def _write(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
     columns = infer_contract(open_batches(source, file_format, delimiter)).columns
     with h5py.File(target, "w") as file:
         stored = _Columns(file, columns)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query
 
 from dataml.errors import Invalid
-from dataml.iceberg.writing import Mode
+from dataml.iceberg.writing import WriteMode
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LakeOptions:
         ),
     ] = None
     lake_mode: Annotated[
-        Mode,
+        WriteMode,
         Query(description="append leaves the rows of others in the lake tables; replace leaves none of them."),
     ] = "append"
     snapshot_id: Annotated[

@@ -16,8 +16,8 @@ from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid
-from dataml.iceberg.names import TableName, namespace_of, to_write
-from dataml.iceberg.writing import LakeTarget, Mode
+from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
+from dataml.iceberg.writing import LakeTarget, WriteMode
 from dataml.jobs.spec import SourceFile
 
 SCHEMA: Final = "silver"
@@ -32,7 +32,7 @@ class Target:
 
     schema: str
     table: str
-    mode: Mode
+    mode: WriteMode
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ async def targets(
         Unavailable: the lake does not answer.
     """
     valid, raw = (
-        Target(*to_write(text, schema), asked.lake_mode) if text else None
+        Target(*parse_table_name(text, schema), asked.lake_mode) if text else None
         for text, schema in ((asked.iceberg_table_name, SCHEMA), (asked.raw_table_name, RAW_SCHEMA))
     )
     if raw is not None and raw == valid:
@@ -85,7 +85,7 @@ async def targets(
 
 
 async def _check_target(lakes: Lakes, scope: Scope, target: Target, contract: Contract | None) -> None:
-    name = TableName(namespace_of(scope.tenant_id, target.schema), target.table)
+    name = TableName(tenant_namespace(scope.tenant_id, target.schema), target.table)
     there = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.find_schema(name))
     if there is not None and contract is not None and target.mode == "append":
         _check_same(there, contract, target.name)
@@ -152,7 +152,7 @@ def _lake_target(dataset: Dataset, text: str | None, *, widens: bool = False) ->
         return None
     schema, table = _parted(text)
     return LakeTarget(
-        TableName(namespace_of(dataset.tenant_id, schema), table),
+        TableName(tenant_namespace(dataset.tenant_id, schema), table),
         source=f"dataset-{dataset.id}",
         owner=dataset.created_by,
         mode="replace" if dataset.lake_mode == "replace" else "append",

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataml.contract.columns import as_text
-from dataml.contract.files.reading import Format, open_batches, opened_text
+from dataml.contract.columns import to_text
+from dataml.contract.files.reading import FileFormat, open_batches, open_text
 from dataml.db.scope import Page
 
 LINES: Final = 20
@@ -39,11 +39,11 @@ def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[
     return rows
 
 
-def first_lines(path: Path, file_format: Format) -> list[str]:
+def first_lines(path: Path, file_format: FileFormat) -> list[str]:
     """The first lines as text; the rows of a Parquet file as lines of CSV."""
     if file_format == "parquet":
         return _parquet_lines(path)
-    with opened_text(path) as file:
+    with open_text(path) as file:
         head = file.read(_HEAD_BYTES)
     lines = head.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
@@ -97,7 +97,7 @@ def _parquet_lines(path: Path) -> list[str]:
 
 def _shown(values: pa.Array) -> list[Any]:
     # Parquet has days beyond Python's, and time zones that nobody knows.
-    return (as_text(values) if pa.types.is_temporal(values.type) else values).to_pylist()
+    return (to_text(values) if pa.types.is_temporal(values.type) else values).to_pylist()
 
 
 def _escaped(cell: Any) -> Any:

@@ -46,7 +46,7 @@ async def reject_bad_cells(database: Database, settings: Settings, scope: Scope,
             await _undo(session, scope, uploaded)
         else:
             await _undo_added(session, scope, uploaded, uploaded.state_before)
-    await Storage.of(settings).delete(upload_folder(uploaded.files[0]))
+    await Storage.from_settings(settings).delete(upload_folder(uploaded.files[0]))
     raise _refusal(job)
 
 

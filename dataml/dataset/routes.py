@@ -33,7 +33,7 @@ from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.inference import service as inference
 from dataml.jobs import service as job_service
 from dataml.jobs.schemas import JobError
-from dataml.jobs.spec import SET_ASIDE_ORIGIN, JobKind, JobState, set_aside_names
+from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobKind, JobState, quarantine_column_names
 from dataml.storage.storage import Storage
 from dataml.train import service as trainings
 
@@ -106,7 +106,7 @@ async def delete_dataset(
         folders = await service.delete(session, user.scope, dataset, used_by)
     await jobs.notify()
     for folder in folders:
-        await Storage.of(settings).delete(folder)
+        await Storage.from_settings(settings).delete(folder)
     return DatasetDeleted(message="Dataset deleted successfully")
 
 
@@ -145,10 +145,12 @@ async def view_dataset(
     columns: Annotated[list[str] | None, Query(description="Only these columns, in this order; repeat it.")] = None,
     rows: Annotated[
         Literal["kept", "set_aside"],
-        Query(description="kept: those that were validated, typed; set_aside: those with a wrong cell, as written."),
+        Query(
+            description="kept: the validated rows, typed; set_aside: the quarantined rows (a wrong cell), as written."
+        ),
     ] = "kept",
 ) -> Response:
-    """A page of the kept rows, typed, or of those that were set aside, as text behind `file_id` and `row`."""
+    """A page of the kept rows, typed, or of the quarantined ones, as text behind `file_id` and `row`."""
     async with database.reading() as session:
         dataset = await service.get_readable(session, user.scope, dataset_id)
     contract, parquet = dataset.validated()
@@ -156,8 +158,8 @@ async def view_dataset(
     total = dataset.kept_records
     if rows == "set_aside":
         total, parquet = dataset.total_records - dataset.kept_records, dataset.set_aside
-        names = [*SET_ASIDE_ORIGIN, *set_aside_names(names)] if names else None
-    storage = Storage.of(settings)
+        names = [*QUARANTINE_ORIGIN_COLUMNS, *quarantine_column_names(names)] if names else None
+    storage = Storage.from_settings(settings)
 
     def render() -> bytes:
         found = previews.read_rows(storage.fetch(parquet), names, page) if parquet is not None else []
@@ -220,7 +222,7 @@ async def get_error_report(
         files = await service.uploaded_files(session, user.scope, dataset_id)
     if report_format == "json":
         return ErrorReportAnswer.of_dataset(dataset, files)
-    errors = await asyncio.to_thread(Storage.of(settings).fetch, dataset.errors) if dataset.errors else None
+    errors = await asyncio.to_thread(Storage.from_settings(settings).fetch, dataset.errors) if dataset.errors else None
     disposition = {"Content-Disposition": f'attachment; filename="dataset_{dataset.id}_errors.csv"'}
     return StreamingResponse(previews.error_lines(errors), media_type="text/csv", headers=disposition)
 

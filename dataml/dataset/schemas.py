@@ -30,7 +30,7 @@ class WrongCell(BaseModel):
 
 class FileErrors(BaseModel):
     total_errors: int = Field(description="Wrong cells.")
-    rows_with_errors: int = Field(description="Rows that hold them; these were set aside.")
+    rows_with_errors: int = Field(description="Rows that hold them; these were quarantined.")
     by_column: dict[str, int] = Field(description="Wrong cells by column.")
     by_rule: dict[str, int] = Field(description="Wrong cells by the rule they break.")
     first: list[WrongCell] = Field(description="The first wrong cells, 100 at most.")
@@ -180,7 +180,7 @@ class SchemaColumn(BaseModel):
 
 class ErrorSummary(BaseModel):
     total_errors: int = Field(description="Wrong cells of all files.")
-    rows_with_errors: int = Field(description="Rows that were set aside.")
+    rows_with_errors: int = Field(description="Rows that were quarantined.")
     by_column: dict[str, int] = Field(description="Wrong cells by column.")
     by_rule: dict[str, int] = Field(description="Wrong cells by the rule they break.")
 

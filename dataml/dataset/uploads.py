@@ -25,7 +25,7 @@ from dataml.errors import Conflict, Invalid, NotFound, UnsupportedMedia
 from dataml.jobs.models import Job
 from dataml.settings import Settings
 from dataml.storage.names import display_name
-from dataml.storage.storage import Storage, in_store_thread, upload_too_large
+from dataml.storage.storage import Storage, run_in_storage_thread, upload_too_large
 from dataml.template import service as templates
 
 _USAGES: Final[dict[str, Usage]] = {
@@ -67,7 +67,7 @@ class StoredFile:
     name: str
     path: str
     size_bytes: int
-    format: reading.Format
+    format: reading.FileFormat
     summary: reading.SourceSummary
 
 
@@ -129,7 +129,7 @@ async def create(
         Conflict: `dataset_exists`.
         Unavailable: `storage_full`, `storage_unavailable`.
     """
-    storage = Storage.of(settings)
+    storage = Storage.from_settings(settings)
 
     def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
         return _commit(database, settings, scope, request, template, files)
@@ -185,7 +185,7 @@ async def add(
             _check_same_columns(files, inferred.names, "the dataset")
         return _commit_added(database, settings, scope, dataset_id, contract, files)
 
-    return await _store_and_commit(Storage.of(settings), settings, scope, contract, parts, commit)
+    return await _store_and_commit(Storage.from_settings(settings), settings, scope, contract, parts, commit)
 
 
 async def _store_and_commit(
@@ -196,11 +196,11 @@ async def _store_and_commit(
     parts: Sequence[UploadFile],
     commit: Callable[[Sequence[StoredFile]], Coroutine[Any, Any, Uploaded]],
 ) -> Uploaded:
-    folder = storage.new_upload(scope.tenant_id)
+    folder = storage.new_upload_folder(scope.tenant_id)
     committing: asyncio.Task[Uploaded] | None = None
     try:
         files = await _store(storage, folder, parts, settings.max_upload_bytes, contract)
-        await in_store_thread(storage.publish, folder)
+        await run_in_storage_thread(storage.publish, folder)
         committing = asyncio.create_task(commit(files))
         # A client that goes away during the commit leaves a whole dataset behind, not rows without files.
         return await asyncio.shield(committing)
@@ -228,7 +228,7 @@ async def _store(
     for number, part in enumerate(parts, 1):
         name = display_name(part.filename or "")
         _check_suffix(name)
-        first_bytes = await part.read(reading.SNIFFED_BYTES)
+        first_bytes = await part.read(reading.SNIFF_BYTES)
         await part.seek(0)
         with _naming(name):
             file_format = reading.detect_format(name, first_bytes)
@@ -237,7 +237,7 @@ async def _store(
             budget_bytes -= size_bytes
             # What is in it counts too: small archives may hold very large files.
             summary = await asyncio.to_thread(
-                reading.scan, storage.path(path), file_format, contract, text_budget_bytes
+                reading.scan_file, storage.path(path), file_format, contract, text_budget_bytes
             )
             text_budget_bytes -= summary.text_bytes
         stored.append(StoredFile(name, path, size_bytes, file_format, summary))

@@ -36,7 +36,7 @@ class LakeConfig:
     timeout_s: float = 30
 
     @classmethod
-    def of(cls, settings: Settings) -> "LakeConfig":
+    def from_settings(cls, settings: Settings) -> "LakeConfig":
         """The built-in catalog (in the platform's PostgreSQL, or else a SQLite file) and warehouse (beside the files),
         under what `DATAML_LAKE_CATALOG` says."""
         home = settings.lake_root
@@ -67,7 +67,7 @@ def open_catalog(config: LakeConfig) -> "Catalog":
 
     if config.is_local:
         config.home.mkdir(parents=True, exist_ok=True)
-    with lake_errors():
+    with translate_lake_errors():
         try:
             if config.properties["type"] == "rest":
                 return _rest_catalog(config)
@@ -85,13 +85,13 @@ def _rest_catalog(config: LakeConfig) -> "Catalog":
     """One whose calls end: PyIceberg's own waits for an answer for ever."""
     from pyiceberg.catalog.rest import RestCatalog
 
-    class PunctualCatalog(RestCatalog):
+    class TimeoutRestCatalog(RestCatalog):
         def _create_session(self) -> Any:
             session: Any = super()._create_session()
             session.request = partial(session.request, timeout=config.timeout_s)
             return session
 
-    return PunctualCatalog("dataml", **config.properties)
+    return TimeoutRestCatalog("dataml", **config.properties)
 
 
 def load_table(catalog: "Catalog", name: TableName) -> "Table":
@@ -103,7 +103,7 @@ def load_table(catalog: "Catalog", name: TableName) -> "Table":
 
     if not (_can_be_asked(name.namespace) and _can_be_asked(name.table)):
         raise table_not_found()
-    with lake_errors():
+    with translate_lake_errors():
         try:
             return catalog.load_table((name.namespace, name.table))
         except BadRequestError as error:
@@ -119,7 +119,7 @@ def namespace_exists(catalog: "Catalog", namespace: str) -> bool:
     from pyiceberg.exceptions import BadRequestError
 
     levels = tuple(namespace.split("."))
-    with lake_errors():
+    with translate_lake_errors():
         try:
             return all(map(_can_be_asked, levels)) and catalog.namespace_exists(levels)
         except BadRequestError:
@@ -137,7 +137,7 @@ def table_not_found() -> NotFound:
 
 
 @contextmanager
-def lake_errors() -> Iterator[None]:
+def translate_lake_errors() -> Iterator[None]:
     """What a catalog or its storage complains of, as an error of ours; the cause stays in the log.
 
     Raises:
@@ -153,7 +153,7 @@ def lake_errors() -> Iterator[None]:
         raise table_not_found() from error
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise Unavailable("A file of this lake table is missing or damaged.", code="lake_damaged") from error
-    except failures() as error:
+    except lake_exception_types() as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise Unavailable("There is no room left in the lake; ask an administrator.", code="lake_full") from error
         name = type(error).__name__
@@ -162,7 +162,7 @@ def lake_errors() -> Iterator[None]:
         raise Unavailable(detail, code="lake_unavailable") from error
 
 
-def failures() -> tuple[type[Exception], ...]:
+def lake_exception_types() -> tuple[type[Exception], ...]:
     """What catalogs and storages raise when they do not do their work; whether they have done it is not said."""
     from pyiceberg import exceptions as iceberg
     from sqlalchemy.exc import SQLAlchemyError

@@ -29,7 +29,7 @@ _MARGIN: Final = 5.0
 
 
 @dataclass(frozen=True)
-class NumericFigures:
+class NumericStatistics:
     """`count` numbers without nulls and NaN; `std_dev` is the sample's (n - 1), None for fewer than two numbers; the
     others are None when there is no number. Large integers are exact in `minimum` and `maximum` alone."""
 
@@ -41,7 +41,7 @@ class NumericFigures:
     median: float | None
 
 
-def numeric_figures(columns: Columns, check: Callable[[], None] = lambda: None) -> NumericFigures:
+def compute_numeric_statistics(columns: Columns, check: Callable[[], None] = lambda: None) -> NumericStatistics:
     """Figures of the arrays that `columns` gives, each time it is called; `check` may raise between two of them.
 
     Up to _KEPT_BYTES the numbers stay in memory, eight bytes each; more are read a second time for the median.
@@ -51,7 +51,7 @@ def numeric_figures(columns: Columns, check: Callable[[], None] = lambda: None) 
         check()
         pass_one.add(array)
     if not pass_one.count:
-        return NumericFigures(0, None, None, None, None, None)
+        return NumericStatistics(0, None, None, None, None, None)
     kept = pass_one.kept
 
     def chunks() -> Iterator[Floats]:
@@ -63,7 +63,7 @@ def numeric_figures(columns: Columns, check: Callable[[], None] = lambda: None) 
             yield _numbers(array)
 
     variance = pass_one.squares / (pass_one.count - 1) if pass_one.count > 1 else None
-    return NumericFigures(
+    return NumericStatistics(
         count=pass_one.count,
         mean=_finite(pass_one.mean),
         std_dev=_finite(float(np.sqrt(variance))) if variance is not None else None,
@@ -198,14 +198,14 @@ def _finite(value: float | int | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class DistinctFigure:
+class DistinctEstimate:
     """How many different values there are, nulls aside; an estimate (standard error 1.6%) when not `is_exact`."""
 
     distinct: int
     is_exact: bool
 
 
-def distinct_figure(columns: Columns, check: Callable[[], None] = lambda: None) -> DistinctFigure:
+def count_distinct(columns: Columns, check: Callable[[], None] = lambda: None) -> DistinctEstimate:
     """Exact until there are more than _EXACT_VALUES different ones, or these take _EXACT_BYTES; then estimated.
 
     Raises:
@@ -230,8 +230,8 @@ def distinct_figure(columns: Columns, check: Callable[[], None] = lambda: None) 
             if len(seen) > _EXACT_VALUES or seen.nbytes > _EXACT_BYTES:
                 estimate = _estimate_of(seen)
     if estimate is not None:
-        return DistinctFigure(estimate.distinct, is_exact=False)
-    return DistinctFigure(len(_united(seen, pending)), is_exact=True)
+        return DistinctEstimate(estimate.distinct, is_exact=False)
+    return DistinctEstimate(len(_united(seen, pending)), is_exact=True)
 
 
 def _estimate_of(values: pa.Array) -> "DistinctCounter":

@@ -21,7 +21,7 @@ class TableName:
     table: str
 
 
-def namespace_of(tenant_id: str, schema: str) -> str:
+def tenant_namespace(tenant_id: str, schema: str) -> str:
     """The namespace in the catalog of one of a tenant's own schemas. One level, since not every catalog has more; no
     name that a tenant chooses is part of it.
 
@@ -33,7 +33,7 @@ def namespace_of(tenant_id: str, schema: str) -> str:
     return f"t_{uuid.UUID(tenant_id).hex}_{schema}"
 
 
-def to_write(text: str, schema: str) -> tuple[str, str]:
+def parse_table_name(text: str, schema: str) -> tuple[str, str]:
     """Schema and table of a name that a request wants rows to be written under: `table`, which goes to `schema`, or
     `gold.table`.
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from dataml.contract.files.parquet import refuse_extensions
+from dataml.contract.files.parquet import reject_extension_types
 from dataml.errors import Invalid, NotFound
-from dataml.iceberg.catalog import lake_errors
+from dataml.iceberg.catalog import translate_lake_errors
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -27,7 +27,7 @@ def check_snapshot(table: "Table", snapshot_id: int | None) -> None:
         raise NotFound("The table has no snapshot with this id, or not any more.", code="snapshot_not_found")
 
 
-def schema_at(table: "Table", snapshot_id: int | None) -> "Schema":
+def snapshot_schema(table: "Table", snapshot_id: int | None) -> "Schema":
     """The columns that the table has, or had at a snapshot."""
     snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else None
     if snapshot is None or snapshot.schema_id is None:
@@ -61,13 +61,13 @@ def read_batches(
 
     Raises:
         NotFound: `snapshot_not_found`.
-        Unavailable: the codes of `lake_errors`.
+        Unavailable: the codes of `translate_lake_errors`.
     """
     check_snapshot(table, snapshot_id)
     selected = tuple(columns) if columns is not None else ("*",)
-    with lake_errors():
+    with translate_lake_errors():
         scan = table.scan(selected_fields=selected, snapshot_id=snapshot_id)
-        wanted = schema_at(table, snapshot_id)
+        wanted = snapshot_schema(table, snapshot_id)
         wanted = wanted.select(*selected) if columns is not None else wanted
         # Threads plan them in an order of their own.
         for task in sorted(scan.plan_files(), key=lambda task: task.file.file_path):
@@ -85,7 +85,7 @@ def _file_batches(table: "Table", task: "FileScanTask", wanted: "Schema", batch_
         # As long as the file is, not as its manifest says: it is the footer at its end that Arrow would read.
         size_bytes = stream.seek(0, 2)
         stream.seek(0)
-        refuse_extensions(cast(Any, stream), size_bytes)
+        reject_extension_types(cast(Any, stream), size_bytes)
         stream.seek(0)
         fragment = ds.ParquetFileFormat().make_fragment(stream)
         names = _names_in_file(fragment.physical_schema, wanted)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import pyarrow as pa
 
 from dataml.errors import Conflict
-from dataml.iceberg.catalog import failures, lake_errors
+from dataml.iceberg.catalog import lake_exception_types, translate_lake_errors
 from dataml.iceberg.data_files import file_schema, iceberg_schema, write_file
 from dataml.iceberg.names import TableName
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 T = TypeVar("T")
-Mode = Literal["append", "replace"]
-Rows = Callable[[], Iterator[pa.RecordBatch]]
+WriteMode = Literal["append", "replace"]
+BatchSource = Callable[[], Iterator[pa.RecordBatch]]
 
-PROPERTY: Final = "dataml."
+PROPERTY_PREFIX: Final = "dataml."
 """What the names of our properties of snapshots begin with: `dataml.job-id`, `dataml.attempt`, `dataml.source`, ..."""
 
 _COMMITS: Final = 12
@@ -45,20 +45,20 @@ class LakeTarget:
     name: TableName
     source: str
     owner: str
-    mode: Mode = "append"
+    mode: WriteMode = "append"
     made_by: dict[str, str] = field(default_factory=dict)
     widens: bool = False
 
 
 @dataclass(frozen=True)
-class Writer:
+class WriteAttempt:
     """The attempt at a job that writes."""
 
     job_id: int
     attempt: int
 
 
-def write_rows(catalog: "Catalog", target: LakeTarget, writer: Writer, rows: Rows) -> int:
+def write_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt, rows: BatchSource) -> int:
     """Append the rows, or put them in place of others, atomically; the id of the snapshot that has them.
 
     `rows` gives the batches from the beginning, each time it is called; a few of them are in memory. They are flat,
@@ -72,11 +72,13 @@ def write_rows(catalog: "Catalog", target: LakeTarget, writer: Writer, rows: Row
     return write_tables(catalog, writer, [(target, rows)])[0]
 
 
-def write_tables(catalog: "Catalog", writer: Writer, wanted: Sequence[tuple[LakeTarget, Rows]]) -> list[int]:
+def write_tables(
+    catalog: "Catalog", writer: WriteAttempt, wanted: Sequence[tuple[LakeTarget, BatchSource]]
+) -> list[int]:
     """As `write_rows`, for several tables. Each has a commit of its own, but none comes before the rows of all are
     written and found to fit."""
     writes = [_Write(catalog, target, writer, rows) for target, rows in wanted]
-    with lake_errors():
+    with translate_lake_errors():
         try:
             for write in writes:
                 write.prepare()
@@ -86,17 +88,17 @@ def write_tables(catalog: "Catalog", writer: Writer, wanted: Sequence[tuple[Lake
                 write.tidy()
 
 
-def withdraw_rows(catalog: "Catalog", target: LakeTarget, writer: Writer) -> None:
+def delete_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt) -> None:
     """Take the rows of a source out of a table, if it has some.
 
     Raises as `write_rows`.
     """
-    with lake_errors():
+    with translate_lake_errors():
         _Write(catalog, target, writer, lambda: iter(())).withdraw()
 
 
 class _Write:
-    def __init__(self, catalog: "Catalog", target: LakeTarget, writer: Writer, rows: Rows) -> None:
+    def __init__(self, catalog: "Catalog", target: LakeTarget, writer: WriteAttempt, rows: BatchSource) -> None:
         self._catalog = catalog
         self._target = target
         self._writer = writer
@@ -144,7 +146,7 @@ class _Write:
             return done
         try:
             snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._staged(table))
-        except failures():
+        except lake_exception_types():
             landed = self._landed()
             if landed is None:
                 raise
@@ -181,22 +183,22 @@ class _Write:
         namespace = (self._target.name.namespace,)
         try:
             self._catalog.create_namespace_if_not_exists(namespace)
-        except failures():
+        except lake_exception_types():
             # Another writer has made it at this moment.
             if not self._catalog.namespace_exists(namespace):
                 raise
 
     def _done(self, table: "Table | None") -> int | None:
         """The snapshot of an earlier attempt at this job."""
-        job = {PROPERTY + "job-id": str(self._writer.job_id), PROPERTY + "source": self._target.source}
-        found = [s for s in table.metadata.snapshots if job.items() <= properties_of(s).items()] if table else []
+        job = {PROPERTY_PREFIX + "job-id": str(self._writer.job_id), PROPERTY_PREFIX + "source": self._target.source}
+        found = [s for s in table.metadata.snapshots if job.items() <= snapshot_properties(s).items()] if table else []
         return found[0].snapshot_id if found else None
 
     def _landed(self) -> int | None:
         """The snapshot of a commit that was answered with an error, if it is there after all. Files that may be its own
         stay, unless it is certainly not there."""
         paths, self._paths = self._paths, []
-        with suppress(*failures()):
+        with suppress(*lake_exception_types()):
             snapshot_id = self._done(self._existing())
             self._paths = [] if snapshot_id is not None else paths
             return snapshot_id
@@ -229,7 +231,7 @@ class _Write:
         about = self._catalog.properties
         warehouse = about.get("warehouse") if about["type"] != "rest" else None
         location = f"{warehouse}/{name.namespace}/{name.table}-{tag}" if warehouse else None
-        properties = {"owner": self._target.owner, PROPERTY + "created-at": str(int(time.time() * 1000))}
+        properties = {"owner": self._target.owner, PROPERTY_PREFIX + "created-at": str(int(time.time() * 1000))}
         return self._catalog.create_table_transaction(
             (name.namespace, name.table), iceberg_schema(self._arrow()), location=location, properties=properties
         )
@@ -298,8 +300,8 @@ class _Write:
         """Files whose rows go when the new ones come."""
         if table is None or table.metadata.current_snapshot_id is None:
             return []
-        source = {PROPERTY + "source": self._target.source}.items()
-        has_written = any(source <= properties_of(snapshot).items() for snapshot in table.metadata.snapshots)
+        source = {PROPERTY_PREFIX + "source": self._target.source}.items()
+        has_written = any(source <= snapshot_properties(snapshot).items() for snapshot in table.metadata.snapshots)
         replaces_all = self._target.mode == "replace" and not only_own
         if not replaces_all and not has_written:
             return []
@@ -310,7 +312,7 @@ class _Write:
     def _properties(self) -> dict[str, str]:
         about = {"job-id": str(self._writer.job_id), "attempt": str(self._writer.attempt)}
         about |= {"source": self._target.source, **self._target.made_by}
-        return {PROPERTY + key: value for key, value in about.items()}
+        return {PROPERTY_PREFIX + key: value for key, value in about.items()}
 
     def _forget_earlier_attempts(self) -> None:
         """Remove what attempts that were killed have left: from this commit on none of them can commit."""
@@ -335,7 +337,7 @@ def _select(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=columns.names)
 
 
-def properties_of(snapshot: "Snapshot") -> dict[str, str]:
+def snapshot_properties(snapshot: "Snapshot") -> dict[str, str]:
     """What the writer of a snapshot has said about it."""
     return dict(snapshot.summary.additional_properties) if snapshot.summary is not None else {}
 

@@ -17,8 +17,8 @@ from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
 from dataml.errors import Conflict, NotFound
-from dataml.iceberg.names import TableName, namespace_of, to_write
-from dataml.iceberg.writing import LakeTarget, Mode
+from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
+from dataml.iceberg.writing import LakeTarget, WriteMode
 from dataml.inference.models import Prediction
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
@@ -34,7 +34,7 @@ class ResultTable:
     """The lake table that a batch's result goes to, too."""
 
     name: str
-    mode: Mode = "append"
+    mode: WriteMode = "append"
 
 
 async def servable(session: AsyncSession, scope: Scope, train_id: int) -> ServableModel:
@@ -122,8 +122,8 @@ def target_of(scope: Scope, prediction: Prediction, into: ResultTable | None) ->
     """
     if into is None:
         return None
-    schema, table = to_write(into.name, "gold")
-    name = TableName(namespace_of(scope.tenant_id, schema), table)
+    schema, table = parse_table_name(into.name, "gold")
+    name = TableName(tenant_namespace(scope.tenant_id, schema), table)
     made_by = {
         "prediction-id": prediction.id,
         "train-id": prediction.training_id,

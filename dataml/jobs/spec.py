@@ -112,14 +112,14 @@ class ValidateResult:
     raw_snapshot_id: int | None = None
 
 
-# The first columns of rows that were set aside: where each row comes from.
-SET_ASIDE_ORIGIN = ("file_id", "row")
+# The first columns of quarantined rows: where each row comes from.
+QUARANTINE_ORIGIN_COLUMNS = ("file_id", "row")
 
 
-def set_aside_names(columns: Iterable[str]) -> list[str]:
-    """What these columns are called among the rows that were set aside, behind `SET_ASIDE_ORIGIN`; one that has such a
+def quarantine_column_names(columns: Iterable[str]) -> list[str]:
+    """What these columns are called among the quarantined rows, behind `QUARANTINE_ORIGIN_COLUMNS`; one that has such a
     name itself, with underscores behind it or without, gets one more."""
-    return [f"{name}_" if name.rstrip("_") in SET_ASIDE_ORIGIN else name for name in columns]
+    return [f"{name}_" if name.rstrip("_") in QUARANTINE_ORIGIN_COLUMNS else name for name in columns]
 
 
 @dataclass(frozen=True)

@@ -37,5 +37,5 @@ def execute(
         detail = f"The job failed unexpectedly ({type(error).__name__}); the platform's log has the cause."
         failure = JobFailure("internal_error", detail)
     # Others remove what is in the store, and cannot reach this node's disk.
-    storage.forget(spec.directory)
+    storage.evict(spec.directory)
     return JobReport(spec.job_id, spec.attempt, failure=failure)

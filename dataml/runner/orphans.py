@@ -29,7 +29,7 @@ async def sweep(database: Database, storage: Storage) -> bool:
     store is away; then nothing is removed.
     """
     try:
-        found = await asyncio.to_thread(storage.folders)
+        found = await asyncio.to_thread(storage.list_folders)
     except Unavailable:
         return False
     async with database.reading() as session:

@@ -75,7 +75,7 @@ class Supervisor:
         """`name` is what others find this supervisor by; the lease carries it."""
         self._database = database
         self._settings = settings
-        self._storage = Storage.of(settings)
+        self._storage = Storage.from_settings(settings)
         self._workers = workers
         self._on_models_changed = on_models_changed
         self._holder = name

@@ -38,7 +38,7 @@ def mark_used(path: Path) -> None:
     os.utime(path, None if stat.S_ISDIR(about.st_mode) else (time.time(), about.st_mtime))
 
 
-def make_room(root: Path, limit_bytes: int, store: ObjectStore) -> None:
+def evict_copies(root: Path, limit_bytes: int, store: ObjectStore) -> None:
     """Remove copies until no more than `limit_bytes` are left, but none that was used within the last hour, or that is
     the only one. Several processes may do so at once."""
     copies = list(_copies(root))
@@ -48,7 +48,7 @@ def make_room(root: Path, limit_bytes: int, store: ObjectStore) -> None:
         if excess <= 0 or copy.used > now - _IN_USE_S:
             return
         try:
-            if copy.used > now - _ABANDONED_S and not store.has(copy.path.relative_to(root).as_posix()):
+            if copy.used > now - _ABANDONED_S and not store.exists(copy.path.relative_to(root).as_posix()):
                 continue
         except Unavailable:
             return

@@ -47,19 +47,19 @@ class ObjectStore:
 
     url: str = field(repr=False)
 
-    def has(self, name: str) -> bool:
+    def exists(self, name: str) -> bool:
         """Whether there is such an object, or there are some below that name. Raises Unavailable."""
-        with store_errors():
+        with translate_store_errors():
             store, prefix = _opened(self.url)
             return store.get_file_info(f"{prefix}/{name}").type != fs.FileType.NotFound
 
-    def place(self, name: str) -> tuple[fs.FileSystem, str]:
+    def resolve(self, name: str) -> tuple[fs.FileSystem, str]:
         """The store and the path of a name in it, for a library that writes there itself. Raises Unavailable."""
-        with store_errors():
+        with translate_store_errors():
             store, prefix = _opened(self.url)
             return store, f"{prefix}/{name}"
 
-    def send(self, path: Path, name: str, without: Collection[str] = ()) -> Collection[str]:
+    def upload(self, path: Path, name: str, without: Collection[str] = ()) -> Collection[str]:
         """A file, or all files of a folder but those `without`, large ones in parts; the names that were sent.
 
         Raises:
@@ -74,14 +74,14 @@ class ObjectStore:
             list(pool.map(self._send, wanted.values(), wanted.keys()))
         return wanted.keys()
 
-    def bring(self, name: str, path: Path) -> None:
+    def download(self, name: str, path: Path) -> None:
         """Copy an object, or all objects below a name, to a new file or folder, on disk when this returns.
 
         Raises:
             FileMissing.
             Unavailable: `storage_unavailable`, `storage_full`; a part of it may be there then.
         """
-        with store_errors():
+        with translate_store_errors():
             store, prefix = _opened(self.url)
             found = store.get_file_info(f"{prefix}/{name}")
             if found.type != fs.FileType.Directory:
@@ -95,7 +95,7 @@ class ObjectStore:
 
     def remove(self, name: str) -> None:
         """An object, or all below a name; no error when there is none. Raises Unavailable."""
-        with store_errors():
+        with translate_store_errors():
             store, prefix = _opened(self.url)
             kind = store.get_file_info(f"{prefix}/{name}").type
             if kind == fs.FileType.File:
@@ -103,9 +103,9 @@ class ObjectStore:
             elif kind == fs.FileType.Directory:
                 store.delete_dir(f"{prefix}/{name}")
 
-    def listed(self, name: str) -> Iterator[tuple[str, float]]:
+    def list_objects(self, name: str) -> Iterator[tuple[str, float]]:
         """The names of all objects below a name, and when each was written. Raises Unavailable."""
-        with store_errors():
+        with translate_store_errors():
             store, prefix = _opened(self.url)
             below = fs.FileSelector(f"{prefix}/{name}", allow_not_found=True, recursive=True)
             found = store.get_file_info(below)
@@ -136,7 +136,7 @@ class ObjectStore:
             raise StartupError("DATAML_STORAGE_URL: what was written there is not what is read")
 
     def _send(self, path: Path, name: str) -> None:
-        with store_errors():
+        with translate_store_errors():
             store, prefix = _opened(self.url)
             _make_folder(store, f"{prefix}/{name}".rpartition("/")[0])
             # An upload may fail at its very end, when it is closed; `pyarrow.fs.copy_files` does not tell.
@@ -145,7 +145,7 @@ class ObjectStore:
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
+def translate_store_errors() -> Iterator[None]:
     """What a store, or the disk beside it, complains of, as an error of ours; the cause stays in the log.
 
     Raises:
@@ -157,14 +157,14 @@ def store_errors() -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileMissing from error
     except (OSError, pa.ArrowException) as error:
-        if is_full(error):
+        if is_storage_full(error):
             raise storage_full() from error
         log.warning("the storage of files does not answer", exc_info=error)
         detail = "The storage of files does not answer; try again, or ask an administrator."
         raise Unavailable(detail, code="storage_unavailable") from error
 
 
-def is_full(error: Exception) -> bool:
+def is_storage_full(error: Exception) -> bool:
     words = str(error).lower()
     return (isinstance(error, OSError) and error.errno in _NO_ROOM) or any(word in words for word in _NO_ROOM_WORDS)
 
@@ -182,11 +182,11 @@ def _opened(url: str) -> tuple[fs.FileSystem, str]:
         url += ("&" if parts.query else "?") + "allow_delayed_open=true"
     store, prefix = fs.FileSystem.from_uri(url)
     if isinstance(store, fs.S3FileSystem):
-        store = _soon_tired(store, has_key=parts.username is not None)
+        store = _with_short_retries(store, has_key=parts.username is not None)
     return store, prefix.rstrip("/")
 
 
-def _soon_tired(store: fs.S3FileSystem, *, has_key: bool) -> fs.S3FileSystem:
+def _with_short_retries(store: fs.S3FileSystem, *, has_key: bool) -> fs.S3FileSystem:
     """The same that tries three times, as Arrow's clients that no URL describes: eleven take minutes where a store
     takes requests and never answers."""
     options = dict(store.__reduce__()[1][0])

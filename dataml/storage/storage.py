@@ -24,8 +24,8 @@ from typing import BinaryIO, Final, TypeVar
 from dataml.errors import NotFound, TooLarge, Unavailable
 from dataml.settings import Settings
 from dataml.storage import disk
-from dataml.storage.cache import make_room, mark_used
-from dataml.storage.objects import ObjectStore, is_full, storage_full
+from dataml.storage.cache import evict_copies, mark_used
+from dataml.storage.objects import ObjectStore, is_storage_full, storage_full
 
 UPLOADS: Final = "files"
 ATTEMPTS: Final = "jobs"
@@ -41,27 +41,27 @@ log = logging.getLogger(__name__)
 class Storage:
     """The files of one platform. Crosses to other processes; the store is opened where it is first needed.
 
-    `cache_bytes` is how much of a store is kept here, `patience_s` how long a store that is away is asked again.
+    `cache_bytes` is how much of a store is kept here, `retry_timeout_s` how long a store that is away is asked again.
     """
 
     root: Path
     store: ObjectStore | None = None
     cache_bytes: int = 20 << 30
-    patience_s: float = 0
+    retry_timeout_s: float = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> "Storage":
+    def from_settings(cls, settings: Settings) -> "Storage":
         """For calls, which say at once that a store is away."""
         store = ObjectStore(settings.storage_url) if settings.storage_url is not None else None
         return cls(settings.storage_root, store, settings.storage_cache_bytes)
 
     @classmethod
-    def of_jobs(cls, settings: Settings) -> "Storage":
+    def for_jobs(cls, settings: Settings) -> "Storage":
         """For jobs, which rather wait than lose an hour of work."""
-        found = cls.of(settings)
+        found = cls.from_settings(settings)
         return cls(found.root, found.store, found.cache_bytes, settings.storage_timeout_s)
 
-    def new_upload(self, tenant_id: str) -> str:
+    def new_upload_folder(self, tenant_id: str) -> str:
         """The name of a folder that nobody else has, and nobody can guess; it comes to be with its first file."""
         return f"{UPLOADS}/{tenant_id}/{uuid.uuid4().hex}"
 
@@ -99,14 +99,14 @@ class Storage:
             _move(unfinished, path)
         finally:
             disk.remove(unfinished)
-        make_room(self.root, self.cache_bytes, self.store)
+        evict_copies(self.root, self.cache_bytes, self.store)
         return path
 
     def download(self, name: str, target: Path) -> None:
         """Copy what the store has under a name to `target`, whatever is here. Blocking. Raises as `fetch`."""
         assert self.store is not None
         store = self.store
-        self.tried(lambda: store.bring(name, target))
+        self.with_retry(lambda: store.download(name, target))
 
     def publish(self, name: str, without: Collection[str] = ()) -> Collection[str]:
         """See to it that other nodes find a file, or all files of a folder but those `without`, that were written here;
@@ -122,8 +122,8 @@ class Storage:
         for file in disk.files(path):
             disk.sync(file)
         store = self.store
-        published = self.tried(lambda: store.send(path, name, without))
-        make_room(self.root, self.cache_bytes, store)
+        published = self.with_retry(lambda: store.upload(path, name, without))
+        evict_copies(self.root, self.cache_bytes, store)
         return published
 
     async def write(self, name: str, source: BinaryIO, budget_bytes: int) -> int:
@@ -141,14 +141,14 @@ class Storage:
         try:
             return await asyncio.to_thread(disk.write, source, self.path(name), check)
         except OSError as error:
-            if is_full(error):
+            if is_storage_full(error):
                 raise storage_full() from error
             raise
 
     async def delete(self, name: str) -> None:
         """Remove a file, or a folder and all in it; no error when it is not there. What a store that is away keeps is
         removed by a later sweep, for no row refers to it."""
-        await in_store_thread(self.remove, name)
+        await run_in_storage_thread(self.remove, name)
 
     def remove(self, name: str) -> None:
         """As `delete`; blocking."""
@@ -159,12 +159,12 @@ class Storage:
             except (Unavailable, NotFound):
                 log.warning("%s is left in the store until the next sweep", name)
 
-    def forget(self, name: str) -> None:
+    def evict(self, name: str) -> None:
         """Remove the copy of this node, where the store has the file or nobody needs it."""
         if self.store is not None:
             disk.remove(self.path(name))
 
-    def folders(self) -> dict[str, float]:
+    def list_folders(self) -> dict[str, float]:
         """The folders of uploads and of attempts, here and in the store, and when each was last written to. Blocking.
 
         Raises:
@@ -177,7 +177,7 @@ class Storage:
                 if stat.S_ISDIR(about.st_mode):
                     found[path.relative_to(self.root).as_posix()] = about.st_mtime
         for top, depth in ((UPLOADS, 3), (ATTEMPTS, 2)):
-            for name, written in self.store.listed(top) if self.store is not None else ():
+            for name, written in self.store.list_objects(top) if self.store is not None else ():
                 parts = name.split("/")
                 # Some stores list what they keep as folders among the objects.
                 if len(parts) > depth:
@@ -196,9 +196,9 @@ class Storage:
         if self.store is not None:
             self.store.probe()
 
-    def tried(self, work: Callable[[], T]) -> T:
-        """What `work` answers; while it raises Unavailable it is tried again, for `patience_s`."""
-        until = time.monotonic() + self.patience_s
+    def with_retry(self, work: Callable[[], T]) -> T:
+        """What `work` answers; while it raises Unavailable it is tried again, for `retry_timeout_s`."""
+        until = time.monotonic() + self.retry_timeout_s
         while True:
             try:
                 return work()
@@ -208,7 +208,7 @@ class Storage:
             time.sleep(_RETRY_S)
 
 
-async def in_store_thread(work: Callable[..., T], *args: object) -> T:
+async def run_in_storage_thread(work: Callable[..., T], *args: object) -> T:
     """Work that waits for a store, in threads of its own: one that is slow keeps nothing else waiting."""
     return await asyncio.get_running_loop().run_in_executor(_threads(), work, *args)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataml.contract.columns import as_floats
+from dataml.contract.columns import to_floats
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
@@ -64,7 +64,7 @@ def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> di
     correlation = Correlation(len(numeric))
     for batch in file.iter_batches(batch_size=min(_BATCH_ROWS, _BATCH_CELLS // len(numeric)), columns=numeric):
         cells = [batch.column(batch.schema.get_field_index(name)) for name in numeric]
-        correlation.add(np.column_stack([as_floats(each) for each in cells]))
+        correlation.add(np.column_stack([to_floats(each) for each in cells]))
     matrix = correlation.matrix()
     return {"columns": numeric, "matrix": matrix, "chart": vega_lite.correlation(numeric, matrix)}
 

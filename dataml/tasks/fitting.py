@@ -100,7 +100,7 @@ def _by_workers(
             parameters(candidates.how(algorithm), len(fold.train)),
             workers=workers,
             folder=folder,
-            shared=store.place(name) if store is not None else None,
+            shared=store.resolve(name) if store is not None else None,
             seed=spec.seed,
             threads=max(1, spec.threads // workers),
             progress=lambda done, phrase, before=number: told((before + done) / len(algorithms), phrase),

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 
 from dataml.errors import Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
-from dataml.iceberg.reading import plain_schema, read_batches, schema_at
-from dataml.iceberg.writing import LakeTarget, Rows, Writer, withdraw_rows, write_tables
+from dataml.iceberg.reading import plain_schema, read_batches, snapshot_schema
+from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, delete_rows, write_tables
 from dataml.jobs.spec import JobContext, SourceFile
 
 _BATCH_ROWS = 131_072
@@ -18,7 +18,7 @@ def table_names(file: SourceFile, context: JobContext) -> tuple[str, ...]:
     """The columns of a table that a dataset is made from. Raises as `table_batches`."""
     assert file.table is not None
     table = load_table(open_catalog(_config(context)), file.table)
-    return tuple(plain_schema(schema_at(table, file.snapshot_id)).names)
+    return tuple(plain_schema(snapshot_schema(table, file.snapshot_id)).names)
 
 
 def table_batches(
@@ -33,7 +33,7 @@ def table_batches(
     """
     assert file.table is not None
     table = load_table(open_catalog(_config(context)), file.table)
-    names = plain_schema(schema_at(table, file.snapshot_id)).names
+    names = plain_schema(snapshot_schema(table, file.snapshot_id)).names
     wanted = [name for name in names if columns is None or name in columns]
     if wanted:
         yield from read_batches(table, wanted, file.snapshot_id)
@@ -44,7 +44,7 @@ def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
     return write([(target, parquet_rows(context, parquet))], context)[0]
 
 
-def parquet_rows(context: JobContext, parquet: str) -> Rows:
+def parquet_rows(context: JobContext, parquet: str) -> BatchSource:
     """The batches of a file in storage."""
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -54,7 +54,7 @@ def parquet_rows(context: JobContext, parquet: str) -> Rows:
     return rows
 
 
-def write(wanted: Sequence[tuple[LakeTarget, Rows]], context: JobContext) -> list[int]:
+def write(wanted: Sequence[tuple[LakeTarget, BatchSource]], context: JobContext) -> list[int]:
     """Put rows into lake tables; the ids of the snapshots that have them. What the job has written so far is published
     first: rows in the lake lead back to it. A lake that is away is asked again for as long as a store.
 
@@ -64,14 +64,14 @@ def write(wanted: Sequence[tuple[LakeTarget, Rows]], context: JobContext) -> lis
         return []
     context.publish()
     context.progress(0.99, "Writing the rows to the lake")
-    writer = Writer(context.attempt.job_id, context.attempt.attempt)
-    return context.storage.tried(lambda: write_tables(open_catalog(_config(context)), writer, wanted))
+    writer = WriteAttempt(context.attempt.job_id, context.attempt.attempt)
+    return context.storage.with_retry(lambda: write_tables(open_catalog(_config(context)), writer, wanted))
 
 
 def withdraw(target: LakeTarget, context: JobContext) -> None:
     """Take the rows that an earlier job of this source has put into a table out of it. Raises as `write`."""
-    writer = Writer(context.attempt.job_id, context.attempt.attempt)
-    context.storage.tried(lambda: withdraw_rows(open_catalog(_config(context)), target, writer))
+    writer = WriteAttempt(context.attempt.job_id, context.attempt.attempt)
+    context.storage.with_retry(lambda: delete_rows(open_catalog(_config(context)), target, writer))
 
 
 def _config(context: JobContext) -> LakeConfig:

@@ -8,24 +8,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataml.contract.contract import BAD_CELLS, Contract
-from dataml.jobs.spec import SET_ASIDE_ORIGIN, JobContext, SourceFile, set_aside_names
-from dataml.tasks.check import Checked, set_aside
+from dataml.contract.contract import CELL_ERROR_SCHEMA, Contract
+from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobContext, SourceFile, quarantine_column_names
+from dataml.tasks.check import Checked, quarantine_schema
 
 ROW_GROUP_ROWS: Final = 131_072
 ROW_GROUP_BYTES: Final = 256 << 20
-ERROR_SCHEMA: Final = pa.schema([("file", pa.string()), *BAD_CELLS])
+ERROR_SCHEMA: Final = pa.schema([("file", pa.string()), *CELL_ERROR_SCHEMA])
 
 
 class Outputs:
     """The three files of one validation."""
 
     def __init__(self, contract: Contract, context: JobContext, pool: Executor) -> None:
-        origin = [(name, pa.int64()) for name in SET_ASIDE_ORIGIN]
-        texts = zip(set_aside_names(contract.names), set_aside(contract).types, strict=True)
+        origin = [(name, pa.int64()) for name in QUARANTINE_ORIGIN_COLUMNS]
+        texts = zip(quarantine_column_names(contract.names), quarantine_schema(contract).types, strict=True)
         self.data = RowGroups(context, "data.parquet", contract.schema, pool)
         self.errors = RowGroups(context, "errors.parquet", ERROR_SCHEMA, pool)
-        self.set_aside = RowGroups(context, "set_aside.parquet", pa.schema([*origin, *texts]), pool)
+        self.quarantined = RowGroups(context, "set_aside.parquet", pa.schema([*origin, *texts]), pool)
         self.data.open()
 
     def write(self, file: SourceFile, checked: Checked, rows_before: int) -> None:
@@ -33,7 +33,7 @@ class Outputs:
         self.data.add(checked.kept)
         if checked.errors.num_rows:
             self.errors.add(_located(file.name, checked.errors, rows_before))
-            self.set_aside.add(_with_origin(file.file_id, checked, rows_before, self.set_aside.schema))
+            self.quarantined.add(_with_origin(file.file_id, checked, rows_before, self.quarantined.schema))
 
     def close(self) -> None:
         for output in self._all():
@@ -45,7 +45,7 @@ class Outputs:
             output.abandon()
 
     def _all(self) -> Iterator["RowGroups"]:
-        return iter((self.data, self.errors, self.set_aside))
+        return iter((self.data, self.errors, self.quarantined))
 
 
 class RowGroups:
@@ -114,6 +114,6 @@ def _located(file_name: str, errors: pa.RecordBatch, rows_before: int) -> pa.Rec
 
 
 def _with_origin(file_id: int, checked: Checked, rows_before: int, schema: pa.Schema) -> pa.RecordBatch:
-    rows = checked.rows_set_aside + rows_before + 1
+    rows = checked.quarantined_rows + rows_before + 1
     origin = [pa.array(np.full(len(rows), file_id, np.int64)), pa.array(rows)]
-    return pa.RecordBatch.from_arrays([*origin, *checked.set_aside.columns], schema=schema)
+    return pa.RecordBatch.from_arrays([*origin, *checked.quarantined.columns], schema=schema)

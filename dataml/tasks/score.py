@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract, ParsedBatch
-from dataml.contract.dates import ValueRefused
+from dataml.contract.dates import InvalidValue
 from dataml.contract.types import DataType, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
@@ -118,7 +118,7 @@ def _fits(stored: pa.DataType, wanted: DataType) -> bool:
     witness = next((value for check, value in _WITNESSES if check(stored)), None)
     try:
         parse_value(witness, wanted)
-    except ValueRefused:
+    except InvalidValue:
         return False
     return True
 

@@ -11,20 +11,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import as_text
+from dataml.contract.columns import to_text
 from dataml.contract.contract import CellError, Contract, ErrorReport, resolve_date_orders
-from dataml.contract.files.reading import WHOLE, Section, infer_contract, open_batches, read_names, scan, sections
-from dataml.contract.uniqueness import repeated_rows
+from dataml.contract.files.reading import (
+    WHOLE_FILE,
+    Section,
+    infer_contract,
+    open_batches,
+    read_column_names,
+    scan_file,
+    split_file,
+)
+from dataml.contract.uniqueness import find_duplicate_rows
 from dataml.errors import Invalid
-from dataml.iceberg.writing import LakeTarget, Rows
+from dataml.iceberg.writing import BatchSource, LakeTarget
 from dataml.jobs.spec import (
-    SET_ASIDE_ORIGIN,
+    QUARANTINE_ORIGIN_COLUMNS,
     FileReport,
     JobContext,
     SourceFile,
     ValidateResult,
     ValidateSpec,
-    set_aside_names,
+    quarantine_column_names,
 )
 from dataml.tasks.check import Checked, check
 from dataml.tasks.distributed.validation import SECTION_BYTES, Part, check_parts, pays
@@ -40,14 +48,14 @@ FIRST_ERRORS: Final = 100
 def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
     """Check every cell; only a few batches are in memory at a time.
 
-    Writes `data.parquet` (the kept rows in file order, zstd, typed by the contract) and, when a row was set aside,
+    Writes `data.parquet` (the kept rows in file order, zstd, typed by the contract) and, when a row was quarantined,
     `errors.parquet` (every wrong cell: file, row, column, value, rule, reason) and `set_aside.parquet` (those rows as
     text behind `file_id` and `row`; a column of the data with such a name gets an underscore). `row` counts the data
     rows of a file from 1, without the header and blank lines. Values are shown up to 200 characters in the errors and
-    whole among the rows set aside.
+    whole among the quarantined rows.
 
-    Raises Invalid: the codes of `scan` and `infer_contract`, or `bad_cell` under `on_error="reject"`; what `tasks.lake`
-    raises, where rows come from the lake or go there.
+    Raises Invalid: the codes of `scan_file` and `infer_contract`, or `bad_cell` under `on_error="reject"`; what
+    `tasks.lake` raises, where rows come from the lake or go there.
     """
     # What is wrong with a file's structure explains whatever else fails in it. It was checked at upload, and is again
     # because that is cheap, and what is in storage is what gets trained on.
@@ -70,7 +78,7 @@ def _check_structure(spec: ValidateSpec, context: JobContext) -> None:
         if file.format == "iceberg":
             continue  # its columns were checked when the snapshot was chosen, and neither changes
         try:
-            scan(context.fetch(file.path), file.format, spec.contract)
+            scan_file(context.fetch(file.path), file.format, spec.contract)
         except Invalid as error:
             raise Invalid(f"{file.name}: {error.detail}", code=error.code) from error
 
@@ -102,7 +110,7 @@ class _Validation:
             contract=contract,
             parquet=outputs.data.name,
             errors=outputs.errors.name if outputs.errors.rows else None,
-            set_aside=outputs.set_aside.name if outputs.set_aside.rows else None,
+            set_aside=outputs.quarantined.name if outputs.quarantined.rows else None,
             total_records=total,
             kept_records=outputs.data.rows,
             files=reports,
@@ -115,7 +123,7 @@ class _Validation:
         are taken back."""
         raw, lake = self._spec.raw, self._spec.lake
         is_valid = self._spec.is_enough(outputs.data.rows, total)
-        wanted: list[tuple[LakeTarget, Rows]] = []
+        wanted: list[tuple[LakeTarget, BatchSource]] = []
         if raw is not None:
             wanted.append((raw, self._raw_batches))
         if lake is not None and is_valid:
@@ -135,27 +143,27 @@ class _Validation:
 
     def _one_by_one(self, contract: Contract) -> Iterator[Iterator[Checked]]:
         """For each file what came of its batches."""
-        repeated = self._repeated(contract)
+        duplicates = self._repeated(contract)
 
         def of(file: SourceFile) -> Iterator[Checked]:
             for batch in self._batches(file, list(contract.names)):
-                yield check(batch, contract, _marks(repeated, self._done_rows, batch.num_rows))
+                yield check(batch, contract, _marks(duplicates, self._done_rows, batch.num_rows))
 
         return (of(file) for file in self._spec.files)
 
     def _side_by_side(self, contract: Contract, stack: ExitStack) -> Iterator[Iterator[Checked]]:
         """The same by Ray Data, whose tasks begin with the next sections meanwhile."""
-        repeated = self._repeated(contract)
+        duplicates = self._repeated(contract)
         done = 0
         parts: list[list[Part]] = []
         for file in self._spec.files:
             path = self._context.fetch(file.path)
             parts.append([])
             assert file.format != "iceberg", "tables are read by the worker itself"
-            for section in sections(path, file.format, SECTION_BYTES):
-                rows = sum(batch.num_rows for batch in self._batches(file, [*repeated], section)) if repeated else 0
+            for section in split_file(path, file.format, SECTION_BYTES):
+                rows = sum(batch.num_rows for batch in self._batches(file, [*duplicates], section)) if duplicates else 0
                 parts[-1].append(
-                    Part(self._context.storage, file.path, file.format, section, _marks(repeated, done, rows))
+                    Part(self._context.storage, file.path, file.format, section, _marks(duplicates, done, rows))
                 )
                 done += rows
         checked = stack.enter_context(closing(check_parts(list(chain.from_iterable(parts)), contract)))
@@ -163,7 +171,7 @@ class _Validation:
 
     def _repeated(self, contract: Contract) -> dict[str, np.ndarray]:
         unique = [column.name for column in contract.columns if column.unique]
-        return repeated_rows(contract.columns, self._all_batches(unique))
+        return find_duplicate_rows(contract.columns, self._all_batches(unique))
 
     def _file(self, file: SourceFile, checks: Iterator[Checked], outputs: Outputs) -> FileReport:
         tally = _Tally(file.name)
@@ -183,7 +191,7 @@ class _Validation:
         )
 
     def _batches(
-        self, file: SourceFile, columns: list[str] | None, section: Section = WHOLE
+        self, file: SourceFile, columns: list[str] | None, section: Section = WHOLE_FILE
     ) -> Iterator[pa.RecordBatch]:
         if file.format == "iceberg":
             return table_batches(file, self._context, columns)
@@ -191,16 +199,16 @@ class _Validation:
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
         """All rows as they came, also those with wrong cells and columns that no template knows: text behind `file_id`
-        and `row`, which name a place as in the files of rows that were set aside."""
+        and `row`, which name a place as in the files of quarantined rows."""
         names = list(dict.fromkeys(chain.from_iterable(self._names(file) for file in self._spec.files)))
-        origin = [(name, pa.int64()) for name in SET_ASIDE_ORIGIN]
-        schema = pa.schema([*origin, *((name, pa.string()) for name in set_aside_names(names))])
+        origin = [(name, pa.int64()) for name in QUARANTINE_ORIGIN_COLUMNS]
+        schema = pa.schema([*origin, *((name, pa.string()) for name in quarantine_column_names(names))])
         for file in self._spec.files:
             row = 1
             for batch in self._batches(file, None):
                 count = batch.num_rows
                 there = dict(zip(batch.schema.names, batch.columns, strict=True))
-                texts = [as_text(there[name]) if name in there else pa.nulls(count, pa.string()) for name in names]
+                texts = [to_text(there[name]) if name in there else pa.nulls(count, pa.string()) for name in names]
                 place = [np.full(count, file.file_id), np.arange(row, row + count)]
                 yield pa.RecordBatch.from_arrays([*map(pa.array, place), *texts], schema=schema)
                 row += count
@@ -208,7 +216,7 @@ class _Validation:
     def _names(self, file: SourceFile) -> tuple[str, ...]:
         if file.format == "iceberg":
             return table_names(file, self._context)
-        return read_names(self._context.fetch(file.path), file.format)
+        return read_column_names(self._context.fetch(file.path), file.format)
 
     def _all_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         return chain.from_iterable(self._batches(file, columns) for file in self._spec.files)
@@ -219,8 +227,8 @@ class _Validation:
         self._context.progress(self._done_rows / expected, f"{self._done_rows:,} of {expected:,} rows checked")
 
 
-def _marks(repeated: dict[str, np.ndarray], start: int, rows: int) -> dict[str, np.ndarray]:
-    return {name: marks[start : start + rows] for name, marks in repeated.items()}
+def _marks(duplicates: dict[str, np.ndarray], start: int, rows: int) -> dict[str, np.ndarray]:
+    return {name: marks[start : start + rows] for name, marks in duplicates.items()}
 
 
 def _bad_cell(error: CellError) -> Invalid:

@@ -27,16 +27,20 @@ async def draft(parts: Sequence[UploadFile], rows: int) -> InferredTemplate:
     """
     with tempfile.TemporaryDirectory(prefix="dataml-sample-") as folder:
         storage = Storage(Path(folder))
-        files: list[tuple[Path, reading.Format, reading.SourceSummary]] = []
+        files: list[tuple[Path, reading.FileFormat, reading.SourceSummary]] = []
         for number, part in enumerate(parts):
             name = display_name(part.filename or "")
-            first_bytes = await part.read(reading.SNIFFED_BYTES)
+            first_bytes = await part.read(reading.SNIFF_BYTES)
             await part.seek(0)
             file_format = reading.detect_format(name, first_bytes)
             await storage.write(f"sample/of/{number}", part.file, MAX_SAMPLE_BYTES)
             path = storage.path(f"sample/of/{number}")
             files.append(
-                (path, file_format, await asyncio.to_thread(reading.scan, path, file_format, None, MAX_SAMPLE_BYTES))
+                (
+                    path,
+                    file_format,
+                    await asyncio.to_thread(reading.scan_file, path, file_format, None, MAX_SAMPLE_BYTES),
+                )
             )
         batches = (_first_rows(path, kind, summary.delimiter, rows) for path, kind, summary in files)
         contract = await asyncio.to_thread(reading.infer_contract, chain.from_iterable(batches))
@@ -49,7 +53,7 @@ async def draft(parts: Sequence[UploadFile], rows: int) -> InferredTemplate:
     )
 
 
-def _first_rows(path: Path, kind: reading.Format, delimiter: str, rows: int) -> Iterator[pa.RecordBatch]:
+def _first_rows(path: Path, kind: reading.FileFormat, delimiter: str, rows: int) -> Iterator[pa.RecordBatch]:
     for batch in reading.open_batches(path, kind, delimiter):
         yield batch.slice(0, rows)
         rows -= batch.num_rows

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from dataml.contract.constraints import MAX_ALLOWED_VALUES
-from dataml.contract.contract import Column, Unseen
+from dataml.contract.contract import Column, UnseenValuePolicy
 from dataml.contract.types import DataType
 from dataml.template.models import Template, TemplateVersion
 
@@ -55,7 +55,7 @@ class TemplateColumn(BaseModel):
         None, "Regular expression (RE2) that the whole of a text fits, e.g. `[A-Z]{2}[0-9]+`."
     )
     unique: bool = _optional(False, "Whether no two rows of a dataset may have the same value.")
-    unseen: Unseen = _optional(
+    unseen: UnseenValuePolicy = _optional(
         "missing",
         "What a prediction does with a text that its training has not seen: take it as missing, or refuse the row.",
     )

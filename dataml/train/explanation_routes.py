@@ -52,4 +52,4 @@ async def _folder(train_id: int, user: Principal, database: Database, settings: 
     if training.explanation is None:
         detail = "There is no explanation yet; ask for one by generate-feature-importance."
         raise NotFound(detail, code="explanation_not_found")
-    return await asyncio.to_thread(Storage.of(settings).fetch, training.explanation)
+    return await asyncio.to_thread(Storage.from_settings(settings).fetch, training.explanation)

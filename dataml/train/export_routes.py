@@ -28,7 +28,7 @@ async def export_model(train_id: int, user: Viewer, database: Db, settings: AppS
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
     name = f"{training.predictor_name}-v{training.version}"
-    file, size_bytes = await asyncio.to_thread(_built, Storage.of(settings), training.bundle or "", name)
+    file, size_bytes = await asyncio.to_thread(_built, Storage.from_settings(settings), training.bundle or "", name)
     async with database.transaction() as session:
         audit.record(session, user.scope, "training.export", f"training:{train_id}", size_bytes=size_bytes)
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"', "Content-Length": str(size_bytes)}

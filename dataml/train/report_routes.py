@@ -48,7 +48,7 @@ async def get_report(
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
         dataset = await datasets.get(session, user.scope, training.dataset_id)
-    storage = Storage.of(settings)
+    storage = Storage.from_settings(settings)
     if report_format == "html":
         name = f"{training.predictor_name}-v{training.version}-report.html"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}

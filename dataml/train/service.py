@@ -65,7 +65,9 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     contract, parquet = dataset.validated()
     checked = check(request, contract) if parent is None else check_continuation(request, parent, contract)
     try:
-        sha256 = await asyncio.to_thread(_check_rows, Storage.of(settings), parquet, contract, checked, parent)
+        sha256 = await asyncio.to_thread(
+            _check_rows, Storage.from_settings(settings), parquet, contract, checked, parent
+        )
         planned = Planned(request, checked, dataset, sha256, parent)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, planned)

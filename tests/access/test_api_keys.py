@@ -10,8 +10,8 @@ from httpx import Response
 from dataml.access import api_keys, service
 from tests.client import Client
 from tests.conftest import Platform, log_in
+from tests.database import execute_sql, read_stored_bytes
 from tests.furnishing import new_role, new_user
-from tests.rows import rows, written
 from tests.test_every_route import refusal, stored
 
 
@@ -35,8 +35,8 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(platform: Platform, client: Cl
     assert timedelta(days=89) < lives <= timedelta(days=90)
     listed = client.get("/api-keys/list").json()
     assert listed["data"][0] == {name: value for name, value in made.items() if name != "key"}
-    assert made["key"].encode() not in written(platform.settings)
-    ((stored_hash,),) = rows(platform.settings, "SELECT key_hash FROM api_key WHERE id = ?", made["id"])
+    assert made["key"].encode() not in read_stored_bytes(platform.settings)
+    ((stored_hash,),) = execute_sql(platform.settings, "SELECT key_hash FROM api_key WHERE id = ?", made["id"])
     assert stored_hash == hashlib.sha256(made["key"].encode()).hexdigest()
 
 

@@ -20,7 +20,7 @@ from dataml.errors import Unauthorized
 from dataml.settings import Settings
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform, log_in
-from tests.rows import rows, written
+from tests.database import execute_sql, read_stored_bytes
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,11 @@ def login(client: Client, username: str, password: str, **more: str) -> Response
 @contextmanager
 def changed(platform: Platform, update: str, restore: str) -> Iterator[None]:
     """The database with this change."""
-    rows(platform.settings, update)
+    execute_sql(platform.settings, update)
     try:
         yield
     finally:
-        rows(platform.settings, restore)
+        execute_sql(platform.settings, restore)
 
 
 def test_login_answers_tokens(anonymous: Client) -> None:
@@ -141,7 +141,7 @@ def test_a_closed_account_can_nothing_from_the_next_request_on(platform: Platfor
 @pytest.mark.parametrize("end", ["ended_at = '2020-01-01 00:00:00'", "expires_at = '2020-01-01 00:00:00'"])
 def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
     analyst = log_in(platform.anonymous, "analyst")
-    rows(platform.settings, f"UPDATE session SET {end} WHERE id = (SELECT max(id) FROM session)")
+    execute_sql(platform.settings, f"UPDATE session SET {end} WHERE id = (SELECT max(id) FROM session)")
     answer = analyst.get("/validate-token")
     assert (answer.status_code, answer.json()["code"]) == (401, "session_ended")
     assert platform.client.get("/validate-token").status_code == 200
@@ -149,7 +149,7 @@ def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
 
 def test_secrets_are_stored_as_hashes(platform: Platform) -> None:
     body = login(platform.anonymous, "analyst", PASSWORD).json()
-    newest = rows(
+    newest = execute_sql(
         platform.settings,
         "SELECT token_hash, expires_at FROM refresh_token JOIN session ON session.id = session_id ORDER BY "
         "session.id DESC",
@@ -159,7 +159,7 @@ def test_secrets_are_stored_as_hashes(platform: Platform) -> None:
     expires_at = datetime.fromisoformat(str(newest[1]))
     lifetime = (expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)) - datetime.now(UTC)
     assert timedelta(days=13, hours=23) < lifetime <= timedelta(days=14)
-    content = written(platform.settings)
+    content = read_stored_bytes(platform.settings)
     for secret in (body["refresh_token"], body["access_token"], PASSWORD):
         assert secret.encode() not in content
 
@@ -205,7 +205,7 @@ def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
         remembering, asking = Authenticator(database, key, 5.0), Authenticator(database, key)
         first = await remembering.authenticate(header)
         assert (first.username, first.tenant_name) == ("analyst", "default")
-        rows(platform.settings, end)
+        execute_sql(platform.settings, end)
         assert await remembering.authenticate(header) == first
         with pytest.raises(Unauthorized):
             await asking.authenticate(header)

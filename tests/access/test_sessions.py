@@ -18,8 +18,8 @@ from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
+from tests.database import execute_sql
 from tests.furnishing import new_user
-from tests.rows import rows
 
 
 def tokens(client: Client, username: str = "analyst") -> dict[str, Any]:
@@ -178,7 +178,7 @@ def test_a_token_used_by_fifty_clients_at_once_has_one_successor(platform: Platf
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
     assert is_good(anonymous, answers[0].json()["access_token"])
     query = "SELECT count(*), count(replaced_at) FROM refresh_token WHERE session_id = (SELECT max(id) FROM session)"
-    assert rows(platform.settings, query) == [(2, 1)]
+    assert execute_sql(platform.settings, query) == [(2, 1)]
 
 
 def test_logout_ends_the_session_with_the_next_request(anonymous: Client) -> None:
@@ -225,9 +225,9 @@ def test_sessions_long_over_leave_nothing_behind(
         refresh(anonymous, tokens(anonymous, user["username"])["refresh_token"])
     with later(monkeypatch, timedelta(days=45)):
         tokens(anonymous, user["username"])
-    assert rows(platform.settings, "SELECT count(*) FROM session WHERE user_id = ?", user["id"]) == [(1,)]
+    assert execute_sql(platform.settings, "SELECT count(*) FROM session WHERE user_id = ?", user["id"]) == [(1,)]
     orphans = "SELECT count(*) FROM refresh_token WHERE session_id NOT IN (SELECT id FROM session)"
-    assert rows(platform.settings, orphans) == [(0,)]
+    assert execute_sql(platform.settings, orphans) == [(0,)]
 
 
 def test_a_password_changed_during_a_login_ends_that_login(
@@ -239,7 +239,7 @@ def test_a_password_changed_during_a_login_ends_that_login(
 
     async def slow(password: str, password_hash: str | None) -> sessions.Verdict:
         verdict = await real(password, password_hash)
-        rows(platform.settings, "UPDATE \"user\" SET password_hash = 'another' WHERE id = ?", user["id"])
+        execute_sql(platform.settings, "UPDATE \"user\" SET password_hash = 'another' WHERE id = ?", user["id"])
         return verdict
 
     monkeypatch.setattr(sessions, "verify_password", slow)
@@ -260,6 +260,6 @@ def test_a_login_makes_an_older_hash_anew(platform: Platform, anonymous: Client)
 
     user_id = asyncio.run(add())
     log_in(anonymous, "veteran")
-    ((stored,),) = rows(platform.settings, 'SELECT password_hash FROM "user" WHERE id = ?', user_id)
+    ((stored,),) = execute_sql(platform.settings, 'SELECT password_hash FROM "user" WHERE id = ?', user_id)
     assert stored.rsplit("$", 2)[0] == hash_password("x").rsplit("$", 2)[0] != cheap.rsplit("$", 2)[0]
     log_in(anonymous, "veteran")

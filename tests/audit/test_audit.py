@@ -8,9 +8,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.client import API, PASSWORD, Client
 from tests.conftest import ON_POSTGRESQL, Platform, log_in
+from tests.database import execute_sql, read_stored_bytes
 from tests.dataset.uploading import new_name, new_template, uploaded
 from tests.furnishing import furnish, new_role, new_user, permission_ids
-from tests.rows import rows, written
 from tests.test_every_route import refusal, settle
 
 
@@ -235,7 +235,7 @@ def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: 
     text = str(client.get("/audit/list", params={"limit": 1000}).json())
     for token in (secret, key, pair["access_token"], pair["refresh_token"], newer["refresh_token"]):
         assert token not in text
-    assert secret.encode() not in written(platform.settings)
+    assert secret.encode() not in read_stored_bytes(platform.settings)
 
 
 @pytest.mark.parametrize(
@@ -253,5 +253,5 @@ def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: 
 def test_the_database_refuses_to_rewrite_it(platform: Platform, client: Client, statement: str) -> None:
     before = events(client)
     with pytest.raises(DBAPIError, match="append-only"):
-        rows(platform.settings, statement)
+        execute_sql(platform.settings, statement)
     assert events(client) == before

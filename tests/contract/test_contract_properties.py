@@ -11,8 +11,8 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataml.contract.contract import Column, Contract, name_problem
-from dataml.contract.files.reading import open_batches, scan
+from dataml.contract.contract import Column, Contract, find_name_problem
+from dataml.contract.files.reading import open_batches, scan_file
 from dataml.contract.types import DataType, parse_value
 from dataml.errors import InvalidFields
 
@@ -37,7 +37,7 @@ UNHURRIED = settings(
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(
-    lambda name: name_problem(name.strip()) is None
+    lambda name: find_name_problem(name.strip()) is None
 )
 
 
@@ -114,7 +114,7 @@ def test_a_table_that_is_written_as_csv_reads_back_equal(
     text = line_end.join(delimiter.join(field(cell, chance.random() < 0.5) for cell in line) for line in lines)
     path = tmp_path / "table.csv"
     path.write_bytes(pack((mark + text + (line_end if ends_well else "")).encode()))
-    summary = scan(path, "csv", contract)
+    summary = scan_file(path, "csv", contract)
     assert summary.total_records == len(rows)
     assert summary.names == contract.names
     found: list[list[Any]] = []

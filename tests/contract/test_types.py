@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from dataml.contract.dates import DateOrder, day_month_evidence
-from dataml.contract.types import DataType, ValueRefused, parse_value
+from dataml.contract.dates import DateOrder, detect_date_order
+from dataml.contract.types import DataType, InvalidValue, parse_value
 from dataml.errors import Invalid
 
 
 def rule_of(value: object, data_type: DataType, order: DateOrder | None = None) -> str:
-    with pytest.raises(ValueRefused) as caught:
+    with pytest.raises(InvalidValue) as caught:
         parse_value(value, data_type, order)
     return caught.value.rule
 
@@ -259,10 +259,10 @@ def test_a_number_is_no_date() -> None:
 
 
 def test_what_dates_say_about_their_order() -> None:
-    said = [day_month_evidence(text) for text in ("13/08/2024", "08/13/2024", "08/09/2024", "08/08/2024", "2024-08-09")]
+    said = [detect_date_order(text) for text in ("13/08/2024", "08/13/2024", "08/09/2024", "08/08/2024", "2024-08-09")]
     assert said == ["dmy", "mdy", "either", None, None]
 
 
 def test_a_refusal_survives_the_way_between_processes() -> None:
-    refused = pickle.loads(pickle.dumps(ValueRefused("not_a_date", "why")))
+    refused = pickle.loads(pickle.dumps(InvalidValue("not_a_date", "why")))
     assert (refused.rule, refused.reason, str(refused)) == ("not_a_date", "why", "why")

@@ -8,13 +8,13 @@ import pytest
 
 from dataml.contract.contract import Column
 from dataml.contract.types import DataType
-from dataml.contract.uniqueness import repeated_rows
+from dataml.contract.uniqueness import find_duplicate_rows
 
 
-def repeated(data_type: DataType, *batches: list[Any]) -> list[int]:
+def duplicates(data_type: DataType, *batches: list[Any]) -> list[int]:
     columns = [Column("x", data_type, unique=True), Column("y", DataType.INTEGER)]
     tables = [pa.record_batch({"x": pa.array(values)}) for values in batches]
-    found = repeated_rows(columns, tables)
+    found = find_duplicate_rows(columns, tables)
     return np.flatnonzero(found["x"]).tolist() if found else []
 
 
@@ -35,11 +35,11 @@ def repeated(data_type: DataType, *batches: list[Any]) -> list[int]:
 def test_a_later_row_with_the_same_value_repeats_it(
     data_type: DataType, batches: list[list[Any]], rows: list[int]
 ) -> None:
-    assert repeated(data_type, *batches) == rows
+    assert duplicates(data_type, *batches) == rows
 
 
 def test_it_holds_for_many_rows() -> None:
     values = np.random.default_rng(0).integers(0, 50_000, 100_000)
     _, first = np.unique(values, return_index=True)
     expected = sorted(set(range(len(values))) - set(first.tolist()))
-    assert repeated(DataType.INTEGER, values[:60_000].tolist(), values[60_000:].tolist()) == expected
+    assert duplicates(DataType.INTEGER, values[:60_000].tolist(), values[60_000:].tolist()) == expected

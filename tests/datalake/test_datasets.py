@@ -56,7 +56,7 @@ def test_rows_that_were_set_aside_do_not_land(client: Client) -> None:
 
 
 def rows_of(platform: Platform, schema: str, table: str) -> list[dict[str, Any]]:
-    catalog = open_catalog(LakeConfig.of(platform.settings))
+    catalog = open_catalog(LakeConfig.from_settings(platform.settings))
     named = ((name[0], table) for name in catalog.list_namespaces() if name[0].endswith(f"_{schema}"))
     (found,) = (name for name in named if catalog.table_exists(name))
     rows = [row for batch in read_batches(catalog.load_table(found)) for row in batch.to_pylist()]
@@ -352,7 +352,7 @@ def test_a_table_whose_files_are_gone_fails_the_dataset(platform: Platform, clie
 def test_a_table_that_is_dropped_is_not_found(platform: Platform, client: Client) -> None:
     table = new_table()
     landed(client, table)
-    catalog = open_catalog(LakeConfig.of(platform.settings))
+    catalog = open_catalog(LakeConfig.from_settings(platform.settings))
     (namespace,) = (name for name in catalog.list_namespaces() if catalog.table_exists((*name, table)))
     catalog.drop_table((*namespace, table))
     catalog.close()

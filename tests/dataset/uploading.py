@@ -8,7 +8,7 @@ from httpx import Response
 
 from tests.client import Client, wait_for_job
 from tests.conftest import EXAMPLES, Platform
-from tests.rows import rows
+from tests.database import execute_sql
 
 CHURN = EXAMPLES / "telecom_churn.csv"
 _numbers = itertools.count(1)
@@ -54,7 +54,7 @@ def remains(platform: Platform) -> tuple[int, list[Path]]:
 
 def rows_of_uploads(platform: Platform, *tables: str) -> dict[str, int]:
     """How many rows these tables have, of all tenants."""
-    return {table: rows(platform.settings, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return {table: execute_sql(platform.settings, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
 def remains_on_disk(platform: Platform) -> list[Path]:

@@ -20,10 +20,10 @@ from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform, needs_postgresql
+from tests.database import execute_sql
 from tests.dataset.uploading import dataset, new_name, new_template, uploaded
 from tests.fakes import InProcessInferenceClient
 from tests.furnishing import customers, new_user, permission_ids, train_request
-from tests.rows import rows
 
 TIMES = 8
 
@@ -51,7 +51,7 @@ def second(platform: Platform) -> Iterator[Client]:
     settings = platform.settings
     with start_blocking_portal() as portal:
         database = Database(settings)
-        endpoints = InProcessInferenceClient(Storage.of(settings), _NoLog())
+        endpoints = InProcessInferenceClient(Storage.from_settings(settings), _NoLog())
         keys = TokenKeys.load(settings.key_file)
         app = create_app(Services(settings, database, keys, _NobodyListens(), endpoints))
         yield Client(app, portal, platform.client.headers)
@@ -252,7 +252,7 @@ def test_the_quota_is_never_exceeded(settings: Settings, stranger: Client, secon
     found = outcomes([answer for task in tasks for answer in task.result(120)])
     assert found == {(201, None): 9, (413, "quota_exceeded"): 2 * TIMES - 9}
     tenant_id = stranger.post("/login/test-token").json()["tenant_id"]
-    ((kept,),) = rows(settings, "SELECT sum(size_bytes) FROM file WHERE tenant_id = ?", tenant_id)
+    ((kept,),) = execute_sql(settings, "SELECT sum(size_bytes) FROM file WHERE tenant_id = ?", tenant_id)
     assert kept <= 200_000
 
 
@@ -263,5 +263,5 @@ def test_two_nodes_that_start_for_the_first_time_make_one_installation(new_home:
     command = [sys.executable, "-m", "dataml.cli", "migrate"]
     nodes = [subprocess.Popen(command, env={**os.environ, **named}) for _ in range(3)]
     assert [node.wait(120) for node in nodes] == [0, 0, 0]
-    assert rows(settings, "SELECT name FROM tenant") == [("default",)]
-    assert rows(settings, 'SELECT username FROM "user"') == [("admin",)]
+    assert execute_sql(settings, "SELECT name FROM tenant") == [("default",)]
+    assert execute_sql(settings, 'SELECT username FROM "user"') == [("admin",)]

@@ -11,7 +11,7 @@ from dataml.db.base import Base
 from dataml.db.scope import Scope
 from dataml.template.models import Template
 from tests.conftest import Platform
-from tests.rows import rows
+from tests.database import execute_sql
 from tests.test_floors import MODULES, imports, module_name
 
 # What makes a statement, and what reads a row without one.
@@ -82,7 +82,7 @@ def test_there_are_such_tables() -> None:
 
 def test_the_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -> None:
     (user_id, own), (role_id, other) = (
-        rows(platform.settings, query)[0]
+        execute_sql(platform.settings, query)[0]
         for query in (
             "SELECT id, tenant_id FROM \"user\" WHERE username = 'analyst'",
             "SELECT role.id, tenant_id FROM role JOIN tenant ON tenant.id = tenant_id WHERE tenant.name = 'other'",
@@ -91,7 +91,7 @@ def test_the_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -
     assert own != other
     for tenant_id in (own, other):
         with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
-            rows(platform.settings, "INSERT INTO user_role VALUES (?, ?, ?)", tenant_id, user_id, role_id)
+            execute_sql(platform.settings, "INSERT INTO user_role VALUES (?, ?, ?)", tenant_id, user_id, role_id)
 
 
 def test_every_statement_of_a_scope_has_the_filter() -> None:

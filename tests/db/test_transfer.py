@@ -17,9 +17,9 @@ from dataml.settings import Settings
 from deployments import platform as platforms
 from tests.client import Client
 from tests.conftest import NewHome, Platform, needs_postgresql
+from tests.database import execute_sql
 from tests.furnishing import furnish
 from tests.postgres import PostgresServer
-from tests.rows import rows
 
 pytestmark = needs_postgresql
 STOPPED = "UPDATE supervisor_lease SET expires_at = '2020-01-01 00:00:00.000000'"
@@ -48,7 +48,7 @@ def source(furnished: Settings, tmp_path: Path, new_home: NewHome) -> Settings:
         original.backup(copy)
     shutil.copy(furnished.key_file, tmp_path)
     settings = new_home(home=tmp_path, database_url=None)
-    rows(settings, STOPPED)
+    execute_sql(settings, STOPPED)
     return settings
 
 
@@ -89,17 +89,17 @@ def test_every_row_of_every_table_arrives(source: Settings, target: Settings) ->
 
 
 def test_new_rows_have_ids_that_no_row_has_had(source: Settings, target: Settings) -> None:
-    rows(source, "UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'training'")
+    execute_sql(source, "UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'training'")
     transfer(source, target)
-    assert rows(target, "SELECT nextval(pg_get_serial_sequence('training', 'id'))") == [(1001,)]
-    ((last,),) = rows(target, "SELECT max(id) FROM audit_event")
-    assert rows(target, "SELECT nextval(pg_get_serial_sequence('audit_event', 'id'))") == [(last + 1,)]
+    assert execute_sql(target, "SELECT nextval(pg_get_serial_sequence('training', 'id'))") == [(1001,)]
+    ((last,),) = execute_sql(target, "SELECT max(id) FROM audit_event")
+    assert execute_sql(target, "SELECT nextval(pg_get_serial_sequence('audit_event', 'id'))") == [(last + 1,)]
 
 
 def test_the_audit_log_stays_append_only(source: Settings, target: Settings) -> None:
     transfer(source, target)
     with pytest.raises(DBAPIError, match="append-only"):
-        rows(target, "DELETE FROM audit_event")
+        execute_sql(target, "DELETE FROM audit_event")
 
 
 def test_a_transfer_that_is_interrupted_leaves_nothing_and_is_repeated(
@@ -118,7 +118,7 @@ def test_a_transfer_that_is_interrupted_leaves_nothing_and_is_repeated(
 
 
 def test_a_value_that_postgresql_does_not_take_is_named_and_nothing_moves(source: Settings, target: Settings) -> None:
-    rows(source, "UPDATE job SET failure_detail = 'a' || char(0) || 'b' WHERE id = 1")
+    execute_sql(source, "UPDATE job SET failure_detail = 'a' || char(0) || 'b' WHERE id = 1")
     with pytest.raises(StartupError, match=r"a row of job: .*NUL"):
         transfer(source, target)
     assert tables(target) == []
@@ -142,7 +142,7 @@ def test_rows_that_arrive_changed_are_not_kept(
 
 
 def test_a_database_with_tables_is_refused(source: Settings, target: Settings) -> None:
-    rows(target, "CREATE TABLE somebodys (id integer)")
+    execute_sql(target, "CREATE TABLE somebodys (id integer)")
     with pytest.raises(StartupError, match="give an empty one"):
         transfer(source, target)
     assert tables(target) == ["somebodys"]

@@ -33,7 +33,7 @@ def rest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def config(tmp_path: Path, rest: RestCatalogServer | None) -> Iterator[LakeConfig]:
-    config = LakeConfig.of(load_settings(home=tmp_path))
+    config = LakeConfig.from_settings(load_settings(home=tmp_path))
     yield config
     if rest is not None:
         _drop_all(config)

@@ -11,16 +11,16 @@ import pytest
 
 from dataml.errors import DatamlError, Invalid, Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
-from dataml.iceberg.names import TableName, namespace_of, to_write
+from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
 from dataml.iceberg.reading import read_batches
-from dataml.iceberg.writing import LakeTarget, Writer, write_rows
+from dataml.iceberg.writing import LakeTarget, WriteAttempt, write_rows
 from dataml.settings import load_settings
 
 TENANT = "503f9eaa-a1c7-4a57-994b-f47df3ce7867"
 
 
 def config(tmp_path: Path, **fields: Any) -> LakeConfig:
-    return LakeConfig.of(load_settings(home=tmp_path, **fields))
+    return LakeConfig.from_settings(load_settings(home=tmp_path, **fields))
 
 
 def test_the_built_in_catalog_lies_in_the_home_or_in_the_platforms_postgresql(tmp_path: Path) -> None:
@@ -66,14 +66,14 @@ def test_a_rest_catalog_that_never_answers_is_away(tmp_path: Path) -> None:
 
 
 def test_names_of_tenants_do_not_meet() -> None:
-    assert namespace_of(TENANT, "gold") == "t_503f9eaaa1c74a57994bf47df3ce7867_gold"
+    assert tenant_namespace(TENANT, "gold") == "t_503f9eaaa1c74a57994bf47df3ce7867_gold"
     with pytest.raises(ValueError, match="no schema"):
-        namespace_of(TENANT, "gold_")
+        tenant_namespace(TENANT, "gold_")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("a", ("silver", "a")), ("gold.a_1", ("gold", "a_1"))])
 def test_names_that_are_written(text: str, expected: tuple[str, str]) -> None:
-    assert to_write(text, "silver") == expected
+    assert parse_table_name(text, "silver") == expected
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_names_that_are_written(text: str, expected: tuple[str, str]) -> None:
 )
 def test_names_that_are_not(text: str) -> None:
     with pytest.raises(Invalid):
-        to_write(text, "silver")
+        parse_table_name(text, "silver")
 
 
 class Revived(pa.ExtensionType):
@@ -107,7 +107,7 @@ def test_a_file_with_extension_types_is_refused_before_arrow_sees_them(tmp_path:
     catalog, name = open_catalog(built_in), TableName("n", "t")
     batch = pa.record_batch({"n": pa.array([1, 2])})
     target = LakeTarget(name, "dataset-1", "jane")
-    write_rows(catalog, target, Writer(1, 1), lambda: iter([batch]))
+    write_rows(catalog, target, WriteAttempt(1, 1), lambda: iter([batch]))
     file = next(iter(load_table(catalog, name).scan().plan_files())).file.file_path
     pa.register_extension_type(Revived())  # type: ignore[arg-type]
     try:
@@ -127,7 +127,7 @@ def test_the_catalog_is_sqlite_with_a_row_a_table(tmp_path: Path) -> None:
     catalog = open_catalog(built_in)
     batch = pa.record_batch({"n": pa.array([1])})
     target = LakeTarget(TableName("n", "t"), "dataset-1", "jane")
-    write_rows(catalog, target, Writer(1, 1), lambda: iter([batch]))
+    write_rows(catalog, target, WriteAttempt(1, 1), lambda: iter([batch]))
     connection = sqlite3.connect(tmp_path / "lake" / "catalog.db")
     found = connection.execute("SELECT table_namespace, table_name, metadata_location FROM iceberg_tables").fetchall()
     connection.close()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataml.errors import Invalid, Unavailable
 from dataml.iceberg import column_statistics
-from dataml.iceberg.column_statistics import NumericFigures, distinct_figure, numeric_figures
+from dataml.iceberg.column_statistics import NumericStatistics, compute_numeric_statistics, count_distinct
 
 
 def cut(array: pa.Array, rows: int) -> Callable[[], Iterator[pa.Array]]:
@@ -19,11 +19,11 @@ def cut(array: pa.Array, rows: int) -> Callable[[], Iterator[pa.Array]]:
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9)), max_size=200), st.integers(1, 50))
 def test_figures_are_numpys(values: list[float | None], rows: int) -> None:
-    found = numeric_figures(cut(pa.array(values, pa.float64()), rows))
+    found = compute_numeric_statistics(cut(pa.array(values, pa.float64()), rows))
     there = np.array([value for value in values if value is not None])
     assert found.count == len(there)
     if not len(there):
-        assert found == NumericFigures(0, None, None, None, None, None)
+        assert found == NumericStatistics(0, None, None, None, None, None)
         return
     assert (found.minimum, found.maximum) == (there.min(), there.max())
     assert found.median == pytest.approx(np.median(there))
@@ -44,7 +44,7 @@ def test_the_median_of_many_values_is_exact(monkeypatch: pytest.MonkeyPatch, kep
         "integers": lambda: chance.integers(-1000, 1000, 200_000),
         "infinite": lambda: np.append(chance.normal(size=200_000), [np.inf]),
     }[kind]()
-    found = numeric_figures(cut(pa.array(values), 9_999))
+    found = compute_numeric_statistics(cut(pa.array(values), 9_999))
     assert found.median == np.median(values)
     assert found.count == len(values)
     if kind == "infinite":
@@ -60,45 +60,45 @@ def test_bounds_that_miss_the_median_are_widened() -> None:
 
 
 def test_what_is_no_number_does_not_count() -> None:
-    found = numeric_figures(cut(pa.array([1.0, None, float("nan"), 3.0]), 2))
+    found = compute_numeric_statistics(cut(pa.array([1.0, None, float("nan"), 3.0]), 2))
     assert (found.count, found.mean, found.median, found.maximum) == (2, 2.0, 2.0, 3.0)
 
 
 def test_extremes_of_large_integers_are_exact() -> None:
-    found = numeric_figures(cut(pa.array([2**62 + 1, 2**62 + 3]), 1))
+    found = compute_numeric_statistics(cut(pa.array([2**62 + 1, 2**62 + 3]), 1))
     assert (found.minimum, found.maximum) == (2**62 + 1, 2**62 + 3)
 
 
 def test_decimals_are_numbers() -> None:
-    found = numeric_figures(cut(pa.array([1, 2, 4]).cast(pa.decimal128(21, 2)), 2))
+    found = compute_numeric_statistics(cut(pa.array([1, 2, 4]).cast(pa.decimal128(21, 2)), 2))
     assert (found.minimum, found.maximum, found.median) == (1.0, 4.0, 2.0)
 
 
 @settings(max_examples=30)
 @given(st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "", "é"])), max_size=50), st.integers(1, 9))
 def test_different_values_are_counted_once(values: list[str | None], rows: int) -> None:
-    found = distinct_figure(cut(pa.array(values, pa.string()), rows))
+    found = count_distinct(cut(pa.array(values, pa.string()), rows))
     assert (found.distinct, found.is_exact) == (len(set(values) - {None}), True)
 
 
 def test_zero_has_one_value() -> None:
-    assert distinct_figure(cut(pa.array([0.0, -0.0]), 1)).distinct == 1
+    assert count_distinct(cut(pa.array([0.0, -0.0]), 1)).distinct == 1
 
 
 def test_very_many_values_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_statistics, "_EXACT_VALUES", 100_000)
-    found = distinct_figure(cut(pa.array(np.arange(400_000)), 50_000))
+    found = count_distinct(cut(pa.array(np.arange(400_000)), 50_000))
     assert found.is_exact is False
     assert found.distinct == pytest.approx(400_000, rel=0.08)
 
 
 def test_nested_values_are_not_compared() -> None:
     with pytest.raises(Invalid) as caught:
-        distinct_figure(cut(pa.array([[1]]), 1))
+        count_distinct(cut(pa.array([[1]]), 1))
     assert caught.value.code == "unsupported_column_type"
 
 
-@pytest.mark.parametrize("figure", [numeric_figures, distinct_figure])
+@pytest.mark.parametrize("figure", [compute_numeric_statistics, count_distinct])
 def test_a_check_ends_the_reading(figure: Callable[..., object]) -> None:
     def refuse() -> None:
         raise Unavailable("no time", code="lake_timeout")

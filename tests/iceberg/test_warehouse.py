@@ -9,7 +9,7 @@ from dataml.settings import load_settings
 
 
 def properties(home: Path, url: str | None = None, **fields: object) -> dict[str, str]:
-    found = LakeConfig.of(load_settings(home=home, storage_url=url, **fields)).properties
+    found = LakeConfig.from_settings(load_settings(home=home, storage_url=url, **fields)).properties
     return {name: value for name, value in found.items() if name == "warehouse" or name.startswith("s3.")}
 
 
@@ -42,6 +42,6 @@ def test_a_warehouse_that_is_given_is_reached_by_its_own_properties(tmp_path: Pa
 
 
 def test_an_object_stores_warehouse_is_written_to_as_it_is(tmp_path: Path) -> None:
-    config = LakeConfig.of(load_settings(home=tmp_path, storage_url="s3://key:secret@bucket/files"))
+    config = LakeConfig.from_settings(load_settings(home=tmp_path, storage_url="s3://key:secret@bucket/files"))
     assert "py-io-impl" not in config.properties
     assert "secret" not in repr(config)

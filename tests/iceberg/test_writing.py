@@ -19,7 +19,7 @@ from dataml.iceberg import writing
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
 from dataml.iceberg.names import TableName
 from dataml.iceberg.reading import read_batches
-from dataml.iceberg.writing import LakeTarget, Rows, Writer, properties_of, write_rows
+from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, snapshot_properties, write_rows
 from tests.conftest import needs_builtin_lake
 from tests.iceberg.conftest import DataFiles
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TABLE = TableName("t_1_silver", "visits")
 
 
-def rows(*numbers: int, name: str = "n") -> Rows:
+def rows(*numbers: int, name: str = "n") -> BatchSource:
     batch = pa.record_batch({name: pa.array(numbers, pa.int64()), 'a"b': pa.array([str(n) for n in numbers])})
     return lambda: iter([batch])
 
@@ -38,8 +38,8 @@ def target(source: str = "dataset-1", **fields: Any) -> LakeTarget:
     return LakeTarget(TABLE, source, "jane", **fields)
 
 
-def write(catalog: "Catalog", to: LakeTarget, job_id: int, of: Rows, attempt: int = 1) -> int:
-    return write_rows(catalog, to, Writer(job_id, attempt), of)
+def write(catalog: "Catalog", to: LakeTarget, job_id: int, of: BatchSource, attempt: int = 1) -> int:
+    return write_rows(catalog, to, WriteAttempt(job_id, attempt), of)
 
 
 def numbers(catalog: "Catalog", snapshot_id: int | None = None, column: str = "n") -> list[int]:
@@ -52,7 +52,7 @@ def test_a_table_comes_with_its_first_rows_and_says_what_made_it(catalog: "Catal
     table = load_table(catalog, TABLE)
     assert [snapshot.snapshot_id for snapshot in table.snapshots()] == [snapshot_id]
     said = {"dataml.job-id": "5", "dataml.attempt": "1", "dataml.dataset-id": "1", "dataml.source": "dataset-1"}
-    assert said.items() <= properties_of(table.snapshots()[0]).items()
+    assert said.items() <= snapshot_properties(table.snapshots()[0]).items()
     assert table.properties["owner"] == "jane"
     assert next(read_batches(table)).to_pylist() == [{"n": 1, 'a"b': "1"}, {"n": 2, 'a"b': "2"}]
 
@@ -106,7 +106,7 @@ def test_two_attempts_at_once_write_once(catalog: "Catalog", config: LakeConfig,
     with suppress(Unavailable):
         write(catalog, target(), 2, meanwhile)
     assert numbers(catalog) == [1, 2, 5]
-    assert properties_of(load_table(catalog, TABLE).snapshots()[-1])["dataml.attempt"] == "2"
+    assert snapshot_properties(load_table(catalog, TABLE).snapshots()[-1])["dataml.attempt"] == "2"
     assert len(data_files()) == 2
 
 
@@ -189,13 +189,13 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import pyarrow as pa
-from dataml.lake import writing
+from dataml.iceberg import writing
 from dataml.iceberg.catalog import LakeConfig, open_catalog
 from dataml.iceberg.names import TableName
 from dataml.settings import load_settings
 from pyiceberg.table import Transaction
 home, when = sys.argv[1:]
-config = LakeConfig.of(load_settings(home=Path(home)))
+config = LakeConfig.from_settings(load_settings(home=Path(home)))
 catalog = open_catalog(config)
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 def rows():
@@ -206,7 +206,7 @@ if when == "before the commit":
     # The built-in one dies with the table's new metadata written, another before.
     setattr(catalog, "_write_metadata" if config.properties["type"] == "sql" else "commit_table", die)
 target = writing.LakeTarget(TableName("t_1_silver", "visits"), "dataset-1", "jane")
-writing.write_rows(catalog, target, writing.Writer(7, 1), rows)
+writing.write_rows(catalog, target, writing.WriteAttempt(7, 1), rows)
 if when == "after the commit":
     die()
 """

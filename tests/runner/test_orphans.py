@@ -94,8 +94,8 @@ def test_a_version_of_a_dataset_that_nothing_refers_to_goes(platform: Platform) 
 
 
 def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: Client) -> None:
-    """Uploads, kept rows, errors, rows set aside, the rows, the bundle and the explanation of a training, the result of
-    a batch."""
+    """Uploads, kept rows, errors, quarantined rows, the rows, the bundle and the explanation of a training, the
+    result of a batch."""
     template = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     made = uploaded(client, ("customers.csv", customers() + b"\nx,1,basic,true\n"), template_id=template)
     training = client.post("/train/", json=train_request(made["id"], "kept")).json()

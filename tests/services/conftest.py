@@ -62,7 +62,9 @@ def trino(tmp_path_factory: pytest.TempPathFactory, catalog_url: str) -> Iterato
 def _lake(home: Path, catalog_url: str) -> LakeConfig:
     """The lake of a platform whose database that is."""
     warehouse = {"warehouse": f"file://{home}/warehouse"}
-    return LakeConfig.of(load_settings(home=home / "platform", database_url=catalog_url, lake_catalog=warehouse))
+    return LakeConfig.from_settings(
+        load_settings(home=home / "platform", database_url=catalog_url, lake_catalog=warehouse)
+    )
 
 
 def _configure(home: Path, port: int, inner_port: int, platform: LakeConfig) -> Path:

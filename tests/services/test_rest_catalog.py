@@ -30,7 +30,7 @@ def away(rest_catalog: RestCatalogServer) -> Iterator[RestCatalogServer]:
 
 
 def test_a_schema_of_the_companys_is_shared_and_becomes_a_dataset(platform: Platform) -> None:
-    catalog = open_catalog(LakeConfig.of(platform.settings))
+    catalog = open_catalog(LakeConfig.from_settings(platform.settings))
     catalog.create_namespace("trade")
     rows = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "spent": pa.array([1.5, None, 4.5])})
     catalog.create_table("trade.visits", rows.schema).append(rows)

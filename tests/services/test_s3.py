@@ -73,7 +73,7 @@ def test_a_file_of_many_parts_comes_back_as_it_was(s3: S3Server, tmp_path: Path)
     path.write_bytes(content)
     here.publish("files/t/a")
     assert there.fetch("files/t/a/1.csv").read_bytes() == content
-    assert set(there.folders()) == {"files/t/a"}
+    assert set(there.list_folders()) == {"files/t/a"}
     here.remove("files/t/a")
     assert s3.objects("parts") == set()
 
@@ -135,11 +135,11 @@ def test_a_store_that_was_away_is_swept_when_it_is_back(
 
 def test_a_store_that_never_answers_is_away(s3: S3Server) -> None:
     store = ObjectStore(s3.url("silent"))
-    assert not store.has("x")
+    assert not store.exists("x")
     s3.pause()
     try:
         with pytest.raises(Unavailable):
-            store.has("x")
+            store.exists("x")
     finally:
         s3.resume()
 

@@ -12,7 +12,7 @@ from dataml.datalake.iceberg import IcebergLake
 from dataml.datalake.trino import TrinoLake
 from dataml.iceberg.catalog import open_catalog
 from dataml.iceberg.names import TableName
-from dataml.iceberg.writing import LakeTarget, Writer, write_rows
+from dataml.iceberg.writing import LakeTarget, WriteAttempt, write_rows
 from dataml.settings import load_settings
 from tests.services.conftest import Trino
 
@@ -55,7 +55,7 @@ def through_trino(trino: Trino, catalog: "Catalog") -> TrinoLake:
 
 def write(catalog: "Catalog", source: str, job_id: int) -> int:
     target = LakeTarget(TABLE, source, "jane", made_by={"dataset-id": str(job_id)})
-    return write_rows(catalog, target, Writer(job_id, 1), lambda: iter([ROWS]))
+    return write_rows(catalog, target, WriteAttempt(job_id, 1), lambda: iter([ROWS]))
 
 
 def rows(lake: TrinoLake, columns: str = "*") -> list[list[Any]]:

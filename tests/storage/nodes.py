@@ -41,7 +41,7 @@ def node(platform: Platform, home: Path) -> Iterator[Client]:
     )
     shutil.copy(platform.settings.key_file, settings.key_file)
     database = Database(settings)
-    endpoints = InProcessInferenceClient(Storage.of(settings), NoLog())
+    endpoints = InProcessInferenceClient(Storage.from_settings(settings), NoLog())
     app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), Unheard(), endpoints))
     yield Client(app, platform.client.portal, platform.client.headers)
     platform.client.portal.call(database.close)

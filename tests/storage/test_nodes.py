@@ -11,11 +11,11 @@ import pytest
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform
+from tests.database import execute_sql
 from tests.datalake.lake import ask as ask_lake
 from tests.datalake.lake import new_table
 from tests.dataset.uploading import remains, upload, uploaded
 from tests.fakes import SupervisorThread
-from tests.rows import rows
 from tests.storage.nodes import ROW, everything
 from tests.storage.stores import away
 from tests.train.training import row_of, small_csv, train, trained
@@ -106,8 +106,10 @@ def granted(platform: Platform, client: Client, model: dict[str, Any]) -> dict[s
     """What a worker outside gets for a training that runs again."""
     number = int(model["job_id"].rpartition("-")[2])
     cleared = "status = 'submitted_to_ray', bundle = NULL, summary = NULL, metrics = NULL, algorithm = NULL"
-    rows(platform.settings, f"UPDATE training SET {cleared} WHERE id = ?", model["id"])
-    rows(platform.settings, "UPDATE job SET state = 'running', attempt = 2, finished_at = NULL WHERE id = ?", number)
+    execute_sql(platform.settings, f"UPDATE training SET {cleared} WHERE id = ?", model["id"])
+    execute_sql(
+        platform.settings, "UPDATE job SET state = 'running', attempt = 2, finished_at = NULL WHERE id = ?", number
+    )
     return client.post(f"/jobs/{model['job_id']}/callback-token").json()
 
 

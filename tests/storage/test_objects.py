@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dataml.errors import StartupError, Unavailable
-from dataml.storage.cache import make_room
-from dataml.storage.objects import FileMissing, ObjectStore, store_errors
+from dataml.storage.cache import evict_copies
+from dataml.storage.objects import FileMissing, ObjectStore, translate_store_errors
 from dataml.storage.storage import Storage
 from tests.storage.stores import away
 
@@ -132,7 +132,7 @@ def test_a_job_asks_a_store_again_that_was_away_for_a_moment(
         gone.rename(store)
 
     monkeypatch.setattr("dataml.storage.storage.time.sleep", come_back)
-    replace(storage, patience_s=60).publish("files/t/a")
+    replace(storage, retry_timeout_s=60).publish("files/t/a")
     assert len(waits) == 1
     assert elsewhere.fetch("files/t/a/1.csv").read_text() == "content"
 
@@ -142,7 +142,7 @@ def test_a_disk_or_a_store_that_is_full_is_called_so(storage: Storage) -> None:
         OSError(28, "No space left on device"),
         OSError("AWS Error UNKNOWN (HTTP status 507) during PutObject"),
     ):
-        with pytest.raises(Unavailable) as refused, store_errors():
+        with pytest.raises(Unavailable) as refused, translate_store_errors():
             raise error
         assert (refused.value.status, refused.value.code) == (503, "storage_full")
 
@@ -165,7 +165,7 @@ def test_folders_are_told_whether_they_are_here_or_in_the_store(storage: Storage
     storage.publish("files/t/a")
     storage.publish("jobs/1.1")
     make(elsewhere, "jobs/2.1/data.parquet")
-    found = elsewhere.folders()
+    found = elsewhere.list_folders()
     assert set(found) == {"files/t/a", "jobs/1.1", "jobs/2.1"}
     assert all(abs(written - time.time()) < HOUR_S for written in found.values())
 
@@ -213,7 +213,7 @@ def test_no_copy_goes_while_the_store_is_away(storage: Storage, store: Path) -> 
     copy = published(storage, "files/t/a/1.csv", 2)
     assert storage.store is not None
     with away(store):
-        make_room(storage.root, 0, storage.store)
+        evict_copies(storage.root, 0, storage.store)
     assert copy.exists()
 
 
@@ -247,7 +247,7 @@ def test_without_a_store_what_is_here_is_all_there_is(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     make(storage, "files/t/a/1.csv", hours=2)
     storage.publish("files/t/a")
-    storage.forget("files/t/a")
+    storage.evict("files/t/a")
     look_for_room(replace(storage, cache_bytes=0))
     assert storage.fetch("files/t/a/1.csv").read_text() == "content"
-    assert set(storage.folders()) >= {"files/t/a"}
+    assert set(storage.list_folders()) >= {"files/t/a"}

@@ -27,7 +27,7 @@ def test_a_link_never_leads_out_of_the_root(tmp_path: Path) -> None:
 
 def test_two_uploads_have_folders_of_their_own(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
-    assert storage.new_upload("t") != storage.new_upload("t")
+    assert storage.new_upload_folder("t") != storage.new_upload_folder("t")
 
 
 def test_writing_stops_at_the_budget(tmp_path: Path) -> None:

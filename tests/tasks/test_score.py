@@ -71,9 +71,9 @@ def test_a_row_the_contract_refuses_carries_its_reason(root: Path, bundle: str) 
 
 def test_whole_numbers_serve_where_floats_are_wanted(root: Path, bundle: str) -> None:
     charges = np.asarray(churn()["monthly_charges"]).round()
-    as_floats = scored(root, bundle, replaced(churn(), "monthly_charges", pa.array(charges)))
+    to_floats = scored(root, bundle, replaced(churn(), "monthly_charges", pa.array(charges)))
     as_integers = scored(root, bundle, replaced(churn(), "monthly_charges", pa.array(charges.astype(np.int64))))
-    assert as_integers == as_floats
+    assert as_integers == to_floats
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Validating a dataset: good rows kept and typed, bad ones set aside with their reasons."""
+"""Validating a dataset: good rows kept and typed, bad ones quarantined with their reasons."""
 
 from datetime import date
 from pathlib import Path

@@ -16,14 +16,14 @@ import pytest
 from dataml.access.tokens import CALLBACK_AUDIENCE, CallbackClaims, TokenKeys
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform, log_in
+from tests.database import execute_sql
 from tests.furnishing import new_user
-from tests.rows import rows
 from tests.test_every_route import refusal, stored
 from tests.train.training import row_of, small_dataset, trained
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
-    rows(platform.settings, statement, *values)
+    execute_sql(platform.settings, statement, *values)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
+from tests.database import execute_sql
 from tests.dataset.uploading import uploaded
-from tests.rows import rows
 from tests.test_every_route import refusal, stored
 from tests.train.training import SMALL_COLUMNS, new_predictor, row_of, small_csv, small_dataset, train, trained
 
@@ -40,13 +40,13 @@ def go_on(client: Client, dataset: int, **changes: Any) -> Any:
 def parent_of(platform: Platform, job_id: str) -> str:
     """Storage name of the bundle that a job was given to go on from."""
     number = int(job_id.removeprefix("train-job-"))
-    ((found,),) = rows(platform.settings, "SELECT payload FROM job WHERE id = ?", number)
+    ((found,),) = execute_sql(platform.settings, "SELECT payload FROM job WHERE id = ?", number)
     # SQLite has it as text.
     return (json.loads(found) if isinstance(found, str) else found)["parent"]
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
-    rows(platform.settings, statement, *values)
+    execute_sql(platform.settings, statement, *values)
 
 
 @pytest.mark.parametrize("columns", [[], SMALL_COLUMNS], ids=["left out", "the parent's"])

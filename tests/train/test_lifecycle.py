@@ -12,8 +12,8 @@ from dataml.db.session import Database
 from dataml.train.lifecycle import service
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
+from tests.database import execute_sql
 from tests.dataset.uploading import uploaded
-from tests.rows import rows
 from tests.runner.test_orphans import folders, swept
 from tests.test_every_route import refusal, stored
 from tests.train.training import (
@@ -74,7 +74,7 @@ def explained(client: Client, train_id: int) -> None:
 
 
 def change(platform: Platform, statement: str, *values: Any) -> None:
-    rows(platform.settings, statement, *values)
+    execute_sql(platform.settings, statement, *values)
 
 
 def folder_of(platform: Platform, row: dict[str, Any]) -> Path:

@@ -64,7 +64,7 @@ def scan_section(stream: Readable, header: tuple[str, ...], delimiter: str) -> N
         scanner.feed(block, is_last)
 
 
-def section_starts(stream: Readable, section_bytes: int) -> list[int]:
+def find_section_starts(stream: Readable, section_bytes: int) -> list[int]:
     """Where rows begin that are at least so many bytes apart, the header's among them: the whole in sections.
 
     Only quotes and line ends are looked at: the sections of a file that is not sound are not all sound.

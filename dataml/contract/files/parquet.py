@@ -24,14 +24,14 @@ _THRIFT_BINARY: Final = 0x18
 _THRIFT_STOP: Final = 0x00
 
 
-def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
-    """A Parquet file of plain columns; with `encoded_text` its text is read as dictionaries. Nothing is read ahead:
-    pyarrow would keep it until the end of the file.
+def open_parquet(path: Path, read_dictionaries: bool = False) -> pq.ParquetFile:
+    """A Parquet file of plain columns; with `read_dictionaries` its text is read as dictionaries. Nothing is read
+    ahead: pyarrow would keep it until the end of the file.
 
     Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is no text.
     """
     with path.open("rb") as stream:
-        refuse_extensions(stream, path.stat().st_size)
+        reject_extension_types(stream, path.stat().st_size)
     try:
         file = pq.ParquetFile(path, pre_buffer=False, arrow_extensions_enabled=False)
     except UnicodeDecodeError as error:
@@ -42,13 +42,13 @@ def open_parquet(path: Path, encoded_text: bool = False) -> pq.ParquetFile:
     for field in file.schema_arrow:
         if not _is_plain(field.type):
             _unsupported(f"Column {field.name!r} has the type {field.type}")
-    if encoded_text:
+    if read_dictionaries:
         texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
         return pq.ParquetFile(path, pre_buffer=False, read_dictionary=texts, arrow_extensions_enabled=False)
     return file
 
 
-def refuse_extensions(stream: BinaryIO, size_bytes: int) -> None:
+def reject_extension_types(stream: BinaryIO, size_bytes: int) -> None:
     """Raises Invalid: `unsupported_parquet_type`, when the file would have Arrow revive extension types;
     `not_a_parquet`."""
     _refuse_extensions(_footer(stream, size_bytes))

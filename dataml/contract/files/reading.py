@@ -14,25 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from dataml.contract.contract import MAX_COLUMNS, Column, Contract, name_problem
+from dataml.contract.contract import MAX_COLUMNS, Column, Contract, find_name_problem
 from dataml.contract.files.csv import (
     MAX_FIELD_BYTES,
     MAX_ROW_BYTES,
+    find_section_starts,
     read_header,
     scan_csv,
     scan_section,
-    section_starts,
 )
 from dataml.contract.files.parquet import MAGIC, damaged, open_parquet
-from dataml.contract.type_inference import ColumnEvidence
+from dataml.contract.type_inference import TypeInference
 from dataml.errors import Invalid, TooLarge
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-Format = Literal["csv", "parquet"]
+FileFormat = Literal["csv", "parquet"]
 
-SNIFFED_BYTES: Final = 512
+SNIFF_BYTES: Final = 512
 """How many first bytes `detect_format` wants."""
 
 _PARQUET_BATCH_ROWS: Final = 65_536
@@ -88,10 +88,10 @@ class Section:
     stop: int | None = None
 
 
-WHOLE: Final = Section()
+WHOLE_FILE: Final = Section()
 
 
-def detect_format(name: str, first_bytes: bytes) -> Format:
+def detect_format(name: str, first_bytes: bytes) -> FileFormat:
     """Parquet by its content, text as CSV, compressed or not; `first_bytes` are at most SNIFFED_BYTES.
 
     Raises Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
@@ -108,7 +108,7 @@ def detect_format(name: str, first_bytes: bytes) -> Format:
 
 
 @contextmanager
-def opened_text(path: Path) -> Iterator[BinaryIO]:
+def open_text(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a CSV, decompressed where its content is gzip or zstd.
 
     Raises Invalid: `damaged_archive`.
@@ -127,7 +127,9 @@ def opened_text(path: Path) -> Iterator[BinaryIO]:
         raise Invalid(f"The compressed file is damaged: {str(error)[:200]}.", code="damaged_archive") from error
 
 
-def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes: int | None = None) -> SourceSummary:
+def scan_file(
+    path: Path, format: FileFormat, contract: Contract | None = None, max_bytes: int | None = None
+) -> SourceSummary:
     """Check the structure of a whole file, streaming. Cells are not looked at. As plain CSV it has at most `max_bytes`:
     a small file may hold a very large table.
 
@@ -144,11 +146,11 @@ def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes
         if max_bytes is not None and text_bytes > max_bytes:
             raise _too_large()
     else:
-        with opened_text(path) as stream:
-            _refuse_binary(stream.read(SNIFFED_BYTES))
-        with opened_text(path) as stream:
+        with open_text(path) as stream:
+            _refuse_binary(stream.read(SNIFF_BYTES))
+        with open_text(path) as stream:
             _check_names(_trimmed(read_header(stream)[0]))
-        with opened_text(path) as stream:
+        with open_text(path) as stream:
             counted = _Counted(stream, max_bytes)
             structure = scan_csv(counted)
         header, records, delimiter = structure.header, structure.records, structure.delimiter
@@ -159,21 +161,21 @@ def scan(path: Path, format: Format, contract: Contract | None = None, max_bytes
 
 
 def check_columns(header: Iterable[str], contract: Contract | None = None) -> tuple[str, ...]:
-    """Refuse columns as `scan` does, wherever their rows lie; the names that the contract does not know."""
+    """Refuse columns as `scan_file` does, wherever their rows lie; the names that the contract does not know."""
     names = _trimmed(header)
     _check_names(names)
     return _ignored(names, contract)
 
 
-def read_names(path: Path, format: Format) -> tuple[str, ...]:
-    """The names of the columns, trimmed, in file order. Raises Invalid, as `scan`, for what it sees of the file."""
+def read_column_names(path: Path, format: FileFormat) -> tuple[str, ...]:
+    """The trimmed column names in file order. Raises Invalid, as `scan_file`, for what it sees of the file."""
     if format == "parquet":
         return _trimmed(open_parquet(path).schema_arrow.names)
-    with opened_text(path) as stream:
+    with open_text(path) as stream:
         return _trimmed(read_header(stream)[0])
 
 
-def sections(path: Path, format: Format, section_bytes: int) -> list[Section]:
+def split_file(path: Path, format: FileFormat, section_bytes: int) -> list[Section]:
     """The file in sections of about so many bytes, which are all of it; one when it cannot be divided."""
     if format == "parquet":
         metadata = open_parquet(path).metadata
@@ -184,20 +186,20 @@ def sections(path: Path, format: Format, section_bytes: int) -> list[Section]:
                 size = 0
             size += metadata.row_group(group).total_byte_size
     else:
-        with opened_text(path) as stream:
+        with open_text(path) as stream:
             if not isinstance(stream, BufferedReader):
-                return [WHOLE]
-            starts = section_starts(stream, section_bytes)
+                return [WHOLE_FILE]
+            starts = find_section_starts(stream, section_bytes)
     return [Section(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def scan_part(path: Path, format: Format, section: Section) -> None:
+def scan_file_section(path: Path, format: FileFormat, section: Section) -> None:
     """Check the structure of one section: a file is sound when all its sections are.
 
-    Raises Invalid, as `scan`, but lines are counted from the section's first.
+    Raises Invalid, as `scan_file`, but lines are counted from the section's first.
     """
-    if format == "parquet" or section == WHOLE:
-        scan(path, format)
+    if format == "parquet" or section == WHOLE_FILE:
+        scan_file(path, format)
         return
     with path.open("rb") as stream:
         header, delimiter = read_header(stream)
@@ -210,18 +212,18 @@ def scan_part(path: Path, format: Format, section: Section) -> None:
 
 def open_batches(
     path: Path,
-    format: Format,
+    format: FileFormat,
     delimiter: str | None = None,
     columns: Sequence[str] | None = None,
-    section: Section = WHOLE,
+    section: Section = WHOLE_FILE,
     batch_rows: int = _PARQUET_BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet, at
     most `batch_rows` of these at once.
 
     The delimiter is found out where none is given. `columns` limits what is read to those names that the file has.
-    Raises Invalid (`not_a_csv`, `not_a_parquet`, `unsupported_parquet_type`, `not_utf8`) for a file that `scan` would
-    have refused.
+    Raises Invalid (`not_a_csv`, `not_a_parquet`, `unsupported_parquet_type`, `not_utf8`) for a file that `scan_file`
+    would have refused.
     """
     if format == "parquet":
         return _parquet_batches(path, columns, section, batch_rows)
@@ -233,9 +235,9 @@ def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
 
     Raises Invalid: `missing_column` when a later batch, of another file, lacks one of them; `no_rows` without batches.
     """
-    evidence: dict[str, ColumnEvidence] = {}
+    evidence: dict[str, TypeInference] = {}
     for batch in batches:
-        evidence = evidence or {name: ColumnEvidence() for name in batch.schema.names}
+        evidence = evidence or {name: TypeInference() for name in batch.schema.names}
         for name, seen in evidence.items():
             place = batch.schema.get_field_index(name)
             if place < 0:
@@ -252,17 +254,17 @@ def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
 def _csv_batches(
     path: Path, delimiter: str | None, columns: Sequence[str] | None, section: Section
 ) -> Iterator[pa.RecordBatch]:
-    with opened_text(path) as stream:
+    with open_text(path) as stream:
         header, found = read_header(stream)
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     if not wanted:
         return
     delimiter = delimiter or found
-    if section != WHOLE:
+    if section != WHOLE_FILE:
         with _opened_section(path, section) as content:
             yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
         return
-    with opened_text(path) as stream:
+    with open_text(path) as stream:
         # A plain file Arrow reads by itself, which is faster.
         is_plain = isinstance(stream, BufferedReader)
         yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
@@ -305,7 +307,7 @@ def _read_csv(
 def _parquet_batches(
     path: Path, columns: Sequence[str] | None, section: Section, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    file = open_parquet(path, encoded_text=True)
+    file = open_parquet(path, read_dictionaries=True)
     groups = list(range(file.num_row_groups))[section.start : section.stop]
     header = file.schema_arrow.names
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
@@ -387,7 +389,7 @@ def _check_names(names: tuple[str, ...]) -> None:
     for place, name in enumerate(names, 1):
         if not name:
             raise Invalid(f"Column {place:,} has no name in the header.", code="empty_column_name")
-        problem = name_problem(name)
+        problem = find_name_problem(name)
         if problem:
             raise Invalid(f"Header, column {place:,}: {problem}.", code="bad_column_name")
         if name in seen:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from dataml.contract.columns import as_floats
+from dataml.contract.columns import to_floats
 from dataml.contract.types import DataType
 
 MAX_CORRELATED: Final = 60
@@ -99,7 +99,7 @@ def _classes(values: Any, data_type: DataType) -> Any:
 
 
 def _plain(values: pa.Array, data_type: DataType) -> Any:
-    return as_floats(values) if _is_ordered(data_type) else values.cast(pa.string()).to_pandas()
+    return to_floats(values) if _is_ordered(data_type) else values.cast(pa.string()).to_pandas()
 
 
 def _is_ordered(data_type: DataType) -> bool:

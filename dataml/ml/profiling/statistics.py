@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import SHOWN_CHARACTERS, as_floats
+from dataml.contract.columns import MAX_DISPLAY_CHARACTERS, to_floats
 from dataml.contract.types import DataType
 from dataml.ml.profiling.association import LEAK
 
@@ -253,7 +253,7 @@ class ColumnStatistics:
         if not self._is_ordered:
             return
         self._extremes.add(values)
-        numbers = as_floats(values)
+        numbers = to_floats(values)
         if self._is_number:
             self._spread.add(numbers)
         if self._histogram is not None:
@@ -297,7 +297,7 @@ def _edges(data_type: DataType, extremes: Extremes) -> _Floats | None:
     """Equal bins from the smallest to the largest value, for dates of whole days; one bin for a constant; None where
     floats cannot tell the edges apart."""
     # Parquet writes a smallest zero as -0.0.
-    low, high = as_floats(pa.array([extremes.low, extremes.high], data_type.arrow)) + 0.0
+    low, high = to_floats(pa.array([extremes.low, extremes.high], data_type.arrow)) + 0.0
     if data_type is DataType.DATE:
         step = -(-(high + 1 - low) // HISTOGRAM_BINS)
         return np.append(np.arange(low, high + 1, step), high + 1)
@@ -325,7 +325,7 @@ def written(value: date | datetime | None) -> str | None:
 
 
 def _shown(value: Any) -> Any:
-    return value[:SHOWN_CHARACTERS] if isinstance(value, str) else value
+    return value[:MAX_DISPLAY_CHARACTERS] if isinstance(value, str) else value
 
 
 def warnings(name: str, data_type: DataType, rows: int, summary: dict[str, Any]) -> list[dict[str, str]]:

@@ -9,24 +9,24 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dataml.contract.contract import BAD_CELLS, Contract
-from dataml.contract.files.reading import Format, Section, open_batches, scan_part
+from dataml.contract.contract import CELL_ERROR_SCHEMA, Contract
+from dataml.contract.files.reading import FileFormat, Section, open_batches, scan_file_section
 from dataml.errors import Invalid
 from dataml.storage.storage import Storage
-from dataml.tasks.check import Checked, check, set_aside
+from dataml.tasks.check import Checked, check, quarantine_schema
 
 SECTION_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True)
 class Part:
-    """A section of a file in storage; `repeated` as for `check`, one boolean a row of the section."""
+    """A section of a file in storage; `duplicates` as for `check`, one boolean a row of the section."""
 
     storage: Storage
     name: str
-    format: Format
+    format: FileFormat
     section: Section
-    repeated: dict[str, np.ndarray]
+    duplicates: dict[str, np.ndarray]
 
 
 def pays() -> bool:
@@ -38,7 +38,7 @@ def check_parts(parts: Sequence[Part], contract: Contract) -> Generator[Checked,
     """What came of each part, in their order, as soon as it is known. Structure is checked, too. To be closed by who
     does not want all of it, for the tasks go on until then.
 
-    Raises Invalid, as `contract.files.reading.scan_part`.
+    Raises Invalid, as `contract.files.reading.scan_file_section`.
     """
     import ray  # a cluster's own library takes seconds to import, and few datasets need it
     from ray.data import DataContext, TaskPoolStrategy
@@ -73,7 +73,7 @@ def _check_part(numbers: pa.Table, parts: list[Part], contract: Contract) -> pa.
     part = parts[numbers.column("part")[0].as_py()]
     path = part.storage.fetch(part.name)
     try:
-        scan_part(path, part.format, part.section)
+        scan_file_section(path, part.format, part.section)
         found = list(_checked_batches(part, path, contract))
     except Invalid as refused:
         return _packed([], contract, refused)
@@ -84,7 +84,7 @@ def _checked_batches(part: Part, path: Path, contract: Contract) -> Iterator[Che
     done = 0
     for batch in open_batches(path, part.format, columns=contract.names, section=part.section):
         here = slice(done, done + batch.num_rows)
-        yield check(batch, contract, {name: marks[here] for name, marks in part.repeated.items()})
+        yield check(batch, contract, {name: marks[here] for name, marks in part.duplicates.items()})
         done += batch.num_rows
 
 
@@ -96,8 +96,8 @@ def _packed(found: list[Checked], contract: Contract, refused: Invalid | None = 
         {
             "rows": [int(starts[-1])],
             "kept": _one_cell([checked.kept for checked in found], contract.schema),
-            "errors": _one_cell(errors, BAD_CELLS),
-            "set_aside": _one_cell([checked.set_aside for checked in found], set_aside(contract)),
+            "errors": _one_cell(errors, CELL_ERROR_SCHEMA),
+            "quarantined": _one_cell([checked.quarantined for checked in found], quarantine_schema(contract)),
             "code": pa.array([refused and refused.code], pa.string()),
             "detail": pa.array([refused and refused.detail], pa.string()),
         }
@@ -108,8 +108,8 @@ def _unpacked(row: pa.Table) -> Checked:
     code, detail = row.column("code")[0].as_py(), row.column("detail")[0].as_py()
     if code is not None:
         raise Invalid(detail, code=code)
-    kept, errors, aside = (_from_cell(row.column(name)) for name in ("kept", "errors", "set_aside"))
-    return Checked(row.column("rows")[0].as_py(), kept, errors, aside)
+    kept, errors, quarantined = (_from_cell(row.column(name)) for name in ("kept", "errors", "quarantined"))
+    return Checked(row.column("rows")[0].as_py(), kept, errors, quarantined)
 
 
 def _one_cell(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Array:

@@ -35,14 +35,14 @@ async def receive_result(
     else:
         spec = service.spec_of(job).payload
         assert isinstance(spec, TrainSpec)
-        result = await reports.adopt(Storage.of(settings), name, spec, request.result)
+        result = await reports.adopt(Storage.from_settings(settings), name, spec, request.result)
         try:
             accepted = await _accept(database, reporter, JobKind.TRAIN, digest, result)
         except Conflict:
-            await reports.discard(Storage.of(settings), result)
+            await reports.discard(Storage.from_settings(settings), result)
             raise
         if not accepted:
-            await reports.discard(Storage.of(settings), result)
+            await reports.discard(Storage.from_settings(settings), result)
     await jobs.notify()
     return received
 

@@ -64,7 +64,7 @@ async def delete_training(
     app.app.state.realtime.forget()
     await jobs.notify()
     for folder in folders:
-        await Storage.of(settings).delete(folder)
+        await Storage.from_settings(settings).delete(folder)
     return Deleted(message="Training job deleted successfully")
 
 
@@ -74,5 +74,5 @@ async def delete_feature_importance(train_id: int, user: Trainer, database: Db, 
     async with database.transaction() as session:
         folders = await service.delete_importance(session, user.scope, train_id)
     for folder in folders:
-        await Storage.of(settings).delete(folder)
+        await Storage.from_settings(settings).delete(folder)
     return Deleted(message="Feature importance results deleted successfully")

@@ -16,7 +16,7 @@ import pytest
 
 from dataml.contract.contract import Column, Contract
 from dataml.contract.files import csv as csv_files
-from dataml.contract.files.reading import Format, detect_format, infer_contract, open_batches, scan
+from dataml.contract.files.reading import FileFormat, detect_format, infer_contract, open_batches, scan_file
 from dataml.contract.types import DataType
 from dataml.errors import Invalid
 
@@ -33,9 +33,9 @@ def write(tmp_path: Path) -> Write:
     return write_file
 
 
-def code_of(path: Path, format: Format = "csv", contract: Contract | None = None) -> str:
+def code_of(path: Path, format: FileFormat = "csv", contract: Contract | None = None) -> str:
     with pytest.raises(Invalid) as caught:
-        scan(path, format, contract)
+        scan_file(path, format, contract)
     return caught.value.code
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_table_is_refused_by_its_first_bytes(name: str, first: bytes,
 )
 def test_sound_files_are_read_as_they_were_scanned(write: Write, content: str, expected: list[object]) -> None:
     path = write(content)
-    summary = scan(path, "csv")
+    summary = scan_file(path, "csv")
     assert (summary.total_records, summary.total_fields) == (len(expected), len(summary.names))
     assert rows(path) == expected
 
@@ -147,7 +147,7 @@ def test_sound_files_are_read_as_they_were_scanned(write: Write, content: str, e
 )
 def test_broken_structures_are_named(write: Write, content: bytes, code: str, where: str) -> None:
     with pytest.raises(Invalid) as caught:
-        scan(write(content), "csv")
+        scan_file(write(content), "csv")
     assert caught.value.code == code
     assert where in caught.value.detail
 
@@ -155,7 +155,7 @@ def test_broken_structures_are_named(write: Write, content: bytes, code: str, wh
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_header_tells_the_delimiter(write: Write, delimiter: str) -> None:
     path = write(f'"a,1;"{delimiter}b{delimiter}c\n1{delimiter}2{delimiter}3\n')
-    summary = scan(path, "csv")
+    summary = scan_file(path, "csv")
     assert (summary.delimiter, summary.names) == (delimiter, ("a,1;", "b", "c"))
     assert rows(path, delimiter) == [("1", "2", "3")]
 
@@ -164,7 +164,7 @@ def test_columns_are_compared_with_the_contract(write: Write) -> None:
     contract = Contract.build(
         [Column("a", DataType.STRING), Column("b", DataType.STRING), Column("d", DataType.STRING, default="x")]
     )
-    assert scan(write("a, b ,c\n1,2,3\n"), "csv", contract).ignored == ("c",)
+    assert scan_file(write("a, b ,c\n1,2,3\n"), "csv", contract).ignored == ("c",)
     assert code_of(write("a,c\n1,2\n"), "csv", contract) == "missing_column"
 
 
@@ -181,7 +181,7 @@ def test_a_generated_file_of_any_text_is_read_back_exactly(write: Write) -> None
     target = io.StringIO()
     csv.writer(target, quoting=csv.QUOTE_ALL).writerows([["a", "b", "c", "d"], *written])
     path = write(target.getvalue())
-    assert scan(path, "csv").total_records == len(written)
+    assert scan_file(path, "csv").total_records == len(written)
     assert rows(path) == [tuple(cell or None for cell in row) for row in written]
 
 
@@ -209,7 +209,7 @@ def test_the_verdict_does_not_depend_on_where_blocks_end(monkeypatch: pytest.Mon
 def test_rows_larger_than_a_block_of_the_reader_are_read(write: Write) -> None:
     wide = ",".join(["x" * 500_000] * 7) + "\n"
     path = write("a,b,c,d,e,f,g\n" + wide * 3 + "1,2,3,4,5,6,7\n" * 10)
-    assert scan(path, "csv").total_records == 13
+    assert scan_file(path, "csv").total_records == 13
     assert sum(batch.num_rows for batch in open_batches(path, "csv")) == 13
 
 
@@ -240,7 +240,7 @@ def parquet(path: Path, **columns: pa.Array) -> Path:
 
 def test_a_plain_parquet_file_is_read_typed(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", **{" a.b ": pa.array([1, None]), "c": pa.array(["x", "y"])})
-    summary = scan(path, "parquet")
+    summary = scan_file(path, "parquet")
     assert (summary.names, summary.total_records) == (("a.b", "c"), 2)
     (batch,) = open_batches(path, "parquet", columns=["a.b"])
     assert batch.to_pydict() == {"a.b": [1, None]}

@@ -93,7 +93,7 @@ def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, ra
 
 def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path, ray_cluster: None) -> None:
     rows = rows_in(tmp_path)
-    place = ObjectStore(f"file://{tmp_path}/store").place("jobs/1.1/checkpoints")
+    place = ObjectStore(f"file://{tmp_path}/store").resolve("jobs/1.1/checkpoints")
     fitted = together("LightGBM", rows, shared=place, every=5)
     check_alike(rows, fitted, alone("LightGBM", rows))
     assert list((tmp_path / "store" / "jobs" / "1.1" / "checkpoints").rglob("history*"))

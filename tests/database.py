@@ -9,7 +9,7 @@ from dataml.db.session import configure_sqlite
 from dataml.settings import Settings
 
 
-def rows(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+def execute_sql(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ...]]:
     """What a statement finds, or changes: it is committed. Each `?` in it stands for a value."""
     engine = create_engine(settings.blocking_url, poolclass=NullPool)
     if settings.is_sqlite:
@@ -24,16 +24,16 @@ def rows(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ..
         engine.dispose()
 
 
-def all_rows(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+def read_all_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, in an order that only the rows decide."""
     engine = create_engine(settings.blocking_url, poolclass=NullPool)
     names = inspect(engine).get_table_names()
     engine.dispose()
-    return {name: sorted(rows(settings, f'SELECT * FROM "{name}"'), key=repr) for name in names}
+    return {name: sorted(execute_sql(settings, f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 
-def written(settings: Settings) -> bytes:
+def read_stored_bytes(settings: Settings) -> bytes:
     """What the database holds, in whatever form: a secret that is not in it was not kept."""
     if settings.is_sqlite:
         return (settings.root / "dataml.db").read_bytes()
-    return repr(all_rows(settings)).encode()
+    return repr(read_all_tables(settings)).encode()
