@@ -46,4 +46,4 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if data.strip():
-            self.texts.append(data.strip())
+            self.texts.append(" ".join(data.split()))

@@ -1,190 +1,154 @@
-"""What the page of a forecast shows in the place of classes and residuals: its backtest."""
+"""The data of a report on a forecast: its backtest instead of classes and residuals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from dataml.ml.report.markup import Html, chart, element, joined, number, section, table
-from dataml.ml.report.metric_descriptions import words
-from dataml.ml.report.scores import digits, interval, percent, reach, tiles
+from markupsafe import Markup
 
-Facts = Mapping[str, Any]
+from dataml.ml.report.metrics import Interval, Metric, make_interval, read_metrics, select_headlines
+from dataml.ml.report.svg_charts import draw_charts
 
-HEADLINES: Final = ("mase", "wape", "coverage", "relative_mase", "mae")
-_NAIVE: Final = "naive_"
-_CHARTS: Final = ("by_horizon", "coverage_by_horizon")
+_HEADLINES: Final = ("mase", "wape", "coverage", "relative_mase", "mae")
+_STEP_CHARTS: Final = ("by_horizon", "coverage_by_horizon")
 # These have room for several series, and are as wide as the page.
 _WIDE_CHARTS: Final = ("backtest", "future")
-_STEPS: Final = 24
-_COLUMNS: Final = {
-    "mase": "MASE",
-    "naive_mase": "seasonal naive",
-    "wape": "WAPE",
-    "smape": "sMAPE",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "bias": "bias",
-    "coverage": "coverage",
-}
-_PERCENT: Final = frozenset({"wape", "bias", "coverage"})
-_METHODS: Final = {
-    "conformal": "The widths are conformal quantiles of the errors in the backtest.",
-    "blended": (
-        "Errors in the backtest are too few for their conformal quantiles alone; the widths are blended with those "
-        "that Student's t would have."
-    ),
-    "student": "The backtest has too few errors for conformal quantiles; the widths are those of Student's t.",
-    "gaussian": "There was no error to learn widths from; they follow from the error of the seasonal naive.",
-}
+_STEP_METRICS: Final = ("mase", "naive_mase", "wape", "smape", "mae", "rmse", "bias", "coverage")
+_MAX_STEPS: Final = 24
 
 
-def forecast_sections(summary: Facts, report: Facts) -> list[Html]:
-    """From the tiles to the series. `report` may have `windows`, `horizon`, `values`, `confidence`, `charts`,
-    `by_horizon`, `coverage` (by level), `series` (`best`, `worst`), `models` and `warnings`."""
-    return [
-        tiles(summary, report, HEADLINES),
-        section("To be kept in mind", _warnings(report)),
-        section("How well it forecasts", *_metrics(summary, report)),
-        section("Forecasts of the past", *_wide_charts(report)),
-        section("How far ahead", *_by_horizon(report)),
-        section("Intervals around a forecast", *_coverage(summary, report)),
-        section("Series by series", *_series(report)),
-        section("Which model forecasts what", *_models(summary, report)),
-    ]
+@dataclass(frozen=True)
+class StepScores:
+    """The scores of forecasts a number of steps ahead, one for each of `ForecastReport.step_metrics`."""
+
+    step: int
+    scores: tuple[float | None, ...]
 
 
-def _warnings(report: Facts) -> Html:
-    return joined(element("p", str(text)) for text in report.get("warnings") or [])
+@dataclass(frozen=True)
+class LevelCoverage:
+    """How often intervals of a level held the true value, measured on `n_values` values."""
+
+    level: float
+    coverage: float
+    interval: Interval | None
+    n_values: int
 
 
-def _metrics(summary: Facts, report: Facts) -> Sequence[Html]:
-    metrics = summary.get("metrics") or {}
-    rows = [
-        (
-            element("strong", f"{words(name).title} {words(name).better}".strip()),
-            value,
-            element("span", interval(report, name), "range"),
-            metrics.get(_NAIVE + name) if _NAIVE + name in metrics else Html(""),
-            words(name).meaning(value, summary) if value is not None else "Not defined for these values.",
-        )
-        for name, value in metrics.items()
-        if not name.startswith(_NAIVE)
-    ]
-    if not rows:
-        return []
-    heads = ["score", "value", "95% interval", "seasonal naive", "in plain words"]
-    note = (
-        "↑ more is better, ↓ less is better. The seasonal naive says of each step what was a season before; a model "
-        "that is no better is not worth its trouble. The interval says how far the score may be off because these "
-        "series, or of a single one these windows, are no more than a sample (percentile bootstrap). With few of them, "
-        "or with series that rise and fall together, it is rather too narrow."
+@dataclass(frozen=True)
+class SeriesScores:
+    """The scores of one series in the backtest."""
+
+    name: str
+    mase: float | None
+    naive_mase: float | None
+    wape: float | None
+    mae: float | None
+    n_values: int | None
+
+
+@dataclass(frozen=True)
+class ModelCount:
+    """How many series a model forecasts."""
+
+    name: str
+    n_series: int
+
+
+@dataclass(frozen=True)
+class ForecastReport:
+    """What the template `forecast.html` shows of a forecaster's backtest."""
+
+    metrics: tuple[Metric, ...]
+    headlines: tuple[Metric, ...]
+    warnings: tuple[str, ...]
+    n_windows: int | None
+    horizon: int | None
+    n_values: int | None
+    wide_charts: tuple[Markup, ...]
+    step_charts: tuple[Markup, ...]
+    step_metrics: tuple[str, ...]
+    steps: tuple[StepScores, ...]
+    n_omitted_steps: int
+    coverage: tuple[LevelCoverage, ...]
+    interval_method: str
+    worst_series: tuple[SeriesScores, ...]
+    best_series: tuple[SeriesScores, ...]
+    n_series_without_scale: int
+    models: tuple[ModelCount, ...]
+    selection_rule: str | None
+
+
+def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) -> ForecastReport:
+    """Return the data of the page from a manifest's summary and a backtest's report.
+
+    The report may have `windows`, `horizon`, `values`, `confidence`, `charts`, `by_horizon`, `coverage` (by level),
+    `series` (`best`, `worst`), `models`, `rule` and `warnings`.
+    """
+    metrics = read_metrics(summary, report)
+    charts = report.get("charts") or {}
+    by_step = report.get("by_horizon") or {}
+    step_metrics = tuple(name for name in _STEP_METRICS if any(value is not None for value in by_step.get(name) or []))
+    steps = _read_steps(by_step, step_metrics)
+    series = report.get("series") or {}
+    return ForecastReport(
+        metrics=metrics,
+        headlines=select_headlines(metrics, _HEADLINES),
+        warnings=tuple(map(str, report.get("warnings") or [])),
+        n_windows=report.get("windows"),
+        horizon=report.get("horizon"),
+        n_values=report.get("values"),
+        wide_charts=draw_charts(charts, _WIDE_CHARTS),
+        step_charts=draw_charts(charts, _STEP_CHARTS),
+        step_metrics=step_metrics,
+        steps=steps,
+        n_omitted_steps=len(by_step.get("step") or []) - len(steps),
+        coverage=_read_coverage(report.get("coverage") or {}),
+        interval_method=str((summary.get("forecast") or {}).get("interval_method")),
+        worst_series=_read_series(series.get("worst") or []),
+        best_series=_read_series(series.get("best") or []),
+        n_series_without_scale=report.get("series_without_scale") or 0,
+        models=_read_models(report.get("models") or {}),
+        selection_rule=report.get("rule"),
     )
-    return [element("p", _measured(report)), table(heads, rows), element("p", note, "note")]
 
 
-def _measured(report: Facts) -> str:
-    windows, horizon, values = (report.get(name) for name in ("windows", "horizon", "values"))
-    if not windows:
-        return "Measured on the past, forecast from what came before it."
-    told, them = (f"{windows} windows", "them") if windows != 1 else ("one window", "it")
-    if horizon:
-        told += f" of {horizon:,} steps" if horizon != 1 else " of one step"
-    if values:
-        told = f"{values:,} values in {told}"
-    return f"Measured on {told} of the past, forecast from what came before {them}."
-
-
-def _wide_charts(report: Facts) -> Sequence[Html]:
-    found = report.get("charts") or {}
-    return [chart(found[name], number) for number, name in enumerate(_WIDE_CHARTS) if name in found]
-
-
-def _by_horizon(report: Facts) -> Sequence[Html]:
-    charts, found = report.get("charts") or {}, report.get("by_horizon") or {}
-    first = len(_WIDE_CHARTS)
-    drawn = [chart(charts[name], first + n) for n, name in enumerate(_CHARTS) if name in charts]
-    parts = [element("div", joined(drawn), "charts")] if drawn else []
-    steps = found.get("step") or []
-    if not steps:
-        return parts
-    names = [name for name in _COLUMNS if any(value is not None for value in found.get(name) or [])]
-    shown = _spread(len(steps))
-    rows = [
-        (str(steps[at]), *((percent if name in _PERCENT else digits)(found[name][at]) for name in names))
-        for at in shown
-    ]
-    left_out = len(steps) - len(shown)
-    note = f"{left_out:,} steps between these are not shown." if left_out else ""
-    parts.append(table(["steps ahead", *(_COLUMNS[name] for name in names)], rows, "numeric"))
-    return [*parts, element("p", note, "note")] if note else parts
+def _read_steps(by_step: Mapping[str, Any], metrics: Iterable[str]) -> tuple[StepScores, ...]:
+    steps = by_step.get("step") or []
+    return tuple(
+        StepScores(steps[index], tuple(by_step[name][index] for name in metrics)) for index in _spread(len(steps))
+    )
 
 
 def _spread(count: int) -> list[int]:
-    """At most 24 of so many, evenly, the first and the last among them."""
-    if count <= _STEPS:
+    """Return at most `_MAX_STEPS` indices below `count`, evenly spread, the first and the last among them."""
+    if count <= _MAX_STEPS:
         return list(range(count))
-    return [round(at * (count - 1) / (_STEPS - 1)) for at in range(_STEPS)]
+    return [round(index * (count - 1) / (_MAX_STEPS - 1)) for index in range(_MAX_STEPS)]
 
 
-def _coverage(summary: Facts, report: Facts) -> Sequence[Html]:
-    rows = [
-        (
-            f"{100 * float(level):.4g}%",
-            percent(each["coverage"]),
-            reach(each["low"], each["high"], percent),
-            each["values"],
-        )
-        for level, each in (report.get("coverage") or {}).items()
+def _read_coverage(by_level: Mapping[str, Any]) -> tuple[LevelCoverage, ...]:
+    return tuple(
+        LevelCoverage(float(level), each["coverage"], make_interval(each["low"], each["high"]), each["values"])
+        for level, each in by_level.items()
         if each["coverage"] is not None
-    ]
-    if not rows:
-        return []
-    told = (
-        "How far from its forecast a true value may lie. The coverage is how often the interval held it, measured on "
-        "windows or series that the widths did not come from."
     )
-    method = _METHODS.get(str((summary.get("forecast") or {}).get("interval_method")), "")
-    note = "Errors of one window fall in or out together, so that the interval of the coverage is rather too narrow."
-    heads = ["level", "coverage measured", "95% interval of the coverage", "values"]
-    return [element("p", f"{told} {method}".strip()), table(heads, rows), element("p", note, "note")]
 
 
-def _series(report: Facts) -> Sequence[Html]:
-    found = report.get("series") or {}
-    worst, best = found.get("worst") or [], found.get("best") or []
-    # Of a single series the table above says it all.
-    if len(worst) + len(best) < 2:
-        return []
-    parts = [element("h3", "Worst forecast"), _ranked(worst), element("h3", "Best forecast"), _ranked(best)]
-    left_out = report.get("series_without_scale") or 0
-    if left_out:
-        note = (
-            f"{left_out:,} series repeat themselves exactly in their history, which leaves MASE nothing to divide by."
-        )
-        parts.append(element("p", note, "note"))
-    return parts
-
-
-def _ranked(series: Sequence[Facts]) -> Html:
-    rows = [
-        (
+def _read_series(series: Iterable[Mapping[str, Any]]) -> tuple[SeriesScores, ...]:
+    return tuple(
+        SeriesScores(
             str(each["id"]),
-            digits(each.get("mase")),
-            digits(each.get("naive_mase")),
-            percent(each.get("wape")),
-            digits(each.get("mae")),
-            number(each["values"]) if each.get("values") is not None else "—",
+            each.get("mase"),
+            each.get("naive_mase"),
+            each.get("wape"),
+            each.get("mae"),
+            each.get("values"),
         )
         for each in series
-    ]
-    return table(["series", "MASE", "seasonal naive", "WAPE", "MAE", "values"], rows, "numeric")
+    )
 
 
-def _models(summary: Facts, report: Facts) -> Sequence[Html]:
-    models = report.get("models") or {}
-    if not models:
-        return []
-    rows = [(name, count) for name, count in sorted(models.items(), key=lambda item: -item[1])]
-    rule = report.get("rule")
-    told = f"Chosen by the backtest: {rule}. " if rule else ""
-    told += "A series that several models forecast gets a weighted mean of them, and counts with each."
-    return [element("p", told), table(["model", "series"], rows)]
+def _read_models(counts: Mapping[str, int]) -> tuple[ModelCount, ...]:
+    """Return the models, the one that forecasts most series first."""
+    return tuple(ModelCount(name, count) for name, count in sorted(counts.items(), key=lambda item: -item[1]))

@@ -9,7 +9,7 @@ import pytest
 from dataml.ml.forecasting.backtest import charts
 from dataml.ml.forecasting.backtest.intervals import coverage
 from dataml.ml.forecasting.backtest.scores import ForecastScores, score
-from dataml.ml.report.markup import number
+from dataml.ml.report.formatting import format_number
 from dataml.ml.report.page import render_html
 from tests.ml.pages import Page
 
@@ -82,7 +82,7 @@ def section(shown: Page, title: str, following: str) -> list[str]:
 def test_every_score_stands_with_its_interval_the_seasonal_naive_and_words(demand: Page, found: ForecastScores) -> None:
     told = section(demand, "How well it forecasts", "How far ahead")
     for name, value in found.metrics.items():
-        assert number(value) in told, name  # type: ignore[arg-type]
+        assert format_number(value) in told, name  # type: ignore[arg-type]
     mase = found.confidence["mase"]
     assert f"{mase['low']:.3f} to {mase['high']:.3f}" in told
     assert not [text for text in told if "naive mase" in text or "naive_mase" in text]
@@ -100,7 +100,7 @@ def test_the_tiles_are_mase_wape_coverage_and_relative_mase(demand: Page, found:
         "Coverage",
         "Relative MASE",
     ]
-    assert number(found.metrics["wape"]) in tiles  # type: ignore[arg-type]
+    assert format_number(found.metrics["wape"]) in tiles  # type: ignore[arg-type]
 
 
 def test_steps_stand_one_below_the_other(demand: Page, found: ForecastScores) -> None:
