@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from benchmarks.data_tasks import peak_mb
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
-from dataml.jobs.spec import Forecasting, JobContext, TrainSpec
+from dataml.jobs.spec import ForecastConfig, JobContext, TrainSpec
 from dataml.storage.storage import Storage
 from dataml.tasks import train
 
@@ -50,7 +50,7 @@ def ours(folder: Path) -> dict[str, Any]:
 
     before = peak_mb()
     started = time.perf_counter()
-    options = Forecasting(horizon=HORIZON, windows=WINDOWS)
+    options = ForecastConfig(horizon=HORIZON, windows=WINDOWS)
     spec = TrainSpec(1, "series.parquet", CONTRACT, "Forecast", "LightGBM", ROLES, threads=2, forecasting=options)
     result = train.run(spec, JobContext(Storage(folder), "job"))
     seconds = time.perf_counter() - started

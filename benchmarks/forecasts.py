@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from benchmarks.collections import COLLECTIONS, Collection
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
-from dataml.jobs.spec import Forecasting, JobContext, TrainSpec
+from dataml.jobs.spec import ForecastConfig, JobContext, TrainSpec
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecaster import Ask
 from dataml.ml.forecasting.frequency.frequency import Frequency
@@ -106,7 +106,7 @@ def _auto(
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         pq.write_table(_table(past, collection), root / "rows.parquet")
-        options = Forecasting(horizon=horizon)
+        options = ForecastConfig(horizon=horizon)
         spec = TrainSpec(
             1, "rows.parquet", _contract(collection), "Forecast", "auto", roles, threads=2, forecasting=options
         )

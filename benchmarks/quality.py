@@ -139,7 +139,7 @@ def _auto(
 ) -> tuple[np.ndarray, float]:
     """The platform's own job on the rows to learn from. It holds a part of them out once more, to score itself, which
     the others need not do; what it does with the rest is what is compared."""
-    from dataml.jobs.spec import Validation
+    from dataml.jobs.spec import SplitConfig
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -157,7 +157,7 @@ def _auto(
             roles,
             seed=seed,
             threads=os.cpu_count() or 1,
-            validation=Validation(holdout=0.05),
+            validation=SplitConfig(holdout=0.05),
         )
         started = time.perf_counter()
         result = train.run(spec, JobContext(Storage(root), "job"))

@@ -46,7 +46,7 @@ class BufferedLog:
         try:
             # Looked up each time: the lease names the supervisor in charge, and a handle dies with its actor.
             async with self._database.reading() as session:
-                holder = await jobs.lease_holder(session)
+                holder = await jobs.find_lease_holder(session)
             supervisor: Any = ray.get_actor(holder or "", SERVE_NAMESPACE)
             await supervisor.record_predictions.remote(records)
         except (RayError, SQLAlchemyError, ValueError):

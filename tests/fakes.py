@@ -72,8 +72,8 @@ class InProcessWorkers:
 
         told: list[Future[None]] = []
 
-        def tell(fraction: float, phrase: str) -> None:
-            progress = supervisor.progress(spec.job_id, spec.attempt, fraction, phrase)
+        def tell(fraction: float, message: str) -> None:
+            progress = supervisor.progress(spec.job_id, spec.attempt, fraction, message)
             told.append(asyncio.run_coroutine_threadsafe(progress, loop))
 
         report = await asyncio.to_thread(execute, spec, self._storage, tell, self._lake)

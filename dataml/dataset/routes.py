@@ -131,7 +131,7 @@ async def get_dataset(dataset_id: DatasetId, user: Viewer, database: Db) -> Data
         dataset = await service.get(session, user.scope, dataset_id)
         row = (await _with_names(session, user.scope, [dataset]))[0]
         files = await service.uploaded_files(session, user.scope, dataset_id)
-        job = await job_service.latest(session, user.scope, JobKind.VALIDATE, dataset_id)
+        job = await job_service.find_latest(session, user.scope, JobKind.VALIDATE, dataset_id)
     return DatasetAnswer.of_files(row, dataset, files, job.public_id if job else None)
 
 

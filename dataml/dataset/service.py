@@ -230,10 +230,10 @@ async def delete(session: AsyncSession, scope: Scope, dataset: Dataset, used_by:
 
 async def _jobs_of(session: AsyncSession, scope: Scope, dataset_id: int) -> Sequence[Job]:
     known = 0 < dataset_id < 2**63
-    return await jobs.list_of(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset_id) if known else ()
+    return await jobs.list_for(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset_id) if known else ()
 
 
-async def storage_names(session: AsyncSession) -> set[str]:
+async def list_storage_names(session: AsyncSession) -> set[str]:
     """What the datasets of every tenant have in storage."""
     files = await session.scalars(every_tenant.select(File.path))
     copies = await session.execute(every_tenant.select(Dataset.parquet, Dataset.errors, Dataset.set_aside))
@@ -310,7 +310,7 @@ async def describe(session: AsyncSession, scope: Scope, dataset_id: int, target:
     # Two requests at once: the second waits here for the first one's commit, and then finds its job.
     await scope.hold(session, Dataset, dataset_id, "dataset")
     dataset = await get_readable(session, scope, dataset_id)
-    running = await jobs.unfinished(session, scope, JobKind.DESCRIBE, dataset_id)
+    running = await jobs.find_unfinished(session, scope, JobKind.DESCRIBE, dataset_id)
     asked = (dataset.parquet, target)
     if running is not None and (running.payload["parquet"], running.payload.get("target")) == asked:
         return running
@@ -330,7 +330,7 @@ async def statistics(session: AsyncSession, scope: Scope, dataset_id: int) -> tu
         NotFound: `dataset_not_found`, `statistics_not_found`.
     """
     dataset = await get(session, scope, dataset_id)
-    job = await jobs.latest(session, scope, JobKind.DESCRIBE, dataset_id)
+    job = await jobs.find_latest(session, scope, JobKind.DESCRIBE, dataset_id)
     # Those of an earlier version of the dataset are none of this one.
     if job is None or job.payload["parquet"] != dataset.parquet:
         detail = "Statistics of this dataset were never asked for; call POST /dataset/generate_statistics."
@@ -357,7 +357,7 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
     dataset.contract = result.contract.to_json()
     dataset.parquet = result.parquet
     dataset.errors = result.errors
-    dataset.set_aside = result.set_aside
+    dataset.set_aside = result.quarantined
     if dataset.lake_mode is not None:
         dataset.iceberg_snapshot_id = result.snapshot_id
         dataset.raw_snapshot_id = result.raw_snapshot_id

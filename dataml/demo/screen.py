@@ -39,9 +39,9 @@ class Screen:
         bars = Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         bar = bars.add_task(name, total=None)
 
-        def progress(fraction: float | None, phrase: str) -> None:
+        def progress(fraction: float | None, message: str) -> None:
             total = None if fraction is None else 1.0
-            bars.update(bar, total=total, completed=fraction or 0.0, description=f"{name}: {phrase}")
+            bars.update(bar, total=total, completed=fraction or 0.0, description=f"{name}: {message}")
 
         step = Step(progress)
         try:

@@ -238,7 +238,7 @@ async def result(session: AsyncSession, scope: Scope, prediction_id: int) -> tup
     if prediction.prediction_type != "batch":
         raise NotFound("There is no prediction with this id.", code="prediction_not_found")
     file = await scope.get(session, File, prediction.file_id, "file") if prediction.file_id else None
-    made = await jobs.list_of(session, scope, (JobKind.SCORE, JobKind.FORECAST), prediction.id)
+    made = await jobs.list_for(session, scope, (JobKind.SCORE, JobKind.FORECAST), prediction.id)
     return prediction, file, max(made, key=lambda job: job.id, default=None)
 
 

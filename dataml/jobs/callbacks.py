@@ -54,7 +54,7 @@ async def find_open(session: AsyncSession, attempt: Attempt, kind: JobKind, dige
     Raises:
         Conflict: `wrong_job`: the token is for a job of another kind. `attempt_superseded`, `job_ended`.
     """
-    job = await service.by_id(session, attempt.job_id)
+    job = await service.find_by_id(session, attempt.job_id)
     if job is None or job.kind != kind:
         raise Conflict("The token is for a job of another kind.", code="wrong_job")
     if job.attempt != attempt.attempt or job.state == JobState.QUEUED:

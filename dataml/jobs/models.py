@@ -1,4 +1,4 @@
-"""The job queue, and the lease that lets one supervisor work on it."""
+"""The tables of the job queue and of the lease that lets one supervisor work on it."""
 
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,11 @@ _PUBLIC_NAMES = {
 
 
 class Job(TenantOwned, Base):
-    """One long operation. `subject_id` is the row it serves: a dataset, a training or a prediction, by its kind.
-    `callback_digest` (SHA-256) is of the report that ended it, when that came from outside the cluster."""
+    """One long operation.
+
+    `subject_id` is the row it works for: a dataset, a training or a prediction, by its kind. `callback_digest` is the
+    SHA-256 of the report that ended it, when that came from outside the cluster.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
@@ -36,7 +39,7 @@ class Job(TenantOwned, Base):
     state: Mapped[str] = mapped_column(String(20), default=JobState.QUEUED.value)
     attempt: Mapped[int] = mapped_column(default=0)
     progress: Mapped[float] = mapped_column(default=0.0)
-    phrase: Mapped[str] = mapped_column(String(200), default="Waiting for a worker")
+    message: Mapped[str] = mapped_column("phrase", String(200), default="Waiting for a worker")
     payload: Mapped[dict[str, Any]]
     failure_code: Mapped[str | None] = mapped_column(String(100))
     failure_detail: Mapped[str | None] = mapped_column(Text)
@@ -48,7 +51,7 @@ class Job(TenantOwned, Base):
 
     @property
     def public_id(self) -> str:
-        """The id that answers carry, e.g. `shap-job-12`."""
+        """The id in API responses, e.g. `shap-job-12`."""
         return f"{_PUBLIC_NAMES[JobKind(self.kind)]}-{self.id}"
 
     @property
@@ -58,7 +61,7 @@ class Job(TenantOwned, Base):
 
 
 class SupervisorLease(Base):
-    """Who may claim jobs and write reports: the supervisor of this name and no other, until `expires_at`."""
+    """The lease of the one supervisor that may claim jobs and write reports, until `expires_at`."""
 
     __tablename__ = "supervisor_lease"
 

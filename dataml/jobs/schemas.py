@@ -1,4 +1,4 @@
-"""What the job calls answer."""
+"""The JSON of the job calls."""
 
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,15 @@ from dataml.jobs.spec import JobKind, JobState
 
 
 class JobError(BaseModel):
+    """Why a job failed."""
+
     code: str = Field(description="Stable word for the cause.")
     detail: str = Field(description="Why the job failed, and what to change.")
 
 
 class JobAnswer(BaseModel):
+    """One job."""
+
     job_id: str = Field(description="Id of the job, as other answers carry it.", examples=["train-job-12"])
     kind: JobKind
     state: JobState
@@ -30,13 +34,14 @@ class JobAnswer(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> "JobAnswer":
+        """Return the JSON of a job."""
         error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
         return cls(
             job_id=job.public_id,
             kind=JobKind(job.kind),
             state=JobState(job.state),
             progress=job.progress,
-            phrase=job.phrase,
+            phrase=job.message,
             attempts=job.attempt,
             subject_id=job.subject_id,
             created_by=job.created_by,
@@ -48,11 +53,15 @@ class JobAnswer(BaseModel):
 
 
 class JobList(BaseModel):
+    """A page of jobs."""
+
     total: int
     data: list[JobAnswer]
 
 
 class CallbackToken(BaseModel):
+    """A token for a worker outside the cluster, with the work to do."""
+
     token: str = Field(description="A bearer token for this attempt at this job, and for nothing else.")
     job_id: str
     attempt: int

@@ -1,4 +1,4 @@
-"""What travels between the database, the supervisor and a worker: a spec down, a report back.
+"""Job specs, which go from the database by the supervisor to a worker, and reports, which come back.
 
 Specs and results are frozen dataclasses; specs are stored as JSON in the job row, so a restarted supervisor reads
 exactly what the first one read. Paths in them are names relative to the storage root, never absolute.
@@ -18,6 +18,8 @@ from dataml.storage.storage import ATTEMPTS, Storage
 
 
 class JobKind(StrEnum):
+    """What a job does; the value is also the name of its task's module in `dataml.tasks`."""
+
     VALIDATE = "validate"
     DESCRIBE = "describe"
     TRAIN = "train"
@@ -27,6 +29,8 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
+    """Where a job is in its life; see `dataml.jobs.service` for the transitions."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -35,25 +39,31 @@ class JobState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
+        """Whether a job in this state has ended and never changes again."""
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True)
 class Attempt:
+    """One run of a job by one worker; attempts are counted from 1."""
+
     job_id: int
     attempt: int
 
     @property
     def directory(self) -> str:
-        """Storage folder of this attempt; it never sees another's files."""
+        """Storage folder of this attempt, which no other attempt writes to."""
         return f"{ATTEMPTS}/{self.job_id}.{self.attempt}"
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One uploaded file: `path` is its storage name, `name` what the user called it, `records` its data rows as they
-    were counted when it came, for the progress. Of the format `iceberg` it is a lake `table` as it was at
-    `snapshot_id`, and nothing of it is in storage."""
+    """One uploaded file, or a table of the lake.
+
+    `path` is the storage name, `name` the user's name of the file, and `records` the number of its data rows as counted
+    at upload, for the progress. The format `iceberg` means the lake `table` as of `snapshot_id`; none of it is in
+    storage.
+    """
 
     file_id: int
     name: str
@@ -67,10 +77,13 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class ValidateSpec:
-    """Check every cell of `files` against `contract`; without one, infer it from all values. `min_usability` is the
-    share of rows that must be kept for the dataset to be valid; it is judged when the report is written down. With
-    `distributed`, Ray Data checks sections of the files side by side, where the cluster has the CPUs for it. The kept
-    rows of a valid dataset also go to the table `lake`, and whatever becomes of them all rows as they came to `raw`."""
+    """A check of every cell of `files` against `contract`; without a contract, it is inferred from all values.
+
+    `min_usability` is the share of rows that must be kept for the dataset to be valid; it is compared when the report
+    is written. With `distributed`, Ray Data checks sections of the files in parallel, where the cluster has the CPUs
+    for it. The kept rows of a valid dataset are also written to the table `lake`; all rows as they came are written to
+    the table `raw`, whether the dataset is valid or not.
+    """
 
     dataset_id: int
     files: tuple[SourceFile, ...]
@@ -82,12 +95,14 @@ class ValidateSpec:
     raw: LakeTarget | None = None
 
     def is_enough(self, kept_records: int, total_records: int) -> bool:
-        """Whether a dataset with so many rows kept is valid. Without rows it is not, whatever the threshold."""
+        """Return whether a dataset with these counts is valid; without kept rows it is not, whatever the threshold."""
         return kept_records > 0 and kept_records / total_records >= self.min_usability
 
 
 @dataclass(frozen=True)
 class FileReport:
+    """The counts and errors of one file of a validation."""
+
     file_id: int
     total_fields: int
     total_records: int
@@ -97,14 +112,25 @@ class FileReport:
 
 @dataclass(frozen=True)
 class ValidateResult:
-    """`parquet` holds the kept rows, typed, in file order; `errors` (every wrong cell) and `set_aside` (the rows that
-    hold them, as text, with `file_id` and `row`) are None when every row was kept. `snapshot_id` is the one of the lake
-    table that has the kept rows, `raw_snapshot_id` that of the one with all as they came."""
+    """The result of a validation.
+
+    Attributes:
+        contract: the contract that the rows were checked against.
+        parquet: storage name of the kept rows, typed, in file order.
+        errors: storage name of all wrong cells; None when every row was kept.
+        quarantined: storage name of the rows that have a wrong cell, as text, with `file_id` and `row`; None when every
+            row was kept.
+        total_records: number of rows in all files.
+        kept_records: number of rows without a wrong cell.
+        files: one report a file.
+        snapshot_id: snapshot of the lake table that has the kept rows.
+        raw_snapshot_id: snapshot of the lake table that has all rows as they came.
+    """
 
     contract: Contract
     parquet: str
     errors: str | None
-    set_aside: str | None
+    quarantined: str | None
     total_records: int
     kept_records: int
     files: tuple[FileReport, ...]
@@ -117,14 +143,16 @@ QUARANTINE_ORIGIN_COLUMNS = ("file_id", "row")
 
 
 def quarantine_column_names(columns: Iterable[str]) -> list[str]:
-    """What these columns are called among the quarantined rows, behind `QUARANTINE_ORIGIN_COLUMNS`; one that has such a
-    name itself, with underscores behind it or without, gets one more."""
+    """Return the names of these columns among the quarantined rows, after `QUARANTINE_ORIGIN_COLUMNS`.
+
+    A column that has the name of an origin column, with or without trailing underscores, gets one more underscore.
+    """
     return [f"{name}_" if name.rstrip("_") in QUARANTINE_ORIGIN_COLUMNS else name for name in columns]
 
 
 @dataclass(frozen=True)
 class DescribeSpec:
-    """Statistics of the rows in `parquet`; with a `target`, how far each column tells it."""
+    """Statistics of the rows in `parquet`; with a `target`, also the association of each column with it."""
 
     dataset_id: int
     parquet: str
@@ -134,14 +162,19 @@ class DescribeSpec:
 
 @dataclass(frozen=True)
 class DescribeResult:
+    """Statistics as strict JSON; see `dataml.tasks.describe.run`."""
+
     statistics: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Validation:
-    """How rows are held out. `holdout` is the share that scores the model; `folds` of the rest choose and stop it
-    (None: as suits their number; 1: a single part of them). With `group`, rows of one value of that column stay
-    together."""
+class SplitConfig:
+    """How rows are held out.
+
+    `holdout` is the share of the rows that scores the model. `folds` is the number of cross-validation folds of the
+    rest, which select and stop the model (None: chosen by the number of rows; 1: a single validation part). With
+    `group`, rows with the same value in that column stay together.
+    """
 
     holdout: float = 0.2
     folds: int | None = None
@@ -149,9 +182,11 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """A search for hyperparameters: at most so many trials and seconds, by `metric` of the validation rows (None: the
-    loss of the problem)."""
+class TuningConfig:
+    """A search for hyperparameters, of at most `trials` trials and `time_budget_s` seconds.
+
+    Trials are compared by `metric` on the validation rows (None: the loss of the problem).
+    """
 
     trials: int = 20
     time_budget_s: float | None = None
@@ -159,10 +194,12 @@ class Tuning:
 
 
 @dataclass(frozen=True)
-class Forecasting:
-    """How a forecast is trained; None leaves it to the data. `horizon` counts the steps that the model is trained and
-    backtested for, `frequency` and `fill` are as `ml.forecasting` reads them, `windows` is the number of origins of the
-    backtest."""
+class ForecastConfig:
+    """How a forecast is trained; None means that the data decides.
+
+    `horizon` is the number of steps that the model is trained and backtested for, `frequency` and `fill` are as
+    `ml.forecasting` reads them, and `windows` is the number of cutoffs of the backtest.
+    """
 
     horizon: int | None = None
     frequency: str | None = None
@@ -173,11 +210,12 @@ class Forecasting:
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """Train on `parquet`. `roles` names the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column;
-    `categories` are columns of numbers that are names of something. A Forecast has `forecasting`.
+    """A training on `parquet`.
 
-    `parent` is the bundle of the version that an incremental training continues. With several `workers`, or when the
-    matrix has `distributed_bytes`, Ray Train fits on shards.
+    `roles` is the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column; `categories` are numeric columns
+    whose numbers are categories. A Forecast has `forecasting`. `parent` is the bundle of the version that an
+    incremental training continues. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray
+    Train fits on shards.
     """
 
     train_id: int
@@ -190,18 +228,21 @@ class TrainSpec:
     seed: int = 0
     threads: int = 2
     categories: tuple[str, ...] = ()
-    validation: Validation = Validation()
-    tuning: Tuning | None = None
+    validation: SplitConfig = SplitConfig()
+    tuning: TuningConfig | None = None
     workers: int = 1
     distributed_bytes: int = 8 * 1024**3
     parent: str | None = None
-    forecasting: Forecasting | None = None
+    forecasting: ForecastConfig | None = None
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """`bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes.
-    One that is not promoted is kept and does not take the place of its parent."""
+    """The result of a training.
+
+    `bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes. A
+    model that is not promoted is kept, and its parent goes on serving.
+    """
 
     bundle: str
     algorithm: str
@@ -215,6 +256,8 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class ExplainSpec:
+    """An explanation of a model by `sample_rows` rows of `parquet`, drawn by `seed`."""
+
     train_id: int
     bundle: str
     parquet: str
@@ -224,8 +267,11 @@ class ExplainSpec:
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first. `explanation` is the storage name
-    of a folder with the values themselves and charts of them; see `ml.explanation.files`."""
+    """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first.
+
+    `explanation` is the storage name of a folder with the values themselves and charts of them; see
+    `ml.explanation.files`.
+    """
 
     feature_importance: dict[str, float]
     sample_rows: int
@@ -235,8 +281,11 @@ class ExplainResult:
 
 @dataclass(frozen=True)
 class ScoreSpec:
-    """Predict every row of `parquet`; with `explain`, also say which features have made each prediction. What was found
-    also goes to the table `lake`."""
+    """A batch prediction of every row of `parquet`.
+
+    With `explain`, the result also has the features with the largest effect on each prediction. The result is also
+    written to the table `lake`.
+    """
 
     prediction_id: int
     bundle: str
@@ -247,8 +296,11 @@ class ScoreSpec:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """`csv` is the storage name of the result; `failed_records` counts the rows that carry an error instead.
-    `snapshot_id` is the one of the lake table that has the rows."""
+    """The result of a batch prediction or batch forecast.
+
+    `csv` is the storage name of the result; `failed_records` is the number of rows that have an error instead of a
+    prediction. `snapshot_id` is the snapshot of the lake table that has the rows.
+    """
 
     csv: str
     size_bytes: int
@@ -260,11 +312,11 @@ class ScoreResult:
 
 @dataclass(frozen=True)
 class ForecastSpec:
-    """Forecast the next `steps` (None: the model's horizon) of the series `unique_ids` (None: of all).
+    """A batch forecast of the next `steps` (None: the model's horizon) of the series `unique_ids` (None: of all).
 
-    `future` has the exogenous values of the steps and `observations` what was observed since the training: Parquet
-    files of validated datasets. `aggregate` makes one step of a coarser `frequency` out of its own. What was found also
-    goes to the table `lake`.
+    `future` has the exogenous values of the steps and `observations` the values observed since the training: Parquet
+    files of validated datasets. `aggregate` combines steps of the model's frequency into one of a coarser `frequency`.
+    The result is also written to the table `lake`.
     """
 
     prediction_id: int
@@ -286,7 +338,7 @@ Result = ValidateResult | DescribeResult | TrainResult | ExplainResult | ScoreRe
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One attempt at one job. `directory` is the attempt's own folder in storage: everything it writes goes there."""
+    """One attempt at one job; everything it writes goes to `directory`, the attempt's own folder in storage."""
 
     job_id: int
     attempt: int
@@ -297,7 +349,7 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class JobFailure:
-    """Why a job failed, in words a user can act on, and a stable code."""
+    """Why a job failed: a sentence that a user can act on, and a stable code."""
 
     code: str
     detail: str
@@ -305,7 +357,7 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class JobReport:
-    """The end of one attempt, accepted once: exactly one of `result` and `failure` is set."""
+    """The end of one attempt, recorded once: exactly one of `result` and `failure` is set."""
 
     job_id: int
     attempt: int
@@ -315,29 +367,31 @@ class JobReport:
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job body may touch besides its payload."""
+    """What a task may use besides its payload; `report_progress` takes the share done, 0 to 1, and a message."""
 
     storage: Storage
     directory: str
-    progress: Callable[[float, str], None] = lambda fraction, phrase: None
+    report_progress: Callable[[float, str], None] = lambda fraction, message: None
     attempt: Attempt = Attempt(0, 1)
     lake: LakeConfig | None = None
-    settled: set[str] = field(default_factory=set)
-    """Files of this attempt that need not be published, or not any more."""
+    not_to_publish: set[str] = field(default_factory=set)
+    """Files of this attempt that are published already, or never will be."""
 
     def fetch(self, name: str) -> Path:
-        """The local path of a storage name. Raises as `Storage.fetch`."""
+        """Return the local path of a storage name. Raises as `Storage.fetch`."""
         return self.storage.fetch(name)
 
     def output(self, name: str, *, only_here: bool = False) -> tuple[str, Path]:
-        """The storage name and local path of a new file or folder of this attempt; one that is `only_here` is nothing
-        that others may find."""
+        """Return the storage name and local path of a new file or folder of this attempt.
+
+        With `only_here`, the file stays on this node and is never published.
+        """
         folder = self.storage.path(self.directory)
         folder.mkdir(parents=True, exist_ok=True)
         if only_here:
-            self.settled.add(f"{self.directory}/{name}")
+            self.not_to_publish.add(f"{self.directory}/{name}")
         return f"{self.directory}/{name}", folder / name
 
     def publish(self) -> None:
-        """Publish the files of this attempt that were written since the last time. Raises as `Storage.publish`."""
-        self.settled.update(self.storage.publish(self.directory, without=self.settled))
+        """Publish the files of this attempt written since the last call. Raises as `Storage.publish`."""
+        self.not_to_publish.update(self.storage.publish(self.directory, without=self.not_to_publish))

@@ -33,7 +33,7 @@ async def sweep(database: Database, storage: Storage) -> bool:
     except Unavailable:
         return False
     async with database.reading() as session:
-        under_way, with_result = await jobs.directories(session)
+        under_way, with_result = await jobs.list_directories(session)
         needed = under_way | _with_parents(await _names(session)) if found else set()
     old = time.time() - _OLD_S
     for folder, written in found.items():
@@ -47,9 +47,9 @@ async def sweep(database: Database, storage: Storage) -> bool:
 async def _names(session: AsyncSession) -> set[str]:
     """Every storage name that a row of any tenant has."""
     return {
-        *await datasets.storage_names(session),
-        *await trainings.storage_names(session),
-        *await jobs.storage_names(session),
+        *await datasets.list_storage_names(session),
+        *await trainings.list_storage_names(session),
+        *await jobs.list_storage_names(session),
     }
 
 

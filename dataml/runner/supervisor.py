@@ -117,7 +117,7 @@ class Supervisor:
         async with self._database.transaction() as session:
             if not await self._holds_lease(session):
                 return False
-            job = await service.accept(session, report.job_id, report.attempt, report.failure)
+            job = await service.finish(session, report.job_id, report.attempt, report.failure)
             if job is not None:
                 await result_handlers.apply(session, job, report.result)
         await self._tidy(Attempt(report.job_id, report.attempt))
@@ -126,9 +126,9 @@ class Supervisor:
             self._on_models_changed()
         return True
 
-    async def progress(self, job_id: int, attempt: int, fraction: float, phrase: str) -> None:
+    async def progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
         async with self._database.transaction() as session:
-            await service.record_progress(session, job_id, attempt, fraction, phrase)
+            await service.record_progress(session, job_id, attempt, fraction, message)
 
     async def _round(self) -> None:
         if not await self._lead():
@@ -153,7 +153,7 @@ class Supervisor:
         return holds
 
     async def _holds_lease(self, session: AsyncSession) -> bool:
-        held = await service.hold_lease(session, self._holder, self.LEASE_S)
+        held = await service.acquire_lease(session, self._holder, self.LEASE_S)
         if held:
             self._lease_renewed = time.monotonic()
         return held
@@ -165,7 +165,7 @@ class Supervisor:
             if attempt is not None and name not in self._busy:
                 self._watch(name, attempt)
         async with self._database.reading() as session:
-            orphans = {Attempt(job.id, job.attempt) for job in await service.running(session)} - set(
+            orphans = {Attempt(job.id, job.attempt) for job in await service.list_running(session)} - set(
                 self._busy.values()
             )
         for orphan in orphans:
@@ -192,7 +192,7 @@ class Supervisor:
     async def _dispatch(self) -> bool:
         """Give the oldest job to an idle worker; False when there is none."""
         async with self._database.reading() as session:
-            if not await service.is_waiting(session):
+            if not await service.has_queued(session):
                 return False
         async with self._database.transaction() as session:
             spec = await service.claim(session) if await self._holds_lease(session) else None
@@ -236,7 +236,7 @@ class Supervisor:
 
     async def _lost(self, attempt: Attempt) -> None:
         async with self._database.transaction() as session:
-            job = await service.give_up(session, attempt.job_id, attempt.attempt, self._settings.job_attempts)
+            job = await service.retry_or_fail(session, attempt.job_id, attempt.attempt, self._settings.job_attempts)
             if job is not None:
                 await result_handlers.apply(session, job, None)
         await self._tidy(attempt)
@@ -252,7 +252,7 @@ class Supervisor:
     async def _tidy(self, attempt: Attempt) -> None:
         """Remove the folder of an attempt that has ended, unless its result lives there."""
         async with self._database.reading() as session:
-            job = await service.by_id(session, attempt.job_id)
+            job = await service.find_by_id(session, attempt.job_id)
         if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
             await self._storage.delete(attempt.directory)
 
@@ -270,7 +270,7 @@ class Supervisor:
         if not self._busy:
             return
         async with self._database.reading() as session:
-            ended = await service.ended_elsewhere(session, [attempt.job_id for attempt in self._busy.values()])
+            ended = await service.find_ended_elsewhere(session, [attempt.job_id for attempt in self._busy.values()])
         for name, attempt in list(self._busy.items()):
             if attempt.job_id in ended:
                 await self._workers.end(name)

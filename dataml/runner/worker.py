@@ -82,8 +82,8 @@ class Worker:
         await self._idle.wait()
 
     def _run(self, spec: JobSpec, loop: asyncio.AbstractEventLoop) -> None:
-        def note(fraction: float, phrase: str) -> None:
-            self._progress = (fraction, phrase)
+        def note(fraction: float, message: str) -> None:
+            self._progress = (fraction, message)
 
         report = execute(spec, self._storage, note, self._lake)
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)

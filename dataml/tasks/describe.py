@@ -40,13 +40,14 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     rows = file.metadata.num_rows
     columns: dict[str, dict[str, Any]] = {}
     found: list[dict[str, str]] = []
+    count = len(spec.contract.columns)
     for done, column in enumerate(spec.contract.columns, 1):
         columns[column.name] = _describe(file, column, rows)
         found += warnings(column.name, column.data_type, rows, columns[column.name])
-        context.progress(0.8 * done / len(spec.contract.columns), f"{done} of {len(spec.contract.columns)} described")
+        context.report_progress(0.8 * done / count, f"{done} of {count} columns described")
     statistics: dict[str, Any] = {"rows": rows, "columns": columns, "correlation": _correlation(file, columns)}
     if spec.target is not None:
-        context.progress(0.9, f"Comparing the columns with {spec.target}")
+        context.report_progress(0.9, f"Comparing the columns with {spec.target}")
         statistics["target"], more = _target(file, spec.contract, spec.target, columns)
         found += more
     return DescribeResult(statistics | {"warnings": found})

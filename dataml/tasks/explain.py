@@ -27,12 +27,12 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
 
     Raises BundleDamaged, or Invalid: `no_rows` for an empty dataset, `no_features_to_explain` for a forecast without.
     """
-    context.progress(0.05, "Loading the model")
+    context.report_progress(0.05, "Loading the model")
     bundle = context.fetch(spec.bundle)
     if read_manifest(bundle).problem_type == "Forecast":
         return _of_forecast(bundle)
     predictor = Predictor.load(bundle)
-    context.progress(0.1, "Reading the dataset")
+    context.report_progress(0.1, "Reading the dataset")
     features = predictor.contract
     table = pq.read_table(context.fetch(spec.parquet), columns=list(features.names)).cast(features.schema)
     if table.num_rows == 0:
@@ -42,10 +42,10 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     drawn = np.concatenate((np.sort(drawn[:MAX_ROWS]), np.sort(drawn[MAX_ROWS:])))
     rows = table.take(drawn)
     matrix = predictor.preprocessing.matrix(rows)
-    context.progress(0.2, "Computing SHAP values")
+    context.report_progress(0.2, "Computing SHAP values")
     outputs = _outputs(predictor, rows.slice(0, MAX_ROWS))
     found = explain(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)
-    context.progress(0.7, "Drawing")
+    context.report_progress(0.7, "Drawing")
     name, folder = context.output(FOLDER)
     kept = rows.slice(0, MAX_ROWS)
     sample = _sample(predictor, kept, matrix[:MAX_ROWS], found.effects, outputs)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dataml.jobs.spec import JobContext, TrainSpec, Tuning
+from dataml.jobs.spec import JobContext, TrainSpec, TuningConfig
 from dataml.ml.boosters.fitting import Fitted, parameters
 from dataml.ml.boosters.native import Samples
 from dataml.ml.evaluation.evaluation import evaluate
 from dataml.ml.features import Preprocessing
 from dataml.ml.training.selection import Candidates, Selection, judge, select
 from dataml.ml.training.split import Split
-from dataml.tasks.distributed.validation import pays
+from dataml.tasks.distributed.validation import is_worth_distributing
 from dataml.tasks.parquet_rows import ParquetRows
 
 _TUNED_SHARE = 0.6
@@ -35,13 +35,13 @@ def fitted_model(
     `rows` are those of `samples`, in the Parquet file.
     """
 
-    def told(share: float, phrase: str) -> None:
-        context.progress(0.1 + 0.7 * share, phrase)
+    def told(share: float, message: str) -> None:
+        context.report_progress(0.1 + 0.7 * share, message)
 
     workers = _workers(spec, candidates, samples, parts)
     if workers > 1:
         fitted = _by_workers(spec, context, candidates, samples, parts, preprocessing, rows, workers, told)
-        return select(candidates, samples, parts, lambda share, phrase: None, fitted=fitted), None
+        return select(candidates, samples, parts, lambda share, message: None, fitted=fitted), None
     if spec.tuning is None:
         return select(candidates, samples, parts, told), None
     tuned, record = _searched(spec.tuning, context, candidates, samples, parts, told)
@@ -49,7 +49,7 @@ def fitted_model(
         replace(candidates, tuned=tuned),
         samples,
         parts,
-        lambda share, phrase: told(_TUNED_SHARE + (1 - _TUNED_SHARE) * share, phrase),
+        lambda share, message: told(_TUNED_SHARE + (1 - _TUNED_SHARE) * share, message),
     )
     return selection, record
 
@@ -57,7 +57,7 @@ def fitted_model(
 def _workers(spec: TrainSpec, candidates: Candidates, samples: Samples, parts: Split) -> int:
     """Several when they are asked for, and where the matrix is large and the cluster has CPUs for it."""
     can = not candidates.start and spec.tuning is None and len(parts.folds) == 1 and _spread(candidates)
-    is_large = samples.x.nbytes >= spec.distributed_bytes and pays()
+    is_large = samples.x.nbytes >= spec.distributed_bytes and is_worth_distributing()
     return max(spec.workers, 2 if is_large else 1) if can else 1
 
 
@@ -103,7 +103,7 @@ def _by_workers(
             shared=store.resolve(name) if store is not None else None,
             seed=spec.seed,
             threads=max(1, spec.threads // workers),
-            progress=lambda done, phrase, before=number: told((before + done) / len(algorithms), phrase),
+            progress=lambda done, message, before=number: told((before + done) / len(algorithms), message),
         )
         context.storage.remove(name)
         found[algorithm] = [fitted]
@@ -111,7 +111,7 @@ def _by_workers(
 
 
 def _searched(
-    tuning: Tuning,
+    tuning: TuningConfig,
     context: JobContext,
     candidates: Candidates,
     samples: Samples,
@@ -129,7 +129,7 @@ def _searched(
         space_of(candidates.algorithms, candidates.hyperparameters),
         tuning,
         seed=candidates.seed,
-        progress=lambda share, phrase: told(_TUNED_SHARE * share, phrase),
+        progress=lambda share, message: told(_TUNED_SHARE * share, message),
         initial=[{ALGORITHM: algorithm} for algorithm in candidates.algorithms],
         folder=folder,
         measure=metric,

@@ -27,7 +27,7 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
 
     Raises what `Forecaster.observe` and `Forecaster.forecast` raise; what `write_rows` raises, with a lake table.
     """
-    context.progress(0.02, "Loading the model")
+    context.report_progress(0.02, "Loading the model")
     forecaster = load_forecaster(context.fetch(spec.bundle))
     if spec.observations is not None:
         columns = list(forecaster.observed_columns)
@@ -71,7 +71,7 @@ def _tables(
     for first in range(0, len(ids), _SERIES_AT_A_TIME):
         part = tuple(ids[first : first + _SERIES_AT_A_TIME])
         yield _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
-        context.progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
+        context.report_progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
 
 
 def _ask(spec: ForecastSpec, forecaster: Forecaster, part: tuple[str, ...]) -> Ask:

@@ -63,7 +63,7 @@ def write(wanted: Sequence[tuple[LakeTarget, BatchSource]], context: JobContext)
     if not wanted:
         return []
     context.publish()
-    context.progress(0.99, "Writing the rows to the lake")
+    context.report_progress(0.99, "Writing the rows to the lake")
     writer = WriteAttempt(context.attempt.job_id, context.attempt.attempt)
     return context.storage.with_retry(lambda: write_tables(open_catalog(_config(context)), writer, wanted))
 

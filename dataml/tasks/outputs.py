@@ -1,4 +1,4 @@
-"""The files that a validation writes, each in row groups, by a thread beside the one that checks."""
+"""The Parquet files that a validation writes, in row groups, by a thread beside the one that checks."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -10,49 +10,50 @@ import pyarrow.parquet as pq
 
 from dataml.contract.contract import CELL_ERROR_SCHEMA, Contract
 from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobContext, SourceFile, quarantine_column_names
-from dataml.tasks.check import Checked, quarantine_schema
+from dataml.tasks.row_checks import CheckedRows, quarantine_schema
 
 ROW_GROUP_ROWS: Final = 131_072
 ROW_GROUP_BYTES: Final = 256 << 20
 ERROR_SCHEMA: Final = pa.schema([("file", pa.string()), *CELL_ERROR_SCHEMA])
 
 
-class Outputs:
-    """The three files of one validation."""
+class ValidationOutputs:
+    """The three files of one validation: kept rows, errors, quarantined rows."""
 
     def __init__(self, contract: Contract, context: JobContext, pool: Executor) -> None:
         origin = [(name, pa.int64()) for name in QUARANTINE_ORIGIN_COLUMNS]
         texts = zip(quarantine_column_names(contract.names), quarantine_schema(contract).types, strict=True)
-        self.data = RowGroups(context, "data.parquet", contract.schema, pool)
-        self.errors = RowGroups(context, "errors.parquet", ERROR_SCHEMA, pool)
-        self.quarantined = RowGroups(context, "set_aside.parquet", pa.schema([*origin, *texts]), pool)
+        self.data = RowGroupWriter(context, "data.parquet", contract.schema, pool)
+        self.errors = RowGroupWriter(context, "errors.parquet", ERROR_SCHEMA, pool)
+        self.quarantined = RowGroupWriter(context, "set_aside.parquet", pa.schema([*origin, *texts]), pool)
         self.data.open()
 
-    def write(self, file: SourceFile, checked: Checked, rows_before: int) -> None:
-        """Add rows that stand behind `rows_before` others in their file."""
+    def write(self, file: SourceFile, checked: CheckedRows, rows_before: int) -> None:
+        """Add rows that follow `rows_before` others in their file."""
         self.data.add(checked.kept)
         if checked.errors.num_rows:
-            self.errors.add(_located(file.name, checked.errors, rows_before))
-            self.quarantined.add(_with_origin(file.file_id, checked, rows_before, self.quarantined.schema))
+            self.errors.add(_locate_errors(file.name, checked.errors, rows_before))
+            self.quarantined.add(_add_origin(file.file_id, checked, rows_before, self.quarantined.schema))
 
     def close(self) -> None:
+        """Write what waits, and finish the files."""
         for output in self._all():
             output.close()
 
-    def abandon(self) -> None:
-        """Wait for what is being written, so that nothing is when the job has ended."""
+    def abort(self) -> None:
+        """Wait for writes that are under way, so that none goes on once the job has ended."""
         for output in self._all():
-            output.abandon()
+            output.abort()
 
-    def _all(self) -> Iterator["RowGroups"]:
+    def _all(self) -> Iterator["RowGroupWriter"]:
         return iter((self.data, self.errors, self.quarantined))
 
 
-class RowGroups:
-    """A Parquet file written in row groups of ROW_GROUP_ROWS, or fewer when they are long; it exists once `open` or
-    `add` was called.
+class RowGroupWriter:
+    """A Parquet file written in row groups of ROW_GROUP_ROWS, or fewer when they are long.
 
-    One row group at most waits to be written while the next one is collected.
+    The file exists once `open` or `add` was called. At most one row group waits to be written while the next one is
+    collected.
     """
 
     def __init__(self, context: JobContext, name: str, schema: pa.Schema, pool: Executor) -> None:
@@ -66,11 +67,13 @@ class RowGroups:
         self._waiting_rows = self._waiting_bytes = 0
 
     def open(self) -> pq.ParquetWriter:
+        """Create the file, unless it exists, and return its writer."""
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
         return self._writer
 
     def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows, and start to write the row groups that are complete."""
         self.rows += batch.num_rows
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
@@ -81,39 +84,41 @@ class RowGroups:
             self._write(self._waiting_rows)
 
     def close(self) -> None:
+        """Write what waits, and finish the file."""
         if self._waiting_rows:
             self._write(self._waiting_rows)
-        self._settle()
+        self._wait()
         if self._writer is not None:
             self._writer.close()
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
+        """Wait for a write that is under way, whatever its outcome, and close the file."""
         if self._writing is not None:
             self._writing.exception()
         if self._writer is not None:
             self._writer.close()
 
     def _write(self, rows: int) -> None:
-        self._settle()
+        self._wait()
         table = pa.Table.from_batches(self._waiting, self.schema)
         rest = table.slice(rows)
         self._waiting, self._waiting_rows, self._waiting_bytes = rest.to_batches(), rest.num_rows, rest.nbytes
         self._writing = self._pool.submit(self.open().write_table, table.slice(0, rows), ROW_GROUP_ROWS)
 
-    def _settle(self) -> None:
+    def _wait(self) -> None:
         if self._writing is not None:
             self._writing.result()
             self._writing = None
 
 
-def _located(file_name: str, errors: pa.RecordBatch, rows_before: int) -> pa.RecordBatch:
-    """With the file, and rows counted in it from 1."""
+def _locate_errors(file_name: str, errors: pa.RecordBatch, rows_before: int) -> pa.RecordBatch:
+    """Return the errors with their file, and with rows counted from 1 in that file."""
     rows = pa.array(errors.column("row").to_numpy() + rows_before + 1)
     columns = [pa.repeat(file_name, errors.num_rows), rows, *errors.columns[1:]]
     return pa.RecordBatch.from_arrays(columns, schema=ERROR_SCHEMA)
 
 
-def _with_origin(file_id: int, checked: Checked, rows_before: int, schema: pa.Schema) -> pa.RecordBatch:
-    rows = checked.quarantined_rows + rows_before + 1
+def _add_origin(file_id: int, checked: CheckedRows, rows_before: int, schema: pa.Schema) -> pa.RecordBatch:
+    rows = checked.quarantined_positions + rows_before + 1
     origin = [pa.array(np.full(len(rows), file_id, np.int64)), pa.array(rows)]
     return pa.RecordBatch.from_arrays([*origin, *checked.quarantined.columns], schema=schema)

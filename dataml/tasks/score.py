@@ -48,7 +48,7 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     becomes `input_<name>`. Raises BundleDamaged, InvalidFields (`missing_feature`) or Invalid (`schema_mismatch`);
     what `write_rows` raises, with a lake table.
     """
-    context.progress(0.02, "Loading the model")
+    context.report_progress(0.02, "Loading the model")
     predictor = Predictor.load(context.fetch(spec.bundle), threads=len(os.sched_getaffinity(0)))
     name, path = context.output("predictions.csv")
     source = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)  # of a large file it would keep all
@@ -70,7 +70,7 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
             if copy is not None:
                 copy.write_table(result.cast(result_schema))
             rows, failed = rows + batch.num_rows, failed + errors
-            context.progress(0.05 + 0.9 * rows / total, f"Scored {rows:,} of {total:,} rows")
+            context.report_progress(0.05 + 0.9 * rows / total, f"Scored {rows:,} of {total:,} rows")
     unfinished.replace(path)
     snapshot_id = None
     if spec.lake is not None:

@@ -63,14 +63,14 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
         return train_forecast.run(spec, context)
     check_hyperparameters(spec.algorithm, spec.hyperparameters)
-    context.progress(0.02, "Reading the dataset")
+    context.report_progress(0.02, "Reading the dataset")
     parent = Predictor.load(context.fetch(spec.parent), spec.threads) if spec.parent else None
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
     rows, target = _read(spec, context, features, parent)
     parts = _split(spec, rows, target)
     _check_training_part(target, parts)
 
-    context.progress(0.05, "Preparing the features")
+    context.report_progress(0.05, "Preparing the features")
     roles = {column: role for column in spec.contract.names if (role := spec.roles.get(column))}
     contract = _with_seen_values(spec.contract.select(roles), features, rows)
     preprocessing = parent.preprocessing if parent else _prepared(spec, features, target, rows.take(parts.rest))
@@ -83,11 +83,11 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     candidates = _candidates(spec, target.task, preprocessing, parent)
     selection, search = fitted_model(spec, context, candidates, samples, parts, preprocessing, rows)
 
-    context.progress(0.8, "Scoring the held-out rows")
+    context.report_progress(0.8, "Scoring the held-out rows")
     evaluation = _evaluated(spec, target, selection, samples.take(parts.test))
     comparison = _compared(target, samples.take(parts.test), evaluation, parent) if parent else None
 
-    context.progress(0.9, "Writing the bundle")
+    context.report_progress(0.9, "Writing the bundle")
     name, directory = context.output("bundle")
     folds = len(parts.folds)
     learned = parts.rest if folds > 1 else parts.folds[0].train

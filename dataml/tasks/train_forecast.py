@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dataml.jobs.spec import Forecasting, JobContext, TrainResult, TrainSpec
+from dataml.jobs.spec import ForecastConfig, JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.bundle.manifest import Manifest, MemberRecord, Rows, dump, read_manifest, write_files
 from dataml.ml.bundle.predictor import BLEND, REPORT
@@ -29,7 +29,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     """
     if spec.parent is not None:
         return _continued(spec, context, spec.parent)
-    asked = spec.forecasting or Forecasting()
+    asked = spec.forecasting or ForecastConfig()
     algorithm = spec.algorithm if spec.algorithm in ("LightGBM", "XGBoost") else "auto"
     check_hyperparameters(algorithm, spec.hyperparameters)
     request = Request(
@@ -46,14 +46,14 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         seed=spec.seed,
         threads=spec.threads,
     )
-    trained = train(context.fetch(spec.parquet), request, context.progress)
-    context.progress(0.98, "Writing the bundle")
+    trained = train(context.fetch(spec.parquet), request, context.report_progress)
+    context.report_progress(0.98, "Writing the bundle")
     report = trained.judgement.report | {"models": models_of(trained.forecaster), "rule": trained.choice.rule}
     return _written(context, trained.forecaster, _manifest(spec, trained), report)
 
 
 def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
-    context.progress(0.1, "Reading the model and the new observations")
+    context.report_progress(0.1, "Reading the model and the new observations")
     directory = context.fetch(parent)
     before = load_forecaster(directory)
     table = read_rows(context.fetch(spec.parquet), spec.contract, before.observed_columns)

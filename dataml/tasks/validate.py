@@ -1,4 +1,4 @@
-"""Validate a dataset: every cell of its files against the contract, the kept rows into one typed Parquet file."""
+"""The validation task: every cell of a dataset's files against the contract, the kept rows into one Parquet file."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -34,37 +34,40 @@ from dataml.jobs.spec import (
     ValidateSpec,
     quarantine_column_names,
 )
-from dataml.tasks.check import Checked, check
-from dataml.tasks.distributed.validation import SECTION_BYTES, Part, check_parts, pays
+from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections, is_worth_distributing
 from dataml.tasks.lake import parquet_rows, table_batches, table_names, withdraw, write
-from dataml.tasks.outputs import Outputs
+from dataml.tasks.outputs import ValidationOutputs
+from dataml.tasks.row_checks import CheckedRows, check_rows
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-FIRST_ERRORS: Final = 100
+MAX_FIRST_ERRORS: Final = 100
 
 
 def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
     """Check every cell; only a few batches are in memory at a time.
 
-    Writes `data.parquet` (the kept rows in file order, zstd, typed by the contract) and, when a row was quarantined,
-    `errors.parquet` (every wrong cell: file, row, column, value, rule, reason) and `set_aside.parquet` (those rows as
-    text behind `file_id` and `row`; a column of the data with such a name gets an underscore). `row` counts the data
-    rows of a file from 1, without the header and blank lines. Values are shown up to 200 characters in the errors and
-    whole among the quarantined rows.
+    Writes these files. `row` counts the data rows of a file from 1, without the header and blank lines.
 
-    Raises Invalid: the codes of `scan_file` and `infer_contract`, or `bad_cell` under `on_error="reject"`; what
-    `tasks.lake` raises, where rows come from the lake or go there.
+    - `data.parquet`: the kept rows in file order, zstd, typed by the contract.
+    - `errors.parquet`, when a row is quarantined: every wrong cell (file, row, column, value, rule, reason), with at
+      most 200 characters of the value.
+    - `set_aside.parquet`, when a row is quarantined: the quarantined rows as whole text after `file_id` and `row`; a
+      column of the data with such a name gets an underscore.
+
+    Raises:
+        Invalid: the codes of `scan_file` and `infer_contract`, or `bad_cell` under `on_error="reject"`.
+        DatamlError: what `tasks.lake` raises, where rows come from the lake or go there.
     """
-    # What is wrong with a file's structure explains whatever else fails in it. It was checked at upload, and is again
-    # because that is cheap, and what is in storage is what gets trained on.
+    # An error in a file's structure explains all other errors in it, so it is reported first. The upload has checked
+    # the structure already; it is checked again because that is cheap, and what is in storage is what is trained on.
     with ThreadPoolExecutor(2) as pool:
-        if spec.distributed and pays():
+        if spec.distributed and is_worth_distributing():
             try:
                 return _Validation(spec, context, pool, distributed=True).run()
             except Invalid:
-                _check_structure(spec, context)  # a section does not know which line it begins with
+                _check_structure(spec, context)  # a section does not know the number of its first line
                 raise
         structure = pool.submit(_check_structure, spec, context)
         try:
@@ -95,22 +98,22 @@ class _Validation:
         self._done_rows = 0
 
     def run(self) -> ValidateResult:
-        contract = self._contract()
-        outputs = Outputs(contract, self._context, self._pool)
+        contract = self._resolve_contract()
+        outputs = ValidationOutputs(contract, self._context, self._pool)
         with ExitStack() as stack:
-            stack.callback(outputs.abandon)
-            checked = self._side_by_side(contract, stack) if self._distributed else self._one_by_one(contract)
+            stack.callback(outputs.abort)
+            checked = self._check_parallel(contract, stack) if self._distributed else self._check_serial(contract)
             reports = tuple(
-                self._file(file, found, outputs) for file, found in zip(self._spec.files, checked, strict=True)
+                self._write_file(file, checks, outputs) for file, checks in zip(self._spec.files, checked, strict=True)
             )
             outputs.close()
         total = sum(report.total_records for report in reports)
-        raw_snapshot_id, snapshot_id = self._into_lake(outputs, total)
+        raw_snapshot_id, snapshot_id = self._write_to_lake(outputs, total)
         return ValidateResult(
             contract=contract,
             parquet=outputs.data.name,
             errors=outputs.errors.name if outputs.errors.rows else None,
-            set_aside=outputs.quarantined.name if outputs.quarantined.rows else None,
+            quarantined=outputs.quarantined.name if outputs.quarantined.rows else None,
             total_records=total,
             kept_records=outputs.data.rows,
             files=reports,
@@ -118,9 +121,14 @@ class _Validation:
             snapshot_id=snapshot_id,
         )
 
-    def _into_lake(self, outputs: Outputs, total: int) -> tuple[int | None, int | None]:
-        """The snapshots that have all rows as they came, and the kept ones; of an invalid dataset an earlier version's
-        are taken back."""
+    def _write_to_lake(self, outputs: ValidationOutputs, total: int) -> tuple[int | None, int | None]:
+        """Write all rows as they came, and the kept rows of a valid dataset, to the lake.
+
+        Of an invalid dataset, the rows of an earlier version are withdrawn.
+
+        Returns:
+            The snapshots that have the raw rows and the kept rows.
+        """
         raw, lake = self._spec.raw, self._spec.lake
         is_valid = self._spec.is_enough(outputs.data.rows, total)
         wanted: list[tuple[LakeTarget, BatchSource]] = []
@@ -133,58 +141,57 @@ class _Validation:
             withdraw(lake, self._context)
         return snapshots.get(raw.name) if raw else None, snapshots.get(lake.name) if lake else None
 
-    def _contract(self) -> Contract:
-        """The contract that the cells are checked against: date orders settled, or inferred from all values."""
-        given = self._spec.contract
-        if given is None:
+    def _resolve_contract(self) -> Contract:
+        """Return the contract to check against: with resolved date orders, or inferred from all values."""
+        contract = self._spec.contract
+        if contract is None:
             return infer_contract(self._all_batches(None))
-        dates = [column.name for column in given.columns if column.data_type.is_temporal and not column.date_order]
-        return resolve_date_orders(given, self._all_batches(dates))
+        dates = [column.name for column in contract.columns if column.data_type.is_temporal and not column.date_order]
+        return resolve_date_orders(contract, self._all_batches(dates))
 
-    def _one_by_one(self, contract: Contract) -> Iterator[Iterator[Checked]]:
-        """For each file what came of its batches."""
-        duplicates = self._repeated(contract)
+    def _check_serial(self, contract: Contract) -> Iterator[Iterator[CheckedRows]]:
+        """Yield, for each file, the results of its batches."""
+        duplicates = self._find_duplicates(contract)
 
-        def of(file: SourceFile) -> Iterator[Checked]:
+        def check_file(file: SourceFile) -> Iterator[CheckedRows]:
             for batch in self._batches(file, list(contract.names)):
-                yield check(batch, contract, _marks(duplicates, self._done_rows, batch.num_rows))
+                yield check_rows(batch, contract, _slice_marks(duplicates, self._done_rows, batch.num_rows))
 
-        return (of(file) for file in self._spec.files)
+        return (check_file(file) for file in self._spec.files)
 
-    def _side_by_side(self, contract: Contract, stack: ExitStack) -> Iterator[Iterator[Checked]]:
-        """The same by Ray Data, whose tasks begin with the next sections meanwhile."""
-        duplicates = self._repeated(contract)
-        done = 0
-        parts: list[list[Part]] = []
+    def _check_parallel(self, contract: Contract, stack: ExitStack) -> Iterator[Iterator[CheckedRows]]:
+        """Yield the same by Ray Data, whose tasks begin with the next sections meanwhile."""
+        duplicates = self._find_duplicates(contract)
+        start = 0
+        by_file: list[list[FileSection]] = []
         for file in self._spec.files:
             path = self._context.fetch(file.path)
-            parts.append([])
+            by_file.append([])
             assert file.format != "iceberg", "tables are read by the worker itself"
             for section in split_file(path, file.format, SECTION_BYTES):
                 rows = sum(batch.num_rows for batch in self._batches(file, [*duplicates], section)) if duplicates else 0
-                parts[-1].append(
-                    Part(self._context.storage, file.path, file.format, section, _marks(duplicates, done, rows))
-                )
-                done += rows
-        checked = stack.enter_context(closing(check_parts(list(chain.from_iterable(parts)), contract)))
-        return (islice(checked, len(of_file)) for of_file in parts)
+                marks = _slice_marks(duplicates, start, rows)
+                by_file[-1].append(FileSection(self._context.storage, file.path, file.format, section, marks))
+                start += rows
+        checked = stack.enter_context(closing(check_sections(list(chain.from_iterable(by_file)), contract)))
+        return (islice(checked, len(file_sections)) for file_sections in by_file)
 
-    def _repeated(self, contract: Contract) -> dict[str, np.ndarray]:
+    def _find_duplicates(self, contract: Contract) -> dict[str, np.ndarray]:
         unique = [column.name for column in contract.columns if column.unique]
         return find_duplicate_rows(contract.columns, self._all_batches(unique))
 
-    def _file(self, file: SourceFile, checks: Iterator[Checked], outputs: Outputs) -> FileReport:
-        tally = _Tally(file.name)
+    def _write_file(self, file: SourceFile, checks: Iterator[CheckedRows], outputs: ValidationOutputs) -> FileReport:
+        tally = _ErrorTally(file.name)
         kept_before = outputs.data.rows
         for checked in checks:
             if checked.errors.num_rows and self._spec.on_error == "reject":
-                raise _bad_cell(next(tally.located(checked)))
+                raise _bad_cell(next(tally.locate(checked)))
             outputs.write(file, checked, tally.rows)
             tally.add(checked)
             self._advance(checked.rows)
         return FileReport(
             file_id=file.file_id,
-            total_fields=len(self._names(file)),
+            total_fields=len(self._column_names(file)),
             total_records=tally.rows,
             kept_records=outputs.data.rows - kept_before,
             error_report=tally.report(),
@@ -198,22 +205,24 @@ class _Validation:
         return open_batches(self._context.fetch(file.path), file.format, columns=columns, section=section)
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
-        """All rows as they came, also those with wrong cells and columns that no template knows: text behind `file_id`
-        and `row`, which name a place as in the files of quarantined rows."""
-        names = list(dict.fromkeys(chain.from_iterable(self._names(file) for file in self._spec.files)))
+        """Yield all rows as they came, also those with wrong cells and columns that the template does not have.
+
+        All values are text, after `file_id` and `row`, which locate a row as in the file of quarantined rows.
+        """
+        names = list(dict.fromkeys(chain.from_iterable(self._column_names(file) for file in self._spec.files)))
         origin = [(name, pa.int64()) for name in QUARANTINE_ORIGIN_COLUMNS]
         schema = pa.schema([*origin, *((name, pa.string()) for name in quarantine_column_names(names))])
         for file in self._spec.files:
             row = 1
             for batch in self._batches(file, None):
                 count = batch.num_rows
-                there = dict(zip(batch.schema.names, batch.columns, strict=True))
-                texts = [to_text(there[name]) if name in there else pa.nulls(count, pa.string()) for name in names]
+                present = dict(zip(batch.schema.names, batch.columns, strict=True))
+                texts = [to_text(present[name]) if name in present else pa.nulls(count, pa.string()) for name in names]
                 place = [np.full(count, file.file_id), np.arange(row, row + count)]
                 yield pa.RecordBatch.from_arrays([*map(pa.array, place), *texts], schema=schema)
                 row += count
 
-    def _names(self, file: SourceFile) -> tuple[str, ...]:
+    def _column_names(self, file: SourceFile) -> tuple[str, ...]:
         if file.format == "iceberg":
             return table_names(file, self._context)
         return read_column_names(self._context.fetch(file.path), file.format)
@@ -224,20 +233,20 @@ class _Validation:
     def _advance(self, rows: int) -> None:
         self._done_rows += rows
         expected = max(self._expected_rows, self._done_rows, 1)
-        self._context.progress(self._done_rows / expected, f"{self._done_rows:,} of {expected:,} rows checked")
+        self._context.report_progress(self._done_rows / expected, f"{self._done_rows:,} of {expected:,} rows checked")
 
 
-def _marks(duplicates: dict[str, np.ndarray], start: int, rows: int) -> dict[str, np.ndarray]:
+def _slice_marks(duplicates: dict[str, np.ndarray], start: int, rows: int) -> dict[str, np.ndarray]:
     return {name: marks[start : start + rows] for name, marks in duplicates.items()}
 
 
 def _bad_cell(error: CellError) -> Invalid:
-    found = f"{error.value!r}: {error.reason} ({error.rule})"
-    return Invalid(f"{error.file}, row {error.row:,}, column {error.column!r}: {found}.", code="bad_cell")
+    reason = f"{error.value!r}: {error.reason} ({error.rule})"
+    return Invalid(f"{error.file}, row {error.row:,}, column {error.column!r}: {reason}.", code="bad_cell")
 
 
-class _Tally:
-    """The error report of one file in the making; `rows` were looked at."""
+class _ErrorTally:
+    """Counts the errors of one file, of which `rows` rows were checked."""
 
     def __init__(self, file_name: str) -> None:
         self.rows = 0
@@ -247,16 +256,16 @@ class _Tally:
         self._by_rule: Counter[str] = Counter()
         self._first: list[CellError] = []
 
-    def located(self, checked: Checked, count: int = 1) -> Iterator[CellError]:
-        """The first errors, with the row in the file counted from 1."""
+    def locate(self, checked: CheckedRows, count: int = 1) -> Iterator[CellError]:
+        """Yield the first errors, with the row in the file counted from 1."""
         for error in checked.errors.slice(0, count).to_pylist():
             yield CellError(self._file_name, **error | {"row": self.rows + error["row"] + 1})
 
-    def add(self, checked: Checked) -> None:
-        self._first += self.located(checked, FIRST_ERRORS - len(self._first))
+    def add(self, checked: CheckedRows) -> None:
+        self._first += self.locate(checked, MAX_FIRST_ERRORS - len(self._first))
         self._rows_with_errors += checked.rows - checked.kept.num_rows
-        self._by_column += _counted(checked.errors.column("column"))
-        self._by_rule += _counted(checked.errors.column("rule"))
+        self._by_column += _count_values(checked.errors.column("column"))
+        self._by_rule += _count_values(checked.errors.column("rule"))
         self.rows += checked.rows
 
     def report(self) -> ErrorReport | None:
@@ -271,6 +280,6 @@ class _Tally:
         )
 
 
-def _counted(words: pa.Array) -> Counter[str]:
-    found = pc.value_counts(words)
-    return Counter(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
+def _count_values(values: pa.Array) -> Counter[str]:
+    counts = pc.value_counts(values)
+    return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))

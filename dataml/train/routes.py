@@ -112,7 +112,7 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
     """The newest feature importance of a training, and how the last request for one stands."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
-        job = await jobs_service.latest(session, user.scope, JobKind.EXPLAIN, train_id)
+        job = await jobs_service.find_latest(session, user.scope, JobKind.EXPLAIN, train_id)
     found, status = training.feature_importance or {}, _importance_status(job)
     return ImportanceAnswer(
         # A JSON column of the database keeps no order of keys.
@@ -177,7 +177,7 @@ def train_row(user: Principal, training: Training, dataset: Dataset, job: Job | 
         train_status=status,
         training_status=status if status == "submitted_to_ray" else status.capitalize(),
         progress=job.progress if job else 0.0,
-        phrase=job.phrase if job else "",
+        phrase=job.message if job else "",
         error=training.failure,
         job_id=job.public_id if job else None,
         is_promoted=training.is_promoted,

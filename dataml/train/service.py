@@ -259,7 +259,7 @@ async def explain(session: AsyncSession, scope: Scope, train_id: int) -> Job:
     if not _has_features(training):
         detail = "This forecast is made of the series' own past; it has no features to explain."
         raise Conflict(detail, code="no_features_to_explain")
-    running = await jobs.unfinished(session, scope, JobKind.EXPLAIN, train_id)
+    running = await jobs.find_unfinished(session, scope, JobKind.EXPLAIN, train_id)
     if running is not None:
         return running
     audit.record(session, scope, "training.explain", f"training:{training.id}")
@@ -342,7 +342,7 @@ def _state_words(training: Training) -> str:
     return {"submitted_to_ray": "not finished yet", "failed": "failed", "cancelled": "cancelled"}[training.status]
 
 
-async def storage_names(session: AsyncSession) -> set[str]:
+async def list_storage_names(session: AsyncSession) -> set[str]:
     """What the trainings of every tenant have in storage: bundles, explanations, and the rows they were made from."""
     columns = (Training.bundle, Training.explanation, Training.dataset_parquet)
     rows = await session.execute(every_tenant.select(*columns))

@@ -99,7 +99,7 @@ def test_more_callers_than_connections_wait_their_turn(settings: Settings) -> No
 
         async def read() -> bool:
             async with database.reading() as session:
-                return await service.is_waiting(session)
+                return await service.has_queued(session)
 
         assert not any(await asyncio.gather(*(read() for _ in range(100))))
         await database.close()

@@ -40,10 +40,10 @@ def run(settings: Settings) -> Run:
             database = Database(settings)
             async with database.transaction() as session:
                 tenant = await tenants.add(session, f"tenant-{body.__qualname__}")
-                for job in await service.running(session):
+                for job in await service.list_running(session):
                     await service.cancel(session, job)
                 while (spec := await service.claim(session)) is not None:
-                    await service.accept(session, spec.job_id, spec.attempt, None)
+                    await service.finish(session, spec.job_id, spec.attempt, None)
             await body(database, Scope(tenant.id, "tester"))
             await database.close()
 
@@ -104,8 +104,8 @@ def test_a_report_is_accepted_once(run: Run) -> None:
         async with database.transaction() as session:
             await service.claim(session)
         async with database.transaction() as session:
-            first = await service.accept(session, job.id, 1, None)
-            second = await service.accept(session, job.id, 1, JobFailure("late", "too late"))
+            first = await service.finish(session, job.id, 1, None)
+            second = await service.finish(session, job.id, 1, JobFailure("late", "too late"))
         assert first is not None
         assert second is None
         assert await state(database, job) == JobState.SUCCEEDED
@@ -118,9 +118,9 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(run: Run) -> None:
         job = await queue(database, scope)
         async with database.transaction() as session:
             await service.claim(session)
-            await service.give_up(session, job.id, 1, attempts=2)
+            await service.retry_or_fail(session, job.id, 1, attempts=2)
             again = await service.claim(session)
-            stale = await service.accept(session, job.id, 1, None)
+            stale = await service.finish(session, job.id, 1, None)
         assert again is not None
         assert again.attempt == 2
         assert stale is None
@@ -135,7 +135,7 @@ def test_a_lost_worker_is_given_another_attempt_and_then_the_job_fails(run: Run)
         for attempt in (1, 2):
             async with database.transaction() as session:
                 await service.claim(session)
-                failed = await service.give_up(session, job.id, attempt, attempts=2)
+                failed = await service.retry_or_fail(session, job.id, attempt, attempts=2)
             assert (failed is None) == (attempt == 1)
         async with database.reading() as session:
             ended = await session.get_one(Job, job.id)
@@ -154,8 +154,8 @@ def test_a_cancelled_job_stays_cancelled(run: Run, claimed: bool) -> None:
         async with database.transaction() as session:
             assert await service.cancel(session, job)
             assert not await service.cancel(session, job)
-            assert await service.accept(session, job.id, 1, None) is None
-            await service.give_up(session, job.id, 1, attempts=9)
+            assert await service.finish(session, job.id, 1, None) is None
+            await service.retry_or_fail(session, job.id, 1, attempts=9)
             assert await service.claim(session) is None
         assert await state(database, job) == JobState.CANCELLED
 
@@ -169,11 +169,11 @@ def test_progress_of_a_job_that_has_ended_is_not_written(run: Run) -> None:
         async with database.transaction() as session:
             await service.claim(session)
             await service.record_progress(session, job.id, 1, 0.5, "half")
-            await service.accept(session, job.id, 1, None)
+            await service.finish(session, job.id, 1, None)
             await service.record_progress(session, job.id, 1, 0.7, "late")
         async with database.reading() as session:
             ended = await session.get_one(Job, job.id)
-        assert (ended.progress, ended.phrase) == (1.0, "Done")
+        assert (ended.progress, ended.message) == (1.0, "Done")
 
     run(body)
 
@@ -182,7 +182,7 @@ def test_one_supervisor_at_a_time_holds_the_lease(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         async def hold(holder: str, lifetime_s: float) -> bool:
             async with database.transaction() as session:
-                return await service.hold_lease(session, holder, lifetime_s)
+                return await service.acquire_lease(session, holder, lifetime_s)
 
         assert await hold("first", 60)
         assert await hold("first", 60)

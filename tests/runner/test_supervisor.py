@@ -90,12 +90,12 @@ async def supervising(
     finally:
         if not resigns:
             async with database.reading() as session:
-                holder = await service.lease_holder(session)
+                holder = await service.find_lease_holder(session)
         supervisor.stop()
         await task
         if not resigns:
             async with database.transaction() as session:
-                await service.hold_lease(session, holder or name, 60)
+                await service.acquire_lease(session, holder or name, 60)
         await database.close()
 
 
@@ -256,7 +256,7 @@ def test_a_job_that_was_reported_from_outside_has_its_worker_ended(settings: Set
             written.parent.mkdir(parents=True)
             written.touch()
             async with database.transaction() as session:
-                job = await service.accept(session, spec.job_id, spec.attempt, None)
+                job = await service.finish(session, spec.job_id, spec.attempt, None)
                 assert job is not None
                 job.callback_digest = "d" * 64
             supervisor.wake()

@@ -10,7 +10,7 @@ import pytest
 from sklearn import datasets
 
 from dataml.errors import Conflict, Invalid
-from dataml.jobs.spec import JobContext, TrainSpec, Validation
+from dataml.jobs.spec import JobContext, SplitConfig, TrainSpec
 from dataml.ml.bundle.predictor import Predictor
 from dataml.storage.storage import Storage
 from dataml.tasks import train
@@ -50,8 +50,8 @@ def test_the_table_is_not_in_memory_while_models_are_fitted(tmp_path: Path) -> N
     del table
     before, held = pa.total_allocated_bytes(), []
 
-    def look(share: float, phrase: str) -> None:
-        if phrase.startswith("Fitting"):
+    def look(share: float, message: str) -> None:
+        if message.startswith("Fitting"):
             held.append(pa.total_allocated_bytes() - before)
 
     roles = dict.fromkeys(names, "Feature") | {"y": "Target"}
@@ -268,7 +268,7 @@ def test_rows_of_a_group_are_never_on_both_sides(tmp_path: Path) -> None:
     table = pa.table({"customer": customer, "x": random.normal(size=3_000), "y": label})
     roles = {"customer": "Feature"}
     together = train_on(tmp_path, table, roles=roles, categories=("customer",))
-    apart = train_on(tmp_path, table, roles=roles, categories=("customer",), validation=Validation(group="customer"))
+    apart = train_on(tmp_path, table, roles=roles, categories=("customer",), validation=SplitConfig(group="customer"))
     assert together.metrics["roc_auc"] > 0.99
     assert apart.metrics["roc_auc"] < 0.7
     assert apart.summary["split"] == "group"

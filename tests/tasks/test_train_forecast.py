@@ -14,7 +14,7 @@ import pytest
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.errors import Invalid
-from dataml.jobs.spec import Forecasting, ForecastSpec, JobContext, TrainResult, TrainSpec
+from dataml.jobs.spec import ForecastConfig, ForecastSpec, JobContext, TrainResult, TrainSpec
 from dataml.ml.forecasting.bundle import files_of, load_forecaster
 from dataml.ml.forecasting.candidates import Local
 from dataml.ml.forecasting.forecaster import Ask
@@ -61,7 +61,7 @@ def wave(count: int, level: float = 50.0, seed: int = 0) -> np.ndarray:
 
 def run(folder: Path, table: pa.Table, algorithm: str = "auto", **changes: Any) -> TrainResult:
     pq.write_table(table, folder / "rows.parquet")
-    options = changes.pop("forecasting", Forecasting(horizon=12, windows=2))
+    options = changes.pop("forecasting", ForecastConfig(horizon=12, windows=2))
     spec = TrainSpec(1, "rows.parquet", CONTRACT, "Forecast", algorithm, ROLES, forecasting=options, **changes)
     return train.run(spec, JobContext(Storage(folder), "job"))
 
@@ -148,7 +148,7 @@ def test_bounds_of_the_contract_hold(tmp_path: Path) -> None:
     columns = [*CONTRACT.columns[:2], Column("y", DataType.FLOAT, minimum="0", maximum="12"), *CONTRACT.columns[3:]]
     pq.write_table(hours({"a": np.clip(wave(150, 5), 0, 12)}), tmp_path / "rows.parquet")
     spec = TrainSpec(
-        1, "rows.parquet", Contract.build(columns), "Forecast", "Theta", ROLES, forecasting=Forecasting(horizon=12)
+        1, "rows.parquet", Contract.build(columns), "Forecast", "Theta", ROLES, forecasting=ForecastConfig(horizon=12)
     )
     result = train.run(spec, JobContext(Storage(tmp_path), "job"))
     (found,) = load_forecaster(tmp_path / result.bundle).forecast(Ask(48, level=99.9))
@@ -163,7 +163,7 @@ def test_new_observations_are_scored_before_they_are_learned_of(tmp_path: Path) 
     parent = run(tmp_path, whole.filter(pa.array(is_old)), "LightGBM")
     pq.write_table(whole.filter(pa.array(~is_old)), tmp_path / "new.parquet")
     spec = TrainSpec(
-        2, "new.parquet", CONTRACT, "Forecast", "LightGBM", ROLES, parent=parent.bundle, forecasting=Forecasting()
+        2, "new.parquet", CONTRACT, "Forecast", "LightGBM", ROLES, parent=parent.bundle, forecasting=ForecastConfig()
     )
     result = train.run(spec, JobContext(Storage(tmp_path), "next"))
     comparison = result.summary["comparison"]
@@ -205,5 +205,5 @@ def test_each_series_has_a_model_of_its_own_where_it_has_a_weight(tmp_path: Path
 
 def test_a_horizon_that_no_series_reaches_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
-        run(tmp_path, hours({"a": wave(20)}), forecasting=Forecasting(horizon=30))
+        run(tmp_path, hours({"a": wave(20)}), forecasting=ForecastConfig(horizon=30))
     assert refused.value.code == "series_too_short"

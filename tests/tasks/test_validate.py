@@ -40,7 +40,7 @@ class Bench:
 
     def run(self, contract: Contract | None = CONTRACT, on_error: str = "quarantine") -> ValidateResult:
         context = JobContext(
-            Storage(self.root), "jobs/1/1", lambda fraction, phrase: self.progress.append((fraction, phrase))
+            Storage(self.root), "jobs/1/1", lambda fraction, message: self.progress.append((fraction, message))
         )
         spec = ValidateSpec(1, tuple(self.files), contract, "reject" if on_error == "reject" else "quarantine")
         return validate.run(spec, context)
@@ -59,7 +59,7 @@ def test_a_clean_dataset_is_kept_whole_in_file_order(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day,region,extra\n001,1.5,2024-01-02,south,x\n002,,,,x\n")
     bench.add("b.csv", "day,id,amount\n2024-01-03,003,2\n")
     result = bench.run()
-    assert (result.total_records, result.kept_records, result.errors, result.set_aside) == (3, 3, None, None)
+    assert (result.total_records, result.kept_records, result.errors, result.quarantined) == (3, 3, None, None)
     assert [report.error_report for report in result.files] == [None, None]
     assert [(report.file_id, report.total_fields, report.total_records) for report in result.files] == [
         (10, 5, 2),
@@ -86,7 +86,7 @@ def test_rows_with_wrong_cells_are_set_aside_and_every_wrong_cell_is_told(bench:
         ("a.csv", 4, "amount", "1_0", "not_a_number"),
         ("b.csv", 1, "amount", "inf", "not_finite"),
     ]
-    assert bench.read(result.set_aside) == [
+    assert bench.read(result.quarantined) == [
         {"file_id": 10, "row": 2, "id": "2", "amount": "x", "day": "never", "region": None},
         {"file_id": 10, "row": 4, "id": "4", "amount": "1_0", "day": "2024-01-04", "region": None},
         {"file_id": 11, "row": 1, "id": "5", "amount": "inf", "day": "2024-01-05", "region": "east"},
@@ -165,13 +165,13 @@ def test_parquet_uploads_go_the_same_way(bench: Bench) -> None:
     bench.files.append(SourceFile(10, "a.parquet", "a.parquet", "parquet"))
     result = bench.run()
     assert [row["id"] for row in bench.read(result.parquet)] == ["1"]
-    assert bench.read(result.set_aside)[0]["amount"] == "nan"
+    assert bench.read(result.quarantined)[0]["amount"] == "nan"
 
 
 def test_columns_named_like_the_origin_of_a_row_keep_their_values(bench: Bench) -> None:
     bench.add("a.csv", "row,n\nfirst,x\n")
     result = bench.run(Contract.build([Column("row", DataType.STRING), Column("n", DataType.INTEGER)]))
-    assert bench.read(result.set_aside) == [{"file_id": 10, "row": 1, "row_": "first", "n": "x"}]
+    assert bench.read(result.quarantined) == [{"file_id": 10, "row": 1, "row_": "first", "n": "x"}]
 
 
 def test_many_rows_make_even_row_groups_and_steady_progress(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

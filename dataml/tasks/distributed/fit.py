@@ -48,7 +48,7 @@ def fit_distributed(
     seed: int = 0,
     threads: int = 1,
     every: int = CHECKPOINT_EVERY,
-    progress: Progress = lambda share, phrase: None,
+    progress: Progress = lambda share, message: None,
 ) -> Fitted:
     """Fit on shares of the training rows, stopped by the validation rows; the model is like one of `estimators.fit`.
 
@@ -184,7 +184,7 @@ def _cut(algorithm: str, content: bytes, best: int) -> bytes:
 
 
 @contextmanager
-def _watched(state: Path, rounds: int, phrase: str, progress: Progress) -> Iterator[None]:
+def _watched(state: Path, rounds: int, message: str, progress: Progress) -> Iterator[None]:
     """Tells how far the workers are, which write it to `state` with each checkpoint."""
     over = threading.Event()
 
@@ -195,7 +195,7 @@ def _watched(state: Path, rounds: int, phrase: str, progress: Progress) -> Itera
             if text != last:
                 last, found = text, json.loads(text)
                 resumed = f", resumed at {found['resumed_at']:,}" if found["resumed_at"] else ""
-                progress(found["round"] / rounds, f"{phrase}, round {found['round']:,}{resumed}")
+                progress(found["round"] / rounds, f"{message}, round {found['round']:,}{resumed}")
 
     watcher = threading.Thread(target=watch, name="distributed-fit", daemon=True)
     watcher.start()

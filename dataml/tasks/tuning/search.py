@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from dataml.errors import Invalid
-from dataml.jobs.spec import Tuning
+from dataml.jobs.spec import TuningConfig
 from dataml.tasks.tuning.search_space import ALGORITHM, DEADLINE, OBJECTIVE, SEPARATOR, Ranges, own_parameters
 
 Objective = Callable[[dict[str, Any]], float]
@@ -49,7 +49,7 @@ class Search:
 def search(
     objective: Objective,
     space: Mapping[str, Ranges],
-    tuning: Tuning,
+    tuning: TuningConfig,
     *,
     seed: int,
     progress: Progress,
@@ -91,7 +91,7 @@ def search(
 def _run(
     objective: Any,
     space: Mapping[str, Ranges],
-    tuning: Tuning,
+    tuning: TuningConfig,
     seed: int,
     initial: Sequence[Mapping[str, Any]],
     folder: Path,
@@ -135,7 +135,7 @@ def _run(
 
 
 def _searcher(
-    space: Mapping[str, Ranges], tuning: Tuning, seed: int, initial: Sequence[Mapping[str, Any]], at_once: int
+    space: Mapping[str, Ranges], tuning: TuningConfig, seed: int, initial: Sequence[Mapping[str, Any]], at_once: int
 ) -> Any:
     import optuna
     from ray.tune.search import ConcurrencyLimiter
@@ -180,7 +180,7 @@ class _Conditional:
 class _Record:
     """What became of the trials so far, told as it happens."""
 
-    def __init__(self, tuning: Tuning, progress: Progress, measure: str, shown: Callable[[float], str]) -> None:
+    def __init__(self, tuning: TuningConfig, progress: Progress, measure: str, shown: Callable[[float], str]) -> None:
         self._tuning = tuning
         self._progress = progress
         self._measure = measure
@@ -244,13 +244,13 @@ class _Record:
         finished = [trial for trial in self._ended.values() if trial.score is not None]
         return min(finished, key=lambda trial: (trial.score, trial.number), default=None)
 
-    def _tell(self, phrase: str) -> None:
+    def _tell(self, message: str) -> None:
         best = self._best()
         share = len(self._ended) / self._tuning.trials
         if self._tuning.time_budget_s is not None:
             share = max(share, (time.monotonic() - self._begun) / self._tuning.time_budget_s)
         so_far = "" if best is None or best.score is None else f", best {self._shown(best.score)}"
-        self._progress(min(1.0, share), phrase + so_far)
+        self._progress(min(1.0, share), message + so_far)
 
 
 def _callback(record: _Record) -> Any:

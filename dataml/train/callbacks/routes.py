@@ -33,7 +33,7 @@ async def receive_result(
     if request.result.error is not None:
         await _accept(database, reporter, JobKind.TRAIN, digest, reports.failure_of(request.result.error))
     else:
-        spec = service.spec_of(job).payload
+        spec = service.load_spec(job).payload
         assert isinstance(spec, TrainSpec)
         result = await reports.adopt(Storage.from_settings(settings), name, spec, request.result)
         try:
@@ -73,7 +73,7 @@ async def _accept(
     failure = found if isinstance(found, JobFailure) else None
     attempt = reporter.attempt
     async with database.transaction() as session:
-        job = await service.accept(session, attempt.job_id, attempt.attempt, failure)
+        job = await service.finish(session, attempt.job_id, attempt.attempt, failure)
         if job is None:
             await callbacks.find_open(session, attempt, kind, digest)
             return False

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from dataml.contract.contract import Contract
 from dataml.contract.types import DataType
 from dataml.errors import FieldError, Invalid, InvalidFields
-from dataml.jobs.spec import Forecasting, Tuning, Validation
+from dataml.jobs.spec import ForecastConfig, SplitConfig, TuningConfig
 from dataml.ml.boosters.hyperparameters import ALGORITHMS, available, check_hyperparameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.train.schemas import ColumnRole, ForecastOptions, TrainRequest
@@ -82,9 +82,9 @@ class CheckedRequest:
     target: str
     roles: dict[str, str]
     categories: tuple[str, ...]
-    validation: Validation
-    tuning: Tuning | None
-    forecasting: Forecasting | None = None
+    validation: SplitConfig
+    tuning: TuningConfig | None
+    forecasting: ForecastConfig | None = None
 
 
 def parse_problem_type(text: str) -> ProblemType:
@@ -159,9 +159,9 @@ def _forecast(request: TrainRequest, contract: Contract) -> CheckedRequest:
     asked = request.forecast or ForecastOptions.model_validate({})
     if asked.frequency is not None:
         Frequency.parse(asked.frequency)
-    options = Forecasting(asked.horizon, asked.frequency, asked.season_length, asked.fill, asked.windows)
+    options = ForecastConfig(asked.horizon, asked.frequency, asked.season_length, asked.fill, asked.windows)
     return CheckedRequest(
-        "Forecast", algorithm, target, roles, _categories(request), Validation(), None, forecasting=options
+        "Forecast", algorithm, target, roles, _categories(request), SplitConfig(), None, forecasting=options
     )
 
 
@@ -195,26 +195,26 @@ def _check_workers(request: TrainRequest, algorithm: Algorithm) -> None:
         raise Invalid(detail, code="bad_workers")
 
 
-def _validation(request: TrainRequest, contract: Contract, target: str, has_time: bool) -> Validation:
+def _validation(request: TrainRequest, contract: Contract, target: str, has_time: bool) -> SplitConfig:
     asked = request.validation
     if asked is None:
-        return Validation()
+        return SplitConfig()
     if asked.group is not None:
         if asked.group not in contract.names or asked.group == target:
             raise Invalid("validation.group is a column of the dataset other than the target.", code="bad_validation")
         if has_time:
             raise Invalid("Rows are held out by time or by group, not by both.", code="bad_validation")
-    return Validation(asked.holdout, asked.folds, asked.group)
+    return SplitConfig(asked.holdout, asked.folds, asked.group)
 
 
-def _tuning(request: TrainRequest, problem_type: ProblemType) -> Tuning | None:
+def _tuning(request: TrainRequest, problem_type: ProblemType) -> TuningConfig | None:
     asked = request.tuning
     if asked is None:
         return None
     metrics = TUNING_METRICS[problem_type]
     if asked.metric is not None and asked.metric not in metrics:
         raise Invalid(f"tuning.metric of a {problem_type} is one of {', '.join(metrics)}.", code="bad_tuning")
-    return Tuning(asked.trials, asked.time_budget_s, asked.metric)
+    return TuningConfig(asked.trials, asked.time_budget_s, asked.metric)
 
 
 def _roles(columns: list[ColumnRole], contract: Contract, problem_type: ProblemType) -> tuple[dict[str, str], str]:

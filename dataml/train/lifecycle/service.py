@@ -40,14 +40,14 @@ async def get_whole(session: AsyncSession, scope: Scope, train_id: int) -> Whole
     NotFound: `training_not_found`.
     """
     training = await service.get(session, scope, train_id)
-    validation = await jobs.of_output(session, scope, training.dataset_parquet)
+    validation = await jobs.find_by_output(session, scope, training.dataset_parquet)
     children = scope.select(Training).where(Training.parent_id == training.id).order_by(Training.id)
     return Whole(
         training=training,
         preprocess=await scope.get(session, Preprocess, training.preprocess_id, "preprocessing"),
         dataset=await datasets.get(session, scope, training.dataset_id),
         files=validation.payload["files"] if validation is not None else (),
-        job=await jobs.latest(session, scope, JobKind.TRAIN, training.id),
+        job=await jobs.find_latest(session, scope, JobKind.TRAIN, training.id),
         parent=await scope.find(session, Training, Training.id == training.parent_id),
         children=(await session.scalars(children)).all(),
     )
@@ -97,7 +97,7 @@ async def delete(session: AsyncSession, scope: Scope, training: Training) -> lis
     From the commit on the version before it is the promoted one. Its predictions stay in the log, under its id, which
     no other training will have; so do the versions that continue it.
     """
-    made = await jobs.list_of(session, scope, (JobKind.TRAIN, JobKind.EXPLAIN), training.id)
+    made = await jobs.list_for(session, scope, (JobKind.TRAIN, JobKind.EXPLAIN), training.id)
     folders = {job.directory for job in made if job.attempt}
     folders |= {str(PurePosixPath(name).parent) for name in (training.bundle, training.explanation) if name}
     for job in made:
@@ -121,7 +121,7 @@ async def delete_importance(session: AsyncSession, scope: Scope, train_id: int) 
         Conflict: `explanation_running`.
     """
     training = await service.hold(session, scope, train_id)
-    if await jobs.unfinished(session, scope, JobKind.EXPLAIN, training.id) is not None:
+    if await jobs.find_unfinished(session, scope, JobKind.EXPLAIN, training.id) is not None:
         detail = "The feature importance is being computed; wait for its end, or terminate its job."
         raise Conflict(detail, code="explanation_running")
     if training.feature_importance is None and training.explanation is None:

@@ -105,8 +105,8 @@ def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: P
     told: list[str] = []
     killed: list[int] = []
 
-    def kill_one(share: float, phrase: str) -> None:
-        told.append(phrase)
+    def kill_one(share: float, message: str) -> None:
+        told.append(message)
         if share > 0 and not killed:
             killed.append(processes("ray::RayTrainWorker")[-1])
             os.kill(killed[0], signal.SIGKILL)

@@ -29,7 +29,7 @@ SECTION_BYTES = 20_000
 @pytest.fixture(autouse=True)
 def small_sections(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "SECTION_BYTES", SECTION_BYTES)
-    monkeypatch.setattr("dataml.tasks.distributed.validation._cpus", lambda: 3)
+    monkeypatch.setattr("dataml.tasks.distributed.validation._cpu_count", lambda: 3)
     monkeypatch.setattr("dataml.contract.files.csv.BLOCK_BYTES", 7_000)
 
 
@@ -71,7 +71,7 @@ def test_sections_are_validated_like_the_whole(tmp_path: Path, ending: str) -> N
     for one, other in (
         (alone.parquet, together.parquet),
         (alone.errors, together.errors),
-        (alone.set_aside, together.set_aside),
+        (alone.quarantined, together.quarantined),
     ):
         assert one is not None
         assert other is not None

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from dataml.errors import Invalid
-from dataml.jobs.spec import Tuning
+from dataml.jobs.spec import TuningConfig
 from dataml.ml.boosters.hyperparameters import ALGORITHMS, HYPERPARAMETERS
 from dataml.tasks.tuning.search import Search, search
 from dataml.tasks.tuning.search_space import SPACE, space_of
@@ -23,8 +23,8 @@ BOTH = space_of(["XGBoost", "LightGBM"], {})
 ONE = space_of(["LightGBM"], {})
 
 
-def run(folder: Path, objective: Any, tuning: Tuning, space: Any = ONE, **options: Any) -> Search:
-    options = {"seed": 1, "progress": lambda share, phrase: None, "initial": [{"algorithm": "LightGBM"}]} | options
+def run(folder: Path, objective: Any, tuning: TuningConfig, space: Any = ONE, **options: Any) -> Search:
+    options = {"seed": 1, "progress": lambda share, message: None, "initial": [{"algorithm": "LightGBM"}]} | options
     return search(objective, space, tuning, folder=folder / "tests", **options)
 
 
@@ -41,9 +41,9 @@ def test_a_search_tries_the_defaults_first_learns_and_tells_how_it_goes(tmp_path
     told: list[tuple[float, str]] = []
     lock = Lock()  # who listens need not be one that can be sent to another process
 
-    def tell(share: float, phrase: str) -> None:
+    def tell(share: float, message: str) -> None:
         with lock:
-            told.append((share, phrase))
+            told.append((share, message))
 
     def objective(params: dict[str, Any]) -> float:
         return far_from_a_tenth(params) + float(table[0, 0]) * 0
@@ -51,7 +51,7 @@ def test_a_search_tries_the_defaults_first_learns_and_tells_how_it_goes(tmp_path
     found = run(
         tmp_path,
         objective,
-        Tuning(trials=24),
+        TuningConfig(trials=24),
         BOTH,
         initial=[{"algorithm": "LightGBM"}, {"algorithm": "XGBoost", "learning_rate": 0.1, "max_depth": 6}],
         progress=tell,
@@ -81,7 +81,7 @@ def test_a_seed_gives_the_same_trials_and_one_process_runs_them_all(tmp_path: Pa
             file.write(f"{os.getpid()}\n")
         return far_from_a_tenth(params)
 
-    one, same, other = (run(tmp_path, objective, Tuning(trials=8), seed=seed) for seed in (3, 3, 4))
+    one, same, other = (run(tmp_path, objective, TuningConfig(trials=8), seed=seed) for seed in (3, 3, 4))
     assert [(trial.params, trial.score) for trial in one.trials] == [(t.params, t.score) for t in same.trials]
     assert one.trials[1].params != other.trials[1].params
     assert len(set((tmp_path / "processes").read_text().split())) == 3
@@ -96,7 +96,7 @@ def test_a_failure_of_its_own_kind_says_no_more_than_the_kind(tmp_path: Path) ->
                 return float("nan")
 
     with pytest.raises(Invalid) as caught:
-        run(tmp_path, objective, Tuning(trials=2))
+        run(tmp_path, objective, TuningConfig(trials=2))
     assert caught.value.code == "tuning_failed"
     assert caught.value.detail == (
         "All 2 trials of the tuning failed. The first one: It failed unexpectedly (ValueError); the platform's log has "
@@ -110,7 +110,7 @@ def test_a_trial_whose_process_dies_does_not_end_the_search(tmp_path: Path) -> N
             os._exit(1)
         return 0.5
 
-    found = run(tmp_path, objective, Tuning(trials=2))
+    found = run(tmp_path, objective, TuningConfig(trials=2))
     assert [trial.state for trial in found.trials] == ["failed", "finished"]
     assert found.trials[0].reason == "Its process ended; it may have needed more memory than there is."
     assert found.score == 0.5
@@ -121,7 +121,7 @@ def test_at_the_end_of_the_budget_what_runs_is_stopped_and_the_defaults_are_used
         while True:
             time.monotonic()
 
-    found = run(tmp_path, endless, Tuning(trials=5, time_budget_s=8))
+    found = run(tmp_path, endless, TuningConfig(trials=5, time_budget_s=8))
     assert {trial.state for trial in found.trials} <= {"stopped"}
     assert (found.best, found.score) == ({"algorithm": "LightGBM"}, None)
     assert found.note == "No trial finished within the time budget of 8 s; the defaults were used."
@@ -143,7 +143,7 @@ def test_the_processes_of_a_search_end_with_the_worker_that_is_killed(tmp_path: 
 
     class Worker:
         def work(self) -> None:
-            run(tmp_path, endless, Tuning(trials=5))
+            run(tmp_path, endless, TuningConfig(trials=5))
 
     worker = ray.remote(Worker).options(name="worker", lifetime="detached", num_cpus=0).remote()
     working = worker.work.remote()
@@ -176,7 +176,7 @@ def test_a_training_searches_before_it_fits_and_keeps_every_trial(tmp_path: Path
     random = np.random.default_rng(0)
     x, z = random.normal(size=(2, 400))
     table = pa.table({"x": x, "z": z, "y": np.where(x * z + 0.3 * random.normal(size=400) > 0, "a", "b")})
-    result = train_on(tmp_path, table, algorithm="auto", tuning=Tuning(trials=5, metric="roc_auc"))
+    result = train_on(tmp_path, table, algorithm="auto", tuning=TuningConfig(trials=5, metric="roc_auc"))
     found = result.summary["tuning"]
     assert found["metric"] == "roc_auc"
     assert [trial["number"] for trial in found["trials"]] == [1, 2, 3, 4, 5]
