@@ -1,17 +1,20 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
-import logging
+from dataclasses import dataclass
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml import __version__
 from dataml.access import api_key_routes, role_routes, tenant_routes, user_routes
 from dataml.access import routes as access
+from dataml.access.dependencies import AccessRule, audited_scope
+from dataml.access.models import Tenant
 from dataml.access.service import Principal
+from dataml.access.tokens import TokenKeys
 from dataml.audit import routes as audit
 from dataml.audit import service as audit_log
 from dataml.audit.service import Outcome
@@ -20,26 +23,34 @@ from dataml.datalake import share_routes
 from dataml.datalake.service import Lakes
 from dataml.dataset import files
 from dataml.dataset import routes as dataset
+from dataml.dataset import service as dataset_service
+from dataml.dataset.models import Dataset, File
+from dataml.db.dependents import Dependents
 from dataml.db.scope import Origin
-from dataml.db.session import UNREACHABLE, unavailable
-from dataml.dependencies import JobToken, Open, Requirement, Services
-from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
-from dataml.http.wire import checked_body, client_address, error_body, request_id_of, security_headers
+from dataml.db.scope import Scope as TenantScope
+from dataml.db.session import Database
+from dataml.errors import Forbidden
+from dataml.http.errors import add_exception_handlers
+from dataml.http.headers import client_address, request_id_of, security_headers
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
+from dataml.inference import service as inference_service
 from dataml.inference.realtime import RealTime
 from dataml.jobs import routes as jobs
+from dataml.jobs.dependencies import JobQueue
+from dataml.jobs.results import ResultHandlers
 from dataml.ops import health, ray_jobs
+from dataml.serving.model_runner import Endpoints
+from dataml.settings import Settings
 from dataml.template import routes as template
+from dataml.template.models import Template
 from dataml.train import explanation_routes, export_routes, report_routes
 from dataml.train import routes as train
+from dataml.train import service as train_service
 from dataml.train.callbacks import routes as callbacks
 from dataml.train.lifecycle import routes as lifecycle
+from dataml.train.models import Training
 
-log = logging.getLogger(__name__)
-
-# They read their own bodies, within budgets of their own.
-_UPLOADS = frozenset({"/api/v1/dataset/upload", "/api/v1/files/add", "/api/v1/template/infer"})
 _MODULES = (
     access,
     user_routes,
@@ -60,37 +71,79 @@ _MODULES = (
     datalake,
     share_routes,
     jobs,
-    audit,
     health,
     ray_jobs,
 )
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media"}
 
 
-def create_app(services: Services) -> "Front":
-    """The whole API: every router under `/api/v1`, docs at `/docs`, the prediction routes on a path of their own."""
+@dataclass(frozen=True)
+class Services:
+    """What the application is made of; one per process.
+
+    `jobs` wakes the supervisor, `endpoints` are the model hosts, and `result_handlers` say what follows a job that a
+    call has ended.
+    """
+
+    settings: Settings
+    database: Database
+    keys: TokenKeys
+    jobs: JobQueue
+    endpoints: Endpoints
+    result_handlers: ResultHandlers
+
+
+def create_app(services: Services) -> "GatewayMiddleware":
+    """Return the API: every router under `/api/v1`, docs at `/docs`, prediction by name under `/models`.
+
+    Raises:
+        RuntimeError: a route does not state what its caller needs.
+    """
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
-    app.state.services = services
-    app.state.lakes = Lakes(services.settings)
     realtime = RealTime(services.database, services.keys, services.endpoints)
+    # Each feature's `dependencies` reads what it needs from here.
+    app.state.settings = services.settings
+    app.state.database = services.database
+    app.state.keys = services.keys
+    app.state.jobs = services.jobs
+    app.state.result_handlers = services.result_handlers
+    app.state.endpoints = services.endpoints
+    app.state.dependents = _dependents(services)
+    app.state.lakes = Lakes(services.settings)
     app.state.realtime = realtime
     api = APIRouter(prefix="/api/v1")
-    for module in _MODULES:
-        api.include_router(_with_stated_needs(module.router))
+    for router in (*(module.router for module in _MODULES), audit.create_router(audited_scope)):
+        api.include_router(_with_stated_needs(router))
     app.include_router(api)
     app.include_router(_with_stated_needs(inference.direct))
-    app.add_exception_handler(DatamlError, _render)
-    app.add_exception_handler(RequestValidationError, _render_validation)
-    app.add_exception_handler(HTTPException, _render_http)
-    for unreachable in UNREACHABLE:
-        app.add_exception_handler(unreachable, _render_unreachable)
-    app.add_exception_handler(Exception, _render_defect)
-    return Front(app, realtime, services.settings.forwarded_hops)
+    add_exception_handlers(app, _record_refusal)
+    return GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
+
+
+def _dependents(services: Services) -> Dependents:
+    """Return what each feature does before a row that it refers to goes."""
+
+    async def end_jobs(session: AsyncSession, scope: TenantScope, tenant_id: str) -> None:
+        await services.result_handlers.cancel_all(session, scope)
+
+    return Dependents(
+        {
+            Tenant: (end_jobs,),
+            Template: (dataset_service.refuse_template_in_use,),
+            Dataset: (inference_service.release_dataset, train_service.refuse_dataset_in_use),
+            File: (inference_service.release_file,),
+            Training: (inference_service.refuse_training_in_use,),
+        }
+    )
 
 
 def needs_of(route: APIRoute) -> list[str]:
-    """What a route states in its signature that a caller needs; see `dependencies`."""
-    return [d.call.needs for d in route.dependant.dependencies if isinstance(d.call, Requirement | Open | JobToken)]
+    """Return what a route states in its signature that a caller needs; see `access.dependencies`."""
+    return _needs(route.dependant)
+
+
+def _needs(dependant: Dependant) -> list[str]:
+    own = [dependant.call.needs] if isinstance(dependant.call, AccessRule) else []
+    return own + [needs for dependency in dependant.dependencies for needs in _needs(dependency)]
 
 
 def _with_stated_needs(router: APIRouter) -> APIRouter:
@@ -108,7 +161,7 @@ def _with_stated_needs(router: APIRouter) -> APIRouter:
     return router
 
 
-class Front:
+class GatewayMiddleware:
     """Outermost: gives each request its id, takes a trailing slash off the path, checks the body, and answers real-time
     predictions before the framework's stack, which costs more than the prediction itself."""
 
@@ -131,8 +184,6 @@ class Front:
         if scope["method"] == "POST" and self._realtime.serves(path):
             await self._realtime(scope, receive, send)
             return
-        if path not in _UPLOADS:
-            receive = checked_body(scope, receive)
         state["origin"] = Origin(client_address(scope, self._forwarded_hops), request_id)
         headers = [(b"x-request-id", request_id.encode()), *security_headers(path)]
 
@@ -144,50 +195,15 @@ class Front:
         await self.app(scope, receive, send_with_id)
 
 
-async def _render(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DatamlError)
-    if isinstance(error, Forbidden):
-        await _record_refusal(request, error)
-    body = error_body(error, request.scope["state"]["request_id"])
-    return Response(body, error.status, error.headers, "application/json")
-
-
 async def _record_refusal(request: Request, error: Forbidden) -> None:
     """Who tried what they may not do is in the audit log."""
     principal: Principal = request.scope["state"]["principal"]
-    services: Services = request.app.state.services
-    async with services.database.transaction() as session:
+    database: Database = request.app.state.database
+    async with database.transaction() as session:
         # As the server has decoded it: it may hold what no database takes.
         path = request.scope["path"].replace("\0", "\ufffd").encode(errors="replace").decode()
         tried = f"{request.method} {path}"[:300]
         audit_log.record(session, principal.scope, "access.refuse", tried, Outcome.REFUSED, code=error.code)
-
-
-async def _render_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    fields = [FieldError(tuple(e["loc"]), e["msg"], e["type"]) for e in error.errors()]
-    return await _render(request, InvalidFields(fields, code="invalid_request"))
-
-
-async def _render_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, DatamlError):
-        # The framework makes a 400 of whatever is raised while it reads a body.
-        return await _render(request, error.__cause__)
-    refusal = DatamlError(str(error.detail), code=_CODES.get(error.status_code, "bad_request"))
-    body = error_body(refusal, request.scope["state"]["request_id"])
-    return Response(body, error.status_code, error.headers, "application/json")
-
-
-async def _render_unreachable(request: Request, error: Exception) -> Response:
-    log.error("the database could not be asked", exc_info=error)
-    return await _render(request, unavailable())
-
-
-async def _render_defect(request: Request, error: Exception) -> Response:
-    # Starlette logs the exception itself after this answer.
-    defect = DatamlError("The platform has made a mistake; its log has the cause.", code="internal_error")
-    return Response(error_body(defect, request.scope["state"]["request_id"]), 500, media_type="application/json")
 
 
 _DESCRIPTION = """

@@ -13,7 +13,7 @@ from dataml.settings import Settings
 from deployments.supervisor import NAME, SupervisorActor
 
 if TYPE_CHECKING:
-    from dataml.app import Front
+    from dataml.app import GatewayMiddleware
 
 
 @serve.deployment(name="Api", max_ongoing_requests=256, max_queued_requests=2048, ray_actor_options={"num_cpus": 0.1})
@@ -26,7 +26,7 @@ class Api:
 
         self._gateway = Gateway(settings, pool)
 
-    def __serve_build_asgi_app__(self) -> "Front":
+    def __serve_build_asgi_app__(self) -> "GatewayMiddleware":
         return self._gateway.application()
 
 

@@ -10,11 +10,11 @@ from ray.serve.handle import DeploymentHandle
 
 from dataml import redaction
 from dataml.access.tokens import TokenKeys
-from dataml.app import Front, create_app
+from dataml.app import GatewayMiddleware, Services, create_app
 from dataml.db import schema
 from dataml.db.session import Database
-from dataml.dependencies import Services
 from dataml.errors import StartupError
+from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings
 from deployments.inference_client import RayInferenceClient
 from deployments.supervisor import NAME
@@ -49,10 +49,11 @@ class Gateway:
             keys=TokenKeys.load(settings.key_file),
             jobs=SupervisorQueue(),
             endpoints=self._endpoints,
+            result_handlers=RESULT_HANDLERS,
         )
         self._warming = asyncio.get_running_loop().create_task(self._warm())
 
-    def application(self) -> Front:
+    def application(self) -> GatewayMiddleware:
         return create_app(self._services)
 
     async def _warm(self) -> None:

@@ -12,7 +12,7 @@ from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
-from dataml.http.wire import request_id_of
+from dataml.http.headers import request_id_of
 from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.model_runner import (

@@ -16,10 +16,10 @@ from dataml.access.models import Tenant
 from dataml.access.passwords import hash_password
 from dataml.access.permissions import BuiltinRole
 from dataml.access.tokens import TokenKeys
-from dataml.app import create_app
+from dataml.app import Services, create_app
 from dataml.db.session import Database
-from dataml.dependencies import Services
 from dataml.installation import ADMIN, DEFAULT_TENANT, prepare
+from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings, load_settings
 from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
@@ -111,7 +111,9 @@ def platform(settings: Settings) -> Iterator[Platform]:
     supervisor = SupervisorThread(settings)
     database = Database(settings)
     endpoints = InProcessInferenceClient(Storage.from_settings(settings), supervisor)
-    app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints))
+    app = create_app(
+        Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints, RESULT_HANDLERS)
+    )
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)
         yield Platform(settings, anonymous, log_in(anonymous, ADMIN))

@@ -17,7 +17,7 @@ from httpx import Response
 from dataml import app
 from dataml.access.permissions import Permission
 from dataml.access.tokens import AUDIENCE, ISSUER
-from dataml.http.wire import MAX_JSON_BYTES
+from dataml.http.strict_json import MAX_JSON_BYTES
 from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.database import read_all_tables

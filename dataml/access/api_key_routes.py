@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from dataml.access import api_keys
+from dataml.access.dependencies import LoggedIn
 from dataml.access.schemas import ApiKeyAnswer, ApiKeyCreated, ApiKeyList, CreateApiKey
-from dataml.dependencies import Db, LoggedIn, Paged
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 
-router = APIRouter(prefix="/api-keys", tags=["API keys"])
+router = Router(prefix="/api-keys", tags=["API keys"])
 
 
 @router.post("", status_code=201)

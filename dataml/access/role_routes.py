@@ -1,8 +1,7 @@
 """Calls for roles, permissions, and who has them."""
 
-from fastapi import APIRouter
-
 from dataml.access import roles, tenants, users
+from dataml.access.dependencies import RoleManager
 from dataml.access.models import Role
 from dataml.access.roles import RoleWithPermissions
 from dataml.access.schemas import (
@@ -15,9 +14,10 @@ from dataml.access.schemas import (
 )
 from dataml.access.service import Principal
 from dataml.db.session import Database
-from dataml.dependencies import Db, Paged, RoleManager
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 
-router = APIRouter(prefix="/rbac", tags=["RBAC"])
+router = Router(prefix="/rbac", tags=["RBAC"])
 
 
 @router.post("/roles", status_code=201)

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
 from dataml.access import users
+from dataml.access.dependencies import OPEN, Caller, CallerAuthenticator, Keys, LoggedIn
 from dataml.access.schemas import (
     CallerAnswer,
     DoneAnswer,
@@ -17,13 +18,14 @@ from dataml.access.schemas import (
 )
 from dataml.access.secret_bodies import documented, secrets_in
 from dataml.access.sessions import Sessions
-from dataml.dependencies import OPEN, AppServices, Caller, LoggedIn, RequestOrigin
+from dataml.http.dependencies import AppSettings, Db, RequestOrigin
+from dataml.http.routing import Router
 
-router = APIRouter(tags=["Login"])
+router = Router(tags=["Login"])
 
 
-async def _sessions(services: AppServices) -> Sessions:
-    return Sessions(services.database, services.settings, services.keys)
+async def _sessions(database: Db, settings: AppSettings, keys: Keys) -> Sessions:
+    return Sessions(database, settings, keys)
 
 
 InSessions = Annotated[Sessions, Depends(_sessions)]
@@ -38,9 +40,9 @@ async def log_in(
 
 
 @router.post("/login/test-token")
-async def test_token(user: Caller, services: AppServices) -> CallerAnswer:
+async def test_token(user: Caller, database: Db) -> CallerAnswer:
     """Who the bearer token belongs to, and what it allows."""
-    async with services.database.reading() as session:
+    async with database.reading() as session:
         found = await users.get(session, user.scope, user.user_id)
     answer = UserAnswer.of(found.user, found.roles)
     return CallerAnswer(**answer.model_dump(), permissions=sorted(user.permissions))
@@ -66,14 +68,18 @@ async def log_out(
 
 @router.post("/reset-password", openapi_extra=documented(ResetPassword))
 async def reset_password(
-    request: Annotated[ResetPassword, Depends(secrets_in(ResetPassword))], user: LoggedIn, services: AppServices
+    request: Annotated[ResetPassword, Depends(secrets_in(ResetPassword))],
+    user: LoggedIn,
+    database: Db,
+    settings: AppSettings,
+    authenticator: CallerAuthenticator,
 ) -> DoneAnswer:
     """Set the own password, with `current_password`, or another user's with `can_manage_users`. All sessions of that
     user end."""
     await users.reset_password(
-        services.database,
-        services.settings,
-        services.authenticator,
+        database,
+        settings,
+        authenticator,
         user,
         request.user_name,
         request.new_password.get_secret_value(),

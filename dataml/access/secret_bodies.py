@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from dataml.errors import FieldError, Invalid, InvalidFields
-from dataml.http.wire import read_json
+from dataml.http.strict_json import read_json
 
 _M = TypeVar("_M", bound=BaseModel)
 

@@ -1,15 +1,14 @@
 """Tenant calls, for administrators of the platform."""
 
-from fastapi import APIRouter
-
 from dataml.access import tenants
+from dataml.access.dependencies import PlatformAdmin
+from dataml.access.models import Tenant
 from dataml.access.schemas import CreateTenant, TenantAnswer, TenantList
 from dataml.db.scope import Scope
-from dataml.dependencies import Db, Jobs, Paged, PlatformAdmin
-from dataml.jobs import service as job_service
-from dataml.runner import result_handlers
+from dataml.http.dependencies import Db, Paged, RowDependents
+from dataml.http.routing import Router
 
-router = APIRouter(prefix="/tenants", tags=["Tenant"])
+router = Router(prefix="/tenants", tags=["Tenant"])
 
 
 @router.post("", status_code=201)
@@ -29,13 +28,10 @@ async def list_tenants(user: PlatformAdmin, database: Db, page: Paged) -> Tenant
 
 
 @router.delete("/{tenant_id}")
-async def close_tenant(tenant_id: str, user: PlatformAdmin, database: Db, jobs: Jobs) -> TenantAnswer:
+async def close_tenant(tenant_id: str, user: PlatformAdmin, database: Db, dependents: RowDependents) -> TenantAnswer:
     """Close a tenant: its users and API keys are out from the next request on, its jobs end, its predictors stop
     answering. Its data stays."""
     async with database.transaction() as session:
         tenant = await tenants.close(session, user, tenant_id)
-        for job in await job_service.list_unfinished(session, Scope(tenant.id, user.username)):
-            if await job_service.cancel(session, job):
-                await result_handlers.apply(session, job, None)
-    await jobs.notify()
+        await dependents.release(session, Scope(tenant.id, user.username), Tenant, tenant.id)
     return TenantAnswer.of(tenant)

@@ -1,18 +1,20 @@
 """User calls."""
 
-from fastapi import APIRouter
-
 from dataml.access import users
+from dataml.access.dependencies import CallerAuthenticator, UserManager
 from dataml.access.schemas import CreateUser, UpdateUser, UserAnswer, UserList
-from dataml.dependencies import AppServices, Db, Paged, UserManager
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 
-router = APIRouter(prefix="/users", tags=["User"])
+router = Router(prefix="/users", tags=["User"])
 
 
 @router.post("/create-user", status_code=201)
-async def create_user(request: CreateUser, user: UserManager, services: AppServices) -> UserAnswer:
+async def create_user(
+    request: CreateUser, user: UserManager, database: Db, authenticator: CallerAuthenticator
+) -> UserAnswer:
     """Make a user of the own tenant, with roles that hold no more than you do."""
-    created = await users.create(services.database, services.authenticator, user, request)
+    created = await users.create(database, authenticator, user, request)
     return UserAnswer.of(created.user, created.roles)
 
 

@@ -2,16 +2,19 @@
 
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
+from dataml.access.dependencies import LakeReader
 from dataml.datalake import service
+from dataml.datalake.dependencies import AppLakes
 from dataml.datalake.executor import Patience
 from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableMetadata
 from dataml.db.scope import Scope
 from dataml.db.session import Database
-from dataml.dependencies import AppLakes, Db, LakeReader, Paged
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 
-router = APIRouter(prefix="/datalake", tags=["Datalake"])
+router = Router(prefix="/datalake", tags=["Datalake"])
 
 T = TypeVar("T")
 SchemaQuery = Annotated[str, Query(description="Name of the schema.", min_length=1, max_length=255)]

@@ -1,14 +1,17 @@
 """Calls that share a schema with a tenant, for administrators of the platform."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
+from dataml.access.dependencies import PlatformAdmin
 from dataml.datalake import service
+from dataml.datalake.dependencies import AppLakes
 from dataml.datalake.lake import schema_not_found
 from dataml.datalake.schemas import ShareAnswer, ShareList, ShareRequest
-from dataml.dependencies import AppLakes, Db, Paged, PlatformAdmin
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 from dataml.iceberg.names import SCHEMAS
 
-router = APIRouter(prefix="/datalake/shares", tags=["Datalake"])
+router = Router(prefix="/datalake/shares", tags=["Datalake"])
 
 
 @router.post("", status_code=201)

@@ -3,18 +3,21 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import FileResponse
 
+from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
 from dataml.dataset import downloads, lake_tables, previews, rejection, service, uploads
+from dataml.dataset.models import File
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
-from dataml.dependencies import AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
 from dataml.errors import Invalid
+from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
-from dataml.inference import service as inference
+from dataml.http.routing import Router
+from dataml.jobs.dependencies import Jobs
 from dataml.storage.storage import Storage
 
-router = APIRouter(prefix="/files", tags=["File"])
+router = Router(prefix="/files", tags=["File"])
 
 FileId = Annotated[int, Query(description="Id of the file.")]
 
@@ -40,12 +43,12 @@ async def add_files(
 
 @router.delete("/delete/{file_id}")
 async def delete_file(
-    file_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs
+    file_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs, dependents: RowDependents
 ) -> FileDeleted:
     """Take a file out of its dataset, all of which is checked again without it. The result of a batch prediction just
     goes."""
     async with database.transaction() as session:
-        await inference.forget_file(session, user.scope, file_id)
+        await dependents.release(session, user.scope, File, file_id)
         file, dataset, job = await service.delete_file(session, settings, user.scope, file_id)
     await downloads.remove(Storage.from_settings(settings), file)
     if job is not None:

@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
 from dataml.access.permissions import Permission
+from dataml.datalake.dependencies import AppLakes
 from dataml.dataset import lake_tables, previews, rejection, service, uploads
 from dataml.dataset.lake_options import LakeOptions
 from dataml.dataset.models import Dataset
@@ -28,16 +30,16 @@ from dataml.dataset.schemas import (
 )
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
-from dataml.dependencies import AppLakes, AppSettings, DatasetDeleter, Db, Jobs, Paged, Uploader, Viewer
+from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
-from dataml.inference import service as inference
+from dataml.http.routing import Router
 from dataml.jobs import service as job_service
+from dataml.jobs.dependencies import Jobs
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobKind, JobState, quarantine_column_names
 from dataml.storage.storage import Storage
-from dataml.train import service as trainings
 
-router = APIRouter(prefix="/dataset", tags=["Dataset"])
+router = Router(prefix="/dataset", tags=["Dataset"])
 
 DatasetId = Annotated[int, Query(description="Id of the dataset.")]
 DatasetName = Annotated[
@@ -95,15 +97,14 @@ async def upload_dataset(
 
 @router.delete("/delete/{dataset_id}")
 async def delete_dataset(
-    dataset_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs
+    dataset_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs, dependents: RowDependents
 ) -> DatasetDeleted:
     """Delete a dataset that no training was made from, with its files and what was found in them. Predictions of its
     rows stay in the prediction log, and rows that went to the lake in the lake."""
     async with database.transaction() as session:
         dataset = await service.hold_to_delete(session, user.scope, dataset_id)
-        used_by = await trainings.count_using_dataset(session, user.scope, dataset_id)
-        await inference.forget_dataset(session, user.scope, dataset_id)
-        folders = await service.delete(session, user.scope, dataset, used_by)
+        await dependents.release(session, user.scope, Dataset, dataset_id)
+        folders = await service.delete(session, user.scope, dataset)
     await jobs.notify()
     for folder in folders:
         await Storage.from_settings(settings).delete(folder)

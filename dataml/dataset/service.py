@@ -102,10 +102,16 @@ async def template_names(session: AsyncSession, scope: Scope, datasets: Sequence
     return {template.id: template.name for template in found}
 
 
-async def count_using_template(session: AsyncSession, scope: Scope, template_id: int) -> int:
-    """How many datasets were checked with a template."""
+async def refuse_template_in_use(session: AsyncSession, scope: Scope, template_id: int) -> None:
+    """Refuse to let a template go that datasets were checked with.
+
+    Raises:
+        Conflict: `template_in_use`.
+    """
     rows = scope.select_columns(Dataset, func.count()).where(Dataset.template_id == template_id)
-    return await session.scalar(rows) or 0
+    if used_by := await session.scalar(rows):
+        datasets = "a dataset uses" if used_by == 1 else f"{used_by:,} datasets use"
+        raise Conflict(f"The template cannot be deleted: {datasets} it.", code="template_in_use")
 
 
 async def get_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
@@ -209,16 +215,12 @@ async def hold_to_delete(session: AsyncSession, scope: Scope, dataset_id: int) -
     return await scope.hold(session, Dataset, dataset_id, "dataset")
 
 
-async def delete(session: AsyncSession, scope: Scope, dataset: Dataset, used_by: int) -> list[str]:
-    """Remove a dataset that `hold_to_delete` gave, with all its files; the folders that are to go when this is
-    committed. `used_by` counts the trainings that were made from it.
+async def delete(session: AsyncSession, scope: Scope, dataset: Dataset) -> list[str]:
+    """Remove a dataset that `hold_to_delete` gave and nothing refers to, with all its files.
 
-    Raises:
-        Conflict: `dataset_in_use`.
+    Returns:
+        The folders that are to go when this is committed.
     """
-    if used_by:
-        trainings = "A training was" if used_by == 1 else f"{used_by:,} trainings were"
-        raise Conflict(f"{trainings} made from this dataset, so it cannot be deleted.", code="dataset_in_use")
     files = (await session.scalars(scope.select(File).where(File.dataset_id == dataset.id))).all()
     made = await _jobs_of(session, scope, dataset.id)
     folders = {str(PurePosixPath(file.path).parent) for file in files} | {job.directory for job in made if job.attempt}

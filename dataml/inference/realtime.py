@@ -13,7 +13,9 @@ from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import UNREACHABLE, Database, unavailable
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
-from dataml.http.wire import MAX_JSON_BYTES, error_body, read_json, security_headers
+from dataml.http.errors import error_body
+from dataml.http.headers import security_headers
+from dataml.http.strict_json import MAX_JSON_BYTES, read_json
 from dataml.inference import service
 from dataml.inference.schemas import DirectRequest, PredictRequest
 from dataml.serving.model_runner import InferenceClient, InferenceRequest, InferenceResponse, ServableModel

@@ -1,15 +1,15 @@
-"""Prediction calls. The two real-time ones are answered by `realtime.RealTime` before they get here when the platform
-serves; here they are described, and answered by the same code."""
+"""Prediction calls. The two real-time ones are only documented here; `realtime.RealTime` answers them."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Response
 
-from dataml.dependencies import Db, Jobs, Paged, PredictionUser, Viewer
-from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields
+from dataml.access.dependencies import PredictionUser, Viewer
+from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import BatchForecast
-from dataml.inference.realtime import RealTime
 from dataml.inference.schemas import (
     BatchRequest,
     BatchStarted,
@@ -23,10 +23,11 @@ from dataml.inference.schemas import (
     PredictRequest,
     ResultAnswer,
 )
+from dataml.jobs.dependencies import Jobs
 from dataml.train import service as trainings
 
-router = APIRouter(prefix="/inference", tags=["Inference"])
-direct = APIRouter(tags=["Inference"])
+router = Router(prefix="/inference", tags=["Inference"])
+direct = Router(tags=["Inference"])
 
 
 @router.post("/batch-prediction", status_code=202)
@@ -127,15 +128,20 @@ async def get_form(
     return FormAnswer(id=training.id, headers=headers, target=training.target, preprocess_id=training.preprocess_id)
 
 
+# Both are in OpenAPI and state their permission, like every other call. `app.GatewayMiddleware` hands their requests to
+# `realtime.RealTime` before FastAPI looks for a route.
+_NOT_ROUTED = RuntimeError("a real-time prediction came past the gateway")
+
+
 def _body(schema: type) -> dict[str, object]:
     content = {"application/json": {"schema": schema.model_json_schema()}}  # type: ignore[attr-defined]
     return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post("", response_model=PredictAnswer, openapi_extra=_body(PredictRequest))
-async def predict(request: Request, user: PredictionUser) -> Response:
+async def predict(user: PredictionUser) -> Response:
     """Predict one row with a completed training."""
-    return await _real_time(request, "/api/v1/inference")
+    raise _NOT_ROUTED
 
 
 @direct.post(
@@ -144,18 +150,9 @@ async def predict(request: Request, user: PredictionUser) -> Response:
     openapi_extra=_body(DirectRequest),
 )
 async def predict_directly(
-    request: Request,
     user: PredictionUser,
     tenant_name: Annotated[str, Path(description="The own tenant.")],
     predictor_name: Annotated[str, Path(description="A predictor; its newest completed version answers.")],
 ) -> Response:
     """Predict with a predictor by name: the fastest route, answered by the predictor's own deployment when it runs."""
-    return await _real_time(request, f"/models/{tenant_name}/{predictor_name}/predict")
-
-
-async def _real_time(request: Request, path: str) -> Response:
-    realtime: RealTime = request.app.state.realtime
-    answer = await realtime.answer(path, request.headers.get("authorization"), await request.body())
-    if isinstance(answer, DatamlError):
-        raise answer
-    return Response(answer, media_type="application/json")
+    raise _NOT_ROUTED

@@ -197,7 +197,7 @@ def _shown_table(job: Job) -> str:
     return f"{name['namespace'].rpartition('_')[2]}.{name['table']}"
 
 
-async def refuse_while_predicting(session: AsyncSession, scope: Scope, train_id: int) -> None:
+async def refuse_training_in_use(session: AsyncSession, scope: Scope, train_id: int) -> None:
     """Raises:
     Conflict: `training_in_use`: a batch prediction with this model waits or runs.
     """
@@ -207,7 +207,7 @@ async def refuse_while_predicting(session: AsyncSession, scope: Scope, train_id:
         raise Conflict(detail, code="training_in_use")
 
 
-async def forget_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
+async def release_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
     """Take a dataset that goes, with its files, out of the prediction log, whose rows stay.
 
     Raises:
@@ -221,7 +221,7 @@ async def forget_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -
     await session.execute(rows.values(dataset_id=None, file_id=None))
 
 
-async def forget_file(session: AsyncSession, scope: Scope, file_id: int) -> None:
+async def release_file(session: AsyncSession, scope: Scope, file_id: int) -> None:
     """Take a file that goes out of the prediction log, whose rows stay."""
     if 0 < file_id < 2**63:
         rows = scope.update(Prediction).where(Prediction.file_id == file_id)

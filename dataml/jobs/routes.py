@@ -3,15 +3,17 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from dataml.dependencies import AppServices, Db, Paged, Trainer, Viewer
+from dataml.access.dependencies import Keys, Trainer, Viewer
+from dataml.http.dependencies import Db, Paged
+from dataml.http.routing import Router
 from dataml.jobs import callbacks, service
 from dataml.jobs.models import Job
 from dataml.jobs.schemas import CallbackToken, JobAnswer, JobList
 from dataml.jobs.spec import JobKind, JobState
 
-router = APIRouter(prefix="/jobs", tags=["Jobs"])
+router = Router(prefix="/jobs", tags=["Jobs"])
 
 
 @router.get("/list")
@@ -37,11 +39,11 @@ async def get_job(job_id: str, user: Viewer, database: Db) -> JobAnswer:
 
 
 @router.post("/{job_id}/callback-token")
-async def grant_callback_token(job_id: str, user: Trainer, database: Db, services: AppServices) -> CallbackToken:
+async def grant_callback_token(job_id: str, user: Trainer, database: Db, keys: Keys) -> CallbackToken:
     """A token with which a worker outside the cluster reports the training or feature importance that runs, by
     `POST /train/result` or `/train/shap-result`, and what it needs to do the work."""
     async with database.transaction() as session:
-        granted = await callbacks.grant(session, services.keys, user.scope, job_id)
+        granted = await callbacks.grant(session, keys, user.scope, job_id)
     job = granted.job
     return CallbackToken(
         token=granted.token,

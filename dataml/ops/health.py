@@ -1,11 +1,11 @@
 """Whether the API answers; open to everyone, and touches nothing that can be slow."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
-from dataml.dependencies import OPEN
+from dataml.access.dependencies import OPEN
+from dataml.http.routing import Router
 
-router = APIRouter(tags=["Utils"])
+router = Router(tags=["Utils"])
 
 
 class HealthAnswer(BaseModel):

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.db.session import Database
 from dataml.jobs import service
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
-from dataml.runner import result_handlers
 from dataml.runner.orphans import sweep
+from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 
@@ -119,7 +119,7 @@ class Supervisor:
                 return False
             job = await service.finish(session, report.job_id, report.attempt, report.failure)
             if job is not None:
-                await result_handlers.apply(session, job, report.result)
+                await RESULT_HANDLERS.apply(session, job, report.result)
         await self._tidy(Attempt(report.job_id, report.attempt))
         self.wake()
         if job is not None and job.kind == JobKind.TRAIN and report.result is not None:
@@ -238,7 +238,7 @@ class Supervisor:
         async with self._database.transaction() as session:
             job = await service.retry_or_fail(session, attempt.job_id, attempt.attempt, self._settings.job_attempts)
             if job is not None:
-                await result_handlers.apply(session, job, None)
+                await RESULT_HANDLERS.apply(session, job, None)
         await self._tidy(attempt)
 
     async def _gave_up(self, attempt: Attempt) -> bool:

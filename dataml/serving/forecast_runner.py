@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from dataml.errors import DatamlError, Invalid
-from dataml.http.wire import dump_json
+from dataml.http.strict_json import dump_json
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
 from dataml.serving.model_runner import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from dataml.errors import DatamlError, FieldError, InvalidFields
-from dataml.http.wire import dump_json
+from dataml.http.strict_json import dump_json
 from dataml.ml.bundle.predictor import BundleDamaged, Prediction, Predictor
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage

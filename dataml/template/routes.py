@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
-from dataml.dataset import service as datasets
-from dataml.dependencies import AppSettings, Db, Paged, TemplateEditor, Viewer
+from dataml.access.dependencies import TemplateEditor, Viewer
+from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
+from dataml.http.routing import Router
 from dataml.template import drafts, service
 from dataml.template.models import Template
 from dataml.template.schemas import (
@@ -23,7 +24,7 @@ from dataml.template.schemas import (
     describe,
 )
 
-router = APIRouter(prefix="/template", tags=["Template"])
+router = Router(prefix="/template", tags=["Template"])
 
 
 @router.post("", status_code=201)
@@ -82,10 +83,10 @@ async def update_template(
 
 
 @router.delete("/{template_id}")
-async def delete_template(template_id: int, user: TemplateEditor, database: Db) -> Deleted:
+async def delete_template(template_id: int, user: TemplateEditor, database: Db, dependents: RowDependents) -> Deleted:
     """Delete a template that no dataset uses."""
     async with database.transaction() as session:
         await service.hold(session, user.scope, template_id)
-        used_by = await datasets.count_using_template(session, user.scope, template_id)
-        await service.delete(session, user.scope, template_id, used_by)
+        await dependents.release(session, user.scope, Template, template_id)
+        await service.delete(session, user.scope, template_id)
     return Deleted(message="Template deleted successfully")

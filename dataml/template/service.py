@@ -56,17 +56,13 @@ async def update(session: AsyncSession, scope: Scope, template_id: int, request:
     return template
 
 
-async def delete(session: AsyncSession, scope: Scope, template_id: int, used_by: int) -> None:
-    """Remove a template with all its versions. `used_by` counts the datasets that were checked with it.
+async def delete(session: AsyncSession, scope: Scope, template_id: int) -> None:
+    """Remove a template that nothing refers to, with all its versions.
 
     Raises:
         NotFound: `template_not_found`.
-        Conflict: `template_in_use`.
     """
     template = await get(session, scope, template_id)
-    if used_by:
-        datasets = "a dataset uses" if used_by == 1 else f"{used_by:,} datasets use"
-        raise Conflict(f"The template cannot be deleted: {datasets} it.", code="template_in_use")
     await session.execute(scope.delete(TemplateVersion).where(TemplateVersion.template_id == template.id))
     await session.execute(scope.delete(Template).where(Template.id == template.id))
     audit.record(session, scope, "template.delete", f"template:{template_id}", name=template.name)

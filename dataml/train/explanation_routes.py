@@ -4,20 +4,22 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Response
 from fastapi import Path as InPath
+from fastapi import Response
 
+from dataml.access.dependencies import Viewer
 from dataml.access.service import Principal
 from dataml.db.session import Database
-from dataml.dependencies import AppSettings, Db, Viewer
 from dataml.errors import NotFound
+from dataml.http.dependencies import AppSettings, Db
+from dataml.http.routing import Router
 from dataml.ml.explanation import files
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from dataml.train import service
 from dataml.train.explanation_schemas import ExplanationAnswer
 
-router = APIRouter(prefix="/train", tags=["Train"])
+router = Router(prefix="/train", tags=["Train"])
 
 
 @router.get("/{train_id}/explanation", response_model=ExplanationAnswer)

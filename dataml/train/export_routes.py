@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Final
 
-from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from dataml.access.dependencies import Viewer
 from dataml.audit import service as audit
-from dataml.dependencies import AppSettings, Db, Viewer
+from dataml.http.dependencies import AppSettings, Db
+from dataml.http.routing import Router
 from dataml.storage.storage import Storage
 from dataml.train import service
 
-router = APIRouter(prefix="/train", tags=["Train"])
+router = Router(prefix="/train", tags=["Train"])
 _CHUNK_BYTES: Final = 1 << 20
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/zip": {}}, "description": "The ZIP file."}

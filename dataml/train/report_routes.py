@@ -3,16 +3,18 @@
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
+from dataml.access.dependencies import Viewer
 from dataml.dataset import service as datasets
-from dataml.dependencies import AppSettings, Db, Viewer
-from dataml.http.wire import dump_json
+from dataml.http.dependencies import AppSettings, Db
+from dataml.http.routing import Router
+from dataml.http.strict_json import dump_json
 from dataml.storage.storage import Storage
 from dataml.train import reports, service
 
-router = APIRouter(prefix="/train", tags=["Train"])
+router = Router(prefix="/train", tags=["Train"])
 
 
 class ReportAnswer(BaseModel):

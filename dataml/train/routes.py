@@ -2,15 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
+from dataml.access.dependencies import Trainer, Viewer
 from dataml.access.service import Principal
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db.scope import Page
 from dataml.db.session import Database
-from dataml.dependencies import AppSettings, Db, Jobs, Paged, Trainer, Viewer
+from dataml.http.dependencies import AppSettings, Db, Paged
+from dataml.http.routing import Router
 from dataml.jobs import service as jobs_service
+from dataml.jobs.dependencies import Jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
 from dataml.ml.bundle.predictor import class_name
@@ -32,7 +35,7 @@ from dataml.train.schemas import (
     schema_of,
 )
 
-router = APIRouter(prefix="/train", tags=["Train"])
+router = Router(prefix="/train", tags=["Train"])
 TrainId = Annotated[int, Query(description="Id of the training.")]
 _RUNNING = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
 

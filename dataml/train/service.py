@@ -271,10 +271,16 @@ async def _enqueue_explain(session: AsyncSession, scope: Scope, training: Traini
     return await jobs.enqueue(session, scope, JobKind.EXPLAIN, training.id, spec)
 
 
-async def count_using_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> int:
-    """How many trainings were made from a dataset."""
+async def refuse_dataset_in_use(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
+    """Refuse to let a dataset go that trainings were made from.
+
+    Raises:
+        Conflict: `dataset_in_use`.
+    """
     rows = scope.select_columns(Training, func.count()).where(Training.dataset_id == dataset_id)
-    return await session.scalar(rows) or 0
+    if used_by := await session.scalar(rows):
+        trainings = "A training was" if used_by == 1 else f"{used_by:,} trainings were"
+        raise Conflict(f"{trainings} made from this dataset, so it cannot be deleted.", code="dataset_in_use")
 
 
 async def apply_training(session: AsyncSession, job: Job, result: TrainResult | None) -> None:

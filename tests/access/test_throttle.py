@@ -10,9 +10,8 @@ from httpx import Response
 
 from dataml.access import throttle
 from dataml.access.tokens import TokenKeys
-from dataml.app import create_app
+from dataml.app import Services, create_app
 from dataml.db.session import Database
-from dataml.dependencies import Services
 from dataml.settings import Settings
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform

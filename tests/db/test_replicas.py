@@ -12,9 +12,8 @@ from anyio.from_thread import start_blocking_portal
 from httpx import Response
 
 from dataml.access.tokens import TokenKeys
-from dataml.app import create_app
+from dataml.app import Services, create_app
 from dataml.db.session import Database
-from dataml.dependencies import Services
 from dataml.serving.model_runner import LogRecord
 from dataml.settings import Settings
 from dataml.storage.storage import Storage

@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge
-from dataml.http.wire import MAX_JSON_BYTES, client_address, error_body, read_json
+from dataml.http.errors import error_body
+from dataml.http.headers import client_address
+from dataml.http.strict_json import MAX_JSON_BYTES, read_json
 
 
 def test_json_comes_in_as_it_was_written() -> None:

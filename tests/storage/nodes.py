@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dataml.access.tokens import TokenKeys
-from dataml.app import create_app
+from dataml.app import Services, create_app
 from dataml.db.session import Database
-from dataml.dependencies import Services
 from dataml.serving.model_runner import NoLog
 from dataml.settings import load_settings
 from dataml.storage.storage import Storage

@@ -2,16 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path
 
-from dataml.dependencies import AppSettings, Db, Jobs, ModelDeleter, Trainer, Viewer
-from dataml.inference import service as inference
+from dataml.access.dependencies import ModelDeleter, Trainer, Viewer
+from dataml.http.dependencies import AppSettings, Db, RowDependents
+from dataml.http.routing import Router
+from dataml.jobs.dependencies import Jobs
 from dataml.storage.storage import Storage
+from dataml.train.dependencies import RememberedModels
 from dataml.train.lifecycle import service
 from dataml.train.lifecycle.schemas import Deleted, TrainDetail, UpdateAnswer, UpdateRequest, lineage_of
+from dataml.train.models import Training
 from dataml.train.routes import train_row
 
-router = APIRouter(prefix="/train", tags=["Train"])
+router = Router(prefix="/train", tags=["Train"])
 
 
 @router.get("/{train_id}")
@@ -35,12 +39,12 @@ async def get_training(train_id: int, user: Viewer, database: Db) -> TrainDetail
 
 
 @router.post("/update")
-async def update_model(request: UpdateRequest, user: Trainer, database: Db, app: Request) -> UpdateAnswer:
+async def update_model(request: UpdateRequest, user: Trainer, database: Db, models: RememberedModels) -> UpdateAnswer:
     """Bind a model to the preprocessing of another training, which has to have the identical feature layout: columns,
     types, roles, and what else decides how a value is read."""
     async with database.transaction() as session:
         await service.bind(session, user.scope, request.train_id, request.preprocess_id)
-    app.app.state.realtime.forget()
+    models.forget()
     return UpdateAnswer(data="Model updated successfully", message="Success")
 
 
@@ -51,17 +55,18 @@ async def delete_training(
     database: Db,
     settings: AppSettings,
     jobs: Jobs,
-    app: Request,
+    dependents: RowDependents,
+    models: RememberedModels,
 ) -> Deleted:
     """Delete a version of a predictor: its model, its deployment, its feature importance and the training. The version
     before it answers from then on, and without one the name is free again. What it has predicted stays: the rows of
     the prediction log, and the result files of batches."""
     async with database.transaction() as session:
         training = await service.hold_deletable(session, user.scope, train_id)
-        await inference.refuse_while_predicting(session, user.scope, train_id)
+        await dependents.release(session, user.scope, Training, train_id)
         folders = await service.delete(session, user.scope, training)
     # In this order: whoever asks for the model from here on finds no row, so nobody misses the files.
-    app.app.state.realtime.forget()
+    models.forget()
     await jobs.notify()
     for folder in folders:
         await Storage.from_settings(settings).delete(folder)

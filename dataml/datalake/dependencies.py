@@ -1,0 +1,14 @@
+"""What routes ask of the lake."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from dataml.datalake.service import Lakes
+
+
+async def _lakes(request: Request) -> Lakes:
+    return request.app.state.lakes
+
+
+AppLakes = Annotated[Lakes, Depends(_lakes)]

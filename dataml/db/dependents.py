@@ -1,0 +1,32 @@
+"""Rows that other features refer to: what these features do before such a row goes."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.db.base import Base
+from dataml.db.scope import Scope
+
+BeforeRemoval = Callable[[AsyncSession, Scope, Any], Awaitable[None]]
+"""Called with the id of the row, in the transaction that removes it. Raises `Conflict` to refuse."""
+
+
+class Dependents:
+    """The handlers of features that refer to rows of features below them, registered when the application starts.
+
+    A feature imports only what is below it. So the one that owns a row does not know who refers to it: it calls
+    `release`, and each handler refuses, or lets go of the row.
+    """
+
+    def __init__(self, handlers: Mapping[type[Base], Sequence[BeforeRemoval]]) -> None:
+        self._handlers = handlers
+
+    async def release(self, session: AsyncSession, scope: Scope, model: type[Base], row_id: Any) -> None:
+        """Let every feature that refers to a row refuse its removal, or let go of it.
+
+        Raises:
+            Conflict: the row is in use.
+        """
+        for handler in self._handlers.get(model, ()):
+            await handler(session, scope, row_id)

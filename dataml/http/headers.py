@@ -1,0 +1,59 @@
+"""Headers: the id and the client address of a request, and what every answer tells a browser."""
+
+import ipaddress
+import re
+import secrets
+
+from starlette.types import Scope
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_HEADERS = {
+    # Answers are data of one tenant, or tokens: no browser should keep, frame, guess or run them.
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+_DOCS_POLICY = (
+    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com; "
+    b"connect-src 'self'; worker-src blob:; frame-ancestors 'none'"
+)
+_DOCS = ("/docs", "/redoc")
+_SECURITY_HEADERS = tuple(_HEADERS.items())
+_SECURITY_HEADERS_OF_DOCS = tuple((_HEADERS | {b"content-security-policy": _DOCS_POLICY}).items())
+
+
+def request_id_of(scope: Scope) -> str:
+    """The caller's `X-Request-ID` when it is a sane one, else a new id."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
+            return given
+    return secrets.token_hex(8)
+
+
+def security_headers(path: str) -> tuple[tuple[bytes, bytes], ...]:
+    """What every answer tells a browser; the documentation's pages may run the scripts they are made of."""
+    return _SECURITY_HEADERS_OF_DOCS if path in _DOCS else _SECURITY_HEADERS
+
+
+def client_address(scope: Scope, forwarded_hops: int) -> str | None:
+    """The address a request came from: that of the connection, or what the outermost of `forwarded_hops` trusted
+    proxies has added to `X-Forwarded-For`. What stands before that, the client may have written itself."""
+    client = scope.get("client")
+    chain = [client[0]] if client else []
+    if forwarded_hops:
+        given = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        chain = [part.strip() for part in given.decode("latin-1").split(",") if part.strip()] + chain
+    if not chain:
+        return None
+    address = chain[max(0, len(chain) - 1 - forwarded_hops)]
+    try:
+        # Without the name of an interface, which could be any text.
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    # A socket for both families sees IPv4 clients as ::ffff:192.0.2.1.
+    return str(found.ipv4_mapped or found) if found.version == 6 else str(found)

@@ -1,0 +1,68 @@
+"""What routes ask of the job queue: the supervisor's wake-up, the handlers of ended jobs, and who reports on a job."""
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from dataml.access.dependencies import BearerToken, Keys
+from dataml.access.service import active_user, bearer_of
+from dataml.db.scope import Scope
+from dataml.errors import Unauthorized
+from dataml.http.dependencies import Db, RequestOrigin
+from dataml.jobs import service
+from dataml.jobs.results import ResultHandlers
+from dataml.jobs.spec import Attempt
+
+
+class JobQueue(Protocol):
+    """The supervisor, as calls see it."""
+
+    async def notify(self) -> None:
+        """Tell the supervisor that the job table has changed; called after the commit, never before."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """A worker outside the cluster, with a token for one attempt at one job; it acts for who asked for the token."""
+
+    attempt: Attempt
+    scope: Scope
+
+
+class JobToken:
+    """The rule of a call that takes a job's token, and no other."""
+
+    needs = "a job's token"
+
+    async def __call__(
+        self, request: Request, keys: Keys, database: Db, origin: RequestOrigin, _: BearerToken
+    ) -> Reporter:
+        """Return who reports, and on which attempt.
+
+        Raises:
+            Unauthorized: `missing_token`, `invalid_token`.
+        """
+        claims = keys.read_callback(bearer_of(request.headers.get("authorization")))
+        async with database.reading() as session:
+            job = await service.by_id(session, claims.job_id)
+            user = await active_user(session, job.tenant_id, claims.user_id) if job is not None else None
+        if job is None or user is None:
+            raise Unauthorized("The token is not valid any more.", code="invalid_token")
+        return Reporter(
+            Attempt(claims.job_id, claims.attempt), Scope(job.tenant_id, user, claims.user_id, origin=origin)
+        )
+
+
+async def _jobs(request: Request) -> JobQueue:
+    return request.app.state.jobs
+
+
+async def _result_handlers(request: Request) -> ResultHandlers:
+    return request.app.state.result_handlers
+
+
+Jobs = Annotated[JobQueue, Depends(_jobs)]
+JobResults = Annotated[ResultHandlers, Depends(_result_handlers)]
+JobReporter = Annotated[Reporter, Depends(JobToken())]

@@ -1,0 +1,51 @@
+"""What follows the end of a job: the handlers that features register, called in the transaction that ends the job."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.db.scope import Scope
+from dataml.jobs import service
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobKind, Result
+
+
+@dataclass(frozen=True)
+class ResultHandler:
+    """What a feature does with the end of its jobs. `result_type` is what such a job returns; `apply` gets None instead
+    when the job has failed or was cancelled."""
+
+    result_type: type[Any]
+    apply: Callable[[AsyncSession, Job, Any], Awaitable[None]]
+
+
+class ResultHandlers:
+    """The handler of each kind of job."""
+
+    def __init__(self, handlers: Mapping[JobKind, ResultHandler]) -> None:
+        self._handlers = handlers
+
+    async def apply(self, session: AsyncSession, job: Job, result: Result | None) -> None:
+        """Write the result of a job; without one it failed or was cancelled, and `job` says which and why.
+
+        Raises:
+            TypeError: a job of this kind cannot return such a result.
+        """
+        handler = self._handlers[JobKind(job.kind)]
+        if result is not None and not isinstance(result, handler.result_type):
+            raise TypeError(f"a {job.kind} job cannot end with {type(result).__name__}")
+        await handler.apply(session, job, result)
+
+    async def cancel(self, session: AsyncSession, job: Job) -> bool:
+        """End a job from outside; False when it had ended already."""
+        if not await service.cancel(session, job):
+            return False
+        await self.apply(session, job, None)
+        return True
+
+    async def cancel_all(self, session: AsyncSession, scope: Scope) -> None:
+        """End every job of a tenant that has not ended."""
+        for job in await service.list_unfinished(session, scope):
+            await self.cancel(session, job)
