@@ -17,7 +17,7 @@ help:
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
-	@echo "make lint    check style, format and types"
+	@echo "make lint    check style, format, import layers and types"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
 	@echo
 	@echo "Settings are DATAML_* environment variables (README.md), e.g. DATAML_PORT=8080 make up"
@@ -111,6 +111,7 @@ bench-quality: $(INSTALLED)
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:

@@ -40,7 +40,7 @@ from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
 from dataml.ops import health, ray_jobs
-from dataml.serving.model_runner import Endpoints
+from dataml.serving.model_runner import InferenceClient
 from dataml.settings import Settings
 from dataml.template import routes as template
 from dataml.template.models import Template
@@ -88,7 +88,7 @@ class Services:
     database: Database
     keys: TokenKeys
     jobs: JobQueue
-    endpoints: Endpoints
+    endpoints: InferenceClient
     result_handlers: ResultHandlers
 
 

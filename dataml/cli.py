@@ -95,11 +95,12 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 def _move(settings: Settings, url: str) -> int:
     from dataml.db.transfer import transfer
+    from dataml.tables import METADATA
     from deployments import platform
 
     # No platform starts on this home meanwhile.
     with platform.claim(settings.root):
-        counts = transfer(settings, load_settings(database_url=url))
+        counts = transfer(settings, load_settings(database_url=url), METADATA)
     print(f"moved {sum(counts.values()):,} rows of {len(counts)} tables; the database here is as it was")
     print("start the platform with DATAML_DATABASE_URL set to the new one")
     return 0

@@ -15,10 +15,10 @@ from sqlalchemy import create_engine
 
 from dataml.access.passwords import verify_password
 from dataml.db import schema
-from dataml.db.base import Base
 from dataml.errors import StartupError
 from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from dataml.settings import Settings, load_settings
+from dataml.tables import METADATA
 from tests.conftest import NewHome, needs_sqlite
 from tests.database import execute_sql, read_stored_bytes
 
@@ -261,6 +261,6 @@ def test_migrations_make_the_tables_of_the_models(settings: Settings) -> None:
     engine = create_engine(settings.blocking_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
-    assert {"user", "dataset", "training", "job", "prediction", "template"} <= set(Base.metadata.tables)
+    assert {"user", "dataset", "training", "job", "prediction", "template"} <= set(METADATA.tables)

@@ -4,20 +4,21 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select, text
+from sqlalchemy import Connection, MetaData, Row, Table, func, insert, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.sql.functions import max as largest
 
 from dataml.db import schema
-from dataml.db.base import Base, utc_now
+from dataml.db.base import utc_now
 from dataml.errors import StartupError
 from dataml.settings import Settings
 
 _BATCH = 1000
 
 
-def transfer(source: Settings, target: Settings) -> dict[str, int]:
+def transfer(source: Settings, target: Settings, metadata: MetaData) -> dict[str, int]:
     """Copy the database of `source`, SQLite, to that of `target`, an empty PostgreSQL; how many rows each table has.
+    `metadata` holds every table (`dataml.tables`).
 
     Nothing is left behind by a transfer that fails or is interrupted: it can be repeated. What was copied is read again
     and compared before it is committed. The source stays as it is.
@@ -26,23 +27,24 @@ def transfer(source: Settings, target: Settings) -> dict[str, int]:
         StartupError: one of the two is of another kind, out of reach or not at this version's schema; the target is not
             empty; a supervisor works on the source; or PostgreSQL does not take a value.
     """
+    assert metadata.tables, "without its tables a transfer would copy nothing, and say that all is well"
     if not source.is_sqlite or target.is_sqlite:
         raise StartupError("a database is moved from SQLite to PostgreSQL: --to postgresql+psycopg://user@host/name")
     schema.check(source)
     with schema.alone(target), schema.connected(source) as here, schema.connected(target) as there:
-        _refuse_while_running(here)
+        _refuse_while_running(here, metadata)
         schema.create(there)
-        counts = {table.name: _copy(table, here, there) for table in Base.metadata.sorted_tables}
-        for table in Base.metadata.sorted_tables:
+        counts = {table.name: _copy(table, here, there) for table in metadata.sorted_tables}
+        for table in metadata.sorted_tables:
             if _fingerprint(table, here) != _fingerprint(table, there):
                 raise StartupError(f"the rows of {table.name} did not arrive as they were; nothing was kept")
-        _go_on_counting(here, there)
+        _go_on_counting(here, there, metadata)
         there.commit()
     return counts
 
 
-def _refuse_while_running(here: Connection) -> None:
-    lease = Base.metadata.tables["supervisor_lease"]
+def _refuse_while_running(here: Connection, metadata: MetaData) -> None:
+    lease = metadata.tables["supervisor_lease"]
     if here.execute(select(lease.c.holder).where(lease.c.expires_at > utc_now())).first() is not None:
         raise StartupError("a platform works on this database; stop it, and try again in some seconds")
 
@@ -73,10 +75,10 @@ def _rows(table: Table, connection: Connection) -> Iterator[list[Row[Any]]]:
     yield from map(list, found.partitions())
 
 
-def _go_on_counting(here: Connection, there: Connection) -> None:
+def _go_on_counting(here: Connection, there: Connection, metadata: MetaData) -> None:
     """Let new rows have ids that no row has had, deleted ones among them: predictions and the audit log name those."""
     used = {row.name: row.seq for row in here.execute(text("SELECT name, seq FROM sqlite_sequence"))}
-    for table in Base.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         if "id" not in table.c:
             continue
         sequence = there.scalar(select(func.pg_get_serial_sequence(f'"{table.name}"', "id")))

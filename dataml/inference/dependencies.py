@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from dataml.inference.realtime import RealTime
-from dataml.serving.model_runner import Endpoints
+from dataml.serving.model_runner import InferenceClient
 
 
-async def _endpoints(request: Request) -> Endpoints:
+async def _inference_client(request: Request) -> InferenceClient:
     return request.app.state.endpoints
 
 
@@ -16,5 +16,5 @@ async def _realtime(request: Request) -> RealTime:
     return request.app.state.realtime
 
 
-ModelEndpoints = Annotated[Endpoints, Depends(_endpoints)]
+ModelEndpoints = Annotated[InferenceClient, Depends(_inference_client)]
 RealTimeRoute = Annotated[RealTime, Depends(_realtime)]

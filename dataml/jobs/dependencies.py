@@ -46,7 +46,7 @@ class JobToken:
         """
         claims = keys.read_callback(bearer_of(request.headers.get("authorization")))
         async with database.reading() as session:
-            job = await service.by_id(session, claims.job_id)
+            job = await service.find_by_id(session, claims.job_id)
             user = await active_user(session, job.tenant_id, claims.user_id) if job is not None else None
         if job is None or user is None:
             raise Unauthorized("The token is not valid any more.", code="invalid_token")

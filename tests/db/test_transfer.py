@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from dataml import cli
 from dataml.db import transfer as module
-from dataml.db.base import Base
 from dataml.db.transfer import transfer
 from dataml.errors import StartupError
 from dataml.settings import Settings
+from dataml.tables import METADATA
 from deployments import platform as platforms
 from tests.client import Client
 from tests.conftest import NewHome, Platform, needs_postgresql
@@ -71,7 +71,7 @@ def everything(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
     with engine.connect() as connection:
         found = {
             name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
-            for name, table in Base.metadata.tables.items()
+            for name, table in METADATA.tables.items()
         }
     engine.dispose()
     return found
@@ -79,7 +79,7 @@ def everything(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
 
 def test_every_row_of_every_table_arrives(source: Settings, target: Settings) -> None:
     before = (source.root / "dataml.db").read_bytes()
-    counts = transfer(source, target)
+    counts = transfer(source, target, METADATA)
     moved = everything(target)
     assert moved == everything(source)
     assert {name: len(found) for name, found in moved.items()} == counts
@@ -90,14 +90,14 @@ def test_every_row_of_every_table_arrives(source: Settings, target: Settings) ->
 
 def test_new_rows_have_ids_that_no_row_has_had(source: Settings, target: Settings) -> None:
     execute_sql(source, "UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'training'")
-    transfer(source, target)
+    transfer(source, target, METADATA)
     assert execute_sql(target, "SELECT nextval(pg_get_serial_sequence('training', 'id'))") == [(1001,)]
     ((last,),) = execute_sql(target, "SELECT max(id) FROM audit_event")
     assert execute_sql(target, "SELECT nextval(pg_get_serial_sequence('audit_event', 'id'))") == [(last + 1,)]
 
 
 def test_the_audit_log_stays_append_only(source: Settings, target: Settings) -> None:
-    transfer(source, target)
+    transfer(source, target, METADATA)
     with pytest.raises(DBAPIError, match="append-only"):
         execute_sql(target, "DELETE FROM audit_event")
 
@@ -111,16 +111,16 @@ def test_a_transfer_that_is_interrupted_leaves_nothing_and_is_repeated(
     with monkeypatch.context() as patch:
         patch.setattr(module, "_go_on_counting", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            transfer(source, target)
+            transfer(source, target, METADATA)
     assert tables(target) == []
-    transfer(source, target)
+    transfer(source, target, METADATA)
     assert everything(target) == everything(source)
 
 
 def test_a_value_that_postgresql_does_not_take_is_named_and_nothing_moves(source: Settings, target: Settings) -> None:
     execute_sql(source, "UPDATE job SET failure_detail = 'a' || char(0) || 'b' WHERE id = 1")
     with pytest.raises(StartupError, match=r"a row of job: .*NUL"):
-        transfer(source, target)
+        transfer(source, target, METADATA)
     assert tables(target) == []
 
 
@@ -137,27 +137,27 @@ def test_rows_that_arrive_changed_are_not_kept(
 
     monkeypatch.setattr(module, "_copy", careless)
     with pytest.raises(StartupError, match="the rows of training did not arrive"):
-        transfer(source, target)
+        transfer(source, target, METADATA)
     assert tables(target) == []
 
 
 def test_a_database_with_tables_is_refused(source: Settings, target: Settings) -> None:
     execute_sql(target, "CREATE TABLE somebodys (id integer)")
     with pytest.raises(StartupError, match="give an empty one"):
-        transfer(source, target)
+        transfer(source, target, METADATA)
     assert tables(target) == ["somebodys"]
 
 
 def test_a_database_that_a_platform_works_on_is_refused(furnished: Settings, target: Settings) -> None:
     with pytest.raises(StartupError, match="stop it"):
-        transfer(furnished, target)
+        transfer(furnished, target, METADATA)
     assert tables(target) == []
 
 
 def test_only_sqlite_moves_and_only_to_postgresql(source: Settings, target: Settings) -> None:
     for here, there in ((source, source), (target, target), (target, source)):
         with pytest.raises(StartupError, match="from SQLite to PostgreSQL"):
-            transfer(here, there)
+            transfer(here, there, METADATA)
 
 
 def test_the_command_moves_the_database_of_the_home(
