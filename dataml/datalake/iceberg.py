@@ -11,16 +11,16 @@ from dataml.datalake.executor import Patience
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Invalid, NotFound, Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, open_catalog, translate_lake_errors
-from dataml.iceberg.column_statistics import (
+from dataml.iceberg.names import TableName
+from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, snapshot_schema
+from dataml.iceberg.trino_types import trino_type
+from dataml.iceberg.writing import PROPERTY_PREFIX, snapshot_properties
+from dataml.ml.profiling.exact_statistics import (
     DistinctEstimate,
     NumericStatistics,
     compute_numeric_statistics,
     count_distinct,
 )
-from dataml.iceberg.names import TableName
-from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, snapshot_schema
-from dataml.iceberg.trino_types import trino_type
-from dataml.iceberg.writing import PROPERTY_PREFIX, snapshot_properties
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

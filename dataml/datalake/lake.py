@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dataml.datalake.executor import Patience
 from dataml.errors import Invalid, NotFound
-from dataml.iceberg.column_statistics import DistinctEstimate, NumericStatistics
+from dataml.ml.profiling.exact_statistics import DistinctEstimate, NumericStatistics
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo
 from dataml.datalake.models import LakeShare
 from dataml.datalake.service import NewShare, Source
 from dataml.db.scope import Page
-from dataml.iceberg.column_statistics import DistinctEstimate, NumericStatistics
+from dataml.ml.profiling.exact_statistics import DistinctEstimate, NumericStatistics
 
 SchemaName = Annotated[
     str,

@@ -11,8 +11,8 @@ from dataml.datalake.executor import Patience, too_slow
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
 from dataml.errors import Unavailable
 from dataml.iceberg.catalog import table_not_found
-from dataml.iceberg.column_statistics import DistinctEstimate, NumericStatistics
 from dataml.iceberg.writing import PROPERTY_PREFIX
+from dataml.ml.profiling.exact_statistics import DistinctEstimate, NumericStatistics
 from dataml.settings import Settings
 
 log = logging.getLogger(__name__)

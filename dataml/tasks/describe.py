@@ -13,8 +13,9 @@ from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
 from dataml.ml import vega_lite
+from dataml.ml.profiling.accumulators import Extremes
 from dataml.ml.profiling.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, association
-from dataml.ml.profiling.statistics import ColumnStatistics, Extremes, target_warnings, warnings
+from dataml.ml.profiling.statistics import ColumnStatistics, find_column_warnings, find_target_warnings
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
@@ -43,7 +44,7 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     count = len(spec.contract.columns)
     for done, column in enumerate(spec.contract.columns, 1):
         columns[column.name] = _describe(file, column, rows)
-        found += warnings(column.name, column.data_type, rows, columns[column.name])
+        found += find_column_warnings(column.name, column.data_type, rows, columns[column.name])
         context.report_progress(0.8 * done / count, f"{done} of {count} columns described")
     statistics: dict[str, Any] = {"rows": rows, "columns": columns, "correlation": _correlation(file, columns)}
     if spec.target is not None:
@@ -84,7 +85,7 @@ def _target(
                 found[name] = value
     ranked = dict(sorted(found.items(), key=lambda item: -item[1]))
     chart = vega_lite.association(target, dict(list(ranked.items())[:_CHARTED]))
-    more = target_warnings(target, columns, ranked)
+    more = find_target_warnings(target, columns, ranked)
     return {"column": target, "associations": ranked, "chart": chart}, more
 
 

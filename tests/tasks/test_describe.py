@@ -13,7 +13,7 @@ import pytest
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeSpec, JobContext
-from dataml.ml.profiling import statistics
+from dataml.ml.profiling import accumulators
 from dataml.storage.storage import Storage
 from dataml.tasks import describe
 
@@ -117,7 +117,7 @@ def test_many_distinct_values_are_estimated_and_say_so(tmp_path: Path) -> None:
 
 
 def test_quartiles_of_a_sample_are_near_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "MAX_SAMPLE", 2000)
+    monkeypatch.setattr(accumulators, "MAX_SAMPLE", 2000)
     summary = describe_column(tmp_path, list(range(100_000)), DataType.INTEGER)
     assert summary["approximate"] is True
     assert summary["quartiles"] == pytest.approx([25_000, 50_000, 75_000], rel=0.1)

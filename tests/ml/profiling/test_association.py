@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataml.contract.types import DataType
 from dataml.ml.profiling.association import Correlation, association
-from dataml.ml.profiling.statistics import DistinctCounter, target_warnings
+from tests.ml.profiling.columns import REPRODUCIBLE
 
 ROWS = 2_000
 
@@ -74,26 +76,18 @@ def test_nothing_is_told_where_nothing_varies(values: list[Any], target: list[An
     assert told(values, DataType.FLOAT, target, DataType.FLOAT) is None
 
 
-def test_gaps_are_steps_longer_than_usual() -> None:
-    counter = DistinctCounter()
-    days = [date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 10), date(2024, 1, 11)]
-    counter.add(pa.array(days))
-    assert counter.gaps() == {
-        "usual_days": 1.0,
-        "largest": [{"from": "2024-01-03", "to": "2024-01-10", "days": 7.0}],
-    }
-    few = DistinctCounter()
-    few.add(pa.array(days[:2]))
-    assert few.gaps() is None
-
-
-def test_a_target_is_warned_about() -> None:
-    top = [{"value": "no", "count": 97}, {"value": "yes", "count": 3}]
-    columns = {"left": {"top_values": top, "count": 100, "distinct": 2, "distinct_is_exact": True}}
-    found = target_warnings("left", columns, {"reason_for_leaving": 1.0, "age": 0.3})
-    assert [(each["column"], each["code"]) for each in found] == [
-        ("left", "imbalanced"),
-        ("reason_for_leaving", "leaking_target"),
-    ]
-    balanced = columns["left"] | {"top_values": [{"value": "no", "count": 60}, {"value": "yes", "count": 40}]}
-    assert target_warnings("left", {"left": balanced}, {"age": 0.3}) == []
+@REPRODUCIBLE
+@given(st.data())
+def test_merged_correlations_are_those_of_all_rows(data: st.DataObject) -> None:
+    chance = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    rows, offset = data.draw(st.integers(3, 60)), data.draw(st.sampled_from([0.0, 1e9, -1e12]))
+    table = chance.normal(size=(rows, 4)) @ chance.normal(size=(4, 4)) + offset
+    table[chance.random(table.shape) < data.draw(st.sampled_from([0.0, 0.4]))] = np.nan
+    cuts = sorted(data.draw(st.lists(st.integers(0, rows), max_size=5)))
+    at_once, merged = Correlation(4), Correlation(4)
+    at_once.add(table)
+    for part in np.split(table, cuts):
+        correlation = Correlation(4)
+        correlation.add(part)
+        merged.merge(correlation)
+    assert np.allclose(np.array(merged.matrix(), float), np.array(at_once.matrix(), float), atol=2e-6, equal_nan=True)

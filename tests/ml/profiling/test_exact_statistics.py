@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataml.errors import Invalid, Unavailable
-from dataml.iceberg import column_statistics
-from dataml.iceberg.column_statistics import NumericStatistics, compute_numeric_statistics, count_distinct
+from dataml.ml.profiling import exact_statistics
+from dataml.ml.profiling.exact_statistics import NumericStatistics, compute_numeric_statistics, count_distinct
 
 
 def cut(array: pa.Array, rows: int) -> Callable[[], Iterator[pa.Array]]:
@@ -31,10 +31,10 @@ def test_figures_are_numpys(values: list[float | None], rows: int) -> None:
     assert found.std_dev == (None if len(there) < 2 else pytest.approx(there.std(ddof=1), abs=1e-5))
 
 
-@pytest.mark.parametrize("kept_bytes", [column_statistics._KEPT_BYTES, 0], ids=["in memory", "read twice"])
+@pytest.mark.parametrize("buffer_bytes", [exact_statistics._MAX_BUFFERED_BYTES, 0], ids=["in memory", "read twice"])
 @pytest.mark.parametrize("kind", ["normal", "sorted", "two values", "mostly one", "integers", "infinite"])
-def test_the_median_of_many_values_is_exact(monkeypatch: pytest.MonkeyPatch, kept_bytes: int, kind: str) -> None:
-    monkeypatch.setattr(column_statistics, "_KEPT_BYTES", kept_bytes)
+def test_the_median_of_many_values_is_exact(monkeypatch: pytest.MonkeyPatch, buffer_bytes: int, kind: str) -> None:
+    monkeypatch.setattr(exact_statistics, "_MAX_BUFFERED_BYTES", buffer_bytes)
     chance = np.random.default_rng(3)
     values = {
         "normal": lambda: chance.normal(size=200_001),
@@ -56,7 +56,8 @@ def test_the_median_of_many_values_is_exact(monkeypatch: pytest.MonkeyPatch, kep
 def test_bounds_that_miss_the_median_are_widened() -> None:
     values = np.random.default_rng(0).normal(size=100_000)
     for bound in (-9.0, 9.0):
-        assert column_statistics._median(lambda: iter([values]), len(values), np.full(100, bound)) == np.median(values)
+        median = exact_statistics._select_median(lambda: iter([values]), len(values), np.full(100, bound))
+        assert median == np.median(values)
 
 
 def test_what_is_no_number_does_not_count() -> None:
@@ -67,6 +68,11 @@ def test_what_is_no_number_does_not_count() -> None:
 def test_extremes_of_large_integers_are_exact() -> None:
     found = compute_numeric_statistics(cut(pa.array([2**62 + 1, 2**62 + 3]), 1))
     assert (found.minimum, found.maximum) == (2**62 + 1, 2**62 + 3)
+
+
+def test_a_deviation_that_overflows_is_none() -> None:
+    found = compute_numeric_statistics(cut(pa.array([1e200, -1e200]), 1))
+    assert (found.mean, found.std_dev, found.maximum) == (0.0, None, 1e200)
 
 
 def test_decimals_are_numbers() -> None:
@@ -86,7 +92,7 @@ def test_zero_has_one_value() -> None:
 
 
 def test_very_many_values_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(column_statistics, "_EXACT_VALUES", 100_000)
+    monkeypatch.setattr(exact_statistics, "_MAX_DISTINCT", 100_000)
     found = count_distinct(cut(pa.array(np.arange(400_000)), 50_000))
     assert found.is_exact is False
     assert found.distinct == pytest.approx(400_000, rel=0.08)
