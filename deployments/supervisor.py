@@ -48,8 +48,8 @@ class SupervisorActor:
         """A worker's report; see `Supervisor.report`."""
         return await (await self._control_plane()).supervisor.report(report)
 
-    async def progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
-        await (await self._control_plane()).supervisor.progress(job_id, attempt, fraction, message)
+    async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
+        await (await self._control_plane()).supervisor.record_progress(job_id, attempt, fraction, message)
 
     async def record_predictions(self, records: "Sequence[LogRecord]") -> None:
         await (await self._control_plane()).record_predictions(records)

@@ -59,7 +59,7 @@ class InProcessWorkers:
             raise WorkerLost(name)
         task.result()
 
-    async def end(self, name: str) -> None:
+    async def kill(self, name: str) -> None:
         self._running[name].cancel()
 
     async def settle(self) -> None:
@@ -73,7 +73,7 @@ class InProcessWorkers:
         told: list[Future[None]] = []
 
         def tell(fraction: float, message: str) -> None:
-            progress = supervisor.progress(spec.job_id, spec.attempt, fraction, message)
+            progress = supervisor.record_progress(spec.job_id, spec.attempt, fraction, message)
             told.append(asyncio.run_coroutine_threadsafe(progress, loop))
 
         report = await asyncio.to_thread(execute, spec, self._storage, tell, self._lake)

@@ -1,4 +1,4 @@
-"""Removes from storage what no row stands behind: the leavings of processes that died at an unlucky moment."""
+"""The collection of orphans: folders in storage that no row refers to, left by processes that died."""
 
 import asyncio
 import logging
@@ -16,36 +16,40 @@ from dataml.jobs import service as jobs
 from dataml.storage.storage import ATTEMPTS, Storage
 from dataml.train import service as trainings
 
-# Longer than any upload takes, over whatever line.
-_OLD_S: Final = 24 * 3600.0
+# Longer than any upload takes, even over a slow connection.
+_MIN_AGE_S: Final = 24 * 3600.0
 log = logging.getLogger(__name__)
 
 
-async def sweep(database: Database, storage: Storage) -> bool:
-    """Remove the folders of attempts that ended without a result at once, and after a day also those of uploads that
-    were never committed and of results that nothing refers to any more. A folder that a row refers to always stays.
+async def collect_orphans(database: Database, storage: Storage) -> bool:
+    """Remove the folders that no row refers to.
 
-    An attempt may begin meanwhile: its row is there before its folder, and rows are read after folders. False when the
-    store is away; then nothing is removed.
+    Folders of attempts that ended without a result are removed at once; folders of uploads that were never committed,
+    and of results that no row refers to any more, after a day. A folder that a row refers to always stays.
+
+    An attempt may begin meanwhile: its row exists before its folder, and rows are read after folders.
+
+    Returns:
+        False when the store cannot be reached; then nothing is removed.
     """
     try:
-        found = await asyncio.to_thread(storage.list_folders)
+        folders = await asyncio.to_thread(storage.list_folders)
     except Unavailable:
         return False
     async with database.reading() as session:
-        under_way, with_result = await jobs.list_directories(session)
-        needed = under_way | _with_parents(await _names(session)) if found else set()
-    old = time.time() - _OLD_S
-    for folder, written in found.items():
-        is_recent = written >= old and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))
+        running, with_result = await jobs.list_directories(session)
+        needed = running | _with_parents(await _referenced_names(session)) if folders else set()
+    oldest = time.time() - _MIN_AGE_S
+    for folder, written_at in folders.items():
+        is_recent = written_at >= oldest and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))
         if folder not in needed and not is_recent:
-            log.warning("removing %s, which nothing refers to", folder)
+            log.warning("removing %s, which no row refers to", folder)
             await storage.delete(folder)
     return True
 
 
-async def _names(session: AsyncSession) -> set[str]:
-    """Every storage name that a row of any tenant has."""
+async def _referenced_names(session: AsyncSession) -> set[str]:
+    """Return every storage name that a row of any tenant refers to."""
     return {
         *await datasets.list_storage_names(session),
         *await trainings.list_storage_names(session),

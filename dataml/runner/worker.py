@@ -1,4 +1,4 @@
-"""Worker actors: warm processes that run one job at a time and report to the supervisor by actor calls."""
+"""The worker actors: warm processes that run one job at a time and report to the supervisor by actor calls."""
 
 import asyncio
 import importlib
@@ -21,29 +21,28 @@ from dataml.storage.storage import Storage
 NAMESPACE = "dataml"
 # Ray's own types know neither the methods of a named actor nor that their references can be awaited.
 ActorRef = Any
-_PROGRESS_EVERY_S = 0.2
+_PROGRESS_INTERVAL_S = 0.2
 _RETRY_S = 0.5
-# A minute: long enough for a database to come back, short enough for a report that never can be written.
-_MAX_REFUSALS = 120
+# A minute: long enough for a database to come back, short enough for a report that can never be written.
+_MAX_REJECTIONS = 120
 _LIBRARIES = ("sklearn.metrics", "lightgbm", "xgboost", "onnx")
-_BODIES = ("dataml.tasks.validate", "dataml.tasks.train", "dataml.tasks.score")
-
+_TASKS = ("dataml.tasks.validate", "dataml.tasks.train", "dataml.tasks.score")
 
 log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs a job in a thread of its own, so that the actor answers meanwhile.
+    """Runs a job in a thread of its own, so that the actor responds meanwhile.
 
-    A report is kept until a supervisor has accepted it: when the supervisor is gone, the next one calls `attach` and
-    the report goes there.
+    A report is kept until a supervisor has recorded it: when the supervisor is gone, the next one calls `attach` and
+    gets the report.
     """
 
     def __init__(self, storage: Storage, lake: LakeConfig) -> None:
-        # Requests come before jobs: on a busy machine the API keeps its answers short.
+        # Requests have priority over jobs: on a busy machine the API stays fast.
         os.nice(10)
-        # Threads that spin while they wait make a small fit many times slower when the cores are shared. Read by the
-        # OpenMP runtime when the first booster library is imported.
+        # Threads that spin while they wait make a small fit many times slower when the cores are shared. The OpenMP
+        # runtime reads the variable when the first booster library is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         keep_little()
         redaction.install()
@@ -54,76 +53,81 @@ class Worker:
         self._idle = asyncio.Event()
         self._idle.set()
         self._progress: tuple[float, str] | None = None
-        self._refusals = 0
+        self._rejections = 0
 
     async def warm(self) -> None:
         """Import what jobs need."""
         await asyncio.to_thread(_import_heavy)
 
     async def attach(self, supervisor: ActorRef) -> Attempt | None:
+        """Report to this supervisor from now on; return the current attempt, None when idle."""
         self._supervisor = supervisor
         return self._attempt
 
     async def start(self, spec: JobSpec, supervisor: ActorRef) -> None:
-        """Raises:
-        RuntimeError: another job is under way.
+        """Start this attempt in a thread.
+
+        Raises:
+            RuntimeError: another job runs.
         """
         if self._attempt is not None:
             raise RuntimeError(f"busy with job {self._attempt.job_id}")
         self._supervisor = supervisor
-        self._refusals = 0
+        self._rejections = 0
         self._attempt = Attempt(spec.job_id, spec.attempt)
         self._idle.clear()
         loop = asyncio.get_running_loop()
-        self._telling = loop.create_task(self._tell(spec))
+        self._forwarding = loop.create_task(self._forward_progress(spec))
         threading.Thread(target=self._run, args=(spec, loop), name=f"job-{spec.job_id}", daemon=True).start()
 
     async def join(self) -> None:
+        """Return when no job runs and the last report is recorded."""
         await self._idle.wait()
 
     def _run(self, spec: JobSpec, loop: asyncio.AbstractEventLoop) -> None:
-        def note(fraction: float, message: str) -> None:
+        def report_progress(fraction: float, message: str) -> None:
             self._progress = (fraction, message)
 
-        report = execute(spec, self._storage, note, self._lake)
+        report = execute(spec, self._storage, report_progress, self._lake)
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
 
-    async def _tell(self, spec: JobSpec) -> None:
-        """Pass on the newest progress now and then: a body may note it as often as it likes."""
+    async def _forward_progress(self, spec: JobSpec) -> None:
+        """Send the newest progress at intervals: a task may report it as often as it likes."""
         while True:
-            noted, self._progress = self._progress, None
-            if noted is not None and self._supervisor is not None:
-                self._supervisor.progress.remote(spec.job_id, spec.attempt, *noted)
-            await asyncio.sleep(_PROGRESS_EVERY_S)
+            progress, self._progress = self._progress, None
+            if progress is not None and self._supervisor is not None:
+                self._supervisor.record_progress.remote(spec.job_id, spec.attempt, *progress)
+            await asyncio.sleep(_PROGRESS_INTERVAL_S)
 
     async def _deliver(self, report: JobReport) -> None:
-        self._telling.cancel()
-        # Nothing here can tell when a successor is up: ask again and again.
-        while not await self._accepted(report):
+        self._forwarding.cancel()
+        # There is no event that announces the next supervisor, so the report is sent at intervals.
+        while not await self._send(report):
             await asyncio.sleep(_RETRY_S)
-            if self._refusals >= _MAX_REFUSALS:
-                detail = "The result could not be written down; the platform's log has the cause."
+            if self._rejections >= _MAX_REJECTIONS:
+                detail = "The result could not be recorded; the platform's log has the cause."
                 report = JobReport(report.job_id, report.attempt, failure=JobFailure("internal_error", detail))
         self._attempt = None
         self._idle.set()
 
-    async def _accepted(self, report: JobReport) -> bool:
+    async def _send(self, report: JobReport) -> bool:
+        """Send the report; True when the supervisor has recorded it."""
         if self._supervisor is None:
             return False
         try:
             return await self._supervisor.report.remote(report)
         except RayTaskError:
-            # The supervisor lives and cannot write it: its database may be away, or the report is one it cannot take.
-            log.exception("the report of job %s was refused", report.job_id)
-            self._refusals += 1
+            # The supervisor lives and cannot record it: its database may be down, or the report is not valid.
+            log.exception("the report of job %s was rejected", report.job_id)
+            self._rejections += 1
             return False
         except RayError:
-            # The supervisor is gone; its successor attaches itself.
+            # The supervisor is gone; the next one calls `attach`.
             return False
 
 
 def _import_heavy() -> None:
-    for name in _LIBRARIES + _BODIES:
+    for name in _LIBRARIES + _TASKS:
         importlib.import_module(name)
 
 
@@ -137,6 +141,7 @@ class RayWorkers:
         self._cpus = cpus
 
     async def attach(self, name: str) -> Attempt | None:
+        """Make the worker report to this actor; return its attempt, None when it is idle or does not run."""
         try:
             worker: ActorRef = ray.get_actor(name, NAMESPACE)
             return await worker.attach.remote(_this_actor())
@@ -144,15 +149,19 @@ class RayWorkers:
             return None
 
     async def warm(self, name: str) -> None:
+        """Return when the worker runs and has imported its libraries. Raises WorkerLost."""
         await self._call(name, "warm")
 
     async def start(self, name: str, spec: JobSpec) -> None:
+        """Start this attempt. Raises WorkerLost."""
         await self._call(name, "start", spec, _this_actor())
 
     async def join(self, name: str) -> None:
+        """Return when the worker is idle again and its report is recorded. Raises WorkerLost."""
         await self._call(name, "join")
 
-    async def end(self, name: str) -> None:
+    async def kill(self, name: str) -> None:
+        """Kill the worker and the attempt it runs; no error when there is none."""
         try:
             ray.kill(ray.get_actor(name, NAMESPACE))
         except ValueError:

@@ -1,4 +1,4 @@
-"""A supervisor that starts removes what nothing refers to, and never what something does."""
+"""A supervisor that starts removes the folders that no row refers to, and never one that a row refers to."""
 
 import os
 import time
@@ -19,30 +19,30 @@ from tests.furnishing import customers, train_request
 HOUR_S = 3600.0
 
 
-def folders(platform: Platform) -> set[str]:
-    """Storage names of all folders of uploads and attempts."""
+def list_folders(platform: Platform) -> set[str]:
+    """Return the storage names of all folders of uploads and attempts."""
     root = platform.settings.storage_root
     return {path.relative_to(root).as_posix() for path in (*root.glob("files/*/*"), *root.glob("jobs/*"))}
 
 
-def swept(platform: Platform, hours: float) -> set[str]:
-    """What the next supervisor removes when all there is was written that long ago."""
-    before = folders(platform)
+def collect(platform: Platform, hours: float) -> set[str]:
+    """Return what the next supervisor removes when all folders were written that long ago."""
+    before = list_folders(platform)
     for name in before:
         os.utime(platform.settings.storage_root / name, (time.time() - hours * HOUR_S,) * 2, follow_symlinks=False)
     SupervisorThread(platform.settings).stop()
-    return before - folders(platform)
+    return before - list_folders(platform)
 
 
-def leave(platform: Platform, name: str) -> Path:
-    """A folder with a file in it that no row knows of."""
+def add_orphan(platform: Platform, name: str) -> Path:
+    """Write a folder with a file in it that no row refers to."""
     folder = platform.settings.storage_root / name
     folder.mkdir(parents=True)
     (folder / "left").write_bytes(b"n\n1\n")
     return folder
 
 
-def delete_and_die(platform: Platform, dataset_id: int) -> None:
+def delete_and_crash(platform: Platform, dataset_id: int) -> None:
     """Delete a dataset in a process that dies before it removes the folders."""
     tenant_id = platform.client.post("/login/test-token").json()["tenant_id"]
 
@@ -62,40 +62,41 @@ def add(client: Client, dataset_id: int, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["files/tenant/cut-off", "jobs/999.1"])
-def test_what_was_never_committed_goes(platform: Platform, name: str) -> None:
-    folder = leave(platform, name)
-    assert swept(platform, hours=25) == {name}
+def test_uncommitted_folders_are_removed(platform: Platform, name: str) -> None:
+    folder = add_orphan(platform, name)
+    assert collect(platform, hours=25) == {name}
     assert not folder.exists()
 
 
-def test_an_upload_that_may_still_go_on_stays(platform: Platform) -> None:
-    leave(platform, "files/tenant/under-way")
-    assert swept(platform, hours=23) == set()
-    assert swept(platform, hours=25) == {"files/tenant/under-way"}
+def test_an_upload_that_may_still_run_is_kept(platform: Platform) -> None:
+    add_orphan(platform, "files/tenant/under-way")
+    assert collect(platform, hours=23) == set()
+    assert collect(platform, hours=25) == {"files/tenant/under-way"}
 
 
-def test_folders_of_a_dataset_that_was_deleted_just_before_a_crash_go_a_day_later(platform: Platform) -> None:
-    before = folders(platform)
+def test_folders_of_a_dataset_deleted_just_before_a_crash_are_removed_after_a_day(platform: Platform) -> None:
+    before = list_folders(platform)
     made = uploaded(platform.client, ("a.csv", b"n\n1\n2\n"))
     add(platform.client, made["id"], b"n\n3\n")
-    left = folders(platform) - before
+    left = list_folders(platform) - before
     assert len(left) == 4, "two uploads and two validations"
-    delete_and_die(platform, made["id"])
-    assert swept(platform, hours=23) == set()
-    assert swept(platform, hours=25) == left
+    delete_and_crash(platform, made["id"])
+    assert collect(platform, hours=23) == set()
+    assert collect(platform, hours=25) == left
 
 
-def test_a_version_of_a_dataset_that_nothing_refers_to_goes(platform: Platform) -> None:
+def test_an_unreferenced_version_of_a_dataset_is_removed(platform: Platform) -> None:
     made = uploaded(platform.client, ("a.csv", b"n\n1\n2\n"))
-    (first,) = [name for name in folders(platform) if name == f"jobs/{made['job_id'].removeprefix('validate-job-')}.1"]
+    (first,) = [
+        name for name in list_folders(platform) if name == f"jobs/{made['job_id'].removeprefix('validate-job-')}.1"
+    ]
     add(platform.client, made["id"], b"n\n3\n")
-    assert swept(platform, hours=25) == {first}
+    assert collect(platform, hours=25) == {first}
     assert dataset(platform.client, made["id"])["kept_records"] == 3
 
 
-def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: Client) -> None:
-    """Uploads, kept rows, errors, quarantined rows, the rows, the bundle and the explanation of a training, the
-    result of a batch."""
+def test_referenced_folders_are_kept_at_any_age(platform: Platform, client: Client) -> None:
+    """Uploads, kept rows, errors, quarantined rows, a bundle, an explanation, the result of a batch."""
     template = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     made = uploaded(client, ("customers.csv", customers() + b"\nx,1,basic,true\n"), template_id=template)
     training = client.post("/train/", json=train_request(made["id"], "kept")).json()
@@ -108,7 +109,7 @@ def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: 
     explained = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
     assert wait_for_job(client, explained["shap_job_id"])["state"] == "succeeded"
 
-    assert swept(platform, hours=1000) == set()
+    assert collect(platform, hours=1000) == set()
 
     assert len(page(client, made["id"], "kept")) == 250
     assert [row["id"] for row in page(client, made["id"], "set_aside")] == ["x"]
@@ -119,17 +120,17 @@ def test_whatever_a_row_refers_to_stays_however_old(platform: Platform, client: 
     assert client.get(f"/train/{training['id']}/explanation").status_code == 200
     again = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
     assert wait_for_job(client, again["shap_job_id"])["state"] == "succeeded"
-    # What the newer explanation has taken the place of goes.
+    # The explanation that the newer one replaces is removed.
     number = explained["shap_job_id"].rpartition("-")[2]
-    assert swept(platform, hours=1000) == {f"jobs/{number}.1"}
+    assert collect(platform, hours=1000) == {f"jobs/{number}.1"}
     assert client.get(f"/train/{training['id']}/explanation").status_code == 200
 
 
-def test_a_link_leads_nowhere(platform: Platform, tmp_path: Path) -> None:
+def test_a_symlink_is_not_followed(platform: Platform, tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"x")
     link = platform.settings.storage_root / "jobs" / "998.1"
     link.symlink_to(tmp_path)
-    assert swept(platform, hours=25) == set()
+    assert collect(platform, hours=25) == set()
     assert (tmp_path / "kept").exists()
 
 

@@ -1,6 +1,6 @@
-"""The supervisor against workers that die, reports that come twice, and an elder that still lives."""
+"""The supervisor with workers that die, reports sent twice, and another supervisor that still holds the lease."""
 
-# What these tests wait for is a row of the database or a folder: there is no event to await.
+# These tests wait for a row of the database or a folder: there is no event to await.
 # ruff: noqa: ASYNC110
 
 import asyncio
@@ -28,7 +28,7 @@ CONTRACT = Contract.build([Column("n", DataType.INTEGER)])
 
 
 class ScriptedWorkers:
-    """Workers that do what a test says: each start is put on `started`, and ends when the test says how."""
+    """Workers under a test's control: each start is put on `started`, and ends when and how the test says."""
 
     names = ("one",)
 
@@ -53,7 +53,7 @@ class ScriptedWorkers:
             self._ends[name] = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._ends[name])
 
-    async def end(self, name: str) -> None:
+    async def kill(self, name: str) -> None:
         self.die(name)
 
     def die(self, name: str) -> None:
@@ -79,21 +79,21 @@ def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @asynccontextmanager
 async def supervising(
-    settings: Settings, workers: ScriptedWorkers, name: str = "first", *, resigns: bool = True
+    settings: Settings, workers: ScriptedWorkers, name: str = "first", *, releases_lease: bool = True
 ) -> AsyncIterator[tuple[Supervisor, Database]]:
-    """A running supervisor; with `resigns=False` it disappears as a killed process does, its lease still held."""
+    """Run a supervisor; with `releases_lease=False` it ends as a killed process does, its lease still held."""
     database = Database(settings)
     supervisor = Supervisor(database, settings, workers, lambda: None, name)
     task = asyncio.create_task(supervisor.run())
     try:
         yield supervisor, database
     finally:
-        if not resigns:
+        if not releases_lease:
             async with database.reading() as session:
                 holder = await service.find_lease_holder(session)
         supervisor.stop()
         await task
-        if not resigns:
+        if not releases_lease:
             async with database.transaction() as session:
                 await service.acquire_lease(session, holder or name, 60)
         await database.close()
@@ -109,7 +109,7 @@ async def queue(database: Database, supervisor: Supervisor) -> Job:
 
 
 async def queue_statistics(database: Database, supervisor: Supervisor) -> None:
-    """A job whose success has a dataset to be written into."""
+    """Queue a job whose result has a dataset to be written to."""
     async with database.transaction() as session:
         tenant = await tenants.add(session, "tenant")
         dataset = Dataset(tenant_id=tenant.id, name="d", usage="t", data_source="csv", created_by="tester")
@@ -120,20 +120,20 @@ async def queue_statistics(database: Database, supervisor: Supervisor) -> None:
     supervisor.wake()
 
 
-async def until(database: Database, job: Job, state: JobState) -> Job:
+async def wait_for_state(database: Database, job: Job, state: JobState) -> Job:
     while True:
         async with database.reading() as session:
-            found = await session.get_one(Job, job.id)
-        if found.state == state:
-            return found
+            row = await session.get_one(Job, job.id)
+        if row.state == state:
+            return row
         await asyncio.sleep(0.01)
 
 
-def failed(spec: JobSpec) -> JobReport:
+def failure_of(spec: JobSpec) -> JobReport:
     return JobReport(spec.job_id, spec.attempt, failure=JobFailure("broken", "It broke."))
 
 
-def test_a_killed_worker_gets_one_more_attempt_in_a_folder_of_its_own(settings: Settings) -> None:
+def test_a_lost_job_is_retried_in_a_new_folder(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
@@ -147,28 +147,28 @@ def test_a_killed_worker_gets_one_more_attempt_in_a_folder_of_its_own(settings: 
             assert second.directory != first.directory
             assert not left.exists()
             workers.die("one")
-            ended = await until(database, job, JobState.FAILED)
+            ended = await wait_for_state(database, job, JobState.FAILED)
         assert ended.failure_code == "worker_lost"
 
     run(body)
 
 
-def test_a_report_is_taken_once_however_often_it_is_sent(settings: Settings) -> None:
+def test_a_report_is_recorded_once(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
             job = await queue(database, supervisor)
             spec = await workers.started.get()
-            assert await supervisor.report(failed(spec))
+            assert await supervisor.report(failure_of(spec))
             late = JobReport(spec.job_id, spec.attempt, result=DescribeResult({}))
-            assert await supervisor.report(late), "a report that came too late may be forgotten"
+            assert await supervisor.report(late), "a report that came too late may be dropped"
             workers.finish("one")
-            assert (await until(database, job, JobState.FAILED)).failure_detail == "It broke."
+            assert (await wait_for_state(database, job, JobState.FAILED)).failure_detail == "It broke."
 
     run(body)
 
 
-def test_a_report_that_is_sent_again_leaves_the_files_of_a_success_alone(settings: Settings) -> None:
+def test_a_repeated_report_keeps_the_files_of_a_success(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
@@ -179,31 +179,31 @@ def test_a_report_that_is_sent_again_leaves_the_files_of_a_success_alone(setting
             written.touch()
             report = JobReport(spec.job_id, spec.attempt, result=DescribeResult({}))
             assert await supervisor.report(report)
-            assert await supervisor.report(report), "the answer to the first one was lost"
+            assert await supervisor.report(report), "the response to the first one was lost"
             workers.finish("one")
             assert written.exists()
 
     run(body)
 
 
-def test_a_successor_finds_a_living_worker_and_takes_its_report(settings: Settings) -> None:
+def test_a_new_supervisor_attaches_to_a_living_worker_and_records_its_report(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
             job = await queue(database, supervisor)
             spec = await workers.started.get()
         async with supervising(settings, workers, "second") as (supervisor, database):
-            assert await until(database, job, JobState.RUNNING)
-            while not await supervisor.report(failed(spec)):
+            assert await wait_for_state(database, job, JobState.RUNNING)
+            while not await supervisor.report(failure_of(spec)):
                 await asyncio.sleep(0.01)
             workers.finish("one")
-            assert (await until(database, job, JobState.FAILED)).attempt == 1
+            assert (await wait_for_state(database, job, JobState.FAILED)).attempt == 1
         assert workers.started.empty(), "nothing was started again"
 
     run(body)
 
 
-def test_a_successor_queues_the_jobs_of_dead_workers_again(settings: Settings) -> None:
+def test_a_new_supervisor_retries_the_jobs_of_dead_workers(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
@@ -216,20 +216,20 @@ def test_a_successor_queues_the_jobs_of_dead_workers_again(settings: Settings) -
     run(body)
 
 
-def test_while_an_elder_holds_the_lease_a_report_is_neither_written_nor_forgotten(settings: Settings) -> None:
+def test_without_the_lease_a_report_is_neither_recorded_nor_dropped(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
-        async with supervising(settings, workers, resigns=False) as (supervisor, database):
+        async with supervising(settings, workers, releases_lease=False) as (supervisor, database):
             job = await queue(database, supervisor)
             spec = await workers.started.get()
         async with supervising(settings, workers, "second") as (supervisor, database):
-            assert not await supervisor.report(failed(spec))
-            assert (await until(database, job, JobState.RUNNING)).failure_code is None
+            assert not await supervisor.report(failure_of(spec))
+            assert (await wait_for_state(database, job, JobState.RUNNING)).failure_code is None
 
     run(body)
 
 
-def test_a_cancelled_job_has_its_worker_ended(settings: Settings) -> None:
+def test_the_worker_of_a_cancelled_job_is_killed(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
@@ -240,13 +240,13 @@ def test_a_cancelled_job_has_its_worker_ended(settings: Settings) -> None:
             supervisor.wake()
             while workers.alive:
                 await asyncio.sleep(0.01)
-            assert (await until(database, job, JobState.CANCELLED)).attempt == 1
+            assert (await wait_for_state(database, job, JobState.CANCELLED)).attempt == 1
         assert workers.started.empty()
 
     run(body)
 
 
-def test_a_job_that_was_reported_from_outside_has_its_worker_ended(settings: Settings) -> None:
+def test_the_worker_of_a_job_reported_from_outside_is_killed(settings: Settings) -> None:
     async def body() -> None:
         workers = ScriptedWorkers()
         async with supervising(settings, workers) as (supervisor, database):
@@ -262,14 +262,14 @@ def test_a_job_that_was_reported_from_outside_has_its_worker_ended(settings: Set
             supervisor.wake()
             while workers.alive:
                 await asyncio.sleep(0.01)
-            assert (await until(database, job, JobState.SUCCEEDED)).attempt == 1
+            assert (await wait_for_state(database, job, JobState.SUCCEEDED)).attempt == 1
         assert workers.started.empty()
-        assert written.exists(), "the result lies where the attempt wrote it"
+        assert written.exists(), "the result stays where the attempt wrote it"
 
     run(body)
 
 
-def test_folders_that_no_job_stands_behind_are_swept_at_the_start(settings: Settings) -> None:
+def test_orphaned_folders_are_collected_at_start(settings: Settings) -> None:
     async def body() -> None:
         stray = settings.storage_root / "jobs" / "999.1"
         stray.mkdir(parents=True)

@@ -10,7 +10,7 @@ import pytest
 from dataml.errors import StartupError, Unavailable
 from dataml.installation import prepare
 from dataml.runner import supervisor as supervision
-from dataml.runner.orphans import sweep
+from dataml.runner.orphans import collect_orphans
 from dataml.settings import Settings
 from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage
@@ -111,18 +111,18 @@ def test_a_job_whose_result_cannot_be_stored_fails_and_can_be_done_again(platfor
     assert trained(platform.client, rows["id"])["train_status"] == "completed"
 
 
-def test_a_store_that_was_away_is_swept_when_it_is_back(
+def test_orphans_are_collected_when_a_store_is_back(
     platform: Platform, away: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: queue.Queue[bool] = queue.Queue()
 
     async def observed(*args: Any) -> bool:
-        done = await sweep(*args)
+        done = await collect_orphans(*args)
         tried.put(done)
         return done
 
-    monkeypatch.setattr(supervision, "sweep", observed)
-    monkeypatch.setattr(supervision.Supervisor, "SWEEP_RETRY_S", 0.01)
+    monkeypatch.setattr(supervision, "collect_orphans", observed)
+    monkeypatch.setattr(supervision.Supervisor, "ORPHAN_RETRY_S", 0.01)
     stray = away.put("platform/jobs/99998.1/left")
     supervisor = SupervisorThread(platform.settings)
     assert not tried.get(timeout=60)

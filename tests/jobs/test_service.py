@@ -1,4 +1,4 @@
-"""The ledger: each change of a job's state happens once, and a terminal state never changes."""
+"""The job queue: each change of a job's state happens once, and a final state never changes."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -33,7 +33,7 @@ def settings(new_home: NewHome) -> Settings:
 
 @pytest.fixture
 def run(settings: Settings) -> Run:
-    """Runs a coroutine function with a database and a new tenant's scope."""
+    """Return a function that runs a coroutine function with a database and a new tenant's scope."""
 
     def start(body: Callable[[Database, Scope], Coroutine[Any, Any, None]]) -> None:
         async def main() -> None:
@@ -63,7 +63,7 @@ async def state(database: Database, job: Job) -> str:
         return (await session.get_one(Job, job.id)).state
 
 
-def test_jobs_are_claimed_in_the_order_they_came(run: Run) -> None:
+def test_jobs_are_claimed_in_queue_order(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         first, second = await queue(database, scope), await queue(database, scope)
         async with database.transaction() as session:
@@ -73,7 +73,7 @@ def test_jobs_are_claimed_in_the_order_they_came(run: Run) -> None:
     run(body)
 
 
-def test_a_spec_comes_out_of_the_database_as_it_went_in(run: Run) -> None:
+def test_a_spec_survives_the_database(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope, subject_id=7)
         async with database.transaction() as session:
@@ -85,7 +85,7 @@ def test_a_spec_comes_out_of_the_database_as_it_went_in(run: Run) -> None:
     run(body)
 
 
-def test_a_job_that_was_never_committed_is_never_claimed(run: Run) -> None:
+def test_an_uncommitted_job_is_never_claimed(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         with suppress(RuntimeError):
             async with database.transaction() as session:
@@ -98,7 +98,7 @@ def test_a_job_that_was_never_committed_is_never_claimed(run: Run) -> None:
     run(body)
 
 
-def test_a_report_is_accepted_once(run: Run) -> None:
+def test_a_job_finishes_once(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)
         async with database.transaction() as session:
@@ -113,7 +113,7 @@ def test_a_report_is_accepted_once(run: Run) -> None:
     run(body)
 
 
-def test_a_report_of_an_earlier_attempt_changes_nothing(run: Run) -> None:
+def test_an_earlier_attempt_cannot_finish_the_job(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)
         async with database.transaction() as session:
@@ -129,7 +129,7 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(run: Run) -> None:
     run(body)
 
 
-def test_a_lost_worker_is_given_another_attempt_and_then_the_job_fails(run: Run) -> None:
+def test_a_lost_job_is_retried_and_then_fails(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)
         for attempt in (1, 2):
@@ -163,7 +163,7 @@ def test_a_cancelled_job_stays_cancelled(run: Run, claimed: bool) -> None:
     run(body)
 
 
-def test_progress_of_a_job_that_has_ended_is_not_written(run: Run) -> None:
+def test_progress_of_an_ended_job_is_not_recorded(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)
         async with database.transaction() as session:
@@ -195,7 +195,7 @@ def test_one_supervisor_at_a_time_holds_the_lease(run: Run) -> None:
     run(body)
 
 
-def test_a_job_is_found_by_the_id_that_answers_carry(run: Run) -> None:
+def test_a_job_is_found_by_its_public_id(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)
         async with database.reading() as session:
