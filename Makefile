@@ -5,6 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Python keeps compiled modules in .venv, also where the environment asks for none: each process starts seconds sooner.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+
+PYTEST := $(BIN)/python -m pytest
+# As many workers as the machine has cores. A worker without tests takes some from the end of another's.
+WORKERS ?= logical
+PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-services or-skip test-postgresql test-s3 test-rest test-trino bench bench-quality lint clean
@@ -13,7 +22,7 @@ help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
-	@echo "make test    run the tests (ARGS='tests/jobs -x')"
+	@echo "make test    run the tests side by side (ARGS='tests/jobs -x'; WORKERS=0 in one process)"
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
@@ -33,7 +42,7 @@ demo: $(INSTALLED)
 	@$(BIN)/dataml demo $(if $(ONCE),--once) $(if $(V),--verbose)
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 # All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so.
 test-services: test-postgresql
@@ -58,7 +67,7 @@ ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset 
     tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
 
 test-postgresql: $(INSTALLED)
-	@DATAML_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(or $(ARGS),$(ON_POSTGRESQL))
+	@DATAML_TEST_DATABASE=postgresql $(PYTEST) $(PARALLEL) $(or $(ARGS),$(ON_POSTGRESQL))
 
 # What follows is fetched from Maven Central, once.
 MAVEN_REPOSITORY ?= $(HOME)/.m2/repository
@@ -72,7 +81,7 @@ $(S3PROXY):
 	@$(FETCH)org.gaul:s3proxy:$(S3PROXY_VERSION):jar:jar-with-dependencies
 
 test-s3: $(INSTALLED) $(S3PROXY)
-	@DATAML_TEST_S3PROXY=$(S3PROXY) $(BIN)/python -m pytest -m services tests/services/test_s3.py $(ARGS)
+	@DATAML_TEST_S3PROXY=$(S3PROXY) $(PYTEST) -m services tests/services/test_s3.py $(ARGS)
 
 # 144 MB, for Java 17 or newer. A folder is whole when it has its name.
 REST_CATALOG := .services/iceberg-rest
@@ -84,7 +93,7 @@ $(REST_CATALOG): tests/services/iceberg_rest/pom.xml
 
 test-rest: $(INSTALLED) $(S3PROXY) $(REST_CATALOG)
 	@DATAML_TEST_LAKE=rest DATAML_TEST_S3PROXY=$(S3PROXY) DATAML_TEST_REST_CATALOG=$(CURDIR)/$(REST_CATALOG) \
-	    $(BIN)/python -m pytest -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/iceberg/test_writing.py tests/datalake)
+	    $(PYTEST) -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/iceberg/test_writing.py tests/datalake)
 
 # 800 MB, for Java 24 or newer: the newest where Debian has them, or JAVA_HOME.
 TRINO_VERSION := 476
@@ -100,7 +109,7 @@ $(TRINO):
 
 test-trino: $(INSTALLED) $(TRINO)
 	@PATH="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin:)$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
-	    $(BIN)/python -m pytest -m services tests/services/test_trino.py tests/services/test_shared_catalog.py $(ARGS)
+	    $(PYTEST) -m services tests/services/test_trino.py tests/services/test_shared_catalog.py $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

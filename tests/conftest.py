@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select
 
-from dataml.access import tenants, users
+from dataml.access import passwords, tenants, users
 from dataml.access.models import Tenant
 from dataml.access.passwords import hash_password
 from dataml.access.permissions import BuiltinRole
 from dataml.access.tokens import TokenKeys
 from dataml.app import Services, create_app
+from dataml.db import schema
 from dataml.db.session import Database
 from dataml.installation import ADMIN, DEFAULT_TENANT, prepare
 from dataml.runner.result_handlers import RESULT_HANDLERS
@@ -34,6 +38,7 @@ needs_postgresql = pytest.mark.skipif(not ON_POSTGRESQL, reason="on PostgreSQL o
 ON_REST_CATALOG = os.environ.get("DATAML_TEST_LAKE") == "rest"
 needs_builtin_lake = pytest.mark.skipif(ON_REST_CATALOG, reason="of the built-in lake only: make test")
 needs_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="on SQLite only: make test")
+SQLITE_FILE = "dataml.db"
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
 
@@ -47,6 +52,39 @@ class Platform:
 
 
 NewHome = Callable[..., Settings]
+_product_hasher = passwords._hasher
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that use Ray first.
+
+    They wait more than they compute: beside them another worker of pytest-xdist has the processor. Workers take tests
+    from each other's ends, so what comes first stays in one worker, with one cluster.
+    """
+    items.sort(key=lambda item: not _uses_ray(item))
+
+
+def _uses_ray(item: pytest.Item) -> bool:
+    return item.get_closest_marker("cluster") is not None or "ray_cluster" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_password_hashes() -> Iterator[None]:
+    """Hash passwords with parameters that take no time, where a test does not use `product_password_hashes`."""
+    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=16, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: hasher)
+        passwords._dummy_hash.cache_clear()
+        yield
+
+
+@pytest.fixture
+def product_password_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hash passwords with the parameters of the product."""
+    monkeypatch.setattr(passwords, "_hasher", _product_hasher)
+    passwords._dummy_hash.cache_clear()
+    yield
+    passwords._dummy_hash.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +136,14 @@ def new_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return make
 
 
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables of this version and no rows: to be copied, which is faster than migrations."""
+    settings = load_settings(home=tmp_path_factory.mktemp("migrated"))
+    schema.migrate(settings)
+    return settings.root / SQLITE_FILE
+
+
 @pytest.fixture(scope="module")
 def settings(new_home: NewHome) -> Settings:
     """Settings of a home of its own; a module that wants others overrides this fixture."""
@@ -105,7 +151,10 @@ def settings(new_home: NewHome) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def platform(settings: Settings) -> Iterator[Platform]:
+def platform(settings: Settings, migrated_database: Path) -> Iterator[Platform]:
+    database_file = settings.root / SQLITE_FILE
+    if settings.database_url is None and not database_file.exists():
+        shutil.copy(migrated_database, database_file)
     prepare(settings)
     asyncio.run(_add_users(settings))
     supervisor = SupervisorThread(settings)

@@ -11,6 +11,8 @@ from dataml.access import passwords
 from dataml.access.passwords import Verdict, check_new, hash_password, hashing, verify_password
 from dataml.errors import Invalid, TooManyRequests
 
+pytestmark = pytest.mark.usefixtures("product_password_hashes")
+
 
 def test_a_hash_is_argon2id_and_never_the_same_twice() -> None:
     hashes = [hash_password("a long password") for _ in range(2)]
