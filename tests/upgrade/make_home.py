@@ -29,12 +29,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from anyio.from_thread import start_blocking_portal
+from dataml.dependencies import Services
 
 from dataml import __version__
 from dataml.access.tokens import TokenKeys
 from dataml.app import create_app
 from dataml.db.session import Database
-from dataml.dependencies import Services
 from dataml.installation import ADMIN, prepare
 from dataml.settings import Settings, load_settings
 from dataml.storage.storage import Storage

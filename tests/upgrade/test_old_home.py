@@ -20,9 +20,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from dataml.jobs.models import Job
-from dataml.jobs.service import spec_of
-from dataml.ml.bundle import Predictor
-from dataml.ml.forecasting.forecaster import Forecaster
+from dataml.jobs.service import load_spec
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform, log_in
@@ -159,7 +159,7 @@ def test_every_payload_means_what_it_meant(tmp_path: Path) -> None:
     assert {kind for kind, _ in payloads} == KINDS
     for kind, payload in payloads:
         written = json.loads(payload)
-        spec = spec_of(Job(id=1, attempt=1, kind=kind, payload=written)).payload
+        spec = load_spec(Job(id=1, attempt=1, kind=kind, payload=written)).payload
         assert_same(TypeAdapter(type(spec)).dump_python(spec, mode="json"), written, 0)
 
 
@@ -169,6 +169,6 @@ def test_every_bundle_loads(tmp_path: Path) -> None:
     for folder in folders:
         manifest = json.loads((folder / "manifest.json").read_text())
         if manifest["problem_type"] == "Forecast":
-            assert Forecaster.load(folder).ids
+            assert load_forecaster(folder).ids
         else:
             assert len(Predictor.load(folder).members) == len(manifest["members"])
