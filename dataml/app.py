@@ -147,7 +147,7 @@ def _needs(dependant: Dependant) -> list[str]:
 
 
 def _with_stated_needs(router: APIRouter) -> APIRouter:
-    """The router, each of its routes with what it needs in its description.
+    """Write what each route of a router needs of its caller into its OpenAPI description, as `x-needs`.
 
     Raises:
         RuntimeError: a route states nothing, or two things.
@@ -162,8 +162,11 @@ def _with_stated_needs(router: APIRouter) -> APIRouter:
 
 
 class GatewayMiddleware:
-    """Outermost: gives each request its id, takes a trailing slash off the path, checks the body, and answers real-time
-    predictions before the framework's stack, which costs more than the prediction itself."""
+    """The outermost layer of the application.
+
+    It gives each request its id, takes a trailing slash off the path, and answers real-time predictions itself, since
+    FastAPI's stack costs more than such a prediction.
+    """
 
     def __init__(self, app: ASGIApp, realtime: RealTime, forwarded_hops: int) -> None:
         self.app = app
@@ -171,6 +174,7 @@ class GatewayMiddleware:
         self._forwarded_hops = forwarded_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI asks."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -196,7 +200,7 @@ class GatewayMiddleware:
 
 
 async def _record_refusal(request: Request, error: Forbidden) -> None:
-    """Who tried what they may not do is in the audit log."""
+    """Record a refused call in the audit log."""
     principal: Principal = request.scope["state"]["principal"]
     database: Database = request.app.state.database
     async with database.transaction() as session:

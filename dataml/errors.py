@@ -1,4 +1,4 @@
-"""The errors a user can meet, each with its HTTP status and a stable code.
+"""Errors that a user can get, each with its HTTP status and a stable code.
 
     DatamlError                     400  bad_request
     ├── Unauthorized                401  unauthorized
@@ -14,14 +14,14 @@
     └── Unavailable                 503  unavailable
     StartupError                    the platform cannot start; a line for the console, exit 2
 
-An error is raised where its rule lives, with the code of that rule; `app.py` renders all of them in one place.
+An error is raised where its rule lives, with the code of that rule; `http.errors` renders all of them.
 """
 
 from dataclasses import dataclass
 
 
 class DatamlError(Exception):
-    """A refusal: `detail` is a sentence that names what to change, `code` never changes between versions."""
+    """A refused call: `detail` is a sentence that says what to change, `code` never changes between versions."""
 
     status = 400
     default_code = "bad_request"
@@ -45,6 +45,8 @@ def _rebuild(cls: type[DatamlError], state: dict[str, object]) -> DatamlError:
 
 
 class Unauthorized(DatamlError):
+    """The caller is not authenticated."""
+
     status, default_code = 401, "unauthorized"
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
@@ -52,30 +54,44 @@ class Unauthorized(DatamlError):
 
 
 class Forbidden(DatamlError):
+    """The caller may not do this."""
+
     status, default_code = 403, "forbidden"
 
 
 class NotFound(DatamlError):
+    """There is no such thing, or it is another tenant's."""
+
     status, default_code = 404, "not_found"
 
 
 class MethodNotAllowed(DatamlError):
+    """The path exists, and does not take this method."""
+
     status, default_code = 405, "method_not_allowed"
 
 
 class Conflict(DatamlError):
+    """The state of something else is in the way."""
+
     status, default_code = 409, "conflict"
 
 
 class TooLarge(DatamlError):
+    """The request is larger than it may be."""
+
     status, default_code = 413, "too_large"
 
 
 class UnsupportedMedia(DatamlError):
+    """The body is of a kind that the call does not take."""
+
     status, default_code = 415, "unsupported_media"
 
 
 class Invalid(DatamlError):
+    """A value is wrong."""
+
     status, default_code = 422, "invalid"
 
 
@@ -99,10 +115,14 @@ class InvalidFields(Invalid):
 
 
 class TooManyRequests(DatamlError):
+    """The caller has to wait."""
+
     status, default_code = 429, "too_many_requests"
 
 
 class Unavailable(DatamlError):
+    """A part of the platform is away for the moment."""
+
     status, default_code = 503, "unavailable"
 
 

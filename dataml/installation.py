@@ -1,4 +1,4 @@
-"""Makes a home ready to serve: folder, token key, schema, and on the first start a tenant and an administrator."""
+"""Installation: the home folder, the token key, the schema, and on the first start a tenant and an administrator."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ async def _first_start(settings: Settings) -> None:
                 return
         if not settings.key_file.exists():
             TokenKeys.create(settings.key_file)
-        # The password is on disk before the user is committed: a crash between the two leaves nobody locked out.
+        # The password is on disk before the user is committed: a crash between the two locks nobody out.
         password = _admin_password(settings)
         async with database.transaction() as session:
             if await users.exist(session):
@@ -77,8 +77,9 @@ def _admin_password(settings: Settings) -> str:
 
 
 def renew_admin_password(settings: Settings) -> None:
-    """Give the first administrator a new random password, written where the first one was, and end their sessions: the
-    way back in for who holds the machine. An account that was deactivated is active again.
+    """Give the first administrator a new random password, written where the first one was, and end their sessions.
+
+    It is how an operator of the machine gets access again. A deactivated account becomes active.
 
     Raises:
         StartupError: there is no such user yet.
@@ -100,7 +101,7 @@ async def _renew_admin_password(settings: Settings, password_hash: str) -> None:
 
 
 def password_hint(settings: Settings) -> str:
-    """Where the first password of `admin` is; never the password itself."""
+    """Return where the first password of `admin` is; never the password itself."""
     path = settings.root / ADMIN_PASSWORD_FILE
     if path.exists():
         return f"user admin, password in {path}"

@@ -1,4 +1,4 @@
-"""Keeps secrets out of every log of a process: whatever is logged, by whomever, passes here first."""
+"""Redaction of secrets: every log record of a process is filtered here before it is written."""
 
 import logging
 import re
@@ -8,10 +8,10 @@ from typing import Any, Final
 
 _HIDDEN: Final = "[redacted]"
 _NAMED = "refresh_token|access_token|current_password|new_password|admin_password|password|passwd|client_secret|api_key"
-# Each with a group of what stays in front of the secret. Every repetition has an end: whatever is logged, searching it
-# takes time in proportion to its length.
+# Each pattern has a group for what stays in front of the secret. Every repetition is bounded, so that a search takes
+# time in proportion to the length of the text.
 _SECRETS: Final = (
-    # A JWT, and an API key of ours, wherever they stand.
+    # A JWT, and an API key of this platform, anywhere.
     re.compile(r"()\beyJ[\w-]{5,2000}\.[\w-]{1,2000}\.[\w-]{0,2000}"),
     re.compile(r"()\bdataml_[\w-]{20,200}"),
     # An Argon2 hash.
@@ -32,7 +32,7 @@ _SECRETS: Final = (
 
 
 def redact(text: str) -> str:
-    """The text with every secret in it hidden."""
+    """Return the text with every secret in it replaced."""
     for secret in _SECRETS:
         text = secret.sub(rf"\1{_HIDDEN}", text)
     return text
@@ -58,12 +58,12 @@ def _redact_record(record: logging.LogRecord) -> None:
     try:
         message = record.getMessage()
     except (TypeError, ValueError):
-        # A call of the logger that is wrong: its handler says so, with the arguments.
+        # The logger was called with arguments that do not fit; its handler reports them.
         message, record.args = str(record.msg), None
         record.msg = redact(message)
     hidden = redact(message)
     if hidden != message:
         record.msg, record.args = hidden, None
     if record.exc_info and record.exc_info[0] is not None:
-        # Formatters take the text that is there already.
+        # Formatters use the text that is set already.
         record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))

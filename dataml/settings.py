@@ -1,4 +1,4 @@
-"""Every setting of the platform, read from `DATAML_*` environment variables and refused at start when unsafe."""
+"""Settings of the platform, read from `DATAML_*` environment variables; unsafe values are refused at start."""
 
 import unicodedata
 from functools import cached_property
@@ -117,38 +117,45 @@ class Settings(BaseSettings):
 
     @cached_property
     def root(self) -> Path:
-        """`home` as an absolute path: actors do not share a working directory."""
+        """The home folder as an absolute path: actors do not share a working directory."""
         return self.home.expanduser().absolute()
 
     @property
     def storage_root(self) -> Path:
+        """The folder of all files, or of this node's copies of an object store's."""
         return self.root / "storage"
 
     @property
     def key_file(self) -> Path:
+        """The key that signs tokens."""
         return self.root / "token.key"
 
     @property
     def lake_root(self) -> Path:
+        """The folder of the built-in lake."""
         return self.root / "lake"
 
     @property
     def sqlalchemy_url(self) -> str:
+        """The database, for engines that run in an event loop."""
         return self.database_url or f"sqlite+aiosqlite:///{self.root / 'dataml.db'}"
 
     @property
     def blocking_url(self) -> str:
-        """The same database, for engines that are used outside an event loop."""
+        """The database, for engines that run outside an event loop."""
         return self.sqlalchemy_url.replace("+aiosqlite", "")
 
     @property
     def is_sqlite(self) -> bool:
+        """Whether the database is SQLite, which serves one node."""
         return self.sqlalchemy_url.startswith("sqlite")
 
 
 def _check_trino(url: str, jwt: str | None) -> None:
-    """Raises:
-    ValueError: it leads nowhere, or would send a secret over a line that anybody can read.
+    """Refuse a Trino URL that is incomplete, or that would send a secret without TLS.
+
+    Raises:
+        ValueError: with the reason.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
@@ -160,7 +167,7 @@ def _check_trino(url: str, jwt: str | None) -> None:
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment.
+    """Read the settings from the environment.
 
     Raises:
         StartupError: a value is missing, out of range or unsafe; the message is one line.

@@ -1,4 +1,4 @@
-"""Who calls, and what a route asks of its caller.
+"""Dependencies of routes that authenticate the caller and check what they may do.
 
 Each route states in its signature who may call it, with one of the aliases at the end of this file (or `JobReporter` of
 `jobs.dependencies`). An application with a route that states nothing does not start.

@@ -53,7 +53,7 @@ def create_router(audited_scope: Callable[..., Awaitable[Scope]]) -> Router:
 
 
 def _utc(time: datetime | None) -> datetime | None:
-    """A time without a zone is taken as UTC, as all times of answers are."""
+    """Return a time in UTC; one without a zone is UTC already, as all times of answers are."""
     if time is None or time.tzinfo is None:
         return time.replace(tzinfo=UTC) if time is not None else None
     try:

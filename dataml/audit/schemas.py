@@ -1,4 +1,4 @@
-"""What the audit log answers."""
+"""Answers of the audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,8 @@ from dataml.audit.service import Outcome
 
 
 class AuditRow(BaseModel):
+    """One event of the audit log."""
+
     model_config = ConfigDict(from_attributes=True)
 
     id: int
@@ -25,5 +27,7 @@ class AuditRow(BaseModel):
 
 
 class AuditList(BaseModel):
+    """A page of the audit log."""
+
     total: int
     data: list[AuditRow]

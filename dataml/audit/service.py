@@ -1,4 +1,4 @@
-"""The audit log: events are added in the transaction of the change they tell of, and never changed."""
+"""The audit log: events are added in the transaction of the change that they record, and never changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,8 @@ from dataml.db.scope import Page, Scope
 
 
 class Outcome(StrEnum):
+    """What came of an attempt."""
+
     SUCCESS = "success"
     FAILURE = "failure"  # tried with a wrong secret
     REFUSED = "refused"  # not permitted
@@ -20,7 +22,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Filters:
-    """What to look for; None means anything."""
+    """What to search for; None matches everything."""
 
     username: str | None = None
     action: str | None = None
@@ -65,7 +67,7 @@ def record(
 async def list_events(
     session: AsyncSession, scope: Scope, page: Page, filters: Filters
 ) -> tuple[int, list[AuditEvent]]:
-    """Events of the scope's tenant, newest first."""
+    """Return how many events of the tenant match, and a page of them, newest first."""
     exact = {
         AuditEvent.username: filters.username,
         AuditEvent.subject: filters.subject,

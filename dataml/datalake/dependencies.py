@@ -1,4 +1,4 @@
-"""What routes ask of the lake."""
+"""Dependencies of routes that read the lake."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What every table shares: naming, UTC times, the tenant column and the composite key that backs it."""
+"""The base of every table: constraint names, UTC times, the tenant column and the composite key that backs it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,21 +18,26 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC. Raises ValueError for a time without a zone."""
         if value is not None and value.tzinfo is None:
             raise ValueError("a time without a zone")
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the stored time with its zone, UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def utc_now() -> datetime:
+    """Return the current time, aware and in UTC."""
     return datetime.now(UTC)
 
 
 class Base(DeclarativeBase):
+    """The base class of every table; its metadata names each constraint."""
+
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -45,13 +50,18 @@ class Base(DeclarativeBase):
 
 
 class Timestamped:
+    """Columns with the times at which a row was made and last changed."""
+
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     modified_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
 
 
 class TenantOwned:
-    """A row of one tenant. A table that others point at makes `(tenant_id, id)` unique, and they point with both
-    columns: the database itself then refuses a row that mixes two tenants."""
+    """A row of one tenant.
+
+    A table that others refer to makes `(tenant_id, id)` unique, and they refer to it by both columns. So the database
+    itself refuses a row that mixes two tenants.
+    """
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     tenant_id: Mapped[str] = mapped_column(String(36), ForeignKey("tenant.id"), index=True)

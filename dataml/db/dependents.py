@@ -1,4 +1,4 @@
-"""Rows that other features refer to: what these features do before such a row goes."""
+"""Dependents of a row: what the features that refer to it do before it is removed."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -16,14 +16,14 @@ class Dependents:
     """The handlers of features that refer to rows of features below them, registered when the application starts.
 
     A feature imports only what is below it. So the one that owns a row does not know who refers to it: it calls
-    `release`, and each handler refuses, or lets go of the row.
+    `release`, and each handler refuses the removal, or removes its own reference to the row.
     """
 
     def __init__(self, handlers: Mapping[type[Base], Sequence[BeforeRemoval]]) -> None:
         self._handlers = handlers
 
     async def release(self, session: AsyncSession, scope: Scope, model: type[Base], row_id: Any) -> None:
-        """Let every feature that refers to a row refuse its removal, or let go of it.
+        """Run the handlers of a row that is about to be removed.
 
         Raises:
             Conflict: the row is in use.

@@ -1,4 +1,4 @@
-"""Brings the database to this version's schema, and refuses one it does not understand."""
+"""The schema of the database: migrate it to this version, or refuse one of another version."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
 VERSION = "0006"
-# PostgreSQL's number for the lock of who changes the schema; any other program's would do it no harm.
+# Key of the advisory lock in PostgreSQL that is held while the schema changes.
 _LOCK = 0x646174616D6C
 
 
@@ -47,8 +47,10 @@ def create(connection: Connection) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raises:
-    StartupError: the database is not at this version's schema.
+    """Refuse a database that is not at this version's schema.
+
+    Raises:
+        StartupError: it is older or newer, or cannot be reached.
     """
     with connected(settings) as connection:
         found = _found(connection)
@@ -60,7 +62,7 @@ def check(settings: Settings) -> None:
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[Connection]:
-    """A connection outside the pools of a running process.
+    """Open a connection outside the pools of a running process.
 
     Raises:
         StartupError: the database cannot be reached, or refuses.

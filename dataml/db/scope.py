@@ -1,7 +1,7 @@
-"""The only way to the rows of a tenant.
+"""The scope of a tenant: the only way to its rows.
 
-A `Scope` says on whose behalf a query runs. Services take one and build their statements with it, so that the tenant
-filter stands here and nowhere else. What has to see all tenants says so by importing `db.every_tenant`.
+A `Scope` says on whose behalf a query runs. Services build their statements with it, so that the tenant filter stands
+here and nowhere else. A module that has to see all tenants imports `db.every_tenant`.
 """
 
 from dataclasses import dataclass, field
@@ -43,41 +43,45 @@ class Scope:
     origin: Origin = field(default=Origin())
 
     def select(self, model: type[T]) -> Select[T]:
-        """`SELECT` of this tenant's rows of `model`."""
+        """Return a `SELECT` of this tenant's rows of `model`."""
         return select(model).where(model.tenant_id == self.tenant_id)
 
     def select_columns(
         self, model: type[T], *columns: InstrumentedAttribute[Any] | ColumnElement[Any]
     ) -> Select[*tuple[Any, ...]]:
-        """`SELECT` of columns, or of a figure over them, of this tenant's rows of `model`."""
+        """Return a `SELECT` of columns, or of an aggregate of them, over this tenant's rows of `model`."""
         return select(*columns).select_from(model).where(model.tenant_id == self.tenant_id)
 
     def update(self, model: type[T]) -> Update:
+        """Return an `UPDATE` of this tenant's rows of `model`."""
         return update(model).where(model.tenant_id == self.tenant_id)
 
     def delete(self, model: type[T]) -> Delete:
+        """Return a `DELETE` of this tenant's rows of `model`."""
         return delete(model).where(model.tenant_id == self.tenant_id)
 
     async def find(self, session: AsyncSession, model: type[T], *where: ColumnElement[bool]) -> T | None:
+        """Return the row that matches, or None."""
         return await session.scalar(self.select(model).where(*where))
 
     async def get(self, session: AsyncSession, model: type[T], row_id: int, noun: str) -> T:
-        """The row with this id.
+        """Return the row with this id.
 
         Raises:
             NotFound: it does not exist, or is another tenant's; the answer is the same for both.
         """
-        return _found(await session.scalar(self._by_id(model, row_id)), noun)
+        return _require(await session.scalar(self._by_id(model, row_id)), noun)
 
     async def hold(self, session: AsyncSession, model: type[T], row_id: int, noun: str) -> T:
-        """As `get`, and the row stays as it is until the end of the transaction: another one that holds or changes it
-        is waited for, and may have deleted it.
+        """Return the row with this id, locked until the end of the transaction.
+
+        A transaction that holds or changes the row is waited for; it may have deleted the row.
 
         Raises:
             NotFound: as `get`.
         """
         held = self._by_id(model, row_id).with_for_update().execution_options(populate_existing=True)
-        return _found(await session.scalar(held), noun)
+        return _require(await session.scalar(held), noun)
 
     def _by_id(self, model: type[T], row_id: int) -> Select[T]:
         # Ids beyond the database's integers cannot exist, and would fail in the driver.
@@ -91,14 +95,14 @@ class Scope:
         *where: ColumnElement[bool],
         newest_first: bool = True,
     ) -> tuple[int, list[T]]:
-        """How many rows there are in all, and the page of them."""
+        """Return how many rows there are in all, and a page of them."""
         total = await session.scalar(self.select_columns(model, func.count()).where(*where))
         order = model.id.desc() if newest_first else model.id.asc()
         rows = self.select(model).where(*where).order_by(order).limit(page.limit).offset(page.offset)
         return total or 0, list((await session.scalars(rows)).all())
 
 
-def _found(row: T | None, noun: str) -> T:
+def _require(row: T | None, noun: str) -> T:
     if row is None:
         raise NotFound(f"There is no {noun} with this id.", code=f"{noun.replace(' ', '_')}_not_found")
     return row

@@ -1,4 +1,4 @@
-"""The engine and its sessions: SQLite on one node by default, PostgreSQL through psycopg 3 elsewhere."""
+"""The database engine and its sessions: SQLite on one node by default, PostgreSQL through psycopg 3 elsewhere."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,56 +16,60 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from dataml.errors import Unavailable
 from dataml.settings import Settings
 
-# What is asked with every request goes through this many threads and connections.
+# Threads and connections of the statements that every request runs.
 _LOOKUPS = 4
-# Whatever else needs a connection: this many stay open, and twice as many come and go with the load.
+# Connections of everything else: this many stay open, and up to twice as many more are opened under load.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 10
-# How long a connection may be waited for, and its age at which it is replaced, before a firewall forgets it.
+# How long to wait for a connection, and the age at which one is replaced, before a firewall drops it.
 _POOL_TIMEOUT_S, _POOL_RECYCLE_S = 10, 1800
-# No statement of the platform takes longer; one that does waits for something that does not come.
+# No statement of the platform takes longer, unless it is blocked.
 _POSTGRESQL: Final = {
     "connect_timeout": 10,
     "application_name": "dataml",
     "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
 }
-# The database is away or overloaded, or two transactions stood in each other's way: asked again, it may answer.
+# The database is away or overloaded, or two transactions deadlocked: a retry may succeed.
 UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 def unavailable() -> Unavailable:
-    """What a call answers that met one of `UNREACHABLE`. Nothing was changed, unless the connection broke during the
-    commit itself."""
+    """Return the answer of a call that met one of `UNREACHABLE`.
+
+    Nothing was changed, unless the connection broke during the commit itself.
+    """
     return Unavailable("The database cannot be reached; try again in a moment.", code="database_unavailable")
 
 
 class Database:
-    """One database and the ways into it: `reading()`, `transaction()`, and `look_up()` for a single fast statement."""
+    """One database: `reading()`, `transaction()`, and `look_up()` for a single fast statement."""
 
     def __init__(self, settings: Settings) -> None:
         self.engine = _engine(settings)
         # Rows stay readable after the commit: answers are built from them.
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._read = async_sessionmaker(self.engine.execution_options(**_reading(settings)), expire_on_commit=False)
+        self._read = async_sessionmaker(
+            self.engine.execution_options(**_snapshot_options(settings)), expire_on_commit=False
+        )
         self._lookups = _lookup_engine(settings)
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for reads, all of them of one moment; it never waits for a writer's lock before it starts."""
+        """Open a session for reads of one snapshot; it never waits for a writer's lock before it starts."""
         async with self._read() as session:
             yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that is committed at the end and rolled back on any error."""
+        """Open a session that is committed at the end and rolled back on any error."""
         async with self._write() as session, session.begin():
             yield session
 
     async def look_up(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[Any]]:
-        """All rows of one statement, as committed at this moment.
+        """Return all rows of one statement, as committed at this moment.
 
-        One hop to a thread and back. A session of the async engine makes a hop for each of its five or more calls of
-        the driver, which takes ten times as long.
+        It takes one thread switch and back. A session of the async engine switches for each of its five or more calls
+        of the driver, which takes ten times as long.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._fetch, statement, parameters)
@@ -75,20 +79,21 @@ class Database:
             return connection.execute(statement, parameters).all()
 
     async def close(self) -> None:
+        """Close every connection."""
         await self.engine.dispose()
         self._threads.shutdown()
         self._lookups.dispose()
 
 
 def _lookup_engine(settings: Settings) -> Engine:
-    """Reads single statements, each of them a transaction of its own."""
+    """Return the engine of single reading statements, each a transaction of its own."""
     engine = create_engine(
         settings.blocking_url,
         isolation_level="AUTOCOMMIT",
         pool_size=_LOOKUPS,
         max_overflow=0,
         hide_parameters=True,
-        **_waking(settings),
+        **_reconnect_options(settings),
     )
     if settings.is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
@@ -96,7 +101,7 @@ def _lookup_engine(settings: Settings) -> Engine:
 
 
 def _engine(settings: Settings) -> AsyncEngine:
-    # A statement that fails is logged without its parameters: a hash or a name may be among them.
+    # A failed statement is logged without its parameters: a hash or a name may be among them.
     if not settings.is_sqlite:
         return create_async_engine(
             settings.sqlalchemy_url,
@@ -104,28 +109,30 @@ def _engine(settings: Settings) -> AsyncEngine:
             max_overflow=_POOL_OVERFLOW,
             pool_timeout=_POOL_TIMEOUT_S,
             hide_parameters=True,
-            **_waking(settings),
+            **_reconnect_options(settings),
         )
     engine = create_async_engine(settings.sqlalchemy_url, connect_args={"timeout": 30}, hide_parameters=True)
     configure_sqlite(engine.sync_engine)
     return engine
 
 
-def _reading(settings: Settings) -> dict[str, Any]:
-    """Engine options with which a transaction sees what was committed when it began, as SQLite has it anyway: rows that
-    refer to each other are found together."""
+def _snapshot_options(settings: Settings) -> dict[str, Any]:
+    """Return engine options with which a transaction reads the snapshot of its beginning, as SQLite always does.
+
+    Rows that refer to each other are then found together.
+    """
     if settings.is_sqlite:
         return {"read_only": True}
     return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
-def _waking(settings: Settings) -> dict[str, Any]:
-    """Engine options with which a pool notices that the server was restarted: each connection is tried before use."""
+def _reconnect_options(settings: Settings) -> dict[str, Any]:
+    """Return engine options with which a pool notices a restart of the server: it tests a connection before use."""
     if settings.is_sqlite:
         return {}
-    # What the URL says is its owner's own choice.
-    said = make_url(settings.blocking_url).query
-    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in said}
+    # An option that the URL sets is its owner's choice.
+    from_url = make_url(settings.blocking_url).query
+    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in from_url}
     return {"pool_pre_ping": True, "pool_recycle": _POOL_RECYCLE_S, "connect_args": arguments}
 
 

@@ -1,4 +1,4 @@
-"""Moves an installation's database from SQLite to PostgreSQL: every row of every table, in one transaction."""
+"""Transfer of an installation's database from SQLite to PostgreSQL: every row of every table, in one transaction."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ _BATCH = 1000
 
 
 def transfer(source: Settings, target: Settings, metadata: MetaData) -> dict[str, int]:
-    """Copy the database of `source`, SQLite, to that of `target`, an empty PostgreSQL; how many rows each table has.
+    """Copy the database of `source`, SQLite, to that of `target`, an empty PostgreSQL.
+
     `metadata` holds every table (`dataml.tables`).
 
     Nothing is left behind by a transfer that fails or is interrupted: it can be repeated. What was copied is read again
@@ -38,7 +39,7 @@ def transfer(source: Settings, target: Settings, metadata: MetaData) -> dict[str
         for table in metadata.sorted_tables:
             if _fingerprint(table, here) != _fingerprint(table, there):
                 raise StartupError(f"the rows of {table.name} did not arrive as they were; nothing was kept")
-        _go_on_counting(here, there, metadata)
+        _advance_sequences(here, there, metadata)
         there.commit()
     return counts
 
@@ -61,7 +62,7 @@ def _copy(table: Table, here: Connection, there: Connection) -> int:
 
 
 def _fingerprint(table: Table, connection: Connection) -> tuple[int, int]:
-    """Number of rows, and the sum of their hashes: two databases have no order in common."""
+    """Return the number of rows and the sum of their hashes: two databases have no order in common."""
     count = total = 0
     for batch in _rows(table, connection):
         for row in batch:
@@ -75,8 +76,8 @@ def _rows(table: Table, connection: Connection) -> Iterator[list[Row[Any]]]:
     yield from map(list, found.partitions())
 
 
-def _go_on_counting(here: Connection, there: Connection, metadata: MetaData) -> None:
-    """Let new rows have ids that no row has had, deleted ones among them: predictions and the audit log name those."""
+def _advance_sequences(here: Connection, there: Connection, metadata: MetaData) -> None:
+    """Advance the sequences beyond every id ever used: predictions and the audit log name deleted rows, too."""
     used = {row.name: row.seq for row in here.execute(text("SELECT name, seq FROM sqlite_sequence"))}
     for table in metadata.sorted_tables:
         if "id" not in table.c:

@@ -10,6 +10,6 @@ from dataml.db.base import Base
 
 
 def insert(session: AsyncSession, model: type[Base]) -> postgresql.Insert | sqlite.Insert:
-    """An insert into the model's table itself: it makes no objects of the mapper."""
+    """Return an insert into the model's table itself, which makes no mapped objects."""
     table = cast(Table, model.__table__)
     return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,4 +1,4 @@
-"""What routes of every feature ask for by type: settings, the database, where a request came from, a page of a list."""
+"""Dependencies of routes of every feature: settings, the database, the origin of a request, a page of a list."""
 
 from typing import Annotated
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def error_body(error: DatamlError, request_id: str) -> bytes:
-    """`{"detail", "code", "request_id"}`; several wrong fields are a list, as FastAPI writes them."""
+    """Return `{"detail", "code", "request_id"}`; several wrong fields are a list, as FastAPI writes them."""
     detail: Any = error.detail
     if isinstance(error, InvalidFields):
         detail = [{"type": f.code, "loc": list(f.location), "msg": f.message} for f in error.fields]

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _HEADERS = {
-    # Answers are data of one tenant, or tokens: no browser should keep, frame, guess or run them.
+    # Answers are data of one tenant, or tokens: no browser may store, frame, sniff or run them.
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cross-origin-resource-policy": b"same-origin",
@@ -27,7 +27,7 @@ _SECURITY_HEADERS_OF_DOCS = tuple((_HEADERS | {b"content-security-policy": _DOCS
 
 
 def request_id_of(scope: Scope) -> str:
-    """The caller's `X-Request-ID` when it is a sane one, else a new id."""
+    """Return the caller's `X-Request-ID` when it is well formed, else a new id."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
             return given
@@ -35,13 +35,16 @@ def request_id_of(scope: Scope) -> str:
 
 
 def security_headers(path: str) -> tuple[tuple[bytes, bytes], ...]:
-    """What every answer tells a browser; the documentation's pages may run the scripts they are made of."""
+    """Return the security headers of an answer; only the pages of the API documentation may run scripts."""
     return _SECURITY_HEADERS_OF_DOCS if path in _DOCS else _SECURITY_HEADERS
 
 
 def client_address(scope: Scope, forwarded_hops: int) -> str | None:
-    """The address a request came from: that of the connection, or what the outermost of `forwarded_hops` trusted
-    proxies has added to `X-Forwarded-For`. What stands before that, the client may have written itself."""
+    """Return the client's address, or None where there is none.
+
+    It is the address of the connection, or what the outermost of `forwarded_hops` trusted proxies has added to
+    `X-Forwarded-For`. The client may have written what stands before that itself.
+    """
     client = scope.get("client")
     chain = [client[0]] if client else []
     if forwarded_hops:
@@ -52,8 +55,8 @@ def client_address(scope: Scope, forwarded_hops: int) -> str | None:
     address = chain[max(0, len(chain) - 1 - forwarded_hops)]
     try:
         # Without the name of an interface, which could be any text.
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
     # A socket for both families sees IPv4 clients as ::ffff:192.0.2.1.
-    return str(found.ipv4_mapped or found) if found.version == 6 else str(found)
+    return str(parsed.ipv4_mapped or parsed) if parsed.version == 6 else str(parsed)

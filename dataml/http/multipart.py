@@ -1,4 +1,4 @@
-"""Takes the files out of a multipart request, and stops reading as soon as it is larger than it may be."""
+"""Multipart uploads: the files of a request, read within a budget of bytes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ _FRAMING_BYTES: Final = 1 << 20
 # Longer than a last boundary with what may follow it.
 _END_BYTES: Final = 4096
 
-# What the route says of its body; FastAPI knows it only from parameters that read the whole body first.
+# OpenAPI of the body. FastAPI would derive it only from parameters, which read the whole body first.
 OPENAPI_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -49,7 +49,9 @@ OPENAPI_BODY: Final[dict[str, Any]] = {
 async def received_files(
     request: Request, max_bytes: int, *, may_be_none: bool = False
 ) -> AsyncIterator[list[UploadFile]]:
-    """The files of a request, in temporary files that are gone afterwards; without any, only when there `may_be_none`.
+    """Receive the files of a request into temporary files, which are removed afterwards.
+
+    `may_be_none` allows a request without files.
 
     Raises:
         TooLarge: `upload_too_large`, at once when the request says how long it is.
@@ -71,27 +73,27 @@ async def received_files(
 
 
 async def _form(request: Request, limit: int) -> FormData:
-    body = _Body(request.receive, limit)
+    body = _BoundedBody(request.receive, limit)
     try:
         form = await Request(request.scope, body.receive).form(max_files=MAX_FILES, max_fields=_MAX_OTHER_FIELDS)
     except ClientDisconnect as error:
-        raise _cut_off() from error
+        raise _truncated() from error
     except ValueError as error:  # a charset that cannot be
         raise DatamlError("The body is no multipart form.") from error
     # The parser takes a body without an end for whole, and leaves out the file that it was at.
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data" and b"--" + options[b"boundary"] + b"--" not in body.end:
         await form.close()
-        raise _cut_off()
+        raise _truncated()
     return form
 
 
-def _cut_off() -> DatamlError:
+def _truncated() -> DatamlError:
     return DatamlError("The upload was cut off before its end.", code="upload_cut_off")
 
 
-class _Body:
-    """The messages of a request, refused when they are more than `limit` bytes; `end` is the last of what was read."""
+class _BoundedBody:
+    """The body of a request, refused beyond `limit` bytes; `end` is the last part of what was read."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self.end = b""

@@ -39,7 +39,7 @@ def read_json(body: bytes) -> Any:
 
 
 def dump_json(value: Any) -> bytes:
-    """JSON of any value that `read_json` gives."""
+    """Return a value as JSON; every value that `read_json` returns can be written."""
     try:
         return orjson.dumps(value)
     except TypeError:

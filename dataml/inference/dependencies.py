@@ -1,4 +1,4 @@
-"""What routes of predictions ask for: the model hosts, and the real-time route's own code."""
+"""Dependencies of routes of predictions."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What routes ask of the job queue: the supervisor's wake-up, the handlers of ended jobs, and who reports on a job."""
+"""Dependencies of routes that start, end or report jobs."""
 
 from dataclasses import dataclass
 from typing import Annotated, Protocol

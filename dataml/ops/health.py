@@ -1,4 +1,4 @@
-"""Whether the API answers; open to everyone, and touches nothing that can be slow."""
+"""The health check: open to everyone, and it reads nothing that can be slow."""
 
 from pydantic import BaseModel
 
@@ -9,11 +9,13 @@ router = Router(tags=["Utils"])
 
 
 class HealthAnswer(BaseModel):
+    """The answer of the health check."""
+
     status: str
     message: str
 
 
 @router.get("/utils/health-check", dependencies=[OPEN])
 async def health_check() -> HealthAnswer:
-    """200 as soon as the API can answer."""
+    """Answer 200 as soon as the API can answer."""
     return HealthAnswer(status="ok", message="Service is healthy.")

@@ -1,4 +1,4 @@
-"""End a job that runs or waits."""
+"""The call that ends a job."""
 
 from typing import Annotated
 
@@ -24,8 +24,11 @@ async def terminate_ray_job(
     ray_job_id: Annotated[str, Query(description="Id of the job, e.g. `train-job-12`.", max_length=100)],
     usage: Annotated[str, Query(description="What the job is for, e.g. `training`; not needed to find it.")] = "",
 ) -> StatusAnswer:
-    """End a job of the own tenant. It is cancelled when this answers, and its worker is ended within seconds; a job
-    that has ended already stays as it is."""
+    """End a job of the own tenant.
+
+    The job is cancelled when this call answers, and its worker is ended within seconds. A job that has ended already
+    stays as it is.
+    """
     async with database.transaction() as session:
         job = await service.find(session, user.scope, ray_job_id)
         if await results.cancel(session, job):

@@ -1,4 +1,4 @@
-"""What routes of trainings ask for: the way to tell the real-time route that a model has changed."""
+"""Dependencies of routes of trainings."""
 
 from typing import Annotated, Protocol
 

@@ -1,0 +1,73 @@
+"""Errors have one shape on the wire, whatever was raised."""
+
+import orjson
+import pytest
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from dataml.errors import Conflict, DatamlError, FieldError, Forbidden, InvalidFields
+from dataml.http.errors import add_exception_handlers, error_body
+
+
+def test_an_error_has_detail_code_and_request_id() -> None:
+    body = orjson.loads(error_body(DatamlError("Do it otherwise.", code="a_code"), "r1"))
+    assert body == {"detail": "Do it otherwise.", "code": "a_code", "request_id": "r1"}
+
+
+def test_several_wrong_fields_are_a_list_as_fastapi_writes_them() -> None:
+    error = InvalidFields([FieldError(("body", "features", "tenure"), "not a number", "not_an_integer")])
+    body = orjson.loads(error_body(error, "r1"))
+    assert body["detail"] == [{"type": "not_an_integer", "loc": ["body", "features", "tenure"], "msg": "not a number"}]
+    assert body["code"] == "invalid_fields"
+
+
+def client_of(error: Exception, refused: list[str]) -> TestClient:
+    """A client of an application whose only call raises this error."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def call(count: int = 0) -> None:
+        raise error
+
+    async def on_forbidden(request: Request, error: Forbidden) -> None:
+        refused.append(error.code)
+
+    add_exception_handlers(app, on_forbidden)
+
+    async def with_request_id(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        scope.setdefault("state", {})["request_id"] = "r1"
+        await app(scope, receive, send)
+
+    return TestClient(with_request_id, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (Conflict("No.", code="in_use"), 409, "in_use"),
+        (Forbidden("No.", code="missing_permission"), 403, "missing_permission"),
+        (HTTPException(415), 415, "unsupported_media"),
+        (HTTPException(418), 418, "bad_request"),
+        (OperationalError("SELECT 1", {}, Exception("away")), 503, "database_unavailable"),
+        (RuntimeError("a secret in the message"), 500, "internal_error"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_every_error_is_rendered_alike(error: Exception, status: int, code: str) -> None:
+    answer = client_of(error, []).get("/")
+    assert (answer.status_code, answer.json()["code"], answer.json()["request_id"]) == (status, code, "r1")
+    assert "secret" not in answer.text
+
+
+def test_a_parameter_of_the_wrong_type_is_named() -> None:
+    answer = client_of(RuntimeError("not reached"), []).get("/", params={"count": "many"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["detail"][0]["loc"] == ["query", "count"]
+
+
+def test_only_a_403_is_reported_to_the_audit_log() -> None:
+    refused: list[str] = []
+    client_of(Conflict("No."), refused).get("/")
+    client_of(Forbidden("No.", code="session_needed"), refused).get("/")
+    assert refused == ["session_needed"]
