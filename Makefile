@@ -121,6 +121,7 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
