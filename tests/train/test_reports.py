@@ -79,7 +79,7 @@ def test_the_page_has_the_feature_importance_once_it_was_computed(client: Client
     view = client.get("/train/view-feature-importance", params={"train_id": price["id"]}).json()
     assert list(body["feature_importance"].items()) == list(view["feature_importance"].items())
     page = Page(client.get(f"/train/{price['id']}/report?format=html").text)
-    assert {"What it looks at", "age", "colour"} <= set(page.texts)
+    assert {"Feature importance", "age", "colour"} <= set(page.texts)
 
 
 def test_a_model_without_a_report_is_told_by_its_manifest(client: Client, platform: Platform, dataset_id: int) -> None:
@@ -93,7 +93,7 @@ def test_a_model_without_a_report_is_told_by_its_manifest(client: Client, platfo
     assert body["report"] == {}
     assert body["summary"]["accuracy"] == row["accuracy"]
     page = Page(client.get(f"/train/{row['id']}/report?format=html").text)
-    assert {"How well it predicts", "How it was made", row["predictor_name"]} <= set(page.texts)
+    assert {"Metrics", "Training details", row["predictor_name"]} <= set(page.texts)
 
 
 @pytest.mark.parametrize("damaged", ["manifest.json", "report.json"])
