@@ -391,10 +391,10 @@ def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
 
 
 def _memory(home: Path) -> None:
-    from deployments.platform import folder_of
+    from deployments.platform import private_folder
 
     time.sleep(5)
-    sizes = resident_mb(folder_of(home))
+    sizes = resident_mb(private_folder(home))
     parts = ", ".join(f"{name} {size:.0f}" for name, size in sizes.items())
     print(f"memory of the idle platform: {sum(sizes.values()):.0f} MB (proportional set size): {parts}")
 

@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 
 @dataclass(frozen=True)
 class Load:
@@ -61,14 +63,14 @@ def _latency(printed: str, percentile: str) -> float:
 
 def resident_mb(folder: Path) -> dict[str, float]:
     """Proportional set size in MB of every process whose output goes to `folder`, by what it is."""
-    from deployments.processes import processes_of
+    from deployments.processes import find_processes
 
     found: dict[str, float] = {}
-    for pid in processes_of(folder):
+    for process in find_processes(folder):
         try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
+            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+            command = " ".join(process.cmdline())
+        except (OSError, psutil.Error):
             continue
         name = _process_name(command)
         size_mb = int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) / 1024  # type: ignore[index]

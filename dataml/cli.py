@@ -99,7 +99,7 @@ def _move(settings: Settings, url: str) -> int:
     from deployments import platform
 
     # No platform starts on this home meanwhile.
-    with platform.claim(settings.root):
+    with platform.lock_home(settings.root):
         counts = transfer(settings, load_settings(database_url=url), METADATA)
     print(f"moved {sum(counts.values()):,} rows of {len(counts)} tables; the database here is as it was")
     print("start the platform with DATAML_DATABASE_URL set to the new one")

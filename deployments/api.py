@@ -1,6 +1,6 @@
-"""The ingress: the HTTP API in a replica, with the supervisor's actor beside it.
+"""The ingress: the deployment of the HTTP API, with the supervisor's actor beside it.
 
-What a replica runs is in `deployments.gateway`; its imports take seconds, and the process that deploys needs none.
+A replica runs `deployments.gateway`; its imports take seconds, and the process that deploys does not need them.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @serve.deployment(name="Api", max_ongoing_requests=256, max_queued_requests=2048, ray_actor_options={"num_cpus": 0.1})
 @serve.ingress()
 class Api:
-    """Builds the ASGI application on the replica: nothing of it is ever pickled."""
+    """The deployment of the API; the ASGI application is built on the replica, and never pickled."""
 
     def __init__(self, settings: Settings, pool: DeploymentHandle) -> None:
         from deployments.gateway import Gateway
@@ -27,11 +27,12 @@ class Api:
         self._gateway = Gateway(settings, pool)
 
     def __serve_build_asgi_app__(self) -> "GatewayMiddleware":
+        """Return the application of the API; Serve calls this."""
         return self._gateway.application()
 
 
 def api(settings: Settings, pool: serve.Application) -> serve.Application:
-    """The Api deployment bound to these settings, with its supervisor."""
+    """Return the Api deployment bound to these settings, with its supervisor."""
     supervisor = DeploymentActorConfig(
         name=NAME,
         actor_class=SupervisorActor,

@@ -9,16 +9,16 @@ from deployments.pool import PredictorPool
 
 
 def build(args: Settings) -> Application:
-    """The platform: the API, which asks the pool, which holds the models.
+    """Return the application of the platform: the API, bound to the pool that serves the models.
 
-    `args` are the settings, from the configuration's `args` and the `DATAML_*` environment. Builds nothing before the
-    home is ready: the schema is migrated and the first administrator is there.
+    `args` are the settings, from the configuration's `args` and the `DATAML_*` environment. The home is prepared first:
+    the schema is migrated and the first administrator is created.
 
     Raises:
         StartupError: the home, the key or the database cannot be used; see `installation.prepare`.
     """
     prepare(args)
-    # Replicas share no working directory, and have no use for the first password.
+    # Replicas share no working directory, and do not need the first password.
     settings = args.model_copy(update={"home": args.root, "admin_password": None})
     pool = PredictorPool.options(num_replicas=settings.pool_replicas).bind(settings)
     return api(settings, pool)

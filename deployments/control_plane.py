@@ -1,4 +1,4 @@
-"""What the supervisor's actor runs: jobs, predictors' deployments and the prediction log, over one database."""
+"""The control plane: jobs, the predictors' own deployments and the prediction log, over one database."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from deployments.deployer import Deployer
 
 
 class ControlPlane:
-    """`supervisor` and `deployer` are started by their `run()`, in the event loop of the actor."""
+    """The objects that the supervisor's actor runs; the actor starts `supervisor.run()` and `deployer.run()`."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         redaction.install()
@@ -27,5 +27,6 @@ class ControlPlane:
         self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
 
     async def record_predictions(self, records: Sequence[LogRecord]) -> None:
+        """Write records of the prediction log."""
         async with self._database.transaction() as session:
             await inference.record(session, records)

@@ -1,9 +1,10 @@
-"""Gives the newest predictors a Serve deployment of their own, and takes it away from others."""
+"""The deployer: gives the newest predictors a Serve deployment of their own, and removes those of others."""
 
 import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ray import serve
@@ -19,144 +20,162 @@ from dataml.serving.model_runner import ServableModel
 from dataml.settings import Settings
 from dataml.train import service as trainings
 from dataml.train.models import Training
-from deployments.platform import LOGGING
+from deployments.platform import LOGGING_CONFIG
 
 _PREFIX = "predictor-"
+Applications = dict[str, ApplicationStatusOverview]
 log = logging.getLogger(__name__)
 
 
 def application_name(tenant_id: str, predictor_name: str) -> str:
-    """Name of a predictor's own Serve application, one for all its versions: a new one replaces the old in place."""
+    """Return the name of a predictor's own Serve application, the same for all its versions.
+
+    A new version replaces the old one in place.
+    """
     return _PREFIX + hashlib.sha256(f"{tenant_id}/{predictor_name}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
-class Started:
-    """What an application was last started for, and whether the direct route leads to it."""
+class DeployedVersion:
+    """The training that an application was last deployed for, and whether the direct route leads to it."""
 
     train_id: int
-    routed: bool
+    is_routed: bool
 
 
 class Deployer:
-    """Compares what should run (the newest predictors in the database) with what runs (Serve's applications), and
-    takes one step at a time: a start takes seconds of a core, and the pool answers meanwhile.
+    """Reconciles Serve's applications with the newest predictors in the database, one step at a time.
 
-    An application gets its HTTP route only once a replica is up, and loses it when none is: without the route the
-    request goes to the API, which asks the pool. With it, Serve would answer 503.
+    A start takes seconds of a core; the pool serves the model meanwhile. An application gets its HTTP route only once a
+    replica is up, and loses it when none is: without the route the request goes to the API, which calls the pool. With
+    it, Serve would respond with 503.
     """
 
-    TICK_S = 2.0
-    STARTING_TICK_S = 0.5
-    RETRY_S = 30.0
-    LONGEST_RETRY_S = 3600.0
+    POLL_INTERVAL_S = 2.0
+    DEPLOYING_POLL_INTERVAL_S = 0.5
+    MIN_RETRY_S = 30.0
+    MAX_RETRY_S = 3600.0
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
         self._wake = asyncio.Event()
-        # None until the database has told a fresh supervisor what its predecessor had started.
-        self._started: dict[str, Started] | None = None
-        # When a failed application is tried again, and the pause that led there.
+        # None until the deployments of the previous supervisor are read from the database.
+        self._deployed: dict[str, DeployedVersion] | None = None
+        # For each failed application, when it is deployed again, and the pause before that.
         self._retries: dict[str, tuple[float, float]] = {}
 
     def wake(self) -> None:
+        """Reconcile at once: the models have changed."""
         self._wake.set()
 
     async def run(self) -> None:
+        """Reconcile forever; an error of Ray or of the database is logged and tried again."""
         while True:
             self._wake.clear()
-            starting = False
+            is_deploying = False
             try:
-                starting = await self.reconcile()
+                is_deploying = await self.reconcile()
             except (RayServeException, RayError, RuntimeError, SQLAlchemyError):
-                log.exception("predictors could not be deployed; tried again in a moment")
+                log.exception("predictors could not be deployed; trying again")
+            interval_s = self.DEPLOYING_POLL_INTERVAL_S if is_deploying else self.POLL_INTERVAL_S
             try:
-                await asyncio.wait_for(self._wake.wait(), self.STARTING_TICK_S if starting else self.TICK_S)
+                await asyncio.wait_for(self._wake.wait(), interval_s)
             except TimeoutError:
                 continue
 
     async def reconcile(self) -> bool:
-        """One step towards what should run; True while a deployment is on its way."""
-        started_for = {started.train_id for started in (self._started or {}).values()}
+        """Take one step towards what should run; return whether a deployment is under way."""
+        deployed_ids = {version.train_id for version in (self._deployed or {}).values()}
         async with self._database.reading() as session:
-            deleted = started_for - await trainings.existing(session, started_for)
+            deleted_ids = deployed_ids - await trainings.existing(session, deployed_ids)
             promoted = await trainings.promoted(session, self._settings.own_endpoints)
-            recorded = await trainings.with_own_endpoint(session)
+            recorded_ids = await trainings.with_own_endpoint(session)
         models = [inference.as_servable(training, tenant_name) for training, tenant_name in promoted]
         wanted = {application_name(model.tenant_id, model.predictor_name): model for model in models}
-        if self._started is None:
-            self._started = {
-                name: Started(model.train_id, True) for name, model in wanted.items() if model.train_id in recorded
+        if self._deployed is None:
+            self._deployed = {
+                name: DeployedVersion(model.train_id, is_routed=True)
+                for name, model in wanted.items()
+                if model.train_id in recorded_ids
             }
-        # A deleted model answers nobody: its deployment goes before one of the version before it is started.
-        for name, started in self._started.items():
-            if started.train_id in deleted:
+        # A deleted model serves nobody: its deployment is removed before one of the previous version is started.
+        for name, version in self._deployed.items():
+            if version.train_id in deleted_ids:
                 wanted.pop(name, None)
-        found = await asyncio.to_thread(_applications)
-        for name in self._started.keys() - found.keys():
-            del self._started[name]
-        routed = {name: started for name, started in self._started.items() if started.routed and name in wanted}
-        own = {started.train_id for name, started in routed.items() if _has_replica(found[name])}
-        await self._record(recorded, own)
-        for name in found.keys() - wanted.keys():
-            if found[name].status != ApplicationStatus.DELETING:
+        applications = await asyncio.to_thread(_list_applications)
+        for name in self._deployed.keys() - applications.keys():
+            del self._deployed[name]
+        await self._record_endpoints(recorded_ids, self._own_endpoints(wanted.keys(), applications))
+        for name in applications.keys() - wanted.keys():
+            if applications[name].status != ApplicationStatus.DELETING:
                 await asyncio.to_thread(serve.delete, name, _blocking=False)
-        return any([await self._step(name, model, found) for name, model in wanted.items()])
+        return any([await self._reconcile_one(name, model, applications) for name, model in wanted.items()])
 
-    async def _step(self, name: str, model: ServableModel, found: dict[str, ApplicationStatusOverview]) -> bool:
-        """Start, replace, route, unroute or retry one application; True while it is on its way."""
-        assert self._started is not None
-        application, started = found.get(name), self._started.get(name)
+    async def _reconcile_one(self, name: str, model: ServableModel, applications: Applications) -> bool:
+        """Start, replace, route, unroute or retry one application; return whether it is being deployed."""
+        assert self._deployed is not None
+        application, version = applications.get(name), self._deployed.get(name)
         if application is not None and application.status == ApplicationStatus.DELETING:
             return True
-        if application is None or started is None or started.train_id != model.train_id:
-            others = [app.status for other, app in found.items() if other != name and not self._is_routed(other)]
+        if application is None or version is None or version.train_id != model.train_id:
+            others = [app.status for other, app in applications.items() if other != name and not self._is_routed(other)]
             if ApplicationStatus.DEPLOYING not in others:
                 log.info("starting a deployment for %s (training %s)", model.predictor_name, model.train_id)
-                await self._run(name, model, routed=False)
+                await self._deploy(name, model, is_routed=False)
             return True
         if application.status == ApplicationStatus.DEPLOY_FAILED:
             await self._retry_later(name, application)
-        elif not started.routed and _answers(application):
+        elif not version.is_routed and _is_serving(application):
             self._retries.pop(name, None)
-            await self._run(name, model, routed=True)
-        elif started.routed and not _has_replica(application):
-            await self._run(name, model, routed=False)
+            await self._deploy(name, model, is_routed=True)
+        elif version.is_routed and not _has_replica(application):
+            await self._deploy(name, model, is_routed=False)
         return application.status == ApplicationStatus.DEPLOYING and not self._is_routed(name)
 
     def _is_routed(self, name: str) -> bool:
-        started = (self._started or {}).get(name)
-        return started is not None and started.routed
+        version = (self._deployed or {}).get(name)
+        return version is not None and version.is_routed
 
-    async def _run(self, name: str, model: ServableModel, *, routed: bool) -> None:
-        assert self._started is not None
-        await asyncio.to_thread(_deploy, name, model, self._settings, routed=routed)
-        self._started[name] = Started(model.train_id, routed)
+    def _own_endpoints(self, wanted: Collection[str], applications: Applications) -> set[int]:
+        """Return the trainings that are served by a deployment of their own."""
+        return {
+            version.train_id
+            for name, version in (self._deployed or {}).items()
+            if version.is_routed and name in wanted and _has_replica(applications[name])
+        }
+
+    async def _deploy(self, name: str, model: ServableModel, *, is_routed: bool) -> None:
+        assert self._deployed is not None
+        await asyncio.to_thread(_deploy, name, model, self._settings, is_routed=is_routed)
+        self._deployed[name] = DeployedVersion(model.train_id, is_routed)
 
     async def _retry_later(self, name: str, application: ApplicationStatusOverview) -> None:
-        """Serve leaves a failed application as it is: it is removed, and so started anew, after ever longer pauses."""
+        """Delete a failed application, so that it is deployed again, after pauses that double each time.
+
+        Serve itself does not deploy a failed application again.
+        """
         now = time.monotonic()
         if name not in self._retries:
-            self._retries[name] = (now + self.RETRY_S, self.RETRY_S)
+            self._retries[name] = (now + self.MIN_RETRY_S, self.MIN_RETRY_S)
             log.error("%s failed: %s", name, application.message)
-        at, pause_s = self._retries[name]
-        if now >= at:
-            pause_s = min(2 * pause_s, self.LONGEST_RETRY_S)
+        due_at, pause_s = self._retries[name]
+        if now >= due_at:
+            pause_s = min(2 * pause_s, self.MAX_RETRY_S)
             self._retries[name] = (now + pause_s, pause_s)
             await asyncio.to_thread(serve.delete, name, _blocking=False)
 
-    async def _record(self, recorded: set[int], own: set[int]) -> None:
-        """Write down who answers for each training, where it has changed."""
-        if recorded == own:
+    async def _record_endpoints(self, recorded_ids: set[int], own_ids: set[int]) -> None:
+        """Write which deployment serves each training, where it has changed."""
+        if recorded_ids == own_ids:
             return
         async with self._database.transaction() as session:
-            for changed, endpoint in ((recorded - own, "pool"), (own - recorded, "own")):
-                rows = every_tenant.update(Training).where(Training.id.in_(changed))
+            for changed_ids, endpoint in ((recorded_ids - own_ids, "pool"), (own_ids - recorded_ids, "own")):
+                rows = every_tenant.update(Training).where(Training.id.in_(changed_ids))
                 await session.execute(rows.values(endpoint=endpoint))
 
 
-def _applications() -> dict[str, ApplicationStatusOverview]:
+def _list_applications() -> Applications:
     return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
 
 
@@ -165,30 +184,34 @@ def _has_replica(application: ApplicationStatusOverview) -> bool:
     return any(count for state, count in states if state == "RUNNING")
 
 
-def _answers(application: ApplicationStatusOverview) -> bool:
-    """Whether a replica of what was started last is up: while it deploys, replicas may be those of an older version."""
+def _is_serving(application: ApplicationStatusOverview) -> bool:
+    """Return whether a replica of the last deployed version runs.
+
+    While the application deploys, its replicas may be those of an older version.
+    """
     return application.status == ApplicationStatus.RUNNING and _has_replica(application)
 
 
-def _deploy(name: str, model: ServableModel, settings: Settings, *, routed: bool) -> None:
-    # The predictor's module brings the serving stack, which the supervisor otherwise never needs.
+def _deploy(name: str, model: ServableModel, settings: Settings, *, is_routed: bool) -> None:
+    # The predictor's module imports the serving stack, which the supervisor otherwise never needs.
     from deployments.predictor import PredictorDeployment
 
     bound = PredictorDeployment.options(
         # Serve restarts replicas when the version changes, and without one it makes a new one for every deploy. With
-        # the training as the version, a change of route alone leaves them as they are. The public options lost it.
+        # the training as the version, a change of the route alone does not restart them. The public options of Serve
+        # no longer have it.
         version=str(model.train_id),
         _internal=True,
         autoscaling_config={
             "min_replicas": settings.endpoint_min_replicas,
             "max_replicas": settings.endpoint_max_replicas,
-            # A replica's event loop is one core: one request in it at any time means that it is busy all the time.
+            # A replica's event loop has one core: with one request in it at all times it is fully busy.
             "target_ongoing_requests": 0.8,
             "upscale_delay_s": 5,
             "metrics_interval_s": 2,
             "look_back_period_s": 6,
         },
     ).bind(settings, model)
-    route = f"/models/{model.tenant_name}/{model.predictor_name}" if routed else None
-    target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING)
+    route = f"/models/{model.tenant_name}/{model.predictor_name}" if is_routed else None
+    target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING_CONFIG)
     serve.run_many([target], wait_for_applications_running=False)

@@ -1,4 +1,4 @@
-"""What a replica of the API runs: the application, the way to the models' hosts, the way to the supervisor."""
+"""The gateway: what a replica of the API runs, with the clients of the models and of the supervisor."""
 
 import asyncio
 import logging
@@ -23,21 +23,25 @@ log = logging.getLogger(__name__)
 
 
 class SupervisorQueue:
-    """Wakes the supervisor. A wake-up that is lost costs a second: the supervisor looks by itself as well."""
+    """The `JobQueue` that wakes the supervisor; after a lost wake-up the supervisor polls within a second."""
 
     async def notify(self) -> None:
+        """Wake the supervisor: a job was added or cancelled."""
         try:
             serve.get_deployment_actor(NAME).wake.remote()
         except (ValueError, RayError):
-            log.warning("the supervisor is away; it will find the job by itself")
+            log.warning("the supervisor is down; it finds the job when it polls the queue")
 
 
 class Gateway:
-    """Raises:
-    StartupError: the database is not at this version's schema, or is SQLite on more than one node.
-    """
+    """The services of one replica of the API."""
 
     def __init__(self, settings: Settings, pool: DeploymentHandle) -> None:
+        """Open the database and connect to the models.
+
+        Raises:
+            StartupError: the database is not at this version's schema, or is SQLite on more than one node.
+        """
         redaction.install()
         schema.check(settings)
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
@@ -54,9 +58,10 @@ class Gateway:
         self._warming = asyncio.get_running_loop().create_task(self._warm())
 
     def application(self) -> GatewayMiddleware:
+        """Return the ASGI application."""
         return create_app(self._services)
 
     async def _warm(self) -> None:
-        # The pool and the supervisor have left the machine to this replica until now.
+        # Until now the pool and the supervisor have imported nothing, so that this replica starts sooner.
         await self._services.jobs.notify()
         await self._endpoints.warm()

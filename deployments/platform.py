@@ -1,7 +1,7 @@
-"""Starts, watches and stops a whole platform on one machine: a private Ray head, Serve behind HAProxy, one application.
+"""A whole platform on one machine: a private Ray head, Serve behind HAProxy, and one application.
 
-All that Ray and HAProxy write goes to one private folder, and nobody else writes there. That is how a process is known
-to belong to a platform, even after the process that started it was killed.
+Ray and HAProxy write all their files to one private folder, and no other process writes there. So the processes of a
+platform can be found even after the process that started it was killed.
 """
 
 import fcntl
@@ -23,23 +23,24 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Self, TextIO
 
 from dataml.errors import StartupError
-from deployments.processes import end_processes, free_ports, is_core, processes_of, started_at
+from deployments.processes import find_free_ports, find_processes, is_alive, is_ray_core, start_id, stop_processes
 
 if TYPE_CHECKING:
+    import psutil
     from ray.serve import Application
 
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
-RAY_STOP_S = 8.0
-# HAProxy's own for HTTP, with the path (%HPO) where that has the whole request line.
-_LOG_FORMAT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %HM %HPO"
-# Of Serve's own processes and of every application: Serve hands it down to none. An access log costs throughput.
-LOGGING = {"encoding": "JSON", "enable_access_log": False}
+RAY_STOP_TIMEOUT_S = 8.0
+# HAProxy's own format for HTTP, but with the path (%HPO) instead of the whole request line.
+_HAPROXY_LOG_FORMAT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %HM %HPO"
+# For Serve's own processes and for every application: Serve passes it on to none. An access log costs throughput.
+LOGGING_CONFIG = {"encoding": "JSON", "enable_access_log": False}
 
 
 @dataclass(frozen=True)
-class Record:
-    """Which process runs the platform of a home, as written to `home/run/platform.json`."""
+class PlatformRecord:
+    """The process that runs the platform of a home, as written to `home/run/platform.json`."""
 
     pid: int
     started: str
@@ -48,19 +49,19 @@ class Record:
     folder: str
 
 
-def folder_of(home: Path) -> Path:
-    """The private folder of a platform: short, for HAProxy takes socket paths of 97 bytes and Serve adds 70 of them."""
+def private_folder(home: Path) -> Path:
+    """Return the private folder of a platform; a short path, for HAProxy takes 97 bytes and Serve adds 70 of them."""
     return Path("/tmp") / f"dataml-{_digest(home):08x}"
 
 
 def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
-    """What Ray must find in its environment before it is imported: the fast data plane, in this platform's own places.
+    """Return the environment that Ray needs before it is imported: the fast data plane, with paths of this platform.
 
-    A value that is already in the environment wins over the tuning, never over the places.
+    A value that is already in the environment wins over the tuning, never over paths and ports.
     """
-    folder = folder_of(home)
+    folder = private_folder(home)
     replica_port = 20_000 + 500 * (_digest(home) % 24)
-    stats_port, metrics_port, fallback_port = free_ports(3, besides=port)
+    stats_port, metrics_port, fallback_port = find_free_ports(3, exclude=port)
     tuning = {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -72,12 +73,12 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # with the default, 5 s, a busy machine never starts
         "RAY_SERVE_DEPLOYMENT_ACTOR_HEALTH_CHECK_PERIOD_S": "2",
-        # Ray's default is 15: replicas would give way to everything else on the machine. Workers lower themselves.
+        # Ray's default is 15: replicas would have the lowest priority on the machine. Workers lower their own.
         "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
-    places = {
+    paths_and_ports = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(home / "run" / "ray.token"),
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(home / "run" / "haproxy"),
@@ -91,15 +92,15 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(replica_port),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(replica_port + 500),
-        "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",  # two proxies on one port would share its requests without a word
+        "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",  # two proxies on one port would share its requests silently
     }
-    return {name: os.environ.get(name, value) for name, value in tuning.items()} | places
+    return {name: os.environ.get(name, value) for name, value in tuning.items()} | paths_and_ports
 
 
 class Platform:
     """One platform, from `start` to `stop` or to the end of a `with` block.
 
-    The process that starts it must stay, and the thread too: Ray's processes end with it.
+    The process and the thread that start it must stay alive: Ray's processes end with them.
     """
 
     def __init__(self, home: Path, port: int, *, host: str = "127.0.0.1", dashboard: bool = False) -> None:
@@ -107,9 +108,9 @@ class Platform:
         self.port = port
         self.host = host
         self.dashboard = dashboard
-        self.folder = folder_of(self.home)
+        self.folder = private_folder(self.home)
         self._lock: TextIO | None = None
-        self._core: dict[int, str] = {}
+        self._ray_core: list[psutil.Process] = []
 
     def __enter__(self) -> Self:
         return self
@@ -118,20 +119,21 @@ class Platform:
         self.stop()
 
     def start(self, build: "Callable[[], Application]") -> None:
-        """Starts Ray and Serve and deploys what `build` returns; back when the port answers.
+        """Start Ray and Serve, deploy what `build` returns, and wait until the port answers.
 
         Raises:
-            StartupError: the home cannot be written or has a platform, the port is taken, or the application fails.
+            StartupError: the home cannot be written or a platform runs in it, the port is taken, or the application
+                fails.
         """
-        self._lock = claim(self.home)
-        end_processes(self.folder)
+        self._lock = lock_home(self.home)
+        stop_processes(self.folder)
         check_port(self.host, self.port)
         os.environ.update(fast_data_plane_environment(self.home, self.port))
-        _prepare(self.home, self.folder)
-        record = Record(os.getpid(), started_at(os.getpid()), self.host, self.port, str(self.folder))
+        _prepare_folders(self.home, self.folder)
+        record = PlatformRecord(os.getpid(), start_id(os.getpid()), self.host, self.port, str(self.folder))
         record_file(self.home).write_text(json.dumps(asdict(record), indent=2) + "\n")
 
-        # Ray reads its environment when it is imported, so not before this line.
+        # Ray reads its environment when it is imported, so it is imported only here.
         from ray import serve
         from ray.exceptions import RayError
 
@@ -142,12 +144,12 @@ class Platform:
             serve.start(
                 proxy_location="HeadOnly",
                 http_options={"host": self.host, "port": self.port, "request_timeout_s": REQUEST_TIMEOUT_S},
-                logging_config=LOGGING,
+                logging_config=LOGGING_CONFIG,
             )
-            serve.run(application, name="dataml", route_prefix="/", blocking=False, logging_config=LOGGING)
+            serve.run(application, name="dataml", route_prefix="/", blocking=False, logging_config=LOGGING_CONFIG)
         except (RuntimeError, RayError) as error:
             reason = str(error).strip().splitlines()[-1]
-            raise StartupError(f"{reason} The logs are in {logs_of(self.home)}") from error
+            raise StartupError(f"{reason} The logs are in {log_folder(self.home)}") from error
 
     def _start_ray(self) -> None:
         import ray
@@ -162,28 +164,32 @@ class Platform:
             log_to_driver=False,
             _temp_dir=str(self.folder / "ray"),
         )
-        # Ray has put its own handlers in place, which end this process on the spot and leave the others running.
+        # Ray has installed its own handlers, which end this process at once and leave the others running.
         _on_stop_signals(signal.default_int_handler)
-        self._core = {pid: started_at(pid) for pid in processes_of(self.folder) if is_core(pid)}
+        self._ray_core = [process for process in find_processes(self.folder) if is_ray_core(process)]
 
     def wait(self) -> None:
-        """Blocks for as long as Ray lives; raises StartupError when it has ended by itself."""
-        while all(started_at(pid) == started for pid, started in self._core.items()):
+        """Block for as long as Ray runs.
+
+        Raises:
+            StartupError: Ray has ended by itself.
+        """
+        while all(is_alive(process) for process in self._ray_core):
             time.sleep(0.5)
-        self._core = {}  # nothing is left to ask: Ray soon ends this process too
-        raise StartupError(f"Ray has ended by itself; its logs are in {logs_of(self.home)}")
+        self._ray_core = []  # Ray cannot be shut down any more, and soon ends this process too
+        raise StartupError(f"Ray has ended by itself; its logs are in {log_folder(self.home)}")
 
     def stop(self) -> None:
-        """Ends the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
+        """Stop the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
         if self._lock is None:
             return
-        if self._core:
+        if self._ray_core:
             stopping = threading.Thread(target=_stop_ray, daemon=True)
             stopping.start()
-            stopping.join(RAY_STOP_S)
-        end_processes(self.folder)
-        _put_away(self.folder, self.home)
-        self._core = {}
+            stopping.join(RAY_STOP_TIMEOUT_S)
+        stop_processes(self.folder)
+        _archive_logs(self.folder, self.home)
+        self._ray_core = []
         self._lock.close()
         self._lock = None
 
@@ -197,10 +203,10 @@ def run(
     dashboard: bool = False,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs a platform until Ctrl-C, SIGTERM or SIGHUP; `on_ready` is called once the port answers.
+    """Run a platform until Ctrl-C, SIGTERM or SIGHUP; `on_ready` is called once the port answers.
 
     Raises:
-        StartupError: it cannot start, or Ray has ended by itself.
+        StartupError: the platform cannot start, or Ray has ended by itself.
     """
     platform = Platform(home, port, host=host, dashboard=dashboard)
     try:
@@ -215,52 +221,57 @@ def run(
         platform.stop()
 
 
-def running(home: Path) -> Record | None:
-    """The record of the platform that runs in a home: of that very process, not of another one with its id."""
+def find_running(home: Path) -> PlatformRecord | None:
+    """Return the record of the platform that runs in a home; None when none does, or another process has its id."""
     try:
-        record = Record(**json.loads(record_file(home).read_text()))
+        record = PlatformRecord(**json.loads(record_file(home).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return record if record.started and record.started == started_at(record.pid) else None
+    return record if record.started and record.started == start_id(record.pid) else None
 
 
 def stop(home: Path, timeout_s: float = 20.0) -> bool:
-    """Ends the platform of a home, and what one that was killed left behind; True when there was something to end."""
+    """Stop the platform of a home, and processes that a killed one left; return whether there was anything to stop."""
     home = home.expanduser().absolute()
     deadline = time.monotonic() + timeout_s
-    record = running(home)
+    record = find_running(home)
     if record is not None:
         os.kill(record.pid, signal.SIGTERM)
-    while running(home) is not None and time.monotonic() < deadline:
+    while find_running(home) is not None and time.monotonic() < deadline:
         time.sleep(0.1)
-    left = end_processes(folder_of(home))
-    _put_away(folder_of(home), home)
-    return record is not None or left > 0
+    stopped = stop_processes(private_folder(home))
+    _archive_logs(private_folder(home), home)
+    return record is not None or stopped > 0
 
 
-def logs_of(home: Path) -> Path:
-    """Where the logs of the last run are kept once it has ended."""
+def log_folder(home: Path) -> Path:
+    """Return the folder in which the logs of the last run are kept once it has ended."""
     return home / "logs" / "ray"
 
 
-def _put_away(folder: Path, home: Path) -> None:
-    """Keeps the logs of a run that has ended, and removes everything else of it."""
+def _archive_logs(folder: Path, home: Path) -> None:
+    """Move the logs of a run that has ended to the home, and remove its other files."""
     logs = folder / "ray" / "session_latest" / "logs"
-    with suppress(OSError):  # a home that is gone or full: then there is nowhere to keep them
+    with suppress(OSError):  # the home is gone or full: then the logs cannot be kept
         if logs.is_dir():
-            shutil.rmtree(logs_of(home), ignore_errors=True)
-            logs_of(home).parent.mkdir(exist_ok=True)
-            shutil.move(logs.resolve(), logs_of(home))
+            shutil.rmtree(log_folder(home), ignore_errors=True)
+            log_folder(home).parent.mkdir(exist_ok=True)
+            shutil.move(logs.resolve(), log_folder(home))
     shutil.rmtree(folder, ignore_errors=True)
     record_file(home).unlink(missing_ok=True)
 
 
 def record_file(home: Path) -> Path:
+    """Return the file of a home's `PlatformRecord`."""
     return home / "run" / "platform.json"
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises StartupError when something already listens on the port."""
+    """Check that no process listens on the port.
+
+    Raises:
+        StartupError: one does, or the address is not valid.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -270,8 +281,12 @@ def check_port(host: str, port: int) -> None:
             raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
 
 
-def claim(home: Path) -> TextIO:
-    """Makes the home this process's own; the lock ends with the process, however it ends."""
+def lock_home(home: Path) -> TextIO:
+    """Lock the home for this process; the lock ends with the process, however it ends.
+
+    Raises:
+        StartupError: the home cannot be written, or a platform runs in it.
+    """
     try:
         (home / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (home / "run" / "platform.lock").open("w")
@@ -281,14 +296,14 @@ def claim(home: Path) -> TextIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        record = running(home)
+        record = find_running(home)
         where = f" at {record.host}:{record.port}, process {record.pid}" if record else ""
         raise StartupError(f"a platform already runs in {home}{where}") from error
     return lock
 
 
-def _prepare(home: Path, folder: Path) -> None:
-    """Puts Ray's token and HAProxy's launcher in place, and a new private folder instead of the last one's."""
+def _prepare_folders(home: Path, folder: Path) -> None:
+    """Write Ray's token and HAProxy's launcher, and replace the private folder of the last run by an empty one."""
     token = home / "run" / "ray.token"
     if not (token.exists() and token.stat().st_size):
         token.touch(mode=0o600)
@@ -298,16 +313,16 @@ def _prepare(home: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     # Serve binds HAProxy's statistics and metrics, which name every application, to all interfaces, and answers
-    # /-/routes, which names every tenant's predictors, to everyone. HAProxy would log whole URLs, in which secrets may
-    # stand, and replicas would see its address instead of the client's.
+    # /-/routes, which names every tenant's predictors, to everyone. HAProxy would log whole URLs, which may contain
+    # secrets, and replicas would see its address instead of the client's.
     launcher = home / "run" / "haproxy"
     ports = "|".join(os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"] for page in ("STATS", "METRICS"))
     launcher.write_text(
         "#!/bin/sh\n"
         "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine, no route is listed,\n"
-        "# no query is logged, and replicas are told the client's address.\n"
+        "# no query is logged, and replicas get the client's address.\n"
         f"sed -i -E -e 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' -e '/ if routes$/d' "
-        f'-e \'s|^( *)option httplog$|\\1option forwardfor\\n\\1log-format "{_LOG_FORMAT}"|\' "$3"\n'
+        f'-e \'s|^( *)option httplog$|\\1option forwardfor\\n\\1log-format "{_HAPROXY_LOG_FORMAT}"|\' "$3"\n'
         f'exec {shlex.quote(_haproxy())} "$@"\n'
     )
     launcher.chmod(0o700)

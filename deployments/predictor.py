@@ -72,6 +72,7 @@ class DirectRoute:
         self._path = f"/models/{runner.model.tenant_name}/{runner.model.predictor_name}/predict"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request, or to Serve's lifespan events."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return

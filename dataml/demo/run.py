@@ -39,7 +39,7 @@ def walk(settings: Settings, *, once: bool, verbose: bool) -> int:
     """
     if not DATA.exists():
         raise StartupError(f"the demo's data {DATA} is missing; run the demo from a clone of the repository")
-    found = platform.running(settings.root)
+    found = platform.find_running(settings.root)
     host, port = (found.host, found.port) if found else (settings.host, settings.port)
     url = f"http://{_reachable(host)}:{port}"
     screen = Screen(verbose=verbose)
@@ -60,7 +60,7 @@ def walk(settings: Settings, *, once: bool, verbose: bool) -> int:
         if once and found is None:
             platform.stop(settings.root)
             print("The platform is stopped.")
-        elif platform.running(settings.root):
+        elif platform.find_running(settings.root):
             print(
                 f"\nAPI docs: {url}/docs ({password_hint(settings)})\nThe platform keeps running; `make down` stops it."
             )

@@ -165,7 +165,7 @@ def test_the_command_moves_the_database_of_the_home(
 ) -> None:
     monkeypatch.setenv("DATAML_HOME", str(source.root))
     assert target.database_url is not None
-    with platforms.claim(source.root):
+    with platforms.lock_home(source.root):
         assert cli.main(["migrate", "--to", target.database_url]) == cli.EXIT_CANNOT_START
     assert "already runs" in capsys.readouterr().err
     for url in ("postgres://localhost/x", "nonsense"):

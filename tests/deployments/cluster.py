@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
-from deployments.platform import folder_of
-from deployments.processes import free_ports, processes_of
+from deployments.platform import private_folder
+from deployments.processes import find_free_ports, find_processes
 from tests.client import PASSWORD
 
 
@@ -21,13 +22,13 @@ class Cluster:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        (self.port,) = free_ports(1, besides=0)
+        (self.port,) = find_free_ports(1, exclude=0)
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start and log in; back when the API answers."""
+        """Start, wait until the API responds, and log in."""
         environment = {
             **os.environ,
             "DATAML_HOME": str(self.home),
@@ -55,20 +56,21 @@ class Cluster:
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def interrupt(self) -> int:
-        """Ctrl-C; the exit status."""
+        """Send Ctrl-C; return the exit status."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGINT)
         return self._process.wait(30)
 
     def kill(self) -> None:
-        """The process that started the platform is killed hard."""
+        """Kill the process that started the platform."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(30)
 
     def processes(self, name: str = "") -> list[int]:
-        """Ids of the platform's processes whose command line starts with `name`."""
-        return [pid for pid in processes_of(folder_of(self.home)) if _command(pid).startswith(name)]
+        """Return the ids of the platform's processes whose command line starts with `name`."""
+        found = find_processes(private_folder(self.home))
+        return [process.pid for process in found if _command(process).startswith(name)]
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.http.get(path, params=query)
@@ -81,33 +83,33 @@ class Cluster:
         return answer.json()
 
     def upload(self, name: str, content: bytes, usage: str = "t") -> int:
-        """Upload and wait until the dataset is valid; its id."""
+        """Upload, wait until the dataset is valid, and return its id."""
         files = {"files": (f"{name}.csv", content)}
         answer = self.http.post("/dataset/upload", params={"dataset_name": name, "usage": usage}, files=files)
         assert answer.status_code == 201, answer.text
-        assert self.ended(answer.json()["job_id"])["state"] == "succeeded"
+        assert self.wait_for_job(answer.json()["job_id"])["state"] == "succeeded"
         return answer.json()["dataset_id"]
 
-    def ended(self, job_id: str) -> dict[str, Any]:
-        """The job, once it has ended."""
-        return until(lambda: self.get(f"/jobs/{job_id}"), lambda job: job["state"] not in ("queued", "running"))
+    def wait_for_job(self, job_id: str) -> dict[str, Any]:
+        """Return the job once it has ended."""
+        return wait_until(lambda: self.get(f"/jobs/{job_id}"), lambda job: job["state"] not in ("queued", "running"))
 
     def training(self, train_id: int) -> dict[str, Any]:
         return next(row for row in self.get("/train/list", limit=1000)["data"] if row["id"] == train_id)
 
 
-def until(look: Callable[[], Any], good: Callable[[Any], bool], timeout_s: float = 120.0) -> Any:
-    """What `look` gives, once it is `good`."""
+def wait_until(read: Callable[[], Any], is_done: Callable[[Any], bool], timeout_s: float = 120.0) -> Any:
+    """Return what `read` returns, once it `is_done`."""
     deadline = time.monotonic() + timeout_s
-    while not good(found := look()):
+    while not is_done(value := read()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"still {found} after {timeout_s} s")
+            raise AssertionError(f"still {value} after {timeout_s} s")
         time.sleep(0.05)
-    return found
+    return value
 
 
-def _command(pid: int) -> str:
+def _command(process: psutil.Process) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
+        return " ".join(process.cmdline())
+    except psutil.Error:
         return ""

@@ -13,14 +13,15 @@ from typing import Any
 
 import httpx
 import jwt
+import psutil
 import pytest
 
 from dataml.access.tokens import TokenKeys
-from deployments.platform import folder_of
-from deployments.processes import is_core
+from deployments.platform import private_folder
+from deployments.processes import is_ray_core
 from tests.client import PASSWORD
 from tests.dataset.uploading import CHURN
-from tests.deployments.cluster import Cluster, until
+from tests.deployments.cluster import Cluster, wait_until
 from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, small_csv
 
 pytestmark = pytest.mark.cluster
@@ -60,7 +61,7 @@ def login(cluster: Cluster, password: str, **request: Any) -> httpx.Response:
 
 def finished(cluster: Cluster, name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
     answer = cluster.post("/train/", request(name, dataset_id, **changes))
-    job = cluster.ended(answer["job_id"])
+    job = cluster.wait_for_job(answer["job_id"])
     assert job["state"] == "succeeded", job
     return cluster.training(answer["id"])
 
@@ -72,7 +73,7 @@ def long_training(cluster: Cluster, name: str) -> dict[str, Any]:
     dataset_id = next(d["id"] for d in cluster.get("/dataset/list", limit=1000)["data"] if d["dataset_name"] == "long")
     slow = {"algorithm": "LightGBM", "hyperparameters": {"learning_rate": 1e-4, "n_estimators": 10_000}}
     answer = cluster.post("/train/", request(name, dataset_id, **slow))
-    until(lambda: cluster.get(f"/jobs/{answer['job_id']}"), lambda job: job["phrase"].startswith("Fitting"))
+    wait_until(lambda: cluster.get(f"/jobs/{answer['job_id']}"), lambda job: job["phrase"].startswith("Fitting"))
     return answer
 
 
@@ -94,7 +95,7 @@ def test_the_churn_story(cluster: Cluster, churn: dict[str, Any]) -> None:
     content = "\n".join(line.rpartition(",")[0] for line in CHURN.read_text().splitlines()).encode()
     dataset_id = cluster.upload("churn-p", content, usage="p")
     started = cluster.post("/inference/batchPrediction", {"train_id": churn["id"], "dataset_id": dataset_id})
-    assert cluster.ended(started["job_id"])["state"] == "succeeded"
+    assert cluster.wait_for_job(started["job_id"])["state"] == "succeeded"
     result = cluster.get("/inference/result", prediction_id=started["prediction_id"])
     scored = list(
         csv.DictReader(
@@ -105,7 +106,7 @@ def test_the_churn_story(cluster: Cluster, churn: dict[str, Any]) -> None:
     assert float(scored[0]["probability_true"]) == answer["probabilities"]["true"]
 
     job = cluster.post("/train/generate-feature-importance", train_id=churn["id"])["shap_job_id"]
-    assert cluster.ended(job)["state"] == "succeeded"
+    assert cluster.wait_for_job(job)["state"] == "succeeded"
     importance = cluster.get("/train/view-feature-importance", train_id=churn["id"])["feature_importance"]
     assert next(iter(importance)) == "contract"
 
@@ -116,12 +117,12 @@ def test_a_real_time_prediction_reaches_the_log(cluster: Cluster, churn: dict[st
     def logged() -> list[int]:
         return [row["prediction_id"] for row in cluster.get("/inference/predictions", train_id=churn["id"])["data"]]
 
-    until(logged, lambda ids: made in ids, timeout_s=10)
+    wait_until(logged, lambda ids: made in ids, timeout_s=10)
 
 
 def test_a_session_that_has_ended_predicts_for_five_seconds_at_most(cluster: Cluster, churn: dict[str, Any]) -> None:
     """On the direct route, by its own deployment; every other call refuses it at once."""
-    until(lambda: cluster.training(churn["id"])["endpoint"], lambda endpoint: endpoint == "own")
+    wait_until(lambda: cluster.training(churn["id"])["endpoint"], lambda endpoint: endpoint == "own")
     session = login(cluster, PASSWORD).json()
     header = {"Authorization": f"Bearer {session['access_token']}"}
 
@@ -133,7 +134,7 @@ def test_a_session_that_has_ended_predicts_for_five_seconds_at_most(cluster: Clu
     cluster.post("/logout", {"refresh_token": session["refresh_token"]})
     ended = time.monotonic()
     assert cluster.http.get("/validate-token", headers=header).status_code == 401
-    until(predict, lambda status: status == 401, timeout_s=6)
+    wait_until(predict, lambda status: status == 401, timeout_s=6)
     assert time.monotonic() - ended < 6
 
 
@@ -155,7 +156,7 @@ def test_no_secret_is_in_any_log(cluster: Cluster, churn: dict[str, Any]) -> Non
     secrets.append((cluster.home / "run" / "ray.token").read_text())
     found = {
         str(path): secret
-        for folder in (folder_of(cluster.home), cluster.home / "logs")
+        for folder in (private_folder(cluster.home), cluster.home / "logs")
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".sock"
         for secret in secrets
@@ -185,7 +186,8 @@ def test_a_rotated_key_needs_no_restart_and_logs_nobody_out(cluster: Cluster, ch
 
 
 def test_ray_asks_for_its_token(cluster: Cluster) -> None:
-    (raylet,) = [pid for pid in cluster.processes() if is_core(pid) and "raylet" in os.readlink(f"/proc/{pid}/exe")]
+    core = [psutil.Process(pid) for pid in cluster.processes() if is_ray_core(psutil.Process(pid))]
+    (raylet,) = [process.pid for process in core if "raylet" in process.exe()]
     environment = Path(f"/proc/{raylet}/environ").read_bytes().decode().split("\0")
     assert "RAY_AUTH_MODE=token" in environment
     token = cluster.home / "run" / "ray.token"
@@ -210,9 +212,9 @@ def test_the_direct_route_answers_while_its_own_deployment_starts_and_is_replace
     asking = threading.Thread(target=keep_asking)
     asking.start()
     try:
-        until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
+        wait_until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
         newer = finished(cluster, "direct", dataset_id, new_version=True, seed=1)
-        until(lambda: cluster.training(newer["id"])["endpoint"], lambda endpoint: endpoint == "own")
+        wait_until(lambda: cluster.training(newer["id"])["endpoint"], lambda endpoint: endpoint == "own")
         assert cluster.training(row["id"])["endpoint"] == "pool"
     finally:
         stop.set()
@@ -230,35 +232,35 @@ def test_a_terminated_training_leaves_nothing_running(cluster: Cluster) -> None:
     started = time.monotonic()
     cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
     assert cluster.get(f"/jobs/{training['job_id']}")["state"] == "cancelled"
-    until(lambda: cluster.processes("ray::Worker"), lambda alive: not workers <= set(alive), timeout_s=5)
+    wait_until(lambda: cluster.processes("ray::Worker"), lambda alive: not workers <= set(alive), timeout_s=5)
     assert time.monotonic() - started < 5
     job_number = training["job_id"].rpartition("-")[2]
     folders = cluster.home / "storage" / "jobs"
-    until(lambda: list(folders.glob(f"{job_number}.*")), lambda left: not left, timeout_s=5)
+    wait_until(lambda: list(folders.glob(f"{job_number}.*")), lambda left: not left, timeout_s=5)
     assert cluster.training(training["id"])["training_status"] == "Cancelled"
 
 
 def test_a_killed_worker_costs_an_attempt_not_the_job(cluster: Cluster) -> None:
     training = long_training(cluster, "killed")
-    until(lambda: len(cluster.processes("ray::Worker")), lambda count: count == 2)
+    wait_until(lambda: len(cluster.processes("ray::Worker")), lambda count: count == 2)
     for pid in cluster.processes("ray::Worker"):
         os.kill(pid, signal.SIGKILL)
     job_id = training["job_id"]
-    until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
+    wait_until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
     cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")
-    assert cluster.ended(job_id)["state"] == "cancelled"
+    assert cluster.wait_for_job(job_id)["state"] == "cancelled"
 
 
 def test_a_killed_supervisor_comes_back_and_finds_its_jobs(cluster: Cluster, dataset_id: int) -> None:
     training = long_training(cluster, "orphaned")
     (supervisor,) = cluster.processes("ray::SupervisorActor")
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: cluster.processes("ray::SupervisorActor"), lambda alive: alive and alive != [supervisor])
+    wait_until(lambda: cluster.processes("ray::SupervisorActor"), lambda alive: alive and alive != [supervisor])
     job = cluster.get(f"/jobs/{training['job_id']}")
     assert (job["state"], job["attempts"]) == ("running", 1)
     assert finished(cluster, "afterwards", dataset_id)["training_status"] == "Completed"
     cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
-    assert cluster.ended(training["job_id"])["state"] == "cancelled"
+    assert cluster.wait_for_job(training["job_id"])["state"] == "cancelled"
 
 
 def test_everything_is_there_again_after_a_hard_kill(cluster: Cluster, churn: dict[str, Any]) -> None:
@@ -268,6 +270,6 @@ def test_everything_is_there_again_after_a_hard_kill(cluster: Cluster, churn: di
     cluster.start()
     assert ask(cluster, churn, first_row()).json()["probabilities"] == before
     job_id = training["job_id"]
-    until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
+    wait_until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
     cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")
-    assert cluster.ended(job_id)["state"] == "cancelled"
+    assert cluster.wait_for_job(job_id)["state"] == "cancelled"

@@ -1,4 +1,4 @@
-"""What the deployer does with the deployment of a model that was deleted; Serve is played."""
+"""The deployer, and the deployment of a deleted model; Serve is faked."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,11 +12,11 @@ from ray.serve.schema import ApplicationStatus
 from dataml.serving.model_runner import ServableModel
 from dataml.train import service as trainings
 from deployments import deployer
-from deployments.deployer import Deployer, Started
+from deployments.deployer import DeployedVersion, Deployer
 
 
-class Served:
-    """Applications as Serve shows them; a deleted one is gone at the next look but one."""
+class FakeServe:
+    """Serve's applications; a deleted one is listed once more."""
 
     def __init__(self) -> None:
         self.running: dict[str, int] = {}
@@ -24,20 +24,20 @@ class Served:
         self.done: list[tuple[str, int | None]] = []
 
     def applications(self) -> dict[str, Any]:
-        found = {name: self._shown(ApplicationStatus.RUNNING, replicas=1) for name in self.running}
-        found |= {name: self._shown(ApplicationStatus.DELETING, replicas=0) for name in self.deleting}
+        applications = {name: self._overview(ApplicationStatus.RUNNING, replicas=1) for name in self.running}
+        applications |= {name: self._overview(ApplicationStatus.DELETING, replicas=0) for name in self.deleting}
         self.deleting.clear()
-        return found
+        return applications
 
-    def deploy(self, name: str, model: ServableModel, settings: Any, *, routed: bool) -> None:
+    def deploy(self, name: str, model: ServableModel, settings: Any, *, is_routed: bool) -> None:
         self.running[name] = model.train_id
-        self.done.append(("routed" if routed else "started", model.train_id))
+        self.done.append(("routed" if is_routed else "started", model.train_id))
 
     def delete(self, name: str, _blocking: bool) -> None:
         self.done.append(("deleted", self.running.pop(name)))
         self.deleting.add(name)
 
-    def _shown(self, status: ApplicationStatus, replicas: int) -> Any:
+    def _overview(self, status: ApplicationStatus, replicas: int) -> Any:
         states = SimpleNamespace(replica_states={"RUNNING": replicas})
         return SimpleNamespace(status=status, message="", deployments={"Predictor": states})
 
@@ -64,35 +64,35 @@ def training(train_id: int) -> Any:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Served:
-    served = Served()
-    monkeypatch.setattr(deployer, "_applications", served.applications)
+def served(monkeypatch: pytest.MonkeyPatch) -> FakeServe:
+    served = FakeServe()
+    monkeypatch.setattr(deployer, "_list_applications", served.applications)
     monkeypatch.setattr(deployer, "_deploy", served.deploy)
     monkeypatch.setattr(serve, "delete", served.delete)
     return served
 
 
-def rounds(monkeypatch: pytest.MonkeyPatch, there: list[int]) -> Callable[[Deployer, int], None]:
-    """Lets a deployer take steps while these trainings are there, the newest last."""
+def reconciler(monkeypatch: pytest.MonkeyPatch, ids: list[int]) -> Callable[[Deployer, int], None]:
+    """Return a function that reconciles while these trainings exist, the newest last."""
 
-    def answering(value: Any) -> Callable[..., Coroutine[Any, Any, Any]]:
-        async def answer(session: Any, *_: Any) -> Any:
+    def returning(value: Any) -> Callable[..., Coroutine[Any, Any, Any]]:
+        async def call(session: Any, *_: Any) -> Any:
             return value
 
-        return answer
+        return call
 
     async def existing(session: Any, train_ids: set[int]) -> set[int]:
-        return train_ids & set(there)
+        return train_ids & set(ids)
 
-    monkeypatch.setattr(trainings, "promoted", answering([(training(number), "tenant") for number in there[-1:]]))
-    monkeypatch.setattr(trainings, "with_own_endpoint", answering(set()))
+    monkeypatch.setattr(trainings, "promoted", returning([(training(number), "tenant") for number in ids[-1:]]))
+    monkeypatch.setattr(trainings, "with_own_endpoint", returning(set()))
     monkeypatch.setattr(trainings, "existing", existing)
 
-    async def steps(deployer: Deployer, count: int) -> None:
+    async def reconcile(deployer: Deployer, count: int) -> None:
         for _ in range(count):
             await deployer.reconcile()
 
-    return lambda deployer, count: asyncio.run(steps(deployer, count))
+    return lambda deployer, count: asyncio.run(reconcile(deployer, count))
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def rounds(monkeypatch: pytest.MonkeyPatch, there: list[int]) -> Callable[[Deplo
         ([1, 2], []),
         ([1, 2, 3], [("started", 3), ("routed", 3)]),
     ],
-    ids=["a version before", "none", "not deleted", "a newer one"],
+    ids=["previous version", "none", "not deleted", "newer version"],
 )
-def test_the_deployment_of_a_deleted_model_goes_before_another_comes(
-    monkeypatch: pytest.MonkeyPatch, served: Served, left: list[int], done: list[tuple[str, int]]
+def test_the_deployment_of_a_deleted_model_is_removed_before_another_starts(
+    monkeypatch: pytest.MonkeyPatch, served: FakeServe, left: list[int], done: list[tuple[str, int]]
 ) -> None:
     name = deployer.application_name("t", "p")
     served.running[name] = 2
     settings: Any = SimpleNamespace(own_endpoints=4)
     subject = Deployer(NoDatabase(), settings)  # type: ignore[arg-type]
-    subject._started = {name: Started(2, routed=True)}
-    rounds(monkeypatch, left)(subject, 6)
+    subject._deployed = {name: DeployedVersion(2, is_routed=True)}
+    reconciler(monkeypatch, left)(subject, 6)
     assert served.done == done

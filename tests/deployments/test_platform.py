@@ -1,9 +1,10 @@
+"""The platform of a machine: what refuses a start, its record, and its environment."""
+
 import json
 import os
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,52 +14,36 @@ from dataml.errors import StartupError
 from deployments import platform
 from deployments.platform import (
     Platform,
-    Record,
+    PlatformRecord,
     check_port,
     fast_data_plane_environment,
-    folder_of,
+    find_running,
+    private_folder,
     record_file,
-    running,
 )
-from deployments.processes import end_processes
+from deployments.processes import start_id
 
 
-def never_built():
+def build_nothing():
     raise AssertionError("nothing is built before the checks have passed")
 
 
 def write_record(home: Path, **changes: object) -> None:
     record_file(home).parent.mkdir(parents=True, exist_ok=True)
-    mine = Record(os.getpid(), platform.started_at(os.getpid()), "127.0.0.1", 8000, str(folder_of(home)))
+    mine = PlatformRecord(os.getpid(), start_id(os.getpid()), "127.0.0.1", 8000, str(private_folder(home)))
     record_file(home).write_text(json.dumps(asdict(mine) | changes))
 
 
-def writer(path: Path) -> subprocess.Popen[bytes]:
-    """A process that keeps a file open for writing, as everything that Ray starts does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    code = f"import time; f = open({str(path)!r}, 'w'); f.write('x'); f.flush(); time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 10
-    while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return process
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "platform"
-
-
 class TestStart:
-    def test_a_port_in_use_is_refused_before_anything_starts(self, tmp_path: Path):
+    def test_a_port_in_use_is_refused(self, tmp_path: Path):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
             with pytest.raises(StartupError, match=rf"^cannot listen on 127\.0\.0\.1:{port}: .*in use"):
-                Platform(tmp_path, port).start(never_built)
+                Platform(tmp_path, port).start(build_nothing)
 
-    def test_a_port_shared_with_reuseport_is_in_use_too(self):
+    def test_a_port_shared_with_reuseport_is_in_use(self):
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             other.bind(("127.0.0.1", 0))
@@ -67,28 +52,28 @@ class TestStart:
                 check_port("127.0.0.1", other.getsockname()[1])
 
     @pytest.mark.parametrize("home", ["file", "file/below"])
-    def test_a_home_that_cannot_be_written_is_named_in_one_line(self, tmp_path: Path, home: str):
+    def test_a_home_that_cannot_be_written_is_refused_in_one_line(self, tmp_path: Path, home: str):
         (tmp_path / "file").write_text("")
         with pytest.raises(StartupError, match=r"^cannot write to DATAML_HOME .*file.*: .+$"):
-            Platform(tmp_path / home, 8000).start(never_built)
+            Platform(tmp_path / home, 8000).start(build_nothing)
 
-    def test_a_home_has_one_platform_at_a_time(self, tmp_path: Path):
-        first = platform.claim(tmp_path)
+    def test_a_home_runs_one_platform_at_a_time(self, tmp_path: Path):
+        first = platform.lock_home(tmp_path)
         write_record(tmp_path, port=8123)
         with pytest.raises(StartupError, match=f"already runs in .*:8123, process {os.getpid()}$"):
-            Platform(tmp_path, 8000).start(never_built)
+            Platform(tmp_path, 8000).start(build_nothing)
         first.close()
-        platform.claim(tmp_path).close()
+        platform.lock_home(tmp_path).close()
 
-    def test_a_refused_start_leaves_the_home_free(self, tmp_path: Path):
+    def test_a_refused_start_unlocks_the_home(self, tmp_path: Path):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             refused = Platform(tmp_path, other.getsockname()[1])
             with pytest.raises(StartupError):
-                refused.start(never_built)
+                refused.start(build_nothing)
         refused.stop()
-        platform.claim(tmp_path).close()
+        platform.lock_home(tmp_path).close()
 
     def test_stop_without_start_is_harmless(self, tmp_path: Path):
         Platform(tmp_path, 8000).stop()
@@ -96,50 +81,29 @@ class TestStart:
 
 
 class TestRecord:
-    def test_the_living_process_of_the_record_runs_the_platform(self, tmp_path: Path):
+    def test_the_process_of_the_record_runs_the_platform(self, tmp_path: Path):
         write_record(tmp_path)
-        record = running(tmp_path)
+        record = find_running(tmp_path)
         assert record is not None
         assert record.pid == os.getpid()
 
-    def test_another_process_with_the_same_pid_is_not_it(self, tmp_path: Path):
-        stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    def test_a_reused_pid_is_not_the_platform(self, tmp_path: Path):
+        other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         try:
-            write_record(tmp_path, pid=stranger.pid)
-            assert running(tmp_path) is None
+            write_record(tmp_path, pid=other.pid)
+            assert find_running(tmp_path) is None
             platform.stop(tmp_path)
-            assert stranger.poll() is None
+            assert other.poll() is None
             assert not record_file(tmp_path).exists()
         finally:
-            stranger.kill()
-            stranger.wait()
+            other.kill()
+            other.wait()
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"unknown": true}'])
-    def test_a_damaged_record_counts_as_none(self, tmp_path: Path, text: str):
+    def test_a_damaged_record_is_ignored(self, tmp_path: Path, text: str):
         write_record(tmp_path)
         record_file(tmp_path).write_text(text)
-        assert running(tmp_path) is None
-
-
-class TestEndProcesses:
-    def test_what_writes_in_the_folder_ends_and_nothing_else(self, folder: Path):
-        ours, neighbour = writer(folder / "ray" / "log"), writer(folder.with_name("platform2") / "log")
-        with (folder / "ray" / "log").open() as read:
-            reader = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdin=read)
-            try:
-                assert end_processes(folder) == 1
-                assert ours.wait(5) != 0
-                assert neighbour.poll() is None
-                assert reader.poll() is None
-            finally:
-                for process in (neighbour, reader):
-                    process.kill()
-                    process.wait()
-
-    def test_a_folder_without_processes_takes_no_time(self, folder: Path):
-        before = time.monotonic()
-        assert end_processes(folder) == 0
-        assert time.monotonic() - before < 1
+        assert find_running(tmp_path) is None
 
 
 class TestEnvironment:
@@ -150,13 +114,13 @@ class TestEnvironment:
             path = Path(environment[f"RAY_SERVE_HAPROXY_{name}_PATH"])
             assert len(str(path.parent / node_id / path.name)) <= 97
 
-    def test_two_homes_share_no_place(self, tmp_path: Path):
+    def test_two_homes_share_no_path(self, tmp_path: Path):
         one, two = (fast_data_plane_environment(tmp_path / name, 8000) for name in ("one", "two"))
         places = {name for name in one if name.endswith(("_PATH", "_LOC", "_BASE", "_FILE"))}
         assert len(places) >= 6
         assert all(one[name] != two[name] for name in places)
 
-    def test_the_ports_are_free_and_none_is_the_platforms(self, tmp_path: Path):
+    def test_the_ports_are_free_and_not_the_platforms_own(self, tmp_path: Path):
         environment = fast_data_plane_environment(tmp_path, 8000)
         ports = [environment[f"RAY_SERVE_{name}_PORT"] for name in ("HAPROXY_STATS", "HAPROXY_METRICS")]
         ports.append(environment["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"])
@@ -164,7 +128,7 @@ class TestEnvironment:
         for port in ports:
             check_port("127.0.0.1", int(port))
 
-    def test_the_operators_tuning_wins_but_not_over_safety(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_the_environment_overrides_tuning_but_not_security(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "4")
         monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
         environment = fast_data_plane_environment(tmp_path, 8000)

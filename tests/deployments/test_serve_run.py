@@ -1,4 +1,4 @@
-"""The platform as an ML platform engineer runs it: `serve run serve_config.yaml`, without `dataml up`."""
+"""The platform started by `serve run serve_config.yaml`, without `dataml up`."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.deployments.cluster import PASSWORD, Cluster, until
+from tests.deployments.cluster import PASSWORD, Cluster, wait_until
 from tests.train.training import SMALL_COLUMNS, small_csv
 
 pytestmark = pytest.mark.cluster
@@ -30,18 +30,18 @@ def test_serve_run_is_a_whole_platform(tmp_path: Path) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            # Whoever runs these tests in the background may have Ctrl-C ignored, and children inherit that.
+            # A background shell may ignore Ctrl-C, and child processes inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
-        until(lambda: _is_healthy(cluster), lambda healthy: healthy or process.poll() is not None)
+        wait_until(lambda: _is_healthy(cluster), lambda healthy: healthy or process.poll() is not None)
         assert process.poll() is None, (tmp_path / "log").read_text()[-3000:]
         answer = cluster.http.post("/login/access-token", data={"username": "admin", "password": PASSWORD})
         cluster.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         dataset_id = cluster.upload("small", small_csv())
         body = {"dataset_id": dataset_id, "predictor_name": "small", "domain": "Tests", "columns": SMALL_COLUMNS}
         training = cluster.post("/train/", body | {"problem_type": "Classification"})
-        assert cluster.ended(training["job_id"])["state"] == "succeeded"
+        assert cluster.wait_for_job(training["job_id"])["state"] == "succeeded"
         row = cluster.training(training["id"])
         features = {"features": {"age": 64, "colour": "red", "price": 12.5}}
         assert cluster.http.post(cluster.url + row["endpoint_url"], json=features).json()["prediction"] is True
