@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.data_tasks import peak_mb
+from dataml.contract.files.parquet import open_parquet
 from dataml.datalake.executor import Patience
 from dataml.datalake.iceberg import IcebergLake
 from dataml.iceberg.catalog import LakeConfig, open_catalog
@@ -49,7 +50,7 @@ def make(folder: Path, rows: int) -> dict[str, Any]:
 def plain_write(folder: Path, rows: int) -> dict[str, Any]:
     """Read the Parquet and write it again, in the same batches."""
     started = time.perf_counter()
-    source = pq.ParquetFile(folder / "rows.parquet", pre_buffer=False)
+    source = open_parquet(folder / "rows.parquet")
     with pq.ParquetWriter(folder / "plain.parquet", source.schema_arrow, compression="zstd") as file:
         for batch in source.iter_batches(_BATCH_ROWS):
             file.write_batch(batch)
@@ -62,7 +63,7 @@ def append(folder: Path, rows: int) -> dict[str, Any]:
     target = LakeTarget(TableName(NAMESPACE, TABLE), "dataset-1", "bench")
 
     def source() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(folder / "rows.parquet", pre_buffer=False) as file:
+        with open_parquet(folder / "rows.parquet") as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Parsing a whole Arrow column: the common spellings by vector, every other distinct value through `parse_value`."""
+"""Parsing of whole Arrow columns: common spellings vectorised, every other distinct value through `parse_value`."""
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
@@ -15,9 +15,9 @@ from dataml.contract.dates import DateOrder, InvalidValue
 from dataml.contract.types import DataType, Value, parse_value
 
 MAX_DISPLAY_CHARACTERS: Final = 200
-"""A refused value is shown up to this length."""
+"""Length to which an invalid value is shown."""
 
-# A cell that matches is certain to cast to what `parse_value` makes of it, unless the calendar has no such day.
+# A cell that matches casts to the result of `parse_value`, unless the calendar has no such day.
 _CANONICAL: Final[dict[DataType, tuple[str, ...]]] = {
     DataType.STRING: (),
     DataType.INTEGER: ("^-?[0-9]{1,18}$",),
@@ -29,24 +29,24 @@ _CANONICAL: Final[dict[DataType, tuple[str, ...]]] = {
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})$",
     ),
 }
-# The bytes of what Arrow reads as a value of the type; a cell with another one is a job for `parse_value`.
+# The bytes in texts that Arrow reads as a value of the type; a cell with another byte goes to `parse_value`.
 _BYTES: Final = {
     DataType.INTEGER: b"-0123456789",
     DataType.FLOAT: b"+-.0123456789eE",
     DataType.DATE: b"-0123456789",
     DataType.TIMESTAMP: b"+-.: 0123456789TZ",
 }
-_TRIED_FIRST: Final = 1_000
-_REMEMBERED: Final = 16_384
+_PROBE_ROWS: Final = 1_000
+_MAX_CACHED_VALUES: Final = 16_384
 _NAIVE: Final = pa.timestamp("us")
 _UTC: Final = pa.timestamp("us", "UTC")
-# The years 1 to 9999, which Python and pandas share, in days and in microseconds.
-_DAYS: Final = (-719162, 2932896)
-_MICROSECONDS: Final = (-62135596800000000, 253402300799999999)
+# The years 1 to 9999, which Python and pandas share, in days and in microseconds since 1970.
+_DAY_RANGE: Final = (-719162, 2932896)
+_MICROSECOND_RANGE: Final = (-62135596800000000, 253402300799999999)
 
 
 class RuleViolation(NamedTuple):
-    """A value and why it was refused."""
+    """An invalid value, the rule that it breaks, and the reason as a sentence for people."""
 
     value: str
     rule: str
@@ -55,39 +55,42 @@ class RuleViolation(NamedTuple):
 
 @dataclass(frozen=True)
 class ParsedColumn:
-    """`values` has the column's Arrow type, null where missing or refused. Row `rows[i]` was refused for
-    `violations[which[i]]`; rows ascend."""
+    """A typed column and the violations in it.
+
+    `values` has the column's Arrow type, null where missing or invalid. The rows `invalid_rows` ascend, and row
+    `invalid_rows[i]` breaks the rule `violations[violation_indices[i]]`.
+    """
 
     values: pa.Array
-    rows: np.ndarray[Any, np.dtype[np.int64]]
-    which: np.ndarray[Any, np.dtype[np.int64]]
+    invalid_rows: np.ndarray[Any, np.dtype[np.int64]]
+    violation_indices: np.ndarray[Any, np.dtype[np.int64]]
     violations: list[RuleViolation]
 
 
 def parse_column(cells: pa.Array, data_type: DataType, date_order: DateOrder | None = None) -> ParsedColumn:
-    """Parse text cells, or the values of a plain typed column, just as `parse_value` would one by one."""
+    """Parse text cells, or the values of a plain typed column, with the results of `parse_value` for each."""
     if pa.types.is_null(cells.type):
-        return _accepted(pa.nulls(len(cells), data_type.arrow))
-    cells = _plain(cells)
+        return _all_valid(pa.nulls(len(cells), data_type.arrow))
+    cells = _unify_storage(cells)
     if not pa.types.is_string(cells.type):
         values = _cast_typed(cells, data_type)
-        return _one_by_one(cells, data_type, date_order) if values is None else _accepted(values)
+        return _parse_distinct(cells, data_type, date_order) if values is None else _all_valid(values)
     cells = _empty_to_null(cells)
     if data_type is DataType.STRING:
-        return _one_by_one(cells, data_type, date_order) if _holds(cells, b"\0") else _accepted(cells)
+        return _parse_distinct(cells, data_type, date_order) if _has_byte(cells, b"\0") else _all_valid(cells)
     if data_type is DataType.BOOLEAN:
-        return _one_by_one(cells, data_type, date_order)
+        return _parse_distinct(cells, data_type, date_order)
     values = _cast_text(cells, data_type)
-    return _parse_mixed(cells, data_type, date_order) if values is None else _accepted(values)
+    return _parse_mixed(cells, data_type, date_order) if values is None else _all_valid(values)
 
 
 def to_text(cells: pa.Array) -> pa.Array:
-    """The cells of any plain column as text."""
-    return _plain(cells).cast(pa.string())
+    """Return the cells of any plain column as text."""
+    return _unify_storage(cells).cast(pa.string())
 
 
 def to_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Numbers as floats, NaN where missing; dates as days and moments as microseconds since 1970."""
+    """Return numbers as floats, NaN where missing; dates as days and timestamps as microseconds since 1970."""
     if pa.types.is_date32(values.type):
         values = values.cast(pa.int32())
     elif pa.types.is_timestamp(values.type):
@@ -95,8 +98,8 @@ def to_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
     return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
-def _plain(cells: pa.Array) -> pa.Array:
-    """Without the storage variants that mean nothing to a user: dictionaries, large strings, decimals, half floats."""
+def _unify_storage(cells: pa.Array) -> pa.Array:
+    """Convert storage variants that mean nothing to a user: dictionaries, large strings, decimals, half floats."""
     kind = cells.type
     if pa.types.is_dictionary(kind):
         cells = cells.dictionary_decode()
@@ -108,22 +111,24 @@ def _plain(cells: pa.Array) -> pa.Array:
     if pa.types.is_date64(kind):
         return cells.cast(pa.date32())
     if pa.types.is_timestamp(kind) and kind != _UTC:
-        return _microseconds(cells)
+        return _to_utc_microseconds(cells)
     return cells
 
 
-def _microseconds(cells: pa.Array) -> pa.Array:
-    """In UTC, which a naive timestamp is; digits below the microsecond are cut."""
-    finer = cells.type.unit == "ns"
+def _to_utc_microseconds(cells: pa.Array) -> pa.Array:
+    """Convert timestamps to UTC, which a naive one is in already; digits below the microsecond are cut."""
+    is_finer = cells.type.unit == "ns"
     try:
-        return cells.cast(pa.timestamp("us", cells.type.tz), safe=not finer).cast(_UTC)
+        return cells.cast(pa.timestamp("us", cells.type.tz), safe=not is_finer).cast(_UTC)
     except pa.ArrowInvalid:
-        return cells.cast(pa.int64()).cast(pa.string())  # beyond any year, and so no date in a known spelling
+        return cells.cast(pa.int64()).cast(
+            pa.string()
+        )  # beyond the years of a calendar: as text it is no date in a known spelling
 
 
-def _accepted(values: pa.Array) -> ParsedColumn:
-    nothing = np.empty(0, np.int64)
-    return ParsedColumn(values, nothing, nothing, [])
+def _all_valid(values: pa.Array) -> ParsedColumn:
+    empty = np.empty(0, np.int64)
+    return ParsedColumn(values, empty, empty, [])
 
 
 def _empty_to_null(cells: pa.Array) -> pa.Array:
@@ -131,19 +136,19 @@ def _empty_to_null(cells: pa.Array) -> pa.Array:
     return cells if shortest != 0 else pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
 
 
-def _holds(cells: pa.Array, byte: bytes) -> bool:
+def _has_byte(cells: pa.Array, byte: bytes) -> bool:
     data = cells.buffers()[2]
     return data is not None and bool((np.frombuffer(data, np.uint8) == byte[0]).any())
 
 
 def _cast_text(cells: pa.Array, data_type: DataType) -> pa.Array | None:
-    """The column at once, when Arrow reads every cell of it as `parse_value` does; else None."""
-    if data_type is DataType.INTEGER and (_holds(cells, b"x") or _holds(cells, b"X")):
+    """Cast the column at once when Arrow reads every cell of it as `parse_value` does; else return None."""
+    if data_type is DataType.INTEGER and (_has_byte(cells, b"x") or _has_byte(cells, b"X")):
         return None  # Arrow reads 0x1F as a number
     kinds = (_NAIVE, _UTC) if data_type is DataType.TIMESTAMP else (data_type.arrow,)
     for kind in kinds:
         try:
-            cells.slice(0, _TRIED_FIRST).cast(kind)  # Arrow words an error for every cell it cannot read: dear for many
+            cells.slice(0, _PROBE_ROWS).cast(kind)  # Arrow words an error for each bad cell: slow
             values = cells.cast(kind).cast(data_type.arrow)
         except pa.ArrowInvalid:
             continue
@@ -152,7 +157,7 @@ def _cast_text(cells: pa.Array, data_type: DataType) -> pa.Array | None:
 
 
 def _in_bounds(values: pa.Array, data_type: DataType) -> bool:
-    """Whether all floats are finite and all dates lie in the years 1 to 9999."""
+    """Return whether all floats are finite and all dates lie in the years 1 to 9999."""
     if data_type is DataType.FLOAT:
         return pc.all(pc.is_finite(values)).as_py() is not False
     if not data_type.is_temporal:
@@ -165,18 +170,18 @@ def _in_bounds(values: pa.Array, data_type: DataType) -> bool:
 
 def _ticks(values: pa.Array) -> tuple[pa.Array, tuple[int, int]]:
     if pa.types.is_date32(values.type):
-        return values.view(pa.int32()), _DAYS
-    return values.view(pa.int64()), _MICROSECONDS
+        return values.view(pa.int32()), _DAY_RANGE
+    return values.view(pa.int64()), _MICROSECOND_RANGE
 
 
 def _cast_typed(cells: pa.Array, data_type: DataType) -> pa.Array | None:
-    """A Parquet column whose type already fits, converted; None when its values need a closer look."""
+    """Cast a Parquet column whose type already fits; return None when its values must be parsed one by one."""
     kind = cells.type
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     fits = {
         DataType.STRING: pa.types.is_integer(kind) or pa.types.is_boolean(kind),
-        DataType.INTEGER: number,
-        DataType.FLOAT: number,
+        DataType.INTEGER: is_number,
+        DataType.FLOAT: is_number,
         DataType.BOOLEAN: pa.types.is_boolean(kind),
         DataType.DATE: pa.types.is_temporal(kind),
         DataType.TIMESTAMP: pa.types.is_temporal(kind),
@@ -189,99 +194,99 @@ def _cast_typed(cells: pa.Array, data_type: DataType) -> pa.Array | None:
     except pa.ArrowInvalid:
         return None
     if data_type is DataType.DATE and pa.types.is_timestamp(kind) and not values.cast(kind).equals(cells):
-        return None  # Arrow cuts the time of day without a word
+        return None  # Arrow cuts the time of day without an error
     return values if _in_bounds(values, data_type) else None
 
 
 def _parse_mixed(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
-    """Canonical cells by vector, the leftover ones by distinct value."""
-    # Looking at bytes is several times faster than at patterns, and enough when all that is wrong is foreign to a type.
-    values = _cast_text(_only(cells, pa.array(~_holds_foreign(cells, data_type))), data_type)
+    """Parse canonical cells vectorised, and each distinct value of the others once."""
+    # Bytes are several times faster to test than patterns, and enough when every invalid cell has a foreign byte.
+    values = _cast_text(_keep_where(cells, pa.array(~_has_foreign_byte(cells, data_type))), data_type)
     if values is None:
         parts = [part for pattern in _CANONICAL[data_type] if (part := _canonical_part(cells, pattern, data_type))]
         if not parts:
-            return _one_by_one(cells, data_type, date_order)
+            return _parse_distinct(cells, data_type, date_order)
         values = pc.coalesce(*parts)
-    left = np.flatnonzero(pc.and_(cells.is_valid(), values.is_null()).to_numpy(zero_copy_only=False))
-    if not len(left):
-        return _accepted(values)
-    rest = _one_by_one(cells.take(pa.array(left)), data_type, date_order)
+    open_rows = np.flatnonzero(pc.and_(cells.is_valid(), values.is_null()).to_numpy(zero_copy_only=False))
+    if not len(open_rows):
+        return _all_valid(values)
+    rest = _parse_distinct(cells.take(pa.array(open_rows)), data_type, date_order)
     mask = np.zeros(len(cells), bool)
-    mask[left] = True
+    mask[open_rows] = True
     values = pc.replace_with_mask(values, pa.array(mask), rest.values)
-    return ParsedColumn(values, left[rest.rows], rest.which, rest.violations)
+    return ParsedColumn(values, open_rows[rest.invalid_rows], rest.violation_indices, rest.violations)
 
 
-def _holds_foreign(cells: pa.Array, data_type: DataType) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """For each cell whether it holds a byte that none of the type does."""
+def _has_foreign_byte(cells: pa.Array, data_type: DataType) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return for each cell whether it has a byte that no value of the type has."""
     is_foreign = np.ones(256, bool)
     is_foreign[list(_BYTES[data_type])] = False
-    found = np.zeros(len(cells), bool)
+    has_foreign = np.zeros(len(cells), bool)
     _, offset_buffer, data_buffer = cells.buffers()
     if data_buffer is not None:
         offsets = np.frombuffer(offset_buffer, np.int32, len(cells) + 1, 4 * cells.offset)
         data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
-        places = np.flatnonzero(is_foreign[data]) + offsets[0]
-        found[np.searchsorted(offsets, places, side="right") - 1] = True
-    return found
+        positions = np.flatnonzero(is_foreign[data]) + offsets[0]
+        has_foreign[np.searchsorted(offsets, positions, side="right") - 1] = True
+    return has_foreign
 
 
 def _canonical_part(cells: pa.Array, pattern: str, data_type: DataType) -> pa.Array | None:
-    return _cast_text(_only(cells, pc.match_substring_regex(cells, pattern)), data_type)
+    return _cast_text(_keep_where(cells, pc.match_substring_regex(cells, pattern)), data_type)
 
 
-def _only(cells: pa.Array, wanted: pa.BooleanArray) -> pa.Array:
-    """The cells where `wanted` is true, null elsewhere: a new validity bitmap over the same text, uncopied."""
+def _keep_where(cells: pa.Array, mask: pa.BooleanArray) -> pa.Array:
+    """Return the cells where the mask is true, null elsewhere: a new validity bitmap over the same text, uncopied."""
     if cells.offset:
-        return pc.if_else(wanted, cells, pa.scalar(None, pa.string()))
-    valid = pc.fill_null(wanted, False).buffers()[1]
+        return pc.if_else(mask, cells, pa.scalar(None, pa.string()))
+    valid = pc.fill_null(mask, False).buffers()[1]
     return pa.Array.from_buffers(pa.string(), len(cells), [valid, *cells.buffers()[1:]])
 
 
-def _one_by_one(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
-    """Every distinct value through the scalar parser, once."""
+def _parse_distinct(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
+    """Parse every distinct value once, with the scalar parser."""
     encoded = cells.dictionary_encode()
     parsed: list[Value] = []
     violations: list[RuleViolation] = []
-    refusal_of = np.full(len(encoded.dictionary) + 1, -1, np.int64)  # the last place is for null
-    for code, value in enumerate(_python_values(encoded.dictionary)):
+    violation_of_code = np.full(len(encoded.dictionary) + 1, -1, np.int64)  # the last element is for null
+    for code, value in enumerate(_to_python(encoded.dictionary)):
         is_short = isinstance(value, str) and len(value) <= MAX_DISPLAY_CHARACTERS
-        found = (_parse_short if is_short else _parse)(value, data_type, date_order)
-        if isinstance(found, RuleViolation):
-            refusal_of[code] = len(violations)
-            violations.append(found)
+        result = (_parse_short if is_short else _parse)(value, data_type, date_order)
+        if isinstance(result, RuleViolation):
+            violation_of_code[code] = len(violations)
+            violations.append(result)
             parsed.append(None)
         else:
-            parsed.append(found)
+            parsed.append(result)
     codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy()
     values = pa.array([*parsed, None], data_type.arrow).take(pa.array(codes))
-    which = refusal_of[codes]
-    rows = np.flatnonzero(which >= 0)
-    return ParsedColumn(values, rows, which[rows], violations)
+    violation_indices = violation_of_code[codes]
+    invalid_rows = np.flatnonzero(violation_indices >= 0)
+    return ParsedColumn(values, invalid_rows, violation_indices[invalid_rows], violations)
 
 
 def _parse(value: object, data_type: DataType, date_order: DateOrder | None) -> Value | RuleViolation:
     try:
         return parse_value(value, data_type, date_order)
-    except InvalidValue as refused:
-        return RuleViolation(_shown(value), refused.rule, refused.reason)
+    except InvalidValue as error:
+        return RuleViolation(_shorten(value), error.rule, error.reason)
 
 
-# What is wrong in one place of a file is mostly wrong in many.
-_parse_short = lru_cache(_REMEMBERED)(_parse)
+# An invalid value of one batch mostly comes again in the next.
+_parse_short = lru_cache(_MAX_CACHED_VALUES)(_parse)
 
 
-def _python_values(distinct: pa.Array) -> list[object]:
+def _to_python(distinct: pa.Array) -> list[object]:
     if not pa.types.is_temporal(distinct.type):
         return distinct.to_pylist()
-    # Beyond the years Python knows, the text stands for the value: the parser then says what is wrong with it.
+    # Beyond the years of Python's dates the text stands for the value, and the parser refuses it with a reason.
     numbers, (low, high) = _ticks(distinct)
-    known = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
-    inside = pc.if_else(known, distinct, pa.scalar(None, distinct.type)).to_pylist()
+    is_inside = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
+    values = pc.if_else(is_inside, distinct, pa.scalar(None, distinct.type)).to_pylist()
     texts = distinct.cast(pa.string()).to_pylist()
-    return [text if value is None else value for value, text in zip(inside, texts, strict=True)]
+    return [text if value is None else value for value, text in zip(values, texts, strict=True)]
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     text = str(value)
     return text if len(text) <= MAX_DISPLAY_CHARACTERS else text[: MAX_DISPLAY_CHARACTERS - 1] + "…"

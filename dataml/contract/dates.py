@@ -1,4 +1,4 @@
-"""Written dates: ISO 8601 and the common spellings, with the order of day and month settled or refused."""
+"""Parsing of written dates: ISO 8601 and common spellings; an ambiguous order of day and month is refused."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ DateOrder = Literal["dmy", "mdy"]
 
 
 class InvalidValue(Exception):
-    """One value does not fit its type: `rule` is a stable word, `reason` a sentence for a person."""
+    """A value that does not fit its type: `rule` is a stable word, `reason` a sentence for people."""
 
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(reason)
@@ -19,7 +19,7 @@ class InvalidValue(Exception):
         return (InvalidValue, (self.rule, self.reason))
 
 
-_LONGEST: Final = 100
+_MAX_CHARACTERS: Final = 100
 _MONTH_NAMES: Final = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
@@ -45,8 +45,8 @@ _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})?")
 
 
 def detect_date_order(text: str) -> Literal["dmy", "mdy", "either"] | None:
-    """What a written date says about the order of day and month: "either" if it reads both ways, None if nothing."""
-    match = _NUMERIC.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    """Return the order of day and month in a written date: "either" if it reads both ways, None if it shows nothing."""
+    match = _NUMERIC.fullmatch(text.strip()) if len(text) <= _MAX_CHARACTERS else None
     if match is None:
         return None
     first, second = int(match["a"]), int(match["b"])
@@ -58,8 +58,12 @@ def detect_date_order(text: str) -> Literal["dmy", "mdy", "either"] | None:
 
 
 def parse_moment(text: str, order: DateOrder | None) -> datetime:
-    """A written date, or date and time, as an aware UTC moment; a naive one is UTC. Raises ValueRefused."""
-    if len(text) > _LONGEST:
+    """Return a written date, or date and time, as an aware UTC datetime; a naive one is UTC.
+
+    Raises:
+        InvalidValue: `not_a_date`, `ambiguous_date` or `out_of_range`.
+    """
+    if len(text) > _MAX_CHARACTERS:
         raise InvalidValue("not_a_date", "it is not a date in a known spelling")
     match = _YEAR_FIRST.fullmatch(text)
     if match:
@@ -76,21 +80,21 @@ def parse_moment(text: str, order: DateOrder | None) -> datetime:
 
 
 def _month_and_day(text: str, first: int, second: int, order: DateOrder | None) -> tuple[int, int]:
-    written = detect_date_order(text)
-    if written == "either":
+    detected = detect_date_order(text)
+    if detected == "either":
         if order is None:
             raise InvalidValue("ambiguous_date", "day and month can be read in two ways")
-        written = order
-    elif written is not None and order is not None and written != order:
+        detected = order
+    elif detected is not None and order is not None and detected != order:
         raise InvalidValue("not_a_date", f"day and month are not in the order of the column ({order})")
-    return (first, second) if written == "mdy" else (second, first)
+    return (first, second) if detected == "mdy" else (second, first)
 
 
 def _build(match: re.Match[str], month: int, day: int) -> datetime:
     year = int(match["y"])
     if len(match["y"]) == 2:
         year += 1900 if year >= 69 else 2000  # POSIX strptime %y
-    # Digits below the microsecond are cut: that is all a Timestamp column holds.
+    # Digits below the microsecond are cut: a Timestamp column has microseconds.
     microsecond = int((match["fraction"] or "0")[:6].ljust(6, "0"))
     try:
         moment = datetime(

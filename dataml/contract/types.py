@@ -1,4 +1,4 @@
-"""The one scalar parser: every cell, JSON value and form field becomes a typed value here, or is refused."""
+"""The data types of columns and the scalar parser of cells, JSON values and form fields."""
 
 import math
 import re
@@ -30,19 +30,25 @@ class DataType(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> "DataType":
-        """The type called `text` in any case, aliases included; else Invalid(`unknown_data_type`)."""
-        found = _ALIASES.get(text.strip().lower())
-        if found is None:
+        """Return the type with this name or alias, in any case.
+
+        Raises:
+            Invalid: `unknown_data_type`.
+        """
+        data_type = _ALIASES.get(text.strip().lower())
+        if data_type is None:
             known = ", ".join(cls)
             raise Invalid(f"Unknown data type {text[:40]!r}; use one of {known}.", code="unknown_data_type")
-        return found
+        return data_type
 
     @property
     def arrow(self) -> pa.DataType:
+        """The Arrow type of parsed values."""
         return _ARROW[self]
 
     @property
     def is_temporal(self) -> bool:
+        """Whether values are dates or timestamps."""
         return self in (DataType.DATE, DataType.TIMESTAMP)
 
 
@@ -66,9 +72,12 @@ _ARROW: Final[dict[DataType, pa.DataType]] = {
 
 
 def parse_value(value: object, data_type: DataType, date_order: DateOrder | None = None) -> Value:
-    """The typed value of a CSV cell, form field (text) or JSON value; None when it is missing.
+    """Return the typed value of a CSV cell, form field (text) or JSON value; None when it is missing.
 
-    Timestamps come back aware, in UTC. `date_order` settles dates such as 08/09/2024. Raises ValueRefused.
+    Timestamps are aware, in UTC. `date_order` is the order in dates such as 08/09/2024.
+
+    Raises:
+        InvalidValue: the value does not fit the type.
     """
     if value is None:
         return None
@@ -93,7 +102,7 @@ def _string(value: object, _: DateOrder | None) -> str | None:
     raise _wrong_type(value, "text")
 
 
-# Possessive quantifiers: a cell may be a megabyte of digits, and backtracking over it would be quadratic.
+# Possessive quantifiers: a cell may be a megabyte of digits, and backtracking over it takes quadratic time.
 _INTEGER = re.compile(r"([+-]?)([0-9]++)(?:\.0*+)?")
 
 
@@ -170,11 +179,11 @@ def _boolean(value: object, _: DateOrder | None) -> bool | None:
         text = _text(value).strip()
         if not text:
             return None
-        # `casefold` and friends would let exotic letters in; only ASCII spellings are booleans.
-        found = _BOOLEANS.get(text.lower()) if text.isascii() else None
-        if found is None:
+        # `lower` maps letters of other alphabets to ASCII ones; only ASCII spellings are booleans.
+        boolean = _BOOLEANS.get(text.lower()) if text.isascii() else None
+        if boolean is None:
             raise InvalidValue("not_a_boolean", "it is none of true/false, yes/no, y/n, t/f, 1/0")
-        return found
+        return boolean
     if isinstance(value, int):
         if value not in (0, 1):
             raise InvalidValue("not_a_boolean", "a number is a boolean only when it is 0 or 1")
@@ -193,7 +202,7 @@ def _date(value: object, order: DateOrder | None) -> date | None:
     return moment.date()
 
 
-def _timestamp(value: object, order: DateOrder | None, wanted: str = "a timestamp") -> datetime | None:
+def _timestamp(value: object, order: DateOrder | None, expected: str = "a timestamp") -> datetime | None:
     if isinstance(value, str):
         text = _text(value).strip()
         return parse_moment(text, order) if text else None
@@ -201,7 +210,7 @@ def _timestamp(value: object, order: DateOrder | None, wanted: str = "a timestam
         return _as_utc(value)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise _wrong_type(value, wanted)
+    raise _wrong_type(value, expected)
 
 
 _PARSERS: Final[dict[DataType, Callable[[object, DateOrder | None], Value]]] = {
@@ -241,6 +250,6 @@ def _as_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _wrong_type(value: object, wanted: str) -> InvalidValue:
+def _wrong_type(value: object, expected: str) -> InvalidValue:
     names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return InvalidValue("wrong_type", f"{wanted} is wanted, not {names.get(type(value), type(value).__name__)}")
+    return InvalidValue("wrong_type", f"{expected} is expected, not {names.get(type(value), type(value).__name__)}")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.columns import to_text
+from dataml.contract.files.parquet import open_parquet
 from dataml.contract.files.reading import FileFormat, open_batches, open_text
 from dataml.db.scope import Page
 
@@ -57,7 +58,7 @@ def error_lines(errors: Path | None) -> Iterator[bytes]:
     yield _csv_lines([_ERROR_COLUMNS]).encode()
     if errors is None:
         return
-    with pq.ParquetFile(errors, pre_buffer=False) as file:
+    with open_parquet(errors) as file:
         for batch in file.iter_batches(columns=list(_ERROR_COLUMNS)):
             yield _csv_lines(map(_escaped, row.values()) for row in batch.to_pylist()).encode()
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from dataml.contract.columns import to_floats
 from dataml.contract.contract import Column, Contract
+from dataml.contract.files.parquet import open_parquet
 from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
 from dataml.ml import vega_lite
@@ -37,7 +38,7 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     `chart`} of at most 60 numeric columns. With a target, `target` {`column`, `associations` by column, from at most
     50,000 rows, `chart`}. `warnings` [{`column`, `code`, `message`}].
     """
-    file = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)  # of a large file it would keep all
+    file = open_parquet(context.fetch(spec.parquet))
     rows = file.metadata.num_rows
     columns: dict[str, dict[str, Any]] = {}
     found: list[dict[str, str]] = []

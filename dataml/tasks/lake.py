@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from dataml.contract.files.parquet import open_parquet
 from dataml.errors import Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
 from dataml.iceberg.reading import plain_schema, read_batches, snapshot_schema
@@ -48,7 +48,7 @@ def parquet_rows(context: JobContext, parquet: str) -> BatchSource:
     """The batches of a file in storage."""
 
     def rows() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(context.fetch(parquet), pre_buffer=False) as file:
+        with open_parquet(context.fetch(parquet)) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
     return rows

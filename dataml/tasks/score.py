@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract, ParsedBatch
 from dataml.contract.dates import InvalidValue
+from dataml.contract.files.parquet import open_parquet
 from dataml.contract.types import DataType, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
@@ -51,7 +52,7 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     context.report_progress(0.02, "Loading the model")
     predictor = Predictor.load(context.fetch(spec.bundle), threads=len(os.sched_getaffinity(0)))
     name, path = context.output("predictions.csv")
-    source = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)  # of a large file it would keep all
+    source = open_parquet(context.fetch(spec.parquet))
     schema = source.schema_arrow
     check_schema(schema, predictor.contract)
     ids = [column for column in predictor.id_columns if column in schema.names]

@@ -1,8 +1,8 @@
-"""The structure of a CSV file, checked block by block: encoding, quotes, and as many fields in a row as in the header.
+"""Check of a CSV file's structure, block by block: encoding, quotes, and the number of fields in each row.
 
-Why not leave it to pyarrow.csv: it reads an unterminated quote to the end of the file, glues text after a closing quote
-to the field, keeps the last of two columns of one name, and takes a NUL for text, all without a word. The grammar here
-is RFC 4180 with LF, CRLF or CR line ends; blank lines do not count. What passes, pyarrow.csv reads the same way.
+pyarrow.csv does not check it: it reads an unterminated quote to the end of the file, glues text after a closing quote
+to the field, keeps the last of two columns of one name, and takes a NUL for text, all without an error. The grammar
+here is RFC 4180 with LF, CRLF or CR line ends; blank lines do not count. pyarrow.csv reads what passes the same way.
 """
 
 import codecs
@@ -15,7 +15,7 @@ import numpy as np
 
 from dataml.errors import Invalid
 
-# Small enough that what is computed of a block stays in a cache, and in memory that is used again.
+# Small enough that the arrays computed from a block stay in the processor's cache, and in memory that is reused.
 BLOCK_BYTES: Final = 512 << 10
 MAX_ROW_BYTES: Final = 4 << 20
 MAX_FIELD_BYTES: Final = 1 << 20
@@ -29,7 +29,7 @@ _Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class CsvStructure:
-    """`header` as it stands in the file, unquoted; `records` counts the data rows."""
+    """The structure of a sound file: `header` as it stands there, unquoted, and `records`, the number of data rows."""
 
     header: tuple[str, ...]
     records: int
@@ -37,16 +37,19 @@ class CsvStructure:
 
 
 class Readable(Protocol):
-    """What is read here: at most so many bytes at a time, none at the end."""
+    """A stream of bytes."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        ...
 
 
 def scan_csv(stream: Readable) -> CsvStructure:
     """Check the whole stream in constant memory.
 
-    Raises Invalid: `empty_file`, `no_rows`, `not_utf8`, `nul_byte`, `stray_quote`, `unterminated_quote`, `ragged_row`,
-    `field_too_large`, `row_too_large`.
+    Raises:
+        Invalid: `empty_file`, `no_rows`, `not_utf8`, `nul_byte`, `stray_quote`, `unterminated_quote`, `ragged_row`,
+            `field_too_large` or `row_too_large`.
     """
     scanner = _Scanner()
     for block, is_last in _blocks(stream):
@@ -55,9 +58,10 @@ def scan_csv(stream: Readable) -> CsvStructure:
 
 
 def scan_section(stream: Readable, header: tuple[str, ...], delimiter: str) -> None:
-    """Check rows that stand somewhere behind the header, up to their end; lines are counted from where they begin.
+    """Check a stream of rows from somewhere behind the header; lines are counted from its beginning.
 
-    Raises Invalid, as `scan_csv`.
+    Raises:
+        Invalid: as `scan_csv`.
     """
     scanner = _Scanner(header=header, delimiter=delimiter)
     for block, is_last in _blocks(stream):
@@ -65,23 +69,23 @@ def scan_section(stream: Readable, header: tuple[str, ...], delimiter: str) -> N
 
 
 def find_section_starts(stream: Readable, section_bytes: int) -> list[int]:
-    """Where rows begin that are at least so many bytes apart, the header's among them: the whole in sections.
+    """Return the positions where sections begin: starts of rows, at least `section_bytes` apart, the first of them 0.
 
-    Only quotes and line ends are looked at: the sections of a file that is not sound are not all sound.
+    Only quotes and line ends are read: a file that is not sound may have sections that are.
     """
     starts, position, is_open = [0], 0, False
     while block := stream.read(BLOCK_BYTES):
         if position + len(block) >= starts[-1] + section_bytes:
-            found = _line_start(block, starts[-1] + section_bytes - position, is_open)
-            if found is not None:
-                starts.append(position + found)
+            start = _find_line_start(block, starts[-1] + section_bytes - position, is_open)
+            if start is not None:
+                starts.append(position + start)
         is_open ^= int(np.count_nonzero(np.frombuffer(block, np.uint8) == _QUOTE)) % 2 == 1
         position += len(block)
     return starts[:-1] if len(starts) > 1 and starts[-1] == position else starts
 
 
 def read_header(stream: Readable) -> tuple[tuple[str, ...], str]:
-    """The header's names and the delimiter, reading no more than the first block."""
+    """Return the names in the header and the delimiter, reading no more than the blocks that the header lies in."""
     scanner = _Scanner(header_only=True)
     for block, is_last in _blocks(stream):
         scanner.feed(block, is_last)
@@ -101,7 +105,7 @@ def _blocks(stream: Readable) -> Iterator[tuple[bytes, bool]]:
 
 
 class _Scanner:
-    """Holds what is left of a row when its block ends, and counts what went before."""
+    """The state between blocks: the beginning of a row whose end has not come yet, and the rows counted before."""
 
     def __init__(self, header_only: bool = False, header: tuple[str, ...] = (), delimiter: str = ",") -> None:
         self.header = header
@@ -114,6 +118,7 @@ class _Scanner:
         self._block = b""
 
     def feed(self, data: bytes, is_last: bool) -> None:
+        """Check the rows that end in the next block."""
         self._block = self._rest + data
         self._check_text(data, is_last)
         if is_last and not data.endswith((b"\n", b"\r")):
@@ -125,6 +130,7 @@ class _Scanner:
             self._keep(self._check_rows(is_last))
 
     def finish(self) -> CsvStructure:
+        """Return the structure once every block was checked."""
         if not self.header:
             raise Invalid("The file is empty.", code="empty_file")
         if not self.records:
@@ -141,15 +147,15 @@ class _Scanner:
         try:
             self._decoder.decode(data, is_last)
         except UnicodeDecodeError as error:
-            place = len(self._rest) - pending + error.start
-            found = f"byte 0x{self._block[place]:02x} is not UTF-8; save the file as UTF-8"
-            self._refuse("not_utf8", place, found)
+            position = len(self._rest) - pending + error.start
+            problem = f"byte 0x{self._block[position]:02x} is not UTF-8; save the file as UTF-8"
+            self._refuse("not_utf8", position, problem)
 
     def _find_header(self, is_last: bool) -> bool:
-        """Read names and delimiter from the first row that is not blank; False when its end is not in sight."""
+        """Read names and delimiter from the first row that is not blank; return False when its end has not come yet."""
         block = self._block
         start = len(block) - len(block.lstrip(b"\r\n"))
-        end = _row_end(block, start)
+        end = _find_row_end(block, start)
         if end is None:
             if is_last and start < len(block):
                 self._refuse("unterminated_quote", block.find(b'"'), "a quote is opened and never closed")
@@ -158,16 +164,16 @@ class _Scanner:
         self._block = block[start:]
         row = block[start:end]
         unquoted = re.sub(rb'"[^"]*"', b"", row).decode()
-        # The most frequent candidate; the comma where nothing speaks for another.
+        # The most frequent candidate; the comma for a single column.
         self.delimiter = max(DELIMITERS, key=unquoted.count)
-        self._check_quotes(*self._borders(row + b"\n"))
+        self._check_quotes(*self._find_borders(row + b"\n"))
         self.header = tuple(_split(row.decode(), self.delimiter))
         self.records = -1  # the header is about to be counted as a row
         return True
 
     def _check_rows(self, is_last: bool) -> int:
-        """Check every row that ends in the block; the position behind the last of them."""
-        ends, is_quote, inside = self._borders(self._block)
+        """Check every row that ends in the block, and return the position behind the last of them."""
+        ends, is_quote, inside = self._find_borders(self._block)
         opened = -1
         if is_quote.any():
             self._check_quotes(ends, is_quote, inside)
@@ -182,23 +188,26 @@ class _Scanner:
             self._check_fields(ends[: rows[-1] + 1], rows)
         return cut
 
-    def _borders(self, block: bytes) -> tuple[_Positions, _Flags, _Flags]:
-        """Where all quotes, delimiters and line ends are; which are quotes; behind which a quoted field is open."""
+    def _find_borders(self, block: bytes) -> tuple[_Positions, _Flags, _Flags]:
+        """Return the positions of quotes, delimiters and line ends; which are quotes; behind which a field is open.
+
+        An open field is a quoted one whose closing quote has not come yet.
+        """
         data = np.frombuffer(block, np.uint8)
-        found = (data == ord(self.delimiter)) | (data == 10)
+        is_border = (data == ord(self.delimiter)) | (data == 10)
         if b"\r" in block:
-            found |= data == 13
+            is_border |= data == 13
         if b'"' not in block:
-            ends = np.flatnonzero(found)
+            ends = np.flatnonzero(is_border)
             return ends, np.zeros(len(ends), bool), np.zeros(len(ends), bool)
-        ends = np.flatnonzero(found | (data == _QUOTE))
+        ends = np.flatnonzero(is_border | (data == _QUOTE))
         is_quote = data[ends] == _QUOTE
         return ends, is_quote, np.bitwise_xor.accumulate(is_quote.view(np.uint8)).view(bool)
 
     def _check_quotes(self, ends: _Positions, is_quote: _Flags, inside: _Flags) -> None:
-        """A quote opens a field at its start and closes it at its end; a doubled one closes and opens again.
+        """Check that every quote opens a field at its start or closes it at its end; a doubled one does both.
 
-        Either way the byte next to it is one of the borders, or it stands where a row begins.
+        Either way the byte next to it is a border, or it stands where a row begins.
         """
         follows = np.diff(ends, prepend=-1) == 1
         stray = np.flatnonzero(is_quote & inside & ~follows)[:1]
@@ -230,26 +239,26 @@ class _Scanner:
                 "row_too_large", 0, f"a row is larger than {MAX_ROW_BYTES:,} bytes, or a quote is never closed"
             )
 
-    def _refuse(self, code: str, place: int, found: str) -> NoReturn:
-        line = self._line + _count_lines(self._block[: max(place, 0)])
-        raise Invalid(f"Line {line:,}: {found}.", code=code)
+    def _refuse(self, code: str, position: int, problem: str) -> NoReturn:
+        line = self._line + _count_lines(self._block[: max(position, 0)])
+        raise Invalid(f"Line {line:,}: {problem}.", code=code)
 
 
-def _line_start(block: bytes, earliest: int, is_open: bool) -> int | None:
-    """Where a row begins behind `earliest`, if one does in the block; `is_open` when a quoted field is at its start."""
+def _find_line_start(block: bytes, earliest: int, is_open: bool) -> int | None:
+    """Return where a row begins at or after `earliest`; `is_open` when the block begins inside a quoted field."""
     data = np.frombuffer(block, np.uint8)
     inside = np.bitwise_xor.accumulate((data == _QUOTE).view(np.uint8)).view(bool) ^ is_open
     ends = np.flatnonzero(((data == 10) | (data == 13)) & ~inside)
-    # The last bytes are left out, for a CRLF or a mark may be cut in two there.
+    # The last bytes are left out, since a CRLF or a byte order mark may be cut in two there.
     for end in ends[(ends >= earliest) & (ends + 1 + len(_BOM) < len(data))].tolist():
         start = end + 2 if block[end : end + 2] == b"\r\n" else end + 1
-        if not block.startswith(_BOM, start):  # a cell's own, which a reader would take for the mark of a file
+        if not block.startswith(_BOM, start):  # part of a cell, which a reader would take for a byte order mark
             return start
     return None
 
 
-def _row_end(block: bytes, start: int) -> int | None:
-    """Where the row ends that begins at `start`."""
+def _find_row_end(block: bytes, start: int) -> int | None:
+    """Return where the row ends that begins at `start`, or None when that is not in the block."""
     data = np.frombuffer(block, np.uint8)[start:]
     inside = np.bitwise_xor.accumulate((data == _QUOTE).view(np.uint8)).view(bool)
     ends = np.flatnonzero(((data == 10) | (data == 13)) & ~inside)
@@ -262,6 +271,6 @@ def _count_lines(text: bytes) -> int:
 
 
 def _split(row: str, delimiter: str) -> list[str]:
-    """The fields of one row whose quotes are known to be in order."""
+    """Return the fields of one row whose quotes are checked."""
     fields = re.findall(rf'(?:^|{re.escape(delimiter)})("(?:[^"]|"")*"|[^{re.escape(delimiter)}]*)', row)
     return [field[1:-1].replace('""', '"') if field.startswith('"') else field for field in fields]

@@ -1,4 +1,4 @@
-"""Which Parquet files are taken: plain columns only, decided from the raw footer before Arrow sees the schema.
+"""Opening of Parquet files; uploaded ones with plain columns only, checked in the raw footer before Arrow reads it.
 
 Opening a Parquet file is enough for Arrow to revive every registered extension type named in its schema, and a type may
 run code to do so (Ray Data registers one that unpickles). So the stored Arrow schema is searched as bytes first.
@@ -7,7 +7,7 @@ run code to do so (Ray Data registers one that unpickles). So the stored Arrow s
 import base64
 import binascii
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,57 +19,68 @@ _TAIL_BYTES: Final = 8
 _MAX_FOOTER_BYTES: Final = 64 << 20
 _SCHEMA_KEY: Final = b"ARROW:schema"
 _EXTENSION_KEY: Final = b"ARROW:extension"
-# Compact protocol: the next field, a byte string; and the end of a struct.
+# Thrift's compact protocol: the next field, a byte string; and the end of a struct.
 _THRIFT_BINARY: Final = 0x18
 _THRIFT_STOP: Final = 0x00
 
 
-def open_parquet(path: Path, read_dictionaries: bool = False) -> pq.ParquetFile:
-    """A Parquet file of plain columns; with `read_dictionaries` its text is read as dictionaries. Nothing is read
-    ahead: pyarrow would keep it until the end of the file.
+def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
+    """Open a Parquet file that the platform has written, without reading ahead.
 
-    Raises Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is no text.
+    What pyarrow reads ahead (`pre_buffer`) it keeps until the file is closed: of a large file, all of it.
+    """
+    return pq.ParquetFile(path, pre_buffer=False, **options)
+
+
+def open_uploaded_parquet(path: Path, read_dictionaries: bool = False) -> pq.ParquetFile:
+    """Open a Parquet file from outside; with `read_dictionaries` its text is read as dictionaries.
+
+    Raises:
+        Invalid: `not_a_parquet`, `unsupported_parquet_type`, or `bad_column_name` for a name that is not UTF-8.
     """
     with path.open("rb") as stream:
         reject_extension_types(stream, path.stat().st_size)
     try:
-        file = pq.ParquetFile(path, pre_buffer=False, arrow_extensions_enabled=False)
+        file = open_parquet(path, arrow_extensions_enabled=False)
     except UnicodeDecodeError as error:
         raise Invalid("The name of a column is not UTF-8.", code="bad_column_name") from error
     except (pa.ArrowException, OSError) as error:
-        raise damaged(error) from error
+        raise damaged_parquet(error) from error
     _check_rows(file.metadata)
     for field in file.schema_arrow:
         if not _is_plain(field.type):
             _unsupported(f"Column {field.name!r} has the type {field.type}")
     if read_dictionaries:
         texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-        return pq.ParquetFile(path, pre_buffer=False, read_dictionary=texts, arrow_extensions_enabled=False)
+        return open_parquet(path, read_dictionary=texts, arrow_extensions_enabled=False)
     return file
 
 
 def reject_extension_types(stream: BinaryIO, size_bytes: int) -> None:
-    """Raises Invalid: `unsupported_parquet_type`, when the file would have Arrow revive extension types;
-    `not_a_parquet`."""
-    _refuse_extensions(_footer(stream, size_bytes))
+    """Refuse a file that would make Arrow revive extension types.
+
+    Raises:
+        Invalid: `unsupported_parquet_type` or `not_a_parquet`.
+    """
+    _reject_extension_keys(_read_footer(stream, size_bytes))
 
 
-def damaged(error: Exception) -> Invalid:
-    """What a reader's complaint becomes."""
+def damaged_parquet(error: Exception) -> Invalid:
+    """Return the error for a file that a reader fails on."""
     first_line = str(error).partition("\n")[0][:200]
     return Invalid(f"The file is not a readable Parquet file: {first_line}", code="not_a_parquet")
 
 
 def _check_rows(metadata: pq.FileMetaData) -> None:
-    """A file that counts its rows wrong would be shown with as many, and read with others."""
+    """Refuse a file whose number of rows is not the sum of its row groups': callers rely on both."""
     rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     if sum(rows) != metadata.num_rows or any(count < 0 for count in rows):
-        raise Invalid("The file counts its rows in two ways.", code="not_a_parquet")
+        raise Invalid("The footer of the file contradicts itself about the number of rows.", code="not_a_parquet")
 
 
-def _footer(stream: BinaryIO, size: int) -> bytes:
-    starts_well = stream.read(len(MAGIC)) == MAGIC
-    if size < 2 * _TAIL_BYTES or not starts_well:
+def _read_footer(stream: BinaryIO, size: int) -> bytes:
+    has_magic = stream.read(len(MAGIC)) == MAGIC
+    if size < 2 * _TAIL_BYTES or not has_magic:
         raise Invalid("The file is not a Parquet file.", code="not_a_parquet")
     stream.seek(size - _TAIL_BYTES)
     tail = stream.read(_TAIL_BYTES)
@@ -80,34 +91,34 @@ def _footer(stream: BinaryIO, size: int) -> bytes:
     return stream.read(length)
 
 
-def _refuse_extensions(footer: bytes) -> None:
-    """Anything about the stored schema that cannot be read for certain is refused too."""
+def _reject_extension_keys(footer: bytes) -> None:
+    """Refuse extension types, and a stored schema that cannot be read for certain."""
     if _EXTENSION_KEY in footer:
         _unsupported("The file uses Arrow extension types")
-    place = footer.find(_SCHEMA_KEY)
-    while place >= 0:
+    position = footer.find(_SCHEMA_KEY)
+    while position >= 0:
         try:
-            schema = base64.b64decode(_only_value(footer, place + len(_SCHEMA_KEY)), validate=True)
+            schema = base64.b64decode(_read_only_value(footer, position + len(_SCHEMA_KEY)), validate=True)
         except (binascii.Error, IndexError, ValueError):
             _unsupported("The file's Arrow schema is not written in a known way")
         if _EXTENSION_KEY in schema:
             _unsupported("The file uses Arrow extension types")
-        place = footer.find(_SCHEMA_KEY, place + 1)
+        position = footer.find(_SCHEMA_KEY, position + 1)
 
 
-def _only_value(data: bytes, place: int) -> bytes:
-    """The value whose key ends at `place`. A reader takes the last of several values, so there must be no other."""
-    if data[place] != _THRIFT_BINARY:
+def _read_only_value(data: bytes, position: int) -> bytes:
+    """Return the value whose key ends at `position`, and which must be the only one: a reader takes the last."""
+    if data[position] != _THRIFT_BINARY:
         raise ValueError("no string follows")
     length = shift = 0
     while True:
-        place += 1
-        length |= (data[place] & 0x7F) << shift
+        position += 1
+        length |= (data[position] & 0x7F) << shift
         shift += 7
-        if data[place] < 0x80:
+        if data[position] < 0x80:
             break
-    text = data[place + 1 : place + 1 + length]
-    if len(text) != length or data[place + 1 + length] != _THRIFT_STOP:
+    text = data[position + 1 : position + 1 + length]
+    if len(text) != length or data[position + 1 + length] != _THRIFT_STOP:
         raise ValueError("the string is cut, or another field follows")
     return text
 
@@ -126,5 +137,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
-def _unsupported(found: str) -> NoReturn:
-    raise Invalid(f"{found}; use text, numbers, booleans, dates and timestamps only.", code="unsupported_parquet_type")
+def _unsupported(problem: str) -> NoReturn:
+    raise Invalid(
+        f"{problem}; use text, numbers, booleans, dates and timestamps only.", code="unsupported_parquet_type"
+    )

@@ -1,9 +1,9 @@
-"""Reading uploaded files: which format, is the structure sound, and its rows as Arrow batches."""
+"""Reading of uploaded files: detection of the format, check of the structure, rows as Arrow batches."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from dataml.contract.files.csv import (
     scan_csv,
     scan_section,
 )
-from dataml.contract.files.parquet import MAGIC, damaged, open_parquet
+from dataml.contract.files.parquet import MAGIC, damaged_parquet, open_uploaded_parquet
 from dataml.contract.type_inference import TypeInference
 from dataml.errors import Invalid, TooLarge
 
@@ -33,11 +33,11 @@ from dataml.errors import Invalid, TooLarge
 FileFormat = Literal["csv", "parquet"]
 
 SNIFF_BYTES: Final = 512
-"""How many first bytes `detect_format` wants."""
+"""Number of first bytes that `detect_format` needs."""
 
 _PARQUET_BATCH_ROWS: Final = 65_536
-_DECODED_BYTES: Final = 64 << 20
-_BINARY: Final = (
+_MAX_DECODED_BYTES: Final = 64 << 20
+_BINARY_MAGIC: Final = (
     (b"PK\x03\x04", "a zip archive or Excel workbook"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
     (b"\x7fELF", "a program"),
@@ -58,7 +58,7 @@ _BINARY: Final = (
     (b"\x93NUMPY", "a NumPy array"),
 )
 _COMPRESSED: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-# The first protocol is text; only the beginnings are taken that no header has.
+# Protocol 0 is text; only beginnings that no header has are matched.
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|\([dl]p0\n|c(__builtin__|copy_reg)\n")
 _MARKUP: Final = re.compile(
     rb"\s*(<!doctype|<\?xml|<!--|<(html|head|body|table|script|svg)[\s>]|\{\s*\"|\[\s*[\{\[])", re.IGNORECASE
@@ -68,8 +68,13 @@ _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """A file whose structure is sound: `names` trimmed, in file order; `ignored` those the contract does not know.
-    `text_bytes` is how large it is as plain CSV: a compressed one when it is not, a Parquet file with a byte a cell."""
+    """The structure of a sound file.
+
+    Attributes:
+        names: the names of the columns, trimmed, in file order.
+        text_bytes: size as plain CSV: of a compressed file when decompressed, of a Parquet file with one byte a cell.
+        ignored: the names that the contract does not have.
+    """
 
     names: tuple[str, ...]
     total_fields: int
@@ -81,8 +86,10 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a file that can be read by itself: whole rows from byte `start` up to `stop` of a CSV that is not
-    compressed, or those row groups of a Parquet file. Without a `stop`, up to the end."""
+    """A part of a file that can be read by itself: whole rows from `start` up to `stop`, or to the end.
+
+    In an uncompressed CSV these are byte positions, in a Parquet file numbers of row groups.
+    """
 
     start: int = 0
     stop: int | None = None
@@ -92,9 +99,14 @@ WHOLE_FILE: Final = Section()
 
 
 def detect_format(name: str, first_bytes: bytes) -> FileFormat:
-    """Parquet by its content, text as CSV, compressed or not; `first_bytes` are at most SNIFFED_BYTES.
+    """Return the format by the content: `parquet`, or `csv` for text, compressed or not.
 
-    Raises Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
+    Args:
+        name: the name of the file, which may claim to be Parquet.
+        first_bytes: at most SNIFF_BYTES of the content.
+
+    Raises:
+        Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
     """
     if not first_bytes:
         raise Invalid(f"{name}: the file is empty.", code="empty_file")
@@ -102,21 +114,22 @@ def detect_format(name: str, first_bytes: bytes) -> FileFormat:
         return "parquet"
     if name.lower().endswith((".parquet", ".pq")):
         raise Invalid(f"{name}: this is not a Parquet file.", code="not_a_parquet")
-    if _compression(first_bytes) is None:
+    if _detect_compression(first_bytes) is None:
         _refuse_binary(first_bytes)
     return "csv"
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a CSV, decompressed where its content is gzip or zstd.
+    """Open a CSV, decompressed where its content is gzip or zstd.
 
-    Raises Invalid: `damaged_archive`.
+    Raises:
+        Invalid: `damaged_archive`.
     """
     try:
         with ExitStack() as stack:
             file: Any = stack.enter_context(path.open("rb"))
-            compression = _compression(file.read(4))
+            compression = _detect_compression(file.read(4))
             file.seek(0)
             if compression is not None:
                 file = stack.enter_context(pa.CompressedInputStream(pa.PythonFile(file), compression))
@@ -130,55 +143,75 @@ def open_text(path: Path) -> Iterator[BinaryIO]:
 def scan_file(
     path: Path, format: FileFormat, contract: Contract | None = None, max_bytes: int | None = None
 ) -> SourceSummary:
-    """Check the structure of a whole file, streaming. Cells are not looked at. As plain CSV it has at most `max_bytes`:
-    a small file may hold a very large table.
+    """Check the structure of a whole file, streaming, without its cells.
 
-    Raises Invalid with the codes of `detect_format`, `scan_csv` and `open_parquet`, and for its columns
-    `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
-    `missing_column`; TooLarge: `upload_too_large`.
+    Args:
+        path: the file.
+        format: as `detect_format` tells it.
+        contract: columns that the file must have.
+        max_bytes: limit of its size as plain CSV, since a small file may hold a very large table.
+
+    Raises:
+        Invalid: the codes of `detect_format`, `scan_csv` and `open_uploaded_parquet`, and for columns
+            `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
+            `missing_column`.
+        TooLarge: `upload_too_large`.
     """
-    if format == "parquet":
-        file = open_parquet(path)
-        header, records, delimiter = tuple(file.schema_arrow.names), file.metadata.num_rows, ","
-        text_bytes = records * len(header)
-        if not records:
-            raise Invalid("The file has no rows.", code="no_rows")
-        if max_bytes is not None and text_bytes > max_bytes:
-            raise _too_large()
-    else:
-        with open_text(path) as stream:
-            _refuse_binary(stream.read(SNIFF_BYTES))
-        with open_text(path) as stream:
-            _check_names(_trimmed(read_header(stream)[0]))
-        with open_text(path) as stream:
-            counted = _Counted(stream, max_bytes)
-            structure = scan_csv(counted)
-        header, records, delimiter = structure.header, structure.records, structure.delimiter
-        text_bytes = counted.read_bytes
-    names = _trimmed(header)
-    _check_names(names)
-    return SourceSummary(names, len(names), records, delimiter, text_bytes, _ignored(names, contract))
+    summary = _scan_parquet(path, max_bytes) if format == "parquet" else _scan_csv(path, max_bytes)
+    _check_names(summary.names)
+    return replace(summary, ignored=_find_ignored(summary.names, contract))
+
+
+def _scan_parquet(path: Path, max_bytes: int | None) -> SourceSummary:
+    file = open_uploaded_parquet(path)
+    names, records = _trim(file.schema_arrow.names), file.metadata.num_rows
+    text_bytes = records * len(names)
+    if not records:
+        raise Invalid("The file has no rows.", code="no_rows")
+    if max_bytes is not None and text_bytes > max_bytes:
+        raise _too_large()
+    return SourceSummary(names, len(names), records, ",", text_bytes)
+
+
+def _scan_csv(path: Path, max_bytes: int | None) -> SourceSummary:
+    with open_text(path) as stream:
+        _refuse_binary(stream.read(SNIFF_BYTES))
+    with open_text(path) as stream:
+        _check_names(_trim(read_header(stream)[0]))
+    with open_text(path) as stream:
+        counting = _CountingReader(stream, max_bytes)
+        structure = scan_csv(counting)
+    names = _trim(structure.header)
+    return SourceSummary(names, len(names), structure.records, structure.delimiter, counting.read_bytes)
 
 
 def check_columns(header: Iterable[str], contract: Contract | None = None) -> tuple[str, ...]:
-    """Refuse columns as `scan_file` does, wherever their rows lie; the names that the contract does not know."""
-    names = _trimmed(header)
+    """Check column names from anywhere as `scan_file` does, and return those that the contract does not have.
+
+    Raises:
+        Invalid: the codes of `scan_file` for columns.
+    """
+    names = _trim(header)
     _check_names(names)
-    return _ignored(names, contract)
+    return _find_ignored(names, contract)
 
 
 def read_column_names(path: Path, format: FileFormat) -> tuple[str, ...]:
-    """The trimmed column names in file order. Raises Invalid, as `scan_file`, for what it sees of the file."""
+    """Return the trimmed column names in file order.
+
+    Raises:
+        Invalid: as `scan_file`, for the parts of the file that are read.
+    """
     if format == "parquet":
-        return _trimmed(open_parquet(path).schema_arrow.names)
+        return _trim(open_uploaded_parquet(path).schema_arrow.names)
     with open_text(path) as stream:
-        return _trimmed(read_header(stream)[0])
+        return _trim(read_header(stream)[0])
 
 
 def split_file(path: Path, format: FileFormat, section_bytes: int) -> list[Section]:
-    """The file in sections of about so many bytes, which are all of it; one when it cannot be divided."""
+    """Return sections of about `section_bytes` that make up the whole file; a single one when it cannot be divided."""
     if format == "parquet":
-        metadata = open_parquet(path).metadata
+        metadata = open_uploaded_parquet(path).metadata
         starts, size = [0], 0
         for group in range(metadata.num_row_groups):
             if size >= section_bytes:
@@ -196,7 +229,8 @@ def split_file(path: Path, format: FileFormat, section_bytes: int) -> list[Secti
 def scan_file_section(path: Path, format: FileFormat, section: Section) -> None:
     """Check the structure of one section: a file is sound when all its sections are.
 
-    Raises Invalid, as `scan_file`, but lines are counted from the section's first.
+    Raises:
+        Invalid: as `scan_file`, but lines are counted from the section's first.
     """
     if format == "parquet" or section == WHOLE_FILE:
         scan_file(path, format)
@@ -218,12 +252,19 @@ def open_batches(
     section: Section = WHOLE_FILE,
     batch_rows: int = _PARQUET_BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows in file order, in constant memory: text columns from CSV (empty cells null), typed ones from Parquet, at
-    most `batch_rows` of these at once.
+    """Return the rows in file order, in constant memory: text columns from CSV (empty cells null), typed from Parquet.
 
-    The delimiter is found out where none is given. `columns` limits what is read to those names that the file has.
-    Raises Invalid (`not_a_csv`, `not_a_parquet`, `unsupported_parquet_type`, `not_utf8`) for a file that `scan_file`
-    would have refused.
+    Args:
+        path: the file, which `scan_file` has checked.
+        format: as `detect_format` tells it.
+        delimiter: of a CSV; detected when None.
+        columns: limits what is read to those of these names that the file has.
+        section: the part of the file to read.
+        batch_rows: largest number of Parquet rows at once.
+
+    Raises:
+        Invalid: `not_a_csv`, `not_a_parquet`, `unsupported_parquet_type` or `not_utf8` for a file that `scan_file`
+            would have refused.
     """
     if format == "parquet":
         return _parquet_batches(path, columns, section, batch_rows)
@@ -231,23 +272,24 @@ def open_batches(
 
 
 def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
-    """The contract that all rows fit, from all their values; columns are those of the first batch.
+    """Return the contract that all rows fit, inferred from all their values; its columns are those of the first batch.
 
-    Raises Invalid: `missing_column` when a later batch, of another file, lacks one of them; `no_rows` without batches.
+    Raises:
+        Invalid: `missing_column` when a later batch, of another file, lacks a column; `no_rows` without batches.
     """
-    evidence: dict[str, TypeInference] = {}
+    inferences: dict[str, TypeInference] = {}
     for batch in batches:
-        evidence = evidence or {name: TypeInference() for name in batch.schema.names}
-        for name, seen in evidence.items():
-            place = batch.schema.get_field_index(name)
-            if place < 0:
+        inferences = inferences or {name: TypeInference() for name in batch.schema.names}
+        for name, inference in inferences.items():
+            index = batch.schema.get_field_index(name)
+            if index < 0:
                 raise Invalid(f"Column {name!r} is in one file and missing in another.", code="missing_column")
-            seen.add(batch.column(place))
-    if not evidence:
+            inference.add(batch.column(index))
+    if not inferences:
         raise Invalid("There are no rows to infer columns from.", code="no_rows")
     return Contract.build(
-        Column(name, seen.data_type, date_order=seen.date_order if seen.data_type.is_temporal else None)
-        for name, seen in evidence.items()
+        Column(name, each.data_type, date_order=each.date_order if each.data_type.is_temporal else None)
+        for name, each in inferences.items()
     )
 
 
@@ -255,17 +297,17 @@ def _csv_batches(
     path: Path, delimiter: str | None, columns: Sequence[str] | None, section: Section
 ) -> Iterator[pa.RecordBatch]:
     with open_text(path) as stream:
-        header, found = read_header(stream)
+        header, detected = read_header(stream)
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     if not wanted:
         return
-    delimiter = delimiter or found
+    delimiter = delimiter or detected
     if section != WHOLE_FILE:
         with _opened_section(path, section) as content:
             yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
         return
     with open_text(path) as stream:
-        # A plain file Arrow reads by itself, which is faster.
+        # Arrow opens an uncompressed file by itself, which is faster.
         is_plain = isinstance(stream, BufferedReader)
         yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
 
@@ -307,23 +349,28 @@ def _read_csv(
 def _parquet_batches(
     path: Path, columns: Sequence[str] | None, section: Section, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    file = open_parquet(path, read_dictionaries=True)
+    file = open_uploaded_parquet(path, read_dictionaries=True)
     groups = list(range(file.num_row_groups))[section.start : section.stop]
     header = file.schema_arrow.names
     wanted = [raw for raw in header if columns is None or raw.strip() in columns]
     try:
         for batch in file.iter_batches(batch_rows, groups, wanted):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
-            # A name may also stand for the path `a.b` to Parquet, so that more columns come than were asked for.
+            # To Parquet a name may also be the path `a.b`, so that more columns come than were requested.
             batch = batch.select(wanted)
-            yield from _decoded(batch.rename_columns([raw.strip() for raw in wanted]))
+            yield from _decode_dictionaries(batch.rename_columns([raw.strip() for raw in wanted]))
     except (pa.ArrowException, OSError) as error:
-        raise damaged(error) from error
+        raise damaged_parquet(error) from error
 
 
-def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The rows with their text written out, in parts that stay small: a few bytes of a file may stand for the same long
-    text in every row. Raises Invalid: `field_too_large`."""
+def _decode_dictionaries(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield the rows with dictionaries decoded, in parts of at most about _MAX_DECODED_BYTES.
+
+    A few bytes of a file may stand for the same long text in every row.
+
+    Raises:
+        Invalid: `field_too_large`.
+    """
     size = np.zeros(batch.num_rows, np.int64)
     for name, cells in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_dictionary(cells.type) and len(cells.dictionary):
@@ -332,7 +379,7 @@ def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
                 detail = f"Column {name!r}: a text is larger than {MAX_FIELD_BYTES:,} bytes."
                 raise Invalid(detail, code="field_too_large")
             size += lengths[cells.indices.fill_null(0).to_numpy(zero_copy_only=False)]
-    part_of = np.cumsum(size) // _DECODED_BYTES
+    part_of = np.cumsum(size) // _MAX_DECODED_BYTES
     starts = [0, *(np.flatnonzero(np.diff(part_of)) + 1).tolist(), batch.num_rows]
     for start, stop in pairwise(starts):
         part = batch.slice(start, stop - start)
@@ -340,8 +387,8 @@ def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(columns, names=part.schema.names)
 
 
-class _Counted:
-    """A stream that ends in a refusal when it is longer than it may be, however small it is compressed."""
+class _CountingReader:
+    """A stream that raises TooLarge once more than `max_bytes` are read, however well it is compressed."""
 
     def __init__(self, stream: BinaryIO, max_bytes: int | None) -> None:
         self.read_bytes = 0
@@ -349,6 +396,7 @@ class _Counted:
         self._max_bytes = max_bytes
 
     def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end."""
         block = self._stream.read(size)
         self.read_bytes += len(block)
         if self._max_bytes is not None and self.read_bytes > self._max_bytes:
@@ -360,14 +408,14 @@ def _too_large() -> TooLarge:
     return TooLarge("As plain text the files are larger than an upload may be.", code="upload_too_large")
 
 
-def _compression(first_bytes: bytes) -> str | None:
+def _detect_compression(first_bytes: bytes) -> str | None:
     return next((name for magic, name in _COMPRESSED if first_bytes.startswith(magic)), None)
 
 
 def _refuse_binary(first_bytes: bytes) -> None:
     if first_bytes.startswith(_UTF16_MARKS):
         raise Invalid("The file is UTF-16; save it as UTF-8.", code="not_utf8")
-    kind = next((kind for magic, kind in _BINARY if first_bytes.startswith(magic)), None)
+    kind = next((kind for magic, kind in _BINARY_MAGIC if first_bytes.startswith(magic)), None)
     if kind is None and _PICKLE.match(first_bytes):
         kind = "a pickle"
     if kind is None and _MARKUP.match(first_bytes.removeprefix(b"\xef\xbb\xbf")):
@@ -378,7 +426,7 @@ def _refuse_binary(first_bytes: bytes) -> None:
         raise Invalid(f"The file is not a CSV but {kind}.", code="not_a_csv")
 
 
-def _trimmed(header: Iterable[str]) -> tuple[str, ...]:
+def _trim(header: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.strip() for name in header)
 
 
@@ -386,18 +434,18 @@ def _check_names(names: tuple[str, ...]) -> None:
     if len(names) > MAX_COLUMNS:
         raise Invalid(f"The file has {len(names):,} columns; at most {MAX_COLUMNS:,} fit.", code="too_many_columns")
     seen: set[str] = set()
-    for place, name in enumerate(names, 1):
+    for position, name in enumerate(names, 1):
         if not name:
-            raise Invalid(f"Column {place:,} has no name in the header.", code="empty_column_name")
+            raise Invalid(f"Column {position:,} has no name in the header.", code="empty_column_name")
         problem = find_name_problem(name)
         if problem:
-            raise Invalid(f"Header, column {place:,}: {problem}.", code="bad_column_name")
+            raise Invalid(f"Header, column {position:,}: {problem}.", code="bad_column_name")
         if name in seen:
-            raise Invalid(f"Column {name!r} is in the header twice.", code="duplicate_column")
+            raise Invalid(f"Column {name!r} occurs twice in the header.", code="duplicate_column")
         seen.add(name)
 
 
-def _ignored(names: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
+def _find_ignored(names: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
     if contract is None:
         return ()
     present = set(names)
