@@ -16,7 +16,8 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test test-services or-skip test-postgresql test-s3 test-rest test-trino bench bench-quality lint clean
+.PHONY: help up down demo test test-services fetch-services test-postgresql test-s3 test-rest test-trino \
+    s3-or-skip rest-or-skip trino-or-skip bench bench-quality lint clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -44,21 +45,30 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@$(PYTEST) $(PARALLEL) $(ARGS)
 
-# All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so.
+# All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so. Two suites run
+# at a time, for they wait for their servers; each is shown when it has ended.
 test-services: test-postgresql
-	@$(MAKE) --no-print-directory or-skip WHAT=s3 FETCHED="$(S3PROXY)"
-	@$(MAKE) --no-print-directory or-skip WHAT=rest FETCHED="$(S3PROXY) $(REST_CATALOG)"
-	@$(MAKE) --no-print-directory or-skip WHAT=trino FETCHED="$(TRINO)" JAVA="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin/java,java-24)"
+	@$(MAKE) --no-print-directory fetch-services
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+	    s3-or-skip rest-or-skip trino-or-skip
+
+fetch-services:
+	@! command -v mvn >/dev/null || \
+	    $(MAKE) --no-print-directory --keep-going $(S3PROXY) $(REST_CATALOG) $(if $(TRINO_JAVA),$(TRINO)) || true
 
 JAVA := java
+s3-or-skip: FETCHED = $(S3PROXY)
+rest-or-skip: FETCHED = $(S3PROXY) $(REST_CATALOG)
+trino-or-skip: FETCHED = $(TRINO)
+trino-or-skip: JAVA = $(if $(TRINO_JAVA),$(TRINO_JAVA)/bin/java,java-24)
 
-or-skip:
+s3-or-skip rest-or-skip trino-or-skip: %-or-skip:
 	@if ! command -v mvn >/dev/null || ! command -v $(JAVA) >/dev/null; then \
-	    echo "skipped: make test-$(WHAT) needs mvn and $(JAVA)"; \
+	    echo "skipped: make test-$* needs mvn and $(JAVA)"; \
 	elif ! $(MAKE) --no-print-directory $(FETCHED); then \
-	    echo "skipped: make test-$(WHAT) needs what could not be fetched"; \
+	    echo "skipped: make test-$* needs what could not be fetched"; \
 	else \
-	    $(MAKE) --no-print-directory test-$(WHAT); \
+	    $(MAKE) --no-print-directory test-$*; \
 	fi
 
 # What reaches the database most; trainings and predictions go the same ways, and take long (ARGS="tests/train tests/inference").
@@ -131,6 +141,8 @@ clean:
 
 # uv installs in seconds but knows nothing of pip's own configuration (a private index, say): then pip does it.
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
+# A comma in the call itself would end its argument.
+EDITABLE := .[catboost,dev]
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -141,7 +153,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	    $(call install,-r requirements.lock); \
 	else \
-	    $(call install,-e '.[catboost,dev]'); \
+	    $(call install,-e '$(EDITABLE)'); \
 	fi
 	@$(call install,--no-deps -e .)
 	@touch $@

@@ -324,6 +324,7 @@ def test_a_request_that_is_cancelled_while_it_stores_leaves_nothing(platform: Pl
         stored = len(remains_on_disk(platform))
         storing.cancel()
         await asyncio.wait({storing})
+        await database.close()
         return stored
 
     assert asyncio.run(cancel_midway()) == len(before[1]) + 1

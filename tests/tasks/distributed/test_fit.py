@@ -1,8 +1,11 @@
 """Fitting on shares of the rows by Ray Train: as good as in one process, and not lost with a worker."""
 
+import fcntl
+import itertools
 import os
 import re
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -52,8 +55,8 @@ def alone(algorithm: str, rows: EncodedRows) -> Fitted:
 
 
 def how(algorithm: str, rows: EncodedRows) -> Fit:
-    # XGBoost runs to its end, long enough for a worker to be killed on the way.
-    rounds = {"n_estimators": 300, "early_stopping_rounds": 300} if algorithm == "XGBoost" else {}
+    # XGBoost runs to its end, beyond the checkpoint at which a worker is killed.
+    rounds = {"n_estimators": 80, "early_stopping_rounds": 80} if algorithm == "XGBoost" else {}
     return Fit(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20} | rounds)
 
 
@@ -99,23 +102,56 @@ def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path, ray_cluster: Non
     assert list((tmp_path / "store" / "jobs" / "1.1" / "checkpoints").rglob("history*"))
 
 
-def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(tmp_path: Path, ray_cluster: None) -> None:
+def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(
+    tmp_path: Path, ray_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = rows_in(tmp_path)
     expected = alone("XGBoost", rows)
-    told: list[str] = []
+    messages: list[str] = []
     killed: list[int] = []
+    until_killed = (tmp_path / "until-killed").open("w")
+    fcntl.flock(until_killed, fcntl.LOCK_EX)
+    monkeypatch.setattr("dataml.tasks.distributed.worker.fit_share", wait_at_checkpoint(3, until_killed.name))
 
     def kill_one(share: float, message: str) -> None:
-        told.append(message)
-        if share > 0 and not killed:
+        messages.append(message)
+        if message.endswith("round 15") and not killed:
             killed.append(processes("ray::RayTrainWorker")[-1])
             os.kill(killed[0], signal.SIGKILL)
+            fcntl.flock(until_killed, fcntl.LOCK_UN)
 
     fitted = together("XGBoost", rows, every=5, progress=kill_one)
+    until_killed.close()
     check_alike(rows, fitted, expected)
+    assert len(killed) == 1
     assert fitted.model.booster.num_boosted_rounds() == fitted.best_iteration
-    assert told[0] == "Starting 2 workers"
-    assert "resumed at" in told[-1]
+    assert messages[0] == "Starting 2 workers"
+    assert "resumed at" in messages[-1]
+
+
+def wait_at_checkpoint(number: int, lock: str) -> Callable[[dict[str, Any]], Any]:
+    """Return a `fit_share` that waits after its checkpoint with this number until the file `lock` is not locked.
+
+    Workers wait for each other at a checkpoint, and each sends the next one when its last has been taken: after the
+    third one, the first is certainly known.
+    """
+
+    def fit(config: dict[str, Any]) -> Any:
+        # Sent to the worker by value; there the module is the product's own.
+        from dataml.tasks.distributed import worker
+
+        keep, count = worker.Boosting._keep, itertools.count(1)
+
+        def keep_and_wait(self: Any, model: Any) -> None:
+            keep(self, model)
+            if next(count) == number:
+                with Path(lock).open() as file:
+                    fcntl.flock(file, fcntl.LOCK_SH)
+
+        worker.Boosting._keep = keep_and_wait
+        return worker.fit_share(config)
+
+    return fit
 
 
 def processes(title: str) -> list[int]:
