@@ -23,7 +23,7 @@ from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import ForecastConfig, JobContext, TrainSpec
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import Ask
+from dataml.ml.forecasting.forecaster import ForecastParameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.reading import read_panel
 from dataml.storage.storage import Storage
@@ -115,7 +115,7 @@ def _auto(
         taken = time.perf_counter() - started
         forecaster = load_forecaster(root / result.bundle)
         future = _table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None
-        found = forecaster.forecast(Ask(horizon), future)
+        found = forecaster.forecast(ForecastParameters(horizon), future)
     parts = [np.stack([getattr(series, name) for series in found]) for name in ("values", "lower", "upper")]
     rule = f"{result.summary['forecast']['rule']}: {', '.join(result.summary['forecast']['models'])}"
     return parts[0], parts[1], parts[2], taken, rule

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from dataml.errors import DatamlError, Invalid
 from dataml.http.strict_json import dump_json
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
+from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters, SeriesForecast
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
     InferenceResponse,
@@ -59,7 +59,7 @@ class ForecastRunner:
 
     def _forecast(self, request: ForecastInferenceRequest) -> tuple[bytes, LogRecord]:
         forecaster = self._updated(request.observations)
-        ask = Ask(
+        parameters = ForecastParameters(
             request.steps,
             request.frequency,
             request.unique_ids,
@@ -69,12 +69,12 @@ class ForecastRunner:
         )
         count = len(request.unique_ids) if request.unique_ids is not None else len(forecaster.ids)
         if count * request.steps > MAX_VALUES:
-            detail = f"{count:,} series of {request.steps:,} steps are too many for one answer; ask for a batch."
+            detail = f"{count:,} series of {request.steps:,} steps are too many for one answer; parameters for a batch."
             raise Invalid(detail, code="too_many_steps")
         future: Any = request.future_rows
         if request.future is not None:
             future = self._read(request.future, forecaster.future_columns)
-        forecasts = forecaster.forecast(ask, future)
+        forecasts = forecaster.forecast(parameters, future)
         prediction_id = new_prediction_id()
         steps = render_steps(forecasts)
         body = {
@@ -92,7 +92,7 @@ class ForecastRunner:
             return self._forecaster
         updated = self._updates.get(observations)
         if updated is None:
-            updated = self._forecaster.observe(self._read(observations, self._forecaster.observed_columns))
+            updated = self._forecaster.update(self._read(observations, self._forecaster.observation_columns))
             self._updates[observations] = updated
             while len(self._updates) > _MAX_CACHED_UPDATES:
                 self._updates.popitem(last=False)
@@ -124,7 +124,7 @@ def render_steps(forecasts: Sequence[SeriesForecast]) -> list[dict[str, Any]]:
     """Return a dict for each step of each series, as the API sends it."""
     steps = []
     for series in forecasts:
-        dates = series.frequency.render(series.times)
+        dates = series.frequency.format_times(series.times)
         columns = (series.values, series.confidence, series.lower, series.upper)
         for number, (date, value, confidence, lower, upper) in enumerate(
             zip(dates, *(column.tolist() for column in columns), strict=True)

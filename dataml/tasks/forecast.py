@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from dataml.jobs.spec import ForecastSpec, JobContext, ScoreResult
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import Ask, Forecaster, SeriesForecast
+from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters, SeriesForecast
 from dataml.tasks.lake import write_parquet
 
 _SERIES_AT_A_TIME = 500
@@ -25,13 +25,13 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     """Columns: the Id column of the model, where it has one, its Time column, `value`, `lower`, `upper`, `confidence`,
     and with `explain` a column for each contribution, `effect of <name>`. Series by series, each in order of time.
 
-    Raises what `Forecaster.observe` and `Forecaster.forecast` raise; what `write_rows` raises, with a lake table.
+    Raises what `Forecaster.update` and `Forecaster.forecast` raise; what `write_rows` raises, with a lake table.
     """
     context.report_progress(0.02, "Loading the model")
     forecaster = load_forecaster(context.fetch(spec.bundle))
     if spec.observations is not None:
-        columns = list(forecaster.observed_columns)
-        forecaster = forecaster.observe(pq.read_table(context.fetch(spec.observations), columns=columns))
+        columns = list(forecaster.observation_columns)
+        forecaster = forecaster.update(pq.read_table(context.fetch(spec.observations), columns=columns))
     future = None
     if spec.future is not None:
         future = pq.read_table(context.fetch(spec.future), columns=list(forecaster.future_columns))
@@ -70,25 +70,25 @@ def _tables(
     """Some series at a time; there is one at least."""
     for first in range(0, len(ids), _SERIES_AT_A_TIME):
         part = tuple(ids[first : first + _SERIES_AT_A_TIME])
-        yield _table(forecaster, forecaster.forecast(_ask(spec, forecaster, part), future))
+        yield _table(forecaster, forecaster.forecast(_parameters(spec, forecaster, part), future))
         context.report_progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
 
 
-def _ask(spec: ForecastSpec, forecaster: Forecaster, part: tuple[str, ...]) -> Ask:
-    steps = spec.steps or forecaster.settings.horizon
-    return Ask(steps, spec.frequency, part, spec.level, spec.aggregate, spec.explain)
+def _parameters(spec: ForecastSpec, forecaster: Forecaster, part: tuple[str, ...]) -> ForecastParameters:
+    steps = spec.steps or forecaster.config.horizon
+    return ForecastParameters(steps, spec.frequency, part, spec.level, spec.aggregate, spec.explain)
 
 
 def _table(forecaster: Forecaster, found: Sequence[SeriesForecast]) -> pa.Table:
-    roles = forecaster.settings.roles
+    roles = forecaster.config.roles
     counts = [len(series.values) for series in found]
     columns: dict[str, pa.Array | np.ndarray] = {}
     if roles.series is not None:
         names = np.repeat(np.arange(len(found)), counts)
         columns[roles.series] = pa.array([series.unique_id for series in found], pa.string()).take(pa.array(names))
-    columns[roles.time] = pa.array([text for series in found for text in series.frequency.render(series.times)])
+    columns[roles.time] = pa.array([text for series in found for text in series.frequency.format_times(series.times)])
     for attribute, name in _VALUES.items():
-        columns[_free(name, roles.keys)] = np.concatenate([getattr(series, attribute) for series in found])
+        columns[_free(name, roles.key_columns)] = np.concatenate([getattr(series, attribute) for series in found])
     explained = [step for series in found for step in series.explanation or ()]
     for effect in dict.fromkeys(name for step in explained for name in step):
         columns[f"effect of {effect}"] = pa.array([step.get(effect) for step in explained], pa.float64())

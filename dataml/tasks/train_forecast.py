@@ -10,12 +10,12 @@ from dataml.jobs.spec import ForecastConfig, JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
 from dataml.ml.bundle.manifest import Manifest, MemberRecord, Rows, dump, read_manifest, write_files
 from dataml.ml.bundle.predictor import BLEND, REPORT
-from dataml.ml.forecasting.bundle import files_of, load_forecaster
-from dataml.ml.forecasting.candidates import Global, Member
+from dataml.ml.forecasting.bundle import bundle_files, load_forecaster
+from dataml.ml.forecasting.candidates import GlobalMember, Member
 from dataml.ml.forecasting.forecaster import Forecaster
 from dataml.ml.forecasting.panel.dataset import read_rows
-from dataml.ml.forecasting.training import Request, Trained, train
-from dataml.ml.forecasting.update import continued
+from dataml.ml.forecasting.training import TrainedForecaster, TrainingOptions, train
+from dataml.ml.forecasting.update import update_forecaster
 
 _LIBRARIES = ("numpy", "pyarrow", "statsforecast", "mlforecast", "coreforecast", "lightgbm", "xgboost", "onnxruntime")
 
@@ -25,14 +25,14 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
     With a parent nothing is fitted: its forecasts start where the new observations end, and are scored on them first.
 
-    Raises Invalid: what `ml.forecasting.training.train` and `Forecaster.observe` refuse.
+    Raises Invalid: what `ml.forecasting.training.train` and `Forecaster.update` refuse.
     """
     if spec.parent is not None:
         return _continued(spec, context, spec.parent)
     asked = spec.forecasting or ForecastConfig()
     algorithm = spec.algorithm if spec.algorithm in ("LightGBM", "XGBoost") else "auto"
     check_hyperparameters(algorithm, spec.hyperparameters)
-    request = Request(
+    request = TrainingOptions(
         contract=spec.contract,
         roles=spec.roles,
         algorithm=spec.algorithm,
@@ -42,13 +42,13 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         fill=asked.fill,
         horizon=asked.horizon,
         season_length=asked.season_length,
-        windows=asked.windows,
+        n_windows=asked.windows,
         seed=spec.seed,
         threads=spec.threads,
     )
     trained = train(context.fetch(spec.parquet), request, context.report_progress)
     context.report_progress(0.98, "Writing the bundle")
-    report = trained.judgement.report | {"models": models_of(trained.forecaster), "rule": trained.choice.rule}
+    report = trained.backtest.report | {"models": models_of(trained.forecaster), "rule": trained.combination.rule}
     return _written(context, trained.forecaster, _manifest(spec, trained), report)
 
 
@@ -56,8 +56,8 @@ def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult
     context.report_progress(0.1, "Reading the model and the new observations")
     directory = context.fetch(parent)
     before = load_forecaster(directory)
-    table = read_rows(context.fetch(spec.parquet), spec.contract, before.observed_columns)
-    found = continued(before, table)
+    table = read_rows(context.fetch(spec.parquet), spec.contract, before.observation_columns)
+    found = update_forecaster(before, table)
     manifest = read_manifest(directory)
     summary = dict(manifest.forecast or {}) | _place(found.forecaster)
     changed = {
@@ -72,7 +72,7 @@ def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult
 
 def _written(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
     name, directory = context.output("bundle")
-    written = write_files(directory, manifest, files_of(forecaster) | {REPORT: dump(report)})
+    written = write_files(directory, manifest, bundle_files(forecaster) | {REPORT: dump(report)})
     return TrainResult(
         bundle=name,
         algorithm=written.algorithm,
@@ -84,45 +84,45 @@ def _written(context: JobContext, forecaster: Forecaster, manifest: Manifest, re
     )
 
 
-def _manifest(spec: TrainSpec, trained: Trained) -> Manifest:
+def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
     forecaster = trained.forecaster
-    settings, series = forecaster.settings, forecaster.series
+    config, series = forecaster.config, forecaster.series
     algorithm = forecaster.members[0].algorithm if len(forecaster.members) == 1 else BLEND
-    boosters = [member for member in forecaster.members if isinstance(member, Global)]
+    boosters = [member for member in forecaster.members if isinstance(member, GlobalMember)]
     records = _records(forecaster)
     forecast = {
-        "frequency": settings.frequency.name,
-        "season_length": settings.season,
-        "horizon": settings.horizon,
-        "windows": trained.plan.windows,
+        "frequency": config.frequency.name,
+        "season_length": config.season,
+        "horizon": config.horizon,
+        "windows": trained.splits.n_windows,
         "series": len(series.lengths),
-        "rule": trained.choice.rule,
-        "left_out": trained.roster.left_out,
+        "rule": trained.combination.rule,
+        "left_out": trained.candidates.left_out,
         "interval_method": forecaster.intervals.method,
         "models": models_of(forecaster),
         "fallbacks": _fallbacks(forecaster),
     }
     covariates = forecaster.covariates.preprocessing
-    judged = trained.plan.windows * settings.horizon * len(series.lengths)
+    judged = trained.splits.n_windows * config.horizon * len(series.lengths)
     return Manifest(
         algorithm=algorithm,
         model=f"{algorithm}Forecaster",
         problem_type="Forecast",
-        target=settings.roles.target,
-        target_type=spec.contract.column(settings.roles.target).data_type,
+        target=config.roles.target,
+        target_type=spec.contract.column(config.roles.target).data_type,
         classes=None,
         roles={name: role for name in spec.contract.names if (role := spec.roles.get(name))},
         dropped_features=dict(covariates.dropped) if covariates else {},
         accuracy=None,
-        metrics=trained.judgement.metrics,
+        metrics=trained.backtest.metrics,
         confusion_matrix=None,
         seed=spec.seed,
         split="rolling origin",
-        rows=Rows(trained.rows, trained.rows - trained.used, trained.used, judged, judged, trained.plan.windows),
+        rows=Rows(trained.rows, trained.rows - trained.used, trained.used, judged, judged, trained.splits.n_windows),
         best_iteration=boosters[0].model.rounds if boosters else 0,
         params=records[0].params,
         validation_metric="mase",
-        candidates=trained.choice.scores,
+        candidates=trained.combination.scores,
         onnx={
             "used": bool(boosters) and all(member.model.onnx is not None for member in boosters),
             "largest_difference": None,
@@ -141,13 +141,13 @@ def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:
     means = forecaster.weights.mean(axis=0)
 
     def params(member: Member) -> dict[str, Any]:
-        if not isinstance(member, Global):
+        if not isinstance(member, GlobalMember):
             return {"season_length": member.season}
         spec = member.model.spec
         return {"lags": list(spec.lags), "windows": list(spec.windows), "calendar": list(spec.calendar)}
 
     found = [
-        MemberRecord(m.algorithm, float(weight), m.model.rounds if isinstance(m, Global) else 0, params(m))
+        MemberRecord(m.algorithm, float(weight), m.model.rounds if isinstance(m, GlobalMember) else 0, params(m))
         for m, weight in zip(forecaster.members, means, strict=True)
     ]
     return tuple(sorted(found, key=lambda record: -record.weight))
@@ -163,7 +163,7 @@ def _fallbacks(forecaster: Forecaster) -> dict[str, int]:
     """Why statistical models stood back, and for how many series."""
     found: dict[str, int] = {}
     for member in forecaster.members:
-        if isinstance(member, Global):
+        if isinstance(member, GlobalMember):
             continue
         for model in member.models:
             if model is not None and model.fallback:
@@ -173,7 +173,7 @@ def _fallbacks(forecaster: Forecaster) -> dict[str, int]:
 
 def _place(forecaster: Forecaster) -> dict[str, Any]:
     """Where in time forecasts start."""
-    ends = forecaster.frequency.render(np.array([forecaster.lasts.min(), forecaster.lasts.max()]))
+    ends = forecaster.frequency.format_times(np.array([forecaster.last_times.min(), forecaster.last_times.max()]))
     return {"last_observation": {"earliest": ends[0], "latest": ends[1]}}
 
 

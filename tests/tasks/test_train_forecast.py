@@ -15,10 +15,10 @@ from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.errors import Invalid
 from dataml.jobs.spec import ForecastConfig, ForecastSpec, JobContext, TrainResult, TrainSpec
-from dataml.ml.forecasting.bundle import files_of, load_forecaster
-from dataml.ml.forecasting.candidates import Local
-from dataml.ml.forecasting.forecaster import Ask
-from dataml.ml.forecasting.training import Request
+from dataml.ml.forecasting.bundle import bundle_files, load_forecaster
+from dataml.ml.forecasting.candidates import LocalMember
+from dataml.ml.forecasting.forecaster import ForecastParameters
+from dataml.ml.forecasting.training import TrainingOptions
 from dataml.ml.forecasting.training import train as learn
 from dataml.storage.storage import Storage
 from dataml.tasks import forecast, train
@@ -79,17 +79,17 @@ def future(table: pa.Table, steps: int) -> list[dict[str, Any]]:
 def test_a_forecast_after_a_restart_equals_the_one_before_to_the_bit(tmp_path: Path, algorithm: str) -> None:
     table = hours({"a": wave(150), "b": wave(130, 80, 1)})
     pq.write_table(table, tmp_path / "rows.parquet")
-    request = Request(CONTRACT, ROLES, algorithm, horizon=12, windows=2)
+    request = TrainingOptions(CONTRACT, ROLES, algorithm, horizon=12, n_windows=2)
     before = learn(tmp_path / "rows.parquet", request).forecaster
     result = run(tmp_path, table, algorithm)
     after = [load_forecaster(tmp_path / result.bundle) for _ in range(2)]
-    found = [each.forecast(Ask(15), future(table, 15)) for each in (before, *after)]
+    found = [each.forecast(ForecastParameters(15), future(table, 15)) for each in (before, *after)]
     for one, *others in zip(*found, strict=True):
         for other in others:
             for name in ("values", "lower", "upper", "confidence"):
                 assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert result.algorithm == algorithm
-    assert files_of(after[0]).keys() == files_of(before).keys()
+    assert bundle_files(after[0]).keys() == bundle_files(before).keys()
 
 
 def test_a_bundle_holds_native_models_json_and_parquet_alone(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_history_is_not_touched_by_what_is_not_known_in_the_future(tmp_path:
     result = run(tmp_path, table, "AutoETS")
     forecaster = load_forecaster(tmp_path / result.bundle)
     assert not forecaster.needs_future
-    assert len(forecaster.forecast(Ask(5))[0].values) == 5
+    assert len(forecaster.forecast(ForecastParameters(5))[0].values) == 5
 
 
 def test_a_series_that_is_short_constant_or_zero_is_forecast_and_named(tmp_path: Path) -> None:
@@ -130,7 +130,9 @@ def test_a_series_that_is_short_constant_or_zero_is_forecast_and_named(tmp_path:
     warnings = " ".join(result.summary["warnings"])
     assert "'short'" in warnings
     assert "'constant'" in warnings
-    found = {each.unique_id: each for each in load_forecaster(tmp_path / result.bundle).forecast(Ask(12))}
+    found = {
+        each.unique_id: each for each in load_forecaster(tmp_path / result.bundle).forecast(ForecastParameters(12))
+    }
     assert found["constant"].values.tolist() == [7.0] * 12
     assert found["zero"].values.tolist() == [0.0] * 12
     assert np.isfinite(found["short"].values).all()
@@ -139,7 +141,9 @@ def test_a_series_that_is_short_constant_or_zero_is_forecast_and_named(tmp_path:
 def test_a_series_too_short_for_any_window_is_forecast_by_boosters_too(tmp_path: Path) -> None:
     table = hours({"long": wave(150), "short": wave(9)})
     result = run(tmp_path, table, "LightGBM")
-    found = load_forecaster(tmp_path / result.bundle).forecast(Ask(12, unique_ids=("short",)), future(table, 12))
+    found = load_forecaster(tmp_path / result.bundle).forecast(
+        ForecastParameters(12, unique_ids=("short",)), future(table, 12)
+    )
     assert np.isfinite(found[0].values).all()
     assert (found[0].lower <= found[0].values).all()
 
@@ -151,7 +155,7 @@ def test_bounds_of_the_contract_hold(tmp_path: Path) -> None:
         1, "rows.parquet", Contract.build(columns), "Forecast", "Theta", ROLES, forecasting=ForecastConfig(horizon=12)
     )
     result = train.run(spec, JobContext(Storage(tmp_path), "job"))
-    (found,) = load_forecaster(tmp_path / result.bundle).forecast(Ask(48, level=99.9))
+    (found,) = load_forecaster(tmp_path / result.bundle).forecast(ForecastParameters(48, level=99.9))
     for values in (found.values, found.lower, found.upper):
         assert values.min() >= 0
         assert values.max() <= 12
@@ -171,7 +175,7 @@ def test_new_observations_are_scored_before_they_are_learned_of(tmp_path: Path) 
     assert 0 < comparison["after"] < 0.1
     assert 0.5 < comparison["coverage"] <= 1
     before, after = (load_forecaster(tmp_path / each.bundle) for each in (parent, result))
-    assert (after.lasts - before.lasts == np.timedelta64(12, "h")).all()
+    assert (after.last_times - before.last_times == np.timedelta64(12, "h")).all()
     assert after.members[0].model.native.to_bytes() == before.members[0].model.native.to_bytes()  # type: ignore[union-attr]
 
 
@@ -198,7 +202,7 @@ def test_each_series_has_a_model_of_its_own_where_it_has_a_weight(tmp_path: Path
     forecaster = load_forecaster(tmp_path / result.bundle)
     assert forecaster.weights.sum(axis=1) == pytest.approx(1)
     for column, member in enumerate(forecaster.members):
-        if isinstance(member, Local):
+        if isinstance(member, LocalMember):
             has_model = np.array([model is not None for model in member.models])
             assert (has_model >= (forecaster.weights[:, column] > 0)).all()
 

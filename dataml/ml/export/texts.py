@@ -88,8 +88,8 @@ Unpacked into a folder it needs Python 3.11, the package dataml (`requirements.t
 from pathlib import Path
 
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import Ask
+from dataml.ml.forecasting.forecaster import ForecastParameters
 
-load_forecaster(Path(".")).forecast(Ask(steps=14))
+load_forecaster(Path(".")).forecast(ForecastParameters(steps=14))
 ```
 """

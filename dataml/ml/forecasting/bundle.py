@@ -1,12 +1,12 @@
-"""A trained forecast as a folder of plain files, and the forecaster that a folder becomes again.
+"""The bundle of a forecaster: writing it as plain files, and loading it again.
 
-manifest.json    what it is, how well it scored, the SHA-256 of every other file
+manifest.json    what the model is, its scores, and the SHA-256 of every other file
 contract.json    the columns it was trained on
 preprocess.json  how covariates become numbers
 forecast.json    frequency, horizon, members, intervals
-series.parquet   a row a series: its name, weights, and the parameters of its own models
-history.parquet  the end of every series, as far back as the members look
-report.json      how well it forecasts, in detail
+series.parquet   a row for each series: its name, weights, and the parameters of its own models
+history.parquet  the end of every series, as long as the members need
+report.json      the evaluation in detail
 model.ubj | .txt the booster of all series, if one is a member; model.<algorithm>.onnx its proven copy
 """
 
@@ -23,17 +23,17 @@ from dataml.contract.contract import Contract
 from dataml.ml.bundle.manifest import BundleDamaged, Manifest, dump, read_file, read_manifest
 from dataml.ml.bundle.predictor import CONTRACT, NATIVE, PREPROCESS
 from dataml.ml.features import Preprocessing
-from dataml.ml.forecasting.backtest.intervals import Intervals
-from dataml.ml.forecasting.candidates import Global, Local, Member
-from dataml.ml.forecasting.forecaster import Forecaster, Settings
+from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
+from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member
+from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.models.lag_spec import LagSpec
 from dataml.ml.forecasting.models.lagged_model import LaggedModel
 from dataml.ml.forecasting.models.statistical import LocalModel
-from dataml.ml.forecasting.panel.covariates import Covariates, Series
-from dataml.ml.forecasting.panel.dataset import Roles
+from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
+from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.panel import Panel
-from dataml.ml.forecasting.panel.target import Limits
+from dataml.ml.forecasting.panel.target import TargetLimits
 
 FORECAST: Final = "forecast.json"
 SERIES: Final = "series.parquet"
@@ -41,8 +41,8 @@ HISTORY: Final = "history.parquet"
 _KNOWN, _PAST, _STATIC = "known.", "past.", "static."
 
 
-def files_of(forecaster: Forecaster) -> dict[str, bytes]:
-    """Every file but the manifest and the report."""
+def bundle_files(forecaster: Forecaster) -> dict[str, bytes]:
+    """Return every file of the bundle by name, except the manifest and the report."""
     files = {
         CONTRACT: dump(forecaster.contract.to_json()),
         PREPROCESS: dump(_preprocessing(forecaster.covariates).to_json()),
@@ -51,10 +51,10 @@ def files_of(forecaster: Forecaster) -> dict[str, bytes]:
         HISTORY: _parquet(_history_table(forecaster.series)),
     }
     for member in forecaster.members:
-        if isinstance(member, Global):
+        if isinstance(member, GlobalMember):
             files[NATIVE[member.algorithm]] = member.model.native.to_bytes()
             if member.model.onnx is not None:
-                files[_onnx(member.algorithm)] = member.model.onnx
+                files[_onnx_name(member.algorithm)] = member.model.onnx
     return files
 
 
@@ -66,7 +66,7 @@ def load_forecaster(directory: Path) -> Forecaster:
     """
     manifest = read_manifest(directory)
     if FORECAST not in manifest.files:
-        raise BundleDamaged("The model is no forecast.")
+        raise BundleDamaged("The bundle is not that of a forecast.")
 
     def content(name: str) -> bytes:
         return read_file(directory, manifest, name)
@@ -74,32 +74,32 @@ def load_forecaster(directory: Path) -> Forecaster:
     record = json.loads(content(FORECAST))
     table = pq.read_table(io.BytesIO(content(SERIES)))
     series = _read_history(pq.read_table(io.BytesIO(content(HISTORY))), table)
-    settings = _settings(record)
+    config = _config(record)
     ids = tuple(table.column("id").to_pylist())
     members = tuple(_member(each, table, manifest, content) for each in record["members"])
     weights = [table.column(f"weight.{number}").to_numpy() for number in range(len(members))]
     return Forecaster(
-        settings=settings,
+        config=config,
         contract=Contract.from_json(json.loads(content(CONTRACT))),
         covariates=_covariates(record, json.loads(content(PREPROCESS))),
         members=members,
         weights=np.column_stack(weights),
         scale=table.column("scale").to_numpy(),
-        intervals=Intervals.from_json(record["intervals"]),
-        panel=Panel(ids, series.starts, series.times, series.y, settings.frequency, np.arange(len(series.y))),
+        intervals=PredictionIntervals.from_json(record["intervals"]),
+        panel=Panel(ids, series.starts, series.times, series.y, config.frequency, np.arange(len(series.y))),
         series=series,
         regressors=tuple(record["regressors"]),
     )
 
 
 def _record(forecaster: Forecaster) -> dict[str, Any]:
-    settings, covariates = forecaster.settings, forecaster.covariates
-    roles = settings.roles
+    config, covariates = forecaster.config, forecaster.covariates
+    roles = config.roles
     return {
-        "frequency": settings.frequency.to_json(),
-        "season": settings.season,
-        "horizon": settings.horizon,
-        "fill": settings.fill,
+        "frequency": config.frequency.to_json(),
+        "season": config.season,
+        "horizon": config.horizon,
+        "fill": config.fill,
         "roles": {
             "target": roles.target,
             "time": roles.time,
@@ -107,8 +107,8 @@ def _record(forecaster: Forecaster) -> dict[str, Any]:
             "exogenous": list(roles.exogenous),
             "features": list(roles.features),
         },
-        "limits": settings.limits.to_json(),
-        "confidence": list(settings.confidence),
+        "limits": config.limits.to_json(),
+        "confidence": list(config.confidence),
         "covariates": {name: list(getattr(covariates, name)) for name in ("known", "static", "past")},
         "regressors": list(forecaster.regressors),
         "members": [_member_record(member) for member in forecaster.members],
@@ -116,16 +116,18 @@ def _record(forecaster: Forecaster) -> dict[str, Any]:
     }
 
 
-def _settings(record: dict[str, Any]) -> Settings:
-    named = record["roles"]
-    roles = Roles(named["target"], named["time"], named["series"], tuple(named["exogenous"]), tuple(named["features"]))
-    return Settings(
+def _config(record: dict[str, Any]) -> ForecasterConfig:
+    columns = record["roles"]
+    roles = ColumnRoles(
+        columns["target"], columns["time"], columns["series"], tuple(columns["exogenous"]), tuple(columns["features"])
+    )
+    return ForecasterConfig(
         frequency=Frequency.from_json(record["frequency"]),
         season=record["season"],
         horizon=record["horizon"],
         fill=record["fill"],
         roles=roles,
-        limits=Limits.from_json(record["limits"]),
+        limits=TargetLimits.from_json(record["limits"]),
         confidence=tuple(record["confidence"]),
     )
 
@@ -136,12 +138,12 @@ def _preprocessing(covariates: Covariates) -> Preprocessing:
 
 def _covariates(record: dict[str, Any], preprocess: dict[str, Any]) -> Covariates:
     preprocessing = Preprocessing.from_json(preprocess)
-    positions = {name: tuple(found) for name, found in record["covariates"].items()}
+    positions = {name: tuple(values) for name, values in record["covariates"].items()}
     return Covariates(preprocessing if preprocessing.layout else None, **positions)
 
 
 def _member_record(member: Member) -> dict[str, Any]:
-    if isinstance(member, Local):
+    if isinstance(member, LocalMember):
         return {"algorithm": member.algorithm, "season": member.season}
     model = member.model
     return {
@@ -157,11 +159,11 @@ def _member(record: dict[str, Any], table: pa.Table, manifest: Manifest, content
     if "spec" not in record:
         texts = table.column(f"model.{algorithm}").to_pylist()
         models = tuple(None if text is None else LocalModel.from_json(json.loads(text)) for text in texts)
-        return Local(algorithm, record["season"], models)
-    onnx = content(_onnx(algorithm)) if _onnx(algorithm) in manifest.files else None
+        return LocalMember(algorithm, record["season"], models)
+    onnx = content(_onnx_name(algorithm)) if _onnx_name(algorithm) in manifest.files else None
     spec = LagSpec.from_json(record["spec"])
     model = LaggedModel.load(spec, algorithm, content(NATIVE[algorithm]), onnx, record["rounds"])
-    return Global(algorithm, model, record["importance"])
+    return GlobalMember(algorithm, model, record["importance"])
 
 
 def _series_table(forecaster: Forecaster) -> pa.Table:
@@ -174,22 +176,22 @@ def _series_table(forecaster: Forecaster) -> pa.Table:
     static = forecaster.series.static
     columns |= {f"{_STATIC}{number}": static[:, number] for number in range(static.shape[1])}
     for member in forecaster.members:
-        if isinstance(member, Local):
+        if isinstance(member, LocalMember):
             texts = [None if model is None else dump(model.to_json()).decode() for model in member.models]
             columns[f"model.{member.algorithm}"] = pa.array(texts, pa.string())
     return pa.table(columns)
 
 
-def _history_table(series: Series) -> pa.Table:
+def _history_table(series: GroupedSeries) -> pa.Table:
     columns: dict[str, Any] = {"time": series.times, "y": series.y}
     for prefix, values in ((_KNOWN, series.known), (_PAST, series.past)):
         columns |= {f"{prefix}{number}": values[:, number] for number in range(values.shape[1])}
     return pa.table(columns)
 
 
-def _read_history(history: pa.Table, table: pa.Table) -> Series:
+def _read_history(history: pa.Table, table: pa.Table) -> GroupedSeries:
     lengths = table.column("length").to_numpy()
-    return Series(
+    return GroupedSeries(
         starts=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
         times=history.column("time").to_numpy().astype("datetime64[us]"),
         y=history.column("y").to_numpy(),
@@ -213,5 +215,5 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def _onnx(algorithm: str) -> str:
+def _onnx_name(algorithm: str) -> str:
     return f"model.{algorithm.lower()}.onnx"

@@ -1,64 +1,65 @@
-"""Which candidates a forecast tries: what was asked for, or what suits the data and ends in reasonable time."""
+"""Selection of the candidates that a training tries: the requested one, or all that suit the data and the time."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from dataml.ml.forecasting.backtest.splits import Plan
-from dataml.ml.forecasting.panel.covariates import Series
+from dataml.ml.forecasting.backtest.splits import BacktestSplits
+from dataml.ml.forecasting.panel.covariates import GroupedSeries
 
-_BUDGET_S: Final = 60.0
-"""What the fits of one statistical algorithm may take by the estimate, on one core. An estimate, and no clock: the same
-data gets the same candidates on every machine."""
-_LEAST_ROWS: Final = 60
-"""A booster is not tried on fewer."""
-_MOST_ROWS_OF_TWO: Final = 200_000
-"""On more rows the second booster costs as much as the first and rarely tells anything else."""
+_MAX_FIT_SECONDS: Final = 60.0
+"""Estimated seconds on one core that the fits of one statistical algorithm may take.
+
+An estimate rather than a clock, so that the same data gets the same candidates on every machine.
+"""
+_MIN_BOOSTER_ROWS: Final = 60
+_MAX_ROWS_FOR_TWO_BOOSTERS: Final = 200_000
+"""Rows up to which both boosters are tried: with more, the second costs as much and rarely forecasts differently."""
+_MAX_VALUES: Final = 2_000
+_SHORT_SEASON: Final = 12
+_LONG_SEASON_FACTOR: Final = 0.15
+# Seconds of a fit, as measured on one core: a fixed part, and a part for each value.
+_FIXED_S: Final = {"AutoETS": 0.02, "Theta": 0.003, "AutoARIMA": 0.15}
+_PER_VALUE_S: Final = {"AutoETS": 0.0005, "Theta": 0.00015, "AutoARIMA": 0.0006}
 
 
 @dataclass(frozen=True)
-class Roster:
-    """`names` are tried; `left_out` says why others are not."""
+class CandidateSet:
+    """The `names` of the algorithms to try; `left_out` gives the reason for each of the others."""
 
     names: tuple[str, ...]
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def roster(algorithm: str, data: Series, origins: Plan, season: int) -> Roster:
-    """`auto` takes all that are worth their time; one name is taken at its word."""
+def select_candidates(algorithm: str, data: GroupedSeries, splits: BacktestSplits, season: int) -> CandidateSet:
+    """Return the requested algorithm, or for `auto` all those that are worth their time on these series."""
     if algorithm != "auto":
-        return Roster((algorithm,))
+        return CandidateSet((algorithm,))
     names, left_out = ["SeasonalNaive"], {}
     for name in ("AutoETS", "Theta", "AutoARIMA"):
-        seconds = _seconds(name, data, origins, season)
-        if seconds <= _BUDGET_S:
+        seconds = _estimate_seconds(name, data, splits, season)
+        if seconds <= _MAX_FIT_SECONDS:
             names.append(name)
         else:
             left_out[name] = f"its fits would take about {seconds / 60:,.0f} minutes"
     rows = len(data.y)
-    if rows < _LEAST_ROWS:
+    if rows < _MIN_BOOSTER_ROWS:
         left_out |= dict.fromkeys(("LightGBM", "XGBoost"), f"{rows} values are too few to learn from")
     else:
         names.append("LightGBM")
-        if rows <= _MOST_ROWS_OF_TWO:
+        if rows <= _MAX_ROWS_FOR_TWO_BOOSTERS:
             names.append("XGBoost")
         else:
             left_out["XGBoost"] = "LightGBM stands for both on so many rows"
-    return Roster(tuple(names), left_out)
+    return CandidateSet(tuple(names), left_out)
 
 
-def _seconds(name: str, data: Series, origins: Plan, season: int) -> float:
-    """Of all fits of a backtest and the last one, from what a fit of so many values takes."""
-    lengths = np.minimum(data.lengths, _MOST_VALUES).astype(np.float64)
-    # A long season is taken off first, which leaves fewer models to try.
-    each_value = _PER_VALUE_S[name] * (_LONG_SHARE if name == "AutoETS" and not 1 < season <= _SHORT_SEASON else 1.0)
-    return float((_FIXED_S[name] + each_value * lengths).sum()) * (origins.windows + 1)
-
-
-_MOST_VALUES: Final = 2_000
-_SHORT_SEASON: Final = 12
-_LONG_SHARE: Final = 0.15
-# Seconds a fit, as measured on one core: what every fit takes, and what each value adds.
-_FIXED_S: Final = {"AutoETS": 0.02, "Theta": 0.003, "AutoARIMA": 0.15}
-_PER_VALUE_S: Final = {"AutoETS": 0.0005, "Theta": 0.00015, "AutoARIMA": 0.0006}
+def _estimate_seconds(name: str, data: GroupedSeries, splits: BacktestSplits, season: int) -> float:
+    """Return the estimated seconds of all fits of a backtest and of the last fit."""
+    lengths = np.minimum(data.lengths, _MAX_VALUES).astype(np.float64)
+    per_value = _PER_VALUE_S[name]
+    # A long season is removed before the fit, which leaves fewer models to try.
+    if name == "AutoETS" and not 1 < season <= _SHORT_SEASON:
+        per_value *= _LONG_SEASON_FACTOR
+    return float((_FIXED_S[name] + per_value * lengths).sum()) * (splits.n_windows + 1)

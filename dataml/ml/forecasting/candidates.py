@@ -1,4 +1,4 @@
-"""What may forecast: each candidate makes the forecasts of a backtest, and then a member that is kept."""
+"""Candidates of a forecast: each makes the forecasts of a backtest, and then the member that is kept."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,22 +6,27 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dataml.ml.forecasting.backtest.splits import Plan
-from dataml.ml.forecasting.models.lag_features import Rows, scales, training_rows
+from dataml.ml.forecasting.backtest.splits import BacktestSplits
+from dataml.ml.forecasting.models.lag_features import FeatureMatrix, build_training_matrix, series_scales
 from dataml.ml.forecasting.models.lag_spec import LagSpec
-from dataml.ml.forecasting.models.lagged_model import LaggedModel, Origin, fit_lagged
+from dataml.ml.forecasting.models.lagged_model import ForecastInput, LaggedModel, fit_lagged_model
 from dataml.ml.forecasting.models.statistical import LocalModel, fit_many, forecast
-from dataml.ml.forecasting.panel.covariates import Series
+from dataml.ml.forecasting.panel.covariates import GroupedSeries
 
 Progress = Callable[[float, str], None]
-_REFIT_ROWS = 300_000
-"""With more rows one fit, of what is before the first window, forecasts all windows: later ones know its past, but
-were not learned from."""
+_MAX_REFIT_ROWS = 300_000
+"""Rows up to which a booster is fitted again for each window.
+
+With more, one fit of the rows before the first window forecasts all windows: later windows are history to it, but it
+did not learn from them.
+"""
+_BATCH_SIZE = 200
+"""Statistical models that are fitted between two reports of progress."""
 
 
 @dataclass(frozen=True)
-class Local:
-    """A statistical model of its own for each series; None for those that it does not forecast."""
+class LocalMember:
+    """A statistical model for each series; None for the series that it does not forecast."""
 
     algorithm: str
     season: int
@@ -29,7 +34,7 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Global:
+class GlobalMember:
     """One booster for all series; `importance` is the share of each column in its decisions."""
 
     algorithm: str
@@ -37,73 +42,91 @@ class Global:
     importance: Mapping[str, float] = field(default_factory=dict)
 
 
-Member = Local | Global
+Member = LocalMember | GlobalMember
 
 
 class Candidate(Protocol):
-    @property
-    def name(self) -> str: ...
+    """An algorithm that can forecast the series."""
 
-    def backtest(self, data: Series, plan: Plan, progress: Progress) -> np.ndarray:
-        """(windows, series, horizon), NaN where a series has no such window; each made of what was before it."""
+    @property
+    def name(self) -> str:
+        """The name of the algorithm."""
         ...
 
-    def fit(self, data: Series, wanted: np.ndarray, progress: Progress) -> Member:
-        """On all there is, for the `wanted` (series,) series at least."""
+    def backtest(self, data: GroupedSeries, splits: BacktestSplits, progress: Progress) -> np.ndarray:
+        """Forecast each window from the values before it.
+
+        Returns:
+            (windows, series, horizon), NaN where a series has no such window.
+        """
+        ...
+
+    def fit(self, data: GroupedSeries, selected: np.ndarray, progress: Progress) -> Member:
+        """Fit on all values, at least for the series of the mask `selected` (series,)."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalCandidate:
-    """Fits on the last `history` values of a series. `regressors` are positions of the known covariates that a
-    regression can use."""
+    """A statistical algorithm, fitted on the last `history` values of each series.
+
+    `regressors` are positions of the known covariates that its regression can use.
+    """
 
     name: str
     season: int
     history: int
     regressors: tuple[int, ...] = ()
 
-    def backtest(self, data: Series, plan: Plan, progress: Progress) -> np.ndarray:
-        found = np.full((plan.windows, len(data.lengths), plan.horizon), np.nan)
-        places, done = np.argwhere(plan.cuts >= 0), 0
-        for part in np.array_split(places, max(1, len(places) // 200)):
-            cuts = [int(plan.cuts[window, series]) for window, series in part]
-            pieces = [self._piece(data, series, cut) for (_, series), cut in zip(part, cuts, strict=True)]
-            models = fit_many([(self.name, y, self.season, x) for y, x in pieces])
-            for (window, series), cut, model, (y, x) in zip(part, cuts, models, pieces, strict=True):
-                future = self._regressors(data, series, cut, cut + plan.horizon)
-                found[window, series] = forecast(model, y, plan.horizon, x, future)
-            done += len(part)
-            progress(done / len(places), f"Trying {self.name}")
-        return found
+    def backtest(self, data: GroupedSeries, splits: BacktestSplits, progress: Progress) -> np.ndarray:
+        """Fit a model for each window of each series, and forecast the window; see `Candidate.backtest`."""
+        forecasts = np.full((splits.n_windows, len(data.lengths), splits.horizon), np.nan)
+        windows, done = np.argwhere(splits.cutoffs >= 0), 0
+        for batch in np.array_split(windows, max(1, len(windows) // _BATCH_SIZE)):
+            cutoffs = [int(splits.cutoffs[window, series]) for window, series in batch]
+            histories = [
+                self._history(data, series, cutoff) for (_, series), cutoff in zip(batch, cutoffs, strict=True)
+            ]
+            models = fit_many([(self.name, y, self.season, x) for y, x in histories])
+            for (window, series), cutoff, model, (y, x) in zip(batch, cutoffs, models, histories, strict=True):
+                future = self._regressors(data, series, cutoff, cutoff + splits.horizon)
+                forecasts[window, series] = forecast(model, y, splits.horizon, x, future)
+            done += len(batch)
+            progress(done / len(windows), f"Trying {self.name}")
+        return forecasts
 
-    def fit(self, data: Series, wanted: np.ndarray, progress: Progress) -> Local:
-        chosen = np.flatnonzero(wanted)
+    def fit(self, data: GroupedSeries, selected: np.ndarray, progress: Progress) -> LocalMember:
+        """Fit a model for each selected series."""
+        numbers = np.flatnonzero(selected)
         models: list[LocalModel | None] = [None] * len(data.lengths)
-        for number, part in enumerate(parts := np.array_split(chosen, max(1, len(chosen) // 200))):
-            pieces = [self._piece(data, series, int(data.lengths[series])) for series in part]
-            fitted = fit_many([(self.name, y, self.season, x) for y, x in pieces])
-            for series, model in zip(part, fitted, strict=True):
+        batches = np.array_split(numbers, max(1, len(numbers) // _BATCH_SIZE))
+        for done, batch in enumerate(batches, 1):
+            histories = [self._history(data, series, int(data.lengths[series])) for series in batch]
+            fitted = fit_many([(self.name, y, self.season, x) for y, x in histories])
+            for series, model in zip(batch, fitted, strict=True):
                 models[series] = model
-            progress((number + 1) / len(parts), f"Fitting {self.name}")
-        return Local(self.name, self.season, tuple(models))
+            progress(done / len(batches), f"Fitting {self.name}")
+        return LocalMember(self.name, self.season, tuple(models))
 
-    def _piece(self, data: Series, series: int, cut: int) -> tuple[np.ndarray, np.ndarray | None]:
-        first = max(0, cut - self.history)
+    def _history(self, data: GroupedSeries, series: int, cutoff: int) -> tuple[np.ndarray, np.ndarray | None]:
+        first = max(0, cutoff - self.history)
         start = int(data.starts[series])
-        return data.y[start + first : start + cut], self._regressors(data, series, first, cut)
+        return data.y[start + first : start + cutoff], self._regressors(data, series, first, cutoff)
 
-    def _regressors(self, data: Series, series: int, first: int, stop: int) -> np.ndarray | None:
+    def _regressors(self, data: GroupedSeries, series: int, first: int, stop: int) -> np.ndarray | None:
         if not self.regressors:
             return None
         start = int(data.starts[series])
-        return filled(data.known[start + first : start + stop][:, self.regressors])
+        return fill_missing(data.known[start + first : start + stop][:, self.regressors])
 
 
 @dataclass
 class GlobalCandidate:
-    """The first fit finds out for how many `rounds`; the others take as many. Of many rows it is the only one of the
-    backtest."""
+    """A booster for all series.
+
+    Its first fit determines the number of `rounds`, which later fits keep. With many rows it is fitted once for the
+    whole backtest.
+    """
 
     name: str
     spec: LagSpec
@@ -112,74 +135,80 @@ class GlobalCandidate:
     threads: int = 1
     rounds: int | None = None
 
-    def backtest(self, data: Series, plan: Plan, progress: Progress) -> np.ndarray:
-        first = np.maximum(plan.cuts, 0).min(axis=0)
-        # A series without any window is learned from, and its scale is nobody's business.
-        first = np.where((plan.cuts >= 0).any(axis=0), first, data.lengths)
-        scale = scales(data.y, data.starts, first, self.spec.season)
-        rows = training_rows(self.spec, data, scale)
-        found = np.full((plan.windows, len(data.lengths), plan.horizon), np.nan)
+    def backtest(self, data: GroupedSeries, splits: BacktestSplits, progress: Progress) -> np.ndarray:
+        """Fit the booster before each window, and forecast the window; see `Candidate.backtest`."""
+        first_cutoff = np.maximum(splits.cutoffs, 0).min(axis=0)
+        # A series without any window is learned from in full: it has no truth that its scale could leak.
+        first_cutoff = np.where((splits.cutoffs >= 0).any(axis=0), first_cutoff, data.lengths)
+        scale = series_scales(data.y, data.starts, first_cutoff, self.spec.season)
+        rows = build_training_matrix(self.spec, data, scale)
+        refit = len(rows) <= _MAX_REFIT_ROWS
+        forecasts = np.full((splits.n_windows, len(data.lengths), splits.horizon), np.nan)
         model: LaggedModel | None = None
-        for window in range(plan.windows):
-            if model is None or len(rows) <= _REFIT_ROWS:
-                known = rows.before(np.maximum(plan.cuts[window], 0))
-                model = self._fitted(known, progress, window / plan.windows, again=len(rows) <= _REFIT_ROWS)
-            there = np.flatnonzero(plan.cuts[window] >= 0)
+        for window in range(splits.n_windows):
+            if model is None or refit:
+                past = rows.before(np.maximum(splits.cutoffs[window], 0))
+                model = self._fit(past, progress, window / splits.n_windows, refit=refit)
+            numbers = np.flatnonzero(splits.cutoffs[window] >= 0)
             if model is not None:
-                found[window, there] = self._ahead(model, data, plan, window, there, scale)
-            progress((window + 1) / plan.windows, f"Trying {self.name}")
-        return found
+                forecasts[window, numbers] = self._forecast(model, data, splits, window, numbers, scale)
+            progress((window + 1) / splits.n_windows, f"Trying {self.name}")
+        return forecasts
 
-    def fit(self, data: Series, wanted: np.ndarray, progress: Progress) -> Global:
-        scale = scales(data.y, data.starts, data.lengths, self.spec.season)
-        rows = training_rows(self.spec, data, scale)
-        model = self._fitted(rows, progress, 0.0, copy=True)
+    def fit(self, data: GroupedSeries, selected: np.ndarray, progress: Progress) -> GlobalMember:
+        """Fit the booster on all series.
+
+        Raises:
+            ValueError: the series have no training rows; a backtest was impossible then too.
+        """
+        scale = series_scales(data.y, data.starts, data.lengths, self.spec.season)
+        rows = build_training_matrix(self.spec, data, scale)
+        model = self._fit(rows, progress, 0.0, copy=True)
         if model is None:
-            raise ValueError("a candidate that has made a backtest has rows")
-        return Global(self.name, model, model.importance(rows, self.seed))
+            raise ValueError("a candidate with a backtest has training rows")
+        return GlobalMember(self.name, model, model.importance(rows, self.seed))
 
-    def _fitted(
-        self, rows: Rows, progress: Progress, done: float, *, again: bool = True, copy: bool = False
+    def _fit(
+        self, rows: FeatureMatrix, progress: Progress, done: float, *, refit: bool = True, copy: bool = False
     ) -> LaggedModel | None:
         if not len(rows):
             return None
-        model = fit_lagged(
+        model = fit_lagged_model(
             self.name,
             rows,
             rounds=self.rounds,
             hyperparameters=self.hyperparameters,
             seed=self.seed,
             threads=self.threads,
-            again=again,
+            refit=refit,
             copy=copy,
             progress=lambda share, phrase: progress(done, phrase),
         )
         self.rounds = model.rounds
         return model
 
-    def _ahead(
-        self, model: LaggedModel, data: Series, plan: Plan, window: int, there: np.ndarray, scale: np.ndarray
+    def _forecast(
+        self,
+        model: LaggedModel,
+        data: GroupedSeries,
+        splits: BacktestSplits,
+        window: int,
+        numbers: np.ndarray,
+        scale: np.ndarray,
     ) -> np.ndarray:
-        cuts = plan.cuts[window]
-        at = (data.starts[:-1] + cuts)[there][:, None] + np.arange(plan.horizon)
-        origin = Origin.of(self.spec, data, np.maximum(cuts, 0), scale, data.times[at], data.known[at])
-        return model.forecast(taken(origin, there))
+        cutoffs = splits.cutoffs[window, numbers]
+        rows = (data.starts[:-1][numbers] + cutoffs)[:, None] + np.arange(splits.horizon)
+        inputs = ForecastInput.at_cutoffs(
+            self.spec, data, numbers, cutoffs, scale[numbers], data.times[rows], data.known[rows]
+        )
+        return model.forecast(inputs)
 
 
-def taken(origin: Origin, series: np.ndarray) -> Origin:
-    """The origin of some series; its times and known covariates are of these already."""
-    return Origin(
-        origin.tails[series],
-        origin.scale[series],
-        origin.times,
-        origin.known,
-        origin.static[series],
-        origin.past[series],
-    )
+def fill_missing(values: np.ndarray) -> np.ndarray:
+    """Return regressors (rows, columns) without gaps, float64.
 
-
-def filled(values: np.ndarray) -> np.ndarray:
-    """Without gaps, for a regression: the value before, at the beginning the one after, and 0 where there is none."""
+    A gap gets the value before it, at the beginning the one after it, and 0 in a column without any value.
+    """
     values = values.astype(np.float64)
     for column in range(values.shape[1]):
         known = np.flatnonzero(np.isfinite(values[:, column]))

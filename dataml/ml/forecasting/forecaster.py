@@ -1,4 +1,4 @@
-"""A trained forecast, ready to answer: members and their weights, the end of every series, and the intervals."""
+"""A trained forecaster: members and their weights, the end of every series, and the prediction intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,31 +10,34 @@ import pyarrow as pa
 
 from dataml.contract.contract import Contract
 from dataml.errors import Invalid, NotFound
-from dataml.ml.forecasting.backtest.intervals import Intervals
-from dataml.ml.forecasting.backtest.scores import confidence_ahead
-from dataml.ml.forecasting.candidates import Global, Local, Member, filled
+from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
+from dataml.ml.forecasting.backtest.scores import extend_confidence
+from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member, fill_missing
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.future_covariates import Future
-from dataml.ml.forecasting.models.lagged_model import Origin, last
+from dataml.ml.forecasting.future_covariates import FutureCovariates
+from dataml.ml.forecasting.models.lagged_model import ForecastInput
 from dataml.ml.forecasting.models.statistical import forecast
-from dataml.ml.forecasting.panel.covariates import Covariates, Series
-from dataml.ml.forecasting.panel.dataset import Roles
-from dataml.ml.forecasting.panel.observations import observed
+from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
+from dataml.ml.forecasting.panel.dataset import ColumnRoles
+from dataml.ml.forecasting.panel.observations import update_series
 from dataml.ml.forecasting.panel.panel import Panel
-from dataml.ml.forecasting.panel.target import Limits
+from dataml.ml.forecasting.panel.target import TargetLimits
 
-MOST_STEPS: Final = 10_000
-"""Of the model's own frequency, behind the last value of a series."""
+MAX_STEPS: Final = 10_000
+"""Steps of the model's own frequency that are forecast at a time."""
 BASE: Final = "base"
-"""What an explanation calls the part that no feature has a share in."""
+"""Name in an explanation of the part that belongs to no feature."""
 
-Rows = Sequence[Mapping[str, Any]] | pa.Table | None
+FutureRows = Sequence[Mapping[str, Any]] | pa.Table | None
 
 
 @dataclass(frozen=True)
-class Ask:
-    """`steps` in `frequency` (None: the model's own) of the series `unique_ids` (None: all), with intervals that hold
-    `level` percent. Of a coarser frequency a step is the sum or the mean (`aggregate`) of the model's own."""
+class ForecastParameters:
+    """The parameters of a forecast.
+
+    `steps` are in `frequency` (None: the model's own), for the series `unique_ids` (None: all), with intervals that
+    hold `level` percent. A step of a coarser frequency is the `aggregate`, `sum` or `mean`, of the model's own steps.
+    """
 
     steps: int
     frequency: str | None = None
@@ -46,8 +49,12 @@ class Ask:
 
 @dataclass(frozen=True)
 class SeriesForecast:
-    """Arrays (steps,): `times` datetime64[us], and int64 or float64 as the target is; `confidence` float64. With an
-    explanation, contributions by name for each step, which add up to the value before it was rounded or bounded."""
+    """The forecast of one series, as arrays (steps,).
+
+    `times` are datetime64[us]; `values`, `lower` and `upper` are int64 or float64 as the target is; `confidence` is
+    float64. `explanation` has the contributions by name for each step, which sum to the value before it was rounded or
+    bounded.
+    """
 
     unique_id: str | None
     frequency: Frequency
@@ -60,158 +67,161 @@ class SeriesForecast:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a model was trained for and with; `confidence` (horizon,) is its accuracy so many steps ahead."""
+class ForecasterConfig:
+    """What a forecaster was trained for and with; `confidence` (horizon,) is its accuracy by the step ahead."""
 
     frequency: Frequency
     season: int
     horizon: int
     fill: str | None
-    roles: Roles
-    limits: Limits
+    roles: ColumnRoles
+    limits: TargetLimits
     confidence: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Forecaster:
-    """Safe to share between threads. `weights` (series, members) add up to 1; `scale` (series,) is what lagged models
-    divide by; `series` is the end of each series, as long as the members need, and `panel` the same without covariates.
+    """A trained forecaster. Safe to share between threads.
+
+    `weights` (series, members) sum to 1 for each series; `scale` (series,) is what lagged models divide by. `series` is
+    the end of each series, as long as the members need, and `panel` is the same without covariates. `regressors` are
+    positions of the known covariates that AutoARIMA uses.
     """
 
-    settings: Settings
+    config: ForecasterConfig
     contract: Contract
     covariates: Covariates
     members: tuple[Member, ...]
     weights: np.ndarray
     scale: np.ndarray
-    intervals: Intervals
+    intervals: PredictionIntervals
     panel: Panel
-    series: Series
+    series: GroupedSeries
     regressors: tuple[int, ...] = ()
 
     @property
     def frequency(self) -> Frequency:
-        return self.settings.frequency
+        """The frequency of the series."""
+        return self.config.frequency
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The names of the series; one empty name where there is a single series without an Id."""
+        """The names of the series; one empty name where there is a single series without an id."""
         return self.panel.ids
 
     @property
-    def observed_columns(self) -> tuple[str, ...]:
-        """What new observations have."""
-        return self.settings.roles.observed
+    def observation_columns(self) -> tuple[str, ...]:
+        """The columns of new observations."""
+        return self.config.roles.observation_columns
 
     @property
     def future_columns(self) -> tuple[str, ...]:
-        """What is said of steps in the future."""
-        return self.settings.roles.future
+        """The columns of rows about future steps."""
+        return self.config.roles.future_columns
 
     @cached_property
-    def lasts(self) -> np.ndarray:
+    def last_times(self) -> np.ndarray:
         """The last time of each series."""
         return self.series.times[self.series.starts[1:] - 1]
 
     @property
     def needs_future(self) -> bool:
         """Whether a member reads exogenous columns."""
-        uses = any(isinstance(member, Global) and member.model.spec.known for member in self.members)
-        return uses or bool(self.regressors and any(_has_regressors(member) for member in self.members))
+        if any(isinstance(member, GlobalMember) and member.model.spec.known for member in self.members):
+            return True
+        return bool(self.regressors) and any(_has_regressors(member) for member in self.members)
 
     @property
     def importance(self) -> dict[str, float]:
         """The share of each feature in the decisions of the boosters, largest first; empty where there are none."""
         weights = self.weights.mean(axis=0).tolist()
-        boosters = [(each, weight) for each, weight in zip(self.members, weights, strict=True) if _is_global(each)]
-        whole = sum(weight for _, weight in boosters)
+        boosters = [(m, weight) for m, weight in zip(self.members, weights, strict=True) if isinstance(m, GlobalMember)]
+        total = sum(weight for _, weight in boosters)
         shares: dict[str, float] = {}
         for member, weight in boosters:
-            for name, share in member.importance.items():  # type: ignore[union-attr]
-                shares[name] = shares.get(name, 0.0) + share * weight / whole
+            for name, share in member.importance.items():
+                shares[name] = shares.get(name, 0.0) + share * weight / total
         return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
-    def observe(self, rows: pa.Table) -> "Forecaster":
-        """The same model after new observations: its forecasts start where they end, and nothing is fitted.
+    def update(self, rows: pa.Table) -> "Forecaster":
+        """Return the same model with new observations: its forecasts start where they end, and nothing is fitted again.
 
-        Raises Invalid: `unknown_series`, `irregular_series`, `duplicate_timestamps` and what else `panel` finds.
+        Raises:
+            Invalid: what `update_series` refuses, such as `unknown_series`, `irregular_series`, `duplicate_timestamps`.
         """
-        panel, series = observed(
-            self.panel, self.series, rows, self.settings.roles, self.covariates, self.settings.fill
+        panel, series = update_series(
+            self.panel, self.series, rows, self.config.roles, self.covariates, self.config.fill
         )
         return replace(self, panel=panel, series=series)
 
-    def forecast(self, ask: Ask, future: Rows = None) -> list[SeriesForecast]:
-        """The next steps of each series, in the order asked for. `future` has the exogenous columns of the steps.
+    def forecast(self, parameters: ForecastParameters, future: FutureRows = None) -> list[SeriesForecast]:
+        """Forecast the next steps of each series, in the order of `unique_ids`.
+
+        `future` has the exogenous columns of the steps.
 
         Raises:
             NotFound: `series_not_found`.
-            Invalid: `frequency_mismatch`, `too_many_steps`, `missing_future` (which rows are missing), `bad_level`.
+            Invalid: `frequency_mismatch`, `too_many_steps`, `missing_future` (it lists the missing rows), `bad_level`.
             InvalidFields: wrong values in rows of the future.
         """
-        chosen = self._chosen(ask.unique_ids)
-        wanted = self._wanted(ask.frequency)
-        lasts = self.lasts[chosen]
-        steps, skipped = np.full(len(chosen), ask.steps), np.zeros(len(chosen), np.int64)
-        if wanted is not self.frequency:
-            skipped, steps = wanted.whole_buckets(self.frequency, lasts, ask.steps)
-        most = int(steps.max(initial=1))
-        if most > MOST_STEPS:
-            detail = (
-                f"That is {most:,} steps of a {self.frequency.name}; at most {MOST_STEPS:,} are forecast at a time."
-            )
-            raise Invalid(detail, code="too_many_steps")
-        times = self.frequency.after(lasts, most)
-        known = self._known(chosen, times, steps, future)
-        points = self.points(chosen, times, known)
-        found = []
-        for row, number in enumerate(chosen):
-            explanation = self._explained(number, times[row], known[row]) if ask.explain else None
-            own = self._of_series(number, times[row], points[row], ask.level, explanation)
-            part = slice(int(skipped[row]), int(steps[row]))
-            found.append(_aggregated(own, part, wanted, ask.aggregate, self.settings.limits))
-        return found
+        numbers = self._series_numbers(parameters.unique_ids)
+        frequency = self._output_frequency(parameters.frequency)
+        last_times = self.last_times[numbers]
+        steps, skipped = np.full(len(numbers), parameters.steps), np.zeros(len(numbers), np.int64)
+        if frequency is not self.frequency:
+            skipped, steps = frequency.count_bucket_steps(self.frequency, last_times, parameters.steps)
+        times = self.frequency.times_after(last_times, self._checked_count(steps))
+        known = self._known_covariates(numbers, times, steps, future)
+        points = self.predict_points(numbers, times, known)
+        forecasts = []
+        for row, number in enumerate(numbers):
+            explanation = self._explain(number, times[row], known[row]) if parameters.explain else None
+            whole = self._series_forecast(number, times[row], points[row], parameters.level, explanation)
+            selected = _select_steps(whole, slice(int(skipped[row]), int(steps[row])))
+            if frequency is not self.frequency:
+                selected = _aggregate(selected, frequency, parameters.aggregate)
+            is_mean = frequency is not self.frequency and parameters.aggregate == "mean"
+            forecasts.append(_round(selected, self.config.limits) if not is_mean else selected)
+        return forecasts
 
-    def points(self, chosen: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """float64 (chosen, steps) at `times` (chosen, steps), with the exogenous columns `known` float32 (chosen,
-        steps, columns): the weighted mean of the members, within the limits of the target."""
+    def predict_points(self, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Return the weighted mean of the members, within the limits of the target, float64 (chosen series, steps).
+
+        Args:
+            numbers: The numbers of the chosen series.
+            times: (chosen series, steps).
+            known: The known covariates at these times, float32 (chosen series, steps, columns).
+        """
         total = np.zeros(times.shape)
         for column, member in enumerate(self.members):
-            weights = self.weights[chosen, column]
+            weights = self.weights[numbers, column]
             used = np.flatnonzero(weights > 0)
             if len(used):
-                parts = self._of_member(member, chosen[used], times[used], known[used])
-                total[used] += weights[used, None] * parts
-        return self.settings.limits.bounded(total)
+                points = self._predict_member(member, numbers[used], times[used], known[used])
+                total[used] += weights[used, None] * points
+        return self.config.limits.clip(total)
 
-    def _of_member(self, member: Member, chosen: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
-        if isinstance(member, Global):
-            return member.model.forecast(self._origin(member, chosen, times, known))
-        return np.stack([self._of_local(member, number, known[row]) for row, number in enumerate(chosen)])
+    def _predict_member(self, member: Member, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
+        if isinstance(member, GlobalMember):
+            return member.model.forecast(self._inputs(member, numbers, times, known))
+        return np.stack([self._predict_local(member, number, known[row]) for row, number in enumerate(numbers)])
 
-    def _of_local(self, member: Local, number: int, known: np.ndarray) -> np.ndarray:
+    def _predict_local(self, member: LocalMember, number: int, known: np.ndarray) -> np.ndarray:
         model = member.models[number]
         assert model is not None, "a series with a weight has a model"
-        part = slice(int(self.series.starts[number]), int(self.series.starts[number + 1]))
+        rows = slice(int(self.series.starts[number]), int(self.series.starts[number + 1]))
         past, ahead = None, None
         if self.regressors and _has_regressors(member):
-            both = filled(np.concatenate((self.series.known[part], known))[:, self.regressors])
+            both = fill_missing(np.concatenate((self.series.known[rows], known))[:, self.regressors])
             past, ahead = both[: -len(known)], both[-len(known) :]
-        return forecast(model, self.series.y[part], len(known), past, ahead)
+        return forecast(model, self.series.y[rows], len(known), past, ahead)
 
-    def _origin(self, member: Global, chosen: np.ndarray, times: np.ndarray, known: np.ndarray) -> Origin:
-        spec, series = member.model.spec, self.series
-        begins, ends = series.starts[:-1][chosen], series.starts[1:][chosen]
-        return Origin(
-            last(series.y, begins, ends, spec.reach),
-            self.scale[chosen],
-            times,
-            known,
-            series.static[chosen],
-            last(series.past, begins, ends, spec.horizon),
-        )
+    def _inputs(self, member: GlobalMember, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> ForecastInput:
+        lengths = self.series.lengths[numbers]
+        spec = member.model.spec
+        return ForecastInput.at_cutoffs(spec, self.series, numbers, lengths, self.scale[numbers], times, known)
 
-    def _of_series(
+    def _series_forecast(
         self,
         number: int,
         times: np.ndarray,
@@ -220,110 +230,134 @@ class Forecaster:
         explanation: list[dict[str, float]] | None,
     ) -> SeriesForecast:
         lower, upper = self.intervals.bounds(number, points, round(level / 100, 9))
-        limits = self.settings.limits
-        confidence = np.array(confidence_ahead(self.settings.confidence, len(points)))
+        limits = self.config.limits
+        confidence = np.array(extend_confidence(self.config.confidence, len(points)))
+        unique_id = self.ids[number] if self.config.roles.series is not None else None
         return SeriesForecast(
-            self.ids[number] if self.settings.roles.series is not None else None,
+            unique_id,
             self.frequency,
             times,
             points,
             confidence,
-            limits.bounded(lower),
-            limits.bounded(upper),
+            limits.clip(lower),
+            limits.clip(upper),
             explanation,
         )
 
-    def _explained(self, number: int, times: np.ndarray, known: np.ndarray) -> list[dict[str, float]]:
-        """Of a statistical model the whole forecast is one contribution: it has no features."""
+    def _explain(self, number: int, times: np.ndarray, known: np.ndarray) -> list[dict[str, float]]:
+        """Return the contributions to each step; a statistical model has no features, so it is one contribution."""
         steps: list[dict[str, float]] = [{} for _ in times]
-        only = np.array([number])
         for column, member in enumerate(self.members):
             weight = float(self.weights[number, column])
             if weight <= 0:
                 continue
-            if isinstance(member, Local):
-                for step, value in zip(steps, self._of_local(member, number, known), strict=True):
-                    step[member.algorithm] = step.get(member.algorithm, 0.0) + weight * float(value)
+            if isinstance(member, LocalMember):
+                for step, value in zip(steps, self._predict_local(member, number, known), strict=True):
+                    _add(step, member.algorithm, weight * float(value))
                 continue
-            found = member.model.explain(self._origin(member, only, times[None], known[None]))
-            for step, base, values in zip(steps, found.base, found.contributions, strict=True):
-                step[BASE] = step.get(BASE, 0.0) + weight * float(base)
-                for name, value in zip(found.names, values, strict=True):
-                    step[name] = step.get(name, 0.0) + weight * float(value)
+            explanation = member.model.explain(self._inputs(member, np.array([number]), times[None], known[None]))
+            for step, base, values in zip(steps, explanation.base, explanation.contributions, strict=True):
+                _add(step, BASE, weight * float(base))
+                for name, value in zip(explanation.names, values, strict=True):
+                    _add(step, name, weight * float(value))
         return steps
 
-    def _chosen(self, unique_ids: tuple[str, ...] | None) -> np.ndarray:
+    def _series_numbers(self, unique_ids: tuple[str, ...] | None) -> np.ndarray:
         if unique_ids is None:
             return np.arange(len(self.ids))
-        unknown = [name for name in unique_ids if name not in self._places]
+        unknown = [name for name in unique_ids if name not in self._number_by_id]
         if unknown:
-            shown = ", ".join(repr(name[:100]) for name in unknown[:10])
-            raise NotFound(f"The model has no series {shown}.", code="series_not_found")
-        return np.array([self._places[name] for name in unique_ids], np.int64)
+            examples = ", ".join(repr(name[:100]) for name in unknown[:10])
+            raise NotFound(f"The model has no series {examples}.", code="series_not_found")
+        return np.array([self._number_by_id[name] for name in unique_ids], np.int64)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def _number_by_id(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.ids)}
 
-    def _wanted(self, text: str | None) -> Frequency:
+    def _output_frequency(self, text: str | None) -> Frequency:
         own = self.frequency
-        wanted = own if text is None else Frequency.parse(text)
-        if wanted.same_steps(own):
+        requested = own if text is None else Frequency.parse(text)
+        if requested.has_same_step(own):
             return own
-        if not wanted.multiple_of(own):
-            detail = f"The series have a value each {own.name}; steps of a {wanted.name} cannot be made of whole ones."
+        if not requested.is_multiple_of(own):
+            detail = f"The series have a value per {own.name}; a {requested.name} is not a whole number of these."
             raise Invalid(detail, code="frequency_mismatch")
-        return wanted
+        return requested
 
-    def _known(self, chosen: np.ndarray, times: np.ndarray, steps: np.ndarray, future: Rows) -> np.ndarray:
-        return Future(self.contract, self.settings.roles, self.covariates, self.frequency).known(
-            [self.ids[number] for number in chosen], times, steps, future, is_needed=self.needs_future
+    def _checked_count(self, steps: np.ndarray) -> int:
+        count = int(steps.max(initial=1))
+        if count > MAX_STEPS:
+            detail = (
+                f"That is {count:,} steps of a {self.frequency.name}; at most {MAX_STEPS:,} are forecast at a time."
+            )
+            raise Invalid(detail, code="too_many_steps")
+        return count
+
+    def _known_covariates(
+        self, numbers: np.ndarray, times: np.ndarray, steps: np.ndarray, future: FutureRows
+    ) -> np.ndarray:
+        return FutureCovariates(self.contract, self.config.roles, self.covariates, self.frequency).align(
+            [self.ids[number] for number in numbers], times, steps, future, is_needed=self.needs_future
         )
 
 
-def _is_global(member: Member) -> bool:
-    return isinstance(member, Global)
-
-
 def _has_regressors(member: Member) -> bool:
-    return isinstance(member, Local) and member.algorithm == "AutoARIMA"
+    return isinstance(member, LocalMember) and member.algorithm == "AutoARIMA"
 
 
-def _aggregated(own: SeriesForecast, part: slice, wanted: Frequency, aggregate: str, limits: Limits) -> SeriesForecast:
-    """The steps of `part`, or buckets of them. The ends of an interval are summed like the values, as if all steps were
-    off together: wider than needed where they are not, and never too narrow."""
-    cut = {name: getattr(own, name)[part] for name in ("times", "values", "confidence", "lower", "upper")}
-    explanation = None if own.explanation is None else own.explanation[part]
-    if wanted is not own.frequency:
-        labels, places = np.unique(wanted.buckets(cut["times"]), return_inverse=True)
-        count = np.bincount(places)
+def _add(step: dict[str, float], name: str, value: float) -> None:
+    step[name] = step.get(name, 0.0) + value
 
-        def total(values: np.ndarray) -> np.ndarray:
-            return np.bincount(places, weights=values)
 
-        divisor = count if aggregate == "mean" else np.ones(len(count))
-        cut = {name: total(cut[name]) / (count if name == "confidence" else divisor) for name in cut if name != "times"}
-        cut["times"] = labels
-        if explanation is not None:
-            explanation = _summed(explanation, places, divisor)
-    is_whole = limits.whole and not (wanted is not own.frequency and aggregate == "mean")
-    if is_whole:
-        cut |= limits.rounded(cut["values"], cut["lower"], cut["upper"])
-    return SeriesForecast(
-        own.unique_id,
-        wanted,
-        cut["times"],
-        cut["values"],
-        cut["confidence"],
-        cut["lower"],
-        cut["upper"],
-        explanation,
+def _select_steps(whole: SeriesForecast, selected: slice) -> SeriesForecast:
+    return replace(
+        whole,
+        times=whole.times[selected],
+        values=whole.values[selected],
+        confidence=whole.confidence[selected],
+        lower=whole.lower[selected],
+        upper=whole.upper[selected],
+        explanation=None if whole.explanation is None else whole.explanation[selected],
     )
 
 
-def _summed(steps: list[dict[str, float]], places: np.ndarray, divisor: np.ndarray) -> list[dict[str, float]]:
-    found: list[dict[str, float]] = [{} for _ in divisor]
-    for step, place in zip(steps, places.tolist(), strict=True):
+def _aggregate(fine: SeriesForecast, frequency: Frequency, aggregate: str) -> SeriesForecast:
+    """Return the forecast in buckets of a coarser frequency.
+
+    The ends of an interval are summed like the values, as if the errors of all steps were fully correlated: too wide
+    where they are not, and never too narrow.
+    """
+    labels, buckets = np.unique(frequency.bucket_labels(fine.times), return_inverse=True)
+    counts = np.bincount(buckets)
+    divisor = counts if aggregate == "mean" else np.ones(len(counts))
+
+    def combine(values: np.ndarray, divisor: np.ndarray = divisor) -> np.ndarray:
+        return np.bincount(buckets, weights=values) / divisor
+
+    return SeriesForecast(
+        fine.unique_id,
+        frequency,
+        labels,
+        combine(fine.values),
+        combine(fine.confidence, counts),
+        combine(fine.lower),
+        combine(fine.upper),
+        None if fine.explanation is None else _aggregate_explanation(fine.explanation, buckets, divisor),
+    )
+
+
+def _round(forecast: SeriesForecast, limits: TargetLimits) -> SeriesForecast:
+    if not limits.whole:
+        return forecast
+    return replace(forecast, **limits.round_outward(forecast.values, forecast.lower, forecast.upper))
+
+
+def _aggregate_explanation(
+    steps: list[dict[str, float]], buckets: np.ndarray, divisor: np.ndarray
+) -> list[dict[str, float]]:
+    totals: list[dict[str, float]] = [{} for _ in divisor]
+    for step, bucket in zip(steps, buckets.tolist(), strict=True):
         for name, value in step.items():
-            found[place][name] = found[place].get(name, 0.0) + value / float(divisor[place])
-    return found
+            _add(totals[bucket], name, value / float(divisor[bucket]))
+    return totals

@@ -1,4 +1,4 @@
-"""The exogenous columns of steps to come: read by the contract, and put to the steps that need them."""
+"""The exogenous columns of future steps: parsed by the contract, and aligned with the steps that need them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,24 @@ import pyarrow as pa
 from dataml.contract.contract import Contract
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.frequency.messages import join_examples, series_label
 from dataml.ml.forecasting.panel.covariates import Covariates
-from dataml.ml.forecasting.panel.dataset import Roles
-from dataml.ml.forecasting.panel.reading import series_texts, times_of
+from dataml.ml.forecasting.panel.dataset import ColumnRoles
+from dataml.ml.forecasting.panel.reading import encode_series_ids, read_times
 
-_SHOWN: Final = 10
+_MAX_EXAMPLES: Final = 10
 
 
 @dataclass(frozen=True)
-class Future:
+class FutureCovariates:
+    """How rows about the future become the known covariates of a model."""
+
     contract: Contract
-    roles: Roles
+    roles: ColumnRoles
     covariates: Covariates
     frequency: Frequency
 
-    def known(
+    def align(
         self,
         ids: Sequence[str],
         times: np.ndarray,
@@ -33,33 +36,35 @@ class Future:
         *,
         is_needed: bool,
     ) -> np.ndarray:
-        """float32 (series, steps, columns) at `times` (series, steps), of which each series needs its first `steps`
-        (series,); NaN behind those. Rows for other steps are let pass.
+        """Return the known covariates at `times` (series, steps), float32 (series, steps, columns).
+
+        Each series needs its first `steps` (series,); the values behind those are NaN where there is no row. Rows for
+        other times are ignored.
 
         Raises:
-            Invalid: `missing_future` with the steps that have no row, `duplicate_timestamps`.
+            Invalid: `missing_future` (it lists the steps without a row), `duplicate_timestamps`.
             InvalidFields: wrong values in rows.
         """
         width = len(self.covariates.known)
         empty = np.full((*times.shape, width), np.nan, np.float32)
+        is_required = np.arange(times.shape[1]) < steps[:, None]
         if rows is None or not width:
             if is_needed:
-                self._refuse(ids, times, np.arange(times.shape[1]) < steps[:, None])
+                self._refuse_missing(ids, times, is_required)
             return empty
-        given: pa.Table = rows if isinstance(rows, pa.Table) else self._parsed(ids, rows)  # type: ignore[assignment]
-        table = given.select(self.roles.future).cast(self.contract.select(self.roles.future).schema)
-        places = self._places(ids, times, table)
-        wanted = np.arange(times.shape[1]) < steps[:, None]
-        if is_needed and (wanted & (places < 0)).any():
-            self._refuse(ids, times, wanted & (places < 0))
+        parsed: pa.Table = rows if isinstance(rows, pa.Table) else self._parse(ids, rows)  # type: ignore[assignment]
+        table = parsed.select(self.roles.future_columns).cast(self.contract.select(self.roles.future_columns).schema)
+        row_numbers = self._row_numbers(ids, times, table)
+        if is_needed and (is_required & (row_numbers < 0)).any():
+            self._refuse_missing(ids, times, is_required & (row_numbers < 0))
         if not table.num_rows:
             return empty
         matrix = self._matrix(table)
-        return np.where((places >= 0)[..., None], matrix[np.maximum(places, 0)], np.nan).astype(np.float32)
+        return np.where((row_numbers >= 0)[..., None], matrix[np.maximum(row_numbers, 0)], np.nan).astype(np.float32)
 
-    def _parsed(self, ids: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """Rows of JSON values. The name of the series may be left out where one is asked for."""
-        contract = self.contract.select(self.roles.future)
+    def _parse(self, ids: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Return rows of JSON values as a table; where one series is forecast, rows may leave out its name."""
+        contract = self.contract.select(self.roles.future_columns)
         default = {self.roles.series: ids[0]} if self.roles.series is not None and len(ids) == 1 else {}
         parsed, wrong = [], []
         for number, row in enumerate(rows):
@@ -74,50 +79,52 @@ class Future:
             raise InvalidFields(wrong)
         return pa.Table.from_pylist(parsed, schema=contract.schema)
 
-    def _places(self, ids: Sequence[str], times: np.ndarray, table: pa.Table) -> np.ndarray:
-        """The row of each step, int64 (series, steps), -1 where there is none."""
+    def _row_numbers(self, ids: Sequence[str], times: np.ndarray, table: pa.Table) -> np.ndarray:
+        """Return the row of each step, int64 (series, steps), -1 where there is none."""
+        series, row_times = self._keys(ids, table)
+        rows = np.flatnonzero(series >= 0)
+        order = rows[np.lexsort((row_times[rows], series[rows]))]
+        series, row_times = series[order], row_times[order]
+        self._refuse_duplicates(ids, series, row_times)
+        numbers = np.full(times.shape, -1, np.int64)
+        for number in range(len(ids)):
+            begin, end = np.searchsorted(series, (number, number + 1))
+            if end > begin:
+                wanted = times[number].astype(np.int64)
+                row = np.minimum(np.searchsorted(row_times[begin:end], wanted), end - begin - 1) + begin
+                numbers[number] = np.where(row_times[row] == wanted, order[row], -1)
+        return numbers
+
+    def _keys(self, ids: Sequence[str], table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each row the number of its series, -1 for others, and its time in microseconds."""
         numbers = {name: number for number, name in enumerate(ids)}
         series = np.zeros(table.num_rows, np.int64)
         if self.roles.series is not None:
-            texts, codes = series_texts(table.column(self.roles.series))
-            series = np.array([numbers.get(text, -1) for text in texts], np.int64)[codes]
-        moments = times_of(table.column(self.roles.time)).astype(np.int64)
-        rows = np.flatnonzero(series >= 0)
-        order = rows[np.lexsort((moments[rows], series[rows]))]
-        keys = np.stack((series[order], moments[order]), axis=1)
-        doubled = np.flatnonzero((keys[1:] == keys[:-1]).all(axis=1))
-        if len(doubled):
-            name = ids[int(keys[doubled[0], 0])]
-            date = self.frequency.render(keys[doubled[:1], 1].astype("datetime64[us]"))[0]
-            raise Invalid(f"future has two rows of {_called(name)} at {date}.", code="duplicate_timestamps")
-        found = np.full(times.shape, -1, np.int64)
-        for number in range(len(ids)):
-            part = slice(*np.searchsorted(keys[:, 0], (number, number + 1)))
-            at = np.searchsorted(keys[part, 1], wanted := times[number].astype(np.int64))
-            inside = np.minimum(at, max(0, part.stop - part.start - 1)) + part.start
-            if part.stop > part.start:
-                found[number] = np.where(keys[inside, 1] == wanted, order[inside], -1)
-        return found
+            names, codes = encode_series_ids(table.column(self.roles.series))
+            series = np.array([numbers.get(name, -1) for name in names], np.int64)[codes]
+        return series, read_times(table.column(self.roles.time)).astype(np.int64)
+
+    def _refuse_duplicates(self, ids: Sequence[str], series: np.ndarray, row_times: np.ndarray) -> None:
+        duplicates = np.flatnonzero((series[1:] == series[:-1]) & (row_times[1:] == row_times[:-1]))
+        if len(duplicates):
+            row = int(duplicates[0])
+            name = series_label(ids, int(series[row]))
+            date = self.frequency.format_times(row_times[row : row + 1].astype("datetime64[us]"))[0]
+            raise Invalid(f"future has two rows of {name} at {date}.", code="duplicate_timestamps")
 
     def _matrix(self, table: pa.Table) -> np.ndarray:
-        """The known columns of the covariates, from the exogenous columns alone."""
+        """Return the known covariates of rows with the exogenous columns alone."""
         preprocessing = self.covariates.preprocessing
         assert preprocessing is not None
         columns = [preprocessing.layout[position] for position in self.covariates.known]
-        known = type(preprocessing)(tuple(columns))
-        return known.matrix(table)
+        return type(preprocessing)(tuple(columns)).matrix(table)
 
-    def _refuse(self, ids: Sequence[str], times: np.ndarray, missing: np.ndarray) -> None:
-        places = np.argwhere(missing)
-        shown = [
-            f"{_called(ids[int(series)])} at {self.frequency.render(times[series, step : step + 1])[0]}"
-            for series, step in places[:_SHOWN]
+    def _refuse_missing(self, ids: Sequence[str], times: np.ndarray, is_missing: np.ndarray) -> None:
+        missing = np.argwhere(is_missing)
+        examples = [
+            f"{series_label(ids, int(series))} at {self.frequency.format_times(times[series, step : step + 1])[0]}"
+            for series, step in missing[:_MAX_EXAMPLES]
         ]
-        more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
         names = ", ".join(repr(name) for name in self.roles.exogenous)
-        detail = f"The forecast needs {names} in the future; rows are missing: {', '.join(shown)}{more}."
+        detail = f"The forecast needs {names} in the future; rows are missing: {join_examples(examples, len(missing))}."
         raise Invalid(detail, code="missing_future")
-
-
-def _called(name: str) -> str:
-    return f"series {name[:60]!r}" if name else "the series"

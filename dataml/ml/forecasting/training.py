@@ -1,36 +1,43 @@
-"""How a forecast is made of series: candidates in a backtest, a choice, intervals, scores, and the members fitted."""
+"""Training of a forecaster: backtest of the candidates, their combination, intervals, and the final fits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from dataml.contract.contract import Contract
-from dataml.ml.forecasting.backtest.combination import Choice, choose
+from dataml.ml.forecasting.backtest.combination import ForecastCombination, select_combination
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
-from dataml.ml.forecasting.backtest.report import Judgement, judged
-from dataml.ml.forecasting.backtest.splits import Plan, planned
-from dataml.ml.forecasting.candidate_selection import Roster, roster
-from dataml.ml.forecasting.candidates import Candidate, Global, GlobalCandidate, LocalCandidate, Member, Progress
-from dataml.ml.forecasting.forecaster import Forecaster, Settings
-from dataml.ml.forecasting.models.calendar_features import calendar_for
-from dataml.ml.forecasting.models.lag_features import scales
-from dataml.ml.forecasting.models.lag_spec import LagSpec, spec_for
-from dataml.ml.forecasting.models.lagged_model import ALGORITHMS as BOOSTERS
-from dataml.ml.forecasting.models.statistical import history_needed
-from dataml.ml.forecasting.panel.covariates import Covariates, Series, learn_covariates, with_covariates
-from dataml.ml.forecasting.panel.dataset import Roles, read_series
-from dataml.ml.forecasting.panel.target import Limits
+from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backtest
+from dataml.ml.forecasting.backtest.splits import BacktestSplits, split_panel
+from dataml.ml.forecasting.candidate_selection import CandidateSet, select_candidates
+from dataml.ml.forecasting.candidates import (
+    Candidate,
+    GlobalCandidate,
+    GlobalMember,
+    LocalCandidate,
+    Member,
+    Progress,
+)
+from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig
+from dataml.ml.forecasting.models.calendar_features import select_calendar_features
+from dataml.ml.forecasting.models.lag_features import series_scales
+from dataml.ml.forecasting.models.lag_spec import LagSpec, select_lags
+from dataml.ml.forecasting.models.lagged_model import BOOSTERS
+from dataml.ml.forecasting.models.statistical import NAIVE, required_history
+from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries, fit_covariates, group_series
+from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
+from dataml.ml.forecasting.panel.target import TargetLimits
 
-NAIVE = "SeasonalNaive"
-_BACKTEST_SHARE = 0.7
+_BACKTEST_SHARE: Final = 0.7
+"""Share of the progress that is reported at the end of the backtest."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to train. `algorithm` is `auto` or a name; the rest None means: as the data suggests."""
+class TrainingOptions:
+    """What to train: `algorithm` is `auto` or a name; an option that is None is as the data suggests."""
 
     contract: Contract
     roles: Mapping[str, str]
@@ -41,128 +48,149 @@ class Request:
     fill: str | None = None
     horizon: int | None = None
     season_length: int | None = None
-    windows: int | None = None
+    n_windows: int | None = None
     seed: int = 0
     threads: int = 1
 
 
 @dataclass(frozen=True)
-class Trained:
-    """`choice` weighs `candidates`; `roster` says which others were left out and why."""
+class TrainedForecaster:
+    """A trained forecaster, and how it was made.
+
+    `candidates` are the algorithms that were tried and the reasons why others were not; `combination` weighs them.
+    `rows` counts the rows of the dataset, `used` those of the series.
+    """
 
     forecaster: Forecaster
-    judgement: Judgement
-    choice: Choice
-    plan: Plan
-    roster: Roster
+    backtest: BacktestReport
+    combination: ForecastCombination
+    splits: BacktestSplits
+    candidates: CandidateSet
     warnings: tuple[str, ...]
     rows: int
     used: int
 
 
-def train(parquet: Path, request: Request, progress: Progress = lambda share, phrase: None) -> Trained:
-    """Raises Invalid: what `reading.read_panel` refuses, `series_too_short`."""
+def train(
+    parquet: Path, options: TrainingOptions, progress: Progress = lambda share, phrase: None
+) -> TrainedForecaster:
+    """Train a forecaster on the series of a validated dataset.
+
+    Raises:
+        Invalid: what `read_series` refuses, `series_too_short`.
+    """
     progress(0.02, "Reading the series")
-    reading, table = read_series(
-        parquet, request.contract, request.roles, request.frequency, request.fill, request.horizon
+    parsed, table = read_series(
+        parquet, options.contract, options.roles, options.frequency, options.fill, options.horizon
     )
-    panel = reading.panel
-    roles = Roles.of(request.roles)
-    covariates = learn_covariates(panel, table, request.contract, roles, request.categories)
-    data = with_covariates(panel, table, covariates)
-    season = request.season_length or panel.frequency.season_length
-    origins = planned(panel, request.horizon, request.season_length, request.windows)
-    settings = Settings(
+    panel = parsed.panel
+    roles = ColumnRoles.from_mapping(options.roles)
+    covariates = fit_covariates(panel, table, options.contract, roles, options.categories)
+    data = group_series(panel, table, covariates)
+    splits = split_panel(panel, options.horizon, options.season_length, options.n_windows)
+    config = ForecasterConfig(
         frequency=panel.frequency,
-        season=season,
-        horizon=origins.horizon,
-        fill=request.fill,
+        season=options.season_length or panel.frequency.season_length,
+        horizon=splits.horizon,
+        fill=options.fill,
         roles=roles,
-        limits=Limits.of(request.contract.column(roles.target), panel.y),
+        limits=TargetLimits.from_contract(options.contract.column(roles.target), panel.y),
         confidence=(),
     )
-    found = roster(request.algorithm, data, origins, season)
-    spec = _spec(settings, data, covariates)
-    history = _history(found, season, spec)
-    candidates = _candidates(found, request, season, history, spec, _regressors(covariates))
-    forecasts = _backtested(candidates, data, origins, settings.limits, progress)
-    truth = origins.truth(data.y, data.starts)
-    scale = naive_scale(data, origins, season)
+    selected = select_candidates(options.algorithm, data, splits, config.season)
+    spec = _lag_spec(config, data, covariates)
+    history = _history_length(selected, config.season, spec)
+    candidates = _build_candidates(selected, options, config.season, history, spec, _regressors(covariates))
+    forecasts = _backtest(candidates, data, splits, config.limits, progress)
+    truth = splits.truth(data.y, data.starts)
+    scale = seasonal_naive_error(data, splits, config.season)
     progress(_BACKTEST_SHARE, "Choosing")
-    kept = [number for number, candidate in enumerate(candidates) if candidate.name in found.names]
-    choice = choose([candidates[number].name for number in kept], forecasts[kept], truth, scale)
+    kept = [number for number, candidate in enumerate(candidates) if candidate.name in selected.names]
+    combination = select_combination([candidates[number].name for number in kept], forecasts[kept], truth, scale)
     naive = forecasts[[candidate.name for candidate in candidates].index(NAIVE)]
-    judgement = judged(panel, origins, truth, choice.blended, naive, scale, request.seed)
-    members, weights = _members([candidates[number] for number in kept], choice, data, progress)
-    settings = replace(settings, confidence=judgement.confidence)
-    forecaster = _trimmed(
-        history,
-        Forecaster(
-            settings=settings,
-            contract=request.contract,
-            covariates=covariates,
-            members=members,
-            weights=weights,
-            scale=_lag_scale(members, data),
-            intervals=fit_intervals(truth - choice.blended, scale),
-            panel=replace(panel, rows=np.arange(len(panel.y))),
-            series=data,
-            regressors=_regressors(covariates),
-        ),
+    backtest = evaluate_backtest(panel, splits, truth, combination.blended, naive, scale, options.seed)
+    members, weights = _fit_members([candidates[number] for number in kept], combination, data, progress)
+    forecaster = Forecaster(
+        config=replace(config, confidence=backtest.confidence),
+        contract=options.contract,
+        covariates=covariates,
+        members=members,
+        weights=weights,
+        scale=_lag_scale(members, data),
+        intervals=fit_intervals(truth - combination.blended, scale),
+        panel=replace(panel, rows=np.arange(len(panel.y))),
+        series=data,
+        regressors=_regressors(covariates),
     )
-    return Trained(
-        forecaster, judgement, choice, origins, found, reading.warnings, table.num_rows, int((panel.rows >= 0).sum())
+    return TrainedForecaster(
+        forecaster=_keep_history(forecaster, history),
+        backtest=backtest,
+        combination=combination,
+        splits=splits,
+        candidates=selected,
+        warnings=parsed.warnings,
+        rows=table.num_rows,
+        used=int((panel.rows >= 0).sum()),
     )
 
 
-def naive_scale(data: Series, origins: Plan, season: int) -> np.ndarray:
-    """The mean absolute error (series,) of the seasonal naive before the first window; where no season has passed
-    twice, of the naive. 0 for a series that repeats itself."""
-    first = np.where(origins.cuts >= 0, origins.cuts, np.iinfo(np.int64).max).min(axis=0)
-    first = np.minimum(first, data.lengths)
-    found = np.zeros(len(first))
+def seasonal_naive_error(data: GroupedSeries, splits: BacktestSplits, season: int) -> np.ndarray:
+    """Return the mean absolute error (series,) of the seasonal naive before the first window.
+
+    It is the scale of the MASE (Hyndman and Koehler 2006). Where no season has passed twice it is the error of the
+    naive, and 0 for a series that repeats itself.
+    """
+    first_cutoff = np.where(splits.cutoffs >= 0, splits.cutoffs, np.iinfo(np.int64).max).min(axis=0)
+    first_cutoff = np.minimum(first_cutoff, data.lengths)
+    error = np.zeros(len(first_cutoff))
     for lag in dict.fromkeys((1, season)):
         change = np.full(len(data.y), np.nan)
         change[lag:] = np.abs(data.y[lag:] - data.y[:-lag])
-        compared = (data.position >= lag) & (data.position < first[data.of_row])
-        count = np.bincount(data.of_row[compared], minlength=len(first))
-        total = np.bincount(data.of_row[compared], weights=change[compared], minlength=len(first))
-        found = np.where(count > 0, total / np.maximum(count, 1), found)
-    return found
+        compared = (data.position >= lag) & (data.position < first_cutoff[data.series_index])
+        count = np.bincount(data.series_index[compared], minlength=len(first_cutoff))
+        total = np.bincount(data.series_index[compared], weights=change[compared], minlength=len(first_cutoff))
+        error = np.where(count > 0, total / np.maximum(count, 1), error)
+    return error
 
 
-def _history(found: Roster, season: int, spec: LagSpec) -> int:
-    """How many of the last values of a series members look at: as many for all, so that what is kept of a series begins
-    where the fits of its own models began."""
+def _history_length(selected: CandidateSet, season: int, spec: LagSpec) -> int:
+    """Return how many of the last values of a series the members use.
+
+    It is one number for all members, so that what is kept of a series begins where the fits of its own models began.
+    """
     needed = [
-        max(spec.reach, spec.horizon) if name in BOOSTERS else history_needed(name, season) for name in found.names
+        max(spec.reach, spec.horizon) if name in BOOSTERS else required_history(name, season) for name in selected.names
     ]
     return max(2, *needed)
 
 
-def _candidates(
-    found: Roster, request: Request, season: int, history: int, spec: LagSpec, regressors: tuple[int, ...]
+def _build_candidates(
+    selected: CandidateSet,
+    options: TrainingOptions,
+    season: int,
+    history: int,
+    spec: LagSpec,
+    regressors: tuple[int, ...],
 ) -> list[Candidate]:
-    """Those of the roster, and the seasonal naive, which every forecast is compared with."""
-    names = [*found.names, *([NAIVE] if NAIVE not in found.names else [])]
+    """Return the selected candidates, and the seasonal naive, which every forecast is compared with."""
+    names = [*selected.names, *([NAIVE] if NAIVE not in selected.names else [])]
     candidates: list[Candidate] = []
     for name in names:
         if name in BOOSTERS:
-            candidates.append(GlobalCandidate(name, spec, request.hyperparameters, request.seed, request.threads))
+            candidates.append(GlobalCandidate(name, spec, options.hyperparameters, options.seed, options.threads))
         else:
-            own = regressors if name == "AutoARIMA" else ()
-            candidates.append(LocalCandidate(name, season, history, own))
+            candidates.append(LocalCandidate(name, season, history, regressors if name == "AutoARIMA" else ()))
     return candidates
 
 
-def _spec(settings: Settings, data: Series, covariates: Covariates) -> LagSpec:
-    frequency, length = settings.frequency, int(np.median(data.lengths))
-    return spec_for(
-        settings.season,
-        tuple({settings.season, *frequency.seasons} - {1}),
-        calendar_for(frequency.unit, length, frequency.count),
+def _lag_spec(config: ForecasterConfig, data: GroupedSeries, covariates: Covariates) -> LagSpec:
+    frequency, length = config.frequency, int(np.median(data.lengths))
+    return select_lags(
+        config.season,
+        tuple({config.season, *frequency.seasons} - {1}),
+        select_calendar_features(frequency.unit, length, frequency.count),
         length,
-        settings.horizon,
+        config.horizon,
         known=covariates.names(covariates.known),
         static=covariates.names(covariates.static),
         past=covariates.names(covariates.past),
@@ -171,52 +199,56 @@ def _spec(settings: Settings, data: Series, covariates: Covariates) -> LagSpec:
 
 
 def _regressors(covariates: Covariates) -> tuple[int, ...]:
-    """Positions among the known covariates that are numbers."""
+    """Return the positions of numeric columns among the known covariates."""
     if covariates.preprocessing is None:
         return ()
     codes = covariates.preprocessing.categorical
     return tuple(number for number, position in enumerate(covariates.known) if position not in codes)
 
 
-def _backtested(
-    candidates: list[Candidate], data: Series, origins: Plan, limits: Limits, progress: Progress
+def _backtest(
+    candidates: list[Candidate], data: GroupedSeries, splits: BacktestSplits, limits: TargetLimits, progress: Progress
 ) -> np.ndarray:
-    """(candidates, windows, series, horizon), within the limits of the target."""
-    found = []
+    """Return the forecasts (candidates, windows, series, horizon), within the limits of the target."""
+    forecasts = []
     for number, candidate in enumerate(candidates):
 
-        def tell(share: float, phrase: str, number: int = number) -> None:
+        def report(share: float, phrase: str, number: int = number) -> None:
             progress(0.05 + (_BACKTEST_SHARE - 0.05) * (number + share) / len(candidates), phrase)
 
-        found.append(limits.bounded(candidate.backtest(data, origins, tell)))
-    return np.stack(found)
+        forecasts.append(limits.clip(candidate.backtest(data, splits, report)))
+    return np.stack(forecasts)
 
 
-def _members(
-    candidates: list[Candidate], choice: Choice, data: Series, progress: Progress
+def _fit_members(
+    candidates: list[Candidate], combination: ForecastCombination, data: GroupedSeries, progress: Progress
 ) -> tuple[tuple[Member, ...], np.ndarray]:
-    """The candidates that have a weight, fitted on all there is, and their weights (series, members)."""
+    """Fit the candidates that have a weight on all values, and return them with their weights (series, members)."""
     members = []
-    for number, position in enumerate(choice.used):
-        done = _BACKTEST_SHARE + (0.95 - _BACKTEST_SHARE) * number / len(choice.used)
-        wanted = choice.weights[:, position] > 0
-        members.append(candidates[position].fit(data, wanted, lambda share, phrase, done=done: progress(done, phrase)))
-    return tuple(members), choice.weights[:, choice.used]
+    for number, position in enumerate(combination.used):
+        done = _BACKTEST_SHARE + (0.95 - _BACKTEST_SHARE) * number / len(combination.used)
+        selected = combination.weights[:, position] > 0
+        members.append(
+            candidates[position].fit(data, selected, lambda share, phrase, done=done: progress(done, phrase))
+        )
+    return tuple(members), combination.weights[:, combination.used]
 
 
-def _lag_scale(members: tuple[Member, ...], data: Series) -> np.ndarray:
-    spec = next((member.model.spec for member in members if isinstance(member, Global)), None)
-    return np.ones(len(data.lengths)) if spec is None else scales(data.y, data.starts, data.lengths, spec.season)
+def _lag_scale(members: tuple[Member, ...], data: GroupedSeries) -> np.ndarray:
+    spec = next((member.model.spec for member in members if isinstance(member, GlobalMember)), None)
+    if spec is None:
+        return np.ones(len(data.lengths))
+    return series_scales(data.y, data.starts, data.lengths, spec.season)
 
 
-def _trimmed(history: int, forecaster: Forecaster) -> Forecaster:
-    """With the last `history` values of each series."""
+def _keep_history(forecaster: Forecaster, history: int) -> Forecaster:
+    """Return the forecaster with the last `history` values of each series."""
     panel, series = forecaster.panel, forecaster.series
-    kept = series.position >= (series.lengths - history)[series.of_row]
+    kept = series.position >= (series.lengths - history)[series.series_index]
     if kept.all():
         return forecaster
     starts = np.concatenate(([0], np.cumsum(np.minimum(series.lengths, history)))).astype(np.int64)
-    shorter = Series(
+    shorter = GroupedSeries(
         starts=starts,
         times=series.times[kept],
         y=series.y[kept],

@@ -1,4 +1,4 @@
-"""A forecast goes on: what it would have said of new observations is scored, and then they are its past."""
+"""Update of a forecaster with new observations, and the score of its forecasts of them."""
 
 import json
 from dataclasses import dataclass
@@ -14,39 +14,46 @@ from dataml.ml.forecasting.forecaster import Forecaster
 
 
 @dataclass(frozen=True)
-class Continued:
-    """`comparison` says how the model did on the new observations, before it was told of them."""
+class ForecasterUpdate:
+    """An updated forecaster; `comparison` scores what the model forecast for the new observations beforehand."""
 
     forecaster: Forecaster
     comparison: dict[str, Any]
     warnings: tuple[str, ...]
 
     def report(self, parent: Path) -> dict[str, Any]:
-        """That of the parent's backtest, which is the model's still, and what the new observations have told."""
+        """Return the report of the parent's bundle, whose backtest still holds, with the comparison."""
         manifest = read_manifest(parent)
-        found = json.loads(read_file(parent, manifest, REPORT)) if REPORT in manifest.files else {}
-        return found | {"new_observations": self.comparison}
+        report = json.loads(read_file(parent, manifest, REPORT)) if REPORT in manifest.files else {}
+        return report | {"new_observations": self.comparison}
 
 
-def continued(before: Forecaster, table: pa.Table) -> Continued:
-    """Raises Invalid: what `Forecaster.observe` refuses."""
-    after = before.observe(table)
-    steps = after.series.lengths - before.series.lengths
-    compared = np.flatnonzero(steps > 0)
+def update_forecaster(before: Forecaster, table: pa.Table) -> ForecasterUpdate:
+    """Score the forecaster on new observations, and then append them to its series; nothing is fitted again.
+
+    Raises:
+        Invalid: what `Forecaster.update` refuses.
+    """
+    after = before.update(table)
+    added = after.series.lengths - before.series.lengths
+    numbers = np.flatnonzero(added > 0)
     comparison: dict[str, Any] = {"metric": "wape", "before": None, "after": None, "rows": 0, "is_promoted": True}
-    if not len(compared):
-        return Continued(after, comparison, ("The new observations were known already.",))
-    most = int(min(steps[compared].max(), before.settings.horizon))
-    times = before.frequency.after(before.lasts[compared], most)
-    starts = after.series.starts[:-1][compared] + before.series.lengths[compared]
-    places = np.minimum(starts[:, None] + np.arange(most), after.series.starts[1:][compared, None] - 1)
-    is_there = np.arange(most) < steps[compared, None]
-    points = before.points(compared, times, after.series.known[places])
-    truth = np.where(is_there, after.series.y[places], np.nan)
-    inside, whole = 0, int(is_there.sum())
-    for row, number in enumerate(compared.tolist()):
-        lower, upper = before.intervals.bounds(number, points[row], 0.95)
-        inside += int(((truth[row] >= lower) & (truth[row] <= upper)).sum())
+    if not len(numbers):
+        return ForecasterUpdate(after, comparison, ("The new observations were known already.",))
+    return ForecasterUpdate(after, comparison | _score(before, after, numbers, added[numbers]), ())
+
+
+def _score(before: Forecaster, after: Forecaster, numbers: np.ndarray, added: np.ndarray) -> dict[str, Any]:
+    """Return the WAPE and the coverage of 95% intervals over the `added` values, up to the horizon of each series."""
+    count = int(min(added.max(), before.config.horizon))
+    times = before.frequency.times_after(before.last_times[numbers], count)
+    starts = after.series.starts[:-1][numbers] + before.series.lengths[numbers]
+    rows = np.minimum(starts[:, None] + np.arange(count), after.series.starts[1:][numbers, None] - 1)
+    is_present = np.arange(count) < added[:, None]
+    points = before.predict_points(numbers, times, after.series.known[rows])
+    truth = np.where(is_present, after.series.y[rows], np.nan)
+    lower, upper = before.intervals.bounds(numbers, points, 0.95)
+    inside, total = int(((truth >= lower) & (truth <= upper)).sum()), int(is_present.sum())
     size = float(np.nansum(np.abs(truth)))
     wape = float(np.nansum(np.abs(truth - points))) / size if size else None
-    return Continued(after, comparison | {"after": wape, "rows": whole, "coverage": inside / whole}, ())
+    return {"after": wape, "rows": total, "coverage": inside / total}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
-from dataml.ml.forecasting.backtest.splits import planned
+from dataml.ml.forecasting.backtest.splits import split_panel
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.panel.dataset import read_series
 from dataml.train.checks.request import CheckedRequest
@@ -20,8 +20,8 @@ def check_series(parquet: Path, contract: Contract, checked: CheckedRequest, par
     assert checked.forecasting is not None
     if parent is not None:
         forecaster = load_forecaster(parent)
-        forecaster.observe(pq.read_table(parquet, columns=list(forecaster.observed_columns)))
+        forecaster.update(pq.read_table(parquet, columns=list(forecaster.observation_columns)))
         return
     asked = checked.forecasting
     reading, _ = read_series(parquet, contract, checked.roles, asked.frequency, asked.fill, asked.horizon)
-    planned(reading.panel, asked.horizon, asked.season_length, asked.windows)
+    split_panel(reading.panel, asked.horizon, asked.season_length, asked.windows)

@@ -1,24 +1,24 @@
-"""Series made for lagged models: daily, with a week, a trend, covariates, gaps, and of any lengths."""
+"""Generated series for lagged models: daily, with a weekly season, a trend, covariates, gaps, and of any lengths."""
 
 import numpy as np
 
-from dataml.ml.forecasting.models.calendar_features import calendar_for
-from dataml.ml.forecasting.models.lag_spec import LagSpec, spec_for
-from dataml.ml.forecasting.models.lagged_model import Origin
-from dataml.ml.forecasting.panel.covariates import Series
+from dataml.ml.forecasting.models.calendar_features import select_calendar_features
+from dataml.ml.forecasting.models.lag_spec import LagSpec, select_lags
+from dataml.ml.forecasting.models.lagged_model import ForecastInput
+from dataml.ml.forecasting.panel.covariates import GroupedSeries
 
 FIRST = np.datetime64("2023-01-01", "us")
 DAY = np.timedelta64(1, "D")
 
-PLAIN = spec_for(7, (7,), calendar_for("day", 120), 120, 14)
-MONTHLY = spec_for(12, (12,), calendar_for("month", 60), 60, 12)
-YEARLY = spec_for(1, (1,), calendar_for("year", 30), 30, 6)
-HOURLY = spec_for(24, (24, 168), calendar_for("hour", 900), 900, 48)
-WEEKLY = spec_for(52, (52,), calendar_for("week", 260), 260, 13)
-COVARIATES = spec_for(
+PLAIN = select_lags(7, (7,), select_calendar_features("day", 120), 120, 14)
+MONTHLY = select_lags(12, (12,), select_calendar_features("month", 60), 60, 12)
+YEARLY = select_lags(1, (1,), select_calendar_features("year", 30), 30, 6)
+HOURLY = select_lags(24, (24, 168), select_calendar_features("hour", 900), 900, 48)
+WEEKLY = select_lags(52, (52,), select_calendar_features("week", 260), 260, 13)
+COVARIATES = select_lags(
     7,
     (7,),
-    calendar_for("day", 120),
+    select_calendar_features("day", 120),
     120,
     14,
     known=("promotion", "weather"),
@@ -29,8 +29,10 @@ COVARIATES = spec_for(
 SPECS = {"day": PLAIN, "month": MONTHLY, "year": YEARLY, "hour": HOURLY, "week": WEEKLY, "covariates": COVARIATES}
 
 
-def daily(lengths: tuple[int, ...] = (120, 120, 120), spec: LagSpec = PLAIN, seed: int = 0, gaps: float = 0) -> Series:
-    """Weekly swings on a slope that differ by series. `promotion`, known, adds two swings; a share of `gaps` is NaN."""
+def daily_series(
+    lengths: tuple[int, ...] = (120, 120, 120), spec: LagSpec = PLAIN, seed: int = 0, gaps: float = 0
+) -> GroupedSeries:
+    """Return series with a weekly season on a slope; `promotion`, known, adds to it; a share of `gaps` is NaN."""
     random = np.random.default_rng(seed)
     starts = np.concatenate(([0], np.cumsum(lengths)))
     day = np.concatenate([np.arange(length) for length in lengths])
@@ -48,23 +50,23 @@ def daily(lengths: tuple[int, ...] = (120, 120, 120), spec: LagSpec = PLAIN, see
     y[starts[:-1]] = size[starts[:-1]] * 20
     static = (np.arange(len(lengths), dtype=np.float32) % 2)[:, None] if spec.static else np.empty((len(lengths), 0))
     past = random.normal(size=(len(day), len(spec.past)))
-    return Series(starts, FIRST + day * DAY, y, known, static.astype(np.float32), past.astype(np.float32))
+    return GroupedSeries(starts, FIRST + day * DAY, y, known, static.astype(np.float32), past.astype(np.float32))
 
 
-def origin_of(
-    spec: LagSpec, data: Series, scale: np.ndarray, steps: int, cuts: np.ndarray | None = None, seed: int = 1
-) -> Origin:
-    """Behind the first `cuts` values, or all; the future is random."""
-    cuts = data.lengths if cuts is None else cuts
-    ends = data.times[data.starts[:-1]] + cuts * DAY
+def build_input(
+    spec: LagSpec, data: GroupedSeries, scale: np.ndarray, steps: int, cutoffs: np.ndarray | None = None, seed: int = 1
+) -> ForecastInput:
+    """Return the input of a forecast after the first `cutoffs` values of each series, or all; the future is random."""
+    cutoffs = data.lengths if cutoffs is None else cutoffs
+    ends = data.times[data.starts[:-1]] + cutoffs * DAY
     times = ends[:, None] + np.arange(steps) * DAY
     random = np.random.default_rng(seed)
-    known = (random.random((len(cuts), steps, len(spec.known))) < 0.2).astype(np.float32)
-    return Origin.of(spec, data, cuts, scale, times, known)
+    known = (random.random((len(cutoffs), steps, len(spec.known))) < 0.2).astype(np.float32)
+    return ForecastInput.at_cutoffs(spec, data, np.arange(len(cutoffs)), cutoffs, scale, times, known)
 
 
-def only(origin: Origin, series: int) -> Origin:
-    """One series of an origin."""
+def select_series(inputs: ForecastInput, series: int) -> ForecastInput:
+    """Return the input of one series."""
     chosen = slice(series, series + 1)
-    fields = (origin.tails, origin.scale, origin.times, origin.known, origin.static, origin.past)
-    return Origin(*(values[chosen] for values in fields))
+    fields = (inputs.tails, inputs.scale, inputs.times, inputs.known, inputs.static, inputs.past)
+    return ForecastInput(*(values[chosen] for values in fields))

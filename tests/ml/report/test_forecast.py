@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dataml.ml.forecasting.backtest import charts
-from dataml.ml.forecasting.backtest.intervals import coverage
-from dataml.ml.forecasting.backtest.scores import ForecastScores, score
+from dataml.ml.forecasting.backtest.intervals import measure_coverage
+from dataml.ml.forecasting.backtest.scores import ForecastScores, score_forecasts
 from dataml.ml.report.formatting import format_number
 from dataml.ml.report.page import render_html
 from tests.ml.pages import Page
@@ -22,7 +22,7 @@ def make_scores(ids: list[str], horizon: int = 6, scale: float = 2.0) -> Forecas
     forecast = truth + random.normal(0.5, 1, truth.shape)
     bounds = forecast - 2.5, forecast + 2.5
     naive = truth + random.normal(0, 2, truth.shape)
-    return score(truth, forecast, np.full(len(ids), scale), naive, ids, bounds=bounds)
+    return score_forecasts(truth, forecast, np.full(len(ids), scale), naive, ids, bounds=bounds)
 
 
 def make_summary(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
@@ -52,10 +52,10 @@ def make_report(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
         "models": {"AutoETS": 3, "LightGBM": 9},
         "rule": "best one of each series",
         "warnings": ["Series b has 3 gaps."],
-        "coverage": {"0.8": coverage(np.arange(20) < 17), "0.95": coverage(np.arange(20) < 19)},
+        "coverage": {"0.8": measure_coverage(np.arange(20) < 17), "0.95": measure_coverage(np.arange(20) < 19)},
         "charts": {
-            "by_horizon": charts.by_horizon(steps),
-            "coverage_by_horizon": charts.coverage_by_horizon(steps, 0.95),
+            "by_horizon": charts.score_chart(steps),
+            "coverage_by_horizon": charts.coverage_chart(steps, 0.95),
         },
     }
     return json.loads(json.dumps(report | changes, allow_nan=False))

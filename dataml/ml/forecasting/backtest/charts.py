@@ -1,6 +1,6 @@
-"""Vega-Lite specifications of forecasts and of how good they are, complete with their data.
+"""Vega-Lite charts of forecasts and of their scores, complete with their data.
 
-As in `model_charts`, names of series are data and titles, never names of fields, and colours hold on light and dark.
+Names of series are data and titles, never names of fields, and colours are legible on light and dark backgrounds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ import numpy as np
 from dataml.ml import vega_lite
 from dataml.ml.evaluation.conformal import wilson
 from dataml.ml.forecasting.backtest.scores import ForecastScores
-from dataml.ml.forecasting.backtest.splits import Plan
+from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.json_numbers import strict_list
 
 MAX_SERIES: Final = 6
 MAX_POINTS: Final = 300
-"""Drawn of the history of a series, and of its forecasts: so many each."""
+"""Points that are drawn of the history of a series, and of its forecasts."""
 _MIN_HISTORY: Final = 40
-_DOTTED_STEPS: Final = 40
+_MAX_DOTTED_STEPS: Final = 40
 _BLUE: Final = "#2a78d6"
 _ORANGE: Final = "#eb6834"
 _GREY: Final = "#8a8a85"
@@ -35,8 +35,8 @@ Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Forecasted:
-    """One forecast of a series: `times` (steps,) datetime64, `forecast` (steps,), and its ends, where it has any."""
+class ForecastLine:
+    """One forecast of a series: `times` (steps,) datetime64, `forecast` (steps,), and its interval, if any."""
 
     times: np.ndarray
     forecast: np.ndarray
@@ -45,19 +45,23 @@ class Forecasted:
 
 
 @dataclass(frozen=True)
-class ShownSeries:
-    """A series to draw: `times` (rows,) datetime64 in order and `values` (rows,), NaN where there is none, and its
-    forecasts, earliest first."""
+class SeriesPlot:
+    """A series to draw, with its forecasts, earliest first.
+
+    `times` (rows,) are datetime64 in order, `values` (rows,) NaN where there is none.
+    """
 
     name: str
     times: np.ndarray
     values: np.ndarray
-    forecasts: Sequence[Forecasted]
+    forecasts: Sequence[ForecastLine]
 
 
-def typical_and_worst(scores: np.ndarray, count: int = MAX_SERIES) -> list[int]:
-    """Which series to draw, by their `scores` (series,), more being worse and NaN unknown: half of `count` from the
-    middle, typical ones first, and then the worst."""
+def select_typical_and_worst(scores: np.ndarray, count: int = MAX_SERIES) -> list[int]:
+    """Select the series to draw: half of `count` from the middle, the typical ones first, and then the worst.
+
+    `scores` (series,) are higher for worse series, NaN for unknown ones.
+    """
     ranked = [int(at) for at in np.argsort(scores, kind="stable") if np.isfinite(scores[at])]
     if len(ranked) <= count:
         return ranked
@@ -68,51 +72,55 @@ def typical_and_worst(scores: np.ndarray, count: int = MAX_SERIES) -> list[int]:
     return [others[rank] for rank in nearest] + worst
 
 
-def backtest(
+def backtest_chart(
     panel: Panel,
-    origins: Plan,
+    splits: BacktestSplits,
     truth: np.ndarray,
     forecast: np.ndarray,
     bounds: tuple[np.ndarray, np.ndarray],
     scores: ForecastScores,
     level: float = 0.95,
 ) -> Spec | None:
-    """What was forecast in each window, with its interval, over what came: of at most six series, typical and worst
-    ones; None where no series has a score. `truth`, `forecast` and the two `bounds` are (windows, series, horizon), NaN
-    where there is no value."""
+    """Return the chart of the forecasts of each window, with their intervals, over the actual values.
+
+    It has at most six series, typical and worst ones, and is None where no series has a score. `truth`, `forecast` and
+    the two `bounds` are (windows, series, horizon), NaN where there is no value.
+    """
     ranked = np.array([np.nan if value is None else value for value in scores.by_series])
-    chosen = typical_and_worst(ranked)
-    # The worst ones stand last; that they are is said first, as long names are cut.
+    chosen = select_typical_and_worst(ranked)
+    # The worst ones come last; their titles begin with "worst", as long names are cut.
     worst = set(chosen[MAX_SERIES // 2 :]) if len(ranked) > MAX_SERIES else set()
-    shown = []
+    plots = []
     for at in chosen:
-        part = panel.series(at)
+        part = panel.series_slice(at)
         name = f"worst: {panel.ids[at]}" if at in worst else panel.ids[at]
-        cuts = origins.cuts[:, at]
+        cutoffs = splits.cutoffs[:, at]
         forecasts = [
-            Forecasted(
-                panel.times[part][cut : cut + origins.horizon],
+            ForecastLine(
+                panel.times[part][cutoff : cutoff + splits.horizon],
                 forecast[window, at],
                 bounds[0][window, at],
                 bounds[1][window, at],
             )
-            for window, cut in enumerate(cuts)
-            if cut >= 0
+            for window, cutoff in enumerate(cutoffs)
+            if cutoff >= 0
         ]
-        shown.append(ShownSeries(name, panel.times[part], panel.y[part], forecasts))
-    if not shown:
+        plots.append(SeriesPlot(name, panel.times[part], panel.y[part], forecasts))
+    if not plots:
         return None
-    return of_series(f"Backtest: forecasts of the past with {_percent(level)} intervals", shown)
+    return series_chart(f"Backtest: forecasts of the past with {_percent(level)} intervals", plots)
 
 
-def by_horizon(scores: Mapping[str, Sequence[Any]]) -> Spec | None:
-    """MASE of the model and of the seasonal naive by step, or WAPE where no series has a MASE; None without either.
-    `scores` is `ForecastScores.by_horizon`."""
-    named = (("mase", "MASE"), ("wape", "WAPE"))
-    found = [(name, title) for name, title in named if any(value is not None for value in scores[name])]
-    if not found:
+def score_chart(scores: Mapping[str, Sequence[Any]]) -> Spec | None:
+    """Return the chart of MASE by step of the model and of the seasonal naive, or of WAPE where no series has a MASE.
+
+    It is None without either. `scores` is `ForecastScores.by_horizon`.
+    """
+    metrics = (("mase", "MASE"), ("wape", "WAPE"))
+    defined = [(name, title) for name, title in metrics if any(value is not None for value in scores[name])]
+    if not defined:
         return None
-    name, title = found[0]
+    name, title = defined[0]
     points = [
         {"step": step, "score": value, "of": of}
         for of, key in (("model", name), ("seasonal naive", f"naive_{name}"))
@@ -129,9 +137,11 @@ def by_horizon(scores: Mapping[str, Sequence[Any]]) -> Spec | None:
     return _head(f"{title} by step ahead") | line | {"width": _NARROW, "height": 220}
 
 
-def coverage_by_horizon(scores: Mapping[str, Sequence[Any]], level: float) -> Spec | None:
-    """How often the interval held the truth, by step, with the 95% confidence of each share, against the `level` it
-    should reach; None where no coverage was measured."""
+def coverage_chart(scores: Mapping[str, Sequence[Any]], level: float) -> Spec | None:
+    """Return the chart of the coverage of intervals by step, with its 95% confidence, and the `level` as a line.
+
+    It is None where no coverage was measured.
+    """
     measured = zip(scores["step"], scores.get("coverage", ()), scores["values"], strict=False)
     points: list[Spec] = []
     for step, share, count in measured:
@@ -140,7 +150,7 @@ def coverage_by_horizon(scores: Mapping[str, Sequence[Any]], level: float) -> Sp
             points.append({"step": step, "coverage": share, "low": round(low, 4), "high": round(high, 4)})
     if not points:
         return None
-    # Room below the lowest bar; a share has none above 1.
+    # Leave room below the lowest bar; a share cannot exceed 1.
     lowest = max(0.0, min(level, *(point["low"] for point in points)) - 0.05)
     y: Spec = {"type": "quantitative", "title": "share of truths inside", "scale": {"domain": [lowest, 1]}}
     y["axis"] = {"format": ".0%", "tickCount": 6}
@@ -166,9 +176,9 @@ def coverage_by_horizon(scores: Mapping[str, Sequence[Any]], level: float) -> Sp
     }
 
 
-def of_series(title: str, shown: Sequence[ShownSeries]) -> Spec:
-    """The history and the forecasts of at most six series, a panel each."""
-    kept = list(shown)[:MAX_SERIES]
+def series_chart(title: str, plots: Sequence[SeriesPlot]) -> Spec:
+    """Return the chart of the histories and the forecasts of at most six series, a panel each."""
+    kept = list(plots)[:MAX_SERIES]
     if len(kept) == 1:
         return _head(f"{title}: {kept[0].name}" if kept[0].name else title) | _panel(kept[0], _WIDE)
     labels = vega_lite.distinct_labels([each.name for each in kept])
@@ -177,31 +187,31 @@ def of_series(title: str, shown: Sequence[ShownSeries]) -> Spec:
         | _panel(each, _NARROW)
         for label, each in zip(labels, kept, strict=True)
     ]
-    # One key for all panels.
+    # All panels share one legend.
     return _head(title) | {"concat": panels, "columns": 2, "resolve": {"scale": {"color": "shared"}}}
 
 
-def _panel(shown: ShownSeries, width: int) -> Spec:
-    """The history, thinned, from as long before the first forecast as there is after, and the forecasts over it."""
+def _panel(plot: SeriesPlot, width: int) -> Spec:
+    """Return the end of the history, as long as the forecasts are, thinned, and the forecasts over it."""
     x: Spec = {"field": "time", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": {"tickCount": 6}}
     y: Spec = {"type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 5}}
     colour = _colour({_ACTUAL: _GREY, _FORECAST: _BLUE})
-    told = [row for number, each in enumerate(shown.forecasts) for row in _forecast_rows(number, each, shown)]
-    # A line of one point is not seen.
-    is_dotted = any(len(each.times) == 1 for each in shown.forecasts)
+    forecasts = [row for number, each in enumerate(plot.forecasts) for row in _forecast_rows(number, each, plot)]
+    # A line of one point is invisible.
+    is_dotted = any(len(each.times) == 1 for each in plot.forecasts)
     layers: list[Spec] = [
         {
-            "data": {"values": [row for row in told if row["low"] is not None]},
+            "data": {"values": [row for row in forecasts if row["low"] is not None]},
             "mark": {"type": "area", "color": _BLUE, "opacity": 0.2},
             "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "detail": _WINDOW},
         },
         {
-            "data": {"values": _history_rows(shown)},
+            "data": {"values": _history_rows(plot)},
             "mark": {"type": "line", "strokeWidth": 1.5, "invalid": "break-paths-show-domains", "tooltip": True},
             "encoding": {"x": x, "y": y | {"field": "value"}, "color": colour},
         },
         {
-            "data": {"values": told},
+            "data": {"values": forecasts},
             "mark": {"type": "line", "strokeWidth": 2, "point": is_dotted, "tooltip": True},
             "encoding": {"x": x, "y": y | {"field": "value"}, "color": colour, "detail": _WINDOW},
         },
@@ -209,34 +219,34 @@ def _panel(shown: ShownSeries, width: int) -> Spec:
     return {"layer": layers, "width": width, "height": _HEIGHT}
 
 
-def _history_rows(shown: ShownSeries) -> list[Spec]:
-    first = shown.forecasts[0].times[0] if shown.forecasts else shown.times[-1]
-    before = int(np.searchsorted(shown.times, first))
-    covered = max(len(shown.times) - before, max((len(each.times) for each in shown.forecasts), default=0))
+def _history_rows(plot: SeriesPlot) -> list[Spec]:
+    first = plot.forecasts[0].times[0] if plot.forecasts else plot.times[-1]
+    before = int(np.searchsorted(plot.times, first))
+    covered = max(len(plot.times) - before, max((len(each.times) for each in plot.forecasts), default=0))
     start = max(0, before - max(_MIN_HISTORY, covered))
-    kept = _thinned(len(shown.times) - start, MAX_POINTS) + start
-    points = zip(_moments(shown.times[kept]), strict_list(shown.values[kept]), strict=True)
+    kept = _thin(len(plot.times) - start, MAX_POINTS) + start
+    points = zip(_format_times(plot.times[kept]), strict_list(plot.values[kept]), strict=True)
     return [{"time": time, "value": value, "of": _ACTUAL} for time, value in points]
 
 
-def _forecast_rows(window: int, each: Forecasted, shown: ShownSeries) -> Iterator[Spec]:
-    kept = _thinned(len(each.times), max(2, MAX_POINTS // len(shown.forecasts)))
+def _forecast_rows(window: int, each: ForecastLine, plot: SeriesPlot) -> Iterator[Spec]:
+    kept = _thin(len(each.times), max(2, MAX_POINTS // len(plot.forecasts)))
     none = np.full(len(each.times), np.nan)
     lower, upper = (none if end is None else end for end in (each.lower, each.upper))
     columns = (strict_list(values[kept]) for values in (each.forecast, lower, upper))
-    for time, value, low, high in zip(_moments(each.times[kept]), *columns, strict=True):
+    for time, value, low, high in zip(_format_times(each.times[kept]), *columns, strict=True):
         if value is not None:
             row: Spec = {"time": time, "value": value, "low": low, "high": high}
             yield row | {"window": window, "of": _FORECAST}
 
 
-def _thinned(count: int, most: int) -> np.ndarray:
-    """Which of `count` points to draw, at most `most`, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+def _thin(count: int, max_points: int) -> np.ndarray:
+    """Return which of `count` points to draw: at most `max_points`, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, max_points)).round().astype(int))
 
 
-def _moments(times: np.ndarray) -> list[str]:
-    """UTC as ISO 8601: without its Z a browser would take it for its own time zone."""
+def _format_times(times: np.ndarray) -> list[str]:
+    """Return UTC times as ISO 8601: without the Z a browser would take them for its own time zone."""
     return [f"{text}Z" for text in np.datetime_as_string(times, unit="ms")]
 
 
@@ -252,7 +262,7 @@ def _ends(steps: Sequence[int]) -> tuple[float, float]:
 
 
 def _dots(steps: int) -> Spec:
-    return {"point": {"size": 40, "filled": True}} if steps <= _DOTTED_STEPS else {}
+    return {"point": {"size": 40, "filled": True}} if steps <= _MAX_DOTTED_STEPS else {}
 
 
 def _colour(colours: Mapping[str, str]) -> Spec:

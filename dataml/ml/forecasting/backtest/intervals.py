@@ -1,11 +1,11 @@
-"""Intervals around a forecast, by how far ahead it is: split conformal on the errors of a backtest.
+"""Prediction intervals by the step ahead: split conformal on the errors of a backtest.
 
-An error is taken to be scale of its series x growth at its step x a standard score, and the scores of all series,
-windows and steps are pooled (`error_spread`). Each window is standardised by the scale and growth of the other windows,
-as a future window will be. With many scores their conformal quantile is the width (Vovk et al. 2005; Lei et al. 2018).
-One series with four windows has no such quantile; there Student's t with as many degrees of freedom as the errors are
-worth stands in, and between the two the widths are blended. Errors of one window are not independent of each other, so
-it is always the effective number of scores that counts, never that of the numbers in the array.
+An error is modelled as scale of its series x growth at its step x a standard score, and the scores of all series,
+windows and steps are pooled (`error_scale`). Each window is standardised by the scale and growth of the other windows,
+as a future window will be. With many scores the width is their conformal quantile (Vovk et al. 2005; Lei et al. 2018).
+A single series with four windows has too few scores for a quantile; there Student's t, with as many degrees of freedom
+as the errors are worth, is used, and between the two the widths are blended. Errors of one window depend on each other,
+so it is always the effective number of scores that counts, not the size of the array.
 """
 
 import math
@@ -18,36 +18,38 @@ import numpy as np
 
 from dataml.errors import Invalid
 from dataml.ml.evaluation.conformal import wilson
-from dataml.ml.forecasting.backtest.error_scale import Spread, fit_spread
+from dataml.ml.forecasting.backtest.error_scale import ErrorScale, fit_error_scale
 
 Method = Literal["conformal", "blended", "student", "gaussian"]
 
 MIN_LEVEL: Final = 0.5
 MAX_LEVEL: Final = 0.999
 LEVELS: Final = tuple(round(n / 100, 2) for n in range(50, 99)) + tuple(round(n / 1000, 3) for n in range(990, 1000))
-"""What widths are kept for; other levels lie between two of these."""
-_FEW: Final = 20
-_ENOUGH: Final = 200
-"""Effective scores up to which Student's t, and from which conformal quantiles are used alone."""
-_SIGNED: Final = 400
-"""Effective scores from which errors above and below have widths of their own."""
-_BEYOND: Final = 5
-"""Scores that must lie beyond a quantile; a rarer one is the rarest such quantile, stretched as Student's t is."""
-_PER_GROUP: Final = 1_000
+"""Levels whose widths are kept; the widths of other levels are interpolated."""
+_MAX_STUDENT_SCORES: Final = 20
+_MIN_CONFORMAL_SCORES: Final = 200
+"""Effective scores up to which Student's t, and from which the conformal quantile is used alone."""
+_MIN_SIGNED_SCORES: Final = 400
+"""Effective scores from which errors above and below the forecast have widths of their own."""
+_MIN_SCORES_BEYOND: Final = 5
+"""Scores that must lie beyond a quantile; a rarer quantile is extrapolated from it as those of Student's t are."""
+_SCORES_PER_GROUP: Final = 1_000
 """Effective scores for which a group of neighbouring steps gets quantiles of its own."""
 _MAX_FOLDS: Final = 10
 _MAE_TO_SIGMA: Final = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True)
-class Intervals:
-    """`scales` (series,) is the typical error of each series at growth 1; `growth` (horizon,) never shrinks.
-    `lower` and `upper` (groups, levels) are how many of these the interval reaches down and up at each of `LEVELS`;
-    a group is the steps from its number in `first_steps` (counted from 0) to the next group.
+class PredictionIntervals:
+    """Widths of intervals by series, step and level.
 
-    `method`: `conformal`, `student` (see the module), `blended` of both, or `gaussian` when there was no error to learn
-    from and the naive scale stands for the spread of all steps. `scores` counts errors, `effective` what they are worth
-    as independent ones.
+    `scales` (series,) is the typical error of each series at growth 1; `growth` (horizon,) never shrinks. `lower` and
+    `upper` (groups, levels) are the distances of the ends from the forecast at each of `LEVELS`, in units of scale x
+    growth; a group is the steps from its number in `first_steps` (counted from 0) to the next group.
+
+    `method` is `conformal`, `student` (see the module), `blended` of both, or `gaussian` when there was no error to
+    learn from and the naive scale is used instead. `scores` counts the errors, `effective` how many independent ones
+    they are worth.
     """
 
     method: Method
@@ -62,28 +64,31 @@ class Intervals:
     def bounds(
         self, series_index: int | np.ndarray, forecast: np.ndarray, level: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends, each as `forecast`: (steps,) of the series of a number, or (..., steps) of those of
-        numbers (...,). At every step the truth lies within with the probability `level`, of that step by itself.
+        """Return the lower and upper ends around `forecast`: (steps,) of one series, or (..., steps) of several.
 
-        Steps past the horizon go on growing with the square root of the step, as the errors of a random walk do.
-        Raises Invalid: `bad_level`: the level is not from 0.5 to 0.999.
+        `series_index` has the shape of `forecast` without the steps. At each step by itself the truth lies within with
+        the probability `level`. Past the horizon the width grows with the square root of the step, as the errors of a
+        random walk do.
+
+        Raises:
+            Invalid: `bad_level`: the level is not between 0.5 and 0.999.
         """
-        return self.bounds_of_scale(self._scales[series_index], forecast, level)
+        return self.bounds_for_scale(self._scales[series_index], forecast, level)
 
-    def bounds_of_scale(
+    def bounds_for_scale(
         self, scale: float | np.ndarray, forecast: np.ndarray, level: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `bounds`, of series of these scales."""
+        """Return the ends for series of these scales; see `bounds`."""
         if not MIN_LEVEL <= level <= MAX_LEVEL:
-            raise Invalid(f"level is {level}; it must be from {MIN_LEVEL} to {MAX_LEVEL}.", code="bad_level")
+            raise Invalid(f"level is {level}; it must be between {MIN_LEVEL} and {MAX_LEVEL}.", code="bad_level")
         steps = forecast.shape[-1]
         group = np.searchsorted(self.first_steps, np.arange(steps), side="right") - 1
-        # Between the two kept levels next to it.
+        # Interpolate between the two kept levels next to it.
         right = int(np.searchsorted(LEVELS, level))
         left = max(right - 1, 0)
         share = (level - LEVELS[left]) / (LEVELS[right] - LEVELS[left]) if right else 0.0
         down, up = ((1 - share) * rows[:, left] + share * rows[:, right] for rows in self._widths)
-        unit = np.asarray(scale)[..., None] * _grown(np.array(self.growth), steps)
+        unit = np.asarray(scale)[..., None] * _extend_growth(np.array(self.growth), steps)
         return forecast - down[group] * unit, forecast + up[group] * unit
 
     @cached_property
@@ -95,43 +100,50 @@ class Intervals:
         return np.array(self.lower), np.array(self.upper)
 
     def to_json(self) -> dict[str, Any]:
+        """Return a dict of JSON values for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the intervals that `to_json` wrote."""
         lists: dict[str, Any] = {name: tuple(record[name]) for name in ("scales", "growth", "first_steps")}
         rows: dict[str, Any] = {name: tuple(tuple(row) for row in record[name]) for name in ("lower", "upper")}
         return cls(**(dict(record) | lists | rows))
 
 
-def fit_intervals(errors: np.ndarray, scale: np.ndarray) -> Intervals:
-    """Learn from `errors` (windows, series, horizon), truth minus forecast and NaN where there is none, and `scale`
-    (series,), the in-sample mean absolute error of the seasonal naive, 0 or NaN where a series has none.
+def fit_intervals(errors: np.ndarray, scale: np.ndarray) -> PredictionIntervals:
+    """Fit intervals to the errors of a backtest.
 
-    A series whose errors and scale are all 0 gets intervals without width: nothing was ever seen of how it moves.
+    A series whose errors and scale are all 0 gets intervals without width: nothing is known of how it moves.
+
+    Args:
+        errors: Truth minus forecast, (windows, series, horizon), NaN where there is none.
+        scale: (series,), the in-sample mean absolute error of the seasonal naive, 0 or NaN where a series has none.
     """
-    if not _tells(errors):
+    if not _has_errors(errors):
         return _gaussian(errors.shape[2], scale)
-    spread = fit_spread(errors, scale)
-    scores = _scores(errors, scale)
+    error_scale = fit_error_scale(errors, scale)
+    scores = _cross_validated_scores(errors, scale)
     count = int(np.isfinite(errors).sum())
-    effective = float(min(spread.effective, count))
-    share = min(1.0, max(0.0, (effective - _FEW) / (_ENOUGH - _FEW)))
-    signed = effective >= _SIGNED
-    student = _student(errors, spread)
-    lower, upper, first_steps = [], [], _groups(errors.shape[2], effective)
+    effective = float(min(error_scale.effective, count))
+    share = min(1.0, max(0.0, (effective - _MAX_STUDENT_SCORES) / (_MIN_CONFORMAL_SCORES - _MAX_STUDENT_SCORES)))
+    signed = effective >= _MIN_SIGNED_SCORES
+    student = _student_widths(errors, error_scale)
+    lower, upper, first_steps = [], [], _group_starts(errors.shape[2], effective)
     for steps in np.split(np.arange(errors.shape[2]), first_steps[1:]):
-        own = _known(scores[:, :, steps])
-        pooled = own if len(own) else _known(scores)
+        own = _finite(scores[:, :, steps])
+        pooled = own if len(own) else _finite(scores)
         tails = (-pooled, pooled) if signed else (np.abs(pooled),) * 2
         for rows, tail in zip((lower, upper), tails, strict=True):
-            conformal = _quantiles(tail, effective / len(first_steps), spread.degrees, signed) if share else student
+            conformal = (
+                _quantiles(tail, effective / len(first_steps), error_scale.degrees, signed) if share else student
+            )
             rows.append(tuple((student ** (1 - share) * conformal**share).tolist()))
     method: Method = "conformal" if share == 1 else "blended" if share else "student"
-    return Intervals(
+    return PredictionIntervals(
         method,
-        tuple(spread.scales.tolist()),
-        tuple(spread.growth.tolist()),
+        tuple(error_scale.scales.tolist()),
+        tuple(error_scale.growth.tolist()),
         tuple(first_steps),
         tuple(lower),
         tuple(upper),
@@ -140,10 +152,17 @@ def fit_intervals(errors: np.ndarray, scale: np.ndarray) -> Intervals:
     )
 
 
-def coverage(inside: np.ndarray) -> dict[str, float | int | None]:
-    """The share of `inside` (any shape; 1 or True within the interval, 0 outside, NaN where there is no value):
-    `coverage`, its 95% interval `low` to `high` (Wilson 1927), and how many `values` it is of. Errors of one window
-    fall in or out together, so the interval is rather too narrow than too wide."""
+def measure_coverage(inside: np.ndarray) -> dict[str, float | int | None]:
+    """Return the coverage of intervals, with a 95% confidence interval of it (Wilson 1927).
+
+    Errors of one window tend to fall inside or outside together, so the confidence interval is rather too narrow.
+
+    Args:
+        inside: Of any shape: 1 or True for a truth within its interval, 0 outside, NaN where there is no value.
+
+    Returns:
+        `coverage`, its interval `low` to `high`, and the number of `values`.
+    """
     known = np.asarray(inside, np.float64)
     known = known[np.isfinite(known)]
     if not len(known):
@@ -152,32 +171,34 @@ def coverage(inside: np.ndarray) -> dict[str, float | int | None]:
     return {"coverage": float(known.mean()), "low": low, "high": high, "values": len(known)}
 
 
-def _gaussian(horizon: int, scale: np.ndarray) -> Intervals:
+def _gaussian(horizon: int, scale: np.ndarray) -> PredictionIntervals:
     from scipy.stats import norm
 
     widths = tuple(float(norm.ppf((1 + level) / 2)) * _MAE_TO_SIGMA for level in LEVELS)
-    growth = _grown(np.ones(1), horizon)
+    growth = _extend_growth(np.ones(1), horizon)
     scales = np.where(np.isfinite(scale), scale, 0.0)
-    return Intervals("gaussian", tuple(scales.tolist()), tuple(growth.tolist()), (0,), (widths,), (widths,), 0, 0.0)
+    return PredictionIntervals(
+        "gaussian", tuple(scales.tolist()), tuple(growth.tolist()), (0,), (widths,), (widths,), 0, 0.0
+    )
 
 
-def _scores(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Errors in units of the scale and growth that were learned without them, NaN where there is no score."""
+def _cross_validated_scores(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return errors in units of a scale and growth that were estimated without them, NaN where there is no score."""
     scores = np.full(errors.shape, np.nan)
     for fold in _folds(errors):
         others = np.where(fold, np.nan, errors)
-        # Others that were all right tell nothing of how wrong this part is.
-        spread = fit_spread(others if _tells(others) else errors, scale)
-        scores = np.where(fold, spread.standardised(errors), scores)
+        # Where all other forecasts were exact, they say nothing of the size of these errors.
+        error_scale = fit_error_scale(others if _has_errors(others) else errors, scale)
+        scores = np.where(fold, error_scale.standardise(errors), scores)
     return scores
 
 
 def _folds(errors: np.ndarray) -> Iterator[np.ndarray]:
-    """Masks that broadcast to the errors: a window each, or of a single window parts of the series."""
+    """Yield masks that broadcast to the errors: groups of windows, or parts of the series of a single window."""
     windows, series, _ = errors.shape
-    seen = np.flatnonzero(np.isfinite(errors).any(axis=(1, 2)))
-    if len(seen) > 1:
-        for group in np.array_split(seen, min(len(seen), _MAX_FOLDS)):
+    known = np.flatnonzero(np.isfinite(errors).any(axis=(1, 2)))
+    if len(known) > 1:
+        for group in np.array_split(known, min(len(known), _MAX_FOLDS)):
             yield np.isin(np.arange(windows), group)[:, None, None]
     else:
         parts = min(series, _MAX_FOLDS)
@@ -185,46 +206,49 @@ def _folds(errors: np.ndarray) -> Iterator[np.ndarray]:
             yield (np.arange(series) % parts == part)[None, :, None]
 
 
-def _student(errors: np.ndarray, spread: Spread) -> np.ndarray:
-    """Widths (levels,) of Student's t, of the spread that the scores have."""
+def _student_widths(errors: np.ndarray, error_scale: ErrorScale) -> np.ndarray:
+    """Return widths (levels,) of Student's t, scaled by the root mean square of the scores."""
     from scipy.stats import t
 
-    squared = np.square(spread.standardised(errors))
-    return t.ppf((1 + np.array(LEVELS)) / 2, spread.degrees) * math.sqrt(np.nanmean(squared))
+    squared = np.square(error_scale.standardise(errors))
+    return t.ppf((1 + np.array(LEVELS)) / 2, error_scale.degrees) * math.sqrt(np.nanmean(squared))
 
 
-def _tells(errors: np.ndarray) -> bool:
+def _has_errors(errors: np.ndarray) -> bool:
     return bool((np.isfinite(errors) & (errors != 0)).any())
 
 
-def _known(scores: np.ndarray) -> np.ndarray:
+def _finite(scores: np.ndarray) -> np.ndarray:
     return scores[np.isfinite(scores)]
 
 
-def _groups(horizon: int, effective: float) -> list[int]:
-    """First steps of as many groups of neighbouring steps as the scores are enough for."""
-    count = min(horizon, max(1, int(effective // _PER_GROUP)))
+def _group_starts(horizon: int, effective: float) -> list[int]:
+    """Return the first steps of as many groups of neighbouring steps as there are enough scores for."""
+    count = min(horizon, max(1, int(effective // _SCORES_PER_GROUP)))
     return [part * horizon // count for part in range(count)]
 
 
 def _quantiles(scores: np.ndarray, effective: float, degrees: float, signed: bool) -> np.ndarray:
-    """Widths (levels,) that the scores stay below, of absolute ones as often as the level says, of signed ones so that
-    each tail has half of the rest: the ceil((n + 1) p)-th of n, never below 0, the forecast itself."""
+    """Return conformal widths (levels,): the ceil((n + 1) p)-th of n scores, and never below 0.
+
+    Absolute scores stay below the width with the probability of the level; of signed ones each tail has half of the
+    rest.
+    """
     from scipy.stats import t
 
     levels = np.array(LEVELS)
-    wanted = (1 + levels) / 2 if signed else levels
-    rarest = 1 - _BEYOND / effective
-    supported = np.minimum(wanted, rarest)
+    probabilities = (1 + levels) / 2 if signed else levels
+    rarest = 1 - _MIN_SCORES_BEYOND / effective
+    supported = np.minimum(probabilities, rarest)
     shares = np.ceil(np.round((int(effective) + 1) * supported, 9)) / int(effective)
     ranks = np.ceil(np.round(np.minimum(shares, 1) * len(scores), 9)).astype(int)
-    found = np.maximum(np.sort(scores)[np.maximum(ranks, 1) - 1], 0.0)
+    widths = np.maximum(np.sort(scores)[np.maximum(ranks, 1) - 1], 0.0)
     one_sided = (lambda p: t.ppf(p, degrees)) if signed else (lambda p: t.ppf((1 + p) / 2, degrees))
-    return np.where(wanted > rarest, found * one_sided(wanted) / one_sided(rarest), found)
+    return np.where(probabilities > rarest, widths * one_sided(probabilities) / one_sided(rarest), widths)
 
 
-def _grown(growth: np.ndarray, steps: int) -> np.ndarray:
-    """(steps,) from (horizon,): past the horizon with the square root of the step."""
+def _extend_growth(growth: np.ndarray, steps: int) -> np.ndarray:
+    """Return growth (steps,) from (horizon,): past the horizon with the square root of the step."""
     horizon = len(growth)
     later = np.sqrt(np.arange(horizon + 1, steps + 1) / horizon)
     return np.concatenate([growth, growth[-1] * later])[:steps]

@@ -1,4 +1,4 @@
-"""How good a forecast is, by its backtest: scores, the coverage of its intervals, and what a report shows."""
+"""The evaluation of a backtest: scores, coverage of the intervals, and charts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,86 +7,91 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.forecasting.backtest import charts
-from dataml.ml.forecasting.backtest.intervals import coverage, fit_intervals
-from dataml.ml.forecasting.backtest.scores import confidence_by_step, score
-from dataml.ml.forecasting.backtest.splits import Plan
+from dataml.ml.forecasting.backtest.intervals import fit_intervals, measure_coverage
+from dataml.ml.forecasting.backtest.scores import confidence_by_step, score_forecasts
+from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.panel.panel import Panel
 
 LEVELS: Final = (0.8, 0.95)
-_MAIN: Final = 0.95
-_PARTS: Final = 5
+_MAIN_LEVEL: Final = 0.95
+_SERIES_FOLDS: Final = 5
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """`metrics` by name; `confidence` (horizon,) is the accuracy so many steps ahead; `report` is the rest, as JSON."""
+class BacktestReport:
+    """The evaluation of a backtest.
+
+    `metrics` are by name; `confidence` (horizon,) is the accuracy by the step ahead; `report` is the rest, as JSON.
+    """
 
     metrics: dict[str, float | None]
     confidence: tuple[float, ...]
     report: dict[str, Any]
 
 
-def judged(
+def evaluate_backtest(
     panel: Panel,
-    origins: Plan,
+    splits: BacktestSplits,
     truth: np.ndarray,
     forecast: np.ndarray,
     naive: np.ndarray,
     scale: np.ndarray,
     seed: int,
-) -> Judgement:
-    """Arrays are (windows, series, horizon), NaN where a series has no such window; `scale` (series,).
+) -> BacktestReport:
+    """Score the forecasts of a backtest, and measure the coverage of intervals.
 
-    The intervals that are measured come from other windows than the one they are measured on, or, where there is a
-    single window, from other series.
+    Arrays are (windows, series, horizon), NaN where a series has no such window; `scale` is (series,). The coverage of
+    a window is that of intervals learned from the other windows, or, where there is a single window, from other series.
     """
-    bounds = _held_out(truth, forecast, scale)
-    main = bounds[_MAIN]
-    scores = score(truth, forecast, scale, naive, panel.ids, bounds=main, seed=seed)
-    found = scores.to_json()
-    metrics = found.pop("metrics")
-    measured = {str(level): coverage(_inside(truth, *ends)) for level, ends in bounds.items()}
+    bounds = _held_out_bounds(truth, forecast, scale)
+    main = bounds[_MAIN_LEVEL]
+    scores = score_forecasts(truth, forecast, scale, naive, panel.ids, bounds=main, seed=seed)
+    report = scores.to_json()
+    metrics = report.pop("metrics")
+    coverage = {str(level): measure_coverage(_inside(truth, *ends)) for level, ends in bounds.items()}
     drawn = {
-        "backtest": charts.backtest(panel, origins, truth, forecast, main, scores),
-        "by_horizon": charts.by_horizon(found["by_horizon"]),
-        "coverage_by_horizon": charts.coverage_by_horizon(found["by_horizon"], _MAIN),
+        "backtest": charts.backtest_chart(panel, splits, truth, forecast, main, scores),
+        "by_horizon": charts.score_chart(report["by_horizon"]),
+        "coverage_by_horizon": charts.coverage_chart(report["by_horizon"], _MAIN_LEVEL),
     }
-    report = found | {
-        "windows": origins.windows,
-        "horizon": origins.horizon,
-        "coverage": measured,
+    report |= {
+        "windows": splits.n_windows,
+        "horizon": splits.horizon,
+        "coverage": coverage,
         "charts": {name: chart for name, chart in drawn.items() if chart is not None},
     }
-    return Judgement(metrics, tuple(confidence_by_step(truth, forecast)), report)
+    return BacktestReport(metrics, tuple(confidence_by_step(truth, forecast)), report)
 
 
-def _held_out(truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray) -> dict[float, tuple[np.ndarray, np.ndarray]]:
-    """By level, the ends of intervals for what they were not calibrated on, NaN where there is nothing else."""
+def _held_out_bounds(
+    truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray
+) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """Return by level the bounds of intervals that were fitted on other values, NaN where there are none."""
     errors = truth - forecast
-    found = {level: (np.full(truth.shape, np.nan), np.full(truth.shape, np.nan)) for level in LEVELS}
-    for held in _folds(errors):
-        others = np.where(held[..., None], np.nan, errors)
+    bounds = {level: (np.full(truth.shape, np.nan), np.full(truth.shape, np.nan)) for level in LEVELS}
+    for is_held_out in _folds(errors):
+        others = np.where(is_held_out[..., None], np.nan, errors)
         if not np.isfinite(others).any():
             continue
         intervals = fit_intervals(others, scale)
-        windows, series = np.nonzero(held & np.isfinite(errors).any(axis=2))
-        for level, (lower, upper) in found.items():
-            ends = intervals.bounds(series, forecast[windows, series], level)
-            lower[windows, series], upper[windows, series] = ends
-    return found
+        windows, series = np.nonzero(is_held_out & np.isfinite(errors).any(axis=2))
+        for level, (lower, upper) in bounds.items():
+            own = intervals.bounds(series, forecast[windows, series], level)
+            lower[windows, series], upper[windows, series] = own
+    return bounds
 
 
 def _folds(errors: np.ndarray) -> Iterator[np.ndarray]:
-    """Masks (windows, series): a window each, or parts of the series of a single one."""
+    """Yield masks (windows, series): each window, or parts of the series where there is a single window."""
     windows, series, _ = errors.shape
     if windows > 1:
         for window in range(windows):
             mask = np.zeros((windows, series), bool)
             mask[window] = True
             yield mask
-    elif series >= 2 * _PARTS:
-        for part in range(_PARTS):
-            yield (np.arange(series) % _PARTS == part)[None]
+    elif series >= 2 * _SERIES_FOLDS:
+        for part in range(_SERIES_FOLDS):
+            yield (np.arange(series) % _SERIES_FOLDS == part)[None]
 
 
 def _inside(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

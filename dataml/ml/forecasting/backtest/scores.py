@@ -1,4 +1,4 @@
-"""How good forecasts of windows that the model had not seen were, by horizon and against the seasonal naive.
+"""Scores of forecasts of a backtest, overall, by step and by series, and compared with the seasonal naive.
 
 The metrics, each over all values that have a truth and a forecast:
 
@@ -25,7 +25,7 @@ from dataml.ml.json_numbers import strict, strict_list
 
 LISTED_SERIES: Final = 10
 _POOLED_ERRORS: Final = 20
-# The sums a forecast has, in the order of `_of_forecast`, and those an interval has, of `_of_interval`.
+# The numbers of sums of a forecast, in the order of `_forecast_cells`, and of an interval, of `_interval_cells`.
 _FORECAST_SUMS: Final = 8
 _INTERVAL_SUMS: Final = 4
 
@@ -34,11 +34,16 @@ Bounds = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class ForecastScores:
-    """`metrics` by name, None where one is not defined; `by_horizon`: `step` from 1, `values` at it, and each metric as
-    a list by step. `confidence`: for each metric `low`, `high` and `level`, or None. `best` and `worst`: at most ten
-    series each, none in both, by MASE, or by WAPE where no series has a scale: `id`, `mase`, `naive_mase`, `wape`,
-    `mae`, `values`. `without_scale` series are left out of MASE; `values` is how many truths were forecast.
-    `by_series` is what they were ranked by, in the order of the series, None where a series has no value."""
+    """The scores of a backtest.
+
+    - `metrics` by name, None where one is not defined.
+    - `by_horizon`: `step` from 1, the number of `values` at it, and each metric as a list by step.
+    - `confidence`: for each metric `low`, `high` and `level`, or None.
+    - `best` and `worst`: at most ten series each, none in both, by MASE, or by WAPE where no series has a scale: `id`,
+      `mase`, `naive_mase`, `wape`, `mae`, `values`.
+    - `by_series`: the score that series are ranked by, in their order, None where a series has no value.
+    - `without_scale`: the number of series that are left out of MASE; `values`: the number of truths with a forecast.
+    """
 
     metrics: Mapping[str, float | None]
     by_horizon: Mapping[str, list[Any]]
@@ -50,7 +55,7 @@ class ForecastScores:
     values: int
 
     def to_json(self) -> dict[str, Any]:
-        """Strict, as a report has it; the series are under `series`, as `best` and `worst`."""
+        """Return a dict of JSON values for a report; `best` and `worst` are under `series`."""
         return {
             "metrics": dict(self.metrics),
             "by_horizon": dict(self.by_horizon),
@@ -61,7 +66,7 @@ class ForecastScores:
         }
 
 
-def score(
+def score_forecasts(
     truth: np.ndarray,
     forecast: np.ndarray,
     scale: np.ndarray,
@@ -71,24 +76,31 @@ def score(
     bounds: Bounds | None = None,
     seed: int = 0,
 ) -> ForecastScores:
-    """Score `forecast`, and `naive`, the seasonal naive's, against `truth`: all (windows, series, horizon), NaN where
-    there is no value. `scale` (series,) is the in-sample mean absolute error of the seasonal naive, 0 or NaN where a
-    series has none; `ids` name the series; `bounds` are the lower and upper ends of intervals, NaN likewise.
+    """Score forecasts, and those of the seasonal naive, against the truth.
 
-    The confidence is a percentile bootstrap (see `confidence`) that draws whole series, as the errors of one depend on
-    each other; where series rise and fall together it is too narrow. Of a single series it draws windows: those are
-    few, and neighbours may overlap, so that the interval is a hint of how large the doubt is and rather too narrow. Of
-    a single window of a single series there is none.
+    The confidence is a percentile bootstrap (see `bootstrap`) that draws whole series, as the errors of one series
+    depend on each other; where series rise and fall together it is too narrow. For a single series it draws windows:
+    those are few and may depend on each other, so that the interval is a rough one and rather too narrow. For a single
+    window of a single series there is none.
+
+    Args:
+        truth: (windows, series, horizon), NaN where there is no value.
+        forecast: As `truth`.
+        scale: (series,), the in-sample mean absolute error of the seasonal naive, 0 or NaN where a series has none.
+        naive: The forecasts of the seasonal naive, as `truth`.
+        ids: The names of the series.
+        bounds: The lower and upper ends of intervals, as `truth`.
+        seed: The seed of the bootstrap.
     """
-    sums = _Sums.of(_cells(truth, forecast, naive, scale, bounds))
+    sums = _ErrorSums.build(_cells(truth, forecast, naive, scale, bounds))
     with np.errstate(over="ignore", invalid="ignore"):
-        found = _of_sums(sums.by_step.sum(axis=0))
-        by_step = _of_sums(sums.by_step)
-        intervals = _confidence(sums.by_series if len(ids) > 1 else sums.by_window, seed)
-    metrics = {name: strict(value) for name, value in found.items()}
-    each = _of_sums(sums.by_series)
-    ranked = each["mase"] if np.isfinite(each["mase"]).any() else each["wape"]
-    best, worst = _extremes(ranked, each, sums.by_series[:, 0], ids)
+        overall = _scores(sums.by_step.sum(axis=0))
+        by_step = _scores(sums.by_step)
+        intervals = _bootstrap(sums.by_series if len(ids) > 1 else sums.by_window, seed)
+    metrics = {name: strict(value) for name, value in overall.items()}
+    of_series = _scores(sums.by_series)
+    ranked = of_series["mase"] if np.isfinite(of_series["mase"]).any() else of_series["wape"]
+    best, worst = _best_and_worst(ranked, of_series, sums.by_series[:, 0], ids)
     counts = sums.by_step[:, 0].astype(int)
     return ForecastScores(
         metrics,
@@ -104,12 +116,12 @@ def score(
 
 
 def confidence_by_step(truth: np.ndarray, forecast: np.ndarray, steps: int | None = None) -> list[float]:
-    """For each step from the first to `steps` (None: the horizon): 1 - WAPE of the forecasts so many steps ahead, cut
-    to 0..1; 0 when there is no error at all to tell. Both arrays are (windows, series, horizon).
+    """Return the confidence of each step up to `steps` (None: the horizon): 1 - WAPE of the step, clipped to 0..1.
 
-    A step with fewer than 20 errors is told by its neighbours too, as many as it takes: a WAPE of four errors is mostly
-    chance. Values are as measured, and so may rise from a step to a later one. Where all truths are 0 the confidence is
-    1 if all forecasts are 0 too, and else 0. Past the horizon see `confidence_ahead`.
+    Both arrays are (windows, series, horizon). A step with fewer than 20 errors is pooled with as many neighbours as it
+    takes: a WAPE of four errors is mostly chance. Values are as measured, and so may rise from a step to a later one.
+    Where all truths are 0 the confidence is 1 if all forecasts are 0 too, and else 0; without any error it is 0. Past
+    the horizon see `extend_confidence`.
     """
     known = np.isfinite(truth) & np.isfinite(forecast)
     counts = known.sum(axis=(0, 1))
@@ -117,13 +129,15 @@ def confidence_by_step(truth: np.ndarray, forecast: np.ndarray, steps: int | Non
     size = np.where(known, np.abs(truth), 0).sum(axis=(0, 1))
     shares = [_wape(missed[near].sum(), size[near].sum()) if counts.sum() else 1.0 for near in _neighbours(counts)]
     measured = [min(1.0, max(0.0, 1 - float(share))) for share in shares]
-    return confidence_ahead(measured, len(measured) if steps is None else steps)
+    return extend_confidence(measured, len(measured) if steps is None else steps)
 
 
-def confidence_ahead(measured: Sequence[float], steps: int) -> list[float]:
-    """The confidence of any number of steps: as `measured` up to the horizon, and from there on the WAPE of its last
-    step grows with the square root of the step, as intervals do. To hold the last value would claim more than was
-    seen."""
+def extend_confidence(measured: Sequence[float], steps: int) -> list[float]:
+    """Return the confidence of any number of steps: as `measured` up to the horizon, and extrapolated from there on.
+
+    Past the horizon the WAPE of its last step grows with the square root of the step, as intervals do: to repeat the
+    last value would claim more than was measured.
+    """
     horizon = len(measured)
     later = ((1 - measured[-1]) * math.sqrt(step / horizon) for step in range(horizon + 1, steps + 1))
     return [*measured[:steps], *(max(0.0, 1 - share) for share in later)]
@@ -134,7 +148,7 @@ def _wape(missed: float, size: float) -> float:
 
 
 def _neighbours(counts: np.ndarray) -> Iterator[slice]:
-    """For each step the steps, as near as there are, that have enough errors together."""
+    """Yield for each step the nearest steps that have enough errors together."""
     for step in range(len(counts)):
         reach = 0
         while counts[max(0, step - reach) : step + reach + 1].sum() < _POOLED_ERRORS and reach < len(counts):
@@ -143,15 +157,15 @@ def _neighbours(counts: np.ndarray) -> Iterator[slice]:
 
 
 @dataclass(frozen=True)
-class _Sums:
-    """Over all values of a series, a window and a step: (series, sums), (windows, sums), (horizon, sums)."""
+class _ErrorSums:
+    """Sums over all values of a series, a window and a step: (series, sums), (windows, sums), (horizon, sums)."""
 
     by_series: np.ndarray
     by_window: np.ndarray
     by_step: np.ndarray
 
     @classmethod
-    def of(cls, cells: Iterator[np.ndarray]) -> "_Sums":
+    def build(cls, cells: Iterator[np.ndarray]) -> "_ErrorSums":
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [(each.sum(axis=(0, 2)), each.sum(axis=(1, 2)), each.sum(axis=(0, 1))) for each in cells]
         return cls(*(np.stack(each, axis=1) for each in zip(*parts, strict=True)))
@@ -160,31 +174,31 @@ class _Sums:
 def _cells(
     truth: np.ndarray, forecast: np.ndarray, naive: np.ndarray, scale: np.ndarray, bounds: Bounds | None
 ) -> Iterator[np.ndarray]:
-    """What the scores are made of, to be summed, (windows, series, horizon) each: one at a time, as they are large."""
-    yield from _of_forecast(truth, forecast, scale)
-    yield from _of_forecast(np.where(np.isfinite(forecast), truth, np.nan), naive, scale)
+    """Yield the terms of the scores, (windows, series, horizon) each: one at a time, as they are large."""
+    yield from _forecast_cells(truth, forecast, scale)
+    yield from _forecast_cells(np.where(np.isfinite(forecast), truth, np.nan), naive, scale)
     if bounds is not None:
-        yield from _of_interval(truth, *bounds)
+        yield from _interval_cells(truth, *bounds)
 
 
-def _of_forecast(truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray) -> Iterator[np.ndarray]:
+def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray) -> Iterator[np.ndarray]:
     known = np.isfinite(truth) & np.isfinite(forecast)
-    true, told = np.where(known, truth, 0.0), np.where(known, forecast, 0.0)
-    missed = np.abs(true - told)
-    size = np.abs(true) + np.abs(told)
+    true, predicted = np.where(known, truth, 0.0), np.where(known, forecast, 0.0)
+    missed = np.abs(true - predicted)
+    size = np.abs(true) + np.abs(predicted)
     has_scale = np.isfinite(scale) & (scale > 0)
     unit = np.where(has_scale, scale, np.inf)[:, None]
     yield known.astype(np.float64)
     yield missed
     yield np.square(missed)
-    yield told - true
+    yield predicted - true
     yield np.abs(true)
     yield np.divide(200 * missed, size, out=np.zeros(size.shape), where=size > 0)
     yield missed / unit
     yield (known & has_scale[:, None]).astype(np.float64)
 
 
-def _of_interval(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Iterator[np.ndarray]:
+def _interval_cells(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Iterator[np.ndarray]:
     known = np.isfinite(truth) & np.isfinite(lower) & np.isfinite(upper)
     yield known.astype(np.float64)
     yield (known & (lower <= truth) & (truth <= upper)).astype(np.float64)
@@ -192,17 +206,17 @@ def _of_interval(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Ite
     yield np.where(known, np.abs(truth), 0.0)
 
 
-def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores from sums (..., sums), NaN where they are not defined."""
+def _scores(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Return scores from sums (..., sums), NaN where they are not defined."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = _point(sums[..., :_FORECAST_SUMS])
-        naive = _point(sums[..., _FORECAST_SUMS : 2 * _FORECAST_SUMS])
-        relative = _over(found["mase"], naive["mase"])
-        found |= _interval(sums[..., 2 * _FORECAST_SUMS :])
-    return found | {f"naive_{name}": value for name, value in naive.items()} | {"relative_mase": relative}
+        scores = _point_scores(sums[..., :_FORECAST_SUMS])
+        naive = _point_scores(sums[..., _FORECAST_SUMS : 2 * _FORECAST_SUMS])
+        relative = _over(scores["mase"], naive["mase"])
+        scores |= _interval_scores(sums[..., 2 * _FORECAST_SUMS :])
+    return scores | {f"naive_{name}": value for name, value in naive.items()} | {"relative_mase": relative}
 
 
-def _point(sums: np.ndarray) -> dict[str, np.ndarray]:
+def _point_scores(sums: np.ndarray) -> dict[str, np.ndarray]:
     count, missed, squared, surplus, size, symmetric, scaled, with_scale = np.moveaxis(sums, -1, 0)
     return {
         "mase": _over(scaled, with_scale),
@@ -214,8 +228,8 @@ def _point(sums: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _interval(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Nothing where no intervals were given."""
+def _interval_scores(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Return no scores where there are no intervals."""
     if sums.shape[-1] != _INTERVAL_SUMS:
         return {}
     count, inside, width, size = np.moveaxis(sums, -1, 0)
@@ -226,24 +240,24 @@ def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, part / whole, np.nan)
 
 
-def _confidence(units: np.ndarray, seed: int) -> dict[str, Any]:
-    """Of sums by what is drawn, (units, sums); one without values is none."""
+def _bootstrap(units: np.ndarray, seed: int) -> dict[str, Any]:
+    """Return confidence intervals from sums (units, sums) by the drawn unit; units without values are left out."""
     units = units[units[:, 0] > 0]
     if len(units) < 2:
         return {}
     drawn = bootstrap.units(len(units), units.shape[1], seed)
-    return bootstrap.of_sums(np.stack([np.bincount(drawn, column) for column in units.T], axis=1), _of_sums, seed)
+    return bootstrap.of_sums(np.stack([np.bincount(drawn, column) for column in units.T], axis=1), _scores, seed)
 
 
-def _extremes(
+def _best_and_worst(
     ranked: np.ndarray, scores: Mapping[str, np.ndarray], counts: np.ndarray, ids: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     order = [int(at) for at in np.argsort(ranked, kind="stable") if np.isfinite(ranked[at])]
     best = order[: min(LISTED_SERIES, math.ceil(len(order) / 2))]
     worst = order[len(best) :][-LISTED_SERIES:][::-1]
 
-    def told(at: int) -> dict[str, Any]:
-        shown = ("mase", "naive_mase", "wape", "mae")
-        return {"id": ids[at]} | {each: strict(scores[each][at]) for each in shown} | {"values": int(counts[at])}
+    def record(at: int) -> dict[str, Any]:
+        names = ("mase", "naive_mase", "wape", "mae")
+        return {"id": ids[at]} | {each: strict(scores[each][at]) for each in names} | {"values": int(counts[at])}
 
-    return [told(at) for at in best], [told(at) for at in worst]
+    return [record(at) for at in best], [record(at) for at in worst]

@@ -1,4 +1,4 @@
-"""Rolling origins: where the history is cut, again and again, to forecast what is known already."""
+"""Rolling-origin splits: the cutoffs at which the history is cut to forecast values that are known."""
 
 from dataclasses import dataclass
 
@@ -7,63 +7,73 @@ import numpy as np
 from dataml.errors import Invalid
 from dataml.ml.forecasting.panel.panel import Panel
 
-LEAST = 3
-"""Values that stand before an origin at least."""
-_MOST_WINDOWS = 5
+MIN_TRAINING_VALUES = 3
+"""Values of a series before a cutoff."""
+_MAX_WINDOWS = 5
 _LARGE_ROWS = 300_000
-_WINDOWS_OF_LARGE = 3
+_MAX_WINDOWS_OF_LARGE = 3
 
 
 @dataclass(frozen=True)
-class Plan:
-    """`cuts` int64 (windows, series): how many values of each series are before the origin of each window, oldest
-    first; -1 where a series is too short for it. Windows are a horizon apart, and the last one ends with the series."""
+class BacktestSplits:
+    """The windows of a backtest, a horizon apart; the last one ends with each series.
+
+    `cutoffs` int64 (windows, series) are the numbers of values of each series before each window, the oldest window
+    first; -1 where a series is too short for the window.
+    """
 
     horizon: int
-    cuts: np.ndarray
+    cutoffs: np.ndarray
 
     @property
-    def windows(self) -> int:
-        return len(self.cuts)
+    def n_windows(self) -> int:
+        """The number of windows."""
+        return len(self.cutoffs)
 
     def truth(self, y: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """What came after each origin, (windows, series, horizon), NaN where there is no window."""
-        places = starts[:-1] + np.maximum(self.cuts, 0)
-        found = y[np.minimum(places[..., None] + np.arange(self.horizon), len(y) - 1)]
-        return np.where((self.cuts >= 0)[..., None], found, np.nan)
+        """Return the values of each window, (windows, series, horizon), NaN where there is no window."""
+        begins = starts[:-1] + np.maximum(self.cutoffs, 0)
+        values = y[np.minimum(begins[..., None] + np.arange(self.horizon), len(y) - 1)]
+        return np.where((self.cutoffs >= 0)[..., None], values, np.nan)
 
 
-def planned(panel: Panel, horizon: int | None, season: int | None, windows: int | None) -> Plan:
-    """The plan for these series; what is None is as their frequency and lengths suggest.
+def split_panel(panel: Panel, horizon: int | None, season: int | None, n_windows: int | None) -> BacktestSplits:
+    """Return the splits for these series; what is None is as their frequency and lengths suggest.
 
-    Raises Invalid: as `plan`.
+    Raises:
+        Invalid: `series_too_short`, as `rolling_origin_splits`.
     """
-    horizon = horizon or horizon_for(panel.lengths, panel.frequency.default_horizon)
-    return plan(panel.lengths, horizon, season or panel.frequency.season_length, windows)
+    horizon = horizon or default_horizon(panel.lengths, panel.frequency.default_horizon)
+    return rolling_origin_splits(panel.lengths, horizon, season or panel.frequency.season_length, n_windows)
 
 
-def horizon_for(lengths: np.ndarray, default: int) -> int:
-    """The usual horizon of a frequency, or a fifth of what short series have."""
+def default_horizon(lengths: np.ndarray, default: int) -> int:
+    """Return the usual horizon of a frequency, or a fifth of the length of short series."""
     return max(1, min(default, int(np.median(lengths)) // 5))
 
 
-def plan(lengths: np.ndarray, horizon: int, season: int, windows: int | None = None) -> Plan:
-    """As many windows as series of the usual length have, when two seasons stay before the first one, but five at most,
-    and three of large data.
+def rolling_origin_splits(
+    lengths: np.ndarray, horizon: int, season: int, n_windows: int | None = None
+) -> BacktestSplits:
+    """Return `n_windows` splits, or as many as suit the series.
 
-    Raises Invalid: `series_too_short`: no series has `horizon` values and some more to learn from.
+    Those are as many as a series of median length has with two seasons before the first one, at most five, and at most
+    three for large data.
+
+    Raises:
+        Invalid: `series_too_short`: no series has `horizon` values and some more to learn from.
     """
     longest = int(lengths.max())
-    if longest < horizon + LEAST:
+    if longest < horizon + MIN_TRAINING_VALUES:
         detail = (
-            f"The longest series has {longest:,} values; a horizon of {horizon:,} needs {horizon + LEAST:,}. "
-            "Ask for a shorter one (forecast.horizon)."
+            f"The longest series has {longest:,} values; a horizon of {horizon:,} needs "
+            f"{horizon + MIN_TRAINING_VALUES:,}. Set a shorter one (forecast.horizon)."
         )
         raise Invalid(detail, code="series_too_short")
-    usual = int(np.median(lengths[lengths >= horizon + LEAST]))
-    most = _MOST_WINDOWS if lengths.sum() <= _LARGE_ROWS else _WINDOWS_OF_LARGE
-    needed = max(2 * season + 1, 2 * LEAST)
-    count = windows or int(np.clip((usual - needed) // horizon, 1, most))
-    count = max(1, min(count, (longest - LEAST) // horizon))
-    cuts = lengths - horizon * np.arange(count, 0, -1)[:, None]
-    return Plan(horizon, np.where(cuts >= LEAST, cuts, -1))
+    usual = int(np.median(lengths[lengths >= horizon + MIN_TRAINING_VALUES]))
+    max_windows = _MAX_WINDOWS if lengths.sum() <= _LARGE_ROWS else _MAX_WINDOWS_OF_LARGE
+    needed = max(2 * season + 1, 2 * MIN_TRAINING_VALUES)
+    count = n_windows or int(np.clip((usual - needed) // horizon, 1, max_windows))
+    count = max(1, min(count, (longest - MIN_TRAINING_VALUES) // horizon))
+    cutoffs = lengths - horizon * np.arange(count, 0, -1)[:, None]
+    return BacktestSplits(horizon, np.where(cutoffs >= MIN_TRAINING_VALUES, cutoffs, -1))

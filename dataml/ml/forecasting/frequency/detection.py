@@ -1,6 +1,7 @@
-"""Which frequency series have, found from their times; series of several frequencies, or of none, are refused by name.
+"""Detection of the frequency of series from their times.
 
-Gaps are not looked for here: the most common step counts, and every time must lie on the grid it makes.
+Gaps do not matter here: the most common step counts, and every time must lie on its grid. Series of several
+frequencies, or of none, are refused by name.
 """
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -17,27 +18,32 @@ from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency import calendar
 from dataml.ml.forecasting.frequency.aliases import MONTH_END
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.frequency.messages import called, shifted_hours_hint, span
+from dataml.ml.forecasting.frequency.messages import format_span, series_label, shifted_hours_hint
 
 _SHORTEST_MONTH_DAYS: Final = 28
-_TELLING_STEPS: Final = 3
-"""So many steps of a series speak for a frequency of its own."""
-_MOST: Final = 0.8
-_LOOKED_AT: Final = 50
-"""So many suspicious series are looked at one by one."""
+_MIN_INFORMATIVE_STEPS: Final = 3
+"""Steps that a series must have to show a frequency of its own."""
+_MIN_SINGLE_STEPS: Final = 0.8
+"""Share of the steps of a series that must be single ones, for a frequency to be its own."""
+_MAX_INSPECTED_SERIES: Final = 50
+"""Suspicious series that are inspected one by one."""
 
 
-def detect(times: np.ndarray, starts: np.ndarray, ids: Sequence[str] | None = None) -> Frequency:
-    """The one frequency of all series.
+def detect_frequency(times: np.ndarray, starts: np.ndarray, ids: Sequence[str] | None = None) -> Frequency:
+    """Return the one frequency of all series.
 
-    times: datetime64[us], (rows,), sorted within each series; starts: (series + 1,), no series empty; ids name the
-    series in errors. Times from Monday to Friday are business days once they cross a weekend; times on month ends stay
-    there; a day of the month beyond the 28th is kept as `anchor_day`.
+    Times from Monday to Friday are business days once they cross a weekend; times on month ends stay there; a day of
+    the month beyond the 28th is kept as `anchor_day`.
+
+    Args:
+        times: datetime64[us], (rows,), sorted within each series.
+        starts: (series + 1,); no series is empty.
+        ids: The names of the series in errors.
 
     Raises:
-    Invalid: `too_few_rows` without any step to look at, `irregular_series`, `mixed_frequencies`.
+        Invalid: `too_few_rows` (no series has a step), `irregular_series`, `mixed_frequencies`.
     """
-    ids = _names(starts) if ids is None else ids
+    ids = _number_names(starts) if ids is None else ids
     frequency = _most_common(times, starts, ids)
     positions, on_grid = frequency.positions(times, starts)
     if not on_grid.all():
@@ -46,17 +52,18 @@ def detect(times: np.ndarray, starts: np.ndarray, ids: Sequence[str] | None = No
     return frequency
 
 
-def confirm(
-    given: Frequency, times: np.ndarray, starts: np.ndarray, ids: Sequence[str], *, fills: bool = False
+def check_frequency(
+    requested: Frequency, times: np.ndarray, starts: np.ndarray, ids: Sequence[str], *, fills: bool = False
 ) -> Frequency:
-    """The given frequency, anchored as the data are, if these have it; shapes as for `detect`.
+    """Return the requested frequency, anchored as the data are, after a check that the data have it.
 
-    With `fills`, gaps between them will be filled: then a series may have values as seldom as it likes on the grid.
+    Shapes are those of `detect_frequency`. With `fills`, gaps will be filled: then a series may have values as rarely
+    as it likes on the grid.
 
     Raises:
-    Invalid: `frequency_mismatch`, naming both; `irregular_series` or `mixed_frequencies` where the data have none.
+        Invalid: `frequency_mismatch`, naming both; `irregular_series` or `mixed_frequencies`: the data have none.
     """
-    anchored = Frequency.of(given.unit, given.count, _anchor(times), given.week_start)
+    anchored = Frequency.from_unit(requested.unit, requested.count, _anchor(times), requested.week_start)
     if len(times) == len(starts) - 1:
         return anchored
     positions, on_grid = anchored.positions(times, starts)
@@ -68,27 +75,32 @@ def confirm(
             _refuse_mixed(anchored, positions, times, starts, ids)
         return anchored
     try:
-        found = detect(times, starts, ids)
-    except Invalid as refused:
-        if regular and refused.code == "irregular_series":
-            return anchored  # they are values with gaps on the grid that was given
+        detected = detect_frequency(times, starts, ids)
+    except Invalid as error:
+        if regular and error.code == "irregular_series":
+            return anchored  # values with gaps on the requested grid
         raise
-    if found.same_steps(given):
+    if detected.has_same_step(requested):
         return anchored
     raise Invalid(
-        f"The frequency {given.name} was given, and the times have {found.name}. Give {found.name}, or nothing.",
+        f"The requested frequency is {requested.name}, but the times have {detected.name}. "
+        f"Request {detected.name}, or leave the frequency out.",
         code="frequency_mismatch",
     )
 
 
 def refuse_off_grid(frequency: Frequency, times: np.ndarray, starts: np.ndarray, ids: Sequence[str], row: int) -> None:
-    """Raises Invalid(`irregular_series`) for the time in `row`, which lies off the grid of its series."""
+    """Refuse the time in `row`, which lies off the grid of its series.
+
+    Raises:
+        Invalid: `irregular_series`, always.
+    """
     series = int(np.searchsorted(starts, row, "right")) - 1
     begin, end = int(starts[series]), int(starts[series + 1])
     first = row - 1 if row > begin else row
     last = row if row > begin else min(row + 1, end - 1)
-    place = span(ids, series, times[first], times[last])
-    hint = shifted_hours_hint(times[begin:end]) if frequency.is_dates else ""
+    place = format_span(ids, series, times[first], times[last])
+    hint = shifted_hours_hint(times[begin:end]) if frequency.is_date_based else ""
     detail = f"The times do not follow one frequency: {place} is no whole number of steps of {frequency.name}."
     advice = hint or " Correct or remove the times that lie between the steps, or aggregate the values to whole steps."
     raise Invalid(detail + advice, code="irregular_series")
@@ -98,49 +110,49 @@ def _most_common(times: np.ndarray, starts: np.ndarray, ids: Sequence[str]) -> F
     steps = _within(np.diff(calendar.microseconds(times)), starts)
     steps = steps[steps > 0]
     if not len(steps):
-        raise Invalid("No series has two times; there is no step to see a frequency in.", code="too_few_rows")
+        raise Invalid("No series has two times, so there is no step to detect a frequency from.", code="too_few_rows")
     common = _mode(steps)
-    candidates = [_of_seconds(common)]
+    candidates = [_seconds_frequency(common)]
     if max(common, float(np.median(steps))) >= _SHORTEST_MONTH_DAYS * calendar.DAY_US:
-        candidates.insert(0, _of_months(times, starts))
+        candidates.insert(0, _months_frequency(times, starts))
     elif common == calendar.DAY_US and _is_business(times, starts):
-        candidates.insert(0, Frequency.of("business_day"))
+        candidates.insert(0, Frequency.from_unit("business_day"))
     possible = [candidate for candidate in candidates if candidate is not None]
     if not possible:
         series = int(np.flatnonzero(np.diff(starts) > 1)[0])
-        place = span(ids, series, times[starts[series]], times[starts[series] + 1])
-        detail = f"The times have no frequency from a second up: {place} is the first step."
+        place = format_span(ids, series, times[starts[series]], times[starts[series] + 1])
+        detail = f"The times have no frequency of a second or longer: {place} is the first step."
         raise Invalid(detail, code="irregular_series")
     if len(possible) == 1:
         return possible[0]
     return max(possible, key=lambda candidate: int(candidate.positions(times, starts)[1].sum()))
 
 
-def _of_seconds(step_us: int) -> Frequency | None:
+def _seconds_frequency(step_us: int) -> Frequency | None:
     seconds, rest = divmod(step_us, calendar.SECOND_US)
     try:
-        return None if rest else Frequency.of("second", seconds)
+        return None if rest else Frequency.from_unit("second", seconds)
     except Invalid:  # thousands of seconds that are no whole minutes
         return None
 
 
-def _of_months(times: np.ndarray, starts: np.ndarray) -> Frequency | None:
+def _months_frequency(times: np.ndarray, starts: np.ndarray) -> Frequency | None:
     months = _within(np.diff(calendar.months(times)), starts)
     months = months[months > 0]
     try:
-        return Frequency.of("month", _mode(months), _anchor(times)) if len(months) else None
+        return Frequency.from_unit("month", _mode(months), _anchor(times)) if len(months) else None
     except Invalid:
         return None
 
 
 def _is_business(times: np.ndarray, starts: np.ndarray) -> bool:
-    """No weekend is there, and some Friday is followed by a Monday."""
+    """Return whether no time is on a weekend and some Friday is followed by a Monday."""
     weekdays = calendar.weekdays(times)
     return bool((weekdays < 5).all() and _crossings(times, weekdays, starts).any())
 
 
 def _crossings(times: np.ndarray, weekdays: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """For each row whether it is the Monday right after the Friday of the row before."""
+    """Return for each row whether it is the Monday right after the Friday of the row before."""
     crossing = np.zeros(len(times), bool)
     crossing[1:] = (weekdays[1:] == 0) & (np.diff(times) == np.timedelta64(3, "D"))
     crossing[starts[:-1]] = False
@@ -148,7 +160,7 @@ def _crossings(times: np.ndarray, weekdays: np.ndarray, starts: np.ndarray) -> n
 
 
 def _anchor(times: np.ndarray) -> int | None:
-    """The day of the month that the times keep to beyond the 28th, 31 for month ends; None where the day stays."""
+    """Return the anchor day beyond the 28th, 31 for month ends, or None where each series keeps its day."""
     days, lengths = calendar.days_of_month(times), calendar.month_lengths(calendar.months(times))
     if (days == lengths).all():
         return MONTH_END
@@ -164,17 +176,17 @@ def _refuse_off_grid(
 ) -> None:
     row = int(rows[0])
     series = int(np.searchsorted(starts, row, "right")) - 1
-    own = _own(series, times, starts, ids) if len(starts) > 2 else None
+    own = _detect_one(series, times, starts, ids) if len(starts) > 2 else None
     off = np.unique(np.searchsorted(starts, rows, "right") - 1)
     others = np.setdiff1d(np.arange(len(starts) - 1), off)
     if own is None or not len(others):
         refuse_off_grid(frequency, times, starts, ids, row)
-    elif not own.same_steps(frequency):
-        _mixed(ids, series, own, int(others[0]), frequency)
+    elif not own.has_same_step(frequency):
+        _raise_mixed(ids, series, own, int(others[0]), frequency)
     else:
         detail = (
-            f"The frequency of {called(ids, series)} and of {called(ids, int(others[0]))} is {own.name}, but one keeps "
-            "to a day of the month, the other to the end of months; date all series alike."
+            f"The frequency of {series_label(ids, series)} and of {series_label(ids, int(others[0]))} is {own.name}, "
+            "but one keeps to a day of the month, the other to the end of months. Date all series alike."
         )
         raise Invalid(detail, code="mixed_frequencies")
 
@@ -182,7 +194,7 @@ def _refuse_off_grid(
 def _refuse_mixed(
     frequency: Frequency, positions: np.ndarray, times: np.ndarray, starts: np.ndarray, ids: Sequence[str]
 ) -> None:
-    """Series on the grid of `frequency` that have a coarser one of their own."""
+    """Refuse series on the grid of `frequency` that have a coarser frequency of their own."""
     if len(starts) <= 2:
         return
     steps = np.diff(positions, prepend=0)
@@ -190,44 +202,44 @@ def _refuse_mixed(
     single = np.add.reduceat(steps == 1, starts[:-1], dtype=np.int64)
     count = np.diff(starts) - 1
     coarse = np.gcd.reduceat(steps, starts[:-1])
-    telling = count >= _TELLING_STEPS
-    suspicious = telling & ((coarse > 1) | (single == 0))
+    is_informative = count >= _MIN_INFORMATIVE_STEPS
+    suspicious = is_informative & ((coarse > 1) | (single == 0))
     if frequency == Frequency("day"):
-        suspicious |= telling & _without_weekends(times, starts, single, count)
+        suspicious |= is_informative & _without_weekends(times, starts, single, count)
     fitting = int(np.argmax(np.where(suspicious, -1, single)))
-    for series in np.flatnonzero(suspicious)[:_LOOKED_AT].tolist():
-        own = _own(series, times, starts, ids)
-        if own is not None and not own.same_steps(frequency) and _keeps(own, series, times, starts):
-            _mixed(ids, series, own, fitting, frequency)
+    for series in np.flatnonzero(suspicious)[:_MAX_INSPECTED_SERIES].tolist():
+        own = _detect_one(series, times, starts, ids)
+        if own is not None and not own.has_same_step(frequency) and _follows(own, series, times, starts):
+            _raise_mixed(ids, series, own, fitting, frequency)
 
 
 def _without_weekends(times: np.ndarray, starts: np.ndarray, single: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """For each series whether it steps from Monday to Friday alone, among others that have weekends."""
+    """Return for each series whether it has business days only, among others that have weekends."""
     weekdays = calendar.weekdays(times)
     weekends = np.add.reduceat(weekdays > 4, starts[:-1], dtype=np.int64)
     crossings = np.add.reduceat(_crossings(times, weekdays, starts), starts[:-1], dtype=np.int64)
-    return (weekends == 0) & (crossings > 1) & (crossings + single >= _MOST * count)
+    return (weekends == 0) & (crossings > 1) & (crossings + single >= _MIN_SINGLE_STEPS * count)
 
 
-def _own(series: int, times: np.ndarray, starts: np.ndarray, ids: Sequence[str]) -> Frequency | None:
-    """The frequency of one series alone, None where it has none or too few steps to tell."""
+def _detect_one(series: int, times: np.ndarray, starts: np.ndarray, ids: Sequence[str]) -> Frequency | None:
+    """Return the frequency of one series alone, or None where it has none or too few steps."""
     begin, end = int(starts[series]), int(starts[series + 1])
-    if end - begin <= _TELLING_STEPS:
+    if end - begin <= _MIN_INFORMATIVE_STEPS:
         return None
     try:
-        return detect(times[begin:end], np.array([0, end - begin]), [ids[series]])
+        return detect_frequency(times[begin:end], np.array([0, end - begin]), [ids[series]])
     except Invalid:
         return None
 
 
-def _keeps(own: Frequency, series: int, times: np.ndarray, starts: np.ndarray) -> bool:
+def _follows(own: Frequency, series: int, times: np.ndarray, starts: np.ndarray) -> bool:
     begin, end = int(starts[series]), int(starts[series + 1])
     positions, _ = own.positions(times[begin:end], np.array([0, end - begin]))
-    return bool((np.diff(positions) == 1).mean() >= _MOST)
+    return bool((np.diff(positions) == 1).mean() >= _MIN_SINGLE_STEPS)
 
 
-def _mixed(ids: Sequence[str], series: int, own: Frequency, other: int, frequency: Frequency) -> None:
-    first, second = called(ids, series), called(ids, other)
+def _raise_mixed(ids: Sequence[str], series: int, own: Frequency, other: int, frequency: Frequency) -> None:
+    first, second = series_label(ids, series), series_label(ids, other)
     raise Invalid(
         f"The series have different frequencies: {first} has {own.name}, {second} has {frequency.name}. "
         "Aggregate them to one frequency, or train a model for each.",
@@ -236,18 +248,18 @@ def _mixed(ids: Sequence[str], series: int, own: Frequency, other: int, frequenc
 
 
 def _within(differences: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Differences (rows - 1,) between neighbours of one series."""
+    """Return those of the differences (rows - 1,) that lie within a series."""
     inside = np.ones(len(differences), bool)
     inside[starts[1:-1] - 1] = False
     return differences[inside]
 
 
 def _mode(values: np.ndarray) -> int:
-    """The most common value, the smallest of several."""
+    """Return the most common value, the smallest of several."""
     counted = pc.value_counts(pa.array(values))  # by hash, where np.unique would sort
     numbers, counts = (counted.field(place).to_numpy() for place in (0, 1))
     return int(numbers[counts == counts.max()].min())
 
 
-def _names(starts: np.ndarray) -> list[str]:
+def _number_names(starts: np.ndarray) -> list[str]:
     return [str(number) for number in range(len(starts) - 1)]

@@ -1,4 +1,4 @@
-"""How often a series has a value: named, stepped through the calendar, and made into coarser buckets."""
+"""The frequency of a series: its name, its steps through the calendar, and buckets of coarser ones."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency import calendar
-from dataml.ml.forecasting.frequency.aliases import MONTH_END, Unit, read
+from dataml.ml.forecasting.frequency.aliases import MONTH_END, Unit, parse_alias
 
 MAX_COUNT: Final = 9_999
 _SECONDS: Final = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
@@ -20,9 +20,11 @@ _UNDERSTOOD: Final = (
 )
 
 
-class WholeBuckets(NamedTuple):
-    """Of a forecast that is aggregated: `skipped` steps end the bucket that the history has begun, and `steps` (those
-    included) end the last bucket that was asked for."""
+class BucketSteps(NamedTuple):
+    """Numbers of steps that whole buckets in the future take.
+
+    `skipped` steps complete the bucket that the history has begun; `steps`, those included, complete the last bucket.
+    """
 
     skipped: np.ndarray
     steps: np.ndarray
@@ -30,8 +32,10 @@ class WholeBuckets(NamedTuple):
 
 @dataclass(frozen=True)
 class Frequency:
-    """A step of time. Make new ones with `of`, `parse` or `detection.detect`, which write equal steps alike: 60 minutes
-    are an hour, 7 days a week, 3 months a quarter.
+    """A step of time.
+
+    Make new ones with `from_unit`, `parse` or `detection.detect_frequency`, which normalise equal steps: 60
+    minutes are an hour, 7 days a week, 3 months a quarter.
 
     `anchor_day` belongs to months, quarters and years: 31 stays on the last day of the month, 29 and 30 are clipped to
     it where the month is shorter; None keeps the day of the month that a series has. `week_start` is the first day of
@@ -44,9 +48,11 @@ class Frequency:
     week_start: int = 0
 
     @classmethod
-    def of(cls, unit: Unit, count: int = 1, anchor_day: int | None = None, week_start: int = 0) -> Self:
-        """Raises:
-        Invalid: `unknown_frequency` for a count below 1, or too long a step.
+    def from_unit(cls, unit: Unit, count: int = 1, anchor_day: int | None = None, week_start: int = 0) -> Self:
+        """Return the normalised frequency of a count of units.
+
+        Raises:
+            Invalid: `unknown_frequency`: the count is below 1, or the step is too long.
         """
         if unit in _MONTHS:
             unit, count = _in_months(count * _MONTHS[unit])
@@ -54,48 +60,49 @@ class Frequency:
             unit, count = _in_seconds(count * _SECONDS[unit])
         if not 1 <= count <= (1 if unit == "business_day" else MAX_COUNT):
             raise Invalid(
-                f"A frequency of {count:,} times a {_worded(unit)} is not possible.", code="unknown_frequency"
+                f"A frequency of {count:,} times a {_unit_name(unit)} is not possible.", code="unknown_frequency"
             )
         anchored = anchor_day if unit in _MONTHS and anchor_day and anchor_day > 28 else None
         return cls(unit, count, anchored, week_start if unit == "week" else 0)
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """The frequency that is written: a word in any case, a pandas offset alias, or an ISO 8601 duration.
+        """Parse a word in any case, a pandas offset alias, or an ISO 8601 duration.
 
         W-SUN is a week that ends on Sunday, so its bucket begins on Monday, as that of a plain week.
 
         Raises:
-        Invalid: `unknown_frequency`, which says what is understood.
+            Invalid: `unknown_frequency`: the text is none of these; the message lists what is understood.
         """
-        words = read(text) if isinstance(text, str) else None
-        if words is None or words.number < 1:
+        alias = parse_alias(text) if isinstance(text, str) else None
+        if alias is None or alias.number < 1:
             shown = f" {text[:40]!r}" if isinstance(text, str) else ""
             raise Invalid(f"Unknown frequency{shown}; write {_UNDERSTOOD}.", code="unknown_frequency")
-        return cls.of(*words)
+        return cls.from_unit(*alias)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain, JSON-able dict for `from_json`."""
+        """Return a dict of JSON values for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls.of(data["unit"], data["count"], data["anchor_day"], data["week_start"])
+        """Return the frequency that `to_json` wrote."""
+        return cls.from_unit(data["unit"], data["count"], data["anchor_day"], data["week_start"])
 
     @property
     def name(self) -> str:
-        """For people, and `parse`: "Day", "15 minutes", "Business day"."""
-        word = _worded(self.unit)
+        """The name for people, which `parse` reads too: "Day", "15 minutes", "Business day"."""
+        word = _unit_name(self.unit)
         return word.capitalize() if self.count == 1 else f"{self.count} {word}s"
 
     @property
-    def is_dates(self) -> bool:
-        """Whether times are shown as dates."""
+    def is_date_based(self) -> bool:
+        """Whether times are formatted as dates."""
         return self.unit not in _SUB_DAILY
 
     @property
     def seasons(self) -> tuple[int, ...]:
-        """The cycles that may matter, in steps, the main one first; (1,) where there is none.
+        """The seasonal cycles that may matter, in steps, the main one first; (1,) where there is none.
 
         An hour has the day and the week, 24 and 168; finer ones from five minutes on alike; a minute the hour and the
         day; a day the week and the year of 365 days; a business day the week and the year of 52 weeks.
@@ -103,18 +110,17 @@ class Frequency:
         if self.unit in _SUB_DAILY:
             step = self.count * _SECONDS[self.unit]
             cycles = (60, 3_600) if step < 60 else (3_600, 86_400) if step < 300 else (86_400, 604_800)
-            found = [cycle // step for cycle in cycles if cycle % step == 0]
+            lengths = [cycle // step for cycle in cycles if cycle % step == 0]
         elif self.unit == "day":
             # A week's pattern comes back after seven steps, however many days they have.
-            found = [7, 365 // self.count] if self.count < 46 else [7]
+            lengths = [7, 365 // self.count] if self.count < 46 else [7]
         elif self.unit == "business_day":
-            found = [5, 260]
+            lengths = [5, 260]
         elif self.unit == "week":
-            found = [52 // self.count]
+            lengths = [52 // self.count]
         else:
-            found = [12 // self._months] if 12 % self._months == 0 else []
-        lengths = sorted({length for length in found if length > 1})
-        return tuple(lengths) or (1,)
+            lengths = [12 // self._months] if 12 % self._months == 0 else []
+        return tuple(sorted({length for length in lengths if length > 1})) or (1,)
 
     @property
     def season_length(self) -> int:
@@ -123,8 +129,10 @@ class Frequency:
 
     @property
     def default_horizon(self) -> int:
-        """As many steps as the M4 competition asks for at this frequency (Makridakis et al., 2020, table 1), fewer
-        where a step is longer; a business day has two weeks, minutes an hour to a day."""
+        """The horizon of the M4 competition at this frequency (Makridakis et al., 2020, table 1), in steps.
+
+        It is shorter where a step is longer; a business day has two weeks, minutes an hour to a day.
+        """
         if self.unit == "second" or (self.unit == "minute" and self.count < 5):
             return 60
         if self.unit == "minute":
@@ -132,12 +140,12 @@ class Frequency:
         whole = {"hour": 48, "day": 14, "business_day": 10, "week": 13, "month": 18, "quarter": 8, "year": 6}[self.unit]
         return max(whole // self.count, min(whole, 6))
 
-    def same_steps(self, other: "Frequency") -> bool:
-        """Whether both step alike, be it from another day of the month or week."""
+    def has_same_step(self, other: "Frequency") -> bool:
+        """Return whether both have the same step, be it from another day of the month or week."""
         return (self.unit, self.count) == (other.unit, other.count)
 
     def shift(self, times: np.ndarray, steps: np.ndarray | int) -> np.ndarray:
-        """Each time moved by so many steps, forwards or back; the two broadcast. datetime64[us].
+        """Return each time moved by a number of steps, forwards or back, datetime64[us]; the two arguments broadcast.
 
         From a Saturday or Sunday business days are counted as from the Friday before.
         """
@@ -148,14 +156,14 @@ class Frequency:
         if self.unit == "business_day":
             return calendar.from_business_days(calendar.business_days(times) + steps) + clock
         day = self.anchor_day or calendar.days_of_month(times)
-        return calendar.on_day(calendar.months(times) + np.asarray(steps, np.int64) * self._months, day) + clock
+        return calendar.day_in_month(calendar.months(times) + np.asarray(steps, np.int64) * self._months, day) + clock
 
-    def after(self, last: np.datetime64 | np.ndarray, steps: int) -> np.ndarray:
-        """The next `steps` times: (steps,) after one time, (series, steps) after those of several series."""
+    def times_after(self, last: np.datetime64 | np.ndarray, steps: int) -> np.ndarray:
+        """Return the next `steps` times: (steps,) after one time, (series, steps) after those of several series."""
         return self.shift(np.asarray(last, "datetime64[us]")[..., None], np.arange(1, steps + 1))
 
-    def steps_between(self, first: np.ndarray, until: np.ndarray) -> np.ndarray:
-        """The greatest number of steps from each `first` that does not go beyond `until`. int64; the two broadcast."""
+    def count_steps(self, first: np.ndarray, until: np.ndarray) -> np.ndarray:
+        """Return how many whole steps lie between `first` and `until`, int64; the two broadcast."""
         first, until = np.asarray(first, "datetime64[us]"), np.asarray(until, "datetime64[us]")
         if self.unit in _SECONDS:
             return np.floor_divide(calendar.microseconds(until) - calendar.microseconds(first), self._step_us)
@@ -166,10 +174,16 @@ class Frequency:
         return steps - (self.shift(first, steps) > until)
 
     def positions(self, times: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The steps of each time from the first of its series, and whether it lies on the grid that begins there.
+        """Return the step number of each time in its series, and whether the time lies on the grid of steps.
 
-        times: (rows,), sorted within each series; starts: (series + 1,), no series empty. Returns int64 and bool,
-        (rows,); the position of a time off the grid is that of the step before.
+        The grid begins at the first time of each series.
+
+        Args:
+            times: (rows,), sorted within each series.
+            starts: (series + 1,); no series is empty.
+
+        Returns:
+            int64 and bool, (rows,). A time off the grid has the number of the step before.
         """
         first = np.repeat(times[starts[:-1]], np.diff(starts))
         if self.unit in _SECONDS:
@@ -186,9 +200,9 @@ class Frequency:
             wanted = np.minimum(self.anchor_day, calendar.month_lengths(month))
         return steps, same_clock & (rest == 0) & (calendar.days_of_month(times) == wanted)
 
-    def multiple_of(self, finer: "Frequency") -> bool:
-        """Whether a bucket of this frequency is made of whole steps of `finer`: a month of days, but not of weeks."""
-        if self.same_steps(finer):
+    def is_multiple_of(self, finer: "Frequency") -> bool:
+        """Return whether a bucket is made of whole steps of `finer`: a month of days, but not of weeks."""
+        if self.has_same_step(finer):
             return True
         if finer.unit == "business_day":
             return self.unit == "week" or self.unit in _MONTHS
@@ -199,34 +213,38 @@ class Frequency:
         whole = calendar.DAY_US if self.unit in _MONTHS else self._step_us
         return whole % finer._step_us == 0
 
-    def buckets(self, times: np.ndarray) -> np.ndarray:
-        """The label of the bucket that each time lies in, datetime64[us]: the bucket's first day (or moment), or its
-        last day where the frequency stays on month ends.
+    def bucket_labels(self, times: np.ndarray) -> np.ndarray:
+        """Return the label of the bucket that each time lies in, datetime64[us].
 
-        Weeks run from Monday to Sunday (ISO 8601) unless `week_start` says otherwise. Buckets of several units are
+        A label is the bucket's first day (or time), or its last day where the frequency stays on month ends. Weeks
+        run from Monday to Sunday (ISO 8601) unless `week_start` says otherwise. Buckets of several units are
         counted from 1970.
         """
         starts = self._bucket_starts(np.asarray(times, "datetime64[us]"))
         if self.anchor_day == MONTH_END:
-            return calendar.on_day(calendar.months(starts) + self._months - 1, MONTH_END)
+            return calendar.day_in_month(calendar.months(starts) + self._months - 1, MONTH_END)
         return starts
 
-    def whole_buckets(self, finer: "Frequency", last: np.datetime64 | np.ndarray, buckets: int) -> WholeBuckets:
-        """How many steps of `finer` after `last` complete so many buckets, the first being one that lies wholly in the
-        future: what is left of a bucket that the history has begun is skipped. Shapes are those of `last`."""
+    def count_bucket_steps(self, finer: "Frequency", last: np.datetime64 | np.ndarray, buckets: int) -> BucketSteps:
+        """Return how many steps of `finer` after `last` complete a number of buckets that lie wholly in the future.
+
+        The rest of a bucket that the history has begun is skipped. Shapes are those of `last`.
+        """
         last = np.asarray(last, "datetime64[us]")
         first = self._bucket_starts(finer.shift(last, 1))
         begins = np.where(self._bucket_starts(last) == first, self._next_buckets(first, 1), first)
         moment = np.timedelta64(1, "us")
         ends = self._next_buckets(begins, buckets)
-        return WholeBuckets(finer.steps_between(last, begins - moment), finer.steps_between(last, ends - moment))
+        return BucketSteps(finer.count_steps(last, begins - moment), finer.count_steps(last, ends - moment))
 
-    def render(self, times: np.ndarray) -> list[str]:
-        """Times as JSON shows them: dates for a day and coarser, else ISO 8601 with Z. Days that do not begin at
-        midnight in UTC keep their time, for their date alone may be another one where they were counted."""
+    def format_times(self, times: np.ndarray) -> list[str]:
+        """Return times as JSON has them: dates for a day and coarser, else ISO 8601 with Z.
+
+        Days that do not begin at midnight in UTC keep their time: their local date may be another one.
+        """
         times = np.asarray(times, "datetime64[us]")
         clock = calendar.time_of_day(times)
-        if self.is_dates and not clock.any():
+        if self.is_date_based and not clock.any():
             return np.datetime_as_string(times, unit="D").tolist()
         unit = "us" if np.remainder(clock, calendar.SECOND_US).any() else "s"
         return [f"{text}Z" for text in np.datetime_as_string(times, unit=unit).tolist()]
@@ -266,5 +284,5 @@ def _in_seconds(seconds: int) -> tuple[Unit, int]:
     return "second", seconds
 
 
-def _worded(unit: Unit) -> str:
+def _unit_name(unit: Unit) -> str:
     return unit.replace("_", " ")

@@ -1,4 +1,4 @@
-"""How the times of a series are spoken of when they are refused: which series, from when to when, and what to do."""
+"""Parts of error messages about series: their names, times and spans, and hints at the cause."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,33 +7,35 @@ import numpy as np
 
 from dataml.ml.forecasting.frequency import calendar
 
-Moment = np.datetime64 | np.ndarray
-"""One time; an array has no dimensions."""
-SHOWN: Final = 3
-_ID_CHARACTERS: Final = 60
+TimeLike = np.datetime64 | np.ndarray
+"""One time; an array of it has no dimensions."""
+MAX_EXAMPLES: Final = 3
+"""Examples that a message names before it counts the rest."""
+_MAX_ID_CHARACTERS: Final = 60
 _HOUR_US: Final = 3_600 * calendar.SECOND_US
 
 
-def called(ids: Sequence[str], index: int) -> str:
-    """The name of a series in a sentence; "" is the only one of a table without ids."""
+def series_label(ids: Sequence[str], index: int) -> str:
+    """Return the name of a series in a sentence: without an id, as in a table of one series, "the series"."""
     name = ids[index]
     if not name:
         return "the series"
-    return f"series {name!r}" if len(name) <= _ID_CHARACTERS else f"series {name[:_ID_CHARACTERS]!r}…"
+    return f"series {name!r}" if len(name) <= _MAX_ID_CHARACTERS else f"series {name[:_MAX_ID_CHARACTERS]!r}…"
 
 
-def several(ids: Sequence[str], indices: np.ndarray) -> str:
-    """The first few of these series by name, and how many more there are."""
-    return listed([called(ids, index) for index in indices[:SHOWN].tolist()], len(indices))
+def series_labels(ids: Sequence[str], indices: np.ndarray) -> str:
+    """Return the first few of these series by name, and how many more there are."""
+    return join_examples([series_label(ids, index) for index in indices[:MAX_EXAMPLES].tolist()], len(indices))
 
 
-def listed(shown: Sequence[str], total: int) -> str:
-    more = f" and {total - len(shown):,} more" if total > len(shown) else ""
-    return ", ".join(shown) + more
+def join_examples(examples: Sequence[str], total: int) -> str:
+    """Return the examples in one list, and how many more of the total there are."""
+    more = f" and {total - len(examples):,} more" if total > len(examples) else ""
+    return ", ".join(examples) + more
 
 
-def moments(*times: Moment) -> list[str]:
-    """Times of one sentence in one spelling: as dates if all of them are, else in UTC with Z."""
+def format_times(*times: TimeLike) -> list[str]:
+    """Return the times of one sentence in one format: dates if all of them are, else ISO 8601 in UTC with Z."""
     stacked = np.array(times, "datetime64[us]")
     clock = calendar.time_of_day(stacked)
     if not clock.any():
@@ -42,17 +44,19 @@ def moments(*times: Moment) -> list[str]:
     return [f"{text}Z" for text in np.datetime_as_string(stacked, unit=unit).tolist()]
 
 
-def span(ids: Sequence[str], index: int, first: Moment, last: Moment) -> str:
-    """A series, from, to."""
-    begin, end = moments(first, last)
-    return f"{called(ids, index)} from {begin} to {end}"
+def format_span(ids: Sequence[str], index: int, first: TimeLike, last: TimeLike) -> str:
+    """Return the name of a series with a first and a last time."""
+    begin, end = format_times(first, last)
+    return f"{series_label(ids, index)} from {begin} to {end}"
 
 
 def clock_change_hint(times: np.ndarray) -> str:
-    """A sentence where the moments of trouble look like changes to or from daylight saving time, else "".
+    """Return a hint when the times of trouble look like changes to or from daylight saving time, else "".
 
-    times: the moments around which an hour is missing, doubled, or off. Europe and America change on Sundays in March,
-    October and November, by night.
+    Europe and America change clocks on Sundays in March, October and November, by night.
+
+    Args:
+        times: The times around which an hour is missing, doubled, or off.
     """
     month = calendar.months(times) % 12
     by_night = calendar.time_of_day(times) <= 4 * _HOUR_US
@@ -63,7 +67,7 @@ def clock_change_hint(times: np.ndarray) -> str:
 
 
 def shifted_hours_hint(times: np.ndarray) -> str:
-    """A sentence where one series has two times of day an hour apart: local midnights, written in UTC. Else ""."""
+    """Return a hint when a series has two times of day an hour apart, as local midnights in UTC have, else ""."""
     clocks = np.unique(calendar.time_of_day(times))
     if len(clocks) != 2 or int(clocks[1] - clocks[0]) not in (_HOUR_US, calendar.DAY_US - _HOUR_US):
         return ""

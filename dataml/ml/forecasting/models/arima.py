@@ -5,38 +5,44 @@ from typing import Any, Final
 
 import numpy as np
 
-FEWEST: Final = 4
-LONGEST_SEASON: Final = 12
-"""A longer season is possible, but the Kalman filter's states are as many, and a fit takes minutes."""
+MIN_VALUES: Final = 4
+MAX_SEASON: Final = 12
+"""Longest season in steps: the Kalman filter has as many states, and with more a fit takes minutes."""
 SEARCH: Final = {"approximation": True, "max_p": 3, "max_q": 3, "max_P": 1, "max_Q": 1, "nmodels": 30}
-"""Orders are compared by conditional sums of squares, the best is fitted by maximum likelihood. On real series wider
-searches took half as long again, and forecast no better."""
-_LEAST_NEW: Final = 1e-3
-"""Of a regressor's standard deviation, what must be left when a line and the regressors before it are taken off."""
+"""Arguments of the search for orders.
+
+Orders are compared by conditional sums of squares; the best is fitted by maximum likelihood. On real series wider
+searches took half as long again, and forecast no better.
+"""
+_MIN_RESIDUAL: Final = 1e-3
+"""Share of a regressor's standard deviation that must be left after a line and the regressors before it are removed."""
 
 
 def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str, Any]]:
-    """A description such as ARIMA(1,1,1)(0,1,1)[12] with drift, and the parameters.
+    """Fit a model, and return a description such as ARIMA(1,1,1)(0,1,1)[12] with drift, and the parameters.
 
-    Regressors x (n, k) that are constant, a line, or made of others before them are left out; `columns` are those used.
+    Regressors x (n, k) that are constant, a line, or a linear combination of others before them are left out;
+    `columns` are those used.
 
     Raises:
-    ValueError: no model can be fitted.
+        ValueError: no model can be fitted.
     """
     from statsforecast.arima import auto_arima_f
 
-    columns, centres, widths = _independent(x, len(y))
+    columns, centres, widths = _independent_columns(x, len(y))
     regressors = _standardised(x, columns, centres, widths)
-    found = auto_arima_f(y, period=season, xreg=regressors, **SEARCH)
-    if not any(name.startswith("ex_") for name in found["coef"]):  # what is constant beside its season needs none
+    fitted = auto_arima_f(y, period=season, xreg=regressors, **SEARCH)
+    if not any(
+        name.startswith("ex_") for name in fitted["coef"]
+    ):  # a series that is constant but for its season needs none
         columns, centres, widths = [], [], []
-    p, q, seasonal_p, seasonal_q, m, d, seasonal_d = (int(order) for order in found["arma"])
+    p, q, seasonal_p, seasonal_q, m, d, seasonal_d = (int(order) for order in fitted["arma"])
     parameters = {
         "order": [p, d, q],
         "seasonal": [seasonal_p, seasonal_d, seasonal_q],
         "m": m,
-        "names": list(found["coef"]),
-        "values": [float(value) for value in found["coef"].values()],
+        "names": list(fitted["coef"]),
+        "values": [float(value) for value in fitted["coef"].values()],
         "columns": columns,
         "centres": centres,
         "widths": widths,
@@ -47,13 +53,16 @@ def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str
 def forecast(
     parameters: Mapping[str, Any], y: np.ndarray, steps: int, x: np.ndarray | None, x_future: np.ndarray | None
 ) -> np.ndarray:
-    """(steps,) after y (n,): what the regression says, and ahead of its residuals the Kalman filter from a diffuse
-    beginning. What the library's `forward_arima` does, but for the drift, which that finds again by a regression."""
+    """Return the forecast (steps,) after y (n,): the regression, plus the Kalman filter's forecast of its residuals.
+
+    The filter begins diffuse. This is the library's `forward_arima`, except that the library estimates the drift again
+    by a regression.
+    """
     from statsforecast.arima import Arima, predict_arima
 
     split = sum(parameters["order"][::2]) + sum(parameters["seasonal"][::2])
     values = np.array(parameters["values"], np.float64)
-    past, ahead = _design(parameters, len(y), steps, x, x_future)
+    past, ahead = _design_matrices(parameters, len(y), steps, x, x_future)
     residuals = Arima(
         y - past @ values[split:],
         order=tuple(parameters["order"]),
@@ -65,10 +74,10 @@ def forecast(
     return np.asarray(predict_arima(residuals, steps, se_fit=False)) + ahead @ values[split:]
 
 
-def _design(
+def _design_matrices(
     parameters: Mapping[str, Any], rows: int, steps: int, x: np.ndarray | None, x_future: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of the regression, in the order of their coefficients: of the history and of the future."""
+    """Return the columns of the regression in the order of their coefficients, of the history and of the future."""
     keys = ("columns", "centres", "widths")
     parts = [
         part
@@ -84,9 +93,12 @@ def _design(
     return design[:rows], design[rows:]
 
 
-def _independent(x: np.ndarray | None, rows: int) -> tuple[list[int], list[float], list[float]]:
-    """Columns of x that tell something of their own, their means and standard deviations; a quarter of the rows at
-    most, as each costs a coefficient. By Gram-Schmidt from the first on, so that the same x gives the same columns."""
+def _independent_columns(x: np.ndarray | None, rows: int) -> tuple[list[int], list[float], list[float]]:
+    """Return linearly independent columns of x, their means and their standard deviations.
+
+    At most a quarter as many as there are rows, as each costs a coefficient. They are found by Gram-Schmidt from the
+    first column on, so that the same x gives the same columns.
+    """
     columns: list[int] = []
     centres, widths = [], []
     if x is None:
@@ -98,10 +110,10 @@ def _independent(x: np.ndarray | None, rows: int) -> tuple[list[int], list[float
         if not np.isfinite(width) or width <= 1e-9 * np.abs(values).max() or len(columns) >= rows // 4:
             continue
         rest = (values - centre) / width
-        for _ in range(2):  # once leaves what rounding makes
+        for _ in range(2):  # a single pass leaves rounding errors
             rest = rest - basis @ (basis.T @ rest)
         size = float(np.linalg.norm(rest))
-        if size < _LEAST_NEW * np.sqrt(rows):
+        if size < _MIN_RESIDUAL * np.sqrt(rows):
             continue
         basis = np.column_stack((basis, rest / size))
         columns.append(column)
@@ -113,7 +125,7 @@ def _independent(x: np.ndarray | None, rows: int) -> tuple[list[int], list[float
 def _standardised(
     x: np.ndarray | None, columns: list[int], centres: list[float], widths: list[float]
 ) -> np.ndarray | None:
-    """The optimiser takes steps of one size for all coefficients."""
+    """Return the columns in standard deviations: the optimiser takes steps of one size for all coefficients."""
     if x is None or not columns:
         return None
     return (x[:, columns] - np.array(centres)) / np.array(widths)

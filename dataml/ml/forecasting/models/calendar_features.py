@@ -1,4 +1,4 @@
-"""What a moment says by itself: hour, weekday, month and the like, as numbers a tree can split."""
+"""Calendar features of times, such as hour, weekday and month, as numbers."""
 
 from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ def _day_of_year(times: np.ndarray) -> np.ndarray:
 
 
 def _week(times: np.ndarray) -> np.ndarray:
-    """Of ISO 8601: the week belongs to the year that its Thursday is in."""
+    """Return the week of ISO 8601: a week belongs to the year that its Thursday is in."""
     thursday = (days(times) + 3 - weekdays(times)).astype("datetime64[D]")
     return (_day_of_year(thursday) - 1) // 7 + 1
 
@@ -55,7 +55,7 @@ def _is_month_end(times: np.ndarray) -> np.ndarray:
     return days_of_month(times) == month_lengths(months(times))
 
 
-_PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+_FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "second": _second,
     "minute": _minute,
     "hour": _hour,
@@ -70,7 +70,7 @@ _PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 _IN_YEAR = ("day of year", "month")
-_BY_UNIT: dict[str, tuple[tuple[str, ...], float]] = {
+_FEATURES_BY_UNIT: dict[str, tuple[tuple[str, ...], float]] = {
     "second": (("second", "minute", "hour", "day of week"), 31_556_952),
     "minute": (("minute", "hour", "day of week"), 525_949),
     "hour": (("hour", "day of week", "month"), 8_766),
@@ -81,24 +81,29 @@ _BY_UNIT: dict[str, tuple[tuple[str, ...], float]] = {
     "quarter": (("quarter",), 4),
     "year": ((), 1),
 }
-"""What may matter by the unit of the frequency, and how many units a year has."""
+"""Features that may matter, by the unit of the frequency, and the number of units in a year."""
 
 _YEARLY = frozenset((*_IN_YEAR, "week", "quarter"))
-_YEARS = 2
-"""A month of the year means something only to data that has met it twice: in shorter data it is a name for `late`."""
+_MIN_YEARS = 2
+"""Years of data from which features of the time of year are used.
+
+In shorter data no time of year comes twice, and its feature only says how late a row is.
+"""
 
 
-def calendar_for(unit: str, length: int, step: int = 1) -> tuple[str, ...]:
-    """The calendar features worth having for series of about `length` values, one every `step` units (second, minute,
-    hour, day, business_day, week, month, quarter, year)."""
-    names, units_a_year = _BY_UNIT[unit]
+def select_calendar_features(unit: str, length: int, step: int = 1) -> tuple[str, ...]:
+    """Return the calendar features that suit series of about `length` values, one every `step` units.
+
+    Units are second, minute, hour, day, business_day, week, month, quarter and year.
+    """
+    names, units_a_year = _FEATURES_BY_UNIT[unit]
     years = length * step / units_a_year
-    return tuple(name for name in names if name not in _YEARLY or years >= _YEARS)
+    return tuple(name for name in names if name not in _YEARLY or years >= _MIN_YEARS)
 
 
-def calendar_features(names: Sequence[str], times: np.ndarray) -> np.ndarray:
-    """float32 of the shape of `times` (datetime64[us]) and one more axis, the features in the order of `names`."""
+def compute_calendar_features(names: Sequence[str], times: np.ndarray) -> np.ndarray:
+    """Return float32 of the shape of `times` (datetime64[us]) and one more axis: the features, ordered as `names`."""
     features = np.empty((*times.shape, len(names)), dtype=np.float32)
     for i, name in enumerate(names):
-        features[..., i] = _PARTS[name](times)
+        features[..., i] = _FEATURES[name](times)
     return features

@@ -1,16 +1,17 @@
-"""Long seasons, which the models cannot have as states of their own: taken off before a fit, and continued after it."""
+"""Seasonal components of series with long seasons: removed before a fit, and added to its forecast."""
 
 from typing import Final
 
 import numpy as np
 
-LONGEST_SEASON: Final = 2_000
+MAX_SEASON: Final = 2_000
+"""Longest season in steps that a model can have."""
 _WINDOW: Final = 11
-"""Of the loess over the seasons: that of R's forecast::mstl and of statsforecast.mstl for one season."""
+"""Window of the loess over the seasons: that of R's forecast::mstl and of statsforecast.mstl for one season."""
 
 
-def seasonal(y: np.ndarray, season: int) -> np.ndarray:
-    """(n,) seasonal component of y (n,), n >= 2 seasons; zeros for a season of 1.
+def seasonal_component(y: np.ndarray, season: int) -> np.ndarray:
+    """Return the seasonal component (n,) of y (n,), n >= 2 seasons; zeros for a season of 1.
 
     STL (Cleveland et al. 1990) with a local constant over 11 seasons, as in MSTL (Bandara, Hyndman and Bergmeir 2021).
     Loess is computed at each tenth of its window and interpolated between, as by R's stl: ten times as fast.
@@ -19,8 +20,8 @@ def seasonal(y: np.ndarray, season: int) -> np.ndarray:
         return np.zeros(len(y))
     from statsmodels.tsa.seasonal import STL
 
-    trend = _odd(1.5 * season / (1 - 1.5 / _WINDOW))
-    low_pass = _odd(season)
+    trend = _next_odd(1.5 * season / (1 - 1.5 / _WINDOW))
+    low_pass = _next_odd(season)
     return (
         STL(
             y,
@@ -38,8 +39,8 @@ def seasonal(y: np.ndarray, season: int) -> np.ndarray:
     )
 
 
-def _odd(width: float) -> int:
-    """The least odd number above width."""
+def _next_odd(width: float) -> int:
+    """Return the smallest odd number above width."""
     return int(width) + 1 + int(width) % 2
 
 

@@ -1,4 +1,4 @@
-"""Exponential smoothing in state-space form (Hyndman et al. 2008), chosen by AICc among errors, trends and seasons."""
+"""Exponential smoothing in state-space form (Hyndman et al. 2008): errors, trend and season selected by AICc."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -7,31 +7,35 @@ import numpy as np
 
 from dataml.ml.json_numbers import strict
 
-FEWEST: Final = 7
-LONGEST_SEASON: Final = 12
-"""Up to 24 is possible, but among so many states the search ends early: of hourly series it chose models without a
-season. With the season taken off beforehand errors were little more than half as large, and a fit ten times as fast."""
+MIN_VALUES: Final = 7
+MAX_SEASON: Final = 12
+"""Longest season in steps.
+
+Up to 24 is possible, but with so many states the search ends early: for hourly series it chose models without a season.
+With the season removed beforehand errors were little more than half as large, and a fit ten times as fast.
+"""
 _BOUNDS: Final = ((1e-4, 1e-4, 1e-4, 0.8), (0.9999, 0.9999, 0.9999, 0.98))
-"""Of alpha, beta, gamma and phi; statsforecast's."""
+"""Lower and upper bounds of alpha, beta, gamma and phi, as in statsforecast."""
 
 
 def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str, Any]]:
-    """A description such as ETS(M,Ad,M), and the parameters with the states before the first value; x is not used.
+    """Fit a model, and return a description such as ETS(M,Ad,M), and the parameters; x is not used.
 
-    What statsforecast's `ets_f` chooses. Its search is written out here, as it raises a bare Exception when no model
-    fits, and takes a perfect fit (an AICc of minus infinity) for none.
+    The parameters hold the states before the first value. The model is the one that statsforecast's `ets_f` selects.
+    Its search is repeated here, because `ets_f` raises a bare Exception when no model fits, and takes a perfect fit (an
+    AICc of minus infinity) for none.
 
     Raises:
-    ValueError: no model can be fitted.
+        ValueError: no model can be fitted.
     """
     from statsforecast.ets import etsmodel
 
-    # One pair for all models: the library narrows the bounds as it goes, and so depends on their order.
+    # One pair for all models: the library narrows the bounds as it goes, and so depends on the order of the models.
     lower, upper = (np.array(bounds) for bounds in _BOUNDS)
     free = dict.fromkeys(("alpha", "beta", "gamma", "phi"), np.nan)
     best: dict[str, Any] | None = None
     for error, trend, seasonality, damped in _candidates(bool(y.min() > 0), season):
-        found: dict[str, Any] = etsmodel(
+        candidate: dict[str, Any] = etsmodel(
             y,
             season,
             error,
@@ -45,10 +49,10 @@ def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str
             nmse=3,
             bounds="both",
         )
-        if found["aicc"] < (np.inf if best is None else best["aicc"]):
-            best = found
+        if candidate["aicc"] < (np.inf if best is None else best["aicc"]):
+            best = candidate
     if best is None:
-        raise ValueError("no exponential smoothing fits the series")
+        raise ValueError("no exponential smoothing model fits the series")
     parameters = {
         "components": best["components"],
         "m": int(best["m"]),
@@ -61,7 +65,7 @@ def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str
 def forecast(
     parameters: Mapping[str, Any], y: np.ndarray, steps: int, x: np.ndarray | None, x_future: np.ndarray | None
 ) -> np.ndarray:
-    """(steps,) of the states after y (n,)."""
+    """Return the forecast (steps,) from the states after y (n,)."""
     from statsforecast.ets import forecast_ets, forward_ets
 
     par = [np.nan if value is None else value for value in parameters["par"]]
@@ -76,7 +80,7 @@ def forecast(
 
 
 def _candidates(is_positive: bool, season: int) -> Iterator[tuple[str, str, str, bool]]:
-    """Error, trend, season and damping in the library's order, without combinations that are unstable."""
+    """Yield error, trend, season and damping in the library's order, without unstable combinations."""
     for error in ("A", "M") if is_positive else ("A",):
         for trend in ("N", "A"):
             for seasonality in ("N", "A", "M") if season > 1 else ("N",):

@@ -1,8 +1,8 @@
-"""The rows a lagged model learns from, all series at once: the lag transforms of mlforecast, made relative.
+"""Training rows of a lagged model for all series at once: the lag transforms of mlforecast, made relative.
 
 mlforecast computes its lags and rolling statistics by coreforecast, which is called here without the data frames
 around it: a million rows take a quarter of a second instead of two, and a worker does not import what it never uses.
-A test holds the columns against `MLForecast.preprocess`.
+A test compares the columns with `MLForecast.preprocess`.
 """
 
 from collections.abc import Iterator
@@ -10,21 +10,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dataml.ml.forecasting.models.calendar_features import calendar_features
+from dataml.ml.forecasting.models.calendar_features import compute_calendar_features
 from dataml.ml.forecasting.models.lag_spec import LagSpec
-from dataml.ml.forecasting.panel.covariates import Series
+from dataml.ml.forecasting.panel.covariates import GroupedSeries
 
 LIMIT = 1e6
-"""Relative values beyond it say no more than it does, and float32 holds it."""
+"""Bound of relative values: float32 holds it, and larger values tell no more."""
 
 _TARGET_LIMIT = 100.0
-"""Squared error would spend the model on one value that is a hundred times as far from its level as is usual."""
+"""Bound of the relative target.
+
+Squared error would spend the model on one value that is a hundred times as far from its level as is usual.
+"""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """`x` float32 (rows, width) and the relative target `y` float64 (rows,) of some rows: of `series`, with `position`
-    values of it before them."""
+class FeatureMatrix:
+    """The features `x` float32 (rows, width) and the relative target `y` float64 (rows,) of training rows.
+
+    `series` is the number of the series of each row, `position` the number of values of the series before it.
+    """
 
     spec: LagSpec
     x: np.ndarray
@@ -33,78 +38,81 @@ class Rows:
     position: np.ndarray
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.y)
 
-    def take(self, chosen: np.ndarray) -> "Rows":
-        """Those rows: a mask or numbers."""
-        fields = {name: getattr(self, name)[chosen] for name in ("x", "y", "series", "position")}
+    def take(self, selection: np.ndarray) -> "FeatureMatrix":
+        """Return the rows of a mask or of numbers."""
+        fields = {name: getattr(self, name)[selection] for name in ("x", "y", "series", "position")}
         return replace(self, **fields)
 
-    def before(self, cuts: np.ndarray) -> "Rows":
-        """The rows of the first `cuts` (series,) values of each series."""
-        return self.take(self.position < cuts[self.series])
+    def before(self, cutoffs: np.ndarray) -> "FeatureMatrix":
+        """Return the rows of the first `cutoffs` (series,) values of each series."""
+        return self.take(self.position < cutoffs[self.series])
 
 
-def scales(y: np.ndarray, starts: np.ndarray, cuts: np.ndarray, season: int) -> np.ndarray:
-    """What a usual change of each series is, float64 (series,), seen in its first `cuts` (series,) values only.
+def series_scales(y: np.ndarray, starts: np.ndarray, cutoffs: np.ndarray, season: int) -> np.ndarray:
+    """Return the size of a usual change of each series, float64 (series,), from its first `cutoffs` (series,) values.
 
-    The root mean square of seasonal differences, as a single burst among zeros would have no bound under their mean
-    absolute value; of first differences where no season has passed twice; the mean absolute value of a series that
-    never changes, and 1 for one of zeros. It is never 0.
+    It is the root mean square of seasonal differences: relative to their mean absolute value a single burst among zeros
+    would have no bound. Where no season has passed twice it is that of first differences; for a series that never
+    changes its mean absolute value, and 1 for one of zeros. It is never 0.
     """
     position = np.arange(len(y)) - np.repeat(starts[:-1], np.diff(starts))
     series = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    is_seen = (position < cuts[series]) & np.isfinite(y)
-    size = _mean(np.abs(y), series, is_seen, len(cuts))
-    found = np.zeros(len(cuts))
+    is_past = (position < cutoffs[series]) & np.isfinite(y)
+    size = _mean_by_series(np.abs(y), series, is_past, len(cutoffs))
+    scale = np.zeros(len(cutoffs))
     for lag in dict.fromkeys((season, 1)):
         change = np.full(len(y), np.nan)
         change[lag:] = y[lag:] - y[:-lag] if lag < len(y) else np.nan
-        compared = is_seen & (position >= lag) & np.isfinite(change)
-        moved = np.sqrt(_mean(np.square(change), series, compared, len(cuts)))
-        found = np.where(found > 0, found, moved)
-    # A change that float64 can hardly hold beside the size is no change.
-    return np.where(found > 1e-9 * size, found, np.where(size > 0, size, 1.0))
+        compared = is_past & (position >= lag) & np.isfinite(change)
+        moved = np.sqrt(_mean_by_series(np.square(change), series, compared, len(cutoffs)))
+        scale = np.where(scale > 0, scale, moved)
+    # A change that float64 can hardly hold beside the size is rounding.
+    return np.where(scale > 1e-9 * size, scale, np.where(size > 0, size, 1.0))
 
 
-def _mean(values: np.ndarray, series: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
-    """Of the chosen values by series; 0 where there is none."""
+def _mean_by_series(values: np.ndarray, series: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
+    """Return the mean of the chosen values by series; 0 where there is none."""
     total = np.bincount(series[chosen], weights=values[chosen], minlength=count)
     return total / np.maximum(np.bincount(series[chosen], minlength=count), 1)
 
 
-def training_rows(spec: LagSpec, data: Series, scale: np.ndarray) -> Rows:
-    """A row for every value that has enough behind it: half of what the spec reaches back, or half of its series where
-    that is shorter; what lies further back is NaN.
+def build_training_matrix(spec: LagSpec, data: GroupedSeries, scale: np.ndarray) -> FeatureMatrix:
+    """Return a row for every value that has enough history, and its relative target.
 
-    A row is made of what was before it and of `scale` (series,), which has to come from what was before the first cut
-    that the rows will be judged beyond.
+    Enough is half of the reach of the spec, or half of its series where that is shorter; features from further back
+    are NaN. A row is made of the values before it and of `scale` (series,), which must come from values before the
+    first cutoff that the model will be evaluated beyond.
     """
-    level, history = _history(spec, data)
-    warm = np.minimum(spec.reach, (data.lengths + 1) // 2)[data.of_row]
+    level, history = _history_columns(spec, data)
+    warm = np.minimum(spec.reach, (data.lengths + 1) // 2)[data.series_index]
     chosen = np.flatnonzero(np.isfinite(data.y) & np.isfinite(level) & (data.position >= np.maximum(warm, 1)))
-    series = data.of_row[chosen]
+    series = data.series_index[chosen]
     c, s = level[chosen], scale[series]
     x = np.empty((len(chosen), spec.width), dtype=np.float32)
     for i, (values, is_level) in enumerate(history):
-        found = values[chosen]
-        x[:, i] = np.clip((found - c if is_level else found) / s, -LIMIT, LIMIT)
+        column = values[chosen]
+        x[:, i] = np.clip((column - c if is_level else column) / s, -LIMIT, LIMIT)
     x[:, spec.history_width :] = np.concatenate(
         (
-            calendar_features(spec.calendar, data.times[chosen]),
+            compute_calendar_features(spec.calendar, data.times[chosen]),
             data.known[chosen],
             data.static[series],
-            _delayed(spec, data)[chosen],
+            _delayed_past(spec, data)[chosen],
         ),
         axis=1,
     )
     y = np.clip((data.y[chosen] - c) / s, -_TARGET_LIMIT, _TARGET_LIMIT)
-    return Rows(spec, x, y, series, data.position[chosen])
+    return FeatureMatrix(spec, x, y, series, data.position[chosen])
 
 
-def _history(spec: LagSpec, data: Series) -> tuple[np.ndarray, Iterator[tuple[np.ndarray, bool]]]:
-    """The level of every row of the data, and the columns of history before they are made relative, each with whether
-    it is a level itself (or else a difference)."""
+def _history_columns(spec: LagSpec, data: GroupedSeries) -> tuple[np.ndarray, Iterator[tuple[np.ndarray, bool]]]:
+    """Return the level of every row of the data, and its columns of history before they are made relative.
+
+    Each column comes with whether it is a level itself, or else a difference.
+    """
     from coreforecast import lag_transforms as lagged
     from coreforecast.grouped_array import GroupedArray
 
@@ -117,10 +125,11 @@ def _history(spec: LagSpec, data: Series) -> tuple[np.ndarray, Iterator[tuple[np
         for lag in spec.lags:
             yield lagged.Lag(lag).transform(grouped), True
         deviations = [
-            lagged.RollingStd(1, window, least_of(window), skipna=True).transform(grouped) for window in spec.windows
+            lagged.RollingStd(1, window, min_window_values(window), skipna=True).transform(grouped)
+            for window in spec.windows
         ]
         for window, deviation in zip(spec.windows, deviations, strict=True):
-            # Among gaps only the deviation counts how many values of a window are there.
+            # Only the deviation counts how many values of a window with gaps are present.
             yield np.where(np.isnan(deviation), np.nan, mean(1, window)), True
         yield from ((deviation, False) for deviation in deviations)
         for season, count in spec.means:
@@ -131,13 +140,13 @@ def _history(spec: LagSpec, data: Series) -> tuple[np.ndarray, Iterator[tuple[np
     return mean(1, spec.level), columns()
 
 
-def least_of(window: int) -> int:
-    """How many values of a window must be there to speak for it."""
+def min_window_values(window: int) -> int:
+    """Return how many values of a window must be present."""
     return max(2, (window + 1) // 2)
 
 
-def _delayed(spec: LagSpec, data: Series) -> np.ndarray:
-    """`past` as it was `horizon` steps before each row: what is known of it for every step of a forecast."""
+def _delayed_past(spec: LagSpec, data: GroupedSeries) -> np.ndarray:
+    """Return `past` of `horizon` steps before each row: what is known of it at every step of a forecast."""
     delayed = np.full(data.past.shape, np.nan, dtype=np.float32)
     has_one = data.position >= spec.horizon
     delayed[has_one] = data.past[np.flatnonzero(has_one) - spec.horizon]

@@ -1,18 +1,20 @@
-"""The row that comes next: what `rows` computes for whole series, for the end of many series and in NumPy alone."""
+"""Features of the next step of many series, in NumPy alone: the columns that `lag_features` makes for whole series."""
 
 import numpy as np
 
-from dataml.ml.forecasting.models.lag_features import LIMIT, least_of
+from dataml.ml.forecasting.models.lag_features import LIMIT, min_window_values
 from dataml.ml.forecasting.models.lag_spec import LagSpec
 
-_CELLS = 8_000_000
+_MAX_CELLS = 8_000_000
 """Gathered values (float64) that are in memory at a time."""
 
 
-class NextRow:
-    """The columns of history of the next row of each series. All means are taken of one gathered array, as a series
-    alone costs as much as its calls to NumPy; each series is summed by itself and in one order, so it gets the same
-    numbers to the bit alone and among others."""
+class RecursiveFeatures:
+    """The columns of history of the next row of each series, for the recursion of a forecast.
+
+    All means are computed from one gathered array, as the time for few series is that of the calls to NumPy. Each
+    series is summed by itself and in one order, so it gets the same numbers to the bit alone and among others.
+    """
 
     def __init__(self, spec: LagSpec) -> None:
         reach = spec.reach
@@ -25,31 +27,33 @@ class NextRow:
         self._swings = reach - np.array(spec.swings, dtype=np.int64)
         self._members, self._sizes = np.concatenate(groups), sizes
         self._begins = np.cumsum(sizes) - sizes
-        self._least = np.array([1, *(least_of(window) for window in spec.windows), *([1] * few)])
+        self._min_counts = np.array([1, *(min_window_values(window) for window in spec.windows), *([1] * few)])
         windows = slice(1, 1 + len(spec.windows))
         self._windows, self._means = windows, slice(windows.stop, windows.stop + len(spec.means))
         self._in_windows = slice(spec.level, spec.level + sum(spec.windows))
         self._window_of = np.repeat(np.arange(len(spec.windows)), spec.windows)
         self._window_begins = self._begins[windows] - spec.level
 
-    def features(self, tails: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """From the last `reach` values, float64 (series, reach) with NaN where there is none: float64 (series,
-        history_width), and the level (series,)."""
-        parts = 1 + len(tails) * len(self._members) // _CELLS
+    def compute(self, tails: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns, float64 (series, history_width), and the level (series,) of the next row.
+
+        `tails` are the last `reach` values, float64 (series, reach), NaN where there is none.
+        """
+        parts = 1 + len(tails) * len(self._members) // _MAX_CELLS
         if parts == 1:
-            return self._features(tails, scale)
+            return self._compute(tails, scale)
         pairs = zip(np.array_split(tails, parts), np.array_split(scale, parts), strict=True)
-        columns, levels = zip(*(self._features(*pair) for pair in pairs), strict=True)
+        columns, levels = zip(*(self._compute(*pair) for pair in pairs), strict=True)
         return np.concatenate(columns), np.concatenate(levels)
 
-    def _features(self, tails: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _compute(self, tails: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = tails[:, self._members]
-        is_there = ~np.isnan(values)
-        has_gaps = not is_there.all()
+        is_present = ~np.isnan(values)
+        has_gaps = not is_present.all()
         if has_gaps:
-            counts = np.add.reduceat(is_there, self._begins, axis=1, dtype=np.int64)
-            total = np.add.reduceat(np.where(is_there, values, 0), self._begins, axis=1)
-            means = np.where(counts >= self._least, total / np.maximum(counts, 1), np.nan)
+            counts = np.add.reduceat(is_present, self._begins, axis=1, dtype=np.int64)
+            total = np.add.reduceat(np.where(is_present, values, 0), self._begins, axis=1)
+            means = np.where(counts >= self._min_counts, total / np.maximum(counts, 1), np.nan)
             means[:, 0] = _level(means[:, 0], tails)
         else:
             counts = self._sizes
@@ -79,9 +83,12 @@ class NextRow:
 
 
 def _level(level: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    """Where a gap fills the whole window all that is known stands in, so that a forecast is a number."""
+    """Return the level, or the mean of all known values where a gap fills the whole window.
+
+    So a forecast is always a number.
+    """
     if not np.isnan(level).any():
         return level
-    is_there = ~np.isnan(tails)
-    mean = np.where(is_there, tails, 0).sum(axis=1) / np.maximum(is_there.sum(axis=1), 1)
+    is_present = ~np.isnan(tails)
+    mean = np.where(is_present, tails, 0).sum(axis=1) / np.maximum(is_present.sum(axis=1), 1)
     return np.where(np.isnan(level), mean, level)

@@ -1,41 +1,49 @@
-"""The theta method as a state-space model (Assimakopoulos and Nikolopoulos 2000; Fiorucci et al. 2016), the best of
-its four kinds by squared error, after classical decomposition where the season shows."""
+"""The theta method as a state-space model (Assimakopoulos and Nikolopoulos 2000; Fiorucci et al. 2016).
+
+The best of its four variants is selected by squared error, after classical decomposition where a season is found.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-FEWEST: Final = 4
-LONGEST_SEASON: Final = 24
+MIN_VALUES: Final = 4
+MAX_SEASON: Final = 24
 
 
 def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str, Any]]:
-    """A description such as Theta(DOTM, multiplicative season), and the parameters; x is not used."""
+    """Fit a model, and return a description such as Theta(DOTM, multiplicative season), and the parameters.
+
+    x is not used.
+    """
     from statsforecast.theta import auto_theta
 
-    found: Any = auto_theta(y, season)
-    kind = found["decomposition_type"] if found.get("decompose") else None
+    fitted: Any = auto_theta(y, season)
+    kind = fitted["decomposition_type"] if fitted.get("decompose") else None
     parameters = {
-        "kind": found["modeltype"],
-        "initial": float(found["par"]["initial_smoothed"]),
-        "alpha": float(found["par"]["alpha"]),
-        "theta": float(found["par"]["theta"]),
+        "kind": fitted["modeltype"],
+        "initial": float(fitted["par"]["initial_smoothed"]),
+        "alpha": float(fitted["par"]["alpha"]),
+        "theta": float(fitted["par"]["theta"]),
         "decomposition": kind,
         "m": season,
     }
-    return f"Theta({found['modeltype']}{f', {kind} season' if kind else ''})", parameters
+    return f"Theta({fitted['modeltype']}{f', {kind} season' if kind else ''})", parameters
 
 
 def forecast(
     parameters: Mapping[str, Any], y: np.ndarray, steps: int, x: np.ndarray | None, x_future: np.ndarray | None
 ) -> np.ndarray:
-    """(steps,) after y (n,). Whether there is a season was found by the fit and stays, unlike in the library's
-    `forward_theta`, where a few new values can make it come and go."""
+    """Return the forecast (steps,) after y (n,).
+
+    Whether there is a season is decided by the fit and kept, unlike in the library's `forward_theta`, where a few new
+    values can make it come and go.
+    """
     from statsforecast.theta import forecast_theta, thetamodel
 
     season = parameters["m"]
-    kind, component = _component(y, season, parameters["decomposition"])
+    kind, component = _seasonal_component(y, season, parameters["decomposition"])
     if kind == "multiplicative":
         y = y / component
     elif kind == "additive":
@@ -49,15 +57,18 @@ def forecast(
         theta=parameters["theta"],
         nmse=3,
     )
-    found = forecast_theta(fitted, steps)["mean"]
+    values = forecast_theta(fitted, steps)["mean"]
     ahead = np.resize(component[-season:], steps)
     if kind == "multiplicative":
-        return found * ahead
-    return found + ahead if kind == "additive" else found
+        return values * ahead
+    return values + ahead if kind == "additive" else values
 
 
-def _component(y: np.ndarray, season: int, kind: str | None) -> tuple[str | None, np.ndarray]:
-    """The library's rule: a season that multiplies becomes one that adds where values are not all positive."""
+def _seasonal_component(y: np.ndarray, season: int, kind: str | None) -> tuple[str | None, np.ndarray]:
+    """Return the kind of the season and its component, by the library's rule.
+
+    A multiplicative season becomes an additive one where values are not all positive.
+    """
     if kind is None:
         return None, np.zeros(len(y))
     from statsmodels.tsa.seasonal import seasonal_decompose

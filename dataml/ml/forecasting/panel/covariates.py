@@ -10,15 +10,18 @@ import pyarrow as pa
 from dataml.contract.contract import Contract
 from dataml.errors import Invalid
 from dataml.ml.features import Preprocessing
-from dataml.ml.forecasting.panel.dataset import Roles
+from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.panel import Panel
 
 
 @dataclass(frozen=True)
-class Series:
-    """Series one behind the other, each sorted by time: `starts` int64 (series + 1,) are their offsets in `times`
-    datetime64[us] (rows,) and `y` float64 (rows,), in which NaN is a gap. `known` and `past` float32 (rows, columns)
-    and `static` float32 (series, columns) are the covariates of the spec, in its order; NaN where missing."""
+class GroupedSeries:
+    """Series one behind the other, each sorted by time, with their covariates.
+
+    `starts` int64 (series + 1,) are their offsets in `times` datetime64[us] (rows,) and `y` float64 (rows,), in which
+    NaN is a gap. `known` and `past` float32 (rows, columns) and `static` float32 (series, columns) are the covariates,
+    in the order of `Covariates`; NaN where missing.
+    """
 
     starts: np.ndarray
     times: np.ndarray
@@ -29,24 +32,27 @@ class Series:
 
     @cached_property
     def lengths(self) -> np.ndarray:
+        """The number of values of each series."""
         return np.diff(self.starts)
 
     @cached_property
-    def of_row(self) -> np.ndarray:
-        """The series of each row."""
+    def series_index(self) -> np.ndarray:
+        """The number of the series of each row."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     @cached_property
     def position(self) -> np.ndarray:
         """How many rows of its series are before each row."""
-        return np.arange(len(self.y)) - self.starts[self.of_row]
+        return np.arange(len(self.y)) - self.starts[self.series_index]
 
 
 @dataclass(frozen=True)
 class Covariates:
-    """How covariates become numbers. `known`, `static` and `past` are positions in the layout of `preprocessing`, which
-    is None where there are no covariates: known in the future, the same all through each series, and the others, which
-    are known up to the present only."""
+    """How covariates become numbers, and which of them are known when.
+
+    `known`, `static` and `past` are positions in the layout of `preprocessing`, which is None where there are no
+    covariates: those known in the future, those constant within each series, and those known up to the present only.
+    """
 
     preprocessing: Preprocessing | None
     known: tuple[int, ...] = ()
@@ -54,23 +60,25 @@ class Covariates:
     past: tuple[int, ...] = ()
 
     def names(self, positions: Sequence[int]) -> tuple[str, ...]:
+        """Return the names of the columns at these positions."""
         return tuple(self.preprocessing.layout[i].name for i in positions) if self.preprocessing else ()
 
     @property
     def categorical(self) -> tuple[str, ...]:
+        """The names of the columns that hold codes of categories."""
         return self.names(self.preprocessing.categorical) if self.preprocessing else ()
 
     def matrix(self, table: pa.Table) -> np.ndarray:
-        """float32 (rows, width) of rows with the contract's Arrow types."""
+        """Return float32 (rows, width) of rows with the contract's Arrow types."""
         if self.preprocessing is None:
             return np.empty((table.num_rows, 0), np.float32)
         return self.preprocessing.matrix(table)
 
 
-def learn_covariates(
-    panel: Panel, table: pa.Table, contract: Contract, roles: Roles, categories: Sequence[str]
+def fit_covariates(
+    panel: Panel, table: pa.Table, contract: Contract, roles: ColumnRoles, categories: Sequence[str]
 ) -> Covariates:
-    """What the covariates are, from the rows of the panel."""
+    """Learn how the covariates become numbers, from the rows of the panel."""
     names = [*roles.exogenous, *roles.features]
     if not names:
         return Covariates(None)
@@ -79,7 +87,7 @@ def learn_covariates(
         preprocessing = Preprocessing.fit(contract.select(names), names, rows, categories)
     except Invalid:  # none of them ever changes
         return Covariates(None)
-    matrix = carried(preprocessing.matrix(table), panel.rows)
+    matrix = carry_forward(preprocessing.matrix(table), panel.rows)
     known = [i for i, column in enumerate(preprocessing.layout) if column.source in roles.exogenous]
     others = [i for i in range(preprocessing.width) if i not in known]
     static = [i for i in others if _is_static(matrix[:, i], panel)]
@@ -87,17 +95,17 @@ def learn_covariates(
     return Covariates(preprocessing, tuple(known), tuple(static), tuple(past))
 
 
-def with_covariates(panel: Panel, table: pa.Table, covariates: Covariates) -> Series:
-    """The panel as lagged models read it. A filled row has the covariates of the row before it."""
-    matrix = carried(covariates.matrix(table), panel.rows)
+def group_series(panel: Panel, table: pa.Table, covariates: Covariates) -> GroupedSeries:
+    """Return the series of a panel with their covariates; a filled row has those of the row before it."""
+    matrix = carry_forward(covariates.matrix(table), panel.rows)
     static = np.full((len(panel.ids), len(covariates.static)), np.nan, np.float32)
     for column, position in enumerate(covariates.static):
         values = matrix[:, position]
-        # The last value of a series that there is one of; they are all the same.
-        place = np.where(np.isfinite(values), np.arange(len(values)), -1)
-        last = np.maximum.reduceat(place, panel.starts[:-1])
-        static[:, column] = np.where(last >= 0, values[last], np.nan)
-    return Series(
+        # The last known value of each series; its known values are all the same.
+        row = np.where(np.isfinite(values), np.arange(len(values)), -1)
+        last_row = np.maximum.reduceat(row, panel.starts[:-1])
+        static[:, column] = np.where(last_row >= 0, values[last_row], np.nan)
+    return GroupedSeries(
         starts=panel.starts,
         times=panel.times,
         y=panel.y,
@@ -107,18 +115,18 @@ def with_covariates(panel: Panel, table: pa.Table, covariates: Covariates) -> Se
     )
 
 
-def carried(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """These rows of a matrix, and for -1, a row that was filled in, those of the row before it."""
-    is_there = rows >= 0
-    if is_there.all():
+def carry_forward(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return these rows of a matrix, and for -1, a row that was filled in, those of the row before it."""
+    is_present = rows >= 0
+    if is_present.all():
         return matrix[rows]
-    # The first row of a series is never filled, so this stays within it.
-    source = np.maximum.accumulate(np.where(is_there, np.arange(len(rows)), -1))
+    # The first row of a series is never filled, so this stays within the series.
+    source = np.maximum.accumulate(np.where(is_present, np.arange(len(rows)), -1))
     return matrix[rows[source]]
 
 
 def _is_static(values: np.ndarray, panel: Panel) -> bool:
     known = np.isfinite(values)
-    least = np.minimum.reduceat(np.where(known, values, np.inf), panel.starts[:-1])
-    most = np.maximum.reduceat(np.where(known, values, -np.inf), panel.starts[:-1])
-    return bool((least >= most).all())
+    lowest = np.minimum.reduceat(np.where(known, values, np.inf), panel.starts[:-1])
+    highest = np.maximum.reduceat(np.where(known, values, -np.inf), panel.starts[:-1])
+    return bool((lowest >= highest).all())

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.panel.reading import Reading, read_panel
+from dataml.ml.forecasting.panel.reading import ParsedPanel, read_panel
 
 
 @dataclass(frozen=True)
-class Roles:
-    """Which column of a dataset is what; `series` None: there is one series, without a name."""
+class ColumnRoles:
+    """The columns of a dataset by their role; without a `series` column there is one series, without a name."""
 
     target: str
     time: str
@@ -23,31 +23,35 @@ class Roles:
     features: tuple[str, ...]
 
     @classmethod
-    def of(cls, roles: Mapping[str, str]) -> "Roles":
-        def named(role: str) -> tuple[str, ...]:
-            return tuple(name for name, found in roles.items() if found == role)
+    def from_mapping(cls, roles: Mapping[str, str]) -> "ColumnRoles":
+        """Return the columns of a mapping from name to role (Target, Time, Id, Exogenous, Feature)."""
 
-        ids = named("Id")
-        return cls(named("Target")[0], named("Time")[0], ids[0] if ids else None, named("Exogenous"), named("Feature"))
+        def columns(role: str) -> tuple[str, ...]:
+            return tuple(name for name, own_role in roles.items() if own_role == role)
+
+        ids = columns("Id")
+        return cls(
+            columns("Target")[0], columns("Time")[0], ids[0] if ids else None, columns("Exogenous"), columns("Feature")
+        )
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """What says which step of which series a row is."""
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that identify a step of a series."""
         return (self.time,) if self.series is None else (self.series, self.time)
 
     @property
-    def observed(self) -> tuple[str, ...]:
-        """What a row that was observed has."""
-        return (*self.keys, self.target, *self.exogenous, *self.features)
+    def observation_columns(self) -> tuple[str, ...]:
+        """The columns of an observed row."""
+        return (*self.key_columns, self.target, *self.exogenous, *self.features)
 
     @property
-    def future(self) -> tuple[str, ...]:
-        """What is said of a step in the future."""
-        return (*self.keys, *self.exogenous)
+    def future_columns(self) -> tuple[str, ...]:
+        """The columns of a row about a future step: its key, and what is known in advance."""
+        return (*self.key_columns, *self.exogenous)
 
 
 def read_rows(parquet: Path, contract: Contract, columns: Sequence[str]) -> pa.Table:
-    """These columns, as the contract has them."""
+    """Read these columns, cast to the Arrow types of the contract."""
     return pq.read_table(parquet, columns=list(columns)).cast(contract.select(columns).schema)
 
 
@@ -58,20 +62,21 @@ def read_series(
     frequency: str | None,
     fill: str | None,
     horizon: int | None,
-) -> tuple[Reading, pa.Table]:
-    """The series of a validated dataset, and the rows they come from.
+) -> tuple[ParsedPanel, pa.Table]:
+    """Read the series of a validated dataset, and return them with the rows that they come from.
 
-    Raises Invalid: see `reading.read_panel`.
+    Raises:
+        Invalid: what `read_panel` refuses, `unknown_frequency`.
     """
-    named = Roles.of(roles)
-    table = read_rows(parquet, contract, named.observed)
-    reading = read_panel(
+    columns = ColumnRoles.from_mapping(roles)
+    table = read_rows(parquet, contract, columns.observation_columns)
+    parsed = read_panel(
         table,
-        target=named.target,
-        time=named.time,
-        series=named.series,
+        target=columns.target,
+        time=columns.time,
+        series=columns.series,
         frequency=None if frequency is None else Frequency.parse(frequency),
         fill=fill,  # type: ignore[arg-type]
         horizon=horizon or 1,
     )
-    return reading, table
+    return parsed, table

@@ -1,4 +1,4 @@
-"""Times and values that are missing within a series: refused by name, or filled as asked."""
+"""Gaps of a panel: missing times and values, refused by name or filled."""
 
 from dataclasses import replace
 from typing import Final, Literal, get_args
@@ -8,17 +8,24 @@ import numpy as np
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.detection import refuse_off_grid
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.frequency.messages import SHOWN, called, clock_change_hint, listed, moments, span
+from dataml.ml.forecasting.frequency.messages import (
+    MAX_EXAMPLES,
+    clock_change_hint,
+    format_span,
+    format_times,
+    join_examples,
+    series_label,
+)
 from dataml.ml.forecasting.panel.panel import Panel
 
-Fill = Literal["previous", "linear", "zero", "mean", "seasonal"]
-FILLS: Final[tuple[Fill, ...]] = get_args(Fill)
+FillMethod = Literal["previous", "linear", "zero", "mean", "seasonal"]
+FILL_METHODS: Final[tuple[FillMethod, ...]] = get_args(FillMethod)
 _MAX_ROWS: Final = 50_000_000
 _MAX_GROWTH: Final = 100
 
 
-def close_gaps(panel: Panel, fill: Fill | None) -> Panel:
-    """The panel with a value at every step: NaN in `y`, and steps without a row, are filled by the rule of `fill`.
+def fill_gaps(panel: Panel, fill: FillMethod | None) -> Panel:
+    """Return the panel with a value at every step: NaN in `y`, and steps without a row, are filled by `fill`.
 
     Each series begins and ends with a value, and none is empty. `previous` repeats the value before, `linear` draws a
     line between the neighbours, `mean` takes the mean of the values before, `seasonal` the value one season earlier (or
@@ -26,8 +33,8 @@ def close_gaps(panel: Panel, fill: Fill | None) -> Panel:
     only, so that a backtest sees nothing of what comes later.
 
     Raises:
-    Invalid: `irregular_series` for a time off the grid, for what is missing without a `fill`, and for gaps so wide that
-        they are no gaps.
+        Invalid: `irregular_series`: a time lies off the grid, something is missing and `fill` is None, or the gaps are
+            too wide to be filled.
     """
     positions, on_grid = panel.frequency.positions(panel.times, panel.starts)
     if not on_grid.all():
@@ -39,53 +46,53 @@ def close_gaps(panel: Panel, fill: Fill | None) -> Panel:
     if not missed.any() and not values.any():
         return panel
     if fill is None:
-        raise _refusal(panel, missed, values)
-    return _filled(_at_every_step(panel, positions, int(missed.sum())), fill)
+        raise _missing_error(panel, missed, values)
+    return _fill(_add_missing_steps(panel, positions, int(missed.sum())), fill)
 
 
-def _refusal(panel: Panel, missed: np.ndarray, values: np.ndarray) -> Invalid:
+def _missing_error(panel: Panel, missed: np.ndarray, values: np.ndarray) -> Invalid:
     rows = np.flatnonzero(missed)
     problems = []
     if len(rows):
-        shown = [
-            f"{_gap(panel, row)} ({int(missed[row]):,} step{'s' if missed[row] > 1 else ''})"
-            for row in rows[:SHOWN].tolist()
+        examples = [
+            f"{_format_gap(panel, row)} ({int(missed[row]):,} step{'s' if missed[row] > 1 else ''})"
+            for row in rows[:MAX_EXAMPLES].tolist()
         ]
-        problems.append(f"Steps of {panel.frequency.name} are missing: {listed(shown, len(rows))}.")
+        problems.append(f"Steps of {panel.frequency.name} are missing: {join_examples(examples, len(rows))}.")
     without = np.flatnonzero(values)
     if len(without):
-        shown = [_moment(panel, row) for row in without[:SHOWN].tolist()]
-        problems.append(f"Target values are missing: {listed(shown, len(without))}.")
+        examples = [_format_row(panel, row) for row in without[:MAX_EXAMPLES].tolist()]
+        problems.append(f"Target values are missing: {join_examples(examples, len(without))}.")
     hint = clock_change_hint(panel.times[rows]) if panel.frequency.unit in ("hour", "minute") else ""
-    advice = f" Add them, or give fill ({', '.join(FILLS)})."
+    advice = f" Add them, or set fill ({', '.join(FILL_METHODS)})."
     if panel.frequency == Frequency("day") and len(rows) and (missed[rows] == 2).mean() > 0.9:
         advice += " If only days from Monday to Friday are counted, the frequency is Business day."
     return Invalid(" ".join(problems) + advice + hint, code="irregular_series")
 
 
-def _gap(panel: Panel, row: int) -> str:
-    """Names the steps between the row and the one before."""
+def _format_gap(panel: Panel, row: int) -> str:
+    """Return the series and the times of the steps between a row and the one before."""
     series = int(np.searchsorted(panel.starts, row, "right")) - 1
     first = panel.frequency.shift(panel.times[row - 1], 1)
     last = panel.frequency.shift(panel.times[row], -1)
-    return span(panel.ids, series, first, last)
+    return format_span(panel.ids, series, first, last)
 
 
-def _moment(panel: Panel, row: int) -> str:
+def _format_row(panel: Panel, row: int) -> str:
     series = int(np.searchsorted(panel.starts, row, "right")) - 1
-    return f"{called(panel.ids, series)} at {moments(panel.times[row])[0]}"
+    return f"{series_label(panel.ids, series)} at {format_times(panel.times[row])[0]}"
 
 
-def _at_every_step(panel: Panel, positions: np.ndarray, missed: int) -> Panel:
-    """The panel with a row for each step, NaN where there was none."""
+def _add_missing_steps(panel: Panel, positions: np.ndarray, missed: int) -> Panel:
+    """Return the panel with a row for each step, NaN where there was none."""
     if not missed:
         return panel
     total = len(panel.y) + missed
     if total > _MAX_ROWS or total > _MAX_GROWTH * (len(panel.y) + 100):
-        widest = int(np.argmax(np.diff(positions) * (np.diff(panel.series_of_rows) == 0))) + 1
+        widest = int(np.argmax(np.diff(positions) * (np.diff(panel.series_index) == 0))) + 1
         raise Invalid(
-            f"Filling would make {total:,} rows of {len(panel.y):,}, the most of {_gap(panel, widest)}. "
-            f"Correct these times, or give another frequency than {panel.frequency.name}.",
+            f"Filling would make {total:,} rows of {len(panel.y):,}, most of them for {_format_gap(panel, widest)}. "
+            f"Correct these times, or set another frequency than {panel.frequency.name}.",
             code="irregular_series",
         )
     starts = np.concatenate(([0], np.cumsum(positions[panel.starts[1:] - 1] + 1)))
@@ -97,7 +104,7 @@ def _at_every_step(panel: Panel, positions: np.ndarray, missed: int) -> Panel:
     return Panel(panel.ids, starts, times, y, panel.frequency, rows)
 
 
-def _filled(panel: Panel, fill: Fill) -> Panel:
+def _fill(panel: Panel, fill: FillMethod) -> Panel:
     y = panel.y.copy()
     missing = np.flatnonzero(np.isnan(y))
     if fill == "zero":
@@ -110,17 +117,19 @@ def _filled(panel: Panel, fill: Fill) -> Panel:
     else:
         if fill == "seasonal":
             _fill_from_seasons(panel, y, missing)
-        y = _carried(y)
+        y = _repeat_last(y)
     return replace(panel, y=y)
 
 
-def _carried(y: np.ndarray) -> np.ndarray:
+def _repeat_last(y: np.ndarray) -> np.ndarray:
     return y[np.maximum.accumulate(np.where(np.isnan(y), 0, np.arange(len(y))))]
 
 
 def _means_before(panel: Panel) -> np.ndarray:
-    """The mean of the values of a series up to each row. Values are taken as differences from the first one of their
-    series, so that a long panel's sum loses no digits of theirs."""
+    """Return the mean of the values of a series up to each row.
+
+    Values are summed as differences from the first one of their series, so that a long panel's sum loses no digits.
+    """
     begins = np.repeat(panel.starts[:-1], panel.lengths)
     base = panel.y[begins]
     sums = np.cumsum(np.nan_to_num(panel.y - base))
@@ -129,7 +138,7 @@ def _means_before(panel: Panel) -> np.ndarray:
 
 
 def _fill_from_seasons(panel: Panel, y: np.ndarray, missing: np.ndarray) -> None:
-    """Writes into `y` the last known value that lies whole seasons before each of `missing`."""
+    """Write into `y` the last known value that lies whole seasons before each of `missing`."""
     begins = np.repeat(panel.starts[:-1], panel.lengths)[missing]
     source = missing - panel.frequency.season_length
     while len(missing):

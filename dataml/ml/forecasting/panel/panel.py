@@ -1,4 +1,4 @@
-"""The checked series of a dataset, as flat arrays that every model of forecasts reads."""
+"""The checked series of a dataset, as flat arrays."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,16 +26,16 @@ class Panel:
     rows: np.ndarray
 
     def __len__(self) -> int:
-        """How many series there are."""
+        """Return the number of series."""
         return len(self.ids)
 
     @property
     def lengths(self) -> np.ndarray:
-        """The values of each series, int64 (series,)."""
+        """The number of values of each series, int64 (series,)."""
         return np.diff(self.starts)
 
     @property
-    def series_of_rows(self) -> np.ndarray:
+    def series_index(self) -> np.ndarray:
         """The number of the series of each row, int64 (rows,)."""
         return np.repeat(np.arange(len(self.ids)), self.lengths)
 
@@ -43,23 +43,25 @@ class Panel:
     def last_times(self) -> np.ndarray:
         """The last time of each series, (series,); NaT of one that is empty."""
         last = np.full(len(self.ids), np.datetime64("NaT"), "datetime64[us]")
-        there = self.lengths > 0
-        last[there] = self.times[self.starts[1:][there] - 1]
+        is_present = self.lengths > 0
+        last[is_present] = self.times[self.starts[1:][is_present] - 1]
         return last
 
-    def series(self, index: int) -> slice:
-        """Where the rows of a series lie."""
+    def series_slice(self, index: int) -> slice:
+        """Return the slice of the rows of a series."""
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
 
     def index_of(self, series_id: str) -> int:
-        """Raises:
-        Invalid: `unknown_series`.
+        """Return the number of a series.
+
+        Raises:
+            Invalid: `unknown_series`: the panel has no series of this name.
         """
-        found = self._places.get(series_id)
-        if found is None:
+        index = self._index_by_id.get(series_id)
+        if index is None:
             raise Invalid(f"There is no series {series_id[:60]!r}.", code="unknown_series")
-        return found
+        return index
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def _index_by_id(self) -> dict[str, int]:
         return {series_id: index for index, series_id in enumerate(self.ids)}

@@ -1,4 +1,4 @@
-"""What values the target can have: its bounds, and whether it counts."""
+"""The range of the target: its bounds, and whether it is a whole number."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from dataml.contract.types import DataType, parse_value
 
 
 @dataclass(frozen=True)
-class Limits:
+class TargetLimits:
     """Bounds of the target, and whether it is `whole`: an Integer, whose values are answered as whole numbers."""
 
     lower: float | None = None
@@ -19,8 +19,8 @@ class Limits:
     whole: bool = False
 
     @classmethod
-    def of(cls, column: Column, y: np.ndarray) -> Self:
-        """Those of the column's contract. An Integer that was never negative is a count: it never will be."""
+    def from_contract(cls, column: Column, y: np.ndarray) -> Self:
+        """Return the bounds of a column; an Integer that was never negative is a count, and stays at 0 or more."""
 
         def bound(text: str | None) -> float | None:
             value = parse_value(text, column.data_type)
@@ -32,20 +32,23 @@ class Limits:
             lower = 0.0
         return cls(lower, bound(column.maximum), whole)
 
-    def bounded(self, values: np.ndarray) -> np.ndarray:
+    def clip(self, values: np.ndarray) -> np.ndarray:
+        """Return the values, cut at the bounds."""
         if self.lower is None and self.upper is None:
             return values
         return np.clip(values, self.lower, self.upper)
 
-    def rounded(self, values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> dict[str, np.ndarray]:
-        """Whole numbers, int64: the nearest, and an interval that holds no less than it did."""
+    def round_outward(self, values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> dict[str, np.ndarray]:
+        """Return whole numbers, int64: the nearest values, and bounds rounded outward."""
         pairs = (("values", np.rint(values)), ("lower", np.floor(lower)), ("upper", np.ceil(upper)))
-        most = float(2**62)
-        return {name: np.clip(found, -most, most).astype(np.int64) for name, found in pairs}
+        limit = float(2**62)
+        return {name: np.clip(numbers, -limit, limit).astype(np.int64) for name, numbers in pairs}
 
     def to_json(self) -> dict[str, Any]:
+        """Return a dict of JSON values for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the limits that `to_json` wrote."""
         return cls(**record)

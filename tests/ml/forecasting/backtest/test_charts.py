@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dataml.ml.forecasting.backtest import charts
-from dataml.ml.forecasting.backtest.charts import MAX_POINTS, Forecasted, ShownSeries
-from dataml.ml.forecasting.backtest.scores import ForecastScores, score
-from dataml.ml.forecasting.backtest.splits import Plan
+from dataml.ml.forecasting.backtest.charts import MAX_POINTS, ForecastLine, SeriesPlot
+from dataml.ml.forecasting.backtest.scores import ForecastScores, score_forecasts
+from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.panel import Panel
 from tests.ml.evaluation.test_charts import Picture
@@ -29,12 +29,12 @@ def backtest(
     starts = np.arange(count + 1) * rows
     times = np.tile(START + np.arange(rows) * DAY, count)
     panel = Panel(tuple(names), starts, times, y.ravel(), Frequency.parse("1D"), np.arange(count * rows))
-    origins = Plan(horizon, np.repeat(rows - horizon * np.arange(windows, 0, -1)[:, None], count, axis=1))
-    truth = origins.truth(panel.y, starts)
+    splits = BacktestSplits(horizon, np.repeat(rows - horizon * np.arange(windows, 0, -1)[:, None], count, axis=1))
+    truth = splits.truth(panel.y, starts)
     forecast = truth + (1 + np.arange(count))[:, None]
     bounds = forecast - 10, forecast + 10
-    scores = score(truth, forecast, np.ones(count), truth + 5, names, bounds=bounds)
-    given = {"panel": panel, "origins": origins, "truth": truth, "forecast": forecast, "bounds": bounds}
+    scores = score_forecasts(truth, forecast, np.ones(count), truth + 5, names, bounds=bounds)
+    given = {"panel": panel, "splits": splits, "truth": truth, "forecast": forecast, "bounds": bounds}
     return given, scores
 
 
@@ -44,7 +44,7 @@ def drawn(names: list[str], **options: int) -> dict[str, Any]:
 
 
 def whole(given: dict[str, Any], scores: ForecastScores) -> dict[str, Any]:
-    spec = charts.backtest(**given, scores=scores)
+    spec = charts.backtest_chart(**given, scores=scores)
     assert spec is not None
     return spec
 
@@ -53,10 +53,10 @@ def marks(picture: Picture, kind: str) -> list[str]:
     return [mark for mark in picture.marks if kind in mark]
 
 
-def shown(count: int, steps: int = 5, name: str = "sales") -> ShownSeries:
+def shown(count: int, steps: int = 5, name: str = "sales") -> SeriesPlot:
     times = START + np.arange(count + steps) * DAY
-    forecast = Forecasted(times[count:], np.arange(steps) + 1.0, np.arange(steps) * 1.0, np.arange(steps) + 2.0)
-    return ShownSeries(name, times[:count], np.sin(np.arange(count)), [forecast])
+    forecast = ForecastLine(times[count:], np.arange(steps) + 1.0, np.arange(steps) * 1.0, np.arange(steps) + 2.0)
+    return SeriesPlot(name, times[:count], np.sin(np.arange(count)), [forecast])
 
 
 def test_a_backtest_has_a_line_of_what_came_and_one_of_each_window() -> None:
@@ -82,15 +82,15 @@ def test_of_many_series_the_middle_and_the_worst_are_drawn() -> None:
 
 def test_which_series_are_drawn_when_some_have_no_score() -> None:
     nan = np.nan
-    assert charts.typical_and_worst(np.array([nan, 3, 1, nan, 2])) == [2, 4, 1]
-    assert charts.typical_and_worst(np.array([nan, nan])) == []
-    assert charts.typical_and_worst(np.arange(9.0), 2) == [4, 8]
-    assert charts.typical_and_worst(np.arange(7.0), 6) == [3, 2, 1, 6, 5, 4]
+    assert charts.select_typical_and_worst(np.array([nan, 3, 1, nan, 2])) == [2, 4, 1]
+    assert charts.select_typical_and_worst(np.array([nan, nan])) == []
+    assert charts.select_typical_and_worst(np.arange(9.0), 2) == [4, 8]
+    assert charts.select_typical_and_worst(np.arange(7.0), 6) == [3, 2, 1, 6, 5, 4]
 
 
 def test_a_series_without_a_window_is_drawn_without_it() -> None:
     given, scores = backtest(["a", "b"])
-    given["origins"].cuts[0, 1] = -1
+    given["splits"].cutoffs[0, 1] = -1
     lengths = [len(panel["layer"][2]["data"]["values"]) for panel in whole(given, scores)["concat"]]
     assert sorted(lengths) == [14, 21]
 
@@ -98,10 +98,10 @@ def test_a_series_without_a_window_is_drawn_without_it() -> None:
 def test_nothing_to_draw_is_no_failure() -> None:
     given, _ = backtest(["a", "b"])
     nothing = np.full((3, 2, 7), np.nan)
-    scores = score(nothing, nothing, np.ones(2), nothing, ["a", "b"])
-    assert charts.backtest(**given, scores=scores) is None
-    assert charts.by_horizon(scores.by_horizon) is None
-    assert charts.coverage_by_horizon(scores.by_horizon, 0.95) is None
+    scores = score_forecasts(nothing, nothing, np.ones(2), nothing, ["a", "b"])
+    assert charts.backtest_chart(**given, scores=scores) is None
+    assert charts.score_chart(scores.by_horizon) is None
+    assert charts.coverage_chart(scores.by_horizon, 0.95) is None
 
 
 def test_however_long_a_series_is_few_points_of_it_are_drawn() -> None:
@@ -116,7 +116,7 @@ def test_however_long_a_series_is_few_points_of_it_are_drawn() -> None:
 
 
 def test_a_forecast_goes_on_from_the_history_with_its_interval() -> None:
-    spec = charts.of_series("Forecast", [shown(50)])
+    spec = charts.series_chart("Forecast", [shown(50)])
     picture = Picture(spec)
     assert "Forecast: sales" in picture.texts
     band, history, told = (layer["data"]["values"] for layer in spec["layer"])
@@ -125,22 +125,22 @@ def test_a_forecast_goes_on_from_the_history_with_its_interval() -> None:
 
 
 def test_at_most_six_series_are_drawn_and_each_has_a_name_of_its_own() -> None:
-    picture = Picture(charts.of_series("Forecast", [shown(50, name="n" * 80) for _ in range(8)]))
+    picture = Picture(charts.series_chart("Forecast", [shown(50, name="n" * 80) for _ in range(8)]))
     titles = [text for text in picture.texts if text.startswith("nnn")]
     assert len(set(titles)) == 6
 
 
 def test_a_forecast_without_an_interval_has_no_band() -> None:
     series = shown(50)
-    bare = ShownSeries("a", series.times, series.values, [Forecasted(series.times[-3:], np.ones(3))])
-    spec = charts.of_series("Forecast", [bare])
+    bare = SeriesPlot("a", series.times, series.values, [ForecastLine(series.times[-3:], np.ones(3))])
+    spec = charts.series_chart("Forecast", [bare])
     assert spec["layer"][0]["data"]["values"] == []
     assert Picture(spec).lines
 
 
 @pytest.mark.parametrize(("count", "steps"), [(1, 1), (2, 1), (50, 1)])
 def test_short_series_are_drawn_all_the_same(count: int, steps: int) -> None:
-    picture = Picture(charts.of_series("Forecast", [shown(count, steps)]))
+    picture = Picture(charts.series_chart("Forecast", [shown(count, steps)]))
     assert marks(picture, "forecast")
 
 
@@ -148,8 +148,8 @@ def test_gaps_of_the_history_are_gaps_of_the_line() -> None:
     series = shown(50)
     values = series.values.copy()
     values[20:25] = np.nan
-    gap = ShownSeries("a", series.times, values, series.forecasts)
-    spec = charts.of_series("Forecast", [gap])
+    gap = SeriesPlot("a", series.times, values, series.forecasts)
+    spec = charts.series_chart("Forecast", [gap])
     json.dumps(spec, allow_nan=False)
     history = spec["layer"][1]["data"]["values"]
     assert sum(row["value"] is None for row in history) == 5
@@ -158,7 +158,7 @@ def test_gaps_of_the_history_are_gaps_of_the_line() -> None:
 
 def test_scores_by_step_stand_next_to_those_of_the_seasonal_naive() -> None:
     _, scores = backtest(["a", "b"])
-    spec = charts.by_horizon(scores.by_horizon)
+    spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
     picture = Picture(spec)
     assert {"MASE by step ahead", "model", "seasonal naive", "steps ahead"} <= set(picture.texts)
@@ -169,15 +169,15 @@ def test_scores_by_step_stand_next_to_those_of_the_seasonal_naive() -> None:
 
 def test_without_a_mase_steps_are_told_by_wape() -> None:
     given, _ = backtest(["a"])
-    scores = score(given["truth"], given["forecast"], np.zeros(1), given["truth"], ["a"])
-    spec = charts.by_horizon(scores.by_horizon)
+    scores = score_forecasts(given["truth"], given["forecast"], np.zeros(1), given["truth"], ["a"])
+    spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
     assert "WAPE by step ahead" in Picture(spec).texts
 
 
 def test_coverage_by_step_has_its_level_and_its_confidence() -> None:
     _, scores = backtest(["a", "b"])
-    spec = charts.coverage_by_horizon(scores.by_horizon, 0.95)
+    spec = charts.coverage_chart(scores.by_horizon, 0.95)
     assert spec is not None
     picture = Picture(spec)
     assert "Coverage of 95% intervals by step ahead" in picture.texts
@@ -190,6 +190,6 @@ def test_coverage_by_step_has_its_level_and_its_confidence() -> None:
 @pytest.mark.parametrize("horizon", [1, 2, 200])
 def test_any_horizon_is_drawn(horizon: int) -> None:
     _, scores = backtest(["a"], rows=700, horizon=horizon)
-    for spec in (charts.by_horizon(scores.by_horizon), charts.coverage_by_horizon(scores.by_horizon, 0.8)):
+    for spec in (charts.score_chart(scores.by_horizon), charts.coverage_chart(scores.by_horizon, 0.8)):
         assert spec is not None
         assert Picture(spec).marks

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataml.ml.forecasting.backtest.combination import choose
+from dataml.ml.forecasting.backtest.combination import select_combination
 
 NAMES = ("good", "fair", "bad")
 
@@ -22,21 +22,21 @@ def ones(forecasts: np.ndarray) -> np.ndarray:
 
 def test_one_candidate_needs_no_choice() -> None:
     forecasts = made({"only": np.array(1.0)})
-    found = choose(["only"], forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(["only"], forecasts, truth_of(forecasts), ones(forecasts))
     assert (found.rule, found.weights.tolist()) == ("only", [[1.0]] * 6)
     assert np.array_equal(found.blended, forecasts[0])
 
 
 def test_a_hopeless_candidate_has_no_weight() -> None:
     forecasts = made({"good": np.array(1.0), "fair": np.array(1.1), "bad": np.array(30.0)})
-    found = choose(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
     assert 2 not in found.used
     assert found.weights.sum(axis=1) == pytest.approx(1)
 
 
 def test_independent_errors_are_blended_away() -> None:
     forecasts = made({name: np.array(1.0) for name in NAMES}, windows=6, series=20)
-    found = choose(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
     assert len(found.used) == 3
     assert min(found.scores[name] for name in found.scores if name not in NAMES) < 0.75
     assert np.abs(found.blended).mean() < 0.7 * np.abs(forecasts[0]).mean()
@@ -45,7 +45,7 @@ def test_independent_errors_are_blended_away() -> None:
 def test_series_that_like_different_candidates_get_their_own() -> None:
     size = np.array([0.1, 0.1, 0.1, 5, 5, 5])[None, :, None]
     forecasts = made({"good": size, "fair": size[:, ::-1]})
-    found = choose(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.rule.endswith("each series")
     assert (found.weights[:3, 0] > 0.9).all()
     assert (found.weights[3:, 1] > 0.9).all()
@@ -54,7 +54,7 @@ def test_series_that_like_different_candidates_get_their_own() -> None:
 def test_a_rule_is_judged_on_windows_that_its_weights_were_not_made_from() -> None:
     # Each candidate is the better one in one window, so the best of one window is the worse one in the other.
     forecasts = np.array([[0.6, 1.0], [-1.0, -0.6]])[:, :, None, None] * np.ones((2, 2, 1, 3))
-    found = choose(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.scores["best one"] == pytest.approx(1.0)
     assert found.rule == "mean of the best 2"
 
@@ -67,7 +67,7 @@ def luck(last_window: float) -> np.ndarray:
 
 def test_the_blend_of_all_stays_where_another_rule_is_better_by_no_more_than_noise() -> None:
     forecasts = luck(last_window=1.4)
-    found = choose(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.scores["best one"] < found.scores["weighted by error"]
     assert found.rule == "weighted by error"
     assert (found.weights > 0).all()
@@ -76,7 +76,7 @@ def test_the_blend_of_all_stays_where_another_rule_is_better_by_no_more_than_noi
 def test_a_candidate_that_is_better_in_every_window_is_taken_alone() -> None:
     forecasts = np.array([0.1, 1.5])[:, None, None, None] * np.array([1.0, 1.2, 0.9, 1.1])[None, :, None, None]
     forecasts = forecasts * np.ones((2, 4, 1, 3))
-    found = choose(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.weights.tolist() == [[1.0, 0.0]]
 
 
@@ -85,7 +85,7 @@ def test_a_series_without_a_window_takes_part_and_gets_the_weights_of_all() -> N
     forecasts[:, :, 0] = np.nan
     truth = truth_of(forecasts)
     truth[:, 0] = np.nan
-    found = choose(NAMES[:2], forecasts, truth, ones(forecasts))
+    found = select_combination(NAMES[:2], forecasts, truth, ones(forecasts))
     assert found.weights[0, 0] == pytest.approx(1.0)
     assert np.isnan(found.blended[:, 0]).all()
     assert np.isfinite(found.blended[:, 1:]).all()
@@ -93,7 +93,7 @@ def test_a_series_without_a_window_takes_part_and_gets_the_weights_of_all() -> N
 
 def test_with_a_single_window_the_best_share() -> None:
     forecasts = made({"good": np.array(1.0), "fair": np.array(1.2), "bad": np.array(1.4), "worst": np.array(1.9)}, 1)
-    found = choose([*NAMES, "worst"], forecasts, truth_of(forecasts), ones(forecasts))
+    found = select_combination([*NAMES, "worst"], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.rule == "mean of the best 3"
     assert (found.weights > 0).sum(axis=1).tolist() == [3] * 6
 
@@ -102,6 +102,6 @@ def test_a_series_without_a_scale_takes_part() -> None:
     forecasts = made({"good": np.array(0.1), "fair": np.array(4.0)})
     scale = ones(forecasts)
     scale[0] = 0.0
-    found = choose(NAMES[:2], forecasts, truth_of(forecasts) + 7, scale)
+    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts) + 7, scale)
     assert np.isfinite(found.weights).all()
     assert np.isfinite(found.blended).all()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from dataml.errors import Invalid
-from dataml.ml.forecasting.backtest.intervals import LEVELS, Intervals, coverage, fit_intervals
+from dataml.ml.forecasting.backtest.intervals import LEVELS, PredictionIntervals, fit_intervals, measure_coverage
 
 GROWTH = np.sqrt(np.arange(1, 13))
 
@@ -19,7 +19,7 @@ def walks(random: np.random.Generator, windows: int, scales: np.ndarray, horizon
     return np.cumsum(random.normal(0, 1, (windows, len(scales), horizon)), axis=2) * scales[:, None]
 
 
-def held(intervals: Intervals, errors: np.ndarray, level: float) -> np.ndarray:
+def held(intervals: PredictionIntervals, errors: np.ndarray, level: float) -> np.ndarray:
     """Which of `errors` (series, horizon) lie within."""
     lower, upper = intervals.bounds(np.arange(len(errors)), np.zeros(errors.shape), level)
     return (lower <= errors) & (errors <= upper)
@@ -167,7 +167,7 @@ def test_whatever_the_errors_are_intervals_are_in_order_and_survive_a_file(
 ) -> None:
     errors, scale = given
     intervals = fit_intervals(errors, scale)
-    again = Intervals.from_json(json.loads(json.dumps(intervals.to_json(), allow_nan=False)))
+    again = PredictionIntervals.from_json(json.loads(json.dumps(intervals.to_json(), allow_nan=False)))
     assert again == intervals
     assert (np.diff(intervals.growth) >= -1e-12).all()
     steps = errors.shape[2] + 3
@@ -199,8 +199,8 @@ def test_the_kept_levels_go_from_50_to_99_point_9_percent() -> None:
 
 
 def test_coverage_is_a_share_with_wilsons_confidence_of_it() -> None:
-    found = coverage(np.array([[1, 1, np.nan], [1, 0, 1]]))
+    found = measure_coverage(np.array([[1, 1, np.nan], [1, 0, 1]]))
     low, high = binomtest(4, 5).proportion_ci(method="wilson")
     assert found == {"coverage": 0.8, "low": pytest.approx(low), "high": pytest.approx(high), "values": 5}
     nothing = {"coverage": None, "low": None, "high": None, "values": 0}
-    assert coverage(np.full((2, 2), np.nan)) == nothing
+    assert measure_coverage(np.full((2, 2), np.nan)) == nothing

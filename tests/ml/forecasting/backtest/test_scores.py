@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from dataml.ml.forecasting.backtest.scores import ForecastScores, confidence_ahead, confidence_by_step, score
+from dataml.ml.forecasting.backtest.scores import ForecastScores, confidence_by_step, extend_confidence, score_forecasts
 
 
 def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1) -> dict[str, Any]:
@@ -26,13 +26,13 @@ def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1)
 def alone(truth: list[float], forecast: list[float], scale: float = 1.0) -> ForecastScores:
     """One window of one series, whose naive is right."""
     true = np.array([[truth]])
-    return score(true, np.array([[forecast]]), np.array([scale]), true, [""])
+    return score_forecasts(true, np.array([[forecast]]), np.array([scale]), true, [""])
 
 
 def test_the_metrics_are_those_of_their_definitions() -> None:
     given = backtest()
     truth, forecast, naive, scale = (given[name] for name in ("truth", "forecast", "naive", "scale"))
-    found = score(**given).metrics
+    found = score_forecasts(**given).metrics
     error = forecast - truth
     expected = {
         "mase": (np.abs(error) / scale[:, None]).mean(),
@@ -62,7 +62,7 @@ def test_bias_is_above_0_when_forecasts_are_too_high() -> None:
 def test_intervals_are_scored_by_what_they_hold_and_by_their_width() -> None:
     truth = np.array([[[1.0, 2.0, 3.0, np.nan]]])
     bounds = truth - np.array([0.5, 0.5, -0.1, 1]), truth + np.array([0.5, 0.0, 0.5, 1])
-    found = score(truth, truth, np.ones(1), truth, [""], bounds=bounds)
+    found = score_forecasts(truth, truth, np.ones(1), truth, [""], bounds=bounds)
     assert found.metrics["coverage"] == pytest.approx(2 / 3)
     assert found.metrics["width"] == pytest.approx((1 + 0.5 + 0.4) / 6)
     assert found.by_horizon["coverage"] == [1, 1, 0, None]
@@ -70,25 +70,25 @@ def test_intervals_are_scored_by_what_they_hold_and_by_their_width() -> None:
 
 def test_each_step_has_scores_of_its_own() -> None:
     given = backtest()
-    found = score(**given)
+    found = score_forecasts(**given)
     assert found.by_horizon["step"] == [1, 2, 3, 4, 5]
     assert found.by_horizon["values"] == [24] * 5
     for at in range(5):
         step = {
             name: each[:, :, at : at + 1] if each.ndim == 3 else each for name, each in given.items() if name != "ids"
         }
-        of_step = score(**step, ids=given["ids"]).metrics
+        of_step = score_forecasts(**step, ids=given["ids"]).metrics
         for name, value in of_step.items():
             assert found.by_horizon[name][at] == pytest.approx(value, rel=1e-5), name
 
 
 def test_values_that_are_not_there_count_nowhere() -> None:
     given = backtest()
-    whole = score(**given)
+    whole = score_forecasts(**given)
     for name, fill in (("truth", np.nan), ("forecast", np.nan), ("naive", np.nan)):
         more = np.full((2, 8, 5), fill if name != "forecast" else 1e6)
         given[name] = np.concatenate([given[name], more])
-    padded = score(**given)
+    padded = score_forecasts(**given)
     assert padded.metrics == pytest.approx(whole.metrics)
     assert padded.values == whole.values == 120
 
@@ -97,24 +97,24 @@ def test_the_naive_is_compared_where_the_model_has_a_forecast() -> None:
     given = backtest()
     given["forecast"][0] = np.nan
     given["naive"][0] += 1_000
-    fewer = score(
+    fewer = score_forecasts(
         **{name: each[1:] if isinstance(each, np.ndarray) and each.ndim == 3 else each for name, each in given.items()}
     )
-    assert score(**given).metrics == pytest.approx(fewer.metrics)
+    assert score_forecasts(**given).metrics == pytest.approx(fewer.metrics)
 
 
 @pytest.mark.parametrize("nothing", [0.0, np.nan])
 def test_a_series_without_a_scale_is_left_out_of_mase_and_counted(nothing: float) -> None:
     given = backtest()
     given["scale"][2] = nothing
-    found = score(**given)
+    found = score_forecasts(**given)
     assert found.without_scale == 1
     kept = [n for n in range(8) if n != 2]
     error = np.abs(given["forecast"] - given["truth"])[:, kept] / given["scale"][kept, None]
     assert found.metrics["mase"] == pytest.approx(error.mean())
     assert found.by_series[2] is None
     given["scale"][:] = nothing
-    assert (found := score(**given)).metrics["mase"] is None
+    assert (found := score_forecasts(**given)).metrics["mase"] is None
     assert found.metrics["relative_mase"] is None
     assert found.confidence["mase"] is None
     # Ranked by WAPE instead.
@@ -130,48 +130,48 @@ def test_confidence_is_as_wide_as_scores_vary_between_samples_of_series() -> Non
         forecast = truth + level * random.choice([-1, 1], (1, 60, 1)) * random.uniform(0.5, 1.5, truth.shape)
         return {"truth": truth, "forecast": forecast, "scale": np.ones(60), "naive": truth, "ids": ["x"] * 60}
 
-    varies = np.std([score(**sample(seed)).metrics["mase"] for seed in range(100, 180)])  # type: ignore[arg-type]
-    found = score(**sample(1)).confidence["mase"]
+    varies = np.std([score_forecasts(**sample(seed)).metrics["mase"] for seed in range(100, 180)])  # type: ignore[arg-type]
+    found = score_forecasts(**sample(1)).confidence["mase"]
     assert found["level"] == 0.95
     assert found["high"] - found["low"] == pytest.approx(3.92 * varies, rel=0.35)
 
 
 def test_of_one_series_windows_are_drawn_and_of_one_window_nothing_is() -> None:
-    several = score(**backtest(windows=4, series=1))
+    several = score_forecasts(**backtest(windows=4, series=1))
     interval = several.confidence["mae"]
     assert interval["low"] < several.metrics["mae"] < interval["high"]  # type: ignore[operator]
-    single = score(**backtest(windows=1, series=1))
+    single = score_forecasts(**backtest(windows=1, series=1))
     assert set(single.confidence) == set(single.metrics)
     assert set(single.confidence.values()) == {None}
 
 
 def test_the_same_seed_gives_the_same_confidence() -> None:
     given = backtest()
-    assert score(**given, seed=3) == score(**given, seed=3)
-    assert score(**given, seed=3).confidence != score(**given, seed=4).confidence
+    assert score_forecasts(**given, seed=3) == score_forecasts(**given, seed=3)
+    assert score_forecasts(**given, seed=3).confidence != score_forecasts(**given, seed=4).confidence
 
 
 def test_the_best_and_the_worst_series_are_named() -> None:
     given = backtest(series=30)
     given["forecast"] = given["truth"] + given["scale"][:, None] * np.arange(30)[:, None] / 10
-    found = score(**given)
+    found = score_forecasts(**given)
     assert [each["id"] for each in found.worst] == [f"series {n}" for n in range(29, 19, -1)]
     assert [each["id"] for each in found.best] == [f"series {n}" for n in range(10)]
     assert found.worst[0]["mase"] == pytest.approx(2.9)
     assert found.worst[0]["values"] == 15
-    few = score(**backtest(series=3))
+    few = score_forecasts(**backtest(series=3))
     assert len(few.best) + len(few.worst) == 3
 
 
 @pytest.mark.parametrize("value", [0.0, 1e300, 1e-300, -5.0])
 def test_whatever_the_numbers_are_scores_are_strict_json(value: float) -> None:
     truth = np.full((2, 2, 3), value)
-    found = score(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
+    found = score_forecasts(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
     json.dumps(found.to_json(), allow_nan=False)
     if value == 0:
         assert (found.metrics["wape"], found.metrics["mae"]) == (None, 0)
     nothing = np.full((1, 1, 2), np.nan)
-    empty = score(nothing, nothing, np.ones(1), nothing, ["a"])
+    empty = score_forecasts(nothing, nothing, np.ones(1), nothing, ["a"])
     assert set(empty.metrics.values()) == {None}
     assert (empty.values, empty.best, empty.worst) == (0, [], [])
 
@@ -194,13 +194,13 @@ def test_a_step_with_few_errors_is_told_by_its_neighbours_too() -> None:
 
 
 def test_confidence_goes_down_past_the_horizon_and_stays_between_0_and_1() -> None:
-    found = confidence_ahead([0.95, 0.9], 200)
+    found = extend_confidence([0.95, 0.9], 200)
     assert found[:2] == [0.95, 0.9]
     assert found[7] == pytest.approx(1 - 0.1 * 2)
     assert (np.diff(found) <= 0).all()
     assert 0 <= found[-1] < 1e-9
-    assert confidence_ahead([0.2], 2)[-1] == 0
-    assert confidence_ahead([0.5], 1) == [0.5]
+    assert extend_confidence([0.2], 2)[-1] == 0
+    assert extend_confidence([0.5], 1) == [0.5]
 
 
 @pytest.mark.parametrize(

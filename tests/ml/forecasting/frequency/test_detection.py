@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataml.errors import Invalid
-from dataml.ml.forecasting.frequency.detection import confirm, detect
+from dataml.ml.forecasting.frequency.detection import check_frequency, detect_frequency
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from tests.ml.forecasting.frequency.test_frequency import FREQUENCIES, day, moments
 
@@ -18,7 +18,7 @@ def flat(*series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stepped(text: str, last: str, steps: int) -> np.ndarray:
-    return Frequency.parse(text).after(day(last), steps)
+    return Frequency.parse(text).times_after(day(last), steps)
 
 
 def refusal(*series: np.ndarray, given: str | None = None) -> Invalid:
@@ -26,10 +26,10 @@ def refusal(*series: np.ndarray, given: str | None = None) -> Invalid:
     ids = ["A", "B", "C", "D"][: len(series)]
     if given is None:
         with pytest.raises(Invalid) as refused:
-            detect(times, starts, ids)
+            detect_frequency(times, starts, ids)
     else:
         with pytest.raises(Invalid) as refused:
-            confirm(Frequency.parse(given), times, starts, ids)
+            check_frequency(Frequency.parse(given), times, starts, ids)
     return refused.value
 
 
@@ -40,7 +40,7 @@ def test_what_a_frequency_makes_is_seen_as_that_frequency(
 ) -> None:
     if frequency.unit in ("month", "quarter", "year") and frequency.anchor_day is None:
         lasts = [last.astype("datetime64[M]") + np.timedelta64(3, "D") for last in lasts]  # others are anchored
-    assert detect(*flat(*(frequency.after(last, steps) for last in lasts))) == frequency
+    assert detect_frequency(*flat(*(frequency.times_after(last, steps) for last in lasts))) == frequency
 
 
 @UNHURRIED
@@ -48,34 +48,34 @@ def test_what_a_frequency_makes_is_seen_as_that_frequency(
 def test_gaps_do_not_hide_a_frequency(frequency: Frequency, last: np.datetime64, gaps: set[int]) -> None:
     if frequency.unit == "business_day":
         gaps = {gap for gap in gaps if gap > 10}  # a weekend must be crossed once
-    times = np.delete(frequency.after(last, 40), sorted(gaps))
-    assert detect(times, np.array([0, len(times)])).same_steps(frequency)
+    times = np.delete(frequency.times_after(last, 40), sorted(gaps))
+    assert detect_frequency(times, np.array([0, len(times)])).has_same_step(frequency)
 
 
 @pytest.mark.parametrize(("last", "anchor"), [("2023-12-30", 30), ("2023-12-29", 29), ("2023-12-31", 31)])
 def test_a_late_day_of_the_month_is_kept_over_february(last: str, anchor: int) -> None:
-    times = Frequency("month", anchor_day=anchor).after(day(last), 14)
-    found = detect(times, np.array([0, 14]))
+    times = Frequency("month", anchor_day=anchor).times_after(day(last), 14)
+    found = detect_frequency(times, np.array([0, 14]))
     assert found == Frequency("month", anchor_day=anchor)
-    assert found.after(times[13], 1)[0] == np.datetime64(f"2025-03-{anchor}")
+    assert found.times_after(times[13], 1)[0] == np.datetime64(f"2025-03-{anchor}")
 
 
 def test_series_may_begin_on_different_days_and_be_single() -> None:
     times, starts = flat(stepped("Month", "2020-01-01", 9), stepped("Month", "2021-05-15", 9), np.array([day("2022")]))
-    assert detect(times, starts) == Frequency("month")
+    assert detect_frequency(times, starts) == Frequency("month")
 
 
 def test_five_weekdays_are_days_until_a_weekend_is_crossed() -> None:
     week = stepped("Day", "2023-12-31", 5)
-    assert detect(week, np.array([0, 5])) == Frequency("day")
-    assert detect(*flat(stepped("B", "2023-12-31", 6))) == Frequency("business_day")
+    assert detect_frequency(week, np.array([0, 5])) == Frequency("day")
+    assert detect_frequency(*flat(stepped("B", "2023-12-31", 6))) == Frequency("business_day")
     saturdays = np.concatenate((stepped("B", "2023-12-31", 10), stepped("Day", "2024-01-12", 9)))
-    assert detect(saturdays, np.array([0, 19])) == Frequency("day")
+    assert detect_frequency(saturdays, np.array([0, 19])) == Frequency("day")
 
 
 def test_four_weeks_are_no_month() -> None:
-    assert detect(*flat(stepped("28 days", "2024-01-01", 9))) == Frequency("week", 4)
-    assert detect(*flat(np.array([day("2023-02-01"), day("2023-03-01")]))) == Frequency("month")
+    assert detect_frequency(*flat(stepped("28 days", "2024-01-01", 9))) == Frequency("week", 4)
+    assert detect_frequency(*flat(np.array([day("2023-02-01"), day("2023-03-01")]))) == Frequency("month")
 
 
 def test_nothing_to_look_at_is_refused() -> None:
@@ -146,27 +146,27 @@ def test_local_midnights_in_utc_are_recognised() -> None:
 def test_a_given_frequency_that_the_data_do_not_have_is_refused(given: str, has: str) -> None:
     error = refusal(stepped(has, "2024-01-01", 40), given=given)
     assert error.code == "frequency_mismatch"
-    assert f"{given} was given" in error.detail
+    assert f"requested frequency is {given}" in error.detail
     assert f"have {has}" in error.detail
 
 
 def test_a_given_frequency_takes_the_day_that_the_data_keep_to() -> None:
     times, starts = flat(stepped("ME", "2024-01-31", 9))
-    assert confirm(Frequency.parse("Month"), times, starts, ["A"]) == Frequency.parse("ME")
+    assert check_frequency(Frequency.parse("Month"), times, starts, ["A"]) == Frequency.parse("ME")
     times, starts = flat(stepped("MS", "2024-01-01", 9))
-    assert confirm(Frequency.parse("ME"), times, starts, ["A"]) == Frequency.parse("MS")
+    assert check_frequency(Frequency.parse("ME"), times, starts, ["A"]) == Frequency.parse("MS")
 
 
 def test_one_time_has_whatever_frequency_is_given() -> None:
     times, starts = flat(np.array([day("2024-01-01")]), np.array([day("2024-01-02")]))
-    assert confirm(Frequency.parse("Week"), times, starts, ["A", "B"]) == Frequency("week")
+    assert check_frequency(Frequency.parse("Week"), times, starts, ["A", "B"]) == Frequency("week")
 
 
 def test_a_given_day_stands_for_values_from_monday_to_friday_and_for_seldom_ones_that_are_filled() -> None:
     workdays, starts = flat(stepped("B", "2024-01-01", 30))
-    assert confirm(Frequency("day"), workdays, starts, ["A"]) == Frequency("day")
+    assert check_frequency(Frequency("day"), workdays, starts, ["A"]) == Frequency("day")
     seldom = day("2024-01-01") + np.cumsum([3, 2, 5, 3, 1, 7, 3, 2, 4]) * np.timedelta64(1, "D")
-    assert confirm(Frequency("day"), seldom, np.array([0, 9]), ["A"], fills=True) == Frequency("day")
+    assert check_frequency(Frequency("day"), seldom, np.array([0, 9]), ["A"], fills=True) == Frequency("day")
 
 
 def test_a_given_frequency_does_not_mix_series_either() -> None:

@@ -122,7 +122,7 @@ def test_any_text_is_a_frequency_or_refused(text: str) -> None:
 @given(any_frequency)
 def test_a_frequency_survives_json_and_its_own_name(frequency: Frequency) -> None:
     assert Frequency.from_json(json.loads(json.dumps(frequency.to_json()))) == frequency
-    assert Frequency.parse(frequency.name).same_steps(frequency)
+    assert Frequency.parse(frequency.name).has_same_step(frequency)
 
 
 def test_names_are_for_people() -> None:
@@ -169,35 +169,39 @@ def test_every_frequency_has_a_main_season_and_a_horizon(frequency: Frequency) -
 @UNHURRIED
 @given(any_frequency, moments, st.integers(1, 40))
 def test_steps_forward_are_counted_and_taken_back(frequency: Frequency, start: np.datetime64, steps: int) -> None:
-    first = frequency.after(start, 1)[0]  # on the grid, also of business days and month ends
-    times = frequency.after(first, steps)
+    first = frequency.times_after(start, 1)[0]  # on the grid, also of business days and month ends
+    times = frequency.times_after(first, steps)
     assert times.dtype == np.dtype("datetime64[us]")
     assert (np.diff(np.concatenate(([first], times))) > np.timedelta64(0)).all()
-    assert frequency.steps_between(first, times).tolist() == list(range(1, steps + 1))
+    assert frequency.count_steps(first, times).tolist() == list(range(1, steps + 1))
     just_before = times - np.timedelta64(1, "us")
-    assert frequency.steps_between(first, just_before).tolist() == list(range(steps))
+    assert frequency.count_steps(first, just_before).tolist() == list(range(steps))
     positions, on_grid = frequency.positions(np.concatenate(([first], times)), np.array([0, steps + 1]))
     assert positions.tolist() == list(range(steps + 1))
     assert frequency.unit in ("month", "quarter", "year") or on_grid.all()
-    assert frequency.after(np.array([first, first]), steps).tolist() == [times.tolist()] * 2
+    assert frequency.times_after(np.array([first, first]), steps).tolist() == [times.tolist()] * 2
 
 
 @UNHURRIED
 @given(moments, st.integers(1, 60))
 def test_business_days_agree_with_pandas(start: np.datetime64, steps: int) -> None:
     expected = pd.bdate_range(pd.Timestamp(start).floor("D") + pd.offsets.BDay(1), periods=steps)
-    times = Frequency("business_day").after(start, steps)
+    times = Frequency("business_day").times_after(start, steps)
     assert dates(times) == dates(expected.to_numpy())
     assert (times - times.astype("datetime64[D]") == start - start.astype("datetime64[D]")).all()
 
 
 def test_month_ends_stay_month_ends_and_other_days_stay() -> None:
-    end = Frequency.parse("ME").after(day("2023-12-31"), 3)
+    end = Frequency.parse("ME").times_after(day("2023-12-31"), 3)
     assert dates(end) == ["2024-01-31", "2024-02-29", "2024-03-31"]
-    assert dates(Frequency.parse("Month").after(day("2023-12-15"), 3)) == ["2024-01-15", "2024-02-15", "2024-03-15"]
-    assert dates(Frequency("month", anchor_day=30).after(day("2024-02-29"), 2)) == ["2024-03-30", "2024-04-30"]
-    assert dates(Frequency.parse("QE").after(day("2023-11-30"), 2)) == ["2024-02-29", "2024-05-31"]
-    assert dates(Frequency.parse("YE").after(day("2024-02-29"), 4))[-1] == "2028-02-29"
+    assert dates(Frequency.parse("Month").times_after(day("2023-12-15"), 3)) == [
+        "2024-01-15",
+        "2024-02-15",
+        "2024-03-15",
+    ]
+    assert dates(Frequency("month", anchor_day=30).times_after(day("2024-02-29"), 2)) == ["2024-03-30", "2024-04-30"]
+    assert dates(Frequency.parse("QE").times_after(day("2023-11-30"), 2)) == ["2024-02-29", "2024-05-31"]
+    assert dates(Frequency.parse("YE").times_after(day("2024-02-29"), 4))[-1] == "2028-02-29"
 
 
 @pytest.mark.parametrize(
@@ -232,12 +236,14 @@ def test_month_ends_stay_month_ends_and_other_days_stay() -> None:
     ],
 )
 def test_buckets_are_made_of_whole_steps_or_not(coarse: str, fine: str, whole: bool) -> None:
-    assert Frequency.parse(coarse).multiple_of(Frequency.parse(fine)) is whole
+    assert Frequency.parse(coarse).is_multiple_of(Frequency.parse(fine)) is whole
 
 
 def test_buckets_are_labelled_by_their_first_day_and_month_ends_by_their_last() -> None:
     times = np.array(["2024-02-28T23:30", "2024-03-03T00:00", "2024-03-04T12:00", "1969-12-31T01:00"], "datetime64[us]")
-    labels = {text: dates(Frequency.parse(text).buckets(times)) for text in ("Week", "W-SAT", "MS", "ME", "QS", "YE")}
+    labels = {
+        text: dates(Frequency.parse(text).bucket_labels(times)) for text in ("Week", "W-SAT", "MS", "ME", "QS", "YE")
+    }
     assert labels == {
         "Week": ["2024-02-26", "2024-02-26", "2024-03-04", "1969-12-29"],
         "W-SAT": ["2024-02-25", "2024-03-03", "2024-03-03", "1969-12-28"],
@@ -265,7 +271,7 @@ def test_buckets_are_labelled_by_their_first_day_and_month_ends_by_their_last() 
 def test_a_bucket_that_the_history_has_begun_is_skipped(
     coarse: str, fine: str, last: str, skipped: int, steps: int
 ) -> None:
-    found = Frequency.parse(coarse).whole_buckets(Frequency.parse(fine), day(last), 2)
+    found = Frequency.parse(coarse).count_bucket_steps(Frequency.parse(fine), day(last), 2)
     assert (int(found.skipped), int(found.steps)) == (skipped, steps)
 
 
@@ -275,12 +281,16 @@ def test_the_steps_of_whole_buckets_fill_exactly_these(
     coarse: Frequency, fine: Frequency, start: np.datetime64, buckets: int
 ) -> None:
     fixed = ("second", "minute")
-    if not coarse.multiple_of(fine) or coarse.same_steps(fine) or (fine.unit in fixed and coarse.unit not in fixed):
+    if (
+        not coarse.is_multiple_of(fine)
+        or coarse.has_same_step(fine)
+        or (fine.unit in fixed and coarse.unit not in fixed)
+    ):
         return
-    last = fine.after(start, 1)[0]
-    skipped, steps = (int(count) for count in coarse.whole_buckets(fine, last, buckets))
-    labels = coarse.buckets(fine.after(last, steps + 1))
-    begun = coarse.buckets(np.array([last]))[0]
+    last = fine.times_after(start, 1)[0]
+    skipped, steps = (int(count) for count in coarse.count_bucket_steps(fine, last, buckets))
+    labels = coarse.bucket_labels(fine.times_after(last, steps + 1))
+    begun = coarse.bucket_labels(np.array([last]))[0]
     assert (labels[:skipped] == begun).all()
     assert begun not in labels[skipped:]
     assert len(np.unique(labels[skipped:steps])) == buckets
@@ -289,13 +299,15 @@ def test_the_steps_of_whole_buckets_fill_exactly_these(
 
 def test_whole_buckets_are_counted_for_every_series_at_once() -> None:
     lasts = np.array(["2025-10-05", "2025-10-01"], "datetime64[us]")
-    found = Frequency.parse("Week").whole_buckets(Frequency.parse("Day"), lasts, 1)
+    found = Frequency.parse("Week").count_bucket_steps(Frequency.parse("Day"), lasts, 1)
     assert (found.skipped.tolist(), found.steps.tolist()) == ([0, 4], [7, 11])
 
 
 def test_times_are_shown_as_dates_from_a_day_on() -> None:
     times = np.array(["2024-01-01", "2024-01-02"], "datetime64[us]")
-    assert Frequency.parse("Day").render(times) == ["2024-01-01", "2024-01-02"]
-    assert Frequency.parse("Hour").render(times[:1]) == ["2024-01-01T00:00:00Z"]
-    assert Frequency.parse("Day").render(times[:1] - np.timedelta64(2, "h")) == ["2023-12-31T22:00:00Z"]
-    assert Frequency.parse("Second").render(times[:1] + np.timedelta64(500, "ms")) == ["2024-01-01T00:00:00.500000Z"]
+    assert Frequency.parse("Day").format_times(times) == ["2024-01-01", "2024-01-02"]
+    assert Frequency.parse("Hour").format_times(times[:1]) == ["2024-01-01T00:00:00Z"]
+    assert Frequency.parse("Day").format_times(times[:1] - np.timedelta64(2, "h")) == ["2023-12-31T22:00:00Z"]
+    assert Frequency.parse("Second").format_times(times[:1] + np.timedelta64(500, "ms")) == [
+        "2024-01-01T00:00:00.500000Z"
+    ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataml.ml.forecasting.models.calendar_features import calendar_features, calendar_for
+from dataml.ml.forecasting.models.calendar_features import compute_calendar_features, select_calendar_features
 
 STANDARD = {
     "second": lambda t: t.second,
@@ -26,28 +26,28 @@ STANDARD = {
 
 @given(st.lists(st.datetimes(datetime(1800, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=5))
 def test_every_feature_is_what_the_standard_library_says(moments: list[datetime]) -> None:
-    found = calendar_features(tuple(STANDARD), np.array(moments, dtype="datetime64[us]"))
+    found = compute_calendar_features(tuple(STANDARD), np.array(moments, dtype="datetime64[us]"))
     assert found.dtype == np.float32
     assert found.tolist() == [[float(read(moment)) for read in STANDARD.values()] for moment in moments]
 
 
 def test_the_features_are_one_more_axis() -> None:
     times = np.zeros((3, 4), dtype="datetime64[us]")
-    assert calendar_features(("hour", "month"), times).shape == (3, 4, 2)
-    assert calendar_features((), times).shape == (3, 4, 0)
+    assert compute_calendar_features(("hour", "month"), times).shape == (3, 4, 2)
+    assert compute_calendar_features((), times).shape == (3, 4, 0)
 
 
 @pytest.mark.parametrize(
     "unit", ["second", "minute", "hour", "day", "business_day", "week", "month", "quarter", "year"]
 )
 def test_every_unit_has_features_that_exist(unit: str) -> None:
-    names = calendar_for(unit, 10**9)
+    names = select_calendar_features(unit, 10**9)
     assert set(names) <= set(STANDARD)
     assert bool(names) == (unit != "year")
 
 
 def test_parts_of_a_year_are_for_data_that_has_met_them_twice() -> None:
-    assert "month" not in calendar_for("day", 400)
-    assert "day of week" in calendar_for("day", 400)
-    assert "month" in calendar_for("day", 800)
-    assert "month" in calendar_for("day", 115, step=7)
+    assert "month" not in select_calendar_features("day", 400)
+    assert "day of week" in select_calendar_features("day", 400)
+    assert "month" in select_calendar_features("day", 800)
+    assert "month" in select_calendar_features("day", 115, step=7)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataml.ml.forecasting.models.lag_spec import LagSpec, spec_for
+from dataml.ml.forecasting.models.lag_spec import LagSpec, select_lags
 from tests.ml.forecasting.lagged_series import COVARIATES, MONTHLY, SPECS, YEARLY
 
 
@@ -45,7 +45,7 @@ def test_months_and_years_get_lags_that_they_have() -> None:
 def test_a_spec_never_asks_for_more_than_the_series_have(
     season: int, seasons: tuple[int, ...], length: int, horizon: int
 ) -> None:
-    spec = spec_for(season, seasons, (), length, horizon)
+    spec = select_lags(season, seasons, (), length, horizon)
     assert spec.lags[0] == 1
     assert spec.level >= 1
     assert spec.reach <= max(length - horizon, 1)

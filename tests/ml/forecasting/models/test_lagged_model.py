@@ -10,63 +10,65 @@ import numpy as np
 import pytest
 
 from dataml.errors import Invalid
-from dataml.ml.forecasting.models.lag_features import LIMIT, Rows, scales, training_rows
+from dataml.ml.forecasting.models.lag_features import LIMIT, FeatureMatrix, build_training_matrix, series_scales
 from dataml.ml.forecasting.models.lag_spec import LagSpec
-from dataml.ml.forecasting.models.lagged_model import ALGORITHMS, LaggedModel, Origin, fit_lagged
-from dataml.ml.forecasting.panel.covariates import Series
-from tests.ml.forecasting.lagged_series import COVARIATES, DAY, FIRST, PLAIN, daily, only, origin_of
+from dataml.ml.forecasting.models.lagged_model import BOOSTERS, ForecastInput, LaggedModel, fit_lagged_model
+from dataml.ml.forecasting.panel.covariates import GroupedSeries
+from tests.ml.forecasting.lagged_series import COVARIATES, DAY, FIRST, PLAIN, build_input, daily_series, select_series
 
 LENGTHS = (120, 120, 90, 120)
 
 
 @cache
-def rows_of(spec: LagSpec) -> tuple[Series, np.ndarray, Rows]:
-    data = daily(LENGTHS, spec)
-    scale = scales(data.y, data.starts, data.lengths, spec.season)
-    return data, scale, training_rows(spec, data, scale)
+def rows_of(spec: LagSpec) -> tuple[GroupedSeries, np.ndarray, FeatureMatrix]:
+    data = daily_series(LENGTHS, spec)
+    scale = series_scales(data.y, data.starts, data.lengths, spec.season)
+    return data, scale, build_training_matrix(spec, data, scale)
 
 
 @cache
 def model_of(algorithm: str, spec: LagSpec = COVARIATES) -> LaggedModel:
-    return fit_lagged(algorithm, rows_of(spec)[2], rounds=60, seed=3)
+    return fit_lagged_model(algorithm, rows_of(spec)[2], rounds=60, seed=3)
 
 
-def bare(y: np.ndarray, lengths: tuple[int, ...]) -> Series:
+def bare(y: np.ndarray, lengths: tuple[int, ...]) -> GroupedSeries:
     """Series without covariates."""
     day = np.concatenate([np.arange(length) for length in lengths])
     starts = np.concatenate(([0], np.cumsum(lengths)))
     known, static, past = (np.empty((count, 0), np.float32) for count in (len(y), len(lengths), len(y)))
-    return Series(starts, FIRST + day * DAY, np.asarray(y, np.float64), known, static, past)
+    return GroupedSeries(starts, FIRST + day * DAY, np.asarray(y, np.float64), known, static, past)
 
 
 def fitted(
-    data: Series, spec: LagSpec = PLAIN, algorithm: str = "LightGBM", **options: Any
+    data: GroupedSeries, spec: LagSpec = PLAIN, algorithm: str = "LightGBM", **options: Any
 ) -> tuple[LaggedModel, np.ndarray]:
-    scale = scales(data.y, data.starts, data.lengths, spec.season)
-    return fit_lagged(algorithm, training_rows(spec, data, scale), **{"copy": False, **options}), scale
+    scale = series_scales(data.y, data.starts, data.lengths, spec.season)
+    return fit_lagged_model(algorithm, build_training_matrix(spec, data, scale), **{"copy": False, **options}), scale
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_forecast_is_better_than_the_last_week(algorithm: str) -> None:
-    spec, data = COVARIATES, daily((160,) * 3, COVARIATES)
-    cuts = data.lengths - spec.horizon
-    scale = scales(data.y, data.starts, cuts, spec.season)
-    model = fit_lagged(algorithm, training_rows(spec, data, scale).before(cuts), copy=False)
-    at = (data.starts[:-1] + cuts)[:, None] + np.arange(spec.horizon)
-    found = model.forecast(Origin.of(spec, data, cuts, scale, data.times[at], data.known[at]))
+    spec, data = COVARIATES, daily_series((160,) * 3, COVARIATES)
+    cutoffs = data.lengths - spec.horizon
+    scale = series_scales(data.y, data.starts, cutoffs, spec.season)
+    model = fit_lagged_model(algorithm, build_training_matrix(spec, data, scale).before(cutoffs), copy=False)
+    at = (data.starts[:-1] + cutoffs)[:, None] + np.arange(spec.horizon)
+    found = model.forecast(
+        ForecastInput.at_cutoffs(spec, data, np.arange(3), cutoffs, scale, data.times[at], data.known[at])
+    )
     error, naive = (np.abs(each - data.y[at]).mean(axis=1) for each in (found, data.y[at - spec.horizon]))
     assert (error < 0.5 * naive).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_slope_goes_on_beyond_all_that_was_seen(algorithm: str) -> None:
     data = bare(np.arange(120.0) * 3, (120,))
     model, scale = fitted(data, algorithm=algorithm)
-    found = model.forecast(origin_of(PLAIN, data, scale, 28))[0]
+    found = model.forecast(build_input(PLAIN, data, scale, 28))[0]
     assert found == pytest.approx(360 + 3 * np.arange(28), rel=0.05)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_forecast_equals_that_of_mlforecast_with_the_same_booster(algorithm: str) -> None:
     import pandas as pd
     from mlforecast import MLForecast
@@ -74,7 +76,7 @@ def test_a_forecast_equals_that_of_mlforecast_with_the_same_booster(algorithm: s
     from sklearn.base import BaseEstimator
 
     spec = replace(PLAIN, calendar=(), windows=(14, 28), means=(), swings=())
-    data = daily((120, 120, 120))
+    data = daily_series((120, 120, 120))
     model, scale = fitted(data, spec, algorithm, rounds=40)
 
     class Relative(BaseEstimator):
@@ -93,7 +95,9 @@ def test_a_forecast_equals_that_of_mlforecast_with_the_same_booster(algorithm: s
         kind = "deviation" if isinstance(transform, RollingStd) else "mean"
         return "level" if transform.window_size == spec.level else f"{kind}{transform.window_size}"
 
-    frame = pd.DataFrame({"unique_id": data.of_row, "ds": data.position, "y": data.y, "scale": scale[data.of_row]})
+    frame = pd.DataFrame(
+        {"unique_id": data.series_index, "ds": data.position, "y": data.y, "scale": scale[data.series_index]}
+    )
     windows = [each(window) for each in (RollingMean, RollingStd) for window in spec.windows]
     theirs = MLForecast(
         models=[Relative()],
@@ -106,19 +110,19 @@ def test_a_forecast_equals_that_of_mlforecast_with_the_same_booster(algorithm: s
     )
     theirs.fit(frame, static_features=["scale"])
     expected = theirs.predict(28)["Relative"].to_numpy().reshape(3, 28)
-    assert model.forecast(origin_of(spec, data, scale, 28)) == pytest.approx(expected, rel=1e-6)
+    assert model.forecast(build_input(spec, data, scale, 28)) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_the_same_seed_gives_the_same_model_and_another_one_another(algorithm: str) -> None:
     rows = rows_of(COVARIATES)[2]
-    first, second, other = (fit_lagged(algorithm, rows, rounds=20, seed=seed, copy=False) for seed in (1, 1, 2))
+    first, second, other = (fit_lagged_model(algorithm, rows, rounds=20, seed=seed, copy=False) for seed in (1, 1, 2))
     assert first.native.to_bytes() == second.native.to_bytes()
     assert first.native.to_bytes() != other.native.to_bytes()
 
 
 @pytest.mark.parametrize("copied", [True, False], ids=["ONNX copy", "native"])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_forecast_is_the_same_to_the_bit_after_a_reload_and_alone(algorithm: str, copied: bool) -> None:
     made = model_of(algorithm)
     assert made.onnx is not None
@@ -126,42 +130,42 @@ def test_a_forecast_is_the_same_to_the_bit_after_a_reload_and_alone(algorithm: s
     first = LaggedModel(made.spec, lambda: made.native, made.onnx if copied else None, made.rounds)
     again = LaggedModel.load(LagSpec.from_json(made.spec.to_json()), algorithm, content, first.onnx, made.rounds)
     data, scale, _ = rows_of(made.spec)
-    origin = origin_of(made.spec, data, scale, 20)
-    found = first.forecast(origin)
-    assert (again.forecast(origin) == found).all()
-    alone = np.concatenate([again.forecast(only(origin, i)) for i in range(len(LENGTHS))])
+    inputs = build_input(made.spec, data, scale, 20)
+    found = first.forecast(inputs)
+    assert (again.forecast(inputs) == found).all()
+    alone = np.concatenate([again.forecast(select_series(inputs, i)) for i in range(len(LENGTHS))])
     assert (alone == found).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_the_copy_forecasts_what_the_booster_does(algorithm: str) -> None:
     made = model_of(algorithm)
     native = LaggedModel(made.spec, lambda: made.native, None, made.rounds)
     data, scale, _ = rows_of(made.spec)
-    origin = origin_of(made.spec, data, scale, 14)
-    assert made.forecast(origin) == pytest.approx(native.forecast(origin), rel=1e-4)
+    inputs = build_input(made.spec, data, scale, 14)
+    assert made.forecast(inputs) == pytest.approx(native.forecast(inputs), rel=1e-4)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_contributions_and_the_base_add_up_to_the_forecast(algorithm: str) -> None:
     model, (data, scale, _) = model_of(algorithm), rows_of(COVARIATES)
-    origin = only(origin_of(model.spec, data, scale, 14), 2)
-    why = model.explain(origin)
+    inputs = select_series(build_input(model.spec, data, scale, 14), 2)
+    why = model.explain(inputs)
     assert why.names == model.spec.names
     assert why.contributions.shape == (14, model.spec.width)
-    assert (why.forecast == model.forecast(origin)[0]).all()
+    assert (why.forecast == model.forecast(inputs)[0]).all()
     assert why.base + why.contributions.sum(axis=1) == pytest.approx(why.forecast)
     # Without the level, the base is the same for every step: what an average row adds.
-    values = np.concatenate((origin.tails[0], why.forecast))
+    values = np.concatenate((inputs.tails[0], why.forecast))
     level = np.array([values[i - model.spec.level : i].mean() for i in range(-14, 0)])
     assert why.base - level == pytest.approx((why.base - level).mean(), abs=1e-4 * scale[2])
 
 
 def test_the_promotion_explains_the_steps_that_have_one() -> None:
     model, (data, scale, rows) = model_of("LightGBM"), rows_of(COVARIATES)
-    origin = only(origin_of(model.spec, data, scale, 14), 0)
-    effect = model.explain(origin).contributions[:, model.spec.names.index("promotion")]
-    has_one = origin.known[0, :, 0] > 0
+    inputs = select_series(build_input(model.spec, data, scale, 14), 0)
+    effect = model.explain(inputs).contributions[:, model.spec.names.index("promotion")]
+    has_one = inputs.known[0, :, 0] > 0
     assert 0 < has_one.sum() < 14
     assert effect[has_one].min() > effect[~has_one].max()
     importance = model.importance(rows)
@@ -173,17 +177,17 @@ def test_the_promotion_explains_the_steps_that_have_one() -> None:
 def test_beyond_the_horizon_past_covariates_are_carried_forward() -> None:
     model, (data, scale, _) = model_of("LightGBM"), rows_of(COVARIATES)
     spec = model.spec
-    long, short = origin_of(spec, data, scale, 40), origin_of(spec, data, scale, spec.horizon)
+    long, short = build_input(spec, data, scale, 40), build_input(spec, data, scale, spec.horizon)
     assert np.isfinite(model.forecast(long)).all()
     same_start = replace(long, times=short.times, known=long.known[:, : spec.horizon])
     assert (model.forecast(long)[:, : spec.horizon] == model.forecast(same_start)).all()
-    later = model._later(long)[:, :, -1]
+    later = model._fixed_features(long)[:, :, -1]
     ends = data.starts[1:, None] - 1
     assert (later[:, : spec.horizon] == data.past[ends - np.arange(spec.horizon)[::-1], 0]).all()
     assert (later[:, spec.horizon :] == data.past[ends, 0]).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 @pytest.mark.parametrize(
     ("y", "lengths"),
     [
@@ -210,32 +214,32 @@ def test_beyond_the_horizon_past_covariates_are_carried_forward() -> None:
 def test_a_forecast_is_always_a_number(algorithm: str, y: Any, lengths: tuple[int, ...]) -> None:
     data = bare(y, lengths)
     model, scale = fitted(data, algorithm=algorithm, copy=True, rounds=None)
-    found = model.forecast(origin_of(PLAIN, data, scale, 40))
+    found = model.forecast(build_input(PLAIN, data, scale, 40))
     assert np.isfinite(found).all()
     known = data.y[np.isfinite(data.y)]
     if np.ptp(known) == 0:
         assert found == pytest.approx(known[0])
-    assert np.isfinite(model.explain(only(origin_of(PLAIN, data, scale, 5), 0)).contributions).all()
+    assert np.isfinite(model.explain(select_series(build_input(PLAIN, data, scale, 5), 0)).contributions).all()
 
 
 def test_missing_covariates_are_no_obstacle() -> None:
     model, (data, scale, _) = model_of("XGBoost"), rows_of(COVARIATES)
-    origin = origin_of(model.spec, data, scale, 14)
+    inputs = build_input(model.spec, data, scale, 14)
     nothing = replace(
-        origin,
-        known=np.full_like(origin.known, np.nan),
-        static=np.full_like(origin.static, np.nan),
-        past=np.full_like(origin.past, np.nan),
+        inputs,
+        known=np.full_like(inputs.known, np.nan),
+        static=np.full_like(inputs.static, np.nan),
+        past=np.full_like(inputs.past, np.nan),
     )
     assert np.isfinite(model.forecast(nothing)).all()
 
 
 def test_a_series_that_leaves_its_scale_stays_a_number() -> None:
     model, (data, scale, _) = model_of("XGBoost"), rows_of(COVARIATES)
-    origin = origin_of(model.spec, data, scale, 14)
-    tails = origin.tails.copy()
+    inputs = build_input(model.spec, data, scale, 14)
+    tails = inputs.tails.copy()
     tails[:, -1] *= 1e3 * LIMIT
-    assert np.isfinite(model.forecast(replace(origin, tails=tails))).all()
+    assert np.isfinite(model.forecast(replace(inputs, tails=tails))).all()
 
 
 def test_without_rows_there_is_no_model() -> None:
@@ -246,7 +250,7 @@ def test_without_rows_there_is_no_model() -> None:
 
 def test_hyperparameters_of_users_go_before_ours() -> None:
     rows = rows_of(PLAIN)[2]
-    small = fit_lagged("LightGBM", rows, hyperparameters={"num_leaves": 2, "n_estimators": 7}, copy=False)
+    small = fit_lagged_model("LightGBM", rows, hyperparameters={"num_leaves": 2, "n_estimators": 7}, copy=False)
     assert small.rounds == 7
     assert small.native.booster.model_to_string().count("num_leaves=2\n") == 7
 

@@ -12,9 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dataml.ml.forecasting.models.statistical import ALGORITHMS, LocalModel, fit, fit_many, forecast, history_needed
+from dataml.ml.forecasting.models.statistical import (
+    STATISTICAL_ALGORITHMS,
+    LocalModel,
+    fit,
+    fit_many,
+    forecast,
+    required_history,
+)
 
-FITTED = ALGORITHMS[1:]
+FITTED = STATISTICAL_ALGORITHMS[1:]
 STEPS = 12
 
 
@@ -48,7 +55,7 @@ def reloaded(model: LocalModel) -> LocalModel:
 
 
 @pytest.mark.parametrize("name", SERIES)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", STATISTICAL_ALGORITHMS)
 def test_a_stored_model_forecasts_the_same_to_the_bit(algorithm: str, name: str) -> None:
     y, _ = series(name)
     model = fitted(algorithm, name)
@@ -82,7 +89,7 @@ def test_a_forecast_is_the_librarys_own_for_values_of_size_one(algorithm: str, n
 
 
 @pytest.mark.parametrize("name", SERIES)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", STATISTICAL_ALGORITHMS)
 def test_new_observations_move_the_forecast_and_leave_the_model(algorithm: str, name: str) -> None:
     y, _ = series(name)
     model = fitted(algorithm, name)
@@ -97,11 +104,11 @@ def test_new_observations_move_the_forecast_and_leave_the_model(algorithm: str, 
 @pytest.mark.parametrize("algorithm", FITTED)
 def test_new_observations_keep_the_season_in_step(algorithm: str) -> None:
     y, season = series("air passengers")
-    cut = len(y) - season - 5
-    model = fit(algorithm, y[:cut], season)
+    cutoff = len(y) - season - 5
+    model = fit(algorithm, y[:cutoff], season)
     # Five months after the fit the forecast still knows which month is next.
-    error = np.abs(forecast(model, y[: cut + 5], season) - y[cut + 5 :]).mean()
-    naive = np.abs(np.resize(y[cut + 5 - season : cut + 5], season) - y[cut + 5 :]).mean()
+    error = np.abs(forecast(model, y[: cutoff + 5], season) - y[cutoff + 5 :]).mean()
+    naive = np.abs(np.resize(y[cutoff + 5 - season : cutoff + 5], season) - y[cutoff + 5 :]).mean()
     assert error < naive
 
 
@@ -148,7 +155,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", STATISTICAL_ALGORITHMS)
 def test_an_odd_series_has_a_finite_forecast(algorithm: str, name: str) -> None:
     y = np.array(ODD[name])
     model = fit(algorithm, y, 7)
@@ -265,9 +272,9 @@ def test_nothing_is_said_while_fitting_and_forecasting() -> None:
 
 
 def test_all_that_remember_their_beginning_need_the_same_history() -> None:
-    assert history_needed("SeasonalNaive", 12) == 12
+    assert required_history("SeasonalNaive", 12) == 12
     for season, needed in ((1, 2_000), (12, 2_000), (365, 3_650), (8_766, 10_000)):
-        assert {history_needed(algorithm, season) for algorithm in FITTED} == {needed}
+        assert {required_history(algorithm, season) for algorithm in FITTED} == {needed}
 
 
 @settings(max_examples=20, deadline=None)

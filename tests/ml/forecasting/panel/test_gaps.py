@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.panel.gaps import FILLS, Fill
+from dataml.ml.forecasting.panel.gaps import FILL_METHODS, FillMethod
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_panel
 from tests.ml.forecasting.tables import table_of, times_of
@@ -17,7 +17,7 @@ UNHURRIED = settings(deadline=None, derandomize=True, database=None)
 WEEKS_OF_DAYS = times_of("Day", "2024-01-01", 21)
 
 
-def filled(fill: Fill, values: list[float | None], times: np.ndarray | None = None) -> Panel:
+def filled(fill: FillMethod, values: list[float | None], times: np.ndarray | None = None) -> Panel:
     times = WEEKS_OF_DAYS[: len(values)] if times is None else times
     table = table_of({"a": (times, values), "b": (WEEKS_OF_DAYS, np.full(21, 1e9) + np.arange(21))})
     return read_panel(table, target="y", time="time", series="id", fill=fill).panel
@@ -32,10 +32,10 @@ def filled(fill: Fill, values: list[float | None], times: np.ndarray | None = No
         ("mean", [4, 4, 4, 10, 12]),
     ],
 )
-def test_missing_values_are_filled_within_their_series(fill: Fill, expected: list[float]) -> None:
+def test_missing_values_are_filled_within_their_series(fill: FillMethod, expected: list[float]) -> None:
     panel = filled(fill, [4, None, None, 10, 12])
-    assert panel.y[panel.series(0)].tolist() == expected
-    assert panel.rows[panel.series(0)].tolist() == [0, 1, 2, 3, 4]
+    assert panel.y[panel.series_slice(0)].tolist() == expected
+    assert panel.rows[panel.series_slice(0)].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_the_mean_is_that_of_the_values_before() -> None:
@@ -61,13 +61,13 @@ def test_steps_without_a_row_come_in_between_and_have_no_row_number() -> None:
 @UNHURRIED
 @given(
     st.sampled_from(["Day", "Business day", "Hour", "ME", "Month", "Week", "Quarter", "15min"]),
-    st.sampled_from(FILLS),
+    st.sampled_from(FILL_METHODS),
     st.sets(st.integers(13, 38), max_size=9),
     st.sets(st.integers(1, 28), max_size=9),
     st.integers(1, 60),
 )
 def test_a_filled_panel_has_every_step_and_no_value_missing(
-    text: str, fill: Fill, gaps: set[int], missing: set[int], cut: int
+    text: str, fill: FillMethod, gaps: set[int], missing: set[int], cutoff: int
 ) -> None:
     times = times_of(text, "2024-01-31", 40)
     values: list[float | None] = [float(row % 7) for row in range(40)]
@@ -81,11 +81,11 @@ def test_a_filled_panel_has_every_step_and_no_value_missing(
     for row in kept:
         assert values[row] is None or panel.y[row] == values[row]
     if fill != "linear":  # what was filled does not depend on what came later
-        begin = [row for row in kept if row < cut]
+        begin = [row for row in kept if row < cutoff]
         if len(begin) >= 12 and values[begin[-1]] is not None:
             early = table_of({"a": (times[begin], [values[row] for row in begin]), "b": (times, range(40))})
             part = read_panel(early, target="y", time="time", series="id", fill=fill).panel
-            assert part.y[part.series(0)].tolist() == panel.y[: part.lengths[0]].tolist()
+            assert part.y[part.series_slice(0)].tolist() == panel.y[: part.lengths[0]].tolist()
 
 
 def test_a_gap_of_centuries_is_not_filled() -> None:
@@ -97,7 +97,7 @@ def test_a_gap_of_centuries_is_not_filled() -> None:
 
 
 def test_filling_keeps_series_on_their_day_of_the_month() -> None:
-    times = Frequency("month", anchor_day=30).after(np.datetime64("2023-12-30"), 12)
+    times = Frequency("month", anchor_day=30).times_after(np.datetime64("2023-12-30"), 12)
     panel = filled_months(times)
     assert (panel.times == times).all()
 

@@ -7,8 +7,8 @@ import pytest
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.panel.gaps import Fill
-from dataml.ml.forecasting.panel.observations import extend
+from dataml.ml.forecasting.panel.gaps import FillMethod
+from dataml.ml.forecasting.panel.observations import append_observations
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_observations, read_panel
 from tests.ml.forecasting.tables import table_of, times_of
@@ -28,25 +28,27 @@ def observed(series: dict[str, tuple[np.ndarray, Sequence[float]]], frequency: s
     ).panel
 
 
-def refusal(panel: Panel, other: Panel, fill: Fill | None = None) -> Invalid:
+def refusal(panel: Panel, other: Panel, fill: FillMethod | None = None) -> Invalid:
     with pytest.raises(Invalid) as refused:
-        extend(panel, other, fill=fill)
+        append_observations(panel, other, fill=fill)
     return refused.value
 
 
 def test_observations_are_appended_to_their_series(panel: Panel) -> None:
-    longer = extend(panel, observed({"b": (DAYS[18:20], [50, 51]), "a": (DAYS[20:21], [60])}), first_row=100)
+    longer = append_observations(
+        panel, observed({"b": (DAYS[18:20], [50, 51]), "a": (DAYS[20:21], [60])}), first_row=100
+    )
     assert longer.ids == panel.ids
-    assert longer.y[longer.series(0)].tolist() == [*range(20), 60]
-    assert longer.y[longer.series(1)].tolist() == [*range(15), 50, 51]
-    assert (longer.times[longer.series(1)] == DAYS[3:20]).all()
-    assert longer.rows[longer.series(1)].tolist() == [*range(20, 35), 100, 101]
+    assert longer.y[longer.series_slice(0)].tolist() == [*range(20), 60]
+    assert longer.y[longer.series_slice(1)].tolist() == [*range(15), 50, 51]
+    assert (longer.times[longer.series_slice(1)] == DAYS[3:20]).all()
+    assert longer.rows[longer.series_slice(1)].tolist() == [*range(20, 35), 100, 101]
 
 
 def test_what_is_there_already_may_come_again_and_changes_nothing(panel: Panel) -> None:
-    assert extend(panel, observed({"a": (DAYS[15:20], range(15, 20))})) is panel
-    longer = extend(panel, observed({"a": (DAYS[18:22], [18, 19, 20, 21])}))
-    assert longer.y[longer.series(0)].tolist() == list(range(22))
+    assert append_observations(panel, observed({"a": (DAYS[15:20], range(15, 20))})) is panel
+    longer = append_observations(panel, observed({"a": (DAYS[18:22], [18, 19, 20, 21])}))
+    assert longer.y[longer.series_slice(0)].tolist() == list(range(22))
 
 
 def test_another_value_for_a_time_is_refused(panel: Panel) -> None:
@@ -61,7 +63,7 @@ def test_a_series_goes_on_without_a_gap_or_is_filled(panel: Panel) -> None:
     error = refusal(panel, other)
     assert error.code == "irregular_series"
     assert "series 'a' from 2024-01-21 to 2024-01-22 (2 steps)" in error.detail
-    assert extend(panel, other, fill="linear").y[:24].tolist() == list(range(24))
+    assert append_observations(panel, other, fill="linear").y[:24].tolist() == list(range(24))
 
 
 def test_unknown_series_other_frequencies_and_times_off_the_grid_are_refused(panel: Panel) -> None:
@@ -80,7 +82,7 @@ def test_a_series_on_month_ends_goes_on_from_february() -> None:
     ends = times_of("ME", "2023-06-30", 10)
     known = read_panel(table_of({"a": (ends[:9], range(9))}), target="y", time="time", series="id").panel
     assert str(known.last_times[0]).startswith("2024-02-29")
-    assert extend(known, observed({"a": (ends[9:], [9])}, "Month")).y.tolist() == list(range(10))
+    assert append_observations(known, observed({"a": (ends[9:], [9])}, "Month")).y.tolist() == list(range(10))
     wrong = observed({"a": (np.array([np.datetime64("2024-03-29", "us")]), [9])}, "Month")
     assert refusal(known, wrong).code == "irregular_series"
 
@@ -90,7 +92,7 @@ def test_an_extended_panel_equals_one_that_was_read_at_once(panel: Panel) -> Non
     expected = read_panel(whole, target="y", time="time", series="id").panel
     found = panel
     for day in range(20, 30):
-        found = extend(found, observed({"a": (DAYS[day : day + 1], [day])}))
+        found = append_observations(found, observed({"a": (DAYS[day : day + 1], [day])}))
     assert (found.times == expected.times).all()
     assert found.y.tolist() == expected.y.tolist()
     assert found.starts.tolist() == expected.starts.tolist()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.ml.forecasting.panel.gaps import FILLS, Fill
-from dataml.ml.forecasting.panel.reading import Reading, read_observations, read_panel
+from dataml.ml.forecasting.panel.gaps import FILL_METHODS, FillMethod
+from dataml.ml.forecasting.panel.reading import ParsedPanel, read_observations, read_panel
 from tests.ml.forecasting.tables import shuffled, table_of, times_of
 
 UNHURRIED = settings(deadline=None, derandomize=True, database=None)
@@ -22,10 +22,10 @@ DAYS = times_of("Day", "2024-01-01", 30)
 def read(
     table: pa.Table,
     frequency: str | None = None,
-    fill: Fill | None = None,
+    fill: FillMethod | None = None,
     series: str | None = "id",
     horizon: int | None = None,
-) -> Reading:
+) -> ParsedPanel:
     given = Frequency.parse(frequency) if frequency else None
     return read_panel(table, target="y", time="time", series=series, frequency=given, fill=fill, horizon=horizon)
 
@@ -194,7 +194,7 @@ def test_gaps_and_missing_values_are_refused_with_from_and_to_and_what_closes_th
     assert "series 'b' from 2024-01-05 to 2024-01-06 (2 steps)" in error.detail
     assert "series 'b' from 2024-01-21 to 2024-01-21 (1 step)" in error.detail
     assert "missing: series 'b' at 2024-01-03." in error.detail
-    assert all(fill in error.detail for fill in FILLS)
+    assert all(fill in error.detail for fill in FILL_METHODS)
     assert "daylight" not in error.detail
 
 
