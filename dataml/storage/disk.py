@@ -1,4 +1,4 @@
-"""Files on this node's disk: written so that they survive a loss of power, removed without complaint."""
+"""Files on this node's disk: written so that they survive a loss of power, and removed without errors."""
 
 import os
 import shutil
@@ -10,7 +10,10 @@ CHUNK_BYTES: Final = 4 << 20
 
 
 def write(source: BinaryIO, path: Path, check: Callable[[int], None]) -> int:
-    """Copy `source` to a new file, on disk when this returns; its size. `check` is told the size as it grows."""
+    """Copy `source` to a new file, which is on disk when this returns, and return its size in bytes.
+
+    `check` is called with the size as it grows, and may raise to stop the copy.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     size_bytes = 0
     with path.open("xb") as target:
@@ -20,14 +23,14 @@ def write(source: BinaryIO, path: Path, check: Callable[[int], None]) -> int:
             target.write(chunk)
         target.flush()
         os.fsync(target.fileno())
-    # A file is safe only when the folders that lead to it are.
+    # A file survives a loss of power only when the folders that lead to it do.
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         sync(folder)
     return size_bytes
 
 
 def sync(path: Path) -> None:
-    """Return when a file, or the entries of a folder, are on disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -35,15 +38,19 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def files(path: Path) -> list[Path]:
-    """A file itself, or all files below a folder; what only links to something is none."""
+def list_files(path: Path) -> list[Path]:
+    """Return a file itself, or all files below a folder, symbolic links left out."""
     if not path.is_dir():
         return [path]
-    return sorted(found for found in path.rglob("*") if found.is_file() and not found.is_symlink())
+    return sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
 
 
 def size_bytes(path: Path | str) -> int:
-    """Of a file, or of all files below a folder. Raises FileNotFoundError, where something is removed meanwhile."""
+    """Return the size of a file, or of all files below a folder.
+
+    Raises:
+        FileNotFoundError: a file is not there, or was removed meanwhile.
+    """
     if not os.path.isdir(path):
         return os.stat(path).st_size
     with os.scandir(path) as entries:
@@ -54,7 +61,7 @@ def size_bytes(path: Path | str) -> int:
 
 
 def remove(path: Path) -> None:
-    """A file, or a folder with all in it; no error when it is not there."""
+    """Remove a file, or a folder and everything in it; do nothing when it is not there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,11 +1,11 @@
-"""Where files lie: the only place that turns a storage name into a local path.
+"""Files of the platform by storage name, on this disk or in an object store behind it.
 
-A storage name is what rows and answers carry: parts joined by `/`, relative to the storage root. What a user calls a
-file never becomes part of one. A name is written once: what has it never changes.
+A storage name is what rows and responses hold: parts joined by `/`, relative to the storage root. Only this module
+turns one into a local path. The name that a user gives a file is never part of it. A name is written once: its content
+never changes.
 
-Without an object store the folder on this disk is all there is. With one, the store is the truth and the folder is this
-node's copy of a part of it: what is made here is published before anybody is told its name, and what is asked for is
-fetched when it is not here.
+Without an object store the folder on this disk holds all files. With one, the store is the source of truth and the
+folder is this node's cache: a new file is published before its name is, and a file that is not here is downloaded.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, TypeVar
@@ -29,19 +29,23 @@ from dataml.storage.objects import ObjectStore, is_storage_full, storage_full
 
 UPLOADS: Final = "files"
 ATTEMPTS: Final = "jobs"
-"""The two folders at the top: of uploads, and of what jobs have made."""
+"""The two folders at the top: of uploads, and of outputs of jobs."""
 
-_RETRY_S: Final = 2.0
-_THREADS: Final = 8
+_RETRY_INTERVAL_S: Final = 2.0
+_MAX_CONCURRENCY: Final = 8
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Storage:
-    """The files of one platform. Crosses to other processes; the store is opened where it is first needed.
+    """The files of one platform; it can be sent to other processes, and opens the store when it is first needed.
 
-    `cache_bytes` is how much of a store is kept here, `retry_timeout_s` how long a store that is away is asked again.
+    Attributes:
+        root: the folder on this disk.
+        store: the object store; None when there is only the disk.
+        cache_bytes: limit of the copies of objects on this disk.
+        retry_timeout_s: how long operations on a store that does not answer are retried.
     """
 
     root: Path
@@ -51,25 +55,24 @@ class Storage:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Storage":
-        """For calls, which say at once that a store is away."""
+        """Return the storage for HTTP requests, which fail at once when a store does not answer."""
         store = ObjectStore(settings.storage_url) if settings.storage_url is not None else None
         return cls(settings.storage_root, store, settings.storage_cache_bytes)
 
     @classmethod
     def for_jobs(cls, settings: Settings) -> "Storage":
-        """For jobs, which rather wait than lose an hour of work."""
-        found = cls.from_settings(settings)
-        return cls(found.root, found.store, found.cache_bytes, settings.storage_timeout_s)
+        """Return the storage for jobs, which retry rather than lose an hour of work."""
+        return replace(cls.from_settings(settings), retry_timeout_s=settings.storage_timeout_s)
 
     def new_upload_folder(self, tenant_id: str) -> str:
-        """The name of a folder that nobody else has, and nobody can guess; it comes to be with its first file."""
+        """Return a unique folder name that nobody can guess; the folder is created with its first file."""
         return f"{UPLOADS}/{tenant_id}/{uuid.uuid4().hex}"
 
     def path(self, name: str) -> Path:
-        """The local path of a storage name, whether or not something is there.
+        """Return the local path of a storage name, whether or not a file is there.
 
         Raises:
-            NotFound: `file_not_found`, for whatever would lead out of the root.
+            NotFound: `file_not_found`: the name would lead out of the root.
         """
         parts = PurePosixPath(name).parts
         if not parts or "\0" in name or "\\" in name or parts[0] == "/" or ".." in parts:
@@ -80,11 +83,12 @@ class Storage:
         return path
 
     def fetch(self, name: str) -> Path:
-        """The local path of a file or a folder, brought from the store when it is not here; it appears whole or not at
-        all. Blocking. Without a store who opens it finds out whether it is there.
+        """Return the local path of a file or a folder, downloaded from the store when it is not here. Blocking.
+
+        It appears completely or not at all. Without a store the path is returned whether or not the file is there.
 
         Raises:
-            FileMissing: the store has lost it.
+            FileMissing: the store has no such object.
             Unavailable: `storage_unavailable`, `storage_full`.
         """
         path = self.path(name)
@@ -93,7 +97,7 @@ class Storage:
         with suppress(FileNotFoundError):
             mark_used(path)
             return path
-        unfinished = _beside(path)
+        unfinished = _temporary_path(path)
         try:
             self.download(name, unfinished)
             _move(unfinished, path)
@@ -103,14 +107,20 @@ class Storage:
         return path
 
     def download(self, name: str, target: Path) -> None:
-        """Copy what the store has under a name to `target`, whatever is here. Blocking. Raises as `fetch`."""
+        """Copy a file or a folder from the store to `target`, whatever this disk has. Blocking.
+
+        Raises:
+            FileMissing: as `fetch`.
+            Unavailable: as `fetch`.
+        """
         assert self.store is not None
         store = self.store
         self.with_retry(lambda: store.download(name, target))
 
     def publish(self, name: str, without: Collection[str] = ()) -> Collection[str]:
-        """See to it that other nodes find a file, or all files of a folder but those `without`, that were written here;
-        the names that were published. Blocking; nothing to do without a store.
+        """Upload a file, or all files of a folder but those `without`, and return their names. Blocking.
+
+        Nothing is uploaded without a store.
 
         Raises:
             Unavailable: `storage_unavailable`, `storage_full`.
@@ -118,8 +128,8 @@ class Storage:
         path = self.path(name)
         if self.store is None or not path.exists():
             return ()
-        # What stays here must not differ from what is there, even after a loss of power.
-        for file in disk.files(path):
+        # This disk and the store must hold the same, even after a loss of power.
+        for file in disk.list_files(path):
             disk.sync(file)
         store = self.store
         published = self.with_retry(lambda: store.upload(path, name, without))
@@ -127,10 +137,10 @@ class Storage:
         return published
 
     async def write(self, name: str, source: BinaryIO, budget_bytes: int) -> int:
-        """Copy `source` to a new file, chunk by chunk, safely on disk when this returns; its size in bytes.
+        """Copy `source` to a new file, which is on disk when this returns, and return its size in bytes.
 
         Raises:
-            TooLarge: `upload_too_large`, as soon as there are more than `budget_bytes`.
+            TooLarge: `upload_too_large`: `source` has more than `budget_bytes`.
             Unavailable: `storage_full`.
         """
 
@@ -146,88 +156,97 @@ class Storage:
             raise
 
     async def delete(self, name: str) -> None:
-        """Remove a file, or a folder and all in it; no error when it is not there. What a store that is away keeps is
-        removed by a later sweep, for no row refers to it."""
+        """Remove a file, or a folder and everything in it; do nothing when it is not there.
+
+        Objects that remain because the store does not answer are removed by a later garbage collection, since no row
+        refers to them.
+        """
         await run_in_storage_thread(self.remove, name)
 
     def remove(self, name: str) -> None:
-        """As `delete`; blocking."""
+        """Remove as `delete` does, blocking."""
         disk.remove(self.path(name))
         if self.store is not None:
             try:
                 self.store.remove(name)
             except (Unavailable, NotFound):
-                log.warning("%s is left in the store until the next sweep", name)
+                log.warning("%s is left in the store until the next garbage collection", name)
 
     def evict(self, name: str) -> None:
-        """Remove the copy of this node, where the store has the file or nobody needs it."""
+        """Remove this node's copy of a file that the store has, or that nobody needs; do nothing without a store."""
         if self.store is not None:
             disk.remove(self.path(name))
 
     def list_folders(self) -> dict[str, float]:
-        """The folders of uploads and of attempts, here and in the store, and when each was last written to. Blocking.
+        """Return the folders of uploads and of job attempts, here and in the store, with the time of the last write.
+
+        Times are in seconds since 1970. Blocking.
 
         Raises:
             Unavailable: `storage_unavailable`.
         """
-        found: dict[str, float] = {}
+        folders: dict[str, float] = {}
         for path in (*self.root.glob(f"{UPLOADS}/*/*"), *self.root.glob(f"{ATTEMPTS}/*")):
             with suppress(FileNotFoundError):  # deleted meanwhile
-                about = path.lstat()  # a link is none of ours, wherever it leads
-                if stat.S_ISDIR(about.st_mode):
-                    found[path.relative_to(self.root).as_posix()] = about.st_mtime
+                status = path.lstat()  # the platform makes no links, so one is left alone
+                if stat.S_ISDIR(status.st_mode):
+                    folders[path.relative_to(self.root).as_posix()] = status.st_mtime
         for top, depth in ((UPLOADS, 3), (ATTEMPTS, 2)):
-            for name, written in self.store.list_objects(top) if self.store is not None else ():
+            for name, written_at in self.store.list_objects(top) if self.store is not None else ():
                 parts = name.split("/")
-                # Some stores list what they keep as folders among the objects.
+                # Some stores list folders among the objects.
                 if len(parts) > depth:
                     folder = "/".join(parts[:depth])
-                    found[folder] = max(written, found.get(folder, written))
-        return found
+                    folders[folder] = max(written_at, folders.get(folder, written_at))
+        return folders
 
     def prepare(self) -> None:
-        """Make the folder, and try the store.
+        """Create the folder, and test the store.
 
         Raises:
             StartupError: the store cannot be written to, or read.
-            OSError: the folder cannot be made.
+            OSError: the folder cannot be created.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         if self.store is not None:
             self.store.probe()
 
-    def with_retry(self, work: Callable[[], T]) -> T:
-        """What `work` answers; while it raises Unavailable it is tried again, for `retry_timeout_s`."""
-        until = time.monotonic() + self.retry_timeout_s
+    def with_retry(self, operation: Callable[[], T]) -> T:
+        """Return the result of an operation, which is retried while it raises Unavailable, for `retry_timeout_s`."""
+        deadline = time.monotonic() + self.retry_timeout_s
         while True:
             try:
-                return work()
+                return operation()
             except Unavailable:
-                if time.monotonic() + _RETRY_S > until:
+                if time.monotonic() + _RETRY_INTERVAL_S > deadline:
                     raise
-            time.sleep(_RETRY_S)
+            time.sleep(_RETRY_INTERVAL_S)
 
 
-async def run_in_storage_thread(work: Callable[..., T], *args: object) -> T:
-    """Work that waits for a store, in threads of its own: one that is slow keeps nothing else waiting."""
-    return await asyncio.get_running_loop().run_in_executor(_threads(), work, *args)
+async def run_in_storage_thread(function: Callable[..., T], *args: object) -> T:
+    """Return the result of a function that waits for a store, run in threads of its own.
+
+    A store that is slow must not keep other work waiting for a thread.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_thread_pool(), function, *args)
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+def _thread_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_MAX_CONCURRENCY, thread_name_prefix="store")
 
 
 def upload_too_large() -> TooLarge:
+    """Return the error for an upload beyond the limits of the installation."""
     return TooLarge("The upload is larger than this installation takes; send less at once.", code="upload_too_large")
 
 
-def _beside(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     return path.with_name(f".{uuid.uuid4().hex}")
 
 
 def _move(unfinished: Path, path: Path) -> None:
-    """The first one wins, where two have brought the same folder."""
+    """Rename a download to its path; when two have downloaded the same folder, the first one wins."""
     try:
         unfinished.replace(path)
     except OSError:
