@@ -9,21 +9,24 @@ from dataml.concurrency import ConcurrencyLimiter
 
 
 class Rejected(Exception):
-    pass
+    """The error of a limiter under test."""
 
 
 def limiter(max_concurrency: int = 2, max_waiting: int = 3) -> ConcurrencyLimiter:
+    """Return a limiter that rejects with `Rejected`."""
     rejection = partial(Rejected, "try again")
     return ConcurrencyLimiter(max_concurrency=max_concurrency, max_waiting=max_waiting, rejection=rejection)
 
 
 async def hold(limit: ConcurrencyLimiter, started: list[int], release: asyncio.Event, number: int = 0) -> None:
+    """Hold the limiter until `release` is set, and record the number when the turn has come."""
     async with limit.acquire():
         started.append(number)
         await release.wait()
 
 
 async def let_others_run() -> None:
+    """Let other tasks of the loop go as far as they can."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""The report of a model, as data and as a page."""
+"""Route of the report of a model, as JSON and as an HTML page."""
 
 import asyncio
 from typing import Annotated, Any, Literal
@@ -18,16 +18,18 @@ router = Router(prefix="/train", tags=["Train"])
 
 
 class ReportAnswer(BaseModel):
+    """The report of a model as JSON."""
+
     train_id: int
     predictor_name: str
     version: int
-    summary: dict[str, Any] = Field(description="What the model is, its metrics, and how it was made.")
+    summary: dict[str, Any] = Field(description="The model, its metrics, and how it was trained.")
     report: dict[str, Any] = Field(
-        description="How well it predicts: confidence intervals, calibration, thresholds and curves, or residuals and "
-        "intervals, and `charts`, Vega-Lite specifications by name. Empty for a model of an earlier version."
+        description="The evaluation in detail: confidence intervals, calibration, thresholds and curves, or residuals "
+        "and intervals, and `charts`, Vega-Lite specifications by name. Empty for a model of an earlier version."
     )
     feature_importance: dict[str, float] = Field(
-        description="As `view-feature-importance` has it; empty until it was computed."
+        description="As in `view-feature-importance`; empty until it was computed."
     )
 
 
@@ -43,10 +45,10 @@ async def get_report(
     settings: AppSettings,
     report_format: Annotated[
         Literal["json", "html"],
-        Query(alias="format", description="json is data; html is one page with pictures, to keep and to send."),
+        Query(alias="format", description="json: data; html: one self-contained page with charts."),
     ] = "json",
 ) -> Response:
-    """Everything there is to say of a completed training, from rows that the model never saw."""
+    """Return the report of a completed training, measured on rows that the model did not see."""
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
         dataset = await datasets.get(session, user.scope, training.dataset_id)
@@ -54,18 +56,18 @@ async def get_report(
     if report_format == "html":
         name = f"{training.predictor_name}-v{training.version}-report.html"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(await reports.page(storage, training, dataset), headers=headers, media_type="text/html")
+        return Response(await reports.render_page(storage, training, dataset), headers=headers, media_type="text/html")
 
     def render() -> bytes:
-        found = reports.read(storage, training)
+        report = reports.read_report(storage, training)
         return dump_json(
             {
                 "train_id": training.id,
                 "predictor_name": training.predictor_name,
                 "version": training.version,
-                "summary": found.summary,
-                "report": found.report,
-                "feature_importance": found.importance,
+                "summary": report.summary,
+                "report": report.report,
+                "feature_importance": report.feature_importance,
             }
         )
 

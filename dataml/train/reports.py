@@ -1,8 +1,8 @@
-"""What is known of a trained model: read from its bundle, and as a page to keep.
+"""The report of a trained model, as data read from its bundle and as an HTML page.
 
-Charts are drawn by V8, which takes a second and some hundred megabytes. A short-lived process does it, so that the API
-keeps neither. It is waited for in a thread and not by the event loop: the loop of a Serve replica is not that of the
-main thread, where the watching of child processes depends on what kind of loop it is.
+A short-lived process renders the page: V8 draws its charts, which takes a second and some hundred megabytes that the
+API should not keep. A thread waits for the process, and not the event loop: the loop of a Serve replica is not that of
+the main thread, and outside of the main thread not every kind of loop can watch child processes.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from dataml.train.models import Training
 log = logging.getLogger(__name__)
 
 _ROOT: Final = Path(dataml.__file__).parents[1]
-_PROGRAM: Final = "dataml.ml.report.page"
-# What the variables of settings, of the cluster and of an object store begin with.
-_SECRET: Final = ("DATAML_", "RAY_", "AWS_")
-_TIME_LIMIT_S: Final = 60
+_PAGE_MODULE: Final = "dataml.ml.report.page"
+# Prefixes of the environment variables of the settings, the cluster and an object store.
+_SECRET_PREFIXES: Final = ("DATAML_", "RAY_", "AWS_")
+_TIMEOUT_S: Final = 60
 _MAX_CONCURRENCY: Final = 2
 _MAX_WAITING: Final = 20
 _limiter: Final = ConcurrencyLimiter(
@@ -48,44 +48,51 @@ _limiter: Final = ConcurrencyLimiter(
 
 @dataclass(frozen=True)
 class ModelReport:
-    """`summary` is the manifest's without its files, `report` the evaluation in detail (empty for a model that was made
-    before there were reports), `importance` that of features, largest first, empty until it was computed."""
+    """The report of a model as data.
+
+    Attributes:
+        summary: The manifest without its files.
+        report: The evaluation in detail; empty for a model of a version that wrote none.
+        feature_importance: By feature, largest first; empty until it was computed.
+    """
 
     summary: dict[str, Any]
     report: dict[str, Any]
-    importance: dict[str, float]
+    feature_importance: dict[str, float]
 
 
-def read(storage: Storage, training: Training) -> ModelReport:
-    """Of a completed training; reads files.
+def read_report(storage: Storage, training: Training) -> ModelReport:
+    """Read the report of a completed training from its bundle.
 
     Raises:
-        BundleDamaged: a file is missing, or is not the one that was written.
-        FileMissing, Unavailable: as `Storage.fetch`.
+        BundleDamaged: A file is missing, or is not the one that was written.
+        FileMissing: As `Storage.fetch`.
+        Unavailable: As `Storage.fetch`.
     """
     directory = storage.fetch(training.bundle or "")
     manifest = read_manifest(directory)
     report = json.loads(read_file(directory, manifest, REPORT)) if REPORT in manifest.files else {}
-    found = (training.feature_importance or {}).get("values", {})
+    importance = (training.feature_importance or {}).get("values", {})
     # A JSON column of the database keeps no order of keys.
-    return ModelReport(manifest.summary(), report, dict(sorted(found.items(), key=lambda item: -item[1])))
+    largest_first = dict(sorted(importance.items(), key=lambda item: -item[1]))
+    return ModelReport(manifest.summary(), report, largest_first)
 
 
-async def page(storage: Storage, training: Training, dataset: Dataset) -> bytes:
-    """The report as one HTML page.
+async def render_page(storage: Storage, training: Training, dataset: Dataset) -> bytes:
+    """Render the report of a completed training as one HTML page.
 
     Raises:
-        BundleDamaged: as `read` does.
-        TooManyRequests: `too_many_reports`: more wait already than can be served soon.
-        Unavailable: `report_not_drawn`: it took too long, or failed.
+        BundleDamaged: As `read_report`.
+        TooManyRequests: `too_many_reports`, when more wait already than can be served soon.
+        Unavailable: `report_not_drawn`, when rendering took too long or failed.
     """
     async with _limiter.acquire():
-        return await asyncio.to_thread(_drawn, storage, training, dataset)
+        return await asyncio.to_thread(_render_page, storage, training, dataset)
 
 
-def _drawn(storage: Storage, training: Training, dataset: Dataset) -> bytes:
-    found = read(storage, training)
-    named: dict[str, Any] = {
+def _render_page(storage: Storage, training: Training, dataset: Dataset) -> bytes:
+    report = read_report(storage, training)
+    names: dict[str, Any] = {
         "predictor_name": training.predictor_name,
         "version": training.version,
         "train_id": training.id,
@@ -93,30 +100,33 @@ def _drawn(storage: Storage, training: Training, dataset: Dataset) -> bytes:
         "created_by": training.created_by,
         "dataset": f"{dataset.name}, version {training.dataset_version}",
     }
-    given = {"summary": found.summary | named, "report": found.report, "importance": found.importance}
-    # The platform's settings, secrets among them, are nothing that a page needs.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRET)}
-    command = [sys.executable, "-m", _PROGRAM]
+    data = {"summary": report.summary | names, "report": report.report, "importance": report.feature_importance}
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(given).encode(),
-            capture_output=True,
-            timeout=_TIME_LIMIT_S,
-            cwd=_ROOT,
-            env=environment,
-            check=False,
-        )
+        process = _run_page_process(json.dumps(data).encode())
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("the report of training %s was not drawn: %s", training.id, type(error).__name__)
         raise _not_drawn() from error
-    # The page itself tells whether it is whole: where a process ignores SIGCHLD, the exit code of its children is lost.
-    if not done.stdout.endswith(b"</html>\n"):
-        log.error("the report of training %s was not drawn: %s", training.id, done.stderr.decode(errors="replace"))
+    # The end of the page tells that it is complete: where a process ignores SIGCHLD, the exit code of a child is lost.
+    if not process.stdout.endswith(b"</html>\n"):
+        log.error("the report of training %s was not drawn: %s", training.id, process.stderr.decode(errors="replace"))
         raise _not_drawn()
-    return done.stdout
+    return process.stdout
+
+
+def _run_page_process(data: bytes) -> subprocess.CompletedProcess[bytes]:
+    # The process does not need the platform's settings and secrets.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRET_PREFIXES)}
+    return subprocess.run(
+        [sys.executable, "-m", _PAGE_MODULE],
+        input=data,
+        capture_output=True,
+        timeout=_TIMEOUT_S,
+        cwd=_ROOT,
+        env=environment,
+        check=False,
+    )
 
 
 def _not_drawn() -> Unavailable:
-    detail = "The page could not be drawn; try again, or ask for the report as JSON."
+    detail = "The page could not be drawn; try again, or request the report as JSON."
     return Unavailable(detail, code="report_not_drawn")

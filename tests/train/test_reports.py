@@ -1,4 +1,4 @@
-"""The report of a model: what it has, as data and as a page, and what is answered when there is none."""
+"""The report of a model: its JSON, its HTML page, and the errors when there is none."""
 
 import dataclasses
 import json
@@ -31,15 +31,15 @@ def price(client: Client, dataset_id: int) -> dict[str, Any]:
     return trained(client, dataset_id, problem_type="Regression", columns=columns, algorithm="LightGBM")
 
 
-def bundle(platform: Platform, row: dict[str, Any]) -> Path:
-    """The folder of a model's files."""
+def find_bundle(platform: Platform, row: dict[str, Any]) -> Path:
+    """Return the folder of a model's files."""
     folders = [path.parent for path in platform.settings.storage_root.glob("jobs/*/bundle/manifest.json")]
     job = row["job_id"].rpartition("-")[2]
-    (found,) = [folder for folder in folders if folder.parent.name.split(".")[0] == job]
-    return found
+    (folder,) = [folder for folder in folders if folder.parent.name.split(".")[0] == job]
+    return folder
 
 
-def test_the_report_has_the_model_and_what_its_held_out_rows_say(client: Client, model: dict[str, Any]) -> None:
+def test_the_report_has_the_manifest_and_the_evaluation(client: Client, model: dict[str, Any]) -> None:
     answer = client.get(f"/train/{model['id']}/report")
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
@@ -52,7 +52,7 @@ def test_the_report_has_the_model_and_what_its_held_out_rows_say(client: Client,
     assert body["feature_importance"] == {}
 
 
-def test_the_page_is_a_file_to_keep(client: Client, model: dict[str, Any]) -> None:
+def test_the_page_is_a_file_to_download(client: Client, model: dict[str, Any]) -> None:
     answer = client.get(f"/train/{model['id']}/report", params={"format": "html"})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -82,9 +82,11 @@ def test_the_page_has_the_feature_importance_once_it_was_computed(client: Client
     assert {"Feature importance", "age", "colour"} <= set(page.texts)
 
 
-def test_a_model_without_a_report_is_told_by_its_manifest(client: Client, platform: Platform, dataset_id: int) -> None:
+def test_a_model_without_a_report_has_a_page_of_its_manifest(
+    client: Client, platform: Platform, dataset_id: int
+) -> None:
     row = trained(client, dataset_id, algorithm="LightGBM")
-    folder = bundle(platform, row)
+    folder = find_bundle(platform, row)
     (folder / "report.json").unlink()
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["files"]["report.json"]
@@ -101,13 +103,13 @@ def test_a_model_without_a_report_is_told_by_its_manifest(client: Client, platfo
 def test_a_damaged_bundle_is_503(
     client: Client, platform: Platform, model: dict[str, Any], damaged: str, report_format: str
 ) -> None:
-    path = bundle(platform, model) / damaged
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-2] + b" ")
+    path = find_bundle(platform, model) / damaged
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + b" ")
     try:
         answer = client.get(f"/train/{model['id']}/report", params={"format": report_format})
     finally:
-        path.write_bytes(whole)
+        path.write_bytes(content)
     assert (answer.status_code, answer.json()["code"]) == (503, "bundle_damaged")
 
 
@@ -120,12 +122,12 @@ def test_a_training_that_has_not_completed_has_no_report(client: Client, dataset
         assert (answer.status_code, answer.json()["code"]) == (409, "model_not_ready")
 
 
-def test_anothers_report_is_like_an_absent_one(client: Client, stranger: Client, model: dict[str, Any]) -> None:
+def test_the_report_of_another_tenant_is_not_found(client: Client, stranger: Client, model: dict[str, Any]) -> None:
     for answer in (stranger.get(f"/train/{model['id']}/report"), client.get("/train/999999/report?format=html")):
         assert (answer.status_code, answer.json()["code"]) == (404, "training_not_found")
 
 
-def test_another_format_is_refused(client: Client, model: dict[str, Any]) -> None:
+def test_an_unknown_format_is_refused(client: Client, model: dict[str, Any]) -> None:
     answer = client.get(f"/train/{model['id']}/report", params={"format": "pdf"})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
@@ -133,7 +135,7 @@ def test_another_format_is_refused(client: Client, model: dict[str, Any]) -> Non
 def test_a_page_that_is_not_drawn_in_time_is_503(
     client: Client, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "_TIME_LIMIT_S", 0.01)
+    monkeypatch.setattr(reports, "_TIMEOUT_S", 0.01)
     answer = client.get(f"/train/{model['id']}/report?format=html")
     assert (answer.status_code, answer.json()["code"]) == (503, "report_not_drawn")
 
@@ -141,7 +143,7 @@ def test_a_page_that_is_not_drawn_in_time_is_503(
 def test_a_page_that_cannot_be_drawn_is_503_and_the_log_has_the_cause(
     client: Client, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(reports, "_PROGRAM", "dataml.ml.nothing")
+    monkeypatch.setattr(reports, "_PAGE_MODULE", "dataml.ml.nothing")
     answer = client.get(f"/train/{model['id']}/report?format=html")
     assert (answer.status_code, answer.json()["code"]) == (503, "report_not_drawn")
     assert "dataml.ml.nothing" in caplog.text
@@ -157,18 +159,18 @@ def test_too_many_waiting_pages_are_refused(
     assert answer.headers["retry-after"] == "10"
 
 
-def test_the_process_that_draws_is_not_told_the_platforms_secrets(
+def test_the_page_process_does_not_get_the_platforms_secrets(
     client: Client, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATAML_ADMIN_PASSWORD", "a password for tests")
-    given: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
     run = subprocess.run
 
     def watched(*args: Any, **options: Any) -> Any:
-        given.update(options["env"])
+        environment.update(options["env"])
         return run(*args, **options)
 
     monkeypatch.setattr(reports.subprocess, "run", watched)
     assert client.get(f"/train/{model['id']}/report?format=html").status_code == 200
-    assert given
-    assert not [name for name in given if name.startswith(("DATAML_", "RAY_"))]
+    assert environment
+    assert not [name for name in environment if name.startswith(("DATAML_", "RAY_"))]

@@ -17,6 +17,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 def make_scores(ids: list[str], horizon: int = 6, scale: float = 2.0) -> ForecastScores:
+    """Score forecasts of three windows of these series."""
     random = np.random.default_rng(1)
     truth = random.gamma(9, 2, (3, len(ids), horizon))
     forecast = truth + random.normal(0.5, 1, truth.shape)
@@ -26,6 +27,7 @@ def make_scores(ids: list[str], horizon: int = 6, scale: float = 2.0) -> Forecas
 
 
 def make_summary(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
+    """Return the summary of a forecaster's manifest."""
     return {
         "predictor_name": "demand",
         "version": 2,
@@ -62,6 +64,7 @@ def make_report(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
 
 
 def render_page(scores: ForecastScores, report: dict[str, Any] | None = None, **changes: Any) -> Page:
+    """Render the page of these scores."""
     report = make_report(scores) if report is None else report
     return Page(render_html(make_summary(scores, **changes), report, None))
 

@@ -20,6 +20,7 @@ NAMES = [EVIL, '"><img src=x onerror=alert(1)>', "a & b", "{{x}}", "größe °C"
 
 
 def evaluate_binary(**options: Any) -> Evaluation:
+    """Evaluate a binary classification of 400 rows."""
     random = np.random.default_rng(1)
     truth = (random.random(400) < 0.3).astype(np.int64)
     positive = 1 / (1 + np.exp(-random.normal(2 * truth - 1, 1)))
@@ -27,6 +28,7 @@ def evaluate_binary(**options: Any) -> Evaluation:
 
 
 def evaluate_multiclass(names: list[str], **options: Any) -> Evaluation:
+    """Evaluate a classification into these classes."""
     random = np.random.default_rng(2)
     truth = random.integers(0, len(names), 300)
     scores = random.random((300, len(names))) + 0.5 * (truth[:, None] == np.arange(len(names)))
@@ -34,12 +36,14 @@ def evaluate_multiclass(names: list[str], **options: Any) -> Evaluation:
 
 
 def evaluate_regression() -> Evaluation:
+    """Evaluate a regression of 400 rows."""
     random = np.random.default_rng(3)
     truth = random.normal(50, 10, 400)
     return evaluate(Task(0), truth, truth + random.normal(0, 2, 400), residuals=random.normal(0, 2, 200))
 
 
 def make_summary(result: Evaluation, **changes: Any) -> dict[str, Any]:
+    """Return the summary of a manifest."""
     return {
         "predictor_name": "churn",
         "version": 3,
