@@ -91,7 +91,7 @@ class Deployer:
             deleted_ids = deployed_ids - await trainings.existing(session, deployed_ids)
             promoted = await trainings.promoted(session, self._settings.own_endpoints)
             recorded_ids = await trainings.with_own_endpoint(session)
-        models = [inference.as_servable(training, tenant_name) for training, tenant_name in promoted]
+        models = [inference.to_servable_model(training, tenant_name) for training, tenant_name in promoted]
         wanted = {application_name(model.tenant_id, model.predictor_name): model for model in models}
         if self._deployed is None:
             self._deployed = {

@@ -16,6 +16,7 @@ from dataml.access.service import Authenticator, Principal
 from dataml.audit import service as audit
 from dataml.audit.service import Outcome
 from dataml.db import every_tenant
+from dataml.db.constraints import read_violation
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Forbidden, Invalid, NotFound
@@ -296,8 +297,7 @@ async def _check_email(session: AsyncSession, user: User) -> None:
 
 
 def _taken(user: User, error: IntegrityError) -> Conflict:
-    """Both databases name the column or its index."""
-    return _email_taken() if "email_key" in str(error.orig) else _username_taken(user.username)
+    return _email_taken() if read_violation(error).is_duplicate("email_key") else _username_taken(user.username)
 
 
 def _email_taken() -> Conflict:

@@ -19,6 +19,7 @@ from dataml.dataset.downloads import COMPRESSED_TYPES
 from dataml.dataset.lake_tables import Source, Target
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
+from dataml.db.constraints import ConstraintKind, read_violation
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid, NotFound, UnsupportedMedia
@@ -284,8 +285,8 @@ async def _commit(
         async with database.transaction() as session:
             return await _insert(session, settings, scope, request, template, stored)
     except IntegrityError as error:
-        if "foreign key" in str(error.orig).lower():
-            # Deleted since it was looked at.
+        if read_violation(error).kind is ConstraintKind.FOREIGN_KEY:
+            # The template was deleted after `check`.
             raise NotFound("There is no template with this id.", code="template_not_found") from error
         raise _dataset_exists(request.dataset_name) from error
 

@@ -17,7 +17,7 @@ router = Router(prefix="/inference", tags=["Inference"])
 async def forecast(request: ForecastRequest, user: PredictionUser, database: Db, endpoints: ModelEndpoints) -> Response:
     """The next steps of one series, of several or of all, with conformal intervals from the model's backtest."""
     async with database.reading() as session:
-        model, question = await forecasts.ask(session, user.scope, request)
+        model, question = await forecasts.prepare_request(session, user, request)
     answer = await endpoints.forecast(model, question)
     if isinstance(answer, DatamlError):
         raise answer

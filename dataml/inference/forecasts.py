@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.access.service import Principal
 from dataml.contract.contract import Contract
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
@@ -37,8 +38,8 @@ class _Columns:
         return self.contract.select(name for name in self.contract.names if self.roles[name] in purposes)
 
 
-async def ask(
-    session: AsyncSession, scope: Scope, request: ForecastRequest
+async def prepare_request(
+    session: AsyncSession, user: Principal, request: ForecastRequest
 ) -> tuple[ServableModel, ForecastInferenceRequest]:
     """The model, and the question with the storage names of its datasets.
 
@@ -48,8 +49,9 @@ async def ask(
             `schema_changed`.
         Invalid: `wrong_preprocess_id`, `unknown_frequency`, `one_or_several`.
     """
-    model = await service.servable(session, scope, request.train_id)
-    service.check_kind(model, forecast=True)
+    scope = user.scope
+    model = await service.get_servable_model(session, user, request.train_id)
+    service.check_problem_type(model.problem_type, forecast=True)
     if request.preprocess_id != model.preprocess_id:
         raise Invalid(f"preprocess_id is {model.preprocess_id} for this model.", code="wrong_preprocess_id")
     if request.frequency is not None:
@@ -88,9 +90,9 @@ async def start_batch(
     """Commit a batch forecast and its job together; its result is a file of the dataset with the exogenous values or,
     without one, of the dataset that the model was trained on. `training` is a completed one that is held.
 
-    Raises: as `ask`, and Invalid: `bad_table_name`.
+    Raises: as `prepare_request`, and Invalid: `bad_table_name`.
     """
-    service.check_kind(service.as_servable(training, ""), forecast=True)
+    service.check_problem_type(training.problem_type, forecast=True)
     if asked.frequency is not None:
         Frequency.parse(asked.frequency)
     columns = await _columns(session, scope, training.preprocess_id)

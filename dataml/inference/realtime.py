@@ -65,10 +65,10 @@ class RealTime:
 
         async def look_up() -> ServableModel:
             async with self._database.reading() as session:
-                return await service.servable(session, principal.scope, request.train_id)
+                return await service.get_servable_model(session, principal, request.train_id)
 
         model = await self._cached((principal.tenant_id, request.train_id), look_up)
-        service.check_kind(model, forecast=False)
+        service.check_problem_type(model.problem_type, forecast=False)
         if request.preprocess_id != model.preprocess_id:
             detail = f"preprocess_id is {model.preprocess_id} for this model."
             raise Invalid(detail, code="wrong_preprocess_id")
@@ -81,10 +81,10 @@ class RealTime:
 
         async def look_up() -> ServableModel:
             async with self._database.reading() as session:
-                return await service.servable_by_name(session, principal.scope, tenant_name, predictor_name)
+                return await service.get_servable_model_by_name(session, principal, tenant_name, predictor_name)
 
         model = await self._cached((principal.tenant_id, tenant_name, predictor_name), look_up)
-        service.check_kind(model, forecast=False)
+        service.check_problem_type(model.problem_type, forecast=False)
         return model, direct_question(principal, body)
 
     async def _cached(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:

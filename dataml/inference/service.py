@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.access.models import Tenant
+from dataml.access.service import Principal
 from dataml.audit import service as audit
 from dataml.contract.contract import Column
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset, File
-from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
@@ -37,26 +36,32 @@ class ResultTable:
     mode: WriteMode = "append"
 
 
-async def servable(session: AsyncSession, scope: Scope, train_id: int) -> ServableModel:
-    """Raises:
-    NotFound: `training_not_found`.
-    Conflict: `model_not_ready`.
+async def get_servable_model(session: AsyncSession, user: Principal, train_id: int) -> ServableModel:
+    """Return the model of a completed training.
+
+    Raises:
+        NotFound: `training_not_found`.
+        Conflict: `model_not_ready`.
     """
-    training = await trainings.get_completed(session, scope, train_id)
-    return as_servable(training, await _tenant_name(session, scope))
+    training = await trainings.get_completed(session, user.scope, train_id)
+    return to_servable_model(training, user.tenant_name)
 
 
-async def servable_by_name(session: AsyncSession, scope: Scope, tenant_name: str, predictor_name: str) -> ServableModel:
-    """Raises:
-    NotFound: `predictor_not_found`, for another tenant's name as well.
+async def get_servable_model_by_name(
+    session: AsyncSession, user: Principal, tenant_name: str, predictor_name: str
+) -> ServableModel:
+    """Return the promoted model of a predictor of the caller's own tenant.
+
+    Raises:
+        NotFound: `predictor_not_found`, for the name of another tenant as well.
     """
-    # A name with NUL cannot be stored, and PostgreSQL's driver refuses to look for one.
-    if "\0" in predictor_name or await _tenant_name(session, scope) != tenant_name:
+    # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
+    if "\0" in predictor_name or tenant_name != user.tenant_name:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-    return as_servable(await trainings.get_promoted(session, scope, predictor_name), tenant_name)
+    return to_servable_model(await trainings.get_promoted(session, user.scope, predictor_name), tenant_name)
 
 
-def as_servable(training: Training, tenant_name: str) -> ServableModel:
+def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
     return ServableModel(
         train_id=training.id,
         tenant_id=training.tenant_id,
@@ -82,13 +87,15 @@ async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Trai
     return training, [column for column in columns if preprocess.roles[column.name] in asked]
 
 
-def check_kind(model: ServableModel, *, forecast: bool) -> None:
-    """Raises:
-    Conflict: `wrong_problem_type`: forecasts have a call of their own.
+def check_problem_type(problem_type: str, *, forecast: bool) -> None:
+    """Refuse a model that another call is for.
+
+    Raises:
+        Conflict: `wrong_problem_type`: forecasts have a call of their own.
     """
-    if forecast != (model.problem_type == "Forecast"):
+    if forecast != (problem_type == "Forecast"):
         call = "POST /api/v1/inference/forecast" if not forecast else "POST /api/v1/inference"
-        raise Conflict(f"The model is a {model.problem_type}; ask it by {call}.", code="wrong_problem_type")
+        raise Conflict(f"The model is a {problem_type}; ask it by {call}.", code="wrong_problem_type")
 
 
 async def start_batch(
@@ -106,7 +113,7 @@ async def start_batch(
         Invalid: `bad_table_name`.
         NotFound, Conflict: the dataset is unknown, not valid or for training.
     """
-    check_kind(as_servable(training, ""), forecast=False)
+    check_problem_type(training.problem_type, forecast=False)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     prediction = await add_batch(session, scope, training, dataset, dataset.kept_records)
@@ -270,7 +277,3 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
     ]
     # Records whose acknowledgement was lost come twice.
     await session.execute(insert(session, Prediction).on_conflict_do_nothing(), rows)
-
-
-async def _tenant_name(session: AsyncSession, scope: Scope) -> str:
-    return (await session.scalars(every_tenant.select(Tenant.name).where(Tenant.id == scope.tenant_id))).one()

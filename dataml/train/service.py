@@ -17,6 +17,7 @@ from dataml.contract.contract import Contract
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db import every_tenant
+from dataml.db.constraints import read_violation
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, NotFound
@@ -72,7 +73,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         async with database.transaction() as session:
             return await _insert(session, settings, scope, planned)
     except IntegrityError as error:
-        if "predictor_name" in str(error.orig):
+        if read_violation(error).is_duplicate("predictor_name"):
             raise _predictor_exists(request.predictor_name) from error
         raise _dataset_gone() from error
     except (FileNotFoundError, FileMissing) as error:

@@ -29,7 +29,6 @@ EVERY_TENANT = {
     "dataml.train.service": "finds the newest predictors of all tenants, to deploy them",
     "dataml.dataset.service": "tells which uploads in storage belong to anybody",
     "dataml.datalake.service": "administrators of the platform list and remove what they have shared",
-    "dataml.inference.service": "reads the name of the own tenant",
     "deployments.deployer": "writes down which predictors it has deployed",
 }
 ROOT = Path(__file__).parents[2]
