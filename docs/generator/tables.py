@@ -1,0 +1,91 @@
+"""Writes the tables of settings, permissions, roles and commands from the code."""
+
+import argparse
+from typing import Any, Final
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from dataml import cli
+from dataml.access.permissions import BuiltinRole, Permission
+from dataml.settings import Settings
+from docs.generator.api import PREFIX, operations
+
+# Needs that are no permission, in the order of the page.
+_OTHER_NEEDS: Final = ("nothing", "a job's token", "a token or an API key", "a token", "platform admin")
+_LIMITS: Final = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
+
+
+def settings() -> str:
+    """Return the table of all settings."""
+    lines = ["| setting | type | default | description |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        text = f"{field.description or ''} {_limits(field)}".strip().replace("|", "\\|")
+        lines.append(f"| `DATAML_{name.upper()}` | {_type(field)} | {_default(field)} | {text} |")
+    return "\n".join(lines)
+
+
+def permissions() -> str:
+    """Return the table of needs, with every call in the row of what it needs."""
+    calls: dict[str, list[str]] = {need: [] for need in (*_OTHER_NEEDS, *Permission)}
+    for method, path, operation in operations():
+        calls.setdefault(operation["x-needs"], []).append(f"`{method} {path.removeprefix(PREFIX)}`")
+    lines = ["| needs | calls |", "|---|---|"]
+    for need, paths in calls.items():
+        name = need if need in _OTHER_NEEDS else f"`{need}`"
+        lines.append(f"| {name} | {', '.join(paths) or '(no call)'} |")
+    return "\n".join(lines)
+
+
+def roles() -> str:
+    """Return the table of what each built-in role holds at first."""
+    roles = list(BuiltinRole)
+    lines = ["| permission | " + " | ".join(f"`{role}`" for role in roles) + " |", "|---" * (len(roles) + 1) + "|"]
+    for permission in Permission:
+        held = " | ".join("yes" if permission in role.permissions else "" for role in roles)
+        lines.append(f"| `{permission}` | {held} |")
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """Return a section for each subcommand of `dataml`."""
+    # argparse offers no other way to a parser's subcommands.
+    parser = cli._parser()
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    lines: list[str] = []
+    for action in actions:
+        helps = {choice.dest: choice.help for choice in action._choices_actions}
+        for name, command in action.choices.items():
+            usage = " ".join(command.format_usage().removeprefix("usage: ").split()).replace(" [-h]", "")
+            lines += [f"## `dataml {name}`", "", _sentence(helps.get(name) or ""), "", "```", usage, "```", ""]
+            lines += [f"- `{'`, `'.join(o.option_strings)}`: {o.help}." for o in command._actions if o.dest != "help"]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _limits(field: FieldInfo) -> str:
+    words = []
+    for constraint in field.metadata:
+        for key, template in _LIMITS.items():
+            value = getattr(constraint, key, None)
+            if value is not None:
+                words.append(template.format(f"{value:,}"))
+    return f"{', '.join(words).capitalize()}." if words else ""
+
+
+def _type(field: FieldInfo) -> str:
+    kinds = [kind for kind in (getattr(field.annotation, "__args__", None) or [field.annotation]) if kind is not type(None)]
+    names: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false", SecretStr: "text"}
+    return names.get(kinds[0], "path" if getattr(kinds[0], "__name__", "") == "Path" else "JSON")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined or field.default is None:
+        return "none"
+    value = str(field.default)
+    return f"`{value.lower() if isinstance(field.default, bool) else value}`"
