@@ -1,34 +1,83 @@
-"""The README says all there is to set, and the documentation of permissions what each call needs."""
+"""The examples of the README and the tutorials run as they are written."""
 
 import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from dataml.access.permissions import Permission
-from dataml.settings import Settings
-from tests.client import API
+import pytest
+import uvicorn
+
+from tests.client import PASSWORD
 from tests.conftest import Platform
+from tests.services.program import free_port
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorials" / "first-prediction.md"
+# They go on in the terminal of the tutorial.
+CONTINUATIONS = ("tutorials/first-forecast.md", "how-to/lake.md", "how-to/tenants-and-users.md")
+pytestmark = pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs curl and bash")
 
 
-def documented() -> set[str]:
-    """Settings that have a row of their own in the configuration table."""
-    return set(re.findall(r"^\| `(DATAML_[A-Z_]+)`", README.read_text(), re.MULTILINE))
+@pytest.fixture(scope="module")
+def port(platform: Platform) -> Iterator[int]:
+    """The port of a platform that answers over the network."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(platform.client.app, port=port, log_level="warning", lifespan="off"))
+    # The application's event loop is the portal's.
+    done = platform.client.portal.start_task_soon(server.serve)
+    deadline = time.monotonic() + 30
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield port
+    server.should_exit = True
+    done.result(timeout=30)
 
 
-def test_every_setting_has_a_row_and_every_row_is_a_setting() -> None:
-    assert documented() == {f"DATAML_{name.upper()}" for name in Settings.model_fields}
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder like the repository's, with the examples and the password of the administrator."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / ".dataml").mkdir()
+    (tmp_path / ".dataml" / "admin-password").write_text(PASSWORD)
+    return tmp_path
 
 
-def test_the_table_of_permissions_is_true(platform: Platform) -> None:
-    """A row for each permission, and every call in the row of what it needs."""
-    stated: dict[str, set[str]] = {}
-    for path, methods in platform.anonymous.get("/openapi.json").json()["paths"].items():
-        for method, about in methods.items():
-            stated.setdefault(about["x-needs"], set()).add(f"{method.upper()} {path.removeprefix(API)}")
-    lines = (ROOT / "docs" / "permissions.md").read_text().splitlines()
-    rows = [line.strip("| ").split(" | ") for line in lines if (line.startswith("| ") and "/" in line) or "— |" in line]
-    told = {needs.strip("`"): set(re.findall(r"`([A-Z]+ /[^`]*)`", calls)) for needs, calls in rows}
-    assert {needs: calls for needs, calls in told.items() if calls} == stated
-    assert set(Permission) <= told.keys()
+def blocks(page: Path, language: str) -> str:
+    """All code of a language on a page, in its order."""
+    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
+
+
+def run(command: list[str], code: str, folder: Path, port: int) -> str:
+    """What the code prints, with the examples' address and names as they are in this platform."""
+    code = code.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    done = subprocess.run(command, input=code, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_shows_commands_of_the_tutorial() -> None:
+    shown = [line for line in blocks(ROOT / "README.md", "sh").splitlines() if line and not line.startswith("# ")]
+    tutorial = blocks(TUTORIAL, "sh").splitlines()
+    assert [line for line in shown if line not in tutorial] == []
+
+
+def test_the_examples_run(port: int, folder: Path) -> None:
+    code = blocks(TUTORIAL, "sh")
+    code += "\n".join(blocks(ROOT / "docs" / page, "sh") for page in CONTINUATIONS)
+    printed = run(["bash", "-eu", "-o", "pipefail"], code, folder, port)
+    assert '"state":"valid"' in printed
+    assert '"prediction":true' in printed
+    assert (folder / "churn-v1-report.html").stat().st_size > 10_000
+    assert '"forecast":[{"unique_id":"EWR"' in printed
+    assert '"churn"' in printed
+    assert '"median"' in printed
+    assert "dataml_" in printed
+    assert '"code"' not in printed, "a call was refused"
+
+    printed = run([sys.executable, "-"], blocks(TUTORIAL, "python"), folder, port)
+    assert printed.startswith("7043 rows, 0 with an error")
+    assert "customer_id" in printed

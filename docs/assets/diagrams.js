@@ -10,7 +10,8 @@
             startOnLoad: false,
             securityLevel: "strict",
             theme: isDark() ? "dark" : "neutral",
-            fontFamily: "inherit",
+            // The labels are measured with this font, so the page has to draw them with it (site.css).
+            fontFamily: "system-ui, sans-serif",
         });
         for (const [index, block] of blocks.entries()) {
             const { svg } = await mermaid.render(`diagram-${index}`, sources[index]);

@@ -1,6 +1,6 @@
 """Builds the source of the site in `build/docs`: the written pages, with what is generated filled in.
 
-    python -m docs.generator
+python -m docs.generator
 """
 
 import re

@@ -70,7 +70,7 @@ def _index(features: dict[str, list[tuple[str, str, Json]]]) -> str:
         "- Send `Authorization: Bearer TOKEN` with each call: the access token of a login, or an API key.",
         "- Bodies are JSON unless the call says otherwise. Unknown fields are refused.",
         "- Lists take `limit` (1 to 1,000; default 100) and `offset`.",
-        "- An error is `{\"detail\": \"...\", \"code\": \"...\", \"request_id\": \"...\"}`; see [Error codes](../errors.md).",
+        "- An error has `detail`, `code` and `request_id`; see [Error codes](../errors.md).",
         "- Every answer has the header `X-Request-ID`: the one that the request had, or a new one.",
         "- A path may end with a slash.",
     ]
@@ -197,8 +197,8 @@ def _type(schema: Json, names: dict[str, None]) -> str:
 
 
 def _plain_type(schema: Json) -> str:
-    kind = schema.get("type", "any value")
-    return {"binary": "file", "date-time": "date and time"}.get(schema.get("format", ""), kind)
+    formats = {"binary": "file", "date-time": "date and time"}
+    return formats.get(schema.get("format", "")) or schema.get("type", "any value")
 
 
 def _resolve(schema: Json) -> Json:

@@ -1,6 +1,5 @@
 """Checks that a docstring tool understands every docstring of the platform."""
 
-import ast
 import logging
 import re
 from collections.abc import Iterator
@@ -10,30 +9,43 @@ import griffe
 
 from docs.generator.source import PACKAGES, ROOT
 
-# A section whose title is not on a line of its own is plain text to the tool.
+# A section whose title does not stand on a line of its own above an indented block is plain text to the tool.
 _TITLE: Final = re.compile(r"^\s*(Args|Arguments|Returns|Raises|Yields)\b\s*(:|\w+.*:\s*`)", re.MULTILINE)
-_DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def problems(packages: tuple[str, ...] = PACKAGES) -> list[str]:
-    """Return a line for each section of a docstring that is not understood."""
-    found = []
-    for package in packages:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, _DOCUMENTED) and (text := ast.get_docstring(node)):
-                    where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
-                    found += [f"{where}: {problem}" for problem in _problems(text)]
-    return found
+def problems() -> list[str]:
+    """Return a line for each section of a docstring that is not understood, or does not fit what it describes."""
+    complaints = _Complaints()
+    logging.getLogger("griffe").handlers = [complaints]
+    for package in PACKAGES:
+        module = griffe.load(package, search_paths=[ROOT], docstring_parser="google")
+        assert isinstance(module, griffe.Module)
+        complaints.lines += [line for member in _members(module) for line in _unparsed(member)]
+    return sorted(set(complaints.lines))
 
 
-def _problems(text: str) -> Iterator[str]:
-    for section in griffe.Docstring(text).parse("google", warnings=False):
+class _Complaints(logging.Handler):
+    """Keeps what griffe says of docstrings instead of printing it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def _members(member: griffe.Object) -> Iterator[griffe.Object]:
+    yield member
+    for inner in member.members.values():
+        if isinstance(inner, griffe.Object):
+            yield from _members(inner)
+
+
+def _unparsed(member: griffe.Object) -> Iterator[str]:
+    docstring = member.docstring
+    for section in docstring.parse("google", warn_missing_types=False) if docstring else ():
         if section.kind is griffe.DocstringSectionKind.text:
             for match in _TITLE.finditer(section.value):
-                yield f"the section {match.group(0).strip()!r} is not parsed"
-
-
-def silence() -> None:
-    """Keep griffe from printing what `problems` returns."""
-    logging.getLogger("griffe").setLevel(logging.ERROR)
+                where = f"{member.relative_filepath}:{member.lineno}"
+                yield f"{where}: the section {match.group(0).strip()!r} of {member.path} is not parsed"

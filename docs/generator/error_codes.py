@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dataml import errors
-from docs.generator.source import Site, Source, sentence
+from docs.generator.source import Site, Source, parameters, sentence
 
 # What carries a code: an error's own, the rule that a cell breaks, the noun of `<noun>_not_found`.
 _PARAMETERS: Final = frozenset({"code", "rule", "noun"})
 _ERRORS: Final = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, errors.DatamlError)
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.DatamlError)
 }
 _MAX_SENTENCES: Final = 3
 
@@ -42,8 +40,8 @@ def collect() -> list[CodeRow]:
         row.statuses.add(kind.status)
     for site in source.sites:
         node = source.argument(site)
-        if node is None:
-            continue
+        if node is None or (site.function is not None and "noun" in parameters(site.function)):
+            continue  # What gets a noun passes it on: it is read where that is called.
         codes = source.values(node, site)
         if not codes and isinstance(node, ast.JoinedStr):
             raise LookupError(f"{site.package}, line {site.call.lineno}: no code in {ast.unparse(site.call)}")
@@ -57,7 +55,9 @@ def collect() -> list[CodeRow]:
 def _add(rows: dict[str, CodeRow], code: str, node: ast.expr, site: Site, source: Source) -> None:
     parameter = source.parameter(site)
     # The noun of a row that is looked up by its id; other calls of the same names pass none.
+    text = sentence(site, node)
     if parameter == "noun":
+        text = f"There is no {code} with this id."
         code = f"{code.replace(' ', '_')}_not_found"
     row = rows.setdefault(code, CodeRow(code))
     row.packages.add(site.package)
@@ -65,7 +65,6 @@ def _add(rows: dict[str, CodeRow], code: str, node: ast.expr, site: Site, source
     status = _status(site, parameter, source)
     if status is not None:
         row.statuses.add(status)
-    text = "There is no such row, or it is another tenant's." if parameter == "noun" else sentence(site, node)
     if text and text not in row.sentences and len(row.sentences) < _MAX_SENTENCES:
         row.sentences.append(text)
 
@@ -100,15 +99,22 @@ def page() -> str:
     lines += ["", "## Codes of a job alone", "", "A job fails with these; no call is answered with them.", ""]
     lines += ["| code | what it says | raised in |", "|---|---|---|"]
     lines += [f"| `{row.code}` | {_cell(row)} | {_packages(row)} |" for row in others]
-    lines += ["", "## Rules of a cell", "", "`GET /dataset/error-report` names these as `rule`, and a prediction as the"]
+    lines += [
+        "",
+        "## Rules of a cell",
+        "",
+        "`GET /dataset/error-report` names these as `rule`, and a prediction as the",
+    ]
     lines += ["`type` of a wrong feature.", "", "| rule | what it says |", "|---|---|"]
     lines += [f"| `{row.code}` | {_cell(row)} |" for row in rows if row.is_rule]
     return "\n".join(lines)
 
 
 def _cell(row: CodeRow) -> str:
-    texts = [text for text in row.sentences if re.search(r"\w", text)] or [row.code.replace("_", " ") if row.is_rule else "The sentence names the case."]
-    return "<br>".join(text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;") for text in texts)
+    # A sentence that is made when the program runs has no words here.
+    texts = [text for text in row.sentences if re.search(r"\w", text)]
+    fallback = row.code.replace("_", " ") if row.is_rule else "The sentence names the case."
+    return "<br>".join(" ".join(text.split()).replace("|", "\\|").replace("<", "&lt;") for text in texts or [fallback])
 
 
 def _packages(row: CodeRow) -> str:

@@ -9,6 +9,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("dataml", "deployments")
+# Migrations make no errors, and clients only read them.
+_LEFT_OUT: Final = frozenset({"migrations", "demo", "client"})
 _MAX_DEPTH: Final = 4
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -31,9 +33,9 @@ class Site:
 class Source:
     """The parsed source of the platform."""
 
-    def __init__(self, parameters: frozenset[str]) -> None:
-        """Read all modules; `parameters` are the names whose arguments `values` looks for."""
-        self._wanted = parameters
+    def __init__(self, wanted: frozenset[str]) -> None:
+        """Read all modules; `wanted` are the names of the parameters whose arguments are looked for."""
+        self._wanted = wanted
         self._functions: dict[str, list[Function]] = defaultdict(list)
         # Of each callable with a wanted parameter: the names of its parameters in their order.
         self._signatures: dict[str, list[str]] = {}
@@ -42,7 +44,7 @@ class Source:
         self.pairs: list[tuple[str, str, str]] = []
         for package in PACKAGES:
             for path in sorted((ROOT / package).rglob("*.py")):
-                if "migrations" not in path.parts:
+                if not _LEFT_OUT & set(path.parts):
                     self._read(ast.parse(path.read_text()), _package(path))
         self._calls: dict[str, list[Site]] = defaultdict(list)
         for site in self.sites:
@@ -84,11 +86,11 @@ class Source:
         for node in ast.walk(tree):
             if isinstance(node, Function):
                 self._functions[node.name].append(node)
-                self._sign(node.name, _parameters(node))
+                self._sign(node.name, parameters(node))
             elif isinstance(node, ast.ClassDef):
                 init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
                 fields = [last_name(n.target) for n in node.body if isinstance(n, ast.AnnAssign)]
-                self._sign(node.name, _parameters(init) if init else fields)
+                self._sign(node.name, parameters(init) if init else fields)
         for statement in tree.body:
             value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
             texts = [n.value if isinstance(n, ast.Constant) else None for n in getattr(value, "elts", [])]
@@ -96,9 +98,9 @@ class Source:
                 self.pairs.append((texts[0], texts[1], package))
         self.sites += [Site(call, function, package) for call, function in _calls(tree, None)]
 
-    def _sign(self, name: str, parameters: list[str]) -> None:
-        if self._wanted & set(parameters):
-            self._signatures[name] = parameters
+    def _sign(self, name: str, names: list[str]) -> None:
+        if self._wanted & set(names):
+            self._signatures[name] = names
 
     def _joined(self, node: ast.JoinedStr, site: Site, depth: int) -> list[str]:
         values = [""]
@@ -114,12 +116,12 @@ class Source:
 
     def _named(self, name: str, site: Site, function: Function, depth: int) -> Iterator[str]:
         """Yield what a parameter or a local name can be: by callers, assignments, and loops over literals."""
-        parameters = _parameters(function)
-        if name in parameters:
+        names = parameters(function)
+        if name in names:
             # A call that passes a wanted parameter on is read where that function is called.
             if depth or name not in self._wanted:
                 for caller in self._calls[function.name]:
-                    yield from self.values(_passed(caller.call, name, parameters), caller, depth + 1)
+                    yield from self.values(_passed(caller.call, name, names), caller, depth + 1)
             return
         for node in ast.walk(function):
             if isinstance(node, ast.Assign):
@@ -147,7 +149,9 @@ class Source:
             return
         # What was unpacked came from a function that is called here.
         for callee in {last_name(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)}:
-            for returned in (n.value for f in self._functions[callee] for n in ast.walk(f) if isinstance(n, ast.Return)):
+            for returned in (
+                n.value for f in self._functions[callee] for n in ast.walk(f) if isinstance(n, ast.Return)
+            ):
                 if isinstance(returned, ast.Tuple) and len(returned.elts) == len(target.elts):
                     yield from self.values(returned.elts[place], site, depth + 1)
 
@@ -189,13 +193,15 @@ def _calls(node: ast.AST, function: Function | None) -> Iterator[tuple[ast.Call,
         yield from _calls(child, child if isinstance(child, Function) else function)
 
 
-def _parameters(function: Function) -> list[str]:
+def parameters(function: Function) -> list[str]:
+    """Return the names of a function's parameters, without `self`."""
     arguments = function.args
-    return [a.arg for a in arguments.posonlyargs + arguments.args + arguments.kwonlyargs if a.arg not in ("self", "cls")]
+    names = [argument.arg for argument in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+    return [name for name in names if name not in ("self", "cls")]
 
 
-def _passed(call: ast.Call, name: str, parameters: list[str]) -> ast.expr | None:
-    place = parameters.index(name)
+def _passed(call: ast.Call, name: str, names: list[str]) -> ast.expr | None:
+    place = names.index(name)
     named = [keyword.value for keyword in call.keywords if keyword.arg == name]
     return named[0] if named else call.args[place] if place < len(call.args) else None
 

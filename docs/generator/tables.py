@@ -22,7 +22,7 @@ def settings() -> str:
     lines = ["| setting | type | default | description |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
         text = f"{field.description or ''} {_limits(field)}".strip().replace("|", "\\|")
-        lines.append(f"| `DATAML_{name.upper()}` | {_type(field)} | {_default(field)} | {text} |")
+        lines.append(f"| `DATAML_{name.upper()}` | {_type(field)} | {_default(name, field)} | {text} |")
     return "\n".join(lines)
 
 
@@ -79,13 +79,17 @@ def _limits(field: FieldInfo) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    kinds = [kind for kind in (getattr(field.annotation, "__args__", None) or [field.annotation]) if kind is not type(None)]
+    kinds = [
+        kind for kind in (getattr(field.annotation, "__args__", None) or [field.annotation]) if kind is not type(None)
+    ]
     names: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false", SecretStr: "text"}
     return names.get(kinds[0], "path" if getattr(kinds[0], "__name__", "") == "Path" else "JSON")
 
 
-def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined or field.default is None:
+def _default(name: str, field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined or value is None:
         return "none"
-    value = str(field.default)
-    return f"`{value.lower() if isinstance(field.default, bool) else value}`"
+    if name.endswith("_bytes"):
+        return f"`{value}` ({value / 1024**3:g} GiB)"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
