@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from types import SimpleNamespace
 from typing import Any, Final
+from unittest.mock import Mock
 
 from dataml.app import create_app
-from dataml.settings import load_settings
+from dataml.settings import Settings
 
 PREFIX: Final = "/api/v1"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -28,8 +28,8 @@ Json = dict[str, Any]
 @cache
 def openapi() -> Json:
     """Return the OpenAPI description of the application, made without a database and without a home."""
-    nothing: Any = SimpleNamespace(settings=load_settings(), database=None, keys=None, jobs=None, endpoints=None)
-    application: Any = create_app(nothing)
+    # Routes use the services when they are called, and none is called here.
+    application: Any = create_app(Mock(settings=Settings.model_construct()))
     while not hasattr(application, "openapi"):
         application = application.app
     return application.openapi()

@@ -3,6 +3,7 @@
 import ast
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from dataml import errors
@@ -27,7 +28,8 @@ class CodeRow:
     is_rule: bool = False
 
 
-def collect() -> list[CodeRow]:
+@cache
+def collect() -> tuple[CodeRow, ...]:
     """Return all codes in alphabetical order.
 
     Raises:
@@ -49,7 +51,7 @@ def collect() -> list[CodeRow]:
             _add(rows, code, node, site, source)
     for code, text, package in source.pairs:
         rows.setdefault(code, CodeRow(code, sentences=[text], packages={package}, is_rule=True))
-    return [rows[code] for code in sorted(rows)]
+    return tuple(rows[code] for code in sorted(rows))
 
 
 def _add(rows: dict[str, CodeRow], code: str, node: ast.expr, site: Site, source: Source) -> None:
