@@ -184,6 +184,7 @@ def test_a_manifest_of_nearly_nothing_has_a_page(report: dict[str, Any]) -> None
         page = Page(render_html({"problem_type": "Forecast"} | fields, report, None))
         assert page.unclosed == []
         assert page.count("h1") == 1
+        assert not [text for text in page.texts if "None" in text]
         assert ("unheard of" in page.texts) == bool(fields)
 
 

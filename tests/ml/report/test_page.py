@@ -198,6 +198,7 @@ def test_a_manifest_of_nearly_nothing_has_a_page(metrics: dict[str, Any]) -> Non
     page = Page(render_html(metrics, {}, None))
     assert page.unclosed == []
     assert page.count("h1") == 1
+    assert not [text for text in page.texts if "None" in text]
 
 
 def test_a_metric_that_is_not_defined_says_so() -> None:
