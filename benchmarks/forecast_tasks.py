@@ -1,4 +1,4 @@
-"""`python -m benchmarks.forecast_tasks TASK FOLDER [SERIES]`: one training of many series in its own process."""
+"""One training of many series in its own process: `python -m benchmarks.forecast_tasks TASK FOLDER [SERIES]`."""
 
 import json
 import sys
@@ -21,20 +21,20 @@ from dataml.storage.storage import Storage
 from dataml.tasks import train
 
 DAYS = 3 * 365
-HORIZON, WINDOWS = 14, 3
+HORIZON, N_WINDOWS = 14, 3
 CONTRACT = Contract.build([Column("id", DataType.STRING), Column("day", DataType.DATE), Column("sold", DataType.FLOAT)])
 ROLES = {"id": "Id", "day": "Time", "sold": "Target"}
 
 
 def write_series(path: Path, series: int) -> None:
-    """Daily series of three years with a level, a trend, a week, a year and noise of their own."""
-    chance = np.random.default_rng(0)
+    """Write daily series of three years, each with its own level, trend, weekly and yearly season, and noise."""
+    random = np.random.default_rng(0)
     days = np.arange(DAYS)
-    level, trend, week, year = (chance.gamma(4, 20, series), *(chance.normal(0, 1, series) for _ in range(3)))
-    shape = chance.normal(0, 1, (series, 7))[:, days % 7] * np.abs(week)[:, None]
+    level, trend, week, year = (random.gamma(4, 20, series), *(random.normal(0, 1, series) for _ in range(3)))
+    shape = random.normal(0, 1, (series, 7))[:, days % 7] * np.abs(week)[:, None]
     y = level[:, None] * (1 + 0.0003 * trend[:, None] * days + 0.1 * shape)
     y += level[:, None] * 0.2 * year[:, None] * np.sin(2 * np.pi * days / 365)
-    y = np.maximum(y + chance.normal(0, 0.1, y.shape) * level[:, None], 0)
+    y = np.maximum(y + random.normal(0, 0.1, y.shape) * level[:, None], 0)
     dates = (np.datetime64("2021-01-01") + days).astype("datetime64[D]")
     table = {
         "id": pa.array([f"series {number}" for number in range(series)]).take(pa.array(np.repeat(range(series), DAYS))),
@@ -44,13 +44,13 @@ def write_series(path: Path, series: int) -> None:
     pq.write_table(pa.table(table, schema=CONTRACT.schema), path)
 
 
-def ours(folder: Path) -> dict[str, Any]:
-    """The platform's own job: read, check, backtest, fit, intervals, scores, charts, bundle."""
+def train_with_platform(folder: Path) -> dict[str, Any]:
+    """Run the platform's own job: reading, checks, backtest, fit, intervals, scores, charts and bundle."""
     from coreforecast import lag_transforms  # noqa: F401
 
     before = peak_mb()
     started = time.perf_counter()
-    options = ForecastConfig(horizon=HORIZON, windows=WINDOWS)
+    options = ForecastConfig(horizon=HORIZON, windows=N_WINDOWS)
     spec = TrainSpec(1, "series.parquet", CONTRACT, "Forecast", "LightGBM", ROLES, threads=2, forecasting=options)
     result = train.run(spec, JobContext(Storage(folder), "job"))
     seconds = time.perf_counter() - started
@@ -64,15 +64,20 @@ def ours(folder: Path) -> dict[str, Any]:
     }
 
 
-def plain(folder: Path) -> dict[str, Any]:
-    """mlforecast alone: the same lags, windows, calendar, rounds and windows of a backtest, and the last fit."""
+def train_with_mlforecast(folder: Path) -> dict[str, Any]:
+    """Backtest and fit with mlforecast alone: the same lags, rolling windows, calendar, rounds and backtest windows."""
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean, RollingStd
 
-    about = json.loads((folder / "job" / "bundle" / "manifest.json").read_text())
-    params = about["members"][0]["params"]
+    manifest = json.loads((folder / "job" / "bundle" / "manifest.json").read_text())
+    params = manifest["members"][0]["params"]
     model = lightgbm.LGBMRegressor(
-        n_estimators=about["best_iteration"], learning_rate=0.05, num_leaves=31, n_jobs=2, verbosity=-1, random_state=0
+        n_estimators=manifest["best_iteration"],
+        learning_rate=0.05,
+        num_leaves=31,
+        n_jobs=2,
+        verbosity=-1,
+        random_state=0,
     )
     started = time.perf_counter()
     frame = pq.read_table(folder / "series.parquet").to_pandas()
@@ -87,13 +92,17 @@ def plain(folder: Path) -> dict[str, Any]:
         num_threads=2,
     )
     columns = {"id_col": "id", "time_col": "day", "target_col": "sold"}
-    forecasts.cross_validation(frame, n_windows=WINDOWS, h=HORIZON, step_size=HORIZON, refit=False, **columns)
+    forecasts.cross_validation(frame, n_windows=N_WINDOWS, h=HORIZON, step_size=HORIZON, refit=False, **columns)
     forecasts.fit(frame, **columns)
     return {"seconds": time.perf_counter() - started, "peak_mb": peak_mb()}
 
 
 def main(task: str, folder: str, series: str = "1000") -> None:
-    tasks: dict[str, Callable[[Path], dict[str, Any]]] = {"ours": ours, "plain": plain}
+    """Run a task (`write`, `platform`, `mlforecast`) in a folder, and print its figures as JSON."""
+    tasks: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "platform": train_with_platform,
+        "mlforecast": train_with_mlforecast,
+    }
     if task == "write":
         write_series(Path(folder) / "series.parquet", int(series))
         print(json.dumps({"seconds": 0.0}))

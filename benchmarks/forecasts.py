@@ -1,9 +1,9 @@
-"""`python -m benchmarks.forecasts [COLLECTION ...]`: how well `auto` forecasts, against what else one would take.
+"""Accuracy of `auto` forecasts compared with other methods: `python -m benchmarks.forecasts [COLLECTION ...]`.
 
-Public collections of series that ship in Python packages. The last four horizons of each are held out, one after the
-other: every method learns from what is before, and forecasts what comes. Scored by the mean absolute scaled error
-(Hyndman & Koehler 2006, scaled by the seasonal naive's in-sample error), the mean over series and the four origins;
-with it, how many of the held-out values lie in the 95% intervals of `auto`.
+The data are public collections of series that ship in Python packages. The last four horizons of each are held out, one
+after the other: every method learns from the values before the cutoff, and forecasts those after it. The score is the
+mean absolute scaled error (Hyndman and Koehler 2006, scaled by the seasonal naive's in-sample error), the mean over
+series and the four cutoffs. The coverage is the share of the held-out values in the 95% intervals of `auto`.
 """
 
 import sys
@@ -30,10 +30,11 @@ from dataml.storage.storage import Storage
 from dataml.tasks import train
 
 METHODS = ("auto", "SeasonalNaive", "AutoETS", "mlforecast")
-_ORIGINS = 4
+_N_WINDOWS = 4
 
 
 def main(names: list[str]) -> None:
+    """Print a row of the table for each collection, or for those named, and the means."""
     warnings.filterwarnings("ignore")
     print(
         "| collection | series x values | horizon | "
@@ -41,41 +42,41 @@ def main(names: list[str]) -> None:
         + " | 95% coverage | seconds of auto | rule |"
     )
     print("|---|---|---|" + "---|" * (len(METHODS) + 3))
-    scores, covered = [], []
+    scores, coverages = [], []
     for collection in COLLECTIONS:
         if not names or collection.name in names:
-            row = _measured(collection)
+            row = _measure(collection)
             scores.append(row["mase"])
-            covered.append(row["coverage"])
+            coverages.append(row["coverage"])
             best = min(row["mase"])
-            shown = [f"**{value:.3f}**" if value == best else f"{value:.3f}" for value in row["mase"]]
+            cells = [f"**{value:.3f}**" if value == best else f"{value:.3f}" for value in row["mase"]]
             print(
-                f"| {collection.name} | {row['size']} | {row['horizon']} | {' | '.join(shown)} "
+                f"| {collection.name} | {row['size']} | {row['horizon']} | {' | '.join(cells)} "
                 f"| {row['coverage']:.1%} | {row['seconds']:.1f} | {row['rule']} |",
                 flush=True,
             )
     means = np.mean(scores, axis=0)
-    print(f"| mean | | | {' | '.join(f'{value:.3f}' for value in means)} | {np.mean(covered):.1%} | | |")
+    print(f"| mean | | | {' | '.join(f'{value:.3f}' for value in means)} | {np.mean(coverages):.1%} | | |")
 
 
-def _measured(collection: Collection) -> dict[str, Any]:
+def _measure(collection: Collection) -> dict[str, Any]:
     frame = collection.load().sort_values(["id", "time"], ignore_index=True)
     frequency = read_panel(_table(frame, collection), target="y", time="time", series="id").panel.frequency
     horizon, season = frequency.default_horizon, frequency.season_length
     errors: list[list[float]] = [[] for _ in METHODS]
     inside, seconds, rule = [], [], ""
-    for origin in range(_ORIGINS, 0, -1):
+    for window in range(_N_WINDOWS, 0, -1):
         from_end = frame.groupby("id").cumcount(ascending=False)
-        past = frame[from_end >= horizon * origin].reset_index(drop=True)
-        ahead = frame[(from_end < horizon * origin) & (from_end >= horizon * (origin - 1))].reset_index(drop=True)
+        past = frame[from_end >= horizon * window].reset_index(drop=True)
+        ahead = frame[(from_end < horizon * window) & (from_end >= horizon * (window - 1))].reset_index(drop=True)
         scale = past.groupby("id")["y"].apply(lambda y: np.abs(y.to_numpy()[season:] - y.to_numpy()[:-season]).mean())
         truth = ahead["y"].to_numpy().reshape(-1, horizon)
-        auto, lower, upper, taken, rule = _auto(collection, past, ahead, horizon)
-        seconds.append(taken)
+        auto, lower, upper, elapsed, rule = _forecast_auto(collection, past, ahead, horizon)
+        seconds.append(elapsed)
         inside.append(((truth >= lower) & (truth <= upper)).mean())
-        found = [auto, _naive(past, horizon, season), _ets(past, horizon, season)]
-        found.append(_mlforecast(past, ahead, collection, frequency, horizon, season))
-        for method, points in enumerate(found):
+        forecasts = [auto, _forecast_naive(past, horizon, season), _forecast_ets(past, horizon, season)]
+        forecasts.append(_forecast_mlforecast(past, ahead, collection, frequency, horizon, season))
+        for method, points in enumerate(forecasts):
             errors[method].append(float((np.abs(points - truth).mean(axis=1) / scale.to_numpy()).mean()))
     return {
         "mase": [float(np.mean(each)) for each in errors],
@@ -99,7 +100,7 @@ def _table(frame: pd.DataFrame, collection: Collection) -> pa.Table:
     return pa.table({name: pa.Array.from_pandas(columns[name]) for name in contract.names}).cast(contract.schema)
 
 
-def _auto(
+def _forecast_auto(
     collection: Collection, past: pd.DataFrame, ahead: pd.DataFrame, horizon: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str]:
     roles = {"id": "Id", "time": "Time", "y": "Target"} | dict.fromkeys(collection.exogenous, "Exogenous")
@@ -112,35 +113,35 @@ def _auto(
         )
         started = time.perf_counter()
         result = train.run(spec, JobContext(Storage(root), "job"))
-        taken = time.perf_counter() - started
+        elapsed = time.perf_counter() - started
         forecaster = load_forecaster(root / result.bundle)
         future = _table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None
-        found = forecaster.forecast(ForecastParameters(horizon), future)
-    parts = [np.stack([getattr(series, name) for series in found]) for name in ("values", "lower", "upper")]
+        forecasts = forecaster.forecast(ForecastParameters(horizon), future)
+    parts = [np.stack([getattr(series, name) for series in forecasts]) for name in ("values", "lower", "upper")]
     rule = f"{result.summary['forecast']['rule']}: {', '.join(result.summary['forecast']['models'])}"
-    return parts[0], parts[1], parts[2], taken, rule
+    return parts[0], parts[1], parts[2], elapsed, rule
 
 
 def _by_series(past: pd.DataFrame) -> list[np.ndarray]:
     return [group.to_numpy() for _, group in past.groupby("id")["y"]]
 
 
-def _naive(past: pd.DataFrame, horizon: int, season: int) -> np.ndarray:
+def _forecast_naive(past: pd.DataFrame, horizon: int, season: int) -> np.ndarray:
     return np.stack([np.resize(y[-season:], horizon) for y in _by_series(past)])
 
 
-def _ets(past: pd.DataFrame, horizon: int, season: int) -> np.ndarray:
-    """AutoETS of statsforecast as it comes; beyond a season of 24, which it does not know, without one."""
+def _forecast_ets(past: pd.DataFrame, horizon: int, season: int) -> np.ndarray:
+    """Forecast with AutoETS of statsforecast and its defaults; without a season where it is longer than 24."""
     from statsforecast.models import AutoETS
 
     model = AutoETS(season_length=season if season <= 24 else 1)
     return np.stack([model.forecast(y, horizon)["mean"] for y in _by_series(past)])
 
 
-def _mlforecast(
+def _forecast_mlforecast(
     past: pd.DataFrame, ahead: pd.DataFrame, collection: Collection, frequency: Frequency, horizon: int, season: int
 ) -> np.ndarray:
-    """mlforecast with LightGBM's defaults, lags of the last steps and seasons, rolling means and the calendar."""
+    """Forecast with mlforecast and LightGBM's defaults, on lags, a rolling mean and the calendar."""
     from lightgbm import LGBMRegressor
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
@@ -148,7 +149,7 @@ def _mlforecast(
     aliases = {"quarter": "QS", "month": "MS", "day": "D", "minute": "30min", "hour": "h", "week": "W"}
     calendar = {"quarter": ["quarter"], "month": ["month"], "day": ["dayofweek", "month"]}
     lags = sorted({1, 2, 3, 4, season, 2 * season} if season <= 12 else {1, 2, 3, season, 7 * season})
-    plain = MLForecast(
+    model = MLForecast(
         models={"lgb": LGBMRegressor(verbosity=-1, random_state=0)},
         freq=aliases[frequency.unit],
         lags=lags,
@@ -156,10 +157,10 @@ def _mlforecast(
         date_features=calendar.get(frequency.unit, ["hour", "dayofweek"]),
     )
     columns = {"id_col": "id", "time_col": "time", "target_col": "y"}
-    plain.fit(past, static_features=[], **columns)
+    model.fit(past, static_features=[], **columns)
     future = ahead.drop(columns=["y"]) if collection.exogenous else None
-    found = plain.predict(horizon, X_df=future)
-    return found.sort_values(["id", "time"])["lgb"].to_numpy().reshape(-1, horizon)
+    predictions = model.predict(horizon, X_df=future)
+    return predictions.sort_values(["id", "time"])["lgb"].to_numpy().reshape(-1, horizon)
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def check_frequency(
 ) -> Frequency:
     """Return the requested frequency, anchored as the data are, after a check that the data have it.
 
-    Shapes are those of `detect_frequency`. With `fills`, gaps will be filled: then a series may have values as rarely
-    as it likes on the grid.
+    Shapes are those of `detect_frequency`. With `fills`, gaps will be filled: then the values of a series may
+    have any distance on the grid.
 
     Raises:
         Invalid: `frequency_mismatch`, naming both; `irregular_series` or `mixed_frequencies`: the data have none.

@@ -76,8 +76,8 @@ class Frequency:
         """
         alias = parse_alias(text) if isinstance(text, str) else None
         if alias is None or alias.number < 1:
-            shown = f" {text[:40]!r}" if isinstance(text, str) else ""
-            raise Invalid(f"Unknown frequency{shown}; write {_UNDERSTOOD}.", code="unknown_frequency")
+            quoted = f" {text[:40]!r}" if isinstance(text, str) else ""
+            raise Invalid(f"Unknown frequency{quoted}; write {_UNDERSTOOD}.", code="unknown_frequency")
         return cls.from_unit(*alias)
 
     def to_json(self) -> dict[str, Any]:

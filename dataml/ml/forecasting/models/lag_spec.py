@@ -74,9 +74,9 @@ class LagSpec:
             *(f"mean of {count} values {season} apart" for season, count in self.means),
             *(f"lag {lag} above its level" for lag in self.swings),
         )
-        taken = frozenset(covariates)
-        own = [f"{name} (history)" if name in taken else name for name in history]
-        own += [f"{name} (calendar)" if name in taken else name for name in self.calendar]
+        reserved = frozenset(covariates)
+        own = [f"{name} (history)" if name in reserved else name for name in history]
+        own += [f"{name} (calendar)" if name in reserved else name for name in self.calendar]
         return (*own, *covariates)
 
     @cached_property
