@@ -21,7 +21,7 @@ from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict, Invalid, NotFound
 from dataml.iceberg.catalog import LakeConfig
-from dataml.iceberg.names import SCHEMAS, tenant_namespace
+from dataml.iceberg.names import SCHEMAS, is_catalog_name, tenant_namespace
 from dataml.settings import Settings
 
 T = TypeVar("T")
@@ -83,8 +83,7 @@ async def place(session: AsyncSession, scope: Scope, schema: str) -> Place:
     """
     if schema in SCHEMAS:
         return Place("iceberg", tenant_namespace(scope.tenant_id, schema))
-    # PostgreSQL's driver takes no NUL, and no share has one.
-    share = await scope.find(session, LakeShare, LakeShare.name == schema) if "\0" not in schema else None
+    share = await scope.find(session, LakeShare, LakeShare.name == schema) if is_catalog_name(schema) else None
     if share is None:
         raise schema_not_found()
     return place_of(share.source, share.schema, share.owner_tenant_id)

@@ -1,4 +1,4 @@
-"""The catalog of the platform's own tables: which one it is, how it is opened, and what its failures are called."""
+"""The Iceberg catalog of the platform: its configuration, how it is opened, and the translation of its errors."""
 
 import errno
 import importlib
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from dataml.errors import NotFound, Unavailable
-from dataml.iceberg.names import TableName
+from dataml.iceberg.names import TableName, is_catalog_name
 from dataml.iceberg.warehouse import warehouse_properties
 from dataml.settings import Settings
 
@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 log = logging.getLogger(__name__)
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-# As `lake_timeout_s` for the built-in catalog's own lock: longer than any commit holds it.
+_FULL_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT)
+# How long to wait for the lock of the built-in catalog: longer than any commit holds it.
 _SQLITE: Final = "sqlite:///{path}?timeout=30"
 
 
 @dataclass(frozen=True)
 class LakeConfig:
-    """Properties of a PyIceberg catalog. `home` is the folder of the built-in one, whose tables are told about by names
-    relative to it; `timeout_s` is how long an answer of a REST catalog may take."""
+    """The properties of a PyIceberg catalog.
+
+    Attributes:
+        properties: as PyIceberg takes them; they may hold secrets.
+        home: the folder of the built-in catalog; locations of its tables are shown relative to it.
+        timeout_s: how long a response of a REST catalog may take.
+    """
 
     properties: Mapping[str, str] = field(repr=False)
     home: Path
@@ -37,17 +42,19 @@ class LakeConfig:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "LakeConfig":
-        """The built-in catalog (in the platform's PostgreSQL, or else a SQLite file) and warehouse (beside the files),
-        under what `DATAML_LAKE_CATALOG` says."""
+        """Return the built-in catalog and warehouse, overridden by `DATAML_LAKE_CATALOG`.
+
+        The built-in catalog is in the platform's PostgreSQL, or else a SQLite file; the warehouse is beside the files.
+        """
         home = settings.lake_root
         uri = _SQLITE.format(path=home / "catalog.db") if settings.is_sqlite else settings.sqlalchemy_url
-        given = settings.lake_catalog or {}
-        # A warehouse that is given is reached as its own properties say.
-        own = {} if "warehouse" in given else warehouse_properties(settings)
-        builtin = {"type": "sql", "uri": uri, "pool_pre_ping": "true", **own}
-        properties = {**(builtin if given.get("type", "sql") == "sql" else {}), **given}
+        configured = settings.lake_catalog or {}
+        # A configured warehouse has its own properties for access to its store.
+        warehouse = {} if "warehouse" in configured else warehouse_properties(settings)
+        builtin = {"type": "sql", "uri": uri, "pool_pre_ping": "true", **warehouse}
+        properties = {**(builtin if configured.get("type", "sql") == "sql" else {}), **configured}
         if properties["type"] == "sql" and urlsplit(properties["warehouse"]).scheme in ("", "file"):
-            properties.setdefault("py-io-impl", "dataml.iceberg.files.DurableFileIO")
+            properties.setdefault("py-io-impl", "dataml.iceberg.file_io.DurableFileIO")
         return cls(properties, home, settings.lake_timeout_s)
 
     @property
@@ -57,10 +64,12 @@ class LakeConfig:
 
 
 def open_catalog(config: LakeConfig) -> "Catalog":
-    """Raises:
-    Unavailable: `lake_unavailable`, `lake_misconfigured`.
+    """Open the catalog.
+
+    Raises:
+        Unavailable: `lake_unavailable`, `lake_misconfigured`.
     """
-    # Takes a second to import; who never touches the lake does without.
+    # The import takes a second, which processes that never use the lake are spared.
     from pyiceberg.catalog import load_catalog
     from pyiceberg.exceptions import NoSuchPropertyException, NotInstalledError
     from sqlalchemy.exc import DBAPIError
@@ -73,16 +82,18 @@ def open_catalog(config: LakeConfig) -> "Catalog":
                 return _rest_catalog(config)
             return load_catalog("dataml", **config.properties)
         except DBAPIError:
-            # Another process has made the catalog's tables at this moment.
+            # Another process has created the catalog's tables at this moment.
             return load_catalog("dataml", **config.properties)
         except (ValueError, NoSuchPropertyException, NotInstalledError) as error:
-            detail = "DATAML_LAKE_CATALOG describes no catalog that can be opened; the platform's log has the cause."
+            detail = (
+                "DATAML_LAKE_CATALOG does not describe a catalog that can be opened; the platform's log has the cause."
+            )
             log.exception("the lake's catalog cannot be opened")
             raise Unavailable(detail, code="lake_misconfigured") from error
 
 
 def _rest_catalog(config: LakeConfig) -> "Catalog":
-    """One whose calls end: PyIceberg's own waits for an answer for ever."""
+    """Return a REST catalog whose requests time out: PyIceberg's own waits for a response for ever."""
     from pyiceberg.catalog.rest import RestCatalog
 
     class TimeoutRestCatalog(RestCatalog):
@@ -95,13 +106,15 @@ def _rest_catalog(config: LakeConfig) -> "Catalog":
 
 
 def load_table(catalog: "Catalog", name: TableName) -> "Table":
-    """Raises:
-    NotFound: `table_not_found`.
-    Unavailable: `lake_unavailable`.
+    """Return a table.
+
+    Raises:
+        NotFound: `table_not_found`.
+        Unavailable: `lake_unavailable`.
     """
     from pyiceberg.exceptions import BadRequestError
 
-    if not (_can_be_asked(name.namespace) and _can_be_asked(name.table)):
+    if not (is_catalog_name(name.namespace) and is_catalog_name(name.table)):
         raise table_not_found()
     with translate_lake_errors():
         try:
@@ -111,7 +124,7 @@ def load_table(catalog: "Catalog", name: TableName) -> "Table":
 
 
 def namespace_exists(catalog: "Catalog", namespace: str) -> bool:
-    """Levels are joined by dots.
+    """Return whether the catalog has a namespace, whose levels are joined by dots.
 
     Raises:
         Unavailable: `lake_unavailable`.
@@ -121,28 +134,23 @@ def namespace_exists(catalog: "Catalog", namespace: str) -> bool:
     levels = tuple(namespace.split("."))
     with translate_lake_errors():
         try:
-            return all(map(_can_be_asked, levels)) and catalog.namespace_exists(levels)
+            return all(map(is_catalog_name, levels)) and catalog.namespace_exists(levels)
         except BadRequestError:
             return False
 
 
-def _can_be_asked(name: str) -> bool:
-    """Whether a catalog can be asked for what is called so; if not, there is no such thing. PostgreSQL takes no NUL;
-    these dots would lead elsewhere in the URL of a REST catalog, which refuses other names itself."""
-    return "\0" not in name and name not in ("", ".", "..")
-
-
 def table_not_found() -> NotFound:
+    """Return the error for a table that is not there."""
     return NotFound("There is no table of this name in the schema.", code="table_not_found")
 
 
 @contextmanager
 def translate_lake_errors() -> Iterator[None]:
-    """What a catalog or its storage complains of, as an error of ours; the cause stays in the log.
+    """Translate errors of a catalog or its storage to errors of the platform, and log their cause.
 
     Raises:
         NotFound: `table_not_found`.
-        Unavailable: `lake_full`, `lake_unavailable`.
+        Unavailable: `lake_full`, `lake_damaged`, `lake_unavailable`.
     """
     import pyarrow as pa
     from pyiceberg import exceptions as iceberg
@@ -154,8 +162,8 @@ def translate_lake_errors() -> Iterator[None]:
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise Unavailable("A file of this lake table is missing or damaged.", code="lake_damaged") from error
     except lake_exception_types() as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise Unavailable("There is no room left in the lake; ask an administrator.", code="lake_full") from error
+        if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
+            raise Unavailable("No space is left in the lake; ask an administrator.", code="lake_full") from error
         name = type(error).__name__
         log.warning("the lake does not answer", exc_info=error)
         detail = f"The lake's catalog or storage does not answer ({name}); try again, or ask an administrator."
@@ -163,7 +171,7 @@ def translate_lake_errors() -> Iterator[None]:
 
 
 def lake_exception_types() -> tuple[type[Exception], ...]:
-    """What catalogs and storages raise when they do not do their work; whether they have done it is not said."""
+    """Return the exceptions of catalogs and storages that fail; the operation may have taken effect all the same."""
     from pyiceberg import exceptions as iceberg
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -171,7 +179,7 @@ def lake_exception_types() -> tuple[type[Exception], ...]:
 
 
 def _amazon_errors() -> tuple[type[Exception], ...]:
-    """Of a Glue catalog, whose client is installed where one is used."""
+    """Return the exceptions of a Glue catalog, whose client is installed only where one is used."""
     try:
         errors = importlib.import_module("botocore.exceptions")
     except ImportError:

@@ -1,4 +1,4 @@
-"""Data files of lake tables: Parquet whose columns carry the ids that the table has for them."""
+"""Data files of lake tables: Parquet files whose columns have the field ids of the table."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -11,13 +11,21 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
-_FILE_BYTES: Final = 512 << 20
+_MAX_FILE_BYTES: Final = 512 << 20
 
 
 def write_file(
     table: "Table", schema: "Schema", path: str, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]
 ) -> "DataFile":
-    """One Parquet file of the rows, as many as fit into _FILE_BYTES."""
+    """Write a Parquet file of as many batches as fit into _MAX_FILE_BYTES, and return its entry for the table.
+
+    Args:
+        table: the table, for its file access and properties.
+        schema: the columns as `file_schema` gives them.
+        path: where the file is written.
+        first: the first batch.
+        rest: the batches behind it; those that do not fit stay in the iterator.
+    """
     from pyiceberg.io.pyarrow import (
         compute_statistics_plan,
         data_file_statistics_from_parquet_metadata,
@@ -38,7 +46,7 @@ def write_file(
     ):
         while batch is not None:
             file.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=arrow))
-            batch = next(rest, None) if cast(Any, stream).tell() < _FILE_BYTES else None
+            batch = next(rest, None) if cast(Any, stream).tell() < _MAX_FILE_BYTES else None
         file.close()
         metadata = file.writer.metadata
     statistics = data_file_statistics_from_parquet_metadata(
@@ -61,18 +69,21 @@ def write_file(
 
 
 def file_schema(schema: "Schema") -> "Schema":
-    """The columns as Parquet files have them: readers find them by their ids, and by names that Avro would take, too,
-    unless these are no longer different."""
+    """Return the columns as Parquet files have them, with names that Avro allows.
+
+    Readers find columns by their ids, and some by names. Names stay as they are when two would become equal.
+    """
     from pyiceberg.schema import sanitize_column_names
 
     try:
-        plain = sanitize_column_names(schema)
-        return plain if len({field.name for field in plain.fields}) == len(schema.fields) else schema
+        sanitized = sanitize_column_names(schema)
+        return sanitized if len({field.name for field in sanitized.fields}) == len(schema.fields) else schema
     except ValueError:
         return schema
 
 
 def iceberg_schema(arrow: pa.Schema) -> "Schema":
+    """Return the Iceberg schema of an Arrow schema, with fresh field ids."""
     from pyiceberg.io.pyarrow import pyarrow_to_schema
     from pyiceberg.schema import assign_fresh_schema_ids
 

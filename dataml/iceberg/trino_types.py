@@ -1,4 +1,4 @@
-"""Trino's names for the types of Iceberg columns, by which both lakes tell them.
+"""Trino's names for the types of Iceberg columns, which both lakes report.
 
 Source: Trino's documentation of its Iceberg connector, "Type mapping".
 """
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 def trino_type(kind: "IcebergType") -> str:
+    """Return Trino's name for a type."""
     from pyiceberg import types
 
     match kind:

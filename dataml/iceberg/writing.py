@@ -1,4 +1,4 @@
-"""Writes the rows of a job into a lake table: all of them in one snapshot, once, however often the job is tried."""
+"""Writing the rows of a job to a lake table: in one snapshot, exactly once, whatever the number of attempts."""
 
 import random
 import time
@@ -23,23 +23,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WriteMode = Literal["append", "replace"]
 BatchSource = Callable[[], Iterator[pa.RecordBatch]]
+"""Gives the batches of the rows from the beginning, each time it is called."""
 
 PROPERTY_PREFIX: Final = "dataml."
-"""What the names of our properties of snapshots begin with: `dataml.job-id`, `dataml.attempt`, `dataml.source`, ..."""
+"""Prefix of the platform's own snapshot properties: `dataml.job-id`, `dataml.attempt`, `dataml.source`, ..."""
 
-_COMMITS: Final = 12
-# PyIceberg's own retries would skip the search for what this job has written already.
+_MAX_COMMITS: Final = 12
+# PyIceberg's own retries would skip the search for an earlier commit of this job.
 _NO_RETRY: Final = {"commit.retry.num-retries": "0"}
 
 
 @dataclass(frozen=True)
 class LakeTarget:
-    """A table that a job writes its rows to, and makes when there is none.
+    """A table that a job writes its rows to, and creates when there is none.
 
-    `source` says whose rows they are, for example `dataset-7`: a later job of the same source replaces them, and leaves
-    the others in the table alone. With `replace` nothing else stays in it. With `widens` rows may have more columns
-    than the table, which gets them, or fewer, which are null. `made_by` goes into the snapshot's properties: ids of a
-    dataset, a model, a prediction.
+    Attributes:
+        name: of the table.
+        source: whose rows they are, for example `dataset-7`: a later job of the same source replaces them, and leaves
+            the other rows of the table alone.
+        owner: of the table, when it is created.
+        mode: with `replace` no other rows stay in the table.
+        made_by: properties of the snapshot: ids of a dataset, a model, a prediction.
+        widens: whether rows may have more columns than the table, which gets them, or fewer, which are null.
     """
 
     name: TableName
@@ -52,32 +57,37 @@ class LakeTarget:
 
 @dataclass(frozen=True)
 class WriteAttempt:
-    """The attempt at a job that writes."""
+    """The attempt at a job that writes the rows."""
 
     job_id: int
     attempt: int
 
 
 def write_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt, rows: BatchSource) -> int:
-    """Append the rows, or put them in place of others, atomically; the id of the snapshot that has them.
+    """Append the rows, or replace others by them, atomically, and return the id of the snapshot that has them.
 
-    `rows` gives the batches from the beginning, each time it is called; a few of them are in memory. They are flat,
-    with types of a contract. When an earlier attempt at the same job has committed, nothing is written and its
-    snapshot is the answer.
+    The batches are flat, with types of a contract; a few of them are in memory. When an earlier attempt at the same job
+    has committed, nothing is written and its snapshot is returned.
 
     Raises:
         Conflict: `table_differs`: the table has other columns; `table_busy`: others committed all the time.
-        Unavailable: `lake_full`, `lake_unavailable`; then nothing of the rows is in the table.
+        Unavailable: `lake_full`, `lake_unavailable`; then none of the rows is in the table.
     """
     return write_tables(catalog, writer, [(target, rows)])[0]
 
 
 def write_tables(
-    catalog: "Catalog", writer: WriteAttempt, wanted: Sequence[tuple[LakeTarget, BatchSource]]
+    catalog: "Catalog", writer: WriteAttempt, writes_by_table: Sequence[tuple[LakeTarget, BatchSource]]
 ) -> list[int]:
-    """As `write_rows`, for several tables. Each has a commit of its own, but none comes before the rows of all are
-    written and found to fit."""
-    writes = [_Write(catalog, target, writer, rows) for target, rows in wanted]
+    """Write to several tables as `write_rows` does, and return the id of a snapshot of each.
+
+    Each table has a commit of its own, but the first one comes after the rows of all are written and found to fit.
+
+    Raises:
+        Conflict: as `write_rows`.
+        Unavailable: as `write_rows`.
+    """
+    writes = [_TableWrite(catalog, target, writer, rows) for target, rows in writes_by_table]
     with translate_lake_errors():
         try:
             for write in writes:
@@ -85,19 +95,23 @@ def write_tables(
             return [write.run() for write in writes]
         finally:
             for write in writes:
-                write.tidy()
+                write.clean_up()
 
 
 def delete_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt) -> None:
-    """Take the rows of a source out of a table, if it has some.
+    """Delete the rows of a source from a table, if it has any.
 
-    Raises as `write_rows`.
+    Raises:
+        Conflict: as `write_rows`.
+        Unavailable: as `write_rows`.
     """
     with translate_lake_errors():
-        _Write(catalog, target, writer, lambda: iter(())).withdraw()
+        _TableWrite(catalog, target, writer, lambda: iter(())).delete_rows()
 
 
-class _Write:
+class _TableWrite:
+    """The write of one attempt to one table: files first, then a commit that others may interfere with."""
+
     def __init__(self, catalog: "Catalog", target: LakeTarget, writer: WriteAttempt, rows: BatchSource) -> None:
         self._catalog = catalog
         self._target = target
@@ -110,63 +124,66 @@ class _Write:
         self._prepared: tuple[Table | None, Transaction] | None = None
 
     def prepare(self) -> None:
-        """All that comes before the commit."""
-        self._retried(self._prepare)
+        """Write the files, and check that they fit the table."""
+        self._with_retry(self._prepare)
 
     def run(self) -> int:
-        return self._retried(self._write_rows)
+        """Commit, and return the id of the snapshot."""
+        return self._with_retry(self._write_rows)
 
-    def withdraw(self) -> None:
-        self._retried(self._take)
+    def delete_rows(self) -> None:
+        """Commit the deletion of the source's rows."""
+        self._with_retry(self._delete_own_rows)
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
+        """Remove the files that no snapshot refers to."""
         self._remove(self._paths)
 
-    def _retried(self, work: Callable[[], T]) -> T:
-        """What `work` answers once nobody else has changed the table under it."""
+    def _with_retry(self, operation: Callable[[], T]) -> T:
+        """Return the result of an operation, retried while other writers change the table at the same time."""
         from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
 
-        for tried in range(_COMMITS):
+        for attempt in range(_MAX_COMMITS):
             try:
-                return work()
+                return operation()
             except (CommitFailedException, TableAlreadyExistsError, ValidationException):
-                time.sleep(random.uniform(0, 0.05 * 2 ** min(tried, 5)))
-        raise Conflict("Others wrote to this lake table all the time; try again.", code="table_busy")
+                time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
+        raise Conflict("Others write to this lake table all the time; try again.", code="table_busy")
 
     def _prepare(self) -> None:
-        table = self._existing()
-        if self._done(table) is None:
-            self._prepared = table, self._staged(table)
+        table = self._load_table()
+        if self._find_own_snapshot(table) is None:
+            self._prepared = table, self._stage(table)
 
     def _write_rows(self) -> int:
         prepared, self._prepared = self._prepared, None
-        table = prepared[0] if prepared is not None else self._existing()
-        done = self._done(table)
-        if done is not None:
-            return done
+        table = prepared[0] if prepared is not None else self._load_table()
+        own = self._find_own_snapshot(table)
+        if own is not None:
+            return own
         try:
-            snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._staged(table))
+            snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._stage(table))
         except lake_exception_types():
-            landed = self._landed()
-            if landed is None:
+            own = self._find_snapshot_after_failure()
+            if own is None:
                 raise
-            return landed
+            return own
         self._paths = []
-        self._forget_earlier_attempts()
+        self._remove_files_of_earlier_attempts()
         return snapshot_id
 
-    def _take(self) -> None:
-        table = self._existing()
-        mine = self._replaced(table, only_own=True)
-        if table is None or not mine:
+    def _delete_own_rows(self) -> None:
+        table = self._load_table()
+        own = self._find_replaced_files(table, only_own=True)
+        if table is None or not own:
             return
         transaction = table.transaction()
         with transaction.update_snapshot(snapshot_properties=self._properties()).overwrite() as snapshot:
-            for file in mine:
+            for file in own:
                 snapshot.delete_data_file(file)
         transaction.commit_transaction()
 
-    def _existing(self) -> "Table | None":
+    def _load_table(self) -> "Table | None":
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
         name = self._target.name
@@ -184,36 +201,38 @@ class _Write:
         try:
             self._catalog.create_namespace_if_not_exists(namespace)
         except lake_exception_types():
-            # Another writer has made it at this moment.
+            # Another writer has created it at this moment.
             if not self._catalog.namespace_exists(namespace):
                 raise
 
-    def _done(self, table: "Table | None") -> int | None:
-        """The snapshot of an earlier attempt at this job."""
+    def _find_own_snapshot(self, table: "Table | None") -> int | None:
+        """Return the id of the snapshot that an attempt at this job has committed, if any."""
         job = {PROPERTY_PREFIX + "job-id": str(self._writer.job_id), PROPERTY_PREFIX + "source": self._target.source}
-        found = [s for s in table.metadata.snapshots if job.items() <= snapshot_properties(s).items()] if table else []
-        return found[0].snapshot_id if found else None
+        snapshots = table.metadata.snapshots if table is not None else []
+        return next((s.snapshot_id for s in snapshots if job.items() <= snapshot_properties(s).items()), None)
 
-    def _landed(self) -> int | None:
-        """The snapshot of a commit that was answered with an error, if it is there after all. Files that may be its own
-        stay, unless it is certainly not there."""
+    def _find_snapshot_after_failure(self) -> int | None:
+        """Return the id of the snapshot whose commit has failed with an error, if it is in the table after all.
+
+        Its files stay unless it is certainly not there.
+        """
         paths, self._paths = self._paths, []
         with suppress(*lake_exception_types()):
-            snapshot_id = self._done(self._existing())
+            snapshot_id = self._find_own_snapshot(self._load_table())
             self._paths = [] if snapshot_id is not None else paths
             return snapshot_id
         return None
 
-    def _staged(self, table: "Table | None") -> "Transaction":
-        """The files are written, and the table has their columns once this is committed."""
-        transaction = self._creation() if table is None else table.transaction()
+    def _stage(self, table: "Table | None") -> "Transaction":
+        """Write the files, and return a transaction that gives the table their columns."""
+        transaction = self._create_table() if table is None else table.transaction()
         if table is not None:
             self._fit_columns(transaction)
         self._write_files(transaction)
         return transaction
 
     def _commit(self, table: "Table | None", transaction: "Transaction") -> int:
-        replaced = self._replaced(table)
+        replaced = self._find_replaced_files(table)
         update = transaction.update_snapshot(snapshot_properties=self._properties())
         with update.overwrite() if replaced else update.merge_append() as snapshot:
             for file in replaced:
@@ -223,54 +242,57 @@ class _Write:
         transaction.commit_transaction()
         return snapshot.snapshot_id
 
-    def _creation(self) -> "Transaction":
-        """The table comes to be with its first rows. Its folder is the job's, whatever the attempt, and nobody else's
-        after it was dropped; a REST catalog sees to that itself, and its warehouse is no path."""
+    def _create_table(self) -> "Transaction":
+        """Return a transaction that creates the table together with its first rows.
+
+        All attempts at a job use the same folder, and no other job does, even after the table was dropped. A REST
+        catalog chooses the folder itself, and its warehouse is not a path.
+        """
         name = self._target.name
         tag = f"job-{self._writer.job_id}"
-        about = self._catalog.properties
-        warehouse = about.get("warehouse") if about["type"] != "rest" else None
+        catalog = self._catalog.properties
+        warehouse = catalog.get("warehouse") if catalog["type"] != "rest" else None
         location = f"{warehouse}/{name.namespace}/{name.table}-{tag}" if warehouse else None
         properties = {"owner": self._target.owner, PROPERTY_PREFIX + "created-at": str(int(time.time() * 1000))}
         return self._catalog.create_table_transaction(
-            (name.namespace, name.table), iceberg_schema(self._arrow()), location=location, properties=properties
+            (name.namespace, name.table), iceberg_schema(self._read_schema()), location=location, properties=properties
         )
 
-    def _arrow(self) -> pa.Schema:
+    def _read_schema(self) -> pa.Schema:
         batch = next(self._rows(), None)
         return batch.schema if batch is not None else pa.schema([])
 
     def _fit_columns(self, transaction: "Transaction") -> None:
-        """Refuse rows that the table has no columns for; with `replace`, give it theirs, with `widens` those too."""
+        """Refuse rows with other columns; with `replace` or `widens` give the table the columns of the rows."""
         from pyiceberg.io.pyarrow import schema_to_pyarrow
 
         columns = transaction.table_metadata.schema()
-        there = {f.name: f.type for f in schema_to_pyarrow(columns, include_field_ids=False)}
-        new = {f.name: f.type for f in schema_to_pyarrow(iceberg_schema(self._arrow()), include_field_ids=False)}
-        differing = [name for name in {**new, **there} if there.get(name) != new.get(name)]
+        old = {f.name: f.type for f in schema_to_pyarrow(columns, include_field_ids=False)}
+        new = {f.name: f.type for f in schema_to_pyarrow(iceberg_schema(self._read_schema()), include_field_ids=False)}
+        differing = [name for name in {**new, **old} if old.get(name) != new.get(name)]
         if self._target.mode == "append" and self._target.widens:
             differing = [name for name in differing if name in new or columns.find_field(name).required]
         if not differing:
             return
-        adds_only = all(name not in there for name in differing)
+        adds_only = all(name not in old for name in differing)
         if self._target.mode == "append" and not (self._target.widens and adds_only):
-            shown = "; ".join(
-                f"{name!r} is {_shown(there, name)} there, {_shown(new, name)} here" for name in differing[:5]
+            differences = "; ".join(
+                f"{name!r} is {_type_name(old, name)} there, {_type_name(new, name)} here" for name in differing[:5]
             )
-            detail = f"The lake table {self._target.name.table!r} has other columns than these rows: {shown}."
+            detail = f"The lake table {self._target.name.table!r} has other columns than these rows: {differences}."
             raise Conflict(detail, code="table_differs")
         with transaction.update_schema(allow_incompatible_changes=True) as update:
             for name in differing:
-                if name in there:
+                if name in old:
                     update.delete_column((name,))
-        schema = iceberg_schema(self._arrow())
+        schema = iceberg_schema(self._read_schema())
         with transaction.update_schema(allow_incompatible_changes=True) as update:
             for name in differing:
                 if name in new:
                     update.add_column((name,), schema.find_type(name))
 
     def _write_files(self, transaction: "Transaction") -> None:
-        """Write the rows, unless it was done for the same columns of the same table already."""
+        """Write the rows, unless they are written already for the same columns of the same table."""
         from pyiceberg.io.pyarrow import schema_to_pyarrow
 
         metadata = transaction.table_metadata
@@ -296,8 +318,8 @@ class _Write:
         attempt = attempt or self._writer.attempt
         return f"{self._target.source}-job-{self._writer.job_id}.{attempt}-{number}.parquet"
 
-    def _replaced(self, table: "Table | None", *, only_own: bool = False) -> "list[DataFile]":
-        """Files whose rows go when the new ones come."""
+    def _find_replaced_files(self, table: "Table | None", *, only_own: bool = False) -> "list[DataFile]":
+        """Return the files whose rows the new ones replace."""
         if table is None or table.metadata.current_snapshot_id is None:
             return []
         source = {PROPERTY_PREFIX + "source": self._target.source}.items()
@@ -310,13 +332,13 @@ class _Write:
         return [file for file in files if replaces_all or own in file.file_path]
 
     def _properties(self) -> dict[str, str]:
-        about = {"job-id": str(self._writer.job_id), "attempt": str(self._writer.attempt)}
-        about |= {"source": self._target.source, **self._target.made_by}
-        return {PROPERTY_PREFIX + key: value for key, value in about.items()}
+        properties = {"job-id": str(self._writer.job_id), "attempt": str(self._writer.attempt)}
+        properties |= {"source": self._target.source, **self._target.made_by}
+        return {PROPERTY_PREFIX + key: value for key, value in properties.items()}
 
-    def _forget_earlier_attempts(self) -> None:
-        """Remove what attempts that were killed have left: from this commit on none of them can commit."""
-        table = self._existing()
+    def _remove_files_of_earlier_attempts(self) -> None:
+        """Remove the files of killed attempts: from this commit on none of them can commit."""
+        table = self._load_table()
         if table is None:
             return
         for attempt in range(1, self._writer.attempt):
@@ -331,16 +353,16 @@ class _Write:
 
 
 def _select(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
-    """The columns of a table; what the rows do not have is null."""
-    there = dict(zip(batch.schema.names, batch.columns, strict=True))
-    arrays = [there[f.name] if f.name in there else pa.nulls(batch.num_rows, f.type) for f in columns]
+    """Return the columns of a table; those that the batch lacks are null."""
+    present = dict(zip(batch.schema.names, batch.columns, strict=True))
+    arrays = [present[f.name] if f.name in present else pa.nulls(batch.num_rows, f.type) for f in columns]
     return pa.RecordBatch.from_arrays(arrays, names=columns.names)
 
 
 def snapshot_properties(snapshot: "Snapshot") -> dict[str, str]:
-    """What the writer of a snapshot has said about it."""
+    """Return the properties that the writer of a snapshot gave it."""
     return dict(snapshot.summary.additional_properties) if snapshot.summary is not None else {}
 
 
-def _shown(types: dict[str, pa.DataType], name: str) -> str:
+def _type_name(types: dict[str, pa.DataType], name: str) -> str:
     return str(types.get(name, "missing"))

@@ -96,7 +96,7 @@ class ObjectStore:
                 _download_file(store, info.path, path)
                 return
             inside = store.get_file_info(fs.FileSelector(info.path, recursive=True))
-            names = [info.path for info in inside if info.type == fs.FileType.File]
+            names = [each.path for each in inside if each.type == fs.FileType.File]
             with ThreadPoolExecutor(_MAX_CONCURRENCY) as pool:
                 targets = [path / name.removeprefix(f"{info.path}/") for name in names]
                 list(pool.map(_download_file, repeat(store), names, targets))

@@ -135,7 +135,7 @@ def test_two_writers_at_once_both_land(config: LakeConfig, data_files: DataFiles
 def test_a_table_that_is_never_left_alone_is_a_conflict(
     catalog: "Catalog", config: LakeConfig, data_files: DataFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "_COMMITS", 1)
+    monkeypatch.setattr(writing, "_MAX_COMMITS", 1)
     write(catalog, target("dataset-1"), 1, rows(1))
 
     def meanwhile() -> Iterator[pa.RecordBatch]:
