@@ -35,7 +35,7 @@ from dataml.http.headers import client_address, request_id_of, security_headers
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference import service as inference_service
-from dataml.inference.realtime import RealTime
+from dataml.inference.realtime import RealTimeApp
 from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
@@ -99,7 +99,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
         RuntimeError: a route does not state what its caller needs.
     """
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
-    realtime = RealTime(services.database, services.keys, services.endpoints)
+    realtime = RealTimeApp(services.database, services.keys, services.endpoints)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
     app.state.database = services.database
@@ -168,7 +168,7 @@ class GatewayMiddleware:
     FastAPI's stack costs more than such a prediction.
     """
 
-    def __init__(self, app: ASGIApp, realtime: RealTime, forwarded_hops: int) -> None:
+    def __init__(self, app: ASGIApp, realtime: RealTimeApp, forwarded_hops: int) -> None:
         self.app = app
         self._realtime = realtime
         self._forwarded_hops = forwarded_hops

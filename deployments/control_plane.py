@@ -29,4 +29,4 @@ class ControlPlane:
     async def record_predictions(self, records: Sequence[LogRecord]) -> None:
         """Write records of the prediction log."""
         async with self._database.transaction() as session:
-            await inference.record(session, records)
+            await inference.store_predictions(session, records)

@@ -88,9 +88,9 @@ class Deployer:
         """Take one step towards what should run; return whether a deployment is under way."""
         deployed_ids = {version.train_id for version in (self._deployed or {}).values()}
         async with self._database.reading() as session:
-            deleted_ids = deployed_ids - await trainings.existing(session, deployed_ids)
-            promoted = await trainings.promoted(session, self._settings.own_endpoints)
-            recorded_ids = await trainings.with_own_endpoint(session)
+            deleted_ids = deployed_ids - await trainings.filter_existing(session, deployed_ids)
+            promoted = await trainings.list_promoted(session, self._settings.own_endpoints)
+            recorded_ids = await trainings.list_with_own_endpoint(session)
         models = [inference.to_servable_model(training, tenant_name) for training, tenant_name in promoted]
         wanted = {application_name(model.tenant_id, model.predictor_name): model for model in models}
         if self._deployed is None:

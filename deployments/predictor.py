@@ -13,7 +13,7 @@ from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.headers import request_id_of
-from dataml.inference.realtime import SESSION_CACHE_S, direct_question, respond, send_answer
+from dataml.inference.realtime import SESSION_CACHE_S, parse_direct_request, respond, send_response
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.model_runner import (
     InferenceRequest,
@@ -85,7 +85,7 @@ class DirectRoute:
         elif scope["method"] != "POST":
             refusal = MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
         if refusal is not None:
-            await send_answer(scope, send, refusal)
+            await send_response(scope, send, refusal)
             return
         await respond(scope, receive, send, self._predict)
 
@@ -94,7 +94,7 @@ class DirectRoute:
         principal.require(Permission.PREDICT)
         if principal.tenant_id != self._runner.model.tenant_id:
             raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-        return (await self._runner.predict([direct_question(principal, body)]))[0]
+        return (await self._runner.predict([parse_direct_request(principal, body)]))[0]
 
 
 def _full_path(scope: Scope) -> str:

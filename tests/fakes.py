@@ -128,7 +128,7 @@ class SupervisorThread:
 
     async def _record(self, record: LogRecord) -> None:
         async with self._database.transaction() as session:
-            await inference.record(session, [record])
+            await inference.store_predictions(session, [record])
 
     async def _stop(self) -> None:
         self._supervisor.stop()

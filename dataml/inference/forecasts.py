@@ -13,29 +13,29 @@ from dataml.db.scope import Scope
 from dataml.errors import Conflict, Invalid
 from dataml.inference import service
 from dataml.inference.forecast_schemas import BatchForecast, ForecastRequest, FutureDataset
-from dataml.inference.models import Prediction
+from dataml.inference.models import PredictionLogEntry
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ForecastSpec, JobKind
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.serving.model_runner import ForecastInferenceRequest, ServableModel
 from dataml.train import service as trainings
-from dataml.train.checks.layout import in_words, schema_changes
-from dataml.train.checks.request import ColumnPurpose
-from dataml.train.models import Preprocess, Training
+from dataml.train.checks.layout import join_differences, list_schema_changes
+from dataml.train.checks.request import ColumnRole
+from dataml.train.models import Training, TrainingPreprocessing
 
-_FUTURE = (ColumnPurpose.TIME, ColumnPurpose.ID, ColumnPurpose.EXOGENOUS)
+_FUTURE = (ColumnRole.TIME, ColumnRole.ID, ColumnRole.EXOGENOUS)
 
 
 @dataclass(frozen=True)
-class _Columns:
+class _ModelColumns:
     """What a forecast model reads of a dataset."""
 
     contract: Contract
     roles: dict[str, str]
 
-    def of(self, *purposes: ColumnPurpose) -> Contract:
-        return self.contract.select(name for name in self.contract.names if self.roles[name] in purposes)
+    def select(self, *roles: ColumnRole) -> Contract:
+        return self.contract.select(name for name in self.contract.names if self.roles[name] in roles)
 
 
 async def prepare_request(
@@ -56,7 +56,7 @@ async def prepare_request(
         raise Invalid(f"preprocess_id is {model.preprocess_id} for this model.", code="wrong_preprocess_id")
     if request.frequency is not None:
         Frequency.parse(request.frequency)
-    columns = await _columns(session, scope, model.preprocess_id)
+    columns = await _read_columns(session, scope, model.preprocess_id)
     rows, future = None, None
     if isinstance(request.future, FutureDataset):
         future = await _future(session, scope, columns, request.future.dataset_id)
@@ -65,7 +65,7 @@ async def prepare_request(
     question = ForecastInferenceRequest(
         steps=request.steps,
         frequency=request.frequency,
-        unique_ids=_series(request, columns),
+        unique_ids=_requested_series(request, columns),
         level=request.level,
         aggregate=request.aggregate,
         explain=request.explain,
@@ -86,7 +86,7 @@ async def start_batch(
     *,
     explain: bool,
     into: service.ResultTable | None = None,
-) -> tuple[Prediction, Job]:
+) -> tuple[PredictionLogEntry, Job]:
     """Commit a batch forecast and its job together; its result is a file of the dataset with the exogenous values or,
     without one, of the dataset that the model was trained on. `training` is a completed one that is held.
 
@@ -95,7 +95,7 @@ async def start_batch(
     service.check_problem_type(training.problem_type, forecast=True)
     if asked.frequency is not None:
         Frequency.parse(asked.frequency)
-    columns = await _columns(session, scope, training.preprocess_id)
+    columns = await _read_columns(session, scope, training.preprocess_id)
     parquet, dataset = None, None
     if dataset_id is not None:
         dataset, parquet = await _future(session, scope, columns, dataset_id)
@@ -113,17 +113,17 @@ async def start_batch(
         future=parquet,
         observations=observations,
         explain=explain,
-        lake=service.target_of(scope, prediction, into),
+        lake=service.lake_target(scope, prediction, into),
     )
     return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
 
 
-def _series(request: ForecastRequest, columns: _Columns) -> tuple[str, ...] | None:
+def _requested_series(request: ForecastRequest, columns: _ModelColumns) -> tuple[str, ...] | None:
     """None for all series; a model without an Id column has one."""
     several = request.unique_ids
     if several is not None and request.unique_id is not None:
         raise Invalid("Send either unique_id or unique_ids.", code="one_or_several")
-    if ColumnPurpose.ID.value not in columns.roles.values() or several == "all":
+    if ColumnRole.ID.value not in columns.roles.values() or several == "all":
         return None
     if several is not None:
         return tuple(dict.fromkeys(several))
@@ -132,33 +132,37 @@ def _series(request: ForecastRequest, columns: _Columns) -> tuple[str, ...] | No
     return (request.unique_id,)
 
 
-async def _columns(session: AsyncSession, scope: Scope, preprocess_id: int) -> _Columns:
-    preprocess = await scope.get(session, Preprocess, preprocess_id, "preprocessing")
-    return _Columns(trainings.training_contract(preprocess), dict(preprocess.roles))
+async def _read_columns(session: AsyncSession, scope: Scope, preprocess_id: int) -> _ModelColumns:
+    preprocess = await scope.get(session, TrainingPreprocessing, preprocess_id, "preprocessing")
+    return _ModelColumns(trainings.training_contract(preprocess), dict(preprocess.roles))
 
 
-async def _future(session: AsyncSession, scope: Scope, columns: _Columns, dataset_id: int) -> tuple[Dataset, str]:
+async def _future(session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int) -> tuple[Dataset, str]:
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
-    return dataset, _fitting(dataset, columns.of(*_FUTURE))
+    return dataset, _matching_rows(dataset, columns.select(*_FUTURE))
 
 
-async def _observations(session: AsyncSession, scope: Scope, columns: _Columns, dataset_id: int | None) -> str | None:
+async def _observations(
+    session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int | None
+) -> str | None:
     """Observations are data to learn from and data to predict with: either usage will do."""
     if dataset_id is None:
         return None
     dataset = await datasets.get(session, scope, dataset_id)
     if dataset.state != "valid":
         raise datasets.not_validated(dataset)
-    ignored: Sequence[str] = (ColumnPurpose.IGNORE,)
-    read = [purpose for purpose in ColumnPurpose if purpose not in ignored]
-    return _fitting(dataset, columns.of(*read))
+    ignored: Sequence[str] = (ColumnRole.IGNORE,)
+    read = [purpose for purpose in ColumnRole if purpose not in ignored]
+    return _matching_rows(dataset, columns.select(*read))
 
 
-def _fitting(dataset: Dataset, needed: Contract) -> str:
+def _matching_rows(dataset: Dataset, needed: Contract) -> str:
     """The storage name of a dataset's rows, which have these columns."""
     contract, parquet = dataset.validated()
-    if changes := schema_changes(needed, contract):
-        raise Conflict(f"The dataset does not have the model's columns: {in_words(changes)}.", code="schema_changed")
+    if changes := list_schema_changes(needed, contract):
+        raise Conflict(
+            f"The dataset does not have the model's columns: {join_differences(changes)}.", code="schema_changed"
+        )
     return parquet
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from dataml.db.base import Base, BigId, TenantOwned
 
 
-class Prediction(TenantOwned, Base):
+class PredictionLogEntry(TenantOwned, Base):
     """`id` is made by the process that answers, before the row is stored: time-ordered, 63 bits.
 
     `training_id` points at no row of necessity: what a model has answered stays when the model is deleted, and a record

@@ -28,7 +28,7 @@ _PATH = "/api/v1/inference"
 _M = TypeVar("_M", bound=BaseModel)
 
 
-class RealTime:
+class RealTimeApp:
     """`POST /api/v1/inference` by training, and `POST /models/{tenant}/{predictor}/predict` by name."""
 
     def __init__(self, database: Database, keys: TokenKeys, endpoints: InferenceClient) -> None:
@@ -85,7 +85,7 @@ class RealTime:
 
         model = await self._cached((principal.tenant_id, tenant_name, predictor_name), look_up)
         service.check_problem_type(model.problem_type, forecast=False)
-        return model, direct_question(principal, body)
+        return model, parse_direct_request(principal, body)
 
     async def _cached(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:
         found = self._models.get(key)
@@ -99,7 +99,7 @@ class RealTime:
         return model
 
 
-def direct_question(principal: Principal, body: bytes) -> InferenceRequest:
+def parse_direct_request(principal: Principal, body: bytes) -> InferenceRequest:
     """The question in a direct route's body."""
     request = read_request(DirectRequest, body)
     if (request.features is None) == (request.instances is None):
@@ -139,10 +139,10 @@ async def respond(
     except UNREACHABLE:
         log.exception("the database could not be asked")
         found = unavailable()
-    await send_answer(scope, send, found)
+    await send_response(scope, send, found)
 
 
-async def send_answer(scope: Scope, send: Send, found: InferenceResponse) -> None:
+async def send_response(scope: Scope, send: Send, found: InferenceResponse) -> None:
     """Send JSON, or an error as every other route renders it."""
     request_id: str = scope["state"]["request_id"]
     sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]

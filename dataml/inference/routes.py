@@ -1,4 +1,4 @@
-"""Prediction calls. The two real-time ones are only documented here; `realtime.RealTime` answers them."""
+"""Prediction calls. The two real-time ones are only documented here; `realtime.RealTimeApp` answers them."""
 
 from typing import Annotated
 
@@ -129,7 +129,7 @@ async def get_form(
 
 
 # Both are in OpenAPI and state their permission, like every other call. `app.GatewayMiddleware` hands their requests to
-# `realtime.RealTime` before FastAPI looks for a route.
+# `realtime.RealTimeApp` before FastAPI looks for a route.
 _NOT_ROUTED = RuntimeError("a real-time prediction came past the gateway")
 
 

@@ -18,14 +18,14 @@ from dataml.db.upsert import insert
 from dataml.errors import Conflict, NotFound
 from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
 from dataml.iceberg.writing import LakeTarget, WriteMode
-from dataml.inference.models import Prediction
+from dataml.inference.models import PredictionLogEntry
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
 from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.train import service as trainings
-from dataml.train.checks.request import ColumnPurpose
-from dataml.train.models import Preprocess, Training
+from dataml.train.checks.request import ColumnRole
+from dataml.train.models import Training, TrainingPreprocessing
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
 async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Training, list[Column]]:
     """A completed training and the columns its predictions ask for."""
     training = await trainings.get_completed(session, scope, train_id)
-    preprocess = await scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
-    asked = (ColumnPurpose.FEATURE, ColumnPurpose.TIME)
+    preprocess = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
+    asked = (ColumnRole.FEATURE, ColumnRole.TIME)
     columns = trainings.training_contract(preprocess).columns
     if training.problem_type == "Forecast":
-        asked = (ColumnPurpose.TIME, ColumnPurpose.ID, ColumnPurpose.EXOGENOUS)
+        asked = (ColumnRole.TIME, ColumnRole.ID, ColumnRole.EXOGENOUS)
     return training, [column for column in columns if preprocess.roles[column.name] in asked]
 
 
@@ -106,7 +106,7 @@ async def start_batch(
     *,
     explain: bool = False,
     into: ResultTable | None = None,
-) -> tuple[Prediction, Job]:
+) -> tuple[PredictionLogEntry, Job]:
     """Commit a batch and its job together; `training` is a completed one that is held.
 
     Raises:
@@ -117,11 +117,11 @@ async def start_batch(
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     prediction = await add_batch(session, scope, training, dataset, dataset.kept_records)
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, target_of(scope, prediction, into))
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake_target(scope, prediction, into))
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 
-def target_of(scope: Scope, prediction: Prediction, into: ResultTable | None) -> LakeTarget | None:
+def lake_target(scope: Scope, prediction: PredictionLogEntry, into: ResultTable | None) -> LakeTarget | None:
     """Where in the lake the result of a batch goes, and what its snapshot says of it.
 
     Raises:
@@ -142,13 +142,13 @@ def target_of(scope: Scope, prediction: Prediction, into: ResultTable | None) ->
 
 async def add_batch(
     session: AsyncSession, scope: Scope, training: Training, dataset: Dataset, records: int
-) -> Prediction:
+) -> PredictionLogEntry:
     """The row of a batch that begins; its result will be a file of `dataset`.
 
     Raises:
         NotFound: `dataset_not_found`: deleted since it was looked at.
     """
-    prediction = Prediction(
+    prediction = PredictionLogEntry(
         id=new_prediction_id(),
         tenant_id=scope.tenant_id,
         training_id=training.id,
@@ -174,7 +174,7 @@ async def add_batch(
 async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | None) -> None:
     """The end of a score job: its result becomes a file of the dataset that was scored."""
     scope = Scope(job.tenant_id, job.created_by)
-    prediction = await scope.get(session, Prediction, job.subject_id, "prediction")
+    prediction = await scope.get(session, PredictionLogEntry, job.subject_id, "prediction")
     if result is None:
         prediction.status = "cancelled" if job.state == JobState.CANCELLED else "failed"
         prediction.failure = job.failure_detail
@@ -208,7 +208,9 @@ async def refuse_training_in_use(session: AsyncSession, scope: Scope, train_id: 
     """Raises:
     Conflict: `training_in_use`: a batch prediction with this model waits or runs.
     """
-    of_training = scope.select(Prediction).where(Prediction.training_id == train_id, Prediction.status == "running")
+    of_training = scope.select(PredictionLogEntry).where(
+        PredictionLogEntry.training_id == train_id, PredictionLogEntry.status == "running"
+    )
     if await session.scalar(of_training.limit(1)) is not None:
         detail = "A batch prediction with this model is running; wait for its end, or terminate its job."
         raise Conflict(detail, code="training_in_use")
@@ -220,28 +222,32 @@ async def release_dataset(session: AsyncSession, scope: Scope, dataset_id: int) 
     Raises:
         Conflict: `dataset_in_use`: a batch prediction of it is running.
     """
-    of_dataset = scope.select(Prediction).where(Prediction.dataset_id == dataset_id, Prediction.status == "running")
+    of_dataset = scope.select(PredictionLogEntry).where(
+        PredictionLogEntry.dataset_id == dataset_id, PredictionLogEntry.status == "running"
+    )
     if await session.scalar(of_dataset.limit(1)) is not None:
         detail = "A batch prediction of this dataset is running; wait for its end, or terminate its job."
         raise Conflict(detail, code="dataset_in_use")
-    rows = scope.update(Prediction).where(Prediction.dataset_id == dataset_id)
+    rows = scope.update(PredictionLogEntry).where(PredictionLogEntry.dataset_id == dataset_id)
     await session.execute(rows.values(dataset_id=None, file_id=None))
 
 
 async def release_file(session: AsyncSession, scope: Scope, file_id: int) -> None:
     """Take a file that goes out of the prediction log, whose rows stay."""
     if 0 < file_id < 2**63:
-        rows = scope.update(Prediction).where(Prediction.file_id == file_id)
+        rows = scope.update(PredictionLogEntry).where(PredictionLogEntry.file_id == file_id)
         await session.execute(rows.values(file_id=None))
 
 
-async def result(session: AsyncSession, scope: Scope, prediction_id: int) -> tuple[Prediction, File | None, Job | None]:
+async def result(
+    session: AsyncSession, scope: Scope, prediction_id: int
+) -> tuple[PredictionLogEntry, File | None, Job | None]:
     """A batch with its result file, once there is one, and its job.
 
     Raises:
         NotFound: `prediction_not_found`, also for a real-time prediction.
     """
-    prediction = await scope.get(session, Prediction, prediction_id, "prediction")
+    prediction = await scope.get(session, PredictionLogEntry, prediction_id, "prediction")
     if prediction.prediction_type != "batch":
         raise NotFound("There is no prediction with this id.", code="prediction_not_found")
     file = await scope.get(session, File, prediction.file_id, "file") if prediction.file_id else None
@@ -251,13 +257,13 @@ async def result(session: AsyncSession, scope: Scope, prediction_id: int) -> tup
 
 async def list_predictions(
     session: AsyncSession, scope: Scope, train_id: int, page: Page
-) -> tuple[Training, int, list[Prediction]]:
+) -> tuple[Training, int, list[PredictionLogEntry]]:
     training = await trainings.get(session, scope, train_id)
-    total, rows = await scope.list(session, Prediction, page, Prediction.training_id == train_id)
+    total, rows = await scope.list(session, PredictionLogEntry, page, PredictionLogEntry.training_id == train_id)
     return training, total, rows
 
 
-async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
+async def store_predictions(session: AsyncSession, records: Sequence[LogRecord]) -> None:
     """Store real-time predictions, each once however often it comes; its time is in its id."""
     rows = [
         {
@@ -276,4 +282,4 @@ async def record(session: AsyncSession, records: Sequence[LogRecord]) -> None:
         for r in records
     ]
     # Records whose acknowledgement was lost come twice.
-    await session.execute(insert(session, Prediction).on_conflict_do_nothing(), rows)
+    await session.execute(insert(session, PredictionLogEntry).on_conflict_do_nothing(), rows)

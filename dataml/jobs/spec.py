@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from dataml.contract.contract import Contract, ErrorReport
 from dataml.iceberg.catalog import LakeConfig
 from dataml.iceberg.names import TableName
 from dataml.iceberg.writing import LakeTarget
+from dataml.ml.bundle.manifest import Manifest
 from dataml.storage.storage import ATTEMPTS, Storage
 
 
@@ -235,6 +236,11 @@ class TrainSpec:
     parent: str | None = None
     forecasting: ForecastConfig | None = None
 
+    @property
+    def target(self) -> str:
+        """Name of the column that is predicted."""
+        return next(name for name, role in self.roles.items() if role == "Target")
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -252,6 +258,20 @@ class TrainResult:
     confusion_matrix: list[list[int]] | None
     summary: dict[str, Any]
     is_promoted: bool = True
+
+    @classmethod
+    def from_manifest(cls, bundle: str, manifest: Manifest, *, is_promoted: bool = True) -> Self:
+        """Return the result that a written bundle stands for."""
+        return cls(
+            bundle=bundle,
+            algorithm=manifest.algorithm,
+            model=manifest.model,
+            accuracy=manifest.accuracy,
+            metrics={metric: value for metric, value in manifest.metrics.items() if value is not None},
+            confusion_matrix=manifest.confusion_matrix,
+            summary=manifest.summary(),
+            is_promoted=is_promoted,
+        )
 
 
 @dataclass(frozen=True)

@@ -107,23 +107,15 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     )
     sample = samples.x[np.random.default_rng(spec.seed).permutation(rows.num_rows)[:1_000]]
     manifest = write_bundle(directory, selection, preprocessing, contract, provenance, evaluation, sample)
-    return TrainResult(
-        bundle=name,
-        algorithm=manifest.algorithm,
-        model=manifest.model,
-        accuracy=manifest.accuracy,
-        metrics={metric: value for metric, value in manifest.metrics.items() if value is not None},
-        confusion_matrix=manifest.confusion_matrix,
-        summary=manifest.summary(),
-        is_promoted=comparison is None or comparison["is_promoted"],
-    )
+    is_promoted = comparison is None or comparison["is_promoted"]
+    return TrainResult.from_manifest(name, manifest, is_promoted=is_promoted)
 
 
 def _read(
     spec: TrainSpec, context: JobContext, features: list[str], parent: Predictor | None
 ) -> tuple[ParquetRows, Target]:
     """The rows that have a target, and the target."""
-    name = next(name for name, role in spec.roles.items() if role == "Target")
+    name = spec.target
     group = spec.validation.group
     columns = [*features, name, *([group] if group and group not in (*features, name) else [])]
     contract = spec.contract.select(columns)

@@ -73,15 +73,7 @@ def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult
 def _written(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
     name, directory = context.output("bundle")
     written = write_files(directory, manifest, bundle_files(forecaster) | {REPORT: dump(report)})
-    return TrainResult(
-        bundle=name,
-        algorithm=written.algorithm,
-        model=written.model,
-        accuracy=None,
-        metrics={metric: value for metric, value in written.metrics.items() if value is not None},
-        confusion_matrix=None,
-        summary=written.summary(),
-    )
+    return TrainResult.from_manifest(name, written)
 
 
 def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:

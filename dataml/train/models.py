@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
-class Preprocess(TenantOwned, Timestamped, Base):
+class TrainingPreprocessing(TenantOwned, Timestamped, Base):
     """How a training reads its columns: the role of each, and the contract they follow."""
 
     __tablename__ = "preprocess"

@@ -18,8 +18,8 @@ from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
 from dataml.ml.bundle.predictor import class_name
 from dataml.train import service
-from dataml.train.checks.request import parse_problem_type, purposes
-from dataml.train.models import Preprocess, Training
+from dataml.train.checks.request import list_roles, parse_problem_type
+from dataml.train.models import Training, TrainingPreprocessing
 from dataml.train.schemas import (
     DetailsAnswer,
     DetailsRequest,
@@ -76,7 +76,7 @@ async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> De
         domain=request.domain,
         problem_type=problem_type,
         dataset_schema=schema_of(contract),
-        attributes=[purpose.value for purpose in purposes(problem_type)],
+        attributes=[role.value for role in list_roles(problem_type)],
     )
 
 
@@ -145,7 +145,7 @@ async def download_schema(train_id: int, user: Viewer, database: Db, response: R
     """The columns a training was given, as a file to keep."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
-        preprocess = await user.scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
+        preprocess = await user.scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
     response.headers["Content-Disposition"] = f'attachment; filename="{training.predictor_name}-schema.json"'
     return SchemaAnswer(schema=schema_of(service.training_contract(preprocess)))
 

@@ -11,7 +11,7 @@ from dataml.train.models import Training
 PredictorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
-class ColumnRole(BaseModel):
+class RequestColumn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     column_name: str = Field(description="A column of the dataset.")
@@ -89,7 +89,7 @@ class TrainRequest(BaseModel):
     )
     domain: str = Field(max_length=200, description="The business domain.", examples=["Churn"])
     problem_type: str = Field(description="Classification, Regression or Forecast, in any case.")
-    columns: list[ColumnRole] = Field(
+    columns: list[RequestColumn] = Field(
         max_length=2000, description="Roles of columns; those not listed are features. Exactly one is the Target."
     )
     is_incremental: bool = Field(
@@ -139,7 +139,7 @@ class DetailsRequest(BaseModel):
     problem_type: str
 
 
-class SchemaColumn(BaseModel):
+class TrainingColumn(BaseModel):
     column_name: str
     data_type: str
 
@@ -149,7 +149,7 @@ class DetailsAnswer(BaseModel):
     predictor_name: str
     domain: str
     problem_type: str
-    dataset_schema: list[SchemaColumn]
+    dataset_schema: list[TrainingColumn]
     attributes: list[str] = Field(description="Roles a column can have.")
 
 
@@ -215,11 +215,11 @@ class ImportanceStarted(BaseModel):
 class SchemaAnswer(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
-    columns: list[SchemaColumn] = Field(alias="schema")
+    columns: list[TrainingColumn] = Field(alias="schema")
 
 
-def schema_of(contract: Contract) -> list[SchemaColumn]:
-    return [SchemaColumn(column_name=c.name, data_type=c.data_type) for c in contract.columns]
+def schema_of(contract: Contract) -> list[TrainingColumn]:
+    return [TrainingColumn(column_name=c.name, data_type=c.data_type) for c in contract.columns]
 
 
 def endpoint_url(tenant_name: str, training: Training) -> str:

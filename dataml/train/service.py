@@ -31,7 +31,7 @@ from dataml.storage.storage import Storage
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation
 from dataml.train.checks.request import CheckedRequest, check, check_target_values
 from dataml.train.checks.series import check_series
-from dataml.train.models import Preprocess, Training
+from dataml.train.models import Training, TrainingPreprocessing
 from dataml.train.schemas import TrainRequest
 
 # What a request says that columns of the row hold.
@@ -41,7 +41,7 @@ _CAN_SERVE = (Training.status == "completed", Training.is_promoted)
 
 
 @dataclass(frozen=True)
-class Planned:
+class TrainingPlan:
     """A request that was checked, and what it was checked against; `sha256` is that of the dataset's Parquet."""
 
     request: TrainRequest
@@ -69,7 +69,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         sha256 = await asyncio.to_thread(
             _check_rows, Storage.from_settings(settings), parquet, contract, checked, parent
         )
-        planned = Planned(request, checked, dataset, sha256, parent)
+        planned = TrainingPlan(request, checked, dataset, sha256, parent)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, planned)
     except IntegrityError as error:
@@ -80,7 +80,9 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         raise _dataset_gone() from error
 
 
-async def _insert(session: AsyncSession, settings: Settings, scope: Scope, planned: Planned) -> tuple[Training, Job]:
+async def _insert(
+    session: AsyncSession, settings: Settings, scope: Scope, planned: TrainingPlan
+) -> tuple[Training, Job]:
     request, checked, dataset, parent = planned.request, planned.checked, planned.dataset, planned.parent
     # Checked again, one request of the tenant at a time: two for one name may have come this far together.
     await roles.lock(session, scope.tenant_id)
@@ -90,7 +92,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plann
     contract, parquet = dataset.validated()
     if parent is not None:
         contract = parent.contract
-    preprocess = Preprocess(tenant_id=scope.tenant_id, contract=contract.to_json(), roles=checked.roles)
+    preprocess = TrainingPreprocessing(tenant_id=scope.tenant_id, contract=contract.to_json(), roles=checked.roles)
     session.add(preprocess)
     await session.flush()
     training = Training(
@@ -159,7 +161,7 @@ async def _find_parent(session: AsyncSession, scope: Scope, predictor_name: str)
         detail = "A version of this predictor is being trained; continue the predictor when that has ended."
         raise Conflict(detail, code="training_in_progress")
     training = await get_promoted(session, scope, predictor_name)
-    preprocess = await scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
+    preprocess = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
     return Parent(training, training_contract(preprocess), dict(preprocess.roles))
 
 
@@ -223,7 +225,7 @@ async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str)
     return training
 
 
-async def promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
+async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
     """What `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first; but for
     forecasts, which the pool answers: their direct route predicts nothing."""
     newest = (
@@ -341,7 +343,7 @@ def _has_features(training: Training) -> bool:
     return training.problem_type != "Forecast" or any(each["algorithm"] in ALGORITHMS for each in members)
 
 
-def training_contract(preprocess: Preprocess) -> Contract:
+def training_contract(preprocess: TrainingPreprocessing) -> Contract:
     return Contract.from_json(preprocess.contract)
 
 
@@ -356,13 +358,13 @@ async def list_storage_names(session: AsyncSession) -> set[str]:
     return {name for row in rows for name in row if name}
 
 
-async def existing(session: AsyncSession, train_ids: set[int]) -> set[int]:
+async def filter_existing(session: AsyncSession, train_ids: set[int]) -> set[int]:
     """Which of these trainings, of all tenants, are there."""
     rows = every_tenant.select(Training.id).where(Training.id.in_(train_ids))
     return set((await session.scalars(rows)).all())
 
 
-async def with_own_endpoint(session: AsyncSession) -> set[int]:
+async def list_with_own_endpoint(session: AsyncSession) -> set[int]:
     """Trainings of all tenants that are recorded as answered by their own deployment."""
     rows = every_tenant.select(Training.id).where(Training.endpoint == "own")
     return set((await session.scalars(rows)).all())

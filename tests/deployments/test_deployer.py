@@ -84,9 +84,9 @@ def reconciler(monkeypatch: pytest.MonkeyPatch, ids: list[int]) -> Callable[[Dep
     async def existing(session: Any, train_ids: set[int]) -> set[int]:
         return train_ids & set(ids)
 
-    monkeypatch.setattr(trainings, "promoted", returning([(training(number), "tenant") for number in ids[-1:]]))
-    monkeypatch.setattr(trainings, "with_own_endpoint", returning(set()))
-    monkeypatch.setattr(trainings, "existing", existing)
+    monkeypatch.setattr(trainings, "list_promoted", returning([(training(number), "tenant") for number in ids[-1:]]))
+    monkeypatch.setattr(trainings, "list_with_own_endpoint", returning(set()))
+    monkeypatch.setattr(trainings, "filter_existing", existing)
 
     async def reconcile(deployer: Deployer, count: int) -> None:
         for _ in range(count):

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 from dataml.contract.contract import Contract
 from dataml.errors import Conflict, Invalid
 from dataml.ml.bundle.predictor import class_name
-from dataml.train.checks.layout import in_words, schema_changes
+from dataml.train.checks.layout import join_differences, list_schema_changes
 from dataml.train.checks.request import Algorithm, CheckedRequest, check
 from dataml.train.models import Training
-from dataml.train.schemas import ColumnRole, TrainRequest
+from dataml.train.schemas import RequestColumn, TrainRequest
 
 _SHOWN = 10
 
@@ -32,13 +32,15 @@ def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract)
         another model than the parent.
     Invalid: what `request.check` finds, and `not_with_incremental`.
     """
-    if changes := schema_changes(parent.contract, dataset):
-        raise Conflict(f"The dataset does not have the model's columns: {in_words(changes)}.", code="schema_changed")
+    if changes := list_schema_changes(parent.contract, dataset):
+        raise Conflict(
+            f"The dataset does not have the model's columns: {join_differences(changes)}.", code="schema_changed"
+        )
     named = {column.column_name for column in request.columns}
     if strange := sorted(named - set(parent.contract.names)):
         raise _roles_changed([f"{name!r} is not among the model's columns" for name in strange])
     given = [
-        ColumnRole(column_name=name, data_type=None, attribute_name=role, hint=None)
+        RequestColumn(column_name=name, data_type=None, attribute_name=role, hint=None)
         for name, role in parent.roles.items()
     ]
     columns = request.columns or given
@@ -86,5 +88,7 @@ def _algorithm(checked: CheckedRequest, training: Training) -> Algorithm:
 
 
 def _roles_changed(differences: list[str]) -> Conflict:
-    detail = f"A continuation has the model's own roles; leave columns empty, or mend it: {in_words(differences)}."
+    detail = (
+        f"A continuation has the model's own roles; leave columns empty, or mend it: {join_differences(differences)}."
+    )
     return Conflict(detail, code="roles_changed")

@@ -11,7 +11,7 @@ _WORDS = {"data_type": "type", "date_order": "order of day and month"}
 _SHOWN = 10
 
 
-def layout_differences(
+def list_layout_differences(
     bound: Contract, bound_roles: Mapping[str, str], other: Contract, other_roles: Mapping[str, str]
 ) -> list[str]:
     """What keeps a model that reads rows as `bound` says from reading them as `other` says; empty when nothing does.
@@ -30,7 +30,7 @@ def layout_differences(
     return found
 
 
-def schema_changes(parent: Contract, dataset: Contract) -> list[str]:
+def list_schema_changes(parent: Contract, dataset: Contract) -> list[str]:
     """What keeps a dataset from continuing a model: columns it lacks, and types that differ. More columns do not."""
     found = []
     for column in parent.columns:
@@ -41,7 +41,7 @@ def schema_changes(parent: Contract, dataset: Contract) -> list[str]:
     return found
 
 
-def in_words(differences: list[str]) -> str:
+def join_differences(differences: list[str]) -> str:
     """The first of them, and how many more there are."""
     more = f"; and {len(differences) - _SHOWN:,} more" if len(differences) > _SHOWN else ""
     return "; ".join(differences[:_SHOWN]) + more

@@ -13,7 +13,7 @@ from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import ForecastConfig, SplitConfig, TuningConfig
 from dataml.ml.boosters.hyperparameters import ALGORITHMS, available, check_hyperparameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
-from dataml.train.schemas import ColumnRole, ForecastOptions, TrainRequest
+from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
 
 ProblemType = Literal["Classification", "Regression", "Forecast"]
 Algorithm = Literal["auto", "XGBoost", "LightGBM", "CatBoost", "AutoETS", "AutoARIMA", "SeasonalNaive", "Theta"]
@@ -56,7 +56,7 @@ _NUMERIC = {DataType.INTEGER, DataType.FLOAT}
 _CLASSES = {DataType.STRING, DataType.INTEGER, DataType.BOOLEAN}
 
 
-class ColumnPurpose(StrEnum):
+class ColumnRole(StrEnum):
     """The role of a column in a training."""
 
     ID = "Id"
@@ -67,9 +67,9 @@ class ColumnPurpose(StrEnum):
     EXOGENOUS = "Exogenous"
 
 
-def purposes(problem_type: ProblemType) -> tuple[ColumnPurpose, ...]:
+def list_roles(problem_type: ProblemType) -> tuple[ColumnRole, ...]:
     """The roles that columns of such a training can have."""
-    return tuple(each for each in ColumnPurpose if each != ColumnPurpose.EXOGENOUS or problem_type == "Forecast")
+    return tuple(each for each in ColumnRole if each != ColumnRole.EXOGENOUS or problem_type == "Forecast")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     if request.workers > 1:
         _check_workers(request, algorithm)
     roles, target = _roles(request.columns, contract, problem_type)
-    if ColumnPurpose.FEATURE not in roles.values() and ColumnPurpose.TIME not in roles.values():
+    if ColumnRole.FEATURE not in roles.values() and ColumnRole.TIME not in roles.values():
         raise Invalid("No column is left as a feature.", code="no_features")
     _check_target_type(problem_type, contract.column(target).data_type)
     return CheckedRequest(
@@ -129,7 +129,7 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
         target,
         roles,
         _categories(request),
-        _validation(request, contract, target, has_time=ColumnPurpose.TIME in roles.values()),
+        _validation(request, contract, target, has_time=ColumnRole.TIME in roles.values()),
         _tuning(request, problem_type),
     )
 
@@ -144,14 +144,14 @@ def _forecast(request: TrainRequest, contract: Contract) -> CheckedRequest:
         detail = f"A forecast is chosen and scored by a backtest (forecast.windows); leave out {', '.join(given)}."
         raise Invalid(detail, code="not_with_forecast")
     roles, target = _roles(request.columns, contract, "Forecast")
-    for role, most, code in ((ColumnPurpose.TIME, 1, "no_time"), (ColumnPurpose.ID, 1, "several_ids")):
+    for role, most, code in ((ColumnRole.TIME, 1, "no_time"), (ColumnRole.ID, 1, "several_ids")):
         count = list(roles.values()).count(role)
-        if count > most or (role == ColumnPurpose.TIME and not count):
+        if count > most or (role == ColumnRole.TIME and not count):
             words = (
                 "exactly one column is the Time" if code == "no_time" else "at most one column is the Id of a series"
             )
             raise Invalid(f"In a forecast {words}; others can be Ignore or Feature.", code=code)
-    time = next(name for name, role in roles.items() if role == ColumnPurpose.TIME)
+    time = next(name for name, role in roles.items() if role == ColumnRole.TIME)
     if not contract.column(time).data_type.is_temporal:
         detail = f"The Time column {time!r} is {contract.column(time).data_type}, no Date or Timestamp."
         raise Invalid(detail, code="time_not_temporal")
@@ -217,7 +217,7 @@ def _tuning(request: TrainRequest, problem_type: ProblemType) -> TuningConfig | 
     return TuningConfig(asked.trials, asked.time_budget_s, asked.metric)
 
 
-def _roles(columns: list[ColumnRole], contract: Contract, problem_type: ProblemType) -> tuple[dict[str, str], str]:
+def _roles(columns: list[RequestColumn], contract: Contract, problem_type: ProblemType) -> tuple[dict[str, str], str]:
     """The role of every column, and the target."""
     errors: list[FieldError] = []
     given: dict[str, str] = {}
@@ -227,28 +227,28 @@ def _roles(columns: list[ColumnRole], contract: Contract, problem_type: ProblemT
             field, message, code = error
             errors.append(FieldError(("body", "columns", index, field), message, code))
         else:
-            given[column.column_name] = ColumnPurpose(column.attribute_name.strip().capitalize()).value
+            given[column.column_name] = ColumnRole(column.attribute_name.strip().capitalize()).value
     if errors:
         raise InvalidFields(errors, code="invalid_columns")
-    roles = {name: given.get(name, ColumnPurpose.FEATURE.value) for name in contract.names}
-    targets = [name for name, role in roles.items() if role == ColumnPurpose.TARGET]
+    roles = {name: given.get(name, ColumnRole.FEATURE.value) for name in contract.names}
+    targets = [name for name, role in roles.items() if role == ColumnRole.TARGET]
     if len(targets) != 1:
         code = "several_targets" if targets else "no_target"
         raise Invalid("Exactly one column has the attribute_name Target.", code=code)
-    if list(roles.values()).count(ColumnPurpose.TIME) > 1:
+    if list(roles.values()).count(ColumnRole.TIME) > 1:
         raise Invalid("At most one column has the attribute_name Time.", code="several_times")
     return roles, targets[0]
 
 
 def _column_error(
-    column: ColumnRole, contract: Contract, given: dict[str, str], problem_type: ProblemType
+    column: RequestColumn, contract: Contract, given: dict[str, str], problem_type: ProblemType
 ) -> tuple[str, str, str] | None:
     name = column.column_name
     if name not in contract.names:
         return "column_name", f"The dataset has no column {name!r}.", "unknown_column"
     if name in given:
         return "column_name", f"The column {name!r} is listed twice.", "duplicate_column"
-    allowed = purposes(problem_type)
+    allowed = list_roles(problem_type)
     if column.attribute_name.strip().capitalize() not in allowed:
         return "attribute_name", f"attribute_name of a {problem_type} is {_listed(allowed)}.", "unknown_attribute"
     actual = contract.column(name).data_type
@@ -259,7 +259,7 @@ def _column_error(
     return None
 
 
-def _listed(names: tuple[ColumnPurpose, ...]) -> str:
+def _listed(names: tuple[ColumnRole, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 

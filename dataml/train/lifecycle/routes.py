@@ -11,7 +11,7 @@ from dataml.jobs.dependencies import Jobs
 from dataml.storage.storage import Storage
 from dataml.train.dependencies import RememberedModels
 from dataml.train.lifecycle import service
-from dataml.train.lifecycle.schemas import Deleted, TrainDetail, UpdateAnswer, UpdateRequest, lineage_of
+from dataml.train.lifecycle.schemas import TrainDetail, TrainingDeleted, UpdateAnswer, UpdateRequest, lineage_of
 from dataml.train.models import Training
 from dataml.train.routes import train_row
 
@@ -23,7 +23,7 @@ async def get_training(train_id: int, user: Viewer, database: Db) -> TrainDetail
     """All about one training: what was asked for, how it scored, and its lineage: dataset, preprocessing, the version
     it continues and those that continue it, job, and versions of code and libraries."""
     async with database.reading() as session:
-        whole = await service.get_whole(session, user.scope, train_id)
+        whole = await service.get_detail(session, user.scope, train_id)
     training, requested = whole.training, dict(whole.training.requested or {})
     return TrainDetail(
         **train_row(user, training, whole.dataset, whole.job).model_dump(),
@@ -57,7 +57,7 @@ async def delete_training(
     jobs: Jobs,
     dependents: RowDependents,
     models: RememberedModels,
-) -> Deleted:
+) -> TrainingDeleted:
     """Delete a version of a predictor: its model, its deployment, its feature importance and the training. The version
     before it answers from then on, and without one the name is free again. What it has predicted stays: the rows of
     the prediction log, and the result files of batches."""
@@ -70,14 +70,16 @@ async def delete_training(
     await jobs.notify()
     for folder in folders:
         await Storage.from_settings(settings).delete(folder)
-    return Deleted(message="Training job deleted successfully")
+    return TrainingDeleted(message="Training job deleted successfully")
 
 
 @router.delete("/delete-feature-importance/{train_id}")
-async def delete_feature_importance(train_id: int, user: Trainer, database: Db, settings: AppSettings) -> Deleted:
+async def delete_feature_importance(
+    train_id: int, user: Trainer, database: Db, settings: AppSettings
+) -> TrainingDeleted:
     """Delete the feature importance of a training; not while it is being computed."""
     async with database.transaction() as session:
         folders = await service.delete_importance(session, user.scope, train_id)
     for folder in folders:
         await Storage.from_settings(settings).delete(folder)
-    return Deleted(message="Feature importance results deleted successfully")
+    return TrainingDeleted(message="Feature importance results deleted successfully")

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.jobs.schemas import JobAnswer
-from dataml.train.lifecycle.service import Whole
+from dataml.train.lifecycle.service import TrainingDetail
 from dataml.train.models import Training
 from dataml.train.schemas import TrainRow
 
@@ -24,7 +24,7 @@ class UpdateAnswer(BaseModel):
     message: str
 
 
-class Deleted(BaseModel):
+class TrainingDeleted(BaseModel):
     status_code: int = 200
     message: str
 
@@ -82,7 +82,7 @@ class TrainDetail(TrainRow):
     lineage: Lineage
 
 
-def lineage_of(whole: Whole) -> Lineage:
+def lineage_of(whole: TrainingDetail) -> Lineage:
     training, dataset = whole.training, whole.dataset
     origin = DatasetOrigin(
         id=dataset.id,
@@ -107,7 +107,7 @@ def lineage_of(whole: Whole) -> Lineage:
     )
 
 
-def _parent(whole: Whole) -> Relative | None:
+def _parent(whole: TrainingDetail) -> Relative | None:
     parent_id = whole.training.parent_id
     if whole.parent is not None or parent_id is None:
         return _relative(whole.parent) if whole.parent is not None else None

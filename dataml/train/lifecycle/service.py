@@ -17,17 +17,17 @@ from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind
 from dataml.train import service
-from dataml.train.checks.layout import in_words, layout_differences
-from dataml.train.models import Preprocess, Training
+from dataml.train.checks.layout import join_differences, list_layout_differences
+from dataml.train.models import Training, TrainingPreprocessing
 
 
 @dataclass(frozen=True)
-class Whole:
+class TrainingDetail:
     """A training with all it refers to and that refers to it. `files` are those its rows came from, as its dataset's
     validation was given them; `parent` is None for a first version, and for one whose parent was deleted."""
 
     training: Training
-    preprocess: Preprocess
+    preprocess: TrainingPreprocessing
     dataset: Dataset
     files: Sequence[dict[str, Any]]
     job: Job | None
@@ -35,16 +35,16 @@ class Whole:
     children: Sequence[Training]
 
 
-async def get_whole(session: AsyncSession, scope: Scope, train_id: int) -> Whole:
+async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> TrainingDetail:
     """Raises:
     NotFound: `training_not_found`.
     """
     training = await service.get(session, scope, train_id)
     validation = await jobs.find_by_output(session, scope, training.dataset_parquet)
     children = scope.select(Training).where(Training.parent_id == training.id).order_by(Training.id)
-    return Whole(
+    return TrainingDetail(
         training=training,
-        preprocess=await scope.get(session, Preprocess, training.preprocess_id, "preprocessing"),
+        preprocess=await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing"),
         dataset=await datasets.get(session, scope, training.dataset_id),
         files=validation.payload["files"] if validation is not None else (),
         job=await jobs.find_latest(session, scope, JobKind.TRAIN, training.id),
@@ -61,11 +61,11 @@ async def bind(session: AsyncSession, scope: Scope, train_id: int, preprocess_id
         Conflict: `model_not_ready`, `layout_differs` with the differences.
     """
     training = await service.get_completed(session, scope, train_id, held=True)
-    other = await _hold_preprocess(session, scope, preprocess_id)
-    bound = await scope.get(session, Preprocess, training.preprocess_id, "preprocessing")
+    other = await _hold_preprocessing(session, scope, preprocess_id)
+    bound = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
     contracts = service.training_contract(bound), service.training_contract(other)
-    if differences := layout_differences(contracts[0], bound.roles, contracts[1], other.roles):
-        detail = f"This preprocessing does not read rows as the model does: {in_words(differences)}."
+    if differences := list_layout_differences(contracts[0], bound.roles, contracts[1], other.roles):
+        detail = f"This preprocessing does not read rows as the model does: {join_differences(differences)}."
         raise Conflict(detail, code="layout_differs")
     subject = f"training:{training.id}"
     audit.record(session, scope, "training.update", subject, preprocess_id=other.id, before=bound.id)
@@ -102,11 +102,11 @@ async def delete(session: AsyncSession, scope: Scope, training: Training) -> lis
     folders |= {str(PurePosixPath(name).parent) for name in (training.bundle, training.explanation) if name}
     for job in made:
         await jobs.cancel(session, job)
-    preprocess = await _hold_preprocess(session, scope, training.preprocess_id)
+    preprocess = await _hold_preprocessing(session, scope, training.preprocess_id)
     await session.execute(scope.delete(Training).where(Training.id == training.id))
     bound = scope.select_columns(Training, func.count()).where(Training.preprocess_id == preprocess.id)
     if not await session.scalar(bound):
-        await session.execute(scope.delete(Preprocess).where(Preprocess.id == preprocess.id))
+        await session.execute(scope.delete(TrainingPreprocessing).where(TrainingPreprocessing.id == preprocess.id))
     name, version = training.predictor_name, training.version
     subject = f"training:{training.id}"
     audit.record(session, scope, "training.delete", subject, predictor_name=name, version=version)
@@ -132,6 +132,6 @@ async def delete_importance(session: AsyncSession, scope: Scope, train_id: int) 
     return folders
 
 
-async def _hold_preprocess(session: AsyncSession, scope: Scope, preprocess_id: int) -> Preprocess:
+async def _hold_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: int) -> TrainingPreprocessing:
     """A preprocessing that stays until the end of the transaction: who deletes its last training waits, or has been."""
-    return await scope.hold(session, Preprocess, preprocess_id, "preprocessing")
+    return await scope.hold(session, TrainingPreprocessing, preprocess_id, "preprocessing")
