@@ -12,6 +12,9 @@
             theme: isDark() ? "dark" : "neutral",
             // The labels are measured with this font, so the page has to draw them with it (site.css).
             fontFamily: "system-ui, sans-serif",
+            // Narrow, so that the text stays large when the page scales a diagram to its width.
+            flowchart: { nodeSpacing: 30, rankSpacing: 35, padding: 12, wrappingWidth: 320 },
+            sequence: { actorMargin: 15, width: 130, wrap: true },
         });
         for (const [index, block] of blocks.entries()) {
             const { svg } = await mermaid.render(`diagram-${index}`, sources[index]);

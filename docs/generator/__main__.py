@@ -23,7 +23,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "error codes": error_codes.page,
 }
 _MARKER: Final = re.compile(r"<!-- generate: (.+?) -->")
-# Pages that live elsewhere in the repository.
+# Pages that live at the root of the repository; their links lead to `docs/` from there.
 _COPIES: Final = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 
 
@@ -32,7 +32,7 @@ def build(target: Path = TARGET) -> list[Path]:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "docs", target, ignore=shutil.ignore_patterns("generator", "__pycache__"))
     for name, copy in _COPIES.items():
-        shutil.copy(ROOT / name, target / copy)
+        (target / copy).write_text((ROOT / name).read_text().replace("](docs/", "]("))
     for path in target.rglob("*.md"):
         path.write_text(_MARKER.sub(lambda match: TABLES[match.group(1)](), path.read_text()))
     for folder, pages in (("api", api.pages()), ("python", python_modules.pages())):

@@ -215,7 +215,7 @@ def _short(name: str) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.:;])\s", text.strip(), maxsplit=1)[0].rstrip(":;")
+    return re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0]
 
 
 def _cell(text: str) -> str:

@@ -143,6 +143,12 @@ def test_a_page_names_only_what_exists(page: Path, calls: set[tuple[str, str, st
         assert f"{method} {re.sub(r'{[^}]*}', '{}', path.removeprefix(API).rstrip('/'))}" in shown, path
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_the_links_of_a_page_at_the_root_lead_to_files(name: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / name).read_text())
+    assert [link for link in links if not link.startswith("https://") and not (ROOT / link).exists()] == []
+
+
 @pytest.mark.parametrize("page", ARCHITECTURE, ids=lambda page: page.stem)
 def test_a_page_of_the_architecture_has_one_diagram_and_short_paragraphs(page: Path) -> None:
     text = page.read_text()
