@@ -28,7 +28,7 @@ async def list_api_keys(
     page: Paged,
     user_id: Annotated[int | None, Query(description="Whose; another's needs can_manage_users.")] = None,
 ) -> ApiKeyList:
-    """Your keys, newest first, with what is known of them but not the secrets."""
+    """List your keys, newest first, without their secrets."""
     async with database.reading() as session:
         total, keys = await api_keys.list_keys(session, user, page, user_id)
     return ApiKeyList(total=total, data=[ApiKeyAnswer.of(key) for key in keys])
@@ -36,6 +36,6 @@ async def list_api_keys(
 
 @router.delete("/{key_id}")
 async def revoke_api_key(key_id: int, user: LoggedIn, database: Db) -> ApiKeyAnswer:
-    """Revoke a key: it is good no more, from the next request on. Another's needs can_manage_users."""
+    """Revoke a key: it is refused from the next request on. Another user's key needs can_manage_users."""
     async with database.transaction() as session:
         return ApiKeyAnswer.of(await api_keys.revoke(session, user, key_id))

@@ -16,14 +16,14 @@ from dataml.db.scope import Page
 from dataml.errors import Invalid
 
 DEFAULT_LIFE: Final = timedelta(days=90)
-LONGEST_LIFE: Final = timedelta(days=5 * 366)
-_SHOWN: Final = len(API_KEY_PREFIX) + 6
+MAX_LIFE: Final = timedelta(days=5 * 366)
+_PREFIX_CHARACTERS: Final = len(API_KEY_PREFIX) + 6
 
 
 async def create(
     session: AsyncSession, user: Principal, name: str, permissions: list[str], expires_at: datetime | None
 ) -> tuple[ApiKey, str]:
-    """A key of the caller's own, and its secret, which is nowhere else.
+    """Make a key of the caller, and return it with its secret, which is stored nowhere.
 
     Raises:
         Forbidden: `permission_not_held`.
@@ -34,14 +34,14 @@ async def create(
     expires_at = expires_at or now + DEFAULT_LIFE
     if expires_at.tzinfo is None:
         raise Invalid("expires_at needs a time zone, e.g. 2030-01-31T00:00:00Z.", code="bad_expiry")
-    if not now < expires_at <= now + LONGEST_LIFE:
+    if not now < expires_at <= now + MAX_LIFE:
         raise Invalid("expires_at lies in the past, or more than five years ahead.", code="bad_expiry")
     secret = API_KEY_PREFIX + new_secret()
     key = ApiKey(
         tenant_id=user.tenant_id,
         user_id=user.user_id,
         name=name,
-        prefix=secret[:_SHOWN],
+        prefix=secret[:_PREFIX_CHARACTERS],
         key_hash=hash_of(secret),
         permissions=sorted(set(permissions)),
         created_at=now,
@@ -57,7 +57,7 @@ async def create(
 async def list_keys(
     session: AsyncSession, user: Principal, page: Page, user_id: int | None
 ) -> tuple[int, list[ApiKey]]:
-    """Keys of the caller, or of `user_id` for who may manage users; revoked and expired ones too, newest first.
+    """List the keys of the caller, or of `user_id` for who may manage users; revoked and expired ones too.
 
     Raises:
         Forbidden: `missing_permission`.
@@ -72,7 +72,7 @@ async def list_keys(
 
 
 async def revoke(session: AsyncSession, user: Principal, key_id: int) -> ApiKey:
-    """End a key, one's own or, for who may manage users, another's; again changes nothing.
+    """Revoke a key, the own one or, for who may manage users, another's; a repetition changes nothing.
 
     Raises:
         NotFound: `api_key_not_found`.
@@ -82,7 +82,7 @@ async def revoke(session: AsyncSession, user: Principal, key_id: int) -> ApiKey:
     if key.user_id != user.user_id:
         user.require(Permission.MANAGE_USERS)
         owner = await user.scope.get(session, User, key.user_id, "user")
-        await users.require_power_over(session, user, owner)
+        await users.require_authority_over(session, user, owner)
     if key.revoked_at is None:
         key.revoked_at = utc_now()
         audit.record(session, user.scope, "api_key.revoke", f"api_key:{key.id}", name=key.name)

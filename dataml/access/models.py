@@ -1,4 +1,4 @@
-"""Tables of tenants, their users, what these may do, and the secrets they come with."""
+"""Tables of tenants, users, roles, permissions, sessions and API keys."""
 
 from datetime import datetime
 
@@ -9,6 +9,8 @@ from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
 class Tenant(Timestamped, Base):
+    """A tenant; all spellings of its name share one `name_key`."""
+
     __tablename__ = "tenant"
     __table_args__ = (Index("uq_tenant_name_key", "name_key", unique=True),)
 
@@ -19,10 +21,10 @@ class Tenant(Timestamped, Base):
 
 
 class User(TenantOwned, Timestamped, Base):
-    """A person or service of one tenant. Usernames are unique over all tenants: a login names no tenant.
+    """A person or service of one tenant. Usernames are unique over all tenants, since a login names no tenant.
 
-    `username` is kept as it was written; `username_key` is what two spellings of one name have in common, and so is
-    `email_key`, which is unique within the tenant.
+    `username` is stored as it was written; all spellings of it share one `username_key`. `email_key` is the same for
+    the address, unique within the tenant.
     """
 
     __tablename__ = "user"
@@ -60,8 +62,10 @@ class Role(TenantOwned, Timestamped, Base):
 
 
 class TenantPermission(TenantOwned, Timestamped, Base):
-    """A permission by its name: the built-in ones, which the platform's calls ask for, and a tenant's own, which
-    applications of the tenant may go by."""
+    """A permission of a tenant.
+
+    Built-in ones are checked by the platform's calls. A tenant's own are for its applications.
+    """
 
     __tablename__ = "permission"
     __table_args__ = (
@@ -74,6 +78,8 @@ class TenantPermission(TenantOwned, Timestamped, Base):
 
 
 class RolePermission(Base):
+    """A permission that a role holds."""
+
     __tablename__ = "role_permission"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "role_id"], ["role.tenant_id", "role.id"]),
@@ -86,6 +92,8 @@ class RolePermission(Base):
 
 
 class UserRole(Base):
+    """A role that a user has."""
+
     __tablename__ = "user_role"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "user_id"], ["user.tenant_id", "user.id"]),
@@ -98,7 +106,7 @@ class UserRole(Base):
 
 
 class Session(TenantOwned, Base):
-    """One login and the family of refresh tokens it lives on; an access token is good only while its session is.
+    """One login and its family of refresh tokens; an access token is valid only while its session is.
 
     `network` is where it was opened: an IPv4 address, or the /64 of an IPv6 one.
     """
@@ -119,8 +127,10 @@ class Session(TenantOwned, Base):
 
 
 class RefreshToken(TenantOwned, Base):
-    """One refresh token, as its SHA-256. It is current until `replaced_at`; a replaced one stays for as long as its
-    session, so that its reuse is noticed."""
+    """One refresh token, as its SHA-256.
+
+    It is current until `replaced_at`. A replaced one stays for as long as its session, so that its reuse is noticed.
+    """
 
     __tablename__ = "refresh_token"
     __table_args__ = (

@@ -1,13 +1,13 @@
-"""When two spellings of a name are one name."""
+"""Names: how they are stored, and when two spellings are the same name."""
 
 import hashlib
 import re
 import unicodedata
 from typing import Final
 
-# Normalising takes time that grows with the square of the length, where somebody means it to.
+# Normalising can be made to take time that grows with the square of the length.
 MAX_CHARACTERS: Final = 1000
-# Letters and marks that are drawn as nothing: default-ignorable code points outside the categories C and Z, and the
+# Letters and marks without a visible form: default-ignorable code points outside the categories C and Z, and the
 # blank pattern of Braille (Unicode, DerivedCoreProperties).
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -15,29 +15,30 @@ _INVISIBLE = re.compile(
 
 
 def display(name: str) -> str:
-    """A name of at most `MAX_CHARACTERS` as it is kept: Unicode form NFKC, no spaces around it."""
+    """Return a name of at most `MAX_CHARACTERS` as it is stored: Unicode form NFKC, no spaces around it."""
     return unicodedata.normalize("NFKC", name).strip()
 
 
 def key(name: str) -> str:
-    """What all spellings of a name have in common: its characters, whatever their case and Unicode form."""
+    """Return the key that all spellings of a name share, whatever their case and Unicode form."""
     if len(name) > MAX_CHARACTERS:
-        # Nobody has it, and no two such names are one.
+        # No name is that long, and no two such texts are the same name.
         return "\ufffd" + hashlib.sha256(name.encode(errors="replace")).hexdigest()
-    # Case folding can undo the normal form, so it is made twice. PostgreSQL takes no NUL, no driver a lone surrogate.
+    # Case folding can undo the normal form, so it is applied twice.
     folded = unicodedata.normalize("NFKC", display(name).casefold())
+    # PostgreSQL takes no NUL, and no driver a lone surrogate.
     return folded.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def is_printable(name: str) -> bool:
-    """No control character, no invisible one, no line break; spaces are fine."""
+    """Return whether a name has no control character, no invisible one and no line break; spaces are allowed."""
     if _INVISIBLE.search(name):
         return False
     return all(unicodedata.category(letter)[0] not in "CZ" or letter == " " for letter in name)
 
 
 def is_username(name: str) -> bool:
-    """Letters, marks and digits of any script, and `. _ @ + -`: nothing that looks like nothing, no space."""
+    """Return whether a name has letters, marks and digits of any script, and `. _ @ + -` only: nothing invisible."""
     if _INVISIBLE.search(name):
         return False
     return all(unicodedata.category(letter)[0] in "LMN" or letter in "._@+-" for letter in name)

@@ -20,10 +20,10 @@ _MAX_WAITING: Final = 120
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a password fits, and a new hash when the stored one has older parameters."""
+class PasswordCheck:
+    """Whether a password matches, and a new hash when the stored one has older parameters."""
 
-    fits: bool
+    is_match: bool
     better_hash: str | None = None
 
 
@@ -40,29 +40,31 @@ _limiter: Final = ConcurrencyLimiter(
 
 
 def hashing() -> AbstractAsyncContextManager[None]:
-    """Hold one of the two slots for hashing; a storm of logins waits here and leaves the machine to others.
+    """Hold one of the two slots for hashing; many logins at once wait here and leave the machine to other calls.
 
     Raises:
-        TooManyRequests: `too_many_logins`: more wait already than can be served soon.
+        TooManyRequests: `too_many_logins`: the queue is full.
     """
     return _limiter.acquire()
 
 
 def check_new(password: str) -> None:
-    """Raises:
-    Invalid: `bad_password`.
+    """Refuse a new password that is too short or too long.
+
+    Raises:
+        Invalid: `bad_password`.
     """
     if _is_too_long(password) or len(_bytes(password)) < MIN_BYTES:
         raise Invalid(f"A password has {MIN_BYTES} to {MAX_BYTES:,} bytes.", code="bad_password")
 
 
 def hash_password(password: str) -> str:
-    """The hash of a password, computed on the spot."""
+    """Hash a password; blocks for about 50 ms."""
     return _hasher().hash(_bytes(password))
 
 
 async def hash_new(password: str) -> str:
-    """The hash of a new password, when its turn has come.
+    """Hash a new password, off the event loop and within `hashing()`.
 
     Raises:
         Invalid: `bad_password`.
@@ -72,19 +74,21 @@ async def hash_new(password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(_threads(), hash_password, password)
 
 
-async def verify_password(password: str, password_hash: str | None) -> Verdict:
-    """Whether `password` fits; to be called within `hashing()`. With no hash (an unknown user), or a password that no
-    user can have, it takes the same time and says no."""
+async def verify_password(password: str, password_hash: str | None) -> PasswordCheck:
+    """Return whether a password matches a hash; to be called within `hashing()`.
+
+    Without a hash (an unknown user), or for a password that no user can have, it takes as long, and does not match.
+    """
     if _is_too_long(password):
         password, password_hash = "", None
     return await asyncio.get_running_loop().run_in_executor(_threads(), _verify, password, password_hash)
 
 
-def _verify(password: str, password_hash: str | None) -> Verdict:
+def _verify(password: str, password_hash: str | None) -> PasswordCheck:
     if password_hash is None:
         _hasher().verify_and_update(_bytes(password), _dummy_hash())
-        return Verdict(False)
-    return Verdict(*_hasher().verify_and_update(_bytes(password), password_hash))
+        return PasswordCheck(False)
+    return PasswordCheck(*_hasher().verify_and_update(_bytes(password), password_hash))
 
 
 def _is_too_long(password: str) -> bool:

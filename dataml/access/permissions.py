@@ -1,9 +1,11 @@
-"""What a user may do: the built-in permissions, and the built-in roles that every tenant begins with."""
+"""The built-in permissions, and the built-in roles that every tenant begins with."""
 
 from enum import StrEnum
 
 
 class Permission(StrEnum):
+    """A built-in permission, which calls of the platform ask for."""
+
     MANAGE_USERS = "can_manage_users"
     MANAGE_ROLES = "can_manage_roles"
     EDIT_TEMPLATES = "can_edit_templates"
@@ -18,6 +20,8 @@ class Permission(StrEnum):
 
 
 class BuiltinRole(StrEnum):
+    """A role that every tenant begins with."""
+
     ADMIN = "admin"
     DATA_SCIENTIST = "data_scientist"
     ANALYST = "analyst"
@@ -25,11 +29,11 @@ class BuiltinRole(StrEnum):
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What a new tenant's role of this name holds. A tenant may change it, but for `admin`, which holds all."""
-        return _HELD[self]
+        """The permissions of the role in a new tenant. A tenant may change them; `admin` always holds all."""
+        return _PERMISSIONS[self]
 
 
-_HELD = {
+_PERMISSIONS = {
     BuiltinRole.ADMIN: frozenset(Permission),
     BuiltinRole.DATA_SCIENTIST: frozenset(Permission) - {Permission.MANAGE_USERS, Permission.MANAGE_ROLES},
     BuiltinRole.ANALYST: frozenset({Permission.VIEW, Permission.PREDICT, Permission.READ_DATALAKE}),

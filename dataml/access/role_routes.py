@@ -31,7 +31,7 @@ async def create_role(request: NamedInTenant, user: RoleManager, database: Db) -
 
 @router.get("/roles")
 async def list_roles(user: RoleManager, database: Db, page: Paged) -> RoleList:
-    """Roles of the tenant with what they hold, the built-in ones first."""
+    """List the roles of the tenant with their permissions, the built-in ones first."""
     async with database.reading() as session:
         total, found = await roles.list_roles(session, user.scope, page)
     return RoleList(total=total, data=[_answer(row) for row in found])
@@ -39,8 +39,10 @@ async def list_roles(user: RoleManager, database: Db, page: Paged) -> RoleList:
 
 @router.post("/permissions", status_code=201)
 async def create_permission(request: NamedInTenant, user: RoleManager, database: Db) -> PermissionAnswer:
-    """Make a permission of the tenant's own, for applications that go by what `/login/test-token` answers; the calls of
-    the platform ask for the built-in ones alone. The name of a built-in permission answers that permission."""
+    """Make a permission of the tenant's own, for applications that read the answer of `/login/test-token`.
+
+    Calls of the platform check the built-in permissions only. The name of a built-in permission answers that one.
+    """
     async with database.transaction() as session:
         tenant_id = await tenants.named_in_body(session, user, request.tenant_id)
         permission = await roles.create_permission(session, user, tenant_id, request.name)
@@ -49,7 +51,7 @@ async def create_permission(request: NamedInTenant, user: RoleManager, database:
 
 @router.get("/permissions")
 async def list_permissions(user: RoleManager, database: Db, page: Paged) -> PermissionList:
-    """Permissions of the tenant, the built-in ones first."""
+    """List the permissions of the tenant, the built-in ones first."""
     async with database.reading() as session:
         total, found = await roles.list_permissions(session, user.scope, page)
     return PermissionList(total=total, data=[PermissionAnswer.of(row) for row in found])
@@ -57,13 +59,13 @@ async def list_permissions(user: RoleManager, database: Db, page: Paged) -> Perm
 
 @router.put("/roles/{role_id}/permissions/{permission_id}")
 async def grant_permission(role_id: int, permission_id: int, user: RoleManager, database: Db) -> RoleAnswer:
-    """Let a role hold a permission that you hold."""
+    """Grant a role a permission that you hold."""
     return await _set_permission(database, user, role_id, permission_id, granted=True)
 
 
 @router.delete("/roles/{role_id}/permissions/{permission_id}")
 async def revoke_permission(role_id: int, permission_id: int, user: RoleManager, database: Db) -> RoleAnswer:
-    """Take a permission that you hold from a role; users of the role lose it with their next request."""
+    """Revoke a permission that you hold from a role; its users lose it with their next request."""
     return await _set_permission(database, user, role_id, permission_id, granted=False)
 
 
@@ -75,7 +77,7 @@ async def grant_role(user_id: int, role_id: int, user: RoleManager, database: Db
 
 @router.delete("/users/{user_id}/roles/{role_id}")
 async def revoke_role(user_id: int, role_id: int, user: RoleManager, database: Db) -> UserAnswer:
-    """Take a role that holds no more than you do from a user, with effect from their next request."""
+    """Revoke a role that holds no more than you do from a user, with effect from their next request."""
     return await _set_role(database, user, user_id, role_id, granted=False)
 
 

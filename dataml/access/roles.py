@@ -1,4 +1,4 @@
-"""Roles of a tenant, the permissions they hold, and who has them."""
+"""Roles of a tenant, the permissions they hold, and the users who have them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,8 @@ _PERMISSION_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,99}", re.ASCII)
 
 @dataclass(frozen=True)
 class RoleWithPermissions:
+    """A role and the names of the permissions it holds."""
+
     role: Role
     permissions: tuple[str, ...]
 
@@ -44,7 +46,9 @@ async def seed(session: AsyncSession, tenant_id: str) -> None:
 
 
 async def create(session: AsyncSession, user: Principal, tenant_id: str, name: str) -> Role:
-    """A role without permissions. The name of a built-in role gives that role, for every tenant has it already.
+    """Make a role without permissions.
+
+    The name of a built-in role returns that role, since every tenant has it already.
 
     Raises:
         Invalid: `bad_role_name`.
@@ -68,8 +72,9 @@ async def create(session: AsyncSession, user: Principal, tenant_id: str, name: s
 
 
 async def create_permission(session: AsyncSession, user: Principal, tenant_id: str, name: str) -> TenantPermission:
-    """A permission of the tenant's own, which its `admin` role holds from now on. The name of a built-in one gives that
-    one, for every tenant has it already.
+    """Make a permission of the tenant's own, which its `admin` role holds from now on.
+
+    The name of a built-in permission returns that one, since every tenant has it already.
 
     Raises:
         Invalid: `bad_permission_name`.
@@ -99,16 +104,18 @@ async def create_permission(session: AsyncSession, user: Principal, tenant_id: s
 
 
 async def list_roles(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[RoleWithPermissions]]:
-    """Roles of the tenant, the built-in ones first."""
+    """List the roles of the tenant, the built-in ones first."""
     total, roles = await scope.list(session, Role, page, newest_first=False)
     return total, await _with_permissions(session, roles)
 
 
 async def list_permissions(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[TenantPermission]]:
+    """List the permissions of the tenant, the built-in ones first."""
     return await scope.list(session, TenantPermission, page, newest_first=False)
 
 
 async def with_permissions(session: AsyncSession, role: Role) -> RoleWithPermissions:
+    """Return a role with its permissions."""
     return (await _with_permissions(session, [role]))[0]
 
 
@@ -144,17 +151,17 @@ async def set_role(session: AsyncSession, user: Principal, user_id: int, role_id
         Conflict: `last_admin`.
     """
     await lock(session, user.tenant_id)
-    of = await user.scope.get(session, User, user_id, "user")
+    changed = await user.scope.get(session, User, user_id, "user")
     role = await user.scope.get(session, Role, role_id, "role")
     user.require_all(await permissions_of_roles(session, user.scope, [role.id]))
-    require_rank(user, of)
-    row = {"tenant_id": role.tenant_id, "user_id": of.id, "role_id": role.id}
+    require_rank(user, changed)
+    row = {"tenant_id": role.tenant_id, "user_id": changed.id, "role_id": role.id}
     if await _set_row(session, UserRole, row, granted):
         if not granted:
             await require_an_admin(session, user.tenant_id)
         action = "user.grant" if granted else "user.revoke"
-        audit.record(session, user.scope, action, f"user:{of.id}", role=role.name)
-    return of
+        audit.record(session, user.scope, action, f"user:{changed.id}", role=role.name)
+    return changed
 
 
 async def assign(session: AsyncSession, user: User, roles: Sequence[Role]) -> None:
@@ -164,14 +171,16 @@ async def assign(session: AsyncSession, user: User, roles: Sequence[Role]) -> No
 
 
 async def give_admin(session: AsyncSession, user: User) -> None:
-    """Give a user the role `admin`, if they have it not."""
+    """Give a user the role `admin`; a repetition changes nothing."""
     (admin,) = await find_by_names(session, Scope(user.tenant_id, ""), [BuiltinRole.ADMIN.value])
     await _set_row(session, UserRole, {"tenant_id": user.tenant_id, "user_id": user.id, "role_id": admin.id}, True)
 
 
 async def find_by_names(session: AsyncSession, scope: Scope, wanted: Iterable[str]) -> list[Role]:
-    """Raises:
-    NotFound: `role_not_found`, with the name.
+    """Return the roles of these names.
+
+    Raises:
+        NotFound: `role_not_found`, with the name.
     """
     by_key = {names.key(name): name for name in wanted}
     found = (await session.scalars(scope.select(Role).where(Role.name_key.in_(by_key)))).all()
@@ -182,17 +191,19 @@ async def find_by_names(session: AsyncSession, scope: Scope, wanted: Iterable[st
 
 
 async def permissions_of_roles(session: AsyncSession, scope: Scope, role_ids: Sequence[int]) -> set[str]:
+    """Return the names of the permissions that these roles hold together."""
     names_of = scope.select_columns(TenantPermission, TenantPermission.name).join(RolePermission, _held())
     return set((await session.scalars(names_of.where(RolePermission.role_id.in_(role_ids)))).all())
 
 
 async def permissions_of_user(session: AsyncSession, scope: Scope, user_id: int) -> set[str]:
+    """Return the names of the permissions that a user holds."""
     role_ids = scope.select_columns(Role, Role.id).join(UserRole, _has()).where(UserRole.user_id == user_id)
     return await permissions_of_roles(session, scope, list((await session.scalars(role_ids)).all()))
 
 
 async def role_names(session: AsyncSession, scope: Scope, user_ids: Sequence[int]) -> dict[int, list[str]]:
-    """The names of each user's roles."""
+    """Return the names of each user's roles."""
     rows = scope.select_columns(Role, UserRole.user_id, Role.name).join(UserRole, _has())
     found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
     for user_id, name in await session.execute(rows.where(UserRole.user_id.in_(user_ids)).order_by(Role.id)):
@@ -201,26 +212,31 @@ async def role_names(session: AsyncSession, scope: Scope, user_ids: Sequence[int
 
 
 async def lock(session: AsyncSession, tenant_id: str) -> None:
-    """Until the end of the transaction, nobody else changes who may do what in this tenant, or what else is decided for
-    the tenant as a whole: which version of a predictor is the next one, whether a file still fits its quota."""
-    # Rows that point at the tenant may be added meanwhile: a login should not wait.
+    """Lock the tenant's row until the end of the transaction.
+
+    It serialises what is decided for the tenant as a whole: roles and permissions, the next version of a predictor,
+    whether a file fits the quota.
+    """
+    # Rows that refer to the tenant may be added meanwhile: a login should not wait.
     tenant = every_tenant.select(Tenant.id).where(Tenant.id == tenant_id)
     await session.execute(tenant.with_for_update(key_share=True))
 
 
-def require_rank(user: Principal, of: User) -> None:
-    """Nobody but a platform admin has power over one.
+def require_rank(user: Principal, other: User) -> None:
+    """Refuse to let anybody but a platform admin change a platform admin.
 
     Raises:
         Forbidden: `permission_not_held`.
     """
-    if of.is_platform_admin and not user.is_platform_admin:
+    if other.is_platform_admin and not user.is_platform_admin:
         raise Forbidden("This is an administrator of the platform.", code="permission_not_held")
 
 
 async def require_an_admin(session: AsyncSession, tenant_id: str) -> None:
-    """Raises:
-    Conflict: `last_admin`: no active user of the tenant would have the role `admin`.
+    """Refuse a change that leaves the tenant without an administrator.
+
+    Raises:
+        Conflict: `last_admin`: no active user of the tenant would have the role `admin`.
     """
     admins = (
         Scope(tenant_id, "")
@@ -235,6 +251,7 @@ async def require_an_admin(session: AsyncSession, tenant_id: str) -> None:
 
 
 def is_builtin(role: Role) -> bool:
+    """Return whether a role is one that every tenant begins with."""
     return role.name_key in set(BuiltinRole)
 
 
@@ -253,7 +270,7 @@ async def _with_permissions(session: AsyncSession, roles: Sequence[Role]) -> lis
 async def _set_row(
     session: AsyncSession, model: type[RolePermission] | type[UserRole], row: dict[str, Any], present: bool
 ) -> bool:
-    """Make a row be there or not; whether that changed anything."""
+    """Insert or delete a row; return whether that changed anything."""
     if present:
         changed = await session.execute(
             insert(session, model).values(row).on_conflict_do_nothing().returning(model.tenant_id)

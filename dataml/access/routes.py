@@ -41,7 +41,7 @@ async def log_in(
 
 @router.post("/login/test-token")
 async def test_token(user: Caller, database: Db) -> CallerAnswer:
-    """Who the bearer token belongs to, and what it allows."""
+    """Show whose bearer token it is, and what it allows."""
     async with database.reading() as session:
         found = await users.get(session, user.scope, user.user_id)
     answer = UserAnswer.of(found.user, found.roles)
@@ -52,8 +52,11 @@ async def test_token(user: Caller, database: Db) -> CallerAnswer:
 async def refresh(
     request: Annotated[RefreshRequest, Depends(secrets_in(RefreshRequest))], sessions: InSessions, origin: RequestOrigin
 ) -> TokenAnswer:
-    """A new access token and a new refresh token; the old refresh token is good no more. One that is used again ends
-    the session, but for a repetition within 10 seconds, which gets the same answer."""
+    """Exchange a refresh token for a new access token and a new refresh token.
+
+    The old refresh token is invalid then. Using it again ends the session, except within 10 seconds, when the answer is
+    the same.
+    """
     return await sessions.refresh(request.refresh_token.get_secret_value(), origin)
 
 
@@ -61,7 +64,7 @@ async def refresh(
 async def log_out(
     request: Annotated[RefreshRequest, Depends(secrets_in(RefreshRequest))], sessions: InSessions, origin: RequestOrigin
 ) -> DoneAnswer:
-    """End the session of a refresh token: its access tokens are good no more from the next request on."""
+    """End the session of a refresh token: its access tokens are invalid from the next request on."""
     await sessions.log_out(request.refresh_token.get_secret_value(), origin)
     return DoneAnswer(message="User successfully logged out")
 
@@ -74,8 +77,10 @@ async def reset_password(
     settings: AppSettings,
     authenticator: CallerAuthenticator,
 ) -> DoneAnswer:
-    """Set the own password, with `current_password`, or another user's with `can_manage_users`. All sessions of that
-    user end."""
+    """Set the own password, with `current_password`, or another user's, with `can_manage_users`.
+
+    All sessions of that user end.
+    """
     await users.reset_password(
         database,
         settings,
@@ -90,5 +95,5 @@ async def reset_password(
 
 @router.get("/validate-token", tags=["Auth"])
 async def validate_token(user: Caller) -> StatusAnswer:
-    """Whether the bearer token is good: 200, or 401 with the reason."""
+    """Answer 200 when the bearer token is valid, else 401 with the reason."""
     return StatusAnswer(status="success", message="Token is valid.")

@@ -1,4 +1,4 @@
-"""What login, user, role, tenant and API key calls take and answer."""
+"""Requests and answers of login, user, role, tenant and API key calls."""
 
 import re
 from datetime import datetime
@@ -12,12 +12,12 @@ from dataml.access.permissions import Permission
 
 
 def _username(value: str) -> str:
-    shown = names.display(value)
-    if not 1 <= len(shown) <= 150 or len(names.key(value)) > 150:
+    display_name = names.display(value)
+    if not 1 <= len(display_name) <= 150 or len(names.key(value)) > 150:
         raise ValueError("a username has 1 to 150 characters")
-    if not names.is_username(shown):
+    if not names.is_username(display_name):
         raise ValueError("a username has letters, digits and . _ @ + - only")
-    return shown
+    return display_name
 
 
 def _person_name(value: str) -> str:
@@ -27,7 +27,7 @@ def _person_name(value: str) -> str:
     return value
 
 
-# The HTML standard's valid e-mail address, which browsers go by. Any domain: companies have some that only they know.
+# The HTML standard's valid e-mail address, which browsers check. Any domain: companies have internal ones.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*")
 
@@ -46,21 +46,27 @@ TenantName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 
 
 class _Request(BaseModel):
-    # A field that is not understood is refused: `is_superuser` should not look as if it had worked.
+    # Unknown fields are refused: `is_superuser` must not look as if it had an effect.
     model_config = ConfigDict(extra="forbid")
 
 
 class RefreshRequest(_Request):
+    """A refresh token to use or to end."""
+
     refresh_token: SecretStr = Field(description="The newest refresh token of the session.")
 
 
 class ResetPassword(_Request):
+    """A new password for a user."""
+
     user_name: str = Field(max_length=1000, description="Whose password.")
     new_password: SecretStr = Field(description="12 to 1,024 bytes.")
     current_password: SecretStr | None = Field(None, description="Needed for the own password.")
 
 
 class CreateUser(_Request):
+    """A new user."""
+
     tenant_id: str = Field(description="The own tenant's id; any tenant's for an administrator of the platform.")
     username: Username = Field(description="Unique in the installation, in whatever case; logs in.")
     password: SecretStr = Field(description="12 to 1,024 bytes.")
@@ -80,15 +86,21 @@ class UpdateUser(_Request):
 
 
 class NamedInTenant(_Request):
+    """The name of a new role or permission, and its tenant."""
+
     name: str = Field(max_length=1000)
     tenant_id: str = Field(description="The own tenant's id; any tenant's for an administrator of the platform.")
 
 
 class CreateTenant(_Request):
+    """A new tenant."""
+
     name: TenantName = Field(description="Part of URLs: letters, digits, dot, hyphen and underscore; unique.")
 
 
 class CreateApiKey(_Request):
+    """A new API key."""
+
     name: Annotated[PersonName, Field(min_length=1, max_length=100)] = Field(description="What it is for.")
     permissions: list[Annotated[str, Field(max_length=100)]] = Field(
         [Permission.PREDICT.value], min_length=1, max_length=100, description="None beyond what you hold."
@@ -97,6 +109,8 @@ class CreateApiKey(_Request):
 
 
 class TokenAnswer(BaseModel):
+    """The tokens of a session."""
+
     access_token: str = Field(description="JWT to send as `Authorization: Bearer <access_token>`.")
     refresh_token: str = Field(description="Opaque secret that stands for the whole session; good once.")
     token_type: Literal["bearer"] = "bearer"
@@ -104,6 +118,8 @@ class TokenAnswer(BaseModel):
 
 
 class UserAnswer(BaseModel):
+    """A user, without secrets."""
+
     model_config = ConfigDict(from_attributes=True)
 
     id: int
@@ -117,29 +133,40 @@ class UserAnswer(BaseModel):
 
     @classmethod
     def of(cls, user: User, roles: list[str]) -> Self:
+        """Return the answer for a user with these roles."""
         return cls.model_validate(user).model_copy(update={"roles": roles})
 
 
 class CallerAnswer(UserAnswer):
+    """The caller."""
+
     permissions: list[str] = Field([], description="What the token allows.")
 
 
 class UserList(BaseModel):
+    """A page of users."""
+
     data: list[UserAnswer]
     count: int = Field(description="All users of the tenant.")
 
 
 class StatusAnswer(BaseModel):
+    """The outcome of a call, in words."""
+
     status: str = Field(examples=["success"])
     message: str
 
 
 class DoneAnswer(BaseModel):
+    """The confirmation of a call."""
+
     status: int = 200
     message: str
 
 
 class RoleAnswer(BaseModel):
+    """A role and the permissions it holds."""
+
     id: int
     tenant_id: str
     name: str
@@ -147,11 +174,15 @@ class RoleAnswer(BaseModel):
 
 
 class RoleList(BaseModel):
+    """A page of roles."""
+
     total: int
     data: list[RoleAnswer]
 
 
 class PermissionAnswer(BaseModel):
+    """A permission of a tenant."""
+
     id: int
     tenant_id: str
     name: str
@@ -159,16 +190,21 @@ class PermissionAnswer(BaseModel):
 
     @classmethod
     def of(cls, permission: TenantPermission) -> Self:
+        """Return the answer for a permission."""
         is_builtin = permission.name in set(Permission)
         return cls(id=permission.id, tenant_id=permission.tenant_id, name=permission.name, is_builtin=is_builtin)
 
 
 class PermissionList(BaseModel):
+    """A page of permissions."""
+
     total: int
     data: list[PermissionAnswer]
 
 
 class TenantAnswer(BaseModel):
+    """A tenant."""
+
     model_config = ConfigDict(from_attributes=True)
 
     id: str
@@ -179,15 +215,20 @@ class TenantAnswer(BaseModel):
 
     @classmethod
     def of(cls, tenant: Tenant) -> Self:
+        """Return the answer for a tenant."""
         return cls.model_validate(tenant)
 
 
 class TenantList(BaseModel):
+    """A page of tenants."""
+
     total: int
     data: list[TenantAnswer]
 
 
 class ApiKeyAnswer(BaseModel):
+    """An API key, without its secret."""
+
     model_config = ConfigDict(from_attributes=True)
 
     id: int
@@ -201,13 +242,18 @@ class ApiKeyAnswer(BaseModel):
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
+        """Return the answer for a key."""
         return cls.model_validate(key)
 
 
 class ApiKeyCreated(ApiKeyAnswer):
+    """A new API key with its secret."""
+
     key: str = Field(description="The secret, shown this once; send it as a bearer token.")
 
 
 class ApiKeyList(BaseModel):
+    """A page of API keys."""
+
     total: int
     data: list[ApiKeyAnswer]

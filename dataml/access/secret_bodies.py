@@ -1,4 +1,4 @@
-"""Requests that bring a secret: in the body, as form or JSON, or in the query as the documentation has it."""
+"""Requests that carry a secret: in the body, as a form or JSON, or in the query as the API reference has it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -7,13 +7,12 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from dataml.errors import FieldError, Invalid, InvalidFields
-from dataml.http.strict_json import read_json
 
 _M = TypeVar("_M", bound=BaseModel)
 
 
 def secrets_in(model: type[_M]) -> Callable[[Request], Awaitable[_M]]:
-    """A dependency that reads a `model`; without a body, from the query.
+    """Return a dependency that reads a `model` from the body, or without a body from the query.
 
     Raises:
         InvalidFields: `invalid_request`; what was sent is never repeated.
@@ -21,16 +20,15 @@ def secrets_in(model: type[_M]) -> Callable[[Request], Awaitable[_M]]:
     """
 
     async def read(request: Request) -> _M:
-        body = await request.body()
-        place, given = "query", dict[str, Any](request.query_params)
-        if body:
-            place = "body"
+        source, values = "query", dict[str, Any](request.query_params)
+        if await request.body():
+            source = "body"
             is_json = "json" in request.headers.get("content-type", "application/json").lower()
-            given = read_json(body) if is_json else await _form(request)
+            values = await request.json() if is_json else await _form(request)
         try:
-            return model.model_validate(given)
+            return model.model_validate(values)
         except ValidationError as error:
-            fields = [FieldError((place, *e["loc"]), e["msg"], e["type"]) for e in error.errors(include_input=False)]
+            fields = [FieldError((source, *e["loc"]), e["msg"], e["type"]) for e in error.errors(include_input=False)]
             raise InvalidFields(fields, code="invalid_request") from None
 
     return read
@@ -40,12 +38,12 @@ async def _form(request: Request) -> dict[str, Any]:
     try:
         return dict(await request.form())
     except (ValueError, LookupError) as error:
-        # A charset that is none, or text that is not of it.
+        # An unknown charset, or text that does not fit it.
         raise Invalid("The form cannot be read.", code="invalid_form") from error
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
-    """What the route says of this in its OpenAPI description."""
+    """Return the OpenAPI description of such a request."""
     schema = model.model_json_schema()
     query = [
         {

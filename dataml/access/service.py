@@ -1,4 +1,4 @@
-"""The principal that stands behind a bearer token, an access token or an API key."""
+"""Authentication: the principal of a bearer token, which is an access token or an API key."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -17,13 +17,13 @@ from dataml.db.scope import Origin, Scope
 from dataml.db.session import Database
 from dataml.errors import Forbidden, Unauthorized
 
-# So that secret scanners, and people, see what it is.
+# Secret scanners, and people, recognise a key by it.
 API_KEY_PREFIX: Final = "dataml_"
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who sends a request, already authenticated: minted by `Authenticator` only."""
+    """The authenticated caller of a request; only `Authenticator` makes one."""
 
     user_id: int
     tenant_id: str
@@ -37,31 +37,38 @@ class Principal:
 
     @property
     def scope(self) -> Scope:
+        """The tenant and user that statements of this caller run for."""
         return Scope(self.tenant_id, self.username, self.user_id, self.origin)
 
     def require(self, permission: Permission) -> None:
-        """Raises:
-        Forbidden: `missing_permission`.
+        """Refuse a caller without this permission.
+
+        Raises:
+            Forbidden: `missing_permission`.
         """
         if permission not in self.permissions:
             raise Forbidden(f"This needs the permission {permission}.", code="missing_permission")
 
     def require_platform_admin(self) -> None:
-        """Raises:
-        Forbidden: `missing_permission`.
+        """Refuse a caller who is no administrator of the platform.
+
+        Raises:
+            Forbidden: `missing_permission`.
         """
         if not self.is_platform_admin:
             raise Forbidden("This needs an administrator of the platform.", code="missing_permission")
 
     def require_session(self) -> None:
-        """Raises:
-        Forbidden: `session_needed`.
+        """Refuse an API key.
+
+        Raises:
+            Forbidden: `session_needed`.
         """
         if self.session_id is None:
             raise Forbidden("An API key may not do this; log in.", code="session_needed")
 
     def require_all(self, permissions: Iterable[str]) -> None:
-        """Nobody gives or takes away what they do not hold.
+        """Refuse a caller who does not hold all of these: nobody grants or revokes what they do not hold.
 
         Raises:
             Forbidden: `permission_not_held`, with the first ones that are missing.
@@ -73,7 +80,7 @@ class Principal:
 
 
 def bearer_of(header: str | None) -> str:
-    """The token in an `Authorization` header.
+    """Return the token in an `Authorization` header.
 
     Raises:
         Unauthorized: `missing_token`.
@@ -85,7 +92,7 @@ def bearer_of(header: str | None) -> str:
 
 
 async def active_user(session: AsyncSession, tenant_id: str, user_id: int) -> str | None:
-    """The name of a user of this tenant; None when they, or the tenant, are not active any more."""
+    """Return the name of a user of this tenant; None when the user or the tenant is not active."""
     query = every_tenant.select(User.username).join(Tenant, Tenant.id == User.tenant_id)
     return await session.scalar(
         query.where(User.tenant_id == tenant_id, User.id == user_id, User.is_active, Tenant.is_active)
@@ -93,10 +100,10 @@ async def active_user(session: AsyncSession, tenant_id: str, user_id: int) -> st
 
 
 class Authenticator:
-    """Turns the text of an `Authorization` header into a `Principal`.
+    """Authenticates callers by the text of their `Authorization` header.
 
-    With `cache_s` > 0 a principal is remembered that long for the same header, so a session that has ended stays good
-    for at most that time. The prediction routes use it; every other route asks the database each time.
+    With `cache_s` > 0 a principal is cached that long for the same header, so an ended session stays valid for at most
+    that time. Only the prediction routes do that; every other route reads the database each time.
     """
 
     _MAX_CACHED = 10_000
@@ -108,13 +115,15 @@ class Authenticator:
         self._cached: dict[str, tuple[float, Principal]] = {}
 
     async def authenticate(self, header: str | None) -> Principal:
-        """Raises:
-        Unauthorized: `missing_token`, `invalid_token`, `token_expired`, `session_ended` or `invalid_api_key`.
+        """Return the caller.
+
+        Raises:
+            Unauthorized: `missing_token`, `invalid_token`, `token_expired`, `session_ended` or `invalid_api_key`.
         """
         if header and self._cache_s:
-            found = self._cached.get(header)
-            if found and found[0] > time.time():
-                return found[1]
+            cached = self._cached.get(header)
+            if cached and cached[0] > time.time():
+                return cached[1]
         token = bearer_of(header)
         principal, expires_at = await (
             self._by_key(token) if token.startswith(API_KEY_PREFIX) else self._by_session(token)
@@ -126,7 +135,7 @@ class Authenticator:
         return principal
 
     async def renew(self, principal: Principal) -> Principal:
-        """The same caller as of this moment, for who has waited since they were let in.
+        """Return the same caller as of this moment, for a call that has waited since it was authenticated.
 
         Raises:
             Unauthorized: `session_ended` or `invalid_api_key`.
@@ -157,7 +166,7 @@ class Authenticator:
 def _of_key(rows: Sequence[Row[Any]]) -> Principal:
     if not rows:
         raise Unauthorized("The API key is not valid, or not any more.", code="invalid_api_key")
-    # What the owner loses, the key loses; and never is it more than a user of the tenant.
+    # A key loses what its owner loses, and is never an administrator of the platform.
     return _principal(rows, within=rows[0].permissions, key_id=rows[0].key_id)
 
 
@@ -182,9 +191,11 @@ def _principal(
     )
 
 
-def _who_may_come_in(source: type[Session] | type[ApiKey], *columns: Any) -> Select[*tuple[Any, ...]]:
-    """The owner of a session or key, if they and their tenant are active: a row for each of their permissions, and one
-    for a user without any."""
+def _active_principals(source: type[Session] | type[ApiKey], *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Return a query of the owner of a session or key, if the owner and their tenant are active.
+
+    It has a row for each permission of the owner, and one row for an owner without any.
+    """
     user = (User.id, User.tenant_id, User.username, Tenant.name.label("tenant_name"))
     return (
         every_tenant.select(*user, *columns, TenantPermission.name.label("permission"))
@@ -208,13 +219,13 @@ def _who_may_come_in(source: type[Session] | type[ApiKey], *columns: Any) -> Sel
 
 
 _NOW = bindparam("now", type_=UtcDateTime())
-_BY_SESSION = _who_may_come_in(Session, User.is_platform_admin).where(
+_BY_SESSION = _active_principals(Session, User.is_platform_admin).where(
     Session.id == bindparam("session_id"),
     Session.user_id == bindparam("user_id"),
     Session.ended_at.is_(None),
     Session.expires_at > _NOW,
 )
-_BY_ANY_KEY = _who_may_come_in(ApiKey, ApiKey.id.label("key_id"), ApiKey.permissions, ApiKey.expires_at).where(
+_BY_ANY_KEY = _active_principals(ApiKey, ApiKey.id.label("key_id"), ApiKey.permissions, ApiKey.expires_at).where(
     ApiKey.revoked_at.is_(None), ApiKey.expires_at > _NOW
 )
 _BY_KEY = _BY_ANY_KEY.where(ApiKey.key_hash == bindparam("key_hash"))

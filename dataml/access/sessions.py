@@ -1,8 +1,8 @@
-"""Sessions: a login opens one, refreshing keeps it, logging out ends it.
+"""Sessions: a login opens one, a refresh prolongs it, a logout ends it.
 
-A session lives on a chain of refresh tokens. Each is good once: using it replaces it by its successor, in one
-conditional statement. The immediate predecessor stays good for `GRACE`, and gives the same successor again, so that a
-client that lost an answer, or asked twice at once, goes on. Whatever else comes back was copied: it ends the session.
+A session has a chain of refresh tokens. Each is valid once: using it replaces it by its successor, in one conditional
+statement. The immediate predecessor stays valid for `GRACE`, and gives the same successor again, so that a client that
+lost an answer, or asked twice at once, can go on. Any other token that comes back was copied: it ends the session.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import names, throttle
 from dataml.access.models import RefreshToken, Session, Tenant, User
-from dataml.access.passwords import Verdict, hashing, verify_password
+from dataml.access.passwords import PasswordCheck, hashing, verify_password
 from dataml.access.schemas import TokenAnswer
 from dataml.access.tokens import TokenKeys, hash_of, new_secret
 from dataml.audit import service as audit
@@ -27,8 +27,8 @@ from dataml.errors import DatamlError, Unauthorized
 from dataml.settings import Settings
 
 GRACE: Final = timedelta(seconds=10)
-# How long the row of a session that is over stays, to know the address its user came from.
-_REMEMBERED: Final = timedelta(days=30)
+# How long the row of an ended session stays, so that the network its user came from is known.
+_RETENTION: Final = timedelta(days=30)
 
 
 class Sessions:
@@ -53,31 +53,31 @@ class Sessions:
                 user = await _find_active(session, username_key)
                 counted = await throttle.subjects(session, username_key, user.id if user else None, origin.address)
                 await throttle.check(session, self._settings, counted)
-            verdict = await verify_password(password, user.password_hash if user else None)
+            check = await verify_password(password, user.password_hash if user else None)
             async with self._database.transaction() as session:
-                # Deactivated or given another password meanwhile: this login then comes too late.
+                # The user may have been deactivated, or given another password, meanwhile.
                 now_user = await _find_active(session, username_key, for_update=True)
                 if (
-                    verdict.fits
+                    check.is_match
                     and user is not None
                     and now_user is not None
                     and now_user.password_hash == user.password_hash
                 ):
                     await throttle.forget_failures(session, counted)
-                    return await self._open(session, now_user, verdict, origin)
+                    return await self._open(session, now_user, check, origin)
                 await throttle.record_failure(session, counted)
                 await _record_failed_login(session, user, origin)
         raise Unauthorized("Wrong username or password.", code="bad_credentials")
 
     async def refresh(self, refresh_token: str, origin: Origin) -> TokenAnswer:
-        """Give the successor of a refresh token, and an access token.
+        """Return the successor of a refresh token, and an access token.
 
         Raises:
             Unauthorized: `invalid_refresh_token`, `session_ended`, or `refresh_token_reused`, which ends the session.
         """
         async with self._database.transaction() as session:
             found = await self._rotate(session, refresh_token, origin)
-        # Raised out here: the end of the session is committed.
+        # Raised after the transaction: the end of the session must be committed.
         if isinstance(found, DatamlError):
             raise found
         return found
@@ -98,11 +98,11 @@ class Sessions:
                 scope = await _scope_of(session, opened, origin)
                 audit.record(session, scope, "session.end", f"session:{opened.id}")
 
-    async def _open(self, session: AsyncSession, user: User, verdict: Verdict, origin: Origin) -> TokenAnswer:
-        if verdict.better_hash is not None:
-            user.password_hash = verdict.better_hash
+    async def _open(self, session: AsyncSession, user: User, check: PasswordCheck, origin: Origin) -> TokenAnswer:
+        if check.better_hash is not None:
+            user.password_hash = check.better_hash
         now = utc_now()
-        await _forget_old(session, user.id)
+        await _prune(session, user.id)
         opened = Session(
             tenant_id=user.tenant_id,
             user_id=user.id,
@@ -152,7 +152,7 @@ class Sessions:
 
 
 async def end_all(session: AsyncSession, scope: Scope, user_id: int) -> None:
-    """End every session of a user of the scope's tenant; their access tokens are good no more from the commit on."""
+    """End every session of a user of the scope's tenant; their access tokens are invalid from the commit on."""
     running = scope.update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
     await session.execute(running.values(ended_at=utc_now()))
 
@@ -162,7 +162,7 @@ def _invalid() -> Unauthorized:
 
 
 def _active_users() -> Select[User]:
-    """Those who may come in, of all tenants."""
+    """Return a query of the users of all tenants who may log in."""
     query = every_tenant.select(User).join(Tenant, Tenant.id == User.tenant_id)
     return query.where(User.is_active, Tenant.is_active)
 
@@ -173,7 +173,7 @@ async def _find_active(session: AsyncSession, username_key: str, *, for_update: 
 
 
 async def _record_failed_login(session: AsyncSession, user: User | None, origin: Origin) -> None:
-    """In the log of the user's tenant; for a name that nobody has, in that of the first tenant, without the name."""
+    """Record a failed login in the log of the user's tenant, or of the first tenant and without the name if unknown."""
     if user is not None:
         scope = Scope(user.tenant_id, "", None, origin)
         audit.record(session, scope, "session.open", f"user:{user.id}", Outcome.FAILURE, username=user.username)
@@ -209,9 +209,9 @@ def _add_token(session: AsyncSession, opened: Session, refresh_token: str) -> No
     session.add(token)
 
 
-async def _forget_old(session: AsyncSession, user_id: int) -> None:
-    """Remove what is left of this user's sessions that are long over."""
-    long_ago = utc_now() - _REMEMBERED
+async def _prune(session: AsyncSession, user_id: int) -> None:
+    """Remove this user's sessions that ended long ago, with their tokens."""
+    long_ago = utc_now() - _RETENTION
     over = every_tenant.select(Session.id).where(
         Session.user_id == user_id, (Session.ended_at < long_ago) | (Session.expires_at < long_ago)
     )

@@ -13,15 +13,17 @@ router = Router(prefix="/tenants", tags=["Tenant"])
 
 @router.post("", status_code=201)
 async def create_tenant(request: CreateTenant, user: PlatformAdmin, database: Db) -> TenantAnswer:
-    """Make a tenant with the built-in roles. Its first user is made with `POST /users/create-user`, with its
-    `tenant_id` and the role `admin`."""
+    """Make a tenant with the built-in roles.
+
+    Make its first user with `POST /users/create-user`, with its `tenant_id` and the role `admin`.
+    """
     async with database.transaction() as session:
         return TenantAnswer.of(await tenants.create(session, user, request.name))
 
 
 @router.get("/list")
 async def list_tenants(user: PlatformAdmin, database: Db, page: Paged) -> TenantList:
-    """All tenants, in the order they were made."""
+    """List all tenants, in the order they were made."""
     async with database.reading() as session:
         total, found = await tenants.list_all(session, page)
     return TenantList(total=total, data=[TenantAnswer.of(tenant) for tenant in found])
@@ -29,8 +31,11 @@ async def list_tenants(user: PlatformAdmin, database: Db, page: Paged) -> Tenant
 
 @router.delete("/{tenant_id}")
 async def close_tenant(tenant_id: str, user: PlatformAdmin, database: Db, dependents: RowDependents) -> TenantAnswer:
-    """Close a tenant: its users and API keys are out from the next request on, its jobs end, its predictors stop
-    answering. Its data stays."""
+    """Close a tenant.
+
+    Its users and API keys are refused from the next request on, its jobs end, and its predictors stop answering. Its
+    data stays.
+    """
     async with database.transaction() as session:
         tenant = await tenants.close(session, user, tenant_id)
         await dependents.release(session, Scope(tenant.id, user.username), Tenant, tenant.id)

@@ -16,7 +16,7 @@ from dataml.errors import Conflict, NotFound
 
 
 async def add(session: AsyncSession, name: str) -> Tenant:
-    """A tenant with the built-in roles, and nobody in it."""
+    """Make a tenant with the built-in roles and without users."""
     tenant = Tenant(id=str(uuid.uuid4()), name=name, name_key=names.key(name))
     session.add(tenant)
     await session.flush()
@@ -25,8 +25,10 @@ async def add(session: AsyncSession, name: str) -> Tenant:
 
 
 async def create(session: AsyncSession, user: Principal, name: str) -> Tenant:
-    """Raises:
-    Conflict: `tenant_exists`, also when the names differ by case only.
+    """Make a tenant, on behalf of an administrator of the platform.
+
+    Raises:
+        Conflict: `tenant_exists`, also when the names differ by case only.
     """
     try:
         tenant = await add(session, name)
@@ -38,14 +40,16 @@ async def create(session: AsyncSession, user: Principal, name: str) -> Tenant:
 
 
 async def list_all(session: AsyncSession, page: Page) -> tuple[int, list[Tenant]]:
-    """Tenants in the order they were made."""
+    """List all tenants, in the order they were made."""
     total = await session.scalar(every_tenant.select(func.count()).select_from(Tenant))
     rows = every_tenant.select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(page.limit).offset(page.offset)
     return total or 0, list((await session.scalars(rows)).all())
 
 
 async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenant:
-    """Shut a tenant: nobody of it comes in from the commit on. Its rows and files stay; closing again changes nothing.
+    """Close a tenant: none of its users can log in from the commit on.
+
+    Its rows and files stay. Closing it again changes nothing.
 
     Raises:
         NotFound: `tenant_not_found`.
@@ -64,7 +68,7 @@ async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenan
 
 
 async def named_in_body(session: AsyncSession, user: Principal, tenant_id: str) -> str:
-    """The tenant that a request names: the caller's own, or any open one for an administrator of the platform.
+    """Return the tenant that a request names: the own one, or any open one for an administrator of the platform.
 
     Raises:
         NotFound: `tenant_not_found`, the same for another tenant's id and for none's.
@@ -79,7 +83,7 @@ async def named_in_body(session: AsyncSession, user: Principal, tenant_id: str) 
 
 
 async def named_in_query(session: AsyncSession, user: Principal, tenant_id: str | None) -> str:
-    """The tenant to look at: the own one, or any, closed ones too, for an administrator of the platform.
+    """Return the tenant to read: the own one, or any, closed ones too, for an administrator of the platform.
 
     Raises:
         NotFound: `tenant_not_found`.
@@ -90,7 +94,7 @@ async def named_in_query(session: AsyncSession, user: Principal, tenant_id: str 
 
 
 async def _other(session: AsyncSession, user: Principal, tenant_id: str) -> Tenant:
-    """A tenant that is not the caller's own: there is none, but for an administrator of the platform."""
+    """Return another tenant than the caller's own; only an administrator of the platform can see one."""
     tenant = await _find(session, tenant_id) if user.is_platform_admin else None
     if tenant is None:
         raise not_found()
@@ -98,6 +102,7 @@ async def _other(session: AsyncSession, user: Principal, tenant_id: str) -> Tena
 
 
 def not_found() -> NotFound:
+    """Return the error for a tenant that does not exist, or that the caller cannot see."""
     return NotFound("There is no tenant with this id.", code="tenant_not_found")
 
 

@@ -1,7 +1,7 @@
 """Limits on failed logins, counted in the database and so shared by all replicas.
 
 Failures count against the account and against the address they come from, within windows of a minute. From an address
-where the account's owner has logged in before, the account has a count of its own: who hammers at an account from
+where the account's owner has logged in before, the account has a count of its own: an attack on the account from
 elsewhere does not lock its owner out.
 """
 
@@ -26,31 +26,34 @@ WINDOW: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Subjects:
-    """What an attempt counts against."""
+    """The two counters of an attempt, as digests."""
 
     account: str
     address: str
 
     @property
     def both(self) -> tuple[str, str]:
+        """Both counters."""
         return self.account, self.address
 
 
 async def subjects(session: AsyncSession, username_key: str, user_id: int | None, address: str | None) -> Subjects:
-    """`user_id` is None for a name that nobody has: it counts like any other."""
+    """Return the counters of an attempt; `user_id` is None for an unknown name, which counts like any other."""
     here = network(address)
     account = f"account {username_key}"
-    # Asked for an unknown user too: the time of an answer should tell nothing.
+    # An unknown user is looked up too: the time of an answer must not reveal who exists.
     if await _has_logged_in(session, user_id or 0, here):
         account += f" at {here}"
     return Subjects(_digest(account), _digest(f"address {here}"))
 
 
-async def check(session: AsyncSession, settings: Settings, of: Subjects) -> None:
-    """Raises:
-    TooManyRequests: `too_many_logins`, until the window is over.
+async def check(session: AsyncSession, settings: Settings, counted: Subjects) -> None:
+    """Refuse an attempt when one of its counters has reached its limit.
+
+    Raises:
+        TooManyRequests: `too_many_logins`, until the window is over.
     """
-    limits = {of.account: settings.login_failures, of.address: settings.address_login_failures}
+    limits = {counted.account: settings.login_failures, counted.address: settings.address_login_failures}
     now = utc_now()
     rows = every_tenant.select(LoginFailures).where(
         LoginFailures.subject.in_(limits), LoginFailures.since > now - WINDOW
@@ -62,18 +65,19 @@ async def check(session: AsyncSession, settings: Settings, of: Subjects) -> None
         raise TooManyRequests(detail, code="too_many_logins", headers={"Retry-After": str(wait_s)})
 
 
-async def record_failure(session: AsyncSession, of: Subjects) -> None:
+async def record_failure(session: AsyncSession, counted: Subjects) -> None:
+    """Count a failed login, and remove windows that are over."""
     now = utc_now()
     await session.execute(every_tenant.delete(LoginFailures).where(LoginFailures.since <= now - WINDOW))
-    rows = [{"subject": subject, "failures": 1, "since": now} for subject in of.both]
+    rows = [{"subject": subject, "failures": 1, "since": now} for subject in counted.both]
     one_more = {"failures": LoginFailures.failures + 1}
     statement = insert(session, LoginFailures).on_conflict_do_update(index_elements=["subject"], set_=one_more)
     await session.execute(statement, rows)
 
 
-async def forget_failures(session: AsyncSession, of: Subjects) -> None:
-    """After a good login; the address stays counted, for it may try other accounts."""
-    await session.execute(every_tenant.delete(LoginFailures).where(LoginFailures.subject == of.account))
+async def forget_failures(session: AsyncSession, counted: Subjects) -> None:
+    """Reset the account's counter after a successful login; the address may still try other accounts."""
+    await session.execute(every_tenant.delete(LoginFailures).where(LoginFailures.subject == counted.account))
 
 
 async def _has_logged_in(session: AsyncSession, user_id: int, here: str) -> bool:
@@ -82,16 +86,16 @@ async def _has_logged_in(session: AsyncSession, user_id: int, here: str) -> bool
 
 
 def network(address: str | None) -> str:
-    """The address, or the /64 of an IPv6 one: whoever has one address there has all of them."""
+    """Return the address, or the /64 of an IPv6 one: a client there usually has all of its addresses."""
     try:
-        found = ipaddress.ip_address(address or "")
+        parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return "unknown"
-    if found.version == 4:
-        return str(found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _digest(subject: str) -> str:
-    # Names that nobody has are not kept as they were typed: a password may be among them.
+    # Unknown names are not stored as they were typed: one may be a password.
     return hashlib.sha256(subject.encode()).hexdigest()

@@ -1,10 +1,11 @@
 """Access tokens and refresh tokens, and the two keys behind them.
 
 An access token is an HS256 JWT that names a session. A refresh token is opaque and stored as a hash; its successor is
-computed from it with the key (HMAC-SHA256), so that asking twice gives the same successor, and nobody without the key
-can foresee it.
+computed from it with the key (HMAC-SHA256), so that a repeated request gives the same successor, and nobody without the
+key can predict it.
 
-The newer key signs, both are read. Keys are files: `token.key`, and `token.key.previous` after a rotation.
+The current key signs; tokens of both keys are accepted. Keys are files: `token.key`, and `token.key.previous` after a
+rotation.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Claims:
-    """What a good access token says: user and session, by id."""
+    """The claims of a valid access token: ids of user and session; `expires_at` in seconds since 1970."""
 
     user_id: int
     session_id: int
@@ -44,7 +45,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class CallbackClaims:
-    """What a good callback token says: one attempt at one job, and the user who has answered for it."""
+    """The claims of a valid callback token: one attempt at one job, and the user who asked for the token."""
 
     user_id: int
     job_id: int
@@ -52,7 +53,7 @@ class CallbackClaims:
 
 
 def write_secret(path: Path, content: bytes, *, replace: bool = False) -> None:
-    """Write a file of mode 0600, whole or not at all: a crash half-way leaves no damaged secret.
+    """Write a file of mode 0600 atomically: a crash leaves no damaged secret.
 
     Raises:
         FileExistsError: there is one already, and it is not to be replaced.
@@ -73,29 +74,32 @@ def write_secret(path: Path, content: bytes, *, replace: bool = False) -> None:
 
 
 def hash_of(secret: str) -> str:
-    """How an opaque secret of 32 random bytes is stored: SHA-256, for there is nothing to guess."""
+    """Return the SHA-256 under which an opaque secret of 32 random bytes is stored; such a secret cannot be guessed."""
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
 def new_secret() -> str:
+    """Return a new opaque secret of 32 random bytes."""
     return secrets.token_urlsafe(KEY_BYTES)
 
 
 class TokenKeys:
-    """Signs with the current key, reads with the current and the previous one, and follows a rotation of the files."""
+    """The keys that sign and verify tokens: the current one and its predecessor, reloaded when their files change."""
 
     def __init__(self, current: bytes, previous: bytes | None = None) -> None:
         self._path: Path | None = None
         self._stamp: object = None
-        self._complained: object = ()
-        self._take(current, previous)
+        self._reported_stamp: object = ()
+        self._set(current, previous)
 
     @classmethod
     def load(cls, path: Path) -> "TokenKeys":
-        """Raises:
-        StartupError: a file is missing or damaged. A new key is never made silently: it would end every session.
+        """Read the keys from their files.
+
+        Raises:
+            StartupError: a file is missing or damaged. No new key is made then: it would end every session.
         """
-        # Before the files: a rotation meanwhile is then noticed later.
+        # Before the files: a rotation in between is then noticed at the next use.
         stamp = _stamp(path)
         keys = cls(*_read(path))
         keys._path, keys._stamp = path, stamp
@@ -108,54 +112,61 @@ class TokenKeys:
 
     @staticmethod
     def rotate(path: Path) -> None:
-        """Put a new key in the place of the current one, which becomes the previous; the previous one is gone. Running
-        replicas follow by themselves.
+        """Replace the current key by a new one; the current one becomes the previous, and the previous one is gone.
+
+        Running replicas reload the keys by themselves.
 
         Raises:
             StartupError: a file is missing or damaged.
         """
         current, _ = _read(path)
-        # In this order a crash between the two leaves one key twice.
+        # In this order, a crash between the two leaves the current key in both files.
         write_secret(previous_of(path), current, replace=True)
         write_secret(path, secrets.token_bytes(KEY_BYTES), replace=True)
 
     def sign(self, user_id: int, session_id: int, lifetime_s: int) -> str:
-        """A new access token."""
+        """Return a new access token."""
         claims = {"sub": str(user_id), "sid": str(session_id), "typ": "access"}
         return self._encode(AUDIENCE, claims, int(time.time()) + lifetime_s)
 
     def sign_callback(self, claims: CallbackClaims, expires_at: int) -> str:
-        """A token that lets a worker outside the cluster report one attempt at one job, and do nothing else. Its
-        audience is another one: it is never an access token, and no access token is one of these."""
+        """Return a token with which a worker outside the cluster can report one attempt at one job, and nothing else.
+
+        Its audience differs: it is never accepted as an access token, and no access token is accepted in its place.
+        """
         named = {"sub": str(claims.user_id), "job": str(claims.job_id), "attempt": str(claims.attempt)}
         return self._encode(CALLBACK_AUDIENCE, {**named, "typ": "callback"}, expires_at)
 
     def read(self, token: str) -> Claims:
-        """Raises:
-        Unauthorized: `token_expired`, or `invalid_token` whatever else is wrong with it.
+        """Verify an access token and return its claims.
+
+        Raises:
+            Unauthorized: `token_expired`, or `invalid_token` for any other reason.
         """
         user_id, session_id, expires_at = self._decode(token, AUDIENCE, "access", ("sub", "sid", "exp"))
         return Claims(user_id, session_id, expires_at)
 
     def read_callback(self, token: str) -> CallbackClaims:
-        """Raises:
-        Unauthorized: as `read`.
+        """Verify a callback token and return its claims.
+
+        Raises:
+            Unauthorized: as `read`.
         """
         return CallbackClaims(*self._decode(token, CALLBACK_AUDIENCE, "callback", ("sub", "job", "attempt")))
 
     def successors(self, refresh_token: str) -> list[str]:
-        """The refresh token that follows this one; with each key, the current first."""
-        self._follow()
+        """Return the successor of a refresh token under each key, the current key first."""
+        self._reload_if_changed()
         return [_successor(key, refresh_token) for key in self._keys.values()]
 
     def _encode(self, audience: str, claims: dict[str, str], expires_at: int) -> str:
-        self._follow()
+        self._reload_if_changed()
         times = {"iat": int(time.time()), "exp": expires_at}
         whole = {"iss": ISSUER, "aud": audience, "jti": secrets.token_hex(8), **claims, **times}
         return jwt.encode(whole, self._current, algorithm="HS256", headers={"kid": self._kid})
 
     def _decode(self, token: str, audience: str, kind: str, names: tuple[str, ...]) -> list[int]:
-        """The numbers that these claims of a good token hold, each of them an id or a time."""
+        """Verify a token and return these claims of it, each an id or a time."""
         try:
             claims = jwt.decode(
                 token,
@@ -165,50 +176,51 @@ class TokenKeys:
                 issuer=ISSUER,
                 options={"require": [*_REQUIRED, *names]},
             )
-            found = [int(claims[name]) for name in names]
-            if claims["typ"] != kind or not all(0 < number < 2**63 for number in found):
+            numbers = [int(claims[name]) for name in names]
+            if claims["typ"] != kind or not all(0 < number < 2**63 for number in numbers):
                 raise jwt.InvalidTokenError(f"not of the kind {kind}")
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired; refresh it or log in again.", code="token_expired") from error
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthorized("The token is not valid.", code="invalid_token") from error
-        return found
+        return numbers
 
     def _key_of(self, token: str) -> bytes:
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise jwt.InvalidTokenError("too long")
-        # PyJWT's own way to the header decodes the whole token, a second time.
+        # PyJWT's function for the header decodes the whole token a second time.
         header = json.loads(base64url_decode(token.partition(".")[0]))
         if not isinstance(header, dict):
             raise jwt.InvalidTokenError("no header")
-        # No extension is understood here, so none that must be understood is accepted (RFC 7515, 4.1.11).
+        # No extension is implemented, so a token that requires one is refused (RFC 7515, 4.1.11).
         if "crit" in header:
             raise jwt.InvalidTokenError("an unknown critical header")
         kid = header.get("kid")
-        # A key that was rotated away may be one that has leaked: it must not be read for a moment longer.
-        self._follow()
+        # A key that was rotated away may have leaked: it must be dropped at once.
+        self._reload_if_changed()
         if not isinstance(kid, str) or kid not in self._keys:
             raise jwt.InvalidTokenError("another key")
         return self._keys[kid]
 
-    def _follow(self) -> None:
-        """Take the keys from their files again, if these have changed."""
+    def _reload_if_changed(self) -> None:
+        """Reload the keys if their files have changed."""
         if self._path is None or (stamp := _stamp(self._path)) == self._stamp:
             return
         try:
-            self._take(*_read(self._path))
+            self._set(*_read(self._path))
             self._stamp = stamp
         except StartupError as error:
-            if stamp != self._complained:
-                log.error("%s; the keys of before stay in use", error)
-            self._complained = stamp
+            if stamp != self._reported_stamp:
+                log.error("%s; the loaded keys stay in use", error)
+            self._reported_stamp = stamp
 
-    def _take(self, current: bytes, previous: bytes | None) -> None:
+    def _set(self, current: bytes, previous: bytes | None) -> None:
         self._current, self._kid = current, _kid(current)
         self._keys = {_kid(key): key for key in (current, previous) if key is not None}
 
 
 def previous_of(path: Path) -> Path:
+    """Return the path of the previous key."""
     return path.with_name(f"{path.name}.previous")
 
 

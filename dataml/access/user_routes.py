@@ -13,14 +13,14 @@ router = Router(prefix="/users", tags=["User"])
 async def create_user(
     request: CreateUser, user: UserManager, database: Db, authenticator: CallerAuthenticator
 ) -> UserAnswer:
-    """Make a user of the own tenant, with roles that hold no more than you do."""
+    """Make a user, with roles that hold no more than you do."""
     created = await users.create(database, authenticator, user, request)
     return UserAnswer.of(created.user, created.roles)
 
 
 @router.get("/read-users")
 async def read_users(user: UserManager, database: Db, page: Paged) -> UserList:
-    """Users of the tenant, in the order they were made."""
+    """List the users of the tenant, in the order they were made."""
     async with database.reading() as session:
         total, found = await users.list_users(session, user.scope, page)
     return UserList(data=[UserAnswer.of(row.user, row.roles) for row in found], count=total)
@@ -28,7 +28,7 @@ async def read_users(user: UserManager, database: Db, page: Paged) -> UserList:
 
 @router.get("/{user_id}")
 async def get_user(user_id: int, user: UserManager, database: Db) -> UserAnswer:
-    """One user of the tenant."""
+    """Show one user of the tenant."""
     async with database.reading() as session:
         found = await users.get(session, user.scope, user_id)
     return UserAnswer.of(found.user, found.roles)

@@ -1,4 +1,4 @@
-"""Users of a tenant: made, changed, deactivated, and their passwords."""
+"""Users of a tenant: make, change and deactivate them, and set their passwords."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ from dataml.settings import Settings
 
 @dataclass(frozen=True)
 class UserWithRoles:
+    """A user and the names of their roles."""
+
     user: User
     roles: list[str]
 
@@ -41,8 +43,10 @@ async def add(
     last_name: str | None = None,
     is_platform_admin: bool = False,
 ) -> User:
-    """Raises:
-    Conflict: `username_taken`, whoever's it is, or `email_taken` in this tenant.
+    """Add a user with roles.
+
+    Raises:
+        Conflict: `username_taken` in any tenant, or `email_taken` in this one.
     """
     user = User(
         tenant_id=tenant_id,
@@ -62,7 +66,7 @@ async def add(
     try:
         await session.flush()
     except IntegrityError as error:
-        # Another request was faster, with the name or with the address.
+        # Another request took the name or the address first.
         raise _taken(user, error) from error
     await roles.assign(session, user, of_roles)
     return user
@@ -77,13 +81,13 @@ async def add_builtin(
     *,
     is_platform_admin: bool = False,
 ) -> User:
-    """A user with one of the built-in roles, made by the platform itself."""
+    """Add a user with one of the built-in roles, on behalf of the platform itself."""
     found = await roles.find_by_names(session, Scope(tenant_id, ""), [role.value])
     return await add(session, tenant_id, username, password_hash, found, is_platform_admin=is_platform_admin)
 
 
 async def recover(session: AsyncSession, username: str, password_hash: str) -> bool:
-    """Let an administrator of the platform in again, on the word of the machine's owner; False when there is none."""
+    """Give an administrator of the platform access again, on request of the machine's operator; False without one."""
     user = await session.scalar(
         every_tenant.select(User).where(User.username_key == names.key(username), User.is_platform_admin)
     )
@@ -98,28 +102,31 @@ async def recover(session: AsyncSession, username: str, password_hash: str) -> b
 
 
 async def exist(session: AsyncSession) -> bool:
+    """Return whether any tenant has a user."""
     return await session.scalar(every_tenant.select(User.id).limit(1)) is not None
 
 
 async def create(
     database: Database, authenticator: Authenticator, user: Principal, request: CreateUser
 ) -> UserWithRoles:
-    """Raises:
-    Invalid: `bad_password`.
-    NotFound: `tenant_not_found`, `role_not_found`.
-    Forbidden: `permission_not_held`: a role holds more than the caller.
-    Conflict: `username_taken`, `email_taken`, `tenant_closed`.
+    """Make a user on behalf of the caller.
+
+    Raises:
+        Invalid: `bad_password`.
+        NotFound: `tenant_not_found`, `role_not_found`.
+        Forbidden: `permission_not_held`: a role holds more than the caller.
+        Conflict: `username_taken`, `email_taken`, `tenant_closed`.
     """
-    # What can be refused is refused before a core is busy with the hash.
+    # Checks come before the hash, which keeps a core busy.
     async with database.reading() as session:
-        await _roles_to_give(session, user, request)
+        await _grantable_roles(session, user, request)
     password_hash = await hash_new(request.password.get_secret_value())
-    # That may have taken a while: what the caller may do is asked again.
+    # The hash may have waited: the permissions of the caller are read again.
     user = await authenticator.renew(user)
     user.require(Permission.MANAGE_USERS)
     async with database.transaction() as session:
         await roles.lock(session, user.tenant_id)
-        tenant_id, given = await _roles_to_give(session, user, request)
+        tenant_id, given = await _grantable_roles(session, user, request)
         created = await add(
             session,
             tenant_id,
@@ -137,26 +144,31 @@ async def create(
 
 
 async def list_users(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[UserWithRoles]]:
-    """Users of the tenant in the order they were made."""
+    """List the users of the tenant, in the order they were made."""
     total, users = await scope.list(session, User, page, newest_first=False)
     of_user = await roles.role_names(session, scope, [user.id for user in users])
     return total, [UserWithRoles(user, of_user[user.id]) for user in users]
 
 
 async def get(session: AsyncSession, scope: Scope, user_id: int) -> UserWithRoles:
-    """Raises:
-    NotFound: `user_not_found`.
+    """Return a user of the tenant.
+
+    Raises:
+        NotFound: `user_not_found`.
     """
     return await with_roles(session, await scope.get(session, User, user_id, "user"))
 
 
 async def with_roles(session: AsyncSession, user: User) -> UserWithRoles:
+    """Return a user with the names of their roles."""
     of_user = await roles.role_names(session, Scope(user.tenant_id, ""), [user.id])
     return UserWithRoles(user, of_user[user.id])
 
 
 async def update(session: AsyncSession, user: Principal, user_id: int, request: UpdateUser) -> UserWithRoles:
-    """Change what the request names. Who is deactivated is out from the commit on: sessions end, API keys rest.
+    """Change the fields that the request names.
+
+    A deactivated user has no access from the commit on: sessions end, and API keys are not accepted.
 
     Raises:
         NotFound: `user_not_found`.
@@ -165,7 +177,7 @@ async def update(session: AsyncSession, user: Principal, user_id: int, request: 
     """
     await roles.lock(session, user.tenant_id)
     changed = await user.scope.get(session, User, user_id, "user")
-    await require_power_over(session, user, changed)
+    await require_authority_over(session, user, changed)
     fields = request.model_dump(exclude_unset=True)
     active = fields.pop("is_active", changed.is_active)
     if "email" in fields:
@@ -201,8 +213,9 @@ async def reset_password(
     new_password: str,
     current_password: str | None,
 ) -> None:
-    """Set a password, and end all sessions of that user. The own one needs the current password; another's needs
-    `can_manage_users`, and as many permissions as that user has.
+    """Set a password, and end all sessions of that user.
+
+    The own password needs the current one. Another user's needs `can_manage_users`, and every permission that user has.
 
     Raises:
         Invalid: `bad_password`, `current_password_needed`.
@@ -211,29 +224,29 @@ async def reset_password(
         TooManyRequests: `too_many_logins`.
     """
     async with database.reading() as session:
-        of = await _whose_password(session, user, username)
-    if of.id == user.user_id:
+        owner = await _find_password_owner(session, user, username)
+    if owner.id == user.user_id:
         if current_password is None:
             raise Invalid("Send current_password too.", code="current_password_needed")
-        await _check_current_password(database, settings, user, of, current_password)
-    replaced = of.password_hash
+        await _check_current_password(database, settings, user, owner, current_password)
+    replaced = owner.password_hash
     password_hash = await hash_new(new_password)
-    # That may have taken a while: what the caller may do is asked again.
+    # The hash may have waited: the permissions of the caller are read again.
     user = await authenticator.renew(user)
     async with database.transaction() as session:
         await roles.lock(session, user.tenant_id)
-        of = await _whose_password(session, user, username)
-        of = await user.scope.hold(session, User, of.id, "user")
-        if of.id == user.user_id and of.password_hash != replaced:
-            # Somebody was faster, and the current password is not the one that was checked.
+        owner = await _find_password_owner(session, user, username)
+        owner = await user.scope.hold(session, User, owner.id, "user")
+        if owner.id == user.user_id and owner.password_hash != replaced:
+            # The password was changed meanwhile: the current one is not the one that was checked.
             raise _wrong_current_password()
-        of.password_hash = password_hash
-        await sessions.end_all(session, user.scope, of.id)
-        audit.record(session, user.scope, "password.reset", f"user:{of.id}")
+        owner.password_hash = password_hash
+        await sessions.end_all(session, user.scope, owner.id)
+        audit.record(session, user.scope, "password.reset", f"user:{owner.id}")
 
 
-async def _roles_to_give(session: AsyncSession, user: Principal, request: CreateUser) -> tuple[str, list[Role]]:
-    """The tenant of a new user, and the roles, which the caller may give."""
+async def _grantable_roles(session: AsyncSession, user: Principal, request: CreateUser) -> tuple[str, list[Role]]:
+    """Return the tenant of a new user and the roles, after checking that the caller may give them."""
     tenant_id = await tenants.named_in_body(session, user, request.tenant_id)
     in_tenant = Scope(tenant_id, user.username)
     found = await roles.find_by_names(session, in_tenant, request.roles)
@@ -242,44 +255,46 @@ async def _roles_to_give(session: AsyncSession, user: Principal, request: Create
     return tenant_id, found
 
 
-async def _whose_password(session: AsyncSession, user: Principal, username: str) -> User:
+async def _find_password_owner(session: AsyncSession, user: Principal, username: str) -> User:
     username_key = names.key(username)
-    of = await user.scope.find(session, User, User.username_key == username_key)
-    if of is not None and of.id == user.user_id:
-        return of
+    owner = await user.scope.find(session, User, User.username_key == username_key)
+    if owner is not None and owner.id == user.user_id:
+        return owner
     user.require(Permission.MANAGE_USERS)
-    if of is None:
+    if owner is None:
         raise NotFound("There is no user of this name.", code="user_not_found")
-    await require_power_over(session, user, of)
-    return of
+    await require_authority_over(session, user, owner)
+    return owner
 
 
-async def require_power_over(session: AsyncSession, user: Principal, of: User) -> None:
-    """Else somebody who may manage users could become any of them, and an API key its owner.
+async def require_authority_over(session: AsyncSession, user: Principal, owner: User) -> None:
+    """Refuse a change of a user who holds more than the caller, and of the own user by an API key.
+
+    Otherwise a user manager could become any user, and an API key its owner.
 
     Raises:
         Forbidden: `permission_not_held`.
     """
-    if of.id == user.user_id and user.session_id is not None:
+    if owner.id == user.user_id and user.session_id is not None:
         return
-    roles.require_rank(user, of)
-    user.require_all(await roles.permissions_of_user(session, user.scope, of.id))
+    roles.require_rank(user, owner)
+    user.require_all(await roles.permissions_of_user(session, user.scope, owner.id))
 
 
 async def _check_current_password(
-    database: Database, settings: Settings, user: Principal, of: User, current_password: str
+    database: Database, settings: Settings, user: Principal, owner: User, current_password: str
 ) -> None:
-    """A stolen session must not be a way to guess the password: counted as logins are."""
+    """Check the current password; failures count as failed logins, so that a stolen session cannot guess it."""
     async with hashing():
         async with database.reading() as session:
-            counted = await throttle.subjects(session, of.username_key, of.id, user.origin.address)
+            counted = await throttle.subjects(session, owner.username_key, owner.id, user.origin.address)
             await throttle.check(session, settings, counted)
-        verdict = await verify_password(current_password, of.password_hash)
-        if verdict.fits:
+        check = await verify_password(current_password, owner.password_hash)
+        if check.is_match:
             return
         async with database.transaction() as session:
             await throttle.record_failure(session, counted)
-            audit.record(session, user.scope, "password.reset", f"user:{of.id}", Outcome.FAILURE)
+            audit.record(session, user.scope, "password.reset", f"user:{owner.id}", Outcome.FAILURE)
     raise _wrong_current_password()
 
 
@@ -297,6 +312,7 @@ async def _check_email(session: AsyncSession, user: User) -> None:
 
 
 def _taken(user: User, error: IntegrityError) -> Conflict:
+    """Return the error for the constraint that was violated."""
     return _email_taken() if read_violation(error).is_duplicate("email_key") else _username_taken(user.username)
 
 

@@ -8,7 +8,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from dataml.access import passwords
-from dataml.access.passwords import Verdict, check_new, hash_password, hashing, verify_password
+from dataml.access.passwords import PasswordCheck, check_new, hash_password, hashing, verify_password
 from dataml.errors import Invalid, TooManyRequests
 
 pytestmark = pytest.mark.usefixtures("product_password_hashes")
@@ -26,12 +26,12 @@ def test_a_hash_is_argon2id_and_never_the_same_twice() -> None:
     [("größe 数据 🔑", True), ("größe 数据 🔑 ", False), ("GRÖSSE 数据 🔑", False), ("", False), ("größe", False)],
 )
 def test_only_the_same_password_fits(given: str, fits: bool) -> None:
-    assert asyncio.run(verify_password(given, hash_password("größe 数据 🔑"))).fits is fits
+    assert asyncio.run(verify_password(given, hash_password("größe 数据 🔑"))).is_match is fits
 
 
 @pytest.mark.parametrize("password", ["no user has this password", ""])
 def test_an_unknown_user_has_no_password(password: str) -> None:
-    assert asyncio.run(verify_password(password, None)) == Verdict(False)
+    assert asyncio.run(verify_password(password, None)) == PasswordCheck(False)
 
 
 def test_an_unknown_user_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatc
     running, most = 0, 0
     lock, both = threading.Lock(), threading.Barrier(2, timeout=10)
 
-    def verify(password: str, password_hash: str) -> Verdict:
+    def verify(password: str, password_hash: str) -> PasswordCheck:
         nonlocal running, most
         with lock:
             running += 1
@@ -68,18 +68,18 @@ def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatc
         both.wait()
         with lock:
             running -= 1
-        return Verdict(True)
+        return PasswordCheck(True)
 
     monkeypatch.setattr(passwords, "_verify", verify)
 
-    async def one() -> Verdict:
+    async def one() -> PasswordCheck:
         async with hashing():
             return await verify_password("x", "y")
 
-    async def storm() -> list[Verdict]:
+    async def storm() -> list[PasswordCheck]:
         return await asyncio.gather(*(one() for _ in range(8)))
 
-    assert asyncio.run(storm()) == [Verdict(True)] * 8
+    assert asyncio.run(storm()) == [PasswordCheck(True)] * 8
     assert most == 2
     assert threading.current_thread().name not in threads
 
@@ -117,17 +117,17 @@ def test_a_password_that_is_too_short_or_too_long_is_refused(password: str) -> N
 @pytest.mark.parametrize("password", ["x" * 12, "x" * 1024, "é" * 6, "Password123!", "\0" * 12, "\ud800" * 4])
 def test_a_password_may_hold_anything_else(password: str) -> None:
     check_new(password)
-    assert asyncio.run(verify_password(password, hash_password(password))).fits
+    assert asyncio.run(verify_password(password, hash_password(password))).is_match
 
 
 def test_two_spellings_of_a_letter_are_one_password() -> None:
-    assert asyncio.run(verify_password("cafe\u0301 au lait", hash_password("caf\u00e9 au lait"))).fits
+    assert asyncio.run(verify_password("cafe\u0301 au lait", hash_password("caf\u00e9 au lait"))).is_match
 
 
 def test_a_hash_of_older_parameters_is_made_anew() -> None:
     older = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)).hash("a long password")
-    verdict = asyncio.run(verify_password("a long password", older))
-    assert verdict.fits
-    assert verdict.better_hash is not None
-    assert asyncio.run(verify_password("a long password", verdict.better_hash)) == Verdict(True)
-    assert asyncio.run(verify_password("another password", older)) == Verdict(False)
+    check = asyncio.run(verify_password("a long password", older))
+    assert check.is_match
+    assert check.better_hash is not None
+    assert asyncio.run(verify_password("a long password", check.better_hash)) == PasswordCheck(True)
+    assert asyncio.run(verify_password("another password", older)) == PasswordCheck(False)

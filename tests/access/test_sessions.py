@@ -238,9 +238,9 @@ def test_a_password_changed_during_a_login_ends_that_login(
     real = sessions.verify_password
 
     async def slow(password: str, password_hash: str | None) -> sessions.Verdict:
-        verdict = await real(password, password_hash)
+        check = await real(password, password_hash)
         execute_sql(platform.settings, "UPDATE \"user\" SET password_hash = 'another' WHERE id = ?", user["id"])
-        return verdict
+        return check
 
     monkeypatch.setattr(sessions, "verify_password", slow)
     answer = anonymous.post("/login/access-token", data={"username": user["username"], "password": PASSWORD})
