@@ -21,7 +21,7 @@ DataFiles = Callable[[], set[str]]
 
 @pytest.fixture
 def rest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[RestCatalogServer | None]:
-    """The catalog, empty, and so that settings name it, also those of a process that a test starts."""
+    """Provide an empty REST catalog that settings name, also those of a process that a test starts."""
     if not ON_REST_CATALOG:
         yield None
         return
@@ -41,12 +41,12 @@ def config(tmp_path: Path, rest: RestCatalogServer | None) -> Iterator[LakeConfi
 
 @pytest.fixture
 def data_files(config: LakeConfig, rest: RestCatalogServer | None) -> DataFiles:
-    """The names of all Parquet files in the warehouse."""
+    """Provide a function that returns the names of all Parquet files in the warehouse."""
 
-    def found() -> set[str]:
+    def list_names() -> set[str]:
         return rest.data_files() if rest is not None else {path.name for path in config.home.rglob("*.parquet")}
 
-    return found
+    return list_names
 
 
 @pytest.fixture

@@ -1,29 +1,30 @@
-"""Which catalog is opened, and what happens when it cannot be."""
+"""The catalog that is opened, and errors when it cannot be."""
 
+import errno
 import socket
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from dataml.errors import DatamlError, Invalid, Unavailable
-from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
-from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
-from dataml.iceberg.reading import read_batches
+from dataml.errors import DatamlError, NotFound, Unavailable
+from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, open_catalog, translate_lake_errors
+from dataml.iceberg.names import TableName
 from dataml.iceberg.writing import LakeTarget, WriteAttempt, write_rows
 from dataml.settings import load_settings
 
-TENANT = "503f9eaa-a1c7-4a57-994b-f47df3ce7867"
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 
 def config(tmp_path: Path, **fields: Any) -> LakeConfig:
     return LakeConfig.from_settings(load_settings(home=tmp_path, **fields))
 
 
-def test_the_built_in_catalog_lies_in_the_home_or_in_the_platforms_postgresql(tmp_path: Path) -> None:
+def test_built_in_catalog_is_in_the_home_or_in_the_platforms_postgresql(tmp_path: Path) -> None:
     built_in = config(tmp_path).properties
     assert built_in["uri"].startswith(f"sqlite:///{tmp_path}/lake/catalog.db")
     assert built_in["warehouse"] == f"{tmp_path}/lake/warehouse"
@@ -31,7 +32,7 @@ def test_the_built_in_catalog_lies_in_the_home_or_in_the_platforms_postgresql(tm
     assert config(tmp_path, database_url=url).properties["uri"] == url
 
 
-def test_what_is_configured_comes_over_it(tmp_path: Path) -> None:
+def test_configured_properties_override_the_built_in_ones(tmp_path: Path) -> None:
     in_s3 = config(tmp_path, lake_catalog={"warehouse": "s3://lake", "s3.endpoint": "http://s3"}).properties
     assert (in_s3["type"], in_s3["warehouse"]) == ("sql", "s3://lake")
     assert "py-io-impl" not in in_s3
@@ -50,14 +51,14 @@ def test_what_is_configured_comes_over_it(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_catalog_that_is_away_says_so(tmp_path: Path, properties: dict[str, str], code: str) -> None:
+def test_catalog_that_cannot_be_opened_is_unavailable(tmp_path: Path, properties: dict[str, str], code: str) -> None:
     with pytest.raises(DatamlError) as caught:
         open_catalog(config(tmp_path, lake_catalog=properties)).list_namespaces()
     assert (caught.value.status, caught.value.code) == (503, code)
     assert "secret" not in caught.value.detail
 
 
-def test_a_rest_catalog_that_never_answers_is_away(tmp_path: Path) -> None:
+def test_rest_catalog_that_never_answers_is_unavailable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(Unavailable) as caught:
@@ -65,64 +66,7 @@ def test_a_rest_catalog_that_never_answers_is_away(tmp_path: Path) -> None:
     assert caught.value.code == "lake_unavailable"
 
 
-def test_names_of_tenants_do_not_meet() -> None:
-    assert tenant_namespace(TENANT, "gold") == "t_503f9eaaa1c74a57994bf47df3ce7867_gold"
-    with pytest.raises(ValueError, match="no schema"):
-        tenant_namespace(TENANT, "gold_")
-
-
-@pytest.mark.parametrize(("text", "expected"), [("a", ("silver", "a")), ("gold.a_1", ("gold", "a_1"))])
-def test_names_that_are_written(text: str, expected: tuple[str, str]) -> None:
-    assert parse_table_name(text, "silver") == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", ".", "gold.", ".a", "A", "1a", "_a", "a b", "a\n", "a.b", "gold.a.b", "é", 'a"', "a" * 129]
-)
-def test_names_that_are_not(text: str) -> None:
-    with pytest.raises(Invalid):
-        parse_table_name(text, "silver")
-
-
-class Revived(pa.ExtensionType):
-    """An Arrow extension type that tells when it is revived."""
-
-    revived = 0
-
-    def __init__(self) -> None:
-        super().__init__(pa.int64(), "dataml.test")
-
-    def __arrow_ext_serialize__(self) -> bytes:
-        return b""
-
-    @classmethod
-    def __arrow_ext_deserialize__(cls, storage_type: pa.DataType, serialized: bytes) -> "Revived":
-        cls.revived += 1
-        return cls()
-
-
-def test_a_file_with_extension_types_is_refused_before_arrow_sees_them(tmp_path: Path) -> None:
-    """Somebody may have put it into a company's lake, where others than the platform write too."""
-    built_in = config(tmp_path)
-    catalog, name = open_catalog(built_in), TableName("n", "t")
-    batch = pa.record_batch({"n": pa.array([1, 2])})
-    target = LakeTarget(name, "dataset-1", "jane")
-    write_rows(catalog, target, WriteAttempt(1, 1), lambda: iter([batch]))
-    file = next(iter(load_table(catalog, name).scan().plan_files())).file.file_path
-    pa.register_extension_type(Revived())  # type: ignore[arg-type]
-    try:
-        values = pa.ExtensionArray.from_storage(Revived(), pa.array([1, 2]))
-        pq.write_table(pa.table({"n": values}), file)
-        Revived.revived = 0
-        with pytest.raises(Invalid) as caught:
-            list(read_batches(load_table(catalog, name)))
-    finally:
-        pa.unregister_extension_type("dataml.test")
-    assert caught.value.code == "unsupported_parquet_type"
-    assert Revived.revived == 0
-
-
-def test_the_catalog_is_sqlite_with_a_row_a_table(tmp_path: Path) -> None:
+def test_built_in_catalog_is_sqlite_with_a_row_a_table(tmp_path: Path) -> None:
     built_in = config(tmp_path)
     catalog = open_catalog(built_in)
     batch = pa.record_batch({"n": pa.array([1])})
@@ -133,3 +77,43 @@ def test_the_catalog_is_sqlite_with_a_row_a_table(tmp_path: Path) -> None:
     connection.close()
     assert [row[:2] for row in found] == [("n", "t")]
     assert Path(found[0][2]).exists()
+
+
+@pytest.fixture
+def built_in(tmp_path: Path) -> "Iterator[Catalog]":
+    catalog = open_catalog(config(tmp_path))
+    yield catalog
+    catalog.close()
+
+
+@pytest.mark.parametrize("name", [TableName("n", "missing"), TableName("n", "a\0"), TableName("..", "t")], ids=str)
+def test_unknown_table_is_not_found(built_in: "Catalog", name: TableName) -> None:
+    built_in.create_namespace("n")
+    with pytest.raises(NotFound) as caught:
+        load_table(built_in, name)
+    assert caught.value.code == "table_not_found"
+
+
+def test_namespace_exists_once_it_is_created(built_in: "Catalog") -> None:
+    assert not namespace_exists(built_in, "n")
+    built_in.create_namespace("n")
+    assert namespace_exists(built_in, "n")
+    assert not namespace_exists(built_in, "n\0")
+    assert not namespace_exists(built_in, "n..m")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "lake_full"),
+        (FileNotFoundError("data.parquet"), "lake_damaged"),
+        (pa.ArrowInvalid("not a Parquet file"), "lake_damaged"),
+        (ConnectionError("refused"), "lake_unavailable"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
+)
+def test_failure_of_catalog_or_storage_is_unavailable(error: Exception, code: str) -> None:
+    with pytest.raises(Unavailable) as caught, translate_lake_errors():
+        raise error
+    assert caught.value.code == code
+    assert caught.value.__cause__ is error

@@ -1,4 +1,4 @@
-"""Rows of a job come into a lake table in one snapshot, once, whatever happens meanwhile."""
+"""Rows of a job are written to a lake table in one snapshot, exactly once, whatever happens meanwhile."""
 
 import errno
 import os
@@ -19,7 +19,15 @@ from dataml.iceberg import writing
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
 from dataml.iceberg.names import TableName
 from dataml.iceberg.reading import read_batches
-from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, snapshot_properties, write_rows
+from dataml.iceberg.writing import (
+    BatchSource,
+    LakeTarget,
+    WriteAttempt,
+    delete_rows,
+    snapshot_properties,
+    write_rows,
+    write_tables,
+)
 from tests.conftest import needs_builtin_lake
 from tests.iceberg.conftest import DataFiles
 
@@ -47,7 +55,7 @@ def numbers(catalog: "Catalog", snapshot_id: int | None = None, column: str = "n
     return sorted(n for b in read_batches(table, [column], snapshot_id) for n in b.column(0).to_pylist())
 
 
-def test_a_table_comes_with_its_first_rows_and_says_what_made_it(catalog: "Catalog") -> None:
+def test_table_is_created_with_its_first_rows_and_their_origin(catalog: "Catalog") -> None:
     snapshot_id = write(catalog, target(made_by={"dataset-id": "1"}), 5, rows(1, 2))
     table = load_table(catalog, TABLE)
     assert [snapshot.snapshot_id for snapshot in table.snapshots()] == [snapshot_id]
@@ -64,14 +72,14 @@ def test_rows_of_another_source_are_appended(catalog: "Catalog") -> None:
     assert numbers(catalog, first) == [1]
 
 
-def test_a_later_job_of_a_source_replaces_its_rows_and_no_others(catalog: "Catalog") -> None:
+def test_later_job_of_a_source_replaces_its_rows_and_no_others(catalog: "Catalog") -> None:
     write(catalog, target("dataset-1"), 1, rows(1))
     write(catalog, target("dataset-11"), 2, rows(2))
     write(catalog, target("dataset-1"), 3, rows(10, 11))
     assert numbers(catalog) == [2, 10, 11]
 
 
-def test_replace_leaves_nothing_else_and_brings_its_own_columns(catalog: "Catalog") -> None:
+def test_replace_removes_all_other_rows_and_sets_the_columns(catalog: "Catalog") -> None:
     before = write(catalog, target("dataset-1"), 1, rows(1))
     write(catalog, target("dataset-2", mode="replace"), 2, rows(7, name="m"))
     assert numbers(catalog, column="m") == [7]
@@ -88,15 +96,15 @@ def test_other_columns_are_refused_and_the_table_stays(catalog: "Catalog", data_
     assert len(data_files()) == 1
 
 
-def test_the_next_attempt_at_a_job_that_has_written_writes_nothing(catalog: "Catalog", data_files: DataFiles) -> None:
+def test_next_attempt_at_a_job_that_has_committed_writes_nothing(catalog: "Catalog", data_files: DataFiles) -> None:
     snapshot_id = write(catalog, target(), 1, rows(1, 2))
     assert write(catalog, target(), 1, rows(1, 2), attempt=2) == snapshot_id
     assert numbers(catalog) == [1, 2]
     assert len(data_files()) == 1
 
 
-def test_two_attempts_at_once_write_once(catalog: "Catalog", config: LakeConfig, data_files: DataFiles) -> None:
-    """The elder is about to commit, when the younger does all of it. Nobody waits for the elder's report any more."""
+def test_two_concurrent_attempts_commit_once(catalog: "Catalog", config: LakeConfig, data_files: DataFiles) -> None:
+    """The earlier one is about to commit when the later one writes and commits; nobody waits for the earlier one."""
     write(catalog, target("dataset-2"), 1, rows(5))
 
     def meanwhile() -> Iterator[pa.RecordBatch]:
@@ -110,7 +118,7 @@ def test_two_attempts_at_once_write_once(catalog: "Catalog", config: LakeConfig,
     assert len(data_files()) == 2
 
 
-def test_two_writers_at_once_both_land(config: LakeConfig, data_files: DataFiles) -> None:
+def test_concurrent_writers_all_commit(config: LakeConfig, data_files: DataFiles) -> None:
     together = threading.Barrier(4)
     failures: list[BaseException] = []
 
@@ -132,7 +140,7 @@ def test_two_writers_at_once_both_land(config: LakeConfig, data_files: DataFiles
     assert len(data_files()) == 4
 
 
-def test_a_table_that_is_never_left_alone_is_a_conflict(
+def test_table_that_others_change_all_the_time_is_a_conflict(
     catalog: "Catalog", config: LakeConfig, data_files: DataFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "_MAX_COMMITS", 1)
@@ -149,7 +157,7 @@ def test_a_table_that_is_never_left_alone_is_a_conflict(
     assert len(data_files()) == 2
 
 
-def test_a_storage_that_fills_up_leaves_nothing(catalog: "Catalog", data_files: DataFiles) -> None:
+def test_full_storage_leaves_no_table_and_no_files(catalog: "Catalog", data_files: DataFiles) -> None:
     def filling() -> Iterator[pa.RecordBatch]:
         yield from rows(1)()
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -162,27 +170,31 @@ def test_a_storage_that_fills_up_leaves_nothing(catalog: "Catalog", data_files: 
     assert data_files() == set()
 
 
-@pytest.mark.parametrize("landed", [True, False])
-def test_a_commit_that_is_answered_with_an_error_counts_when_it_is_there(
-    catalog: "Catalog", config: LakeConfig, data_files: DataFiles, monkeypatch: pytest.MonkeyPatch, landed: bool
+@pytest.mark.parametrize("has_taken_effect", [True, False])
+def test_commit_that_fails_with_an_error_counts_when_it_has_taken_effect(
+    catalog: "Catalog",
+    config: LakeConfig,
+    data_files: DataFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    has_taken_effect: bool,
 ) -> None:
     write(catalog, target("dataset-2"), 1, rows(1))
     commit = catalog.commit_table
 
     def commit_and_fail(*args: Any) -> None:
-        if landed:
+        if has_taken_effect:
             commit(*args)
         raise OSError("the line is down")
 
     monkeypatch.setattr(catalog, "commit_table", commit_and_fail)
-    if landed:
+    if has_taken_effect:
         snapshot_id = write(catalog, target(), 2, rows(2))
         assert snapshot_id == load_table(catalog, TABLE).snapshots()[-1].snapshot_id
     else:
         with pytest.raises(Unavailable):
             write(catalog, target(), 2, rows(2))
-    assert numbers(catalog) == ([1, 2] if landed else [1])
-    assert len(data_files()) == (2 if landed else 1)
+    assert numbers(catalog) == ([1, 2] if has_taken_effect else [1])
+    assert len(data_files()) == (2 if has_taken_effect else 1)
 
 
 KILLED = """
@@ -214,7 +226,7 @@ if when == "after the commit":
 
 @needs_builtin_lake
 @pytest.mark.parametrize("when", ["while writing", "before the commit"])
-def test_what_a_kill_has_left_of_a_new_table_goes_with_the_next_attempt(
+def test_next_attempt_removes_files_that_a_kill_left_of_a_new_table(
     tmp_path: Path, catalog: "Catalog", data_files: DataFiles, when: str
 ) -> None:
     ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], env=os.environ, check=False)
@@ -225,7 +237,7 @@ def test_what_a_kill_has_left_of_a_new_table_goes_with_the_next_attempt(
 
 
 @pytest.mark.parametrize("when", ["while writing", "before the commit", "after the commit"])
-def test_after_a_kill_the_rows_are_all_there_or_not_at_all_and_the_next_attempt_is_right(
+def test_kill_leaves_all_rows_or_none_and_the_next_attempt_is_right(
     tmp_path: Path, data_files: DataFiles, catalog: "Catalog", when: str
 ) -> None:
     write(catalog, target("dataset-2"), 1, rows(1))
@@ -234,4 +246,33 @@ def test_after_a_kill_the_rows_are_all_there_or_not_at_all_and_the_next_attempt_
     assert numbers(catalog) == ([1, 9] if when == "after the commit" else [1])
     write(catalog, target("dataset-1"), 7, rows(9), attempt=2)
     assert numbers(catalog) == [1, 9]
-    assert len(data_files()) == 2, "what the killed attempt has left is gone"
+    assert len(data_files()) == 2, "files of the killed attempt are removed"
+
+
+def test_rows_of_a_source_are_deleted_and_no_others(catalog: "Catalog", data_files: DataFiles) -> None:
+    write(catalog, target("dataset-1"), 1, rows(1))
+    write(catalog, target("dataset-2"), 2, rows(2))
+    delete_rows(catalog, target("dataset-1"), WriteAttempt(3, 1))
+    assert numbers(catalog) == [2]
+    before = load_table(catalog, TABLE).metadata.current_snapshot_id
+    delete_rows(catalog, target("dataset-3"), WriteAttempt(4, 1))
+    assert load_table(catalog, TABLE).metadata.current_snapshot_id == before
+
+
+def test_no_table_is_written_when_the_rows_of_one_do_not_fit(catalog: "Catalog", data_files: DataFiles) -> None:
+    write(catalog, target("dataset-1"), 1, rows(1))
+    other = LakeTarget(TableName("t_1_silver", "others"), "dataset-2", "jane")
+    with pytest.raises(Conflict):
+        write_tables(catalog, WriteAttempt(2, 1), [(other, rows(2)), (target("dataset-2"), rows(2, name="m"))])
+    with pytest.raises(NotFound):
+        load_table(catalog, other.name)
+    assert numbers(catalog) == [1]
+    assert len(data_files()) == 1
+
+
+def test_table_that_widens_gets_new_columns_and_lacks_none(catalog: "Catalog") -> None:
+    write(catalog, target("dataset-1", widens=True), 1, rows(1))
+    write(catalog, target("dataset-2", widens=True), 2, rows(2, name="m"))
+    table = load_table(catalog, TABLE)
+    assert table.schema().column_names == ["n", 'a"b', "m"]
+    assert sorted((r["n"] or 0, r["m"] or 0) for b in read_batches(table) for r in b.to_pylist()) == [(0, 2), (1, 0)]
