@@ -261,7 +261,7 @@ class TrainResult:
 
     @classmethod
     def from_manifest(cls, bundle: str, manifest: Manifest, *, is_promoted: bool = True) -> Self:
-        """Return the result that a written bundle stands for."""
+        """Return the result whose bundle, of the storage name `bundle`, has this manifest."""
         return cls(
             bundle=bundle,
             algorithm=manifest.algorithm,

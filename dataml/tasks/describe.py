@@ -1,4 +1,4 @@
-"""Describe a dataset: statistics of every column, read one at a time so that memory does not grow with the width."""
+"""The statistics task: every column of a dataset, read one at a time so that memory does not grow with the width."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,11 +23,11 @@ from dataml.ml.profiling.statistics import ColumnStatistics, find_column_warning
 
 _BATCH_ROWS: Final = 131_072
 _BATCH_CELLS: Final = 1_048_576
-_CHARTED: Final = 30
+_MAX_CHARTED: Final = 30
 
 
 def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
-    """Statistics as strict JSON: null where there is no finite number.
+    """Compute statistics as strict JSON: null where there is no finite number.
 
     `rows`; `columns` by name, each with `data_type`, `count`, `missing`, `distinct` (estimated beyond 10,000 values:
     `distinct_is_exact`), and by type: numbers `min`, `max`, `mean`, `std`, `quartiles`, `approximate` (true when the
@@ -41,25 +41,25 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     file = open_parquet(context.fetch(spec.parquet))
     rows = file.metadata.num_rows
     columns: dict[str, dict[str, Any]] = {}
-    found: list[dict[str, str]] = []
+    column_warnings: list[dict[str, str]] = []
     count = len(spec.contract.columns)
     for done, column in enumerate(spec.contract.columns, 1):
         columns[column.name] = _describe(file, column, rows)
-        found += find_column_warnings(column.name, column.data_type, rows, columns[column.name])
+        column_warnings += find_column_warnings(column.name, column.data_type, rows, columns[column.name])
         context.report_progress(0.8 * done / count, f"{done} of {count} columns described")
     statistics: dict[str, Any] = {"rows": rows, "columns": columns, "correlation": _correlation(file, columns)}
     if spec.target is not None:
         context.report_progress(0.9, f"Comparing the columns with {spec.target}")
         statistics["target"], more = _target(file, spec.contract, spec.target, columns)
-        found += more
-    return DescribeResult(statistics | {"warnings": found})
+        column_warnings += more
+    return DescribeResult(statistics | {"warnings": column_warnings})
 
 
 def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the first 60 numeric columns that vary; None when there are fewer than two.
+    """Return the correlation of the first 60 numeric columns that vary; None when there are fewer than two.
 
-    A pass of its own: the columns were described one at a time, and only now is known which of them vary. To have them
-    all at once in the first pass would take memory for the whole width of a table.
+    This is a second pass over the file: the columns are described one at a time, and which of them vary is known only
+    after that. A first pass over all columns at once would need memory for the whole width of a table.
     """
     numeric = [name for name, summary in columns.items() if summary.get("std")][:MAX_CORRELATED]
     if len(numeric) < 2:
@@ -75,23 +75,23 @@ def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> di
 def _target(
     file: pq.ParquetFile, contract: Contract, target: str, columns: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """How far each column tells the target, most first, and what to look at before training for it."""
+    """Return the association of each column with the target, strongest first, and warnings before a training."""
     types = {column.name: column.data_type for column in contract.columns}
-    chosen = _sample(file, target)
-    found: dict[str, float] = {}
+    target_values = _sample(file, target)
+    associations: dict[str, float] = {}
     for name, data_type in types.items():
         if name != target:
-            value = association(_sample(file, name), data_type, chosen, types[target])
+            value = association(_sample(file, name), data_type, target_values, types[target])
             if value is not None:
-                found[name] = value
-    ranked = dict(sorted(found.items(), key=lambda item: -item[1]))
-    chart = vega_lite.association(target, dict(list(ranked.items())[:_CHARTED]))
+                associations[name] = value
+    ranked = dict(sorted(associations.items(), key=lambda item: -item[1]))
+    chart = vega_lite.association(target, dict(list(ranked.items())[:_MAX_CHARTED]))
     more = find_target_warnings(target, columns, ranked)
     return {"column": target, "associations": ranked, "chart": chart}, more
 
 
 def _sample(file: pq.ParquetFile, name: str) -> pa.Array:
-    """The same rows of every column, spread evenly over the file, missing values among them."""
+    """Return a sample of a column: the same rows for every column, spread evenly over the file, nulls included."""
     step = max(1, -(-file.metadata.num_rows // MAX_SAMPLE_ROWS))
     parts: list[pa.Array] = []
     start = 0
@@ -106,7 +106,7 @@ def _sample(file: pq.ParquetFile, name: str) -> pa.Array:
 def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]:
     needs_extremes = column.data_type not in (DataType.STRING, DataType.BOOLEAN)
     statistics = ColumnStatistics(column.data_type, _extremes(file, column.name) if needs_extremes else None)
-    for values in _present(file, column.name):
+    for values in _non_null_batches(file, column.name):
         statistics.add(values)
     summary = statistics.summary(rows)
     return summary | {"chart": vega_lite.column(column.name, summary)}
@@ -121,13 +121,13 @@ def _extremes(file: pq.ParquetFile, name: str) -> Extremes:
         for group in groups:
             found.merge(Extremes(group.min, group.max) if group.has_min_max else Extremes())
     else:
-        for values in _present(file, name):
+        for values in _non_null_batches(file, name):
             found.add(values)
     return found
 
 
-def _present(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
-    """The values of one column, batch by batch, without the missing ones."""
+def _non_null_batches(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
+    """Yield the values of one column, batch by batch, without nulls."""
     for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[name]):
         values = pc.drop_null(batch.column(batch.schema.get_field_index(name)))
         if len(values):

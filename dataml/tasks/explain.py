@@ -1,6 +1,7 @@
-"""The explanation job: which features a predictor's decisions rest on, and how."""
+"""The explanation task: which features affect a predictor's decisions, and how."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,22 +16,25 @@ from dataml.ml.explanation.charts import Sample
 from dataml.ml.explanation.files import Explanation
 from dataml.ml.explanation.shap_values import explain
 
-MAX_ROWS = 2_000
-"""Whose SHAP values are kept and drawn; the importance is of all rows of the sample."""
-MAX_CLASSES = 10
-FOLDER = "explanation"
+MAX_ROWS: Final = 2_000
+"""Rows whose SHAP values are kept and drawn; the importance uses all rows of the sample."""
+MAX_CLASSES: Final = 10
+FOLDER: Final = "explanation"
 
 
 def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
-    """Explain `sample_rows` rows of the dataset, drawn by seed (all of them when it has fewer). Of a forecast, the
-    importance is what its boosters' decisions rested on in training, weighted as they forecast.
+    """Explain `sample_rows` rows of the dataset, drawn by seed (all of them when it has fewer).
 
-    Raises BundleDamaged, or Invalid: `no_rows` for an empty dataset, `no_features_to_explain` for a forecast without.
+    For a forecast, the importance is that of its boosters in training, weighted like their forecasts.
+
+    Raises:
+        BundleDamaged: the bundle cannot be loaded.
+        Invalid: `no_rows`: the dataset is empty; `no_features_to_explain`: the forecast has no features.
     """
     context.report_progress(0.05, "Loading the model")
     bundle = context.fetch(spec.bundle)
     if read_manifest(bundle).problem_type == "Forecast":
-        return _of_forecast(bundle)
+        return _explain_forecast(bundle)
     predictor = Predictor.load(bundle)
     context.report_progress(0.1, "Reading the dataset")
     features = predictor.contract
@@ -38,23 +42,23 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     if table.num_rows == 0:
         raise Invalid("The dataset has no rows to explain.", code="no_rows")
     drawn = np.random.default_rng(spec.seed).permutation(table.num_rows)[: spec.sample_rows]
-    # Those that are kept are drawn as well, not the first ones of the file.
+    # The rows that are kept are a random part of the sample, not the first ones of the file.
     drawn = np.concatenate((np.sort(drawn[:MAX_ROWS]), np.sort(drawn[MAX_ROWS:])))
     rows = table.take(drawn)
     matrix = predictor.preprocessing.matrix(rows)
     context.report_progress(0.2, "Computing SHAP values")
-    outputs = _outputs(predictor, rows.slice(0, MAX_ROWS))
-    found = explain(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)
-    context.report_progress(0.7, "Drawing")
+    outputs = _select_outputs(predictor, rows.slice(0, MAX_ROWS))
+    explained = explain(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)
+    context.report_progress(0.7, "Drawing the charts")
     name, folder = context.output(FOLDER)
     kept = rows.slice(0, MAX_ROWS)
-    sample = _sample(predictor, kept, matrix[:MAX_ROWS], found.effects, outputs)
-    whole = Explanation(found.importance, sample, kept, drawn[:MAX_ROWS], len(matrix), table.num_rows)
+    sample = _sample(predictor, kept, matrix[:MAX_ROWS], explained.effects, outputs)
+    whole = Explanation(explained.importance, sample, kept, drawn[:MAX_ROWS], len(matrix), table.num_rows)
     files.write(folder, whole)
-    return ExplainResult(found.importance, len(matrix), table.num_rows, explanation=name)
+    return ExplainResult(explained.importance, len(matrix), table.num_rows, explanation=name)
 
 
-def _of_forecast(directory: Path) -> ExplainResult:
+def _explain_forecast(directory: Path) -> ExplainResult:
     from dataml.ml.forecasting.bundle import load_forecaster
 
     forecaster = load_forecaster(directory)
@@ -65,8 +69,8 @@ def _of_forecast(directory: Path) -> ExplainResult:
     return ExplainResult(shares, sample_rows=rows.train, total_rows=rows.total)
 
 
-def _outputs(predictor: Predictor, rows: pa.Table) -> list[int]:
-    """Positions of the classes that are shown, the most probable of these rows first; [0] up to two classes."""
+def _select_outputs(predictor: Predictor, rows: pa.Table) -> list[int]:
+    """Return the positions of the classes to explain, the most probable first; [0] for up to two classes."""
     if predictor.task.classes <= 2:
         return [0]
     predicted = predictor.predict_table(rows)
@@ -101,7 +105,7 @@ def _sample(
 
 
 def _effect(target: str, classes: list[str]) -> str:
-    """What SHAP values add up to, in words."""
+    """Return the label of the SHAP axis: what the values add up to."""
     if not classes:
         return f"SHAP value: effect on {target}"
     if len(classes) == 2:

@@ -1,4 +1,4 @@
-"""What jobs have to do with the lake: rows that come from it, and rows that go there."""
+"""The lake in tasks: rows that are read from its tables, and rows that are written to them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ _BATCH_ROWS = 131_072
 
 
 def table_names(file: SourceFile, context: JobContext) -> tuple[str, ...]:
-    """The columns of a table that a dataset is made from. Raises as `table_batches`."""
+    """Return the column names of the table that a dataset is made from. Raises as `table_batches`."""
     assert file.table is not None
     table = load_table(open_catalog(_config(context)), file.table)
     return tuple(plain_schema(snapshot_schema(table, file.snapshot_id)).names)
@@ -24,7 +24,7 @@ def table_names(file: SourceFile, context: JobContext) -> tuple[str, ...]:
 def table_batches(
     file: SourceFile, context: JobContext, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a table that a dataset is made from, or those of its columns that are among `columns`.
+    """Yield the rows of the table that a dataset is made from, with all columns or those among `columns`.
 
     Raises:
         NotFound: `table_not_found`, `snapshot_not_found`.
@@ -40,12 +40,12 @@ def table_batches(
 
 
 def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:
-    """As `write`, for one table and the rows of a Parquet file in storage."""
+    """Write the rows of a Parquet file in storage to one table, and return the snapshot. Raises as `write`."""
     return write([(target, parquet_rows(context, parquet))], context)[0]
 
 
 def parquet_rows(context: JobContext, parquet: str) -> BatchSource:
-    """The batches of a file in storage."""
+    """Return a source of the batches of a Parquet file in storage."""
 
     def rows() -> Iterator[pa.RecordBatch]:
         with open_parquet(context.fetch(parquet)) as file:
@@ -55,10 +55,13 @@ def parquet_rows(context: JobContext, parquet: str) -> BatchSource:
 
 
 def write(wanted: Sequence[tuple[LakeTarget, BatchSource]], context: JobContext) -> list[int]:
-    """Put rows into lake tables; the ids of the snapshots that have them. What the job has written so far is published
-    first: rows in the lake lead back to it. A lake that is away is asked again for as long as a store.
+    """Write rows to lake tables, and return the ids of the snapshots that have them.
 
-    Raises as `write_tables` and `Storage.publish`.
+    The files of the job are published first, because rows in the lake refer to them. A lake that cannot be reached is
+    tried again for as long as a store.
+
+    Raises:
+        DatamlError: as `write_tables` and `Storage.publish`.
     """
     if not wanted:
         return []
@@ -69,12 +72,12 @@ def write(wanted: Sequence[tuple[LakeTarget, BatchSource]], context: JobContext)
 
 
 def withdraw(target: LakeTarget, context: JobContext) -> None:
-    """Take the rows that an earlier job of this source has put into a table out of it. Raises as `write`."""
+    """Delete the rows that an earlier job of this source has written to a table. Raises as `write`."""
     writer = WriteAttempt(context.attempt.job_id, context.attempt.attempt)
     context.storage.with_retry(lambda: delete_rows(open_catalog(_config(context)), target, writer))
 
 
 def _config(context: JobContext) -> LakeConfig:
     if context.lake is None:
-        raise Unavailable("This worker knows no lake.", code="lake_unavailable")
+        raise Unavailable("This worker has no lake.", code="lake_unavailable")
     return context.lake

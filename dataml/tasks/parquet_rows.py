@@ -1,4 +1,4 @@
-"""The rows of a typed Parquet file, read some columns at a time: a training keeps a matrix, and no table beside it."""
+"""The rows of a typed Parquet file, read some columns at a time: a training needs no whole table beside its matrix."""
 
 from pathlib import Path
 from typing import Final, Self
@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 from dataml.contract.contract import Contract
 from dataml.ml.memory import give_back
 
-_CELLS: Final = 2_000_000
+_MAX_CELLS: Final = 2_000_000
 """Rows times columns that are read at a time: all columns of a small table, one of a large one."""
 
 
 class ParquetRows:
-    """Chosen rows of a file in a chosen order: `places` are their row numbers in it, out of `total`.
+    """Selected rows of a file, in any order: `places` are their row numbers in the file, out of `total`.
 
-    Columns have the Arrow types of `contract`, which names those that may be asked for.
+    Columns have the Arrow types of `contract`, which has all columns that may be read.
     """
 
     def __init__(self, path: Path, contract: Contract) -> None:
@@ -27,23 +27,24 @@ class ParquetRows:
 
     @property
     def num_rows(self) -> int:
+        """The number of selected rows."""
         return len(self.places)
 
     def take(self, rows: np.ndarray) -> Self:
-        """Those of these rows, by number, in that order."""
+        """Return these rows of the selection, by number, in this order."""
         taken = object.__new__(type(self))
         taken._columns, taken.total, taken.places = self._columns, self.total, self.places[rows]
         return taken
 
     def column(self, name: str, /) -> pa.ChunkedArray:
-        """Neighbours of the column may be read with it and kept until `release`."""
+        """Return a column; adjacent columns may be read with it and kept until `release`."""
         whole = self._columns.column(name)
         if len(self.places) == self.total and (np.diff(self.places) == 1).all():
             return whole
         return whole.take(pa.array(self.places))
 
     def release(self) -> None:
-        """Give the memory of what was read back to the operating system."""
+        """Return the memory of the columns that were read to the operating system."""
         self._columns.held = None
         give_back()
 
@@ -59,13 +60,13 @@ class _Columns:
     def column(self, name: str) -> pa.ChunkedArray:
         if self.held is not None and name in self.held.column_names:
             return self.held.column(name)
-        self.held = None  # before the next ones are there, too
+        self.held = None  # frees them before the next ones are read
         names = self._contract.names
         first = names.index(name)
-        group = names[first : first + max(1, _CELLS // max(1, self.num_rows))]
+        group = names[first : first + max(1, _MAX_CELLS // max(1, self.num_rows))]
         # A reader keeps bytes of the file for as long as it lives.
         with pq.ParquetFile(self._path, metadata=self._metadata) as file:
-            found = file.read(columns=group)
-        # It also finds what looks like a field of a column: "a.b" is one of "a".
-        self.held = read = found.select(group).cast(self._contract.select(group).schema)
+            table = file.read(columns=group)
+        # The reader also returns what looks like a field of a column: "a.b" is one of "a".
+        self.held = read = table.select(group).cast(self._contract.select(group).schema)
         return read.column(name)

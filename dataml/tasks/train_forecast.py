@@ -1,4 +1,4 @@
-"""The training job of a forecast: a typed Parquet file of series in, a scored bundle out."""
+"""The training task of a forecast: a typed Parquet file of series in, a scored bundle out."""
 
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,19 +17,20 @@ from dataml.ml.forecasting.panel.dataset import read_rows
 from dataml.ml.forecasting.training import TrainedForecaster, TrainingOptions, train
 from dataml.ml.forecasting.update import update_forecaster
 
-_LIBRARIES = ("numpy", "pyarrow", "statsforecast", "mlforecast", "coreforecast", "lightgbm", "xgboost", "onnxruntime")
+_LIBRARIES = ("numpy", "pyarrow", "statsforecast", "coreforecast", "lightgbm", "xgboost", "onnxruntime")
 
 
 def run(spec: TrainSpec, context: JobContext) -> TrainResult:
-    """Backtest the candidates, choose, fit on all that is known, and write the bundle.
+    """Backtest the candidates, select among them, fit on all rows, and write the bundle.
 
     With a parent nothing is fitted: its forecasts start where the new observations end, and are scored on them first.
 
-    Raises Invalid: what `ml.forecasting.training.train` and `Forecaster.update` refuse.
+    Raises:
+        Invalid: what `ml.forecasting.training.train` and `Forecaster.update` raise.
     """
     if spec.parent is not None:
-        return _continued(spec, context, spec.parent)
-    asked = spec.forecasting or ForecastConfig()
+        return _update(spec, context, spec.parent)
+    config = spec.forecasting or ForecastConfig()
     algorithm = spec.algorithm if spec.algorithm in ("LightGBM", "XGBoost") else "auto"
     check_hyperparameters(algorithm, spec.hyperparameters)
     request = TrainingOptions(
@@ -38,39 +39,42 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         algorithm=spec.algorithm,
         hyperparameters=canonical(algorithm, spec.hyperparameters),
         categories=spec.categories,
-        frequency=asked.frequency,
-        fill=asked.fill,
-        horizon=asked.horizon,
-        season_length=asked.season_length,
-        n_windows=asked.windows,
+        frequency=config.frequency,
+        fill=config.fill,
+        horizon=config.horizon,
+        season_length=config.season_length,
+        n_windows=config.windows,
         seed=spec.seed,
         threads=spec.threads,
     )
     trained = train(context.fetch(spec.parquet), request, context.report_progress)
     context.report_progress(0.98, "Writing the bundle")
-    report = trained.backtest.report | {"models": models_of(trained.forecaster), "rule": trained.combination.rule}
-    return _written(context, trained.forecaster, _manifest(spec, trained), report)
+    report = trained.backtest.report | {
+        "models": count_series_by_model(trained.forecaster),
+        "rule": trained.combination.rule,
+    }
+    return _write(context, trained.forecaster, _manifest(spec, trained), report)
 
 
-def _continued(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
+def _update(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
     context.report_progress(0.1, "Reading the model and the new observations")
     directory = context.fetch(parent)
     before = load_forecaster(directory)
     table = read_rows(context.fetch(spec.parquet), spec.contract, before.observation_columns)
-    found = update_forecaster(before, table)
+    update = update_forecaster(before, table)
     manifest = read_manifest(directory)
-    summary = dict(manifest.forecast or {}) | _place(found.forecaster)
+    summary = dict(manifest.forecast or {}) | _last_observation(update.forecaster)
     changed = {
-        "comparison": found.comparison,
+        "comparison": update.comparison,
         "forecast": summary,
         "created_at": _now(),
-        "warnings": (*manifest.warnings, *found.warnings),
+        "warnings": (*manifest.warnings, *update.warnings),
     }
-    report = found.report(directory)
-    return _written(context, found.forecaster, Manifest(**{**vars(manifest), **changed}), report)
+    report = update.report(directory)
+    return _write(context, update.forecaster, Manifest(**{**vars(manifest), **changed}), report)
 
 
-def _written(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
+def _write(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
     name, directory = context.output("bundle")
     written = write_files(directory, manifest, bundle_files(forecaster) | {REPORT: dump(report)})
     return TrainResult.from_manifest(name, written)
@@ -91,7 +95,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "rule": trained.combination.rule,
         "left_out": trained.candidates.left_out,
         "interval_method": forecaster.intervals.method,
-        "models": models_of(forecaster),
+        "models": count_series_by_model(forecaster),
         "fallbacks": _fallbacks(forecaster),
     }
     covariates = forecaster.covariates.preprocessing
@@ -124,12 +128,12 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         created_at=_now(),
         members=records,
         warnings=trained.warnings,
-        forecast=forecast | _place(forecaster),
+        forecast=forecast | _last_observation(forecaster),
     )
 
 
 def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:
-    """Heaviest first; the weight of a member is its mean over the series."""
+    """Return the members, heaviest first; the weight of a member is its mean over the series."""
     means = forecaster.weights.mean(axis=0)
 
     def params(member: Member) -> dict[str, Any]:
@@ -138,33 +142,33 @@ def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:
         spec = member.model.spec
         return {"lags": list(spec.lags), "windows": list(spec.windows), "calendar": list(spec.calendar)}
 
-    found = [
+    records = [
         MemberRecord(m.algorithm, float(weight), m.model.rounds if isinstance(m, GlobalMember) else 0, params(m))
         for m, weight in zip(forecaster.members, means, strict=True)
     ]
-    return tuple(sorted(found, key=lambda record: -record.weight))
+    return tuple(sorted(records, key=lambda record: -record.weight))
 
 
-def models_of(forecaster: Forecaster) -> dict[str, int]:
-    """How many series each algorithm forecasts, alone or with others."""
+def count_series_by_model(forecaster: Forecaster) -> dict[str, int]:
+    """Return how many series each algorithm forecasts, alone or with others."""
     counts = (forecaster.weights > 0).sum(axis=0)
     return {member.algorithm: int(count) for member, count in zip(forecaster.members, counts, strict=True)}
 
 
 def _fallbacks(forecaster: Forecaster) -> dict[str, int]:
-    """Why statistical models stood back, and for how many series."""
-    found: dict[str, int] = {}
+    """Return why statistical models were replaced by their fallback, and for how many series."""
+    counts: dict[str, int] = {}
     for member in forecaster.members:
         if isinstance(member, GlobalMember):
             continue
         for model in member.models:
             if model is not None and model.fallback:
-                found[model.fallback] = found.get(model.fallback, 0) + 1
-    return found
+                counts[model.fallback] = counts.get(model.fallback, 0) + 1
+    return counts
 
 
-def _place(forecaster: Forecaster) -> dict[str, Any]:
-    """Where in time forecasts start."""
+def _last_observation(forecaster: Forecaster) -> dict[str, Any]:
+    """Return the times after which forecasts start, over all series."""
     ends = forecaster.frequency.format_times(np.array([forecaster.last_times.min(), forecaster.last_times.max()]))
     return {"last_observation": {"earliest": ends[0], "latest": ends[1]}}
 

@@ -1,9 +1,9 @@
-"""Fitting one booster in several processes, by Ray Train: for data that no single worker can hold.
+"""The fit of one booster in several processes, by Ray Train, for data that no single worker can hold.
 
-On a machine of two cores it costs 25 to 40 s before the first round, for half a dozen processes have to start; a lost
-worker costs as much again; and each round waits for the slowest worker. On one machine, `ml.boosters.fitting.fit` with
-more threads is faster. This pays where the matrix (four bytes a cell, twice while it is gathered) does not fit into
-one worker, or where several machines share rounds of seconds each.
+On a machine with two cores it takes 25 to 40 s until the first round, because half a dozen processes have to start; a
+lost worker costs as much again; and each round waits for the slowest worker. On one machine, `ml.boosters.fitting.fit`
+with more threads is faster. A distributed fit is worth it where the matrix (four bytes a cell, twice while it is
+collected) does not fit into one worker, or where several machines share rounds of seconds each.
 """
 
 import json
@@ -22,18 +22,18 @@ from pyarrow.fs import FileSystem
 from dataml.errors import DatamlError, Unavailable
 from dataml.ml.boosters.fitting import Fitted, float32_thresholds
 from dataml.ml.boosters.native import NativeModel, Task
-from dataml.tasks.distributed.encoded_rows import EncodedRows, shares
+from dataml.tasks.distributed.encoded_rows import EncodedRows, build_shards
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
 
-CHECKPOINT_EVERY: Final = 25
-"""Rounds. So many are lost with a worker; at each checkpoint all of them wait for a fifth of a second."""
+CHECKPOINT_INTERVAL: Final = 25
+"""Rounds between checkpoints, the most that are lost with a worker; a checkpoint takes a fifth of a second."""
 
 MAX_FAILURES: Final = 2
-_LOOK_EVERY_S: Final = 0.5
-_STOPPING = ("n_estimators", "early_stopping_rounds")
+_POLL_INTERVAL_S: Final = 0.5
+_STOPPING_PARAMS = ("n_estimators", "early_stopping_rounds")
 
 
 def fit_distributed(
@@ -47,41 +47,55 @@ def fit_distributed(
     shared: tuple[FileSystem, str] | None = None,
     seed: int = 0,
     threads: int = 1,
-    every: int = CHECKPOINT_EVERY,
+    checkpoint_interval: int = CHECKPOINT_INTERVAL,
     progress: Progress = lambda share, message: None,
 ) -> Fitted:
-    """Fit on shares of the training rows, stopped by the validation rows; the model is like one of `estimators.fit`.
+    """Fit on shards of the training rows, stopped by the validation rows; the model is like one of `fitting.fit`.
 
-    `params` are those of `estimators.parameters`, `threads` those of each worker. `folder`, which all nodes see, holds
-    the checkpoints meanwhile and is then removed; with `shared`, a place in an object store, that has them, and is the
-    caller's to remove. When a worker is lost, all of them start again from the last
-    checkpoint, twice at most. The workers take no CPU of the cluster's account, for on a small machine the platform
-    holds them all.
+    When a worker is lost, all of them start again from the last checkpoint, MAX_FAILURES times at most. The workers
+    reserve no CPUs of the cluster, because on a small machine the platform reserves them all.
 
-    Raises what a worker raises, if it is a DatamlError, and else Unavailable (`training_workers_failed`).
+    Args:
+        algorithm: of the booster.
+        task: the learning task.
+        rows: the training and validation rows.
+        params: as from `fitting.parameters`.
+        workers: number of processes.
+        folder: holds the checkpoints during the fit, and is then removed; all nodes must see it.
+        shared: a place in an object store for the checkpoints instead; the caller removes it.
+        seed: of the booster.
+        threads: of each worker.
+        checkpoint_interval: rounds between checkpoints.
+        progress: is called with the share that is done and a message.
+
+    Raises:
+        DatamlError: the error of a worker, if it is one.
+        Unavailable: `training_workers_failed`: for any other error of a worker.
     """
     import ray
 
     if not ray.is_initialized():
         raise RuntimeError("a distributed fit runs on a Ray cluster")
     state = folder / "state.json"
-    shutil.rmtree(folder, ignore_errors=True)  # Ray Train would go on with the run that it finds there
+    shutil.rmtree(folder, ignore_errors=True)  # Ray Train would resume a run that it finds there
     folder.mkdir(parents=True)
     group = "1 worker" if workers == 1 else f"{workers:,} workers"
     progress(0.0, f"Starting {group}")
     try:
-        with _watched(state, params["n_estimators"], f"Fitting {algorithm} on {group}", progress):
-            boosted = _boosted(algorithm, rows, params, workers, folder.absolute(), shared, seed, threads, every)
+        with _progress_reported(state, params["n_estimators"], f"Fitting {algorithm} on {group}", progress):
+            boosted = _boost(
+                algorithm, rows, params, workers, folder.absolute(), shared, seed, threads, checkpoint_interval
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     history = boosted["history"]
     best = int(np.argmin(history)) + 1
-    model = _cut(algorithm, boosted["model"], best)
+    model = _truncate(algorithm, boosted["model"], best)
     native = NativeModel.from_bytes(algorithm, task, model, rows.preprocessing.categorical, threads)
-    return Fitted(native, best, {name: value for name, value in params.items() if name not in _STOPPING})
+    return Fitted(native, best, {name: value for name, value in params.items() if name not in _STOPPING_PARAMS})
 
 
-def _boosted(
+def _boost(
     algorithm: str,
     rows: EncodedRows,
     params: Mapping[str, Any],
@@ -90,9 +104,9 @@ def _boosted(
     shared: tuple[FileSystem, str] | None,
     seed: int,
     threads: int,
-    every: int,
+    checkpoint_interval: int,
 ) -> dict[str, Any]:
-    # Ray Train reads them where it starts. The watcher is a process more, for machines that are about to be taken away.
+    # Ray Train reads them at its start. The preemption watcher is another process, for machines that are reclaimed.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
@@ -101,26 +115,26 @@ def _boosted(
     from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
-    from dataml.tasks.distributed.worker import ORDER, FitOrder, fit_share
+    from dataml.tasks.distributed.worker import CONFIG, WorkerConfig, fit_shard
 
     DataContext.get_current().enable_progress_bars = False
-    own = {name: value for name, value in params.items() if name not in _STOPPING}
+    own = {name: value for name, value in params.items() if name not in _STOPPING_PARAMS}
     fixed = {"nthread": threads, "verbosity": 0} if algorithm == "XGBoost" else _lightgbm_fixed(threads)
-    order = FitOrder(
+    config = WorkerConfig(
         algorithm,
         own | fixed | {"seed": seed},
         own["eval_metric" if algorithm == "XGBoost" else "metric"],
         params["n_estimators"],
         params["early_stopping_rounds"],
-        every,
+        checkpoint_interval,
         rows.preprocessing.width,
         rows.preprocessing.categorical,
         str(folder / "state.json"),
     )
     trainer = _trainer(algorithm)(
-        fit_share,
-        train_loop_config={ORDER: order},
-        # A share has to ask for something: a byte of memory, of which there always is one.
+        fit_shard,
+        train_loop_config={CONFIG: config},
+        # A worker must reserve something: a byte of memory is always available.
         scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"memory": 1}),
         run_config=RunConfig(
             name="run",
@@ -130,7 +144,7 @@ def _boosted(
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},
         ),
-        datasets=shares(rows, workers),
+        datasets=build_shards(rows, workers),
         dataset_config=DataConfig(datasets_to_split=[], execution_options=ExecutionOptions(preserve_order=True)),
     )
     try:
@@ -146,7 +160,7 @@ def _boosted(
 
 
 def _trainer(algorithm: str) -> Any:
-    """Ray's trainer, with a cleaner that needs no dashboard."""
+    """Return Ray's trainer class, with a cleaner that needs no dashboard."""
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
     from dataml.tasks.distributed.cleaner import FitCleaner
@@ -159,8 +173,8 @@ def _trainer(algorithm: str) -> Any:
 
     class Trainer(base):
         def _create_default_callbacks(self) -> list[Any]:
-            found = super()._create_default_callbacks()
-            return [FitCleaner() if isinstance(one, PlacementGroupCleanerCallback) else one for one in found]
+            callbacks = super()._create_default_callbacks()
+            return [FitCleaner() if isinstance(c, PlacementGroupCleanerCallback) else c for c in callbacks]
 
     return Trainer
 
@@ -169,8 +183,8 @@ def _lightgbm_fixed(threads: int) -> dict[str, Any]:
     return {"num_threads": threads, "deterministic": True, "force_col_wise": True, "verbosity": -1}
 
 
-def _cut(algorithm: str, content: bytes, best: int) -> bytes:
-    """The model up to its best round, as `estimators.fit` leaves it."""
+def _truncate(algorithm: str, content: bytes, best: int) -> bytes:
+    """Return the model up to its best round, like a model of `fitting.fit`."""
     if algorithm == "XGBoost":
         import xgboost
 
@@ -184,23 +198,23 @@ def _cut(algorithm: str, content: bytes, best: int) -> bytes:
 
 
 @contextmanager
-def _watched(state: Path, rounds: int, message: str, progress: Progress) -> Iterator[None]:
-    """Tells how far the workers are, which write it to `state` with each checkpoint."""
-    over = threading.Event()
+def _progress_reported(state: Path, rounds: int, message: str, progress: Progress) -> Iterator[None]:
+    """Report the progress that the first worker writes to `state` with each checkpoint."""
+    stopped = threading.Event()
 
     def watch() -> None:
         last = ""
-        while not over.wait(_LOOK_EVERY_S):
+        while not stopped.wait(_POLL_INTERVAL_S):
             text = state.read_text() if state.exists() else last
             if text != last:
-                last, found = text, json.loads(text)
-                resumed = f", resumed at {found['resumed_at']:,}" if found["resumed_at"] else ""
-                progress(found["round"] / rounds, f"{message}, round {found['round']:,}{resumed}")
+                last, status = text, json.loads(text)
+                resumed = f", resumed at {status['resumed_at']:,}" if status["resumed_at"] else ""
+                progress(status["round"] / rounds, f"{message}, round {status['round']:,}{resumed}")
 
     watcher = threading.Thread(target=watch, name="distributed-fit", daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
         watcher.join()

@@ -1,7 +1,7 @@
-"""Where a search looks for better hyperparameters: ranges in our own names, one set an algorithm.
+"""The search space of hyperparameters: ranges by the names of the API, one set for each algorithm.
 
-The ranges are the usual ones of comparisons of tuned tree models, narrowed to what a few dozen trials can cover. The
-number of rounds is in none of them: the validation rows stop the boosting.
+The ranges are those usual in comparisons of tuned tree models, narrowed to what a few dozen trials can cover. The
+number of rounds is not among them: the validation rows stop the boosting.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,33 +11,38 @@ from typing import Any, Protocol
 from dataml.ml.boosters.hyperparameters import HYPERPARAMETERS
 
 ALGORITHM = "algorithm"
-"""The name under which a set of parameters says whose they are."""
+"""The name of the algorithm in a set of parameters."""
 
 OBJECTIVE, DEADLINE = "objective", "deadline"
-"""Names in a trial's configuration that are no parameters of it."""
+"""Names in a trial's configuration that are not parameters of the algorithm."""
 SEPARATOR = "."
-"""Stands between an algorithm and its parameter, for two algorithms may have a range each of one name."""
+"""Separates an algorithm and its parameter: two algorithms may have different ranges for one name."""
 
 
-class Suggesting(Protocol):
-    """What a range needs of an Optuna trial."""
+class Suggester(Protocol):
+    """The part of an Optuna trial that a range uses."""
 
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int: ...
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int:
+        """Return an integer from `low` to `high`."""
+        ...
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float:
+        """Return a number from `low` to `high`."""
+        ...
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; `log` spreads the trials over the orders of magnitude."""
+    """Numbers from `low` to `high`, both included; with `log`, on a logarithmic scale."""
 
     low: float
     high: float
     log: bool = False
-    whole: bool = False
+    is_integer: bool = False
 
-    def suggest(self, trial: Suggesting, name: str) -> float:
-        if self.whole:
+    def suggest(self, trial: Suggester, name: str) -> float:
+        """Return the value of this parameter that the sampler suggests for the trial."""
+        if self.is_integer:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
@@ -51,7 +56,7 @@ _PENALTY = Range(1e-8, 10.0, log=True)
 SPACE: dict[str, dict[str, Range]] = {
     "XGBoost": {
         "learning_rate": _LEARNING_RATE,
-        "max_depth": Range(3, 10, whole=True),
+        "max_depth": Range(3, 10, is_integer=True),
         "min_child_weight": Range(1.0, 100.0, log=True),
         "subsample": _SHARE,
         "colsample_bytree": _SHARE,
@@ -60,27 +65,27 @@ SPACE: dict[str, dict[str, Range]] = {
     },
     "LightGBM": {
         "learning_rate": _LEARNING_RATE,
-        "num_leaves": Range(8, 256, log=True, whole=True),
-        "min_child_samples": Range(5, 200, log=True, whole=True),
+        "num_leaves": Range(8, 256, log=True, is_integer=True),
+        "min_child_samples": Range(5, 200, log=True, is_integer=True),
         "subsample": _SHARE,
         "colsample_bytree": _SHARE,
         "reg_alpha": _PENALTY,
         "reg_lambda": _PENALTY,
     },
-    # Its trees are symmetric: depth and the penalty of the leaves are nearly all there is to choose.
+    # Its trees are symmetric: depth and the penalty of the leaves are nearly all that matters.
     "CatBoost": {
         "learning_rate": _LEARNING_RATE,
-        "max_depth": Range(4, 10, whole=True),
+        "max_depth": Range(4, 10, is_integer=True),
         "subsample": _SHARE,
         "reg_lambda": Range(0.5, 30.0, log=True),
     },
 }
 
 
-def space_of(algorithms: Collection[str], fixed: Mapping[str, Any]) -> dict[str, dict[str, Range]]:
-    """The ranges of each of `algorithms`, without those the user has `fixed` and those the library has not.
+def search_space(algorithms: Collection[str], fixed: Mapping[str, Any]) -> dict[str, dict[str, Range]]:
+    """Return the ranges of each of `algorithms`, without parameters that the user has `fixed` or the library lacks.
 
-    Several algorithms make one conditional space: which of them, and then its own parameters.
+    Several algorithms make one conditional space: the algorithm, and then its own parameters.
     """
     return {
         algorithm: {
@@ -93,7 +98,7 @@ def space_of(algorithms: Collection[str], fixed: Mapping[str, Any]) -> dict[str,
 
 
 def own_parameters(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a trial's configuration the objective is given: the algorithm, and its parameters by their own names."""
+    """Return the arguments of the objective: the algorithm, and its parameters by their own names."""
     return {
         name.rpartition(SEPARATOR)[2]: value
         for name, value in configuration.items()

@@ -1,5 +1,4 @@
-"""What runs in the processes of a search: one trial after the other, and what Ray Tune says of them to the one that
-waits."""
+"""The trials of a search, one after the other in a process of Ray Tune."""
 
 import logging
 import math
@@ -18,54 +17,58 @@ from dataml.tasks.tuning.search_space import DEADLINE, OBJECTIVE, own_parameters
 log = logging.getLogger(__name__)
 
 _GRACE_S = 0.5
-"""A search stops on time; only then does a trial that still runs give up, or the search would begin the next one."""
+"""How long a trial may run after the deadline: if it ended earlier, the search would begin the next one."""
 
 
 class ObjectiveTrial(tune.Trainable):
-    """Calls the objective once a trial; the process and its imports serve the next trial, too.
+    """Calls the objective once for each trial; the process and its imports are reused for the next trial.
 
-    A result with an `error` is a failure: an exception out of `step` would end the process. One with neither an `error`
-    nor a finite score ran out of time.
+    A result with an `error` is a failure: an exception from `step` would end the process. A result with neither an
+    `error` nor a finite score ran out of time.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        os.nice(10)  # as the worker that waits for it
+        """Load the objective from shared memory."""
+        os.nice(10)  # like the worker that waits for it
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self._objective: Callable[[dict[str, Any]], float] = ray.get(config[OBJECTIVE])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the configuration of the next trial."""
         self.config = new_config
         return True
 
     def step(self) -> dict[str, Any]:
+        """Run the trial, up to the deadline of the search."""
         started = time.monotonic()
-        call = _Call(self._objective, own_parameters(self.config))
+        call = _ObjectiveCall(self._objective, own_parameters(self.config))
         call.start()
-        left = self.config[DEADLINE] + _GRACE_S - time.time()
-        call.join(None if math.isinf(left) else max(0.0, left))
+        remaining_s = self.config[DEADLINE] + _GRACE_S - time.time()
+        call.join(None if math.isinf(remaining_s) else max(0.0, remaining_s))
         score, error = call.outcome
         return {"score": score, "error": error, "seconds": time.monotonic() - started, "done": True}
 
 
 class UntilDeadline(tune.Stopper):
-    """Ends a search on time, the start of its processes included; what then still runs is stopped."""
+    """Ends a search at its deadline, the start of its processes included; trials that still run are stopped."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return False: no trial is stopped for its result."""
         return False
 
     def stop_all(self) -> bool:
+        """Return whether the deadline has passed."""
         return time.time() >= self._deadline
 
 
-class _Call(threading.Thread):
-    """One call of the objective, in a thread that nobody waits for at the end: a fit cannot be interrupted, but the
-    process that it runs in can end.
+class _ObjectiveCall(threading.Thread):
+    """One call of the objective, in a daemon thread: a fit cannot be interrupted, but its process can end.
 
-    `outcome` is the score and, for a failure, the reason. To the search a failure is the worst of all scores, so that
-    it turns away from such parameters.
+    `outcome` is the score and, for a failure, the reason. A failure has the worst of all scores, so that the search
+    avoids such parameters.
     """
 
     def __init__(self, objective: Callable[[dict[str, Any]], float], params: dict[str, Any]) -> None:
@@ -75,6 +78,7 @@ class _Call(threading.Thread):
         self.outcome = (math.inf, "")
 
     def run(self) -> None:
+        """Call the objective and keep its outcome."""
         with self:
             score = float(self._objective(self._params))
             self.outcome = (score, "") if math.isfinite(score) else (math.inf, "Its score is not a finite number.")
@@ -89,10 +93,10 @@ class _Call(threading.Thread):
 
 
 def _reason(error: BaseException) -> str:
-    """What a user may read of it; the log has the rest."""
+    """Return the reason that a user may read; the log has the details."""
     if isinstance(error, DatamlError):
         return error.detail
     log.error("a trial failed", exc_info=error)
     if isinstance(error, MemoryError):
-        return "It needed more memory than there is."
+        return "It needed more memory than the machine has."
     return f"It failed unexpectedly ({type(error).__name__}); the platform's log has the cause."

@@ -228,14 +228,6 @@ def _check_metrics(told: Mapping[str, float | None], measured: Mapping[str, floa
 
 
 def _result(copy: str, manifest: Manifest, spec: TrainSpec, outcome: TrainOutcome) -> TrainResult:
-    return TrainResult(
-        bundle=copy,
-        algorithm=manifest.algorithm,
-        model=manifest.model,
-        accuracy=manifest.accuracy,
-        metrics={metric: value for metric, value in manifest.metrics.items() if value is not None},
-        confusion_matrix=manifest.confusion_matrix,
-        summary=manifest.summary(),
-        # Only who has compared a continuation with its parent can say that it is the better one.
-        is_promoted=spec.parent is None if outcome.is_promoted is None else outcome.is_promoted,
-    )
+    # Only a worker that has compared a continuation with its parent can say that it is better.
+    is_promoted = spec.parent is None if outcome.is_promoted is None else outcome.is_promoted
+    return TrainResult.from_manifest(copy, manifest, is_promoted=is_promoted)

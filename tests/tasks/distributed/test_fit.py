@@ -1,4 +1,4 @@
-"""Fitting on shares of the rows by Ray Train: as good as in one process, and not lost with a worker."""
+"""A distributed fit by Ray Train: as good as in one process, and resumed when a worker is lost."""
 
 import fcntl
 import itertools
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +22,7 @@ from dataml.ml.evaluation.evaluation import evaluate
 from dataml.ml.features import Preprocessing
 from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage
-from dataml.tasks.distributed.encoded_rows import EncodedRows, Part, encode, pieces_of
+from dataml.tasks.distributed.encoded_rows import EncodedRows, SplitPart, encode, shard_row_groups
 from dataml.tasks.distributed.fit import fit_distributed
 from tests.ml.samples import contract_of
 
@@ -37,32 +38,33 @@ def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
     y = (chance.random(ROWS) < 1 / (1 + np.exp(-log_odds))).astype(np.int64)
     table = pa.table({"one": one, "two": two, "text": text})
     pq.write_table(table, folder / "rows.parquet", row_group_size=row_group_size)
-    part = chance.choice([Part.NONE, Part.TRAIN, Part.VALIDATION], ROWS, p=[0.2, 0.68, 0.12]).astype(np.int8)
+    parts = [SplitPart.NONE, SplitPart.TRAIN, SplitPart.VALIDATION]
+    part = chance.choice(parts, ROWS, p=[0.2, 0.68, 0.12]).astype(np.int8)
     contract = contract_of(table)
     return EncodedRows(
         Storage(folder), "rows.parquet", contract, Preprocessing.fit(contract, contract.names, table), y, part
     )
 
 
-def samples(rows: EncodedRows, part: Part) -> Samples:
+def samples(rows: EncodedRows, part: SplitPart) -> Samples:
     chosen = rows.part == part
     matrix = rows.preprocessing.matrix(pq.read_table(rows.path))
     return Samples(matrix[chosen], rows.y[chosen])
 
 
-def alone(algorithm: str, rows: EncodedRows) -> Fitted:
-    return fitting.fit(how(algorithm, rows), samples(rows, Part.TRAIN), samples(rows, Part.VALIDATION))
+def fit_locally(algorithm: str, rows: EncodedRows) -> Fitted:
+    return fitting.fit(fit_config(algorithm, rows), samples(rows, SplitPart.TRAIN), samples(rows, SplitPart.VALIDATION))
 
 
-def how(algorithm: str, rows: EncodedRows) -> Fit:
+def fit_config(algorithm: str, rows: EncodedRows) -> Fit:
     # XGBoost runs to its end, beyond the checkpoint at which a worker is killed.
     rounds = {"n_estimators": 80, "early_stopping_rounds": 80} if algorithm == "XGBoost" else {}
     return Fit(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20} | rounds)
 
 
-def together(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **options: Any) -> Fitted:
-    """In a thread, as a job is."""
-    params = parameters(how(algorithm, rows), int((rows.part == Part.TRAIN).sum()))
+def fit_on_two_workers(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **options: Any) -> Fitted:
+    """Fit in a thread, as a job does."""
+    params = parameters(fit_config(algorithm, rows), int((rows.part == SplitPart.TRAIN).sum()))
     with ThreadPoolExecutor(1) as job:
         folder = rows.path.parent / "checkpoints"
         return job.submit(
@@ -70,9 +72,9 @@ def together(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **opt
         ).result()
 
 
-def check_alike(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
-    """Scores differ by noise only, and the model is made as that of a single process."""
-    held_out = samples(rows, Part.NONE)
+def check_equivalent(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
+    """Check that scores differ by noise only, and that the model is like that of a single process."""
+    held_out = samples(rows, SplitPart.NONE)
     loss, expected_loss = (
         evaluate(BINARY, held_out.y, model.predict(held_out.x)).metrics["log_loss"] for model in (fitted, expected)
     )
@@ -85,33 +87,33 @@ def check_alike(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
 
 def test_lightgbm_on_two_workers_is_as_good_as_in_one_process(tmp_path: Path, ray_cluster: None) -> None:
     rows = rows_in(tmp_path)
-    expected = alone("LightGBM", rows)
-    fitted = together("LightGBM", rows)
-    check_alike(rows, fitted, expected)
+    expected = fit_locally("LightGBM", rows)
+    fitted = fit_on_two_workers("LightGBM", rows)
+    check_equivalent(rows, fitted, expected)
     assert fitted.model.booster.current_iteration() == fitted.best_iteration
     lines = re.findall(r"^threshold=(.*)$", fitted.model.to_bytes().decode(), re.MULTILINE)
     thresholds = np.array(" ".join(lines).split(), dtype=np.float64)
     np.testing.assert_array_equal(thresholds, thresholds.astype(np.float32))
 
 
-def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path, ray_cluster: None) -> None:
+def test_checkpoints_can_be_in_an_object_store(tmp_path: Path, ray_cluster: None) -> None:
     rows = rows_in(tmp_path)
     place = ObjectStore(f"file://{tmp_path}/store").resolve("jobs/1.1/checkpoints")
-    fitted = together("LightGBM", rows, shared=place, every=5)
-    check_alike(rows, fitted, alone("LightGBM", rows))
+    fitted = fit_on_two_workers("LightGBM", rows, shared=place, checkpoint_interval=5)
+    check_equivalent(rows, fitted, fit_locally("LightGBM", rows))
     assert list((tmp_path / "store" / "jobs" / "1.1" / "checkpoints").rglob("history*"))
 
 
-def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(
+def test_xgboost_resumes_from_its_checkpoint_when_a_worker_is_killed(
     tmp_path: Path, ray_cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = rows_in(tmp_path)
-    expected = alone("XGBoost", rows)
+    expected = fit_locally("XGBoost", rows)
     messages: list[str] = []
     killed: list[int] = []
     until_killed = (tmp_path / "until-killed").open("w")
     fcntl.flock(until_killed, fcntl.LOCK_EX)
-    monkeypatch.setattr("dataml.tasks.distributed.worker.fit_share", wait_at_checkpoint(3, until_killed.name))
+    monkeypatch.setattr("dataml.tasks.distributed.worker.fit_shard", wait_at_checkpoint(3, until_killed.name))
 
     def kill_one(share: float, message: str) -> None:
         messages.append(message)
@@ -120,9 +122,9 @@ def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(
             os.kill(killed[0], signal.SIGKILL)
             fcntl.flock(until_killed, fcntl.LOCK_UN)
 
-    fitted = together("XGBoost", rows, every=5, progress=kill_one)
+    fitted = fit_on_two_workers("XGBoost", rows, checkpoint_interval=5, progress=kill_one)
     until_killed.close()
-    check_alike(rows, fitted, expected)
+    check_equivalent(rows, fitted, expected)
     assert len(killed) == 1
     assert fitted.model.booster.num_boosted_rounds() == fitted.best_iteration
     assert messages[0] == "Starting 2 workers"
@@ -130,7 +132,7 @@ def test_xgboost_goes_on_from_its_checkpoint_when_a_worker_is_killed(
 
 
 def wait_at_checkpoint(number: int, lock: str) -> Callable[[dict[str, Any]], Any]:
-    """Return a `fit_share` that waits after its checkpoint with this number until the file `lock` is not locked.
+    """Return a `fit_shard` that waits after its checkpoint with this number until the file `lock` is not locked.
 
     Workers wait for each other at a checkpoint, and each sends the next one when its last has been taken: after the
     third one, the first is certainly known.
@@ -140,7 +142,7 @@ def wait_at_checkpoint(number: int, lock: str) -> Callable[[dict[str, Any]], Any
         # Sent to the worker by value; there the module is the product's own.
         from dataml.tasks.distributed import worker
 
-        keep, count = worker.Boosting._keep, itertools.count(1)
+        keep, count = worker.BoostingState._checkpoint, itertools.count(1)
 
         def keep_and_wait(self: Any, model: Any) -> None:
             keep(self, model)
@@ -148,42 +150,35 @@ def wait_at_checkpoint(number: int, lock: str) -> Callable[[dict[str, Any]], Any
                 with Path(lock).open() as file:
                     fcntl.flock(file, fcntl.LOCK_SH)
 
-        worker.Boosting._keep = keep_and_wait
-        return worker.fit_share(config)
+        worker.BoostingState._checkpoint = keep_and_wait
+        return worker.fit_shard(config)
 
     return fit
 
 
 def processes(title: str) -> list[int]:
-    """Those among the descendants of this one, the youngest last: numbers of processes begin again at their end."""
-    parents: dict[int, int] = {}
-    started: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            about = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        parents[int(folder.name)], started[int(folder.name)] = int(about[1]), int(about[19])
-    mine = {os.getpid()}
-    while grown := {child for child, parent in parents.items() if parent in mine} - mine:
-        mine |= grown
-    return sorted((pid for pid in mine - {os.getpid()} if _title(pid).startswith(title)), key=started.__getitem__)
+    """Return the ids of descendants of this process with this title, the youngest last."""
+    children = sorted(psutil.Process().children(recursive=True), key=psutil.Process.create_time)
+    return [child.pid for child in children if _title(child).startswith(title)]
 
 
-def _title(pid: int) -> str:
+def _title(process: psutil.Process) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
+        return " ".join(process.cmdline())
+    except psutil.Error:
         return ""
 
 
-@pytest.mark.parametrize("row_group_size", [100, 1_000, ROWS], ids=["dealt whole", "dealt by rows", "one group"])
-def test_workers_share_all_training_rows_among_them(tmp_path: Path, row_group_size: int) -> None:
+@pytest.mark.parametrize("row_group_size", [100, 1_000, ROWS], ids=["whole row groups", "single rows", "one row group"])
+def test_the_shards_of_all_workers_are_all_training_rows(tmp_path: Path, row_group_size: int) -> None:
     rows = rows_in(tmp_path, row_group_size)
-    shares = [[encode(rows, piece, Part.TRAIN) for piece in pieces_of(rows.path, worker, 3)] for worker in range(3)]
-    counts = [sum(len(y) for _, y in share) for share in shares]
-    expected = samples(rows, Part.TRAIN)
+    by_worker = [
+        [encode(rows, shard, SplitPart.TRAIN) for shard in shard_row_groups(rows.path, worker, 3)]
+        for worker in range(3)
+    ]
+    counts = [sum(len(y) for _, y in shards) for shards in by_worker]
+    expected = samples(rows, SplitPart.TRAIN)
     assert max(counts) - min(counts) < 100
-    found = np.concatenate([np.column_stack((x, y)) for share in shares for x, y in share])
+    found = np.concatenate([np.column_stack((x, y)) for shards in by_worker for x, y in shards])
     wanted = np.column_stack((expected.x, expected.y))
     np.testing.assert_array_equal(found[np.lexsort(found.T)], wanted[np.lexsort(wanted.T)])

@@ -1,0 +1,196 @@
+"""The data of a training: the rows that have a target, split and encoded."""
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataml.contract.constraints import MAX_ALLOWED_VALUES
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
+from dataml.errors import Conflict, Invalid
+from dataml.jobs.spec import JobContext, TrainSpec
+from dataml.ml.boosters.native import Samples, Task
+from dataml.ml.bundle.predictor import FEATURE_ROLES, Predictor, class_name
+from dataml.ml.features import Preprocessing
+from dataml.ml.memory import new_matrix
+from dataml.ml.training import split
+from dataml.tasks.parquet_rows import ParquetRows
+
+MIN_ROWS: Final = 20
+MAX_CLASSES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class TrainingTarget:
+    """The target of a training; `values` (rows,) are numbers, or codes into `classes`, which are sorted."""
+
+    name: str
+    values: np.ndarray
+    classes: tuple[Any, ...] | None
+
+    @property
+    def task(self) -> Task:
+        """The learning task: a regression, or a classification of so many classes."""
+        return Task(len(self.classes or ()))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The rows of a training, split into parts and encoded.
+
+    Attributes:
+        rows: the rows that have a target, in the order of `samples`.
+        target: their targets.
+        parts: the held-out part and the folds, as positions in `samples`.
+        contract: the columns that have a role, as the predictor will check them.
+        preprocessing: encodes rows as numbers.
+        samples: the encoded rows and their targets.
+    """
+
+    rows: ParquetRows
+    target: TrainingTarget
+    parts: split.Split
+    contract: Contract
+    preprocessing: Preprocessing
+    samples: Samples
+
+
+def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor | None) -> TrainingData:
+    """Read, split and encode the rows; a `parent` brings its classes and its preprocessing.
+
+    Raises:
+        Invalid: `too_few_rows`, `too_few_groups`, `constant_target`, `too_many_classes`, `target_not_numeric`,
+            `target_not_classes`, `no_features`, `too_many_values_to_refuse`.
+        Conflict: `new_class`.
+    """
+    features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
+    rows, target = _read(spec, context, features, parent)
+    parts = _split(spec, rows, target)
+    _check_folds(target, parts)
+
+    context.report_progress(0.05, "Preparing the features")
+    contract = _allow_seen_values(spec.contract.select(column_roles(spec)), features, rows)
+    if parent is None:
+        columns = spec.contract.select([*features, target.name])
+        preprocessing = Preprocessing.fit(columns, features, rows.take(parts.rest), spec.categories)
+    else:
+        preprocessing = parent.preprocessing
+    order, parts = parts.side_by_side()
+    rows, target = rows.take(order), replace(target, values=target.values[order])
+    del order
+    matrix = new_matrix(rows.num_rows, preprocessing.width)
+    samples = Samples(preprocessing.matrix(rows, matrix), target.values)
+    rows.release()
+    return TrainingData(rows, target, parts, contract, preprocessing, samples)
+
+
+def column_roles(spec: TrainSpec) -> dict[str, str]:
+    """Return the role of each column that has one, in the order of the contract."""
+    return {column: role for column in spec.contract.names if (role := spec.roles.get(column))}
+
+
+def _read(
+    spec: TrainSpec, context: JobContext, features: list[str], parent: Predictor | None
+) -> tuple[ParquetRows, TrainingTarget]:
+    """Return the rows that have a target, and the target."""
+    name = spec.target
+    group = spec.validation.group
+    columns = [*features, name, *([group] if group and group not in (*features, name) else [])]
+    contract = spec.contract.select(columns)
+    rows = ParquetRows(context.fetch(spec.parquet), contract)
+    rows = rows.take(np.flatnonzero(rows.column(name).is_valid().to_numpy()))
+    if rows.num_rows < MIN_ROWS:
+        raise Invalid(f"{rows.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows")
+    data_type = contract.column(name).data_type
+    if spec.problem_type == "Regression":
+        return rows, _regression_target(name, data_type, rows.column(name))
+    known = parent.manifest.classes if parent else None
+    return rows, _classification_target(name, data_type, rows.column(name), known)
+
+
+def _regression_target(name: str, data_type: DataType, column: pa.ChunkedArray) -> TrainingTarget:
+    if data_type not in (DataType.INTEGER, DataType.FLOAT):
+        raise Invalid(f"A regression predicts a number; target '{name}' is {data_type}.", code="target_not_numeric")
+    target = TrainingTarget(name, column.cast(pa.float64(), safe=False).to_numpy(), None)
+    if (target.values == target.values[0]).all():
+        raise _constant_target(name, "the dataset")
+    return target
+
+
+def _classification_target(
+    name: str, data_type: DataType, column: pa.ChunkedArray, known: tuple[Any, ...] | None
+) -> TrainingTarget:
+    """Return the target as codes into its classes: the `known` ones of a parent, or all values of the column."""
+    if data_type.is_temporal:
+        raise Invalid(f"Target '{name}' is a {data_type}, which has no classes.", code="target_not_classes")
+    distinct = pc.unique(column)
+    if len(distinct) > MAX_CLASSES:
+        raise Invalid(
+            f"Target '{name}' has {len(distinct):,} different values; a classification takes {MAX_CLASSES:,}. "
+            "Is it a regression, or an identifier?",
+            code="too_many_classes",
+        )
+    if len(distinct) < 2:
+        raise _constant_target(name, "the dataset")
+    classes = sorted(distinct.to_pylist())
+    if known is not None:
+        new = [class_name(value) for value in classes if value not in known]
+        if new:
+            raise Conflict(f"The model does not know these classes of '{name}': {', '.join(new)}.", code="new_class")
+        classes = list(known)
+    codes = pc.index_in(column, value_set=pa.array(classes, data_type.arrow)).to_numpy()
+    return TrainingTarget(name, codes.astype(np.int64), tuple(classes))
+
+
+def _split(spec: TrainSpec, rows: ParquetRows, target: TrainingTarget) -> split.Split:
+    """Split the rows into parts, of which none is empty.
+
+    A model that is continued, and one that predicts later rows from earlier ones, has a single validation part.
+    """
+    config = spec.validation
+    time = next((name for name, role in spec.roles.items() if role == "Time"), None)
+    is_single = spec.parent or time or spec.workers > 1
+    default_folds = 1 if is_single else split.folds_for(round(rows.num_rows * (1 - config.holdout)))
+    options: dict[str, Any] = {"holdout": config.holdout, "folds": config.folds or default_folds}
+    if config.group is not None:
+        encoded = rows.column(config.group).combine_chunks().dictionary_encode(null_encoding="encode")
+        return split.by_group(encoded.indices.to_numpy(), seed=spec.seed, **options)
+    if time is None:
+        return split.by_target(target.values, is_regression=target.task.is_regression, seed=spec.seed, **options)
+    # Rows without a time count as the oldest: they must not leak into the rows that stand for the future.
+    oldest_first = pc.array_sort_indices(rows.column(time), null_placement="at_start")
+    return split.by_time(oldest_first.to_numpy(), **options)
+
+
+def _check_folds(target: TrainingTarget, parts: split.Split) -> None:
+    for fold in parts.folds:
+        values = target.values[fold.train]
+        if (values == values[0]).all():
+            raise _constant_target(target.name, "a part to learn from, such as the earliest")
+
+
+def _allow_seen_values(contract: Contract, features: list[str], rows: ParquetRows) -> Contract:
+    """Return the contract in which text features that refuse unseen values allow only those of the dataset."""
+
+    def allow_seen(column: Column) -> Column:
+        if column.unseen != "refuse" or column.name not in features or column.data_type is not DataType.STRING:
+            return column
+        values = pc.unique(rows.column(column.name).drop_null()).to_pylist()
+        if len(values) > MAX_ALLOWED_VALUES:
+            detail = (
+                f"'{column.name}' has {len(values):,} values; unseen ones can be refused for {MAX_ALLOWED_VALUES:,}."
+            )
+            raise Invalid(detail, code="too_many_values_to_refuse")
+        return replace(column, allowed_values=tuple(sorted(values)) or None)
+
+    return Contract(tuple(allow_seen(column) for column in contract.columns))
+
+
+def _constant_target(name: str, where: str) -> Invalid:
+    return Invalid(f"Target '{name}' has the same value in all rows of {where}.", code="constant_target")
