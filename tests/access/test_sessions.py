@@ -237,7 +237,7 @@ def test_a_password_changed_during_a_login_ends_that_login(
     user = new_user(platform.client)
     real = sessions.verify_password
 
-    async def slow(password: str, password_hash: str | None) -> sessions.Verdict:
+    async def slow(password: str, password_hash: str | None) -> sessions.PasswordCheck:
         check = await real(password, password_hash)
         execute_sql(platform.settings, "UPDATE \"user\" SET password_hash = 'another' WHERE id = ?", user["id"])
         return check
