@@ -155,6 +155,8 @@ docs: $(VENV)/.docs $(MERMAID)
 	@$(BIN)/python -m docs.generator
 	@cp $(MERMAID) build/docs/assets/mermaid.min.js
 	@$(BIN)/zensical build --clean --strict
+	@! grep -rE '<(script|link|img)[^>]+(src|href)="?https?:' build/site --include='*.html' || { \
+	    echo "the site loads something from another server" >&2; exit 1; }
 
 clean:
 	@if [ -x $(BIN)/dataml ]; then $(BIN)/dataml down; fi

@@ -20,6 +20,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "permissions": tables.permissions,
     "roles": tables.roles,
     "commands": tables.commands,
+    "layers": tables.layers,
     "error codes": error_codes.page,
 }
 _MARKER: Final = re.compile(r"<!-- generate: (.+?) -->")

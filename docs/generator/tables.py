@@ -1,6 +1,7 @@
 """Writes the tables of settings, permissions, roles and commands from the code."""
 
 import argparse
+import tomllib
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from dataml import cli
 from dataml.access.permissions import BuiltinRole, Permission
 from dataml.settings import Settings
 from docs.generator.api import PREFIX, operations
+from docs.generator.source import ROOT
 
 # Needs that are no permission, in the order of the page.
 _OTHER_NEEDS: Final = ("nothing", "a job's token", "a token or an API key", "a token", "platform admin")
@@ -62,6 +64,16 @@ def commands() -> str:
             lines += [f"- `{'`, `'.join(o.option_strings)}`: {o.help}." for o in command._actions if o.dest != "help"]
             lines.append("")
     return "\n".join(lines)
+
+
+def layers() -> str:
+    """Return the layers of the packages, the highest first, from the contracts of import-linter."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = [each for each in config["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
+    (top,) = [each["layers"] for each in contracts if "deployments" in each["layers"]]
+    (packages,) = [each["layers"] for each in contracts if each.get("exhaustive")]
+    names = list(dict.fromkeys([layer.replace("dataml.", "") for layer in top] + packages))
+    return " → ".join(", ".join(f"`{name.strip()}`" for name in layer.split("|")) for layer in names)
 
 
 def _sentence(text: str) -> str:
