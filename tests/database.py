@@ -1,4 +1,4 @@
-"""The database behind the application's back: rows as they are stored, and changes that no call makes."""
+"""Direct access to the database: rows as they are stored, and changes that no call makes."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dataml.settings import Settings
 
 
 def execute_sql(settings: Settings, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """What a statement finds, or changes: it is committed. Each `?` in it stands for a value."""
+    """Run a statement, commit, and return its rows; each `?` in it stands for a value."""
     engine = create_engine(settings.blocking_url, poolclass=NullPool)
     if settings.is_sqlite:
         configure_sqlite(engine)
@@ -25,7 +25,7 @@ def execute_sql(settings: Settings, statement: str, *values: Any) -> list[tuple[
 
 
 def read_all_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, in an order that only the rows decide."""
+    """Return every row of every table, in an order that depends on the rows alone."""
     engine = create_engine(settings.blocking_url, poolclass=NullPool)
     names = inspect(engine).get_table_names()
     engine.dispose()
@@ -33,7 +33,7 @@ def read_all_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def read_stored_bytes(settings: Settings) -> bytes:
-    """What the database holds, in whatever form: a secret that is not in it was not kept."""
+    """Return everything the database holds, in any form: a secret that is not in it was not stored."""
     if settings.is_sqlite:
         return (settings.root / "dataml.db").read_bytes()
     return repr(read_all_tables(settings)).encode()

@@ -23,7 +23,7 @@ from tests.fakes import SupervisorThread
 from tests.inference.series import SHOPS, future_of, shop_rows, trained_forecast
 from tests.inference.series import ask as ask_forecast
 from tests.services.s3 import S3Server
-from tests.storage.nodes import ask, everything, node, wipe
+from tests.storage.nodes import check_node_with_empty_disk, predict, run_node, wipe_disk
 from tests.train.training import row_of, small_csv, train, trained
 
 pytestmark = pytest.mark.services
@@ -50,7 +50,7 @@ def files(s3: S3Server) -> set[str]:
 def test_a_node_with_an_empty_disk_does_all_that_the_first_one_does(
     platform: Platform, s3: S3Server, tmp_path: Path
 ) -> None:
-    everything(platform, tmp_path, lambda: files(s3))
+    check_node_with_empty_disk(platform, tmp_path, lambda: files(s3))
 
 
 def test_a_forecast_goes_on_from_what_another_node_has_learned(
@@ -60,8 +60,8 @@ def test_a_forecast_goes_on_from_what_another_node_has_learned(
     more = uploaded(platform.client, ("more.csv", shop_rows(range(120, 127))), usage="p")
     question = {"unique_ids": "all", "dataset_id": more["id"], "future": future_of(range(127, 130), *SHOPS), "steps": 3}
     expected = ask_forecast(platform.client, model, **question).json()["forecast"]
-    wipe(platform)
-    with node(platform, tmp_path) as other:
+    wipe_disk(platform)
+    with run_node(platform, tmp_path) as other:
         assert ask_forecast(other, model, **question).json()["forecast"] == expected
 
 
@@ -83,7 +83,7 @@ def test_the_lake_lies_in_the_store_too(platform: Platform, s3: S3Server) -> Non
     landed(platform.client, table)
     assert any(name.startswith("lake/") and name.endswith(".parquet") for name in s3.objects("platform"))
     assert not list(platform.settings.lake_root.rglob("*.parquet"))
-    wipe(platform)
+    wipe_disk(platform)
     rows = from_table(platform.client, table)
     assert (rows["state"], rows["total_records"]) == ("valid", 3)
     assert ask_lake(platform.client, "table_metadata", table=table)["row_count"] == 3
@@ -147,9 +147,9 @@ def test_a_store_that_never_answers_is_away(s3: S3Server) -> None:
 def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
     rows = uploaded(platform.client, ("small.csv", small_csv()))
     model = trained(platform.client, rows["id"])
-    with node(platform, tmp_path) as other:
+    with run_node(platform, tmp_path) as other:
         s3.stop()
-        assert ask(platform.client, model)
+        assert predict(platform.client, model)
         answer = other.get("/dataset/view", params={"dataset_id": rows["id"]})
         assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
         s3.start()

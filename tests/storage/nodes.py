@@ -1,4 +1,4 @@
-"""Nodes of one platform whose files live in an object store, and what all of them must be able to do."""
+"""Nodes of one platform that share an object store, and a check that any of them can do everything."""
 
 import csv
 import io
@@ -25,29 +25,29 @@ ROW = {"age": 64, "colour": "red", "price": 12.5}
 BAD_CELL = b"A1000,old,red,1.5,yes\n"
 
 
-class Unheard:
-    """The way to a supervisor on another node, which looks by itself."""
+class NullNotifier:
+    """A notifier that reaches no supervisor: the one on the other node polls."""
 
     async def notify(self) -> None:
         return
 
 
 @contextmanager
-def node(platform: Platform, home: Path) -> Iterator[Client]:
-    """The administrator as a client of another node, with an empty disk: it shares database, key and store."""
+def run_node(platform: Platform, home: Path) -> Iterator[Client]:
+    """Run another node with an empty disk, which shares database, key and store, and yield its administrator."""
     settings = load_settings(
         home=home, database_url=platform.settings.sqlalchemy_url, storage_url=platform.settings.storage_url
     )
     shutil.copy(platform.settings.key_file, settings.key_file)
     database = Database(settings)
     endpoints = InProcessInferenceClient(Storage.from_settings(settings), NoLog())
-    app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), Unheard(), endpoints))
+    app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), NullNotifier(), endpoints))
     yield Client(app, platform.client.portal, platform.client.headers)
     platform.client.portal.call(database.close)
 
 
-def wipe(platform: Platform) -> None:
-    """The disk of the node where jobs run is empty, too."""
+def wipe_disk(platform: Platform) -> None:
+    """Empty the disk of the node where jobs run."""
     shutil.rmtree(platform.settings.storage_root)
 
 
@@ -57,26 +57,28 @@ def download(client: Client, name: str) -> bytes:
     return answer.content
 
 
-def ask(client: Client, model: dict[str, Any]) -> Any:
+def predict(client: Client, model: dict[str, Any]) -> Any:
     body = {"train_id": model["id"], "preprocess_id": model["preprocess_id"], "target": "bought", "features": ROW}
     answer = client.post("/inference/", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()["probabilities"]
 
 
-def everything(platform: Platform, home: Path, stored: Callable[[], set[str]]) -> None:
-    """Upload, validate, train; then, with nothing on any disk, all that reads a file; then delete. `stored` tells what
-    is in the store."""
+def check_node_with_empty_disk(platform: Platform, home: Path, stored: Callable[[], set[str]]) -> None:
+    """Upload, validate and train; then, with nothing on any disk, do all that reads a file; then delete.
+
+    `stored` returns the names in the store.
+    """
     client = platform.client
     before, content = stored(), small_csv() + BAD_CELL
     template = _template(client)
     rows = uploaded(client, ("small.csv", content), template_id=template)
     assert rows["state"] == "valid", rows
     model = trained(client, rows["id"])
-    asked = ask(client, model)
-    wipe(platform)
-    with node(platform, home) as other:
-        assert ask(other, model) == asked
+    predicted = predict(client, model)
+    wipe_disk(platform)
+    with run_node(platform, home) as other:
+        assert predict(other, model) == predicted
         _files_are_read(other, rows["id"], content)
         _the_model_is_looked_at(other, model["id"])
         _jobs_run(platform, other, rows["id"], model["id"])
@@ -104,8 +106,8 @@ def _files_are_read(client: Client, dataset_id: int, content: bytes) -> None:
     assert download(client, parquet).startswith(b"PAR1")
     assert client.get("/files/view", params={"file_id": file["id"]}).json()["content_preview"][0].startswith("id,age")
     assert len(client.get("/dataset/view", params=about).json()["preview"]) == 100
-    aside = client.get("/dataset/view", params=about | {"rows": "set_aside"}).json()["preview"]
-    assert [row["age"] for row in aside] == ["old"]
+    quarantined = client.get("/dataset/view", params=about | {"rows": "set_aside"}).json()["preview"]
+    assert [row["age"] for row in quarantined] == ["old"]
     errors = client.get("/dataset/error-report", params=about | {"format": "csv"}).text
     assert errors.splitlines()[1].startswith("small.csv,301,age,old")
 
@@ -117,14 +119,14 @@ def _the_model_is_looked_at(client: Client, train_id: int) -> None:
 
 
 def _jobs_run(platform: Platform, client: Client, dataset_id: int, train_id: int) -> None:
-    """Each on a disk that has nothing of what came before."""
+    """Run jobs, each on a disk that has no file of the ones before."""
     job = client.post("/train/generate-feature-importance", params={"train_id": train_id}).json()["shap_job_id"]
     assert wait_for_job(client, job)["state"] == "succeeded"
     assert client.get(f"/train/{train_id}/explanation/beeswarm.png").content.startswith(b"\x89PNG")
-    wipe(platform)
+    wipe_disk(platform)
     job = client.post("/dataset/generate_statistics", params={"dataset_id": dataset_id}).json()["job_id"]
     assert wait_for_job(client, job)["state"] == "succeeded"
-    wipe(platform)
+    wipe_disk(platform)
     scored = uploaded(client, ("rows.csv", small_csv(target=False)), usage="p")
     started = client.post("/inference/batchPrediction", json={"train_id": train_id, "dataset_id": scored["id"]}).json()
     assert wait_for_job(client, started["job_id"])["state"] == "succeeded"

@@ -16,7 +16,7 @@ from tests.datalake.lake import ask as ask_lake
 from tests.datalake.lake import new_table
 from tests.dataset.uploading import remains, upload, uploaded
 from tests.fakes import SupervisorThread
-from tests.storage.nodes import ROW, everything
+from tests.storage.nodes import ROW, check_node_with_empty_disk
 from tests.storage.stores import away
 from tests.train.training import row_of, small_csv, train, trained
 
@@ -37,13 +37,13 @@ def files(store: Path) -> set[str]:
     return {path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file()}
 
 
-def test_a_node_with_an_empty_disk_does_all_that_the_first_one_does(
+def test_node_with_an_empty_disk_does_all_that_the_first_one_does(
     platform: Platform, store: Path, tmp_path: Path
 ) -> None:
-    everything(platform, tmp_path, lambda: files(store))
+    check_node_with_empty_disk(platform, tmp_path, lambda: files(store))
 
 
-def test_an_upload_that_cannot_be_stored_leaves_nothing(platform: Platform, store: Path) -> None:
+def test_upload_that_cannot_be_stored_leaves_nothing(platform: Platform, store: Path) -> None:
     before = remains(platform)
     with away(store):
         answer = upload(platform.client, ("small.csv", small_csv()))
@@ -66,7 +66,7 @@ def test_rows_whose_result_cannot_be_stored_are_not_in_the_lake(platform: Platfo
     assert not any(name.endswith("predictions.parquet") for name in files(store))
 
 
-def test_a_result_that_cannot_be_stored_is_no_result(platform: Platform, store: Path) -> None:
+def test_job_whose_result_cannot_be_stored_fails(platform: Platform, store: Path) -> None:
     dataset = uploaded(platform.client, ("small.csv", small_csv()))
     before = files(store)
     with away(store):
@@ -78,7 +78,7 @@ def test_a_result_that_cannot_be_stored_is_no_result(platform: Platform, store: 
     assert not (platform.settings.storage_root / "jobs" / f"{job['job_id'].rpartition('-')[2]}.1").exists()
 
 
-def test_a_model_whose_bundle_the_store_has_lost_is_damaged_not_absent(platform: Platform, store: Path) -> None:
+def test_model_whose_bundle_the_store_has_lost_is_damaged_not_absent(platform: Platform, store: Path) -> None:
     client = platform.client
     model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"])
     number = model["job_id"].rpartition("-")[2]
@@ -89,21 +89,22 @@ def test_a_model_whose_bundle_the_store_has_lost_is_damaged_not_absent(platform:
     assert (answer.status_code, answer.json()["code"]) == (503, "bundle_damaged")
 
 
-def test_what_nothing_refers_to_is_swept_from_the_store(platform: Platform, store: Path) -> None:
+def test_orphans_are_removed_from_the_store(platform: Platform, store: Path) -> None:
     uploaded(platform.client, ("small.csv", small_csv()))
     needed = files(store)
     for name in ("files/t/old/1.csv", "files/t/new/1.csv", "jobs/99999.1/data.parquet"):
         path = store / name
         path.parent.mkdir(parents=True)
         path.write_text("left")
-    os.utime(store / "files/t/old/1.csv", (time.time() - 2 * DAY_S,) * 2)
+    written_at = time.time() - 2 * DAY_S
+    os.utime(store / "files/t/old/1.csv", (written_at, written_at))
     SupervisorThread(platform.settings).stop()
     assert files(store) == needed | {"files/t/new/1.csv"}
     shutil.rmtree(store / "files" / "t")
 
 
-def granted(platform: Platform, client: Client, model: dict[str, Any]) -> dict[str, Any]:
-    """What a worker outside gets for a training that runs again."""
+def reopen_training(platform: Platform, client: Client, model: dict[str, Any]) -> dict[str, Any]:
+    """Let a training run again, and return what an outside worker gets for it."""
     number = int(model["job_id"].rpartition("-")[2])
     cleared = "status = 'submitted_to_ray', bundle = NULL, summary = NULL, metrics = NULL, algorithm = NULL"
     execute_sql(platform.settings, f"UPDATE training SET {cleared} WHERE id = ?", model["id"])
@@ -113,15 +114,15 @@ def granted(platform: Platform, client: Client, model: dict[str, Any]) -> dict[s
     return client.post(f"/jobs/{model['job_id']}/callback-token").json()
 
 
-def test_a_worker_outside_hands_its_bundle_over_in_the_store(platform: Platform, store: Path, tmp_path: Path) -> None:
+def test_outside_worker_hands_its_bundle_over_in_the_store(platform: Platform, store: Path, tmp_path: Path) -> None:
     client = platform.client
     model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"], algorithm="LightGBM")
     number = int(model["job_id"].rpartition("-")[2])
-    # The folder of an attempt that another one has taken over is removed at any moment.
+    # The folder of an attempt that another one has taken over may be removed at any time.
     shutil.copytree(store / f"jobs/{number}.1/bundle", tmp_path / "bundle")
-    grant = granted(platform, client, model)
+    grant = reopen_training(platform, client, model)
     shutil.copytree(tmp_path / "bundle", store / grant["directory"] / "bundle")
-    # A worker inside is at it, too, and has written half of its own.
+    # A worker of the platform runs, too, and has written half of its own bundle.
     half = platform.settings.storage_root / grant["directory"] / "bundle"
     half.mkdir(parents=True)
     (half / "manifest.json").write_text("{")
