@@ -1,6 +1,7 @@
 """An HTTP client that asks the application in this process, as a user would over the wire."""
 
 import functools
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,33 @@ from starlette.types import ASGIApp
 API = "/api/v1"
 # Of every user in these tests.
 PASSWORD = "a password for tests"
+
+
+class Signal:
+    """Wakes those who wait for something that another thread does."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How often it was sent so far."""
+        return self._count
+
+    def send(self) -> None:
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def wait_beyond(self, count: int, timeout_s: float) -> None:
+        """Return when it was sent more than `count` times, or after the timeout."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._count > count, timeout_s)
+
+
+# Sent by the workers of this process, after the report of a job was accepted.
+job_reported = Signal()
 
 
 class Client:
@@ -38,12 +66,14 @@ class Client:
         return self.portal.call(functools.partial(self._client.request, method, url, **request))
 
 
-def wait_for_job(client: Client, job_id: str, timeout_s: float = 60.0) -> dict[str, Any]:
+def wait_for_job(client: Client, job_id: str, timeout_s: float = 300.0) -> dict[str, Any]:
     """The job, once it has ended."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
+        reported = job_reported.count
         job = client.get(f"/jobs/{job_id}").json()
         if job["state"] in ("succeeded", "failed", "cancelled"):
             return job
-        time.sleep(0.02)
+        # A job that is cancelled, or whose worker is lost, ends without a report.
+        job_reported.wait_beyond(reported, 0.2)
     raise AssertionError(f"{job_id} did not end within {timeout_s} s")

@@ -29,6 +29,7 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
+from tests.client import job_reported
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class InProcessWorkers:
         self._storage = storage
         self._lake = lake
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._progress: set[Future[None]] = set()
 
     async def attach(self, name: str) -> Attempt | None:
         return None
@@ -65,22 +67,27 @@ class InProcessWorkers:
     async def settle(self) -> None:
         """Return when nothing runs any more."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
 
     async def _run(self, spec: JobSpec) -> None:
-        supervisor, loop = self.supervisor, asyncio.get_running_loop()
+        supervisor, loop, task = self.supervisor, asyncio.get_running_loop(), asyncio.current_task()
         assert supervisor is not None
+        assert task is not None
 
-        told: list[Future[None]] = []
+        def report_progress(fraction: float, message: str) -> None:
+            # The thread of a killed worker goes on, but must not reach a database that may be closed by now.
+            if not task.cancelling():
+                progress = supervisor.record_progress(spec.job_id, spec.attempt, fraction, message)
+                recorded = asyncio.run_coroutine_threadsafe(progress, loop)
+                self._progress.add(recorded)
+                recorded.add_done_callback(self._progress.discard)
 
-        def tell(fraction: float, message: str) -> None:
-            progress = supervisor.record_progress(spec.job_id, spec.attempt, fraction, message)
-            told.append(asyncio.run_coroutine_threadsafe(progress, loop))
-
-        report = await asyncio.to_thread(execute, spec, self._storage, tell, self._lake)
-        # What a real worker tells on the way may be lost.
-        await asyncio.gather(*map(asyncio.wrap_future, told), return_exceptions=True)
+        report = await asyncio.to_thread(execute, spec, self._storage, report_progress, self._lake)
+        # The progress that a real worker reports may be lost.
+        await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
         while not await _accepted(supervisor, report):  # noqa: ASYNC110 - no event tells that the database is back
             await asyncio.sleep(0.1)
+        job_reported.send()
 
 
 async def _accepted(supervisor: Supervisor, report: JobReport) -> bool:
