@@ -18,42 +18,51 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DATAML_", extra="ignore", frozen=True)
 
     home: Path = Field(Path(".dataml"), description="Folder of the database, files, models and keys.")
-    host: str = Field("127.0.0.1", description="Address the HTTP proxy listens on, where the proxy can choose one.")
+    host: str = Field("127.0.0.1", description="Address that the HTTP proxy listens on, where it can be chosen.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the HTTP API.")
-    admin_password: SecretStr | None = Field(None, description="First password of `admin`; made up when not given.")
+    admin_password: SecretStr | None = Field(
+        None,
+        description="First password of `admin`, 12 to 1,024 bytes; random when not set. Read at the first start only.",
+    )
     database_url: str | None = Field(
         None,
         pattern=r"^(postgresql\+psycopg|sqlite\+aiosqlite)://",
-        description="SQLAlchemy URL, postgresql+psycopg://…; the default is SQLite in `home`.",
+        description="SQLAlchemy URL, `postgresql+psycopg://…`; the default is SQLite in the home.",
     )
 
     storage_url: str | None = Field(
         None,
         pattern=r"^[a-z0-9+.-]+://.",
         repr=False,
-        description="Object store of all files, `s3://bucket/prefix?region=…`; the default is a folder in `home`.",
+        description="Object store of all files, `s3://bucket/prefix?region=…`; the default is a folder in the home.",
     )
     storage_cache_bytes: int = Field(
-        20 * 1024**3, ge=0, description="Most bytes of an object store's files that a node keeps a copy of."
+        20 * 1024**3, ge=0, description="Largest size of a node's copies of an object store's files."
     )
     storage_timeout_s: float = Field(
         60,
         ge=0,
         allow_inf_nan=False,
-        description="How long a job waits for an object store or a lake that is away, in seconds.",
+        description="How long a job retries an object store or a lake that is away, in seconds.",
     )
 
-    access_token_minutes: int = Field(15, ge=1, le=1440, description="Life of an access token.")
-    refresh_token_days: int = Field(14, ge=1, le=365, description="Life of a session without use.")
-    login_failures: int = Field(10, ge=1, description="Failed logins of one account that are taken in a minute.")
-    address_login_failures: int = Field(100, ge=1, description="Failed logins from one address taken in a minute.")
+    access_token_minutes: int = Field(15, ge=1, le=1440, description="Lifetime of an access token.")
+    refresh_token_days: int = Field(14, ge=1, le=365, description="Lifetime of a session that is not used.")
+    login_failures: int = Field(10, ge=1, description="Failed logins of one account that are allowed in a minute.")
+    address_login_failures: int = Field(
+        100, ge=1, description="Failed logins from one address that are allowed in a minute."
+    )
     forwarded_hops: int = Field(
-        0, ge=0, le=10, description="Reverse proxies in front whose `X-Forwarded-For` is believed."
+        0, ge=0, le=10, description="Number of reverse proxies in front whose `X-Forwarded-For` is trusted."
     )
 
     max_upload_bytes: int = Field(2 * 1024**3, ge=1, description="Largest upload, all files together.")
-    tenant_quota_bytes: int | None = Field(None, ge=1, description="Most bytes of files that a tenant may keep.")
-    min_usability: float = Field(0.8, ge=0, le=1, description="Share of rows kept from which a dataset is valid.")
+    tenant_quota_bytes: int | None = Field(
+        None, ge=1, description="Largest size of all files of a tenant; no limit when not set."
+    )
+    min_usability: float = Field(
+        0.8, ge=0, le=1, description="Smallest share of good rows with which a dataset is valid."
+    )
     distributed_bytes: int = Field(
         1024**3,
         ge=0,
@@ -76,15 +85,17 @@ class Settings(BaseSettings):
         30,
         gt=0,
         allow_inf_nan=False,
-        description="Longest a question to the lake, or an answer of its REST catalog, may take, in seconds.",
+        description="Longest time for a query to the lake, or for a response of its REST catalog, in seconds.",
     )
     trino_url: str | None = Field(
         None, description="`https://user:password@host:port/catalog` of a Trino whose schemas are shared with tenants."
     )
     trino_jwt: str | None = Field(None, description="A JWT for Trino, in place of a password.")
-    trino_ca: Path | None = Field(None, description="Certificates that Trino's is checked against; the system's else.")
+    trino_ca: Path | None = Field(
+        None, description="File of certificates that Trino's is checked against; the system's when not set."
+    )
 
-    workers: int = Field(2, ge=1, le=64, description="Worker actors, and so jobs that run at a time.")
+    workers: int = Field(2, ge=1, le=64, description="Worker processes, and so jobs that run at a time.")
     worker_cpus: float = Field(
         0.5, ge=0, allow_inf_nan=False, description="Logical CPUs of the Ray cluster that one worker holds."
     )
@@ -92,12 +103,12 @@ class Settings(BaseSettings):
     job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies.")
 
     own_endpoints: int = Field(4, ge=0, description="Newest predictors that get a Serve deployment of their own.")
-    endpoint_min_replicas: int = Field(1, ge=1, description="Replicas a predictor's own deployment keeps.")
+    endpoint_min_replicas: int = Field(1, ge=1, description="Replicas that a predictor's own deployment keeps.")
     endpoint_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to.")
     pool_replicas: int = Field(1, ge=1, description="Replicas of the shared predictor pool.")
-    pool_models: int = Field(64, ge=1, description="Models one replica of the pool keeps loaded.")
+    pool_models: int = Field(64, ge=1, description="Models that one replica of the pool keeps loaded.")
     request_timeout_s: float = Field(
-        30, gt=0, allow_inf_nan=False, description="Longest a real-time prediction may take."
+        30, gt=0, allow_inf_nan=False, description="Longest time for a real-time prediction, in seconds."
     )
     api_replicas: int = Field(1, ge=1, description="Replicas of the API.")
     prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
