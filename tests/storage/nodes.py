@@ -12,6 +12,7 @@ from typing import Any
 from dataml.access.tokens import TokenKeys
 from dataml.app import Services, create_app
 from dataml.db.session import Database
+from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.serving.model_runner import NoLog
 from dataml.settings import load_settings
 from dataml.storage.storage import Storage
@@ -41,7 +42,8 @@ def run_node(platform: Platform, home: Path) -> Iterator[Client]:
     shutil.copy(platform.settings.key_file, settings.key_file)
     database = Database(settings)
     endpoints = InProcessInferenceClient(Storage.from_settings(settings), NoLog())
-    app = create_app(Services(settings, database, TokenKeys.load(settings.key_file), NullNotifier(), endpoints))
+    keys = TokenKeys.load(settings.key_file)
+    app = create_app(Services(settings, database, keys, NullNotifier(), endpoints, RESULT_HANDLERS))
     yield Client(app, platform.client.portal, platform.client.headers)
     platform.client.portal.call(database.close)
 
