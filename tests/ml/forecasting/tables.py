@@ -1,4 +1,4 @@
-"""Small tables of series, as a contract types them."""
+"""Small tables of series with the Arrow types of a contract."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,16 +9,16 @@ import pyarrow as pa
 from dataml.ml.forecasting.frequency.frequency import Frequency
 
 
-def times_of(text: str, first: str, count: int) -> np.ndarray:
-    """So many times from `first` on, which is the first of them."""
+def make_times(text: str, first: str, count: int) -> np.ndarray:
+    """Return `count` times of a frequency, the first one being `first`."""
     frequency = Frequency.parse(text)
     return frequency.shift(np.datetime64(first, "us"), np.arange(count))
 
 
-def table_of(
+def make_table(
     series: Mapping[Any, tuple[np.ndarray, Sequence[float | None]]], *, id_type: pa.DataType | None = None
 ) -> pa.Table:
-    """Columns `id`, `time` and `y`."""
+    """Return a table with the columns `id`, `time` and `y`."""
     ids = [series_id for series_id, (times, _) in series.items() for _ in times]
     times = np.concatenate([times for times, _ in series.values()])
     y = [value for _, values in series.values() for value in values]
@@ -31,5 +31,6 @@ def table_of(
     )
 
 
-def shuffled(table: pa.Table, seed: int) -> pa.Table:
+def shuffle(table: pa.Table, seed: int) -> pa.Table:
+    """Return the rows of a table in random order."""
     return table.take(pa.array(np.random.default_rng(seed).permutation(table.num_rows)))

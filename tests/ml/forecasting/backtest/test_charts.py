@@ -1,4 +1,4 @@
-"""Charts of forecasts, drawn by Vega itself."""
+"""Charts of forecasts, rendered by Vega itself."""
 
 import json
 from typing import Any
@@ -19,10 +19,10 @@ START = np.datetime64("2024-01-01", "us")
 DAY = np.timedelta64(1, "D")
 
 
-def backtest(
+def make_backtest(
     names: list[str], rows: int = 120, windows: int = 3, horizon: int = 7
 ) -> tuple[dict[str, Any], ForecastScores]:
-    """Series each worse forecast than the one before, and the scores of them."""
+    """Return series, each with larger errors than the one before, and their scores."""
     count = len(names)
     random = np.random.default_rng(1)
     y = random.normal(100, 5, (count, rows))
@@ -34,17 +34,17 @@ def backtest(
     forecast = truth + (1 + np.arange(count))[:, None]
     bounds = forecast - 10, forecast + 10
     scores = score_forecasts(truth, forecast, np.ones(count), truth + 5, names, bounds=bounds)
-    given = {"panel": panel, "splits": splits, "truth": truth, "forecast": forecast, "bounds": bounds}
-    return given, scores
+    data = {"panel": panel, "splits": splits, "truth": truth, "forecast": forecast, "bounds": bounds}
+    return data, scores
 
 
-def drawn(names: list[str], **options: int) -> dict[str, Any]:
-    given, scores = backtest(names, **options)
-    return whole(given, scores)
+def draw(names: list[str], **options: int) -> dict[str, Any]:
+    data, scores = make_backtest(names, **options)
+    return draw_backtest(data, scores)
 
 
-def whole(given: dict[str, Any], scores: ForecastScores) -> dict[str, Any]:
-    spec = charts.backtest_chart(**given, scores=scores)
+def draw_backtest(data: dict[str, Any], scores: ForecastScores) -> dict[str, Any]:
+    spec = charts.backtest_chart(**data, scores=scores)
     assert spec is not None
     return spec
 
@@ -53,34 +53,34 @@ def marks(picture: Picture, kind: str) -> list[str]:
     return [mark for mark in picture.marks if kind in mark]
 
 
-def shown(count: int, steps: int = 5, name: str = "sales") -> SeriesPlot:
+def make_plot(count: int, steps: int = 5, name: str = "sales") -> SeriesPlot:
     times = START + np.arange(count + steps) * DAY
     forecast = ForecastLine(times[count:], np.arange(steps) + 1.0, np.arange(steps) * 1.0, np.arange(steps) + 2.0)
     return SeriesPlot(name, times[:count], np.sin(np.arange(count)), [forecast])
 
 
-def test_a_backtest_has_a_line_of_what_came_and_one_of_each_window() -> None:
-    picture = Picture(drawn([""]))
+def test_a_backtest_chart_has_a_line_of_actual_values_and_one_of_each_window() -> None:
+    picture = Picture(draw([""]))
     assert [len(line) for line in picture.lines[1:]] == [7, 7, 7]
     assert len(picture.lines[0]) == 40 + 21
     assert {"Backtest: forecasts of the past with 95% intervals", "actual", "forecast"} <= set(picture.texts)
 
 
 def test_series_of_any_name_have_a_panel_each() -> None:
-    picture = Picture(drawn(NAMES[:6]))
+    picture = Picture(draw(NAMES[:6]))
     assert set(NAMES[:6]) <= set(picture.texts)
     assert len(picture.lines) == 6 * (1 + 3)
-    long = Picture(drawn(NAMES[6:]))
+    long = Picture(draw(NAMES[6:]))
     assert len(long.lines) == 6 * (1 + 3)
 
 
-def test_of_many_series_the_middle_and_the_worst_are_drawn() -> None:
-    picture = Picture(drawn([f"series {n}" for n in range(20)]))
+def test_typical_and_worst_series_are_drawn_of_many() -> None:
+    picture = Picture(draw([f"series {n}" for n in range(20)]))
     panels = [text for text in picture.texts if "series" in text]
     assert panels == ["series 9", "series 10", "series 8", "worst: series 19", "worst: series 18", "worst: series 17"]
 
 
-def test_which_series_are_drawn_when_some_have_no_score() -> None:
+def test_series_without_a_score_are_not_selected() -> None:
     nan = np.nan
     assert charts.select_typical_and_worst(np.array([nan, 3, 1, nan, 2])) == [2, 4, 1]
     assert charts.select_typical_and_worst(np.array([nan, nan])) == []
@@ -89,49 +89,49 @@ def test_which_series_are_drawn_when_some_have_no_score() -> None:
 
 
 def test_a_series_without_a_window_is_drawn_without_it() -> None:
-    given, scores = backtest(["a", "b"])
-    given["splits"].cutoffs[0, 1] = -1
-    lengths = [len(panel["layer"][2]["data"]["values"]) for panel in whole(given, scores)["concat"]]
+    data, scores = make_backtest(["a", "b"])
+    data["splits"].cutoffs[0, 1] = -1
+    lengths = [len(panel["layer"][2]["data"]["values"]) for panel in draw_backtest(data, scores)["concat"]]
     assert sorted(lengths) == [14, 21]
 
 
-def test_nothing_to_draw_is_no_failure() -> None:
-    given, _ = backtest(["a", "b"])
+def test_charts_without_values_are_none() -> None:
+    data, _ = make_backtest(["a", "b"])
     nothing = np.full((3, 2, 7), np.nan)
     scores = score_forecasts(nothing, nothing, np.ones(2), nothing, ["a", "b"])
-    assert charts.backtest_chart(**given, scores=scores) is None
+    assert charts.backtest_chart(**data, scores=scores) is None
     assert charts.score_chart(scores.by_horizon) is None
     assert charts.coverage_chart(scores.by_horizon, 0.95) is None
 
 
-def test_however_long_a_series_is_few_points_of_it_are_drawn() -> None:
-    given, scores = backtest(["a"], rows=60_000, windows=4, horizon=5_000)
-    spec = whole(given, scores)
-    history, told = (spec["layer"][at]["data"]["values"] for at in (1, 2))
+def test_long_series_are_thinned() -> None:
+    data, scores = make_backtest(["a"], rows=60_000, windows=4, horizon=5_000)
+    spec = draw_backtest(data, scores)
+    history, forecast = (spec["layer"][at]["data"]["values"] for at in (1, 2))
     assert len(history) == MAX_POINTS
-    assert len(told) == MAX_POINTS
+    assert len(forecast) == MAX_POINTS
     # The ends of what was thinned are there.
-    assert history[-1]["time"] == told[-1]["time"] == f"{np.datetime64(given['panel'].times[-1], 'ms')}Z"
+    assert history[-1]["time"] == forecast[-1]["time"] == f"{np.datetime64(data['panel'].times[-1], 'ms')}Z"
     assert len(json.dumps(spec)) < 100_000
 
 
-def test_a_forecast_goes_on_from_the_history_with_its_interval() -> None:
-    spec = charts.series_chart("Forecast", [shown(50)])
+def test_a_forecast_continues_the_history_with_its_interval() -> None:
+    spec = charts.series_chart("Forecast", [make_plot(50)])
     picture = Picture(spec)
     assert "Forecast: sales" in picture.texts
-    band, history, told = (layer["data"]["values"] for layer in spec["layer"])
-    assert history[-1]["time"] < told[0]["time"]
+    band, history, forecast = (layer["data"]["values"] for layer in spec["layer"])
+    assert history[-1]["time"] < forecast[0]["time"]
     assert [(row["low"], row["high"]) for row in band] == [(n, n + 2) for n in range(5)]
 
 
-def test_at_most_six_series_are_drawn_and_each_has_a_name_of_its_own() -> None:
-    picture = Picture(charts.series_chart("Forecast", [shown(50, name="n" * 80) for _ in range(8)]))
+def test_at_most_six_series_are_drawn_with_distinct_titles() -> None:
+    picture = Picture(charts.series_chart("Forecast", [make_plot(50, name="n" * 80) for _ in range(8)]))
     titles = [text for text in picture.texts if text.startswith("nnn")]
     assert len(set(titles)) == 6
 
 
 def test_a_forecast_without_an_interval_has_no_band() -> None:
-    series = shown(50)
+    series = make_plot(50)
     bare = SeriesPlot("a", series.times, series.values, [ForecastLine(series.times[-3:], np.ones(3))])
     spec = charts.series_chart("Forecast", [bare])
     assert spec["layer"][0]["data"]["values"] == []
@@ -139,13 +139,13 @@ def test_a_forecast_without_an_interval_has_no_band() -> None:
 
 
 @pytest.mark.parametrize(("count", "steps"), [(1, 1), (2, 1), (50, 1)])
-def test_short_series_are_drawn_all_the_same(count: int, steps: int) -> None:
-    picture = Picture(charts.series_chart("Forecast", [shown(count, steps)]))
+def test_short_series_are_draw(count: int, steps: int) -> None:
+    picture = Picture(charts.series_chart("Forecast", [make_plot(count, steps)]))
     assert marks(picture, "forecast")
 
 
 def test_gaps_of_the_history_are_gaps_of_the_line() -> None:
-    series = shown(50)
+    series = make_plot(50)
     values = series.values.copy()
     values[20:25] = np.nan
     gap = SeriesPlot("a", series.times, values, series.forecasts)
@@ -156,8 +156,8 @@ def test_gaps_of_the_history_are_gaps_of_the_line() -> None:
     assert spec["layer"][1]["mark"]["invalid"].startswith("break-paths")
 
 
-def test_scores_by_step_stand_next_to_those_of_the_seasonal_naive() -> None:
-    _, scores = backtest(["a", "b"])
+def test_scores_by_step_are_drawn_with_those_of_the_seasonal_naive() -> None:
+    _, scores = make_backtest(["a", "b"])
     spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
     picture = Picture(spec)
@@ -167,16 +167,16 @@ def test_scores_by_step_stand_next_to_those_of_the_seasonal_naive() -> None:
     assert min(y for _, y in model) > max(y for _, y in naive)
 
 
-def test_without_a_mase_steps_are_told_by_wape() -> None:
-    given, _ = backtest(["a"])
-    scores = score_forecasts(given["truth"], given["forecast"], np.zeros(1), given["truth"], ["a"])
+def test_without_a_mase_steps_are_scored_by_wape() -> None:
+    data, _ = make_backtest(["a"])
+    scores = score_forecasts(data["truth"], data["forecast"], np.zeros(1), data["truth"], ["a"])
     spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
     assert "WAPE by step ahead" in Picture(spec).texts
 
 
 def test_coverage_by_step_has_its_level_and_its_confidence() -> None:
-    _, scores = backtest(["a", "b"])
+    _, scores = make_backtest(["a", "b"])
     spec = charts.coverage_chart(scores.by_horizon, 0.95)
     assert spec is not None
     picture = Picture(spec)
@@ -188,8 +188,8 @@ def test_coverage_by_step_has_its_level_and_its_confidence() -> None:
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 200])
-def test_any_horizon_is_drawn(horizon: int) -> None:
-    _, scores = backtest(["a"], rows=700, horizon=horizon)
+def test_any_horizon_is_draw(horizon: int) -> None:
+    _, scores = make_backtest(["a"], rows=700, horizon=horizon)
     for spec in (charts.score_chart(scores.by_horizon), charts.coverage_chart(scores.by_horizon, 0.8)):
         assert spec is not None
         assert Picture(spec).marks

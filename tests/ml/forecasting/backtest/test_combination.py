@@ -1,3 +1,5 @@
+"""The combination of forecasts: selection of a rule by its score on other windows."""
+
 import numpy as np
 import pytest
 
@@ -6,10 +8,10 @@ from dataml.ml.forecasting.backtest.combination import select_combination
 NAMES = ("good", "fair", "bad")
 
 
-def made(errors: dict[str, np.ndarray], windows: int = 4, series: int = 6, horizon: int = 5) -> np.ndarray:
-    """Forecasts (candidates, windows, series, horizon) of a truth of 0, with independent errors of these sizes."""
-    chance = np.random.default_rng(1)
-    return np.stack([chance.normal(0, 1, (windows, series, horizon)) * size for size in errors.values()])
+def make_forecasts(errors: dict[str, np.ndarray], windows: int = 4, series: int = 6, horizon: int = 5) -> np.ndarray:
+    """Return forecasts (candidates, windows, series, horizon) of a truth of 0, independent errors of these sizes."""
+    random = np.random.default_rng(1)
+    return np.stack([random.normal(0, 1, (windows, series, horizon)) * size for size in errors.values()])
 
 
 def truth_of(forecasts: np.ndarray) -> np.ndarray:
@@ -20,38 +22,38 @@ def ones(forecasts: np.ndarray) -> np.ndarray:
     return np.ones(forecasts.shape[2])
 
 
-def test_one_candidate_needs_no_choice() -> None:
-    forecasts = made({"only": np.array(1.0)})
+def test_a_single_candidate_gets_all_the_weight() -> None:
+    forecasts = make_forecasts({"only": np.array(1.0)})
     found = select_combination(["only"], forecasts, truth_of(forecasts), ones(forecasts))
     assert (found.rule, found.weights.tolist()) == ("only", [[1.0]] * 6)
     assert np.array_equal(found.blended, forecasts[0])
 
 
-def test_a_hopeless_candidate_has_no_weight() -> None:
-    forecasts = made({"good": np.array(1.0), "fair": np.array(1.1), "bad": np.array(30.0)})
+def test_a_candidate_with_a_large_error_gets_no_weight() -> None:
+    forecasts = make_forecasts({"good": np.array(1.0), "fair": np.array(1.1), "bad": np.array(30.0)})
     found = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
     assert 2 not in found.used
     assert found.weights.sum(axis=1) == pytest.approx(1)
 
 
-def test_independent_errors_are_blended_away() -> None:
-    forecasts = made({name: np.array(1.0) for name in NAMES}, windows=6, series=20)
+def test_a_blend_averages_out_independent_errors() -> None:
+    forecasts = make_forecasts({name: np.array(1.0) for name in NAMES}, windows=6, series=20)
     found = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
     assert len(found.used) == 3
     assert min(found.scores[name] for name in found.scores if name not in NAMES) < 0.75
     assert np.abs(found.blended).mean() < 0.7 * np.abs(forecasts[0]).mean()
 
 
-def test_series_that_like_different_candidates_get_their_own() -> None:
+def test_series_get_weights_of_their_own_when_their_best_candidates_differ() -> None:
     size = np.array([0.1, 0.1, 0.1, 5, 5, 5])[None, :, None]
-    forecasts = made({"good": size, "fair": size[:, ::-1]})
+    forecasts = make_forecasts({"good": size, "fair": size[:, ::-1]})
     found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.rule.endswith("each series")
     assert (found.weights[:3, 0] > 0.9).all()
     assert (found.weights[3:, 1] > 0.9).all()
 
 
-def test_a_rule_is_judged_on_windows_that_its_weights_were_not_made_from() -> None:
+def test_a_rule_is_scored_on_windows_that_its_weights_were_not_made_from() -> None:
     # Each candidate is the better one in one window, so the best of one window is the worse one in the other.
     forecasts = np.array([[0.6, 1.0], [-1.0, -0.6]])[:, :, None, None] * np.ones((2, 2, 1, 3))
     found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
@@ -59,14 +61,14 @@ def test_a_rule_is_judged_on_windows_that_its_weights_were_not_made_from() -> No
     assert found.rule == "mean of the best 2"
 
 
-def luck(last_window: float) -> np.ndarray:
-    """The first of two candidates is better in three of four windows, and so far off in the last one."""
+def make_lucky_forecasts(last_window: float) -> np.ndarray:
+    """Return forecasts of two candidates; the first is better in three of four windows, with this error in the last."""
     sizes = np.array([[0.7, 0.7, 0.7, last_window], [1.0, 1.0, 1.0, 1.0]])
     return sizes[:, :, None, None] * np.ones((2, 4, 1, 3))
 
 
-def test_the_blend_of_all_stays_where_another_rule_is_better_by_no_more_than_noise() -> None:
-    forecasts = luck(last_window=1.4)
+def test_the_blend_of_all_stays_when_another_rule_is_not_significantly_better() -> None:
+    forecasts = make_lucky_forecasts(last_window=1.4)
     found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.scores["best one"] < found.scores["weighted by error"]
     assert found.rule == "weighted by error"
@@ -80,8 +82,8 @@ def test_a_candidate_that_is_better_in_every_window_is_taken_alone() -> None:
     assert found.weights.tolist() == [[1.0, 0.0]]
 
 
-def test_a_series_without_a_window_takes_part_and_gets_the_weights_of_all() -> None:
-    forecasts = made({"good": np.array(0.1), "fair": np.array(4.0)})
+def test_a_series_without_a_window_gets_the_weights_of_all_series() -> None:
+    forecasts = make_forecasts({"good": np.array(0.1), "fair": np.array(4.0)})
     forecasts[:, :, 0] = np.nan
     truth = truth_of(forecasts)
     truth[:, 0] = np.nan
@@ -91,15 +93,17 @@ def test_a_series_without_a_window_takes_part_and_gets_the_weights_of_all() -> N
     assert np.isfinite(found.blended[:, 1:]).all()
 
 
-def test_with_a_single_window_the_best_share() -> None:
-    forecasts = made({"good": np.array(1.0), "fair": np.array(1.2), "bad": np.array(1.4), "worst": np.array(1.9)}, 1)
+def test_with_a_single_window_the_best_three_get_equal_weights() -> None:
+    forecasts = make_forecasts(
+        {"good": np.array(1.0), "fair": np.array(1.2), "bad": np.array(1.4), "worst": np.array(1.9)}, 1
+    )
     found = select_combination([*NAMES, "worst"], forecasts, truth_of(forecasts), ones(forecasts))
     assert found.rule == "mean of the best 3"
     assert (found.weights > 0).sum(axis=1).tolist() == [3] * 6
 
 
-def test_a_series_without_a_scale_takes_part() -> None:
-    forecasts = made({"good": np.array(0.1), "fair": np.array(4.0)})
+def test_a_series_without_a_scale_gets_finite_weights() -> None:
+    forecasts = make_forecasts({"good": np.array(0.1), "fair": np.array(4.0)})
     scale = ones(forecasts)
     scale[0] = 0.0
     found = select_combination(NAMES[:2], forecasts, truth_of(forecasts) + 7, scale)

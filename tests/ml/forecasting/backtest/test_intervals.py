@@ -1,4 +1,4 @@
-"""Intervals hold future values as often as they say, from thousands of errors as from a handful."""
+"""Prediction intervals have their coverage, with thousands of errors and with a handful."""
 
 import json
 
@@ -14,37 +14,37 @@ from dataml.ml.forecasting.backtest.intervals import LEVELS, PredictionIntervals
 GROWTH = np.sqrt(np.arange(1, 13))
 
 
-def walks(random: np.random.Generator, windows: int, scales: np.ndarray, horizon: int = 12) -> np.ndarray:
-    """Errors of the last value as the forecast of random walks, (windows, series, horizon)."""
+def random_walks(random: np.random.Generator, windows: int, scales: np.ndarray, horizon: int = 12) -> np.ndarray:
+    """Return errors of the naive forecast of random walks, (windows, series, horizon)."""
     return np.cumsum(random.normal(0, 1, (windows, len(scales), horizon)), axis=2) * scales[:, None]
 
 
-def held(intervals: PredictionIntervals, errors: np.ndarray, level: float) -> np.ndarray:
-    """Which of `errors` (series, horizon) lie within."""
+def is_inside(intervals: PredictionIntervals, errors: np.ndarray, level: float) -> np.ndarray:
+    """Return which of `errors` (series, horizon) lie within the intervals."""
     lower, upper = intervals.bounds(np.arange(len(errors)), np.zeros(errors.shape), level)
     return (lower <= errors) & (errors <= upper)
 
 
-def test_many_series_hold_what_they_say_at_every_step_and_level() -> None:
+def test_intervals_of_many_series_have_their_coverage_at_every_step_and_level() -> None:
     random = np.random.default_rng(1)
     scales = np.exp(random.normal(0, 1, 400))
-    intervals = fit_intervals(walks(random, 3, scales), scales)
+    intervals = fit_intervals(random_walks(random, 3, scales), scales)
     assert intervals.method == "conformal"
-    fresh = np.concatenate([walks(random, 1, scales)[0] for _ in range(10)], axis=1)
+    fresh = np.concatenate([random_walks(random, 1, scales)[0] for _ in range(10)], axis=1)
     for level in (0.5, 0.8, 0.95, 0.99):
-        inside = np.stack([held(intervals, part, level) for part in np.split(fresh, 10, axis=1)])
+        inside = np.stack([is_inside(intervals, part, level) for part in np.split(fresh, 10, axis=1)])
         assert inside.mean() == pytest.approx(level, abs=0.03)
         assert np.abs(inside.mean(axis=(0, 1)) - level).max() < 0.05
 
 
 @pytest.mark.parametrize("windows", [2, 5])
-def test_a_single_series_with_few_windows_holds_what_it_says_on_average(windows: int) -> None:
+def test_intervals_of_a_single_series_with_few_windows_have_their_coverage_on_average(windows: int) -> None:
     random = np.random.default_rng(2)
     inside: dict[float, list[float]] = {0.8: [], 0.95: []}
     for _ in range(120):
-        intervals = fit_intervals(walks(random, windows, np.ones(1)), np.ones(1))
+        intervals = fit_intervals(random_walks(random, windows, np.ones(1)), np.ones(1))
         assert intervals.method == "student"
-        fresh = walks(random, 40, np.ones(1))[:, 0]
+        fresh = random_walks(random, 40, np.ones(1))[:, 0]
         lower, upper = {}, {}
         for level, found in inside.items():
             lower[level], upper[level] = intervals.bounds(0, np.zeros(12), level)
@@ -53,29 +53,29 @@ def test_a_single_series_with_few_windows_holds_what_it_says_on_average(windows:
     assert np.mean(inside[0.95]) == pytest.approx(0.95, abs=0.035)
 
 
-def test_a_series_that_is_harder_than_its_naive_scale_says_has_wider_intervals() -> None:
+def test_a_series_with_larger_errors_than_its_naive_scale_has_wider_intervals() -> None:
     random = np.random.default_rng(3)
     scales = np.where(np.arange(60) < 30, 1.0, 4.0)
-    intervals = fit_intervals(walks(random, 4, scales), np.ones(60))
+    intervals = fit_intervals(random_walks(random, 4, scales), np.ones(60))
     found = np.array(intervals.scales)
     assert found[30:].mean() == pytest.approx(4 * found[:30].mean(), rel=0.35)
-    fresh = np.stack([held(intervals, walks(random, 1, scales)[0], 0.9) for _ in range(60)])
+    fresh = np.stack([is_inside(intervals, random_walks(random, 1, scales)[0], 0.9) for _ in range(60)])
     assert fresh[:, :30].mean() == pytest.approx(0.9, abs=0.05)
     assert fresh[:, 30:].mean() == pytest.approx(0.9, abs=0.05)
 
 
-def test_alike_series_share_what_they_know() -> None:
-    """Forty series of one scale differ by chance only, and get all but the same one."""
+def test_scales_of_similar_series_are_shrunk_together() -> None:
+    # Forty series of one scale differ by chance only, and get nearly the same scale.
     random = np.random.default_rng(4)
-    errors = walks(random, 2, np.ones(40))
+    errors = random_walks(random, 2, np.ones(40))
     own = np.abs(errors).mean(axis=(0, 2))
     shrunk = np.array(fit_intervals(errors, np.ones(40)).scales)
     assert np.log(shrunk).std() < 0.5 * np.log(own).std()
 
 
-def test_growth_is_that_of_the_errors_and_goes_on_past_the_horizon() -> None:
+def test_growth_follows_the_errors_and_continues_past_the_horizon() -> None:
     random = np.random.default_rng(5)
-    intervals = fit_intervals(walks(random, 3, np.ones(300)), np.ones(300))
+    intervals = fit_intervals(random_walks(random, 3, np.ones(300)), np.ones(300))
     growth = np.array(intervals.growth)
     assert growth / growth[0] == pytest.approx(GROWTH, rel=0.1)
     lower, upper = intervals.bounds(0, np.zeros(48), 0.9)
@@ -83,13 +83,13 @@ def test_growth_is_that_of_the_errors_and_goes_on_past_the_horizon() -> None:
     assert (upper - lower)[47] == pytest.approx(2 * (upper - lower)[11])
 
 
-def test_errors_that_do_not_grow_have_intervals_that_do_not() -> None:
+def test_intervals_do_not_grow_when_errors_do_not() -> None:
     random = np.random.default_rng(6)
     growth = np.array(fit_intervals(random.normal(0, 1, (3, 300, 12)), np.ones(300)).growth)
     assert growth == pytest.approx(np.ones(12), abs=0.06)
 
 
-def test_skewed_errors_have_a_short_and_a_long_side_when_there_are_enough() -> None:
+def test_many_skewed_errors_have_asymmetric_intervals() -> None:
     random = np.random.default_rng(7)
     errors = random.exponential(1, (3, 300, 4)) - 1
     intervals = fit_intervals(errors, np.ones(300))
@@ -100,14 +100,14 @@ def test_skewed_errors_have_a_short_and_a_long_side_when_there_are_enough() -> N
     assert upper == pytest.approx(-lower)
 
 
-def test_a_month_that_is_hard_for_all_series_leaves_few_independent_errors() -> None:
+def test_errors_shared_by_all_series_leave_few_independent_ones() -> None:
     random = np.random.default_rng(8)
-    alone = walks(random, 3, np.ones(200))
+    alone = random_walks(random, 3, np.ones(200))
     together = alone * np.array([0.3, 1, 3])[:, None, None]
     assert fit_intervals(together, np.ones(200)).effective < 0.1 * fit_intervals(alone, np.ones(200)).effective
 
 
-def test_without_any_error_the_naive_scale_stands_in_and_it_is_said() -> None:
+def test_without_any_error_intervals_are_gaussian_by_the_naive_scale() -> None:
     for errors in (np.full((2, 2, 3), np.nan), np.zeros((0, 2, 3)), np.zeros((2, 2, 3))):
         intervals = fit_intervals(errors, np.array([2.0, np.nan]))
         assert intervals.method == "gaussian"
@@ -117,18 +117,18 @@ def test_without_any_error_the_naive_scale_stands_in_and_it_is_said() -> None:
         assert 10 - lower == pytest.approx(upper - 10)
 
 
-def test_a_series_that_never_moved_has_an_interval_without_width() -> None:
+def test_a_constant_series_has_an_interval_without_width() -> None:
     random = np.random.default_rng(9)
-    errors = walks(random, 3, np.array([1.0, 0.0, 2.0]))
+    errors = random_walks(random, 3, np.array([1.0, 0.0, 2.0]))
     lower, upper = fit_intervals(errors, np.array([1.0, 0.0, 2.0])).bounds(1, np.full(12, 5.0), 0.95)
     assert (lower == 5).all()
     assert (upper == 5).all()
 
 
-def test_a_series_without_a_window_goes_by_its_naive_scale() -> None:
+def test_a_series_without_a_window_is_scaled_by_its_naive_scale() -> None:
     random = np.random.default_rng(10)
     scales = np.ones(50)
-    errors = walks(random, 3, scales)
+    errors = random_walks(random, 3, scales)
     errors[:, 7] = np.nan
     scales[7] = 3.0
     intervals = fit_intervals(errors, scales)
@@ -139,7 +139,7 @@ def test_a_series_without_a_window_goes_by_its_naive_scale() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.49, 0.9991, 1.0, 95.0, float("nan")])
-def test_a_level_that_no_interval_has_is_refused(level: float) -> None:
+def test_a_level_out_of_range_is_refused(level: float) -> None:
     intervals = fit_intervals(np.ones((2, 1, 3)), np.ones(1))
     with pytest.raises(Invalid) as refused:
         intervals.bounds(0, np.zeros(3), level)
@@ -148,7 +148,7 @@ def test_a_level_that_no_interval_has_is_refused(level: float) -> None:
 
 @st.composite
 def backtests(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and naive scales of any size, with gaps, zeros and series that never moved."""
+    """Draw errors and naive scales of any size, with gaps, zeros and constant series."""
     shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 9)))
     random = np.random.default_rng(draw(st.integers(0, 10_000)))
     size = 10.0 ** draw(st.integers(-12, 12))
@@ -162,7 +162,7 @@ def backtests(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 @settings(max_examples=150, deadline=None)
 @given(backtests())
-def test_whatever_the_errors_are_intervals_are_in_order_and_survive_a_file(
+def test_intervals_of_any_errors_are_ordered_by_level_and_survive_json(
     given: tuple[np.ndarray, np.ndarray],
 ) -> None:
     errors, scale = given
@@ -180,9 +180,9 @@ def test_whatever_the_errors_are_intervals_are_in_order_and_survive_a_file(
         inner = (lower, upper)
 
 
-def test_several_series_at_once_have_the_intervals_of_each_bit_by_bit() -> None:
+def test_intervals_of_several_series_at_once_equal_those_of_each() -> None:
     random = np.random.default_rng(11)
-    intervals = fit_intervals(walks(random, 3, np.arange(1.0, 6)), np.ones(5))
+    intervals = fit_intervals(random_walks(random, 3, np.arange(1.0, 6)), np.ones(5))
     forecast = random.normal(0, 1, (2, 3, 15))
     series = np.array([[0, 1, 4], [3, 3, 2]])
     lower, upper = intervals.bounds(series, forecast, 0.9)
@@ -198,7 +198,7 @@ def test_the_kept_levels_go_from_50_to_99_point_9_percent() -> None:
     assert list(LEVELS) == sorted(set(LEVELS))
 
 
-def test_coverage_is_a_share_with_wilsons_confidence_of_it() -> None:
+def test_coverage_has_a_wilson_interval() -> None:
     found = measure_coverage(np.array([[1, 1, np.nan], [1, 0, 1]]))
     low, high = binomtest(4, 5).proportion_ci(method="wilson")
     assert found == {"coverage": 0.8, "low": pytest.approx(low), "high": pytest.approx(high), "values": 5}

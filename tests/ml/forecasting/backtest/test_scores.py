@@ -1,4 +1,4 @@
-"""Scores of forecasts are those of the literature, and their confidence is as honest as few windows allow."""
+"""Scores of forecasts equal their definitions in the literature, and have a bootstrap confidence."""
 
 import json
 from typing import Any
@@ -23,16 +23,16 @@ def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1)
     }
 
 
-def alone(truth: list[float], forecast: list[float], scale: float = 1.0) -> ForecastScores:
-    """One window of one series, whose naive is right."""
+def score_one(truth: list[float], forecast: list[float], scale: float = 1.0) -> ForecastScores:
+    """Return the scores of one window of one series, whose naive forecast is exact."""
     true = np.array([[truth]])
     return score_forecasts(true, np.array([[forecast]]), np.array([scale]), true, [""])
 
 
-def test_the_metrics_are_those_of_their_definitions() -> None:
-    given = backtest()
-    truth, forecast, naive, scale = (given[name] for name in ("truth", "forecast", "naive", "scale"))
-    found = score_forecasts(**given).metrics
+def test_metrics_equal_their_definitions() -> None:
+    data = backtest()
+    truth, forecast, naive, scale = (data[name] for name in ("truth", "forecast", "naive", "scale"))
+    found = score_forecasts(**data).metrics
     error = forecast - truth
     expected = {
         "mase": (np.abs(error) / scale[:, None]).mean(),
@@ -49,17 +49,17 @@ def test_the_metrics_are_those_of_their_definitions() -> None:
     assert "coverage" not in found
 
 
-def test_the_worst_smape_is_200_and_zeros_that_were_forecast_are_right() -> None:
-    assert alone([1.0, -2.0], [-1.0, 2.0]).metrics["smape"] == 200
-    assert alone([0.0, 0.0], [0.0, 5.0]).metrics["smape"] == 100
+def test_smape_is_at_most_200_and_0_for_exact_zeros() -> None:
+    assert score_one([1.0, -2.0], [-1.0, 2.0]).metrics["smape"] == 200
+    assert score_one([0.0, 0.0], [0.0, 5.0]).metrics["smape"] == 100
 
 
 def test_bias_is_above_0_when_forecasts_are_too_high() -> None:
-    assert alone([10.0, 10.0], [11.0, 12.0]).metrics["bias"] == pytest.approx(0.15)
-    assert alone([-10.0, -10.0], [-11.0, -12.0]).metrics["bias"] == pytest.approx(-0.15)
+    assert score_one([10.0, 10.0], [11.0, 12.0]).metrics["bias"] == pytest.approx(0.15)
+    assert score_one([-10.0, -10.0], [-11.0, -12.0]).metrics["bias"] == pytest.approx(-0.15)
 
 
-def test_intervals_are_scored_by_what_they_hold_and_by_their_width() -> None:
+def test_intervals_are_scored_by_coverage_and_width() -> None:
     truth = np.array([[[1.0, 2.0, 3.0, np.nan]]])
     bounds = truth - np.array([0.5, 0.5, -0.1, 1]), truth + np.array([0.5, 0.0, 0.5, 1])
     found = score_forecasts(truth, truth, np.ones(1), truth, [""], bounds=bounds)
@@ -69,59 +69,59 @@ def test_intervals_are_scored_by_what_they_hold_and_by_their_width() -> None:
 
 
 def test_each_step_has_scores_of_its_own() -> None:
-    given = backtest()
-    found = score_forecasts(**given)
+    data = backtest()
+    found = score_forecasts(**data)
     assert found.by_horizon["step"] == [1, 2, 3, 4, 5]
     assert found.by_horizon["values"] == [24] * 5
     for at in range(5):
         step = {
-            name: each[:, :, at : at + 1] if each.ndim == 3 else each for name, each in given.items() if name != "ids"
+            name: each[:, :, at : at + 1] if each.ndim == 3 else each for name, each in data.items() if name != "ids"
         }
-        of_step = score_forecasts(**step, ids=given["ids"]).metrics
+        of_step = score_forecasts(**step, ids=data["ids"]).metrics
         for name, value in of_step.items():
             assert found.by_horizon[name][at] == pytest.approx(value, rel=1e-5), name
 
 
-def test_values_that_are_not_there_count_nowhere() -> None:
-    given = backtest()
-    whole = score_forecasts(**given)
+def test_missing_values_do_not_count() -> None:
+    data = backtest()
+    whole = score_forecasts(**data)
     for name, fill in (("truth", np.nan), ("forecast", np.nan), ("naive", np.nan)):
         more = np.full((2, 8, 5), fill if name != "forecast" else 1e6)
-        given[name] = np.concatenate([given[name], more])
-    padded = score_forecasts(**given)
+        data[name] = np.concatenate([data[name], more])
+    padded = score_forecasts(**data)
     assert padded.metrics == pytest.approx(whole.metrics)
     assert padded.values == whole.values == 120
 
 
 def test_the_naive_is_compared_where_the_model_has_a_forecast() -> None:
-    given = backtest()
-    given["forecast"][0] = np.nan
-    given["naive"][0] += 1_000
+    data = backtest()
+    data["forecast"][0] = np.nan
+    data["naive"][0] += 1_000
     fewer = score_forecasts(
-        **{name: each[1:] if isinstance(each, np.ndarray) and each.ndim == 3 else each for name, each in given.items()}
+        **{name: each[1:] if isinstance(each, np.ndarray) and each.ndim == 3 else each for name, each in data.items()}
     )
-    assert score_forecasts(**given).metrics == pytest.approx(fewer.metrics)
+    assert score_forecasts(**data).metrics == pytest.approx(fewer.metrics)
 
 
 @pytest.mark.parametrize("nothing", [0.0, np.nan])
 def test_a_series_without_a_scale_is_left_out_of_mase_and_counted(nothing: float) -> None:
-    given = backtest()
-    given["scale"][2] = nothing
-    found = score_forecasts(**given)
+    data = backtest()
+    data["scale"][2] = nothing
+    found = score_forecasts(**data)
     assert found.without_scale == 1
     kept = [n for n in range(8) if n != 2]
-    error = np.abs(given["forecast"] - given["truth"])[:, kept] / given["scale"][kept, None]
+    error = np.abs(data["forecast"] - data["truth"])[:, kept] / data["scale"][kept, None]
     assert found.metrics["mase"] == pytest.approx(error.mean())
     assert found.by_series[2] is None
-    given["scale"][:] = nothing
-    assert (found := score_forecasts(**given)).metrics["mase"] is None
+    data["scale"][:] = nothing
+    assert (found := score_forecasts(**data)).metrics["mase"] is None
     assert found.metrics["relative_mase"] is None
     assert found.confidence["mase"] is None
     # Ranked by WAPE instead.
     assert found.worst[0]["wape"] >= found.best[0]["wape"]
 
 
-def test_confidence_is_as_wide_as_scores_vary_between_samples_of_series() -> None:
+def test_confidence_is_as_wide_as_the_variation_between_samples_of_series() -> None:
     def sample(seed: int) -> dict[str, Any]:
         random = np.random.default_rng(seed)
         # Series differ, and the errors of one go together.
@@ -136,7 +136,7 @@ def test_confidence_is_as_wide_as_scores_vary_between_samples_of_series() -> Non
     assert found["high"] - found["low"] == pytest.approx(3.92 * varies, rel=0.35)
 
 
-def test_of_one_series_windows_are_drawn_and_of_one_window_nothing_is() -> None:
+def test_the_bootstrap_draws_windows_of_one_series_and_nothing_of_one_window() -> None:
     several = score_forecasts(**backtest(windows=4, series=1))
     interval = several.confidence["mae"]
     assert interval["low"] < several.metrics["mae"] < interval["high"]  # type: ignore[operator]
@@ -146,15 +146,15 @@ def test_of_one_series_windows_are_drawn_and_of_one_window_nothing_is() -> None:
 
 
 def test_the_same_seed_gives_the_same_confidence() -> None:
-    given = backtest()
-    assert score_forecasts(**given, seed=3) == score_forecasts(**given, seed=3)
-    assert score_forecasts(**given, seed=3).confidence != score_forecasts(**given, seed=4).confidence
+    data = backtest()
+    assert score_forecasts(**data, seed=3) == score_forecasts(**data, seed=3)
+    assert score_forecasts(**data, seed=3).confidence != score_forecasts(**data, seed=4).confidence
 
 
 def test_the_best_and_the_worst_series_are_named() -> None:
-    given = backtest(series=30)
-    given["forecast"] = given["truth"] + given["scale"][:, None] * np.arange(30)[:, None] / 10
-    found = score_forecasts(**given)
+    data = backtest(series=30)
+    data["forecast"] = data["truth"] + data["scale"][:, None] * np.arange(30)[:, None] / 10
+    found = score_forecasts(**data)
     assert [each["id"] for each in found.worst] == [f"series {n}" for n in range(29, 19, -1)]
     assert [each["id"] for each in found.best] == [f"series {n}" for n in range(10)]
     assert found.worst[0]["mase"] == pytest.approx(2.9)
@@ -164,7 +164,7 @@ def test_the_best_and_the_worst_series_are_named() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 1e300, 1e-300, -5.0])
-def test_whatever_the_numbers_are_scores_are_strict_json(value: float) -> None:
+def test_scores_of_any_numbers_are_strict_json(value: float) -> None:
     truth = np.full((2, 2, 3), value)
     found = score_forecasts(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
     json.dumps(found.to_json(), allow_nan=False)
@@ -176,14 +176,14 @@ def test_whatever_the_numbers_are_scores_are_strict_json(value: float) -> None:
     assert (empty.values, empty.best, empty.worst) == (0, [], [])
 
 
-def test_confidence_by_step_is_1_less_the_wape_of_the_step() -> None:
+def test_confidence_by_step_is_1_minus_the_wape_of_the_step() -> None:
     truth = np.full((2, 20, 3), 10.0)
     forecast = truth + np.array([1.0, 3.0, 2.0])
     assert confidence_by_step(truth, forecast) == pytest.approx([0.9, 0.7, 0.8])
     assert confidence_by_step(truth, forecast, 2) == pytest.approx([0.9, 0.7])
 
 
-def test_a_step_with_few_errors_is_told_by_its_neighbours_too() -> None:
+def test_a_step_with_few_errors_is_pooled_with_its_neighbours() -> None:
     truth = np.full((4, 1, 12), 10.0)
     forecast = truth.copy()
     forecast[:, :, 6] += 5
@@ -193,7 +193,7 @@ def test_a_step_with_few_errors_is_told_by_its_neighbours_too() -> None:
     assert found[0] == found[11] == 1
 
 
-def test_confidence_goes_down_past_the_horizon_and_stays_between_0_and_1() -> None:
+def test_confidence_falls_past_the_horizon_and_stays_between_0_and_1() -> None:
     found = extend_confidence([0.95, 0.9], 200)
     assert found[:2] == [0.95, 0.9]
     assert found[7] == pytest.approx(1 - 0.1 * 2)
@@ -207,6 +207,6 @@ def test_confidence_goes_down_past_the_horizon_and_stays_between_0_and_1() -> No
     ("truth", "forecast", "confidence"),
     [(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 9.0, 0.0), (np.nan, 1.0, 0.0), (1.0, np.nan, 0.0)],
 )
-def test_confidence_is_a_number_whatever_the_values_are(truth: float, forecast: float, confidence: float) -> None:
+def test_confidence_of_any_values_is_a_number(truth: float, forecast: float, confidence: float) -> None:
     shape = (2, 1, 3)
     assert confidence_by_step(np.full(shape, truth), np.full(shape, forecast), 5) == [confidence] * 5

@@ -1,4 +1,4 @@
-"""The frequency of series is seen in their times, gaps or not; several of them, or none, are refused by name."""
+"""The frequency of series is detected from their times, with gaps or without; several or none are refused by name."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from dataml.ml.forecasting.frequency.detection import check_frequency, detect_fr
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from tests.ml.forecasting.frequency.test_frequency import FREQUENCIES, day, moments
 
-UNHURRIED = settings(deadline=None, derandomize=True, database=None)
+NO_DEADLINE = settings(deadline=None, derandomize=True, database=None)
 
 
 def flat(*series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,9 +33,9 @@ def refusal(*series: np.ndarray, given: str | None = None) -> Invalid:
     return refused.value
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(st.sampled_from(FREQUENCIES), st.lists(moments, min_size=1, max_size=3), st.integers(8, 40))
-def test_what_a_frequency_makes_is_seen_as_that_frequency(
+def test_times_of_a_frequency_are_detected_as_that_frequency(
     frequency: Frequency, lasts: list[np.datetime64], steps: int
 ) -> None:
     if frequency.unit in ("month", "quarter", "year") and frequency.anchor_day is None:
@@ -43,7 +43,7 @@ def test_what_a_frequency_makes_is_seen_as_that_frequency(
     assert detect_frequency(*flat(*(frequency.times_after(last, steps) for last in lasts))) == frequency
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(st.sampled_from(FREQUENCIES), moments, st.sets(st.integers(1, 38), max_size=8))
 def test_gaps_do_not_hide_a_frequency(frequency: Frequency, last: np.datetime64, gaps: set[int]) -> None:
     if frequency.unit == "business_day":
@@ -53,7 +53,7 @@ def test_gaps_do_not_hide_a_frequency(frequency: Frequency, last: np.datetime64,
 
 
 @pytest.mark.parametrize(("last", "anchor"), [("2023-12-30", 30), ("2023-12-29", 29), ("2023-12-31", 31)])
-def test_a_late_day_of_the_month_is_kept_over_february(last: str, anchor: int) -> None:
+def test_a_late_day_of_the_month_is_kept_past_february(last: str, anchor: int) -> None:
     times = Frequency("month", anchor_day=anchor).times_after(day(last), 14)
     found = detect_frequency(times, np.array([0, 14]))
     assert found == Frequency("month", anchor_day=anchor)
@@ -73,12 +73,12 @@ def test_five_weekdays_are_days_until_a_weekend_is_crossed() -> None:
     assert detect_frequency(saturdays, np.array([0, 19])) == Frequency("day")
 
 
-def test_four_weeks_are_no_month() -> None:
+def test_four_weeks_are_not_a_month() -> None:
     assert detect_frequency(*flat(stepped("28 days", "2024-01-01", 9))) == Frequency("week", 4)
     assert detect_frequency(*flat(np.array([day("2023-02-01"), day("2023-03-01")]))) == Frequency("month")
 
 
-def test_nothing_to_look_at_is_refused() -> None:
+def test_series_of_single_times_are_refused() -> None:
     assert refusal(np.array([day("2024-01-01")]), np.array([day("2024-01-02")])).code == "too_few_rows"
 
 
@@ -102,7 +102,7 @@ def test_series_of_different_frequencies_are_both_named(first: str, second: str,
     assert f"'B' has {names[1]}" in error.detail
 
 
-def test_series_on_different_ends_of_the_month_are_told_apart() -> None:
+def test_series_on_first_and_last_days_of_months_are_refused() -> None:
     error = refusal(stepped("MS", "2024-01-01", 30), stepped("ME", "2024-01-31", 20))
     assert error.code == "mixed_frequencies"
     assert "'A'" in error.detail
@@ -110,7 +110,7 @@ def test_series_on_different_ends_of_the_month_are_told_apart() -> None:
     assert "end of months" in error.detail
 
 
-def test_times_between_the_steps_are_named_with_from_and_to() -> None:
+def test_times_between_the_steps_are_refused_with_their_span() -> None:
     times = stepped("Hour", "2024-01-01", 30)
     times[7] += np.timedelta64(5, "m")
     error = refusal(stepped("Hour", "2024-01-01", 60), times)
@@ -118,7 +118,7 @@ def test_times_between_the_steps_are_named_with_from_and_to() -> None:
     assert "series 'B' from 2024-01-01T07:00:00Z to 2024-01-01T08:05:00Z" in error.detail
 
 
-def test_a_day_that_is_wrong_among_a_few_months_is_named_as_such() -> None:
+def test_a_wrong_day_among_a_few_months_is_named() -> None:
     months = np.array(["2020-01-01", "2020-02-01", "2020-03-05", "2020-04-01", "2020-05-01"], "datetime64[us]")
     error = refusal(months)
     assert "series 'A' from 2020-02-01 to 2020-03-05 is no whole number of steps of Month" in error.detail
@@ -131,7 +131,7 @@ def test_random_moments_and_fractions_of_a_second_have_no_frequency() -> None:
     assert refusal(tenths).code == "irregular_series"
 
 
-def test_local_midnights_in_utc_are_recognised() -> None:
+def test_local_midnights_in_utc_get_a_hint() -> None:
     local = np.datetime64("2024-01-01T23:00", "us") + np.arange(300) * np.timedelta64(1, "D")
     local[90:] -= np.timedelta64(1, "h")  # clocks go forward
     error = refusal(local)
@@ -143,32 +143,32 @@ def test_local_midnights_in_utc_are_recognised() -> None:
     ("given", "has"),
     [("Day", "Week"), ("Week", "Day"), ("Hour", "Day"), ("Month", "Day"), ("Day", "Month"), ("Business day", "Day")],
 )
-def test_a_given_frequency_that_the_data_do_not_have_is_refused(given: str, has: str) -> None:
+def test_a_requested_frequency_that_the_data_do_not_have_is_refused(given: str, has: str) -> None:
     error = refusal(stepped(has, "2024-01-01", 40), given=given)
     assert error.code == "frequency_mismatch"
     assert f"requested frequency is {given}" in error.detail
     assert f"have {has}" in error.detail
 
 
-def test_a_given_frequency_takes_the_day_that_the_data_keep_to() -> None:
+def test_a_requested_frequency_is_anchored_as_the_data() -> None:
     times, starts = flat(stepped("ME", "2024-01-31", 9))
     assert check_frequency(Frequency.parse("Month"), times, starts, ["A"]) == Frequency.parse("ME")
     times, starts = flat(stepped("MS", "2024-01-01", 9))
     assert check_frequency(Frequency.parse("ME"), times, starts, ["A"]) == Frequency.parse("MS")
 
 
-def test_one_time_has_whatever_frequency_is_given() -> None:
+def test_single_times_have_any_requested_frequency() -> None:
     times, starts = flat(np.array([day("2024-01-01")]), np.array([day("2024-01-02")]))
     assert check_frequency(Frequency.parse("Week"), times, starts, ["A", "B"]) == Frequency("week")
 
 
-def test_a_given_day_stands_for_values_from_monday_to_friday_and_for_seldom_ones_that_are_filled() -> None:
+def test_a_requested_day_fits_business_days_and_rare_values_that_are_filled() -> None:
     workdays, starts = flat(stepped("B", "2024-01-01", 30))
     assert check_frequency(Frequency("day"), workdays, starts, ["A"]) == Frequency("day")
     seldom = day("2024-01-01") + np.cumsum([3, 2, 5, 3, 1, 7, 3, 2, 4]) * np.timedelta64(1, "D")
     assert check_frequency(Frequency("day"), seldom, np.array([0, 9]), ["A"], fills=True) == Frequency("day")
 
 
-def test_a_given_frequency_does_not_mix_series_either() -> None:
+def test_a_requested_frequency_does_not_allow_mixed_series() -> None:
     error = refusal(stepped("Day", "2024-01-01", 60), stepped("Week", "2024-01-01", 8), given="Day")
     assert error.code == "mixed_frequencies"

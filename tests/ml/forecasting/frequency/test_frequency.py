@@ -1,4 +1,4 @@
-"""A frequency is read from any usual spelling, steps exactly through the calendar, and is made into coarser buckets."""
+"""A frequency is parsed from any usual spelling, steps exactly through the calendar, and makes coarser buckets."""
 
 import json
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import MAX_COUNT, Frequency
 
-UNHURRIED = settings(deadline=None, derandomize=True, database=None)
+NO_DEADLINE = settings(deadline=None, derandomize=True, database=None)
 
 FREQUENCIES = [
     Frequency.parse(text)
@@ -97,18 +97,18 @@ def test_one_frequency_has_many_spellings(texts: tuple[str, ...], frequency: Fre
         *(None, 7, 1.5, True, ["D"], {"unit": "day"}),
     ],
 )
-def test_what_is_no_frequency_is_refused_with_what_is_understood(text: object) -> None:
+def test_a_text_that_is_no_frequency_is_refused(text: object) -> None:
     with pytest.raises(Invalid) as refused:
         Frequency.parse(text)
     assert refused.value.code == "unknown_frequency"
 
 
-def test_the_refusal_says_what_is_understood() -> None:
+def test_the_refusal_lists_what_is_understood() -> None:
     with pytest.raises(Invalid, match=r"'Wek'.*Week.*15min.*PT15M"):
         Frequency.parse("Wek")
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(st.text(max_size=30))
 def test_any_text_is_a_frequency_or_refused(text: str) -> None:
     try:
@@ -118,14 +118,14 @@ def test_any_text_is_a_frequency_or_refused(text: str) -> None:
     assert 1 <= found.count <= MAX_COUNT
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(any_frequency)
 def test_a_frequency_survives_json_and_its_own_name(frequency: Frequency) -> None:
     assert Frequency.from_json(json.loads(json.dumps(frequency.to_json()))) == frequency
     assert Frequency.parse(frequency.name).has_same_step(frequency)
 
 
-def test_names_are_for_people() -> None:
+def test_names_are_words() -> None:
     names = [Frequency.parse(text).name for text in ("D", "W", "15T", "B", "Q", "2h", "YE")]
     assert names == ["Day", "Week", "15 minutes", "Business day", "Quarter", "2 hours", "Year"]
 
@@ -153,12 +153,12 @@ def test_names_are_for_people() -> None:
         ("year", (1,), 6),
     ],
 )
-def test_seasons_and_horizons_are_those_of_the_field(text: str, seasons: tuple[int, ...], horizon: int) -> None:
+def test_seasons_and_default_horizons(text: str, seasons: tuple[int, ...], horizon: int) -> None:
     frequency = Frequency.parse(text)
     assert (frequency.seasons, frequency.season_length, frequency.default_horizon) == (seasons, seasons[0], horizon)
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(any_frequency)
 def test_every_frequency_has_a_main_season_and_a_horizon(frequency: Frequency) -> None:
     assert frequency.season_length >= 1
@@ -166,9 +166,9 @@ def test_every_frequency_has_a_main_season_and_a_horizon(frequency: Frequency) -
     assert list(frequency.seasons) == sorted(set(frequency.seasons))
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(any_frequency, moments, st.integers(1, 40))
-def test_steps_forward_are_counted_and_taken_back(frequency: Frequency, start: np.datetime64, steps: int) -> None:
+def test_steps_are_counted_and_located(frequency: Frequency, start: np.datetime64, steps: int) -> None:
     first = frequency.times_after(start, 1)[0]  # on the grid, also of business days and month ends
     times = frequency.times_after(first, steps)
     assert times.dtype == np.dtype("datetime64[us]")
@@ -182,7 +182,7 @@ def test_steps_forward_are_counted_and_taken_back(frequency: Frequency, start: n
     assert frequency.times_after(np.array([first, first]), steps).tolist() == [times.tolist()] * 2
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(moments, st.integers(1, 60))
 def test_business_days_agree_with_pandas(start: np.datetime64, steps: int) -> None:
     expected = pd.bdate_range(pd.Timestamp(start).floor("D") + pd.offsets.BDay(1), periods=steps)
@@ -235,7 +235,7 @@ def test_month_ends_stay_month_ends_and_other_days_stay() -> None:
         ("Hour", "25 minutes", False),
     ],
 )
-def test_buckets_are_made_of_whole_steps_or_not(coarse: str, fine: str, whole: bool) -> None:
+def test_a_coarser_frequency_is_a_multiple_of_a_finer_one_or_not(coarse: str, fine: str, whole: bool) -> None:
     assert Frequency.parse(coarse).is_multiple_of(Frequency.parse(fine)) is whole
 
 
@@ -275,9 +275,9 @@ def test_a_bucket_that_the_history_has_begun_is_skipped(
     assert (int(found.skipped), int(found.steps)) == (skipped, steps)
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(st.sampled_from(FREQUENCIES), st.sampled_from(FREQUENCIES), moments, st.integers(1, 4))
-def test_the_steps_of_whole_buckets_fill_exactly_these(
+def test_the_counted_steps_fill_the_buckets_exactly(
     coarse: Frequency, fine: Frequency, start: np.datetime64, buckets: int
 ) -> None:
     fixed = ("second", "minute")
@@ -297,13 +297,13 @@ def test_the_steps_of_whole_buckets_fill_exactly_these(
     assert labels[steps] not in labels[:steps]
 
 
-def test_whole_buckets_are_counted_for_every_series_at_once() -> None:
+def test_bucket_steps_are_counted_for_several_series_at_once() -> None:
     lasts = np.array(["2025-10-05", "2025-10-01"], "datetime64[us]")
     found = Frequency.parse("Week").count_bucket_steps(Frequency.parse("Day"), lasts, 1)
     assert (found.skipped.tolist(), found.steps.tolist()) == ([0, 4], [7, 11])
 
 
-def test_times_are_shown_as_dates_from_a_day_on() -> None:
+def test_times_are_formatted_as_dates_from_a_day_on() -> None:
     times = np.array(["2024-01-01", "2024-01-02"], "datetime64[us]")
     assert Frequency.parse("Day").format_times(times) == ["2024-01-01", "2024-01-02"]
     assert Frequency.parse("Hour").format_times(times[:1]) == ["2024-01-01T00:00:00Z"]

@@ -1,4 +1,4 @@
-"""Calendar features are those of the standard library, of any moment."""
+"""Calendar features equal those of the standard library at any time."""
 
 from datetime import datetime, timedelta
 
@@ -25,13 +25,13 @@ STANDARD = {
 
 
 @given(st.lists(st.datetimes(datetime(1800, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=5))
-def test_every_feature_is_what_the_standard_library_says(moments: list[datetime]) -> None:
+def test_features_equal_those_of_the_standard_library(moments: list[datetime]) -> None:
     found = compute_calendar_features(tuple(STANDARD), np.array(moments, dtype="datetime64[us]"))
     assert found.dtype == np.float32
     assert found.tolist() == [[float(read(moment)) for read in STANDARD.values()] for moment in moments]
 
 
-def test_the_features_are_one_more_axis() -> None:
+def test_features_are_the_last_axis() -> None:
     times = np.zeros((3, 4), dtype="datetime64[us]")
     assert compute_calendar_features(("hour", "month"), times).shape == (3, 4, 2)
     assert compute_calendar_features((), times).shape == (3, 4, 0)
@@ -46,7 +46,7 @@ def test_every_unit_has_features_that_exist(unit: str) -> None:
     assert bool(names) == (unit != "year")
 
 
-def test_parts_of_a_year_are_for_data_that_has_met_them_twice() -> None:
+def test_the_time_of_year_is_a_feature_of_data_of_two_years() -> None:
     assert "month" not in select_calendar_features("day", 400)
     assert "day of week" in select_calendar_features("day", 400)
     assert "month" in select_calendar_features("day", 800)

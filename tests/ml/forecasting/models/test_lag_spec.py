@@ -1,4 +1,4 @@
-"""A spec fits the series it is for, has a name for every column, and survives as JSON."""
+"""A lag spec suits its series, names every column, and survives JSON."""
 
 import json
 from dataclasses import replace
@@ -17,18 +17,18 @@ def test_a_spec_survives_strict_json(spec: LagSpec) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_every_column_has_a_name_of_its_own(spec: LagSpec) -> None:
+def test_column_names_are_distinct(spec: LagSpec) -> None:
     assert len(set(spec.names)) == len(spec.names) == spec.width
 
 
-def test_a_covariate_keeps_its_name_where_we_have_the_same() -> None:
+def test_a_covariate_keeps_its_name_when_another_column_has_the_same() -> None:
     spec = replace(COVARIATES, known=("lag 1", "day of week"), categorical=("day of week",))
     assert len(set(spec.names)) == spec.width
     assert {"lag 1", "lag 1 (history)", "day of week", "day of week (calendar)"} <= set(spec.names)
     assert [spec.names[i] for i in spec.categorical_positions] == ["day of week"]
 
 
-def test_months_and_years_get_lags_that_they_have() -> None:
+def test_monthly_and_yearly_series_get_suitable_lags() -> None:
     assert {1, 12, 24} <= set(MONTHLY.lags)
     assert MONTHLY.level == 12
     assert MONTHLY.reach <= 60 - 12
@@ -42,7 +42,7 @@ def test_months_and_years_get_lags_that_they_have() -> None:
     st.integers(1, 3_000),
     st.integers(1, 100),
 )
-def test_a_spec_never_asks_for_more_than_the_series_have(
+def test_a_spec_never_reaches_further_than_the_series(
     season: int, seasons: tuple[int, ...], length: int, horizon: int
 ) -> None:
     spec = select_lags(season, seasons, (), length, horizon)

@@ -1,4 +1,4 @@
-"""A lagged model forecasts what mlforecast would with the same booster, repeats itself, and always gives a number."""
+"""A lagged model forecasts what mlforecast does with the same booster, reproducibly and always with a number."""
 
 import subprocess
 import sys
@@ -20,19 +20,19 @@ LENGTHS = (120, 120, 90, 120)
 
 
 @cache
-def rows_of(spec: LagSpec) -> tuple[GroupedSeries, np.ndarray, FeatureMatrix]:
+def make_rows(spec: LagSpec) -> tuple[GroupedSeries, np.ndarray, FeatureMatrix]:
     data = daily_series(LENGTHS, spec)
     scale = series_scales(data.y, data.starts, data.lengths, spec.season)
     return data, scale, build_training_matrix(spec, data, scale)
 
 
 @cache
-def model_of(algorithm: str, spec: LagSpec = COVARIATES) -> LaggedModel:
-    return fit_lagged_model(algorithm, rows_of(spec)[2], rounds=60, seed=3)
+def make_model(algorithm: str, spec: LagSpec = COVARIATES) -> LaggedModel:
+    return fit_lagged_model(algorithm, make_rows(spec)[2], rounds=60, seed=3)
 
 
-def bare(y: np.ndarray, lengths: tuple[int, ...]) -> GroupedSeries:
-    """Series without covariates."""
+def bare_series(y: np.ndarray, lengths: tuple[int, ...]) -> GroupedSeries:
+    """Return series without covariates."""
     day = np.concatenate([np.arange(length) for length in lengths])
     starts = np.concatenate(([0], np.cumsum(lengths)))
     known, static, past = (np.empty((count, 0), np.float32) for count in (len(y), len(lengths), len(y)))
@@ -61,8 +61,8 @@ def test_a_forecast_is_better_than_the_last_week(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
-def test_a_slope_goes_on_beyond_all_that_was_seen(algorithm: str) -> None:
-    data = bare(np.arange(120.0) * 3, (120,))
+def test_a_slope_continues_beyond_the_range_of_the_history(algorithm: str) -> None:
+    data = bare_series(np.arange(120.0) * 3, (120,))
     model, scale = fitted(data, algorithm=algorithm)
     found = model.forecast(build_input(PLAIN, data, scale, 28))[0]
     assert found == pytest.approx(360 + 3 * np.arange(28), rel=0.05)
@@ -115,7 +115,7 @@ def test_a_forecast_equals_that_of_mlforecast_with_the_same_booster(algorithm: s
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_the_same_seed_gives_the_same_model_and_another_one_another(algorithm: str) -> None:
-    rows = rows_of(COVARIATES)[2]
+    rows = make_rows(COVARIATES)[2]
     first, second, other = (fit_lagged_model(algorithm, rows, rounds=20, seed=seed, copy=False) for seed in (1, 1, 2))
     assert first.native.to_bytes() == second.native.to_bytes()
     assert first.native.to_bytes() != other.native.to_bytes()
@@ -124,12 +124,12 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(algorithm: s
 @pytest.mark.parametrize("copied", [True, False], ids=["ONNX copy", "native"])
 @pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_forecast_is_the_same_to_the_bit_after_a_reload_and_alone(algorithm: str, copied: bool) -> None:
-    made = model_of(algorithm)
+    made = make_model(algorithm)
     assert made.onnx is not None
     content = made.native.to_bytes()
     first = LaggedModel(made.spec, lambda: made.native, made.onnx if copied else None, made.rounds)
     again = LaggedModel.load(LagSpec.from_json(made.spec.to_json()), algorithm, content, first.onnx, made.rounds)
-    data, scale, _ = rows_of(made.spec)
+    data, scale, _ = make_rows(made.spec)
     inputs = build_input(made.spec, data, scale, 20)
     found = first.forecast(inputs)
     assert (again.forecast(inputs) == found).all()
@@ -138,17 +138,17 @@ def test_a_forecast_is_the_same_to_the_bit_after_a_reload_and_alone(algorithm: s
 
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
-def test_the_copy_forecasts_what_the_booster_does(algorithm: str) -> None:
-    made = model_of(algorithm)
+def test_the_onnx_copy_forecasts_what_the_booster_does(algorithm: str) -> None:
+    made = make_model(algorithm)
     native = LaggedModel(made.spec, lambda: made.native, None, made.rounds)
-    data, scale, _ = rows_of(made.spec)
+    data, scale, _ = make_rows(made.spec)
     inputs = build_input(made.spec, data, scale, 14)
     assert made.forecast(inputs) == pytest.approx(native.forecast(inputs), rel=1e-4)
 
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_contributions_and_the_base_add_up_to_the_forecast(algorithm: str) -> None:
-    model, (data, scale, _) = model_of(algorithm), rows_of(COVARIATES)
+    model, (data, scale, _) = make_model(algorithm), make_rows(COVARIATES)
     inputs = select_series(build_input(model.spec, data, scale, 14), 2)
     why = model.explain(inputs)
     assert why.names == model.spec.names
@@ -162,7 +162,7 @@ def test_contributions_and_the_base_add_up_to_the_forecast(algorithm: str) -> No
 
 
 def test_the_promotion_explains_the_steps_that_have_one() -> None:
-    model, (data, scale, rows) = model_of("LightGBM"), rows_of(COVARIATES)
+    model, (data, scale, rows) = make_model("LightGBM"), make_rows(COVARIATES)
     inputs = select_series(build_input(model.spec, data, scale, 14), 0)
     effect = model.explain(inputs).contributions[:, model.spec.names.index("promotion")]
     has_one = inputs.known[0, :, 0] > 0
@@ -175,7 +175,7 @@ def test_the_promotion_explains_the_steps_that_have_one() -> None:
 
 
 def test_beyond_the_horizon_past_covariates_are_carried_forward() -> None:
-    model, (data, scale, _) = model_of("LightGBM"), rows_of(COVARIATES)
+    model, (data, scale, _) = make_model("LightGBM"), make_rows(COVARIATES)
     spec = model.spec
     long, short = build_input(spec, data, scale, 40), build_input(spec, data, scale, spec.horizon)
     assert np.isfinite(model.forecast(long)).all()
@@ -212,7 +212,7 @@ def test_beyond_the_horizon_past_covariates_are_carried_forward() -> None:
     ],
 )
 def test_a_forecast_is_always_a_number(algorithm: str, y: Any, lengths: tuple[int, ...]) -> None:
-    data = bare(y, lengths)
+    data = bare_series(y, lengths)
     model, scale = fitted(data, algorithm=algorithm, copy=True, rounds=None)
     found = model.forecast(build_input(PLAIN, data, scale, 40))
     assert np.isfinite(found).all()
@@ -222,8 +222,8 @@ def test_a_forecast_is_always_a_number(algorithm: str, y: Any, lengths: tuple[in
     assert np.isfinite(model.explain(select_series(build_input(PLAIN, data, scale, 5), 0)).contributions).all()
 
 
-def test_missing_covariates_are_no_obstacle() -> None:
-    model, (data, scale, _) = model_of("XGBoost"), rows_of(COVARIATES)
+def test_a_forecast_without_covariates_is_finite() -> None:
+    model, (data, scale, _) = make_model("XGBoost"), make_rows(COVARIATES)
     inputs = build_input(model.spec, data, scale, 14)
     nothing = replace(
         inputs,
@@ -234,22 +234,22 @@ def test_missing_covariates_are_no_obstacle() -> None:
     assert np.isfinite(model.forecast(nothing)).all()
 
 
-def test_a_series_that_leaves_its_scale_stays_a_number() -> None:
-    model, (data, scale, _) = model_of("XGBoost"), rows_of(COVARIATES)
+def test_values_far_outside_the_scale_have_a_finite_forecast() -> None:
+    model, (data, scale, _) = make_model("XGBoost"), make_rows(COVARIATES)
     inputs = build_input(model.spec, data, scale, 14)
     tails = inputs.tails.copy()
     tails[:, -1] *= 1e3 * LIMIT
     assert np.isfinite(model.forecast(replace(inputs, tails=tails))).all()
 
 
-def test_without_rows_there_is_no_model() -> None:
+def test_a_fit_without_rows_is_refused() -> None:
     with pytest.raises(Invalid) as refused:
-        fitted(bare(np.array([1.0]), (1,)))
+        fitted(bare_series(np.array([1.0]), (1,)))
     assert refused.value.code == "series_too_short"
 
 
-def test_hyperparameters_of_users_go_before_ours() -> None:
-    rows = rows_of(PLAIN)[2]
+def test_hyperparameters_of_users_override_the_defaults() -> None:
+    rows = make_rows(PLAIN)[2]
     small = fit_lagged_model("LightGBM", rows, hyperparameters={"num_leaves": 2, "n_estimators": 7}, copy=False)
     assert small.rounds == 7
     assert small.native.booster.model_to_string().count("num_leaves=2\n") == 7
@@ -257,9 +257,9 @@ def test_hyperparameters_of_users_go_before_ours() -> None:
 
 def test_a_last_horizon_of_noise_does_not_stop_a_booster_at_once() -> None:
     random = np.random.default_rng(0)
-    assert fitted(bare(random.normal(size=60), (60,)))[0].rounds == 100
+    assert fitted(bare_series(random.normal(size=60), (60,)))[0].rounds == 100
     faster = {"learning_rate": 0.5}
-    assert fitted(bare(random.normal(size=60), (60,)), hyperparameters=faster)[0].rounds < 60
+    assert fitted(bare_series(random.normal(size=60), (60,)), hyperparameters=faster)[0].rounds < 60
 
 
 def test_a_forecast_needs_no_data_frames() -> None:

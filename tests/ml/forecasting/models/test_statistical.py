@@ -1,5 +1,4 @@
-"""Statistical models: what is stored is enough for the same forecast, what is odd has a forecast, what is regular a
-good one."""
+"""Statistical models: stored ones forecast the same, odd series have a forecast, and regular ones a good one."""
 
 import json
 import warnings
@@ -27,7 +26,7 @@ STEPS = 12
 
 @cache
 def series(name: str) -> tuple[np.ndarray, int]:
-    """Real series that come with the libraries, and how long their season is."""
+    """Return a real series that comes with the libraries, and the length of its season."""
     from statsforecast.utils import AirPassengers
     from statsmodels.datasets import co2, elec_equip, nile
 
@@ -90,7 +89,7 @@ def test_a_forecast_is_the_librarys_own_for_values_of_size_one(algorithm: str, n
 
 @pytest.mark.parametrize("name", SERIES)
 @pytest.mark.parametrize("algorithm", STATISTICAL_ALGORITHMS)
-def test_new_observations_move_the_forecast_and_leave_the_model(algorithm: str, name: str) -> None:
+def test_new_observations_change_the_forecast_but_not_the_model(algorithm: str, name: str) -> None:
     y, _ = series(name)
     model = fitted(algorithm, name)
     before = json.dumps(model.to_json())
@@ -102,7 +101,7 @@ def test_new_observations_move_the_forecast_and_leave_the_model(algorithm: str, 
 
 
 @pytest.mark.parametrize("algorithm", FITTED)
-def test_new_observations_keep_the_season_in_step(algorithm: str) -> None:
+def test_new_observations_keep_the_phase_of_the_season(algorithm: str) -> None:
     y, season = series("air passengers")
     cutoff = len(y) - season - 5
     model = fit(algorithm, y[:cutoff], season)
@@ -123,7 +122,7 @@ def test_a_seasonal_series_is_forecast_better_than_by_its_last_value(algorithm: 
 
 @pytest.mark.parametrize("season", [24, 48, 96, 168])
 @pytest.mark.parametrize("algorithm", ["AutoETS", "Theta"])
-def test_long_seasons_are_found(algorithm: str, season: int) -> None:
+def test_long_seasons_are_modelled(algorithm: str, season: int) -> None:
     random = np.random.default_rng(3)
     shape = random.normal(size=season)
     y = 50 + np.resize(shape, 6 * season) + 0.1 * random.normal(size=6 * season)
@@ -167,7 +166,7 @@ def test_an_odd_series_has_a_finite_forecast(algorithm: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", FITTED)
-def test_a_constant_series_stays_as_it_is(algorithm: str) -> None:
+def test_a_constant_series_is_forecast_by_its_value(algorithm: str) -> None:
     y = np.full(40, 7.3)
     model = fit(algorithm, y, 12)
     assert model.fallback == f"{algorithm} needs values that differ"
@@ -193,7 +192,7 @@ def test_the_seasonal_naive_forecast_repeats_the_last_season_or_the_last_value()
 
 
 @pytest.mark.parametrize("algorithm", FITTED)
-def test_less_than_two_seasons_are_none(algorithm: str) -> None:
+def test_a_season_needs_two_seasons_of_values(algorithm: str) -> None:
     y, _ = series("air passengers")
     assert fit(algorithm, y[:23], 12).season == 1
     assert fit(algorithm, y[:24], 12).season == 12
@@ -222,48 +221,13 @@ def test_a_history_shorter_than_that_of_the_fit_is_refused() -> None:
         forecast(fitted("AutoETS", "air passengers"), y[1:], STEPS)
 
 
-def regression(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(5)
-    x = random.normal(size=(rows, 2)) * [1.0, 1e6]
-    return 10 + 3 * x[:, 0] + 2e-6 * x[:, 1] + 0.1 * random.normal(size=rows), x
-
-
-def test_arima_learns_from_regressors_of_any_size() -> None:
-    y, x = regression(130)
-    model = fit("AutoARIMA", y[:120], 1, x[:120])
-    assert model.parameters["columns"] == [0, 1]
-    assert model.description.endswith("and 2 regressors")
-    found = forecast(reloaded(model), y[:120], 10, x[:120], x[120:])
-    assert np.abs(found - y[120:]).max() < 0.5
-    np.testing.assert_array_equal(found, forecast(model, y[:120], 10, x[:120], x[120:]))
-
-
-def test_regressors_that_tell_nothing_new_are_left_out() -> None:
-    y, x = regression(130)
-    line = np.arange(130.0)
-    wide = np.column_stack((np.full(130, 4.0), x[:, 0], 2 * x[:, 0] - 1, line, x[:, 1], x.sum(axis=1)))
-    model = fit("AutoARIMA", y[:120], 1, wide[:120])
-    assert model.parameters["columns"] == [1, 4]
-    found = forecast(model, y[:120], 10, wide[:120], wide[120:])
-    assert np.abs(found - y[120:]).max() < 0.5
-
-
-def test_a_model_with_regressors_asks_for_them() -> None:
-    y, x = regression(60)
-    model = fit("AutoARIMA", y, 1, x)
-    with pytest.raises(ValueError, match="regressors"):
-        forecast(model, y, 3)
-    with pytest.raises(ValueError, match="one for each step"):
-        forecast(model, y, 3, x, x[:2])
-
-
-def test_many_fits_come_in_the_order_of_their_jobs() -> None:
+def test_many_fits_are_returned_in_the_order_of_their_arguments() -> None:
     y, season = series("air passengers")
     jobs = [("Theta", y, season, None), ("SeasonalNaive", y, season, None), ("AutoETS", y, season, None)]
     assert fit_many(jobs) == [fit(*job) for job in jobs]
 
 
-def test_nothing_is_said_while_fitting_and_forecasting() -> None:
+def test_fits_and_forecasts_warn_of_nothing() -> None:
     y = np.array(ODD["intermittent"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -271,7 +235,7 @@ def test_nothing_is_said_while_fitting_and_forecasting() -> None:
             forecast(fit(algorithm, y, 7), y, STEPS)
 
 
-def test_all_that_remember_their_beginning_need_the_same_history() -> None:
+def test_fitted_algorithms_need_the_same_history() -> None:
     assert required_history("SeasonalNaive", 12) == 12
     for season, needed in ((1, 2_000), (12, 2_000), (365, 3_650), (8_766, 10_000)):
         assert {required_history(algorithm, season) for algorithm in FITTED} == {needed}

@@ -1,4 +1,4 @@
-"""New observations go on where a series ends; what a series has already is never replaced."""
+"""New observations are appended where a series ends; known values are never replaced."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from dataml.ml.forecasting.panel.gaps import FillMethod
 from dataml.ml.forecasting.panel.observations import append_observations
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_observations, read_panel
-from tests.ml.forecasting.tables import table_of, times_of
+from tests.ml.forecasting.tables import make_table, make_times
 
-DAYS = times_of("Day", "2024-01-01", 40)
+DAYS = make_times("Day", "2024-01-01", 40)
 
 
 @pytest.fixture
 def panel() -> Panel:
-    table = table_of({"a": (DAYS[:20], range(20)), "b": (DAYS[3:18], range(15))})
+    table = make_table({"a": (DAYS[:20], range(20)), "b": (DAYS[3:18], range(15))})
     return read_panel(table, target="y", time="time", series="id").panel
 
 
 def observed(series: dict[str, tuple[np.ndarray, Sequence[float]]], frequency: str = "Day") -> Panel:
     return read_observations(
-        table_of(series), target="y", time="time", series="id", frequency=Frequency.parse(frequency)
+        make_table(series), target="y", time="time", series="id", frequency=Frequency.parse(frequency)
     ).panel
 
 
@@ -45,7 +45,7 @@ def test_observations_are_appended_to_their_series(panel: Panel) -> None:
     assert longer.rows[longer.series_slice(1)].tolist() == [*range(20, 35), 100, 101]
 
 
-def test_what_is_there_already_may_come_again_and_changes_nothing(panel: Panel) -> None:
+def test_repeated_observations_change_nothing(panel: Panel) -> None:
     assert append_observations(panel, observed({"a": (DAYS[15:20], range(15, 20))})) is panel
     longer = append_observations(panel, observed({"a": (DAYS[18:22], [18, 19, 20, 21])}))
     assert longer.y[longer.series_slice(0)].tolist() == list(range(22))
@@ -58,7 +58,7 @@ def test_another_value_for_a_time_is_refused(panel: Panel) -> None:
     assert "not replaced" in error.detail
 
 
-def test_a_series_goes_on_without_a_gap_or_is_filled(panel: Panel) -> None:
+def test_a_gap_before_new_observations_is_refused_or_filled(panel: Panel) -> None:
     other = observed({"a": (DAYS[22:24], [22, 23])})
     error = refusal(panel, other)
     assert error.code == "irregular_series"
@@ -78,17 +78,17 @@ def test_unknown_series_other_frequencies_and_times_off_the_grid_are_refused(pan
     assert "Before the series begins: series 'b' at 2024-01-01" in early.detail
 
 
-def test_a_series_on_month_ends_goes_on_from_february() -> None:
-    ends = times_of("ME", "2023-06-30", 10)
-    known = read_panel(table_of({"a": (ends[:9], range(9))}), target="y", time="time", series="id").panel
+def test_a_series_on_month_ends_continues_from_february() -> None:
+    ends = make_times("ME", "2023-06-30", 10)
+    known = read_panel(make_table({"a": (ends[:9], range(9))}), target="y", time="time", series="id").panel
     assert str(known.last_times[0]).startswith("2024-02-29")
     assert append_observations(known, observed({"a": (ends[9:], [9])}, "Month")).y.tolist() == list(range(10))
     wrong = observed({"a": (np.array([np.datetime64("2024-03-29", "us")]), [9])}, "Month")
     assert refusal(known, wrong).code == "irregular_series"
 
 
-def test_an_extended_panel_equals_one_that_was_read_at_once(panel: Panel) -> None:
-    whole = table_of({"a": (DAYS[:30], range(30)), "b": (DAYS[3:18], range(15))})
+def test_a_panel_updated_step_by_step_equals_one_read_at_once(panel: Panel) -> None:
+    whole = make_table({"a": (DAYS[:30], range(30)), "b": (DAYS[3:18], range(15))})
     expected = read_panel(whole, target="y", time="time", series="id").panel
     found = panel
     for day in range(20, 30):

@@ -1,4 +1,4 @@
-"""A panel is cut for backtests and narrowed to some of its series without a copy of the rest."""
+"""The series of a panel are slices of its rows."""
 
 import numpy as np
 import pytest

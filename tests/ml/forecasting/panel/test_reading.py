@@ -1,4 +1,4 @@
-"""A table of typed rows becomes a panel, whatever the order of its rows; what it cannot be made of is named."""
+"""A table of typed rows in any order becomes a panel; rows that it cannot be made of are named."""
 
 import datetime as dt
 
@@ -12,11 +12,11 @@ from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.gaps import FILL_METHODS, FillMethod
 from dataml.ml.forecasting.panel.reading import ParsedPanel, read_observations, read_panel
-from tests.ml.forecasting.tables import shuffled, table_of, times_of
+from tests.ml.forecasting.tables import make_table, make_times, shuffle
 
-UNHURRIED = settings(deadline=None, derandomize=True, database=None)
+NO_DEADLINE = settings(deadline=None, derandomize=True, database=None)
 
-DAYS = times_of("Day", "2024-01-01", 30)
+DAYS = make_times("Day", "2024-01-01", 30)
 
 
 def read(
@@ -38,7 +38,7 @@ def refusal(table: pa.Table, frequency: str | None = None, series: str | None = 
 
 
 def two_series() -> pa.Table:
-    return table_of({"b": (DAYS, range(30)), "a": (DAYS[5:], range(100, 125))})
+    return make_table({"b": (DAYS, range(30)), "a": (DAYS[5:], range(100, 125))})
 
 
 def test_rows_become_sorted_series() -> None:
@@ -55,12 +55,12 @@ def test_rows_become_sorted_series() -> None:
     )
 
 
-@UNHURRIED
+@NO_DEADLINE
 @given(st.integers(0, 10_000), st.sampled_from(["Day", "Hour", "Business day", "ME", "15min"]), st.booleans())
 def test_unsorted_rows_make_the_same_panel(seed: int, text: str, in_chunks: bool) -> None:
-    times = times_of(text, "2024-01-31", 20)
-    table = table_of({name: (times[place:], range(20 - place)) for place, name in enumerate("cab")})
-    mixed = shuffled(table, seed)
+    times = make_times(text, "2024-01-31", 20)
+    table = make_table({name: (times[place:], range(20 - place)) for place, name in enumerate("cab")})
+    mixed = shuffle(table, seed)
     if in_chunks:
         mixed = pa.concat_tables([mixed.slice(0, 17), mixed.slice(17, 0), mixed.slice(17)])
     expected, panel = read(table).panel, read(mixed).panel
@@ -71,8 +71,8 @@ def test_unsorted_rows_make_the_same_panel(seed: int, text: str, in_chunks: bool
 
 
 def test_times_that_do_not_fit_one_number_with_their_series_are_sorted_too() -> None:
-    times = times_of("3000 years", "0001-01-01T00:00:00.000001", 3)
-    panel = read(shuffled(table_of({n: (times, [n, 1, -n]) for n in range(60)}, id_type=pa.int64()), 1)).panel
+    times = make_times("3000 years", "0001-01-01T00:00:00.000001", 3)
+    panel = read(shuffle(make_table({n: (times, [n, 1, -n]) for n in range(60)}, id_type=pa.int64()), 1)).panel
     assert panel.frequency == Frequency("year", 3000)
     assert panel.y.tolist() == [value for n in range(60) for value in (n, 1, -n)]
     assert (panel.times == np.tile(times, 60)).all()
@@ -92,12 +92,12 @@ def test_times_that_do_not_fit_one_number_with_their_series_are_sorted_too() -> 
 def test_series_are_named_by_text_in_the_order_of_their_values(
     values: list[object], kind: pa.DataType, ids: tuple[str, ...]
 ) -> None:
-    table = table_of({value: (DAYS, range(30)) for value in values}, id_type=kind)
+    table = make_table({value: (DAYS, range(30)) for value in values}, id_type=kind)
     assert read(table).panel.ids == ids
 
 
 def test_without_ids_there_is_one_series_without_a_name() -> None:
-    panel = read(table_of({"x": (DAYS, range(30))}), series=None).panel
+    panel = read(make_table({"x": (DAYS, range(30))}), series=None).panel
     assert (panel.ids, panel.lengths.tolist()) == (("",), [30])
 
 
@@ -108,17 +108,17 @@ def test_dates_and_whole_numbers_are_read() -> None:
     assert panel.y.tolist() == list(range(12))
 
 
-def test_rows_after_the_last_target_are_the_future_and_those_before_the_first_are_left_out() -> None:
-    table = table_of({"a": (DAYS[:9], [None, None, *range(5), None, None]), "b": (DAYS[:9], range(9))})
+def test_rows_after_the_last_target_are_the_future_and_rows_before_the_first_are_left_out() -> None:
+    table = make_table({"a": (DAYS[:9], [None, None, *range(5), None, None]), "b": (DAYS[:9], range(9))})
     found = read(table)
     assert found.panel.lengths.tolist() == [5, 9]
     assert (found.future.tolist(), found.leading, found.filled) == ([7, 8], 2, 0)
     assert any("2 rows before the first target" in warning for warning in found.warnings)
 
 
-def test_short_and_constant_series_are_told_and_not_refused() -> None:
-    long = times_of("Day", "2024-01-01", 40)
-    table = table_of({"flat": (long, [5.0] * 40), "long": (long, range(40)), "tiny": (long[:2], [1, 2])})
+def test_short_and_constant_series_are_reported_and_not_refused() -> None:
+    long = make_times("Day", "2024-01-01", 40)
+    table = make_table({"flat": (long, [5.0] * 40), "long": (long, range(40)), "tiny": (long[:2], [1, 2])})
     found = read(table, horizon=28)
     assert (found.short, found.constant) == ((2,), (0,))
     assert read(table, horizon=45).short == (0, 1, 2)
@@ -127,7 +127,7 @@ def test_short_and_constant_series_are_told_and_not_refused() -> None:
 
 
 def test_observations_may_be_few_and_all_the_same() -> None:
-    table = table_of({"a": (DAYS[:1], [4]), "b": (DAYS[:1], [4])})
+    table = make_table({"a": (DAYS[:1], [4]), "b": (DAYS[:1], [4])})
     found = read_observations(table, target="y", time="time", series="id", frequency=Frequency("day"))
     assert found.panel.y.tolist() == [4, 4]
 
@@ -151,45 +151,45 @@ def test_missing_times_and_ids_are_refused_with_their_rows(place: int, code: str
 
 
 def test_an_infinite_target_is_refused() -> None:
-    error = refusal(table_of({"a": (DAYS, [*range(29), float("inf")])}))
+    error = refusal(make_table({"a": (DAYS, [*range(29), float("inf")])}))
     assert error.code == "infinite_target"
     assert "row 30" in error.detail
 
 
-def test_doubled_times_are_refused_with_series_time_and_rows() -> None:
+def test_duplicate_times_are_refused_with_series_time_and_rows() -> None:
     times = np.append(DAYS, DAYS[3])
-    error = refusal(table_of({"a": (DAYS, range(30)), "b": (times, range(31))}))
+    error = refusal(make_table({"a": (DAYS, range(30)), "b": (times, range(31))}))
     assert error.code == "duplicate_timestamps"
     assert "series 'b' at 2024-01-04 (rows 34, 61)" in error.detail
 
 
-def test_series_without_an_id_column_are_recognised_by_doubled_times() -> None:
+def test_duplicate_times_without_an_id_column_hint_at_the_role_id() -> None:
     error = refusal(two_series(), series=None)
     assert error.code == "duplicate_timestamps"
     assert "role Id" in error.detail
     assert "and 22 more" in error.detail
 
 
-def test_an_hour_doubled_by_clocks_is_recognised() -> None:
-    hours = times_of("Hour", "2024-10-26", 48)
+def test_an_hour_duplicated_by_a_clock_change_gets_a_hint() -> None:
+    hours = make_times("Hour", "2024-10-26", 48)
     local = np.sort(np.append(hours, np.datetime64("2024-10-27T02", "us")))
-    error = refusal(table_of({"a": (local, range(49))}))
+    error = refusal(make_table({"a": (local, range(49))}))
     assert error.code == "duplicate_timestamps"
     assert "daylight saving" in error.detail
 
 
-def test_an_hour_missing_by_clocks_is_recognised() -> None:
-    hours = times_of("Hour", "2024-03-30", 48)
+def test_an_hour_missing_by_a_clock_change_gets_a_hint() -> None:
+    hours = make_times("Hour", "2024-03-30", 48)
     local = hours[hours != np.datetime64("2024-03-31T02", "us")]
-    error = refusal(table_of({"a": (local, range(47))}))
+    error = refusal(make_table({"a": (local, range(47))}))
     assert error.code == "irregular_series"
     assert "series 'a' from 2024-03-31T02:00:00Z to 2024-03-31T02:00:00Z (1 step)" in error.detail
     assert "daylight saving" in error.detail
 
 
-def test_gaps_and_missing_values_are_refused_with_from_and_to_and_what_closes_them() -> None:
+def test_gaps_and_missing_values_are_refused_with_their_span_and_the_fill_methods() -> None:
     gappy = np.delete(DAYS, [4, 5, 20])
-    error = refusal(table_of({"a": (DAYS, range(30)), "b": (gappy, [0, 1, None, *range(24)])}))
+    error = refusal(make_table({"a": (DAYS, range(30)), "b": (gappy, [0, 1, None, *range(24)])}))
     assert error.code == "irregular_series"
     assert "series 'b' from 2024-01-05 to 2024-01-06 (2 steps)" in error.detail
     assert "series 'b' from 2024-01-21 to 2024-01-21 (1 step)" in error.detail
@@ -198,15 +198,15 @@ def test_gaps_and_missing_values_are_refused_with_from_and_to_and_what_closes_th
     assert "daylight" not in error.detail
 
 
-def test_many_gaps_are_counted_and_a_few_shown() -> None:
-    gappy = np.delete(times_of("Day", "2024-01-01", 90), np.arange(5, 60, 6))
-    error = refusal(table_of({"a": (gappy, range(80))}))
+def test_a_few_of_many_gaps_are_named_and_the_rest_counted() -> None:
+    gappy = np.delete(make_times("Day", "2024-01-01", 90), np.arange(5, 60, 6))
+    error = refusal(make_table({"a": (gappy, range(80))}))
     assert error.detail.count("series 'a'") == 3
     assert "and 7 more" in error.detail
 
 
-def test_workdays_given_as_days_are_told_to_be_business_days() -> None:
-    error = refusal(table_of({"a": (times_of("B", "2024-01-01", 30), range(30))}), "Day")
+def test_business_days_requested_as_days_get_a_hint() -> None:
+    error = refusal(make_table({"a": (make_times("B", "2024-01-01", 30), range(30))}), "Day")
     assert error.code == "irregular_series"
     assert "Business day" in error.detail
 
@@ -215,9 +215,9 @@ def test_workdays_given_as_days_are_told_to_be_business_days() -> None:
     ("frequency", "code"), [("Week", "frequency_mismatch"), ("Hour", "frequency_mismatch"), (None, "mixed_frequencies")]
 )
 def test_frequencies_that_do_not_fit_are_refused(frequency: str | None, code: str) -> None:
-    weeks = times_of("Week", "2024-01-01", 20)
+    weeks = make_times("Week", "2024-01-01", 20)
     series = {"a": (DAYS, range(30))} | ({} if frequency else {"b": (weeks, range(20))})
-    assert refusal(table_of(series), frequency).code == code
+    assert refusal(make_table(series), frequency).code == code
 
 
 def test_too_little_to_learn_from_is_refused() -> None:
@@ -228,15 +228,15 @@ def test_too_little_to_learn_from_is_refused() -> None:
 
 
 def test_a_series_without_a_target_value_is_refused_by_name() -> None:
-    error = refusal(table_of({"a": (DAYS, range(30)), "void": (DAYS, [None] * 30)}))
+    error = refusal(make_table({"a": (DAYS, range(30)), "void": (DAYS, [None] * 30)}))
     assert error.code == "series_too_short"
     assert "'void'" in error.detail
 
 
 def test_a_target_that_never_changes_is_refused() -> None:
-    assert refusal(table_of({"a": (DAYS, [1] * 30), "b": (DAYS, [2] * 30)})).code == "constant_target"
+    assert refusal(make_table({"a": (DAYS, [1] * 30), "b": (DAYS, [2] * 30)})).code == "constant_target"
 
 
-def test_a_table_without_ids_is_not_told_of_a_series_without_a_name() -> None:
-    error = refusal(table_of({"x": (np.delete(DAYS, 4), range(29))}), series=None)
+def test_the_series_of_a_table_without_ids_has_no_name_in_messages() -> None:
+    error = refusal(make_table({"x": (np.delete(DAYS, 4), range(29))}), series=None)
     assert "the series from 2024-01-05" in error.detail

@@ -1,0 +1,67 @@
+"""The evaluation of a backtest: metrics, held-out coverage and charts, as strict JSON."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backtest
+from dataml.ml.forecasting.backtest.splits import BacktestSplits
+from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.panel.panel import Panel
+
+HORIZON = 5
+
+
+def evaluate(windows: int, series: int, error: float = 1.0, first_error: float = 1.0) -> BacktestReport:
+    """Evaluate forecasts with normal errors of this size, in the oldest window of another one."""
+    random = np.random.default_rng(2)
+    length = HORIZON * (windows + 4)
+    y = random.normal(100, 5, (series, length))
+    day = Frequency.parse("Day")
+    times = np.tile(day.times_after(np.datetime64("2024-01-01"), length), series)
+    starts = np.arange(series + 1) * length
+    ids = tuple(f"series {number}" for number in range(series))
+    panel = Panel(ids, starts, times, y.ravel(), day, np.arange(series * length))
+    cutoffs = np.repeat(length - HORIZON * np.arange(windows, 0, -1)[:, None], series, axis=1)
+    splits = BacktestSplits(HORIZON, cutoffs)
+    truth = splits.truth(panel.y, starts)
+    errors = random.normal(0, error, truth.shape)
+    errors[0] *= first_error
+    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, np.full(series, 2.0), seed=0)
+
+
+def test_a_report_has_metrics_confidence_coverage_and_charts() -> None:
+    report = evaluate(windows=4, series=12)
+    assert report.metrics["mase"] == pytest.approx(0.4, abs=0.05)
+    assert report.metrics["naive_mase"] == pytest.approx(2.0)
+    assert len(report.confidence) == HORIZON
+    assert min(report.confidence) > 0.98
+    assert (report.report["windows"], report.report["horizon"]) == (4, HORIZON)
+    assert set(report.report["coverage"]) == {"0.8", "0.95"}
+    assert set(report.report["charts"]) == {"backtest", "by_horizon", "coverage_by_horizon"}
+    assert "metrics" not in report.report
+    json.dumps(report.report, allow_nan=False)
+
+
+def test_coverage_is_near_its_level() -> None:
+    coverage = evaluate(windows=5, series=40).report["coverage"]
+    assert coverage["0.8"]["coverage"] == pytest.approx(0.8, abs=0.05)
+    assert coverage["0.95"]["coverage"] == pytest.approx(0.95, abs=0.03)
+    assert coverage["0.8"]["values"] == 5 * 40 * HORIZON
+
+
+def test_coverage_is_measured_by_intervals_of_other_windows() -> None:
+    # Intervals that had been fitted on the oldest window too would hold many more of its errors.
+    coverage = evaluate(windows=2, series=40, first_error=50.0).report["coverage"]
+    assert coverage["0.95"]["coverage"] < 0.6
+
+
+def test_coverage_of_a_single_window_is_measured_by_intervals_of_other_series() -> None:
+    assert evaluate(windows=1, series=20).report["coverage"]["0.95"]["values"] == 20 * HORIZON
+    assert evaluate(windows=1, series=9).report["coverage"]["0.95"] == {
+        "coverage": None,
+        "low": None,
+        "high": None,
+        "values": 0,
+    }
