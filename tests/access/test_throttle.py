@@ -12,6 +12,7 @@ from dataml.access import throttle
 from dataml.access.tokens import TokenKeys
 from dataml.app import Services, create_app
 from dataml.db.session import Database
+from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform
@@ -154,7 +155,7 @@ def test_a_burst_does_not_slip_past_the_limit(anonymous: Client, username: str, 
 def test_replicas_count_together(platform: Platform, anonymous: Client, username: str, address: str) -> None:
     database = Database(platform.settings)
     keys = TokenKeys.load(platform.settings.key_file)
-    app = create_app(Services(platform.settings, database, keys, None, None))  # type: ignore[arg-type]
+    app = create_app(Services(platform.settings, database, keys, None, None, RESULT_HANDLERS))  # type: ignore[arg-type]
     replica = Client(app, anonymous.portal)
     fail(anonymous, username, address, FAILURES - 1)
     fail(replica, username, address, 1)

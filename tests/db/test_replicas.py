@@ -14,6 +14,7 @@ from httpx import Response
 from dataml.access.tokens import TokenKeys
 from dataml.app import Services, create_app
 from dataml.db.session import Database
+from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.serving.model_runner import LogRecord
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
@@ -52,7 +53,7 @@ def second(platform: Platform) -> Iterator[Client]:
         database = Database(settings)
         endpoints = InProcessInferenceClient(Storage.from_settings(settings), _NoLog())
         keys = TokenKeys.load(settings.key_file)
-        app = create_app(Services(settings, database, keys, _NobodyListens(), endpoints))
+        app = create_app(Services(settings, database, keys, _NobodyListens(), endpoints, RESULT_HANDLERS))
         yield Client(app, portal, platform.client.headers)
         portal.call(database.close)
 

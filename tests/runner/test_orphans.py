@@ -50,7 +50,7 @@ def delete_and_crash(platform: Platform, dataset_id: int) -> None:
         database = Database(platform.settings)
         async with database.transaction() as session:
             dataset = await datasets.hold_to_delete(session, Scope(tenant_id, "admin"), dataset_id)
-            await datasets.delete(session, Scope(tenant_id, "admin"), dataset, used_by=0)
+            await datasets.delete(session, Scope(tenant_id, "admin"), dataset)
         await database.close()
 
     platform.client.portal.call(die)

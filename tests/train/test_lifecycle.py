@@ -14,7 +14,7 @@ from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.database import execute_sql
 from tests.dataset.uploading import uploaded
-from tests.runner.test_orphans import folders, swept
+from tests.runner.test_orphans import collect, list_folders
 from tests.test_every_route import refusal, stored
 from tests.train.training import (
     SMALL_COLUMNS,
@@ -175,7 +175,7 @@ def test_files_of_a_model_deleted_just_before_a_crash_go_a_day_later(
     platform: Platform, client: Client, dataset_id: int
 ) -> None:
     row = trained(client, dataset_id)
-    swept(platform, hours=25)
+    collect(platform, hours=25)
     tenant_id = client.post("/login/test-token").json()["tenant_id"]
 
     async def delete_and_die() -> None:
@@ -188,9 +188,9 @@ def test_files_of_a_model_deleted_just_before_a_crash_go_a_day_later(
     client.portal.call(delete_and_die)
     left = folder_of(platform, row).relative_to(platform.settings.storage_root).as_posix()
     assert refusal(client.get(f"/train/{row['id']}")) == (404, "training_not_found")
-    assert left in folders(platform)
-    assert left not in swept(platform, hours=23)
-    assert left in swept(platform, hours=25)
+    assert left in list_folders(platform)
+    assert left not in collect(platform, hours=23)
+    assert left in collect(platform, hours=25)
 
 
 def test_a_model_whose_files_are_gone_can_be_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
