@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataml.errors import InvalidFields
-from dataml.jobs.spec import TrainResult, Validation
+from dataml.jobs.spec import SplitConfig, TrainResult
 from dataml.ml.bundle.predictor import BundleDamaged, Predictor
 from dataml.ml.training.calibration import Calibration
 from dataml.ml.training.selection import combined
@@ -29,7 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, algorithm: str) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(root: Path, algorithm: str) -> TrainResult:
-    options = {"hyperparameters": {"n_estimators": 100}, "validation": Validation(folds=1)}
+    options = {"hyperparameters": {"n_estimators": 100}, "validation": SplitConfig(folds=1)}
     return train_on(root, churn(), algorithm=algorithm, roles=CHURN_ROLES, seed=1, threads=2, **options)
 
 
