@@ -24,41 +24,41 @@ def ones(forecasts: np.ndarray) -> np.ndarray:
 
 def test_a_single_candidate_gets_all_the_weight() -> None:
     forecasts = make_forecasts({"only": np.array(1.0)})
-    found = select_combination(["only"], forecasts, truth_of(forecasts), ones(forecasts))
-    assert (found.rule, found.weights.tolist()) == ("only", [[1.0]] * 6)
-    assert np.array_equal(found.blended, forecasts[0])
+    combination = select_combination(["only"], forecasts, truth_of(forecasts), ones(forecasts))
+    assert (combination.rule, combination.weights.tolist()) == ("only", [[1.0]] * 6)
+    assert np.array_equal(combination.blended, forecasts[0])
 
 
 def test_a_candidate_with_a_large_error_gets_no_weight() -> None:
     forecasts = make_forecasts({"good": np.array(1.0), "fair": np.array(1.1), "bad": np.array(30.0)})
-    found = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
-    assert 2 not in found.used
-    assert found.weights.sum(axis=1) == pytest.approx(1)
+    combination = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
+    assert 2 not in combination.used
+    assert combination.weights.sum(axis=1) == pytest.approx(1)
 
 
 def test_a_blend_averages_out_independent_errors() -> None:
     forecasts = make_forecasts({name: np.array(1.0) for name in NAMES}, windows=6, series=20)
-    found = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
-    assert len(found.used) == 3
-    assert min(found.scores[name] for name in found.scores if name not in NAMES) < 0.75
-    assert np.abs(found.blended).mean() < 0.7 * np.abs(forecasts[0]).mean()
+    combination = select_combination(NAMES, forecasts, truth_of(forecasts), ones(forecasts))
+    assert len(combination.used) == 3
+    assert min(combination.scores[name] for name in combination.scores if name not in NAMES) < 0.75
+    assert np.abs(combination.blended).mean() < 0.7 * np.abs(forecasts[0]).mean()
 
 
 def test_series_get_weights_of_their_own_when_their_best_candidates_differ() -> None:
     size = np.array([0.1, 0.1, 0.1, 5, 5, 5])[None, :, None]
     forecasts = make_forecasts({"good": size, "fair": size[:, ::-1]})
-    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
-    assert found.rule.endswith("each series")
-    assert (found.weights[:3, 0] > 0.9).all()
-    assert (found.weights[3:, 1] > 0.9).all()
+    combination = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    assert combination.rule.endswith("each series")
+    assert (combination.weights[:3, 0] > 0.9).all()
+    assert (combination.weights[3:, 1] > 0.9).all()
 
 
 def test_a_rule_is_scored_on_windows_that_its_weights_were_not_made_from() -> None:
     # Each candidate is the better one in one window, so the best of one window is the worse one in the other.
     forecasts = np.array([[0.6, 1.0], [-1.0, -0.6]])[:, :, None, None] * np.ones((2, 2, 1, 3))
-    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
-    assert found.scores["best one"] == pytest.approx(1.0)
-    assert found.rule == "mean of the best 2"
+    combination = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    assert combination.scores["best one"] == pytest.approx(1.0)
+    assert combination.rule == "mean of the best 2"
 
 
 def make_lucky_forecasts(last_window: float) -> np.ndarray:
@@ -69,17 +69,17 @@ def make_lucky_forecasts(last_window: float) -> np.ndarray:
 
 def test_the_blend_of_all_stays_when_another_rule_is_not_significantly_better() -> None:
     forecasts = make_lucky_forecasts(last_window=1.4)
-    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
-    assert found.scores["best one"] < found.scores["weighted by error"]
-    assert found.rule == "weighted by error"
-    assert (found.weights > 0).all()
+    combination = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    assert combination.scores["best one"] < combination.scores["weighted by error"]
+    assert combination.rule == "weighted by error"
+    assert (combination.weights > 0).all()
 
 
 def test_a_candidate_that_is_better_in_every_window_is_taken_alone() -> None:
     forecasts = np.array([0.1, 1.5])[:, None, None, None] * np.array([1.0, 1.2, 0.9, 1.1])[None, :, None, None]
     forecasts = forecasts * np.ones((2, 4, 1, 3))
-    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
-    assert found.weights.tolist() == [[1.0, 0.0]]
+    combination = select_combination(NAMES[:2], forecasts, truth_of(forecasts), ones(forecasts))
+    assert combination.weights.tolist() == [[1.0, 0.0]]
 
 
 def test_a_series_without_a_window_gets_the_weights_of_all_series() -> None:
@@ -87,25 +87,25 @@ def test_a_series_without_a_window_gets_the_weights_of_all_series() -> None:
     forecasts[:, :, 0] = np.nan
     truth = truth_of(forecasts)
     truth[:, 0] = np.nan
-    found = select_combination(NAMES[:2], forecasts, truth, ones(forecasts))
-    assert found.weights[0, 0] == pytest.approx(1.0)
-    assert np.isnan(found.blended[:, 0]).all()
-    assert np.isfinite(found.blended[:, 1:]).all()
+    combination = select_combination(NAMES[:2], forecasts, truth, ones(forecasts))
+    assert combination.weights[0, 0] == pytest.approx(1.0)
+    assert np.isnan(combination.blended[:, 0]).all()
+    assert np.isfinite(combination.blended[:, 1:]).all()
 
 
 def test_with_a_single_window_the_best_three_get_equal_weights() -> None:
     forecasts = make_forecasts(
         {"good": np.array(1.0), "fair": np.array(1.2), "bad": np.array(1.4), "worst": np.array(1.9)}, 1
     )
-    found = select_combination([*NAMES, "worst"], forecasts, truth_of(forecasts), ones(forecasts))
-    assert found.rule == "mean of the best 3"
-    assert (found.weights > 0).sum(axis=1).tolist() == [3] * 6
+    combination = select_combination([*NAMES, "worst"], forecasts, truth_of(forecasts), ones(forecasts))
+    assert combination.rule == "mean of the best 3"
+    assert (combination.weights > 0).sum(axis=1).tolist() == [3] * 6
 
 
 def test_a_series_without_a_scale_gets_finite_weights() -> None:
     forecasts = make_forecasts({"good": np.array(0.1), "fair": np.array(4.0)})
     scale = ones(forecasts)
     scale[0] = 0.0
-    found = select_combination(NAMES[:2], forecasts, truth_of(forecasts) + 7, scale)
-    assert np.isfinite(found.weights).all()
-    assert np.isfinite(found.blended).all()
+    combination = select_combination(NAMES[:2], forecasts, truth_of(forecasts) + 7, scale)
+    assert np.isfinite(combination.weights).all()
+    assert np.isfinite(combination.blended).all()

@@ -46,9 +46,9 @@ def test_intervals_of_a_single_series_with_few_windows_have_their_coverage_on_av
         assert intervals.method == "student"
         fresh = random_walks(random, 40, np.ones(1))[:, 0]
         lower, upper = {}, {}
-        for level, found in inside.items():
+        for level, shares in inside.items():
             lower[level], upper[level] = intervals.bounds(0, np.zeros(12), level)
-            found.append(float(((lower[level] <= fresh) & (fresh <= upper[level])).mean()))
+            shares.append(float(((lower[level] <= fresh) & (fresh <= upper[level])).mean()))
     assert np.mean(inside[0.8]) == pytest.approx(0.8, abs=0.05)
     assert np.mean(inside[0.95]) == pytest.approx(0.95, abs=0.035)
 
@@ -57,8 +57,8 @@ def test_a_series_with_larger_errors_than_its_naive_scale_has_wider_intervals() 
     random = np.random.default_rng(3)
     scales = np.where(np.arange(60) < 30, 1.0, 4.0)
     intervals = fit_intervals(random_walks(random, 4, scales), np.ones(60))
-    found = np.array(intervals.scales)
-    assert found[30:].mean() == pytest.approx(4 * found[:30].mean(), rel=0.35)
+    own_scales = np.array(intervals.scales)
+    assert own_scales[30:].mean() == pytest.approx(4 * own_scales[:30].mean(), rel=0.35)
     fresh = np.stack([is_inside(intervals, random_walks(random, 1, scales)[0], 0.9) for _ in range(60)])
     assert fresh[:, :30].mean() == pytest.approx(0.9, abs=0.05)
     assert fresh[:, 30:].mean() == pytest.approx(0.9, abs=0.05)
@@ -199,8 +199,8 @@ def test_the_kept_levels_go_from_50_to_99_point_9_percent() -> None:
 
 
 def test_coverage_has_a_wilson_interval() -> None:
-    found = measure_coverage(np.array([[1, 1, np.nan], [1, 0, 1]]))
+    record = measure_coverage(np.array([[1, 1, np.nan], [1, 0, 1]]))
     low, high = binomtest(4, 5).proportion_ci(method="wilson")
-    assert found == {"coverage": 0.8, "low": pytest.approx(low), "high": pytest.approx(high), "values": 5}
+    assert record == {"coverage": 0.8, "low": pytest.approx(low), "high": pytest.approx(high), "values": 5}
     nothing = {"coverage": None, "low": None, "high": None, "values": 0}
     assert measure_coverage(np.full((2, 2), np.nan)) == nothing

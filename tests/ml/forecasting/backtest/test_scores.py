@@ -32,7 +32,7 @@ def score_one(truth: list[float], forecast: list[float], scale: float = 1.0) -> 
 def test_metrics_equal_their_definitions() -> None:
     data = backtest()
     truth, forecast, naive, scale = (data[name] for name in ("truth", "forecast", "naive", "scale"))
-    found = score_forecasts(**data).metrics
+    metrics = score_forecasts(**data).metrics
     error = forecast - truth
     expected = {
         "mase": (np.abs(error) / scale[:, None]).mean(),
@@ -44,9 +44,9 @@ def test_metrics_equal_their_definitions() -> None:
         "naive_mase": (np.abs(naive - truth) / scale[:, None]).mean(),
         "naive_rmse": reference.root_mean_squared_error(truth.ravel(), naive.ravel()),
     }
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert found["relative_mase"] == pytest.approx(expected["mase"] / expected["naive_mase"])
-    assert "coverage" not in found
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    assert metrics["relative_mase"] == pytest.approx(expected["mase"] / expected["naive_mase"])
+    assert "coverage" not in metrics
 
 
 def test_smape_is_at_most_200_and_0_for_exact_zeros() -> None:
@@ -62,24 +62,24 @@ def test_bias_is_above_0_when_forecasts_are_too_high() -> None:
 def test_intervals_are_scored_by_coverage_and_width() -> None:
     truth = np.array([[[1.0, 2.0, 3.0, np.nan]]])
     bounds = truth - np.array([0.5, 0.5, -0.1, 1]), truth + np.array([0.5, 0.0, 0.5, 1])
-    found = score_forecasts(truth, truth, np.ones(1), truth, [""], bounds=bounds)
-    assert found.metrics["coverage"] == pytest.approx(2 / 3)
-    assert found.metrics["width"] == pytest.approx((1 + 0.5 + 0.4) / 6)
-    assert found.by_horizon["coverage"] == [1, 1, 0, None]
+    scores = score_forecasts(truth, truth, np.ones(1), truth, [""], bounds=bounds)
+    assert scores.metrics["coverage"] == pytest.approx(2 / 3)
+    assert scores.metrics["width"] == pytest.approx((1 + 0.5 + 0.4) / 6)
+    assert scores.by_horizon["coverage"] == [1, 1, 0, None]
 
 
 def test_each_step_has_scores_of_its_own() -> None:
     data = backtest()
-    found = score_forecasts(**data)
-    assert found.by_horizon["step"] == [1, 2, 3, 4, 5]
-    assert found.by_horizon["values"] == [24] * 5
+    scores = score_forecasts(**data)
+    assert scores.by_horizon["step"] == [1, 2, 3, 4, 5]
+    assert scores.by_horizon["values"] == [24] * 5
     for at in range(5):
         step = {
             name: each[:, :, at : at + 1] if each.ndim == 3 else each for name, each in data.items() if name != "ids"
         }
         of_step = score_forecasts(**step, ids=data["ids"]).metrics
         for name, value in of_step.items():
-            assert found.by_horizon[name][at] == pytest.approx(value, rel=1e-5), name
+            assert scores.by_horizon[name][at] == pytest.approx(value, rel=1e-5), name
 
 
 def test_missing_values_do_not_count() -> None:
@@ -107,18 +107,18 @@ def test_the_naive_is_compared_where_the_model_has_a_forecast() -> None:
 def test_a_series_without_a_scale_is_left_out_of_mase_and_counted(nothing: float) -> None:
     data = backtest()
     data["scale"][2] = nothing
-    found = score_forecasts(**data)
-    assert found.without_scale == 1
+    scores = score_forecasts(**data)
+    assert scores.without_scale == 1
     kept = [n for n in range(8) if n != 2]
     error = np.abs(data["forecast"] - data["truth"])[:, kept] / data["scale"][kept, None]
-    assert found.metrics["mase"] == pytest.approx(error.mean())
-    assert found.by_series[2] is None
+    assert scores.metrics["mase"] == pytest.approx(error.mean())
+    assert scores.by_series[2] is None
     data["scale"][:] = nothing
-    assert (found := score_forecasts(**data)).metrics["mase"] is None
-    assert found.metrics["relative_mase"] is None
-    assert found.confidence["mase"] is None
+    assert (scores := score_forecasts(**data)).metrics["mase"] is None
+    assert scores.metrics["relative_mase"] is None
+    assert scores.confidence["mase"] is None
     # Ranked by WAPE instead.
-    assert found.worst[0]["wape"] >= found.best[0]["wape"]
+    assert scores.worst[0]["wape"] >= scores.best[0]["wape"]
 
 
 def test_confidence_is_as_wide_as_the_variation_between_samples_of_series() -> None:
@@ -131,9 +131,9 @@ def test_confidence_is_as_wide_as_the_variation_between_samples_of_series() -> N
         return {"truth": truth, "forecast": forecast, "scale": np.ones(60), "naive": truth, "ids": ["x"] * 60}
 
     varies = np.std([score_forecasts(**sample(seed)).metrics["mase"] for seed in range(100, 180)])  # type: ignore[arg-type]
-    found = score_forecasts(**sample(1)).confidence["mase"]
-    assert found["level"] == 0.95
-    assert found["high"] - found["low"] == pytest.approx(3.92 * varies, rel=0.35)
+    interval = score_forecasts(**sample(1)).confidence["mase"]
+    assert interval["level"] == 0.95
+    assert interval["high"] - interval["low"] == pytest.approx(3.92 * varies, rel=0.35)
 
 
 def test_the_bootstrap_draws_windows_of_one_series_and_nothing_of_one_window() -> None:
@@ -154,11 +154,11 @@ def test_the_same_seed_gives_the_same_confidence() -> None:
 def test_the_best_and_the_worst_series_are_named() -> None:
     data = backtest(series=30)
     data["forecast"] = data["truth"] + data["scale"][:, None] * np.arange(30)[:, None] / 10
-    found = score_forecasts(**data)
-    assert [each["id"] for each in found.worst] == [f"series {n}" for n in range(29, 19, -1)]
-    assert [each["id"] for each in found.best] == [f"series {n}" for n in range(10)]
-    assert found.worst[0]["mase"] == pytest.approx(2.9)
-    assert found.worst[0]["values"] == 15
+    scores = score_forecasts(**data)
+    assert [each["id"] for each in scores.worst] == [f"series {n}" for n in range(29, 19, -1)]
+    assert [each["id"] for each in scores.best] == [f"series {n}" for n in range(10)]
+    assert scores.worst[0]["mase"] == pytest.approx(2.9)
+    assert scores.worst[0]["values"] == 15
     few = score_forecasts(**backtest(series=3))
     assert len(few.best) + len(few.worst) == 3
 
@@ -166,10 +166,10 @@ def test_the_best_and_the_worst_series_are_named() -> None:
 @pytest.mark.parametrize("value", [0.0, 1e300, 1e-300, -5.0])
 def test_scores_of_any_numbers_are_strict_json(value: float) -> None:
     truth = np.full((2, 2, 3), value)
-    found = score_forecasts(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
-    json.dumps(found.to_json(), allow_nan=False)
+    scores = score_forecasts(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
+    json.dumps(scores.to_json(), allow_nan=False)
     if value == 0:
-        assert (found.metrics["wape"], found.metrics["mae"]) == (None, 0)
+        assert (scores.metrics["wape"], scores.metrics["mae"]) == (None, 0)
     nothing = np.full((1, 1, 2), np.nan)
     empty = score_forecasts(nothing, nothing, np.ones(1), nothing, ["a"])
     assert set(empty.metrics.values()) == {None}
@@ -187,18 +187,18 @@ def test_a_step_with_few_errors_is_pooled_with_its_neighbours() -> None:
     truth = np.full((4, 1, 12), 10.0)
     forecast = truth.copy()
     forecast[:, :, 6] += 5
-    found = confidence_by_step(truth, forecast)
+    confidence = confidence_by_step(truth, forecast)
     # Twenty errors are five steps of four.
-    assert found[4:9] == pytest.approx([0.9] * 5)
-    assert found[0] == found[11] == 1
+    assert confidence[4:9] == pytest.approx([0.9] * 5)
+    assert confidence[0] == confidence[11] == 1
 
 
 def test_confidence_falls_past_the_horizon_and_stays_between_0_and_1() -> None:
-    found = extend_confidence([0.95, 0.9], 200)
-    assert found[:2] == [0.95, 0.9]
-    assert found[7] == pytest.approx(1 - 0.1 * 2)
-    assert (np.diff(found) <= 0).all()
-    assert 0 <= found[-1] < 1e-9
+    confidence = extend_confidence([0.95, 0.9], 200)
+    assert confidence[:2] == [0.95, 0.9]
+    assert confidence[7] == pytest.approx(1 - 0.1 * 2)
+    assert (np.diff(confidence) <= 0).all()
+    assert 0 <= confidence[-1] < 1e-9
     assert extend_confidence([0.2], 2)[-1] == 0
     assert extend_confidence([0.5], 1) == [0.5]
 

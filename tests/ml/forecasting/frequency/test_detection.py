@@ -55,9 +55,9 @@ def test_gaps_do_not_hide_a_frequency(frequency: Frequency, last: np.datetime64,
 @pytest.mark.parametrize(("last", "anchor"), [("2023-12-30", 30), ("2023-12-29", 29), ("2023-12-31", 31)])
 def test_a_late_day_of_the_month_is_kept_past_february(last: str, anchor: int) -> None:
     times = Frequency("month", anchor_day=anchor).times_after(day(last), 14)
-    found = detect_frequency(times, np.array([0, 14]))
-    assert found == Frequency("month", anchor_day=anchor)
-    assert found.times_after(times[13], 1)[0] == np.datetime64(f"2025-03-{anchor}")
+    frequency = detect_frequency(times, np.array([0, 14]))
+    assert frequency == Frequency("month", anchor_day=anchor)
+    assert frequency.times_after(times[13], 1)[0] == np.datetime64(f"2025-03-{anchor}")
 
 
 def test_series_may_begin_on_different_days_and_be_single() -> None:

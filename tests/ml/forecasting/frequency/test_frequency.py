@@ -112,10 +112,10 @@ def test_the_refusal_lists_what_is_understood() -> None:
 @given(st.text(max_size=30))
 def test_any_text_is_a_frequency_or_refused(text: str) -> None:
     try:
-        found = Frequency.parse(text)
+        frequency = Frequency.parse(text)
     except Invalid:
         return
-    assert 1 <= found.count <= MAX_COUNT
+    assert 1 <= frequency.count <= MAX_COUNT
 
 
 @NO_DEADLINE
@@ -271,8 +271,8 @@ def test_buckets_are_labelled_by_their_first_day_and_month_ends_by_their_last() 
 def test_a_bucket_that_the_history_has_begun_is_skipped(
     coarse: str, fine: str, last: str, skipped: int, steps: int
 ) -> None:
-    found = Frequency.parse(coarse).count_bucket_steps(Frequency.parse(fine), day(last), 2)
-    assert (int(found.skipped), int(found.steps)) == (skipped, steps)
+    counts = Frequency.parse(coarse).count_bucket_steps(Frequency.parse(fine), day(last), 2)
+    assert (int(counts.skipped), int(counts.steps)) == (skipped, steps)
 
 
 @NO_DEADLINE
@@ -299,8 +299,8 @@ def test_the_counted_steps_fill_the_buckets_exactly(
 
 def test_bucket_steps_are_counted_for_several_series_at_once() -> None:
     lasts = np.array(["2025-10-05", "2025-10-01"], "datetime64[us]")
-    found = Frequency.parse("Week").count_bucket_steps(Frequency.parse("Day"), lasts, 1)
-    assert (found.skipped.tolist(), found.steps.tolist()) == ([0, 4], [7, 11])
+    counts = Frequency.parse("Week").count_bucket_steps(Frequency.parse("Day"), lasts, 1)
+    assert (counts.skipped.tolist(), counts.steps.tolist()) == ([0, 4], [7, 11])
 
 
 def test_times_are_formatted_as_dates_from_a_day_on() -> None:

@@ -26,9 +26,9 @@ STANDARD = {
 
 @given(st.lists(st.datetimes(datetime(1800, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=5))
 def test_features_equal_those_of_the_standard_library(moments: list[datetime]) -> None:
-    found = compute_calendar_features(tuple(STANDARD), np.array(moments, dtype="datetime64[us]"))
-    assert found.dtype == np.float32
-    assert found.tolist() == [[float(read(moment)) for read in STANDARD.values()] for moment in moments]
+    features = compute_calendar_features(tuple(STANDARD), np.array(moments, dtype="datetime64[us]"))
+    assert features.dtype == np.float32
+    assert features.tolist() == [[float(read(moment)) for read in STANDARD.values()] for moment in moments]
 
 
 def test_features_are_the_last_axis() -> None:

@@ -63,10 +63,10 @@ def test_the_scale_is_the_size_of_seasonal_changes_and_never_zero() -> None:
     season = np.tile([0.0, 5.0, 1.0], 10)
     series = [season + np.repeat(np.arange(10.0), 3) * 2, np.array([1.0, 3.0]), np.full(9, -4.0), np.zeros(9), season]
     starts = np.concatenate(([0], np.cumsum([len(each) for each in series])))
-    found = series_scales(np.concatenate(series), starts, np.diff(starts), 3)
+    scales = series_scales(np.concatenate(series), starts, np.diff(starts), 3)
     # A slope of 2 a season; a first difference; a level; nothing at all; and a season that never changes.
-    assert found[:4].tolist() == [2.0, 2.0, 4.0, 1.0]
-    assert found[4] == pytest.approx(np.sqrt(np.square(np.diff(season)).mean()))
+    assert scales[:4].tolist() == [2.0, 2.0, 4.0, 1.0]
+    assert scales[4] == pytest.approx(np.sqrt(np.square(np.diff(season)).mean()))
 
 
 def test_one_burst_among_zeros_does_not_dominate_the_target() -> None:

@@ -53,10 +53,10 @@ def test_a_forecast_is_better_than_the_last_week(algorithm: str) -> None:
     scale = series_scales(data.y, data.starts, cutoffs, spec.season)
     model = fit_lagged_model(algorithm, build_training_matrix(spec, data, scale).before(cutoffs), copy=False)
     at = (data.starts[:-1] + cutoffs)[:, None] + np.arange(spec.horizon)
-    found = model.forecast(
+    forecast = model.forecast(
         ForecastInput.at_cutoffs(spec, data, np.arange(3), cutoffs, scale, data.times[at], data.known[at])
     )
-    error, naive = (np.abs(each - data.y[at]).mean(axis=1) for each in (found, data.y[at - spec.horizon]))
+    error, naive = (np.abs(each - data.y[at]).mean(axis=1) for each in (forecast, data.y[at - spec.horizon]))
     assert (error < 0.5 * naive).all()
 
 
@@ -64,8 +64,8 @@ def test_a_forecast_is_better_than_the_last_week(algorithm: str) -> None:
 def test_a_slope_continues_beyond_the_range_of_the_history(algorithm: str) -> None:
     data = bare_series(np.arange(120.0) * 3, (120,))
     model, scale = fitted(data, algorithm=algorithm)
-    found = model.forecast(build_input(PLAIN, data, scale, 28))[0]
-    assert found == pytest.approx(360 + 3 * np.arange(28), rel=0.05)
+    forecast = model.forecast(build_input(PLAIN, data, scale, 28))[0]
+    assert forecast == pytest.approx(360 + 3 * np.arange(28), rel=0.05)
 
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
@@ -124,26 +124,26 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(algorithm: s
 @pytest.mark.parametrize("copied", [True, False], ids=["ONNX copy", "native"])
 @pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_forecast_is_the_same_to_the_bit_after_a_reload_and_alone(algorithm: str, copied: bool) -> None:
-    made = make_model(algorithm)
-    assert made.onnx is not None
-    content = made.native.to_bytes()
-    first = LaggedModel(made.spec, lambda: made.native, made.onnx if copied else None, made.rounds)
-    again = LaggedModel.load(LagSpec.from_json(made.spec.to_json()), algorithm, content, first.onnx, made.rounds)
-    data, scale, _ = make_rows(made.spec)
-    inputs = build_input(made.spec, data, scale, 20)
-    found = first.forecast(inputs)
-    assert (again.forecast(inputs) == found).all()
+    model = make_model(algorithm)
+    assert model.onnx is not None
+    content = model.native.to_bytes()
+    first = LaggedModel(model.spec, lambda: model.native, model.onnx if copied else None, model.rounds)
+    again = LaggedModel.load(LagSpec.from_json(model.spec.to_json()), algorithm, content, first.onnx, model.rounds)
+    data, scale, _ = make_rows(model.spec)
+    inputs = build_input(model.spec, data, scale, 20)
+    forecast = first.forecast(inputs)
+    assert (again.forecast(inputs) == forecast).all()
     alone = np.concatenate([again.forecast(select_series(inputs, i)) for i in range(len(LENGTHS))])
-    assert (alone == found).all()
+    assert (alone == forecast).all()
 
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_the_onnx_copy_forecasts_what_the_booster_does(algorithm: str) -> None:
-    made = make_model(algorithm)
-    native = LaggedModel(made.spec, lambda: made.native, None, made.rounds)
-    data, scale, _ = make_rows(made.spec)
-    inputs = build_input(made.spec, data, scale, 14)
-    assert made.forecast(inputs) == pytest.approx(native.forecast(inputs), rel=1e-4)
+    model = make_model(algorithm)
+    native = LaggedModel(model.spec, lambda: model.native, None, model.rounds)
+    data, scale, _ = make_rows(model.spec)
+    inputs = build_input(model.spec, data, scale, 14)
+    assert model.forecast(inputs) == pytest.approx(native.forecast(inputs), rel=1e-4)
 
 
 @pytest.mark.parametrize("algorithm", BOOSTERS)
@@ -214,11 +214,11 @@ def test_beyond_the_horizon_past_covariates_are_carried_forward() -> None:
 def test_a_forecast_is_always_a_number(algorithm: str, y: Any, lengths: tuple[int, ...]) -> None:
     data = bare_series(y, lengths)
     model, scale = fitted(data, algorithm=algorithm, copy=True, rounds=None)
-    found = model.forecast(build_input(PLAIN, data, scale, 40))
-    assert np.isfinite(found).all()
+    forecast = model.forecast(build_input(PLAIN, data, scale, 40))
+    assert np.isfinite(forecast).all()
     known = data.y[np.isfinite(data.y)]
     if np.ptp(known) == 0:
-        assert found == pytest.approx(known[0])
+        assert forecast == pytest.approx(known[0])
     assert np.isfinite(model.explain(select_series(build_input(PLAIN, data, scale, 5), 0)).contributions).all()
 
 
@@ -265,5 +265,5 @@ def test_a_last_horizon_of_noise_does_not_stop_a_booster_at_once() -> None:
 def test_a_forecast_needs_no_data_frames() -> None:
     frames = "{'pandas', 'mlforecast', 'coreforecast'}"
     code = f"import sys, dataml.ml.forecasting.models.lagged_model; print({frames} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"

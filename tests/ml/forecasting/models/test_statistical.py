@@ -158,10 +158,10 @@ ODD = {
 def test_an_odd_series_has_a_finite_forecast(algorithm: str, name: str) -> None:
     y = np.array(ODD[name])
     model = fit(algorithm, y, 7)
-    found = forecast(reloaded(model), y, 30)
-    assert found.shape == (30,)
-    assert found.dtype == np.float64
-    assert np.isfinite(found).all()
+    values = forecast(reloaded(model), y, 30)
+    assert values.shape == (30,)
+    assert values.dtype == np.float64
+    assert np.isfinite(values).all()
     assert (model.algorithm == algorithm) or model.fallback
 
 
@@ -250,6 +250,6 @@ def test_fitted_algorithms_need_the_same_history() -> None:
 )
 def test_any_series_has_a_finite_forecast(y: np.ndarray, season: int, algorithm: str, new: list[float]) -> None:
     model = reloaded(fit(algorithm, y, season))
-    found = forecast(model, np.append(y, new), 15)
-    assert found.shape == (15,)
-    assert np.isfinite(found).all()
+    values = forecast(model, np.append(y, new), 15)
+    assert values.shape == (15,)
+    assert np.isfinite(values).all()

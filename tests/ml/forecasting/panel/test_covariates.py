@@ -1,4 +1,4 @@
-"""Covariates are told apart by when they are known, and carried over filled rows."""
+"""Covariates are classified by when they are known, and carried over filled rows."""
 
 import numpy as np
 import pyarrow as pa

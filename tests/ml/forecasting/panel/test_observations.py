@@ -90,9 +90,9 @@ def test_a_series_on_month_ends_continues_from_february() -> None:
 def test_a_panel_updated_step_by_step_equals_one_read_at_once(panel: Panel) -> None:
     whole = make_table({"a": (DAYS[:30], range(30)), "b": (DAYS[3:18], range(15))})
     expected = read_panel(whole, target="y", time="time", series="id").panel
-    found = panel
+    updated = panel
     for day in range(20, 30):
-        found = append_observations(found, observed({"a": (DAYS[day : day + 1], [day])}))
-    assert (found.times == expected.times).all()
-    assert found.y.tolist() == expected.y.tolist()
-    assert found.starts.tolist() == expected.starts.tolist()
+        updated = append_observations(updated, observed({"a": (DAYS[day : day + 1], [day])}))
+    assert (updated.times == expected.times).all()
+    assert updated.y.tolist() == expected.y.tolist()
+    assert updated.starts.tolist() == expected.starts.tolist()

@@ -110,26 +110,26 @@ def test_dates_and_whole_numbers_are_read() -> None:
 
 def test_rows_after_the_last_target_are_the_future_and_rows_before_the_first_are_left_out() -> None:
     table = make_table({"a": (DAYS[:9], [None, None, *range(5), None, None]), "b": (DAYS[:9], range(9))})
-    found = read(table)
-    assert found.panel.lengths.tolist() == [5, 9]
-    assert (found.future.tolist(), found.leading, found.filled) == ([7, 8], 2, 0)
-    assert any("2 rows before the first target" in warning for warning in found.warnings)
+    parsed = read(table)
+    assert parsed.panel.lengths.tolist() == [5, 9]
+    assert (parsed.future.tolist(), parsed.leading, parsed.filled) == ([7, 8], 2, 0)
+    assert any("2 rows before the first target" in warning for warning in parsed.warnings)
 
 
 def test_short_and_constant_series_are_reported_and_not_refused() -> None:
     long = make_times("Day", "2024-01-01", 40)
     table = make_table({"flat": (long, [5.0] * 40), "long": (long, range(40)), "tiny": (long[:2], [1, 2])})
-    found = read(table, horizon=28)
-    assert (found.short, found.constant) == ((2,), (0,))
+    parsed = read(table, horizon=28)
+    assert (parsed.short, parsed.constant) == ((2,), (0,))
     assert read(table, horizon=45).short == (0, 1, 2)
-    assert [warning for warning in found.warnings if "'tiny'" in warning]
-    assert [warning for warning in found.warnings if "'flat'" in warning]
+    assert [warning for warning in parsed.warnings if "'tiny'" in warning]
+    assert [warning for warning in parsed.warnings if "'flat'" in warning]
 
 
 def test_observations_may_be_few_and_all_the_same() -> None:
     table = make_table({"a": (DAYS[:1], [4]), "b": (DAYS[:1], [4])})
-    found = read_observations(table, target="y", time="time", series="id", frequency=Frequency("day"))
-    assert found.panel.y.tolist() == [4, 4]
+    parsed = read_observations(table, target="y", time="time", series="id", frequency=Frequency("day"))
+    assert parsed.panel.y.tolist() == [4, 4]
 
 
 def test_columns_of_wrong_types_are_refused() -> None:
