@@ -77,7 +77,7 @@ CASES: list[tuple[DataType, dict[str, Any], dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("data_type", "constraints", "cells"), CASES, ids=lambda case: str(case)[:40])
-def test_a_value_is_judged_alike_in_a_row_and_in_a_batch(
+def test_constraints_hold_alike_for_row_and_batch(
     data_type: DataType, constraints: dict[str, Any], cells: dict[str, str]
 ) -> None:
     built = contract(data_type, **constraints)
@@ -86,7 +86,7 @@ def test_a_value_is_judged_alike_in_a_row_and_in_a_batch(
     assert Contract.from_json(built.to_json()) == built
 
 
-def test_a_missing_value_breaks_no_bound() -> None:
+def test_missing_value_breaks_no_bound() -> None:
     built = contract(DataType.INTEGER, minimum="5")
     assert built.parse_row({"x": None}) == {"x": None}
     assert built.parse_batch(pa.record_batch({"x": pa.array([None, ""])})).errors.num_rows == 0
@@ -95,7 +95,7 @@ def test_a_missing_value_breaks_no_bound() -> None:
     assert by_batch(required, ["", "4", "6"]) == ["missing_value", "below_minimum", "kept"]
 
 
-def test_typed_columns_are_judged_too() -> None:
+def test_constraints_hold_for_typed_columns() -> None:
     parsed = contract(DataType.INTEGER, maximum="2").parse_batch(pa.record_batch({"x": pa.array([1, 2, 3], pa.int8())}))
     assert [(error["row"], error["value"], error["rule"]) for error in parsed.errors.to_pylist()] == [
         (2, "3", "above_maximum")
@@ -128,13 +128,13 @@ BAD: list[tuple[DataType, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("data_type", "constraints", "code"), BAD, ids=lambda case: str(case)[:40])
-def test_a_constraint_that_cannot_be_is_refused(data_type: DataType, constraints: dict[str, Any], code: str) -> None:
+def test_invalid_constraint_is_refused(data_type: DataType, constraints: dict[str, Any], code: str) -> None:
     with pytest.raises(InvalidFields) as caught:
         contract(data_type, **constraints)
     assert [field.code for field in caught.value.fields] == [code]
     assert isinstance(caught.value, Invalid)
 
 
-def test_a_contract_of_before_there_were_constraints_is_read() -> None:
+def test_contract_from_before_constraints_is_read() -> None:
     column = {"name": "x", "data_type": "Integer", "default": None, "date_order": None, "nullable": True}
     assert Contract.from_json({"columns": [column]}) == contract(DataType.INTEGER)

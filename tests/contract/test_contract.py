@@ -1,8 +1,7 @@
 """The contract: built, stored, and giving the same value for the same text by every route."""
 
 import itertools
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -48,20 +47,20 @@ def texts(*cells: str | None) -> pa.RecordBatch:
         ([Column("a", DataType.DATE, default="08/09/2024")], "bad_default"),
     ],
 )
-def test_a_contract_that_cannot_work_is_refused(columns: list[Column], code: str) -> None:
+def test_contract_that_cannot_work_is_refused(columns: list[Column], code: str) -> None:
     with pytest.raises(Invalid) as caught:
         Contract.build(columns)
     assert caught.value.code == code
 
 
-def test_every_wrong_column_is_named() -> None:
+def test_every_invalid_column_is_named() -> None:
     with pytest.raises(InvalidFields) as caught:
         Contract.build([Column("", DataType.STRING), Column("b", DataType.INTEGER, default="x")])
     assert [field.location[2:] for field in caught.value.fields] == [(0, "column_name"), (1, "default_value")]
     assert caught.value.code == "invalid_fields"
 
 
-def test_an_empty_default_is_no_default() -> None:
+def test_empty_default_is_no_default() -> None:
     assert one(DataType.STRING, default="").column("x").default is None
 
 
@@ -75,11 +74,11 @@ def test_names_columns_schema_and_selection() -> None:
     assert caught.value.code == "unknown_column"
 
 
-def test_a_contract_survives_json() -> None:
+def test_contract_survives_json() -> None:
     assert Contract.from_json(CONTRACT.to_json()) == CONTRACT
 
 
-def test_specs_and_results_that_hold_contracts_survive_json() -> None:
+def test_specs_and_results_with_contracts_survive_json() -> None:
     spec = ValidateSpec(1, (SourceFile(2, "a.csv", "t/1/a.csv", "csv"),), CONTRACT)
     assert CONTRACT.schema is not None  # what is cached beside the fields must not be stored with them
     adapter = TypeAdapter(ValidateSpec)
@@ -92,7 +91,7 @@ def test_specs_and_results_that_hold_contracts_survive_json() -> None:
 # ---- one row --------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_is_typed_in_column_order_with_defaults() -> None:
+def test_row_is_typed_in_column_order_with_defaults() -> None:
     row = CONTRACT.parse_row({"active": "yes", "joined": "03/02/2024", "name": 7})
     assert list(row.items()) == [("name", "7"), ("age", 18), ("joined", date(2024, 2, 3)), ("active", True)]
 
@@ -102,7 +101,7 @@ def test_null_takes_the_default_or_stays_null() -> None:
     assert row == {"name": None, "age": 18, "joined": None, "active": False}
 
 
-def test_every_wrong_field_of_a_row_is_named() -> None:
+def test_every_invalid_field_of_a_row_is_named() -> None:
     with pytest.raises(InvalidFields) as caught:
         CONTRACT.parse_row({"age": True, "joined": "soon", "active": None, "colour": "red"})
     assert {(field.location, field.code) for field in caught.value.fields} == {
@@ -114,7 +113,7 @@ def test_every_wrong_field_of_a_row_is_named() -> None:
     }
 
 
-def test_an_unknown_feature_is_refused_even_where_a_default_fills_the_gap() -> None:
+def test_unknown_feature_is_refused_even_where_a_default_fills_the_gap() -> None:
     with pytest.raises(InvalidFields, match="colour"):
         CONTRACT.parse_row({"name": "a", "joined": None, "active": True, "colour": "red"})
 
@@ -122,7 +121,7 @@ def test_an_unknown_feature_is_refused_even_where_a_default_fills_the_gap() -> N
 # ---- batches --------------------------------------------------------------------------------------------------------
 
 
-def test_rows_with_a_wrong_cell_are_left_out_and_every_wrong_cell_is_told() -> None:
+def test_rows_with_an_invalid_cell_are_left_out_and_every_such_cell_is_reported() -> None:
     batch = pa.record_batch(
         {
             "active": ["1", "maybe", "0", ""],
@@ -145,15 +144,10 @@ def test_rows_with_a_wrong_cell_are_left_out_and_every_wrong_cell_is_told() -> N
     ]
 
 
-def test_a_missing_column_needs_a_default() -> None:
+def test_missing_column_needs_a_default() -> None:
     with pytest.raises(Invalid) as caught:
         CONTRACT.parse_batch(pa.record_batch({"name": ["a"]}))
     assert caught.value.code == "missing_column"
-
-
-def test_a_long_refused_value_is_shown_in_part() -> None:
-    (error,) = one(DataType.INTEGER).parse_batch(texts("x" * 5000)).errors.to_pylist()
-    assert len(error["value"]) == 200
 
 
 NUMBERS = [
@@ -227,7 +221,7 @@ def by_batch(contract: Contract, cells: list[str]) -> list[tuple[object, str | N
 
 @pytest.mark.parametrize("order", ["dmy", "mdy", None])
 @pytest.mark.parametrize("data_type", DataType)
-def test_a_row_and_a_batch_agree_on_every_spelling(data_type: DataType, order: Any) -> None:
+def test_row_and_batch_agree_on_every_spelling(data_type: DataType, order: Any) -> None:
     contract = one(data_type, date_order=order)
     expected = [by_row(contract, cell) for cell in GRID]
     assert len(GRID) > 2500
@@ -237,68 +231,11 @@ def test_a_row_and_a_batch_agree_on_every_spelling(data_type: DataType, order: A
 
 
 @pytest.mark.parametrize("data_type", DataType)
-def test_a_row_and_a_batch_of_one_agree_on_every_spelling(data_type: DataType) -> None:
+def test_row_and_batch_of_one_agree_on_every_spelling(data_type: DataType) -> None:
     # Alone, a cell takes the way of whole columns wherever Arrow reads it at all.
     contract = one(data_type)
     for cell in GRID:
         assert by_batch(contract, [cell]) == [by_row(contract, cell)], cell
-
-
-@pytest.mark.parametrize(
-    ("cells", "data_type", "expected"),
-    [
-        (pa.array([1, None], pa.int16()), DataType.INTEGER, [1, None]),
-        (pa.array([2.0, None]), DataType.INTEGER, [2, None]),
-        (pa.array([1], pa.uint64()), DataType.FLOAT, [1.0]),
-        (pa.array([2**53 + 1]), DataType.FLOAT, [float(2**53 + 1)]),
-        (pa.array([1.5], pa.float16()), DataType.FLOAT, [1.5]),
-        (pa.array([Decimal("1.50")]), DataType.FLOAT, [1.5]),
-        (pa.array([5, None]), DataType.STRING, ["5", None]),
-        (pa.array([1.0, 0.1]), DataType.STRING, ["1.0", "0.1"]),
-        (pa.array([True]), DataType.STRING, ["true"]),
-        (pa.array(["a", ""], pa.large_string()), DataType.STRING, ["a", None]),
-        (pa.array(["a", "b", "a"]).dictionary_encode(), DataType.STRING, ["a", "b", "a"]),
-        (pa.array(["1", "x"]).dictionary_encode(), DataType.INTEGER, [1]),
-        (pa.array([0, 1]), DataType.BOOLEAN, [False, True]),
-        (pa.array([date(2024, 1, 2)]), DataType.TIMESTAMP, [datetime(2024, 1, 2, tzinfo=UTC)]),
-        (pa.array([datetime(2024, 1, 2), datetime(2024, 1, 2, 5)]), DataType.DATE, [date(2024, 1, 2)]),
-        (pa.array([1999], pa.timestamp("ns")), DataType.TIMESTAMP, [datetime(1970, 1, 1, 0, 0, 0, 1, UTC)]),
-        (pa.array([0], pa.timestamp("s", "Europe/Berlin")), DataType.TIMESTAMP, [datetime(1970, 1, 1, tzinfo=UTC)]),
-        (pa.nulls(2), DataType.FLOAT, [None, None]),
-    ],
-)
-def test_plain_parquet_types_are_taken(cells: pa.Array, data_type: DataType, expected: list[object]) -> None:
-    parsed = one(data_type).parse_batch(pa.record_batch({"x": cells}))
-    assert parsed.table.column(0).to_pylist() == expected
-
-
-@pytest.mark.parametrize(
-    ("cells", "data_type", "rule"),
-    [
-        (pa.array([1.5]), DataType.INTEGER, "not_an_integer"),
-        (pa.array([float("nan")]), DataType.FLOAT, "not_finite"),
-        (pa.array([float("inf")]), DataType.INTEGER, "not_finite"),
-        (pa.array([2**63], pa.uint64()), DataType.INTEGER, "out_of_range"),
-        (pa.array([True]), DataType.INTEGER, "wrong_type"),
-        (pa.array([2]), DataType.BOOLEAN, "not_a_boolean"),
-        (pa.array([20240101]), DataType.DATE, "wrong_type"),
-        (pa.array([datetime(2024, 1, 2, 5)]), DataType.DATE, "not_a_date"),
-        (pa.array([10**18], pa.timestamp("us")), DataType.TIMESTAMP, "not_a_date"),
-        (pa.array([2**62 + 5]).cast(pa.timestamp("ms")), DataType.TIMESTAMP, "not_a_date"),
-        (pa.array([-(2**60)]).cast(pa.timestamp("s", "UTC")), DataType.DATE, "not_a_date"),
-        (pa.array(["a\0"]), DataType.STRING, "nul_character"),
-    ],
-)
-def test_parquet_values_that_do_not_fit_are_refused(cells: pa.Array, data_type: DataType, rule: str) -> None:
-    parsed = one(data_type).parse_batch(pa.record_batch({"x": cells}))
-    assert [error["rule"] for error in parsed.errors.to_pylist()] == [rule]
-
-
-def test_a_sliced_batch_is_read_like_a_whole_one() -> None:
-    batch = texts("x", "1", "", "0x1", "3").slice(1)
-    parsed = one(DataType.INTEGER).parse_batch(batch)
-    assert parsed.table.column(0).to_pylist() == [1, None, 3]
-    assert [(error["row"], error["value"]) for error in parsed.errors.to_pylist()] == [(2, "0x1")]
 
 
 # ---- the order of day and month -------------------------------------------------------------------------------------
@@ -314,12 +251,12 @@ def test_a_sliced_batch_is_read_like_a_whole_one() -> None:
         (["2024-01-01", None], None),
     ],
 )
-def test_all_values_of_a_column_settle_its_order(cells: list[str | None], order: str | None) -> None:
+def test_date_order_is_inferred_from_all_values(cells: list[str | None], order: str | None) -> None:
     contract = resolve_date_orders(one(DataType.TIMESTAMP), [texts(cell) for cell in cells])
     assert contract.column("x").date_order == order
 
 
-def test_an_order_that_is_given_is_not_looked_for() -> None:
+def test_known_date_order_is_not_inferred() -> None:
     given = one(DataType.DATE, date_order="mdy")
 
     def untouched() -> Any:

@@ -27,7 +27,7 @@ VALUES: dict[DataType, st.SearchStrategy[Any]] = {
     DataType.TIMESTAMP: st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),
 }
 # The same examples every time: a failure that comes and goes helps nobody.
-UNHURRIED = settings(
+REPRODUCIBLE = settings(
     deadline=None,
     derandomize=True,
     database=None,
@@ -43,7 +43,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[Contract, list[list[Any]]]:
-    """A contract, constraints and defaults in it, and rows that fit it; values may be missing."""
+    """Draw a contract with constraints and defaults, and rows that fit it; values may be missing."""
     types = draw(st.lists(st.sampled_from(list(DataType)), min_size=1, max_size=5))
     names = draw(st.lists(NAMES, min_size=len(types), max_size=len(types), unique_by=str.strip))
     # The first column always has a value: a line without any is a blank one, which does not count.
@@ -69,7 +69,7 @@ def columns_of(name: str, data_type: DataType, values: list[Any]) -> st.SearchSt
 
 
 def re2(text: str) -> str:
-    """A pattern for this text and no other."""
+    """Return a pattern for this text and no other."""
     return "".join(f"\\x{{{ord(character):x}}}" for character in text)
 
 
@@ -89,7 +89,7 @@ def field(text: str, quoted: bool) -> str:
     return '"' + text.replace('"', '""') + '"' if quoted or SPECIAL & set(text) else text
 
 
-@UNHURRIED
+@REPRODUCIBLE
 @given(
     tables(),
     st.sampled_from(",;\t|"),
@@ -99,7 +99,7 @@ def field(text: str, quoted: bool) -> str:
     st.sampled_from([bytes, gzip.compress]),
     st.randoms(use_true_random=False),
 )
-def test_a_table_that_is_written_as_csv_reads_back_equal(
+def test_table_written_as_csv_reads_back_equal(
     tmp_path: Path,
     table: tuple[Contract, list[list[Any]]],
     delimiter: str,
@@ -209,9 +209,9 @@ CONTRACTS = [
 ]
 
 
-@UNHURRIED
+@REPRODUCIBLE
 @given(st.sampled_from(CONTRACTS), st.lists(st.just("") | ANY_TEXT | NEARLY, min_size=1, max_size=10))
-def test_a_cell_and_the_json_text_of_the_same_letters_are_the_same_value(contract: Contract, texts: list[str]) -> None:
+def test_cell_and_json_text_give_the_same_value(contract: Contract, texts: list[str]) -> None:
     parsed = contract.parse_batch(pa.record_batch({"x": pa.array(texts)}))
     kept = iter(parsed.table.column("x").to_pylist())
     refused = {error["row"]: error["rule"] for error in parsed.errors.to_pylist()}
@@ -223,9 +223,9 @@ def test_a_cell_and_the_json_text_of_the_same_letters_are_the_same_value(contrac
 NUMBERS = VALUES[DataType.INTEGER] | VALUES[DataType.FLOAT]
 
 
-@UNHURRIED
+@REPRODUCIBLE
 @given(st.sampled_from([c for c in CONTRACTS if c.columns[0].data_type in (DataType.INTEGER, DataType.FLOAT)]), NUMBERS)
-def test_a_json_number_and_a_parquet_one_are_the_same_value(contract: Contract, number: float) -> None:
+def test_json_number_and_parquet_number_give_the_same_value(contract: Contract, number: float) -> None:
     parsed = contract.parse_batch(pa.record_batch({"x": pa.array([number])}))
     rules = parsed.errors.column("rule").to_pylist()
     by_cell = ("refused", rules[0]) if rules else ("kept", parsed.table.to_pylist()[0]["x"])

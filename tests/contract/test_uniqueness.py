@@ -32,13 +32,13 @@ def duplicates(data_type: DataType, *batches: list[Any]) -> list[int]:
         (DataType.INTEGER, [], []),
     ],
 )
-def test_a_later_row_with_the_same_value_repeats_it(
+def test_later_row_with_an_equal_value_is_a_duplicate(
     data_type: DataType, batches: list[list[Any]], rows: list[int]
 ) -> None:
     assert duplicates(data_type, *batches) == rows
 
 
-def test_it_holds_for_many_rows() -> None:
+def test_duplicates_are_found_in_many_rows() -> None:
     values = np.random.default_rng(0).integers(0, 50_000, 100_000)
     _, first = np.unique(values, return_index=True)
     expected = sorted(set(range(len(values))) - set(first.tolist()))

@@ -1,0 +1,118 @@
+"""Written dates: their spellings, and the order of day and month."""
+
+import pickle
+from datetime import UTC, date, datetime
+
+import pytest
+
+from dataml.contract.dates import DateOrder, InvalidValue, detect_date_order, parse_moment
+from dataml.contract.types import DataType, parse_value
+
+
+def rule_of(value: object, data_type: DataType, order: DateOrder | None = None) -> str:
+    with pytest.raises(InvalidValue) as caught:
+        parse_value(value, data_type, order)
+    return caught.value.rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-08-09",
+        "2024/8/9",
+        "2024.08.09",
+        "09-Aug-24",
+        "09-Aug-2024",
+        "9 Aug 2024",
+        "9 August 2024",
+        "09AUG2024",
+        "Aug 9, 2024",
+        "August 9 2024",
+        "2024-08-09T00:00:00Z",
+        "2024-08-09 00:00",
+    ],
+)
+def test_common_spellings_of_a_date_are_parsed(text: str) -> None:
+    assert parse_value(text, DataType.DATE) == date(2024, 8, 9)
+
+
+@pytest.mark.parametrize("text", ["08/09/2024", "08-09-2024", "8.9.24"])
+def test_day_and_month_are_ambiguous_until_their_order_is_known(text: str) -> None:
+    assert rule_of(text, DataType.DATE) == "ambiguous_date"
+    assert parse_value(text, DataType.DATE, "dmy") == date(2024, 9, 8)
+    assert parse_value(text, DataType.DATE, "mdy") == date(2024, 8, 9)
+
+
+def test_date_with_a_part_above_twelve_or_equal_parts_needs_no_order() -> None:
+    assert parse_value("13/08/2024", DataType.DATE) == date(2024, 8, 13)
+    assert parse_value("08/13/2024", DataType.DATE) == date(2024, 8, 13)
+    assert parse_value("08/08/2024", DataType.DATE) == date(2024, 8, 8)
+
+
+def test_date_against_the_order_of_its_column_is_invalid() -> None:
+    assert rule_of("13/08/2024", DataType.DATE, "mdy") == "not_a_date"
+
+
+@pytest.mark.parametrize(("text", "year"), [("1 Jan 68", 2068), ("1 Jan 69", 1969), ("1 Jan 99", 1999)])
+def test_two_digit_years_pivot_as_in_posix(text: str, year: int) -> None:
+    assert parse_value(text, DataType.DATE) == date(year, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-08-09", datetime(2024, 8, 9, tzinfo=UTC)),
+        ("2024-08-09T10:11:12.5Z", datetime(2024, 8, 9, 10, 11, 12, 500_000, UTC)),
+        ("2024-08-09 10:11+02:00", datetime(2024, 8, 9, 8, 11, tzinfo=UTC)),
+        ("2024-08-09T01:00:00+0530", datetime(2024, 8, 8, 19, 30, tzinfo=UTC)),
+        ("2024-08-09 10:11:12.123456789", datetime(2024, 8, 9, 10, 11, 12, 123_456, UTC)),
+        ("09-Aug-24 10:11", datetime(2024, 8, 9, 10, 11, tzinfo=UTC)),
+        ("13/08/2024 3:05 PM", datetime(2024, 8, 13, 15, 5, tzinfo=UTC)),
+        ("13/08/2024 12:00 am", datetime(2024, 8, 13, tzinfo=UTC)),
+    ],
+)
+def test_timestamps_are_utc(text: str, expected: datetime) -> None:
+    assert parse_value(text, DataType.TIMESTAMP) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("2024-02-30", "not_a_date"),
+        ("31/31/2024", "not_a_date"),
+        ("2024-08-09 10:00", "not_a_date"),
+        ("2024-08-09T00:00+02:00", "not_a_date"),
+        ("20240809", "not_a_date"),
+        ("9 Foo 2024", "not_a_date"),
+        ("yesterday", "not_a_date"),
+        ("1" * 200, "not_a_date"),
+        ("0001-01-01T00:00+05:00", "out_of_range"),
+    ],
+)
+def test_text_that_is_not_a_date_is_invalid(text: str, rule: str) -> None:
+    assert rule_of(text, DataType.DATE) == rule
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-08-09T24:00", "2024-08-09T10:00:60", "2024-08-09T13:00 pm", "2024-08-09T10:00+24"]
+)
+def test_text_that_is_not_a_timestamp_is_invalid(text: str) -> None:
+    assert rule_of(text, DataType.TIMESTAMP) == "not_a_date"
+
+
+def test_date_order_is_detected_where_a_part_is_above_twelve() -> None:
+    said = [detect_date_order(text) for text in ("13/08/2024", "08/13/2024", "08/09/2024", "08/08/2024", "2024-08-09")]
+    assert said == ["dmy", "mdy", "either", None, None]
+
+
+def test_invalid_value_survives_pickling() -> None:
+    refused = pickle.loads(pickle.dumps(InvalidValue("not_a_date", "why")))
+    assert (refused.rule, refused.reason, str(refused)) == ("not_a_date", "why", "why")
+
+
+def test_order_is_needed_for_ambiguous_moments_alone() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_moment("08/09/2024 10:00", None)
+    assert caught.value.rule == "ambiguous_date"
+    assert parse_moment("08/09/2024 10:00", "dmy") == datetime(2024, 9, 8, 10, tzinfo=UTC)
+    assert parse_moment("8 Sept 2024 10:00", None) == datetime(2024, 9, 8, 10, tzinfo=UTC)
