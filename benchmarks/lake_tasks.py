@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.data_tasks import peak_mb
 from dataml.contract.files.parquet import open_parquet
-from dataml.datalake.executor import Patience
+from dataml.datalake.executor import Deadline
 from dataml.datalake.iceberg import IcebergLake
 from dataml.iceberg.catalog import LakeConfig, open_catalog
 from dataml.iceberg.names import TableName, tenant_namespace
@@ -79,12 +79,12 @@ def plain_read(folder: Path, rows: int) -> dict[str, Any]:
 
 def numeric(folder: Path, rows: int) -> dict[str, Any]:
     lake = IcebergLake(_config(folder))
-    return {"seconds": _best(lambda: lake.numeric(NAMESPACE, TABLE, "float0", Patience(600)))}
+    return {"seconds": _best(lambda: lake.compute_statistics(NAMESPACE, TABLE, "float0", Deadline(600)))}
 
 
 def distinct(folder: Path, rows: int) -> dict[str, Any]:
     lake = IcebergLake(_config(folder))
-    return {"seconds": _best(lambda: lake.distinct(NAMESPACE, TABLE, "float0", Patience(600)), 1)}
+    return {"seconds": _best(lambda: lake.count_distinct(NAMESPACE, TABLE, "float0", Deadline(600)), 1)}
 
 
 def many_tables(home: Path, tenant_id: str, tables: int) -> None:

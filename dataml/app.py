@@ -21,7 +21,7 @@ from dataml.audit.service import Outcome
 from dataml.datalake import routes as datalake
 from dataml.datalake import share_routes
 from dataml.datalake.service import Lakes
-from dataml.dataset import files
+from dataml.dataset import file_routes
 from dataml.dataset import routes as dataset
 from dataml.dataset import service as dataset_service
 from dataml.dataset.models import Dataset, File
@@ -59,7 +59,7 @@ _MODULES = (
     api_key_routes,
     template,
     dataset,
-    files,
+    file_routes,
     train,
     callbacks,
     lifecycle,

@@ -1,14 +1,15 @@
-"""The platform's own lake, through PyIceberg; also a company's Iceberg catalog that tenants are shared schemas of."""
+"""The platform's own lake, read through PyIceberg, or a company's Iceberg catalog whose schemas tenants share."""
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from dataml.datalake.executor import Patience
-from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, column_of
+from dataml.datalake.executor import Deadline
+from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, get_column, select_made_by
 from dataml.errors import Invalid, NotFound, Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, open_catalog, translate_lake_errors
 from dataml.iceberg.names import TableName
@@ -30,49 +31,65 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class SourceSnapshot:
+    """A snapshot that a dataset can be made from, with its columns and the number of its rows."""
+
+    snapshot_id: int
+    schema: pa.Schema
+    rows: int
+
+
 class IcebergLake:
-    """`schema` is a namespace of the catalog, levels joined by dots."""
+    """The lake of an Iceberg catalog; `schema` is a namespace of the catalog, its levels joined by dots."""
 
     def __init__(self, config: LakeConfig) -> None:
         self._config = config
         self._catalog: Catalog | None = None
         self._opening = threading.Lock()
 
-    def has_schema(self, schema: str, patience: Patience) -> bool:
+    def has_schema(self, schema: str, deadline: Deadline) -> bool:
+        """Return whether the catalog has this namespace."""
         return namespace_exists(self._open(), schema)
 
-    def tables(self, schema: str, patience: Patience) -> list[str]:
-        """A tenant's schema is there before its first table is."""
+    def list_tables(self, schema: str, deadline: Deadline) -> list[str]:
+        """Return the names of the tables of a schema, sorted; none for a tenant's schema before its first table."""
         from pyiceberg.exceptions import NoSuchNamespaceError
 
         with translate_lake_errors():
             try:
-                return sorted(found[-1] for found in self._open().list_tables(tuple(schema.split("."))))
+                return sorted(identifier[-1] for identifier in self._open().list_tables(tuple(schema.split("."))))
             except NoSuchNamespaceError:
                 return []
 
-    def columns(self, schema: str, table: str, patience: Patience) -> list[ColumnInfo]:
+    def list_columns(self, schema: str, table: str, deadline: Deadline) -> list[ColumnInfo]:
+        """Return the columns of a table, in their order."""
         return _columns(self._load(schema, table))
 
-    def table_info(self, schema: str, table: str, patience: Patience) -> TableInfo:
-        return _about(self._load(schema, table), self._config)
+    def get_table_info(self, schema: str, table: str, deadline: Deadline) -> TableInfo:
+        """Return the metadata of a table."""
+        return _table_info(self._load(schema, table), self._config)
 
-    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericStatistics:
-        def figures(found: "Table") -> NumericStatistics:
-            column_of(_columns(found), column, numeric=True)
-            return compute_numeric_statistics(_arrays(found, column), patience.check)
+    def compute_statistics(self, schema: str, table: str, column: str, deadline: Deadline) -> NumericStatistics:
+        """Return the statistics of a numeric column; the column alone is read."""
 
-        return self._of_table(schema, table, figures)
+        def compute(iceberg_table: "Table") -> NumericStatistics:
+            get_column(_columns(iceberg_table), column, numeric=True)
+            return compute_numeric_statistics(_column_reader(iceberg_table, column), deadline.check)
 
-    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctEstimate:
-        def figure(found: "Table") -> DistinctEstimate:
-            column_of(_columns(found), column)
-            return count_distinct(_arrays(found, column), patience.check)
+        return self._read(schema, table, compute)
 
-        return self._of_table(schema, table, figure)
+    def count_distinct(self, schema: str, table: str, column: str, deadline: Deadline) -> DistinctEstimate:
+        """Return the number of distinct values of a column; the column alone is read."""
 
-    def source(self, name: TableName, snapshot_id: int | None) -> tuple[int, pa.Schema, int]:
-        """What a dataset is made from: the snapshot (None: the newest), its columns, and how many rows it has.
+        def count(iceberg_table: "Table") -> DistinctEstimate:
+            get_column(_columns(iceberg_table), column)
+            return count_distinct(_column_reader(iceberg_table, column), deadline.check)
+
+        return self._read(schema, table, count)
+
+    def get_snapshot(self, name: TableName, snapshot_id: int | None) -> SourceSnapshot:
+        """Return a snapshot (None: the newest) that a dataset is to be made from.
 
         Raises:
             NotFound: `table_not_found`, `snapshot_not_found`.
@@ -85,19 +102,24 @@ class IcebergLake:
         if snapshot is None or rows == 0:
             raise Invalid("The lake table has no rows.", code="no_rows")
         with translate_lake_errors():
-            return snapshot.snapshot_id, plain_schema(snapshot_schema(table, snapshot.snapshot_id)), rows or 0
+            schema = plain_schema(snapshot_schema(table, snapshot.snapshot_id))
+        return SourceSnapshot(snapshot.snapshot_id, schema, rows or 0)
 
-    def find_schema(self, name: TableName) -> pa.Schema | None:
-        """The columns of a table that may not be there."""
+    def find_arrow_schema(self, name: TableName) -> pa.Schema | None:
+        """Return the columns of a table, or None when there is no such table."""
         try:
             return plain_schema(load_table(self._open(), name).schema())
         except NotFound:
             return None
 
-    def _of_table(self, schema: str, table: str, answer: Callable[["Table"], T]) -> T:
-        """The answer about a table; when its files are gone because it was dropped meanwhile, it is not found."""
+    def _read(self, schema: str, table: str, compute: Callable[["Table"], T]) -> T:
+        """Return what is computed from a table.
+
+        Raises:
+            NotFound: `table_not_found`: there is none, or it was dropped meanwhile and its files are gone.
+        """
         try:
-            return answer(self._load(schema, table))
+            return compute(self._load(schema, table))
         except Unavailable:
             self._load(schema, table)
             raise
@@ -116,37 +138,34 @@ def _columns(table: "Table") -> list[ColumnInfo]:
     return [ColumnInfo(field.name, trino_type(field.field_type)) for field in table.schema().fields]
 
 
-def _arrays(table: "Table", column: str) -> Callable[[], Iterator[pa.Array]]:
+def _column_reader(table: "Table", column: str) -> Callable[[], Iterator[pa.Array]]:
     snapshot_id = table.metadata.current_snapshot_id
     if snapshot_id is None:
         return lambda: iter(())
     return lambda: (batch.column(0) for batch in read_batches(table, [column], snapshot_id))
 
 
-def _about(table: "Table", config: LakeConfig) -> TableInfo:
+def _table_info(table: "Table", config: LakeConfig) -> TableInfo:
     metadata, snapshot = table.metadata, table.current_snapshot()
     times = [entry.timestamp_ms for entry in (*metadata.metadata_log, *metadata.snapshot_log)]
     created = table.properties.get(PROPERTY_PREFIX + "created-at", "")
     created_ms = int(created) if created.isdecimal() else min([*times, metadata.last_updated_ms])
     return TableInfo(
         owner=table.properties.get("owner"),
-        created_at=_time(created_ms),
-        last_access_at=_time(snapshot.timestamp_ms if snapshot else metadata.last_updated_ms),
-        location=_shown(table.location(), config),
+        created_at=_to_datetime(created_ms),
+        last_access_at=_to_datetime(snapshot.timestamp_ms if snapshot else metadata.last_updated_ms),
+        location=_hide_home(table.location(), config),
         format="iceberg",
         row_count=_total(snapshot, "total-records") if snapshot else 0,
         size_bytes=_total(snapshot, "total-files-size") if snapshot else 0,
-        snapshots=[_snapshot(s) for s in sorted(metadata.snapshots, key=lambda s: s.timestamp_ms, reverse=True)],
+        snapshots=[_snapshot_info(s) for s in sorted(metadata.snapshots, key=lambda s: s.timestamp_ms, reverse=True)],
     )
 
 
-def _snapshot(snapshot: "Snapshot") -> SnapshotInfo:
-    said = snapshot_properties(snapshot)
-    made_by = {
-        key.removeprefix(PROPERTY_PREFIX): value for key, value in said.items() if key.startswith(PROPERTY_PREFIX)
-    }
+def _snapshot_info(snapshot: "Snapshot") -> SnapshotInfo:
     operation = snapshot.summary.operation.value if snapshot.summary is not None else None
-    return SnapshotInfo(snapshot.snapshot_id, _time(snapshot.timestamp_ms), operation, made_by)
+    made_by = select_made_by(snapshot_properties(snapshot))
+    return SnapshotInfo(snapshot.snapshot_id, _to_datetime(snapshot.timestamp_ms), operation, made_by)
 
 
 def _total(snapshot: "Snapshot", key: str) -> int | None:
@@ -154,11 +173,11 @@ def _total(snapshot: "Snapshot", key: str) -> int | None:
     return int(value) if value.isdecimal() else None
 
 
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+def _to_datetime(timestamp_ms: int) -> datetime:
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
 
 
-def _shown(location: str, config: LakeConfig) -> str:
-    """Where the files lie, without the path of the home."""
+def _hide_home(location: str, config: LakeConfig) -> str:
+    """Return where the files of a table are, without the path of the platform's home."""
     home = str(config.home)
     return "lake" + location[len(home) :] if location.startswith(home) else location

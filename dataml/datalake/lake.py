@@ -1,31 +1,37 @@
-"""What a lake can be asked, whatever it is: the platform's own Iceberg tables, or a company's Trino."""
+"""The interface of a lake: the platform's own Iceberg tables, or a company's Trino."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from dataml.datalake.executor import Patience
+from dataml.datalake.executor import Deadline
 from dataml.errors import Invalid, NotFound
+from dataml.iceberg.writing import PROPERTY_PREFIX
 from dataml.ml.profiling.exact_statistics import DistinctEstimate, NumericStatistics
+
+_NUMERIC_TYPES: Final = ("tinyint", "smallint", "integer", "bigint", "real", "double", "decimal")
 
 
 @dataclass(frozen=True)
 class ColumnInfo:
-    """`data_type` is Trino's name for it: `varchar`, `bigint`, `timestamp(6) with time zone`."""
+    """A column; `data_type` is Trino's name of its type: `varchar`, `bigint`, `timestamp(6) with time zone`."""
 
     name: str
     data_type: str
 
     @property
     def is_numeric(self) -> bool:
-        numeric = ("tinyint", "smallint", "integer", "bigint", "real", "double", "decimal")
-        return self.data_type.partition("(")[0] in numeric
+        """Whether the values are numbers."""
+        return self.data_type.partition("(")[0] in _NUMERIC_TYPES
 
 
 @dataclass(frozen=True)
 class SnapshotInfo:
-    """A state of a table; `made_by` has ids of what made it, as the platform wrote them: `job-id`, `dataset-id`, ..."""
+    """A snapshot of a table.
+
+    `made_by` has the ids that the platform wrote into its properties: `job-id`, `dataset-id`, ...
+    """
 
     snapshot_id: int
     created_at: datetime
@@ -35,7 +41,7 @@ class SnapshotInfo:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What is known of a table beside its columns; None for what the lake does not tell. Snapshots: newest first."""
+    """The metadata of a table beside its columns; None for what the lake does not report. Snapshots: newest first."""
 
     owner: str | None
     created_at: datetime | None
@@ -48,42 +54,61 @@ class TableInfo:
 
 
 class Lake(Protocol):
-    """All names are looked up in the catalog before they become part of a question. Calls block, for a thread.
+    """A lake of schemas and tables. Calls block, so they run in a thread.
 
-    Raise NotFound (`schema_not_found`, `table_not_found`, `column_not_found`), Invalid (`not_numeric`,
-    `unsupported_column_type`), Unavailable with what failed.
+    Every name is looked up in the catalog before it becomes part of a query. Methods raise NotFound
+    (`schema_not_found`, `table_not_found`, `column_not_found`), Invalid (`not_numeric`, `unsupported_column_type`), and
+    Unavailable with what failed.
     """
 
-    def has_schema(self, schema: str, patience: Patience) -> bool: ...
-
-    def tables(self, schema: str, patience: Patience) -> list[str]:
-        """Names in their order."""
+    def has_schema(self, schema: str, deadline: Deadline) -> bool:
+        """Return whether the lake has a schema of this name."""
         ...
 
-    def columns(self, schema: str, table: str, patience: Patience) -> list[ColumnInfo]: ...
+    def list_tables(self, schema: str, deadline: Deadline) -> list[str]:
+        """Return the names of the tables of a schema, sorted."""
+        ...
 
-    def table_info(self, schema: str, table: str, patience: Patience) -> TableInfo: ...
+    def list_columns(self, schema: str, table: str, deadline: Deadline) -> list[ColumnInfo]:
+        """Return the columns of a table, in their order."""
+        ...
 
-    def numeric(self, schema: str, table: str, column: str, patience: Patience) -> NumericStatistics: ...
+    def get_table_info(self, schema: str, table: str, deadline: Deadline) -> TableInfo:
+        """Return the metadata of a table."""
+        ...
 
-    def distinct(self, schema: str, table: str, column: str, patience: Patience) -> DistinctEstimate: ...
+    def compute_statistics(self, schema: str, table: str, column: str, deadline: Deadline) -> NumericStatistics:
+        """Return the statistics of a numeric column."""
+        ...
+
+    def count_distinct(self, schema: str, table: str, column: str, deadline: Deadline) -> DistinctEstimate:
+        """Return the number of distinct values of a column."""
+        ...
 
 
 def schema_not_found() -> NotFound:
+    """Return the error for a schema that does not exist or is not shared; it does not say which."""
     return NotFound("There is no schema of this name, or it is not shared with you.", code="schema_not_found")
 
 
-def column_of(columns: Sequence[ColumnInfo], name: str, *, numeric: bool = False) -> ColumnInfo:
-    """The column of this name.
+def get_column(columns: Sequence[ColumnInfo], name: str, *, numeric: bool = False) -> ColumnInfo:
+    """Return the column of this name.
 
     Raises:
         NotFound: `column_not_found`.
-        Invalid: `not_numeric`, with `numeric`.
+        Invalid: `not_numeric`: `numeric` is set, and the column is not.
     """
-    found = next((column for column in columns if column.name == name), None)
-    if found is None:
+    column = next((column for column in columns if column.name == name), None)
+    if column is None:
         raise NotFound("There is no column of this name in the table.", code="column_not_found")
-    if numeric and not found.is_numeric:
-        detail = f"The column is {found.data_type}; numeric statistics are of numbers. Its distinct count can be asked."
+    if numeric and not column.is_numeric:
+        detail = f"The type of the column is {column.data_type}, which is not numeric; ask for its distinct count."
         raise Invalid(detail, code="not_numeric")
-    return found
+    return column
+
+
+def select_made_by(properties: dict[str, str]) -> dict[str, str]:
+    """Return the ids that the platform wrote into the properties of a snapshot, without the prefix of their names."""
+    return {
+        key.removeprefix(PROPERTY_PREFIX): id_ for key, id_ in properties.items() if key.startswith(PROPERTY_PREFIX)
+    }

@@ -1,4 +1,4 @@
-"""Which schemas of a lake an administrator has shared with a tenant."""
+"""The table of the schemas that are shared with tenants."""
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,8 +7,10 @@ from dataml.db.base import Base, TenantOwned, Timestamped
 
 
 class LakeShare(TenantOwned, Timestamped, Base):
-    """A schema that `tenant_id` may read under `name`: one of another tenant (`owner_tenant_id`), of the Iceberg
-    catalog, or of Trino. `schema` is what the owner, or the catalog, calls it."""
+    """A schema that `tenant_id` may read under `name`; `schema` is its name at the owner, or in the catalog.
+
+    It is one of another tenant (`owner_tenant_id`), of the Iceberg catalog, or of Trino (`source`).
+    """
 
     __tablename__ = "lake_share"
     __table_args__ = (UniqueConstraint("tenant_id", "name"), {"sqlite_autoincrement": True})

@@ -1,4 +1,4 @@
-"""Which lake and which schema of it a name stands for, in whose eyes; and who shares what with whom."""
+"""Resolves the names of schemas for a tenant, and keeps the shares of schemas with tenants."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access import tenants
 from dataml.access.service import Principal
 from dataml.audit import service as audit
-from dataml.datalake.executor import Asker, Patience
+from dataml.datalake.executor import Deadline, LakeExecutor
 from dataml.datalake.iceberg import IcebergLake
 from dataml.datalake.lake import Lake, schema_not_found
 from dataml.datalake.models import LakeShare
@@ -25,8 +25,9 @@ from dataml.iceberg.names import SCHEMAS, is_catalog_name, tenant_namespace
 from dataml.settings import Settings
 
 T = TypeVar("T")
-Source = Literal["iceberg", "trino"]
-Question = Callable[[Lake, str, Patience], T]
+LakeSource = Literal["iceberg", "trino"]
+LakeQuery = Callable[[Lake, str, Deadline], T]
+"""Reads from a lake, of a schema by its name there, until the deadline."""
 _TRINO_THREADS: Final = 4
 
 
@@ -35,76 +36,85 @@ class Lakes:
 
     def __init__(self, settings: Settings) -> None:
         self.iceberg = IcebergLake(LakeConfig.from_settings(settings))
-        self.iceberg_asker = Asker("lake", settings.lake_timeout_s)
+        self.iceberg_executor = LakeExecutor("lake", settings.lake_timeout_s)
         self._settings = settings
 
     @cached_property
-    def trino(self) -> tuple[TrinoLake, Asker] | None:
+    def trino(self) -> tuple[TrinoLake, LakeExecutor] | None:
+        """The lake behind Trino, or None when `trino_url` is not set."""
         if self._settings.trino_url is None:
             return None
-        return TrinoLake(self._settings), Asker("trino", self._settings.lake_timeout_s, _TRINO_THREADS)
+        return TrinoLake(self._settings), LakeExecutor("trino", self._settings.lake_timeout_s, _TRINO_THREADS)
 
-    def at(self, source: str) -> tuple[Lake, Asker]:
-        """Raises:
-        NotFound: `schema_not_found`: there is no Trino any more.
+    def get(self, source: LakeSource) -> tuple[Lake, LakeExecutor]:
+        """Return the lake of a source, with its threads.
+
+        Raises:
+            NotFound: `schema_not_found`: the installation no longer has a Trino.
         """
-        found = (self.iceberg, self.iceberg_asker) if source == "iceberg" else self.trino
-        if found is None:
+        lake = (self.iceberg, self.iceberg_executor) if source == "iceberg" else self.trino
+        if lake is None:
             raise schema_not_found()
-        return found
+        return lake
 
 
 @dataclass(frozen=True)
-class Place:
-    """A schema that somebody may read: of which lake, and what that calls it."""
+class SchemaRef:
+    """A schema that a tenant may read: its lake, and its name there."""
 
-    source: Source
-    schema: str
+    source: LakeSource
+    name: str
 
 
 @dataclass(frozen=True)
 class NewShare:
+    """A schema that `tenant_id` is to read under `name`; the fields are those of `LakeShare`."""
+
     tenant_id: str
-    source: Source
+    source: LakeSource
     schema: str
     owner_tenant_id: str | None
     name: str
 
 
-async def schemas(session: AsyncSession, scope: Scope) -> list[str]:
-    """What the tenant may read: its own schemas, then what is shared with it."""
+async def list_schemas(session: AsyncSession, scope: Scope) -> list[str]:
+    """Return the names of the schemas that the tenant may read: its own, then those shared with it."""
     shared = await session.scalars(scope.select_columns(LakeShare, LakeShare.name).order_by(LakeShare.name))
     return [*SCHEMAS, *shared]
 
 
-async def place(session: AsyncSession, scope: Scope, schema: str) -> Place:
-    """Raises:
-    NotFound: `schema_not_found`, the same for what is not there and what is not shared.
-    """
-    if schema in SCHEMAS:
-        return Place("iceberg", tenant_namespace(scope.tenant_id, schema))
-    share = await scope.find(session, LakeShare, LakeShare.name == schema) if is_catalog_name(schema) else None
-    if share is None:
-        raise schema_not_found()
-    return place_of(share.source, share.schema, share.owner_tenant_id)
-
-
-def place_of(source: str, schema: str, owner_tenant_id: str | None) -> Place:
-    """Raises:
-    NotFound: `schema_not_found`: a tenant has no such schema.
-    """
-    if owner_tenant_id is None:
-        return Place("trino" if source == "trino" else "iceberg", schema)
-    if schema not in SCHEMAS:
-        raise schema_not_found()
-    return Place("iceberg", tenant_namespace(owner_tenant_id, schema))
-
-
-async def check_share(session: AsyncSession, user: Principal, share: NewShare) -> Place:
-    """What is to be shared, once both tenants are known.
+async def resolve_schema(session: AsyncSession, scope: Scope, name: str) -> SchemaRef:
+    """Return the schema that a name stands for, for this tenant.
 
     Raises:
-        Invalid: `share_of_trino`: of a tenant.
+        NotFound: `schema_not_found`, the same whether it does not exist or is not shared.
+    """
+    if name in SCHEMAS:
+        return SchemaRef("iceberg", tenant_namespace(scope.tenant_id, name))
+    share = await scope.find(session, LakeShare, LakeShare.name == name) if is_catalog_name(name) else None
+    if share is None:
+        raise schema_not_found()
+    return _schema_ref(share)
+
+
+def _schema_ref(share: LakeShare | NewShare) -> SchemaRef:
+    """Return the schema that is shared.
+
+    Raises:
+        NotFound: `schema_not_found`: a tenant has no such schema.
+    """
+    if share.owner_tenant_id is None:
+        return SchemaRef("trino" if share.source == "trino" else "iceberg", share.schema)
+    if share.schema not in SCHEMAS:
+        raise schema_not_found()
+    return SchemaRef("iceberg", tenant_namespace(share.owner_tenant_id, share.schema))
+
+
+async def check_share(session: AsyncSession, user: Principal, share: NewShare) -> SchemaRef:
+    """Return the schema that is to be shared, after the tenants and the name are checked.
+
+    Raises:
+        Invalid: `share_of_trino`: a tenant has no schema in Trino.
         NotFound: `tenant_not_found`, `schema_not_found`.
         Conflict: `share_exists`: the tenant has a schema of this name.
     """
@@ -115,20 +125,22 @@ async def check_share(session: AsyncSession, user: Principal, share: NewShare) -
         await tenants.named_in_query(session, user, share.owner_tenant_id)
     if share.name in SCHEMAS:
         raise _share_exists(share.name)
-    if share.owner_tenant_id is None and share.source == "iceberg" and not _is_free(share.schema):
+    if share.owner_tenant_id is None and share.source == "iceberg" and not _is_shareable(share.schema):
         raise schema_not_found()
-    return place_of(share.source, share.schema, share.owner_tenant_id)
+    return _schema_ref(share)
 
 
-def _is_free(namespace: str) -> bool:
-    """Whether it is no tenant's, which are named by their owner, and a name at all."""
+def _is_shareable(namespace: str) -> bool:
+    """Return whether a namespace has a proper name and is no tenant's; a tenant's is shared by naming its owner."""
     levels = namespace.split(".")
     return all(level and level == level.strip() for level in levels) and not levels[0].startswith("t_")
 
 
 async def add_share(session: AsyncSession, user: Principal, share: NewShare) -> LakeShare:
-    """Raises:
-    Conflict: `share_exists`.
+    """Share a schema that `check_share` has accepted.
+
+    Raises:
+        Conflict: `share_exists`.
     """
     row = LakeShare(
         tenant_id=share.tenant_id,
@@ -148,29 +160,30 @@ async def add_share(session: AsyncSession, user: Principal, share: NewShare) -> 
 
 
 async def list_shares(session: AsyncSession, page: Page) -> tuple[int, list[LakeShare]]:
-    """Of all tenants, in the order in which they were made."""
+    """Return the number of shares of all tenants, and a page of them in the order of their creation."""
     total = await session.scalar(every_tenant.select(func.count()).select_from(LakeShare))
     rows = every_tenant.select(LakeShare).order_by(LakeShare.id).limit(page.limit).offset(page.offset)
     return total or 0, list((await session.scalars(rows)).all())
 
 
 async def remove_share(session: AsyncSession, user: Principal, share_id: int) -> LakeShare:
-    """The tenant does not see the schema from the commit on.
+    """Remove a share and return it; the tenant does not see the schema from the commit on.
 
     Raises:
         NotFound: `share_not_found`.
     """
-    known = 0 < share_id < 2**63
-    found = await session.scalar(every_tenant.select(LakeShare).where(LakeShare.id == share_id)) if known else None
-    if found is None:
+    # Ids beyond the database's integers would fail in the driver.
+    is_id = 0 < share_id < 2**63
+    share = await session.scalar(every_tenant.select(LakeShare).where(LakeShare.id == share_id)) if is_id else None
+    if share is None:
         raise NotFound("There is no share with this id.", code="share_not_found")
     await session.execute(every_tenant.delete(LakeShare).where(LakeShare.id == share_id))
-    _record(session, user, "lake.unshare", found)
-    return found
+    _record(session, user, "lake.unshare", share)
+    return share
 
 
 def _record(session: AsyncSession, user: Principal, action: str, share: LakeShare) -> None:
-    """In the logs of the administrator, of who reads, and of who is read."""
+    """Record an action in the audit logs of the administrator, the reading tenant, and the owner."""
     for tenant_id in {user.tenant_id, share.tenant_id, share.owner_tenant_id or user.tenant_id}:
         audit.record(
             session,

@@ -19,28 +19,30 @@ async def share_schema(
     http: Request, request: ShareRequest, user: PlatformAdmin, database: Db, lakes: AppLakes
 ) -> ShareAnswer:
     """Let a tenant read a schema: another tenant's (`owner_tenant_id`), the Iceberg catalog's, or Trino's."""
-    share = request.share()
+    share = request.to_share()
     async with database.reading() as session:
-        place = await service.check_share(session, user, share)
-    lake, asker = lakes.at(place.source)
-    is_own = share.owner_tenant_id is not None and share.schema in SCHEMAS
-    if not is_own and not await asker.ask(lambda patience: lake.has_schema(place.schema, patience), http):
+        schema = await service.check_share(session, user, share)
+    lake, executor = lakes.get(schema.source)
+    is_tenants_own = share.owner_tenant_id is not None and share.schema in SCHEMAS
+    if not is_tenants_own and not await executor.run(lambda deadline: lake.has_schema(schema.name, deadline), http):
         raise schema_not_found()
     async with database.transaction() as session:
-        return ShareAnswer.of(await service.add_share(session, user, share))
+        return ShareAnswer.model_validate(await service.add_share(session, user, share))
 
 
 @router.get("/list")
 async def list_shares(user: PlatformAdmin, database: Db, page: Paged) -> ShareList:
-    """Who may read what, of all tenants."""
+    """List the shares of all tenants, in the order of their creation."""
     async with database.reading() as session:
-        total, found = await service.list_shares(session, page)
-    return ShareList(total=total, data=[ShareAnswer.of(share) for share in found])
+        total, shares = await service.list_shares(session, page)
+    return ShareList(total=total, data=[ShareAnswer.model_validate(share) for share in shares])
 
 
 @router.delete("/{share_id}")
 async def unshare_schema(share_id: int, user: PlatformAdmin, database: Db) -> ShareAnswer:
-    """Take a share back: from the next request on the tenant does not see the schema. Datasets that were made from its
-    tables stay."""
+    """Remove a share: from the next request on, the tenant does not see the schema.
+
+    Datasets that were made from its tables stay.
+    """
     async with database.transaction() as session:
-        return ShareAnswer.of(await service.remove_share(session, user, share_id))
+        return ShareAnswer.model_validate(await service.remove_share(session, user, share_id))

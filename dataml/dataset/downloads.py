@@ -1,6 +1,6 @@
-"""What a download name stands for: a file, its HDF5 copy, or the validated copy of a dataset.
+"""Resolves download names: of a file, of its HDF5 copy, or of the validated copy of a dataset.
 
-A name is looked up among the rows of the own tenant and never opened as it is given.
+A name is looked up among the rows of the tenant; a path that a client sends is never opened.
 """
 
 import asyncio
@@ -34,7 +34,10 @@ COMPRESSED_TYPES: Final = {
 
 @dataclass(frozen=True)
 class Download:
-    """A file to send: its storage name and what to call it; `copied_from` when it may still have to be made."""
+    """A file to send: its storage name, and its name for the client.
+
+    `copied_from` is the file that an HDF5 copy is made from, which may not exist yet.
+    """
 
     path: str
     file_name: str
@@ -43,31 +46,36 @@ class Download:
 
     @property
     def media_type(self) -> str:
-        compressed = (
-            COMPRESSED_TYPES.get(PurePosixPath(self.file_name.lower()).suffix) if self.format == "csv" else None
-        )
+        """The media type of the content."""
+        suffix = PurePosixPath(self.file_name.lower()).suffix
+        compressed = COMPRESSED_TYPES.get(suffix) if self.format == "csv" else None
         return compressed or _MEDIA_TYPES[self.format]
 
 
-async def by_id(session: AsyncSession, scope: Scope, file_id: int) -> Download:
-    """Raises:
-    NotFound: `file_not_found`.
-    Conflict: `file_in_lake`.
+async def get_by_id(session: AsyncSession, scope: Scope, file_id: int) -> Download:
+    """Return the download of a file.
+
+    Raises:
+        NotFound: `file_not_found`.
+        Conflict: `file_in_lake`.
     """
     file, _ = await service.get_file(session, scope, file_id)
     return _download(file)
 
 
-async def by_name(session: AsyncSession, scope: Scope, file_path: str) -> Download:
-    """Raises:
-    NotFound: `file_not_found`.
-    Conflict: `file_in_lake`.
+async def get_by_name(session: AsyncSession, scope: Scope, file_path: str) -> Download:
+    """Return the download that a name stands for.
+
+    Raises:
+        NotFound: `file_not_found`.
+        Conflict: `file_in_lake`.
     """
     stem, _, suffix = file_path.rpartition(".")
-    wanted = [f"{stem}.csv", f"{stem}.parquet"] if suffix == "hdf" else [file_path]
+    is_hdf = suffix == "hdf"
+    paths = [f"{stem}.csv", f"{stem}.parquet"] if is_hdf else [file_path]
     # PostgreSQL takes no NUL, and no row has one.
-    file = await service.find_file(session, scope, wanted) if "\0" not in file_path else None
-    if file is not None and suffix == "hdf":
+    file = await service.find_file(session, scope, paths) if "\0" not in file_path else None
+    if file is not None and is_hdf:
         return Download(file_path, PurePosixPath(file.name).stem + ".hdf", "hdf", copied_from=file)
     if file is not None:
         return _download(file)
@@ -79,44 +87,42 @@ async def by_name(session: AsyncSession, scope: Scope, file_path: str) -> Downlo
 
 def _download(file: File) -> Download:
     if file.format == "iceberg":
-        raise lake_tables.in_lake(file)
+        raise lake_tables.file_in_lake(file)
     return Download(file.path, file.name, file.format)
 
 
 async def remove(storage: Storage, file: File) -> None:
-    """Remove what storage has of a file whose row is gone, its HDF5 copy included."""
-    for name in (file.path, str(PurePosixPath(file.path).with_suffix(".hdf"))):
+    """Remove a file whose row is deleted from storage, its HDF5 copy too."""
+    for name in (file.path, file.hdf_path):
         await storage.delete(name)
 
 
-async def ready(storage: Storage, download: Download) -> Path:
-    """The local path, once there is a file to send.
+async def fetch(storage: Storage, download: Download) -> Path:
+    """Return the local path of the file, fetched from the store, or made, if it is not there yet.
 
     Raises:
-        FileMissing: storage has lost it.
-        Unavailable: the store is away, or full.
+        FileMissing: storage has lost the file.
+        Unavailable: `storage_unavailable`, `storage_full`.
     """
-    return await asyncio.to_thread(_ready, storage, download)
+    return await asyncio.to_thread(_fetch, storage, download)
 
 
-def _ready(storage: Storage, download: Download) -> Path:
+def _fetch(storage: Storage, download: Download) -> Path:
+    source = download.copied_from
     try:
-        path = _fetched(storage, download)
+        path = storage.fetch(download.path) if source is None else _fetch_copy(storage, download.path, source)
         path.stat()
     except FileNotFoundError as error:
         raise FileMissing from error
     return path
 
 
-def _fetched(storage: Storage, download: Download) -> Path:
-    source = download.copied_from
-    if source is None:
-        return storage.fetch(download.path)
+def _fetch_copy(storage: Storage, name: str, source: File) -> Path:
     with suppress(FileMissing):
-        if (path := storage.fetch(download.path)).exists():
+        if (path := storage.fetch(name)).exists():
             return path
     file_format = "parquet" if source.format == "parquet" else "csv"
-    path = storage.path(download.path)
+    path = storage.path(name)
     hdf.ensure_copy(storage.fetch(source.path), file_format, source.delimiter, path)
-    storage.publish(download.path)
+    storage.publish(name)
     return path

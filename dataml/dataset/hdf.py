@@ -1,10 +1,10 @@
-"""HDF5 copies of stored files, written when they are first asked for.
+"""Writes HDF5 copies of stored files, on their first download.
 
-    /columns/<column>   one dataset a column, in file order: int64, float64, boolean, or text (dates as ISO 8601)
-    /missing/<column>   boolean, only for columns where a value is missing
+    /columns/<column>   one dataset per column, in file order: int64, float64, boolean, or text (dates as ISO 8601)
+    /missing/<column>   boolean, only for columns with a missing value
 
 Each column has the narrowest type that holds all its values in the file. A `/` in a column's name, which HDF5 would
-take for a group, becomes `_`; the attribute `column` has the name as it is.
+take for a group, becomes `_`; the attribute `column` has the original name.
 """
 
 import os
@@ -23,7 +23,7 @@ from dataml.contract.types import DataType
 
 _CHUNK_ROWS: Final = 8192
 _TEXT: Final = h5py.string_dtype()
-_STORED: Final[dict[DataType, Any]] = {
+_HDF_TYPES: Final[dict[DataType, Any]] = {
     DataType.INTEGER: np.int64,
     DataType.FLOAT: np.float64,
     DataType.BOOLEAN: np.bool_,
@@ -31,7 +31,10 @@ _STORED: Final[dict[DataType, Any]] = {
 
 
 def ensure_copy(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
-    """Make `target` unless it is there; it appears whole or not at all. Blocking: reads the file twice."""
+    """Write the copy to `target` unless it exists; it appears completely or not at all.
+
+    Blocking: the file is read twice.
+    """
     if target.exists():
         return
     unfinished = target.with_name(f".{uuid.uuid4().hex}.hdf")
@@ -45,13 +48,13 @@ def ensure_copy(source: Path, file_format: FileFormat, delimiter: str, target: P
 def _write(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
     columns = infer_contract(open_batches(source, file_format, delimiter)).columns
     with h5py.File(target, "w") as file:
-        stored = _Columns(file, columns)
+        stored = _HdfColumns(file, columns)
         for batch in open_batches(source, file_format, delimiter):
             stored.append(batch)
 
 
-class _Columns:
-    """The growing columns of an HDF5 file."""
+class _HdfColumns:
+    """The columns of an HDF5 file, appended to batch by batch."""
 
     def __init__(self, file: h5py.File, columns: tuple[Column, ...]) -> None:
         self._rows = 0
@@ -63,6 +66,7 @@ class _Columns:
         self._missing: dict[str, h5py.Dataset] = {}
 
     def append(self, batch: pa.RecordBatch) -> None:
+        """Write the rows of a batch after those that are there."""
         start, self._rows = self._rows, self._rows + batch.num_rows
         for missing in self._missing.values():
             missing.resize((self._rows,))
@@ -71,29 +75,29 @@ class _Columns:
             values = parse_column(cells, column.data_type, column.date_order).values
             stored = self._values[column.name]
             stored.resize((self._rows,))
-            stored[start:] = _numpy(values, column.data_type)
+            stored[start:] = _to_numpy(values, column.data_type)
             if values.null_count:
-                self._missing_of(column.name)[start:] = values.is_null().to_numpy(zero_copy_only=False)
+                self._missing_values(column.name)[start:] = values.is_null().to_numpy(zero_copy_only=False)
 
     def _create(self, group: h5py.Group, column: Column) -> h5py.Dataset:
-        kind = _STORED.get(column.data_type, _TEXT)
+        dtype = _HDF_TYPES.get(column.data_type, _TEXT)
         stored = group.create_dataset(
-            self._names[column.name], shape=(0,), maxshape=(None,), dtype=kind, chunks=(_CHUNK_ROWS,)
+            self._names[column.name], shape=(0,), maxshape=(None,), dtype=dtype, chunks=(_CHUNK_ROWS,)
         )
         stored.attrs["column"] = column.name
         stored.attrs["data_type"] = column.data_type.value
         return stored
 
-    def _missing_of(self, name: str) -> h5py.Dataset:
+    def _missing_values(self, name: str) -> h5py.Dataset:
         if name not in self._missing:
-            # Made at the first gap: the fill value, False, stands for the rows before.
+            # Created at the first missing value: the rows before it have the fill value, False.
             self._missing[name] = self._missing_group.create_dataset(
                 self._names[name], shape=(self._rows,), maxshape=(None,), dtype=np.bool_, chunks=(_CHUNK_ROWS,)
             )
         return self._missing[name]
 
 
-def _numpy(values: pa.Array, data_type: DataType) -> np.ndarray[Any, Any]:
+def _to_numpy(values: pa.Array, data_type: DataType) -> np.ndarray[Any, Any]:
     match data_type:
         case DataType.FLOAT:
             return values.to_numpy(zero_copy_only=False)

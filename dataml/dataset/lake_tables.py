@@ -1,4 +1,4 @@
-"""Datasets and the lake: which table their rows go to, or come from, and what is refused before any row is read."""
+"""The lake tables that the rows of datasets are written to or read from, and what is checked before any row is read."""
 
 import uuid
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from dataml.contract.contract import Contract
 from dataml.contract.files.reading import check_columns
 from dataml.datalake import service as lake
 from dataml.datalake.service import Lakes
-from dataml.dataset.lake_options import LakeOptions
 from dataml.dataset.models import Dataset, File
+from dataml.dataset.upload_options import LakeOptions
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Invalid
@@ -20,15 +20,15 @@ from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
 from dataml.iceberg.writing import LakeTarget, WriteMode
 from dataml.jobs.spec import SourceFile
 
-SCHEMA: Final = "silver"
-"""Where validated rows go, and tables without a schema are looked for."""
+VALIDATED_SCHEMA: Final = "silver"
+"""The schema of validated rows, and of tables that are named without one."""
 RAW_SCHEMA: Final = "bronze"
-"""Where rows go as they were uploaded."""
+"""The schema of rows as they were uploaded."""
 
 
 @dataclass(frozen=True)
-class Target:
-    """A table of the tenant's own that rows will go to."""
+class TargetTable:
+    """A table of the tenant's own that rows will be written to."""
 
     schema: str
     table: str
@@ -36,20 +36,29 @@ class Target:
 
     @property
     def name(self) -> str:
+        """`schema.table`, as the tenant names it."""
         return f"{self.schema}.{self.table}"
 
 
 @dataclass(frozen=True)
-class Source:
-    """A snapshot of a table that a dataset is made from; `name` is `schema.table` in the tenant's eyes."""
+class TargetTables:
+    """The tables that a dataset is written to: its validated rows, and all rows as they were uploaded."""
+
+    validated: TargetTable | None = None
+    raw: TargetTable | None = None
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A snapshot of a table that a dataset is made from; `name` is `schema.table`, as the tenant names it."""
 
     name: str
     snapshot_id: int
     columns: tuple[str, ...]
     rows: int
 
-    def new_file(self, dataset: Dataset) -> File:
-        """What stands for it among the files of a dataset; its name in storage leads nowhere."""
+    def to_file(self, dataset: Dataset) -> File:
+        """Return the row that stands for the table among the files of a dataset; storage has no file of its path."""
         return File(
             tenant_id=dataset.tenant_id,
             dataset_id=dataset.id,
@@ -62,39 +71,40 @@ class Source:
         )
 
 
-async def targets(
-    lakes: Lakes, scope: Scope, asked: LakeOptions, contract: Contract | None
-) -> tuple[Target | None, Target | None]:
-    """Where validated rows go, and where all of them as they came.
+async def resolve_targets(lakes: Lakes, scope: Scope, options: LakeOptions, contract: Contract | None) -> TargetTables:
+    """Return the tables that an upload names, which rows of this contract can be written to.
 
     Raises:
-        Invalid: `bad_table_name`; `same_table`: both are one.
-        Conflict: `table_differs`: the table is there, with columns that the template has not.
+        Invalid: `bad_table_name`; `same_table`: both names are of one table.
+        Conflict: `table_differs`: the table exists with columns that the template does not have.
         Unavailable: the lake does not answer.
     """
-    valid, raw = (
-        Target(*parse_table_name(text, schema), asked.lake_mode) if text else None
-        for text, schema in ((asked.iceberg_table_name, SCHEMA), (asked.raw_table_name, RAW_SCHEMA))
-    )
-    if raw is not None and raw == valid:
-        detail = "raw_table_name and iceberg_table_name are one table; rows as they came have other columns."
+    validated = _parse_target(options.iceberg_table_name, VALIDATED_SCHEMA, options.lake_mode)
+    raw = _parse_target(options.raw_table_name, RAW_SCHEMA, options.lake_mode)
+    if raw is not None and raw == validated:
+        detail = "raw_table_name and iceberg_table_name are the same table; raw rows have other columns, so name two."
         raise Invalid(detail, code="same_table")
-    for target in filter(None, (raw, valid)):
-        await _check_target(lakes, scope, target, contract if target is valid else None)
-    return valid, raw
+    if raw is not None:
+        await _check_target(lakes, scope, raw, None)
+    if validated is not None:
+        await _check_target(lakes, scope, validated, contract)
+    return TargetTables(validated, raw)
 
 
-async def _check_target(lakes: Lakes, scope: Scope, target: Target, contract: Contract | None) -> None:
+def _parse_target(text: str | None, schema: str, mode: WriteMode) -> TargetTable | None:
+    return TargetTable(*parse_table_name(text, schema), mode) if text else None
+
+
+async def _check_target(lakes: Lakes, scope: Scope, target: TargetTable, contract: Contract | None) -> None:
     name = TableName(tenant_namespace(scope.tenant_id, target.schema), target.table)
-    there = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.find_schema(name))
-    if there is not None and contract is not None and target.mode == "append":
-        _check_same(there, contract, target.name)
+    schema = await lakes.iceberg_executor.run(lambda deadline: lakes.iceberg.find_arrow_schema(name))
+    if schema is not None and contract is not None and target.mode == "append":
+        _check_same_columns(schema, contract, target.name)
 
 
-def _check_same(there: pa.Schema, contract: Contract, table: str) -> None:
-    differing = sorted(
-        {*zip(there.names, there.types, strict=True)} ^ {(f.name, f.type) for f in contract.schema}, key=str
-    )
+def _check_same_columns(schema: pa.Schema, contract: Contract, table: str) -> None:
+    columns = {*zip(schema.names, schema.types, strict=True)}
+    differing = sorted(columns ^ {(field.name, field.type) for field in contract.schema}, key=str)
     if differing:
         names = ", ".join(dict.fromkeys(repr(name) for name, _ in differing[:10]))
         detail = f"The lake table {table} and the template differ in columns or types: {names}."
@@ -102,30 +112,31 @@ def _check_same(there: pa.Schema, contract: Contract, table: str) -> None:
 
 
 async def find_source(
-    database: Database, lakes: Lakes, scope: Scope, asked: LakeOptions, contract: Contract | None
-) -> Source:
-    """The table that is asked for, of the schema before its first dot, as it is now or was at a snapshot.
+    database: Database, lakes: Lakes, scope: Scope, options: LakeOptions, contract: Contract | None
+) -> SourceTable:
+    """Return the table that an upload names, at the snapshot that it names or the newest.
 
     Raises:
         NotFound: `schema_not_found`, `table_not_found`, `snapshot_not_found`.
-        Invalid: `not_iceberg`, `no_rows`, `unsupported_column_type`; what a file with such columns is refused for.
+        Invalid: `not_iceberg`, `no_rows`, `unsupported_column_type`, or an error of `check_columns`.
         Unavailable: the lake does not answer.
     """
-    schema, table = _parted(asked.iceberg_table_name or "")
+    schema, table = _split_name(options.iceberg_table_name or "")
     async with database.reading() as session:
-        name = await _located(session, scope, schema, table)
-    taken, columns, rows = await lakes.iceberg_asker.ask(lambda patience: lakes.iceberg.source(name, asked.snapshot_id))
-    check_columns(tuple(columns.names), contract)
-    return Source(f"{schema}.{table}", taken, tuple(columns.names), rows)
+        name = await _resolve_table(session, scope, schema, table)
+    snapshot = await lakes.iceberg_executor.run(lambda deadline: lakes.iceberg.get_snapshot(name, options.snapshot_id))
+    columns = tuple(snapshot.schema.names)
+    check_columns(columns, contract)
+    return SourceTable(f"{schema}.{table}", snapshot.snapshot_id, columns, snapshot.rows)
 
 
-async def source_file(session: AsyncSession, scope: Scope, dataset: Dataset, file: File) -> SourceFile:
-    """The table that stands among a dataset's files, for the job that reads it.
+async def get_source_file(session: AsyncSession, scope: Scope, dataset: Dataset, file: File) -> SourceFile:
+    """Return the table that stands among a dataset's files, for the job that reads it.
 
     Raises:
-        NotFound: `schema_not_found`: it is shared with the tenant no more.
+        NotFound: `schema_not_found`: the schema is no longer shared with the tenant.
     """
-    name = await _located(session, scope, *_parted(dataset.iceberg_table_name or ""))
+    name = await _resolve_table(session, scope, *_split_name(dataset.iceberg_table_name or ""))
     return SourceFile(
         file.id,
         file.name,
@@ -137,20 +148,20 @@ async def source_file(session: AsyncSession, scope: Scope, dataset: Dataset, fil
     )
 
 
-def target_of(dataset: Dataset) -> LakeTarget | None:
-    """Where the rows of a dataset go when they have been validated. Those of its earlier versions make room."""
+def validated_target(dataset: Dataset) -> LakeTarget | None:
+    """Return the table that the validated rows are written to, in place of those of the dataset's earlier versions."""
     return _lake_target(dataset, dataset.iceberg_table_name)
 
 
-def raw_target_of(dataset: Dataset) -> LakeTarget | None:
-    """Where the rows of a dataset go as they came, those of its earlier versions again making room."""
+def raw_target(dataset: Dataset) -> LakeTarget | None:
+    """Return the table that all uploaded rows are written to, in place of those of the dataset's earlier versions."""
     return _lake_target(dataset, dataset.raw_table_name, widens=True)
 
 
-def _lake_target(dataset: Dataset, text: str | None, *, widens: bool = False) -> LakeTarget | None:
-    if text is None or dataset.lake_mode is None:
+def _lake_target(dataset: Dataset, name: str | None, *, widens: bool = False) -> LakeTarget | None:
+    if name is None or dataset.lake_mode is None:
         return None
-    schema, table = _parted(text)
+    schema, table = _split_name(name)
     return LakeTarget(
         TableName(tenant_namespace(dataset.tenant_id, schema), table),
         source=f"dataset-{dataset.id}",
@@ -161,20 +172,21 @@ def _lake_target(dataset: Dataset, text: str | None, *, widens: bool = False) ->
     )
 
 
-def in_lake(file: File) -> Conflict:
-    """What whoever wants the content of a table as a file is told."""
-    detail = f"These rows are those of the lake table {file.name}; the dataset's parquet_file_path has them as a file."
+def file_in_lake(file: File) -> Conflict:
+    """Return the error for a call that wants the content of a lake table as a file."""
+    detail = f"These rows are in the lake table {file.name}; download the dataset's parquet_file_path to get a file."
     return Conflict(detail, code="file_in_lake")
 
 
-def _parted(text: str) -> tuple[str, str]:
-    schema, dot, table = text.partition(".")
-    return (schema, table) if dot else (SCHEMA, text)
+def _split_name(name: str) -> tuple[str, str]:
+    """Return the schema, which stands before the first dot, and the table."""
+    schema, dot, table = name.partition(".")
+    return (schema, table) if dot else (VALIDATED_SCHEMA, name)
 
 
-async def _located(session: AsyncSession, scope: Scope, schema: str, table: str) -> TableName:
-    place = await lake.place(session, scope, schema)
-    if place.source != "iceberg":
+async def _resolve_table(session: AsyncSession, scope: Scope, schema: str, table: str) -> TableName:
+    schema_ref = await lake.resolve_schema(session, scope, schema)
+    if schema_ref.source != "iceberg":
         detail = "Datasets are made from Iceberg tables of the platform's catalog; this schema is Trino's."
         raise Invalid(detail, code="not_iceberg")
-    return TableName(place.schema, table)
+    return TableName(schema_ref.name, table)

@@ -1,5 +1,6 @@
 """Tables of datasets and their files."""
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
@@ -10,14 +11,16 @@ from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
 class Dataset(TenantOwned, Timestamped, Base):
-    """Files that were checked together against one contract.
+    """Files that are validated together against one contract.
 
-    `state` is validating, valid, invalid (too few rows kept) or failed. `contract`, `parquet` (the kept rows, typed),
-    `errors` and `set_aside` appear when validation has ended; paths are storage names. When files come or go all of it
-    is validated again: what was there stays until the new is there, all at once, and `version` counts one up.
-    `iceberg_table_name` is `schema.table`: where the rows came from (`data_source` `iceberg`), or where they go, with
-    `lake_mode`; `iceberg_snapshot_id` is the snapshot that has them. `raw_table_name` is the table that all rows go to
-    as they were uploaded, in the same mode.
+    - `state` is validating, valid, invalid (too few rows kept) or failed.
+    - `contract`, `parquet` (the kept rows, typed), `errors` (the wrong cells) and `set_aside` (the quarantined rows)
+      are set when a validation has ended; the last three are storage names.
+    - When files are added or deleted, all of them are validated again. The results of the last validation stay until
+      those of the new one replace them, all at once; `version` then increases by one.
+    - `iceberg_table_name` is `schema.table`: where the rows came from (`data_source` is `iceberg`), or where they are
+      written to, with `lake_mode`. `iceberg_snapshot_id` is the snapshot that has them.
+    - `raw_table_name` is the table that all rows are written to as they were uploaded, in the same mode.
     """
 
     __tablename__ = "dataset"
@@ -51,15 +54,26 @@ class Dataset(TenantOwned, Timestamped, Base):
     failure: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(150))
 
+    @property
+    def usability(self) -> str | None:
+        """The share of kept rows as a whole percentage, rounded down: 100% means all; None before validation."""
+        if self.parquet is None:
+            return None
+        return f"{100 * self.kept_records // self.total_records if self.total_records else 0}%"
+
     def validated(self) -> tuple[Contract, str]:
-        """Contract and Parquet of a valid dataset."""
+        """Return the contract of the kept rows, and the storage name of their Parquet file.
+
+        Raises:
+            ValueError: no validation has ended yet.
+        """
         if self.contract is None or self.parquet is None:
             raise ValueError(f"dataset {self.id} is {self.state}")
         return Contract.from_json(self.contract), self.parquet
 
 
 class File(TenantOwned, Timestamped, Base):
-    """One file of a dataset, uploaded or made by a batch prediction; `path` is its storage name."""
+    """A file of a dataset, uploaded or made by a batch prediction; `path` is its storage name."""
 
     __tablename__ = "file"
     __table_args__ = (
@@ -78,3 +92,8 @@ class File(TenantOwned, Timestamped, Base):
     total_fields: Mapped[int]
     total_records: Mapped[int] = mapped_column(BigId)
     error_report: Mapped[dict[str, Any] | None]
+
+    @property
+    def hdf_path(self) -> str:
+        """The storage name of the HDF5 copy, whether or not there is one yet."""
+        return str(PurePosixPath(self.path).with_suffix(".hdf"))

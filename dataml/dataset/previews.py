@@ -1,4 +1,4 @@
-"""First rows and first lines of stored files, and the error report as CSV; blocking, for a thread."""
+"""Reads the first rows and lines of stored files, and writes the error report as CSV; blocking, for a thread."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,29 +19,29 @@ MAX_CELL_CHARACTERS: Final = 4096
 _MAX_LINE_CHARACTERS: Final = 4096
 _HEAD_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 1024
-# The full-width ones count where Japanese or Chinese is written.
+# Spreadsheets in Japanese or Chinese also take the full-width ones.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ERROR_COLUMNS: Final = ("file", "row", "column", "value", "rule", "reason")
 
 
 def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[dict[str, Any]]:
-    """A page of the rows as JSON-able values; only the row groups and columns it needs are read."""
+    """Return a page of the rows as values for JSON; only the row groups and columns of the page are read."""
     rows: list[dict[str, Any]] = []
     with pq.ParquetFile(parquet) as file:
         names = list(columns) if columns is not None else file.schema_arrow.names
         groups, skip = _row_groups(file, page)
         for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=names) if groups else ():
-            part = batch.slice(min(skip, batch.num_rows), page.limit - len(rows))
+            rows_of_page = batch.slice(min(skip, batch.num_rows), page.limit - len(rows))
             skip -= min(skip, batch.num_rows)
-            # Parquet takes a name for the path `a.b` as well, and brings more columns than were asked for.
-            rows += [_plain_row(row) for row in part.select(names).to_pylist()]
+            # Parquet also takes a name for a path such as `a.b`, and returns more columns than these.
+            rows += [_row_to_json(row) for row in rows_of_page.select(names).to_pylist()]
             if len(rows) == page.limit:
                 break
     return rows
 
 
 def first_lines(path: Path, file_format: FileFormat) -> list[str]:
-    """The first lines as text; the rows of a Parquet file as lines of CSV."""
+    """Return the first lines as text, at most `LINES`; the rows of a Parquet file as lines of CSV."""
     if file_format == "parquet":
         return _parquet_lines(path)
     with open_text(path) as file:
@@ -49,22 +49,24 @@ def first_lines(path: Path, file_format: FileFormat) -> list[str]:
     lines = head.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
-    return [_cut(line, _MAX_LINE_CHARACTERS) for line in lines[:LINES]]
+    return [_truncate(line, _MAX_LINE_CHARACTERS) for line in lines[:LINES]]
 
 
 def error_lines(errors: Path | None) -> Iterator[bytes]:
-    """Every wrong cell as CSV with a header, piece by piece, safe to open in a spreadsheet; without a file the header
-    alone."""
+    """Yield every wrong cell as CSV, safe to open in a spreadsheet; the header alone when there is no file.
+
+    The file is Parquet, as the validation writes it.
+    """
     yield _csv_lines([_ERROR_COLUMNS]).encode()
     if errors is None:
         return
     with open_parquet(errors) as file:
         for batch in file.iter_batches(columns=list(_ERROR_COLUMNS)):
-            yield _csv_lines(map(_escaped, row.values()) for row in batch.to_pylist()).encode()
+            yield _csv_lines(map(_escape_formula, row.values()) for row in batch.to_pylist()).encode()
 
 
 def _row_groups(file: pq.ParquetFile, page: Page) -> tuple[list[int], int]:
-    """The row groups that hold the page, and how many rows of the first of them come before it."""
+    """Return the row groups that contain the page, and the number of rows of the first that come before the page."""
     groups: list[int] = []
     skipped, start = 0, 0
     for group in range(file.metadata.num_row_groups):
@@ -77,13 +79,13 @@ def _row_groups(file: pq.ParquetFile, page: Page) -> tuple[list[int], int]:
     return groups, max(skipped, 0)
 
 
-def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in row.items()}
+def _row_to_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _to_json(value) for name, value in row.items()}
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, str):
-        return _cut(value, MAX_CELL_CHARACTERS)
+        return _truncate(value, MAX_CELL_CHARACTERS)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value
@@ -91,23 +93,23 @@ def _plain(value: Any) -> Any:
 
 def _parquet_lines(path: Path) -> list[str]:
     head = next(open_batches(path, "parquet", batch_rows=LINES - 1))
-    columns = [_shown(head.column(place)) for place in range(head.num_columns)]
+    columns = [_to_values(column) for column in head.columns]
     cells = [head.schema.names, *zip(*columns, strict=True)]
-    return [_cut(_csv_lines([row]).removesuffix("\n"), _MAX_LINE_CHARACTERS) for row in cells]
+    return [_truncate(_csv_lines([row]).removesuffix("\n"), _MAX_LINE_CHARACTERS) for row in cells]
 
 
-def _shown(values: pa.Array) -> list[Any]:
-    # Parquet has days beyond Python's, and time zones that nobody knows.
+def _to_values(values: pa.Array) -> list[Any]:
+    # Parquet has days that Python has not, and unknown time zones.
     return (to_text(values) if pa.types.is_temporal(values.type) else values).to_pylist()
 
 
-def _escaped(cell: Any) -> Any:
-    """A text that a spreadsheet would run as a formula, with an apostrophe in front (OWASP, CSV injection)."""
+def _escape_formula(cell: Any) -> Any:
+    """Return a cell, with an apostrophe in front if a spreadsheet would run it as a formula (OWASP, CSV injection)."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 class _Lines(list[str]):
-    """What a CSV writer has written, row by row."""
+    """The rows that a CSV writer has written."""
 
     def write(self, line: str) -> None:
         self.append(line)
@@ -115,11 +117,11 @@ class _Lines(list[str]):
 
 def _csv_lines(rows: Iterable[Iterable[Any]]) -> str:
     lines = _Lines()
-    # A field is quoted for the characters of the line end only: without the CR among them, one in a field would begin
-    # a row, and behind it a formula.
+    # The writer quotes a field for the characters of its line end only. With "\n" alone, a CR in a field would begin a
+    # row for a spreadsheet, and what follows could be a formula.
     csv.writer(lines, lineterminator="\r\n").writerows(rows)
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
-def _cut(text: str, characters: int) -> str:
+def _truncate(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"

@@ -1,15 +1,16 @@
-"""What dataset and file calls answer."""
+"""The JSON of the dataset and file calls."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.contract.contract import Contract
 from dataml.dataset.models import Dataset, File
+from dataml.jobs.models import Job
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import JobState
 
@@ -20,44 +21,50 @@ _USAGES = {"t": "Training", "p": "Prediction"}
 
 
 class WrongCell(BaseModel):
+    """A cell that breaks a rule."""
+
     file: str = Field(description="Name of the file.")
     row: int = Field(description="Data row of the file, counted from 1.")
     column: str = Field(description="Name of the column.")
-    value: str = Field(description="The value as it stands in the file, cut after 200 characters.")
-    rule: str = Field(description="Stable word for the rule that the value breaks.")
+    value: str = Field(description="The value as written in the file, cut after 200 characters.")
+    rule: str = Field(description="Code of the rule that the value breaks; it does not change.")
     reason: str = Field(description="What is wrong with the value.")
 
 
 class FileErrors(BaseModel):
-    total_errors: int = Field(description="Wrong cells.")
-    rows_with_errors: int = Field(description="Rows that hold them; these were quarantined.")
+    """The wrong cells of a file."""
+
+    total_errors: int = Field(description="Number of wrong cells.")
+    rows_with_errors: int = Field(description="Number of rows with wrong cells; these were quarantined.")
     by_column: dict[str, int] = Field(description="Wrong cells by column.")
     by_rule: dict[str, int] = Field(description="Wrong cells by the rule they break.")
     first: list[WrongCell] = Field(description="The first wrong cells, 100 at most.")
 
 
 class FileRow(BaseModel):
+    """A file in a list."""
+
+    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+
     dataset_id: int = Field(description="Dataset that the file belongs to.")
     id: int = Field(description="Id of the file.")
-    file_name: str = Field(description="What the user called the file.")
+    file_name: str = Field(validation_alias="name", description="Name that the file was uploaded with.")
     created_at: datetime = Field(description="When the file was uploaded or made.")
-    modified_at: datetime = Field(description="When something was last written down about it.")
-    total_fields: int = Field(description="Columns.")
-    total_records: int = Field(description="Data rows.")
-    error_report: FileErrors | None = Field(description="What was wrong in its cells; null when nothing was.")
-    file_path: str = Field(description="Name that `GET /files/download` takes.")
+    modified_at: datetime = Field(description="When its record was last changed.")
+    total_fields: int = Field(description="Number of columns.")
+    total_records: int = Field(description="Number of data rows.")
+    error_report: FileErrors | None = Field(description="The wrong cells of the file; null when there are none.")
+    file_path: str = Field(validation_alias="path", description="Name that `GET /files/download` takes.")
     format: Literal["csv", "parquet", "iceberg"] = Field(
         description="Format of the content; iceberg: the rows of a lake table, which are not in storage."
     )
     purpose: Literal["source", "prediction"] = Field(description="Uploaded, or made by a batch prediction.")
     size_bytes: int = Field(description="Size of the file.")
 
-    @classmethod
-    def of(cls, file: File) -> "FileRow":
-        return cls.model_validate(_file_fields(file))
-
 
 class FileAnswer(FileRow):
+    """A file with the download names of its copies."""
+
     csv_file_path: str | None = Field(description="Download name of the CSV; null for a Parquet upload.")
     hdf_file_path: str | None = Field(
         description="Download name of an HDF5 copy, made on its first download; null for a lake table."
@@ -67,50 +74,55 @@ class FileAnswer(FileRow):
     )
 
     @classmethod
-    def of_dataset(cls, file: File, dataset: Dataset) -> "FileAnswer":
-        return cls.model_validate(
-            _file_fields(file)
-            | {
-                "csv_file_path": file.path if file.format == "csv" else None,
-                "hdf_file_path": (
-                    str(PurePosixPath(file.path).with_suffix(".hdf")) if file.format != "iceberg" else None
-                ),
-                "parquet_file_path": dataset.parquet if file.purpose == "source" else None,
-            }
+    def from_file(cls, file: File, dataset: Dataset) -> Self:
+        """Return the JSON of a file of this dataset."""
+        row = FileRow.model_validate(file)
+        return cls(
+            **row.model_dump(),
+            csv_file_path=file.path if file.format == "csv" else None,
+            hdf_file_path=file.hdf_path if file.format != "iceberg" else None,
+            parquet_file_path=dataset.parquet if file.purpose == "source" else None,
         )
 
 
 class FileList(BaseModel):
-    total: int = Field(description="Files of the dataset, on this page or not.")
+    """A page of the files of a dataset."""
+
+    total: int = Field(description="Number of files of the dataset.")
     data: list[FileRow] = Field(description="The page, newest first.")
 
 
 class FilePreview(BaseModel):
+    """The first lines of a file."""
+
     file_id: int = Field(description="Id of the file.")
     content_preview: list[str] = Field(description="The first lines as text, 20 at most; Parquet is shown as CSV.")
 
 
 class UploadAnswer(BaseModel):
-    dataset_id: int = Field(description="Id of the new dataset.")
-    dataset_name: str = Field(description="Its name.")
+    """The dataset that files were uploaded to, and the job that validates it."""
+
+    dataset_id: int = Field(description="Id of the dataset.")
+    dataset_name: str = Field(description="Name of the dataset.")
     data_source: str = Field(description="Where its rows come from.", examples=["csv", "parquet", "iceberg"])
-    files: list[FileRow] = Field(description="Its files.")
+    files: list[FileRow] = Field(description="The files of this upload.")
     job_id: str = Field(
-        description="Job that checks every cell; see `GET /jobs/{job_id}`.", examples=["validate-job-7"]
+        description="Job that validates every cell; see `GET /jobs/{job_id}`.", examples=["validate-job-7"]
     )
     state: DatasetState = Field(description="validating; with on_error=reject, valid or invalid already.")
     usage: Usage = Field(description="t (training) or p (prediction).")
-    template_id: int | None = Field(description="Template that it is checked against; null when columns are inferred.")
+    template_id: int | None = Field(description="Template that it is validated against; null: columns are inferred.")
 
     @classmethod
-    def of(cls, dataset: Dataset, files: Sequence[File], job_id: str) -> "UploadAnswer":
+    def from_upload(cls, dataset: Dataset, files: Sequence[File], job: Job) -> Self:
+        """Return the JSON of an upload of these files."""
         return cls.model_validate(
             {
                 "dataset_id": dataset.id,
                 "dataset_name": dataset.name,
                 "data_source": dataset.data_source,
-                "files": [FileRow.of(file) for file in files],
-                "job_id": job_id,
+                "files": [FileRow.model_validate(file) for file in files],
+                "job_id": job.public_id,
                 "state": dataset.state,
                 "usage": dataset.usage,
                 "template_id": dataset.template_id,
@@ -119,28 +131,34 @@ class UploadAnswer(BaseModel):
 
 
 class DatasetDeleted(BaseModel):
+    """The answer when a dataset was deleted."""
+
     status_code: int = Field(default=200, description="Always 200.")
     message: str = Field(description="What was done.")
 
 
 class FileDeleted(DatasetDeleted):
-    dataset_id: int = Field(description="The dataset that it was in.")
-    state: DatasetState = Field(description="validating, when the dataset is checked again without it.")
-    job_id: str | None = Field(description="The job that checks it; null for the result of a batch prediction.")
+    """The answer when a file was deleted."""
+
+    dataset_id: int = Field(description="Dataset that the file belonged to.")
+    state: DatasetState = Field(description="validating, when the dataset is validated again without the file.")
+    job_id: str | None = Field(description="Job that validates the dataset; null for the result of a batch prediction.")
 
 
 class DatasetRow(BaseModel):
+    """A dataset in a list."""
+
     tenant_id: str = Field(description="Tenant that owns the dataset.")
     dataset_name: str = Field(description="Unique in the tenant.")
-    file_count: int = Field(description="Files, results of batch predictions included.")
+    file_count: int = Field(description="Number of files, results of batch predictions included.")
     is_valid: bool = Field(description="Whether trainings and predictions can start from it.")
     created_by: str = Field(description="Who uploaded it.")
     template_id: int | None = Field(
-        description="Template that it was checked against; null when columns were inferred."
+        description="Template that it was validated against; null when columns were inferred."
     )
     data_source: str = Field(description="Where its rows come from.", examples=["csv", "parquet", "iceberg"])
     iceberg_table_name: str | None = Field(
-        description="Lake table that the rows came from, or have gone to; null until they are there."
+        description="Lake table that the rows came from, or were written to; null until they are there."
     )
     iceberg_snapshot_id: int | None = Field(description="The table's snapshot that has them.")
     raw_table_name: str | None = Field(
@@ -150,119 +168,180 @@ class DatasetRow(BaseModel):
     id: int = Field(description="Id of the dataset.")
     template_name: str | None = Field(description="Name of the template.")
     created_at: datetime = Field(description="When it was uploaded.")
-    modified_at: datetime = Field(description="When something was last written down about it.")
+    modified_at: datetime = Field(description="When its record was last changed.")
     dataset_usability: str | None = Field(description="Share of rows kept; null before validation.", examples=["85%"])
     usage: Usage = Field(description="t (training) or p (prediction).")
-    dataset_usage: Literal["Training", "Prediction"] = Field(description="The same in a word.")
+    dataset_usage: Literal["Training", "Prediction"] = Field(description="The usage as a word.")
     state: DatasetState = Field(description="validating, valid, invalid (too few rows kept) or failed.")
-    total_records: int = Field(description="Data rows of all uploaded files.")
-    kept_records: int = Field(description="Rows without a wrong cell; 0 before validation.")
-    version: int = Field(description="Counts the validations that have ended; 0 before the first.")
+    total_records: int = Field(description="Number of data rows of all uploaded files.")
+    kept_records: int = Field(description="Number of rows without a wrong cell; 0 before validation.")
+    version: int = Field(description="Number of validations that have ended; 0 before the first.")
 
     @classmethod
-    def of(cls, dataset: Dataset, file_count: int, template_name: str | None) -> "DatasetRow":
-        return cls.model_validate(_dataset_fields(dataset, file_count, template_name))
+    def from_dataset(cls, dataset: Dataset, file_count: int, template_name: str | None) -> Self:
+        """Return the JSON of a dataset."""
+        return cls.model_validate(
+            {
+                "tenant_id": dataset.tenant_id,
+                "dataset_name": dataset.name,
+                "file_count": file_count,
+                "is_valid": dataset.state == "valid",
+                "created_by": dataset.created_by,
+                "template_id": dataset.template_id,
+                "data_source": dataset.data_source,
+                "iceberg_table_name": dataset.iceberg_table_name if dataset.iceberg_snapshot_id is not None else None,
+                "iceberg_snapshot_id": dataset.iceberg_snapshot_id,
+                "raw_table_name": dataset.raw_table_name if dataset.raw_snapshot_id is not None else None,
+                "raw_snapshot_id": dataset.raw_snapshot_id,
+                "id": dataset.id,
+                "template_name": template_name,
+                "created_at": dataset.created_at,
+                "modified_at": dataset.modified_at,
+                "dataset_usability": dataset.usability,
+                "usage": dataset.usage,
+                "dataset_usage": _USAGES[dataset.usage],
+                "state": dataset.state,
+                "total_records": dataset.total_records,
+                "kept_records": dataset.kept_records,
+                "version": dataset.version,
+            }
+        )
 
 
 class DatasetList(BaseModel):
-    total: int = Field(description="Datasets of the tenant, on this page or not.")
+    """A page of datasets."""
+
+    total: int = Field(description="Number of datasets of the tenant.")
     data: list[DatasetRow] = Field(description="The page, newest first.")
 
 
-class SchemaColumn(BaseModel):
-    column_name: str = Field(description="Name of the column.")
-    data_type: str = Field(description="Its type.", examples=["Float"])
-    default_value: str | None = Field(description="What fills a missing value.")
+class DatasetColumn(BaseModel):
+    """A column of a validated dataset."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    column_name: str = Field(validation_alias="name", description="Name of the column.")
+    data_type: str = Field(description="Type of its values.", examples=["Float"])
+    default_value: str | None = Field(validation_alias="default", description="Value that replaces a missing one.")
     date_order: Literal["dmy", "mdy"] | None = Field(
-        description="How 08/09/2024 was read; null where it did not matter."
+        description="How 08/09/2024 was read; null where it made no difference."
     )
 
 
 class ErrorSummary(BaseModel):
-    total_errors: int = Field(description="Wrong cells of all files.")
-    rows_with_errors: int = Field(description="Rows that were quarantined.")
+    """The wrong cells of a dataset in numbers."""
+
+    total_errors: int = Field(description="Number of wrong cells of all files.")
+    rows_with_errors: int = Field(description="Number of rows that were quarantined.")
     by_column: dict[str, int] = Field(description="Wrong cells by column.")
     by_rule: dict[str, int] = Field(description="Wrong cells by the rule they break.")
 
     @classmethod
-    def of(cls, files: Sequence[File]) -> "ErrorSummary":
+    def from_files(cls, files: Sequence[File]) -> "ErrorSummary":
+        """Return the sums over the error reports of files."""
         reports = [FileErrors.model_validate(file.error_report) for file in files if file.error_report is not None]
-        return cls(
+        return ErrorSummary(
             total_errors=sum(report.total_errors for report in reports),
             rows_with_errors=sum(report.rows_with_errors for report in reports),
-            by_column=_added([report.by_column for report in reports]),
-            by_rule=_added([report.by_rule for report in reports]),
+            by_column=_sum_counts(report.by_column for report in reports),
+            by_rule=_sum_counts(report.by_rule for report in reports),
         )
 
 
 class DatasetAnswer(DatasetRow):
+    """A dataset with its columns and its wrong cells in numbers."""
+
     dataset_path: str = Field(description="Storage name of the folder with the uploaded files.")
     validated_path: str | None = Field(description="Storage name of the typed Parquet with the kept rows.")
-    template_version: int | None = Field(description="Version of the template that it was checked against.")
-    columns: list[SchemaColumn] | None = Field(
+    template_version: int | None = Field(description="Version of the template that it was validated against.")
+    columns: list[DatasetColumn] | None = Field(
         serialization_alias="schema", description="Its columns; null before validation."
     )
-    error_summary: ErrorSummary = Field(description="What was wrong in its cells, in numbers.")
-    failure: str | None = Field(description="Why the validation failed, when it did.")
-    on_error: OnError = Field(description="What a wrong cell does: to its row, or to the upload.")
-    job_id: str | None = Field(description="The job that validates or validated it.")
+    error_summary: ErrorSummary = Field(description="Its wrong cells in numbers.")
+    failure: str | None = Field(description="Why the validation failed; null unless it did.")
+    on_error: OnError = Field(description="What happens to a row with a wrong cell: see `POST /dataset/upload`.")
+    job_id: str | None = Field(description="Job that validates or validated it.")
 
     @classmethod
-    def of_files(cls, row: DatasetRow, dataset: Dataset, files: Sequence[File], job_id: str | None) -> "DatasetAnswer":
+    def from_row(cls, row: DatasetRow, dataset: Dataset, files: Sequence[File], job: Job | None) -> Self:
+        """Return the JSON of a dataset with these uploaded files and its newest validate job."""
         return cls(
             **row.model_dump(),
             dataset_path=str(PurePosixPath(files[0].path).parent) if files else "",
             validated_path=dataset.parquet,
             template_version=dataset.template_version,
-            columns=_schema(dataset),
-            error_summary=ErrorSummary.of(files),
+            columns=_columns(dataset),
+            error_summary=ErrorSummary.from_files(files),
             failure=dataset.failure,
             on_error="reject" if dataset.on_error == "reject" else "quarantine",
-            job_id=job_id,
+            job_id=job.public_id if job else None,
         )
 
 
 class DatasetPreview(BaseModel):
+    """A page of the rows of a dataset."""
+
     preview: list[dict[str, Any]] = Field(
-        description="Kept rows in file order, typed; dates as ISO 8601, text cut after 4,096 characters."
+        description="Rows in file order. Kept rows are typed: dates as ISO 8601, text cut after 4,096 characters."
     )
-    total: int = Field(description="Rows of this kind in all.")
+    total: int = Field(description="Number of rows of this kind.")
 
 
 class JobStarted(BaseModel):
-    status: Literal["success"] = Field(default="success", description="Always success: the job was taken.")
+    """The answer when a job was started."""
+
+    status: Literal["success"] = Field(default="success", description="Always success: the job was queued.")
     message: str = Field(description="What was started.")
     job_id: str = Field(description="Id of the job; see `GET /jobs/{job_id}`.", examples=["stat-job-12"])
 
 
 class StatisticsAnswer(BaseModel):
+    """The statistics of a dataset, and the state of their job."""
+
     dataset_id: int = Field(description="Id of the dataset.")
-    status: JobState = Field(description="State of the newest job; statistics are there when one has succeeded.")
+    status: JobState = Field(description="State of the newest job.")
     job_id: str = Field(description="The newest job.")
-    statistics: dict[str, Any] | None = Field(description="What the last job that succeeded found.")
-    error: JobError | None = Field(description="Why the newest job failed, when it did.")
+    statistics: dict[str, Any] | None = Field(description="Result of the last job that succeeded; null before one did.")
+    error: JobError | None = Field(description="Why the newest job failed; null unless it did.")
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset, job: Job) -> Self:
+        """Return the JSON of the statistics of a dataset with this job."""
+        error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
+        return cls(
+            dataset_id=dataset.id,
+            status=JobState(job.state),
+            job_id=job.public_id,
+            statistics=dataset.statistics,
+            error=error,
+        )
 
 
 class FileErrorReport(FileErrors):
+    """The wrong cells of a file that is named."""
+
     file_id: int = Field(description="Id of the file.")
     file_name: str = Field(description="Name of the file.")
 
 
 class ErrorReportAnswer(ErrorSummary):
+    """The wrong cells of a dataset, in numbers and by file."""
+
     dataset_id: int = Field(description="Id of the dataset.")
-    total_records: int = Field(description="Data rows of all uploaded files.")
-    kept_records: int = Field(description="Rows without a wrong cell.")
+    total_records: int = Field(description="Number of data rows of all uploaded files.")
+    kept_records: int = Field(description="Number of rows without a wrong cell.")
     dataset_usability: str | None = Field(description="Share of rows kept.", examples=["85%"])
-    files: list[FileErrorReport] = Field(description="The files that have wrong cells, with the first of these.")
+    files: list[FileErrorReport] = Field(description="The files with wrong cells, and the first cells of each.")
 
     @classmethod
-    def of_dataset(cls, dataset: Dataset, files: Sequence[File]) -> "ErrorReportAnswer":
+    def from_dataset(cls, dataset: Dataset, files: Sequence[File]) -> Self:
+        """Return the JSON of the error report of a dataset with these uploaded files."""
         return cls(
-            **ErrorSummary.of(files).model_dump(),
+            **ErrorSummary.from_files(files).model_dump(),
             dataset_id=dataset.id,
             total_records=dataset.total_records,
             kept_records=dataset.kept_records,
-            dataset_usability=usability(dataset),
+            dataset_usability=dataset.usability,
             files=[
                 FileErrorReport(file_id=file.id, file_name=file.name, **file.error_report)
                 for file in files
@@ -271,68 +350,14 @@ class ErrorReportAnswer(ErrorSummary):
         )
 
 
-def usability(dataset: Dataset) -> str | None:
-    """The share of rows kept as a whole percentage, rounded down: 100% means all. None before validation has ended."""
-    if dataset.parquet is None:
-        return None
-    return f"{100 * dataset.kept_records // dataset.total_records if dataset.total_records else 0}%"
-
-
-def _schema(dataset: Dataset) -> list[SchemaColumn] | None:
+def _columns(dataset: Dataset) -> list[DatasetColumn] | None:
     if dataset.contract is None:
         return None
-    return [
-        SchemaColumn(column_name=c.name, data_type=c.data_type, default_value=c.default, date_order=c.date_order)
-        for c in Contract.from_json(dataset.contract).columns
-    ]
+    return [DatasetColumn.model_validate(column) for column in Contract.from_json(dataset.contract).columns]
 
 
-def _added(counts: list[dict[str, int]]) -> dict[str, int]:
+def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)
     return dict(total)
-
-
-def _file_fields(file: File) -> dict[str, object]:
-    return {
-        "dataset_id": file.dataset_id,
-        "id": file.id,
-        "file_name": file.name,
-        "created_at": file.created_at,
-        "modified_at": file.modified_at,
-        "total_fields": file.total_fields,
-        "total_records": file.total_records,
-        "error_report": file.error_report,
-        "file_path": file.path,
-        "format": file.format,
-        "purpose": file.purpose,
-        "size_bytes": file.size_bytes,
-    }
-
-
-def _dataset_fields(dataset: Dataset, file_count: int, template_name: str | None) -> dict[str, object]:
-    return {
-        "tenant_id": dataset.tenant_id,
-        "dataset_name": dataset.name,
-        "file_count": file_count,
-        "is_valid": dataset.state == "valid",
-        "created_by": dataset.created_by,
-        "template_id": dataset.template_id,
-        "data_source": dataset.data_source,
-        "iceberg_table_name": dataset.iceberg_table_name if dataset.iceberg_snapshot_id is not None else None,
-        "iceberg_snapshot_id": dataset.iceberg_snapshot_id,
-        "raw_table_name": dataset.raw_table_name if dataset.raw_snapshot_id is not None else None,
-        "raw_snapshot_id": dataset.raw_snapshot_id,
-        "id": dataset.id,
-        "template_name": template_name,
-        "created_at": dataset.created_at,
-        "modified_at": dataset.modified_at,
-        "dataset_usability": usability(dataset),
-        "usage": dataset.usage,
-        "dataset_usage": _USAGES[dataset.usage],
-        "state": dataset.state,
-        "total_records": dataset.total_records,
-        "kept_records": dataset.kept_records,
-        "version": dataset.version,
-    }

@@ -1,11 +1,9 @@
-"""From the files of a request to a committed dataset and its validate job, or to a refusal that leaves nothing."""
+"""Creates datasets from uploaded files or a lake table, and adds files to datasets; a refused upload leaves nothing."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,20 +11,19 @@ from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
-from dataml.contract.files import reading
 from dataml.dataset import service
-from dataml.dataset.downloads import COMPRESSED_TYPES
-from dataml.dataset.lake_tables import Source, Target
+from dataml.dataset.lake_tables import SourceTable, TargetTables
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
+from dataml.dataset.stored_upload import StoredFile, check_same_columns, stored_upload
+from dataml.dataset.upload_options import UploadOptions
 from dataml.db.constraints import ConstraintKind, read_violation
 from dataml.db.scope import Scope
 from dataml.db.session import Database
-from dataml.errors import Conflict, Invalid, NotFound, UnsupportedMedia
+from dataml.errors import Conflict, Invalid, NotFound
 from dataml.jobs.models import Job
 from dataml.settings import Settings
-from dataml.storage.names import display_name
-from dataml.storage.storage import Storage, run_in_storage_thread, upload_too_large
+from dataml.storage.storage import Storage
 from dataml.template import service as templates
 
 _USAGES: Final[dict[str, Usage]] = {
@@ -37,313 +34,204 @@ _USAGES: Final[dict[str, Usage]] = {
     "predict": "p",
     "prediction": "p",
 }
-_SUFFIXES: Final = frozenset({"", ".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data", ".parquet", ".pq"})
 
 
 @dataclass(frozen=True)
-class UploadRequest:
-    """What an upload asks for besides its files."""
+class DatasetDraft:
+    """A dataset that is to be created, with its template as it was when the upload began.
 
-    dataset_name: str
-    usage: Usage
-    template_id: int | None
-    on_error: OnError
-    target: Target | None = None
-    raw: Target | None = None
-
-
-@dataclass(frozen=True)
-class Template:
-    """The template as it was when the upload began; no id means that the columns are inferred."""
-
-    id: int | None = None
-    version: int | None = None
-    contract: Contract | None = None
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file that lies in storage, its structure sound."""
+    Without a template the columns are inferred, and `contract` is None.
+    """
 
     name: str
-    path: str
-    size_bytes: int
-    format: reading.FileFormat
-    summary: reading.SourceSummary
+    usage: Usage
+    on_error: OnError
+    template_id: int | None = None
+    template_version: int | None = None
+    contract: Contract | None = None
+
+    def to_dataset(self, scope: Scope) -> Dataset:
+        """Return the row of the new dataset."""
+        return Dataset(
+            tenant_id=scope.tenant_id,
+            name=self.name,
+            usage=self.usage,
+            template_id=self.template_id,
+            template_version=self.template_version,
+            on_error=self.on_error,
+            created_by=scope.username,
+            version=0,
+        )
 
 
 @dataclass(frozen=True)
-class Uploaded:
-    """What was committed."""
+class CommittedUpload:
+    """The committed rows of an upload.
+
+    `state_before` is the state of a dataset that existed when files were added to it, and None for a new dataset.
+    """
 
     dataset: Dataset
     files: Sequence[File]
     job: Job
-    # Of the dataset, where it was there before and files were added to it.
     state_before: str | None = None
 
 
-def parse_usage(text: str) -> Usage:
-    """Raises:
-    Invalid: `invalid_usage`.
-    """
-    found = _USAGES.get(text.strip().casefold())
-    if found is None:
-        raise Invalid("usage is t (training) or p (prediction).", code="invalid_usage")
-    return found
-
-
-async def check(database: Database, scope: Scope, request: UploadRequest) -> Template:
-    """All that can be refused before a byte of the files is read.
+async def draft_dataset(database: Database, scope: Scope, options: UploadOptions) -> DatasetDraft:
+    """Return the dataset that an upload asks for; all that can be refused is refused before its files are read.
 
     Raises:
+        Invalid: `invalid_usage`.
         NotFound: `template_not_found`.
         Conflict: `template_is_empty`, `dataset_exists`.
     """
+    usage = _USAGES.get(options.usage.strip().casefold())
+    if usage is None:
+        raise Invalid("usage is t (training) or p (prediction).", code="invalid_usage")
     async with database.reading() as session:
-        if await scope.find(session, Dataset, Dataset.name == request.dataset_name) is not None:
-            raise _dataset_exists(request.dataset_name)
-        if request.template_id is None:
-            return Template()
-        template = await templates.get(session, scope, request.template_id)
-    if not template.contract["columns"]:
-        raise Conflict(
-            "This template has no columns; add some, or upload without a template.", code="template_is_empty"
-        )
-    return Template(template.id, template.version, Contract.from_json(template.contract))
+        if await scope.find(session, Dataset, Dataset.name == options.dataset_name) is not None:
+            raise _dataset_exists(options.dataset_name)
+        if options.template_id is None:
+            return DatasetDraft(options.dataset_name, usage, options.on_error)
+        template = await templates.get(session, scope, options.template_id)
+    if not template.columns:
+        detail = "This template has no columns; add some, or upload without a template."
+        raise Conflict(detail, code="template_is_empty")
+    contract = Contract.from_json(template.contract)
+    return DatasetDraft(options.dataset_name, usage, options.on_error, template.id, template.version, contract)
 
 
 async def create(
     database: Database,
     settings: Settings,
     scope: Scope,
-    request: UploadRequest,
-    template: Template,
+    draft: DatasetDraft,
+    targets: TargetTables,
     parts: Sequence[UploadFile],
-) -> Uploaded:
-    """Store the files, check the structure of each as a whole, and commit dataset, files and validate job together.
+) -> CommittedUpload:
+    """Store the files, check the structure of each completely, and commit dataset, files and validate job together.
 
     Raises:
         TooLarge: `upload_too_large`, `quota_exceeded`.
         UnsupportedMedia: `unsupported_file`.
         Invalid: the structure of a file is broken, or its columns do not fit; see `contract.files.reading`.
+        NotFound: `template_not_found`: it was deleted meanwhile.
         Conflict: `dataset_exists`.
         Unavailable: `storage_full`, `storage_unavailable`.
     """
     storage = Storage.from_settings(settings)
-
-    def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
-        return _commit(database, settings, scope, request, template, files)
-
-    return await _store_and_commit(storage, settings, scope, template.contract, parts, commit)
-
-
-async def create_from_table(
-    database: Database, settings: Settings, scope: Scope, request: UploadRequest, template: Template, source: Source
-) -> Uploaded:
-    """Commit a dataset whose rows are a lake table's, and its validate job.
-
-    Raises:
-        Conflict: `dataset_exists`.
-    """
-    try:
-        async with database.transaction() as session:
-            dataset = _new_dataset(scope, request, template)
-            dataset.total_records = source.rows
-            dataset.data_source = "iceberg"
-            dataset.iceberg_table_name, dataset.iceberg_snapshot_id = source.name, source.snapshot_id
-            session.add(dataset)
-            await session.flush()
-            file = source.new_file(dataset)
-            session.add(file)
-            await session.flush()
-            job = await service.validate(session, settings, scope, dataset, template.contract)
-            about = {"name": dataset.name, "table": source.name, "snapshot_id": source.snapshot_id}
-            audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", **about)
-            return Uploaded(dataset, [file], job)
-    except IntegrityError as error:
-        raise _dataset_exists(request.dataset_name) from error
+    async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, draft.contract) as upload:
+        await upload.publish()
+        return await upload.commit(_commit_dataset(database, settings, scope, draft, targets, upload.files))
 
 
 async def add(
     database: Database, settings: Settings, scope: Scope, dataset_id: int, parts: Sequence[UploadFile]
-) -> Uploaded:
+) -> CommittedUpload:
     """Add files to a dataset and begin to validate all of it again, with the template's version that it has.
 
     Raises:
         NotFound: `dataset_not_found`.
         Conflict: `dataset_is_validating`.
-        TooLarge, UnsupportedMedia, Invalid: as `create`; `different_columns` where the columns are inferred.
+        TooLarge: as `create`.
+        UnsupportedMedia: as `create`.
+        Invalid: as `create`; `different_columns`: the columns are inferred, and these files have others.
+        Unavailable: as `create`.
     """
     async with database.reading() as session:
-        dataset = await service.find_changeable(session, scope, dataset_id)
-        contract = await service.pinned_contract(session, scope, dataset)
-    # Without a template the columns that were inferred are what new files are compared with.
-    inferred = None if contract is not None or dataset.contract is None else Contract.from_json(dataset.contract)
-
-    def commit(files: Sequence[StoredFile]) -> Coroutine[Any, Any, Uploaded]:
-        if inferred is not None:
-            _check_same_columns(files, inferred.names, "the dataset")
-        return _commit_added(database, settings, scope, dataset_id, contract, files)
-
-    return await _store_and_commit(Storage.from_settings(settings), settings, scope, contract, parts, commit)
+        dataset = await service.get_changeable(session, scope, dataset_id)
+        contract = await service.get_pinned_contract(session, scope, dataset)
+    storage = Storage.from_settings(settings)
+    async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, contract) as upload:
+        if contract is None and dataset.contract is not None:
+            check_same_columns(upload.files, Contract.from_json(dataset.contract).names, "the dataset")
+        await upload.publish()
+        return await upload.commit(_commit_files(database, settings, scope, dataset_id, contract, upload.files))
 
 
-async def _store_and_commit(
-    storage: Storage,
-    settings: Settings,
-    scope: Scope,
-    contract: Contract | None,
-    parts: Sequence[UploadFile],
-    commit: Callable[[Sequence[StoredFile]], Coroutine[Any, Any, Uploaded]],
-) -> Uploaded:
-    folder = storage.new_upload_folder(scope.tenant_id)
-    committing: asyncio.Task[Uploaded] | None = None
+async def create_from_table(
+    database: Database, settings: Settings, scope: Scope, draft: DatasetDraft, source: SourceTable
+) -> CommittedUpload:
+    """Commit a dataset with the rows of a lake table, and its validate job.
+
+    Raises:
+        Conflict: `dataset_exists`.
+    """
     try:
-        files = await _store(storage, folder, parts, settings.max_upload_bytes, contract)
-        await run_in_storage_thread(storage.publish, folder)
-        committing = asyncio.create_task(commit(files))
-        # A client that goes away during the commit leaves a whole dataset behind, not rows without files.
-        return await asyncio.shield(committing)
-    finally:
-        if committing is None or _has_failed(committing):
-            await storage.delete(folder)
+        async with database.transaction() as session:
+            dataset = draft.to_dataset(scope)
+            dataset.total_records = source.rows
+            dataset.data_source = "iceberg"
+            dataset.iceberg_table_name, dataset.iceberg_snapshot_id = source.name, source.snapshot_id
+            session.add(dataset)
+            await session.flush()
+            file = source.to_file(dataset)
+            session.add(file)
+            await session.flush()
+            job = await service.validate(session, settings, scope, dataset, draft.contract)
+            details = {"name": dataset.name, "table": source.name, "snapshot_id": source.snapshot_id}
+            audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", **details)
+            return CommittedUpload(dataset, [file], job)
+    except IntegrityError as error:
+        raise _dataset_exists(draft.name) from error
 
 
 def upload_folder(file: File) -> str:
-    """Storage name of the folder that holds all files of the upload."""
+    """Return the storage name of the folder that holds all files of the upload."""
     return str(PurePosixPath(file.path).parent)
 
 
-def _has_failed(committing: asyncio.Task[Uploaded]) -> bool:
-    return committing.done() and (committing.cancelled() or committing.exception() is not None)
-
-
-async def _store(
-    storage: Storage, folder: str, parts: Sequence[UploadFile], budget_bytes: int, contract: Contract | None
-) -> list[StoredFile]:
-    if sum(part.size or 0 for part in parts) > budget_bytes:
-        raise upload_too_large()
-    text_budget_bytes = budget_bytes
-    stored: list[StoredFile] = []
-    for number, part in enumerate(parts, 1):
-        name = display_name(part.filename or "")
-        _check_suffix(name)
-        first_bytes = await part.read(reading.SNIFF_BYTES)
-        await part.seek(0)
-        with _naming(name):
-            file_format = reading.detect_format(name, first_bytes)
-            path = f"{folder}/{number}.{file_format}"
-            size_bytes = await storage.write(path, part.file, budget_bytes)
-            budget_bytes -= size_bytes
-            # What is in it counts too: small archives may hold very large files.
-            summary = await asyncio.to_thread(
-                reading.scan_file, storage.path(path), file_format, contract, text_budget_bytes
-            )
-            text_budget_bytes -= summary.text_bytes
-        stored.append(StoredFile(name, path, size_bytes, file_format, summary))
-    if contract is None:
-        _check_same_columns(stored[1:], stored[0].summary.names, stored[0].name)
-    return stored
-
-
-def _check_suffix(name: str) -> None:
-    path = PurePosixPath(name.lower())
-    suffix = PurePosixPath(path.stem).suffix if path.suffix in COMPRESSED_TYPES else path.suffix
-    if suffix not in _SUFFIXES:
-        raise UnsupportedMedia(f"{name}: files are CSV or Parquet, and {suffix} is neither.", code="unsupported_file")
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Puts the file's name before what is wrong with it."""
-    try:
-        yield
-    except Invalid as error:
-        detail = error.detail if error.detail.startswith(f"{name}: ") else f"{name}: {error.detail}"
-        raise Invalid(detail, code=error.code) from error
-
-
-def _check_same_columns(files: Sequence[StoredFile], names: Sequence[str], whose: str) -> None:
-    """Without a template the files themselves say what the columns are, and all must say the same."""
-    for file in files:
-        differing = sorted(set(file.summary.names) ^ set(names))
-        if differing:
-            detail = f"{file.name} and {whose} have different columns: {', '.join(map(repr, differing[:10]))}."
-            raise Invalid(detail, code="different_columns")
-
-
-async def _commit(
+async def _commit_dataset(
     database: Database,
     settings: Settings,
     scope: Scope,
-    request: UploadRequest,
-    template: Template,
+    draft: DatasetDraft,
+    targets: TargetTables,
     stored: Sequence[StoredFile],
-) -> Uploaded:
+) -> CommittedUpload:
     try:
         async with database.transaction() as session:
-            return await _insert(session, settings, scope, request, template, stored)
+            dataset = draft.to_dataset(scope)
+            dataset.data_source = "+".join(sorted({file.format for file in stored}))
+            dataset.total_records = sum(file.summary.total_records for file in stored)
+            _set_targets(dataset, targets)
+            session.add(dataset)
+            await session.flush()
+            files = await _add_files(session, settings, scope, dataset, stored)
+            job = await service.validate(session, settings, scope, dataset, draft.contract)
+            names = [file.name for file in files]
+            audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
+            return CommittedUpload(dataset, files, job)
     except IntegrityError as error:
         if read_violation(error).kind is ConstraintKind.FOREIGN_KEY:
-            # The template was deleted after `check`.
+            # The template was deleted after `draft_dataset`.
             raise NotFound("There is no template with this id.", code="template_not_found") from error
-        raise _dataset_exists(request.dataset_name) from error
+        raise _dataset_exists(draft.name) from error
 
 
-async def _insert(
-    session: AsyncSession,
-    settings: Settings,
-    scope: Scope,
-    request: UploadRequest,
-    template: Template,
-    stored: Sequence[StoredFile],
-) -> Uploaded:
-    dataset = _new_dataset(scope, request, template)
-    dataset.data_source = "+".join(sorted({file.format for file in stored}))
-    dataset.total_records = sum(file.summary.total_records for file in stored)
-    if request.target is not None:
-        dataset.iceberg_table_name, dataset.lake_mode = request.target.name, request.target.mode
-    if request.raw is not None:
-        dataset.raw_table_name, dataset.lake_mode = request.raw.name, request.raw.mode
-    session.add(dataset)
-    await session.flush()
-    files = await _add_files(session, settings, scope, dataset, stored)
-    job = await service.validate(session, settings, scope, dataset, template.contract)
-    names = [file.name for file in files]
-    audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
-    return Uploaded(dataset, files, job)
+def _set_targets(dataset: Dataset, targets: TargetTables) -> None:
+    if targets.validated is not None:
+        dataset.iceberg_table_name, dataset.lake_mode = targets.validated.name, targets.validated.mode
+    if targets.raw is not None:
+        dataset.raw_table_name, dataset.lake_mode = targets.raw.name, targets.raw.mode
 
 
-def _new_dataset(scope: Scope, request: UploadRequest, template: Template) -> Dataset:
-    return Dataset(
-        tenant_id=scope.tenant_id,
-        name=request.dataset_name,
-        usage=request.usage,
-        template_id=template.id,
-        template_version=template.version,
-        on_error=request.on_error,
-        created_by=scope.username,
-        version=0,
-    )
-
-
-async def _commit_added(
+async def _commit_files(
     database: Database,
     settings: Settings,
     scope: Scope,
     dataset_id: int,
     contract: Contract | None,
     stored: Sequence[StoredFile],
-) -> Uploaded:
+) -> CommittedUpload:
     async with database.transaction() as session:
-        dataset = await service.get_changeable(session, scope, dataset_id)
+        dataset = await service.hold_changeable(session, scope, dataset_id)
         state_before = dataset.state
         files = await _add_files(session, settings, scope, dataset, stored)
         job = await service.validate(session, settings, scope, dataset, contract)
         names = [file.name for file in files]
         audit.record(session, scope, "file.add", f"dataset:{dataset.id}", name=dataset.name, files=names)
-        return Uploaded(dataset, files, job, state_before)
+        return CommittedUpload(dataset, files, job, state_before)
 
 
 async def _add_files(

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from dataml.contract.contract import Column, Contract
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
@@ -25,9 +26,19 @@ class Template(TenantOwned, Timestamped, Base):
     created_by: Mapped[str] = mapped_column(String(150))
     modified_by: Mapped[str] = mapped_column(String(150))
 
+    @property
+    def column_count(self) -> int:
+        """The number of columns of the newest version."""
+        return len(self.contract["columns"])
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the newest version."""
+        return _read_columns(self.contract)
+
 
 class TemplateVersion(TenantOwned, Base):
-    """What a template was from one update to the next; never changed. Datasets keep the one they were checked with."""
+    """A template from one update to the next; never changed. A dataset keeps the version it was validated against."""
 
     __tablename__ = "template_version"
     __table_args__ = (
@@ -42,3 +53,13 @@ class TemplateVersion(TenantOwned, Base):
     contract: Mapped[dict[str, Any]]
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of this version."""
+        return _read_columns(self.contract)
+
+
+def _read_columns(contract: dict[str, Any]) -> tuple[Column, ...]:
+    # A template may have no columns yet; `Contract.from_json` takes at least one.
+    return Contract.from_json(contract).columns if contract["columns"] else ()

@@ -1,4 +1,4 @@
-"""Template calls."""
+"""Template calls: templates, their versions, and drafts from sample files."""
 
 from typing import Annotated
 
@@ -11,28 +11,27 @@ from dataml.http.routing import Router
 from dataml.template import drafts, service
 from dataml.template.models import Template
 from dataml.template.schemas import (
-    Created,
     CreateTemplate,
-    Deleted,
     InferredTemplate,
     TemplateAnswer,
+    TemplateCreated,
+    TemplateDeleted,
     TemplateList,
     TemplateRow,
     UpdateTemplate,
     VersionAnswer,
     VersionList,
-    describe,
 )
 
 router = Router(prefix="/template", tags=["Template"])
 
 
 @router.post("", status_code=201)
-async def create_template(request: CreateTemplate, user: TemplateEditor, database: Db) -> Created:
-    """Describe data once: names, types and defaults of its columns, and what their values have to be."""
+async def create_template(request: CreateTemplate, user: TemplateEditor, database: Db) -> TemplateCreated:
+    """Create a template: the names, types and defaults of the columns of your data, and the rules for their values."""
     async with database.transaction() as session:
         template = await service.create(session, user.scope, request)
-    return Created(message="Template created successfully.", id=template.id)
+    return TemplateCreated(message="Template created successfully.", id=template.id)
 
 
 @router.post("/infer", openapi_extra=OPENAPI_BODY)
@@ -40,53 +39,56 @@ async def infer_template(
     http: Request,
     user: TemplateEditor,
     settings: AppSettings,
-    rows: Annotated[int, Query(ge=1, le=1_000_000, description="Rows of each file to look at, at most.")] = 100_000,
+    rows: Annotated[
+        int, Query(ge=1, le=1_000_000, description="Maximum number of rows to read of each file.")
+    ] = 100_000,
 ) -> InferredTemplate:
-    """Draft the columns of a template from sample files. Nothing is kept."""
+    """Infer the columns of a template from sample files. Nothing is stored."""
     async with received_files(http, min(settings.max_upload_bytes, drafts.MAX_SAMPLE_BYTES)) as parts:
         return await drafts.draft(parts, rows)
 
 
 @router.get("/list")
 async def list_templates(user: Viewer, database: Db, page: Paged) -> TemplateList:
-    """Templates of the tenant, newest first."""
+    """List the templates of the tenant, newest first."""
     async with database.reading() as session:
         total, templates = await user.scope.list(session, Template, page)
-    return TemplateList(total=total, data=[TemplateRow.of(template) for template in templates])
+    return TemplateList(total=total, data=[TemplateRow.model_validate(template) for template in templates])
 
 
 @router.get("/{template_id}")
 async def get_template(template_id: int, user: Viewer, database: Db) -> TemplateAnswer:
-    """One template with its columns."""
+    """Return a template with the columns of its newest version."""
     async with database.reading() as session:
         template = await service.get(session, user.scope, template_id)
-    return describe(template, service.columns_of(template.contract))
+    return TemplateAnswer.from_template(template)
 
 
 @router.get("/{template_id}/versions")
 async def list_versions(template_id: int, user: Viewer, database: Db, page: Paged) -> VersionList:
-    """What a template was from one update to the next, newest first."""
+    """List the versions of a template, newest first."""
     async with database.reading() as session:
         total, versions = await service.list_versions(session, user.scope, template_id, page)
-    data = [VersionAnswer.of(version, service.columns_of(version.contract)) for version in versions]
-    return VersionList(total=total, data=data)
+    return VersionList(total=total, data=[VersionAnswer.from_version(version) for version in versions])
 
 
 @router.put("/update/{template_id}")
 async def update_template(
     template_id: int, request: UpdateTemplate, user: TemplateEditor, database: Db
 ) -> TemplateAnswer:
-    """Make the next version of a template. Datasets keep the version that they were checked with."""
+    """Update a template, which makes its next version. A dataset keeps the version it was validated against."""
     async with database.transaction() as session:
         template = await service.update(session, user.scope, template_id, request)
-    return describe(template, service.columns_of(template.contract))
+    return TemplateAnswer.from_template(template)
 
 
 @router.delete("/{template_id}")
-async def delete_template(template_id: int, user: TemplateEditor, database: Db, dependents: RowDependents) -> Deleted:
+async def delete_template(
+    template_id: int, user: TemplateEditor, database: Db, dependents: RowDependents
+) -> TemplateDeleted:
     """Delete a template that no dataset uses."""
     async with database.transaction() as session:
         await service.hold(session, user.scope, template_id)
         await dependents.release(session, user.scope, Template, template_id)
         await service.delete(session, user.scope, template_id)
-    return Deleted(message="Template deleted successfully")
+    return TemplateDeleted(message="Template deleted successfully")

@@ -1,8 +1,7 @@
-"""What template calls take and answer."""
+"""The JSON of the template calls."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -16,25 +15,27 @@ Name = Annotated[
 ]
 
 
-def _as_text(value: object) -> object:
-    """A bound may be sent as the number that it is."""
+def _to_text(value: object) -> object:
+    """Return a bound as text; it may be sent as a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return repr(value)
 
 
-Bound = Annotated[str, BeforeValidator(_as_text), Field(max_length=1_000)]
+Bound = Annotated[str, BeforeValidator(_to_text), Field(max_length=1_000)]
 
 
 def _optional(default: Any, description: str, **more: Any) -> Any:
-    """A field beyond the documented ones: answers have it where it says something."""
+    """Return a field that answers leave out where it has its default."""
     return Field(default, description=description, exclude_if=lambda value: value == default, **more)
 
 
 class TemplateColumn(BaseModel):
+    """A column of a template: its name, its type, and the rules for its values."""
+
     model_config = ConfigDict(extra="forbid")
 
-    # With a constraint pydantic refuses lone surrogates too, which no answer could carry.
+    # With a constraint, Pydantic also refuses lone surrogates, which no answer could carry.
     column_name: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
         description="Name of the column in files and of the field in JSON."
     )
@@ -43,25 +44,28 @@ class TemplateColumn(BaseModel):
         examples=["Float"],
     )
     default_value: str | None = Field(
-        None, description="Fills a missing value, and the column when a file does not have it.", examples=["0.0"]
+        None,
+        description="Replaces a missing value, and the whole column when a file does not have it.",
+        examples=["0.0"],
     )
-    nullable: bool = _optional(True, "Whether a value may be missing where no default fills it.")
-    minimum: Bound | None = _optional(None, "Least value of a number, date or timestamp, itself allowed.")
-    maximum: Bound | None = _optional(None, "Greatest value, itself allowed.")
+    nullable: bool = _optional(True, "Whether a value may be missing where no default replaces it.")
+    minimum: Bound | None = _optional(None, "Smallest value that is allowed, of a number, date or timestamp.")
+    maximum: Bound | None = _optional(None, "Largest value that is allowed.")
     allowed_values: list[Bound] | None = _optional(
-        None, "The only values there may be.", min_length=1, max_length=MAX_ALLOWED_VALUES
+        None, "The only values that are allowed.", min_length=1, max_length=MAX_ALLOWED_VALUES
     )
     pattern: str | None = _optional(
-        None, "Regular expression (RE2) that the whole of a text fits, e.g. `[A-Z]{2}[0-9]+`."
+        None, "Regular expression (RE2) that the whole text has to match, e.g. `[A-Z]{2}[0-9]+`."
     )
-    unique: bool = _optional(False, "Whether no two rows of a dataset may have the same value.")
+    unique: bool = _optional(False, "Whether every row of a dataset has to have another value.")
     unseen: UnseenValuePolicy = _optional(
         "missing",
-        "What a prediction does with a text that its training has not seen: take it as missing, or refuse the row.",
+        "What a prediction does with a text that is not in its training data: take it as missing, or refuse the row.",
     )
 
     @classmethod
-    def of(cls, column: Column) -> "TemplateColumn":
+    def from_column(cls, column: Column) -> Self:
+        """Return the JSON of a column."""
         return cls(
             column_name=column.name,
             data_type=column.data_type,
@@ -76,6 +80,11 @@ class TemplateColumn(BaseModel):
         )
 
     def to_column(self) -> Column:
+        """Return the column, its type parsed.
+
+        Raises:
+            Invalid: `unknown_data_type`.
+        """
         return Column(
             self.column_name,
             DataType.parse(self.data_type),
@@ -91,6 +100,8 @@ class TemplateColumn(BaseModel):
 
 
 class CreateTemplate(BaseModel):
+    """A new template."""
+
     model_config = ConfigDict(extra="forbid")
 
     template_name: Name = Field(description="Unique in the tenant.")
@@ -98,90 +109,101 @@ class CreateTemplate(BaseModel):
 
 
 class UpdateTemplate(BaseModel):
+    """The next version of a template."""
+
     model_config = ConfigDict(extra="forbid")
 
     template_name: Name = Field(description="Unique in the tenant.")
     template_schema: list[TemplateColumn] | None = Field(
-        None, description="The columns of the new version; those of the last one when not given."
+        None, description="The columns of the new version; by default those of the last one."
     )
 
 
-class Created(BaseModel):
+class TemplateCreated(BaseModel):
+    """The answer when a template was created."""
+
     status: int = 201
     message: str
-    id: int
+    id: int = Field(description="Id of the template.")
 
 
 class TemplateRow(BaseModel):
-    template_name: str
-    id: int
-    tenant_id: str
-    no_of_columns: int
-    version: int
-    created_by: str
-    created_at: datetime
-    modified_at: datetime
-    modified_by: str
+    """A template in a list, without its columns."""
 
-    @classmethod
-    def of(cls, template: Template) -> "TemplateRow":
-        return cls(
-            template_name=template.name,
-            id=template.id,
-            tenant_id=template.tenant_id,
-            no_of_columns=len(template.contract["columns"]),
-            version=template.version,
-            created_by=template.created_by,
-            created_at=template.created_at,
-            modified_at=template.modified_at,
-            modified_by=template.modified_by,
-        )
+    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+
+    template_name: str = Field(validation_alias="name", description="Unique in the tenant.")
+    id: int = Field(description="Id of the template.")
+    tenant_id: str = Field(description="Tenant that owns the template.")
+    no_of_columns: int = Field(validation_alias="column_count", description="Number of its columns.")
+    version: int = Field(description="Number of the newest version; the first is 1.")
+    created_by: str = Field(description="Who created the template.")
+    created_at: datetime = Field(description="When it was created.")
+    modified_at: datetime = Field(description="When it was last updated.")
+    modified_by: str = Field(description="Who updated it last.")
 
 
 class TemplateList(BaseModel):
-    total: int
-    data: list[TemplateRow]
+    """A page of templates."""
+
+    total: int = Field(description="Number of templates of the tenant.")
+    data: list[TemplateRow] = Field(description="The page, newest first.")
 
 
 class TemplateAnswer(TemplateRow):
-    template_schema: list[TemplateColumn]
+    """A template with the columns of its newest version."""
+
+    template_schema: list[TemplateColumn] = Field(description="The columns, in their order.")
+
+    @classmethod
+    def from_template(cls, template: Template) -> Self:
+        """Return the JSON of a template with its columns."""
+        row = TemplateRow.model_validate(template)
+        return cls(**row.model_dump(), template_schema=_columns(template))
 
 
-class Deleted(BaseModel):
+class TemplateDeleted(BaseModel):
+    """The answer when a template was deleted."""
+
     status_code: int = 200
     message: str
 
 
 class VersionAnswer(BaseModel):
-    version: int
-    template_name: str
-    template_schema: list[TemplateColumn]
-    created_by: str
-    created_at: datetime
+    """One version of a template."""
+
+    version: int = Field(description="Number of the version; the first is 1.")
+    template_name: str = Field(description="Name of the template in this version.")
+    template_schema: list[TemplateColumn] = Field(description="The columns, in their order.")
+    created_by: str = Field(description="Who made this version.")
+    created_at: datetime = Field(description="When it was made.")
 
     @classmethod
-    def of(cls, version: TemplateVersion, columns: Iterable[Column]) -> "VersionAnswer":
+    def from_version(cls, version: TemplateVersion) -> Self:
+        """Return the JSON of a version with its columns."""
         return cls(
             version=version.version,
             template_name=version.name,
-            template_schema=[TemplateColumn.of(column) for column in columns],
+            template_schema=_columns(version),
             created_by=version.created_by,
             created_at=version.created_at,
         )
 
 
 class VersionList(BaseModel):
-    total: int
-    data: list[VersionAnswer]
+    """A page of the versions of a template."""
+
+    total: int = Field(description="Number of its versions.")
+    data: list[VersionAnswer] = Field(description="The page, newest first.")
 
 
 class InferredTemplate(BaseModel):
-    template_schema: list[TemplateColumn] = Field(description="Ready to be sent to `POST /template/`.")
-    rows_read: int = Field(description="Rows of the sample.")
-    delimiter: str | None = Field(description="What separates the fields of the sample; null for Parquet.")
+    """Columns that were inferred from sample files."""
+
+    template_schema: list[TemplateColumn] = Field(description="The columns, as `POST /template` takes them.")
+    rows_read: int = Field(description="Number of rows that were read.")
+    delimiter: str | None = Field(description="Delimiter of the fields of the first file; null for Parquet.")
 
 
-def describe(template: Template, columns: Iterable[Column]) -> TemplateAnswer:
-    """A template with its columns."""
-    schema = [TemplateColumn.of(column) for column in columns]
-    return TemplateAnswer(**TemplateRow.of(template).model_dump(), template_schema=schema)
+def _columns(template: Template | TemplateVersion) -> list[TemplateColumn]:
+    return [TemplateColumn.from_column(column) for column in template.columns]

@@ -1,4 +1,4 @@
-"""Templates: named contracts of a tenant, each a row of versions."""
+"""Creates, updates and deletes templates: named contracts of a tenant, each with all its versions."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
-from dataml.contract.contract import Column, Contract
+from dataml.contract.contract import Contract
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict
@@ -15,9 +15,11 @@ from dataml.template.schemas import CreateTemplate, TemplateColumn, UpdateTempla
 
 
 async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -> Template:
-    """Raises:
-    Invalid: the columns make no contract (a name twice, an unknown type, a default or bound of another type).
-    Conflict: `template_exists`.
+    """Create a template, in its first version.
+
+    Raises:
+        Invalid: the columns are no contract (a name twice, an unknown type, a default or bound of another type).
+        Conflict: `template_exists`.
     """
     template = Template(
         tenant_id=scope.tenant_id,
@@ -28,20 +30,22 @@ async def create(session: AsyncSession, scope: Scope, request: CreateTemplate) -
     )
     session.add(template)
     await _flush(session, template.name)
-    _keep_version(session, scope, template)
+    _add_version(session, scope, template)
     audit.record(session, scope, "template.create", f"template:{template.id}", name=template.name)
     return template
 
 
 async def update(session: AsyncSession, scope: Scope, template_id: int, request: UpdateTemplate) -> Template:
-    """Make the next version of a template; without new columns it keeps those it has. Datasets keep the version that
-    they were checked with.
+    """Make the next version of a template; without new columns it keeps those it has.
+
+    A dataset keeps the version that it was validated against.
 
     Raises:
         NotFound: `template_not_found`.
-        Invalid, Conflict: as `create`.
+        Invalid: as `create`.
+        Conflict: as `create`.
     """
-    # Two updates at once: the second waits here, and makes the version after the first one's.
+    # Of two updates at once, the second waits here, and makes the version after that of the first.
     template = await hold(session, scope, template_id)
     template.name = request.template_name
     if request.template_schema is not None:
@@ -50,14 +54,14 @@ async def update(session: AsyncSession, scope: Scope, template_id: int, request:
     template.modified_by = scope.username
     template.modified_at = utc_now()
     await _flush(session, request.template_name)
-    _keep_version(session, scope, template)
-    named = {"name": template.name, "version": template.version}
-    audit.record(session, scope, "template.update", f"template:{template.id}", **named)
+    _add_version(session, scope, template)
+    details = {"name": template.name, "version": template.version}
+    audit.record(session, scope, "template.update", f"template:{template.id}", **details)
     return template
 
 
 async def delete(session: AsyncSession, scope: Scope, template_id: int) -> None:
-    """Remove a template that nothing refers to, with all its versions.
+    """Delete a template that nothing refers to, with all its versions.
 
     Raises:
         NotFound: `template_not_found`.
@@ -71,7 +75,7 @@ async def delete(session: AsyncSession, scope: Scope, template_id: int) -> None:
 async def list_versions(
     session: AsyncSession, scope: Scope, template_id: int, page: Page
 ) -> tuple[int, list[TemplateVersion]]:
-    """The versions of a template, newest first.
+    """Return the number of versions of a template, and a page of them, newest first.
 
     Raises:
         NotFound: `template_not_found`.
@@ -80,24 +84,24 @@ async def list_versions(
     return await scope.list(session, TemplateVersion, page, TemplateVersion.template_id == template_id)
 
 
-async def contract_of(session: AsyncSession, scope: Scope, template_id: int, version: int) -> Contract:
-    """What a template was in one of its versions."""
+async def get_contract(session: AsyncSession, scope: Scope, template_id: int, version: int) -> Contract:
+    """Return the contract of a template in one of its versions."""
     columns = scope.select_columns(TemplateVersion, TemplateVersion.contract)
     where = (TemplateVersion.template_id == template_id, TemplateVersion.version == version)
     return Contract.from_json((await session.scalars(columns.where(*where))).one())
 
 
-def columns_of(contract: dict[str, object]) -> tuple[Column, ...]:
-    """The columns of a template, which may still be without any; a contract has at least one."""
-    return Contract.from_json(contract).columns if contract["columns"] else ()
-
-
 async def get(session: AsyncSession, scope: Scope, template_id: int) -> Template:
+    """Return a template.
+
+    Raises:
+        NotFound: `template_not_found`.
+    """
     return await scope.get(session, Template, template_id, "template")
 
 
 async def hold(session: AsyncSession, scope: Scope, template_id: int) -> Template:
-    """A template that no dataset begins to use until the end of the transaction.
+    """Return a template, locked until the end of the transaction, so that no dataset begins to use it.
 
     Raises:
         NotFound: `template_not_found`.
@@ -110,7 +114,7 @@ def _contract(schema: Sequence[TemplateColumn]) -> Contract:
     return Contract.build(columns) if columns else Contract(())
 
 
-def _keep_version(session: AsyncSession, scope: Scope, template: Template) -> None:
+def _add_version(session: AsyncSession, scope: Scope, template: Template) -> None:
     version = TemplateVersion(
         tenant_id=scope.tenant_id,
         template_id=template.id,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from dataml.datalake.executor import Asker, Patience
+from dataml.datalake.executor import Deadline, LakeExecutor
 from dataml.datalake.trino import TrinoLake
 from dataml.errors import Unavailable
 from dataml.settings import load_settings
@@ -22,23 +22,23 @@ class Work:
     def __init__(self) -> None:
         self.ended = threading.Event()
 
-    def __call__(self, patience: Patience) -> None:
+    def __call__(self, deadline: Deadline) -> None:
         try:
             while not self.ended.wait(0.01):
-                patience.check()
+                deadline.check()
         finally:
             self.ended.set()
 
 
-def asked(asker: Asker, work: Any, http: Request | None = None) -> str:
+def asked(executor: LakeExecutor, work: Any, http: Request | None = None) -> str:
     with pytest.raises(Unavailable) as caught:
-        asyncio.run(asker.ask(work, http))
+        asyncio.run(executor.run(work, http))
     return caught.value.code
 
 
 def test_work_ends_when_its_time_is_over() -> None:
     work = Work()
-    assert asked(Asker("lake", 0.2), work) == "lake_timeout"
+    assert asked(LakeExecutor("lake", 0.2), work) == "lake_timeout"
     assert work.ended.wait(10)
 
 
@@ -47,45 +47,45 @@ def test_work_ends_when_its_client_has_gone() -> None:
         return {"type": "http.disconnect"}
 
     work = Work()
-    assert asked(Asker("lake", 3600), work, Request({"type": "http"}, gone)) == "lake_timeout"
+    assert asked(LakeExecutor("lake", 3600), work, Request({"type": "http"}, gone)) == "lake_timeout"
     assert work.ended.wait(10)
 
 
 def test_what_work_cannot_see_is_ended_for_it() -> None:
     stopped = threading.Event()
 
-    def blocked(patience: Patience) -> None:
-        patience.on_end(stopped.set)
+    def blocked(deadline: Deadline) -> None:
+        deadline.on_cancel(stopped.set)
         stopped.wait(60)
 
-    assert asked(Asker("lake", 0.2), blocked) == "lake_timeout"
+    assert asked(LakeExecutor("lake", 0.2), blocked) == "lake_timeout"
     assert stopped.is_set()
 
 
 def test_a_question_that_waited_too_long_for_a_thread_is_not_asked() -> None:
-    asker = Asker("lake", 0.3, threads=1)
+    executor = LakeExecutor("lake", 0.3, threads=1)
     release, was_asked = threading.Event(), threading.Event()
 
     async def both() -> list[Any]:
-        first = asker.ask(lambda patience: release.wait(60))
-        second = asker.ask(lambda patience: was_asked.set())
+        first = executor.run(lambda deadline: release.wait(60))
+        second = executor.run(lambda deadline: was_asked.set())
         return await asyncio.gather(first, second, return_exceptions=True)
 
     found = asyncio.run(both())
     release.set()
     assert [error.code for error in found] == ["lake_timeout"] * 2
-    asyncio.run(asker.ask(lambda patience: None))
+    asyncio.run(executor.run(lambda deadline: None))
     assert not was_asked.is_set()
 
 
 def test_answers_and_refusals_come_through() -> None:
-    asker = Asker("lake", 60)
-    assert asyncio.run(asker.ask(lambda patience: 7)) == 7
+    executor = LakeExecutor("lake", 60)
+    assert asyncio.run(executor.run(lambda deadline: 7)) == 7
 
-    def refuse(patience: Patience) -> None:
+    def refuse(deadline: Deadline) -> None:
         raise Unavailable("no", code="lake_full")
 
-    assert asked(asker, refuse) == "lake_full"
+    assert asked(executor, refuse) == "lake_full"
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def silent_port() -> Iterator[int]:
 def failure(port: int, limit_s: float = 30) -> str:
     lake = TrinoLake(load_settings(trino_url=f"http://user@127.0.0.1:{port}/company"))
     with pytest.raises(Unavailable) as caught:
-        lake.tables("sales", Patience(limit_s))
+        lake.list_tables("sales", Deadline(limit_s))
     return caught.value.code
 
 

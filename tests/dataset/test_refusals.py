@@ -14,6 +14,7 @@ import pytest
 from starlette.datastructures import UploadFile
 
 from dataml.dataset import uploads
+from dataml.dataset.lake_tables import TargetTables
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.settings import Settings
@@ -312,14 +313,12 @@ class SlowFile(io.BytesIO):
 def test_a_request_that_is_cancelled_while_it_stores_leaves_nothing(platform: Platform) -> None:
     before = remains(platform)
     database = Database(platform.settings)
-    request = uploads.UploadRequest(new_name(), "t", None, "quarantine")
+    draft = uploads.DatasetDraft(new_name(), "t", "quarantine")
     part = UploadFile(SlowFile(b"a\n" + b"1\n" * 50_000), filename="a.csv")
 
     async def cancel_midway() -> int:
         scope = Scope("tenant", "user")
-        storing = asyncio.create_task(
-            uploads.create(database, platform.settings, scope, request, uploads.Template(), [part])
-        )
+        storing = asyncio.create_task(uploads.create(database, platform.settings, scope, draft, TargetTables(), [part]))
         await asyncio.sleep(0.3)
         stored = len(remains_on_disk(platform))
         storing.cancel()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from dataml.datalake.executor import Patience
+from dataml.datalake.executor import Deadline
 from dataml.datalake.iceberg import IcebergLake
 from dataml.datalake.trino import TrinoLake
 from dataml.iceberg.catalog import open_catalog
@@ -35,8 +35,8 @@ ROWS = pa.record_batch(
 )
 
 
-def wait() -> Patience:
-    return Patience(60)
+def wait() -> Deadline:
+    return Deadline(60)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def write(catalog: "Catalog", source: str, job_id: int) -> int:
 
 
 def rows(lake: TrinoLake, columns: str = "*") -> list[list[Any]]:
-    return lake._rows(f'SELECT {columns} FROM "{TABLE.namespace}".visits ORDER BY id', (), wait())
+    return lake._query(f'SELECT {columns} FROM "{TABLE.namespace}".visits ORDER BY id', (), wait())
 
 
 def test_every_value_is_the_same(through_trino: TrinoLake) -> None:
@@ -69,16 +69,16 @@ def test_every_value_is_the_same(through_trino: TrinoLake) -> None:
 def test_columns_and_figures_are_the_same_through_both(through_trino: TrinoLake, trino: Trino) -> None:
     own = IcebergLake(trino.platform)
     asked = (TABLE.namespace, "visits")
-    assert own.columns(*asked, wait()) == through_trino.columns(*asked, wait())
+    assert own.list_columns(*asked, wait()) == through_trino.list_columns(*asked, wait())
     for column in ("id", "spent"):
-        mine, theirs = (lake.numeric(*asked, column, wait()) for lake in (own, through_trino))
+        mine, theirs = (lake.compute_statistics(*asked, column, wait()) for lake in (own, through_trino))
         assert (mine.count, mine.mean, mine.minimum, mine.maximum) == (
             theirs.count,
             theirs.mean,
             theirs.minimum,
             theirs.maximum,
         )
-    assert own.table_info(*asked, wait()).row_count == through_trino.table_info(*asked, wait()).row_count
+    assert own.get_table_info(*asked, wait()).row_count == through_trino.get_table_info(*asked, wait()).row_count
 
 
 def test_a_later_snapshot_is_seen_at_once_and_says_what_made_it(through_trino: TrinoLake, catalog: "Catalog") -> None:
@@ -86,23 +86,25 @@ def test_a_later_snapshot_is_seen_at_once_and_says_what_made_it(through_trino: T
     snapshot_id = write(catalog, "dataset-2", 2)
     assert len(rows(through_trino, "id")) == before + len(ROWS)
     made_by = "element_at(summary, 'dataml.dataset-id')"
-    found = through_trino._rows(
+    found = through_trino._query(
         f'SELECT {made_by} FROM "{TABLE.namespace}"."visits$snapshots" WHERE snapshot_id = {snapshot_id}', (), wait()
     )
     assert [list(row) for row in found] == [["2"]]
     # Data of an earlier snapshot stays readable.
-    first = through_trino._rows(
+    first = through_trino._query(
         f'SELECT snapshot_id FROM "{TABLE.namespace}"."visits$snapshots" ORDER BY committed_at', (), wait()
     )[0][0]
     sql = f'SELECT count(*) FROM "{TABLE.namespace}".visits FOR VERSION AS OF {first}'
-    assert through_trino._rows(sql, (), wait())[0][0] == len(ROWS)
+    assert through_trino._query(sql, (), wait())[0][0] == len(ROWS)
 
 
 def test_a_table_of_trinos_is_one_of_the_platform(through_trino: TrinoLake, trino: Trino) -> None:
-    through_trino._rows(f"CREATE TABLE \"{TABLE.namespace}\".made AS SELECT 7 AS n, DATE '2024-01-01' AS d", (), wait())
+    through_trino._query(
+        f"CREATE TABLE \"{TABLE.namespace}\".made AS SELECT 7 AS n, DATE '2024-01-01' AS d", (), wait()
+    )
     own = IcebergLake(trino.platform)
-    assert {column.name: column.data_type for column in own.columns(TABLE.namespace, "made", wait())} == {
+    assert {column.name: column.data_type for column in own.list_columns(TABLE.namespace, "made", wait())} == {
         "n": "integer",
         "d": "date",
     }
-    assert own.numeric(TABLE.namespace, "made", "n", wait()).mean == 7
+    assert own.compute_statistics(TABLE.namespace, "made", "n", wait()).mean == 7

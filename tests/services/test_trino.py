@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataml.datalake.executor import Asker, Patience
+from dataml.datalake.executor import Deadline, LakeExecutor
 from dataml.datalake.trino import TrinoLake
 from dataml.errors import DatamlError, Invalid, NotFound, Unavailable
 from dataml.settings import Settings, load_settings
@@ -28,8 +28,8 @@ def lake_of(trino: Trino, catalog: str = "company", **changes: Any) -> TrinoLake
     return TrinoLake(load_settings(**fields))
 
 
-def wait() -> Patience:
-    return Patience(60)
+def wait() -> Deadline:
+    return Deadline(60)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def company(trino: Trino) -> TrinoLake:
         f'CREATE TABLE memory.default."{ODD.replace(chr(34), chr(34) * 2)}" AS SELECT 1 id',
         "CREATE TABLE memory.default.numbers AS SELECT custkey AS n, name FROM tpch.tiny.customer",
     ):
-        lake._rows(statement, (), wait())
+        lake._query(statement, (), wait())
     return lake
 
 
 def test_columns_are_trinos(company: TrinoLake) -> None:
-    found = {column.name: column.data_type for column in company.columns("sales", "visits", wait())}
+    found = {column.name: column.data_type for column in company.list_columns("sales", "visits", wait())}
     assert found == {
         "id": "bigint",
         "place": "varchar",
@@ -65,14 +65,14 @@ def test_columns_are_trinos(company: TrinoLake) -> None:
 
 
 def test_tables_are_listed_and_strange_names_work(company: TrinoLake, trino: Trino) -> None:
-    assert company.tables("sales", wait()) == ["visits"]
+    assert company.list_tables("sales", wait()) == ["visits"]
     memory = lake_of(trino, "memory")
-    assert memory.tables("default", wait()) == [ODD.lower(), "numbers"]
-    assert memory.numeric("default", ODD.lower(), "id", wait()).count == 1
+    assert memory.list_tables("default", wait()) == [ODD.lower(), "numbers"]
+    assert memory.compute_statistics("default", ODD.lower(), "id", wait()).count == 1
 
 
 def test_metadata(company: TrinoLake) -> None:
-    info = company.table_info("sales", "visits", wait())
+    info = company.get_table_info("sales", "visits", wait())
     assert (info.format, info.row_count) == ("iceberg", 3)
     assert info.size_bytes is not None
     assert info.size_bytes > 0
@@ -84,34 +84,34 @@ def test_metadata(company: TrinoLake) -> None:
 
 
 def test_metadata_of_a_table_that_is_no_iceberg(company: TrinoLake, trino: Trino) -> None:
-    info = lake_of(trino, "memory").table_info("default", "numbers", wait())
+    info = lake_of(trino, "memory").get_table_info("default", "numbers", wait())
     assert (info.format, info.row_count, info.snapshots) == ("memory", 1500, ())
 
 
 def test_statistics(company: TrinoLake, trino: Trino) -> None:
-    found = company.numeric("sales", "visits", "spent", wait())
+    found = company.compute_statistics("sales", "visits", "spent", wait())
     assert (found.count, found.mean, found.minimum, found.maximum) == (2, 3.0, 1.5, 4.5)
     assert found.std_dev == pytest.approx(math.sqrt(4.5))
-    assert company.numeric("sales", "visits", 'a"b', wait()).mean == 1.5
-    assert company.numeric("sales", "visits", "price", wait()).maximum == 3.0
-    numbers = lake_of(trino, "memory").numeric("default", "numbers", "n", wait())
+    assert company.compute_statistics("sales", "visits", 'a"b', wait()).mean == 1.5
+    assert company.compute_statistics("sales", "visits", "price", wait()).maximum == 3.0
+    numbers = lake_of(trino, "memory").compute_statistics("default", "numbers", "n", wait())
     assert (numbers.count, numbers.minimum, numbers.maximum, numbers.mean) == (1500, 1, 1500, 750.5)
     assert numbers.median == pytest.approx(750.5, rel=0.02)
 
 
 def test_distinct_values(company: TrinoLake) -> None:
-    assert company.distinct("sales", "visits", "place", wait()).distinct == 2
-    assert company.distinct("sales", "visits", "first", wait()).distinct == 1
+    assert company.count_distinct("sales", "visits", "place", wait()).distinct == 2
+    assert company.count_distinct("sales", "visits", "first", wait()).distinct == 1
 
 
 def test_what_is_not_there_and_what_has_no_numbers(company: TrinoLake) -> None:
     for name in ("nothing", "'", '"', "visits; DROP TABLE visits", "über", "visits$snapshots"):
         with pytest.raises(NotFound, match="table"):
-            company.numeric("sales", name, "id", wait())
+            company.compute_statistics("sales", name, "id", wait())
         with pytest.raises(NotFound, match="column"):
-            company.numeric("sales", "visits", name, wait())
+            company.compute_statistics("sales", "visits", name, wait())
     with pytest.raises(Invalid) as caught:
-        company.numeric("sales", "visits", "place", wait())
+        company.compute_statistics("sales", "visits", "place", wait())
     assert caught.value.code == "not_numeric"
     assert company.has_schema("sales", wait())
     for schema in ("information_schema", "nothing", 'sales"', "tpch.tiny"):
@@ -120,12 +120,12 @@ def test_what_is_not_there_and_what_has_no_numbers(company: TrinoLake) -> None:
 
 def test_a_jwt_is_taken_in_place_of_a_password(company: TrinoLake, trino: Trino) -> None:
     url = f"https://localhost:{trino.port}/company"
-    assert "visits" in lake_of(trino, trino_url=url, trino_jwt=trino.token).tables("sales", wait())
+    assert "visits" in lake_of(trino, trino_url=url, trino_jwt=trino.token).list_tables("sales", wait())
 
 
-def failure(lake: TrinoLake, patience: Patience) -> str:
+def failure(lake: TrinoLake, deadline: Deadline) -> str:
     with pytest.raises(DatamlError) as caught:
-        lake.tables("sales", patience)
+        lake.list_tables("sales", deadline)
     assert isinstance(caught.value, Unavailable)
     assert PASSWORD not in caught.value.detail
     return caught.value.code
@@ -143,7 +143,7 @@ def test_a_wrong_password_a_strange_certificate_and_a_closed_port(trino: Trino) 
 def test_a_query_that_takes_too_long_is_cancelled_on_the_server(company: TrinoLake, client: Client) -> None:
     async def impatient() -> None:
         question = "SELECT count(*) FROM tpch.sf100.lineitem a, tpch.sf100.lineitem b WHERE a.comment < b.comment"
-        await Asker("trino", 3).ask(lambda patience: company._rows(question, (), patience))
+        await LakeExecutor("trino", 3).run(lambda deadline: company._query(question, (), deadline))
 
     with pytest.raises(Unavailable) as caught:
         client.portal.call(impatient)
@@ -152,7 +152,7 @@ def test_a_query_that_takes_too_long_is_cancelled_on_the_server(company: TrinoLa
         "SELECT state FROM system.runtime.queries WHERE query LIKE '%sf100.lineitem a%' AND query NOT LIKE '%runtime%'"
     )
     deadline = time.monotonic() + 30
-    while (states := {row[0] for row in company._rows(running, (), wait())}) != {"FAILED"}:
+    while (states := {row[0] for row in company._query(running, (), wait())}) != {"FAILED"}:
         assert time.monotonic() < deadline, states
         threading.Event().wait(0.2)
 

@@ -1,4 +1,4 @@
-"""File calls."""
+"""File calls: add, list, preview, download, delete."""
 
 import asyncio
 from typing import Annotated
@@ -31,22 +31,27 @@ async def add_files(
     settings: AppSettings,
     jobs: Jobs,
 ) -> UploadAnswer:
-    """Add files to a dataset and begin to check all of it again. Until that has ended, the rows of before can be
-    looked at and nothing new starts from the dataset; trainings keep the rows that they were made from."""
+    """Add files to a dataset, and start to validate all of it again.
+
+    Until that job has ended, the rows of the last validation can be read, and no training or prediction starts from the
+    dataset. Trainings keep the rows that they were made from.
+    """
     async with received_files(http, settings.max_upload_bytes) as parts:
-        added = await uploads.add(database, settings, user.scope, dataset_id, parts)
+        upload = await uploads.add(database, settings, user.scope, dataset_id, parts)
     await jobs.notify()
-    if added.dataset.on_error == "reject":
-        added = await rejection.reject_bad_cells(database, settings, user.scope, added)
-    return UploadAnswer.of(added.dataset, added.files, added.job.public_id)
+    if upload.dataset.on_error == "reject":
+        upload = await rejection.reject_bad_cells(database, settings, user.scope, upload)
+    return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job)
 
 
 @router.delete("/delete/{file_id}")
 async def delete_file(
     file_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs, dependents: RowDependents
 ) -> FileDeleted:
-    """Take a file out of its dataset, all of which is checked again without it. The result of a batch prediction just
-    goes."""
+    """Delete a file of a dataset, which is then validated again without it.
+
+    After the result of a batch prediction was deleted, its dataset is not validated again.
+    """
     async with database.transaction() as session:
         await dependents.release(session, user.scope, File, file_id)
         file, dataset, job = await service.delete_file(session, settings, user.scope, file_id)
@@ -65,24 +70,24 @@ async def delete_file(
 async def list_files(
     dataset_id: Annotated[int, Query(description="Id of the dataset.")], user: Viewer, database: Db, page: Paged
 ) -> FileList:
-    """Files of a dataset, results of batch predictions among them, newest first."""
+    """List the files of a dataset, results of batch predictions included, newest first."""
     async with database.reading() as session:
         total, files = await service.list_files(session, user.scope, dataset_id, page)
-    return FileList(total=total, data=[FileRow.of(file) for file in files])
+    return FileList(total=total, data=[FileRow.model_validate(file) for file in files])
 
 
 @router.get("/view")
 async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSettings) -> FilePreview:
-    """The first lines of a file."""
+    """Return the first lines of a file."""
     async with database.reading() as session:
         file, _ = await service.get_file(session, user.scope, file_id)
     if file.format == "iceberg":
-        raise lake_tables.in_lake(file)
+        raise lake_tables.file_in_lake(file)
     storage = Storage.from_settings(settings)
 
     def read() -> list[str]:
-        kind = "parquet" if file.format == "parquet" else "csv"
-        return previews.first_lines(storage.fetch(file.path), kind)
+        file_format = "parquet" if file.format == "parquet" else "csv"
+        return previews.first_lines(storage.fetch(file.path), file_format)
 
     return FilePreview(file_id=file.id, content_preview=await asyncio.to_thread(read))
 
@@ -94,27 +99,27 @@ async def download_file(
     settings: AppSettings,
     file_path: Annotated[
         str | None,
-        Query(description="Name from an answer: `file_path`, `csv_file_path`, `result_path`, ...", max_length=500),
+        Query(description="Name in another answer: `file_path`, `csv_file_path`, `result_path`, ...", max_length=500),
     ] = None,
-    file_id: Annotated[int | None, Query(description="Id of the file, instead of a name.")] = None,
+    file_id: Annotated[int | None, Query(description="Id of the file, in place of a name.")] = None,
 ) -> FileResponse:
-    """The content of a file, byte by byte as it was uploaded, or of one of its copies."""
+    """Return the content of a file, byte for byte as it was uploaded, or of one of its copies."""
     async with database.reading() as session:
         if file_path is not None and file_id is None:
-            download = await downloads.by_name(session, user.scope, file_path)
+            download = await downloads.get_by_name(session, user.scope, file_path)
         elif file_id is not None and file_path is None:
-            download = await downloads.by_id(session, user.scope, file_id)
+            download = await downloads.get_by_id(session, user.scope, file_id)
         else:
             raise Invalid("Send either file_path or file_id.", code="file_path_or_file_id")
-    path = await downloads.ready(Storage.from_settings(settings), download)
-    # The content is a user's own: a browser must save it, not show it as whatever it looks like.
+    path = await downloads.fetch(Storage.from_settings(settings), download)
+    # The content is a user's: a browser must save it, not guess its type and show it.
     headers = {"X-Content-Type-Options": "nosniff"}
     return FileResponse(path, headers=headers, media_type=download.media_type, filename=download.file_name)
 
 
 @router.get("/get_file_by_id")
 async def get_file(file_id: FileId, user: Viewer, database: Db) -> FileAnswer:
-    """One file with the names of its copies."""
+    """Return a file with the names of its copies."""
     async with database.reading() as session:
         file, dataset = await service.get_file(session, user.scope, file_id)
-    return FileAnswer.of_dataset(file, dataset)
+    return FileAnswer.from_file(file, dataset)
