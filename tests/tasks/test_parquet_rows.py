@@ -22,7 +22,7 @@ TABLE = pa.table(
 
 @pytest.fixture(params=[1, 10, 1_000])
 def rows(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParquetRows:
-    monkeypatch.setattr(parquet_rows, "_CELLS", request.param)
+    monkeypatch.setattr(parquet_rows, "_MAX_CELLS", request.param)
     pq.write_table(TABLE, tmp_path / "rows.parquet", row_group_size=2)
     return ParquetRows(tmp_path / "rows.parquet", contract_of(TABLE))
 
