@@ -1,4 +1,4 @@
-"""Reports from workers outside the cluster: who may send one, and which one counts."""
+"""Reports from workers outside the cluster: the tokens to send them, and which report counts."""
 
 import hashlib
 import time
@@ -15,44 +15,45 @@ from dataml.jobs import service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import Attempt, JobKind, JobState
 
-LIFETIME_S: Final = 24 * 3600
+TOKEN_LIFETIME_S: Final = 24 * 3600
 _KINDS: Final = (JobKind.TRAIN, JobKind.EXPLAIN)
 
 
 @dataclass(frozen=True)
-class Granted:
-    """A token for the attempt that runs; `expires_at` is in seconds since 1970."""
+class CallbackGrant:
+    """A token to report the current attempt; `expires_at` is in seconds since 1970."""
 
     job: Job
     token: str
     expires_at: int
 
 
-async def grant(session: AsyncSession, keys: TokenKeys, scope: Scope, public_id: str) -> Granted:
-    """Let a worker outside the cluster report the attempt that runs. Whose report comes first counts, and a worker of
-    the cluster that is at the job goes on until then.
+async def grant(session: AsyncSession, keys: TokenKeys, scope: Scope, public_id: str) -> CallbackGrant:
+    """Allow a worker outside the cluster to report the current attempt.
+
+    The first report counts. A worker of the cluster that runs the job goes on until then.
 
     Raises:
         NotFound: `job_not_found`.
-        Conflict: `no_callback`: only trainings and feature importances have one. `job_not_running`.
+        Conflict: `no_callback`: only trainings and feature importances can be reported; `job_not_running`.
     """
     job = await service.find(session, scope, public_id)
     if JobKind(job.kind) not in _KINDS:
         raise Conflict(f"A {job.kind} job takes no report from outside the cluster.", code="no_callback")
     if job.state != JobState.RUNNING:
         raise Conflict(f"The job is {job.state}; a token is for one that is running.", code="job_not_running")
-    assert scope.user_id is not None, "a token is asked for by a user"
-    expires_at = int(time.time()) + LIFETIME_S
+    assert scope.user_id is not None, "only a user requests a token"
+    expires_at = int(time.time()) + TOKEN_LIFETIME_S
     token = keys.sign_callback(CallbackClaims(scope.user_id, job.id, job.attempt), expires_at)
     audit.record(session, scope, "job.callback_token", f"job:{job.public_id}", attempt=job.attempt)
-    return Granted(job, token, expires_at)
+    return CallbackGrant(job, token, expires_at)
 
 
 async def find_open(session: AsyncSession, attempt: Attempt, kind: JobKind, digest: str) -> Job | None:
-    """The job, while this attempt at it runs; None when the report of this digest has ended it already.
+    """Return the job while this attempt runs; None when the report with this digest has ended it already.
 
     Raises:
-        Conflict: `wrong_job`: the token is for a job of another kind. `attempt_superseded`, `job_ended`.
+        Conflict: `wrong_job`: the token is for a job of another kind; `attempt_superseded`; `job_ended`.
     """
     job = await service.find_by_id(session, attempt.job_id)
     if job is None or job.kind != kind:
@@ -66,5 +67,6 @@ async def find_open(session: AsyncSession, attempt: Attempt, kind: JobKind, dige
     raise Conflict(f"The job has ended already: it is {job.state}.", code="job_ended")
 
 
-def digest_of(report: str) -> str:
+def report_digest(report: str) -> str:
+    """Return the SHA-256 of a report's JSON, as hexadecimal digits."""
     return hashlib.sha256(report.encode(errors="surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""What follows the end of a job: the handlers that features register, called in the transaction that ends the job."""
+"""The result handlers that features register: called in the transaction that ends a job."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from dataml.jobs.spec import JobKind, Result
 
 @dataclass(frozen=True)
 class ResultHandler:
-    """What a feature does with the end of its jobs. `result_type` is what such a job returns; `apply` gets None instead
-    when the job has failed or was cancelled."""
+    """The function by which a feature records the end of its jobs.
+
+    `result_type` is the result of such a job; `apply` gets None instead when the job has failed or was cancelled.
+    """
 
     result_type: type[Any]
     apply: Callable[[AsyncSession, Job, Any], Awaitable[None]]
@@ -28,7 +30,7 @@ class ResultHandlers:
         self._handlers = handlers
 
     async def apply(self, session: AsyncSession, job: Job, result: Result | None) -> None:
-        """Write the result of a job; without one it failed or was cancelled, and `job` says which and why.
+        """Record the result of a job; without one the job has failed or was cancelled, and `job` says why.
 
         Raises:
             TypeError: a job of this kind cannot return such a result.
@@ -39,13 +41,13 @@ class ResultHandlers:
         await handler.apply(session, job, result)
 
     async def cancel(self, session: AsyncSession, job: Job) -> bool:
-        """End a job from outside; False when it had ended already."""
+        """Cancel a job; False when it had ended before."""
         if not await service.cancel(session, job):
             return False
         await self.apply(session, job, None)
         return True
 
     async def cancel_all(self, session: AsyncSession, scope: Scope) -> None:
-        """End every job of a tenant that has not ended."""
+        """Cancel every unfinished job of a tenant."""
         for job in await service.list_unfinished(session, scope):
             await self.cancel(session, job)

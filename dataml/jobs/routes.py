@@ -1,4 +1,4 @@
-"""Look at jobs."""
+"""The routes of jobs."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -24,7 +24,7 @@ async def list_jobs(
     kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
     state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
 ) -> JobList:
-    """Jobs of the tenant, newest first."""
+    """List the jobs of the tenant, newest first."""
     where = [column == value.value for column, value in ((Job.kind, kind), (Job.state, state)) if value is not None]
     async with database.reading() as session:
         total, jobs = await user.scope.list(session, Job, page, *where)
@@ -33,23 +33,25 @@ async def list_jobs(
 
 @router.get("/{job_id}")
 async def get_job(job_id: str, user: Viewer, database: Db) -> JobAnswer:
-    """State, progress, attempts, times and the error of one job."""
+    """Return the state, progress, attempts, times and error of one job."""
     async with database.reading() as session:
         return JobAnswer.of(await service.find(session, user.scope, job_id))
 
 
 @router.post("/{job_id}/callback-token")
 async def grant_callback_token(job_id: str, user: Trainer, database: Db, keys: Keys) -> CallbackToken:
-    """A token with which a worker outside the cluster reports the training or feature importance that runs, by
-    `POST /train/result` or `/train/shap-result`, and what it needs to do the work."""
+    """Issue a token to report a training or feature importance from outside the cluster, with the work to do.
+
+    The worker reports by `POST /train/result` or `/train/shap-result`.
+    """
     async with database.transaction() as session:
-        granted = await callbacks.grant(session, keys, user.scope, job_id)
-    job = granted.job
+        grant = await callbacks.grant(session, keys, user.scope, job_id)
+    job = grant.job
     return CallbackToken(
-        token=granted.token,
+        token=grant.token,
         job_id=job.public_id,
         attempt=job.attempt,
-        expires_at=datetime.fromtimestamp(granted.expires_at, UTC),
+        expires_at=datetime.fromtimestamp(grant.expires_at, UTC),
         directory=job.directory,
         spec=job.payload,
     )

@@ -1,4 +1,4 @@
-"""Which feature the end of each kind of job belongs to."""
+"""The result handler of each kind of job."""
 
 from typing import Final
 

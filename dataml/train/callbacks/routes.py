@@ -23,7 +23,7 @@ async def receive_result(
 ) -> Received:
     """The end of a training that was run outside the cluster: an error, or a bundle in the attempt's own directory. The
     same report again changes nothing and is answered alike."""
-    received, digest = Received(message="Result received"), callbacks.digest_of(request.model_dump_json())
+    received, digest = Received(message="Result received"), callbacks.report_digest(request.model_dump_json())
     async with database.reading() as session:
         job = await callbacks.find_open(session, reporter.attempt, JobKind.TRAIN, digest)
         if job is None:
@@ -53,7 +53,7 @@ async def receive_shap_result(
 ) -> Received:
     """The feature importance of a training that was computed outside the cluster. The same report again changes nothing
     and is answered alike."""
-    received, digest = Received(message="SHAP result received"), callbacks.digest_of(request.model_dump_json())
+    received, digest = Received(message="SHAP result received"), callbacks.report_digest(request.model_dump_json())
     async with database.reading() as session:
         job = await callbacks.find_open(session, reporter.attempt, JobKind.EXPLAIN, digest)
         if job is None:
