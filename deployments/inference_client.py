@@ -14,7 +14,7 @@ from dataml.serving.model_runner import ForecastInferenceRequest, InferenceReque
 from deployments.deployer import application_name
 
 # An own deployment that does not respond within this time has no replica up: the pool takes the requests.
-_OWN_TIMEOUT_S = 1.0
+_FALLBACK_AFTER_S = 1.0
 _MAX_BATCH_SIZE = 64
 _MAX_QUEUED = 1024
 _MAX_BATCHERS = 1000
@@ -33,11 +33,7 @@ class RayInferenceClient:
 
     async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
         """Return the response, or an `Unavailable` as a value when no replica responds in time."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._batcher(model).submit(request)
-        except TimeoutError:
-            return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
+        return await self._batcher(model).submit(request)
 
     async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the response of the pool: forecasts have no deployment of their own."""
@@ -45,7 +41,7 @@ class RayInferenceClient:
             async with asyncio.timeout(self._timeout_s):
                 return await self._pool.forecast.remote(model, request)
         except TimeoutError:
-            return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
+            return _timed_out()
         except BackPressureError:
             return _too_many_predictions()
         except (RayError, RayServeException):
@@ -82,7 +78,7 @@ class RayInferenceClient:
             application = application_name(model.tenant_id, model.predictor_name)
             # Serve does not check whether it exists: that would block the event loop, and the call fails anyway.
             handle = serve.get_deployment_handle("Predictor", application, _check_exists=False)
-            async with asyncio.timeout(_OWN_TIMEOUT_S):
+            async with asyncio.timeout(_FALLBACK_AFTER_S):
                 responses = await handle.predict.remote(model.train_id, requests)
         except (RayError, RayServeException, TimeoutError):
             responses = None
@@ -93,6 +89,10 @@ def _too_many_predictions() -> DatamlError:
     return Unavailable("Too many predictions wait; try again.", code="too_many_predictions")
 
 
+def _timed_out() -> DatamlError:
+    return Unavailable("The model did not answer in time; try again.", code="prediction_timeout")
+
+
 def _no_model_host() -> DatamlError:
     return Unavailable("No model host is up; try again in a moment.", code="no_model_host")
 
@@ -101,7 +101,8 @@ class Batcher:
     """Dynamic batching: requests that arrive while a call is under way are sent together in the next call.
 
     A lone request is sent at once and waits for no other; under load all requests of a batch share the cost of the
-    call.
+    call. A request waits at most `timeout_s`, in the queue and for its call together. A call is cancelled when no
+    caller waits for it any more.
     """
 
     def __init__(self, call: SendBatch, timeout_s: float) -> None:
@@ -111,14 +112,18 @@ class Batcher:
         self._sender: asyncio.Task[None] | None = None
 
     async def submit(self, request: InferenceRequest) -> InferenceResponse:
-        """Return the response to a request, or an `Unavailable` as a value when too many requests wait."""
+        """Return the response to a request, or an `Unavailable` as a value: too many requests wait, or it timed out."""
         if len(self._queue) >= _MAX_QUEUED:
             return _too_many_predictions()
         future: asyncio.Future[InferenceResponse] = asyncio.get_running_loop().create_future()
         self._queue.append((request, future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_queue())
-        return await future
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await future
+        except TimeoutError:
+            return _timed_out()
 
     async def _send_queue(self) -> None:
         try:
@@ -132,15 +137,19 @@ class Batcher:
 
     async def _send_batch(self, batch: list[tuple[InferenceRequest, "asyncio.Future[InferenceResponse]"]]) -> None:
         responses: Sequence[InferenceResponse] = ()
+        requests, futures = zip(*batch, strict=True)
+        call, callers = asyncio.ensure_future(self._call(requests)), asyncio.gather(*futures, return_exceptions=True)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                responses = await self._call([request for request, _ in batch])
-        except TimeoutError:
-            log.warning("%d predictions were not answered in time", len(batch))
+            await asyncio.wait((call, callers), return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                responses = call.result()
+            else:
+                log.warning("%d predictions were not answered in time", len(batch))
         finally:
+            call.cancel()
             # Every caller gets a response, whatever happened to the call.
             missing: InferenceResponse = _no_model_host()
-            for index, (_, future) in enumerate(batch):
-                # A caller that no longer waits has cancelled its future.
+            for index, future in enumerate(futures):
+                # The future of a caller that no longer waits is cancelled.
                 if not future.done():
                     future.set_result(responses[index] if index < len(responses) else missing)

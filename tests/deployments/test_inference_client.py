@@ -79,6 +79,35 @@ def test_a_failed_call_returns_unavailable_and_the_next_one_is_made() -> None:
 def test_a_call_that_never_ends_times_out() -> None:
     async def body() -> None:
         batcher = Batcher(Model(), 0.01)
-        assert isinstance(await batcher.submit(request(1)), Unavailable)
+        response = await batcher.submit(request(1))
+        assert isinstance(response, Unavailable)
+        assert response.code == "prediction_timeout"
+
+    run(body)
+
+
+def test_a_call_that_nobody_waits_for_is_cancelled_and_the_next_one_is_made() -> None:
+    async def body() -> None:
+        cancelled = asyncio.Event()
+        is_stuck = True
+
+        async def call(requests: Sequence[InferenceRequest]) -> Sequence[InferenceResponse]:
+            if is_stuck:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cancelled.set()
+            return [b"fine"] * len(requests)
+
+        batcher = Batcher(call, 5)
+        tasks = [asyncio.create_task(batcher.submit(request(number))) for number in range(2)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        assert not cancelled.is_set()
+        tasks[1].cancel()
+        await cancelled.wait()
+        is_stuck = False
+        assert await batcher.submit(request(3)) == b"fine"
 
     run(body)
