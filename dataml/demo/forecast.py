@@ -39,8 +39,10 @@ class ForecastWalk:
         self._ahead = [row for row in rows if row[TIME] >= days[-STEPS]]
 
     def run(self) -> None:
-        """Raises:
-        StepFailed: one of the steps failed; it has been shown already.
+        """Run the steps of the forecast in their order.
+
+        Raises:
+            StepFailed: One of the steps failed; it has been printed already.
         """
         dataset_id = self._upload("series", self._history(), "t", self._columns)
         train_id, preprocess_id = self._train(dataset_id)

@@ -146,8 +146,10 @@ class Walk:
         self._columns = list(self._rows[0])
 
     def run(self, password: str) -> None:
-        """Raises:
-        StepFailed: one of them failed; it has been shown already.
+        """Run all steps in their order.
+
+        Raises:
+            StepFailed: One of the steps failed; it has been printed already.
         """
         with closing(self._api):
             self._walk(password)
