@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import xgboost
 
 from benchmarks.baselines.booster import load_booster
-from dataml.ml.boosters.fitting import Fit, parameters
-from dataml.ml.boosters.hyperparameters import available
-from dataml.ml.boosters.native import Samples, Task, catboost_rows
+from dataml.ml.boosters.fitting import FitConfig, library_parameters
+from dataml.ml.boosters.hyperparameters import available_algorithms
+from dataml.ml.boosters.native_model import LabeledRows, Task, catboost_rows
 from dataml.ml.bundle.manifest import read_manifest
-from dataml.ml.features import Preprocessing
-from dataml.ml.training.split import by_target
+from dataml.ml.preprocessing import Preprocessing
+from dataml.ml.training.split import split_stratified
 
 
 def train_plainly(bundle: Path, parquet: Path, target: str, threads: int, hyperparameters: dict[str, Any]) -> float:
@@ -30,27 +30,29 @@ def train_plainly(bundle: Path, parquet: Path, target: str, threads: int, hyperp
     table = pq.read_table(parquet)
     preprocessing = Preprocessing.from_json(orjson.loads((bundle / "preprocess.json").read_bytes()))
     codes = np.unique(table.column(target).to_numpy(zero_copy_only=False), return_inverse=True)[1]
-    parts = by_target(codes, is_regression=False, seed=manifest.seed, folds=manifest.rows.folds)
-    samples = Samples(preprocessing.matrix(table), codes)
+    parts = split_stratified(codes, is_regression=False, seed=manifest.seed, folds=manifest.rows.folds)
+    samples = LabeledRows(preprocessing.matrix(table), codes)
     rounds: dict[str, list[int]] = {}
-    for name in available():
-        how = Fit(name, Task(2), preprocessing.categorical, hyperparameters, manifest.seed, threads)
+    for name in available_algorithms():
+        config = FitConfig(name, Task(2), preprocessing.categorical, hyperparameters, manifest.seed, threads)
         for fold in parts.folds:
             train, validation = samples.take(fold.train), samples.take(fold.validation)
-            rounds.setdefault(name, []).append(_FITS[name](how, train, validation, None))
+            rounds.setdefault(name, []).append(_FITS[name](config, train, validation, None))
     if len(parts.folds) > 1:
         for member in manifest.members:
-            how = Fit(member.algorithm, Task(2), preprocessing.categorical, hyperparameters, manifest.seed, threads)
+            config = FitConfig(
+                member.algorithm, Task(2), preprocessing.categorical, hyperparameters, manifest.seed, threads
+            )
             mean = round(np.mean(rounds[member.algorithm]))
-            _FITS[member.algorithm](how, samples.take(parts.rest), None, mean)
+            _FITS[member.algorithm](config, samples.take(parts.development_rows), None, mean)
     return time.perf_counter() - started
 
 
-def _lightgbm(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> int:
-    params = parameters(how, len(train.y))
+def _lightgbm(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
+    params = library_parameters(config, len(train.y))
     most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
-    params |= {"num_threads": how.threads, "verbosity": -1, "seed": how.seed}
-    data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(how.categorical), params=params)
+    params |= {"num_threads": config.threads, "verbosity": -1, "seed": config.seed}
+    data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(config.categorical), params=params)
     if validation is None:
         return lightgbm.train(params, data, rounds or most).current_iteration()
     stop = [lightgbm.early_stopping(patience, verbose=False)]
@@ -58,12 +60,12 @@ def _lightgbm(how: Fit, train: Samples, validation: Samples | None, rounds: int 
     return lightgbm.train(params, data, most, valid_sets=valid, callbacks=stop).best_iteration
 
 
-def _xgboost(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> int:
-    params = parameters(how, len(train.y))
+def _xgboost(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
+    params = library_parameters(config, len(train.y))
     most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
-    params |= {"nthread": how.threads, "seed": how.seed}
-    types = ["c" if index in how.categorical else "q" for index in range(train.x.shape[1])]
-    options: dict[str, Any] = {"feature_types": types, "enable_categorical": True, "nthread": how.threads}
+    params |= {"nthread": config.threads, "seed": config.seed}
+    types = ["c" if index in config.categorical else "q" for index in range(train.x.shape[1])]
+    options: dict[str, Any] = {"feature_types": types, "enable_categorical": True, "nthread": config.threads}
     data = xgboost.QuantileDMatrix(train.x, train.y, **options)
     if validation is None:
         return xgboost.train(params, data, rounds or most).num_boosted_rounds()
@@ -72,17 +74,22 @@ def _xgboost(how: Fit, train: Samples, validation: Samples | None, rounds: int |
     return xgboost.train(params, data, most, **evaluated).best_iteration + 1
 
 
-def _catboost(how: Fit, train: Samples, validation: Samples | None, rounds: int | None) -> int:
+def _catboost(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
     import catboost
 
-    params = parameters(how, len(train.y))
+    params = library_parameters(config, len(train.y))
     most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
-    params |= {"thread_count": how.threads, "verbose": False, "random_seed": how.seed, "allow_writing_files": False}
+    params |= {
+        "thread_count": config.threads,
+        "verbose": False,
+        "random_seed": config.seed,
+        "allow_writing_files": False,
+    }
     model = catboost.CatBoost(params | {"iterations": rounds or most, "learning_rate": 0.043})
-    data = catboost.Pool(catboost_rows(train.x, how.categorical), train.y)
+    data = catboost.Pool(catboost_rows(train.x, config.categorical), train.y)
     if validation is None:
         return int(model.fit(data).tree_count_ or 0)
-    valid = catboost.Pool(catboost_rows(validation.x, how.categorical), validation.y)
+    valid = catboost.Pool(catboost_rows(validation.x, config.categorical), validation.y)
     return int(model.fit(data, eval_set=valid, early_stopping_rounds=patience).tree_count_ or 0)
 
 

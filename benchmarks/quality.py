@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import JobContext, TrainSpec
-from dataml.ml.boosters.native import Task
+from dataml.ml.boosters.native_model import Task
 from dataml.ml.bundle.predictor import Predictor
-from dataml.ml.evaluation.evaluation import evaluate
+from dataml.ml.evaluation.evaluate import evaluate
+from dataml.ml.labels import to_label
 from dataml.ml.training import split
 from dataml.storage.storage import Storage
 from dataml.tasks import train
@@ -124,7 +125,7 @@ def _measured(table: Table) -> tuple[np.ndarray, np.ndarray, int]:
     task = Task(len(classes))
     losses, seconds = [], []
     for seed in SEEDS:
-        test = split.by_target(codes, is_regression=table.is_regression, seed=seed).test
+        test = split.split_stratified(codes, is_regression=table.is_regression, seed=seed).test
         learned = np.setdiff1d(np.arange(len(frame)), test)
         results = [_auto(table, frame, learned, test, classes, seed)]
         results += [_library(each, table, frame, codes, learned, test, seed) for each in LIBRARIES]
@@ -168,7 +169,7 @@ def _auto(
         predicted = predictor.predict_table(held.cast(predictor.contract.schema))
         if table.is_regression:
             return predicted["prediction"].to_numpy(), taken
-        named = {str(value).lower() if isinstance(value, bool) else str(value): value for value in classes}
+        named = {to_label(value): value for value in classes}
         columns = [f"probability_{name}" for name in named]
         return np.column_stack([predicted[column].to_numpy() for column in columns]), taken
 

@@ -19,8 +19,8 @@ from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.jobs.spec import JobContext, TrainSpec
 from dataml.ml.bundle.predictor import Predictor
-from dataml.ml.explanation.shap_values import explain
-from dataml.ml.memory import keep_little
+from dataml.ml.explanation.shap_values import explain_rows
+from dataml.ml.memory import limit_allocator_caches
 from dataml.storage.storage import Storage
 from dataml.tasks import train
 
@@ -40,7 +40,7 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def auto(folder: Path, name: str) -> dict[str, Any]:
-    keep_little()  # as the platform's worker does
+    limit_allocator_caches()  # as the platform's worker does
     import catboost  # noqa: F401
 
     before = peak_mb()
@@ -66,9 +66,9 @@ def explanation(folder: Path, name: str) -> dict[str, Any]:
     predictor = Predictor.load(folder / "auto" / "bundle", threads=2)
     rows = pq.read_table(folder / name).slice(0, 2_000).select(predictor.contract.names)
     matrix = predictor.preprocessing.matrix(rows.cast(predictor.contract.schema))
-    explain(predictor.members, predictor.preprocessing, matrix[:10])
+    explain_rows(predictor.members, predictor.preprocessing, matrix[:10])
     started = time.perf_counter()
-    explain(predictor.members, predictor.preprocessing, matrix, keep=2_000)
+    explain_rows(predictor.members, predictor.preprocessing, matrix, keep=2_000)
     seconds = time.perf_counter() - started
     started = time.perf_counter()
     for model, _ in predictor.members:

@@ -52,7 +52,7 @@ class ModelCache:
 
     async def warm(self) -> None:
         """Import what the first prediction needs."""
-        await asyncio.to_thread(Predictor.warm, any_model=True)
+        await asyncio.to_thread(Predictor.preload, any_model=True)
 
     async def _get(self, model: ServableModel, load: Callable[[ServableModel], Any]) -> Any:
         task = self._runners.get(model.train_id)

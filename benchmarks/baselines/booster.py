@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from dataml.ml.features import Preprocessing
+from dataml.ml.preprocessing import Preprocessing
 
 Encode = Callable[[dict[str, object]], list[float]]
 Predict = Callable[[np.ndarray], np.ndarray]

@@ -290,7 +290,7 @@ class ExplainResult:
     """Mean absolute SHAP values of a sample, normalised to sum to 1, largest first.
 
     `explanation` is the storage name of a folder with the values themselves and charts of them; see
-    `ml.explanation.files`.
+    `ml.explanation.artifacts`.
     """
 
     feature_importance: dict[str, float]

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def strict(value: float | np.floating | np.ndarray) -> float | None:
-    """The one number in `value`."""
+def finite_or_none(value: float | np.floating | np.ndarray) -> float | None:
+    """Return the one number in `value`, None when it is infinite or NaN."""
     number = float(value)
     return number if math.isfinite(number) else None
 
 
-def strict_list(values: Iterable[float | np.floating]) -> list[float | None]:
-    """For tables and charts: six significant digits."""
-    return [strict(float(f"{value:.6g}")) for value in values]
+def to_json_numbers(values: Iterable[float | np.floating]) -> list[float | None]:
+    """Return numbers for tables and charts: of six significant digits, None where not finite."""
+    return [finite_or_none(float(f"{value:.6g}")) for value in values]
 
 
-def ratio(part: float | np.floating | np.ndarray, whole: float | np.floating | np.ndarray) -> float | None:
-    """None when there is nothing to divide by."""
-    return strict(part / whole) if whole else None
+def ratio_or_none(part: float | np.floating | np.ndarray, whole: float | np.floating | np.ndarray) -> float | None:
+    """Return `part / whole`, None when `whole` is 0 or the ratio is not finite."""
+    return finite_or_none(part / whole) if whole else None

@@ -1,5 +1,4 @@
-"""What a training holds beside its library: little. Freed memory goes back to the operating system, and a large matrix
-lies in a file, from which its pages come when they are read."""
+"""Memory of a training: freed memory returns to the operating system, and large matrices lie in files."""
 
 import ctypes
 import mmap
@@ -14,8 +13,8 @@ LARGE_BYTES: Final = 16 << 20
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
 
 
-def keep_little() -> None:
-    """Make the allocators of this process keep less of what was freed. To be called before CatBoost is imported."""
+def limit_allocator_caches() -> None:
+    """Make the allocators of this process keep less freed memory. Call it before CatBoost is imported."""
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     os.environ.setdefault("MIMALLOC_ARENA_EAGER_COMMIT", "0")
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
@@ -23,16 +22,21 @@ def keep_little() -> None:
         mallopt(_M_ARENA_MAX, 2)
 
 
-def give_back() -> None:
-    """Give what was freed back now. Takes some milliseconds; of the allocators of NumPy and the boosters only glibc's
-    can be asked."""
+def release_memory() -> None:
+    """Return freed memory to the operating system now.
+
+    It takes some milliseconds. Of the allocators of NumPy and the boosters only glibc's has a call for it.
+    """
     pa.default_memory_pool().release_unused()
     if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
 
 
-def new_matrix(rows: int, width: int) -> np.ndarray:
-    """float32 (rows, width), not initialised; a large one in a temporary file, where there is room for it."""
+def allocate_matrix(rows: int, width: int) -> np.ndarray:
+    """Return a float32 matrix (rows, width), not initialised.
+
+    A large one lies in a temporary file, where the disk has room for it.
+    """
     size = rows * width * np.dtype(np.float32).itemsize
     if size < LARGE_BYTES:
         return np.empty((rows, width), np.float32)
@@ -45,7 +49,7 @@ def new_matrix(rows: int, width: int) -> np.ndarray:
         return np.ndarray((rows, width), np.float32, buffer=mmap.mmap(file.fileno(), size))
 
 
-def set_aside(matrix: np.ndarray) -> None:
+def drop_pages(matrix: np.ndarray) -> None:
     """Let the pages of a matrix that lies in a file leave memory until they are read again."""
     base = matrix
     while isinstance(base, np.ndarray):

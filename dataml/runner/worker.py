@@ -13,7 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 from dataml import redaction
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
-from dataml.ml.memory import keep_little
+from dataml.ml.memory import limit_allocator_caches
 from dataml.runner.execution import execute
 from dataml.runner.supervisor import WorkerLost
 from dataml.storage.storage import Storage
@@ -44,7 +44,7 @@ class Worker:
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. The OpenMP
         # runtime reads the variable when the first booster library is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        keep_little()
+        limit_allocator_caches()
         redaction.install()
         self._storage = storage
         self._lake = lake

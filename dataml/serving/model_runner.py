@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.http.strict_json import dump_json
-from dataml.ml.bundle.predictor import BundleDamaged, Prediction, Predictor
+from dataml.ml.bundle.manifest import BundleDamaged
+from dataml.ml.bundle.predictor import Predictor, RowPrediction
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 
@@ -188,7 +189,7 @@ class ModelRunner:
         self,
         request: InferenceRequest,
         rows: list[list[float]],
-        predictions: list[Prediction],
+        predictions: list[RowPrediction],
         records: list[LogRecord],
     ) -> bytes:
         bodies = []

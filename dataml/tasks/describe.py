@@ -13,7 +13,7 @@ from dataml.contract.contract import Column, Contract
 from dataml.contract.files.parquet import open_parquet
 from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
-from dataml.ml import vega_lite
+from dataml.ml.profiling import charts
 from dataml.ml.profiling.accumulators import Extremes
 from dataml.ml.profiling.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, association
 from dataml.ml.profiling.statistics import ColumnStatistics, find_column_warnings, find_target_warnings
@@ -69,7 +69,7 @@ def _correlation(file: pq.ParquetFile, columns: dict[str, dict[str, Any]]) -> di
         cells = [batch.column(batch.schema.get_field_index(name)) for name in numeric]
         correlation.add(np.column_stack([to_floats(each) for each in cells]))
     matrix = correlation.matrix()
-    return {"columns": numeric, "matrix": matrix, "chart": vega_lite.correlation(numeric, matrix)}
+    return {"columns": numeric, "matrix": matrix, "chart": charts.correlation_chart(numeric, matrix)}
 
 
 def _target(
@@ -85,7 +85,7 @@ def _target(
             if value is not None:
                 associations[name] = value
     ranked = dict(sorted(associations.items(), key=lambda item: -item[1]))
-    chart = vega_lite.association(target, dict(list(ranked.items())[:_MAX_CHARTED]))
+    chart = charts.association_chart(target, dict(list(ranked.items())[:_MAX_CHARTED]))
     more = find_target_warnings(target, columns, ranked)
     return {"column": target, "associations": ranked, "chart": chart}, more
 
@@ -109,7 +109,7 @@ def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]
     for values in _non_null_batches(file, column.name):
         statistics.add(values)
     summary = statistics.summary(rows)
-    return summary | {"chart": vega_lite.column(column.name, summary)}
+    return summary | {"chart": charts.column_chart(column.name, summary)}
 
 
 def _extremes(file: pq.ParquetFile, name: str) -> Extremes:

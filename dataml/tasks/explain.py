@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 from dataml.errors import Invalid
 from dataml.jobs.spec import ExplainResult, ExplainSpec, JobContext
 from dataml.ml.bundle.manifest import read_manifest
-from dataml.ml.bundle.predictor import Predictor, class_name
-from dataml.ml.explanation import files
-from dataml.ml.explanation.charts import Sample
-from dataml.ml.explanation.files import Explanation
-from dataml.ml.explanation.shap_values import explain
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.explanation import artifacts
+from dataml.ml.explanation.artifacts import Explanation
+from dataml.ml.explanation.charts import ShapSample
+from dataml.ml.explanation.shap_values import explain_rows
+from dataml.ml.labels import to_label
 
 MAX_ROWS: Final = 2_000
 """Rows whose SHAP values are kept and drawn; the importance uses all rows of the sample."""
@@ -48,13 +49,13 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     matrix = predictor.preprocessing.matrix(rows)
     context.report_progress(0.2, "Computing SHAP values")
     outputs = _select_outputs(predictor, rows.slice(0, MAX_ROWS))
-    explained = explain(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)
+    explained = explain_rows(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)
     context.report_progress(0.7, "Drawing the charts")
     name, folder = context.output(FOLDER)
     kept = rows.slice(0, MAX_ROWS)
     sample = _sample(predictor, kept, matrix[:MAX_ROWS], explained.effects, outputs)
     whole = Explanation(explained.importance, sample, kept, drawn[:MAX_ROWS], len(matrix), table.num_rows)
-    files.write(folder, whole)
+    artifacts.write_explanation(folder, whole)
     return ExplainResult(explained.importance, len(matrix), table.num_rows, explanation=name)
 
 
@@ -80,7 +81,7 @@ def _select_outputs(predictor: Predictor, rows: pa.Table) -> list[int]:
 
 def _sample(
     predictor: Predictor, rows: pa.Table, matrix: np.ndarray, effects: np.ndarray, outputs: list[int]
-) -> Sample:
+) -> ShapSample:
     preprocessing = predictor.preprocessing
     numbers = np.full((len(matrix), len(preprocessing.features)), np.nan, np.float64)
     for i, name in enumerate(preprocessing.features):
@@ -91,9 +92,9 @@ def _sample(
         field.name for field in rows.schema if pa.types.is_boolean(field.type) or pa.types.is_string(field.type)
     }
     names = {column.source for column in preprocessing.layout if column.is_categorical}
-    classes = [class_name(value) for value in predictor.manifest.classes or ()]
+    classes = [to_label(value) for value in predictor.manifest.classes or ()]
     several = len(classes) > 2
-    return Sample(
+    return ShapSample(
         features=preprocessing.features,
         values={name: rows.column(name).to_pylist() for name in preprocessing.features},
         numbers=numbers,

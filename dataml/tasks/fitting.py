@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.jobs.spec import JobContext, TrainSpec, TuningConfig
-from dataml.ml.boosters.fitting import Fitted, parameters
-from dataml.ml.boosters.native import Samples
-from dataml.ml.evaluation.evaluation import evaluate
-from dataml.ml.training.selection import Candidates, Selection, judge, select
+from dataml.ml.boosters.fitting import FittedModel, library_parameters
+from dataml.ml.boosters.native_model import LabeledRows
+from dataml.ml.evaluation.evaluate import evaluate
+from dataml.ml.training.model_selection import Candidates, Selection, cross_validate, select
 from dataml.ml.training.split import Split
 from dataml.tasks.distributed.validation import is_worth_distributing
 from dataml.tasks.training_data import TrainingData
@@ -72,7 +72,7 @@ def _fit_distributed(
     data: TrainingData,
     workers: int,
     report_progress: ReportProgress,
-) -> dict[str, list[Fitted]]:
+) -> dict[str, list[FittedModel]]:
     """Fit one model of each algorithm, by Ray Train."""
     from dataml.tasks.distributed.encoded_rows import EncodedRows, SplitPart
     from dataml.tasks.distributed.fit import fit_distributed
@@ -86,7 +86,7 @@ def _fit_distributed(
     y[rows.places] = samples.y
     contract = spec.contract.select(dict.fromkeys(column.source for column in preprocessing.layout))
     encoded = EncodedRows(context.storage, spec.parquet, contract, preprocessing, y, part)
-    models: dict[str, list[Fitted]] = {}
+    models: dict[str, list[FittedModel]] = {}
     algorithms = _distributable(candidates)
     for number, algorithm in enumerate(algorithms):
         name, folder = context.output(f"checkpoints-{algorithm}")
@@ -95,7 +95,7 @@ def _fit_distributed(
             "XGBoost" if algorithm == "XGBoost" else "LightGBM",
             candidates.task,
             encoded,
-            parameters(candidates.how(algorithm), len(fold.train)),
+            library_parameters(candidates.fit_config(algorithm), len(fold.train)),
             workers=workers,
             folder=folder,
             shared=store.resolve(name) if store is not None else None,
@@ -151,13 +151,13 @@ def _tune(
 
 
 def _score_trial(
-    parameters: dict[str, Any], *, candidates: Candidates, samples: Samples, parts: Split, metric: str
+    parameters: dict[str, Any], *, candidates: Candidates, samples: LabeledRows, parts: Split, metric: str
 ) -> float:
     """Return the score of one set of parameters on the validation rows; lower is better."""
     algorithm = parameters.pop("algorithm")
     one = replace(candidates, algorithms=(algorithm,), tuned={algorithm: parameters})
-    judged = judge(one, samples, parts)
-    value = evaluate(candidates.task, samples.y[judged.rows], judged.predicted[algorithm]).metrics[metric]
+    validation = cross_validate(one, samples, parts)
+    value = evaluate(candidates.task, samples.y[validation.rows], validation.predictions[algorithm]).metrics[metric]
     return np.inf if value is None else _negate_if_higher_is_better(metric, value)
 
 

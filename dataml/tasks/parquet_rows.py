@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
-from dataml.ml.memory import give_back
+from dataml.ml.memory import release_memory
 
 _MAX_CELLS: Final = 2_000_000
 """Rows times columns that are read at a time: all columns of a small table, one of a large one."""
@@ -46,7 +46,7 @@ class ParquetRows:
     def release(self) -> None:
         """Return the memory of the columns that were read to the operating system."""
         self._columns.held = None
-        give_back()
+        release_memory()
 
 
 class _Columns:

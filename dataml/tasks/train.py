@@ -5,12 +5,14 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
-from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
-from dataml.ml.boosters.native import Samples
-from dataml.ml.bundle.manifest import Rows
-from dataml.ml.bundle.predictor import Predictor, Provenance, class_name, write_bundle
-from dataml.ml.evaluation.evaluation import Evaluation, evaluate
-from dataml.ml.training.selection import Candidates, Selection, algorithms_for
+from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
+from dataml.ml.boosters.native_model import LabeledRows
+from dataml.ml.bundle.manifest import RowCounts
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.bundle.writing import Provenance, write_bundle
+from dataml.ml.evaluation.evaluate import Evaluation, evaluate
+from dataml.ml.labels import to_label
+from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
 from dataml.tasks.fitting import fit_model
 from dataml.tasks.training_data import TrainingData, TrainingTarget, column_roles, load_training_data
 
@@ -59,30 +61,30 @@ def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -
     task = data.target.task
     return Candidates(
         task,
-        tuple(start) or algorithms_for(spec.algorithm, task),
+        tuple(start) or resolve_algorithms(spec.algorithm, task),
         data.preprocessing.categorical,
-        canonical(spec.algorithm, spec.hyperparameters),
+        canonical_names(spec.algorithm, spec.hyperparameters),
         spec.seed,
         spec.threads,
         start,
     )
 
 
-def _evaluate(spec: TrainSpec, target: TrainingTarget, selection: Selection, test: Samples) -> Evaluation:
+def _evaluate(spec: TrainSpec, target: TrainingTarget, selection: Selection, test: LabeledRows) -> Evaluation:
     return evaluate(
         target.task,
         test.y,
         selection.predict(test.x),
-        classes=[class_name(value) for value in target.classes or ()],
+        classes=[to_label(value) for value in target.classes or ()],
         uncalibrated=selection.predict(test.x, calibrated=False) if selection.calibration else None,
         residuals=selection.residuals if target.task.is_regression else None,
         seed=spec.seed,
     )
 
 
-def _compare(target: TrainingTarget, test: Samples, evaluation: Evaluation, parent: Predictor) -> dict[str, Any]:
+def _compare(target: TrainingTarget, test: LabeledRows, evaluation: Evaluation, parent: Predictor) -> dict[str, Any]:
     """Return the comparison of the new model with its parent, on the same rows."""
-    parent_metrics = evaluate(target.task, test.y, parent.scores(test.x)).metrics
+    parent_metrics = evaluate(target.task, test.y, parent.predict_matrix(test.x)).metrics
     metric = target.task.metric
     old, new = parent_metrics[metric], evaluation.metrics[metric]
     is_promoted = old is None or (new is not None and new <= old)
@@ -98,9 +100,9 @@ def _provenance(
 ) -> Provenance:
     parts, rows = data.parts, data.rows
     folds = len(parts.folds)
-    learned = parts.rest if folds > 1 else parts.folds[0].train
+    learned = parts.development_rows if folds > 1 else parts.folds[0].train
     without_target = rows.total - rows.num_rows
-    counts = Rows(rows.total, without_target, len(learned), len(selection.judged), len(parts.test), folds)
+    counts = RowCounts(rows.total, without_target, len(learned), len(selection.validation_rows), len(parts.test), folds)
     return Provenance(
         spec.problem_type,
         data.target.name,
@@ -121,12 +123,12 @@ def _target_warnings(target: TrainingTarget) -> list[str]:
         return []
     counts = np.bincount(target.values, minlength=len(target.classes))
     warnings = []
-    if rare := [f"'{class_name(target.classes[i])}' ({counts[i]:,})" for i in np.flatnonzero(counts < _RARE_ROWS)]:
+    if rare := [f"'{to_label(target.classes[i])}' ({counts[i]:,})" for i in np.flatnonzero(counts < _RARE_ROWS)]:
         names = ", ".join(rare[:10])
         warnings.append(f"Classes with fewer than {_RARE_ROWS} rows, of which little can be learned: {names}.")
     share = counts.min() / counts.sum()
     if len(counts) == 2 and share < _RARE_SHARE:
-        name = class_name(target.classes[int(counts.argmin())])
+        name = to_label(target.classes[int(counts.argmin())])
         warnings.append(
             f"Only {share:.1%} of the rows are '{name}': accuracy says little; look at PR AUC, recall and thresholds."
         )

@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from dataml.jobs.spec import ForecastConfig, JobContext, TrainResult, TrainSpec
-from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
-from dataml.ml.bundle.manifest import Manifest, MemberRecord, Rows, dump, read_manifest, write_files
-from dataml.ml.bundle.predictor import BLEND, REPORT
+from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
+from dataml.ml.bundle.manifest import (
+    BLEND,
+    REPORT_FILE,
+    Manifest,
+    MemberRecord,
+    RowCounts,
+    read_manifest,
+    to_json_bytes,
+    write_files,
+)
 from dataml.ml.forecasting.bundle import bundle_files, load_forecaster
 from dataml.ml.forecasting.candidates import GlobalMember, Member
 from dataml.ml.forecasting.forecaster import Forecaster
@@ -37,7 +45,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         contract=spec.contract,
         roles=spec.roles,
         algorithm=spec.algorithm,
-        hyperparameters=canonical(algorithm, spec.hyperparameters),
+        hyperparameters=canonical_names(algorithm, spec.hyperparameters),
         categories=spec.categories,
         frequency=config.frequency,
         fill=config.fill,
@@ -76,7 +84,7 @@ def _update(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
 
 def _write(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
     name, directory = context.output("bundle")
-    written = write_files(directory, manifest, bundle_files(forecaster) | {REPORT: dump(report)})
+    written = write_files(directory, manifest, bundle_files(forecaster) | {REPORT_FILE: to_json_bytes(report)})
     return TrainResult.from_manifest(name, written)
 
 
@@ -114,7 +122,9 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         confusion_matrix=None,
         seed=spec.seed,
         split="rolling origin",
-        rows=Rows(trained.rows, trained.rows - trained.used, trained.used, judged, judged, trained.splits.n_windows),
+        rows=RowCounts(
+            trained.rows, trained.rows - trained.used, trained.used, judged, judged, trained.splits.n_windows
+        ),
         best_iteration=boosters[0].model.rounds if boosters else 0,
         params=records[0].params,
         validation_metric="mase",

@@ -15,10 +15,12 @@ from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.errors import Conflict, Invalid
 from dataml.jobs.spec import JobContext, TrainSpec
-from dataml.ml.boosters.native import Samples, Task
-from dataml.ml.bundle.predictor import FEATURE_ROLES, Predictor, class_name
-from dataml.ml.features import Preprocessing
-from dataml.ml.memory import new_matrix
+from dataml.ml.boosters.native_model import LabeledRows, Task
+from dataml.ml.bundle.manifest import FEATURE_ROLES
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.labels import to_label
+from dataml.ml.memory import allocate_matrix
+from dataml.ml.preprocessing import Preprocessing
 from dataml.ml.training import split
 from dataml.tasks.parquet_rows import ParquetRows
 
@@ -58,7 +60,7 @@ class TrainingData:
     parts: split.Split
     contract: Contract
     preprocessing: Preprocessing
-    samples: Samples
+    samples: LabeledRows
 
 
 def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor | None) -> TrainingData:
@@ -78,14 +80,14 @@ def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor |
     contract = _allow_seen_values(spec.contract.select(column_roles(spec)), features, rows)
     if parent is None:
         columns = spec.contract.select([*features, target.name])
-        preprocessing = Preprocessing.fit(columns, features, rows.take(parts.rest), spec.categories)
+        preprocessing = Preprocessing.fit(columns, features, rows.take(parts.development_rows), spec.categories)
     else:
         preprocessing = parent.preprocessing
-    order, parts = parts.side_by_side()
+    order, parts = parts.make_contiguous()
     rows, target = rows.take(order), replace(target, values=target.values[order])
     del order
-    matrix = new_matrix(rows.num_rows, preprocessing.width)
-    samples = Samples(preprocessing.matrix(rows, matrix), target.values)
+    matrix = allocate_matrix(rows.num_rows, preprocessing.width)
+    samples = LabeledRows(preprocessing.matrix(rows, matrix), target.values)
     rows.release()
     return TrainingData(rows, target, parts, contract, preprocessing, samples)
 
@@ -140,7 +142,7 @@ def _classification_target(
         raise _constant_target(name, "the dataset")
     classes = sorted(distinct.to_pylist())
     if known is not None:
-        new = [class_name(value) for value in classes if value not in known]
+        new = [to_label(value) for value in classes if value not in known]
         if new:
             raise Conflict(f"The model does not know these classes of '{name}': {', '.join(new)}.", code="new_class")
         classes = list(known)
@@ -156,16 +158,16 @@ def _split(spec: TrainSpec, rows: ParquetRows, target: TrainingTarget) -> split.
     config = spec.validation
     time = next((name for name, role in spec.roles.items() if role == "Time"), None)
     is_single = spec.parent or time or spec.workers > 1
-    default_folds = 1 if is_single else split.folds_for(round(rows.num_rows * (1 - config.holdout)))
+    default_folds = 1 if is_single else split.choose_fold_count(round(rows.num_rows * (1 - config.holdout)))
     options: dict[str, Any] = {"holdout": config.holdout, "folds": config.folds or default_folds}
     if config.group is not None:
         encoded = rows.column(config.group).combine_chunks().dictionary_encode(null_encoding="encode")
-        return split.by_group(encoded.indices.to_numpy(), seed=spec.seed, **options)
+        return split.split_by_group(encoded.indices.to_numpy(), seed=spec.seed, **options)
     if time is None:
-        return split.by_target(target.values, is_regression=target.task.is_regression, seed=spec.seed, **options)
+        return split.split_stratified(target.values, is_regression=target.task.is_regression, seed=spec.seed, **options)
     # Rows without a time count as the oldest: they must not leak into the rows that stand for the future.
     oldest_first = pc.array_sort_indices(rows.column(time), null_placement="at_start")
-    return split.by_time(oldest_first.to_numpy(), **options)
+    return split.split_by_time(oldest_first.to_numpy(), **options)
 
 
 def _check_folds(target: TrainingTarget, parts: split.Split) -> None:

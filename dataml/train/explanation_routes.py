@@ -13,7 +13,7 @@ from dataml.db.session import Database
 from dataml.errors import NotFound
 from dataml.http.dependencies import AppSettings, Db
 from dataml.http.routing import Router
-from dataml.ml.explanation import files
+from dataml.ml.explanation import artifacts
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from dataml.train import service
@@ -26,7 +26,7 @@ router = Router(prefix="/train", tags=["Train"])
 async def get_explanation(train_id: int, user: Viewer, database: Db, settings: AppSettings) -> Response:
     """What the newest finished explanation of a training has found: importance, charts with their data, rows."""
     folder = await _folder(train_id, user, database, settings)
-    content = await asyncio.to_thread(files.read, folder)
+    content = await asyncio.to_thread(artifacts.read_explanation, folder)
     return Response(content, media_type="application/json")
 
 
@@ -44,7 +44,7 @@ async def get_chart(
 ) -> Response:
     """The picture of a chart of the explanation."""
     folder = await _folder(train_id, user, database, settings)
-    content = await asyncio.to_thread(files.picture, folder, chart_name)
+    content = await asyncio.to_thread(artifacts.read_chart_image, folder, chart_name)
     return Response(content, media_type="image/png")
 
 

@@ -44,7 +44,7 @@ def _built(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
     folder = storage.fetch(bundle)
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile(dir=storage.root))
-        archive.write(folder, name, file)
+        archive.write_archive(folder, name, file)
         size_bytes = file.tell()
         file.seek(0)
         stack.pop_all()  # what sends it closes it

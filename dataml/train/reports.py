@@ -20,8 +20,7 @@ import dataml
 from dataml.concurrency import ConcurrencyLimiter
 from dataml.dataset.models import Dataset
 from dataml.errors import TooManyRequests, Unavailable
-from dataml.ml.bundle.manifest import read_file, read_manifest
-from dataml.ml.bundle.predictor import REPORT
+from dataml.ml.bundle.manifest import REPORT_FILE, read_file, read_manifest
 from dataml.storage.storage import Storage
 from dataml.train.models import Training
 
@@ -71,7 +70,7 @@ def read_report(storage: Storage, training: Training) -> ModelReport:
     """
     directory = storage.fetch(training.bundle or "")
     manifest = read_manifest(directory)
-    report = json.loads(read_file(directory, manifest, REPORT)) if REPORT in manifest.files else {}
+    report = json.loads(read_file(directory, manifest, REPORT_FILE)) if REPORT_FILE in manifest.files else {}
     importance = (training.feature_importance or {}).get("values", {})
     # A JSON column of the database keeps no order of keys.
     largest_first = dict(sorted(importance.items(), key=lambda item: -item[1]))

@@ -16,7 +16,7 @@ from dataml.jobs import service as jobs_service
 from dataml.jobs.dependencies import Jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
-from dataml.ml.bundle.predictor import class_name
+from dataml.ml.labels import to_label
 from dataml.train import service
 from dataml.train.checks.request import list_roles, parse_problem_type
 from dataml.train.models import Training, TrainingPreprocessing
@@ -106,7 +106,7 @@ async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> Summar
     return SummaryAnswer(
         model_summary={**summary, **documented, "metrics": metrics},
         confusion_matrix=matrix,
-        classes=[class_name(value) for value in classes] if classes else None,
+        classes=[to_label(value) for value in classes] if classes else None,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from dataml.jobs.spec import ExplainSpec, JobContext
 from dataml.ml.bundle.predictor import Predictor
-from dataml.ml.explanation import files
+from dataml.ml.explanation import artifacts
 from dataml.storage.storage import Storage
 from dataml.tasks import explain
 from tests.ml.samples import CHURN_ROLES, churn
@@ -58,7 +58,7 @@ def test_the_folder_has_a_chart_of_each_important_feature(tmp_path: Path) -> Non
     bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES).bundle
     result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200), JobContext(Storage(tmp_path), "jobs/2"))
     folder = tmp_path / str(result.explanation)
-    found = json.loads(files.read(folder))
+    found = json.loads(artifacts.read_explanation(folder))
     assert found["feature_importance"] == result.feature_importance
     assert (found["sample_rows"], found["total_rows"], found["classes"]) == (200, 7043, None)
     assert "log-odds of Yes" in found["effect"]
@@ -68,7 +68,7 @@ def test_the_folder_has_a_chart_of_each_important_feature(tmp_path: Path) -> Non
     assert len(found["beeswarm"]["data"]["values"]) == 19 * 200
     names = ["beeswarm", *(chart["name"] for chart in found["dependence"])]
     assert names == ["beeswarm", *(f"dependence-{n}" for n in range(1, 11))]
-    assert all(files.picture(folder, name).startswith(b"\x89PNG") for name in names)
+    assert all(artifacts.read_chart_image(folder, name).startswith(b"\x89PNG") for name in names)
     assert len(found["rows"]) == 50
     assert found["rows"][0]["values"].keys() == found["rows"][0]["effects"].keys() == result.feature_importance.keys()
 
@@ -81,7 +81,7 @@ def test_of_many_classes_the_ten_largest_are_shown(tmp_path: Path) -> None:
     )
     bundle = train_on(tmp_path, table, hyperparameters={"n_estimators": 20}).bundle
     result = explain.run(ExplainSpec(1, bundle, "train.parquet", 900), JobContext(Storage(tmp_path), "jobs/2"))
-    found = json.loads(files.read(tmp_path / str(result.explanation)))
+    found = json.loads(artifacts.read_explanation(tmp_path / str(result.explanation)))
     assert set(found["classes"]) == {str(n) for n in range(2, 12)}
     lines = pq.read_table(tmp_path / str(result.explanation) / "shap.parquet")
     assert lines["class"].to_pylist() == found["classes"] * 900
@@ -96,7 +96,7 @@ def test_a_model_that_decides_nothing_has_no_charts(tmp_path: Path) -> None:
         tmp_path, table, "Regression", hyperparameters={"n_estimators": 1, "min_child_weight": 1e6}
     ).bundle
     result = explain.run(ExplainSpec(1, bundle, "train.parquet", 60), JobContext(Storage(tmp_path), "jobs/2"))
-    found = json.loads(files.read(tmp_path / str(result.explanation)))
+    found = json.loads(artifacts.read_explanation(tmp_path / str(result.explanation)))
     assert result.feature_importance == {"x": 0.0}
     assert (found["beeswarm"], found["dependence"]) == (None, [])
     assert found["rows"][0]["effects"] == {}

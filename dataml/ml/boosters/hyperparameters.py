@@ -14,35 +14,42 @@ ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One name users may set, what each library calls it (None: it has no such thing), and its bounds."""
+    """One hyperparameter: its name in each library (None where the library has no such thing), and its bounds."""
 
     xgboost: str | None
     lightgbm: str | None
     catboost: str | None
-    least: float
-    most: float
-    whole: bool = False
+    minimum: float
+    maximum: float
+    is_integer: bool = False
 
-    def name_in(self, algorithm: str) -> str | None:
+    def library_name(self, algorithm: str) -> str | None:
+        """Return the name that the library of `algorithm` has for it."""
         return {"XGBoost": self.xgboost, "LightGBM": self.lightgbm, "CatBoost": self.catboost}[algorithm]
+
+    def allows(self, value: object) -> bool:
+        """Return whether `value` is a number of the right kind within the bounds."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        return self.minimum <= value <= self.maximum and (not self.is_integer or value == int(value))
 
 
 _LARGE = 1e9
 _STOPPING = "early_stopping_rounds"
 HYPERPARAMETERS: dict[str, Hyperparameter] = {
-    "n_estimators": Hyperparameter("n_estimators", "n_estimators", "iterations", 1, 10_000, whole=True),
-    _STOPPING: Hyperparameter(_STOPPING, _STOPPING, _STOPPING, 1, 10_000, whole=True),
+    "n_estimators": Hyperparameter("n_estimators", "n_estimators", "iterations", 1, 10_000, is_integer=True),
+    _STOPPING: Hyperparameter(_STOPPING, _STOPPING, _STOPPING, 1, 10_000, is_integer=True),
     "learning_rate": Hyperparameter("learning_rate", "learning_rate", "learning_rate", 1e-6, 1),
-    "max_depth": Hyperparameter("max_depth", "max_depth", "depth", 1, 16, whole=True),
-    "num_leaves": Hyperparameter(None, "num_leaves", None, 2, 4_096, whole=True),
-    "min_child_samples": Hyperparameter(None, "min_data_in_leaf", None, 1, _LARGE, whole=True),
+    "max_depth": Hyperparameter("max_depth", "max_depth", "depth", 1, 16, is_integer=True),
+    "num_leaves": Hyperparameter(None, "num_leaves", None, 2, 4_096, is_integer=True),
+    "min_child_samples": Hyperparameter(None, "min_data_in_leaf", None, 1, _LARGE, is_integer=True),
     "min_child_weight": Hyperparameter("min_child_weight", "min_sum_hessian_in_leaf", None, 0, _LARGE),
     "min_split_gain": Hyperparameter("min_split_loss", "min_gain_to_split", None, 0, _LARGE),
     "subsample": Hyperparameter("subsample", "bagging_fraction", "subsample", 1e-3, 1),
     "colsample_bytree": Hyperparameter("colsample_bytree", "feature_fraction", "rsm", 1e-3, 1),
     "reg_alpha": Hyperparameter("reg_alpha", "lambda_l1", None, 0, _LARGE),
     "reg_lambda": Hyperparameter("reg_lambda", "lambda_l2", "l2_leaf_reg", 0, _LARGE),
-    "max_bin": Hyperparameter("max_bin", "max_bin", "border_count", 2, 1_024, whole=True),
+    "max_bin": Hyperparameter("max_bin", "max_bin", "border_count", 2, 1_024, is_integer=True),
 }
 # The older names of XGBoost's documentation.
 _SYNONYMS = {
@@ -51,19 +58,22 @@ _SYNONYMS = {
 
 
 @cache
-def available() -> tuple[str, ...]:
-    """The libraries that are installed: CatBoost need not be."""
-    return tuple(each for each in ALGORITHMS if each != "CatBoost" or find_spec("catboost"))
+def available_algorithms() -> tuple[str, ...]:
+    """Return the algorithms whose libraries are installed: CatBoost need not be."""
+    return tuple(name for name in ALGORITHMS if name != "CatBoost" or find_spec("catboost"))
 
 
-def canonical(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """With our names for what is written in the library's own, when one library is asked for.
+def canonical_names(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `hyperparameters` under our names.
 
-    Raises Invalid: `unknown_hyperparameter` for two names of one thing.
+    The library's own names are translated when `algorithm` is not `auto`. Unknown names stay.
+
+    Raises:
+        Invalid: two names are the same hyperparameter (`unknown_hyperparameter`).
     """
     own: dict[str, str] = {}
     if algorithm != "auto":
-        own = {name: ours for ours, rule in HYPERPARAMETERS.items() if (name := rule.name_in(algorithm))}
+        own = {name: ours for ours, rule in HYPERPARAMETERS.items() if (name := rule.library_name(algorithm))}
         own |= _SYNONYMS.get(algorithm, {})
     named: dict[str, Any] = {}
     for name, value in hyperparameters.items():
@@ -75,11 +85,17 @@ def canonical(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, A
 
 
 def check_hyperparameters(algorithm: str, hyperparameters: Mapping[str, Any]) -> None:
-    """Raises Invalid: `unknown_hyperparameter` for a name the algorithm (`auto`: none of them) has not,
-    `invalid_hyperparameter` for a value out of bounds."""
-    hyperparameters = canonical(algorithm, hyperparameters)
-    candidates = ALGORITHMS if algorithm == "auto" else (algorithm,)
-    known = {name: h for name, h in HYPERPARAMETERS.items() if any(h.name_in(candidate) for candidate in candidates)}
+    """Check names and values of hyperparameters.
+
+    Raises:
+        Invalid: a name is none of the algorithm's (`auto`: of any algorithm's), or two names are the same
+            hyperparameter (`unknown_hyperparameter`); a value is out of bounds (`invalid_hyperparameter`).
+    """
+    hyperparameters = canonical_names(algorithm, hyperparameters)
+    algorithms = ALGORITHMS if algorithm == "auto" else (algorithm,)
+    known = {
+        name: rule for name, rule in HYPERPARAMETERS.items() if any(rule.library_name(each) for each in algorithms)
+    }
     if unknown := sorted(hyperparameters.keys() - known.keys()):
         raise Invalid(
             f"Unknown hyperparameters for {algorithm}: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.",
@@ -87,10 +103,9 @@ def check_hyperparameters(algorithm: str, hyperparameters: Mapping[str, Any]) ->
         )
     for name, value in hyperparameters.items():
         rule = known[name]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not rule.least <= value <= rule.most or (rule.whole and value != int(value)):
-            kind = "a whole number" if rule.whole else "a number"
+        if not rule.allows(value):
+            kind = "a whole number" if rule.is_integer else "a number"
             raise Invalid(
-                f"Hyperparameter '{name}' must be {kind} from {rule.least:g} to {rule.most:g}.",
+                f"Hyperparameter '{name}' must be {kind} from {rule.minimum:g} to {rule.maximum:g}.",
                 code="invalid_hyperparameter",
             )

@@ -1,12 +1,12 @@
-"""The ONNX copy of a booster: the same numbers in a tenth of the time for one row, used only where that is proven."""
+"""The ONNX copy of a booster: the same numbers in a tenth of the time for one row, used only where verified."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dataml.ml.boosters.native import NativeModel
-from dataml.ml.boosters.onnx_trees import to_onnx
+from dataml.ml.boosters.native_model import NativeModel
+from dataml.ml.boosters.onnx_trees import build_onnx
 
 TOLERANCE = 1e-5
 """Largest difference from the native model: of a probability, or of a number relative to the largest one (float32 holds
@@ -14,9 +14,12 @@ seven digits, and both sum hundreds of trees)."""
 
 
 @dataclass(frozen=True)
-class OnnxCopy:
-    """`content` is None when the copy is not good enough, and `reason` says why; `difference` is the largest one
-    seen."""
+class OnnxConversion:
+    """The result of a conversion.
+
+    `content` is None when the copy is not good enough, and `reason` says why. `difference` is the largest one from the
+    native model that was measured.
+    """
 
     content: bytes | None
     difference: float | None
@@ -24,8 +27,11 @@ class OnnxCopy:
 
 
 class OnnxModel:
-    """An ONNX session on one thread, so that the sum over the trees has one order: a row alone and the same row among
-    many get the same prediction to the bit. Run it from several threads to use several cores."""
+    """An ONNX session on one thread.
+
+    With one thread the sum over the trees has one order: a row alone and the same row among many get the same
+    prediction to the bit. Run it from several threads to use several cores.
+    """
 
     def __init__(self, content: bytes) -> None:
         import onnxruntime
@@ -42,31 +48,33 @@ class OnnxModel:
         self._input = self._session.get_inputs()[0].name
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """float32: numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        """Return numbers (rows,) for a regression, else probabilities (rows, classes), as float32."""
         scores: Any = self._session.run(self._outputs, {self._input: matrix})[0]
         return scores if scores.shape[1] > 1 else scores[:, 0]
 
 
-def convert(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> OnnxCopy:
-    """The ONNX copy of `model`, proven on `matrix` (real rows) and on the same rows with a tenth of the cells
-    missing."""
+def convert_to_onnx(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> OnnxConversion:
+    """Convert `model` and verify the copy on real rows.
+
+    The copy must predict `matrix` as the model does, and also the same rows with a tenth of the cells missing.
+    """
     if model.algorithm == "CatBoost":
-        return OnnxCopy(None, None, "CatBoost's statistics of categories have no ONNX form")
+        return OnnxConversion(None, None, "CatBoost's statistics of categories have no ONNX form")
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
 
-    holes = matrix.copy()
-    holes[np.random.default_rng(seed).random(matrix.shape) < 0.1] = np.nan
-    rows = np.concatenate((matrix, holes))
+    sparse = matrix.copy()
+    sparse[np.random.default_rng(seed).random(matrix.shape) < 0.1] = np.nan
+    rows = np.concatenate((matrix, sparse))
     try:
-        content = to_onnx(model, matrix.shape[1])
+        content = build_onnx(model, matrix.shape[1])
         predicted = OnnxModel(content).predict(rows)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-        return OnnxCopy(None, None, f"the converter refused the model: {error}")
+        return OnnxConversion(None, None, f"the converter refused the model: {error}")
     except (Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:
-        return OnnxCopy(None, None, f"the runtime refused the copy: {error}")
+        return OnnxConversion(None, None, f"the runtime refused the copy: {error}")
     native = model.predict(rows)
     scale = max(1.0, float(np.abs(native).max())) if model.task.is_regression else 1.0
     difference = float(np.abs(predicted - native).max()) / scale
     if not difference <= TOLERANCE:
-        return OnnxCopy(None, difference, f"the copy differs from the model by {difference:.2g}")
-    return OnnxCopy(content, difference, None)
+        return OnnxConversion(None, difference, f"the copy differs from the model by {difference:.2g}")
+    return OnnxConversion(content, difference, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.boosters.native import NativeModel
+from dataml.ml.boosters.native_model import NativeModel
 
 _ML_OPSET = 3
 _OPSET = 17
@@ -21,9 +21,12 @@ _IR_VERSION = 8
 
 @dataclass(frozen=True)
 class Tree:
-    """Arrays over nodes, the root first. A leaf has `left` -1 and its score in `value`; another node sends a row left
-    when `x < value` (or `x <= value`, as the booster says), or when it is missing and `missing_left`. A node in
-    `members` sends a row left when its category is one of them instead."""
+    """A decision tree as arrays over nodes, the root first.
+
+    A leaf has `left` -1 and its score in `value`. Another node sends a row left when `x < value` (or `x <= value`,
+    which depends on the booster), or when `x` is missing and `missing_left` is set. A node in `categories` sends a row
+    left when its category is one of them instead.
+    """
 
     output: int
     feature: np.ndarray
@@ -31,12 +34,15 @@ class Tree:
     left: np.ndarray
     right: np.ndarray
     missing_left: np.ndarray
-    members: dict[int, list[int]] = field(default_factory=dict)
+    categories: dict[int, list[int]] = field(default_factory=dict)
 
 
-def to_onnx(model: NativeModel, width: int) -> bytes:
-    """A serialized ONNX model: input `features` float32 (rows, width); the last output is the numbers (rows, 1) or the
-    probabilities (rows, classes)."""
+def build_onnx(model: NativeModel, width: int) -> bytes:
+    """Return the model as serialized ONNX.
+
+    The input `features` is float32 (rows, width); the last output has the numbers (rows, 1) or the probabilities
+    (rows, classes).
+    """
     from onnx import TensorProto, helper
 
     base: list[float]
@@ -46,7 +52,7 @@ def to_onnx(model: NativeModel, width: int) -> bytes:
         mode, trees, base = "BRANCH_LEQ", list(_lightgbm_trees(model)), []
     nodes, leaves = _Nodes(), _Leaves()
     for number, tree in enumerate(trees):
-        _add(number, tree, mode, nodes, leaves)
+        _append_tree(number, tree, mode, nodes, leaves)
     attributes: dict[str, Any] = {f"nodes_{name}": values for name, values in vars(nodes).items()}
     if base and any(base):
         attributes["base_values"] = base
@@ -96,20 +102,20 @@ class _Leaves:
     weights: list[float] = field(default_factory=list)
 
 
-def _add(number: int, tree: Tree, mode: str, nodes: _Nodes, leaves: _Leaves) -> None:
+def _append_tree(number: int, tree: Tree, mode: str, nodes: _Nodes, leaves: _Leaves) -> None:
     count = len(tree.left)
     is_leaf = tree.left < 0
     modes = np.where(is_leaf, "LEAF", mode).astype(object)
     values, falses = tree.value.astype(np.float64), np.where(is_leaf, 0, tree.right)
     trues, missing = np.where(is_leaf, 0, tree.left), tree.missing_left.astype(np.int64)
     chained: list[tuple[int, int, int, int]] = []  # feature, category, true node, false node
-    for node, members in tree.members.items():
-        # "one of these" is a chain: is it the first? else is it the second? ...; every yes leads to the same node.
-        modes[node], values[node] = "BRANCH_EQ", members[0]
-        following = [count + len(chained) + i for i in range(len(members) - 1)]
+    for node, categories in tree.categories.items():
+        # A set is a chain of comparisons, one a category; every match leads to the same node.
+        modes[node], values[node] = "BRANCH_EQ", categories[0]
+        following = [count + len(chained) + i for i in range(len(categories) - 1)]
         after = [*following, int(falses[node])]
         feature, yes = int(tree.feature[node]), int(trues[node])
-        chained += [(feature, member, yes, no) for member, no in zip(members[1:], after[1:], strict=True)]
+        chained += [(feature, category, yes, no) for category, no in zip(categories[1:], after[1:], strict=True)]
         falses[node] = after[0]
     extra = np.array(chained, dtype=np.int64).reshape(-1, 4)
     total = count + len(extra)
@@ -120,13 +126,13 @@ def _add(number: int, tree: Tree, mode: str, nodes: _Nodes, leaves: _Leaves) -> 
     nodes.values += [*np.where(is_leaf, 0.0, values).tolist(), *extra[:, 1].astype(np.float64).tolist()]
     nodes.truenodeids += [*trues.tolist(), *extra[:, 2].tolist()]
     nodes.falsenodeids += [*falses.tolist(), *extra[:, 3].tolist()]
-    # A missing value that goes left has left at the first question of a chain.
+    # A missing value that goes left does so at the first comparison of a chain.
     nodes.missing_value_tracks_true += [*np.where(is_leaf, 0, missing).tolist(), *([0] * len(extra))]
-    at = np.flatnonzero(is_leaf)
-    leaves.treeids += [number] * len(at)
-    leaves.nodeids += at.tolist()
-    leaves.ids += [tree.output] * len(at)
-    leaves.weights += tree.value[at].tolist()
+    leaf_ids = np.flatnonzero(is_leaf)
+    leaves.treeids += [number] * len(leaf_ids)
+    leaves.nodeids += leaf_ids.tolist()
+    leaves.ids += [tree.output] * len(leaf_ids)
+    leaves.weights += tree.value[leaf_ids].tolist()
 
 
 def _xgboost_trees(model: NativeModel) -> tuple[list[Tree], list[float]]:
@@ -143,15 +149,15 @@ def _xgboost_trees(model: NativeModel) -> tuple[list[Tree], list[float]]:
 def _xgboost_tree(tree: dict[str, Any], output: int) -> Tree:
     left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
     missing_left = np.array(tree["default_left"], dtype=bool)
-    members: dict[int, list[int]] = {}
+    categories: dict[int, list[int]] = {}
     segments = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
     for node, start, size in segments:
         # XGBoost sends the listed categories right.
-        members[node] = tree["categories"][start : start + size]
+        categories[node] = tree["categories"][start : start + size]
         left[node], right[node] = right[node], left[node]
         missing_left[node] = not missing_left[node]
     feature, value = np.array(tree["split_indices"]), np.array(tree["split_conditions"], dtype=np.float64)
-    return Tree(output, feature, value, left, right, missing_left, members)
+    return Tree(output, feature, value, left, right, missing_left, categories)
 
 
 _CATEGORICAL, _DEFAULT_LEFT, _NAN_IS_MISSING = 1, 2, 2
@@ -187,11 +193,11 @@ def _lightgbm_tree(tree: dict[str, str], output: int) -> Tree:
     # Where training met no missing value NaN is read as 0; a category that is missing is in no set.
     missing_left = np.where(nan_is_missing, (kind & _DEFAULT_LEFT) > 0, threshold >= 0) & ~is_categorical
     bounds, words = numbers("cat_boundaries", np.int64), numbers("cat_threshold", np.uint32)
-    members: dict[int, list[int]] = {}
+    categories: dict[int, list[int]] = {}
     for node in np.flatnonzero(is_categorical).tolist():
-        which = int(threshold[node])
-        bits = np.unpackbits(words[bounds[which] : bounds[which + 1]].astype("<u4").view(np.uint8), bitorder="little")
-        members[node] = np.flatnonzero(bits).tolist()
+        number = int(threshold[node])
+        bits = np.unpackbits(words[bounds[number] : bounds[number + 1]].astype("<u4").view(np.uint8), bitorder="little")
+        categories[node] = np.flatnonzero(bits).tolist()
     return Tree(
         output,
         np.concatenate((feature, none)),
@@ -199,5 +205,5 @@ def _lightgbm_tree(tree: dict[str, str], output: int) -> Tree:
         children("left_child"),
         children("right_child"),
         np.concatenate((missing_left, np.zeros(leaves, dtype=bool))),
-        members,
+        categories,
     )

@@ -1,4 +1,14 @@
-"""What a bundle says about itself, and the proof that its files are the ones that were written."""
+"""The manifest of a bundle, and its files, which are verified against it.
+
+A bundle is a folder of plain files, never pickle:
+
+    manifest.json    what the model is, how well it scored, the SHA-256 of every other file
+    contract.json    the columns it was trained on
+    preprocess.json  how their values become numbers
+    report.json      how well it predicts, in detail
+    model.ubj | .txt | .cbm  the booster in its library's own format (several when a blend of them predicts)
+    model.onnx       the same trees for ONNX Runtime, only if proven equal (model.<algorithm>.onnx of a blend)
+"""
 
 import hashlib
 import json
@@ -8,13 +18,22 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from dataml.contract.types import DataType
 from dataml.errors import DatamlError
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+FORMAT_VERSION: Final = 1
+MANIFEST_FILE: Final = "manifest.json"
+CONTRACT_FILE: Final = "contract.json"
+PREPROCESS_FILE: Final = "preprocess.json"
+REPORT_FILE: Final = "report.json"
+MODEL_FILES: Final[dict[str, str]] = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
+"""The native model file of each algorithm."""
+FEATURE_ROLES: Final = ("Feature", "Time")
+"""Roles of the columns that a model reads."""
+BLEND: Final = "Blend"
+"""The algorithm of a predictor that has several members."""
 
 
 class BundleDamaged(DatamlError):
@@ -26,14 +45,19 @@ class BundleDamaged(DatamlError):
 
 @dataclass(frozen=True)
 class FileRecord:
+    """Hash and size of one file of a bundle."""
+
     sha256: str
     size_bytes: int
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Counts of rows: `total` in the dataset, of which `without_target` were left out, and the parts of the rest. With
-    several `folds`, those of `validation` were learned from, too, but by other models than the one that judged them."""
+class RowCounts:
+    """Numbers of rows in a dataset and in the parts it was split into.
+
+    `without_target` of the `total` were left out; the others are in `train`, `validation` or `test`. With several
+    `folds`, the rows of `validation` were also trained on, but by other models than the one that they validated.
+    """
 
     total: int
     without_target: int
@@ -45,7 +69,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class MemberRecord:
-    """One booster of a predictor; the weights of all add up to 1. `params` is what its library was given."""
+    """One booster of a predictor.
+
+    The weights of all members add up to 1. `params` are the parameters that its library was called with.
+    """
 
     algorithm: str
     weight: float
@@ -57,15 +84,20 @@ class MemberRecord:
 class Manifest:
     """Everything about a trained predictor but its trees.
 
-    `algorithm` is that of its only member, or "Blend"; `best_iteration` and `params` are those of the heaviest member.
-
-    `classes` are of the target's own type, in the order of probabilities and of the confusion matrix, None for a
-    regression; with two of them the second is the positive one. `metrics` and `confusion_matrix` are from the held-out
-    rows, `candidates` are the validation scores the algorithm was chosen by. `onnx` says whether there is an ONNX copy,
-    how far it is from the native model at most, and why there is none. `created_at` is ISO 8601 UTC. `warnings` are
-    about the data; `comparison` is with the version that an incremental training has continued; `tuning` is the search
-    for hyperparameters, trial by trial. Of a Forecast, `forecast` has frequency, horizon, windows and what chose the
-    members, whose weights are means over the series.
+    Attributes:
+        algorithm: that of the only member, or "Blend".
+        classes: values of the target's own type, in the order of probabilities and of the confusion matrix; None for a
+            regression. With two of them the second is the positive one.
+        accuracy: from the held-out rows, as are `metrics` and `confusion_matrix`.
+        best_iteration: that of the heaviest member, as are `params`.
+        candidates: validation scores by algorithm, from which the members were chosen.
+        onnx: whether there is an ONNX copy, its largest difference from the native model, or why there is no copy.
+        created_at: ISO 8601 in UTC.
+        warnings: sentences about the data.
+        comparison: scores of the version that an incremental training continued, and of this one.
+        tuning: the search for hyperparameters, trial by trial.
+        forecast: of a Forecast only: frequency, horizon, windows, and what chose the members, whose weights are means
+            over the series.
     """
 
     algorithm: str
@@ -81,7 +113,7 @@ class Manifest:
     confusion_matrix: list[list[int]] | None
     seed: int
     split: str
-    rows: Rows
+    rows: RowCounts
     best_iteration: int
     params: dict[str, Any]
     validation_metric: str
@@ -99,42 +131,50 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> dict[str, Any]:
+        """Return the content of `manifest.json`."""
         return asdict(self)
 
     def summary(self) -> dict[str, Any]:
-        """`to_json` without the file hashes."""
+        """Return `to_json` without the file hashes."""
         return {name: value for name, value in self.to_json().items() if name != "files"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the manifest that `to_json` wrote."""
         classes = data["classes"]
         converted = {
             "target_type": DataType(data["target_type"]),
             "classes": None if classes is None else tuple(classes),
-            "rows": Rows(**data["rows"]),
-            "members": tuple(MemberRecord(**record) for record in _members(data)),
+            "rows": RowCounts(**data["rows"]),
+            "members": tuple(MemberRecord(**record) for record in _member_records(data)),
             "warnings": tuple(data.get("warnings", ())),
             "files": {name: FileRecord(**record) for name, record in data["files"].items()},
         }
         return cls(**(dict(data) | converted))
 
 
-def _members(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Bundles that were written when a predictor was always one booster do not list it."""
+def _member_records(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the records of the members.
+
+    Bundles that were written when a predictor was always one booster do not list it.
+    """
     names = ("algorithm", "best_iteration", "params")
     return data.get("members") or [{"weight": 1.0} | {name: data[name] for name in names}]
 
 
 def write_files(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
-    """Write `files` and the manifest that names them as the new `directory`: all of it appears at once, or nothing."""
+    """Write `files` and the manifest that names them as the new `directory`, and return that manifest.
+
+    All of it appears at once, or nothing.
+    """
     records = {name: FileRecord(_sha256(content), len(content)) for name, content in files.items()}
     complete = replace(manifest, files=records)
     staging = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
     staging.mkdir(parents=True)
     try:
         for name, content in files.items():
-            _write(staging / name, content)
-        _write(staging / MANIFEST, dump(complete.to_json()))
+            _write_durably(staging / name, content)
+        _write_durably(staging / MANIFEST_FILE, to_json_bytes(complete.to_json()))
         if directory.exists():  # an earlier, abandoned run of the same attempt
             shutil.rmtree(directory)
         staging.rename(directory)
@@ -144,9 +184,13 @@ def write_files(directory: Path, manifest: Manifest, files: Mapping[str, bytes])
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Raises BundleDamaged when it is absent, unreadable or of a format this version does not know."""
+    """Read the manifest of a bundle.
+
+    Raises:
+        BundleDamaged: it is absent, unreadable or of a format that this version does not know.
+    """
     try:
-        data = json.loads((directory / MANIFEST).read_bytes())
+        data = json.loads((directory / MANIFEST_FILE).read_bytes())
         version = data["format_version"]
         manifest = Manifest.from_json(data) if version == FORMAT_VERSION else None
     except (OSError, ValueError, LookupError, TypeError) as error:
@@ -157,7 +201,11 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def read_file(directory: Path, manifest: Manifest, name: str) -> bytes:
-    """The content of a bundle's file, equal to what was written, or BundleDamaged."""
+    """Read one file of a bundle and verify that it is the one that was written.
+
+    Raises:
+        BundleDamaged: the manifest does not name it, or it is absent or was changed.
+    """
     record = manifest.files.get(name)
     if record is None:
         raise BundleDamaged(f"The model's manifest does not name '{name}'.")
@@ -170,8 +218,13 @@ def read_file(directory: Path, manifest: Manifest, name: str) -> bytes:
     return content
 
 
-def dump(value: object) -> bytes:
-    """Strict JSON: a NaN in it is an error of ours."""
+def onnx_file(manifest: Manifest, algorithm: str) -> str:
+    """Return the name of the file that holds the ONNX copy of a member, if there is one."""
+    return "model.onnx" if len(manifest.members) < 2 else f"model.{algorithm.lower()}.onnx"
+
+
+def to_json_bytes(value: object) -> bytes:
+    """Return strict JSON, indented for readers; a NaN in `value` is a defect of ours and raises ValueError."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -179,7 +232,7 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_durably(path: Path, content: bytes) -> None:
     with path.open("xb") as file:
         file.write(content)
         file.flush()

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataml.ml.evaluation.ranking import Areas, Ranked, areas, first_of_each
-from dataml.ml.json_numbers import strict
+from dataml.ml.evaluation.ranking import AucScores, RankingCurve, compute_auc_scores, first_of_each
+from dataml.ml.json_numbers import finite_or_none
 
 LEVEL: Final = 0.95
 RESAMPLES: Final = 1_000
@@ -27,7 +27,7 @@ _CHUNK_CELLS: Final = 1 << 15
 Scores = Mapping[str, np.ndarray]
 
 
-def units(rows: int, columns: int, seed: int) -> np.ndarray:
+def resampling_units(rows: int, columns: int, seed: int) -> np.ndarray:
     """For each of the rows, the number of the unit in which it is drawn: itself, or a block where there are many rows
     with `columns` sums to make of them."""
     if rows <= MAX_EXACT_ROWS and rows * columns <= _MAX_EXACT_CELLS:
@@ -36,13 +36,13 @@ def units(rows: int, columns: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows) % min(rows, blocks)
 
 
-def of_sums(sums: np.ndarray, score: Callable[[np.ndarray], Scores], seed: int) -> dict[str, Any]:
+def bootstrap_additive(sums: np.ndarray, score: Callable[[np.ndarray], Scores], seed: int) -> dict[str, Any]:
     """Intervals of what `score` makes of sums over rows (draws, columns), from those of each unit (units, columns)."""
     drawn = [score(weights @ sums) for weights in _drawn(len(sums), seed)]
     return _intervals({name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]})
 
 
-def of_ranks(is_positive: np.ndarray, score: np.ndarray, seed: int) -> dict[str, Any]:
+def bootstrap_ranking(is_positive: np.ndarray, score: np.ndarray, seed: int) -> dict[str, Any]:
     """Intervals of `roc_auc` and `pr_auc`."""
     parts = _ranks_of_rows if len(score) <= MAX_EXACT_ROWS else _ranks_of_groups
     drawn = list(parts(is_positive, score, seed))
@@ -50,7 +50,7 @@ def of_ranks(is_positive: np.ndarray, score: np.ndarray, seed: int) -> dict[str,
     return _intervals({name: np.concatenate([getattr(part, of) for part in drawn]) for name, of in names.items()})
 
 
-def _ranks_of_rows(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Iterator[Areas]:
+def _ranks_of_rows(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Iterator[AucScores]:
     order = np.argsort(-score, kind="stable")
     descending, positive = score[order], is_positive[order].astype(np.float64)
     starts = first_of_each(descending)
@@ -59,20 +59,20 @@ def _ranks_of_rows(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Ite
         misses = weights - hits
         if len(starts) < len(score):
             hits, misses = (np.add.reduceat(each, starts, axis=1) for each in (hits, misses))
-        yield areas(hits, misses)
+        yield compute_auc_scores(hits, misses)
 
 
-def _ranks_of_groups(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Iterator[Areas]:
-    ranked = Ranked.of(is_positive, score)
+def _ranks_of_groups(is_positive: np.ndarray, score: np.ndarray, seed: int) -> Iterator[AucScores]:
+    ranked = RankingCurve.of(is_positive, score)
     coarse = ranked.condensed(_GROUPS)
     # What the groups cost is the same for each draw, and known.
-    cost = [exact - rough for exact, rough in zip(ranked.areas, coarse.areas, strict=True)]
+    cost = [exact - rough for exact, rough in zip(ranked.auc_scores, coarse.auc_scores, strict=True)]
     cells = np.concatenate([coarse.positive, coarse.negative])
     rng, size = np.random.default_rng(seed), max(1, _CHUNK_CELLS // len(cells))
     for start in range(0, RESAMPLES, size):
         drawn = rng.multinomial(len(score), cells / len(score), min(size, RESAMPLES - start)).astype(np.float64)
-        found = areas(*np.split(drawn, 2, axis=1))
-        yield Areas(*(np.clip(each + lost, 0, 1) for each, lost in zip(found, cost, strict=True)))
+        found = compute_auc_scores(*np.split(drawn, 2, axis=1))
+        yield AucScores(*(np.clip(each + lost, 0, 1) for each, lost in zip(found, cost, strict=True)))
 
 
 def _drawn(count: int, seed: int) -> Iterator[np.ndarray]:
@@ -95,4 +95,4 @@ def _interval(values: np.ndarray) -> dict[str, float | None] | None:
     if not len(values):
         return None
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {"low": strict(low), "high": strict(high), "level": LEVEL}
+    return {"low": finite_or_none(low), "high": finite_or_none(high), "level": LEVEL}

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml import vega_lite
-from dataml.ml.json_numbers import strict_list
+from dataml.ml.json_numbers import to_json_numbers
+from dataml.ml.labels import distinct_labels
 
 MAX_CLASSES: Final = 20
 MAX_FEATURES: Final = 25
@@ -24,8 +25,8 @@ _UNIT: Final = {"domain": [0, 1]}
 Spec = dict[str, Any]
 
 
-def of_classes(names: Sequence[str], confusion: np.ndarray, details: Mapping[str, Any]) -> dict[str, Spec]:
-    """All that the details of a classification, see `class_scores`, give to draw."""
+def classification_charts(names: Sequence[str], confusion: np.ndarray, details: Mapping[str, Any]) -> dict[str, Spec]:
+    """All that the details of a classification, see `classification`, give to draw."""
     scores = details["confidence"]
     found = {
         "confusion_matrix": confusion_matrix(names, confusion),
@@ -42,12 +43,12 @@ def of_classes(names: Sequence[str], confusion: np.ndarray, details: Mapping[str
     return found
 
 
-def of_numbers(details: Mapping[str, Any]) -> dict[str, Spec]:
+def regression_charts(details: Mapping[str, Any]) -> dict[str, Spec]:
     """All that the details of a regression, see `evaluation`, give to draw."""
     bins = details["residual_histogram"]
     found = {"predicted_vs_true": predicted_vs_true(details["predicted_vs_true"])}
     if None not in bins["edges"]:
-        edges = [edge or 0.0 for edge in strict_list(bins["edges"])]
+        edges = [edge or 0.0 for edge in to_json_numbers(bins["edges"])]
         found["residual_histogram"] = vega_lite.histogram("Residuals: true minus predicted", edges, bins["counts"])
     if any(each["coverage"] is not None for each in details["intervals"].values()):
         found["interval_coverage"] = interval_coverage(details["intervals"])
@@ -57,7 +58,7 @@ def of_numbers(details: Mapping[str, Any]) -> dict[str, Spec]:
 def confusion_matrix(names: Sequence[Any], confusion: np.ndarray) -> Spec:
     """True classes downwards, predicted ones to the right; of many, those with most rows."""
     shown = np.sort(np.argsort(-confusion.sum(axis=1), kind="stable")[:MAX_CLASSES])
-    labels = vega_lite.distinct_labels([names[code] for code in shown])
+    labels = distinct_labels([names[code] for code in shown])
     rows = np.maximum(confusion.sum(axis=1), 1)
     cells = [
         {
@@ -171,7 +172,7 @@ def thresholds(found: Mapping[str, Any]) -> Spec:
 def per_class(found: Mapping[str, Mapping[str, Any]]) -> Spec:
     """Bars of F1, the classes with most rows first."""
     largest = sorted(found.items(), key=lambda item: -item[1]["support"])[:MAX_CLASSES]
-    labels = vega_lite.distinct_labels([name for name, _ in largest])
+    labels = distinct_labels([name for name, _ in largest])
     bars = [
         {"class": label, "f1": each["f1_score"], "rows": each["support"]}
         for label, (_, each) in zip(labels, largest, strict=True)
@@ -229,7 +230,7 @@ def interval_coverage(intervals: Mapping[str, Mapping[str, Any]]) -> Spec:
 def importance(values: Mapping[str, float]) -> Spec:
     """Bars of the features that move predictions most."""
     largest = sorted(values.items(), key=lambda item: -item[1])[:MAX_FEATURES]
-    labels = vega_lite.distinct_labels([name for name, _ in largest])
+    labels = distinct_labels([name for name, _ in largest])
     bars = [{"feature": label, "share": value} for label, (_, value) in zip(labels, largest, strict=True)]
     x = {"field": "share", "type": "quantitative", "title": "share of the mean |SHAP value|", "axis": {"format": ".0%"}}
     title = "Feature importance"

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataml.ml.json_numbers import strict
+from dataml.ml.json_numbers import finite_or_none
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 _Z: Final = 1.959963984540054
@@ -20,7 +20,7 @@ def half_width(residuals: np.ndarray, level: float) -> float | None:
     rank = math.ceil(round((len(residuals) + 1) * level, 9))
     if not 0 < rank <= len(residuals):
         return None
-    return strict(np.partition(np.abs(residuals), rank - 1)[rank - 1])
+    return finite_or_none(np.partition(np.abs(residuals), rank - 1)[rank - 1])
 
 
 def intervals(residuals: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
@@ -30,13 +30,13 @@ def intervals(residuals: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
     for level in LEVELS:
         width = half_width(residuals, level)
         inside = None if width is None else int((np.abs(errors) <= width).sum())
-        low, high = wilson(inside, len(errors)) if inside is not None else (None, None)
+        low, high = wilson_interval(inside, len(errors)) if inside is not None else (None, None)
         coverage = None if inside is None else inside / len(errors)
         found[str(level)] = {"half_width": width, "coverage": coverage, "coverage_low": low, "coverage_high": high}
     return found
 
 
-def wilson(hits: int, rows: int) -> tuple[float, float]:
+def wilson_interval(hits: int, rows: int) -> tuple[float, float]:
     """The 95% score interval of a share (Wilson 1927)."""
     share, z2 = hits / rows, _Z * _Z
     middle = (share + z2 / (2 * rows)) / (1 + z2 / rows)

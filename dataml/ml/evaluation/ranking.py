@@ -8,20 +8,20 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from dataml.ml.json_numbers import ratio, strict, strict_list
+from dataml.ml.json_numbers import finite_or_none, ratio_or_none, to_json_numbers
 
 MAX_POINTS: Final = 200
 _THRESHOLDS: Final = np.arange(21) / 20
 
 
-class Areas(NamedTuple):
+class AucScores(NamedTuple):
     """Under the ROC and under the precision-recall curve (average precision); NaN where a class has no rows."""
 
     roc: np.ndarray
     pr: np.ndarray
 
 
-def areas(positive: np.ndarray, negative: np.ndarray) -> Areas:
+def compute_auc_scores(positive: np.ndarray, negative: np.ndarray) -> AucScores:
     """Of rows counted by class, (..., groups), where a group has one score and the highest comes first."""
     hits, chosen = positive.cumsum(axis=-1), (positive + negative).cumsum(axis=-1)
     positives, rows = hits[..., -1].copy(), chosen[..., -1].copy()
@@ -29,7 +29,7 @@ def areas(positive: np.ndarray, negative: np.ndarray) -> Areas:
     # In place: this is what a bootstrap spends its time on.
     precision = np.divide(hits, np.maximum(chosen, 1, out=chosen), out=chosen)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Areas(beaten / (positives * (rows - positives)), _product(positive, precision) / positives)
+        return AucScores(beaten / (positives * (rows - positives)), _product(positive, precision) / positives)
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankingCurve:
     """Rows of two classes in groups of one score, the highest first: `score`, `positive` and `negative` (groups,)."""
 
     score: np.ndarray
@@ -54,8 +54,8 @@ class Ranked:
         return cls(descending[starts], positive, rows - positive)
 
     @property
-    def areas(self) -> Areas:
-        return areas(self.positive, self.negative)
+    def auc_scores(self) -> AucScores:
+        return compute_auc_scores(self.positive, self.negative)
 
     def condensed(self, groups: int) -> Self:
         """The same in some `groups` for each class, which hold equally many of its rows.
@@ -81,7 +81,10 @@ class Ranked:
             return None
         recall, alarm_rate = hits / hits[-1], alarms / alarms[-1]
         kept = _thinned(recall + alarm_rate)
-        return {"false_positive_rate": strict_list(alarm_rate[kept]), "true_positive_rate": strict_list(recall[kept])}
+        return {
+            "false_positive_rate": to_json_numbers(alarm_rate[kept]),
+            "true_positive_rate": to_json_numbers(recall[kept]),
+        }
 
     def pr_curve(self) -> dict[str, list[float | None]] | None:
         """At most 200 points; None when no row is positive."""
@@ -92,7 +95,7 @@ class Ranked:
         kept = _thinned(recall, MAX_POINTS - 1)
         points = {"recall": recall[kept], "precision": precision[kept]}
         # The first group's precision holds from the very beginning.
-        return {name: strict_list(np.append(0 if name == "recall" else v[0], v)) for name, v in points.items()}
+        return {name: to_json_numbers(np.append(0 if name == "recall" else v[0], v)) for name, v in points.items()}
 
     def thresholds(self) -> dict[str, Any]:
         """What it means to call a row positive from a probability on: a `table` of 21, and the best of all that differ.
@@ -126,15 +129,15 @@ def _operating_point(
     threshold: float, hits: float, chosen: float, positives: float, rows: float
 ) -> dict[str, float | None]:
     negatives, alarms = rows - positives, chosen - hits
-    recall, specificity = ratio(hits, positives), ratio(negatives - alarms, negatives)
+    recall, specificity = ratio_or_none(hits, positives), ratio_or_none(negatives - alarms, negatives)
     return {
-        "threshold": strict(threshold),
-        "precision": ratio(hits, chosen),
+        "threshold": finite_or_none(threshold),
+        "precision": ratio_or_none(hits, chosen),
         "recall": recall,
-        "f1_score": ratio(2 * hits, positives + chosen),
+        "f1_score": ratio_or_none(2 * hits, positives + chosen),
         "specificity": specificity,
         "youden_j": None if recall is None or specificity is None else recall + specificity - 1,
-        "predicted_positive": ratio(chosen, rows),
+        "predicted_positive": ratio_or_none(chosen, rows),
     }
 
 
@@ -151,7 +154,7 @@ def _thinned(position: np.ndarray, points: int = MAX_POINTS) -> np.ndarray:
     return np.unique(np.append(np.searchsorted(position, wanted), len(position) - 1))
 
 
-class Components(NamedTuple):
+class AucInfluence(NamedTuple):
     """A ROC AUC, and for each row how fast it grows with that row's weight (DeLong, DeLong and Clarke-Pearson 1988)."""
 
     auc: float
@@ -164,7 +167,7 @@ def roc_auc(is_positive: np.ndarray, score: np.ndarray) -> float:
     return float(_share_below(positive, negative).mean()) if len(positive) and len(negative) else float("nan")
 
 
-def components(is_positive: np.ndarray, score: np.ndarray) -> Components:
+def auc_influence(is_positive: np.ndarray, score: np.ndarray) -> AucInfluence:
     """What `roc_auc` gives, and its growth; both classes have rows."""
     positive, negative = score[is_positive], score[~is_positive]
     beaten = _share_below(positive, np.sort(negative))
@@ -172,7 +175,7 @@ def components(is_positive: np.ndarray, score: np.ndarray) -> Components:
     growth = np.empty(len(score))
     growth[is_positive] = (beaten - auc) / len(positive)
     growth[~is_positive] = (1 - _share_below(negative, np.sort(positive)) - auc) / len(negative)
-    return Components(auc, growth)
+    return AucInfluence(auc, growth)
 
 
 def _share_below(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataml.ml.json_numbers import strict
+from dataml.ml.json_numbers import finite_or_none
 
 _BINS: Final = 10
 
@@ -18,7 +18,7 @@ def calibration_curve(probability: np.ndarray, came_true: np.ndarray) -> list[di
     with np.errstate(invalid="ignore"):
         predicted, observed = (np.bincount(bins, each, _BINS) / rows for each in (probability, came_true))
     return [
-        {"predicted": strict(predicted[i]), "observed": strict(observed[i]), "rows": int(rows[i])}
+        {"predicted": finite_or_none(predicted[i]), "observed": finite_or_none(observed[i]), "rows": int(rows[i])}
         for i in np.flatnonzero(rows)
     ]
 
@@ -27,4 +27,4 @@ def expected_calibration_error(curve: list[dict[str, Any]]) -> float | None:
     """Mean distance between said and seen over the rows (Naeini et al. 2015; with bins of equally many rows, Nguyen and
     O'Connor 2015). With few rows it is above 0 for perfect probabilities too."""
     rows = sum(each["rows"] for each in curve)
-    return strict(sum(abs(each["predicted"] - each["observed"]) * each["rows"] for each in curve) / rows)
+    return finite_or_none(sum(abs(each["predicted"] - each["observed"]) * each["rows"] for each in curve) / rows)

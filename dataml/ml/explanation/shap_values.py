@@ -1,66 +1,75 @@
-"""Why a model predicts what it predicts: SHAP values, summed back to the features users know.
+"""SHAP values, summed back to the features that users know.
 
-The numbers are each booster's own TreeSHAP (Lundberg et al. 2020, path-dependent). `shap.TreeExplainer` asks the same
+The numbers are each booster's own TreeSHAP (Lundberg et al. 2020, path-dependent). `shap.TreeExplainer` calls the same
 functions of LightGBM, XGBoost and CatBoost and returns what they return, to the bit (a test compares them); importing
 it costs a worker two seconds and its memory, as much as the values of 2,000 rows themselves.
 
 Of a blend, the values are the weighted mean of its members' values. For a number that is exact, since the blend is the
 weighted mean of their numbers. For classes it is the mean in margin space (log-odds, or scores before the softmax),
-while the blend takes the mean of probabilities and may calibrate it: signs and order say what drives the prediction,
-and the values add up to the mean margin, not to the blended probability's.
+while the blend takes the mean of probabilities and may calibrate it: signs and order show what drives the prediction,
+and the values add up to the mean margin, not to the margin of the blended probability.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from dataml.ml.boosters.native import NativeModel
-from dataml.ml.features import Preprocessing
+from dataml.ml.boosters.native_model import NativeModel
+from dataml.ml.preprocessing import Preprocessing
 
 Members = Sequence[tuple[NativeModel, float]]
-_CELLS_AT_ONCE = 8_000_000
+"""Models and their weights, which add up to 1."""
+_MAX_CELLS: Final = 8_000_000
 """Rows times outputs times columns of SHAP values (float64) that are in memory at a time."""
 
 
 @dataclass(frozen=True)
-class Explained:
-    """SHAP values of some rows: `importance` is the share of each feature in all decisions, largest first, summing to
-    1; `effects`, float32 (rows, outputs, features), has the outputs that were asked for, and features in the order of
-    `Preprocessing.features`."""
+class ShapValues:
+    """SHAP values of some rows.
+
+    Attributes:
+        importance: the share of each feature in all decisions, largest first, summing to 1: mean absolute SHAP values,
+            added up over the columns a feature was derived into and over classes. Features that the preprocessing
+            dropped have share 0. When no row has any contribution (a model without a split) every share is 0.
+        effects: float32 (rows, outputs, features) of the requested outputs, with features in the order of
+            `Preprocessing.features`.
+    """
 
     importance: dict[str, float]
     effects: np.ndarray
 
 
-def explain(
+def explain_rows(
     members: Members, preprocessing: Preprocessing, matrix: np.ndarray, outputs: Sequence[int] = (0,), keep: int = 0
-) -> Explained:
-    """Explain the rows of `matrix`, float32 (rows, width), and keep the effects of the first `keep` of them on these
-    outputs: 0 for a number or two classes, else positions of classes."""
+) -> ShapValues:
+    """Explain the rows of a matrix.
+
+    Args:
+        members: the models that predict together.
+        preprocessing: how the columns of the matrix were made of features.
+        matrix: float32 (rows, width).
+        outputs: whose effects to keep: 0 for a number or two classes, else positions of classes.
+        keep: how many of the first rows' effects to keep.
+    """
     by_column = np.zeros(matrix.shape[1])
     kept: list[np.ndarray] = []
-    for rows, values in _in_parts(members, matrix):
+    for rows, values in _in_batches(members, matrix):
         by_column += np.abs(values).sum(axis=(0, 1))
         if rows.start < keep:
             kept.append(_by_feature(preprocessing, values[: keep - rows.start, list(outputs)]).astype(np.float32))
     effects = np.concatenate(kept) if kept else np.empty((0, len(outputs), len(preprocessing.features)), np.float32)
-    return Explained(_shares(preprocessing, by_column), effects)
-
-
-def global_importance(members: Members, preprocessing: Preprocessing, matrix: np.ndarray) -> dict[str, float]:
-    """The share of each feature in the model's decisions on the rows of `matrix`, largest first, summing to 1.
-
-    Mean absolute SHAP values, added up over the columns a feature was derived into and over classes. Features the
-    preprocessing dropped have share 0. When no row has any contribution (a model without a split) every share is 0.
-    """
-    return explain(members, preprocessing, matrix).importance
+    return ShapValues(_shares(preprocessing, by_column), effects)
 
 
 def row_contributions(members: Members, preprocessing: Preprocessing, row: np.ndarray, output: int) -> dict[str, float]:
-    """What each feature adds to one prediction: to the number, or to the log-odds of the second of two classes, or to
-    the score of class `output` of several. `row` is float32 of shape (1, width); largest effect first."""
-    values = _blended(members, row)
+    """Return what each feature adds to one prediction, largest effect first.
+
+    The effects are on the number, on the log-odds of the second of two classes, or on the score of class `output` of
+    several. `row` is float32 (1, width).
+    """
+    values = _blend(members, row)
     effects = _by_feature(preprocessing, values[:, output if values.shape[1] > 1 else 0])[0]
     totals = dict(zip(preprocessing.features, effects.tolist(), strict=True))
     return dict(sorted(totals.items(), key=lambda item: (-abs(item[1]), item[0])))
@@ -69,29 +78,43 @@ def row_contributions(members: Members, preprocessing: Preprocessing, row: np.nd
 def top_effects(
     members: Members, preprocessing: Preprocessing, matrix: np.ndarray, outputs: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For every row the `count` features with the largest effects on its output (`outputs`, int (rows,), counts only
-    beyond two classes): their positions in `Preprocessing.features` and their effects, both (rows, count), largest
-    first and equal ones in the order of the features' names, as in `row_contributions`. With fewer features, both are
-    so much narrower."""
+    """Find the features with the largest effects on each row.
+
+    Args:
+        members: the models that predict together.
+        preprocessing: how the columns of the matrix were made of features.
+        matrix: float32 (rows, width).
+        outputs: int (rows,), the class whose score is explained; counts only beyond two classes.
+        count: how many features.
+
+    Returns:
+        Positions in `Preprocessing.features` and effects, both (rows, count), largest first and equal ones in the
+        order of the features' names, as in `row_contributions`. With fewer features, both are so much narrower.
+    """
     names = np.array(preprocessing.features)
     count = min(count, len(names))
     by_name = np.argsort(names, kind="stable")
     positions, effects = np.empty((len(matrix), count), np.int64), np.empty((len(matrix), count))
-    for rows, values in _in_parts(members, matrix):
-        chosen = outputs[rows] if values.shape[1] > 1 else np.zeros(len(values), np.int64)
-        found = _by_feature(preprocessing, values[np.arange(len(values)), chosen])
-        order = by_name[np.argsort(-np.abs(found[:, by_name]), axis=1, kind="stable")[:, :count]]
-        positions[rows], effects[rows] = order, np.take_along_axis(found, order, axis=1)
+    for rows, values in _in_batches(members, matrix):
+        selected = outputs[rows] if values.shape[1] > 1 else np.zeros(len(values), np.int64)
+        by_feature = _by_feature(preprocessing, values[np.arange(len(values)), selected])
+        order = by_name[np.argsort(-np.abs(by_feature[:, by_name]), axis=1, kind="stable")[:, :count]]
+        positions[rows], effects[rows] = order, np.take_along_axis(by_feature, order, axis=1)
     return positions, effects
 
 
 def strongest_interaction(values: np.ndarray, effects: np.ndarray, feature: int) -> int | None:
-    """The feature whose value goes most along with what the effect of `feature` does beyond its own value; None when
-    none does. `values` (rows, features) are numbers with NaN where missing, `effects` (rows, features) SHAP values.
+    """Return the feature whose value interacts most with the effect of `feature`; None when none does.
 
-    By `shap.utils.approximate_interactions`: rows are sorted by their value of `feature` and cut into windows of 50
-    at most, and in each the effect is correlated with every other feature's value, or with its being missing; the
-    sum of the absolute correlations counts. It needs no interaction values, which cost width times as much.
+    Args:
+        values: numbers (rows, features) with NaN where missing.
+        effects: SHAP values (rows, features).
+        feature: the position of the feature.
+
+    The method is that of `shap.utils.approximate_interactions`: rows are sorted by their value of `feature` and cut
+    into windows of 50 at most, and in each the effect is correlated with every other feature's value, or with its
+    being missing; the sum of the absolute correlations counts. It needs no interaction values, which cost width times
+    as much.
     """
     order = np.argsort(values[:, feature], kind="stable")
     size = max(min(len(order) // 10, 50), 2)
@@ -102,39 +125,39 @@ def strongest_interaction(values: np.ndarray, effects: np.ndarray, feature: int)
         missing = np.isnan(others)
         strength[0] += _correlations(effect, np.where(missing, 0.0, others))
         strength[1] += _correlations(effect, missing.astype(np.float64))
-    found = strength.max(axis=0)
-    found[feature] = 0.0
-    return int(found.argmax()) if found.max(initial=0.0) > 0 else None
+    interaction = strength.max(axis=0)
+    interaction[feature] = 0.0
+    return int(interaction.argmax()) if interaction.max(initial=0.0) > 0 else None
 
 
 def _correlations(effect: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Absolute correlations of (rows,) with each column of (rows, features); 0 where one of both is constant."""
+    """Return absolute correlations of (rows,) with each column of (rows, features); 0 where one is constant."""
     centred, columns = effect - effect.mean(), others - others.mean(axis=0)
     scale = np.sqrt((centred**2).sum() * (columns**2).sum(axis=0))
     return np.divide(np.abs(centred @ columns), scale, out=np.zeros(others.shape[1]), where=scale > 1e-12)
 
 
-def _in_parts(members: Members, matrix: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """The values of `matrix` in parts that fit in memory, each with its rows."""
+def _in_batches(members: Members, matrix: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the SHAP values of `matrix` in batches that fit in memory, each with its rows."""
     outputs = max(1, members[0][0].task.classes)
-    size = max(1, _CELLS_AT_ONCE // (outputs * matrix.shape[1]))
+    size = max(1, _MAX_CELLS // (outputs * matrix.shape[1]))
     for start in range(0, len(matrix), size):
-        part = matrix[start : start + size]
-        yield slice(start, start + len(part)), _blended(members, part)
+        batch = matrix[start : start + size]
+        yield slice(start, start + len(batch)), _blend(members, batch)
 
 
-def _blended(members: Members, matrix: np.ndarray) -> np.ndarray:
-    """SHAP values (rows, outputs, width), the weighted mean of the members'."""
+def _blend(members: Members, matrix: np.ndarray) -> np.ndarray:
+    """Return SHAP values (rows, outputs, width), the weighted mean of the members'."""
     weighted = [weight * model.contributions(matrix).astype(np.float64) for model, weight in members]
     return sum(weighted[1:], start=weighted[0])
 
 
 def _by_feature(preprocessing: Preprocessing, values: np.ndarray) -> np.ndarray:
-    """(..., width) to (..., features): columns that were derived from one feature are added up."""
-    place = {name: i for i, name in enumerate(preprocessing.features)}
-    effects = np.zeros((*values.shape[:-1], len(place)))
+    """Turn (..., width) into (..., features): columns that were derived from one feature are added up."""
+    positions = {name: i for i, name in enumerate(preprocessing.features)}
+    effects = np.zeros((*values.shape[:-1], len(positions)))
     for i, column in enumerate(preprocessing.layout):
-        effects[..., place[column.source]] += values[..., i]
+        effects[..., positions[column.source]] += values[..., i]
     return effects
 
 

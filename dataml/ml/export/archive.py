@@ -15,9 +15,19 @@ from typing import Any, BinaryIO, Final
 from dataml import __version__
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
-from dataml.ml.bundle.manifest import MANIFEST, Manifest, dump, read_file, read_manifest
-from dataml.ml.bundle.predictor import CONTRACT, FEATURE_ROLES, NATIVE, PREPROCESS, class_name
-from dataml.ml.export.texts import FORECAST_README, LOADER, README
+from dataml.ml.bundle.manifest import (
+    CONTRACT_FILE,
+    FEATURE_ROLES,
+    MANIFEST_FILE,
+    MODEL_FILES,
+    PREPROCESS_FILE,
+    Manifest,
+    read_file,
+    read_manifest,
+    to_json_bytes,
+)
+from dataml.ml.export.templates import FORECAST_README, LOADER, README
+from dataml.ml.labels import to_label
 
 MLFLOW: Final = "mlflow"
 _PYTHON: Final = "3.11"
@@ -27,7 +37,7 @@ _LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "
 _ANY: Final = "any"
 
 
-def write(directory: Path, name: str, target: BinaryIO) -> None:
+def write_archive(directory: Path, name: str, target: BinaryIO) -> None:
     """Write the ZIP file of the bundle in `directory`, verified file by file; `name` is what the predictor is called.
     The same bundle gives the same bytes.
 
@@ -47,23 +57,23 @@ def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str
     if manifest.problem_type == "Forecast":
         yield from _forecast_files(directory, manifest, name)
         return
-    scorer = resources.files("dataml.ml.export").joinpath("scorer_template.py").read_bytes()
-    record = dump(manifest.to_json())
+    scorer = resources.files("dataml.ml.export").joinpath("standalone_scorer.py").read_bytes()
+    record = to_json_bytes(manifest.to_json())
     yield "README.md", README.format(name=name, model=manifest.model, target=manifest.target).encode()
     yield "requirements.txt", "".join(f"{line}\n" for line in _requirements(manifest)).encode()
     yield "scorer.py", scorer
-    yield MANIFEST, record
+    yield MANIFEST_FILE, record
     for file in manifest.files:
         yield file, read_file(directory, manifest, file)
-    needed = [CONTRACT, PREPROCESS, *(NATIVE[algorithm] for algorithm in _algorithms(manifest))]
-    yield f"{MLFLOW}/data/{MANIFEST}", record
+    needed = [CONTRACT_FILE, PREPROCESS_FILE, *(MODEL_FILES[algorithm] for algorithm in _algorithms(manifest))]
+    yield f"{MLFLOW}/data/{MANIFEST_FILE}", record
     for file in needed:
         yield f"{MLFLOW}/data/{file}", read_file(directory, manifest, file)
     # Python keeps one module of a name: models of different versions of the scorer may be loaded side by side.
     module = f"dataml_scorer_{hashlib.sha256(scorer).hexdigest()[:8]}"
     yield f"{MLFLOW}/code/{module}.py", scorer
     yield f"{MLFLOW}/code/{module}_mlflow.py", LOADER.format(module=module).encode()
-    contract = Contract.from_json(_json(read_file(directory, manifest, CONTRACT)))
+    contract = Contract.from_json(_json(read_file(directory, manifest, CONTRACT_FILE)))
     yield from _mlflow(manifest, contract, f"{module}_mlflow")
 
 
@@ -72,7 +82,7 @@ def _forecast_files(directory: Path, manifest: Manifest, name: str) -> Iterator[
     text = FORECAST_README.format(name=name, model=manifest.model, target=manifest.target)
     yield "README.md", text.encode()
     yield "requirements.txt", f"dataml=={__version__}\n".encode()
-    yield MANIFEST, dump(manifest.to_json())
+    yield MANIFEST_FILE, to_json_bytes(manifest.to_json())
     for file in manifest.files:
         yield file, read_file(directory, manifest, file)
 
@@ -111,7 +121,7 @@ def _input(column: Column) -> dict[str, Any]:
 
 
 def _outputs(manifest: Manifest) -> list[dict[str, Any]]:
-    classes = [f"probability_{class_name(value)}" for value in manifest.classes or ()]
+    classes = [f"probability_{to_label(value)}" for value in manifest.classes or ()]
     kinds = {DataType.BOOLEAN: "boolean", DataType.INTEGER: "long", DataType.FLOAT: "double"}
     kind = "double" if manifest.classes is None else kinds.get(manifest.target_type, "string")
     outputs = [("prediction", kind), *((name, "double") for name in classes)]
@@ -125,7 +135,7 @@ def _requirements(manifest: Manifest) -> list[str]:
 
 def _algorithms(manifest: Manifest) -> list[str]:
     """Of the boosters that predict; a bundle names one by its file."""
-    return [algorithm for algorithm, file in NATIVE.items() if file in manifest.files]
+    return [algorithm for algorithm, file in MODEL_FILES.items() if file in manifest.files]
 
 
 def _line(value: object) -> str:

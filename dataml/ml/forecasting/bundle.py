@@ -20,9 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
-from dataml.ml.bundle.manifest import BundleDamaged, Manifest, dump, read_file, read_manifest
-from dataml.ml.bundle.predictor import CONTRACT, NATIVE, PREPROCESS
-from dataml.ml.features import Preprocessing
+from dataml.ml.bundle.manifest import (
+    CONTRACT_FILE,
+    MODEL_FILES,
+    PREPROCESS_FILE,
+    BundleDamaged,
+    Manifest,
+    read_file,
+    read_manifest,
+    to_json_bytes,
+)
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member
 from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig
@@ -34,6 +41,7 @@ from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.target import TargetLimits
+from dataml.ml.preprocessing import Preprocessing
 
 FORECAST: Final = "forecast.json"
 SERIES: Final = "series.parquet"
@@ -44,15 +52,15 @@ _KNOWN, _PAST, _STATIC = "known.", "past.", "static."
 def bundle_files(forecaster: Forecaster) -> dict[str, bytes]:
     """Return every file of the bundle by name, except the manifest and the report."""
     files = {
-        CONTRACT: dump(forecaster.contract.to_json()),
-        PREPROCESS: dump(_preprocessing(forecaster.covariates).to_json()),
-        FORECAST: dump(_record(forecaster)),
+        CONTRACT_FILE: to_json_bytes(forecaster.contract.to_json()),
+        PREPROCESS_FILE: to_json_bytes(_preprocessing(forecaster.covariates).to_json()),
+        FORECAST: to_json_bytes(_record(forecaster)),
         SERIES: _parquet(_series_table(forecaster)),
         HISTORY: _parquet(_history_table(forecaster.series)),
     }
     for member in forecaster.members:
         if isinstance(member, GlobalMember):
-            files[NATIVE[member.algorithm]] = member.model.native.to_bytes()
+            files[MODEL_FILES[member.algorithm]] = member.model.native.to_bytes()
             if member.model.onnx is not None:
                 files[_onnx_name(member.algorithm)] = member.model.onnx
     return files
@@ -80,8 +88,8 @@ def load_forecaster(directory: Path) -> Forecaster:
     weights = [table.column(f"weight.{number}").to_numpy() for number in range(len(members))]
     return Forecaster(
         config=config,
-        contract=Contract.from_json(json.loads(content(CONTRACT))),
-        covariates=_covariates(record, json.loads(content(PREPROCESS))),
+        contract=Contract.from_json(json.loads(content(CONTRACT_FILE))),
+        covariates=_covariates(record, json.loads(content(PREPROCESS_FILE))),
         members=members,
         weights=np.column_stack(weights),
         scale=table.column("scale").to_numpy(),
@@ -162,7 +170,7 @@ def _member(record: dict[str, Any], table: pa.Table, manifest: Manifest, content
         return LocalMember(algorithm, record["season"], models)
     onnx = content(_onnx_name(algorithm)) if _onnx_name(algorithm) in manifest.files else None
     spec = LagSpec.from_json(record["spec"])
-    model = LaggedModel.load(spec, algorithm, content(NATIVE[algorithm]), onnx, record["rounds"])
+    model = LaggedModel.load(spec, algorithm, content(MODEL_FILES[algorithm]), onnx, record["rounds"])
     return GlobalMember(algorithm, model, record["importance"])
 
 
@@ -177,7 +185,7 @@ def _series_table(forecaster: Forecaster) -> pa.Table:
     columns |= {f"{_STATIC}{number}": static[:, number] for number in range(static.shape[1])}
     for member in forecaster.members:
         if isinstance(member, LocalMember):
-            texts = [None if model is None else dump(model.to_json()).decode() for model in member.models]
+            texts = [None if model is None else to_json_bytes(model.to_json()).decode() for model in member.models]
             columns[f"model.{member.algorithm}"] = pa.array(texts, pa.string())
     return pa.table(columns)
 

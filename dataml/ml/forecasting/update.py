@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataml.ml.bundle.manifest import read_file, read_manifest
-from dataml.ml.bundle.predictor import REPORT
+from dataml.ml.bundle.manifest import REPORT_FILE, read_file, read_manifest
 from dataml.ml.forecasting.forecaster import Forecaster
 
 
@@ -24,7 +23,7 @@ class ForecasterUpdate:
     def report(self, parent: Path) -> dict[str, Any]:
         """Return the report of the parent's bundle, whose backtest still holds, with the comparison."""
         manifest = read_manifest(parent)
-        report = json.loads(read_file(parent, manifest, REPORT)) if REPORT in manifest.files else {}
+        report = json.loads(read_file(parent, manifest, REPORT_FILE)) if REPORT_FILE in manifest.files else {}
         return report | {"new_observations": self.comparison}
 
 

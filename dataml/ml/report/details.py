@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dataml.ml.report.metrics import class_text
+from dataml.ml.labels import to_label
 from dataml.ml.report.values import FieldsValue, display_fields, is_empty
 
 # What a section of its own, or a line of the training details, shows.
@@ -66,7 +66,7 @@ def read_model_details(summary: Mapping[str, Any]) -> ModelDetails:
         train_id=summary.get("train_id"),
         dataset=summary.get("dataset"),
         problem_type=summary.get("problem_type"),
-        classes=tuple(class_text(each) for each in summary.get("classes") or []),
+        classes=tuple(to_label(each) for each in summary.get("classes") or []),
         best_iteration=summary.get("best_iteration"),
         validation_metric=_spell(summary.get("validation_metric") or "score"),
         candidates=summary.get("candidates"),

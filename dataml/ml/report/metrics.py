@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dataml.ml.labels import to_label
+
 NAIVE_PREFIX: Final = "naive_"
 _MAX_HEADLINES: Final = 4
 
@@ -77,15 +79,10 @@ def read_context(summary: Mapping[str, Any]) -> MetricContext:
     total = sum(counts)
     return MetricContext(
         target=str(summary.get("target") or "the target"),
-        positive_class=class_text(classes[1]) if len(classes) == 2 else None,
+        positive_class=to_label(classes[1]) if len(classes) == 2 else None,
         most_frequent_share=max(counts) / total if total else None,
         positive_share=counts[1] / total if total and len(counts) == 2 else None,
     )
-
-
-def class_text(value: object) -> str:
-    """Return a class as predictions and files have it: `true` and not `True`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def make_interval(low: float | None, high: float | None) -> Interval | None:

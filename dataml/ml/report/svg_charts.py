@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from dataml.ml.vega_lite import RENDERER_VERSION
+
 # Placeholders for colours of the page, light or dark: the style sheet replaces them.
 _TEXT_COLOR, _MUTED_COLOR, _LINE_COLOR = "#010203", "#020304", "#030405"
 _CHART_STYLE: Final = {
@@ -44,14 +46,6 @@ def draw_chart(specification: Mapping[str, Any], name: str) -> Markup:
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(
-        dict(specification), vl_version=_vega_lite_version(), config=_CHART_STYLE, allowed_base_urls=[]
+        dict(specification), vl_version=RENDERER_VERSION, config=_CHART_STYLE, allowed_base_urls=[]
     )
     return Markup(re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg))
-
-
-def _vega_lite_version() -> str:
-    """Return the newest Vega-Lite 5 of the renderer: specifications are written for version 5."""
-    import vl_convert
-
-    versions = [version for version in vl_convert.get_vegalite_versions() if version.startswith("5.")]
-    return max(versions, key=lambda version: int(version.split(".")[1]))

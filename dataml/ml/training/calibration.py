@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 Method = Literal["sigmoid", "isotonic", "temperature"]
-NOISE = 1.645
+SIGNIFICANCE_Z = 1.645
 """Standard errors beyond which a mean difference is no chance (one-sided, 95%)."""
 _SMALLEST = 1e-6
 _ISOTONIC_ROWS = 1_000
@@ -63,7 +63,7 @@ def calibrate(probabilities: np.ndarray, truth: np.ndarray, seed: int = 0) -> Ca
     """The best map for `probabilities` (rows, classes) of class codes `truth` (rows,), or None when none is better.
 
     Each method is learned on one half of the rows and judged on the other by log loss, both ways round; it is better
-    when it wins by more than NOISE standard errors of the difference.
+    when it wins by more than SIGNIFICANCE_Z standard errors of the difference.
     """
     is_binary = probabilities.shape[1] == 2
     methods: list[Method] = ["sigmoid"] if is_binary else ["temperature"]
@@ -81,7 +81,7 @@ def calibrate(probabilities: np.ndarray, truth: np.ndarray, seed: int = 0) -> Ca
             after[judged] = _losses(found.apply(probabilities[judged]), truth[judged])
         gained = before - after
         error = gained.std(ddof=1) / np.sqrt(len(gained))
-        if gained.mean() > NOISE * error and (best is None or gained.mean() > best[0]):
+        if gained.mean() > SIGNIFICANCE_Z * error and (best is None or gained.mean() > best[0]):
             best = (float(gained.mean()), method)
     return _learn(best[1], probabilities, truth) if best else None
 

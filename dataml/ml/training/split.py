@@ -9,7 +9,7 @@ import numpy as np
 
 from dataml.errors import Invalid
 
-HOLDOUT: float = 0.2
+DEFAULT_HOLDOUT: float = 0.2
 """The share of rows that is held out for the scores."""
 VALIDATION_EVERY = 7
 """With a single part for validation, every seventh of the others (about 11% of all) stops the boosting and chooses."""
@@ -33,15 +33,15 @@ class Split:
     folds: tuple[Fold, ...]
 
     @property
-    def rest(self) -> np.ndarray:
+    def development_rows(self) -> np.ndarray:
         """Every row but those of `test`, ascending."""
         return np.unique(np.concatenate([part for fold in self.folds for part in (fold.train, fold.validation)]))
 
-    def side_by_side(self) -> tuple[np.ndarray, "Split"]:
+    def make_contiguous(self) -> tuple[np.ndarray, "Split"]:
         """Row numbers in an order in which the parts of a single fold, or the rest, and the test lie side by side, and
         the split of rows in that order: then a part is a view, and no copy. Within a part the order stays the same."""
         fold = self.folds[0]
-        learned = [fold.train, fold.validation] if len(self.folds) == 1 else [self.rest]
+        learned = [fold.train, fold.validation] if len(self.folds) == 1 else [self.development_rows]
         order = np.concatenate([*learned, self.test])
         new = np.empty(order.max() + 1, np.int64)
         new[order] = np.arange(len(order))
@@ -49,12 +49,14 @@ class Split:
         return order, Split(self.method, new[self.test], folds)
 
 
-def folds_for(rows: int) -> int:
+def choose_fold_count(rows: int) -> int:
     """How many folds suit so many rows: few say little in a single part, many say enough."""
     return 3 if rows < _LARGE_ROWS else 1
 
 
-def by_target(codes: np.ndarray, *, is_regression: bool, seed: int, holdout: float = HOLDOUT, folds: int = 1) -> Split:
+def split_stratified(
+    codes: np.ndarray, *, is_regression: bool, seed: int, holdout: float = DEFAULT_HOLDOUT, folds: int = 1
+) -> Split:
     """A random split that keeps the distribution of the target: rows are sorted by it, in random order among equals,
     and dealt out in turn. A class too small to be in every part is learned from first."""
     random = np.random.default_rng(seed)
@@ -74,7 +76,7 @@ def by_target(codes: np.ndarray, *, is_regression: bool, seed: int, holdout: flo
     )
 
 
-def by_time(order: np.ndarray, *, holdout: float = HOLDOUT, folds: int = 1) -> Split:
+def split_by_time(order: np.ndarray, *, holdout: float = DEFAULT_HOLDOUT, folds: int = 1) -> Split:
     """The last rows are held out. `order` lists rows oldest first. Each fold is judged by the rows that follow those it
     learns from (rolling origin): with one, the last seventh of what is left; with k, each of the last k of k + 1 parts.
     """
@@ -87,7 +89,7 @@ def by_time(order: np.ndarray, *, holdout: float = HOLDOUT, folds: int = 1) -> S
     return _checked(Split("time", order[cut:], tuple(parts)))
 
 
-def by_group(groups: np.ndarray, *, seed: int, holdout: float = HOLDOUT, folds: int = 1) -> Split:
+def split_by_group(groups: np.ndarray, *, seed: int, holdout: float = DEFAULT_HOLDOUT, folds: int = 1) -> Split:
     """Rows of one group (`groups` are codes from 0) are in one part only; the parts are of about equal size.
 
     Raises Invalid: `too_few_groups`.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
-from dataml.ml.features import Preprocessing
+from dataml.ml.preprocessing import Preprocessing
 from dataml.storage.storage import Storage
 
 _MIN_ROW_GROUPS_PER_WORKER: Final = 8

@@ -20,8 +20,8 @@ import numpy as np
 from pyarrow.fs import FileSystem
 
 from dataml.errors import DatamlError, Unavailable
-from dataml.ml.boosters.fitting import Fitted, float32_thresholds
-from dataml.ml.boosters.native import NativeModel, Task
+from dataml.ml.boosters.fitting import FittedModel, float32_thresholds
+from dataml.ml.boosters.native_model import NativeModel, Task
 from dataml.tasks.distributed.encoded_rows import EncodedRows, build_shards
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def fit_distributed(
     threads: int = 1,
     checkpoint_interval: int = CHECKPOINT_INTERVAL,
     progress: Progress = lambda share, message: None,
-) -> Fitted:
+) -> FittedModel:
     """Fit on shards of the training rows, stopped by the validation rows; the model is like one of `fitting.fit`.
 
     When a worker is lost, all of them start again from the last checkpoint, MAX_FAILURES times at most. The workers
@@ -92,7 +92,7 @@ def fit_distributed(
     best = int(np.argmin(history)) + 1
     model = _truncate(algorithm, boosted["model"], best)
     native = NativeModel.from_bytes(algorithm, task, model, rows.preprocessing.categorical, threads)
-    return Fitted(native, best, {name: value for name, value in params.items() if name not in _STOPPING_PARAMS})
+    return FittedModel(native, best, {name: value for name, value in params.items() if name not in _STOPPING_PARAMS})
 
 
 def _boost(

@@ -91,7 +91,7 @@ def search_space(algorithms: Collection[str], fixed: Mapping[str, Any]) -> dict[
         algorithm: {
             name: values
             for name, values in SPACE[algorithm].items()
-            if name not in fixed and HYPERPARAMETERS[name].name_in(algorithm) is not None
+            if name not in fixed and HYPERPARAMETERS[name].library_name(algorithm) is not None
         }
         for algorithm in algorithms
     }

@@ -21,8 +21,8 @@ from dataml.db.scope import Scope
 from dataml.errors import Conflict, FieldError, Invalid, InvalidFields, Unavailable
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, JobFailure, TrainResult, TrainSpec
-from dataml.ml.bundle.manifest import MANIFEST, Manifest, read_manifest
-from dataml.ml.bundle.predictor import FEATURE_ROLES, BundleDamaged, Predictor
+from dataml.ml.bundle.manifest import FEATURE_ROLES, MANIFEST_FILE, BundleDamaged, Manifest, read_manifest
+from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
@@ -155,7 +155,7 @@ def _adopt(source: Path, copy: Path, spec: TrainSpec, outcome: TrainOutcome) -> 
     if source.is_symlink() or not source.is_dir():
         raise Invalid("There is no such folder in the attempt's own directory.", code="bundle_missing")
     copy.mkdir(parents=True)
-    _copy(source, copy, MANIFEST)
+    _copy(source, copy, MANIFEST_FILE)
     for name in read_manifest(copy).files:
         if not _NAME.fullmatch(name):
             raise BundleDamaged("The manifest names a file that is in no bundle.")

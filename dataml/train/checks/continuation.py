@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from dataml.contract.contract import Contract
 from dataml.errors import Conflict, Invalid
-from dataml.ml.bundle.predictor import class_name
+from dataml.ml.labels import to_label
 from dataml.train.checks.layout import join_differences, list_schema_changes
 from dataml.train.checks.request import Algorithm, CheckedRequest, check
 from dataml.train.models import Training
@@ -69,7 +69,7 @@ def check_classes(parquet: Path, parent: Parent) -> None:
         return
     target = parent.training.target
     values = pq.read_table(parquet, columns=[target]).column(target).drop_null().unique().to_pylist()
-    new = sorted(class_name(value) for value in values if value not in classes)
+    new = sorted(to_label(value) for value in values if value not in classes)
     if new:
         shown = ", ".join(repr(name) for name in new[:_SHOWN]) + (", …" if len(new) > _SHOWN else "")
         detail = f"The target {target!r} has values that are no class of the model: {shown}. Train a new version."

@@ -11,7 +11,7 @@ from dataml.contract.contract import Contract
 from dataml.contract.types import DataType
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import ForecastConfig, SplitConfig, TuningConfig
-from dataml.ml.boosters.hyperparameters import ALGORITHMS, available, check_hyperparameters
+from dataml.ml.boosters.hyperparameters import ALGORITHMS, available_algorithms, check_hyperparameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
 
@@ -112,7 +112,7 @@ def check(request: TrainRequest, contract: Contract) -> CheckedRequest:
     if request.forecast is not None:
         raise Invalid("forecast says how a Forecast is trained; leave it out here.", code="only_with_forecast")
     algorithm = _algorithm(request, _ALGORITHMS)
-    if algorithm not in ("auto", *available()):
+    if algorithm not in ("auto", *available_algorithms()):
         raise Invalid(
             "CatBoost is not installed on this platform (pip install dataml[catboost]).", code="algorithm_not_installed"
         )

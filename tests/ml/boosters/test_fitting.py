@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from dataml.errors import Invalid
-from dataml.ml.boosters.fitting import Fit, Fitted, fit, float32_thresholds
-from dataml.ml.boosters.hyperparameters import canonical, check_hyperparameters
-from dataml.ml.boosters.native import NativeModel, Samples, Task
-from dataml.ml.boosters.onnx_model import OnnxModel, convert
+from dataml.ml.boosters.fitting import FitConfig, FittedModel, fit, float32_thresholds
+from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
+from dataml.ml.boosters.onnx_model import OnnxModel, convert_to_onnx
 
 ALGORITHMS = ["XGBoost", "LightGBM", "CatBoost"]
 TASKS = [Task(0), Task(2), Task(4)]
 CATEGORICAL = (0, 1)
 
 
-def data(task: Task, rows: int = 900) -> Samples:
+def data(task: Task, rows: int = 900) -> LabeledRows:
     """Two category columns (150 and 5 values), three numbers, a tenth missing, and a target that depends on them."""
     random = np.random.default_rng(0)
     x = random.normal(size=(rows, 5)).astype(np.float32)
@@ -24,15 +24,17 @@ def data(task: Task, rows: int = 900) -> Samples:
     signal = np.sin(x[:, 0]) + (x[:, 1] == 2) + x[:, 2] + 0.2 * random.normal(size=rows)
     x[random.random(x.shape) < 0.1] = np.nan
     if task.is_regression:
-        return Samples(x, 1_000_000 + 1_000 * signal)
-    return Samples(x, np.digitize(signal, np.quantile(signal, np.arange(1, task.classes) / task.classes)))
+        return LabeledRows(x, 1_000_000 + 1_000 * signal)
+    return LabeledRows(x, np.digitize(signal, np.quantile(signal, np.arange(1, task.classes) / task.classes)))
 
 
-def fitted(algorithm: str, task: Task, start: NativeModel | None = None, **options: object) -> tuple[Fitted, Samples]:
+def fitted(
+    algorithm: str, task: Task, start: NativeModel | None = None, **options: object
+) -> tuple[FittedModel, LabeledRows]:
     whole = data(task)
-    train, validation = Samples(whole.x[:700], whole.y[:700]), Samples(whole.x[700:], whole.y[700:])
-    how = Fit(algorithm, task, CATEGORICAL, {"n_estimators": 60} | options, seed=3, start=start)
-    return fit(how, train, validation), whole
+    train, validation = LabeledRows(whole.x[:700], whole.y[:700]), LabeledRows(whole.x[700:], whole.y[700:])
+    config = FitConfig(algorithm, task, CATEGORICAL, {"n_estimators": 60} | options, seed=3, start=start)
+    return fit(config, train, validation), whole
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.classes} classes")
@@ -56,7 +58,7 @@ def test_a_model_learns_and_survives_its_file(algorithm: str, task: Task) -> Non
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
 def test_a_model_has_an_equal_onnx_copy(algorithm: str, task: Task) -> None:
     model, whole = fitted(algorithm, task)
-    copy = convert(model.model, whole.x)
+    copy = convert_to_onnx(model.model, whole.x)
     assert copy.content is not None, copy.reason
     onnx = OnnxModel(copy.content)
     together = onnx.predict(whole.x)
@@ -66,7 +68,7 @@ def test_a_model_has_an_equal_onnx_copy(algorithm: str, task: Task) -> None:
 
 def test_catboost_has_no_onnx_copy_and_says_why() -> None:
     model, whole = fitted("CatBoost", Task(2))
-    copy = convert(model.model, whole.x)
+    copy = convert_to_onnx(model.model, whole.x)
     assert copy.content is None
     assert "CatBoost" in (copy.reason or "")
 
@@ -74,7 +76,7 @@ def test_catboost_has_no_onnx_copy_and_says_why() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_without_validation_rows_it_takes_the_rounds_it_is_told(algorithm: str) -> None:
     whole = data(Task(2))
-    model = fit(Fit(algorithm, Task(2), CATEGORICAL), whole, None, rounds=7)
+    model = fit(FitConfig(algorithm, Task(2), CATEGORICAL), whole, None, rounds=7)
     assert model.best_iteration == 7
 
 
@@ -117,7 +119,7 @@ def test_a_value_on_a_threshold_goes_the_same_way_in_float32() -> None:
     booster = lightgbm.train(options, lightgbm.Dataset(x, y), num_boost_round=3)
     exact = lightgbm.Booster(model_str=float32_thresholds(booster.model_to_string()))
     assert (exact.predict(x) == booster.predict(x)).all()
-    copy = convert(NativeModel("LightGBM", Task(0), exact, ()), x)
+    copy = convert_to_onnx(NativeModel("LightGBM", Task(0), exact, ()), x)
     assert copy.content is not None
     assert OnnxModel(copy.content).predict(x) == pytest.approx(booster.predict(x), abs=1e-6)
 
@@ -152,7 +154,7 @@ def test_known_hyperparameters_reach_the_library() -> None:
 
 
 def test_a_library_knows_its_own_names() -> None:
-    assert canonical("XGBoost", {"eta": 0.1, "gamma": 1}) == {"learning_rate": 0.1, "min_split_gain": 1}
-    assert canonical("LightGBM", {"min_data_in_leaf": 5}) == {"min_child_samples": 5}
-    assert canonical("CatBoost", {"depth": 4, "l2_leaf_reg": 3}) == {"max_depth": 4, "reg_lambda": 3}
+    assert canonical_names("XGBoost", {"eta": 0.1, "gamma": 1}) == {"learning_rate": 0.1, "min_split_gain": 1}
+    assert canonical_names("LightGBM", {"min_data_in_leaf": 5}) == {"min_child_samples": 5}
+    assert canonical_names("CatBoost", {"depth": 4, "l2_leaf_reg": 3}) == {"max_depth": 4, "reg_lambda": 3}
     check_hyperparameters("CatBoost", {"depth": 4, "iterations": 100})

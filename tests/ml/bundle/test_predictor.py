@@ -10,9 +10,10 @@ import pytest
 
 from dataml.errors import InvalidFields
 from dataml.jobs.spec import SplitConfig, TrainResult
-from dataml.ml.bundle.predictor import BundleDamaged, Predictor
+from dataml.ml.bundle.manifest import BundleDamaged
+from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.training.blending import combine_predictions
 from dataml.ml.training.calibration import Calibration
-from dataml.ml.training.selection import combined
 from tests.ml.samples import CHURN_ROLES, churn
 from tests.tasks.training import train_on
 
@@ -60,7 +61,9 @@ def test_the_onnx_copies_and_the_native_models_agree(predictor: Predictor, algor
     matrix = np.array(encoded, dtype=np.float32)
     weights = [weight for _, weight in predictor.members]
     calibration = predictor.manifest.calibration and Calibration.from_json(predictor.manifest.calibration)
-    native = combined([model.predict(matrix) for model, _ in predictor.members], weights, calibration or None)
+    native = combine_predictions(
+        [model.predict(matrix) for model, _ in predictor.members], weights, calibration or None
+    )
     predicted = [list(p.probabilities.values()) for p in predictor.predict(encoded) if p.probabilities]
     assert predicted == pytest.approx(native, abs=1e-5)
 
@@ -74,9 +77,9 @@ def test_a_prediction_names_the_class_in_the_targets_type(predictor: Predictor) 
 
 
 def test_ids_and_the_target_are_let_pass_and_all_else_is_named(predictor: Predictor) -> None:
-    assert predictor.accepted == {"customer_id", "churn"}
+    assert predictor.ignored_columns == {"customer_id", "churn"}
     row = churn().to_pylist()[0]
-    assert predictor.parse(row) == predictor.parse({k: v for k, v in row.items() if k not in predictor.accepted})
+    assert predictor.parse(row) == predictor.parse({k: v for k, v in row.items() if k not in predictor.ignored_columns})
     wrong = row | {"tenure": "long", "colour": "red"}
     del wrong["contract"]
     with pytest.raises(InvalidFields) as refusal:
@@ -172,7 +175,7 @@ def test_a_replica_loads_no_training_library(bundle: Path, algorithm: str) -> No
         pytest.skip("CatBoost predicts by itself")
     script = (
         "import sys; from pathlib import Path; from dataml.ml.bundle.predictor import Predictor\n"
-        "Predictor.warm()\n"
+        "Predictor.preload()\n"
         f"predictor = Predictor.load(Path({str(bundle)!r}))\n"
         "predictor.predict([[0.0] * predictor.preprocessing.width])\n"
         "print(*{'lightgbm', 'xgboost', 'sklearn', 'shap', 'onnx', 'pandas', 'ray'} & set(sys.modules))"

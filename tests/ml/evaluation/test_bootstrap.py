@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dataml.ml.boosters.native import Task
+from dataml.ml.boosters.native_model import Task
 from dataml.ml.evaluation import bootstrap
 from dataml.ml.evaluation.bootstrap import MAX_EXACT_ROWS
-from dataml.ml.evaluation.evaluation import Evaluation, evaluate
+from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 
 
 def binary(rows: int, seed: int, share: float = 0.3) -> tuple[np.ndarray, np.ndarray]:

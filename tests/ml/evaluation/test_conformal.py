@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from dataml.ml.boosters.native import Task
+from dataml.ml.boosters.native_model import Task
 from dataml.ml.evaluation import conformal
-from dataml.ml.evaluation.conformal import half_width, wilson
-from dataml.ml.evaluation.evaluation import evaluate
+from dataml.ml.evaluation.conformal import half_width, wilson_interval
+from dataml.ml.evaluation.evaluate import evaluate
 
 
 def test_the_quantile_has_the_correction_for_few_residuals() -> None:
@@ -51,7 +51,7 @@ def test_coverage_is_measured_on_the_held_out_rows() -> None:
 @pytest.mark.parametrize(("hits", "rows"), [(0, 1), (1, 1), (0, 50), (50, 50), (7, 9)])
 def test_the_confidence_of_a_share_is_wilsons(hits: int, rows: int) -> None:
     low, high = binomtest(hits, rows).proportion_ci(method="wilson")
-    assert wilson(hits, rows) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+    assert wilson_interval(hits, rows) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
 
 
 def test_too_few_residuals_for_a_level_say_so() -> None:

@@ -6,17 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataml.ml.boosters.fitting import Fit, fit
-from dataml.ml.boosters.native import NativeModel, Samples, Task
+from dataml.ml.boosters.fitting import FitConfig, fit
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 from dataml.ml.explanation import shap_values
 from dataml.ml.explanation.shap_values import (
-    explain,
-    global_importance,
+    explain_rows,
     row_contributions,
     strongest_interaction,
     top_effects,
 )
-from dataml.ml.features import Preprocessing
+from dataml.ml.preprocessing import Preprocessing
 from tests.ml.samples import contract_of
 
 
@@ -40,9 +39,9 @@ def test_a_category_that_decides_comes_first_and_shares_sum_to_one(algorithm: st
     x = preprocessing.matrix(rows)
     y = np.array([{"red": 0, "blue": 1}.get(colour, 2) for colour in rows["colour"].to_pylist()])
     y = y if classes == 0 else np.minimum(y, classes - 1)
-    samples = Samples(x, y)
-    fitted = fit(Fit(algorithm, Task(classes), preprocessing.categorical, {"n_estimators": 20}), samples, samples)
-    shares = global_importance([(fitted.model, 1.0)], preprocessing, x[:200])
+    samples = LabeledRows(x, y)
+    fitted = fit(FitConfig(algorithm, Task(classes), preprocessing.categorical, {"n_estimators": 20}), samples, samples)
+    shares = explain_rows([(fitted.model, 1.0)], preprocessing, x[:200]).importance
     assert next(iter(shares)) == "colour"
     assert set(shares) == set(rows.column_names)
     assert shares["constant"] == 0
@@ -55,11 +54,11 @@ def test_a_category_that_decides_comes_first_and_shares_sum_to_one(algorithm: st
 def test_a_model_without_a_split_has_no_shares() -> None:
     rows = table(40)
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
-    samples = Samples(preprocessing.matrix(rows), np.arange(40) % 2)
+    samples = LabeledRows(preprocessing.matrix(rows), np.arange(40) % 2)
     settings = {"n_estimators": 1, "min_child_weight": 1e6}
     for algorithm in ("XGBoost", "LightGBM"):
-        fitted = fit(Fit(algorithm, Task(2), preprocessing.categorical, settings), samples, samples)
-        assert set(global_importance([(fitted.model, 1.0)], preprocessing, samples.x).values()) == {0.0}
+        fitted = fit(FitConfig(algorithm, Task(2), preprocessing.categorical, settings), samples, samples)
+        assert set(explain_rows([(fitted.model, 1.0)], preprocessing, samples.x).importance.values()) == {0.0}
 
 
 def model_of(algorithm: str, classes: int) -> tuple[NativeModel, Preprocessing, np.ndarray]:
@@ -69,9 +68,9 @@ def model_of(algorithm: str, classes: int) -> tuple[NativeModel, Preprocessing, 
     x[::7, 0] = np.nan
     number = x[:, 1] + np.nan_to_num(x[:, 0])
     y = number if classes == 0 else np.digitize(number, np.quantile(number, np.linspace(0, 1, classes + 1)[1:-1]))
-    samples = Samples(x, y)
+    samples = LabeledRows(x, y)
     settings = {"n_estimators": 30}
-    fitted = fit(Fit(algorithm, Task(classes), preprocessing.categorical, settings), samples, samples)
+    fitted = fit(FitConfig(algorithm, Task(classes), preprocessing.categorical, settings), samples, samples)
     return fitted.model, preprocessing, x
 
 
@@ -91,7 +90,7 @@ def test_the_values_are_those_of_the_shap_package(algorithm: str, classes: int) 
     shares = dict.fromkeys(preprocessing.features, 0.0)
     for column, value in zip(preprocessing.layout, by_column, strict=True):
         shares[column.source] += value / by_column.sum()
-    assert global_importance([(model, 1.0)], preprocessing, x) == pytest.approx(shares)
+    assert explain_rows([(model, 1.0)], preprocessing, x).importance == pytest.approx(shares)
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
@@ -99,8 +98,8 @@ def test_a_blend_is_explained_by_the_weighted_mean_of_its_members(classes: int) 
     first, preprocessing, x = model_of("XGBoost", classes)
     second = model_of("LightGBM", classes)[0]
     outputs = range(max(1, classes if classes > 2 else 1))
-    alone = [explain([(model, 1.0)], preprocessing, x, outputs, keep=50).effects for model in (first, second)]
-    blend = explain([(first, 0.25), (second, 0.75)], preprocessing, x, outputs, keep=50).effects
+    alone = [explain_rows([(model, 1.0)], preprocessing, x, outputs, keep=50).effects for model in (first, second)]
+    blend = explain_rows([(first, 0.25), (second, 0.75)], preprocessing, x, outputs, keep=50).effects
     np.testing.assert_allclose(blend, 0.25 * alone[0] + 0.75 * alone[1], atol=1e-5)
     row = row_contributions([(first, 0.25), (second, 0.75)], preprocessing, x[:1], output=0)
     assert [row[name] for name in preprocessing.features] == pytest.approx(blend[0, 0], abs=1e-5)
@@ -109,7 +108,7 @@ def test_a_blend_is_explained_by_the_weighted_mean_of_its_members(classes: int) 
 def test_the_effects_of_a_number_add_up_to_the_prediction() -> None:
     model, preprocessing, x = model_of("LightGBM", 0)
     members = [(model, 0.5), (model_of("XGBoost", 0)[0], 0.5)]
-    effects = explain(members, preprocessing, x, keep=100).effects[:, 0].sum(axis=1)
+    effects = explain_rows(members, preprocessing, x, keep=100).effects[:, 0].sum(axis=1)
     predicted = sum(weight * member.predict(x[:100]) for member, weight in members)
     assert np.ptp(predicted - effects) < 1e-4 * np.ptp(predicted)
 
@@ -118,9 +117,9 @@ def test_the_effects_of_a_number_add_up_to_the_prediction() -> None:
 def test_parts_make_no_difference(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, preprocessing, x = model_of("LightGBM", classes)
     outputs = [2, 0] if classes else [0]
-    whole = explain([(model, 1.0)], preprocessing, x, outputs, keep=250)
-    monkeypatch.setattr(shap_values, "_CELLS_AT_ONCE", 7 * 100)
-    parts = explain([(model, 1.0)], preprocessing, x, outputs, keep=250)
+    whole = explain_rows([(model, 1.0)], preprocessing, x, outputs, keep=250)
+    monkeypatch.setattr(shap_values, "_MAX_CELLS", 7 * 100)
+    parts = explain_rows([(model, 1.0)], preprocessing, x, outputs, keep=250)
     np.testing.assert_array_equal(parts.effects, whole.effects)
     assert whole.effects.shape == (250, len(outputs), 4)
     assert parts.importance == pytest.approx(whole.importance)

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataml.ml.bundle.predictor import BundleDamaged, Predictor
+from dataml.ml.bundle.manifest import BundleDamaged
+from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.export import archive
 from tests.ml.samples import CHURN_ROLES, churn
 from tests.tasks.training import train_on
@@ -102,7 +103,7 @@ def exported(root: Path, table: pa.Table, algorithm: str, **options: Any) -> tup
 
 def unpacked(bundle: Path, folder: Path) -> Path:
     file = io.BytesIO()
-    archive.write(bundle, "a-name-v1", file)
+    archive.write_archive(bundle, "a-name-v1", file)
     with zipfile.ZipFile(file) as exported:
         assert exported.testzip() is None
         exported.extractall(folder)
@@ -376,8 +377,8 @@ def test_the_same_bundle_gives_the_same_bytes_and_a_damaged_one_none(tmp_path: P
     bundle = tmp_path / train_on(tmp_path, churn().slice(0, 300), roles=CHURN_ROLES).bundle
     files = io.BytesIO(), io.BytesIO()
     for file in files:
-        archive.write(bundle, "x", file)
+        archive.write_archive(bundle, "x", file)
     assert files[0].getvalue() == files[1].getvalue()
     (bundle / "model.txt").write_bytes(b"tree")
     with pytest.raises(BundleDamaged):
-        archive.write(bundle, "x", io.BytesIO())
+        archive.write_archive(bundle, "x", io.BytesIO())

@@ -9,11 +9,11 @@ import pytest
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.errors import Invalid, InvalidFields
-from dataml.ml.features import Preprocessing
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.future_covariates import FutureCovariates
 from dataml.ml.forecasting.panel.covariates import Covariates
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
+from dataml.ml.preprocessing import Preprocessing
 
 DAY = Frequency.parse("Day")
 CONTRACT = Contract.build(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataml.ml.boosters.native import Task
-from dataml.ml.evaluation.evaluation import Evaluation, evaluate
+from dataml.ml.boosters.native_model import Task
+from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 from dataml.ml.report.formatting import format_number
 from dataml.ml.report.page import render_html
 from tests.ml.pages import Page

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.ml.boosters import fitting
-from dataml.ml.boosters.fitting import Fit, Fitted, NativeModel, Samples, Task, parameters
-from dataml.ml.evaluation.evaluation import evaluate
-from dataml.ml.features import Preprocessing
+from dataml.ml.boosters.fitting import FitConfig, FittedModel, library_parameters
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
+from dataml.ml.evaluation.evaluate import evaluate
+from dataml.ml.preprocessing import Preprocessing
 from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage
 from dataml.tasks.distributed.encoded_rows import EncodedRows, SplitPart, encode, shard_row_groups
@@ -46,25 +47,25 @@ def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
     )
 
 
-def samples(rows: EncodedRows, part: SplitPart) -> Samples:
+def samples(rows: EncodedRows, part: SplitPart) -> LabeledRows:
     chosen = rows.part == part
     matrix = rows.preprocessing.matrix(pq.read_table(rows.path))
-    return Samples(matrix[chosen], rows.y[chosen])
+    return LabeledRows(matrix[chosen], rows.y[chosen])
 
 
-def fit_locally(algorithm: str, rows: EncodedRows) -> Fitted:
+def fit_locally(algorithm: str, rows: EncodedRows) -> FittedModel:
     return fitting.fit(fit_config(algorithm, rows), samples(rows, SplitPart.TRAIN), samples(rows, SplitPart.VALIDATION))
 
 
-def fit_config(algorithm: str, rows: EncodedRows) -> Fit:
+def fit_config(algorithm: str, rows: EncodedRows) -> FitConfig:
     # XGBoost runs to its end, beyond the checkpoint at which a worker is killed.
     rounds = {"n_estimators": 80, "early_stopping_rounds": 80} if algorithm == "XGBoost" else {}
-    return Fit(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20} | rounds)
+    return FitConfig(algorithm, BINARY, rows.preprocessing.categorical, {"early_stopping_rounds": 20} | rounds)
 
 
-def fit_on_two_workers(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **options: Any) -> Fitted:
+def fit_on_two_workers(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedRows, **options: Any) -> FittedModel:
     """Fit in a thread, as a job does."""
-    params = parameters(fit_config(algorithm, rows), int((rows.part == SplitPart.TRAIN).sum()))
+    params = library_parameters(fit_config(algorithm, rows), int((rows.part == SplitPart.TRAIN).sum()))
     with ThreadPoolExecutor(1) as job:
         folder = rows.path.parent / "checkpoints"
         return job.submit(
@@ -72,7 +73,7 @@ def fit_on_two_workers(algorithm: Literal["XGBoost", "LightGBM"], rows: EncodedR
         ).result()
 
 
-def check_equivalent(rows: EncodedRows, fitted: Fitted, expected: Fitted) -> None:
+def check_equivalent(rows: EncodedRows, fitted: FittedModel, expected: FittedModel) -> None:
     """Check that scores differ by noise only, and that the model is like that of a single process."""
     held_out = samples(rows, SplitPart.NONE)
     loss, expected_loss = (

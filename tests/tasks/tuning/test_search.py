@@ -167,9 +167,9 @@ def test_fixed_parameters_are_not_searched() -> None:
 def test_every_range_lies_within_the_permitted_values(algorithm: str) -> None:
     for name, values in SPACE[algorithm].items():
         rule = HYPERPARAMETERS[name]
-        assert rule.name_in(algorithm) is not None
-        assert rule.least <= values.low < values.high <= rule.most
-        assert values.is_integer == rule.whole
+        assert rule.library_name(algorithm) is not None
+        assert rule.minimum <= values.low < values.high <= rule.maximum
+        assert values.is_integer == rule.is_integer
 
 
 def test_a_training_with_tuning_records_every_trial(tmp_path: Path) -> None:

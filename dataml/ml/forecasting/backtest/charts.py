@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml import vega_lite
-from dataml.ml.evaluation.conformal import wilson
+from dataml.ml.evaluation.conformal import wilson_interval
 from dataml.ml.forecasting.backtest.scores import ForecastScores
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.panel.panel import Panel
-from dataml.ml.json_numbers import strict_list
+from dataml.ml.json_numbers import to_json_numbers
+from dataml.ml.labels import distinct_labels
 
 MAX_SERIES: Final = 6
 MAX_POINTS: Final = 300
@@ -146,7 +147,7 @@ def coverage_chart(scores: Mapping[str, Sequence[Any]], level: float) -> Spec | 
     points: list[Spec] = []
     for step, share, count in measured:
         if share is not None and count:
-            low, high = wilson(round(share * count), count)
+            low, high = wilson_interval(round(share * count), count)
             points.append({"step": step, "coverage": share, "low": round(low, 4), "high": round(high, 4)})
     if not points:
         return None
@@ -181,7 +182,7 @@ def series_chart(title: str, plots: Sequence[SeriesPlot]) -> Spec:
     kept = list(plots)[:MAX_SERIES]
     if len(kept) == 1:
         return _head(f"{title}: {kept[0].name}" if kept[0].name else title) | _panel(kept[0], _WIDE)
-    labels = vega_lite.distinct_labels([each.name for each in kept])
+    labels = distinct_labels([each.name for each in kept])
     panels = [
         {"title": {"text": label, "fontSize": 12, "fontWeight": "normal", "frame": "group", "anchor": "start"}}
         | _panel(each, _NARROW)
@@ -225,7 +226,7 @@ def _history_rows(plot: SeriesPlot) -> list[Spec]:
     covered = max(len(plot.times) - before, max((len(each.times) for each in plot.forecasts), default=0))
     start = max(0, before - max(_MIN_HISTORY, covered))
     kept = _thin(len(plot.times) - start, MAX_POINTS) + start
-    points = zip(_format_times(plot.times[kept]), strict_list(plot.values[kept]), strict=True)
+    points = zip(_format_times(plot.times[kept]), to_json_numbers(plot.values[kept]), strict=True)
     return [{"time": time, "value": value, "of": _ACTUAL} for time, value in points]
 
 
@@ -233,7 +234,7 @@ def _forecast_rows(window: int, each: ForecastLine, plot: SeriesPlot) -> Iterato
     kept = _thin(len(each.times), max(2, MAX_POINTS // len(plot.forecasts)))
     none = np.full(len(each.times), np.nan)
     lower, upper = (none if end is None else end for end in (each.lower, each.upper))
-    columns = (strict_list(values[kept]) for values in (each.forecast, lower, upper))
+    columns = (to_json_numbers(values[kept]) for values in (each.forecast, lower, upper))
     for time, value, low, high in zip(_format_times(each.times[kept]), *columns, strict=True):
         if value is not None:
             row: Spec = {"time": time, "value": value, "low": low, "high": high}

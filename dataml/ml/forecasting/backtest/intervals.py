@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 
 from dataml.errors import Invalid
-from dataml.ml.evaluation.conformal import wilson
+from dataml.ml.evaluation.conformal import wilson_interval
 from dataml.ml.forecasting.backtest.error_scale import ErrorScale, fit_error_scale
 
 Method = Literal["conformal", "blended", "student", "gaussian"]
@@ -167,7 +167,7 @@ def measure_coverage(inside: np.ndarray) -> dict[str, float | int | None]:
     known = known[np.isfinite(known)]
     if not len(known):
         return {"coverage": None, "low": None, "high": None, "values": 0}
-    low, high = wilson(int(known.sum()), len(known))
+    low, high = wilson_interval(int(known.sum()), len(known))
     return {"coverage": float(known.mean()), "low": low, "high": high, "values": len(known)}
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.evaluation import bootstrap
-from dataml.ml.json_numbers import strict, strict_list
+from dataml.ml.json_numbers import finite_or_none, to_json_numbers
 
 LISTED_SERIES: Final = 10
 _POOLED_ERRORS: Final = 20
@@ -97,7 +97,7 @@ def score_forecasts(
         overall = _scores(sums.by_step.sum(axis=0))
         by_step = _scores(sums.by_step)
         intervals = _bootstrap(sums.by_series if len(ids) > 1 else sums.by_window, seed)
-    metrics = {name: strict(value) for name, value in overall.items()}
+    metrics = {name: finite_or_none(value) for name, value in overall.items()}
     of_series = _scores(sums.by_series)
     ranked = of_series["mase"] if np.isfinite(of_series["mase"]).any() else of_series["wape"]
     best, worst = _best_and_worst(ranked, of_series, sums.by_series[:, 0], ids)
@@ -105,11 +105,11 @@ def score_forecasts(
     return ForecastScores(
         metrics,
         {"step": list(range(1, len(counts) + 1)), "values": counts.tolist()}
-        | {name: strict_list(values) for name, values in by_step.items()},
+        | {name: to_json_numbers(values) for name, values in by_step.items()},
         {name: intervals.get(name) if value is not None else None for name, value in metrics.items()},
         best,
         worst,
-        strict_list(ranked),
+        to_json_numbers(ranked),
         int(((sums.by_series[:, 0] > 0) & (sums.by_series[:, 7] == 0)).sum()),
         int(counts.sum()),
     )
@@ -245,8 +245,10 @@ def _bootstrap(units: np.ndarray, seed: int) -> dict[str, Any]:
     units = units[units[:, 0] > 0]
     if len(units) < 2:
         return {}
-    drawn = bootstrap.units(len(units), units.shape[1], seed)
-    return bootstrap.of_sums(np.stack([np.bincount(drawn, column) for column in units.T], axis=1), _scores, seed)
+    drawn = bootstrap.resampling_units(len(units), units.shape[1], seed)
+    return bootstrap.bootstrap_additive(
+        np.stack([np.bincount(drawn, column) for column in units.T], axis=1), _scores, seed
+    )
 
 
 def _best_and_worst(
@@ -258,6 +260,8 @@ def _best_and_worst(
 
     def record(at: int) -> dict[str, Any]:
         names = ("mase", "naive_mase", "wape", "mae")
-        return {"id": ids[at]} | {each: strict(scores[each][at]) for each in names} | {"values": int(counts[at])}
+        return (
+            {"id": ids[at]} | {each: finite_or_none(scores[each][at]) for each in names} | {"values": int(counts[at])}
+        )
 
     return [record(at) for at in best], [record(at) for at in worst]

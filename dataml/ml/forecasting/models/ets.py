@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataml.ml.json_numbers import strict
+from dataml.ml.json_numbers import finite_or_none
 
 MIN_VALUES: Final = 7
 MAX_SEASON: Final = 12
@@ -56,7 +56,7 @@ def fit(y: np.ndarray, season: int, x: np.ndarray | None) -> tuple[str, dict[str
     parameters = {
         "components": best["components"],
         "m": int(best["m"]),
-        "par": [strict(value) for value in best["par"][:4]],
+        "par": [finite_or_none(value) for value in best["par"][:4]],
         "states": [float(value) for value in best["par"][4:]],
     }
     return _description(best["components"]), parameters

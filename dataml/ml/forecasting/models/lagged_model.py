@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 
 from dataml.errors import Invalid
-from dataml.ml.boosters.fitting import Fit, Fitted, Progress, fit
-from dataml.ml.boosters.native import NativeModel, Samples, Task
-from dataml.ml.boosters.onnx_model import OnnxModel, convert
+from dataml.ml.boosters.fitting import FitConfig, FittedModel, Progress, fit
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
+from dataml.ml.boosters.onnx_model import OnnxModel, convert_to_onnx
 from dataml.ml.forecasting.models.calendar_features import compute_calendar_features
 from dataml.ml.forecasting.models.lag_features import FeatureMatrix
 from dataml.ml.forecasting.models.lag_spec import LagSpec
@@ -177,7 +177,7 @@ def fit_lagged_model(
     copy: bool = True,
     progress: Progress = lambda share, phrase: None,
 ) -> LaggedModel:
-    """Fit a booster for a number of `rounds`, or for as many as the last horizon of each series suggests.
+    """FitConfig a booster for a number of `rounds`, or for as many as the last horizon of each series suggests.
 
     In the second case it is fitted again on all rows, with `refit` always, else only where the first fit has too few
     rounds. With `copy` it gets an ONNX copy, which takes as long as a small fit.
@@ -187,7 +187,7 @@ def fit_lagged_model(
     """
     if not len(rows):
         raise Invalid("No series has two values; a forecast needs at least two.", code="series_too_short")
-    how = Fit(
+    how = FitConfig(
         algorithm,
         _TASK,
         rows.spec.categorical_positions,
@@ -201,19 +201,19 @@ def fit_lagged_model(
         fitted, rounds = _find_rounds(how, rows)
     if fitted is None or refit or fitted.best_iteration < rounds:
         fitted = _fit(how, rows, None, rounds)
-    onnx = convert(fitted.model, _sample(rows, seed), seed).content if copy else None
+    onnx = convert_to_onnx(fitted.model, _sample(rows, seed), seed).content if copy else None
     return LaggedModel(rows.spec, lambda: fitted.model, onnx, fitted.best_iteration)
 
 
-def _fit(how: Fit, rows: FeatureMatrix, validation: FeatureMatrix | None, rounds: int | None) -> Fitted:
-    validation_samples = None if validation is None else Samples(validation.x, validation.y)
+def _fit(how: FitConfig, rows: FeatureMatrix, validation: FeatureMatrix | None, rounds: int | None) -> FittedModel:
+    validation_samples = None if validation is None else LabeledRows(validation.x, validation.y)
     # A tree is grown on four fifths of the rows, which of a single row is none at all.
     if len(rows) < _MIN_ROWS:
         rows = rows.take(np.arange(_MIN_ROWS) % len(rows))
-    return fit(how, Samples(rows.x, rows.y), validation_samples, rounds)
+    return fit(how, LabeledRows(rows.x, rows.y), validation_samples, rounds)
 
 
-def _find_rounds(how: Fit, rows: FeatureMatrix) -> tuple[Fitted | None, int]:
+def _find_rounds(how: FitConfig, rows: FeatureMatrix) -> tuple[FittedModel | None, int]:
     """Return a fit of all but the last horizon, and the number of rounds that suits that horizon.
 
     The number is worth at least `_MIN_ROUNDS` of the usual learning rate, unless the user allows fewer.

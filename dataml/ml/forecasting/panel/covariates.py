@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from dataml.contract.contract import Contract
 from dataml.errors import Invalid
-from dataml.ml.features import Preprocessing
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from dataml.ml.forecasting.backtest.scores import ForecastScores, score_forecast
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.panel import Panel
-from tests.ml.evaluation.test_charts import Picture
-from tests.ml.test_vega_lite import NAMES
+from tests.ml.drawn_charts import TRICKY_NAMES, DrawnChart
 
 START = np.datetime64("2024-01-01", "us")
 DAY = np.timedelta64(1, "D")
@@ -49,7 +48,7 @@ def draw_backtest(data: dict[str, Any], scores: ForecastScores) -> dict[str, Any
     return spec
 
 
-def marks(picture: Picture, kind: str) -> list[str]:
+def marks(picture: DrawnChart, kind: str) -> list[str]:
     return [mark for mark in picture.marks if kind in mark]
 
 
@@ -60,22 +59,22 @@ def make_plot(count: int, steps: int = 5, name: str = "sales") -> SeriesPlot:
 
 
 def test_a_backtest_chart_has_a_line_of_actual_values_and_one_of_each_window() -> None:
-    picture = Picture(draw([""]))
+    picture = DrawnChart(draw([""]))
     assert [len(line) for line in picture.lines[1:]] == [7, 7, 7]
     assert len(picture.lines[0]) == 40 + 21
     assert {"Backtest: forecasts of the past with 95% intervals", "actual", "forecast"} <= set(picture.texts)
 
 
 def test_series_of_any_name_have_a_panel_each() -> None:
-    picture = Picture(draw(NAMES[:6]))
-    assert set(NAMES[:6]) <= set(picture.texts)
+    picture = DrawnChart(draw(TRICKY_NAMES[:6]))
+    assert set(TRICKY_NAMES[:6]) <= set(picture.texts)
     assert len(picture.lines) == 6 * (1 + 3)
-    long = Picture(draw(NAMES[6:]))
+    long = DrawnChart(draw(TRICKY_NAMES[6:]))
     assert len(long.lines) == 6 * (1 + 3)
 
 
 def test_typical_and_worst_series_are_drawn_of_many() -> None:
-    picture = Picture(draw([f"series {n}" for n in range(20)]))
+    picture = DrawnChart(draw([f"series {n}" for n in range(20)]))
     panels = [text for text in picture.texts if "series" in text]
     assert panels == ["series 9", "series 10", "series 8", "worst: series 19", "worst: series 18", "worst: series 17"]
 
@@ -117,7 +116,7 @@ def test_long_series_are_thinned() -> None:
 
 def test_a_forecast_continues_the_history_with_its_interval() -> None:
     spec = charts.series_chart("Forecast", [make_plot(50)])
-    picture = Picture(spec)
+    picture = DrawnChart(spec)
     assert "Forecast: sales" in picture.texts
     band, history, forecast = (layer["data"]["values"] for layer in spec["layer"])
     assert history[-1]["time"] < forecast[0]["time"]
@@ -125,7 +124,7 @@ def test_a_forecast_continues_the_history_with_its_interval() -> None:
 
 
 def test_at_most_six_series_are_drawn_with_distinct_titles() -> None:
-    picture = Picture(charts.series_chart("Forecast", [make_plot(50, name="n" * 80) for _ in range(8)]))
+    picture = DrawnChart(charts.series_chart("Forecast", [make_plot(50, name="n" * 80) for _ in range(8)]))
     titles = [text for text in picture.texts if text.startswith("nnn")]
     assert len(set(titles)) == 6
 
@@ -135,12 +134,12 @@ def test_a_forecast_without_an_interval_has_no_band() -> None:
     bare = SeriesPlot("a", series.times, series.values, [ForecastLine(series.times[-3:], np.ones(3))])
     spec = charts.series_chart("Forecast", [bare])
     assert spec["layer"][0]["data"]["values"] == []
-    assert Picture(spec).lines
+    assert DrawnChart(spec).lines
 
 
 @pytest.mark.parametrize(("count", "steps"), [(1, 1), (2, 1), (50, 1)])
 def test_short_series_are_draw(count: int, steps: int) -> None:
-    picture = Picture(charts.series_chart("Forecast", [make_plot(count, steps)]))
+    picture = DrawnChart(charts.series_chart("Forecast", [make_plot(count, steps)]))
     assert marks(picture, "forecast")
 
 
@@ -160,7 +159,7 @@ def test_scores_by_step_are_drawn_with_those_of_the_seasonal_naive() -> None:
     _, scores = make_backtest(["a", "b"])
     spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
-    picture = Picture(spec)
+    picture = DrawnChart(spec)
     assert {"MASE by step ahead", "model", "seasonal naive", "steps ahead"} <= set(picture.texts)
     model, naive = (line for line in picture.lines if len(line) == 7)
     # A model that misses by 1.5 on average is drawn below a naive that misses by 5; pictures count downwards.
@@ -172,14 +171,14 @@ def test_without_a_mase_steps_are_scored_by_wape() -> None:
     scores = score_forecasts(data["truth"], data["forecast"], np.zeros(1), data["truth"], ["a"])
     spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
-    assert "WAPE by step ahead" in Picture(spec).texts
+    assert "WAPE by step ahead" in DrawnChart(spec).texts
 
 
 def test_coverage_by_step_has_its_level_and_its_confidence() -> None:
     _, scores = make_backtest(["a", "b"])
     spec = charts.coverage_chart(scores.by_horizon, 0.95)
     assert spec is not None
-    picture = Picture(spec)
+    picture = DrawnChart(spec)
     assert "Coverage of 95% intervals by step ahead" in picture.texts
     rules, points = (spec["layer"][at]["data"]["values"] for at in (1, 2))
     assert [point["step"] for point in points] == list(range(1, 8))
@@ -192,4 +191,4 @@ def test_any_horizon_is_draw(horizon: int) -> None:
     _, scores = make_backtest(["a"], rows=700, horizon=horizon)
     for spec in (charts.score_chart(scores.by_horizon), charts.coverage_chart(scores.by_horizon, 0.8)):
         assert spec is not None
-        assert Picture(spec).marks
+        assert DrawnChart(spec).marks

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from dataml.ml.boosters.native import Task
-from dataml.ml.evaluation.evaluation import evaluate
-from dataml.ml.evaluation.ranking import Ranked
+from dataml.ml.boosters.native_model import Task
+from dataml.ml.evaluation.evaluate import evaluate
+from dataml.ml.evaluation.ranking import RankingCurve
 
 
 def scored(truth: Any, positive: Any, **options: Any) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def sample(rows: int = 500, decimals: int = 12) -> tuple[np.ndarray, np.ndarray]
 @pytest.mark.parametrize("decimals", [12, 1], ids=["different scores", "tied scores"])
 def test_areas_and_curves_are_those_of_scikit_learn(decimals: int) -> None:
     truth, positive = sample(decimals=decimals)
-    ranked = Ranked.of(truth == 1, positive)
-    assert ranked.areas.roc == pytest.approx(reference.roc_auc_score(truth, positive))
-    assert ranked.areas.pr == pytest.approx(reference.average_precision_score(truth, positive))
+    ranked = RankingCurve.of(truth == 1, positive)
+    assert ranked.auc_scores.roc == pytest.approx(reference.roc_auc_score(truth, positive))
+    assert ranked.auc_scores.pr == pytest.approx(reference.average_precision_score(truth, positive))
     found = scored(truth, positive)
     fpr, tpr, _ = reference.roc_curve(truth, positive, drop_intermediate=False)
     for x, y in zip(*found["roc_curve"].values(), strict=True):

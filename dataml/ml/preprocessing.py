@@ -1,8 +1,8 @@
-"""How typed values become the numbers a tree model reads: fitted once, recorded, and the same for a table and for one
-row.
+"""Preprocessing: typed values become the numbers that a tree model reads, the same for a table and for one row.
 
-A missing value is NaN everywhere. Numbers stay numbers, booleans become 0 and 1, text becomes a code into a recorded
-vocabulary (a native category of the tree libraries), and dates and timestamps become calendar numbers.
+It is fitted once and recorded. A missing value is NaN everywhere. Numbers stay numbers, booleans become 0 and 1, text
+becomes a code into a recorded vocabulary (a native category of the tree libraries), and dates and timestamps become
+calendar numbers.
 """
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -24,8 +24,11 @@ from dataml.contract.types import DataType
 from dataml.errors import Invalid
 
 MAX_CATEGORIES = 255
-"""Codes of one text column. Beyond it the rarest values share the last code, so that what the model learned of rare
-values also speaks for those it never met; below it a value outside the vocabulary is missing."""
+"""How many codes a text column can have.
+
+Beyond it the rarest values share the last code, so that what the model learned of rare values also speaks for those it
+never met; below it a value outside the vocabulary is missing.
+"""
 
 IDENTIFIER_SHARE = 0.95
 """A text column with this share of different values names its rows and says nothing about the next one."""
@@ -36,19 +39,25 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US_PER_DAY = 86_400_000_000
 
-Encode = Callable[[Any], float]
+Encoder = Callable[[Any], float]
 
 
-class Columns(Protocol):
-    """What is read of an Arrow table, or of a file that is not all in memory."""
+class ColumnSource(Protocol):
+    """An Arrow table, or a file that is not all in memory, as it is read by column."""
 
     @property
-    def num_rows(self) -> int: ...
+    def num_rows(self) -> int:
+        """How many rows every column has."""
+        ...
 
-    def column(self, name: str, /) -> pa.ChunkedArray: ...
+    def column(self, name: str, /) -> pa.ChunkedArray:
+        """Return the values of one column."""
+        ...
 
 
 class Encoding(StrEnum):
+    """How the values of a feature become one column of the matrix."""
+
     NUMBER = "number"
     BOOLEAN = "boolean"
     CATEGORY = "category"
@@ -72,8 +81,8 @@ _ENCODINGS: dict[DataType, tuple[Encoding, ...]] = {
 
 
 @dataclass(frozen=True)
-class Derived:
-    """One column of the matrix: made from feature `source` by `encoding`.
+class EncodedColumn:
+    """One column of the matrix: feature `source` after `encoding`.
 
     `vocabulary` lists the texts of a category by code, most frequent first; with `has_other` one more code stands for
     every text that is not listed.
@@ -88,9 +97,11 @@ class Derived:
 
     @property
     def is_categorical(self) -> bool:
+        """Whether the column has codes of a vocabulary."""
         return self.encoding is Encoding.CATEGORY
 
     def to_json(self) -> dict[str, Any]:
+        """Return the column's entry in `preprocess.json`."""
         record: dict[str, Any] = {
             "name": self.name,
             "source": self.source,
@@ -103,6 +114,7 @@ class Derived:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the column that `to_json` wrote."""
         return cls(
             name=record["name"],
             source=record["source"],
@@ -115,32 +127,47 @@ class Derived:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What was learned from the training rows: `layout`, the columns of the matrix in order, and `dropped`, the
-    features that are in none of them, each with the reason. (Single calendar numbers that never change are left out
-    without a word.)"""
+    """The preprocessing that was fitted on the training rows.
 
-    layout: tuple[Derived, ...]
+    `layout` has the columns of the matrix in order, `dropped` the features that are in none of them, each with the
+    reason. Single calendar numbers that never change are left out and not listed.
+    """
+
+    layout: tuple[EncodedColumn, ...]
     dropped: dict[str, str] = field(default_factory=dict)
-    _row: tuple[tuple[str, Encode], ...] = field(init=False, repr=False, compare=False)
+    _row_encoders: tuple[tuple[str, Encoder], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_row", tuple((column.source, _row_encoder(column)) for column in self.layout))
+        encoders = tuple((column.source, _row_encoder(column)) for column in self.layout)
+        object.__setattr__(self, "_row_encoders", encoders)
 
     @classmethod
-    def fit(cls, contract: Contract, features: Sequence[str], table: Columns, categories: Sequence[str] = ()) -> Self:
-        """Learn vocabularies and the columns worth keeping from `table`, whose columns have the contract's Arrow types.
-        Whole numbers of `categories` are names of something, and become codes like text.
+    def fit(
+        cls, contract: Contract, features: Sequence[str], table: ColumnSource, categories: Sequence[str] = ()
+    ) -> Self:
+        """Learn vocabularies and the columns worth keeping.
 
-        Raises Invalid (`no_features`) when nothing is left that could tell two rows apart.
+        Args:
+            contract: the types of the columns.
+            features: the names of the columns to read.
+            table: the training rows, in the contract's Arrow types.
+            categories: features whose whole numbers are names of something; they become codes like text.
+
+        Raises:
+            Invalid: no feature can tell two rows apart (`no_features`).
         """
-        kept: list[Derived] = []
+        kept: list[EncodedColumn] = []
         dropped: dict[str, str] = {}
         for name in features:
             values = table.column(name)
             data_type = contract.column(name).data_type
             is_category = name in categories and data_type is DataType.INTEGER
-            candidates = [_category(name, values, data_type)] if is_category else _candidates(name, data_type, values)
-            reasons = [_uselessness(candidate, values) for candidate in candidates]
+            candidates = (
+                [_category_column(name, values, data_type)]
+                if is_category
+                else _candidate_columns(name, data_type, values)
+            )
+            reasons = [_drop_reason(candidate, values) for candidate in candidates]
             useful = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
             if not useful:
                 dropped[name] = reasons[0] or ""
@@ -154,6 +181,7 @@ class Preprocessing:
 
     @property
     def width(self) -> int:
+        """How many columns the matrix has."""
         return len(self.layout)
 
     @property
@@ -166,53 +194,64 @@ class Preprocessing:
         """The positions of native categories in the matrix."""
         return tuple(i for i, column in enumerate(self.layout) if column.is_categorical)
 
-    def matrix(self, table: Columns, into: np.ndarray | None = None) -> np.ndarray:
-        """float32 of shape (rows, width), NaN where missing, from columns of the contract's Arrow types; `into` is one
-        to fill."""
+    def matrix(self, table: ColumnSource, into: np.ndarray | None = None) -> np.ndarray:
+        """Encode a table.
+
+        Args:
+            table: the features, in the contract's Arrow types.
+            into: a matrix to fill instead of a new one.
+
+        Returns:
+            float32 (rows, width), NaN where missing.
+        """
         matrix = np.empty((table.num_rows, self.width), dtype=np.float32) if into is None else into
         for i, column in enumerate(self.layout):
             matrix[:, i] = _encode(column, table.column(column.source))
         return matrix
 
     def row(self, values: Mapping[str, object]) -> list[float]:
-        """One row of typed Python values (None where missing) in layout order; as float32, equal to `matrix` to the
-        bit."""
-        return [encode(values[name]) for name, encode in self._row]
+        """Encode one row of typed Python values, None where missing.
+
+        As float32 it is equal to the row of `matrix` to the bit.
+        """
+        return [encode(values[name]) for name, encode in self._row_encoders]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the content of `preprocess.json`."""
         return {"columns": [column.to_json() for column in self.layout], "dropped": self.dropped}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        return cls(tuple(Derived.from_json(column) for column in record["columns"]), dict(record["dropped"]))
+        """Return the preprocessing that `to_json` wrote."""
+        return cls(tuple(EncodedColumn.from_json(column) for column in record["columns"]), dict(record["dropped"]))
 
 
-def _candidates(name: str, data_type: DataType, values: pa.ChunkedArray) -> list[Derived]:
+def _candidate_columns(name: str, data_type: DataType, values: pa.ChunkedArray) -> list[EncodedColumn]:
     encodings = _ENCODINGS[data_type]
     if encodings == (Encoding.CATEGORY,):
-        return [_category(name, values, data_type)]
+        return [_category_column(name, values, data_type)]
     if len(encodings) == 1:
-        return [Derived(name, name, data_type, encodings[0])]
-    return [Derived(f"{name}.{encoding.value}", name, data_type, encoding) for encoding in encodings]
+        return [EncodedColumn(name, name, data_type, encodings[0])]
+    return [EncodedColumn(f"{name}.{encoding.value}", name, data_type, encoding) for encoding in encodings]
 
 
-def _category(name: str, values: pa.ChunkedArray, data_type: DataType) -> Derived:
+def _category_column(name: str, values: pa.ChunkedArray, data_type: DataType) -> EncodedColumn:
     counts = pc.value_counts(pc.drop_null(values.cast(pa.string()))).to_pylist()
     # Equal counts are ordered by text, so that the codes do not depend on the order of the rows.
     ordered = [entry["values"] for entry in sorted(counts, key=lambda entry: (-entry["counts"], entry["values"]))]
     has_other = len(ordered) > MAX_CATEGORIES
     vocabulary = tuple(ordered[: MAX_CATEGORIES - 1] if has_other else ordered)
-    return Derived(name, name, data_type, Encoding.CATEGORY, vocabulary, has_other)
+    return EncodedColumn(name, name, data_type, Encoding.CATEGORY, vocabulary, has_other)
 
 
-def _uselessness(column: Derived, values: pa.ChunkedArray) -> str | None:
-    """Why `column` cannot tell two of the rows apart, or None when it can."""
+def _drop_reason(column: EncodedColumn, values: pa.ChunkedArray) -> str | None:
+    """Return why `column` cannot tell two of the rows apart, or None when it can."""
     present = len(values) - values.null_count
     if present == 0:
         return "every value is missing"
     if column.is_categorical and present > 1 and column.data_type is DataType.STRING:
-        different = pc.count_distinct(values).as_py()
-        if different >= IDENTIFIER_SHARE * present:
+        distinct = pc.count_distinct(values).as_py()
+        if distinct >= IDENTIFIER_SHARE * present:
             return "nearly every text is different, as in an identifier"
     encoded = _encode(column, values)
     missing = np.isnan(encoded)
@@ -223,8 +262,8 @@ def _uselessness(column: Derived, values: pa.ChunkedArray) -> str | None:
     return None
 
 
-def _encode(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
-    """float32 of shape (rows,)."""
+def _encode(column: EncodedColumn, values: pa.ChunkedArray) -> np.ndarray:
+    """Return the encoded values as float32 (rows,)."""
     match column.encoding:
         case Encoding.NUMBER:
             # Through float64, as the row goes: int64 straight to float32 would round once where the row rounds twice.
@@ -238,7 +277,7 @@ def _encode(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
             return _encode_calendar(column.encoding, values)
 
 
-def _encode_category(column: Derived, values: pa.ChunkedArray) -> np.ndarray:
+def _encode_category(column: EncodedColumn, values: pa.ChunkedArray) -> np.ndarray:
     codes = pc.index_in(values.cast(pa.string()), value_set=pa.array(column.vocabulary, pa.string()))
     if column.has_other:
         other = pa.scalar(len(column.vocabulary), pa.int32())
@@ -268,8 +307,8 @@ def _encode_calendar(encoding: Encoding, values: pa.ChunkedArray) -> np.ndarray:
     return encoded
 
 
-def _row_encoder(column: Derived) -> Encode:
-    """What `_encode` does to a column, for one Python value."""
+def _row_encoder(column: EncodedColumn) -> Encoder:
+    """Return the function that encodes one Python value as `_encode` does a column."""
     match column.encoding:
         case Encoding.NUMBER:
             return _number
@@ -284,8 +323,8 @@ def _row_encoder(column: Derived) -> Encode:
                 return lambda text: get(text, unseen)
             return lambda number: get(None if number is None else str(number), unseen)
         case _:
-            part = _DATE_PARTS if column.data_type is DataType.DATE else _TIMESTAMP_PARTS
-            read = part[column.encoding]
+            parts = _DATE_PARTS if column.data_type is DataType.DATE else _TIMESTAMP_PARTS
+            read = parts[column.encoding]
             return lambda moment: _NAN if moment is None else float(read(moment))
 
 
@@ -298,8 +337,8 @@ def _number(value: float | None) -> float:
 
 
 def _epoch_days(moment: datetime) -> float:
-    passed = _utc(moment) - _EPOCH
-    return float((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) / _US_PER_DAY
+    age = _utc(moment) - _EPOCH
+    return float((age.days * 86_400 + age.seconds) * 1_000_000 + age.microseconds) / _US_PER_DAY
 
 
 def _utc(moment: datetime) -> datetime:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from dataml.ml.boosters.native import Task
-from dataml.ml.evaluation.evaluation import evaluate
+from dataml.ml.boosters.native_model import Task
+from dataml.ml.evaluation.evaluate import evaluate
 
 
 def probabilities(classes: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:

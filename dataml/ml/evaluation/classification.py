@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataml.ml.boosters.native import Task
+from dataml.ml.boosters.native_model import Task
 from dataml.ml.evaluation import bootstrap
-from dataml.ml.evaluation.ranking import Ranked, components, roc_auc
+from dataml.ml.evaluation.ranking import RankingCurve, auc_influence, roc_auc
 from dataml.ml.evaluation.reliability import calibration_curve, expected_calibration_error
-from dataml.ml.json_numbers import ratio, strict
+from dataml.ml.json_numbers import finite_or_none, ratio_or_none
 
 MAX_CLASSES_SHOWN: Final = 50
 
@@ -44,11 +44,11 @@ def score(
     losses = _losses(task, truth, probabilities)
     aucs = [roc_auc(truth == each, probabilities[:, each]) for each in range(task.classes)]
     whole = _per_class(task, confusion)
-    metrics = {name: strict(value) for name, value in _of_sums(task, whole, losses.sum(axis=0)).items()}
-    metrics["roc_auc"] = strict(_mean_auc(task, aucs))
-    ranked = Ranked.of(truth == 1, probabilities[:, 1]) if task.is_binary else None
+    metrics = {name: finite_or_none(value) for name, value in _of_sums(task, whole, losses.sum(axis=0)).items()}
+    metrics["roc_auc"] = finite_or_none(_mean_auc(task, aucs))
+    ranked = RankingCurve.of(truth == 1, probabilities[:, 1]) if task.is_binary else None
     if ranked is not None:
-        metrics["pr_auc"] = strict(ranked.areas.pr)
+        metrics["pr_auc"] = finite_or_none(ranked.auc_scores.pr)
     metrics = {name: metrics[name] for name in _ORDER if name in metrics}
 
     intervals = _intervals(task, truth, probabilities, chosen, losses, aucs, seed)
@@ -143,11 +143,11 @@ def _intervals(
     columns = [losses[:, 0], losses[:, 1]]
     if not task.is_binary:
         columns.append(_growth(truth, probabilities, aucs, seed))
-    drawn = bootstrap.units(len(truth), 3 * k + len(columns), seed)
+    drawn = bootstrap.resampling_units(len(truth), 3 * k + len(columns), seed)
     count = int(drawn.max()) + 1
     right = truth == chosen
-    of_classes = [(drawn[right], truth[right]), (drawn, truth), (drawn, chosen)]
-    found = [np.bincount(unit * k + code, minlength=count * k).reshape(count, k) for unit, code in of_classes]
+    counted = [(drawn[right], truth[right]), (drawn, truth), (drawn, chosen)]
+    found = [np.bincount(unit * k + code, minlength=count * k).reshape(count, k) for unit, code in counted]
     summed = [np.bincount(drawn, column, count)[:, None] for column in columns]
 
     def scores(sums: np.ndarray) -> dict[str, np.ndarray]:
@@ -156,9 +156,9 @@ def _intervals(
             of_draws["roc_auc"] = np.clip(_mean_auc(task, aucs) + sums[:, -1], 0, 1)
         return of_draws
 
-    intervals = bootstrap.of_sums(np.concatenate([*found, *summed], axis=1), scores, seed)
+    intervals = bootstrap.bootstrap_additive(np.concatenate([*found, *summed], axis=1), scores, seed)
     if task.is_binary:
-        intervals |= bootstrap.of_ranks(truth == 1, probabilities[:, 1], seed)
+        intervals |= bootstrap.bootstrap_ranking(truth == 1, probabilities[:, 1], seed)
     return intervals
 
 
@@ -175,7 +175,7 @@ def _growth(truth: np.ndarray, probabilities: np.ndarray, aucs: list[float], see
     present = np.bincount(sampled, minlength=len(aucs))
     defined = [code for code in range(len(aucs)) if 0 < present[code] < len(kept)]
     for code in defined:
-        growth[kept] += components(sampled == code, probabilities[kept, code]).growth
+        growth[kept] += auc_influence(sampled == code, probabilities[kept, code]).growth
     return growth / max(1, len(defined)) * np.sqrt(len(kept) / rows)
 
 
@@ -184,11 +184,11 @@ def _by_name(names: Sequence[str], confusion: np.ndarray, aucs: list[float]) -> 
     largest = np.argsort(-actual, kind="stable")[:MAX_CLASSES_SHOWN]
     return {
         names[code]: {
-            "precision": ratio(confusion[code, code], predicted[code]),
-            "recall": ratio(confusion[code, code], actual[code]),
-            "f1_score": ratio(2 * confusion[code, code], actual[code] + predicted[code]),
+            "precision": ratio_or_none(confusion[code, code], predicted[code]),
+            "recall": ratio_or_none(confusion[code, code], actual[code]),
+            "f1_score": ratio_or_none(2 * confusion[code, code], actual[code] + predicted[code]),
             "support": int(actual[code]),
-            "roc_auc": strict(aucs[code]),
+            "roc_auc": finite_or_none(aucs[code]),
         }
         for code in sorted(int(each) for each in largest)
     }
@@ -206,7 +206,7 @@ def _before(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> dict[st
     log_loss, brier = _losses(task, truth, probabilities).mean(axis=0)
     return {
         "expected_calibration_error": expected_calibration_error(curve),
-        "log_loss": strict(log_loss),
-        "brier": strict(brier),
+        "log_loss": finite_or_none(log_loss),
+        "brier": finite_or_none(brier),
         "curve": curve,
     }

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from dataml.errors import Invalid
-from dataml.ml.features import MAX_CATEGORIES, Preprocessing
+from dataml.ml.preprocessing import MAX_CATEGORIES, Preprocessing
 from tests.ml.samples import churn, churn_contract, contract_of
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.boosters.native import Task
-from dataml.ml.evaluation import bootstrap, charts, class_scores, conformal
-from dataml.ml.json_numbers import strict, strict_list
+from dataml.ml.boosters.native_model import Task
+from dataml.ml.evaluation import bootstrap, charts, classification, conformal
+from dataml.ml.json_numbers import finite_or_none, to_json_numbers
 
 _QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 _SHOWN_ROWS = 500
@@ -44,7 +44,7 @@ def evaluate(
     from, others than these.
 
     `details` has `rows`; `confidence`: for each metric `low`, `high` and `level` (see `confidence`; None where the
-    metric is); `charts`: Vega-Lite specifications by name. For classes also what `class_scores` tells; for numbers
+    metric is); `charts`: Vega-Lite specifications by name. For classes also what `classification` tells; for numbers
     `residual_quantiles` (of truth minus prediction, by quantile as text) and `residual_mean`, `residual_histogram`
     {`edges`, `counts`, `below`, `above`: rows beyond the edges}, `predicted_vs_true` {`truth`, `predicted`} of at most
     500 rows, and `intervals` (see `conformal`; empty without `residuals`).
@@ -53,8 +53,8 @@ def evaluate(
         return _regression(truth.astype(np.float64), predicted.astype(np.float64), residuals, seed)
     names = [str(name) for name in classes] or [str(code) for code in range(task.classes)]
     before = None if uncalibrated is None else uncalibrated.astype(np.float64)
-    found = class_scores.score(task, truth.astype(np.int64), predicted.astype(np.float64), names, before, seed)
-    details = found.details | {"charts": charts.of_classes(names, found.confusion, found.details)}
+    found = classification.score(task, truth.astype(np.int64), predicted.astype(np.float64), names, before, seed)
+    details = found.details | {"charts": charts.classification_charts(names, found.confusion, found.details)}
     return Evaluation(found.metrics, found.metrics["accuracy"], found.confusion.tolist(), details)
 
 
@@ -63,22 +63,23 @@ def _regression(truth: np.ndarray, predicted: np.ndarray, residuals: np.ndarray 
     # Values near the largest double have no square; their scores are None.
     with np.errstate(over="ignore", invalid="ignore"):
         sums = _sums(truth, errors)
-        metrics = {name: strict(value) for name, value in _of_sums(sums.sum(axis=0)).items()}
-        drawn = bootstrap.units(len(truth), sums.shape[1], seed)
+        metrics = {name: finite_or_none(value) for name, value in _of_sums(sums.sum(axis=0)).items()}
+        drawn = bootstrap.resampling_units(len(truth), sums.shape[1], seed)
         parts = np.stack([np.bincount(drawn, column) for column in sums.T], axis=1)
-        intervals = bootstrap.of_sums(parts, _of_sums, seed)
+        intervals = bootstrap.bootstrap_additive(parts, _of_sums, seed)
     details: dict[str, Any] = {
         "rows": len(truth),
         "confidence": {name: intervals[name] if value is not None else None for name, value in metrics.items()},
-        "residual_mean": strict(errors.mean()),
+        "residual_mean": finite_or_none(errors.mean()),
         "residual_quantiles": {
-            str(at): strict(value) for at, value in zip(_QUANTILES, np.quantile(errors, _QUANTILES), strict=True)
+            str(at): finite_or_none(value)
+            for at, value in zip(_QUANTILES, np.quantile(errors, _QUANTILES), strict=True)
         },
         "residual_histogram": _histogram(errors),
         "intervals": conformal.intervals(residuals.astype(np.float64), errors) if residuals is not None else {},
         "predicted_vs_true": _sample(truth, predicted, seed),
     }
-    return Evaluation(metrics, details=details | {"charts": charts.of_numbers(details)})
+    return Evaluation(metrics, details=details | {"charts": charts.regression_charts(details)})
 
 
 def _sums(truth: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -112,12 +113,12 @@ def _histogram(errors: np.ndarray) -> dict[str, Any]:
     inside = errors[(errors >= low) & (errors <= high)]
     beyond = {"below": int((errors < low).sum()), "above": int((errors > high).sum())}
     if not high > low or not np.isfinite(high - low):
-        return {"edges": [strict(low), strict(low)], "counts": [len(inside)]} | beyond
+        return {"edges": [finite_or_none(low), finite_or_none(low)], "counts": [len(inside)]} | beyond
     edges = np.unique(np.linspace(low, high, min(_BINS, max(5, round(len(errors) ** 0.5))) + 1))
     counts, edges = np.histogram(inside, edges)
-    return {"edges": [strict(edge) for edge in edges], "counts": counts.tolist()} | beyond
+    return {"edges": [finite_or_none(edge) for edge in edges], "counts": counts.tolist()} | beyond
 
 
 def _sample(truth: np.ndarray, predicted: np.ndarray, seed: int) -> dict[str, list[float | None]]:
     chosen = np.random.default_rng(seed).permutation(len(truth))[:_SHOWN_ROWS]
-    return {"truth": strict_list(truth[chosen]), "predicted": strict_list(predicted[chosen])}
+    return {"truth": to_json_numbers(truth[chosen]), "predicted": to_json_numbers(predicted[chosen])}

@@ -10,37 +10,42 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted: `classes` is 0 for a number, else how many classes (2 or more) the labels count."""
+    """What is predicted: a number, for which `classes` is 0, or one of `classes` classes (2 or more)."""
 
     classes: int = 0
 
     @property
     def is_regression(self) -> bool:
+        """Whether a number is predicted."""
         return self.classes == 0
 
     @property
     def is_binary(self) -> bool:
+        """Whether one of two classes is predicted."""
         return self.classes == 2
 
     @property
     def metric(self) -> str:
-        """The validation score, lower is better."""
+        """The name of the validation score; lower is better."""
         return "rmse" if self.is_regression else "log_loss"
 
 
 @dataclass(frozen=True)
-class Samples:
-    """`x` float32 (rows, width) with NaN where missing; `y` (rows,): numbers, or class codes from 0."""
+class LabeledRows:
+    """Features and target of some rows.
+
+    `x` is float32 (rows, width) with NaN where missing, `y` (rows,) has numbers, or class codes from 0.
+    """
 
     x: np.ndarray
     y: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Samples":
-        """Rows by number: a view where they follow each other, else a copy."""
+    def take(self, rows: np.ndarray) -> "LabeledRows":
+        """Return rows by number: a view where they follow each other, else a copy."""
         if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            here = slice(int(rows[0]), int(rows[-1]) + 1)
-            return Samples(self.x[here], self.y[here])
-        return Samples(self.x[rows], self.y[rows])
+            span = slice(int(rows[0]), int(rows[-1]) + 1)
+            return LabeledRows(self.x[span], self.y[span])
+        return LabeledRows(self.x[rows], self.y[rows])
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class NativeModel:
     threads: int = 1
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """Numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        """Return numbers (rows,) for a regression, else probabilities (rows, classes)."""
         if self.algorithm == "CatBoost":
             kind = "RawFormulaVal" if self.task.is_regression else "Probability"
             rows = catboost_rows(matrix, self.categorical)
@@ -66,9 +71,10 @@ class NativeModel:
         return np.column_stack((1 - scores, scores)) if self.task.is_binary else scores
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        """The booster's own SHAP values (rows, outputs, width): one output, or one a class beyond two classes.
+        """Return the booster's own SHAP values (rows, outputs, width).
 
-        They and a constant add up to the number, or to the log-odds of the second class or of each class.
+        There is one output, or one a class beyond two classes. The values and a constant add
+        up to the number, or to the log-odds of the second class or of each class.
         """
         if self.algorithm == "CatBoost":
             return self._catboost_contributions(matrix)
@@ -84,19 +90,19 @@ class NativeModel:
         pool = catboost.Pool(catboost_rows(matrix, self.categorical))
         values = self.booster.get_feature_importance(pool, type="ShapValues", thread_count=self.threads)
         values = np.asarray(values).reshape(len(matrix), -1, matrix.shape[1] + 1)[:, :, :-1]
-        # It has the numbers first and the categories behind them.
+        # CatBoost has the numbers first and the categories behind them.
         order = [*(i for i in range(matrix.shape[1]) if i not in self.categorical), *self.categorical]
         return values[:, :, np.argsort(order)]
 
     def dmatrix(self, matrix: np.ndarray) -> Any:
-        """`matrix` as XGBoost reads it, its categories marked."""
+        """Return `matrix` as XGBoost reads it, its categories marked."""
         import xgboost
 
         types = feature_types(matrix.shape[1], self.categorical)
         return xgboost.DMatrix(matrix, feature_types=types, enable_categorical=True, nthread=self.threads)
 
     def to_bytes(self) -> bytes:
-        """The library's own file format: UBJSON for XGBoost, text for LightGBM, cbm for CatBoost."""
+        """Return the model in its own file format: UBJSON for XGBoost, text for LightGBM, cbm for CatBoost."""
         if self.algorithm == "XGBoost":
             return bytes(self.booster.save_raw("ubj"))
         if self.algorithm == "LightGBM":
@@ -110,6 +116,7 @@ class NativeModel:
     def from_bytes(
         cls, algorithm: str, task: Task, content: bytes, categorical: tuple[int, ...], threads: int = 1
     ) -> Self:
+        """Return the model that `to_bytes` wrote."""
         booster: Any
         if algorithm == "XGBoost":
             import xgboost
@@ -128,13 +135,16 @@ class NativeModel:
 
 
 def feature_types(width: int, categorical: tuple[int, ...]) -> list[str]:
-    """What XGBoost calls the columns of a matrix."""
+    """Return XGBoost's type of each column of a matrix."""
     positions = set(categorical)
     return ["c" if i in positions else "q" for i in range(width)]
 
 
 def catboost_rows(matrix: np.ndarray, categorical: tuple[int, ...]) -> Any:
-    """`matrix` as CatBoost reads it: the numbers, and behind them the categories as text, empty where missing."""
+    """Return `matrix` as CatBoost reads it: numbers, and behind them categories as text, empty where missing.
+
+    The standalone scorer of an export has its own copy of this.
+    """
     from catboost import FeaturesData
 
     # In the order of rows, so that CatBoost takes a copy: by column it would go on reading this array's own memory.

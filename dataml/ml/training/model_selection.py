@@ -1,0 +1,239 @@
+"""Model selection: every candidate is validated on rows that it did not learn from, alone and blended."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+
+from dataml.ml.boosters.fitting import FitConfig, FittedModel, Progress, fit
+from dataml.ml.boosters.hyperparameters import available_algorithms
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
+from dataml.ml.memory import LARGE_BYTES, release_memory
+from dataml.ml.training.blending import choose_weights, combine_predictions
+from dataml.ml.training.calibration import Calibration, calibrate
+from dataml.ml.training.split import Fold, Split
+
+_MAX_CATBOOST_CLASSES: Final = 100
+"""With more classes CatBoost takes minutes for what the others do in seconds."""
+
+_FitTask = Callable[[Progress], FittedModel]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The algorithms to try, and their configuration.
+
+    `hyperparameters` are in our names and apply to every algorithm; `tuned` has what a search chose for each. `start`
+    has models to continue, by algorithm.
+    """
+
+    task: Task
+    algorithms: tuple[str, ...]
+    categorical: tuple[int, ...]
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    threads: int = 1
+    start: Mapping[str, NativeModel] = field(default_factory=dict)
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def fit_config(self, algorithm: str) -> FitConfig:
+        """Return the configuration of a fit of `algorithm`."""
+        return FitConfig(
+            algorithm,
+            self.task,
+            self.categorical,
+            {**self.tuned.get(algorithm, {}), **self.hyperparameters},
+            self.seed,
+            self.threads,
+            self.start.get(algorithm),
+        )
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the models that predict together; the weights of all add up to 1."""
+
+    fitted: FittedModel
+    weight: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The models that were selected to predict together.
+
+    Attributes:
+        members: the models, heaviest first.
+        calibration: that of their mean.
+        candidates: validation scores by algorithm (`Task.metric`, lower is better), with "Blend" when one was tried.
+        validation_rows: numbers of the rows that the choice was made on.
+        validation_predictions: out-of-fold predictions of these rows, before calibration.
+        residuals: truth minus these predictions, for a regression.
+    """
+
+    members: tuple[Member, ...]
+    calibration: Calibration | None
+    candidates: dict[str, float]
+    validation_rows: np.ndarray
+    validation_predictions: np.ndarray
+    residuals: np.ndarray | None = None
+
+    def predict(self, matrix: np.ndarray, calibrated: bool = True) -> np.ndarray:
+        """Return numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        predictions = [member.fitted.predict(matrix) for member in self.members]
+        weights = [member.weight for member in self.members]
+        return combine_predictions(predictions, weights, self.calibration if calibrated else None)
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Out-of-fold predictions.
+
+    `rows` are the row numbers of all validation parts, one fold after the other. `fitted` has each algorithm's models,
+    one a fold, and `predictions` what they predict of the rows of their own fold, in the order of `rows`.
+    """
+
+    rows: np.ndarray
+    fitted: Mapping[str, Sequence[FittedModel]]
+    predictions: dict[str, np.ndarray]
+
+
+def resolve_algorithms(algorithm: str, task: Task) -> tuple[str, ...]:
+    """Return the algorithms that `auto`, or the name of one, stands for."""
+    names = tuple(name for name in available_algorithms() if algorithm in ("auto", name))
+    if algorithm == "auto" and task.classes > _MAX_CATBOOST_CLASSES:
+        names = tuple(name for name in names if name != "CatBoost")
+    return names
+
+
+def cross_validate(
+    candidates: Candidates,
+    samples: LabeledRows,
+    split: Split,
+    tracker: "_ProgressTracker | None" = None,
+    fitted: Mapping[str, Sequence[FittedModel]] | None = None,
+) -> CrossValidation:
+    """Fit every candidate on every fold, unless they are `fitted`, and predict the rows that validate them."""
+    folds = len(split.folds)
+    if fitted is None:
+        runs = [(name, fold) for name in candidates.algorithms for fold in split.folds]
+        tracker = tracker or _ProgressTracker(lambda share, message: None, len(runs))
+        tasks = [_fold_task(candidates, samples, name, fold) for name, fold in runs]
+        models = _run(candidates, samples, tracker, tasks)
+        fitted = {name: models[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.algorithms)}
+    predictions = {
+        name: np.concatenate(
+            [
+                model.predict(samples.take(fold.validation).x)
+                for model, fold in zip(models_of_folds, split.folds, strict=True)
+            ]
+        )
+        for name, models_of_folds in fitted.items()
+    }
+    return CrossValidation(np.concatenate([fold.validation for fold in split.folds]), fitted, predictions)
+
+
+def select(
+    candidates: Candidates,
+    samples: LabeledRows,
+    split: Split,
+    progress: Progress,
+    fitted: Mapping[str, Sequence[FittedModel]] | None = None,
+) -> Selection:
+    """Validate every candidate, keep the best or, if it wins by more than noise, a blend, and calibrate it.
+
+    With several folds the selected algorithms are fitted again on all rows but those of the test, for as many rounds
+    as the folds took on the average; with one, the model of that fold is kept.
+
+    Args:
+        candidates: what to try.
+        samples: all rows, those of the test as well, which are not used.
+        split: the rows of the test and of each fold.
+        progress: called with the share that is done and a message.
+        fitted: models that exist already, one a fold for each algorithm.
+    """
+    folds = len(split.folds)
+    tracker = _ProgressTracker(progress, len(candidates.algorithms) * (folds + (folds > 1)))
+    validation = cross_validate(candidates, samples, split, tracker, fitted)
+    truth = samples.y[validation.rows]
+    weights, mean, scores = choose_weights(candidates.task, truth, validation.predictions)
+    selected = sorted(weights, key=lambda name: -weights[name])
+    if folds > 1:
+        final = _refit(candidates, samples.take(split.development_rows), selected, validation, tracker)
+    else:
+        final = {name: validation.fitted[name][0] for name in selected}
+    progress(1.0, "Chosen")
+    is_regression = candidates.task.is_regression
+    calibration = None if is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
+    members = tuple(Member(final[name], weights[name]) for name in selected)
+    return Selection(members, calibration, scores, validation.rows, mean, truth - mean if is_regression else None)
+
+
+def _refit(
+    candidates: Candidates,
+    rows: LabeledRows,
+    algorithms: Sequence[str],
+    validation: CrossValidation,
+    tracker: "_ProgressTracker",
+) -> dict[str, FittedModel]:
+    """Fit `algorithms` on all `rows`, for the mean number of rounds of the folds."""
+    rounds = {
+        name: max(1, round(np.mean([model.best_iteration for model in validation.fitted[name]]))) for name in algorithms
+    }
+    tasks = [_refit_task(candidates, rows, name, rounds[name]) for name in algorithms]
+    return dict(zip(algorithms, _run(candidates, rows, tracker, tasks), strict=True))
+
+
+class _ProgressTracker:
+    """The overall progress of many fits that run at a time."""
+
+    def __init__(self, progress: Progress, count: int) -> None:
+        self._progress = progress
+        self._shares = [0.0] * count
+        self._next = 0
+        self._lock = Lock()
+
+    def next_fit(self) -> Progress:
+        """Return the progress callback of one more fit."""
+        with self._lock:
+            number = self._next
+            self._next += 1
+
+        def report(share: float, message: str) -> None:
+            with self._lock:
+                self._shares[number] = max(share, self._shares[number])
+                self._progress(sum(self._shares) / len(self._shares), message)
+
+        return report
+
+
+def _fold_task(candidates: Candidates, samples: LabeledRows, name: str, fold: Fold) -> _FitTask:
+    def run(progress: Progress) -> FittedModel:
+        config = replace(candidates.fit_config(name), progress=progress)
+        return fit(config, samples.take(fold.train), samples.take(fold.validation))
+
+    return run
+
+
+def _refit_task(candidates: Candidates, rows: LabeledRows, name: str, rounds: int) -> _FitTask:
+    return lambda progress: fit(replace(candidates.fit_config(name), progress=progress), rows, None, rounds)
+
+
+def _run(
+    candidates: Candidates, samples: LabeledRows, tracker: _ProgressTracker, tasks: list[_FitTask]
+) -> list[FittedModel]:
+    """Run as many fits at a time as there are threads that one fit has no use for."""
+    threads_per_fit = candidates.fit_config(candidates.algorithms[0]).threads_for(samples)
+
+    def run(task: _FitTask) -> FittedModel:
+        report = tracker.next_fit()
+        fitted = task(report)
+        if samples.x.nbytes >= LARGE_BYTES:
+            release_memory()
+        report(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} rounds")
+        return fitted
+
+    with ThreadPoolExecutor(max(1, candidates.threads // threads_per_fit)) as pool:
+        return list(pool.map(run, tasks))
