@@ -16,7 +16,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test test-services fetch-services test-postgresql test-s3 test-rest test-trino \
+.PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-s3 test-rest test-trino \
     s3-or-skip rest-or-skip trino-or-skip bench bench-quality lint docs clean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests side by side (ARGS='tests/jobs -x'; WORKERS=0 in one process)"
+	@echo "make test-fast  run those that need neither Ray nor a server nor much time"
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
@@ -45,6 +46,12 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(PYTEST) $(PARALLEL) $(ARGS)
+
+# For the inner loop: no Ray, no servers, and of the trainings and predictions only those that every call is tried with.
+test-fast: $(INSTALLED)
+	@$(PYTEST) $(PARALLEL) -m "not cluster and not services" $(addprefix --ignore=tests/,$(NOT_FAST)) $(ARGS)
+
+NOT_FAST := deployments datalake inference ml/export tasks train upgrade test_installation.py test_samples.py
 
 # All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so. Two suites run
 # at a time, for they wait for their servers; each is shown when it has ended.

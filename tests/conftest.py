@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from anyio.from_thread import start_blocking_portal
 from pwdlib import PasswordHash
@@ -53,6 +54,10 @@ class Platform:
 
 NewHome = Callable[..., Settings]
 _product_hasher = passwords._hasher
+# Chosen by `--hypothesis-profile`. Neither has a deadline: a machine that is busy does not make a test fail.
+hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=500)
+hypothesis.settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
