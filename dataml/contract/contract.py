@@ -27,7 +27,7 @@ _NOT_UNIQUE: Final = ("not_unique", "an earlier row has the same value")
 _FIELD_OF_CODE: Final = {"bad_range": "minimum"}
 # Surrogates, which are not text, and marks of direction, byte order and zero width: two names would look like one.
 _INVISIBLE: Final = re.compile("[\ud800-\udfff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-# Of a default that breaks another rule, `_check_defaults` tells already.
+# A default that breaks another rule is reported by `_check_defaults`.
 _CONSTRAINT_RULES: Final = frozenset({"below_minimum", "above_maximum", "not_allowed", "pattern_mismatch"})
 
 

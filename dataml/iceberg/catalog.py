@@ -59,7 +59,7 @@ class LakeConfig:
 
     @property
     def is_local(self) -> bool:
-        """Whether the built-in catalog's file or warehouse lies in `home`."""
+        """Whether the built-in catalog's file or warehouse is in `home`."""
         return str(self.home) in self.properties.get("uri", "") + self.properties.get("warehouse", "")
 
 

@@ -164,7 +164,7 @@ class ObjectStore:
 
 @contextmanager
 def translate_store_errors() -> Iterator[None]:
-    """Translate errors of a store, or of the disk beside it, to errors of the platform, and log their cause.
+    """Translate errors of a store, or of the local disk, to errors of the platform, and log their cause.
 
     Raises:
         FileMissing: there is no such object.

@@ -85,7 +85,7 @@ def find_section_starts(stream: Readable, section_bytes: int) -> list[int]:
 
 
 def read_header(stream: Readable) -> tuple[tuple[str, ...], str]:
-    """Return the names in the header and the delimiter, reading no more than the blocks that the header lies in."""
+    """Return the names in the header and the delimiter, reading no more than the blocks that hold the header."""
     scanner = _Scanner(header_only=True)
     for block, is_last in _blocks(stream):
         scanner.feed(block, is_last)

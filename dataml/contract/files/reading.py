@@ -147,7 +147,7 @@ def scan_file(
 
     Args:
         path: the file.
-        format: as `detect_format` tells it.
+        format: as `detect_format` returns it.
         contract: columns that the file must have.
         max_bytes: limit of its size as plain CSV, since a small file may hold a very large table.
 
@@ -256,7 +256,7 @@ def open_batches(
 
     Args:
         path: the file, which `scan_file` has checked.
-        format: as `detect_format` tells it.
+        format: as `detect_format` returns it.
         delimiter: of a CSV; detected when None.
         columns: limits what is read to those of these names that the file has.
         section: the part of the file to read.
@@ -298,18 +298,18 @@ def _csv_batches(
 ) -> Iterator[pa.RecordBatch]:
     with open_text(path) as stream:
         header, detected = read_header(stream)
-    wanted = [raw for raw in header if columns is None or raw.strip() in columns]
-    if not wanted:
+    selected = [raw for raw in header if columns is None or raw.strip() in columns]
+    if not selected:
         return
     delimiter = delimiter or detected
     if section != WHOLE_FILE:
         with _opened_section(path, section) as content:
-            yield from _read_csv(content, header, wanted, delimiter, has_header=section.start == 0)
+            yield from _read_csv(content, header, selected, delimiter, has_header=section.start == 0)
         return
     with open_text(path) as stream:
         # Arrow opens an uncompressed file by itself, which is faster.
         is_plain = isinstance(stream, BufferedReader)
-        yield from _read_csv(path if is_plain else stream, header, wanted, delimiter)
+        yield from _read_csv(path if is_plain else stream, header, selected, delimiter)
 
 
 @contextmanager
@@ -322,7 +322,7 @@ def _opened_section(path: Path, section: Section) -> Iterator[pa.NativeFile]:
 def _read_csv(
     source: Path | BinaryIO | pa.NativeFile,
     header: Sequence[str],
-    wanted: Sequence[str],
+    selected: Sequence[str],
     delimiter: str,
     has_header: bool = True,
 ) -> Iterator[pa.RecordBatch]:
@@ -333,12 +333,12 @@ def _read_csv(
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()),
-                include_columns=wanted,
+                include_columns=selected,
                 null_values=[""],
                 strings_can_be_null=True,
             ),
         )
-        names = [raw.strip() for raw in wanted]
+        names = [raw.strip() for raw in selected]
         for batch in reader:
             if batch.num_rows:
                 yield batch.rename_columns(names)
@@ -352,13 +352,13 @@ def _parquet_batches(
     file = open_uploaded_parquet(path, read_dictionaries=True)
     groups = list(range(file.num_row_groups))[section.start : section.stop]
     header = file.schema_arrow.names
-    wanted = [raw for raw in header if columns is None or raw.strip() in columns]
+    selected = [raw for raw in header if columns is None or raw.strip() in columns]
     try:
-        for batch in file.iter_batches(batch_rows, groups, wanted):
+        for batch in file.iter_batches(batch_rows, groups, selected):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
             # To Parquet a name may also be the path `a.b`, so that more columns come than were requested.
-            batch = batch.select(wanted)
-            yield from _decode_dictionaries(batch.rename_columns([raw.strip() for raw in wanted]))
+            batch = batch.select(selected)
+            yield from _decode_dictionaries(batch.rename_columns([raw.strip() for raw in selected]))
     except (pa.ArrowException, OSError) as error:
         raise damaged_parquet(error) from error
 
@@ -451,6 +451,6 @@ def _find_ignored(names: tuple[str, ...], contract: Contract | None) -> tuple[st
     present = set(names)
     missing = [column.name for column in contract.columns if column.name not in present and column.default is None]
     if missing:
-        shown = ", ".join(repr(name) for name in missing[:10])
-        raise Invalid(f"The file lacks columns that have no default: {shown}.", code="missing_column")
+        listed = ", ".join(repr(name) for name in missing[:10])
+        raise Invalid(f"The file lacks columns that have no default: {listed}.", code="missing_column")
     return tuple(name for name in names if name not in contract.names)

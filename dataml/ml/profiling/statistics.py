@@ -100,8 +100,8 @@ class ColumnStatistics:
         if self._histogram is None:
             return None
         edges, counts = self._histogram.edges, self._histogram.counts
-        shown_edges = edges.tolist() if self._is_number else _edges_as_text(self._data_type, edges)
-        return {"edges": shown_edges, "counts": counts.tolist()}
+        edge_values = edges.tolist() if self._is_number else _format_edges(self._data_type, edges)
+        return {"edges": edge_values, "counts": counts.tolist()}
 
 
 def _gaps(counter: DistinctCounter) -> dict[str, Any] | None:
@@ -140,7 +140,7 @@ def _edges(data_type: DataType, extremes: Extremes) -> Floats | None:
         return edges if np.isfinite(edges).all() and (np.diff(edges) > 0).all() else None
 
 
-def _edges_as_text(data_type: DataType, edges: Floats) -> list[str]:
+def _format_edges(data_type: DataType, edges: Floats) -> list[str]:
     if data_type is DataType.DATE:
         return np.datetime_as_string(edges.astype("datetime64[D]")).tolist()
     return [f"{edge}Z" for edge in np.datetime_as_string(edges.astype("datetime64[us]"))]
@@ -181,6 +181,6 @@ def find_target_warnings(
             warnings.append((target, "imbalanced", f"Only {share} of the rows have the value {rarest['value']!r}."))
     for name, value in associations.items():
         if value >= LEAK:
-            message = f"It tells {target} almost completely ({value:.3f}), as something known only afterwards does."
+            message = f"It determines {target} almost completely ({value:.3f}); was its value known beforehand?"
             warnings.append((name, "leaking_target", message))
     return [{"column": name, "code": code, "message": f"{name}: {message}"} for name, code, message in warnings]
