@@ -22,7 +22,7 @@ from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.database import read_all_tables
 from tests.dataset.uploading import new_name
-from tests.furnishing import Objects, furnish, new_role, new_user, train_request
+from tests.sample_tenant import SampleTenant, create_role, create_sample_tenant, create_user, training_request
 
 OPEN = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
 OPEN |= {("GET", f"{API}/utils/health-check")}
@@ -30,7 +30,7 @@ OPEN |= {("GET", f"{API}/utils/health-check")}
 JOB_TOKEN = "a job's token"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-# Parameters that name an object, by what the object is called in `Objects`.
+# Parameters that name an object, by what the object is called in `SampleTenant`.
 IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
 IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
@@ -95,7 +95,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """A call with objects that it names; `ids` are their names in `Objects`."""
+    """A call with objects that it names; `ids` are their names in `SampleTenant`."""
 
     call: Call
     ids: tuple[str, ...]
@@ -132,7 +132,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/template": {"template_name": new_name("never")},
         "/api/v1/template/update/{template_id}": {"template_name": new_name("never")},
         "/api/v1/users/{user_id}": {},
-        "/api/v1/train": train_request(ids["dataset_id"], "never"),
+        "/api/v1/train": training_request(ids["dataset_id"], "never"),
         "/api/v1/train/update": of_training,
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
         "/api/v1/datalake/shares": {"tenant_id": ids["tenant_id"], "schema_name": "gold", "name": new_name("never")}
@@ -202,18 +202,18 @@ def calls(platform: Platform) -> list[Call]:
 
 
 @pytest.fixture(scope="module")
-def objects(client: Client) -> Objects:
+def objects(client: Client) -> SampleTenant:
     """Of the tenant `default`."""
-    return furnish(client)
+    return create_sample_tenant(client)
 
 
 @pytest.fixture(scope="module")
-def own(stranger: Client) -> Objects:
+def own(stranger: Client) -> SampleTenant:
     """Of the stranger's own tenant."""
-    return furnish(stranger)
+    return create_sample_tenant(stranger)
 
 
-def absent(objects: Objects) -> dict[str, Any]:
+def absent(objects: SampleTenant) -> dict[str, Any]:
     """For each object, what names none in any tenant."""
     names = {"file_path": "files/nothing/1.csv", "job_id": "train-job-999999", "prediction_id": 2**62}
     names |= {"predictor_name": "nothing", "tenant_name": "nobody", "tenant_id": str(uuid.UUID(int=0))}
@@ -285,7 +285,7 @@ def wrong_tokens(platform: Platform) -> dict[str, tuple[dict[str, str], str]]:
     return headers | {"none": ({}, "missing_token"), "basic": (basic, "missing_token")}
 
 
-def test_every_call_needs_a_good_token(platform: Platform, calls: list[Call], objects: Objects) -> None:
+def test_every_call_needs_a_good_token(platform: Platform, calls: list[Call], objects: SampleTenant) -> None:
     tokens = wrong_tokens(platform)
     before = stored(platform)
     opened = {}
@@ -308,7 +308,7 @@ def test_the_open_calls_are_open(anonymous: Client, calls: list[Call]) -> None:
 
 
 def test_another_tenants_object_is_like_an_absent_one(
-    platform: Platform, stranger: Client, calls: list[Call], objects: Objects, own: Objects
+    platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own: SampleTenant
 ) -> None:
     before = stored(platform)
     told, asked = {}, 0
@@ -331,7 +331,9 @@ def _bytes(answer: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     return answer.status_code, answer.headers.raw, answer.content
 
 
-def test_the_same_questions_about_own_objects_are_answered(stranger: Client, calls: list[Call], own: Objects) -> None:
+def test_the_same_questions_about_own_objects_are_answered(
+    stranger: Client, calls: list[Call], own: SampleTenant
+) -> None:
     """Else the test above would find its 404 whatever it asks."""
     asked = {question.call for question, _ in questions(calls) if question.call.method == "GET"}
     refused = {}
@@ -348,7 +350,7 @@ def test_the_same_questions_about_own_objects_are_answered(stranger: Client, cal
 
 @pytest.mark.parametrize("strange", STRANGE_IDS, ids=repr)
 def test_a_strange_id_is_refused_and_changes_nothing(
-    platform: Platform, client: Client, calls: list[Call], objects: Objects, strange: Any
+    platform: Platform, client: Client, calls: list[Call], objects: SampleTenant, strange: Any
 ) -> None:
     before = stored(platform)
     found = {}
@@ -363,7 +365,7 @@ def test_a_strange_id_is_refused_and_changes_nothing(
 
 
 def test_every_path_answers_with_and_without_its_trailing_slash(
-    platform: Platform, client: Client, calls: list[Call], objects: Objects
+    platform: Platform, client: Client, calls: list[Call], objects: SampleTenant
 ) -> None:
     different = {}
     for call in calls:
@@ -383,7 +385,7 @@ def test_an_unknown_path_is_404(client: Client, anonymous: Client, path: str) ->
         assert refusal(user.request(method, path)) == (404, "not_found")
 
 
-def test_a_method_that_a_path_has_not_is_405(client: Client, calls: list[Call], objects: Objects) -> None:
+def test_a_method_that_a_path_has_not_is_405(client: Client, calls: list[Call], objects: SampleTenant) -> None:
     wrong = {}
     has = {path: {call.method for call in calls if call.path == path} for path in {call.path for call in calls}}
     for path, method in itertools.product(has, METHODS):
@@ -401,7 +403,7 @@ def _matches(template: str, path: str) -> bool:
 
 
 def test_every_answer_tells_a_browser_to_keep_away(
-    client: Client, anonymous: Client, calls: list[Call], objects: Objects
+    client: Client, anonymous: Client, calls: list[Call], objects: SampleTenant
 ) -> None:
     wanted = {
         "cache-control": "no-store",
@@ -431,7 +433,7 @@ def test_no_other_origin_is_let_in(anonymous: Client, calls: list[Call]) -> None
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects: Objects) -> None:
+def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects: SampleTenant) -> None:
     silent = []
     for call in calls:
         path = call.url(objects.ids)
@@ -484,12 +486,12 @@ def with_one(request: pytest.FixtureRequest, client: Client) -> tuple[str, Clien
 
 
 def _user_with(client: Client, permissions: set[str]) -> Client:
-    user = new_user(client, roles=[new_role(client, *permissions)["name"]])
+    user = create_user(client, roles=[create_role(client, *permissions)["name"]])
     return log_in(client, user["username"])
 
 
 def test_without_its_permission_a_call_is_refused(
-    platform: Platform, with_all_but_one: tuple[str, Client], calls: list[Call], objects: Objects
+    platform: Platform, with_all_but_one: tuple[str, Client], calls: list[Call], objects: SampleTenant
 ) -> None:
     """Though the object is the own tenant's and the user holds everything else."""
     permission, user = with_all_but_one
@@ -505,7 +507,7 @@ def test_without_its_permission_a_call_is_refused(
 
 
 def test_its_permission_is_all_that_a_call_needs(
-    with_one: tuple[str, Client], calls: list[Call], objects: Objects
+    with_one: tuple[str, Client], calls: list[Call], objects: SampleTenant
 ) -> None:
     permission, user = with_one
     refused = {}
@@ -520,7 +522,7 @@ def test_its_permission_is_all_that_a_call_needs(
 
 
 def test_the_administrator_of_a_tenant_is_none_of_the_platform(
-    platform: Platform, stranger: Client, calls: list[Call], objects: Objects, own: Objects
+    platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own: SampleTenant
 ) -> None:
     before = stored(platform)
     of_platform = [call for call in calls if call.needs == "platform admin"]
@@ -531,7 +533,7 @@ def test_the_administrator_of_a_tenant_is_none_of_the_platform(
 
 
 def test_an_api_key_does_no_more_than_its_permissions(
-    platform: Platform, client: Client, calls: list[Call], objects: Objects
+    platform: Platform, client: Client, calls: list[Call], objects: SampleTenant
 ) -> None:
     """Nor what needs a session or an administrator of the platform, which its owner is."""
     made = client.post("/api-keys", json={"name": "looks", "permissions": ["can_view"]}).json()
@@ -557,7 +559,7 @@ def test_an_api_key_does_no_more_than_its_permissions(
     assert changed <= {"job", "dataset"}
 
 
-def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], objects: Objects) -> None:
+def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], objects: SampleTenant) -> None:
     refused = {}
     for call in calls:
         if call.needs not in ("can_view", "can_predict", "can_read_datalake", "a token or an API key"):
@@ -642,7 +644,7 @@ def test_a_body_is_read_no_further_than_its_limit(anonymous: Client, path: str, 
     assert pieces == MAX_JSON_BYTES // 100_000 + 1
 
 
-def test_no_answer_holds_what_json_has_not(client: Client, objects: Objects) -> None:
+def test_no_answer_holds_what_json_has_not(client: Client, objects: SampleTenant) -> None:
     def refuse(name: str) -> None:
         raise AssertionError(name)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.client import PASSWORD, Client, wait_for_job
 from tests.conftest import Platform
 from tests.database import execute_sql
-from tests.furnishing import Objects, furnish, train_request
+from tests.sample_tenant import SampleTenant, create_sample_tenant, training_request
 
 # Types of the reference. `?` behind a type: null where there is nothing to say.
 INTEGER, STRING, NUMBER, BOOLEAN, OBJECT, TIME = "integer", "string", "number", "boolean", "object", "time"
@@ -267,8 +267,8 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def objects(client: Client) -> Objects:
-    return furnish(client)
+def objects(client: Client) -> SampleTenant:
+    return create_sample_tenant(client)
 
 
 def filled(part: Any, ids: dict[str, Any]) -> Any:
@@ -315,7 +315,7 @@ def wrong(value: Any, documented: Any, at: str = "") -> list[str]:
     ("method", "path", "body", "status", "documented"), ASKED, ids=[f"{method} {path}" for method, path, *_ in ASKED]
 )
 def test_documented_fields_are_there_with_their_types(
-    client: Client, objects: Objects, method: str, path: str, body: Any, status: int, documented: Any
+    client: Client, objects: SampleTenant, method: str, path: str, body: Any, status: int, documented: Any
 ) -> None:
     answer = client.request(method, path.format(**objects.ids), json=filled(body, objects.ids))
     assert answer.status_code == status, answer.text
@@ -397,13 +397,13 @@ def test_the_upload_and_train_samples_are_taken(client: Client) -> None:
     assert (row["training_status"], row["train_status"], row["ml_model_status"]) == ("Completed", *["completed"] * 2)
 
 
-def test_a_training_of_the_same_name_twice_is_409(client: Client, objects: Objects) -> None:
-    request = train_request(objects.ids["dataset_id"], objects.ids["predictor_name"])
+def test_a_training_of_the_same_name_twice_is_409(client: Client, objects: SampleTenant) -> None:
+    request = training_request(objects.ids["dataset_id"], objects.ids["predictor_name"])
     assert client.post("/train/", json=request).status_code == 409
 
 
 def test_the_callback_samples_are_taken_but_for_their_paths_and_ids(
-    platform: Platform, client: Client, objects: Objects
+    platform: Platform, client: Client, objects: SampleTenant
 ) -> None:
     """The samples send no token, and paths, which are refused; the rest stands as it is."""
     train_id, number = objects.ids["train_id"], int(objects.ids["job_id"].removeprefix("train-job-"))
@@ -420,7 +420,7 @@ def test_the_callback_samples_are_taken_but_for_their_paths_and_ids(
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "message": "Result received"})
 
 
-def test_the_deletion_sample_is_taken(client: Client, objects: Objects) -> None:
+def test_the_deletion_sample_is_taken(client: Client, objects: SampleTenant) -> None:
     answer = client.request("DELETE", f"/train/delete/{objects.ids['train_id']}")
     assert (answer.status_code, answer.json()) == (
         200,

@@ -11,7 +11,7 @@ from dataml.access import api_keys, service
 from tests.client import Client
 from tests.conftest import Platform, log_in
 from tests.database import execute_sql, read_stored_bytes
-from tests.furnishing import new_role, new_user
+from tests.sample_tenant import create_role, create_user
 from tests.test_every_route import refusal, stored
 
 
@@ -52,8 +52,8 @@ def test_a_key_acts_for_its_owner_within_its_permissions(client: Client) -> None
 
 
 def test_what_the_owner_loses_the_key_loses(client: Client) -> None:
-    role = new_role(client, "can_view", "can_predict")
-    user = new_user(client, roles=[role["name"]])
+    role = create_role(client, "can_view", "can_predict")
+    user = create_user(client, roles=[role["name"]])
     owner = log_in(client, user["username"])
     caller = with_key(client, create(owner, permissions=["can_view"]).json()["key"])
     assert caller.get("/template/list").status_code == 200
@@ -146,7 +146,7 @@ def test_a_key_is_revoked_by_its_owner_and_by_managers(client: Client, analyst: 
     assert refusal(analyst.request("DELETE", f"/api-keys/{admins['id']}")) == (403, "missing_permission")
     assert refusal(stranger.request("DELETE", f"/api-keys/{made['id']}")) == (404, "api_key_not_found")
     assert client.request("DELETE", f"/api-keys/{made['id']}").json()["revoked_at"] is not None
-    manager = new_user(client, roles=[new_role(client, "can_manage_users")["name"]])
+    manager = create_user(client, roles=[create_role(client, "can_manage_users")["name"]])
     answer = log_in(client, manager["username"]).request("DELETE", f"/api-keys/{admins['id']}")
     assert refusal(answer) == (403, "permission_not_held")
 

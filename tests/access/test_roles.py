@@ -8,7 +8,7 @@ from dataml.access.permissions import BuiltinRole, Permission
 from tests.client import Client
 from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
-from tests.furnishing import new_role, new_user, permission_ids
+from tests.sample_tenant import create_role, create_user, get_permission_ids
 from tests.test_every_route import refusal, stored
 
 
@@ -30,7 +30,7 @@ def set_role(client: Client, method: str, user_id: int, role_id: int) -> Any:
 
 
 def user_with(client: Client, *permissions: str) -> tuple[dict[str, Any], Client]:
-    user = new_user(client, roles=[new_role(client, *permissions)["name"]])
+    user = create_user(client, roles=[create_role(client, *permissions)["name"]])
     return user, log_in(client, user["username"])
 
 
@@ -55,7 +55,7 @@ def test_the_samples_of_the_documentation_are_taken(client: Client, tenant_id: s
         assert answer.json().items() >= {"name": name, "tenant_id": tenant_id}.items()
         assert isinstance(answer.json()["id"], int)
     assert client.post("/rbac/roles/", json={"name": "ADMIN", "tenant_id": tenant_id}).json()["name"] == "admin"
-    assert len(permission_ids(client)) == client.get("/rbac/permissions").json()["total"]
+    assert len(get_permission_ids(client)) == client.get("/rbac/permissions").json()["total"]
 
 
 def test_a_role_begins_with_nothing(client: Client, tenant_id: str) -> None:
@@ -93,7 +93,7 @@ def test_a_permission_has_a_name_and_is_never_all_of_them(
 
 @pytest.mark.parametrize("permission", ["*", "can_*", "%", "all", "admin"])
 def test_all_of_them_cannot_be_granted(platform: Platform, client: Client, permission: str) -> None:
-    role = new_role(client)
+    role = create_role(client)
     before = stored(platform)
     answer = client.request("PUT", f"/rbac/roles/{role['id']}/permissions/{permission}")
     assert refusal(answer)[0] in (404, 422)
@@ -114,10 +114,10 @@ def test_another_field_is_refused(platform: Platform, client: Client, tenant_id:
 
 
 def test_a_grant_holds_from_the_next_request_and_so_does_its_end(client: Client) -> None:
-    role = new_role(client)
-    user = new_user(client, roles=[role["name"]])
+    role = create_role(client)
+    user = create_user(client, roles=[role["name"]])
     as_user = log_in(client, user["username"])
-    permission = permission_ids(client)["can_view"]
+    permission = get_permission_ids(client)["can_view"]
     assert refusal(as_user.get("/template/list")) == (403, "missing_permission")
     for _ in range(2):  # Again changes nothing.
         answer = set_permission(client, "PUT", role["id"], permission)
@@ -129,8 +129,8 @@ def test_a_grant_holds_from_the_next_request_and_so_does_its_end(client: Client)
 
 
 def test_a_role_of_a_user_too(client: Client) -> None:
-    role = new_role(client, "can_edit_templates", "can_view")
-    user = new_user(client)
+    role = create_role(client, "can_edit_templates", "can_view")
+    user = create_user(client)
     as_user = log_in(client, user["username"])
 
     def make() -> int:
@@ -148,7 +148,7 @@ def test_a_role_of_a_user_too(client: Client) -> None:
 
 def test_a_builtin_role_can_be_changed_but_for_the_administrators(platform: Platform, stranger: Client) -> None:
     service, admin = roles(stranger)["service"], roles(stranger)["admin"]
-    view = permission_ids(stranger)["can_view"]
+    view = get_permission_ids(stranger)["can_view"]
     assert set_permission(stranger, "PUT", service["id"], view).json()["permissions"] == ["can_predict", "can_view"]
     set_permission(stranger, "DELETE", service["id"], view)
     before = stored(platform)
@@ -160,7 +160,7 @@ def test_a_builtin_role_can_be_changed_but_for_the_administrators(platform: Plat
 def test_nobody_grants_what_they_do_not_hold_to_themselves_least(platform: Platform, client: Client) -> None:
     user, manager = user_with(client, "can_manage_roles", "can_view")
     own = roles(client)[user["roles"][0]]
-    ids = permission_ids(client)
+    ids = get_permission_ids(client)
     before = stored(platform)
     for permission in ("can_manage_users", "can_train_models", "can_predict"):
         for method in ("PUT", "DELETE"):
@@ -174,7 +174,7 @@ def test_nobody_grants_what_they_do_not_hold_to_themselves_least(platform: Platf
     assert refusal(answer) == (403, "permission_not_held")
     assert stored(platform) == before
 
-    other = new_user(client, roles=[])
+    other = create_user(client, roles=[])
     assert set_role(manager, "PUT", other["id"], own["id"]).json()["roles"] == [own["name"]]
     assert set_permission(manager, "DELETE", own["id"], ids["can_view"]).status_code == 200
 

@@ -19,7 +19,7 @@ from dataml.db.session import Database
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.database import execute_sql
-from tests.furnishing import new_user
+from tests.sample_tenant import create_user
 
 
 def tokens(client: Client, username: str = "analyst") -> dict[str, Any]:
@@ -220,7 +220,7 @@ def test_a_refresh_after_a_rotation_of_the_key_goes_on(platform: Platform, anony
 def test_sessions_long_over_leave_nothing_behind(
     platform: Platform, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user = new_user(platform.client)
+    user = create_user(platform.client)
     for _ in range(3):
         refresh(anonymous, tokens(anonymous, user["username"])["refresh_token"])
     with later(monkeypatch, timedelta(days=45)):
@@ -234,7 +234,7 @@ def test_a_password_changed_during_a_login_ends_that_login(
     platform: Platform, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a session opened with the old password would outlive the reset."""
-    user = new_user(platform.client)
+    user = create_user(platform.client)
     real = sessions.verify_password
 
     async def slow(password: str, password_hash: str | None) -> sessions.PasswordCheck:

@@ -10,7 +10,7 @@ from dataml.train import service as trainings
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
-from tests.furnishing import furnish
+from tests.sample_tenant import create_sample_tenant
 from tests.test_every_route import refusal, stored
 
 
@@ -64,7 +64,7 @@ def test_a_tenants_name_is_part_of_urls(platform: Platform, client: Client, name
 def test_a_closed_tenant_is_shut_and_keeps_its_data(platform: Platform, client: Client, anonymous: Client) -> None:
     tenant = create(client, new_name("closing")).json()
     admin = first_admin(client, tenant["id"])
-    objects = furnish(admin)
+    objects = create_sample_tenant(admin)
     body = {
         "train_id": objects.ids["train_id"],
         "preprocess_id": objects.ids["preprocess_id"],
@@ -96,7 +96,7 @@ def test_a_closed_tenant_is_shut_and_keeps_its_data(platform: Platform, client: 
 def test_jobs_of_a_closed_tenant_end(platform: Platform, client: Client) -> None:
     tenant = create(client, new_name("busy")).json()
     admin = first_admin(client, tenant["id"])
-    objects = furnish(admin)
+    objects = create_sample_tenant(admin)
     stats = admin.post("/dataset/generate_statistics", params={"dataset_id": objects.ids["dataset_id"]}).json()
     client.request("DELETE", f"/tenants/{tenant['id']}")
     left = [row for row in stored(platform)["job"] if tenant["id"] in row and ("queued" in row or "running" in row)]
@@ -114,7 +114,7 @@ def test_nobody_closes_the_tenant_they_are_in(platform: Platform, client: Client
 
 
 def test_a_new_tenant_sees_nothing_of_others(client: Client) -> None:
-    furnish(client)
+    create_sample_tenant(client)
     admin = first_admin(client, create(client, new_name("fresh")).json()["id"])
     for path in ("/template/list", "/dataset/list", "/train/list", "/jobs/list", "/api-keys/list"):
         assert admin.get(path).json() == {"total": 0, "data": []}

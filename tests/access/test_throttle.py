@@ -16,7 +16,7 @@ from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform
-from tests.furnishing import new_user
+from tests.sample_tenant import create_user
 
 FAILURES = 3
 OF_ADDRESS = 12
@@ -29,7 +29,7 @@ def settings(new_home: NewHome) -> Settings:
 
 @pytest.fixture
 def username(client: Client) -> str:
-    return new_user(client)["username"]
+    return create_user(client)["username"]
 
 
 _addresses = iter(f"192.0.2.{number}" for number in range(1, 255))
@@ -105,9 +105,9 @@ def test_a_good_login_starts_the_count_anew(anonymous: Client, username: str, ad
 def test_an_address_that_tries_many_accounts_waits(anonymous: Client, client: Client, address: str) -> None:
     for number in range(OF_ADDRESS):
         fail(anonymous, f"name-{number}", address, 1)
-    answer = login(anonymous, new_user(client)["username"], address, PASSWORD)
+    answer = login(anonymous, create_user(client)["username"], address, PASSWORD)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_logins")
-    assert login(anonymous, new_user(client)["username"], next(_addresses), PASSWORD).status_code == 200
+    assert login(anonymous, create_user(client)["username"], next(_addresses), PASSWORD).status_code == 200
 
 
 def test_addresses_of_one_ipv6_network_count_together(anonymous: Client) -> None:

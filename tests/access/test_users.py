@@ -11,7 +11,7 @@ from dataml.access import users
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.dataset.uploading import new_name
-from tests.furnishing import new_role, new_user
+from tests.sample_tenant import create_role, create_user
 from tests.test_every_route import refusal, stored
 
 OTHER = "another long password"
@@ -38,7 +38,7 @@ def reset(client: Client, username: str, new: str = OTHER, **fields: Any) -> Res
 @pytest.fixture(scope="module")
 def manager(client: Client) -> Client:
     """Of the tenant `default`; holds `can_manage_users` and nothing else."""
-    user = new_user(client, roles=[new_role(client, "can_manage_users")["name"]])
+    user = create_user(client, roles=[create_role(client, "can_manage_users")["name"]])
     return log_in(client, user["username"])
 
 
@@ -120,7 +120,7 @@ def test_another_field_or_value_is_refused(platform: Platform, client: Client, f
 @pytest.mark.parametrize("password", ["x" * 11, "", "x" * 1025, "x" * 1_000_000, "é" * 513], ids=len)
 def test_a_password_has_its_limits(platform: Platform, client: Client, password: str) -> None:
     before = stored(platform)
-    user = new_user(client)
+    user = create_user(client)
     before = stored(platform)
     for answer in (create(client, password=password), reset(client, user["username"], password)):
         assert refusal(answer) == (422, "bad_password")

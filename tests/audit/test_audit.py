@@ -10,7 +10,7 @@ from tests.client import API, PASSWORD, Client
 from tests.conftest import ON_POSTGRESQL, Platform, log_in
 from tests.database import execute_sql, read_stored_bytes
 from tests.dataset.uploading import new_name, new_template, uploaded
-from tests.furnishing import furnish, new_role, new_user, permission_ids
+from tests.sample_tenant import create_role, create_sample_tenant, create_user, get_permission_ids
 from tests.test_every_route import refusal, settle
 
 
@@ -28,10 +28,10 @@ def newest(client: Client) -> tuple[str, str | None, str]:
 
 def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymous: Client) -> None:
     """A call that is added goes into this list, with what the log calls it."""
-    user, role = new_user(client), new_role(client)
+    user, role = create_user(client), create_role(client)
     me = client.post("/login/test-token").json()
-    view = permission_ids(client)["can_view"]
-    objects = furnish(client)
+    view = get_permission_ids(client)["can_view"]
+    objects = create_sample_tenant(client)
     settle(client)
     template = {"template_name": new_name("audited")}
     ids = objects.ids
@@ -133,7 +133,7 @@ def _fits(template: str, path: str) -> bool:
 
 
 def test_an_event_tells_who_what_on_what_and_from_where(client: Client, anonymous: Client) -> None:
-    user = new_user(client, roles=["service"])
+    user = create_user(client, roles=["service"])
     event = events(client, subject=f"user:{user['id']}", action="user.create")[0]
     me = client.post("/login/test-token").json()
     told = {"user_id": me["id"], "username": "admin", "tenant_id": me["tenant_id"], "outcome": "success"}
@@ -181,7 +181,7 @@ def test_what_is_undone_leaves_no_event(client: Client) -> None:
 
 
 def test_filters_find_events(client: Client) -> None:
-    user = new_user(client)
+    user = create_user(client)
     client.request("PUT", f"/users/{user['id']}", json={"last_name": "x"})
     of_user = events(client, subject=f"user:{user['id']}")
     assert [event["action"] for event in of_user] == ["user.update", "user.create"]
@@ -223,7 +223,7 @@ def test_the_log_is_for_who_manages_users(analyst: Client) -> None:
 
 def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: Client) -> None:
     secret = "correct horse battery staple"
-    user = new_user(client, password=secret)
+    user = create_user(client, password=secret)
     form = {"username": user["username"], "password": secret}
     pair = anonymous.post("/login/access-token", data=form).json()
     as_user = Client(client.app, client.portal, {"Authorization": f"Bearer {pair['access_token']}"})

@@ -15,7 +15,7 @@ from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform, log_in, needs_builtin_lake
 from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
 from tests.dataset.uploading import dataset, new_name, new_template, upload, uploaded
-from tests.furnishing import new_role, new_user
+from tests.sample_tenant import create_role, create_user
 from tests.train.training import small_dataset, trained
 
 
@@ -393,7 +393,7 @@ def test_a_batch_that_does_not_fit_its_table_fails_and_names_none(client: Client
 
 
 def test_reading_a_table_needs_the_permission_to_read_the_lake(client: Client) -> None:
-    user = new_user(client, roles=[new_role(client, "can_upload_datasets", "can_view")["name"]])
+    user = create_user(client, roles=[create_role(client, "can_upload_datasets", "can_view")["name"]])
     table = new_table()
     landed(client, table)
     uploader = log_in(client, user["username"])

@@ -9,7 +9,7 @@ from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform
 from tests.dataset.uploading import dataset, new_template, remains_on_disk, upload, uploaded
-from tests.furnishing import customers, train_request
+from tests.sample_tenant import customers_csv, training_request
 from tests.test_every_route import refusal
 
 QUOTA_BYTES = 2_000_000
@@ -104,10 +104,10 @@ def test_a_dataset_that_is_validating_is_not_changed(client: Client) -> None:
 
 
 def test_a_training_keeps_the_rows_it_was_made_from(client: Client) -> None:
-    made = uploaded(client, ("customers.csv", customers()))
-    training = client.post("/train/", json=train_request(made["id"], "keeps-its-rows")).json()
+    made = uploaded(client, ("customers.csv", customers_csv()))
+    training = client.post("/train/", json=training_request(made["id"], "keeps-its-rows")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
-    now = added(client, made["id"], ("more.csv", customers(300)))
+    now = added(client, made["id"], ("more.csv", customers_csv(300)))
     assert now["kept_records"] == 500
     started = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
     assert wait_for_job(client, started["shap_job_id"])["state"] == "succeeded"
@@ -133,10 +133,10 @@ def test_a_deleted_file_takes_its_rows_away(platform: Platform, client: Client) 
 
 
 def test_the_result_of_a_batch_goes_by_itself(client: Client) -> None:
-    made = uploaded(client, ("customers.csv", customers()))
-    training = client.post("/train/", json=train_request(made["id"], "scored")).json()
+    made = uploaded(client, ("customers.csv", customers_csv()))
+    training = client.post("/train/", json=training_request(made["id"], "scored")).json()
     wait_for_job(client, training["job_id"])
-    to_score = uploaded(client, ("customers.csv", customers(20)), usage="p")
+    to_score = uploaded(client, ("customers.csv", customers_csv(20)), usage="p")
     body = {"train_id": training["id"], "dataset_id": to_score["id"]}
     batch = client.post("/inference/batchPrediction", json=body).json()
     wait_for_job(client, batch["job_id"])
@@ -271,8 +271,8 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
         {"column_name": "left", "data_type": "Boolean"},
     ]
     template = client.post("/template/", json={"template_name": "unseen", "template_schema": schema}).json()["id"]
-    made = uploaded(client, ("customers.csv", customers()), template_id=template)
-    training = client.post("/train/", json=train_request(made["id"], "refuses")).json()
+    made = uploaded(client, ("customers.csv", customers_csv()), template_id=template)
+    training = client.post("/train/", json=training_request(made["id"], "refuses")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
     body = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "target": "left"}
     good = client.post("/inference", json=body | {"features": {"age": 40, "plan": "basic"}})
@@ -283,7 +283,7 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
 
 
 def test_statistics_say_what_goes_with_a_target(client: Client) -> None:
-    made = uploaded(client, ("customers.csv", customers(400)))
+    made = uploaded(client, ("customers.csv", customers_csv(400)))
     query = {"dataset_id": made["id"], "target": "left"}
     started = client.post("/dataset/generate_statistics", params=query)
     assert started.status_code == 202, started.text

@@ -23,7 +23,7 @@ from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.database import execute_sql
 from tests.dataset.uploading import dataset, new_name, new_template, uploaded
 from tests.fakes import InProcessInferenceClient
-from tests.furnishing import customers, new_user, permission_ids, train_request
+from tests.sample_tenant import create_user, customers_csv, get_permission_ids, training_request
 
 TIMES = 8
 
@@ -158,14 +158,14 @@ def test_a_template_is_deleted_or_used_and_never_both(client: Client, both: Call
 
 def test_a_dataset_is_deleted_or_trained_on_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
     for _ in range(4):
-        made = uploaded(client, ("customers.csv", customers()))
+        made = uploaded(client, ("customers.csv", customers_csv()))
 
         def request(number: int, dataset_id: int = made["id"]) -> tuple[str, str, dict[str, Any]]:
             if number % 4 == 0:
                 return "DELETE", f"/dataset/delete/{dataset_id}", {}
             if number % 4 == 1:
                 return "POST", f"/dataset/generate_statistics?dataset_id={dataset_id}", {}
-            return "POST", "/train/", {"json": train_request(dataset_id, new_name("predictor"))}
+            return "POST", "/train/", {"json": training_request(dataset_id, new_name("predictor"))}
 
         found = outcomes(both(request))
         assert all(status in (200, 201, 202, 404, 409) for status, _ in found), found
@@ -174,15 +174,15 @@ def test_a_dataset_is_deleted_or_trained_on_and_never_both(client: Client, both:
 
 
 def test_one_predictor_name_is_trained_once(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("customers.csv", customers()))
-    body = train_request(made["id"], new_name("predictor"))
+    made = uploaded(client, ("customers.csv", customers_csv()))
+    body = training_request(made["id"], new_name("predictor"))
     found = outcomes(both(lambda _: ("POST", "/train/", {"json": body})))
     assert found == {(201, None): 1, (409, "predictor_exists"): 2 * TIMES - 1}
 
 
 def test_new_versions_of_one_predictor_are_counted(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("customers.csv", customers()))
-    body = train_request(made["id"], new_name("predictor")) | {"new_version": True}
+    made = uploaded(client, ("customers.csv", customers_csv()))
+    body = training_request(made["id"], new_name("predictor")) | {"new_version": True}
     answers = both(lambda _: ("POST", "/train/", {"json": body}))
     assert outcomes(answers) == {(201, None): 2 * TIMES}
     told = [client.get(f"/train/{answer.json()['id']}").json()["version"] for answer in answers]
@@ -190,7 +190,7 @@ def test_new_versions_of_one_predictor_are_counted(client: Client, both: Callabl
 
 
 def test_one_statistics_job_is_made(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("customers.csv", customers()))
+    made = uploaded(client, ("customers.csv", customers_csv()))
     answers = both(lambda _: ("POST", f"/dataset/generate_statistics?dataset_id={made['id']}", {}))
     assert {answer.status_code for answer in answers} == {202}
     # One that ended in between makes room for the next.
@@ -207,20 +207,20 @@ def test_files_come_to_a_dataset_one_after_the_other(client: Client, both: Calla
 
 
 def test_a_grant_can_be_repeated_and_taken_back_at_both(client: Client, both: Callable[..., list[Response]]) -> None:
-    user = new_user(client)
+    user = create_user(client)
     role = client.get("/rbac/roles").json()["data"][0]
     assert role["name"] == "admin"
     path = f"/rbac/users/{user['id']}/roles/{role['id']}"
     answers = both(lambda number: ("PUT" if number % 4 < 2 else "DELETE", path, {}))
     assert outcomes(answers) == {(200, None): 2 * TIMES}
-    permission = permission_ids(client)["can_view"]
+    permission = get_permission_ids(client)["can_view"]
     own = client.post("/rbac/roles", json={"name": new_name("role"), "tenant_id": user["tenant_id"]}).json()
     path = f"/rbac/roles/{own['id']}/permissions/{permission}"
     assert outcomes(both(lambda number: ("PUT" if number % 4 < 2 else "DELETE", path, {}))) == {(200, None): 2 * TIMES}
 
 
 def test_failed_logins_are_counted_for_both(client: Client, both: Callable[..., list[Response]]) -> None:
-    user = new_user(client)
+    user = create_user(client)
     form = {"username": user["username"], "password": "not the password"}
     answers = both(lambda _: ("POST", "/login/access-token", {"data": form}))
     assert outcomes(answers) == {(401, "bad_credentials"): 2 * TIMES}

@@ -12,8 +12,8 @@ from dataml.settings import Settings
 from tests.client import PASSWORD, Client, wait_for_job
 from tests.conftest import NewHome, log_in, needs_postgresql
 from tests.dataset.uploading import new_name
-from tests.furnishing import customers, furnish
 from tests.postgres import PostgresServer
+from tests.sample_tenant import create_sample_tenant, customers_csv
 
 pytestmark = needs_postgresql
 
@@ -47,7 +47,7 @@ def calls(client: Client, train_id: int, preprocess_id: int) -> list[Response]:
         client.post(
             "/dataset/upload",
             params={"dataset_name": new_name(), "usage": "t"},
-            files={"files": ("a.csv", customers())},
+            files={"files": ("a.csv", customers_csv())},
         ),
         client.post("/refresh", json={"refresh_token": "unknown"}),
         client.post("/inference", json=prediction),
@@ -56,7 +56,7 @@ def calls(client: Client, train_id: int, preprocess_id: int) -> list[Response]:
 
 
 def test_calls_are_told_and_the_next_ones_answered(client: Client, server: PostgresServer) -> None:
-    ids = furnish(client).ids
+    ids = create_sample_tenant(client).ids
     model = ids["train_id"], ids["preprocess_id"]
     before = [answer.status_code for answer in calls(client, *model)]
     assert before == [200, 200, 201, 200, 201, 401, 200, 404]
@@ -87,7 +87,9 @@ def test_the_supervisor_goes_on_with_the_queue(client: Client, server: PostgresS
     server.stop()
     server.start()
     answer = client.post(
-        "/dataset/upload", params={"dataset_name": new_name(), "usage": "t"}, files={"files": ("a.csv", customers())}
+        "/dataset/upload",
+        params={"dataset_name": new_name(), "usage": "t"},
+        files={"files": ("a.csv", customers_csv())},
     )
     assert answer.status_code == 201, answer.text
     assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"

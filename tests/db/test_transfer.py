@@ -18,8 +18,8 @@ from deployments import platform as platforms
 from tests.client import Client
 from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.database import execute_sql
-from tests.furnishing import furnish
 from tests.postgres import PostgresServer
+from tests.sample_tenant import create_sample_tenant
 
 pytestmark = needs_postgresql
 STOPPED = "UPDATE supervisor_lease SET expires_at = '2020-01-01 00:00:00.000000'"
@@ -31,9 +31,9 @@ def settings(new_home: NewHome) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def furnished(platform: Platform, client: Client) -> Settings:
+def populated(platform: Platform, client: Client) -> Settings:
     """An installation with rows in every table but those that fill by themselves; its platform runs."""
-    objects = furnish(client)
+    objects = create_sample_tenant(client)
     client.post(
         f"/models/default/{objects.ids['predictor_name']}/predict", json={"features": {"age": 60, "plan": "basic"}}
     )
@@ -42,11 +42,11 @@ def furnished(platform: Platform, client: Client) -> Settings:
 
 
 @pytest.fixture
-def source(furnished: Settings, tmp_path: Path, new_home: NewHome) -> Settings:
+def source(populated: Settings, tmp_path: Path, new_home: NewHome) -> Settings:
     """A copy of it that nobody works on."""
-    with sqlite3.connect(furnished.root / "dataml.db") as original, sqlite3.connect(tmp_path / "dataml.db") as copy:
+    with sqlite3.connect(populated.root / "dataml.db") as original, sqlite3.connect(tmp_path / "dataml.db") as copy:
         original.backup(copy)
-    shutil.copy(furnished.key_file, tmp_path)
+    shutil.copy(populated.key_file, tmp_path)
     settings = new_home(home=tmp_path, database_url=None)
     execute_sql(settings, STOPPED)
     return settings
@@ -148,9 +148,9 @@ def test_a_database_with_tables_is_refused(source: Settings, target: Settings) -
     assert tables(target) == ["somebodys"]
 
 
-def test_a_database_that_a_platform_works_on_is_refused(furnished: Settings, target: Settings) -> None:
+def test_a_database_that_a_platform_works_on_is_refused(populated: Settings, target: Settings) -> None:
     with pytest.raises(StartupError, match="stop it"):
-        transfer(furnished, target, METADATA)
+        transfer(populated, target, METADATA)
     assert tables(target) == []
 
 

@@ -14,7 +14,7 @@ from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.dataset.uploading import dataset, new_template, uploaded
 from tests.fakes import SupervisorThread
-from tests.furnishing import customers, train_request
+from tests.sample_tenant import customers_csv, training_request
 
 HOUR_S = 3600.0
 
@@ -98,11 +98,11 @@ def test_an_unreferenced_version_of_a_dataset_is_removed(platform: Platform) -> 
 def test_referenced_folders_are_kept_at_any_age(platform: Platform, client: Client) -> None:
     """Uploads, kept rows, errors, quarantined rows, a bundle, an explanation, the result of a batch."""
     template = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
-    made = uploaded(client, ("customers.csv", customers() + b"\nx,1,basic,true\n"), template_id=template)
-    training = client.post("/train/", json=train_request(made["id"], "kept")).json()
+    made = uploaded(client, ("customers.csv", customers_csv() + b"\nx,1,basic,true\n"), template_id=template)
+    training = client.post("/train/", json=training_request(made["id"], "kept")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
-    add(client, made["id"], customers(50))
-    to_score = uploaded(client, ("customers.csv", customers(20)), usage="p")
+    add(client, made["id"], customers_csv(50))
+    to_score = uploaded(client, ("customers.csv", customers_csv(20)), usage="p")
     body = {"train_id": training["id"], "dataset_id": to_score["id"]}
     batch = client.post("/inference/batchPrediction", json=body).json()
     assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"

@@ -17,7 +17,7 @@ from dataml.access.tokens import CALLBACK_AUDIENCE, CallbackClaims, TokenKeys
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.database import execute_sql
-from tests.furnishing import new_user
+from tests.sample_tenant import create_user
 from tests.test_every_route import refusal, stored
 from tests.train.training import row_of, small_dataset, trained
 
@@ -344,7 +344,7 @@ def test_a_job_that_was_cancelled_stays_cancelled(outside: Outside) -> None:
 
 
 def test_a_token_ends_with_its_owner(outside: Outside) -> None:
-    user = new_user(outside.client, roles=["data_scientist"])
+    user = create_user(outside.client, roles=["data_scientist"])
     theirs = log_in(outside.platform.anonymous, user["username"])
     reporter = outside.as_bearer(theirs.post(f"/jobs/{outside.job}/callback-token").json()["token"])
     outside.client.request("PUT", f"/users/{user['id']}", json={"is_active": False})

@@ -1,4 +1,4 @@
-"""A tenant with one of everything: what calls that name an object are asked with."""
+"""A sample tenant with one object of each kind, and the requests that create users, roles and trainings."""
 
 import random
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from tests.dataset.uploading import new_name, new_template, uploaded
 
 
 @dataclass(frozen=True)
-class Objects:
-    """Ids, under the names that parameters of calls have for them."""
+class SampleTenant:
+    """Objects of a tenant: their ids, keyed by the names that parameters of calls have, and the features of a row."""
 
     ids: dict[str, Any]
     features: dict[str, Any]
 
 
-def customers(rows: int = 200) -> bytes:
-    """A CSV where `left` follows from `age` and `plan`, and `id` has one value a row."""
+def customers_csv(rows: int = 200) -> bytes:
+    """Return a CSV in which `age` and `plan` determine `left`, and `id` is unique in each row."""
     chance = random.Random(7)
     lines = ["id,age,plan,left"]
     for number in range(1, rows + 1):
@@ -27,7 +27,8 @@ def customers(rows: int = 200) -> bytes:
     return "\n".join(lines).encode()
 
 
-def train_request(dataset_id: int, predictor_name: str) -> dict[str, Any]:
+def training_request(dataset_id: int, predictor_name: str) -> dict[str, Any]:
+    """Return the body of `POST /train/` for a dataset of `customers_csv`."""
     return {
         "dataset_id": dataset_id,
         "predictor_name": predictor_name,
@@ -41,21 +42,21 @@ def train_request(dataset_id: int, predictor_name: str) -> dict[str, Any]:
     }
 
 
-def new_user(client: Client, **fields: Any) -> dict[str, Any]:
-    """A user of the client's own tenant."""
+def create_user(client: Client, **fields: Any) -> dict[str, Any]:
+    """Create a user in the client's tenant and return the answer of the API."""
     tenant_id = client.post("/login/test-token").json()["tenant_id"]
     name = new_name("user").lower()
-    usual = {"tenant_id": tenant_id, "username": name, "email": f"{name}@example.com", "password": PASSWORD}
-    answer = client.post("/users/create-user", json=usual | fields)
+    defaults = {"tenant_id": tenant_id, "username": name, "email": f"{name}@example.com", "password": PASSWORD}
+    answer = client.post("/users/create-user", json=defaults | fields)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def new_role(client: Client, *permissions: str) -> dict[str, Any]:
-    """A role of the client's own tenant that holds these permissions."""
+def create_role(client: Client, *permissions: str) -> dict[str, Any]:
+    """Create a role with these permissions in the client's tenant and return the answer of the API."""
     tenant_id = client.post("/login/test-token").json()["tenant_id"]
     role = client.post("/rbac/roles", json={"name": new_name("role"), "tenant_id": tenant_id}).json()
-    ids = permission_ids(client)
+    ids = get_permission_ids(client)
     for permission in permissions:
         answer = client.request("PUT", f"/rbac/roles/{role['id']}/permissions/{ids[permission]}")
         assert answer.status_code == 200, answer.text
@@ -63,25 +64,27 @@ def new_role(client: Client, *permissions: str) -> dict[str, Any]:
     return role
 
 
-def permission_ids(client: Client) -> dict[str, int]:
+def get_permission_ids(client: Client) -> dict[str, int]:
+    """Return the id of each permission by its name."""
     return {row["name"]: row["id"] for row in client.get("/rbac/permissions").json()["data"]}
 
 
-def _access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
+def _create_access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
+    """Create an API key, a permission, a user and a role, and return their ids."""
     key = client.post("/api-keys", json={"name": "of a service"}).json()
     name = new_name("can_x").lower().replace("-", "_")
     permission = client.post("/rbac/permissions", json={"name": name, "tenant_id": tenant_id}).json()
     return {
         "tenant_id": tenant_id,
-        "user_id": new_user(client)["id"],
-        "role_id": new_role(client, "can_view")["id"],
+        "user_id": create_user(client)["id"],
+        "role_id": create_role(client, "can_view")["id"],
         "permission_id": permission["id"],
         "key_id": key["id"],
     }
 
 
-def _forecast_objects(client: Client) -> dict[str, Any]:
-    """A model of one customer's weeks, a value a day."""
+def _create_forecast(client: Client) -> dict[str, Any]:
+    """Train a forecast of one customer's daily calls, and return its ids."""
     first = date(2024, 1, 1)
     lines = ["customer,day,calls", *(f"CUST_0001,{first + timedelta(n)},{n % 7 + n % 3}" for n in range(60))]
     dataset = uploaded(client, ("calls.csv", "\n".join(lines).encode()))
@@ -99,29 +102,29 @@ def _forecast_objects(client: Client) -> dict[str, Any]:
     return {"forecast_train_id": training["id"], "forecast_preprocess_id": training["preprocess_id"]}
 
 
-def furnish(client: Client) -> Objects:
-    """Upload, train, explain, score and forecast in the tenant of this client; every job has ended."""
-    forecasts = _forecast_objects(client)
+def create_sample_tenant(client: Client) -> SampleTenant:
+    """Upload, train, explain, predict and forecast in the client's tenant, and return when every job has ended."""
+    forecast_ids = _create_forecast(client)
     template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     table = new_name("customers").replace("-", "_")
-    dataset = uploaded(client, ("customers.csv", customers()), template_id=template_id, iceberg_table_name=table)
+    dataset = uploaded(client, ("customers.csv", customers_csv()), template_id=template_id, iceberg_table_name=table)
     file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
-    request = train_request(dataset["id"], new_name("predictor"))
+    request = training_request(dataset["id"], new_name("predictor"))
     answer = client.post("/train/", json=request)
     assert answer.status_code == 201, answer.text
     training = answer.json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
-    asked = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
-    assert wait_for_job(client, asked["shap_job_id"])["state"] == "succeeded"
+    explanation = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
+    assert wait_for_job(client, explanation["shap_job_id"])["state"] == "succeeded"
 
-    to_predict = uploaded(client, ("customers.csv", customers(20)), usage="p")
+    to_predict = uploaded(client, ("customers.csv", customers_csv(20)), usage="p")
     batch = client.post(
         "/inference/batchPrediction", json={"train_id": training["id"], "dataset_id": to_predict["id"]}
     ).json()
     assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
     row = client.get("/train/list").json()["data"][0]
     me = client.post("/login/test-token").json()
-    ids = _access_objects(client, me["tenant_id"]) | forecasts
+    ids = _create_access_objects(client, me["tenant_id"]) | forecast_ids
     ids |= {
         "template_id": template_id,
         "dataset_id": dataset["id"],
@@ -138,13 +141,13 @@ def furnish(client: Client) -> Objects:
         "schema_name": "silver",
         "table_name": table,
         "column_name": "age",
-        "share_id": _share(client, me["tenant_id"]),
+        "share_id": _create_share(client, me["tenant_id"]),
     }
-    return Objects(ids, {"age": 60, "plan": "basic"})
+    return SampleTenant(ids, {"age": 60, "plan": "basic"})
 
 
-def _share(client: Client, tenant_id: str) -> int:
-    """Who is no administrator of the platform shares nothing."""
+def _create_share(client: Client, tenant_id: str) -> int:
+    """Create a share and return its id, or an id of no share if the user is not an administrator of the platform."""
     share = {"tenant_id": tenant_id, "owner_tenant_id": tenant_id, "schema_name": "gold", "name": new_name("shared")}
     answer = client.post("/datalake/shares", json=share)
     return answer.json()["id"] if answer.status_code == 201 else 999_998
