@@ -20,7 +20,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
     s3-or-skip rest-or-skip trino-or-skip bench bench-quality lint docs clean
 
 help:
-	@echo "make demo    start a platform and walk its main job on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
+	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
 	@echo "make up      run the platform in the foreground; Ctrl-C stops it"
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests side by side (ARGS='tests/jobs -x'; WORKERS=0 in one process)"

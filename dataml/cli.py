@@ -1,4 +1,4 @@
-"""The `dataml` command: start and stop a platform, prepare its database, walk the demo."""
+"""The `dataml` command: start and stop a platform, prepare its database, run the demo."""
 
 import argparse
 import sys
@@ -12,7 +12,11 @@ EXIT_CANNOT_START = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand: 0 for success, 1 for a demo that failed, 2 with one line when the platform cannot start."""
+    """Run one subcommand and return its exit code.
+
+    Returns:
+        0 for success, 1 for a demo that failed, 2 (with one line on stderr) when the platform cannot start.
+    """
     redaction.install()
     options = _parser().parse_args(arguments)
     try:
@@ -31,22 +35,22 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(run=_up)
     down = commands.add_parser("down", help="stop a platform that was left running")
     down.set_defaults(run=_down)
-    demo = commands.add_parser("demo", help="start a platform and walk its main job on real data")
+    demo = commands.add_parser("demo", help="start a platform and run its main steps on real data")
     demo.add_argument("--once", action="store_true", help="stop the platform at the end")
     demo.add_argument("--verbose", action="store_true", help="print the curl call of each step")
     demo.set_defaults(run=_demo)
     migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
     migrate.add_argument("--to", metavar="URL", help="move an SQLite database to this empty PostgreSQL, whole")
     migrate.set_defaults(run=_migrate)
-    admin = commands.add_parser("admin", help="say where the administrator's first password is")
+    admin = commands.add_parser("admin", help="print where the administrator's first password is")
     admin.add_argument("--new-password", action="store_true", help="give the administrator a new random one")
     admin.set_defaults(run=_admin)
-    rotate = commands.add_parser("rotate-key", help="sign tokens with a new key; the last one is still read")
+    rotate = commands.add_parser("rotate-key", help="sign tokens with a new key; the last key is still accepted")
     rotate.set_defaults(run=_rotate_key)
     return parser
 
 
-# Each command imports what it needs: `dataml down` should not load Ray, nor `dataml up` the demo.
+# Each command imports what it needs: `dataml down` must not import Ray, nor `dataml up` the demo.
 
 
 def _up(settings: Settings, options: argparse.Namespace) -> int:
@@ -56,7 +60,7 @@ def _up(settings: Settings, options: argparse.Namespace) -> int:
     def application() -> "platform.Application":
         from deployments.app import build
 
-        # Its own HAProxy tells the client's address to the replicas.
+        # The platform's own HAProxy forwards the client's address to the replicas.
         return build(settings.model_copy(update={"forwarded_hops": settings.forwarded_hops + 1}))
 
     def ready() -> None:
@@ -77,9 +81,9 @@ def _down(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
-    from dataml.demo.run import walk
+    from dataml.demo.run import run_demo
 
-    return walk(settings, once=options.once, verbose=options.verbose)
+    return run_demo(settings, once=options.once, verbose=options.verbose)
 
 
 def _migrate(settings: Settings, options: argparse.Namespace) -> int:
@@ -98,7 +102,7 @@ def _move(settings: Settings, url: str) -> int:
     from dataml.tables import METADATA
     from deployments import platform
 
-    # No platform starts on this home meanwhile.
+    # The lock prevents that a platform starts in this home meanwhile.
     with platform.lock_home(settings.root):
         counts = transfer(settings, load_settings(database_url=url), METADATA)
     print(f"moved {sum(counts.values()):,} rows of {len(counts)} tables; the database here is as it was")
@@ -119,7 +123,7 @@ def _rotate_key(settings: Settings, options: argparse.Namespace) -> int:
     from dataml.access.tokens import TokenKeys
 
     TokenKeys.rotate(settings.key_file)
-    print("tokens are signed with a new key; those of the last key stay good, those of an older one are not any more")
+    print("tokens are signed with a new key; those of the last key stay valid, those of older keys do not")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The second story of the demo: daily departures of three airports, forecast with the weather."""
+"""The forecast example of the demo: daily departures of three airports, forecast with the weather."""
 
 import csv
 from collections.abc import Callable
@@ -14,16 +14,17 @@ WEATHER: Final = ("temp_f", "wind_mph", "precip_in")
 STEPS: Final = 14
 COLUMNS: Final = {SERIES: "String", TIME: "Date", TARGET: "Integer", **dict.fromkeys(WEATHER, "Float")}
 
-# Describes columns, uploads a file, waits until it is valid; the dataset's id.
+# Creates a template for these columns, uploads a file, waits until it is valid, and returns the id of the dataset.
 Upload = Callable[[str, Path, str, list[str]], int]
 
 
-def type_of(column: str) -> str:
+def data_type(column: str) -> str:
+    """Return the data type of a column of the example."""
     return COLUMNS[column]
 
 
-class ForecastWalk:
-    """All but the last two weeks are learned from; of these the weather is told, and the departures are compared."""
+class ForecastDemo:
+    """Trains on all but the last two weeks, and compares their forecast, made with their weather, with the data."""
 
     def __init__(self, api: DemoClient, screen: Screen, folder: Path, name: str, upload: Upload) -> None:
         self._api = api
@@ -44,11 +45,11 @@ class ForecastWalk:
         Raises:
             StepFailed: One of the steps failed; it has been printed already.
         """
-        dataset_id = self._upload("series", self._history(), "t", self._columns)
+        dataset_id = self._upload("series", self._write_history(), "t", self._columns)
         train_id, preprocess_id = self._train(dataset_id)
         self._forecast(train_id, preprocess_id)
 
-    def _history(self) -> Path:
+    def _write_history(self) -> Path:
         path = self._folder / "departures.csv"
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
@@ -68,11 +69,11 @@ class ForecastWalk:
                 "forecast": {"horizon": STEPS},
             }
             training = self._api.post("/api/v1/train/", body)
-            self._api.wait_for_job(training["job_id"], step.progress)
-            found = self._api.get("/api/v1/train/model-summary", train_id=training["id"])["model_summary"]
-            metrics = found["metrics"]
-            step.answer = (
-                f"{found['model']}: MASE {metrics['mase']:.2f}, of the seasonal naive {metrics['naive_mase']:.2f}; "
+            self._api.wait_for_job(training["job_id"], step.report_progress)
+            summary = self._api.get("/api/v1/train/model-summary", train_id=training["id"])["model_summary"]
+            metrics = summary["metrics"]
+            step.result = (
+                f"{summary['model']}: MASE {metrics['mase']:.2f}, seasonal naive {metrics['naive_mase']:.2f}; "
                 f"{metrics['coverage']:.0%} within the 95% intervals of the backtest"
             )
         return training["id"], training["preprocess_id"]
@@ -92,14 +93,14 @@ class ForecastWalk:
                 "future": future,
             }
             steps = self._api.post("/api/v1/inference/forecast", body)["forecast"]
-            came = {(row[SERIES], row[TIME]): int(row[TARGET]) for row in self._ahead}
-            if {(each["unique_id"], each["date"]) for each in steps} != came.keys():
-                raise StepFailed("the forecast is of other series or days than were asked for")
-            pairs = [(each, came[each["unique_id"], each["date"]]) for each in steps]
-            missed = sum(abs(each["value"] - value) for each, value in pairs) / sum(came.values())
+            actual = {(row[SERIES], row[TIME]): int(row[TARGET]) for row in self._ahead}
+            if {(each["unique_id"], each["date"]) for each in steps} != actual.keys():
+                raise StepFailed("the forecast has other series or days than the request")
+            pairs = [(each, actual[each["unique_id"], each["date"]]) for each in steps]
+            error = sum(abs(each["value"] - value) for each, value in pairs) / sum(actual.values())
             inside = sum(each["lower"] <= value <= each["upper"] for each, value in pairs)
             first = steps[0]
-            step.answer = (
+            step.result = (
                 f"{first['unique_id']} {first['date']}: {first['value']} ({first['lower']} to {first['upper']}); "
-                f"{missed:.1%} off over two weeks that it had not seen, {inside} of {len(pairs)} within"
+                f"{error:.1%} error over two unseen weeks, {inside} of {len(pairs)} within the interval"
             )

@@ -1,4 +1,4 @@
-"""`dataml demo`: starts a platform where none runs, and walks its main jobs over HTTP: churn, and a forecast."""
+"""`dataml demo`: starts a platform where none runs, and runs two examples over HTTP, churn and a forecast."""
 
 import csv
 import subprocess
@@ -12,8 +12,8 @@ from typing import Final
 import httpx
 
 from dataml.demo import forecast
-from dataml.demo.client import DemoClient, Progress, StepFailed, wait_until
-from dataml.demo.forecast import ForecastWalk
+from dataml.demo.client import DemoClient, ReportProgress, StepFailed, wait_until
+from dataml.demo.forecast import ForecastDemo
 from dataml.demo.screen import Screen
 from dataml.errors import StartupError
 from dataml.installation import ADMIN_PASSWORD_FILE, password_hint
@@ -30,34 +30,35 @@ _INTEGERS: Final = {"female", "senior_citizen", "partner", "dependents", "tenure
 _FLOATS: Final = {"monthly_charges", "total_charges"}
 
 
-def walk(settings: Settings, *, once: bool, verbose: bool) -> int:
-    """Walk the whole job; 0 when every step succeeded, 1 when one failed. With `once`, a platform that this demo has
-    started is stopped at the end, whatever happened.
+def run_demo(settings: Settings, *, once: bool, verbose: bool) -> int:
+    """Run the whole demo, and return the exit code: 0 when every step succeeded, 1 when one failed.
+
+    With `once`, a platform that this demo has started is stopped at the end in any case.
 
     Raises:
-        StartupError: the example data is not there, or the platform cannot start.
+        StartupError: the example data is missing, or the platform cannot start.
     """
     if not DATA.exists():
         raise StartupError(f"the demo's data {DATA} is missing; run the demo from a clone of the repository")
-    found = platform.find_running(settings.root)
-    host, port = (found.host, found.port) if found else (settings.host, settings.port)
-    url = f"http://{_reachable(host)}:{port}"
+    record = platform.find_running(settings.root)
+    host, port = (record.host, record.port) if record else (settings.host, settings.port)
+    url = f"http://{_connect_address(host)}:{port}"
     screen = Screen(verbose=verbose)
     try:
         with screen.step("platform") as step:
-            if found is None:
-                _start(settings, url, step.progress)
+            if record is None:
+                _start(settings, url, step.report_progress)
             wait_until(lambda: _is_healthy(url), START_TIMEOUT_S, "the start of the platform")
-            step.answer = f"{'runs already' if found else 'started'} at {url}"
+            step.result = f"{'runs already' if record else 'started'} at {url}"
         with tempfile.TemporaryDirectory(prefix="dataml-demo-") as folder:
-            Walk(url, screen, Path(folder)).run(_password(settings))
+            ChurnDemo(url, screen, Path(folder)).run(_password(settings))
     except StepFailed:
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     finally:
-        if once and found is None:
+        if once and record is None:
             platform.stop(settings.root)
             print("The platform is stopped.")
         elif platform.find_running(settings.root):
@@ -67,12 +68,12 @@ def walk(settings: Settings, *, once: bool, verbose: bool) -> int:
     return 0
 
 
-def _start(settings: Settings, url: str, progress: Progress) -> None:
-    """Start `dataml up` in a session of its own; back when it answers.
+def _start(settings: Settings, url: str, report_progress: ReportProgress) -> None:
+    """Start `dataml up` in a session of its own, and wait until the platform responds.
 
     Raises:
         StartupError: the port is taken or the log cannot be written.
-        StepFailed: it ended or took too long; the message has the end of its log.
+        StepFailed: the platform ended or took too long; the message has the end of its log.
     """
     platform.check_port(settings.host, settings.port)
     path = settings.root / "logs" / "up.log"
@@ -81,7 +82,7 @@ def _start(settings: Settings, url: str, progress: Progress) -> None:
         log = path.open("wb")
     except OSError as error:
         raise StartupError(f"DATAML_HOME {settings.root} cannot be written: {error.strerror}") from error
-    progress(None, "starting Ray and the API")
+    report_progress(None, "starting Ray and the API")
     with log:
         process = subprocess.Popen(
             [sys.executable, "-m", "dataml.cli", "up"],
@@ -91,19 +92,19 @@ def _start(settings: Settings, url: str, progress: Progress) -> None:
             start_new_session=True,
         )
 
-    def answers() -> bool:
+    def is_up() -> bool:
         if process.poll() is not None:
             raise StepFailed(f"the platform ended with exit code {process.returncode}")
         return _is_healthy(url)
 
-    is_up = False
+    has_started = False
     try:
-        wait_until(answers, START_TIMEOUT_S, "the start of the platform")
-        is_up = True
+        wait_until(is_up, START_TIMEOUT_S, "the start of the platform")
+        has_started = True
     except StepFailed as error:
         raise StepFailed(f"{error}; the end of {path}:\n{_tail(path)}") from error
     finally:
-        if not is_up:
+        if not has_started:
             platform.stop(settings.root)
 
 
@@ -114,8 +115,8 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _reachable(host: str) -> str:
-    """An address at which to call a server that listens on `host`."""
+def _connect_address(host: str) -> str:
+    """Return an address at which a server that listens on `host` can be called."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
 
 
@@ -132,14 +133,14 @@ def _password(settings: Settings) -> str:
     return path.read_text().strip()
 
 
-class Walk:
-    """The main job, step by step; each leaves what the next ones need."""
+class ChurnDemo:
+    """The churn example, step by step, followed by the forecast example."""
 
     def __init__(self, url: str, screen: Screen, folder: Path) -> None:
         self._api = DemoClient(url, screen.show_call)
         self._screen = screen
         self._folder = folder
-        # Names are unique in a tenant, and the demo can be walked again.
+        # Names are unique in a tenant, and the demo can run again.
         self._name = f"demo-churn-{time.time_ns() // 1_000_000}"
         with DATA.open(newline="") as file:
             self._rows = list(csv.DictReader(file))
@@ -152,9 +153,9 @@ class Walk:
             StepFailed: One of the steps failed; it has been printed already.
         """
         with closing(self._api):
-            self._walk(password)
+            self._run_steps(password)
 
-    def _walk(self, password: str) -> None:
+    def _run_steps(self, password: str) -> None:
         self._log_in(password)
         training_set = self._upload("dataset", DATA, "t", self._columns)
         self._describe(training_set)
@@ -162,31 +163,31 @@ class Walk:
         self._explain(train_id)
         self._predict(train_id, preprocess_id)
         unlabelled = [column for column in self._columns if column != TARGET]
-        to_score = self._upload("dataset to score", self._without_target(unlabelled), "p", unlabelled)
+        to_score = self._upload("dataset to score", self._write_without_target(unlabelled), "p", unlabelled)
         self._score(train_id, to_score)
-        ForecastWalk(self._api, self._screen, self._folder, self._name, self._upload).run()
+        ForecastDemo(self._api, self._screen, self._folder, self._name, self._upload).run()
 
     def _log_in(self, password: str) -> None:
         with self._screen.step("log in") as step:
             self._api.log_in("admin", password)
             user = self._api.post("/api/v1/login/test-token")
-            step.answer = f"as {user['username']}"
+            step.result = f"as {user['username']}"
 
     def _upload(self, noun: str, path: Path, usage: str, columns: list[str]) -> int:
-        """Describe these columns, upload the file against the description, wait until it is valid; the dataset's id."""
+        """Create a template for these columns, upload the file, wait until it is valid, and return the dataset's id."""
         name = f"{self._name}-{path.stem}-{usage}"
         with self._screen.step(f"template of the {noun}") as step:
-            schema = [{"column_name": column, "data_type": _type_of(column)} for column in columns]
+            schema = [{"column_name": column, "data_type": _data_type(column)} for column in columns]
             body = {"template_name": name, "template_schema": schema}
             template_id = self._api.post("/api/v1/template/", body)["id"]
-            step.answer = f"{len(columns)} columns, id {template_id}"
+            step.result = f"{len(columns)} columns, id {template_id}"
         with self._screen.step(noun) as step:
             query = {"dataset_name": name, "usage": usage, "template_id": template_id}
             uploaded = self._api.upload("/api/v1/dataset/upload", path, **query)
-            self._api.wait_for_job(uploaded["job_id"], step.progress)
+            self._api.wait_for_job(uploaded["job_id"], step.report_progress)
             dataset_id = uploaded["dataset_id"]
             dataset = self._api.get("/api/v1/dataset/get_dataset_by_id", dataset_id=dataset_id)
-            step.answer = f"{dataset['kept_records']:,} of {dataset['total_records']:,} rows kept, {dataset['state']}"
+            step.result = f"{dataset['kept_records']:,} of {dataset['total_records']:,} rows kept, {dataset['state']}"
             if not dataset["is_valid"]:
                 raise StepFailed(f"the dataset is {dataset['state']}: {dataset['error_summary']}")
         return dataset_id
@@ -194,10 +195,10 @@ class Walk:
     def _describe(self, dataset_id: int) -> None:
         with self._screen.step("statistics") as step:
             job_id = self._api.post("/api/v1/dataset/generate_statistics", dataset_id=dataset_id)["job_id"]
-            self._api.wait_for_job(job_id, step.progress)
-            found = self._api.get("/api/v1/dataset/statistics", dataset_id=dataset_id)["statistics"]
-            column = found["columns"]["total_charges"]
-            step.answer = f"total_charges: mean {column['mean']:,.2f}, {column['missing']} missing"
+            self._api.wait_for_job(job_id, step.report_progress)
+            statistics = self._api.get("/api/v1/dataset/statistics", dataset_id=dataset_id)["statistics"]
+            column = statistics["columns"]["total_charges"]
+            step.result = f"total_charges: mean {column['mean']:,.2f}, {column['missing']} missing"
 
     def _train(self, dataset_id: int) -> tuple[int, int]:
         with self._screen.step("train") as step:
@@ -212,36 +213,36 @@ class Walk:
                 "shap_enabled": True,
             }
             training = self._api.post("/api/v1/train/", body)
-            self._api.wait_for_job(training["job_id"], step.progress)
-            found = self._api.get("/api/v1/train/model-summary", train_id=training["id"])
-            summary, held_out = found["model_summary"], sum(map(sum, found["confusion_matrix"]))
+            self._api.wait_for_job(training["job_id"], step.report_progress)
+            result = self._api.get("/api/v1/train/model-summary", train_id=training["id"])
+            summary, held_out = result["model_summary"], sum(map(sum, result["confusion_matrix"]))
             scores = f"ROC AUC {summary['metrics']['roc_auc']:.3f}, accuracy {summary['accuracy']:.3f}"
-            step.answer = f"{summary['model']}, {scores} on {held_out:,} held-out rows"
+            step.result = f"{summary['model']}, {scores} on {held_out:,} held-out rows"
         return training["id"], training["preprocess_id"]
 
     def _explain(self, train_id: int) -> None:
         with self._screen.step("feature importance") as step:
             path = "/api/v1/train/view-feature-importance"
-            found = self._api.follow(path, lambda answer: answer["status"] != "running", train_id=train_id)
-            if found["status"] != "completed":
-                raise StepFailed(f"the feature importance is {found['status']}: {found['error']}")
-            largest = sorted(found["feature_importance"].items(), key=lambda item: -item[1])[:3]
-            step.answer = ", ".join(f"{name} {share:.0%}" for name, share in largest)
+            explanation = self._api.poll(path, lambda answer: answer["status"] != "running", train_id=train_id)
+            if explanation["status"] != "completed":
+                raise StepFailed(f"the feature importance is {explanation['status']}: {explanation['error']}")
+            largest = sorted(explanation["feature_importance"].items(), key=lambda item: -item[1])[:3]
+            step.result = ", ".join(f"{name} {share:.0%}" for name, share in largest)
 
     def _predict(self, train_id: int, preprocess_id: int) -> None:
         row = self._rows[0]
-        features = {name: _PARSERS[_type_of(name)](text) for name, text in row.items() if name not in (ID, TARGET)}
+        features = {name: _PARSERS[_data_type(name)](text) for name, text in row.items() if name not in (ID, TARGET)}
         with self._screen.step("predict by id") as step:
             body = {"train_id": train_id, "preprocess_id": preprocess_id, "features": features, "target": TARGET}
             answer = self._api.post("/api/v1/inference/", body)
-            step.answer = f"{row[ID]}: churn {answer['prediction']}, probability {answer['probability']:.3f}"
+            step.result = f"{row[ID]}: churn {answer['prediction']}, probability {answer['probability']:.3f}"
         with self._screen.step("predict by name") as step:
             again = self._api.post(f"/models/default/{self._name}/predict", {"features": features})
             if again["probabilities"] != answer["probabilities"]:
                 raise StepFailed(f"the two routes disagree: {answer['probabilities']}, {again['probabilities']}")
-            step.answer = "the identical answer by the model's own route"
+            step.result = "the same prediction by the model's own route"
 
-    def _without_target(self, columns: list[str]) -> Path:
+    def _write_without_target(self, columns: list[str]) -> Path:
         path = self._folder / "customers.csv"
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
@@ -253,17 +254,17 @@ class Walk:
         with self._screen.step("predict in batch") as step:
             body = {"train_id": train_id, "dataset_id": dataset_id}
             batch = self._api.post("/api/v1/inference/batch-prediction", body)
-            self._api.wait_for_job(batch["job_id"], step.progress)
+            self._api.wait_for_job(batch["job_id"], step.report_progress)
             result = self._api.get("/api/v1/inference/result", prediction_id=batch["prediction_id"])
-            step.answer = f"{result['no_of_records']:,} rows, {result['failed_records']} failed"
+            step.result = f"{result['no_of_records']:,} rows, {result['failed_records']} failed"
         with self._screen.step("download") as step:
             lines = self._api.text("/api/v1/files/download/", file_path=result["result_path"]).splitlines()
             if len(lines) != len(self._rows) + 1:
                 raise StepFailed(f"the result has {len(lines) - 1:,} rows instead of {len(self._rows):,}")
-            step.answer = f"{len(lines) - 1:,} rows; {lines[0]}: {lines[1]}"
+            step.result = f"{len(lines) - 1:,} rows; {lines[0]}: {lines[1]}"
 
 
-def _type_of(column: str) -> str:
+def _data_type(column: str) -> str:
     if column in forecast.COLUMNS:
-        return forecast.type_of(column)
+        return forecast.data_type(column)
     return "Integer" if column in _INTEGERS else "Float" if column in _FLOATS else "String"

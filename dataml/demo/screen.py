@@ -1,4 +1,4 @@
-"""What the demo shows: a line for each step, and on a terminal also what is under way."""
+"""The output of the demo: a line for each step, and on a terminal also the progress of the current one."""
 
 import time
 from collections.abc import Iterator
@@ -9,51 +9,52 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from dataml.demo.client import Progress, StepFailed
+from dataml.demo.client import ReportProgress, StepFailed
 
 
 @dataclass
 class Step:
-    """One line of the walk in the making."""
+    """A step that runs; `result` is shown at its end."""
 
-    progress: Progress
-    answer: str = ""
+    report_progress: ReportProgress
+    result: str = ""
 
 
 class Screen:
-    """A line for each step; on a terminal also what is under way."""
+    """Prints a line for each step; on a terminal also the progress of the current one."""
 
     def __init__(self, *, verbose: bool) -> None:
         self._verbose = verbose
         self._console = Console(highlight=False)
 
     def show_call(self, command: str) -> None:
+        """Print the curl command of a call, if verbose."""
         if self._verbose:
             self._print(f"  {command}", "dim")
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Times the block and prints its answer, or why it failed."""
+        """Time the block, and print its result or why it failed."""
         started = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         bars = Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         bar = bars.add_task(name, total=None)
 
-        def progress(fraction: float | None, message: str) -> None:
+        def report_progress(fraction: float | None, message: str) -> None:
             total = None if fraction is None else 1.0
             bars.update(bar, total=total, completed=fraction or 0.0, description=f"{name}: {message}")
 
-        step = Step(progress)
+        step = Step(report_progress)
         try:
             with bars:
                 yield step
         except StepFailed as error:
             self._print(f"✗ {name:<32}{_duration(started)}  {error}", "red")
             raise
-        self._print(f"✓ {name:<32}{_duration(started)}  {step.answer}", "")
+        self._print(f"✓ {name:<32}{_duration(started)}  {step.result}", "")
 
     def _print(self, line: str, style: str) -> None:
-        # Whole lines, whatever the width: a terminal wraps, a file should not.
+        # Whole lines at any width: a terminal wraps them, a file should not.
         self._console.print(line, style=style, markup=False, soft_wrap=True)
 
 
