@@ -26,14 +26,7 @@ def write_file(
         first: the first batch.
         rest: the batches behind it; those that do not fit stay in the iterator.
     """
-    from pyiceberg.io.pyarrow import (
-        compute_statistics_plan,
-        data_file_statistics_from_parquet_metadata,
-        parquet_path_to_id_mapping,
-        schema_to_pyarrow,
-    )
-    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-    from pyiceberg.typedef import Record
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
 
     arrow = pa.schema(
         [field.with_type(kind) for field, kind in zip(schema_to_pyarrow(schema), first.schema.types, strict=True)]
@@ -49,6 +42,19 @@ def write_file(
             batch = next(rest, None) if cast(Any, stream).tell() < _MAX_FILE_BYTES else None
         file.close()
         metadata = file.writer.metadata
+    return _build_entry(table, schema, path, len(output), metadata)
+
+
+def _build_entry(table: "Table", schema: "Schema", path: str, size_bytes: int, metadata: pq.FileMetaData) -> "DataFile":
+    """Return the entry of a Parquet file for the table's manifest, with statistics from the footer."""
+    from pyiceberg.io.pyarrow import (
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+    )
+    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+    from pyiceberg.typedef import Record
+
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=metadata,
         stats_columns=compute_statistics_plan(schema, table.metadata.properties),
@@ -59,7 +65,7 @@ def write_file(
         file_path=path,
         file_format=FileFormat.PARQUET,
         partition=Record(),
-        file_size_in_bytes=len(output),
+        file_size_in_bytes=size_bytes,
         sort_order_id=None,
         spec_id=table.metadata.default_spec_id,
         equality_ids=None,
