@@ -1,7 +1,7 @@
-"""Forecasts: which model and which datasets a question speaks of, checked before any compute."""
+"""Forecasts: the model and the datasets of a request, checked before any compute."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,26 +22,27 @@ from dataml.serving.model_runner import ForecastInferenceRequest, ServableModel
 from dataml.train import service as trainings
 from dataml.train.checks.layout import join_differences, list_schema_changes
 from dataml.train.checks.request import ColumnRole
-from dataml.train.models import Training, TrainingPreprocessing
+from dataml.train.models import Training
 
-_FUTURE = (ColumnRole.TIME, ColumnRole.ID, ColumnRole.EXOGENOUS)
+_FUTURE_ROLES: Final = (ColumnRole.TIME, ColumnRole.ID, ColumnRole.EXOGENOUS)
 
 
 @dataclass(frozen=True)
 class _ModelColumns:
-    """What a forecast model reads of a dataset."""
+    """The columns that a forecast model reads of a dataset."""
 
     contract: Contract
     roles: dict[str, str]
 
     def select(self, *roles: ColumnRole) -> Contract:
+        """Return the columns of these roles."""
         return self.contract.select(name for name in self.contract.names if self.roles[name] in roles)
 
 
 async def prepare_request(
     session: AsyncSession, user: Principal, request: ForecastRequest
 ) -> tuple[ServableModel, ForecastInferenceRequest]:
-    """The model, and the question with the storage names of its datasets.
+    """Return the model and the request to it, which has the storage names of its datasets.
 
     Raises:
         NotFound: `training_not_found`, `dataset_not_found`.
@@ -59,10 +60,10 @@ async def prepare_request(
     columns = await _read_columns(session, scope, model.preprocess_id)
     rows, future = None, None
     if isinstance(request.future, FutureDataset):
-        future = await _future(session, scope, columns, request.future.dataset_id)
+        _, future = await _find_future(session, scope, columns, request.future.dataset_id)
     elif request.future is not None:
         rows = tuple(request.future)
-    question = ForecastInferenceRequest(
+    inference_request = ForecastInferenceRequest(
         steps=request.steps,
         frequency=request.frequency,
         unique_ids=_requested_series(request, columns),
@@ -71,10 +72,10 @@ async def prepare_request(
         explain=request.explain,
         username=scope.username,
         future_rows=rows,
-        future=future[1] if future is not None else None,
-        observations=await _observations(session, scope, columns, request.dataset_id),
+        future=future,
+        observations=await _find_observations(session, scope, columns, request.dataset_id),
     )
-    return model, question
+    return model, inference_request
 
 
 async def start_batch(
@@ -82,44 +83,55 @@ async def start_batch(
     scope: Scope,
     training: Training,
     dataset_id: int | None,
-    asked: BatchForecast,
+    options: BatchForecast,
     *,
     explain: bool,
-    into: service.ResultTable | None = None,
+    result_table: service.ResultTable | None = None,
 ) -> tuple[PredictionLogEntry, Job]:
-    """Commit a batch forecast and its job together; its result is a file of the dataset with the exogenous values or,
-    without one, of the dataset that the model was trained on. `training` is a completed one that is held.
+    """Add a batch forecast and its job in one transaction; `training` is a completed one that is held.
 
-    Raises: as `prepare_request`, and Invalid: `bad_table_name`.
+    The result is a file of the dataset with the exogenous values or, without one, of the dataset that the model was
+    trained on.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
+        Invalid: `unknown_frequency`, `bad_table_name`.
     """
     service.check_problem_type(training.problem_type, forecast=True)
-    if asked.frequency is not None:
-        Frequency.parse(asked.frequency)
+    if options.frequency is not None:
+        Frequency.parse(options.frequency)
     columns = await _read_columns(session, scope, training.preprocess_id)
     parquet, dataset = None, None
     if dataset_id is not None:
-        dataset, parquet = await _future(session, scope, columns, dataset_id)
-    observations = await _observations(session, scope, columns, asked.observations_id)
+        dataset, parquet = await _find_future(session, scope, columns, dataset_id)
+    observations = await _find_observations(session, scope, columns, options.observations_id)
     owner = dataset or await datasets.get(session, scope, training.dataset_id)
     prediction = await service.add_batch(session, scope, training, owner, 0)
     spec = ForecastSpec(
         prediction_id=prediction.id,
         bundle=training.bundle or "",
-        steps=asked.steps,
-        frequency=asked.frequency,
-        unique_ids=None if asked.unique_ids is None else tuple(asked.unique_ids),
-        level=asked.level,
-        aggregate=asked.aggregate,
+        steps=options.steps,
+        frequency=options.frequency,
+        unique_ids=None if options.unique_ids is None else tuple(options.unique_ids),
+        level=options.level,
+        aggregate=options.aggregate,
         future=parquet,
         observations=observations,
         explain=explain,
-        lake=service.lake_target(scope, prediction, into),
+        lake=service.lake_target(scope, prediction, result_table),
     )
     return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
 
 
 def _requested_series(request: ForecastRequest, columns: _ModelColumns) -> tuple[str, ...] | None:
-    """None for all series; a model without an Id column has one."""
+    """Return the ids of the series to forecast, None for all of them.
+
+    A model without an Id column has one series.
+
+    Raises:
+        Invalid: `one_or_several`.
+    """
     several = request.unique_ids
     if several is not None and request.unique_id is not None:
         raise Invalid("Send either unique_id or unique_ids.", code="one_or_several")
@@ -133,38 +145,39 @@ def _requested_series(request: ForecastRequest, columns: _ModelColumns) -> tuple
 
 
 async def _read_columns(session: AsyncSession, scope: Scope, preprocess_id: int) -> _ModelColumns:
-    preprocess = await scope.get(session, TrainingPreprocessing, preprocess_id, "preprocessing")
-    return _ModelColumns(trainings.training_contract(preprocess), dict(preprocess.roles))
+    preprocessing = await trainings.get_preprocessing(session, scope, preprocess_id)
+    return _ModelColumns(preprocessing.parse_contract(), dict(preprocessing.roles))
 
 
-async def _future(session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int) -> tuple[Dataset, str]:
+async def _find_future(
+    session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int
+) -> tuple[Dataset, str]:
+    """Return the dataset with the exogenous values of the steps, and the storage name of its rows."""
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
-    return dataset, _matching_rows(dataset, columns.select(*_FUTURE))
+    return dataset, _matching_rows(dataset, columns.select(*_FUTURE_ROLES))
 
 
-async def _observations(
+async def _find_observations(
     session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int | None
 ) -> str | None:
-    """Observations are data to learn from and data to predict with: either usage will do."""
+    """Return the storage name of the values observed since the training, from a dataset of either usage."""
     if dataset_id is None:
         return None
     dataset = await datasets.get(session, scope, dataset_id)
     if dataset.state != "valid":
         raise datasets.not_validated(dataset)
-    ignored: Sequence[str] = (ColumnRole.IGNORE,)
-    read = [purpose for purpose in ColumnRole if purpose not in ignored]
-    return _matching_rows(dataset, columns.select(*read))
+    return _matching_rows(dataset, columns.select(*(role for role in ColumnRole if role != ColumnRole.IGNORE)))
 
 
 def _matching_rows(dataset: Dataset, needed: Contract) -> str:
-    """The storage name of a dataset's rows, which have these columns."""
+    """Return the storage name of a dataset's rows, which have these columns.
+
+    Raises:
+        Conflict: `schema_changed`.
+    """
     contract, parquet = dataset.validated()
     if changes := list_schema_changes(needed, contract):
         raise Conflict(
             f"The dataset does not have the model's columns: {join_differences(changes)}.", code="schema_changed"
         )
     return parquet
-
-
-def is_forecast(training: Training) -> bool:
-    return training.problem_type == "Forecast"

@@ -1,15 +1,20 @@
-"""Prediction calls. The two real-time ones are only documented here; `realtime.RealTimeApp` answers them."""
+"""Prediction routes.
 
-from typing import Annotated
+The two real-time ones only document what `realtime.RealTimeApp` serves.
+"""
+
+from typing import Annotated, Final
 
 from fastapi import Path, Query, Response
 
 from dataml.access.dependencies import PredictionUser, Viewer
 from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.http.answers import build_answer
 from dataml.http.dependencies import Db, Paged
 from dataml.http.routing import Router
 from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import BatchForecast
+from dataml.inference.models import PredictionLogEntry
 from dataml.inference.schemas import (
     BatchRequest,
     BatchStarted,
@@ -25,6 +30,7 @@ from dataml.inference.schemas import (
 )
 from dataml.jobs.dependencies import Jobs
 from dataml.train import service as trainings
+from dataml.train.models import Training
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
@@ -33,23 +39,32 @@ direct = Router(tags=["Inference"])
 @router.post("/batch-prediction", status_code=202)
 @router.post("/batchPrediction", status_code=202)
 async def start_batch(request: BatchRequest, user: PredictionUser, database: Db, jobs: Jobs) -> BatchStarted:
-    """Score a whole dataset. The result is a CSV with a row for each of the dataset, in order: its Id columns,
-    `prediction`, `probability_<class>`, with `explain` the features that made the prediction, and `error`.
+    """Score a whole dataset.
 
-    Of a Forecast, the next steps of all series, or of some: the Id column, the Time column, `value`, `lower`, `upper`,
-    `confidence`."""
+    The result is a CSV file with one row for each row of the dataset, in order: its Id columns, `prediction`,
+    `probability_<class>`, with `explain` the features with the largest effect on the prediction, and `error`.
+
+    The result of a Forecast has the next steps of all series, or of some: the Id column, the Time column, `value`,
+    `lower`, `upper`, `confidence`.
+    """
     async with database.transaction() as session:
         training = await trainings.get_completed(session, user.scope, request.train_id, held=True)
-        into = service.ResultTable(request.result_table, request.result_mode) if request.result_table else None
-        if forecasts.is_forecast(training):
-            asked = request.forecast or BatchForecast.model_validate({})
+        result_table = service.ResultTable(request.result_table, request.result_mode) if request.result_table else None
+        if training.problem_type == "Forecast":
+            options = request.forecast or BatchForecast.model_validate({})
             prediction, job = await forecasts.start_batch(
-                session, user.scope, training, request.dataset_id, asked, explain=request.explain, into=into
+                session,
+                user.scope,
+                training,
+                request.dataset_id,
+                options,
+                explain=request.explain,
+                result_table=result_table,
             )
         else:
-            dataset_id = _dataset_of(request)
+            dataset_id = _require_dataset(request)
             prediction, job = await service.start_batch(
-                session, user.scope, training, dataset_id, explain=request.explain, into=into
+                session, user.scope, training, dataset_id, explain=request.explain, result_table=result_table
             )
     await jobs.notify()
     return BatchStarted(
@@ -57,7 +72,7 @@ async def start_batch(request: BatchRequest, user: PredictionUser, database: Db,
     )
 
 
-def _dataset_of(request: BatchRequest) -> int:
+def _require_dataset(request: BatchRequest) -> int:
     if request.forecast is not None:
         raise Invalid("forecast is for a model of problem_type Forecast; leave it out.", code="only_with_forecast")
     if request.dataset_id is None:
@@ -70,21 +85,18 @@ def _dataset_of(request: BatchRequest) -> int:
 async def get_result(
     prediction_id: Annotated[int, Query(description="Id of a batch prediction.")], user: PredictionUser, database: Db
 ) -> ResultAnswer:
-    """How a batch stands, and the name of its result file once it has completed."""
+    """Show the state of a batch, and the name of its result file once it has completed."""
     async with database.reading() as session:
-        prediction, file, job = await service.result(session, user.scope, prediction_id)
-    return ResultAnswer(
-        status=prediction.status,
+        prediction, file, job = await service.get_batch(session, user.scope, prediction_id)
+    return build_answer(
+        ResultAnswer,
+        prediction,
         result_path=file.path if file else None,
         file_id=file.id if file else None,
-        dataset_id=prediction.dataset_id,
         no_of_records=prediction.records,
-        failed_records=prediction.failed_records,
         progress=job.progress if job else 0.0,
         error=prediction.failure,
         job_id=job.public_id if job else None,
-        result_table=prediction.result_table,
-        result_snapshot_id=prediction.result_snapshot_id,
     )
 
 
@@ -92,53 +104,49 @@ async def get_result(
 async def list_predictions(
     train_id: Annotated[int, Query(description="Id of the training.")], user: Viewer, database: Db, page: Paged
 ) -> PredictionList:
-    """The prediction log of a model, newest first."""
+    """List the predictions of a model, newest first."""
     async with database.reading() as session:
-        training, total, rows = await service.list_predictions(session, user.scope, train_id, page)
-    data = [
-        PredictionRow(
-            prediction_id=row.id,
-            train_id=training.id,
-            date=row.created_at,
-            dataset_id=row.dataset_id,
-            predictor_name=training.predictor_name,
-            prediction_type=row.prediction_type,
-            input_data=row.input_data,
-            output_data=row.output_data,
-            status=row.status,
-            no_of_records=row.records,
-            accuracy=training.accuracy,
-            problem_type=training.problem_type,
-            domain_name=training.domain,
-            created_by=row.created_by,
-        )
-        for row in rows
-    ]
-    return PredictionList(total=total, data=data)
+        training, total, predictions = await service.list_predictions(session, user.scope, train_id, page)
+    return PredictionList(total=total, data=[_build_row(prediction, training) for prediction in predictions])
+
+
+def _build_row(prediction: PredictionLogEntry, training: Training) -> PredictionRow:
+    return build_answer(
+        PredictionRow,
+        prediction,
+        prediction_id=prediction.id,
+        train_id=training.id,
+        date=prediction.created_at,
+        predictor_name=training.predictor_name,
+        no_of_records=prediction.records,
+        accuracy=training.accuracy,
+        problem_type=training.problem_type,
+        domain_name=training.domain,
+    )
 
 
 @router.get("/form-based-prediction")
 async def get_form(
     train_id: Annotated[int, Query(alias="id", description="Id of the training.")], user: PredictionUser, database: Db
 ) -> FormAnswer:
-    """The fields that a prediction with this model asks for."""
+    """List the fields that a prediction with this model needs."""
     async with database.reading() as session:
-        training, columns = await service.form(session, user.scope, train_id)
+        training, columns = await service.get_form(session, user.scope, train_id)
     headers = [FormField(column_name=c.name, data_type=c.data_type, default_value=c.default) for c in columns]
-    return FormAnswer(id=training.id, headers=headers, target=training.target, preprocess_id=training.preprocess_id)
+    return build_answer(FormAnswer, training, headers=headers)
 
 
-# Both are in OpenAPI and state their permission, like every other call. `app.GatewayMiddleware` hands their requests to
-# `realtime.RealTimeApp` before FastAPI looks for a route.
-_NOT_ROUTED = RuntimeError("a real-time prediction came past the gateway")
+# Both routes below are in OpenAPI and state their permission, like every other. `app.GatewayMiddleware` passes their
+# requests to `realtime.RealTimeApp` before FastAPI looks for a route.
+_NOT_ROUTED: Final = RuntimeError("a real-time prediction went past the gateway")
 
 
-def _body(schema: type) -> dict[str, object]:
+def _request_body(schema: type) -> dict[str, object]:
     content = {"application/json": {"schema": schema.model_json_schema()}}  # type: ignore[attr-defined]
     return {"requestBody": {"required": True, "content": content}}
 
 
-@router.post("", response_model=PredictAnswer, openapi_extra=_body(PredictRequest))
+@router.post("", response_model=PredictAnswer, openapi_extra=_request_body(PredictRequest))
 async def predict(user: PredictionUser) -> Response:
     """Predict one row with a completed training."""
     raise _NOT_ROUTED
@@ -147,12 +155,15 @@ async def predict(user: PredictionUser) -> Response:
 @direct.post(
     "/models/{tenant_name}/{predictor_name}/predict",
     response_model=PredictAnswer | PredictionsAnswer,
-    openapi_extra=_body(DirectRequest),
+    openapi_extra=_request_body(DirectRequest),
 )
 async def predict_directly(
     user: PredictionUser,
-    tenant_name: Annotated[str, Path(description="The own tenant.")],
+    tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
     predictor_name: Annotated[str, Path(description="A predictor; its newest completed version answers.")],
 ) -> Response:
-    """Predict with a predictor by name: the fastest route, answered by the predictor's own deployment when it runs."""
+    """Predict with a predictor by its name.
+
+    This is the fastest route: the predictor's own deployment answers it when that runs.
+    """
     raise _NOT_ROUTED

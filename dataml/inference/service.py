@@ -1,9 +1,10 @@
-"""Predictions: which model answers, batches, and the prediction log."""
+"""Predictions: the model that serves a request, batches, and the prediction log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,12 +26,12 @@ from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
 from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.train import service as trainings
 from dataml.train.checks.request import ColumnRole
-from dataml.train.models import Training, TrainingPreprocessing
+from dataml.train.models import Training
 
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The lake table that a batch's result goes to, too."""
+    """The lake table that the result of a batch is also written to."""
 
     name: str
     mode: WriteMode = "append"
@@ -62,6 +63,7 @@ async def get_servable_model_by_name(
 
 
 def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
+    """Return a completed training as model runners need it."""
     return ServableModel(
         train_id=training.id,
         tenant_id=training.tenant_id,
@@ -76,15 +78,20 @@ def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
     )
 
 
-async def form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Training, list[Column]]:
-    """A completed training and the columns its predictions ask for."""
+async def get_form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Training, list[Column]]:
+    """Return a completed training and the columns that its predictions need.
+
+    Raises:
+        NotFound: `training_not_found`.
+        Conflict: `model_not_ready`.
+    """
     training = await trainings.get_completed(session, scope, train_id)
-    preprocess = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
-    asked = (ColumnRole.FEATURE, ColumnRole.TIME)
-    columns = trainings.training_contract(preprocess).columns
+    preprocessing = await trainings.get_preprocessing(session, scope, training.preprocess_id)
+    input_roles = (ColumnRole.FEATURE, ColumnRole.TIME)
     if training.problem_type == "Forecast":
-        asked = (ColumnRole.TIME, ColumnRole.ID, ColumnRole.EXOGENOUS)
-    return training, [column for column in columns if preprocess.roles[column.name] in asked]
+        input_roles = (ColumnRole.TIME, ColumnRole.ID, ColumnRole.EXOGENOUS)
+    columns = preprocessing.parse_contract().columns
+    return training, [column for column in columns if preprocessing.roles[column.name] in input_roles]
 
 
 def check_problem_type(problem_type: str, *, forecast: bool) -> None:
@@ -105,7 +112,7 @@ async def start_batch(
     dataset_id: int,
     *,
     explain: bool = False,
-    into: ResultTable | None = None,
+    result_table: ResultTable | None = None,
 ) -> tuple[PredictionLogEntry, Job]:
     """Commit a batch and its job together; `training` is a completed one that is held.
 
@@ -117,36 +124,37 @@ async def start_batch(
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     prediction = await add_batch(session, scope, training, dataset, dataset.kept_records)
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake_target(scope, prediction, into))
+    spec = ScoreSpec(
+        prediction.id, training.bundle or "", parquet, explain, lake_target(scope, prediction, result_table)
+    )
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 
-def lake_target(scope: Scope, prediction: PredictionLogEntry, into: ResultTable | None) -> LakeTarget | None:
-    """Where in the lake the result of a batch goes, and what its snapshot says of it.
+def lake_target(scope: Scope, prediction: PredictionLogEntry, result_table: ResultTable | None) -> LakeTarget | None:
+    """Return where in the lake the result of a batch is written, with the properties of its snapshot.
 
     Raises:
         Invalid: `bad_table_name`.
     """
-    if into is None:
+    if result_table is None:
         return None
-    schema, table = parse_table_name(into.name, "gold")
+    schema, table = parse_table_name(result_table.name, "gold")
     name = TableName(tenant_namespace(scope.tenant_id, schema), table)
-    made_by = {
-        "prediction-id": prediction.id,
-        "train-id": prediction.training_id,
-        "dataset-id": prediction.dataset_id,
+    ids = {
+        "prediction-id": str(prediction.id),
+        "train-id": str(prediction.training_id),
+        "dataset-id": str(prediction.dataset_id),
     }
-    ids = {key: str(value) for key, value in made_by.items()}
-    return LakeTarget(name, f"prediction-{prediction.id}", scope.username, into.mode, ids)
+    return LakeTarget(name, f"prediction-{prediction.id}", scope.username, result_table.mode, ids)
 
 
 async def add_batch(
     session: AsyncSession, scope: Scope, training: Training, dataset: Dataset, records: int
 ) -> PredictionLogEntry:
-    """The row of a batch that begins; its result will be a file of `dataset`.
+    """Add a running batch to the prediction log; its result will be a file of `dataset`.
 
     Raises:
-        NotFound: `dataset_not_found`: deleted since it was looked at.
+        NotFound: `dataset_not_found`: the dataset was deleted after it had been read.
     """
     prediction = PredictionLogEntry(
         id=new_prediction_id(),
@@ -172,7 +180,7 @@ async def add_batch(
 
 
 async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | None) -> None:
-    """The end of a score job: its result becomes a file of the dataset that was scored."""
+    """Record the end of a score job: its result becomes a file of the dataset that was scored."""
     scope = Scope(job.tenant_id, job.created_by)
     prediction = await scope.get(session, PredictionLogEntry, job.subject_id, "prediction")
     if result is None:
@@ -199,33 +207,29 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
 
 
 def _shown_table(job: Job) -> str:
-    """`schema.table` of the lake table that a score job wrote."""
+    """Return the `schema.table` of the lake table that a score job wrote."""
     name = job.payload["lake"]["name"]
     return f"{name['namespace'].rpartition('_')[2]}.{name['table']}"
 
 
 async def refuse_training_in_use(session: AsyncSession, scope: Scope, train_id: int) -> None:
-    """Raises:
-    Conflict: `training_in_use`: a batch prediction with this model waits or runs.
+    """Refuse to delete a training whose model a batch prediction uses.
+
+    Raises:
+        Conflict: `training_in_use`: a batch prediction with this model waits or runs.
     """
-    of_training = scope.select(PredictionLogEntry).where(
-        PredictionLogEntry.training_id == train_id, PredictionLogEntry.status == "running"
-    )
-    if await session.scalar(of_training.limit(1)) is not None:
+    if await _has_running_batch(session, scope, PredictionLogEntry.training_id == train_id):
         detail = "A batch prediction with this model is running; wait for its end, or terminate its job."
         raise Conflict(detail, code="training_in_use")
 
 
 async def release_dataset(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
-    """Take a dataset that goes, with its files, out of the prediction log, whose rows stay.
+    """Remove a dataset that is being deleted, with its files, from the prediction log, whose rows stay.
 
     Raises:
         Conflict: `dataset_in_use`: a batch prediction of it is running.
     """
-    of_dataset = scope.select(PredictionLogEntry).where(
-        PredictionLogEntry.dataset_id == dataset_id, PredictionLogEntry.status == "running"
-    )
-    if await session.scalar(of_dataset.limit(1)) is not None:
+    if await _has_running_batch(session, scope, PredictionLogEntry.dataset_id == dataset_id):
         detail = "A batch prediction of this dataset is running; wait for its end, or terminate its job."
         raise Conflict(detail, code="dataset_in_use")
     rows = scope.update(PredictionLogEntry).where(PredictionLogEntry.dataset_id == dataset_id)
@@ -233,16 +237,21 @@ async def release_dataset(session: AsyncSession, scope: Scope, dataset_id: int) 
 
 
 async def release_file(session: AsyncSession, scope: Scope, file_id: int) -> None:
-    """Take a file that goes out of the prediction log, whose rows stay."""
+    """Remove a file that is being deleted from the prediction log, whose rows stay."""
     if 0 < file_id < 2**63:
         rows = scope.update(PredictionLogEntry).where(PredictionLogEntry.file_id == file_id)
         await session.execute(rows.values(file_id=None))
 
 
-async def result(
+async def _has_running_batch(session: AsyncSession, scope: Scope, where: ColumnElement[bool]) -> bool:
+    running = scope.select(PredictionLogEntry).where(where, PredictionLogEntry.status == "running")
+    return await session.scalar(running.limit(1)) is not None
+
+
+async def get_batch(
     session: AsyncSession, scope: Scope, prediction_id: int
 ) -> tuple[PredictionLogEntry, File | None, Job | None]:
-    """A batch with its result file, once there is one, and its job.
+    """Return a batch with its job, and its result file when there is one.
 
     Raises:
         NotFound: `prediction_not_found`, also for a real-time prediction.
@@ -251,35 +260,40 @@ async def result(
     if prediction.prediction_type != "batch":
         raise NotFound("There is no prediction with this id.", code="prediction_not_found")
     file = await scope.get(session, File, prediction.file_id, "file") if prediction.file_id else None
-    made = await jobs.list_for(session, scope, (JobKind.SCORE, JobKind.FORECAST), prediction.id)
-    return prediction, file, max(made, key=lambda job: job.id, default=None)
+    own_jobs = await jobs.list_for(session, scope, (JobKind.SCORE, JobKind.FORECAST), prediction.id)
+    return prediction, file, max(own_jobs, key=lambda job: job.id, default=None)
 
 
 async def list_predictions(
     session: AsyncSession, scope: Scope, train_id: int, page: Page
 ) -> tuple[Training, int, list[PredictionLogEntry]]:
+    """Return a training, the number of its predictions, and a page of them, newest first.
+
+    Raises:
+        NotFound: `training_not_found`.
+    """
     training = await trainings.get(session, scope, train_id)
     total, rows = await scope.list(session, PredictionLogEntry, page, PredictionLogEntry.training_id == train_id)
     return training, total, rows
 
 
 async def store_predictions(session: AsyncSession, records: Sequence[LogRecord]) -> None:
-    """Store real-time predictions, each once however often it comes; its time is in its id."""
+    """Store real-time predictions, each of them once even if it comes again; the time of each is in its id."""
     rows = [
         {
-            "id": r.id,
-            "tenant_id": r.tenant_id,
-            "training_id": r.training_id,
-            "prediction_type": r.prediction_type,
+            "id": record.id,
+            "tenant_id": record.tenant_id,
+            "training_id": record.training_id,
+            "prediction_type": record.prediction_type,
             "status": "completed",
             "records": 1,
             "failed_records": 0,
-            "input_data": r.input_data,
-            "output_data": r.output_data,
-            "created_by": r.username,
-            "created_at": datetime.fromtimestamp(prediction_time_ms(r.id) / 1000, UTC),
+            "input_data": record.input_data,
+            "output_data": record.output_data,
+            "created_by": record.username,
+            "created_at": datetime.fromtimestamp(prediction_time_ms(record.id) / 1000, UTC),
         }
-        for r in records
+        for record in records
     ]
     # Records whose acknowledgement was lost come twice.
     await session.execute(insert(session, PredictionLogEntry).on_conflict_do_nothing(), rows)

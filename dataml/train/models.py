@@ -1,15 +1,19 @@
-"""Tables of trainings and of the preprocessing each was configured with."""
+"""Tables of trainings and of the preprocessing that each was configured with."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from dataml.contract.contract import Contract
+from dataml.dataset.models import Dataset
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
+from dataml.jobs.models import Job
 
 
 class TrainingPreprocessing(TenantOwned, Timestamped, Base):
-    """How a training reads its columns: the role of each, and the contract they follow."""
+    """How a training reads its columns: the role of each, and the contract that they follow."""
 
     __tablename__ = "preprocess"
     __table_args__ = (UniqueConstraint("tenant_id", "id"), {"sqlite_autoincrement": True})
@@ -17,16 +21,25 @@ class TrainingPreprocessing(TenantOwned, Timestamped, Base):
     contract: Mapped[dict[str, Any]]
     roles: Mapped[dict[str, Any]]
 
+    def parse_contract(self) -> Contract:
+        """Return the contract of the columns."""
+        return Contract.from_json(self.contract)
+
 
 class Training(TenantOwned, Timestamped, Base):
     """One version of a predictor.
 
-    `dataset_parquet` holds the rows it was trained on, which stay when the dataset changes; `dataset_sha256` is its.
-    `status` is submitted_to_ray, completed, failed or cancelled. `bundle` is the storage name of its folder.
-    `endpoint` says who answers its predictions: pool, or own once its own deployment runs. `parent_id` is the version
-    that an incremental training continued, and stays when that is deleted; one that came out worse is not promoted.
-    `explanation` is the storage name of the folder an explain job wrote. `requested` is what was asked for beside the
-    columns of this row, `code_version` the dataml that wrote the result down.
+    Attributes:
+        dataset_parquet: storage name of the rows it was trained on, which stay when the dataset changes.
+        dataset_sha256: the hash of that file.
+        parent_id: the version that an incremental training continued; it stays when that version is deleted.
+        status: submitted_to_ray, completed, failed or cancelled.
+        bundle: storage name of the folder with the model.
+        is_promoted: False for a continuation that came out worse than its parent.
+        endpoint: what answers its predictions: pool, or own once its own deployment runs.
+        explanation: storage name of the folder that an explain job wrote.
+        requested: the fields of the request that have no column here.
+        code_version: the version of dataml that recorded the result.
     """
 
     __tablename__ = "training"
@@ -67,3 +80,12 @@ class Training(TenantOwned, Timestamped, Base):
     feature_importance: Mapped[dict[str, Any] | None]
     failure: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(150))
+
+
+@dataclass(frozen=True)
+class TrainingOverview:
+    """A training with its dataset and its newest train job, as lists show it."""
+
+    training: Training
+    dataset: Dataset
+    job: Job | None

@@ -7,9 +7,9 @@ from fastapi import Query, Response
 from dataml.access.dependencies import Trainer, Viewer
 from dataml.access.service import Principal
 from dataml.dataset import service as datasets
-from dataml.dataset.models import Dataset
 from dataml.db.scope import Page
 from dataml.db.session import Database
+from dataml.http.answers import build_answer
 from dataml.http.dependencies import AppSettings, Db, Paged
 from dataml.http.routing import Router
 from dataml.jobs import service as jobs_service
@@ -19,7 +19,6 @@ from dataml.jobs.spec import JobKind, JobState
 from dataml.ml.labels import to_label
 from dataml.train import service
 from dataml.train.checks.request import list_roles, parse_problem_type
-from dataml.train.models import Training, TrainingPreprocessing
 from dataml.train.schemas import (
     DetailsAnswer,
     DetailsRequest,
@@ -30,14 +29,13 @@ from dataml.train.schemas import (
     TrainCreated,
     TrainList,
     TrainRequest,
-    TrainRow,
-    endpoint_url,
-    schema_of,
+    build_created,
+    build_row,
+    list_columns,
 )
 
 router = Router(prefix="/train", tags=["Train"])
 TrainId = Annotated[int, Query(description="Id of the training.")]
-_RUNNING = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
 
 
 @router.post("", status_code=201)
@@ -47,20 +45,7 @@ async def create_training(
     """Train a predictor on a valid dataset. Answers at once; `/train/list` and `/jobs/{job_id}` show the progress."""
     training, job = await service.create(database, settings, user.scope, request)
     await jobs.notify()
-    return TrainCreated(
-        id=training.id,
-        tenant_id=training.tenant_id,
-        predictor_name=training.predictor_name,
-        problem_type=training.problem_type,
-        created_by=training.created_by,
-        dataset_id=training.dataset_id,
-        created_at=training.created_at,
-        modified_at=training.modified_at,
-        training_status=training.status,
-        preprocess_id=training.preprocess_id,
-        version=training.version,
-        job_id=job.public_id,
-    )
+    return build_created(training, job)
 
 
 @router.post("/get_details")
@@ -70,12 +55,11 @@ async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> De
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, user.scope, request.dataset_id, "t")
     contract, _ = dataset.validated()
-    return DetailsAnswer(
-        dataset_id=request.dataset_id,
-        predictor_name=request.predictor_name,
-        domain=request.domain,
+    return build_answer(
+        DetailsAnswer,
+        request,
         problem_type=problem_type,
-        dataset_schema=schema_of(contract),
+        dataset_schema=list_columns(contract),
         attributes=[role.value for role in list_roles(problem_type)],
     )
 
@@ -116,14 +100,14 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
         job = await jobs_service.find_latest(session, user.scope, JobKind.EXPLAIN, train_id)
-    found, status = training.feature_importance or {}, _importance_status(job)
+    importance, status = training.feature_importance or {}, _importance_status(job)
     return ImportanceAnswer(
         # A JSON column of the database keeps no order of keys.
-        feature_importance=dict(sorted(found.get("values", {}).items(), key=lambda item: -item[1])),
-        # Without values, a job that succeeded is one whose result was deleted.
-        status="not_started" if status == "completed" and not found else status,
-        sample_rows=found.get("sample_rows"),
-        total_rows=found.get("total_rows"),
+        feature_importance=dict(sorted(importance.get("values", {}).items(), key=lambda item: -item[1])),
+        # A job that succeeded and has no values is one whose result was deleted.
+        status="not_started" if status == "completed" and not importance else status,
+        sample_rows=importance.get("sample_rows"),
+        total_rows=importance.get("total_rows"),
         error=job.failure_detail if job else None,
     )
 
@@ -133,7 +117,7 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
 async def generate_feature_importance(train_id: TrainId, user: Trainer, database: Db, jobs: Jobs) -> ImportanceStarted:
     """Compute SHAP values on a sample of the training's dataset. Asked again while it runs, the same job is named."""
     async with database.transaction() as session:
-        job = await service.explain(session, user.scope, train_id)
+        job = await service.start_explanation(session, user.scope, train_id)
     await jobs.notify()
     return ImportanceStarted(
         status="success", message="Feature importance job submitted successfully.", shap_job_id=job.public_id
@@ -145,48 +129,15 @@ async def download_schema(train_id: int, user: Viewer, database: Db, response: R
     """The columns a training was given, as a file to keep."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
-        preprocess = await user.scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
+        preprocessing = await service.get_preprocessing(session, user.scope, training.preprocess_id)
     response.headers["Content-Disposition"] = f'attachment; filename="{training.predictor_name}-schema.json"'
-    return SchemaAnswer(schema=schema_of(service.training_contract(preprocess)))
+    return SchemaAnswer(schema=list_columns(preprocessing.parse_contract()))
 
 
 async def _list(user: Principal, database: Database, page: Page) -> TrainList:
     async with database.reading() as session:
-        total, rows = await service.list_with_jobs(session, user.scope, page)
-    return TrainList(total=total, data=[train_row(user, *row) for row in rows])
-
-
-def train_row(user: Principal, training: Training, dataset: Dataset, job: Job | None) -> TrainRow:
-    status = training.status
-    if status == "submitted_to_ray" and job is not None:
-        status = _RUNNING.get(JobState(job.state), status)
-    return TrainRow(
-        tenant_id=training.tenant_id,
-        predictor_name=training.predictor_name,
-        version=training.version,
-        preprocess_id=training.preprocess_id,
-        problem_type=training.problem_type,
-        domain=training.domain,
-        created_by=training.created_by,
-        id=training.id,
-        dataset_id=training.dataset_id,
-        dataset_name=dataset.name,
-        data_source=dataset.data_source,
-        created_at=training.created_at,
-        modified_at=training.modified_at,
-        algorithm=training.algorithm,
-        accuracy=training.accuracy,
-        ml_model_status=status,
-        train_status=status,
-        training_status=status if status == "submitted_to_ray" else status.capitalize(),
-        progress=job.progress if job else 0.0,
-        phrase=job.message if job else "",
-        error=training.failure,
-        job_id=job.public_id if job else None,
-        is_promoted=training.is_promoted,
-        endpoint=training.endpoint,
-        endpoint_url=endpoint_url(user.tenant_name, training),
-    )
+        total, overviews = await service.list_overviews(session, user.scope, page)
+    return TrainList(total=total, data=[build_row(overview, user.tenant_name) for overview in overviews])
 
 
 def _importance_status(job: Job | None) -> str:

@@ -1,17 +1,23 @@
-"""What training calls take and answer."""
+"""The JSON of the training calls."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dataml.contract.contract import Contract
-from dataml.train.models import Training
+from dataml.http.answers import build_answer
+from dataml.jobs.models import Job
+from dataml.jobs.spec import JobState
+from dataml.train.models import Training, TrainingOverview
 
+_STATUS_OF_UNFINISHED: Final = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
 PredictorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class RequestColumn(BaseModel):
+    """The role of one column in a training."""
+
     model_config = ConfigDict(extra="forbid")
 
     column_name: str = Field(description="A column of the dataset.")
@@ -26,6 +32,8 @@ class RequestColumn(BaseModel):
 
 
 class ValidationRequest(BaseModel):
+    """How rows are held out."""
+
     model_config = ConfigDict(extra="forbid")
 
     holdout: float = Field(0.2, ge=0.05, le=0.5, description="Share of the rows that scores the model.")
@@ -42,6 +50,8 @@ class ValidationRequest(BaseModel):
 
 
 class TuningRequest(BaseModel):
+    """A search for hyperparameters."""
+
     model_config = ConfigDict(extra="forbid")
 
     trials: int = Field(20, ge=1, le=1000, description="Most trials.")
@@ -54,6 +64,8 @@ class TuningRequest(BaseModel):
 
 
 class ForecastOptions(BaseModel):
+    """How a forecast is trained."""
+
     model_config = ConfigDict(extra="forbid")
 
     horizon: int | None = Field(
@@ -81,6 +93,8 @@ class ForecastOptions(BaseModel):
 
 
 class TrainRequest(BaseModel):
+    """What is trained, and on which dataset."""
+
     model_config = ConfigDict(extra="forbid")
 
     dataset_id: int = Field(description="A valid dataset of usage `t`.")
@@ -116,6 +130,8 @@ class TrainRequest(BaseModel):
 
 
 class TrainCreated(BaseModel):
+    """A training that has been accepted."""
+
     id: int = Field(description="Id of the training, `train_id` of other calls.")
     tenant_id: str
     predictor_name: str
@@ -131,6 +147,8 @@ class TrainCreated(BaseModel):
 
 
 class DetailsRequest(BaseModel):
+    """A training that is being configured."""
+
     model_config = ConfigDict(extra="forbid")
 
     dataset_id: int
@@ -140,11 +158,15 @@ class DetailsRequest(BaseModel):
 
 
 class TrainingColumn(BaseModel):
+    """A column and its type."""
+
     column_name: str
     data_type: str
 
 
 class DetailsAnswer(BaseModel):
+    """The columns of a dataset and the roles they can have."""
+
     dataset_id: int
     predictor_name: str
     domain: str
@@ -154,6 +176,8 @@ class DetailsAnswer(BaseModel):
 
 
 class TrainRow(BaseModel):
+    """One training in a list."""
+
     tenant_id: str
     predictor_name: str
     version: int
@@ -184,11 +208,15 @@ class TrainRow(BaseModel):
 
 
 class TrainList(BaseModel):
+    """A page of trainings."""
+
     total: int
     data: list[TrainRow]
 
 
 class SummaryAnswer(BaseModel):
+    """The model of a completed training."""
+
     model_summary: dict[str, Any] = Field(description="Model, its metrics on held-out rows, and how it was made.")
     confusion_matrix: list[list[int]] | None = Field(
         description="Rows are true classes, columns predicted ones, in the order of `classes`; null for a regression."
@@ -197,6 +225,8 @@ class SummaryAnswer(BaseModel):
 
 
 class ImportanceAnswer(BaseModel):
+    """The newest feature importance of a training."""
+
     feature_importance: dict[str, float] = Field(
         description="Mean absolute SHAP value of each feature, normalised to sum to 1, largest first."
     )
@@ -207,20 +237,51 @@ class ImportanceAnswer(BaseModel):
 
 
 class ImportanceStarted(BaseModel):
+    """The job that computes a feature importance."""
+
     status: str
     message: str
     shap_job_id: str
 
 
 class SchemaAnswer(BaseModel):
+    """The columns of a training."""
+
     model_config = ConfigDict(populate_by_name=True)
 
     columns: list[TrainingColumn] = Field(alias="schema")
 
 
-def schema_of(contract: Contract) -> list[TrainingColumn]:
+def list_columns(contract: Contract) -> list[TrainingColumn]:
+    """Return the columns of a contract."""
     return [TrainingColumn(column_name=c.name, data_type=c.data_type) for c in contract.columns]
 
 
-def endpoint_url(tenant_name: str, training: Training) -> str:
-    return f"/models/{tenant_name}/{training.predictor_name}/predict"
+def build_created(training: Training, job: Job) -> TrainCreated:
+    """Return the answer to an accepted training."""
+    return build_answer(TrainCreated, training, training_status=training.status, job_id=job.public_id)
+
+
+def build_row(overview: TrainingOverview, tenant_name: str) -> TrainRow:
+    """Return a training as lists show it."""
+    return build_answer(TrainRow, overview.training, **row_fields(overview, tenant_name))
+
+
+def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
+    """Return the fields of a `TrainRow` that are not columns of the training, or have another value than these."""
+    training, dataset, job = overview.training, overview.dataset, overview.job
+    status = training.status
+    if status == "submitted_to_ray" and job is not None:
+        status = _STATUS_OF_UNFINISHED.get(JobState(job.state), status)
+    return {
+        "dataset_name": dataset.name,
+        "data_source": dataset.data_source,
+        "ml_model_status": status,
+        "train_status": status,
+        "training_status": status if status == "submitted_to_ray" else status.capitalize(),
+        "progress": job.progress if job else 0.0,
+        "phrase": job.message if job else "",
+        "error": training.failure,
+        "job_id": job.public_id if job else None,
+        "endpoint_url": f"/models/{tenant_name}/{training.predictor_name}/predict",
+    }

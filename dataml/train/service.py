@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +14,6 @@ from dataml import __version__
 from dataml.access import roles
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
-from dataml.contract.contract import Contract
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db import every_tenant
@@ -29,71 +29,82 @@ from dataml.settings import Settings
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation
-from dataml.train.checks.request import CheckedRequest, check, check_target_values
-from dataml.train.checks.series import check_series
-from dataml.train.models import Training, TrainingPreprocessing
+from dataml.train.checks.request import check_request, check_target_values
+from dataml.train.checks.series import check_continued_series, check_series
+from dataml.train.models import Training, TrainingOverview, TrainingPreprocessing
 from dataml.train.schemas import TrainRequest
 
-# What a request says that columns of the row hold.
-_IN_THE_ROW = {"dataset_id", "predictor_name", "domain", "problem_type", "columns", "algorithm", "shap_enabled"}
-_GONE = ("failed", "cancelled")
-_CAN_SERVE = (Training.status == "completed", Training.is_promoted)
+# Fields of a request that have columns of their own in the row.
+_COLUMNS_OF_ROW: Final = {
+    "dataset_id",
+    "predictor_name",
+    "domain",
+    "problem_type",
+    "columns",
+    "algorithm",
+    "shap_enabled",
+}
+_UNSUCCESSFUL: Final = ("failed", "cancelled")
+_STATUS_WORDS: Final = {"submitted_to_ray": "not finished yet", "failed": "failed", "cancelled": "cancelled"}
+_CAN_SERVE: Final = (Training.status == "completed", Training.is_promoted)
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A request that was checked, and what it was checked against; `sha256` is that of the dataset's Parquet."""
+    """A checked request, and what it was checked against.
+
+    `spec` is the payload of the job, whose `train_id` is 0 until the training has a row. `sha256` is the hash of the
+    dataset's Parquet file. `parent` is the version that an incremental training continues.
+    """
 
     request: TrainRequest
-    checked: CheckedRequest
     dataset: Dataset
-    sha256: str
     parent: Parent | None
+    spec: TrainSpec
+    sha256: str
 
 
 async def create(database: Database, settings: Settings, scope: Scope, request: TrainRequest) -> tuple[Training, Job]:
     """Check all that can be checked, then commit preprocessing, training and job together.
 
     Raises:
-        NotFound, Conflict: the dataset is unknown, not valid, or for prediction.
-        Invalid: the request does not fit the dataset; see `train.checks.request.check`.
-        Conflict: `predictor_exists`; of an incremental one also what `_find_parent` and `continuation` raise.
+        NotFound: `dataset_not_found`; of an incremental training also `predictor_not_found`, `training_not_found`.
+        Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`; of an incremental training also
+            `training_in_progress`, `predictor_changed`, and what `check_continuation` and `check_classes` raise.
+        Invalid: the request does not fit the dataset; see `check_request`, `check_target_values` and `check_series`.
     """
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, scope, request.dataset_id, "t")
-        await _check_name(session, scope, request)
+        await _next_version(session, scope, request)
         parent = await _find_parent(session, scope, request.predictor_name) if request.is_incremental else None
     contract, parquet = dataset.validated()
-    checked = check(request, contract) if parent is None else check_continuation(request, parent, contract)
+    if parent is None:
+        spec = check_request(request, contract, parquet)
+    else:
+        spec = check_continuation(request, parent, contract, parquet)
     try:
-        sha256 = await asyncio.to_thread(
-            _check_rows, Storage.from_settings(settings), parquet, contract, checked, parent
-        )
-        planned = TrainingPlan(request, checked, dataset, sha256, parent)
+        sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent)
+        plan = TrainingPlan(request, dataset, parent, spec, sha256)
         async with database.transaction() as session:
-            return await _insert(session, settings, scope, planned)
+            return await _insert(session, settings, scope, plan)
     except IntegrityError as error:
         if read_violation(error).is_duplicate("predictor_name"):
             raise _predictor_exists(request.predictor_name) from error
-        raise _dataset_gone() from error
+        raise _dataset_deleted() from error
     except (FileNotFoundError, FileMissing) as error:
-        raise _dataset_gone() from error
+        raise _dataset_deleted() from error
 
 
-async def _insert(
-    session: AsyncSession, settings: Settings, scope: Scope, planned: TrainingPlan
-) -> tuple[Training, Job]:
-    request, checked, dataset, parent = planned.request, planned.checked, planned.dataset, planned.parent
-    # Checked again, one request of the tenant at a time: two for one name may have come this far together.
+async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan: TrainingPlan) -> tuple[Training, Job]:
+    request, dataset, spec = plan.request, plan.dataset, plan.spec
+    # The name is checked again, for one request of the tenant at a time: two for one name may have passed the first
+    # check together.
     await roles.lock(session, scope.tenant_id)
-    if parent is not None:
-        await _hold_parent(session, scope, parent)
-    version = await _check_name(session, scope, request)
-    contract, parquet = dataset.validated()
-    if parent is not None:
-        contract = parent.contract
-    preprocess = TrainingPreprocessing(tenant_id=scope.tenant_id, contract=contract.to_json(), roles=checked.roles)
-    session.add(preprocess)
+    if plan.parent is not None:
+        await _hold_parent(session, scope, plan.parent)
+    version = await _next_version(session, scope, request)
+    preprocessing = TrainingPreprocessing(tenant_id=scope.tenant_id, contract=spec.contract.to_json(), roles=spec.roles)
+    session.add(preprocessing)
     await session.flush()
     training = Training(
         tenant_id=scope.tenant_id,
@@ -101,83 +112,83 @@ async def _insert(
         version=version,
         dataset_id=dataset.id,
         dataset_version=dataset.version,
-        dataset_parquet=parquet,
-        dataset_sha256=planned.sha256,
-        parent_id=parent.training.id if parent is not None else None,
-        preprocess_id=preprocess.id,
+        dataset_parquet=spec.parquet,
+        dataset_sha256=plan.sha256,
+        parent_id=plan.parent.training.id if plan.parent is not None else None,
+        preprocess_id=preprocessing.id,
         domain=request.domain,
-        problem_type=checked.problem_type,
-        target=checked.target,
-        requested_algorithm=checked.algorithm,
+        problem_type=spec.problem_type,
+        target=spec.target,
+        requested_algorithm=spec.algorithm,
         shap_enabled=request.shap_enabled,
         shap_sample_rows=settings.shap_sample_rows,
-        requested=request.model_dump(mode="json", exclude=_IN_THE_ROW),
+        requested=request.model_dump(mode="json", exclude=_COLUMNS_OF_ROW),
         created_by=scope.username,
     )
     session.add(training)
     await session.flush()
-    spec = TrainSpec(
-        train_id=training.id,
-        parquet=parquet,
-        contract=contract,
-        problem_type=checked.problem_type,
-        algorithm=checked.algorithm,
-        roles=checked.roles,
-        hyperparameters=request.hyperparameters,
-        seed=request.seed,
-        threads=settings.job_threads,
-        categories=checked.categories,
-        validation=checked.validation,
-        tuning=checked.tuning,
-        workers=request.workers,
-        distributed_bytes=settings.distributed_training_bytes,
-        parent=parent.training.bundle if parent is not None else None,
-        forecasting=checked.forecasting,
+    audit.record(
+        session,
+        scope,
+        "training.start",
+        f"training:{training.id}",
+        predictor_name=training.predictor_name,
+        version=version,
     )
-    named = {"predictor_name": training.predictor_name, "version": version}
-    audit.record(session, scope, "training.start", f"training:{training.id}", **named)
-    return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, spec)
+    payload = replace(
+        spec,
+        train_id=training.id,
+        threads=settings.job_threads,
+        distributed_bytes=settings.distributed_training_bytes,
+    )
+    return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, payload)
 
 
-async def _check_name(session: AsyncSession, scope: Scope, request: TrainRequest) -> int:
-    """The version that this training will be."""
+async def _next_version(session: AsyncSession, scope: Scope, request: TrainRequest) -> int:
+    """Return the version that this training will be.
+
+    Raises:
+        Conflict: `predictor_exists`: the request asks for no new version.
+    """
     same_name = Training.predictor_name == request.predictor_name
     newest = await session.scalar(scope.select_columns(Training, func.max(Training.version)).where(same_name))
-    kept = await scope.find(session, Training, same_name, Training.status.not_in(_GONE))
-    if kept is not None and not (request.new_version or request.is_incremental):
+    current = await scope.find(session, Training, same_name, Training.status.not_in(_UNSUCCESSFUL))
+    if current is not None and not (request.new_version or request.is_incremental):
         raise _predictor_exists(request.predictor_name)
     return (newest or 0) + 1
 
 
 async def _find_parent(session: AsyncSession, scope: Scope, predictor_name: str) -> Parent:
-    """The version that a continuation starts from.
+    """Return the version that a continuation starts from.
 
     Raises:
         NotFound: `predictor_not_found`.
-        Conflict: `training_in_progress`: there may be another one to continue in a moment.
+        Conflict: `training_in_progress`: another version may be the one to continue in a moment.
     """
     same_name = Training.predictor_name == predictor_name
     if await scope.find(session, Training, same_name, Training.status == "submitted_to_ray") is not None:
         detail = "A version of this predictor is being trained; continue the predictor when that has ended."
         raise Conflict(detail, code="training_in_progress")
     training = await get_promoted(session, scope, predictor_name)
-    preprocess = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
-    return Parent(training, training_contract(preprocess), dict(preprocess.roles))
+    preprocessing = await get_preprocessing(session, scope, training.preprocess_id)
+    return Parent(training, preprocessing.parse_contract(), dict(preprocessing.roles))
 
 
 async def _hold_parent(session: AsyncSession, scope: Scope, parent: Parent) -> None:
-    """Raises:
-    NotFound: `predictor_not_found`, `training_not_found`.
-    Conflict: `training_in_progress`, `predictor_changed`: the version to continue is another one meanwhile.
+    """Hold the version to continue until the end of the transaction, and check that it still is the one.
+
+    Raises:
+        NotFound: `predictor_not_found`, `training_not_found`.
+        Conflict: `training_in_progress`, `predictor_changed`: the version to continue is another one now.
     """
     held = await hold(session, scope, parent.training.id)
-    found = await _find_parent(session, scope, held.predictor_name)
-    if found.training.id != held.id or held.preprocess_id != parent.training.preprocess_id:
+    current = await _find_parent(session, scope, held.predictor_name)
+    if current.training.id != held.id or held.preprocess_id != parent.training.preprocess_id:
         raise Conflict("The predictor has changed meanwhile; send the request again.", code="predictor_changed")
 
 
-def _dataset_gone() -> NotFound:
-    # Deleted since it was looked at.
+def _dataset_deleted() -> NotFound:
+    """Return the error of a dataset that was deleted after it had been read."""
     return NotFound("There is no dataset with this id.", code="dataset_not_found")
 
 
@@ -187,11 +198,16 @@ def _predictor_exists(name: str) -> Conflict:
 
 
 async def get(session: AsyncSession, scope: Scope, train_id: int) -> Training:
+    """Return a training.
+
+    Raises:
+        NotFound: `training_not_found`.
+    """
     return await scope.get(session, Training, train_id, "training")
 
 
 async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:
-    """A training that stays as it is until the end of the transaction.
+    """Return a training that stays as it is until the end of the transaction.
 
     Raises:
         NotFound: `training_not_found`.
@@ -200,7 +216,7 @@ async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:
 
 
 async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, held: bool = False) -> Training:
-    """A training whose model can be asked; `held` as by `hold`.
+    """Return a training whose model can predict; with `held`, as `hold` does.
 
     Raises:
         NotFound: `training_not_found`.
@@ -208,12 +224,14 @@ async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, h
     """
     training = await (hold if held else get)(session, scope, train_id)
     if training.status != "completed":
-        raise Conflict(f"This model is not ready: its training is {_state_words(training)}.", code="model_not_ready")
+        raise Conflict(
+            f"This model is not ready: its training is {_STATUS_WORDS[training.status]}.", code="model_not_ready"
+        )
     return training
 
 
 async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str) -> Training:
-    """The newest completed version of a predictor, apart from those that came out worse than their parent.
+    """Return the newest completed version of a predictor, except for those that came out worse than their parent.
 
     Raises:
         NotFound: `predictor_not_found`.
@@ -226,8 +244,10 @@ async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str)
 
 
 async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
-    """What `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first; but for
-    forecasts, which the pool answers: their direct route predicts nothing."""
+    """Return what `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first.
+
+    Forecasts are left out: they have no direct route, and the pool answers them.
+    """
     newest = (
         every_tenant.select(func.max(Training.id))
         .where(*_CAN_SERVE, Training.problem_type != "Forecast")
@@ -239,20 +259,28 @@ async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Tra
     return [(training, name) for training, name in rows.all()]
 
 
-async def list_with_jobs(
-    session: AsyncSession, scope: Scope, page: Page
-) -> tuple[int, list[tuple[Training, Dataset, Job | None]]]:
+async def get_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: int) -> TrainingPreprocessing:
+    """Return a preprocessing.
+
+    Raises:
+        NotFound: `preprocessing_not_found`.
+    """
+    return await scope.get(session, TrainingPreprocessing, preprocess_id, "preprocessing")
+
+
+async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[TrainingOverview]]:
+    """Return the number of trainings of the tenant, and a page of them, newest first."""
     total, trainings = await scope.list(session, Training, page)
     dataset_ids, train_ids = {t.dataset_id for t in trainings}, [t.id for t in trainings]
-    found = await session.scalars(scope.select(Dataset).where(Dataset.id.in_(dataset_ids)))
-    by_id = {dataset.id: dataset for dataset in found}
+    dataset_rows = await session.scalars(scope.select(Dataset).where(Dataset.id.in_(dataset_ids)))
+    datasets_by_id = {dataset.id: dataset for dataset in dataset_rows}
     job_rows = scope.select(Job).where(Job.kind == JobKind.TRAIN.value, Job.subject_id.in_(train_ids))
-    job_of = {job.subject_id: job for job in await session.scalars(job_rows.order_by(Job.id))}
-    return total, [(t, by_id[t.dataset_id], job_of.get(t.id)) for t in trainings]
+    jobs_by_id = {job.subject_id: job for job in await session.scalars(job_rows.order_by(Job.id))}
+    return total, [TrainingOverview(t, datasets_by_id[t.dataset_id], jobs_by_id.get(t.id)) for t in trainings]
 
 
-async def explain(session: AsyncSession, scope: Scope, train_id: int) -> Job:
-    """Start the feature importance of a completed training; asked again while it runs, the same job.
+async def start_explanation(session: AsyncSession, scope: Scope, train_id: int) -> Job:
+    """Start to compute the feature importance of a completed training; return the job, which may run already.
 
     Raises:
         NotFound: `training_not_found`.
@@ -275,7 +303,7 @@ async def _enqueue_explain(session: AsyncSession, scope: Scope, training: Traini
 
 
 async def refuse_dataset_in_use(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
-    """Refuse to let a dataset go that trainings were made from.
+    """Refuse to delete a dataset that trainings were made from.
 
     Raises:
         Conflict: `dataset_in_use`.
@@ -287,7 +315,7 @@ async def refuse_dataset_in_use(session: AsyncSession, scope: Scope, dataset_id:
 
 
 async def apply_training(session: AsyncSession, job: Job, result: TrainResult | None) -> None:
-    """The end of a train job: the predictor is servable from this commit on."""
+    """Record the end of a train job: from this commit on the predictor can serve."""
     scope = Scope(job.tenant_id, job.created_by)
     training = await get(session, scope, job.subject_id)
     if result is None:
@@ -308,63 +336,54 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
 
 
 async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResult | None) -> None:
-    """The end of an explain job; an earlier importance stays when a new one fails."""
+    """Record the end of an explain job; an earlier importance stays when a new one fails."""
     if result is None:
         return
     training = await get(session, Scope(job.tenant_id, job.created_by), job.subject_id)
     training.feature_importance = {
         "values": result.feature_importance,
-        # A worker outside the cluster may not say them.
+        # A worker outside the cluster may not report them.
         "sample_rows": result.sample_rows or None,
         "total_rows": result.total_rows or None,
     }
     training.explanation = result.explanation
 
 
-def _check_rows(
-    storage: Storage, parquet: str, contract: Contract, checked: CheckedRequest, parent: Parent | None
-) -> str:
-    """Look at the rows to train on; the SHA-256 of their file."""
-    path = storage.fetch(parquet)
-    if checked.forecasting is not None:
-        bundle = parent.training.bundle if parent is not None else None
-        check_series(path, contract, checked, storage.fetch(bundle) if bundle else None)
-    else:
-        check_target_values(path, checked.target)
+def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> str:
+    """Check the rows to train on, and return the SHA-256 hash of their file. Blocking."""
+    path = storage.fetch(spec.parquet)
+    if spec.forecasting is None:
+        check_target_values(path, spec.target)
         if parent is not None:
             check_classes(path, parent)
+    elif spec.parent is not None:
+        check_continued_series(path, storage.fetch(spec.parent))
+    else:
+        check_series(path, spec, spec.forecasting)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _has_features(training: Training) -> bool:
-    """Statistical models of a series have none."""
+    """Return whether a model has features to explain: statistical models of a series have none."""
     members = (training.summary or {}).get("members", ())
-    return training.problem_type != "Forecast" or any(each["algorithm"] in ALGORITHMS for each in members)
-
-
-def training_contract(preprocess: TrainingPreprocessing) -> Contract:
-    return Contract.from_json(preprocess.contract)
-
-
-def _state_words(training: Training) -> str:
-    return {"submitted_to_ray": "not finished yet", "failed": "failed", "cancelled": "cancelled"}[training.status]
+    return training.problem_type != "Forecast" or any(member["algorithm"] in ALGORITHMS for member in members)
 
 
 async def list_storage_names(session: AsyncSession) -> set[str]:
-    """What the trainings of every tenant have in storage: bundles, explanations, and the rows they were made from."""
+    """Return the storage names of all tenants' bundles and explanations, and of the rows they were made from."""
     columns = (Training.bundle, Training.explanation, Training.dataset_parquet)
     rows = await session.execute(every_tenant.select(*columns))
     return {name for row in rows for name in row if name}
 
 
 async def filter_existing(session: AsyncSession, train_ids: set[int]) -> set[int]:
-    """Which of these trainings, of all tenants, are there."""
+    """Return the ids of those of these trainings, of any tenant, that exist."""
     rows = every_tenant.select(Training.id).where(Training.id.in_(train_ids))
     return set((await session.scalars(rows)).all())
 
 
 async def list_with_own_endpoint(session: AsyncSession) -> set[int]:
-    """Trainings of all tenants that are recorded as answered by their own deployment."""
+    """Return the ids of all tenants' trainings that are recorded as served by their own deployment."""
     rows = every_tenant.select(Training.id).where(Training.endpoint == "own")
     return set((await session.scalars(rows)).all())

@@ -28,7 +28,7 @@ from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 from dataml.train import service
 from dataml.train.callbacks.schemas import ExplainReport, TrainOutcome, TrainReport
-from dataml.train.models import Training, TrainingPreprocessing
+from dataml.train.models import Training
 
 BUNDLE: Final = "bundle"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -113,9 +113,9 @@ async def explanation(session: AsyncSession, scope: Scope, job: Job, report: Exp
     training = await service.get(session, scope, job.subject_id)
     if report.training_id != training.id:
         raise Conflict(f"The token is for the training {training.id}.", code="wrong_training")
-    preprocess = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
-    contract = service.training_contract(preprocess)
-    features = [name for name in contract.names if preprocess.roles.get(name) in FEATURE_ROLES]
+    preprocessing = await service.get_preprocessing(session, scope, training.preprocess_id)
+    contract = preprocessing.parse_contract()
+    features = [name for name in contract.names if preprocessing.roles.get(name) in FEATURE_ROLES]
     wrong = [error for name, value in report.result.items() if (error := _wrong_value(name, value, features))]
     if wrong:
         codes = {error.code for error in wrong}

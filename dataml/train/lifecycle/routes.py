@@ -11,9 +11,8 @@ from dataml.jobs.dependencies import Jobs
 from dataml.storage.storage import Storage
 from dataml.train.dependencies import RememberedModels
 from dataml.train.lifecycle import service
-from dataml.train.lifecycle.schemas import TrainDetail, TrainingDeleted, UpdateAnswer, UpdateRequest, lineage_of
+from dataml.train.lifecycle.schemas import TrainDetail, TrainingDeleted, UpdateAnswer, UpdateRequest, build_detail
 from dataml.train.models import Training
-from dataml.train.routes import train_row
 
 router = Router(prefix="/train", tags=["Train"])
 
@@ -23,19 +22,8 @@ async def get_training(train_id: int, user: Viewer, database: Db) -> TrainDetail
     """All about one training: what was asked for, how it scored, and its lineage: dataset, preprocessing, the version
     it continues and those that continue it, job, and versions of code and libraries."""
     async with database.reading() as session:
-        whole = await service.get_detail(session, user.scope, train_id)
-    training, requested = whole.training, dict(whole.training.requested or {})
-    return TrainDetail(
-        **train_row(user, training, whole.dataset, whole.job).model_dump(),
-        model=training.model,
-        target=training.target,
-        roles=whole.preprocess.roles,
-        hyperparameters=requested.pop("hyperparameters", {}),
-        requested=requested,
-        metrics=training.metrics,
-        summary=training.summary,
-        lineage=lineage_of(whole),
-    )
+        detail = await service.get_detail(session, user.scope, train_id)
+    return build_detail(detail, user.tenant_name)
 
 
 @router.post("/update")

@@ -1,17 +1,20 @@
-"""What the calls on a training that is there already take and answer."""
+"""The JSON of the calls on an existing training."""
 
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataml.http.answers import build_answer
 from dataml.jobs.schemas import JobAnswer
 from dataml.train.lifecycle.service import TrainingDetail
 from dataml.train.models import Training
-from dataml.train.schemas import TrainRow
+from dataml.train.schemas import TrainRow, row_fields
 
 
 class UpdateRequest(BaseModel):
+    """A model and the preprocessing that it is bound to."""
+
     model_config = ConfigDict(extra="forbid")
 
     train_id: int = Field(description="A completed training.")
@@ -19,17 +22,23 @@ class UpdateRequest(BaseModel):
 
 
 class UpdateAnswer(BaseModel):
+    """A model that was bound to another preprocessing."""
+
     data: str
     status_code: int = 200
     message: str
 
 
 class TrainingDeleted(BaseModel):
+    """A training, or its feature importance, that was deleted."""
+
     status_code: int = 200
     message: str
 
 
 class SourceOfRows(BaseModel):
+    """A file that rows came from."""
+
     file_id: int
     name: str
     format: str
@@ -37,6 +46,8 @@ class SourceOfRows(BaseModel):
 
 
 class DatasetOrigin(BaseModel):
+    """The dataset that a training learned from, as it was then."""
+
     id: int
     name: str
     version: int = Field(description="Version of the dataset that was trained on.")
@@ -62,6 +73,8 @@ class Relative(BaseModel):
 
 
 class Lineage(BaseModel):
+    """What a training was made of, and what was made of it."""
+
     dataset: DatasetOrigin
     preprocess_id: int
     parent: Relative | None = Field(description="The version that this one continues.")
@@ -72,6 +85,8 @@ class Lineage(BaseModel):
 
 
 class TrainDetail(TrainRow):
+    """All about one training."""
+
     model: str | None
     target: str
     roles: dict[str, str] = Field(description="Role of every column.")
@@ -82,53 +97,45 @@ class TrainDetail(TrainRow):
     lineage: Lineage
 
 
-def lineage_of(whole: TrainingDetail) -> Lineage:
-    training, dataset = whole.training, whole.dataset
-    origin = DatasetOrigin(
-        id=dataset.id,
-        name=dataset.name,
-        version=training.dataset_version,
-        current_version=dataset.version,
-        data_source=dataset.data_source,
-        template_id=dataset.template_id,
-        template_version=dataset.template_version,
-        parquet=training.dataset_parquet,
-        parquet_sha256=training.dataset_sha256,
-        files=[SourceOfRows(**{name: file[name] for name in SourceOfRows.model_fields}) for file in whole.files],
+def build_detail(detail: TrainingDetail, tenant_name: str) -> TrainDetail:
+    """Return all about one training."""
+    training, requested = detail.overview.training, dict(detail.overview.training.requested or {})
+    return build_answer(
+        TrainDetail,
+        training,
+        **row_fields(detail.overview, tenant_name),
+        roles=detail.preprocessing.roles,
+        hyperparameters=requested.pop("hyperparameters", {}),
+        requested=requested,
+        lineage=_build_lineage(detail),
     )
-    return Lineage(
-        dataset=origin,
-        preprocess_id=training.preprocess_id,
-        parent=_parent(whole),
-        children=[_relative(child) for child in whole.children],
-        job=JobAnswer.of(whole.job) if whole.job is not None else None,
-        code_version=training.code_version,
+
+
+def _build_lineage(detail: TrainingDetail) -> Lineage:
+    training, dataset, job = detail.overview.training, detail.overview.dataset, detail.overview.job
+    return build_answer(
+        Lineage,
+        training,
+        dataset=build_answer(
+            DatasetOrigin,
+            dataset,
+            version=training.dataset_version,
+            current_version=dataset.version,
+            parquet=training.dataset_parquet,
+            parquet_sha256=training.dataset_sha256,
+            files=[SourceOfRows.model_validate(file) for file in detail.files],
+        ),
+        parent=_build_parent(training.parent_id, detail.parent),
+        children=[build_answer(Relative, child) for child in detail.children],
+        job=JobAnswer.of(job) if job is not None else None,
         library_versions=(training.summary or {}).get("versions"),
     )
 
 
-def _parent(whole: TrainingDetail) -> Relative | None:
-    parent_id = whole.training.parent_id
-    if whole.parent is not None or parent_id is None:
-        return _relative(whole.parent) if whole.parent is not None else None
-    return Relative(
-        id=parent_id,
-        version=None,
-        dataset_id=None,
-        status="deleted",
-        accuracy=None,
-        is_promoted=None,
-        created_at=None,
-    )
-
-
-def _relative(training: Training) -> Relative:
-    return Relative(
-        id=training.id,
-        version=training.version,
-        dataset_id=training.dataset_id,
-        status=training.status,
-        accuracy=training.accuracy,
-        is_promoted=training.is_promoted,
-        created_at=training.created_at,
-    )
+def _build_parent(parent_id: int | None, parent: Training | None) -> Relative | None:
+    if parent is not None:
+        return build_answer(Relative, parent)
+    if parent_id is None:
+        return None
+    unknown = dict.fromkeys(("version", "dataset_id", "accuracy", "is_promoted", "created_at"))
+    return Relative.model_validate({"id": parent_id, "status": "deleted"} | unknown)

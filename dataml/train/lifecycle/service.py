@@ -1,4 +1,4 @@
-"""What becomes of a training afterwards: looked at as a whole, bound to another preprocessing, deleted."""
+"""Shows one training with all it refers to, binds it to another preprocessing, and deletes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,51 +10,52 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
 from dataml.dataset import service as datasets
-from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.errors import Conflict, NotFound
 from dataml.jobs import service as jobs
-from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind
 from dataml.train import service
 from dataml.train.checks.layout import join_differences, list_layout_differences
-from dataml.train.models import Training, TrainingPreprocessing
+from dataml.train.models import Training, TrainingOverview, TrainingPreprocessing
 
 
 @dataclass(frozen=True)
 class TrainingDetail:
-    """A training with all it refers to and that refers to it. `files` are those its rows came from, as its dataset's
-    validation was given them; `parent` is None for a first version, and for one whose parent was deleted."""
+    """A training with all it refers to, and all that refers to it.
 
-    training: Training
-    preprocess: TrainingPreprocessing
-    dataset: Dataset
+    `files` are the files that its rows came from, as the validation of its dataset was given them. `parent` is None
+    for a first version, and for one whose parent was deleted.
+    """
+
+    overview: TrainingOverview
+    preprocessing: TrainingPreprocessing
     files: Sequence[dict[str, Any]]
-    job: Job | None
     parent: Training | None
     children: Sequence[Training]
 
 
 async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> TrainingDetail:
-    """Raises:
-    NotFound: `training_not_found`.
+    """Return a training with all it refers to, and all that refers to it.
+
+    Raises:
+        NotFound: `training_not_found`.
     """
     training = await service.get(session, scope, train_id)
+    dataset = await datasets.get(session, scope, training.dataset_id)
+    job = await jobs.find_latest(session, scope, JobKind.TRAIN, training.id)
     validation = await jobs.find_by_output(session, scope, training.dataset_parquet)
     children = scope.select(Training).where(Training.parent_id == training.id).order_by(Training.id)
     return TrainingDetail(
-        training=training,
-        preprocess=await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing"),
-        dataset=await datasets.get(session, scope, training.dataset_id),
+        overview=TrainingOverview(training, dataset, job),
+        preprocessing=await service.get_preprocessing(session, scope, training.preprocess_id),
         files=validation.payload["files"] if validation is not None else (),
-        job=await jobs.find_latest(session, scope, JobKind.TRAIN, training.id),
         parent=await scope.find(session, Training, Training.id == training.parent_id),
         children=(await session.scalars(children)).all(),
     )
 
 
 async def bind(session: AsyncSession, scope: Scope, train_id: int, preprocess_id: int) -> None:
-    """Let a model be asked with another preprocessing, which reads rows as its own does.
+    """Bind a model to another preprocessing, which reads rows as its own does.
 
     Raises:
         NotFound: `training_not_found`, `preprocessing_not_found`.
@@ -62,9 +63,8 @@ async def bind(session: AsyncSession, scope: Scope, train_id: int, preprocess_id
     """
     training = await service.get_completed(session, scope, train_id, held=True)
     other = await _hold_preprocessing(session, scope, preprocess_id)
-    bound = await scope.get(session, TrainingPreprocessing, training.preprocess_id, "preprocessing")
-    contracts = service.training_contract(bound), service.training_contract(other)
-    if differences := list_layout_differences(contracts[0], bound.roles, contracts[1], other.roles):
+    bound = await service.get_preprocessing(session, scope, training.preprocess_id)
+    if differences := list_layout_differences(bound.parse_contract(), bound.roles, other.parse_contract(), other.roles):
         detail = f"This preprocessing does not read rows as the model does: {join_differences(differences)}."
         raise Conflict(detail, code="layout_differs")
     subject = f"training:{training.id}"
@@ -73,7 +73,7 @@ async def bind(session: AsyncSession, scope: Scope, train_id: int, preprocess_id
 
 
 async def hold_deletable(session: AsyncSession, scope: Scope, train_id: int) -> Training:
-    """A training that nothing is being made of, held until the end of the transaction.
+    """Return a training that no running job uses, held until the end of the transaction.
 
     Raises:
         NotFound: `training_not_found`.
@@ -91,22 +91,22 @@ async def hold_deletable(session: AsyncSession, scope: Scope, train_id: int) -> 
 
 
 async def delete(session: AsyncSession, scope: Scope, training: Training) -> list[str]:
-    """Remove a training that `hold_deletable` gave, with its preprocessing when no other is bound to it; the folders
-    that are to go when this is committed. Its explain job, if there is one, is cancelled.
+    """Delete a training that `hold_deletable` returned; return the folders to delete after the commit.
 
-    From the commit on the version before it is the promoted one. Its predictions stay in the log, under its id, which
-    no other training will have; so do the versions that continue it.
+    Its preprocessing is deleted with it when no other training is bound to that, and its explain job is cancelled.
+    From the commit on the previous version is the promoted one. Its predictions stay in the log under its id, which no
+    other training will have, and the versions that continue it stay, too.
     """
-    made = await jobs.list_for(session, scope, (JobKind.TRAIN, JobKind.EXPLAIN), training.id)
-    folders = {job.directory for job in made if job.attempt}
+    own_jobs = await jobs.list_for(session, scope, (JobKind.TRAIN, JobKind.EXPLAIN), training.id)
+    folders = {job.directory for job in own_jobs if job.attempt}
     folders |= {str(PurePosixPath(name).parent) for name in (training.bundle, training.explanation) if name}
-    for job in made:
+    for job in own_jobs:
         await jobs.cancel(session, job)
-    preprocess = await _hold_preprocessing(session, scope, training.preprocess_id)
+    preprocessing = await _hold_preprocessing(session, scope, training.preprocess_id)
     await session.execute(scope.delete(Training).where(Training.id == training.id))
-    bound = scope.select_columns(Training, func.count()).where(Training.preprocess_id == preprocess.id)
+    bound = scope.select_columns(Training, func.count()).where(Training.preprocess_id == preprocessing.id)
     if not await session.scalar(bound):
-        await session.execute(scope.delete(TrainingPreprocessing).where(TrainingPreprocessing.id == preprocess.id))
+        await session.execute(scope.delete(TrainingPreprocessing).where(TrainingPreprocessing.id == preprocessing.id))
     name, version = training.predictor_name, training.version
     subject = f"training:{training.id}"
     audit.record(session, scope, "training.delete", subject, predictor_name=name, version=version)
@@ -114,7 +114,7 @@ async def delete(session: AsyncSession, scope: Scope, training: Training) -> lis
 
 
 async def delete_importance(session: AsyncSession, scope: Scope, train_id: int) -> list[str]:
-    """Forget the feature importance of a training; the folders that are to go when this is committed.
+    """Delete the feature importance of a training; return the folders to delete after the commit.
 
     Raises:
         NotFound: `training_not_found`, `feature_importance_not_found`.
@@ -133,5 +133,8 @@ async def delete_importance(session: AsyncSession, scope: Scope, train_id: int) 
 
 
 async def _hold_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: int) -> TrainingPreprocessing:
-    """A preprocessing that stays until the end of the transaction: who deletes its last training waits, or has been."""
+    """Return a preprocessing that stays until the end of the transaction.
+
+    Another transaction that deletes its last training waits for this one, or has deleted it before.
+    """
     return await scope.hold(session, TrainingPreprocessing, preprocess_id, "preprocessing")
