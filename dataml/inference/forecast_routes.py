@@ -1,4 +1,4 @@
-"""The call that asks a forecast model for the next steps."""
+"""The route of forecasts."""
 
 from fastapi import Response
 
@@ -15,10 +15,13 @@ router = Router(prefix="/inference", tags=["Inference"])
 
 @router.post("/forecast", response_model=ForecastAnswer)
 async def forecast(request: ForecastRequest, user: PredictionUser, database: Db, endpoints: ModelEndpoints) -> Response:
-    """The next steps of one series, of several or of all, with conformal intervals from the model's backtest."""
+    """Forecast the next steps of one series, of several or of all.
+
+    The conformal intervals come from the model's backtest.
+    """
     async with database.reading() as session:
-        model, question = await forecasts.prepare_request(session, user, request)
-    answer = await endpoints.forecast(model, question)
-    if isinstance(answer, DatamlError):
-        raise answer
-    return Response(answer, media_type="application/json")
+        model, inference_request = await forecasts.prepare_request(session, user, request)
+    response = await endpoints.forecast(model, inference_request)
+    if isinstance(response, DatamlError):
+        raise response
+    return Response(response, media_type="application/json")

@@ -1,4 +1,4 @@
-"""The prediction log: one row a real-time prediction, one row a batch."""
+"""The table of the prediction log: one row for each real-time prediction or forecast, and for each batch."""
 
 from datetime import datetime
 
@@ -9,10 +9,11 @@ from dataml.db.base import Base, BigId, TenantOwned
 
 
 class PredictionLogEntry(TenantOwned, Base):
-    """`id` is made by the process that answers, before the row is stored: time-ordered, 63 bits.
+    """One entry of the prediction log.
 
-    `training_id` points at no row of necessity: what a model has answered stays when the model is deleted, and a record
-    of its last half second may come after that.
+    `id` is made before the row is stored, by the process that predicts: 63 bits, in the order of time. `training_id`
+    is no foreign key: predictions stay when their model is deleted, and a record of its last half second may be stored
+    after that.
     """
 
     __tablename__ = "prediction"

@@ -1,4 +1,4 @@
-"""Real-time prediction as plain ASGI: the one path where the framework's own work would cost more than ours."""
+"""Real-time prediction as plain ASGI, because FastAPI's own work would take longer than the prediction."""
 
 import logging
 import time
@@ -23,7 +23,8 @@ from dataml.serving.model_runner import InferenceClient, InferenceRequest, Infer
 log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
 MODEL_CACHE_S = 1.0
-MAX_EXPLAINED = 100
+_MAX_CACHED_MODELS = 10_000
+MAX_EXPLAINED_ROWS = 100
 _PATH = "/api/v1/inference"
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -38,6 +39,7 @@ class RealTimeApp:
         self._models: dict[tuple[Any, ...], tuple[float, ServableModel]] = {}
 
     def serves(self, path: str) -> bool:
+        """Return whether a request to this path is for this application."""
         return path == _PATH or (path.startswith("/models/") and path.endswith("/predict") and path.count("/") == 4)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,29 +47,31 @@ class RealTimeApp:
         await respond(scope, receive, send, lambda header, body: self.answer(scope["path"], header, body))
 
     async def answer(self, path: str, authorization: str | None, body: bytes) -> InferenceResponse:
-        """Raises:
-        DatamlError: whatever is wrong with the caller or the request.
+        """Return the response to a request: JSON, or an error as a value.
+
+        Raises:
+            DatamlError: whatever is wrong with the caller or the request.
         """
         principal = await self._authenticator.authenticate(authorization)
         principal.require(Permission.PREDICT)
         if path == _PATH:
-            model, question = await self._by_training(principal, body)
+            model, request = await self._by_training(principal, body)
         else:
-            model, question = await self._by_name(principal, path, body)
-        return await self._endpoints.predict(model, question)
+            model, request = await self._by_name(principal, path, body)
+        return await self._endpoints.predict(model, request)
 
-    def forget(self) -> None:
-        """Look every model up again: one of them is not what it was."""
+    def clear_models(self) -> None:
+        """Clear the cached models, because one of them has changed."""
         self._models.clear()
 
     async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, InferenceRequest]:
-        request = read_request(PredictRequest, body)
+        request = parse_body(PredictRequest, body)
 
         async def look_up() -> ServableModel:
             async with self._database.reading() as session:
                 return await service.get_servable_model(session, principal, request.train_id)
 
-        model = await self._cached((principal.tenant_id, request.train_id), look_up)
+        model = await self._get_model((principal.tenant_id, request.train_id), look_up)
         service.check_problem_type(model.problem_type, forecast=False)
         if request.preprocess_id != model.preprocess_id:
             detail = f"preprocess_id is {model.preprocess_id} for this model."
@@ -83,36 +87,41 @@ class RealTimeApp:
             async with self._database.reading() as session:
                 return await service.get_servable_model_by_name(session, principal, tenant_name, predictor_name)
 
-        model = await self._cached((principal.tenant_id, tenant_name, predictor_name), look_up)
+        model = await self._get_model((principal.tenant_id, tenant_name, predictor_name), look_up)
         service.check_problem_type(model.problem_type, forecast=False)
         return model, parse_direct_request(principal, body)
 
-    async def _cached(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:
-        found = self._models.get(key)
+    async def _get_model(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:
         now = time.monotonic()
-        if found is not None and found[0] > now:
-            return found[1]
+        expires_at, cached = self._models.get(key, (0.0, None))
+        if cached is not None and expires_at > now:
+            return cached
         model = await look_up()
-        if len(self._models) > 10_000:
+        if len(self._models) >= _MAX_CACHED_MODELS:
             self._models.clear()
         self._models[key] = (now + MODEL_CACHE_S, model)
         return model
 
 
 def parse_direct_request(principal: Principal, body: bytes) -> InferenceRequest:
-    """The question in a direct route's body."""
-    request = read_request(DirectRequest, body)
+    """Return the request to the model that the body of a direct route has.
+
+    Raises:
+        Invalid: `invalid_json`, `features_or_instances`, `too_many_to_explain`.
+        InvalidFields: `invalid_request`.
+    """
+    request = parse_body(DirectRequest, body)
     if (request.features is None) == (request.instances is None):
         raise Invalid("Send either features (one row) or instances (several rows).", code="features_or_instances")
-    if request.explain and len(request.instances or ()) > MAX_EXPLAINED:
-        raise Invalid(f"At most {MAX_EXPLAINED} instances can be explained at a time.", code="too_many_to_explain")
+    if request.explain and len(request.instances or ()) > MAX_EXPLAINED_ROWS:
+        raise Invalid(f"At most {MAX_EXPLAINED_ROWS} instances can be explained at a time.", code="too_many_to_explain")
     if request.features is not None:
         return InferenceRequest((request.features,), principal.username, explain=request.explain)
     return InferenceRequest(tuple(request.instances or ()), principal.username, single=False, explain=request.explain)
 
 
-def read_request(model: type[_M], body: bytes) -> _M:
-    """Strict JSON of this shape.
+def parse_body(model: type[_M], body: bytes) -> _M:
+    """Return the strict JSON of a body as an object of this schema.
 
     Raises:
         Invalid: `invalid_json`.
@@ -128,32 +137,32 @@ def read_request(model: type[_M], body: bytes) -> _M:
 async def respond(
     scope: Scope, receive: Receive, send: Send, answer: Callable[[str | None, bytes], Awaitable[InferenceResponse]]
 ) -> None:
-    """Read a request's body, ask `answer`, and send what it gives: JSON, or the error it raises or returns."""
+    """Read the body of a request, call `answer`, and send JSON, or the error that `answer` raised or returned."""
     headers = dict(scope["headers"])
     try:
         body = await _read_body(headers, receive)
         header = headers.get(b"authorization")
-        found = await answer(header.decode("latin-1") if header else None, body)
+        response = await answer(header.decode("latin-1") if header else None, body)
     except DatamlError as error:
-        found = error
+        response = error
     except UNREACHABLE:
-        log.exception("the database could not be asked")
-        found = unavailable()
-    await send_response(scope, send, found)
+        log.exception("the database could not be reached")
+        response = unavailable()
+    await send_response(scope, send, response)
 
 
-async def send_response(scope: Scope, send: Send, found: InferenceResponse) -> None:
+async def send_response(scope: Scope, send: Send, response: InferenceResponse) -> None:
     """Send JSON, or an error as every other route renders it."""
     request_id: str = scope["state"]["request_id"]
-    sent = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]
     status = 200
-    if isinstance(found, DatamlError):
-        status = found.status
-        sent += [(name.lower().encode(), value.encode()) for name, value in found.headers.items()]
-        found = error_body(found, request_id)
-    sent.append((b"content-length", str(len(found)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": sent})
-    await send({"type": "http.response.body", "body": found})
+    if isinstance(response, DatamlError):
+        status = response.status
+        headers += [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+        response = error_body(response, request_id)
+    headers.append((b"content-length", str(len(response)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": response})
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:

@@ -1,4 +1,4 @@
-"""What prediction calls take and answer."""
+"""The JSON of the prediction calls."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -9,13 +9,17 @@ from dataml.inference.forecast_schemas import BatchForecast
 
 
 class PredictRequest(BaseModel):
+    """One row to predict, and the training that predicts it."""
+
     model_config = ConfigDict(extra="forbid")
 
     train_id: int = Field(description="Id of a completed training.")
-    preprocess_id: int = Field(description="Its preprocessing, as the training's answers name it.")
-    features: dict[str, Any] = Field(description="A value for each feature; the form call names them and their types.")
+    preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")
+    features: dict[str, Any] = Field(
+        description="A value for each feature; `GET /inference/form-based-prediction` lists them with their types."
+    )
     target: str = Field(description="The target of the training.")
-    explain: bool = Field(False, description="Add each feature's contribution to this prediction.")
+    explain: bool = Field(False, description="Add the contribution of each feature to this prediction.")
 
 
 class DirectRequest(BaseModel):
@@ -25,29 +29,35 @@ class DirectRequest(BaseModel):
 
     features: dict[str, Any] | None = Field(None, description="One row.")
     instances: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=1000, description="Several rows.")
-    explain: bool = Field(False, description="Add each feature's contribution; for 100 rows at most.")
+    explain: bool = Field(False, description="Add the contribution of each feature; for 100 rows at most.")
 
 
 class PredictAnswer(BaseModel):
-    prediction: bool | int | float | str = Field(description="Of the target's own type.")
+    """The prediction of one row."""
+
+    prediction: bool | int | float | str = Field(description="The prediction, in the type of the target.")
     accuracy: float | None = Field(description="Accuracy of the model on held-out rows; null for a regression.")
     probability: float | None = Field(description="Probability of the predicted class; null for a regression.")
     probabilities: dict[str, float] | None = Field(description="Probability of every class.")
-    prediction_id: int = Field(description="63-bit id of this prediction in the log.")
-    explanation: dict[str, float] | None = Field(None, description="Contribution of each feature, when asked for.")
+    prediction_id: int = Field(description="63-bit id of this prediction in the prediction log.")
+    explanation: dict[str, float] | None = Field(None, description="Contribution of each feature; only with `explain`.")
 
 
 class PredictionsAnswer(BaseModel):
-    predictions: list[PredictAnswer] = Field(description="One a row, in order.")
+    """The predictions of several rows."""
+
+    predictions: list[PredictAnswer] = Field(description="One prediction for each row, in order.")
 
 
 class BatchRequest(BaseModel):
+    """A dataset to score, and the training that scores it."""
+
     model_config = ConfigDict(extra="forbid")
 
     train_id: int = Field(description="Id of a completed training.")
     dataset_id: int | None = Field(
         None,
-        description="A valid dataset of usage `p`. A Forecast that needs no exogenous values goes without.",
+        description="A valid dataset of usage `p`. A Forecast that needs no exogenous values needs none.",
     )
     forecast: BatchForecast | None = Field(None, description="What to forecast, for a model of problem_type Forecast.")
     explain: bool = Field(
@@ -58,15 +68,17 @@ class BatchRequest(BaseModel):
     result_table: str | None = Field(
         None,
         max_length=200,
-        description="Lake table that the result also goes to, in schema `gold` unless another of the own ones stands "
-        "before it (`silver.scores`).",
+        description="Lake table that the result is also written to: in the schema `gold`, unless the name starts with "
+        "another of the tenant's schemas (`silver.scores`).",
     )
     result_mode: Literal["append", "replace"] = Field(
-        "append", description="append leaves the rows of other batches in the lake table; replace leaves none of them."
+        "append", description="append keeps the rows of other batches in the lake table; replace removes them."
     )
 
 
 class BatchStarted(BaseModel):
+    """A batch that has been accepted."""
+
     message: str
     status_code: int = 202
     prediction_id: int
@@ -74,20 +86,28 @@ class BatchStarted(BaseModel):
 
 
 class ResultAnswer(BaseModel):
+    """The state and the result of a batch."""
+
     status: str = Field(description="running, completed, failed or cancelled.")
-    result_path: str | None = Field(description="Name of the result file for `GET /files/download/`.")
+    result_path: str | None = Field(
+        description="Name of the result file for `GET /files/download/`; null until there is one."
+    )
     file_id: int | None
     dataset_id: int | None
     no_of_records: int
-    failed_records: int = Field(description="Rows that carry an error instead of a prediction.")
+    failed_records: int = Field(description="Rows that have an error instead of a prediction.")
     progress: float
     error: str | None
     job_id: str | None
-    result_table: str | None = Field(description="Lake table that has the result too; null until it is there.")
-    result_snapshot_id: int | None = Field(description="The table's snapshot that has it.")
+    result_table: str | None = Field(
+        description="Lake table that the result was also written to; null until it is there."
+    )
+    result_snapshot_id: int | None = Field(description="Snapshot of that table that has the result.")
 
 
 class PredictionRow(BaseModel):
+    """One entry of the prediction log."""
+
     prediction_id: int
     train_id: int
     date: datetime
@@ -105,17 +125,23 @@ class PredictionRow(BaseModel):
 
 
 class PredictionList(BaseModel):
+    """A page of the prediction log."""
+
     total: int
     data: list[PredictionRow]
 
 
 class FormField(BaseModel):
+    """A field of a form for predictions."""
+
     column_name: str
     data_type: str
     default_value: str | None
 
 
 class FormAnswer(BaseModel):
+    """The fields that predictions with a model need."""
+
     id: int
     headers: list[FormField] = Field(description="The features of the model.")
     target: str

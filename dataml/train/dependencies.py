@@ -1,20 +1,20 @@
-"""Dependencies of routes of trainings."""
+"""The dependency of training routes: the models that the real-time route has cached."""
 
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
 
-class ModelLookups(Protocol):
-    """Which model answers for a predictor, as this process remembers it for a second."""
+class ModelLookupCache(Protocol):
+    """The models that serve predictors, as this process has cached them for a second."""
 
-    def forget(self) -> None:
-        """Look every model up again at its next prediction."""
+    def clear_models(self) -> None:
+        """Clear the cache, so that the next prediction looks its model up again."""
         ...
 
 
-async def _model_lookups(request: Request) -> ModelLookups:
+async def _model_cache(request: Request) -> ModelLookupCache:
     return request.app.state.realtime
 
 
-RememberedModels = Annotated[ModelLookups, Depends(_model_lookups)]
+CachedModels = Annotated[ModelLookupCache, Depends(_model_cache)]

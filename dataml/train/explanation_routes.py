@@ -1,4 +1,4 @@
-"""Calls that show why a predictor predicts what it predicts."""
+"""Routes of the explanation of a predictor."""
 
 import asyncio
 from pathlib import Path
@@ -24,7 +24,7 @@ router = Router(prefix="/train", tags=["Train"])
 
 @router.get("/{train_id}/explanation", response_model=ExplanationAnswer)
 async def get_explanation(train_id: int, user: Viewer, database: Db, settings: AppSettings) -> Response:
-    """What the newest finished explanation of a training has found: importance, charts with their data, rows."""
+    """Show the newest finished explanation of a training: feature importance, charts with their data, example rows."""
     folder = await _folder(train_id, user, database, settings)
     content = await asyncio.to_thread(artifacts.read_explanation, folder)
     return Response(content, media_type="application/json")
@@ -42,7 +42,7 @@ async def get_chart(
     database: Db,
     settings: AppSettings,
 ) -> Response:
-    """The picture of a chart of the explanation."""
+    """Download a chart of the explanation as a picture."""
     folder = await _folder(train_id, user, database, settings)
     content = await asyncio.to_thread(artifacts.read_chart_image, folder, chart_name)
     return Response(content, media_type="image/png")
@@ -52,6 +52,6 @@ async def _folder(train_id: int, user: Principal, database: Database, settings: 
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
     if training.explanation is None:
-        detail = "There is no explanation yet; ask for one by generate-feature-importance."
+        detail = "There is no explanation yet; start one with generate-feature-importance."
         raise NotFound(detail, code="explanation_not_found")
     return await asyncio.to_thread(Storage.from_settings(settings).fetch, training.explanation)

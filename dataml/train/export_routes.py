@@ -1,4 +1,4 @@
-"""The call that hands a predictor out, to be used without the platform."""
+"""The route that exports a predictor, to be used without the platform."""
 
 import asyncio
 import tempfile
@@ -24,21 +24,29 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/{train_id}/export", response_class=StreamingResponse, responses=_ANSWER)
 async def export_model(train_id: int, user: Viewer, database: Db, settings: AppSettings) -> StreamingResponse:
-    """A completed training as a ZIP file: its bundle, `scorer.py` that predicts with it and needs only NumPy and the
-    model's own library, and a folder that MLflow loads."""
+    """Download a completed training as a ZIP file.
+
+    It contains the bundle, `scorer.py`, which predicts with it and needs only NumPy and the model's own library, and a
+    folder that MLflow loads.
+    """
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
     name = f"{training.predictor_name}-v{training.version}"
-    file, size_bytes = await asyncio.to_thread(_built, Storage.from_settings(settings), training.bundle or "", name)
+    file, size_bytes = await asyncio.to_thread(
+        _build_archive, Storage.from_settings(settings), training.bundle or "", name
+    )
     async with database.transaction() as session:
         audit.record(session, user.scope, "training.export", f"training:{train_id}", size_bytes=size_bytes)
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"', "Content-Length": str(size_bytes)}
-    return StreamingResponse(_chunks(file), headers=headers, media_type="application/zip")
+    return StreamingResponse(_read_chunks(file), headers=headers, media_type="application/zip")
 
 
-def _built(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
-    """The ZIP file and its size in bytes. It has no name, so it is gone once it is closed, or this process has died."""
-    # Takes half a second, and the first call only.
+def _build_archive(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
+    """Return the ZIP file and its size in bytes. Blocking.
+
+    The file has no name, so it is gone once it is closed, or when this process dies.
+    """
+    # The import takes half a second, so only the first call pays for it.
     from dataml.ml.export import archive
 
     folder = storage.fetch(bundle)
@@ -47,11 +55,11 @@ def _built(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
         archive.write_archive(folder, name, file)
         size_bytes = file.tell()
         file.seek(0)
-        stack.pop_all()  # what sends it closes it
+        stack.pop_all()  # the response closes the file
         return file, size_bytes
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk

@@ -1,4 +1,4 @@
-"""Training calls."""
+"""Routes of trainings."""
 
 from typing import Annotated, Any
 
@@ -42,7 +42,10 @@ TrainId = Annotated[int, Query(description="Id of the training.")]
 async def create_training(
     request: TrainRequest, user: Trainer, database: Db, settings: AppSettings, jobs: Jobs
 ) -> TrainCreated:
-    """Train a predictor on a valid dataset. Answers at once; `/train/list` and `/jobs/{job_id}` show the progress."""
+    """Train a predictor on a valid dataset.
+
+    The answer comes at once; `/train/list` and `/jobs/{job_id}` show the progress.
+    """
     training, job = await service.create(database, settings, user.scope, request)
     await jobs.notify()
     return build_created(training, job)
@@ -50,7 +53,7 @@ async def create_training(
 
 @router.post("/get_details")
 async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> DetailsAnswer:
-    """The columns of a dataset and the roles they can have, to configure a training with."""
+    """List the columns of a dataset and the roles they can have, to configure a training with."""
     problem_type = parse_problem_type(request.problem_type)
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, user.scope, request.dataset_id, "t")
@@ -66,19 +69,22 @@ async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> De
 
 @router.get("/list")
 async def list_trainings(user: Viewer, database: Db, page: Paged) -> TrainList:
-    """Trainings of the tenant, newest first."""
+    """List the trainings of the tenant, newest first."""
     return await _list(user, database, page)
 
 
 @router.get("/refresh")
 async def refresh_trainings(user: Viewer, database: Db, page: Paged) -> TrainList:
-    """The same list: workers report every change as it happens, so it is always fresh."""
+    """List the trainings of the tenant, newest first.
+
+    This is the same as `/train/list`: workers report every change as it happens, so the list is always up to date.
+    """
     return await _list(user, database, page)
 
 
 @router.get("/model-summary")
 async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> SummaryAnswer:
-    """Model and metrics of a completed training, from rows the model never saw."""
+    """Show the model of a completed training, with its metrics on rows that it never saw."""
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
     metrics: dict[str, Any] = dict(training.metrics or {})
@@ -96,7 +102,7 @@ async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> Summar
 
 @router.get("/view-feature-importance")
 async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db) -> ImportanceAnswer:
-    """The newest feature importance of a training, and how the last request for one stands."""
+    """Show the newest feature importance of a training, and the state of the last request for one."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
         job = await jobs_service.find_latest(session, user.scope, JobKind.EXPLAIN, train_id)
@@ -115,7 +121,10 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
 @router.get("/generate-feature-importance", status_code=202)
 @router.post("/generate-feature-importance", status_code=202)
 async def generate_feature_importance(train_id: TrainId, user: Trainer, database: Db, jobs: Jobs) -> ImportanceStarted:
-    """Compute SHAP values on a sample of the training's dataset. Asked again while it runs, the same job is named."""
+    """Compute SHAP values on a sample of the training's dataset.
+
+    While such a job runs, another call starts none and returns the id of that job.
+    """
     async with database.transaction() as session:
         job = await service.start_explanation(session, user.scope, train_id)
     await jobs.notify()
@@ -126,7 +135,7 @@ async def generate_feature_importance(train_id: TrainId, user: Trainer, database
 
 @router.get("/download-schema/{train_id}")
 async def download_schema(train_id: int, user: Viewer, database: Db, response: Response) -> SchemaAnswer:
-    """The columns a training was given, as a file to keep."""
+    """Download the columns of a training as a JSON file."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
         preprocessing = await service.get_preprocessing(session, user.scope, training.preprocess_id)

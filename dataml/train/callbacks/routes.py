@@ -1,5 +1,7 @@
-"""Callbacks of workers outside the cluster. A report goes through the same ledger as that of a worker inside: it counts
-once, and only for the attempt that runs."""
+"""Routes for the reports of workers outside the cluster.
+
+A report counts once, and only for the running attempt, as that of a worker inside.
+"""
 
 from dataml.audit import service as audit
 from dataml.db.session import Database
@@ -12,7 +14,7 @@ from dataml.jobs.results import ResultHandlers
 from dataml.jobs.spec import ExplainResult, JobFailure, JobKind, TrainResult, TrainSpec
 from dataml.storage.storage import Storage
 from dataml.train.callbacks import reports
-from dataml.train.callbacks.schemas import ExplainReport, Received, TrainReport
+from dataml.train.callbacks.schemas import ExplainReport, ReportReceived, TrainReport
 
 router = Router(prefix="/train", tags=["Train"])
 
@@ -20,29 +22,35 @@ router = Router(prefix="/train", tags=["Train"])
 @router.post("/result")
 async def receive_result(
     request: TrainReport, reporter: JobReporter, database: Db, settings: AppSettings, jobs: Jobs, results: JobResults
-) -> Received:
-    """The end of a training that was run outside the cluster: an error, or a bundle in the attempt's own directory. The
-    same report again changes nothing and is answered alike."""
-    received, digest = Received(message="Result received"), callbacks.report_digest(request.model_dump_json())
+) -> ReportReceived:
+    """Report the end of a training that was run outside the cluster.
+
+    The report has an error, or names a bundle in the attempt's own directory. The same report again changes nothing and
+    gets the same answer.
+    """
+    received, digest = ReportReceived(message="Result received"), callbacks.report_digest(request.model_dump_json())
     async with database.reading() as session:
         job = await callbacks.find_open(session, reporter.attempt, JobKind.TRAIN, digest)
         if job is None:
             return received
         await reports.check_training(session, reporter.scope, job, request)
-    name = reports.bundle_name(reporter.attempt.directory, request.result)
+    storage = Storage.from_settings(settings)
+    name = reports.resolve_bundle_name(reporter.attempt.directory, request.result)
     if request.result.error is not None:
-        await _accept(database, results, reporter, JobKind.TRAIN, digest, reports.failure_of(request.result.error))
+        await _finish_attempt(
+            database, results, reporter, JobKind.TRAIN, digest, reports.external_failure(request.result.error)
+        )
     else:
         spec = service.load_spec(job).payload
         assert isinstance(spec, TrainSpec)
-        result = await reports.adopt(Storage.from_settings(settings), name, spec, request.result)
+        result = await reports.import_bundle(storage, name, spec, request.result)
         try:
-            accepted = await _accept(database, results, reporter, JobKind.TRAIN, digest, result)
+            accepted = await _finish_attempt(database, results, reporter, JobKind.TRAIN, digest, result)
         except Conflict:
-            await reports.discard(Storage.from_settings(settings), result)
+            await reports.delete_copy(storage, result)
             raise
         if not accepted:
-            await reports.discard(Storage.from_settings(settings), result)
+            await reports.delete_copy(storage, result)
     await jobs.notify()
     return received
 
@@ -50,34 +58,36 @@ async def receive_result(
 @router.post("/shap-result")
 async def receive_shap_result(
     request: ExplainReport, reporter: JobReporter, database: Db, jobs: Jobs, results: JobResults
-) -> Received:
-    """The feature importance of a training that was computed outside the cluster. The same report again changes nothing
-    and is answered alike."""
-    received, digest = Received(message="SHAP result received"), callbacks.report_digest(request.model_dump_json())
+) -> ReportReceived:
+    """Report the feature importance of a training that was computed outside the cluster.
+
+    The same report again changes nothing and gets the same answer.
+    """
+    received, digest = ReportReceived(message="SHAP result received"), callbacks.report_digest(request.model_dump_json())
     async with database.reading() as session:
         job = await callbacks.find_open(session, reporter.attempt, JobKind.EXPLAIN, digest)
         if job is None:
             return received
-        result = await reports.explanation(session, reporter.scope, job, request)
-    await _accept(database, results, reporter, JobKind.EXPLAIN, digest, result)
+        result = await reports.normalize_importance(session, reporter.scope, job, request)
+    await _finish_attempt(database, results, reporter, JobKind.EXPLAIN, digest, result)
     await jobs.notify()
     return received
 
 
-async def _accept(
+async def _finish_attempt(
     database: Database,
     results: ResultHandlers,
     reporter: Reporter,
     kind: JobKind,
     digest: str,
-    found: TrainResult | ExplainResult | JobFailure,
+    outcome: TrainResult | ExplainResult | JobFailure,
 ) -> bool:
-    """Whether this call has ended the attempt; False when the same report came first.
+    """Finish the attempt; return False when the same report has done so before.
 
     Raises:
-        Conflict: what `find_open` raises, for what happened meanwhile.
+        Conflict: `job_ended`, `attempt_superseded`: another report, or another attempt, came first.
     """
-    failure = found if isinstance(found, JobFailure) else None
+    failure, result = (outcome, None) if isinstance(outcome, JobFailure) else (None, outcome)
     attempt = reporter.attempt
     async with database.transaction() as session:
         job = await service.finish(session, attempt.job_id, attempt.attempt, failure)
@@ -85,7 +95,7 @@ async def _accept(
             await callbacks.find_open(session, attempt, kind, digest)
             return False
         job.callback_digest = digest
-        await results.apply(session, job, None if isinstance(found, JobFailure) else found)
-        named = {"attempt": attempt.attempt, "state": job.state}
-        audit.record(session, reporter.scope, "job.report", f"job:{job.public_id}", **named)
+        await results.apply(session, job, result)
+        detail = {"attempt": attempt.attempt, "state": job.state}
+        audit.record(session, reporter.scope, "job.report", f"job:{job.public_id}", **detail)
     return True

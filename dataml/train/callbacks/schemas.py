@@ -1,4 +1,4 @@
-"""What a worker outside the cluster sends, and is told."""
+"""The JSON of the calls of workers outside the cluster."""
 
 from typing import Annotated
 
@@ -8,25 +8,33 @@ Number = Annotated[float, Strict()]
 
 
 class TrainOutcome(BaseModel):
+    """How a training has ended."""
+
     model_config = ConfigDict(extra="forbid")
 
-    metrics: dict[str, Number | None] = Field({}, description="As the bundle's manifest says them, which counts.")
-    checkpoint: str | None = Field(None, description="Null, or what `path` is.")
-    error: str | None = Field(None, min_length=1, description="Why it failed; the job then fails with it.")
+    metrics: dict[str, Number | None] = Field(
+        {}, description="Metrics; they must agree with those in the bundle's manifest, which are stored."
+    )
+    checkpoint: str | None = Field(None, description="Null, or the same as `path`.")
+    error: str | None = Field(
+        None, min_length=1, description="Why the training failed; the job then fails with this text."
+    )
     path: str | None = Field(
-        None, description="Storage name of the bundle: a folder in the attempt's directory, `bundle` when it is null."
+        None, description="Storage name of the bundle: a folder in the attempt's directory; by default `bundle`."
     )
     is_promoted: bool | None = Field(
-        None, description="Of a continuation: whether it came out better than its parent; no when it is null."
+        None, description="Whether a continuation came out better than its parent; null means no."
     )
 
 
 class TrainReport(BaseModel):
+    """The report of a training."""
+
     model_config = ConfigDict(extra="forbid")
 
     result: TrainOutcome
-    train_id: int | None = Field(None, description="The training; when given it must be the job's.")
-    preprocess_id: str | None = Field(None, description="Its preprocessing; when given it must be the training's.")
+    train_id: int | None = Field(None, description="The training; when sent it must be the job's.")
+    preprocess_id: str | None = Field(None, description="Its preprocessing; when sent it must be the training's.")
 
     @field_validator("preprocess_id", mode="before")
     @classmethod
@@ -35,16 +43,20 @@ class TrainReport(BaseModel):
 
 
 class ExplainReport(BaseModel):
+    """The report of a feature importance."""
+
     model_config = ConfigDict(extra="forbid")
 
     training_id: int
     result: dict[str, Number] = Field(
-        min_length=1, max_length=10_000, description="Importance of features, from 0 up; brought to a sum of 1."
+        min_length=1, max_length=10_000, description="Importance of features, from 0 up; it is normalised to sum to 1."
     )
     sample_rows: int | None = Field(None, ge=1, lt=2**63, description="Rows that the values were computed on.")
-    total_rows: int | None = Field(None, ge=1, lt=2**63, description="Rows that they were drawn from.")
+    total_rows: int | None = Field(None, ge=1, lt=2**63, description="Rows that these were drawn from.")
 
 
-class Received(BaseModel):
+class ReportReceived(BaseModel):
+    """A report that was received."""
+
     status: str = "success"
     message: str

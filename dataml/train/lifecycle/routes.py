@@ -1,4 +1,4 @@
-"""Calls on a training that is there already: look at all of it, bind it to another preprocessing, delete it."""
+"""Routes of an existing training: show all of it, bind it to another preprocessing, delete it."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from dataml.http.dependencies import AppSettings, Db, RowDependents
 from dataml.http.routing import Router
 from dataml.jobs.dependencies import Jobs
 from dataml.storage.storage import Storage
-from dataml.train.dependencies import RememberedModels
+from dataml.train.dependencies import CachedModels
 from dataml.train.lifecycle import service
 from dataml.train.lifecycle.schemas import TrainDetail, TrainingDeleted, UpdateAnswer, UpdateRequest, build_detail
 from dataml.train.models import Training
@@ -19,20 +19,25 @@ router = Router(prefix="/train", tags=["Train"])
 
 @router.get("/{train_id}")
 async def get_training(train_id: int, user: Viewer, database: Db) -> TrainDetail:
-    """All about one training: what was asked for, how it scored, and its lineage: dataset, preprocessing, the version
-    it continues and those that continue it, job, and versions of code and libraries."""
+    """Show all about one training: the request, the metrics, and the lineage.
+
+    The lineage has the dataset, the preprocessing, the version that it continues, the versions that continue it, the
+    job, and the versions of code and libraries.
+    """
     async with database.reading() as session:
         detail = await service.get_detail(session, user.scope, train_id)
     return build_detail(detail, user.tenant_name)
 
 
 @router.post("/update")
-async def update_model(request: UpdateRequest, user: Trainer, database: Db, models: RememberedModels) -> UpdateAnswer:
-    """Bind a model to the preprocessing of another training, which has to have the identical feature layout: columns,
-    types, roles, and what else decides how a value is read."""
+async def update_model(request: UpdateRequest, user: Trainer, database: Db, models: CachedModels) -> UpdateAnswer:
+    """Bind a model to the preprocessing of another training.
+
+    That must have the identical feature layout: columns, types, roles, and all else that decides how a value is read.
+    """
     async with database.transaction() as session:
         await service.bind(session, user.scope, request.train_id, request.preprocess_id)
-    models.forget()
+    models.clear_models()
     return UpdateAnswer(data="Model updated successfully", message="Success")
 
 
@@ -44,17 +49,19 @@ async def delete_training(
     settings: AppSettings,
     jobs: Jobs,
     dependents: RowDependents,
-    models: RememberedModels,
+    models: CachedModels,
 ) -> TrainingDeleted:
-    """Delete a version of a predictor: its model, its deployment, its feature importance and the training. The version
-    before it answers from then on, and without one the name is free again. What it has predicted stays: the rows of
-    the prediction log, and the result files of batches."""
+    """Delete a version of a predictor: its model, its deployment, its feature importance and the training.
+
+    From then on the previous version serves; without one the name is free again. Its predictions stay: the rows of the
+    prediction log, and the result files of batches.
+    """
     async with database.transaction() as session:
         training = await service.hold_deletable(session, user.scope, train_id)
         await dependents.release(session, user.scope, Training, train_id)
         folders = await service.delete(session, user.scope, training)
-    # In this order: whoever asks for the model from here on finds no row, so nobody misses the files.
-    models.forget()
+    # The files are deleted last: from the commit on no request finds the row, so none reads them.
+    models.clear_models()
     await jobs.notify()
     for folder in folders:
         await Storage.from_settings(settings).delete(folder)
@@ -65,7 +72,7 @@ async def delete_training(
 async def delete_feature_importance(
     train_id: int, user: Trainer, database: Db, settings: AppSettings
 ) -> TrainingDeleted:
-    """Delete the feature importance of a training; not while it is being computed."""
+    """Delete the feature importance of a training, unless it is being computed."""
     async with database.transaction() as session:
         folders = await service.delete_importance(session, user.scope, train_id)
     for folder in folders:
