@@ -1,4 +1,4 @@
-"""Series as the tests of forecasts make them, and models of them."""
+"""Helpers that make series, and forecast models of them, in tests."""
 
 import math
 import random
@@ -26,14 +26,14 @@ def rain(number: int, shop: str) -> int:
 
 
 def sold(number: int, shop: str) -> int:
-    """More at weekends and less in the rain; some noise that is the same whenever it is asked for."""
+    """Return sales with a weekly season, less in the rain, and noise that depends on the arguments only."""
     noise = random.Random(f"{shop}{number}").gauss(0, 2)
     level = 40 + 10 * SHOPS.index(shop) + 12 * math.sin(2 * math.pi * number / 7)
     return max(0, round(level - 4 * rain(number, shop) + noise))
 
 
 def shop_rows(days: Iterable[int], *, target: bool = True, shops: Iterable[str] = SHOPS) -> bytes:
-    """`shop,day,rain,sold` of these days, series by series."""
+    """Return `shop,day,rain,sold` of these days, series by series."""
     lines = ["shop,day,rain" + (",sold" if target else "")]
     days = list(days)
     for shop in shops:
@@ -69,7 +69,7 @@ def train_forecast(client: Client, content: bytes, roles: dict[str, str] = ROLES
 
 
 def trained_forecast(client: Client, content: bytes, roles: dict[str, str] = ROLES, **changes: Any) -> dict[str, Any]:
-    """A model that is ready: its row in the list."""
+    """Return the row in `train/list` of a forecast model that is ready."""
     answer = train_forecast(client, content, roles, **changes)
     assert answer.status_code == 201, answer.text
     job = wait_for_job(client, answer.json()["job_id"], 180)

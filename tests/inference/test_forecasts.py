@@ -1,4 +1,4 @@
-"""From series to a forecast over HTTP: what it answers, from where it starts, and what is refused at once."""
+"""Forecasts over HTTP: their values, where they start, and what is refused at once."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def airports(client: Client) -> dict[str, Any]:
     return trained_forecast(client, content, roles, predictor_name="airports", forecast=None)
 
 
-def test_the_airports_are_forecast_better_than_last_week_says(client: Client, airports: dict[str, Any]) -> None:
+def test_forecast_of_the_airports_beats_the_last_week(client: Client, airports: dict[str, Any]) -> None:
     summary = client.get("/train/model-summary", params={"train_id": airports["id"]}).json()["model_summary"]
     assert summary["metrics"]["relative_mase"] < 0.95
     assert 0.88 <= summary["metrics"]["coverage"] <= 1.0
@@ -67,14 +67,14 @@ def test_a_forecast_has_a_date_a_value_and_an_interval_for_each_step(client: Cli
     assert sum(abs(step["value"] - value) for step, value in zip(steps, truth, strict=True)) / 7 < 5
 
 
-def test_what_is_known_of_the_future_moves_the_forecast(client: Client, model: dict[str, Any]) -> None:
+def test_exogenous_values_change_the_forecast(client: Client, model: dict[str, Any]) -> None:
     rows = future_of(range(DAYS, DAYS + 3), "south")
     dry = ask(client, model, unique_id="south", future=[row | {"rain": 0} for row in rows]).json()["forecast"]
     wet = ask(client, model, unique_id="south", future=[row | {"rain": 4} for row in rows]).json()["forecast"]
     assert sum(step["value"] for step in dry) > sum(step["value"] for step in wet) + 15
 
 
-def test_the_future_can_be_a_dataset(client: Client, model: dict[str, Any]) -> None:
+def test_exogenous_values_can_be_a_dataset(client: Client, model: dict[str, Any]) -> None:
     days = range(DAYS, DAYS + 3)
     dataset = uploaded(client, ("future.csv", shop_rows(days, target=False)), usage="p")
     question = {"unique_ids": "all", "future": {"dataset_id": dataset["id"]}}
@@ -85,7 +85,7 @@ def test_the_future_can_be_a_dataset(client: Client, model: dict[str, Any]) -> N
     assert len(by_dataset.json()["forecast"]) == 9
 
 
-def test_missing_rows_of_the_future_are_listed(client: Client, model: dict[str, Any]) -> None:
+def test_missing_exogenous_rows_are_listed(client: Client, model: dict[str, Any]) -> None:
     rows = future_of(range(DAYS, DAYS + 3), "north")
     answer = ask(client, model, unique_id="north", future=rows[:1] + rows[2:])
     assert (answer.status_code, answer.json()["code"]) == (422, "missing_future")
@@ -94,19 +94,19 @@ def test_missing_rows_of_the_future_are_listed(client: Client, model: dict[str, 
     assert ask(client, model, unique_id="north").json()["code"] == "missing_future"
 
 
-def test_wrong_values_in_the_future_are_named(client: Client, model: dict[str, Any]) -> None:
+def test_wrong_exogenous_values_are_located(client: Client, model: dict[str, Any]) -> None:
     rows = future_of(range(DAYS, DAYS + 3), "north")
     answer = ask(client, model, unique_id="north", future=[rows[0], rows[1] | {"rain": "wet"}, rows[2] | {"snow": 1}])
     assert answer.status_code == 422
     assert {tuple(error["loc"][1:3]) for error in answer.json()["detail"]} == {("future", 1), ("future", 2)}
 
 
-def test_two_rows_of_the_future_for_one_step_are_refused(client: Client, model: dict[str, Any]) -> None:
+def test_two_exogenous_rows_for_one_step_are_refused(client: Client, model: dict[str, Any]) -> None:
     rows = future_of([DAYS, DAYS, DAYS + 1, DAYS + 2], "north")
     assert ask(client, model, unique_id="north", future=rows).json()["code"] == "duplicate_timestamps"
 
 
-def test_a_series_is_forecast_alike_alone_and_with_others(client: Client, plain: dict[str, Any]) -> None:
+def test_series_has_the_same_forecast_alone_and_with_others(client: Client, plain: dict[str, Any]) -> None:
     together = ask(client, plain, unique_ids="all", steps=5).json()["forecast"]
     alone = ask(client, plain, unique_id="west", steps=5).json()["forecast"]
     assert [step for step in together if step["unique_id"] == "west"] == alone
@@ -121,7 +121,7 @@ def test_contributions_add_up_to_the_value(client: Client, model: dict[str, Any]
         assert "base" in step["explanation"]
 
 
-def test_a_coarser_frequency_is_made_of_whole_steps(client: Client, plain: dict[str, Any]) -> None:
+def test_coarser_frequency_consists_of_whole_steps(client: Client, plain: dict[str, Any]) -> None:
     # The history ends on a Sunday: the first whole week begins with the first step.
     steps = ask(client, plain, unique_id="north", steps=14).json()["forecast"]
     answer = ask(client, plain, unique_id="north", steps=2, frequency="Week").json()
@@ -164,7 +164,7 @@ def test_new_observations_continue_the_series(
     assert answer.json().get("code") == code
 
 
-def test_incremental_training_goes_on_from_new_observations(client: Client, plain: dict[str, Any]) -> None:
+def test_incremental_training_continues_from_new_observations(client: Client, plain: dict[str, Any]) -> None:
     new = uploaded(client, ("more.csv", shop_rows(range(DAYS, DAYS + 14))))
     request = forecast_request(new["id"], predictor_name="plain", columns=[], is_incremental=True, forecast=None)
     answer = client.post("/train/", json=request)
@@ -181,7 +181,7 @@ def test_incremental_training_goes_on_from_new_observations(client: Client, plai
     assert by_dataset == continued
 
 
-def test_an_incremental_training_with_a_gap_is_refused_before_it_starts(client: Client, plain: dict[str, Any]) -> None:
+def test_incremental_training_with_a_gap_is_refused_before_it_starts(client: Client, plain: dict[str, Any]) -> None:
     new = uploaded(client, ("more.csv", shop_rows(range(DAYS + 30, DAYS + 40))))
     request = forecast_request(new["id"], predictor_name="plain", columns=[], is_incremental=True, forecast=None)
     answer = client.post("/train/", json=request)
@@ -208,32 +208,32 @@ def test_an_incremental_training_with_a_gap_is_refused_before_it_starts(client: 
         ({"colour": "red"}, 422, "invalid_request"),
     ],
 )
-def test_a_bad_question_is_refused_by_name(
+def test_invalid_forecast_request_is_refused(
     client: Client, plain: dict[str, Any], question: dict[str, Any], status: int, code: str
 ) -> None:
     answer = ask(client, plain, **({"unique_id": "north"} | question))
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
-def test_another_tenant_has_no_such_model(stranger: Client, plain: dict[str, Any]) -> None:
+def test_model_of_another_tenant_is_not_found(stranger: Client, plain: dict[str, Any]) -> None:
     assert ask(stranger, plain, unique_id="north").status_code == 404
 
 
-def test_a_forecast_is_asked_by_its_own_call(client: Client, plain: dict[str, Any]) -> None:
+def test_forecast_model_is_served_by_the_forecast_call_only(client: Client, plain: dict[str, Any]) -> None:
     body = {"train_id": plain["id"], "preprocess_id": plain["preprocess_id"], "features": {}, "target": "sold"}
     assert client.post("/inference/", json=body).json()["code"] == "wrong_problem_type"
     direct = client.post("/models/default/plain/predict", json={"features": {}})
     assert (direct.status_code, direct.json()["code"]) == (409, "wrong_problem_type")
 
 
-def test_a_forecast_is_in_the_prediction_log(client: Client, plain: dict[str, Any]) -> None:
+def test_forecast_is_in_the_prediction_log(client: Client, plain: dict[str, Any]) -> None:
     prediction_id = ask(client, plain, unique_id="north").json()["prediction_id"]
     rows = client.get("/inference/predictions", params={"train_id": plain["id"]}).json()["data"]
     (row,) = [row for row in rows if row["prediction_id"] == prediction_id]
     assert (row["prediction_type"], row["problem_type"], row["accuracy"]) == ("forecast", "Forecast", None)
 
 
-def test_a_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> None:
+def test_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> None:
     body = {"train_id": plain["id"], "forecast": {"steps": 4, "level": 80}}
     answer = client.post("/inference/batch-prediction", json=body)
     assert answer.status_code == 202, answer.text
@@ -248,7 +248,7 @@ def test_a_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> 
     assert [int(cell) for cell in first[2:5]] == [online[0][name] for name in ("value", "lower", "upper")]
 
 
-def test_a_batch_takes_exogenous_values_from_its_dataset(client: Client, model: dict[str, Any]) -> None:
+def test_batch_takes_exogenous_values_from_its_dataset(client: Client, model: dict[str, Any]) -> None:
     dataset = uploaded(client, ("future.csv", shop_rows(range(DAYS, DAYS + 7), target=False)), usage="p")
     body = {"train_id": model["id"], "dataset_id": dataset["id"]}
     answer = client.post("/inference/batchPrediction", json=body)
@@ -271,7 +271,7 @@ def test_the_report_of_a_forecast_has_scores_by_horizon_and_a_page(client: Clien
     assert "SeasonalNaive" in page.text or "seasonal naive" in page.text
 
 
-def test_the_feature_importance_of_a_forecast_names_lags_and_columns(client: Client, model: dict[str, Any]) -> None:
+def test_feature_importance_of_a_forecast_has_lags_and_columns(client: Client, model: dict[str, Any]) -> None:
     asked = client.post("/train/generate-feature-importance", params={"train_id": model["id"]})
     wait_for_job(client, asked.json()["shap_job_id"])
     found = client.get("/train/view-feature-importance", params={"train_id": model["id"]}).json()
@@ -280,13 +280,13 @@ def test_the_feature_importance_of_a_forecast_names_lags_and_columns(client: Cli
     assert sum(found["feature_importance"].values()) == pytest.approx(1)
 
 
-def test_a_model_of_the_past_alone_has_nothing_to_explain(client: Client) -> None:
+def test_model_without_features_has_no_explanation(client: Client) -> None:
     naive = trained_forecast(client, shop_rows(range(40)), PLAIN, algorithm="SeasonalNaive")
     asked = client.post("/train/generate-feature-importance", params={"train_id": naive["id"]})
     assert (asked.status_code, asked.json()["code"]) == (409, "no_features_to_explain")
 
 
-def test_a_single_series_needs_no_id(client: Client) -> None:
+def test_single_series_needs_no_id(client: Client) -> None:
     content = "day,sold\n" + "".join(f"{day(n)},{sold(n, 'north')}\n" for n in range(60))
     model = trained_forecast(client, content.encode(), {"day": "Time", "sold": "Target"}, algorithm="AutoETS")
     steps = ask(client, model, steps=2).json()["forecast"]
@@ -322,7 +322,7 @@ def days_of(numbers: list[int], shop: str = "north") -> list[str]:
         (lines(days_of([*range(30)])), {"problem_type": "Regression"}, "only_with_forecast"),
     ],
 )
-def test_series_that_cannot_be_learned_from_are_refused_before_any_compute(
+def test_unusable_series_are_refused_before_any_compute(
     client: Client, content: bytes, changes: dict[str, Any], code: str
 ) -> None:
     jobs = client.get("/jobs/list", params={"kind": "train"}).json()["total"]
@@ -331,18 +331,18 @@ def test_series_that_cannot_be_learned_from_are_refused_before_any_compute(
     assert client.get("/jobs/list", params={"kind": "train"}).json()["total"] == jobs
 
 
-def test_gaps_are_closed_when_asked(client: Client) -> None:
+def test_gaps_are_filled_on_request(client: Client) -> None:
     content = lines(days_of([*range(10), *range(12, 60)]))
     model = trained_forecast(client, content, algorithm="SeasonalNaive", forecast={"fill": "linear", "horizon": 5})
     assert any("filled" in warning for warning in client.get(f"/train/{model['id']}").json()["summary"]["warnings"])
 
 
-def test_text_in_the_target_is_no_series(client: Client) -> None:
+def test_text_target_is_refused(client: Client) -> None:
     content = lines([f"north,{day(n)},0,many" for n in range(30)])
     answer = train_forecast(client, content)
     assert (answer.status_code, answer.json()["code"]) == (422, "target_not_numeric")
 
 
-def test_exogenous_is_a_role_of_forecasts_only(client: Client) -> None:
+def test_exogenous_role_is_for_forecasts_only(client: Client) -> None:
     answer = train_forecast(client, lines(days_of([*range(30)])), problem_type="Regression", forecast=None)
     assert answer.json()["detail"][0]["type"] == "unknown_attribute"

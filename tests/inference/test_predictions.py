@@ -1,4 +1,4 @@
-"""Predicting: one row, several rows, a dataset; the same numbers by every route."""
+"""Predictions of one row, several rows and a dataset, with the same numbers by every route."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def ask(client: Client, model: dict[str, Any], features: dict[str, Any], **chang
     return client.post("/inference/", content=json.dumps(body | changes), headers=JSON)
 
 
-def test_a_prediction_has_the_targets_own_type(client: Client, model: dict[str, Any]) -> None:
+def test_prediction_has_the_type_of_the_target(client: Client, model: dict[str, Any]) -> None:
     answer = ask(client, model, ROW).json()
     assert answer["prediction"] is True
     assert answer["accuracy"] == model["accuracy"]
@@ -47,7 +47,7 @@ def test_a_prediction_has_the_targets_own_type(client: Client, model: dict[str, 
     assert "explanation" not in answer
 
 
-def test_an_explanation_comes_when_asked_for(client: Client, model: dict[str, Any]) -> None:
+def test_prediction_has_an_explanation_on_request(client: Client, model: dict[str, Any]) -> None:
     answer = ask(client, model, ROW, explain=True).json()
     assert set(answer["explanation"]) <= set(ROW)
     assert any(answer["explanation"].values())
@@ -62,7 +62,7 @@ def test_predictions_are_logged_newest_first(client: Client, model: dict[str, An
     assert rows[0]["no_of_records"] == 1
 
 
-def test_the_direct_route_answers_one_row_or_several(client: Client, model: dict[str, Any]) -> None:
+def test_direct_route_predicts_one_row_or_several(client: Client, model: dict[str, Any]) -> None:
     one = client.post(model["endpoint_url"], json={"features": ROW}).json()
     several = client.post(model["endpoint_url"] + "/", json={"instances": [ROW, ROW | {"age": 20}]}).json()
     assert one["prediction"] is True
@@ -111,14 +111,14 @@ def batch(
 
 
 @pytest.mark.parametrize("path", ["batchPrediction", "batch-prediction", "batch-prediction/"])
-def test_a_batch_scores_every_row_in_order(client: Client, model: dict[str, Any], path: str) -> None:
+def test_batch_scores_every_row_in_order(client: Client, model: dict[str, Any], path: str) -> None:
     rows = batch(client, model["id"], small_dataset(client, usage="p"), path)
     assert [row["id"] for row in rows] == [f"A{number}" for number in range(300)]
     assert {row["prediction"] for row in rows} == {"true", "false"}
     assert not any(row["error"] for row in rows)
 
 
-def test_a_batch_says_why_when_asked(client: Client, model: dict[str, Any]) -> None:
+def test_batch_has_explanations_on_request(client: Client, model: dict[str, Any]) -> None:
     rows = batch(client, model["id"], small_dataset(client, usage="p"), explain=True)
     preview = client.get("/inference/form-based-prediction", params={"id": model["id"]}).json()["headers"]
     features = {field["column_name"] for field in preview}
@@ -132,7 +132,7 @@ def test_a_batch_says_why_when_asked(client: Client, model: dict[str, Any]) -> N
     assert list(plain[0]) == ["id", "prediction", "probability_false", "probability_true", "error"]
 
 
-def test_a_batch_is_one_row_of_the_log(client: Client, model: dict[str, Any]) -> None:
+def test_batch_is_one_entry_of_the_log(client: Client, model: dict[str, Any]) -> None:
     dataset_id = small_dataset(client, usage="p")
     batch(client, model["id"], dataset_id)
     newest = client.get("/inference/predictions", params={"train_id": model["id"], "limit": 1}).json()["data"][0]
@@ -140,13 +140,13 @@ def test_a_batch_is_one_row_of_the_log(client: Client, model: dict[str, Any]) ->
     assert newest["input_data"] == f"dataset_id:{dataset_id}"
 
 
-def test_a_batch_takes_only_a_dataset_for_prediction(client: Client, model: dict[str, Any]) -> None:
+def test_batch_takes_only_a_dataset_of_usage_p(client: Client, model: dict[str, Any]) -> None:
     body = {"train_id": model["id"], "dataset_id": small_dataset(client)}
     answer = client.post("/inference/batchPrediction", json=body)
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_dataset_usage")
 
 
-def test_the_form_names_the_features_only(client: Client, model: dict[str, Any]) -> None:
+def test_form_lists_the_features_only(client: Client, model: dict[str, Any]) -> None:
     answer = client.get("/inference/form-based-prediction", params={"id": model["id"]}).json()
     assert [field["column_name"] for field in answer["headers"]] == ["age", "colour", "price"]
     assert (answer["target"], answer["preprocess_id"]) == ("bought", model["preprocess_id"])
@@ -164,7 +164,7 @@ def test_the_form_names_the_features_only(client: Client, model: dict[str, Any])
         (ROW | {"price": "1e309"}, "price", None),
     ],
 )
-def test_a_wrong_feature_is_named(
+def test_wrong_feature_is_located(
     client: Client, model: dict[str, Any], features: dict[str, Any], field: str, code: str | None
 ) -> None:
     answer = ask(client, model, features)
@@ -174,36 +174,36 @@ def test_a_wrong_feature_is_named(
     assert code is None or error["type"] == code
 
 
-def test_every_wrong_feature_is_named_at_once(client: Client, model: dict[str, Any]) -> None:
+def test_all_wrong_features_are_located_at_once(client: Client, model: dict[str, Any]) -> None:
     answer = ask(client, model, {"age": "old", "shoe": 1})
     assert {error["loc"][2] for error in answer.json()["detail"]} == {"age", "colour", "price", "shoe"}
 
 
-def test_a_wrong_instance_is_named_by_its_place(client: Client, model: dict[str, Any]) -> None:
+def test_wrong_instance_is_located_by_its_index(client: Client, model: dict[str, Any]) -> None:
     answer = client.post(model["endpoint_url"], json={"instances": [ROW, ROW | {"age": "old"}]})
     assert answer.json()["detail"][0]["loc"] == ["body", "instances", 1, "age"]
 
 
 @pytest.mark.parametrize("value", [10**30, "\ud800", [[]], {"a": None}])
-def test_a_column_that_is_not_used_may_hold_anything(client: Client, model: dict[str, Any], value: Any) -> None:
+def test_unused_column_may_have_any_value(client: Client, model: dict[str, Any], value: Any) -> None:
     answer = ask(client, model, ROW | {"id": value})
     assert answer.status_code == 200, answer.text
     unknown = ask(client, model, ROW | {"\ud800": value})
     assert unknown.status_code == 422
 
 
-def test_an_integer_beyond_64_bits_is_a_fine_float(client: Client, model: dict[str, Any]) -> None:
+def test_integer_beyond_64_bits_is_accepted_as_a_float(client: Client, model: dict[str, Any]) -> None:
     assert ask(client, model, ROW | {"price": 10**20}).status_code == 200
 
 
-def test_only_so_many_instances_are_explained_at_a_time(client: Client, model: dict[str, Any]) -> None:
+def test_number_of_explained_instances_is_limited(client: Client, model: dict[str, Any]) -> None:
     body = {"instances": [ROW] * 101, "explain": True}
     answer = client.post(model["endpoint_url"], json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_to_explain")
     assert client.post(model["endpoint_url"], json={"instances": [ROW] * 1000}).status_code == 200
 
 
-def test_ids_and_the_target_are_let_pass_and_unused(client: Client, model: dict[str, Any]) -> None:
+def test_ids_and_the_target_are_accepted_and_ignored(client: Client, model: dict[str, Any]) -> None:
     plain = ask(client, model, ROW).json()
     with_id = ask(client, model, ROW | {"id": "A7", "bought": "no"}).json()
     assert with_id["probabilities"] == plain["probabilities"]
@@ -221,14 +221,14 @@ def test_ids_and_the_target_are_let_pass_and_unused(client: Client, model: dict[
         ({"more": 1}, 422, "invalid_request"),
     ],
 )
-def test_a_request_that_fits_no_model_is_refused(
+def test_request_that_does_not_fit_the_model_is_refused(
     client: Client, model: dict[str, Any], changes: dict[str, Any], status: int, code: str
 ) -> None:
     answer = ask(client, model, **({"features": ROW} | changes))
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_a_body_that_is_no_strict_json_is_refused(client: Client, model: dict[str, Any]) -> None:
+def test_body_that_is_not_strict_json_is_refused(client: Client, model: dict[str, Any]) -> None:
     for body, status in ((b"{", 422), (b'{"features": {"age": NaN}}', 422), (b"x" * 1_100_000, 413)):
         answer = client.post(model["endpoint_url"], content=body, headers={"content-type": "application/json"})
         assert answer.status_code == status, answer.text
@@ -236,13 +236,13 @@ def test_a_body_that_is_no_strict_json_is_refused(client: Client, model: dict[st
     assert (form.status_code, form.json()["code"]) == (415, "unsupported_media")
 
 
-def test_features_or_instances_not_both(client: Client, model: dict[str, Any]) -> None:
+def test_features_and_instances_together_are_refused(client: Client, model: dict[str, Any]) -> None:
     for body in ({}, {"features": ROW, "instances": [ROW]}):
         answer = client.post(model["endpoint_url"], json=body)
         assert (answer.status_code, answer.json()["code"]) == (422, "features_or_instances")
 
 
-def test_another_tenants_model_does_not_exist(client: Client, stranger: Client, model: dict[str, Any]) -> None:
+def test_model_of_another_tenant_is_not_found(client: Client, stranger: Client, model: dict[str, Any]) -> None:
     assert ask(stranger, model, ROW).status_code == 404
     by_name = stranger.post(model["endpoint_url"], json={"features": ROW})
     assert (by_name.status_code, by_name.json()["code"]) == (404, "predictor_not_found")
@@ -250,7 +250,7 @@ def test_another_tenants_model_does_not_exist(client: Client, stranger: Client, 
     assert absent.json()["detail"] == by_name.json()["detail"]
 
 
-def test_a_model_that_is_not_finished_does_not_predict(client: Client) -> None:
+def test_unfinished_model_does_not_predict(client: Client) -> None:
     row = train(client, small_dataset(client)).json()
     client.post("/ray/terminate_ray_job", params={"ray_job_id": row["job_id"], "usage": "training"})
     if wait_for_job(client, row["job_id"])["state"] == "cancelled":
@@ -258,7 +258,7 @@ def test_a_model_that_is_not_finished_does_not_predict(client: Client) -> None:
         assert (answer.status_code, answer.json()["code"]) == (409, "model_not_ready")
 
 
-def test_the_newest_version_answers_the_direct_route(client: Client, model: dict[str, Any]) -> None:
+def test_newest_version_serves_the_direct_route(client: Client, model: dict[str, Any]) -> None:
     dataset_id = small_dataset(client)
     trained(client, dataset_id, predictor_name="versioned", seed=1)
     newer = trained(client, dataset_id, predictor_name="versioned", seed=2, new_version=True)

@@ -1,4 +1,4 @@
-"""A predictor is continued on new data: its schema, roles and classes stay, and what differs is refused first."""
+"""A predictor is continued on new data with the same schema, roles and classes; anything else is refused."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def newer(client: Client) -> int:
     return uploaded(client, ("newer.csv", content.encode()))["id"]
 
 
-def go_on(client: Client, dataset: int, **changes: Any) -> Any:
+def continue_predictor(client: Client, dataset: int, **changes: Any) -> Any:
     usual = {"predictor_name": "continued", "is_incremental": True, "columns": []}
     return train(client, dataset, **usual | changes)
 
@@ -50,12 +50,12 @@ def change(platform: Platform, statement: str, *values: Any) -> None:
 
 
 @pytest.mark.parametrize("columns", [[], SMALL_COLUMNS], ids=["left out", "the parent's"])
-def test_a_continuation_is_the_next_version_with_the_same_preprocessing(
+def test_continuation_is_the_next_version_with_the_same_preprocessing(
     platform: Platform, client: Client, dataset_id: int, newer: int, columns: list[dict[str, str]]
 ) -> None:
     name = new_predictor()
     parent = trained(client, dataset_id, predictor_name=name, algorithm="LightGBM")
-    answer = go_on(client, newer, predictor_name=name, columns=columns)
+    answer = continue_predictor(client, newer, predictor_name=name, columns=columns)
     assert answer.status_code == 201, answer.text
     made = answer.json()
     assert (made["version"], made["dataset_id"]) == (2, newer)
@@ -71,13 +71,13 @@ def test_a_continuation_is_the_next_version_with_the_same_preprocessing(
     assert found["requested"]["is_incremental"] is True
 
 
-def test_a_predictor_that_is_not_there_is_not_continued(client: Client, dataset_id: int) -> None:
-    assert refusal(go_on(client, dataset_id, predictor_name="nothing")) == (404, "predictor_not_found")
+def test_unknown_predictor_is_not_continued(client: Client, dataset_id: int) -> None:
+    assert refusal(continue_predictor(client, dataset_id, predictor_name="nothing")) == (404, "predictor_not_found")
 
 
 def test_another_tenants_predictor_is_not_continued(client: Client, stranger: Client, parent: dict[str, Any]) -> None:
     own = small_dataset(stranger)
-    answers = [go_on(stranger, own, predictor_name=name) for name in ("continued", "nothing")]
+    answers = [continue_predictor(stranger, own, predictor_name=name) for name in ("continued", "nothing")]
     assert {refusal(answer) for answer in answers} == {(404, "predictor_not_found")}
 
 
@@ -95,23 +95,23 @@ def typed(old: bytes, new: bytes) -> bytes:
     ],
     ids=["renamed", "missing", "type"],
 )  # fmt: skip
-def test_a_new_schema_is_named_before_any_compute(
-    platform: Platform, client: Client, parent: dict[str, Any], content: bytes, code: str, told: str
+def test_changed_schema_is_refused_before_any_compute(
+    platform: Platform, client: Client, parent: dict[str, Any], content: bytes, code: str, message: str
 ) -> None:
     other = uploaded(client, ("other.csv", content))["id"]
     before = stored(platform)
-    answer = go_on(client, other)
+    answer = continue_predictor(client, other)
     assert refusal(answer) == (409, code)
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert stored(platform) == before
 
 
 def bought(*words: bytes) -> bytes:
-    """The small table with these words for yes and no."""
+    """Return the small table with these words instead of yes and no."""
     return small_csv().replace(b",yes\n", b",%s\n" % words[0]).replace(b",no\n", b",%s\n" % words[1])
 
 
-def test_a_new_class_is_named_before_any_compute(platform: Platform, client: Client) -> None:
+def test_new_class_is_refused_before_any_compute(platform: Platform, client: Client) -> None:
     name = new_predictor()
     trained(client, uploaded(client, ("a.csv", bought(b"often", b"seldom")))["id"], predictor_name=name)
     rare = bought(b"often", b"seldom").replace(b",seldom\n", b",never\n", 1)
@@ -122,7 +122,7 @@ def test_a_new_class_is_named_before_any_compute(platform: Platform, client: Cli
     ):
         other = uploaded(client, ("b.csv", content))["id"]
         before = stored(platform)
-        answer = go_on(client, other, predictor_name=name)
+        answer = continue_predictor(client, other, predictor_name=name)
         assert refusal(answer) == refused
         assert ("'never'" in answer.json()["detail"]) == (refused[1] == "new_class")
         assert stored(platform) == before
@@ -137,12 +137,12 @@ def test_a_new_class_is_named_before_any_compute(platform: Platform, client: Cli
         ({"algorithm": "XGBoost"}, "algorithm_changed", "LightGBM"),
     ],
 )
-def test_a_continuation_is_the_same_model(
-    client: Client, newer: int, parent: dict[str, Any], changes: dict[str, Any], code: str, told: str
+def test_continuation_as_another_model_is_refused(
+    client: Client, newer: int, parent: dict[str, Any], changes: dict[str, Any], code: str, message: str
 ) -> None:
-    answer = go_on(client, newer, **changes)
+    answer = continue_predictor(client, newer, **changes)
     assert refusal(answer) == (409, code)
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
 def test_a_regression_is_not_continued_as_a_classification(client: Client, dataset_id: int) -> None:
@@ -150,24 +150,24 @@ def test_a_regression_is_not_continued_as_a_classification(client: Client, datas
     name = new_predictor()
     trained(client, dataset_id, predictor_name=name, problem_type="Regression", columns=columns, algorithm="LightGBM")
     # A price is no class, so the request is refused for that first.
-    assert refusal(go_on(client, dataset_id, predictor_name=name)) == (422, "target_not_a_class")
+    assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (422, "target_not_a_class")
 
 
 def test_only_a_finished_predictor_is_continued(platform: Platform, client: Client, dataset_id: int) -> None:
     name = new_predictor()
     row = trained(client, dataset_id, predictor_name=name)
     change(platform, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", row["id"])
-    assert refusal(go_on(client, dataset_id, predictor_name=name)) == (409, "training_in_progress")
+    assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (409, "training_in_progress")
     change(platform, "UPDATE training SET status = 'failed' WHERE id = ?", row["id"])
-    assert refusal(go_on(client, dataset_id, predictor_name=name)) == (404, "predictor_not_found")
+    assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (404, "predictor_not_found")
 
 
-def test_what_is_being_continued_is_not_deleted_and_its_child_outlives_it(
+def test_continued_version_is_not_deleted_and_its_child_outlives_it(
     platform: Platform, client: Client, dataset_id: int
 ) -> None:
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
-    made = go_on(client, dataset_id, predictor_name=name).json()
+    made = continue_predictor(client, dataset_id, predictor_name=name).json()
     wait_for_job(client, made["job_id"])
     state = "UPDATE training SET status = ? WHERE id = ?"
     ended = row_of(client, made["id"])["train_status"]
@@ -179,11 +179,11 @@ def test_what_is_being_continued_is_not_deleted_and_its_child_outlives_it(
     assert (relative["id"], relative["status"], relative["version"]) == (first["id"], "deleted", None)
 
 
-def test_of_many_continuations_at_once_one_is_made(client: Client, dataset_id: int) -> None:
+def test_one_of_many_concurrent_continuations_is_accepted(client: Client, dataset_id: int) -> None:
     name = new_predictor()
     trained(client, dataset_id, predictor_name=name)
     with ThreadPoolExecutor(10) as threads:
-        answers = list(threads.map(lambda _: go_on(client, dataset_id, predictor_name=name), range(10)))
+        answers = list(threads.map(lambda _: continue_predictor(client, dataset_id, predictor_name=name), range(10)))
     made = [answer.json()["version"] for answer in answers if answer.status_code == 201]
     refused = {answer.json()["code"] for answer in answers if answer.status_code != 201}
     # One that comes when the first has ended continues that.
@@ -193,15 +193,13 @@ def test_of_many_continuations_at_once_one_is_made(client: Client, dataset_id: i
     assert len(made) + sum(answer.status_code == 409 for answer in answers) == 10
 
 
-def test_a_continuation_that_came_out_worse_does_not_take_the_place(
-    platform: Platform, client: Client, dataset_id: int
-) -> None:
+def test_worse_continuation_is_not_promoted(platform: Platform, client: Client, dataset_id: int) -> None:
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
-    made = go_on(client, dataset_id, predictor_name=name).json()
+    made = continue_predictor(client, dataset_id, predictor_name=name).json()
     assert wait_for_job(client, made["job_id"])["state"] == "succeeded"
     change(platform, "UPDATE training SET is_promoted = false WHERE id = ?", made["id"])
-    third = go_on(client, dataset_id, predictor_name=name).json()
+    third = continue_predictor(client, dataset_id, predictor_name=name).json()
     wait_for_job(client, third["job_id"])
     assert third["version"] == 3
     assert client.get(f"/train/{third['id']}").json()["lineage"]["parent"]["id"] == first["id"]

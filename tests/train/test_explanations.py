@@ -1,4 +1,4 @@
-"""What an explanation shows over HTTP, and what becomes of one that is replaced."""
+"""The explanation of a model over HTTP."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def explained(client: Client, train_id: int) -> Any:
     return answer.json()
 
 
-def test_before_there_is_an_explanation_both_calls_say_so(client: Client) -> None:
+def test_missing_explanation_is_not_found(client: Client) -> None:
     row = trained(client, small_dataset(client))
     for path in ("explanation", "explanation/beeswarm.png"):
         answer = client.get(f"/train/{row['id']}/{path}")
@@ -47,7 +47,7 @@ def test_the_explanation_has_importance_charts_and_rows(client: Client, training
     assert {row["row"] for row in found["rows"]} == set(range(50))
 
 
-def test_every_chart_has_its_picture_and_no_other_name_has(client: Client, training: dict[str, Any]) -> None:
+def test_only_charts_of_the_explanation_have_a_picture(client: Client, training: dict[str, Any]) -> None:
     found = explained(client, training["id"])
     for name in ("beeswarm", *(chart["name"] for chart in found["dependence"])):
         answer = client.get(f"/train/{training['id']}/explanation/{name}.png")
@@ -59,7 +59,7 @@ def test_every_chart_has_its_picture_and_no_other_name_has(client: Client, train
         assert answer.json()["code"] in ("explanation_not_found", "not_found")
 
 
-def test_the_answer_is_as_it_is_documented(client: Client, training: dict[str, Any]) -> None:
+def test_explanation_matches_its_documented_schema(client: Client, training: dict[str, Any]) -> None:
     found = explained(client, training["id"])
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert found.keys() == schemas["ExplanationAnswer"]["properties"].keys()
@@ -67,7 +67,7 @@ def test_the_answer_is_as_it_is_documented(client: Client, training: dict[str, A
     assert found["dependence"][0].keys() == schemas["DependenceChart"]["properties"].keys()
 
 
-def test_what_storage_has_lost_is_said_to_be_lost(platform: Platform, client: Client) -> None:
+def test_explanation_missing_in_storage_is_reported(platform: Platform, client: Client) -> None:
     row = trained(client, small_dataset(client))
     explained(client, row["id"])
     (folder,) = sorted(

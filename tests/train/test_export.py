@@ -1,4 +1,4 @@
-"""A predictor taken along over HTTP."""
+"""The export of a predictor over HTTP."""
 
 import io
 import json
@@ -17,7 +17,7 @@ def training(client: Client) -> dict[str, Any]:
     return trained(client, small_dataset(client), predictor_name="taken.along")
 
 
-def test_an_export_is_a_zip_file_that_is_named_after_its_version(client: Client, training: dict[str, Any]) -> None:
+def test_export_is_a_zip_file_named_after_the_version(client: Client, training: dict[str, Any]) -> None:
     answer = client.get(f"/train/{training['id']}/export")
     assert answer.headers["content-type"] == "application/zip"
     assert answer.headers["content-disposition"] == 'attachment; filename="taken.along-v1.zip"'
@@ -30,20 +30,20 @@ def test_an_export_is_a_zip_file_that_is_named_after_its_version(client: Client,
     assert manifest["target"] == "bought"
 
 
-def test_who_took_it_is_in_the_audit_log(client: Client, analyst: Client, training: dict[str, Any]) -> None:
+def test_export_is_audited(client: Client, analyst: Client, training: dict[str, Any]) -> None:
     size = len(analyst.get(f"/train/{training['id']}/export").content)
     query = {"subject": f"training:{training['id']}", "action": "training.export", "limit": 1}
     (event,) = client.get("/audit/list", params=query).json()["data"]
     assert (event["username"], event["outcome"], event["detail"]) == ("analyst", "success", {"size_bytes": size})
 
 
-def test_nothing_of_it_stays_in_storage(platform: Platform, client: Client, training: dict[str, Any]) -> None:
+def test_export_leaves_nothing_in_storage(platform: Platform, client: Client, training: dict[str, Any]) -> None:
     before = sorted(platform.settings.root.rglob("*"))
     client.get(f"/train/{training['id']}/export")
     assert sorted(platform.settings.root.rglob("*")) == before
 
 
-def test_a_model_that_is_not_ready_cannot_be_taken(client: Client) -> None:
+def test_unfinished_model_is_not_exported(client: Client) -> None:
     row = train(client, small_dataset(client)).json()
     client.post("/ray/terminate_ray_job", params={"ray_job_id": row["job_id"], "usage": "training"})
     if wait_for_job(client, row["job_id"])["state"] == "cancelled":
@@ -52,7 +52,7 @@ def test_a_model_that_is_not_ready_cannot_be_taken(client: Client) -> None:
         assert (answer.status_code, answer.json()["code"]) == (409, "model_not_ready")
 
 
-def test_a_damaged_model_is_not_handed_out(platform: Platform, client: Client) -> None:
+def test_damaged_model_is_not_exported(platform: Platform, client: Client) -> None:
     row = trained(client, small_dataset(client), predictor_name="damaged")
     newest = max((platform.settings.storage_root / "jobs").glob("*/bundle"), key=lambda path: path.stat().st_ctime)
     (newest / "contract.json").write_bytes(b"{}")

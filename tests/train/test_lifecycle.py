@@ -1,4 +1,4 @@
-"""What becomes of a training: all about it, another preprocessing, and what is left when it is deleted."""
+"""The detail of a training, its binding to another preprocessing, and its deletion."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +81,7 @@ def folder_of(platform: Platform, row: dict[str, Any]) -> Path:
     return platform.settings.storage_root / "jobs" / f"{row['job_id'].removeprefix('train-job-')}.1"
 
 
-def test_a_deleted_model_is_gone_with_its_files_and_its_name_is_free(
+def test_deleted_model_is_removed_with_its_files_and_its_name_is_free(
     platform: Platform, client: Client, dataset_id: int
 ) -> None:
     name = new_predictor()
@@ -101,7 +101,7 @@ def test_a_deleted_model_is_gone_with_its_files_and_its_name_is_free(
     assert (again["version"], again["id"] > row["id"]) == (1, True)
 
 
-def test_the_version_before_a_deleted_one_answers_again(client: Client, dataset_id: int) -> None:
+def test_previous_version_serves_after_a_deletion(client: Client, dataset_id: int) -> None:
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
     second = trained(client, dataset_id, predictor_name=name, new_version=True, seed=1)
@@ -111,7 +111,7 @@ def test_the_version_before_a_deleted_one_answers_again(client: Client, dataset_
     assert refusal(train(client, dataset_id, predictor_name=name)) == (409, "predictor_exists")
 
 
-def test_who_deletes_what_is_in_the_audit_log(client: Client, dataset_id: int) -> None:
+def test_deletions_are_audited(client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     deleted(client, row["id"])
     event = client.get("/audit/list", params={"subject": f"training:{row['id']}"}).json()["data"][0]
@@ -136,7 +136,7 @@ def test_predictions_and_result_files_outlive_their_model(
     assert {asked, batch["prediction_id"]} <= {prediction[0] for prediction in log}
 
 
-def test_a_training_under_way_is_not_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
+def test_running_training_is_not_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     change(platform, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", row["id"])
     before = stored(platform)
@@ -146,7 +146,7 @@ def test_a_training_under_way_is_not_deleted(platform: Platform, client: Client,
     deleted(client, row["id"])
 
 
-def test_a_model_that_a_batch_is_made_with_is_not_deleted(
+def test_model_of_a_running_batch_is_not_deleted(
     platform: Platform, client: Client, dataset_id: int, to_score: int
 ) -> None:
     row = trained(client, dataset_id)
@@ -161,7 +161,7 @@ def test_a_model_that_a_batch_is_made_with_is_not_deleted(
     deleted(client, row["id"])
 
 
-def test_the_explanation_of_a_deleted_model_is_cancelled(platform: Platform, client: Client, dataset_id: int) -> None:
+def test_explanation_of_a_deleted_model_is_cancelled(platform: Platform, client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     explained(client, row["id"])
     job = client.get("/jobs/list", params={"kind": "explain"}).json()["data"][0]
@@ -171,7 +171,7 @@ def test_the_explanation_of_a_deleted_model_is_cancelled(platform: Platform, cli
     assert client.get(f"/jobs/{number}").json()["state"] == "cancelled"
 
 
-def test_files_of_a_model_deleted_just_before_a_crash_go_a_day_later(
+def test_files_of_a_model_deleted_just_before_a_crash_are_removed_a_day_later(
     platform: Platform, client: Client, dataset_id: int
 ) -> None:
     row = trained(client, dataset_id)
@@ -193,13 +193,13 @@ def test_files_of_a_model_deleted_just_before_a_crash_go_a_day_later(
     assert left in collect(platform, hours=25)
 
 
-def test_a_model_whose_files_are_gone_can_be_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
+def test_model_without_files_can_be_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     shutil.rmtree(folder_of(platform, row))
     deleted(client, row["id"])
 
 
-def test_a_dataset_can_go_once_its_trainings_have_gone(client: Client) -> None:
+def test_dataset_can_be_deleted_after_its_trainings(client: Client) -> None:
     own = small_dataset(client)
     row = trained(client, own)
     assert refusal(client.request("DELETE", f"/dataset/delete/{own}")) == (409, "dataset_in_use")
@@ -207,14 +207,14 @@ def test_a_dataset_can_go_once_its_trainings_have_gone(client: Client) -> None:
     assert client.request("DELETE", f"/dataset/delete/{own}").status_code == 200
 
 
-def test_of_many_deletions_at_once_one_deletes(client: Client, dataset_id: int) -> None:
+def test_one_of_many_concurrent_deletions_succeeds(client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     with ThreadPoolExecutor(8) as threads:
         codes = sorted(threads.map(lambda _: delete(client, row["id"]).status_code, range(8)))
     assert codes == [200] + [404] * 7
 
 
-def test_of_twenty_identical_requests_at_once_one_trains(client: Client, dataset_id: int) -> None:
+def test_one_of_twenty_identical_concurrent_requests_trains(client: Client, dataset_id: int) -> None:
     name = new_predictor()
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(lambda _: train(client, dataset_id, predictor_name=name), range(20)))
@@ -224,7 +224,7 @@ def test_of_twenty_identical_requests_at_once_one_trains(client: Client, dataset
     assert wait_for_job(client, row["job_id"])["state"] == "succeeded"
 
 
-def test_only_a_valid_dataset_of_the_own_tenant_is_trained_on(
+def test_only_a_valid_dataset_of_the_tenant_is_trained_on(
     platform: Platform, client: Client, stranger: Client, dataset_id: int, to_score: int
 ) -> None:
     own = small_dataset(client)
@@ -236,7 +236,7 @@ def test_only_a_valid_dataset_of_the_own_tenant_is_trained_on(
     assert stored(platform) == before
 
 
-def test_a_feature_importance_can_be_deleted_and_made_again(client: Client, dataset_id: int) -> None:
+def test_feature_importance_can_be_deleted_and_computed_again(client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     path = f"/train/delete-feature-importance/{row['id']}"
     assert refusal(client.request("DELETE", path)) == (404, "feature_importance_not_found")
@@ -253,7 +253,7 @@ def test_a_feature_importance_can_be_deleted_and_made_again(client: Client, data
     assert view["status"] == "completed"
 
 
-def test_a_feature_importance_is_not_deleted_while_it_is_made(
+def test_feature_importance_is_not_deleted_while_it_is_computed(
     platform: Platform, client: Client, dataset_id: int
 ) -> None:
     row = trained(client, dataset_id)
@@ -267,7 +267,7 @@ def test_a_feature_importance_is_not_deleted_while_it_is_made(
     assert client.request("DELETE", path).status_code == 200
 
 
-def test_a_model_is_bound_to_another_preprocessing_with_the_same_layout(client: Client, dataset_id: int) -> None:
+def test_model_is_bound_to_another_preprocessing_with_the_same_layout(client: Client, dataset_id: int) -> None:
     first, second = trained(client, dataset_id), trained(client, dataset_id, seed=3)
     body = {"train_id": first["id"], "preprocess_id": second["preprocess_id"]}
     answer = client.post("/train/update/", json=body)
@@ -294,7 +294,7 @@ def test_a_model_is_bound_to_another_preprocessing_with_the_same_layout(client: 
     ],
     ids=["renamed", "another", "type", "role", "id"],
 )  # fmt: skip
-def test_another_layout_is_refused_with_the_difference(
+def test_different_layout_is_refused_with_the_difference(
     client: Client, dataset_id: int, content: bytes, columns: list[dict[str, str]], told: list[str]
 ) -> None:
     row = trained(client, dataset_id)
@@ -305,7 +305,7 @@ def test_another_layout_is_refused_with_the_difference(
     assert row_of(client, row["id"])["preprocess_id"] == row["preprocess_id"]
 
 
-def test_a_training_tells_where_it_comes_from(client: Client, dataset_id: int) -> None:
+def test_detail_of_a_training_has_its_lineage(client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id, algorithm="LightGBM", hyperparameters={"num_leaves": 7}, seed=5)
     found = detail(client, row["id"])
     assert {name: found[name] for name in row} == row
@@ -325,7 +325,7 @@ def test_a_training_tells_where_it_comes_from(client: Client, dataset_id: int) -
     assert "lightgbm" in lineage["library_versions"]
 
 
-def test_a_training_that_failed_tells_what_it_can(platform: Platform, client: Client, dataset_id: int) -> None:
+def test_detail_of_a_failed_training_has_what_is_known(platform: Platform, client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     change(platform, "UPDATE training SET status = 'failed', summary = NULL, requested = NULL, dataset_sha256 = NULL,"
            " code_version = NULL, bundle = NULL WHERE id = ?", row["id"])  # fmt: skip
@@ -335,7 +335,7 @@ def test_a_training_that_failed_tells_what_it_can(platform: Platform, client: Cl
     assert refusal(client.post("/train/update", json=body)) == (409, "model_not_ready")
 
 
-def test_a_version_that_is_not_promoted_is_kept_and_answers_by_its_id_alone(
+def test_version_that_is_not_promoted_is_kept_and_serves_by_its_id_only(
     platform: Platform, client: Client, dataset_id: int
 ) -> None:
     name = new_predictor()

@@ -1,4 +1,4 @@
-"""From a dataset to a predictor: what is refused before any compute, and what a completed training shows."""
+"""Trainings: what is refused before any compute, and what a completed training shows."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def trainings(client: Client) -> int:
     return client.get("/train/list").json()["total"]
 
 
-def test_the_churn_story_reaches_its_auc_on_rows_the_model_never_saw(client: Client, churn: dict[str, Any]) -> None:
+def test_churn_example_reaches_its_auc_on_held_out_rows(client: Client, churn: dict[str, Any]) -> None:
     answer = client.get("/train/model-summary", params={"train_id": churn["id"]}).json()
     summary = answer["model_summary"]
     assert summary["metrics"]["roc_auc"] >= 0.83
@@ -40,7 +40,7 @@ def test_the_churn_story_reaches_its_auc_on_rows_the_model_never_saw(client: Cli
     assert len(answer["classes"]) == 2
 
 
-def test_a_completed_training_names_its_algorithm_and_answers(small: dict[str, Any]) -> None:
+def test_completed_training_has_its_algorithm_and_predicts(small: dict[str, Any]) -> None:
     assert small["training_status"] == "Completed"
     assert (small["train_status"], small["ml_model_status"]) == ("completed", "completed")
     assert small["algorithm"] in ("XGBoost", "LightGBM", "CatBoost", "Blend")
@@ -49,13 +49,13 @@ def test_a_completed_training_names_its_algorithm_and_answers(small: dict[str, A
     assert small["endpoint_url"] == "/models/default/small/predict"
 
 
-def test_refresh_answers_what_list_answers(client: Client, small: dict[str, Any]) -> None:
+def test_refresh_returns_the_same_as_list(client: Client, small: dict[str, Any]) -> None:
     for job in client.get("/jobs/list", params={"kind": "explain"}).json()["data"]:
         wait_for_job(client, job["job_id"])
     assert client.get("/train/refresh").json() == client.get("/train/list").json()
 
 
-def test_feature_importance_follows_a_training_that_asked_for_it(client: Client, small: dict[str, Any]) -> None:
+def test_feature_importance_follows_a_training_with_shap_enabled(client: Client, small: dict[str, Any]) -> None:
     (job,) = client.get("/jobs/list", params={"kind": "explain"}).json()["data"]
     wait_for_job(client, job["job_id"])
     answer = client.get("/train/view-feature-importance", params={"train_id": small["id"]}).json()
@@ -77,19 +77,19 @@ def test_feature_importance_is_computed_on_request(client: Client, churn: dict[s
     assert (view["status"], view["sample_rows"], view["total_rows"]) == ("completed", 2000, 7043)
 
 
-def test_feature_importance_that_was_never_asked_for_is_empty(client: Client, dataset_id: int) -> None:
+def test_feature_importance_is_empty_before_the_first_request(client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     answer = client.get("/train/view-feature-importance", params={"train_id": row["id"]}).json()
     assert (answer["status"], answer["feature_importance"]) == ("not_started", {})
 
 
-def test_the_schema_of_a_training_is_a_file_to_keep(client: Client, small: dict[str, Any]) -> None:
+def test_schema_of_a_training_is_downloaded_as_a_file(client: Client, small: dict[str, Any]) -> None:
     answer = client.get(f"/train/download-schema/{small['id']}")
     assert answer.json()["schema"][0] == {"column_name": "id", "data_type": "String"}
     assert "small-schema.json" in answer.headers["content-disposition"]
 
 
-def test_details_name_the_columns_and_the_roles_they_can_have(client: Client, dataset_id: int) -> None:
+def test_details_list_the_columns_and_their_possible_roles(client: Client, dataset_id: int) -> None:
     body = {"dataset_id": dataset_id, "predictor_name": "x", "domain": "d", "problem_type": "classification"}
     answer = client.post("/train/get_details", json=body).json()
     assert {"column_name": "age", "data_type": "Integer"} in answer["dataset_schema"]
@@ -97,7 +97,7 @@ def test_details_name_the_columns_and_the_roles_they_can_have(client: Client, da
     assert answer["problem_type"] == "Classification"
 
 
-def test_a_regression_has_no_accuracy(client: Client, dataset_id: int) -> None:
+def test_regression_has_no_accuracy(client: Client, dataset_id: int) -> None:
     columns = [{"column_name": "price", "attribute_name": "Target"}, {"column_name": "id", "attribute_name": "Id"}]
     row = trained(client, dataset_id, problem_type="Regression", columns=columns, algorithm="xgboost")
     assert (row["accuracy"], row["algorithm"]) == (None, "XGBoost")
@@ -134,7 +134,7 @@ def role(name: str, attribute: str, **more: str) -> dict[str, str]:
         ({"unheard_of": 1}, "invalid_request"),
     ],
 )
-def test_a_request_that_does_not_fit_is_refused_and_leaves_nothing(
+def test_invalid_request_is_refused_and_stores_nothing(
     client: Client, dataset_id: int, changes: dict[str, Any], code: str
 ) -> None:
     before = trainings(client), client.get("/jobs/list").json()["total"]
@@ -143,7 +143,7 @@ def test_a_request_that_does_not_fit_is_refused_and_leaves_nothing(
     assert (trainings(client), client.get("/jobs/list").json()["total"]) == before
 
 
-def test_a_constant_target_is_refused_before_any_compute(client: Client) -> None:
+def test_constant_target_is_refused_before_any_compute(client: Client) -> None:
     content = small_csv().replace(b",no\n", b",yes\n")
     dataset_id = uploaded(client, ("constant.csv", content))["id"]
     answer = train(client, dataset_id)
@@ -158,7 +158,7 @@ def test_hyperparameters_are_checked_before_any_compute(client: Client, dataset_
     assert (invalid.status_code, invalid.json()["code"]) == (422, "invalid_hyperparameter")
 
 
-def test_a_dataset_that_cannot_be_trained_on_is_refused(client: Client) -> None:
+def test_unsuitable_dataset_is_refused(client: Client) -> None:
     missing = train(client, 10**9)
     assert (missing.status_code, missing.json()["code"]) == (404, "dataset_not_found")
     for_prediction = train(client, small_dataset(client, usage="p"))
@@ -167,7 +167,7 @@ def test_a_dataset_that_cannot_be_trained_on_is_refused(client: Client) -> None:
     assert invalid.status_code == 404
 
 
-def test_a_name_is_used_once_unless_a_new_version_is_asked_for(
+def test_name_is_unique_unless_a_new_version_is_requested(
     client: Client, dataset_id: int, small: dict[str, Any]
 ) -> None:
     again = train(client, dataset_id, predictor_name="small")
@@ -176,7 +176,7 @@ def test_a_name_is_used_once_unless_a_new_version_is_asked_for(
     assert second["version"] == 2
 
 
-def test_a_model_that_is_not_ready_says_so(client: Client, dataset_id: int) -> None:
+def test_unfinished_model_is_reported_as_not_ready(client: Client, dataset_id: int) -> None:
     row = train(client, dataset_id).json()
     client.post("/ray/terminate_ray_job", params={"ray_job_id": row["job_id"], "usage": "training"})
     job = wait_for_job(client, row["job_id"])
@@ -187,7 +187,7 @@ def test_a_model_that_is_not_ready_says_so(client: Client, dataset_id: int) -> N
         assert (answer.status_code, answer.json()["code"]) == (409, "model_not_ready")
 
 
-def test_a_cancelled_name_is_free_again(client: Client, dataset_id: int) -> None:
+def test_name_of_a_cancelled_training_is_free(client: Client, dataset_id: int) -> None:
     row = train(client, dataset_id, predictor_name="twice").json()
     client.post("/ray/terminate_ray_job", params={"ray_job_id": row["job_id"], "usage": "training"})
     if wait_for_job(client, row["job_id"])["state"] == "cancelled":

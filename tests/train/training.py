@@ -1,4 +1,4 @@
-"""Trainings as the tests make them: a small table that is quick to learn, and the churn file."""
+"""Helpers that train models in tests: on a small table that is quick to learn, and on the churn file."""
 
 import itertools
 import random
@@ -18,7 +18,7 @@ SMALL_COLUMNS = [{"column_name": "id", "attribute_name": "Id"}, {"column_name": 
 
 
 def small_csv(rows: int = 300, *, target: bool = True) -> bytes:
-    """`id,age,colour,price,bought`: older people and the colour red buy; a row in ten is noise."""
+    """Return `id,age,colour,price,bought`: older people and the colour red buy; one row in ten is noise."""
     dice = random.Random(7)
     lines = ["id,age,colour,price" + (",bought" if target else "")]
     for number in range(rows):
@@ -39,7 +39,7 @@ def new_predictor() -> str:
 
 
 def train(client: Client, dataset_id: int, **changes: Any) -> Response:
-    """A training request on the small dataset, with some fields other than usual."""
+    """Send a training request on the small dataset, with some fields changed."""
     body = {
         "dataset_id": dataset_id,
         "predictor_name": new_predictor(),
@@ -52,7 +52,7 @@ def train(client: Client, dataset_id: int, **changes: Any) -> Response:
 
 
 def trained(client: Client, dataset_id: int, **changes: Any) -> dict[str, Any]:
-    """A training that has succeeded: the row of `train/list`."""
+    """Return the row in `train/list` of a training that has succeeded."""
     answer = train(client, dataset_id, **changes)
     assert answer.status_code == 201, answer.text
     job = wait_for_job(client, answer.json()["job_id"])
