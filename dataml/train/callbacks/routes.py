@@ -28,7 +28,8 @@ async def receive_result(
     The report has an error, or names a bundle in the attempt's own directory. The same report again changes nothing and
     gets the same answer.
     """
-    received, digest = ReportReceived(message="Result received"), callbacks.report_digest(request.model_dump_json())
+    received = ReportReceived(message="Result received")
+    digest = callbacks.report_digest(request.model_dump_json())
     async with database.reading() as session:
         job = await callbacks.find_open(session, reporter.attempt, JobKind.TRAIN, digest)
         if job is None:
@@ -63,7 +64,8 @@ async def receive_shap_result(
 
     The same report again changes nothing and gets the same answer.
     """
-    received, digest = ReportReceived(message="SHAP result received"), callbacks.report_digest(request.model_dump_json())
+    received = ReportReceived(message="SHAP result received")
+    digest = callbacks.report_digest(request.model_dump_json())
     async with database.reading() as session:
         job = await callbacks.find_open(session, reporter.attempt, JobKind.EXPLAIN, digest)
         if job is None:
