@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from tests.client import PASSWORD, Client, wait_for_job
-from tests.dataset.uploading import new_name, new_template, uploaded
+from tests.dataset.datasets import create_dataset, create_template, new_name
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _create_forecast(client: Client) -> dict[str, Any]:
     """Train a forecast of one customer's daily calls, and return its ids."""
     first = date(2024, 1, 1)
     lines = ["customer,day,calls", *(f"CUST_0001,{first + timedelta(n)},{n % 7 + n % 3}" for n in range(60))]
-    dataset = uploaded(client, ("calls.csv", "\n".join(lines).encode()))
+    dataset = create_dataset(client, ("calls.csv", "\n".join(lines).encode()))
     roles = {"customer": "Id", "day": "Time", "calls": "Target"}
     request = {
         "dataset_id": dataset["id"],
@@ -105,9 +105,11 @@ def _create_forecast(client: Client) -> dict[str, Any]:
 def create_sample_tenant(client: Client) -> SampleTenant:
     """Upload, train, explain, predict and forecast in the client's tenant, and return when every job has ended."""
     forecast_ids = _create_forecast(client)
-    template_id = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
+    template_id = create_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     table = new_name("customers").replace("-", "_")
-    dataset = uploaded(client, ("customers.csv", customers_csv()), template_id=template_id, iceberg_table_name=table)
+    dataset = create_dataset(
+        client, ("customers.csv", customers_csv()), template_id=template_id, iceberg_table_name=table
+    )
     file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
     request = training_request(dataset["id"], new_name("predictor"))
     answer = client.post("/train/", json=request)
@@ -117,7 +119,7 @@ def create_sample_tenant(client: Client) -> SampleTenant:
     explanation = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
     assert wait_for_job(client, explanation["shap_job_id"])["state"] == "succeeded"
 
-    to_predict = uploaded(client, ("customers.csv", customers_csv(20)), usage="p")
+    to_predict = create_dataset(client, ("customers.csv", customers_csv(20)), usage="p")
     batch = client.post(
         "/inference/batchPrediction", json={"train_id": training["id"], "dataset_id": to_predict["id"]}
     ).json()

@@ -21,7 +21,7 @@ from dataml.http.strict_json import MAX_JSON_BYTES
 from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.database import read_all_tables
-from tests.dataset.uploading import new_name
+from tests.dataset.datasets import new_name
 from tests.sample_tenant import SampleTenant, create_role, create_sample_tenant, create_user, training_request
 
 OPEN = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}

@@ -7,7 +7,7 @@ import pytest
 from dataml.access.permissions import BuiltinRole, Permission
 from tests.client import Client
 from tests.conftest import Platform, log_in
-from tests.dataset.uploading import new_name
+from tests.dataset.datasets import new_name
 from tests.sample_tenant import create_role, create_user, get_permission_ids
 from tests.test_every_route import refusal, stored
 

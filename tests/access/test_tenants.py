@@ -9,7 +9,7 @@ from dataml.db.session import Database
 from dataml.train import service as trainings
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
-from tests.dataset.uploading import new_name
+from tests.dataset.datasets import new_name
 from tests.sample_tenant import create_sample_tenant
 from tests.test_every_route import refusal, stored
 

@@ -10,7 +10,7 @@ from httpx import Response
 from dataml.access import users
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
-from tests.dataset.uploading import new_name
+from tests.dataset.datasets import new_name
 from tests.sample_tenant import create_role, create_user
 from tests.test_every_route import refusal, stored
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.client import API, PASSWORD, Client
 from tests.conftest import ON_POSTGRESQL, Platform, log_in
 from tests.database import execute_sql, read_stored_bytes
-from tests.dataset.uploading import new_name, new_template, uploaded
+from tests.dataset.datasets import create_dataset, create_template, new_name
 from tests.sample_tenant import create_role, create_sample_tenant, create_user, get_permission_ids
 from tests.test_every_route import refusal, settle
 
@@ -38,10 +38,10 @@ def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymo
     key = client.post("/api-keys", json={"name": "k"}).json()
     tenant = client.post("/tenants", json={"name": new_name("audited")}).json()
     permission = {"name": new_name("can_audit_").replace("-", "_"), "tenant_id": me["tenant_id"]}
-    slow = uploaded(client, ("a.csv", b"a,b\n1,2\n"))
-    unused, several = (uploaded(client, ("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")) for _ in range(2))
+    slow = create_dataset(client, ("a.csv", b"a,b\n1,2\n"))
+    unused, several = (create_dataset(client, ("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")) for _ in range(2))
     extra = client.get("/files/list", params={"dataset_id": several["id"]}).json()["data"][0]
-    old = new_template(client, a="Integer")
+    old = create_template(client, a="Integer")
     steps: list[tuple[str, str, Any, str]] = [
         ("POST", "/template", template, "template.create"),
         ("PUT", f"/template/update/{old}", {"template_name": new_name("audited")}, "template.update"),
@@ -172,7 +172,7 @@ def test_a_refusal_with_an_odd_path_is_there(client: Client, analyst: Client) ->
 
 
 def test_what_is_undone_leaves_no_event(client: Client) -> None:
-    template = new_template(client, a="Integer")
+    template = create_template(client, a="Integer")
     name = client.get(f"/template/{template}").json()["template_name"]
     before = events(client)
     assert client.post("/template", json={"template_name": name}).status_code == 409

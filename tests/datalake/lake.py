@@ -3,29 +3,29 @@
 from typing import Any
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import dataset, new_name, upload, uploaded
+from tests.dataset.datasets import create_dataset, get_dataset, new_name, upload
 
 VISITS = b"id,place,spent,first\n1,Rome,10.5,2024-01-01\n2,Oslo,20,2024-01-02\n3,Rome,,2024-01-03\n"
 
 
-def new_table(stem: str = "visits") -> str:
+def new_table_name(stem: str = "visits") -> str:
     return new_name(stem).replace("-", "_")
 
 
-def landed(client: Client, table: str, content: bytes = VISITS, **query: Any) -> dict[str, Any]:
+def create_in_lake(client: Client, table: str, content: bytes = VISITS, **query: Any) -> dict[str, Any]:
     """A dataset whose rows went to a lake table."""
-    return uploaded(client, ("visits.csv", content), iceberg_table_name=table, **query)
+    return create_dataset(client, ("visits.csv", content), iceberg_table_name=table, **query)
 
 
-def from_table(client: Client, table: str, **query: Any) -> dict[str, Any]:
+def create_from_table(client: Client, table: str, **query: Any) -> dict[str, Any]:
     """A dataset that was made from a lake table."""
     answer = upload(client, iceberg_table_name=table, **query)
     assert answer.status_code == 201, answer.text
     wait_for_job(client, answer.json()["job_id"])
-    return dataset(client, answer.json()["dataset_id"])
+    return get_dataset(client, answer.json()["dataset_id"])
 
 
-def ask(client: Client, call: str, schema: str = "silver", table: str = "", **query: Any) -> Any:
+def call_lake(client: Client, call: str, schema: str = "silver", table: str = "", **query: Any) -> Any:
     """The answer's JSON, or its status and code."""
     params = {"schema_name": schema} | ({"table_name": table} if table else {}) | query
     answer = client.get(f"/datalake/{call}", params=params)

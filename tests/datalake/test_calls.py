@@ -6,13 +6,13 @@ import pytest
 
 from tests.client import Client
 from tests.conftest import ON_REST_CATALOG, Platform
-from tests.datalake.lake import VISITS, ask, landed, new_table
+from tests.datalake.lake import VISITS, call_lake, create_in_lake, new_table_name
 
 
 @pytest.fixture(scope="module")
 def table(client: Client) -> str:
-    name = new_table()
-    landed(client, name, VISITS.replace(b"spent", b'"a""b"'))
+    name = new_table_name()
+    create_in_lake(client, name, VISITS.replace(b"spent", b'"a""b"'))
     return name
 
 
@@ -23,28 +23,28 @@ def test_every_tenant_has_four_schemas(client: Client, stranger: Client) -> None
 
 
 def test_tables_are_listed_in_pages(client: Client, table: str) -> None:
-    other = new_table("a_first_one")
-    landed(client, other)
-    assert ask(client, "schemas/tables")[0] == other
-    assert table in ask(client, "schemas/tables")
-    assert ask(client, "schemas/tables", limit=1) == [other]
-    assert ask(client, "schemas/tables", schema="gold") == []
+    other = new_table_name("a_first_one")
+    create_in_lake(client, other)
+    assert call_lake(client, "schemas/tables")[0] == other
+    assert table in call_lake(client, "schemas/tables")
+    assert call_lake(client, "schemas/tables", limit=1) == [other]
+    assert call_lake(client, "schemas/tables", schema="gold") == []
 
 
 def test_columns_have_trinos_types(client: Client, table: str) -> None:
-    assert ask(client, "tables/columns", table=table) == [
+    assert call_lake(client, "tables/columns", table=table) == [
         {"column_name": "id", "data_type": "bigint"},
         {"column_name": "place", "data_type": "varchar"},
         {"column_name": 'a"b', "data_type": "double"},
         {"column_name": "first", "data_type": "date"},
     ]
-    assert ask(client, "tables/columns", table=table, limit=1, offset=1)[0]["column_name"] == "place"
+    assert call_lake(client, "tables/columns", table=table, limit=1, offset=1)[0]["column_name"] == "place"
 
 
 def test_metadata_leads_back_to_what_made_the_table(platform: Platform, client: Client) -> None:
-    name = new_table()
-    dataset = landed(client, name)
-    found = ask(client, "table_metadata", table=name)
+    name = new_table_name()
+    dataset = create_in_lake(client, name)
+    found = call_lake(client, "table_metadata", table=name)
     assert (found["schema"], found["table"], found["owner"], found["format"]) == ("silver", name, "admin", "iceberg")
     assert (found["row_count"], found["snapshot_count"]) == (3, 1)
     assert found["size_bytes"] > 100
@@ -59,7 +59,7 @@ def test_metadata_leads_back_to_what_made_the_table(platform: Platform, client: 
 
 
 def test_statistics_of_numbers(client: Client, table: str) -> None:
-    assert ask(client, "numeric_stats", table=table, column_name="id") == {
+    assert call_lake(client, "numeric_stats", table=table, column_name="id") == {
         "column": "id",
         "count": 3,
         "mean": 2.0,
@@ -68,9 +68,9 @@ def test_statistics_of_numbers(client: Client, table: str) -> None:
         "max": 3,
         "median": 2.0,
     }
-    assert ask(client, "numeric_stats", table=table, column_name='a"b')["mean"] == 15.25
+    assert call_lake(client, "numeric_stats", table=table, column_name='a"b')["mean"] == 15.25
     for column in ("place", "first"):
-        assert ask(client, "numeric_stats", table=table, column_name=column) == (422, "not_numeric")
+        assert call_lake(client, "numeric_stats", table=table, column_name=column) == (422, "not_numeric")
 
 
 @pytest.mark.parametrize(("column", "count"), [("place", 2), ('a"b', 2), ("first", 3), ("id", 3)])
@@ -98,14 +98,14 @@ def test_a_strange_name_is_looked_up_and_not_found(client: Client, table: str, n
         ("numeric_stats", {"table": table, "column_name": name}, "column_not_found"),
     ]
     for call, query, code in named:
-        assert ask(client, call, **query) == (404, code)
+        assert call_lake(client, call, **query) == (404, code)
     query = {"schema": "silver", "table": table, "column": name}
     assert client.get("/datalake/distinct-count", params=query).status_code == 404
 
 
 def test_another_tenant_sees_nothing_of_it(client: Client, stranger: Client, table: str) -> None:
-    assert ask(stranger, "schemas/tables") == []
-    assert ask(stranger, "tables/columns", table=table) == (404, "table_not_found")
+    assert call_lake(stranger, "schemas/tables") == []
+    assert call_lake(stranger, "tables/columns", table=table) == (404, "table_not_found")
 
 
 def test_a_shared_schema_is_seen_until_it_is_taken_back(client: Client, stranger: Client, table: str) -> None:
@@ -116,12 +116,12 @@ def test_a_shared_schema_is_seen_until_it_is_taken_back(client: Client, stranger
     again = client.post("/datalake/shares", json=share)
     assert (again.status_code, again.json()["code"]) == (409, "share_exists")
     assert stranger.get("/datalake/schemas").json() == ["bronze", "silver", "gold", "default", share["name"]]
-    assert table in ask(stranger, "schemas/tables", schema=share["name"])
-    assert ask(stranger, "numeric_stats", schema=share["name"], table=table, column_name="id")["count"] == 3
+    assert table in call_lake(stranger, "schemas/tables", schema=share["name"])
+    assert call_lake(stranger, "numeric_stats", schema=share["name"], table=table, column_name="id")["count"] == 3
     assert client.get("/datalake/schemas").json() == ["bronze", "silver", "gold", "default"]
     assert made.json()["id"] in [row["id"] for row in client.get("/datalake/shares/list").json()["data"]]
     assert client.request("DELETE", f"/datalake/shares/{made.json()['id']}").status_code == 200
-    assert ask(stranger, "schemas/tables", schema=share["name"]) == (404, "schema_not_found")
+    assert call_lake(stranger, "schemas/tables", schema=share["name"]) == (404, "schema_not_found")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from dataml.settings import Settings
 from dataml.tasks import lake as job_lake
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform, log_in, needs_builtin_lake
-from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
-from tests.dataset.uploading import dataset, new_name, new_template, upload, uploaded
+from tests.datalake.lake import VISITS, call_lake, create_from_table, create_in_lake, new_table_name
+from tests.dataset.datasets import create_dataset, create_template, get_dataset, new_name, upload
 from tests.sample_tenant import create_role, create_user
 from tests.train.training import small_dataset, trained
 
@@ -25,7 +25,7 @@ def settings(new_home: NewHome) -> Settings:
 
 
 def counted(client: Client, table: str, schema: str = "silver", column: str = "id") -> int:
-    return ask(client, "numeric_stats", schema=schema, table=table, column_name=column)["count"]
+    return call_lake(client, "numeric_stats", schema=schema, table=table, column_name=column)["count"]
 
 
 def refusal(answer: Any) -> tuple[int, str]:
@@ -33,8 +33,8 @@ def refusal(answer: Any) -> tuple[int, str]:
 
 
 def test_valid_rows_land_in_silver_and_the_dataset_says_where(client: Client) -> None:
-    table = new_table()
-    made = landed(client, table)
+    table = new_table_name()
+    made = create_in_lake(client, table)
     assert (made["iceberg_table_name"], made["state"]) == (f"silver.{table}", "valid")
     assert counted(client, table) == 3
     row = next(row for row in client.get("/dataset/list").json()["data"] if row["id"] == made["id"])
@@ -42,16 +42,16 @@ def test_valid_rows_land_in_silver_and_the_dataset_says_where(client: Client) ->
 
 
 def test_another_own_schema_can_be_named(client: Client) -> None:
-    table = new_table()
-    landed(client, f"bronze.{table}")
+    table = new_table_name()
+    create_in_lake(client, f"bronze.{table}")
     assert counted(client, table, "bronze") == 3
 
 
 def test_rows_that_were_set_aside_do_not_land(client: Client) -> None:
-    table = new_table()
-    template = new_template(client, id="Integer", place="String", spent="Float", first="Date")
+    table = new_table_name()
+    template = create_template(client, id="Integer", place="String", spent="Float", first="Date")
     good = b"".join(b"%d,Rome,1,2024-01-01\n" % number for number in range(10, 30))
-    landed(client, table, VISITS + b"x,Rome,1,2024-01-01\n" + good, template_id=template)
+    create_in_lake(client, table, VISITS + b"x,Rome,1,2024-01-01\n" + good, template_id=template)
     assert counted(client, table) == 23
 
 
@@ -65,12 +65,12 @@ def rows_of(platform: Platform, schema: str, table: str) -> list[dict[str, Any]]
 
 
 def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(platform: Platform, client: Client) -> None:
-    table = new_table()
-    template = new_template(client, id="Integer", place="String", spent="Integer", first="Date")
+    table = new_table_name()
+    template = create_template(client, id="Integer", place="String", spent="Integer", first="Date")
     extra = b"place,id,row,spent,first\n, 4 ,z,1,2024-01-04\n"
     answer = upload(client, ("a.csv", VISITS), ("b.csv", extra), raw_table_name=table, template_id=template).json()
     wait_for_job(client, answer["job_id"])
-    made = dataset(client, answer["dataset_id"])
+    made = get_dataset(client, answer["dataset_id"])
     assert (made["state"], made["raw_table_name"]) == ("invalid", f"bronze.{table}")
     a, b = (file["id"] for file in answer["files"])
     columns = ["file_id", "row", "id", "place", "spent", "first", "row_"]
@@ -87,7 +87,7 @@ def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(plat
     assert wait_for_job(client, more.json()["job_id"])["state"] == "succeeded"
     assert counted(client, table, "bronze", "row") == 7
     assert (
-        ask(client, "table_metadata", schema="bronze", table=table)["snapshots"][0]["made_by"].items()
+        call_lake(client, "table_metadata", schema="bronze", table=table)["snapshots"][0]["made_by"].items()
         >= {
             "dataset-id": str(made["id"]),
             "dataset-version": "2",
@@ -96,12 +96,12 @@ def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(plat
 
 
 def test_raw_rows_with_other_columns_widen_the_table(platform: Platform, client: Client) -> None:
-    table = new_table()
-    template = new_template(client, a="Integer", b="String")
+    table = new_table_name()
+    template = create_template(client, a="Integer", b="String")
     files = ("a.csv", b"a,b,extra\n1,x,e\n"), ("b.csv", b"b,a\ny,2\n")
     answer = upload(client, *files, raw_table_name=table, template_id=template).json()
     wait_for_job(client, answer["job_id"])
-    uploaded(client, ("c.csv", b"a,note\n3,n\n"), raw_table_name=table)
+    create_dataset(client, ("c.csv", b"a,note\n3,n\n"), raw_table_name=table)
     assert [{key: row[key] for key in ("a", "b", "extra", "note")} for row in rows_of(platform, "bronze", table)] == [
         {"a": "1", "b": "x", "extra": "e", "note": None},
         {"a": "2", "b": "y", "extra": None, "note": None},
@@ -110,27 +110,27 @@ def test_raw_rows_with_other_columns_widen_the_table(platform: Platform, client:
     gone = client.request("DELETE", f"/files/delete/{answer['files'][0]['id']}")
     assert wait_for_job(client, gone.json()["job_id"])["state"] == "succeeded"
     assert [row["a"] for row in rows_of(platform, "bronze", table)] == ["2", "3"]
-    replaced = uploaded(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table, lake_mode="replace")
+    replaced = create_dataset(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table, lake_mode="replace")
     assert (replaced["state"], len(rows_of(platform, "bronze", table))) == ("valid", 1)
 
 
 def test_raw_rows_do_not_become_numbers(client: Client) -> None:
-    table = new_table()
-    landed(client, f"bronze.{table}", b"row,file_id\n1,2\n")
-    made = uploaded(client, ("a.csv", b"file_id_,x\n1,2\n"), raw_table_name=table)
+    table = new_table_name()
+    create_in_lake(client, f"bronze.{table}", b"row,file_id\n1,2\n")
+    made = create_dataset(client, ("a.csv", b"file_id_,x\n1,2\n"), raw_table_name=table)
     assert made["state"] == "valid", "columns that are not there are null, whatever they are"
-    landed(client, f"bronze.{table}_2", b"x\n1\n")
-    made = uploaded(client, ("a.csv", b"x\n1\n"), raw_table_name=f"{table}_2")
+    create_in_lake(client, f"bronze.{table}_2", b"x\n1\n")
+    made = create_dataset(client, ("a.csv", b"x\n1\n"), raw_table_name=f"{table}_2")
     assert (made["state"], made["raw_table_name"]) == ("failed", None)
     assert "'x' is int64 there" in made["failure"]
 
 
 def test_nothing_of_a_refused_upload_comes_to_the_lake(platform: Platform, client: Client) -> None:
-    raw, silver = new_table("raw"), new_table()
-    landed(client, silver, b"a,b\n1,2\n")
+    raw, silver = new_table_name("raw"), new_table_name()
+    create_in_lake(client, silver, b"a,b\n1,2\n")
     to = {"iceberg_table_name": silver, "raw_table_name": raw, "on_error": "reject"}
     assert refusal(upload(client, ("a.csv", b"x,y\n1,2\n"), **to)) == (409, "table_differs")
-    assert ask(client, "table_metadata", schema="bronze", table=raw) == (404, "table_not_found")
+    assert call_lake(client, "table_metadata", schema="bronze", table=raw) == (404, "table_not_found")
     made = upload(client, ("a.csv", b"a,b\n3,4\n"), **to).json()
     refused = client.post(
         "/files/add", params={"dataset_id": made["dataset_id"]}, files=[("files", ("b.csv", b"a,b\nfoo,8\n"))]
@@ -141,57 +141,57 @@ def test_nothing_of_a_refused_upload_comes_to_the_lake(platform: Platform, clien
 
 
 def test_rows_of_a_dataset_that_becomes_invalid_leave_silver(client: Client) -> None:
-    table = new_table()
-    template = new_template(client, id="Integer")
+    table = new_table_name()
+    template = create_template(client, id="Integer")
     files = ("good.csv", b"id\n" + b"1\n" * 50), ("bad.csv", b"id\n1\nx\ny\n")
-    landed(client, table, b"id\n7\n")
+    create_in_lake(client, table, b"id\n7\n")
     answer = upload(client, *files, template_id=template, iceberg_table_name=table).json()
     wait_for_job(client, answer["job_id"])
     assert counted(client, table) == 52
     gone = client.request("DELETE", f"/files/delete/{answer['files'][0]['id']}")
     wait_for_job(client, gone.json()["job_id"])
-    assert dataset(client, answer["dataset_id"])["iceberg_table_name"] is None
+    assert get_dataset(client, answer["dataset_id"])["iceberg_table_name"] is None
     assert counted(client, table) == 1
 
 
 @pytest.mark.parametrize("header", [b"x.y,x_x2Ey", b"a b,a_x20b", b"0,_0"])
 def test_names_that_avro_would_make_one_stay_two(client: Client, header: bytes) -> None:
-    table = new_table()
-    made = landed(client, table, header + b"\n1,2\n", raw_table_name=table)
+    table = new_table_name()
+    made = create_in_lake(client, table, header + b"\n1,2\n", raw_table_name=table)
     assert made["state"] == "valid"
     first, second = header.decode().split(",")
-    means = [ask(client, "numeric_stats", table=table, column_name=name)["mean"] for name in (first, second)]
+    means = [call_lake(client, "numeric_stats", table=table, column_name=name)["mean"] for name in (first, second)]
     assert means == [1, 2]
-    assert from_table(client, f"bronze.{table}")["state"] == "valid"
+    assert create_from_table(client, f"bronze.{table}")["state"] == "valid"
 
 
 def test_an_invalid_dataset_leaves_no_table(client: Client) -> None:
-    table = new_table()
-    template = new_template(client, id="Integer", place="String", spent="Integer", first="Date")
-    made = landed(client, table, VISITS.replace(b"20,", b"x,"), template_id=template)
+    table = new_table_name()
+    template = create_template(client, id="Integer", place="String", spent="Integer", first="Date")
+    made = create_in_lake(client, table, VISITS.replace(b"20,", b"x,"), template_id=template)
     assert (made["state"], made["iceberg_table_name"]) == ("invalid", None)
-    assert ask(client, "table_metadata", table=table) == (404, "table_not_found")
+    assert call_lake(client, "table_metadata", table=table) == (404, "table_not_found")
 
 
 def test_two_datasets_append_and_one_replaces(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
-    landed(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
+    create_in_lake(client, table)
     assert counted(client, table) == 6
-    landed(client, table, lake_mode="replace")
+    create_in_lake(client, table, lake_mode="replace")
     assert counted(client, table) == 3
 
 
 def test_a_dataset_that_grows_replaces_its_own_rows(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
-    made = landed(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
+    made = create_in_lake(client, table)
     files = {"files": ("more.csv", VISITS.replace(b"1,Rome", b"9,Rome"))}
     answer = client.post("/files/add", params={"dataset_id": made["id"]}, files=files)
     wait_for_job(client, answer.json()["job_id"])
     assert counted(client, table) == 3 + 6
-    newest = ask(client, "table_metadata", table=table)["snapshots"][0]
-    assert newest["snapshot_id"] == dataset(client, made["id"])["iceberg_snapshot_id"]
+    newest = call_lake(client, "table_metadata", table=table)["snapshots"][0]
+    assert newest["snapshot_id"] == get_dataset(client, made["id"])["iceberg_snapshot_id"]
     assert newest["made_by"]["dataset-version"] == "2"
 
 
@@ -204,17 +204,17 @@ def test_a_table_name_that_engines_disagree_on_is_refused(client: Client, name: 
 
 
 def test_a_template_that_does_not_fit_the_table_is_refused_before_any_work(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
-    template = new_template(client, id="Integer", place="String")
+    table = new_table_name()
+    create_in_lake(client, table)
+    template = create_template(client, id="Integer", place="String")
     answer = upload(client, ("a.csv", VISITS), iceberg_table_name=table, template_id=template)
     assert refusal(answer) == (409, "table_differs")
 
 
 def test_inferred_columns_that_do_not_fit_fail_the_dataset_and_it_names_no_table(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
-    made = landed(client, table, b"id,other\n1,2\n")
+    table = new_table_name()
+    create_in_lake(client, table)
+    made = create_in_lake(client, table, b"id,other\n1,2\n")
     assert (made["state"], made["iceberg_table_name"]) == ("failed", None)
     assert "'other' is missing there" in made["failure"]
     assert counted(client, table) == 3
@@ -223,14 +223,14 @@ def test_inferred_columns_that_do_not_fit_fail_the_dataset_and_it_names_no_table
 @needs_builtin_lake
 def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Platform, client: Client) -> None:
     """The rest of the platform goes on."""
-    table, warehouse = new_table(), platform.settings.lake_root / "warehouse"
+    table, warehouse = new_table_name(), platform.settings.lake_root / "warehouse"
     moved = warehouse.with_name("moved")
     warehouse.mkdir(parents=True, exist_ok=True)
     warehouse.rename(moved)
     warehouse.write_text("no folder")
     try:
-        made = landed(client, table)
-        other = uploaded(client, ("a.csv", VISITS))
+        made = create_in_lake(client, table)
+        other = create_dataset(client, ("a.csv", VISITS))
         to = {"iceberg_table_name": table, "raw_table_name": table, "on_error": "reject"}
         refused = refusal(upload(client, ("a.csv", VISITS), **to))
     finally:
@@ -238,7 +238,7 @@ def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Plat
         moved.rename(warehouse)
     assert (made["state"], made["iceberg_table_name"], other["state"]) == ("failed", None, "valid")
     assert refused == (503, "lake_unavailable")
-    assert ask(client, "table_metadata", table=table) == (404, "table_not_found")
+    assert call_lake(client, "table_metadata", table=table) == (404, "table_not_found")
 
 
 def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,16 +251,16 @@ def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypa
         return written[-1:]
 
     monkeypatch.setattr(job_lake, "write_tables", write_twice)
-    table = new_table()
-    made = landed(client, table)
+    table = new_table_name()
+    made = create_in_lake(client, table)
     assert written == [made["iceberg_snapshot_id"]] * 2
     assert counted(client, table) == 3
 
 
 def test_a_dataset_from_a_table_has_its_rows_and_names_it(client: Client) -> None:
-    table = new_table()
-    source = landed(client, table)
-    made = from_table(client, table)
+    table = new_table_name()
+    source = create_in_lake(client, table)
+    made = create_from_table(client, table)
     assert (made["data_source"], made["iceberg_table_name"], made["state"]) == ("iceberg", f"silver.{table}", "valid")
     assert made["iceberg_snapshot_id"] == source["iceberg_snapshot_id"]
     rows = [client.get("/dataset/view", params={"dataset_id": d["id"]}).json()["preview"] for d in (source, made)]
@@ -269,31 +269,31 @@ def test_a_dataset_from_a_table_has_its_rows_and_names_it(client: Client) -> Non
 
 
 def test_a_dataset_from_an_earlier_snapshot(client: Client) -> None:
-    table = new_table()
-    first = landed(client, table)
-    landed(client, table)
-    assert from_table(client, table)["total_records"] == 6
-    made = from_table(client, f"silver.{table}", snapshot_id=first["iceberg_snapshot_id"])
+    table = new_table_name()
+    first = create_in_lake(client, table)
+    create_in_lake(client, table)
+    assert create_from_table(client, table)["total_records"] == 6
+    made = create_from_table(client, f"silver.{table}", snapshot_id=first["iceberg_snapshot_id"])
     assert (made["total_records"], made["iceberg_snapshot_id"]) == (3, first["iceberg_snapshot_id"])
 
 
 def test_a_table_is_checked_against_a_template_like_a_file(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
-    template = new_template(client, id="Integer", place="String", spent="Float", first="Date", more="String")
+    table = new_table_name()
+    create_in_lake(client, table)
+    template = create_template(client, id="Integer", place="String", spent="Float", first="Date", more="String")
     answer = upload(client, iceberg_table_name=table, template_id=template)
     assert refusal(answer) == (422, "missing_column")
-    template = new_template(client, place="Integer")
-    made = from_table(client, table, template_id=template)
+    template = create_template(client, place="Integer")
+    made = create_from_table(client, table, template_id=template)
     assert (made["state"], made["error_summary"]["by_column"]) == ("invalid", {"place": 3})
     answer = upload(client, iceberg_table_name=table, template_id=template, on_error="reject")
     assert refusal(answer) == (422, "bad_cell")
 
 
 def test_the_rows_of_a_table_are_no_file(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
-    made = from_table(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
+    made = create_from_table(client, table)
     file = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"][0]
     assert (file["format"], file["total_records"], file["file_name"]) == ("iceberg", 3, f"silver.{table}")
     for call, query in (
@@ -325,8 +325,8 @@ def test_a_table_that_is_not_there_makes_no_dataset(client: Client, name: str, r
 
 
 def test_a_snapshot_has_to_be_the_tables(client: Client) -> None:
-    table = new_table()
-    landed(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
     assert refusal(upload(client, iceberg_table_name=table, snapshot_id=12345)) == (404, "snapshot_not_found")
     answer = upload(client, ("a.csv", VISITS), iceberg_table_name=table, snapshot_id=12345)
     assert refusal(answer) == (422, "snapshot_with_files")
@@ -341,40 +341,40 @@ def test_neither_files_nor_a_table_is_no_dataset(client: Client) -> None:
 
 @needs_builtin_lake
 def test_a_table_whose_files_are_gone_fails_the_dataset(platform: Platform, client: Client) -> None:
-    table = new_table()
-    landed(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
     for folder in platform.settings.lake_root.glob(f"warehouse/*/{table}-*/data"):
         shutil.rmtree(folder)
-    assert from_table(client, table)["state"] == "failed"
-    assert ask(client, "numeric_stats", table=table, column_name="id") == (503, "lake_damaged")
+    assert create_from_table(client, table)["state"] == "failed"
+    assert call_lake(client, "numeric_stats", table=table, column_name="id") == (503, "lake_damaged")
 
 
 def test_a_table_that_is_dropped_is_not_found(platform: Platform, client: Client) -> None:
-    table = new_table()
-    landed(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
     catalog = open_catalog(LakeConfig.from_settings(platform.settings))
     (namespace,) = (name for name in catalog.list_namespaces() if catalog.table_exists((*name, table)))
     catalog.drop_table((*namespace, table))
     catalog.close()
-    assert ask(client, "numeric_stats", table=table, column_name="id") == (404, "table_not_found")
+    assert call_lake(client, "numeric_stats", table=table, column_name="id") == (404, "table_not_found")
 
 
 def test_a_batch_lands_in_gold_and_leads_back_to_its_model(client: Client) -> None:
     model = trained(client, small_dataset(client), predictor_name=new_name("buyer"))
     rows = "\n".join(f"{age},red,{age / 2}" for age in range(20, 60))
-    to_score = uploaded(client, ("p.csv", f"age,colour,price\n{rows}\n".encode()), usage="p")
-    table = new_table("scores")
+    to_score = create_dataset(client, ("p.csv", f"age,colour,price\n{rows}\n".encode()), usage="p")
+    table = new_table_name("scores")
     request = {"train_id": model["id"], "dataset_id": to_score["id"], "result_table": table}
     for expected in (40, 80):
         batch = client.post("/inference/batch-prediction", json=request).json()
         assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"
         result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
-        info = ask(client, "table_metadata", schema="gold", table=table)
+        info = call_lake(client, "table_metadata", schema="gold", table=table)
         assert (result["result_table"], info["row_count"]) == (f"gold.{table}", expected)
         assert info["snapshots"][0]["snapshot_id"] == result["result_snapshot_id"]
         made_by = {"prediction-id": batch["prediction_id"], "train-id": model["id"], "dataset-id": to_score["id"]}
         assert info["snapshots"][0]["made_by"].items() >= {key: str(value) for key, value in made_by.items()}.items()
-    columns = [c["column_name"] for c in ask(client, "tables/columns", schema="gold", table=table)]
+    columns = [c["column_name"] for c in call_lake(client, "tables/columns", schema="gold", table=table)]
     assert columns == ["prediction", "probability_false", "probability_true", "error"]
     refused = client.post("/inference/batch-prediction", json=request | {"result_table": "a;b"})
     assert refusal(refused) == (422, "bad_table_name")
@@ -382,9 +382,9 @@ def test_a_batch_lands_in_gold_and_leads_back_to_its_model(client: Client) -> No
 
 def test_a_batch_that_does_not_fit_its_table_fails_and_names_none(client: Client) -> None:
     model = trained(client, small_dataset(client), predictor_name=new_name("buyer"))
-    to_score = uploaded(client, ("p.csv", b"age,colour,price\n30,red,1\n"), usage="p")
-    table = new_table()
-    landed(client, f"gold.{table}")
+    to_score = create_dataset(client, ("p.csv", b"age,colour,price\n30,red,1\n"), usage="p")
+    table = new_table_name()
+    create_in_lake(client, f"gold.{table}")
     request = {"train_id": model["id"], "dataset_id": to_score["id"], "result_table": table}
     batch = client.post("/inference/batch-prediction", json=request).json()
     assert wait_for_job(client, batch["job_id"])["error"]["code"] == "table_differs"
@@ -394,7 +394,7 @@ def test_a_batch_that_does_not_fit_its_table_fails_and_names_none(client: Client
 
 def test_reading_a_table_needs_the_permission_to_read_the_lake(client: Client) -> None:
     user = create_user(client, roles=[create_role(client, "can_upload_datasets", "can_view")["name"]])
-    table = new_table()
-    landed(client, table)
+    table = new_table_name()
+    create_in_lake(client, table)
     uploader = log_in(client, user["username"])
     assert refusal(upload(uploader, iceberg_table_name=table)) == (403, "missing_permission")

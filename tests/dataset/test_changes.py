@@ -8,7 +8,7 @@ from httpx import Response
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform
-from tests.dataset.uploading import dataset, new_template, remains_on_disk, upload, uploaded
+from tests.dataset.datasets import create_dataset, create_template, get_dataset, list_upload_folders, upload
 from tests.sample_tenant import customers_csv, training_request
 from tests.test_every_route import refusal
 
@@ -28,7 +28,7 @@ def added(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> dict[st
     answer = add(client, dataset_id, *files)
     assert answer.status_code == 201, answer.text
     assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
-    return dataset(client, dataset_id)
+    return get_dataset(client, dataset_id)
 
 
 def files_of(client: Client, dataset_id: int) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def rows_of(client: Client, dataset_id: int, **query: Any) -> list[dict[str, Any
 
 
 def test_an_added_file_is_validated_with_the_others(client: Client) -> None:
-    made = uploaded(client, ("a.csv", b"n,word\n1,x\n2,y\n"))
+    made = create_dataset(client, ("a.csv", b"n,word\n1,x\n2,y\n"))
     assert made["version"] == 1
     answer = add(client, made["id"], ("b.csv", b"word;n\nz;3\n"), ("c.csv", b"n,word\n4,w\n"))
     body = answer.json()
@@ -50,36 +50,36 @@ def test_an_added_file_is_validated_with_the_others(client: Client) -> None:
     assert (body["dataset_id"], body["dataset_name"], body["state"]) == (made["id"], made["dataset_name"], "validating")
     assert [row["file_name"] for row in body["files"]] == ["b.csv", "c.csv"]
     wait_for_job(client, body["job_id"])
-    now = dataset(client, made["id"])
+    now = get_dataset(client, made["id"])
     assert (now["state"], now["version"], now["kept_records"], now["file_count"]) == ("valid", 2, 4, 3)
     assert [row["n"] for row in rows_of(client, made["id"])] == [1, 2, 3, 4]
 
 
 def test_columns_are_inferred_from_all_files(client: Client) -> None:
-    made = uploaded(client, ("a.csv", b"n\n1\n"))
+    made = create_dataset(client, ("a.csv", b"n\n1\n"))
     now = added(client, made["id"], ("b.csv", b"n\n1.5\n"))
     assert now["schema"][0]["data_type"] == "Float"
     assert rows_of(client, made["id"]) == [{"n": 1.0}, {"n": 1.5}]
 
 
 def test_a_file_with_other_columns_is_refused_and_leaves_nothing(platform: Platform, client: Client) -> None:
-    made = uploaded(client, ("a.csv", b"n,m\n1,2\n"))
-    before = remains_on_disk(platform)
+    made = create_dataset(client, ("a.csv", b"n,m\n1,2\n"))
+    before = list_upload_folders(platform)
     for content, code in ((b"n,k\n1,2\n", "different_columns"), (b"n\n1,2\n", "ragged_row"), (b"", "empty_file")):
         assert refusal(add(client, made["id"], ("b.csv", content))) == (422, code)
-    template = uploaded(client, ("a.csv", b"n\n1\n"), template_id=new_template(client, n="Integer"))
+    template = create_dataset(client, ("a.csv", b"n\n1\n"), template_id=create_template(client, n="Integer"))
     assert refusal(add(client, template["id"], ("b.csv", b"k\n1\n"))) == (422, "missing_column")
-    assert len(remains_on_disk(platform)) == len(before) + 1
-    assert dataset(client, made["id"]) == made
+    assert len(list_upload_folders(platform)) == len(before) + 1
+    assert get_dataset(client, made["id"]) == made
 
 
 def test_while_it_is_validated_the_rows_of_before_are_seen_and_nothing_starts(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = uploaded(client, ("a.csv", b"n\n1\n"))
+    made = create_dataset(client, ("a.csv", b"n\n1\n"))
     answer = add(client, made["id"], ("b.csv", b"n\n" + b"2\n" * 50_000))
     seen = set()
-    while (now := dataset(client, made["id"]))["state"] == "validating":
+    while (now := get_dataset(client, made["id"]))["state"] == "validating":
         rows = rows_of(client, made["id"])
         seen.add((now["version"], now["kept_records"], len(rows)))
         if now["version"] == 1:
@@ -104,7 +104,7 @@ def test_a_dataset_that_is_validating_is_not_changed(client: Client) -> None:
 
 
 def test_a_training_keeps_the_rows_it_was_made_from(client: Client) -> None:
-    made = uploaded(client, ("customers.csv", customers_csv()))
+    made = create_dataset(client, ("customers.csv", customers_csv()))
     training = client.post("/train/", json=training_request(made["id"], "keeps-its-rows")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
     now = added(client, made["id"], ("more.csv", customers_csv(300)))
@@ -118,13 +118,13 @@ def test_a_training_keeps_the_rows_it_was_made_from(client: Client) -> None:
 
 
 def test_a_deleted_file_takes_its_rows_away(platform: Platform, client: Client) -> None:
-    made = uploaded(client, ("a.csv", b"n\n1\n"), ("b.csv", b"n\nx\n3\n4\n5\n6\n"))
+    made = create_dataset(client, ("a.csv", b"n\n1\n"), ("b.csv", b"n\nx\n3\n4\n5\n6\n"))
     first, second = sorted(files_of(client, made["id"]), key=lambda row: row["id"])
     answer = client.request("DELETE", f"/files/delete/{first['id']}")
     assert answer.json().items() >= {"status_code": 200, "message": "File deleted successfully"}.items()
     assert answer.json()["state"] == "validating"
     wait_for_job(client, answer.json()["job_id"])
-    now = dataset(client, made["id"])
+    now = get_dataset(client, made["id"])
     assert (now["version"], now["total_records"], now["file_count"]) == (2, 5, 1)
     assert not (platform.settings.storage_root / first["file_path"]).exists()
     assert refusal(client.get("/files/view", params={"file_id": first["id"]})) == (404, "file_not_found")
@@ -133,10 +133,10 @@ def test_a_deleted_file_takes_its_rows_away(platform: Platform, client: Client) 
 
 
 def test_the_result_of_a_batch_goes_by_itself(client: Client) -> None:
-    made = uploaded(client, ("customers.csv", customers_csv()))
+    made = create_dataset(client, ("customers.csv", customers_csv()))
     training = client.post("/train/", json=training_request(made["id"], "scored")).json()
     wait_for_job(client, training["job_id"])
-    to_score = uploaded(client, ("customers.csv", customers_csv(20)), usage="p")
+    to_score = create_dataset(client, ("customers.csv", customers_csv(20)), usage="p")
     body = {"train_id": training["id"], "dataset_id": to_score["id"]}
     batch = client.post("/inference/batchPrediction", json=body).json()
     wait_for_job(client, batch["job_id"])
@@ -151,34 +151,34 @@ def test_the_result_of_a_batch_goes_by_itself(client: Client) -> None:
 
 
 def test_a_deleted_dataset_leaves_nothing(platform: Platform, client: Client) -> None:
-    before = remains_on_disk(platform), sorted((platform.settings.storage_root / "jobs").iterdir())
-    made = uploaded(client, ("a.csv", b"n\n1\nx\n2\n3\n4\n"), ("b.csv", b"n\n1\n"))
+    before = list_upload_folders(platform), sorted((platform.settings.storage_root / "jobs").iterdir())
+    made = create_dataset(client, ("a.csv", b"n\n1\nx\n2\n3\n4\n"), ("b.csv", b"n\n1\n"))
     stats = client.post("/dataset/generate_statistics", params={"dataset_id": made["id"]}).json()
     wait_for_job(client, stats["job_id"])
     answer = client.request("DELETE", f"/dataset/delete/{made['id']}")
     assert answer.json() == {"status_code": 200, "message": "Dataset deleted successfully"}
     assert refusal(client.get("/dataset/view", params={"dataset_id": made["id"]})) == (404, "dataset_not_found")
     assert refusal(client.request("DELETE", f"/dataset/delete/{made['id']}")) == (404, "dataset_not_found")
-    assert (remains_on_disk(platform), sorted((platform.settings.storage_root / "jobs").iterdir())) == before
+    assert (list_upload_folders(platform), sorted((platform.settings.storage_root / "jobs").iterdir())) == before
     again = upload(client, ("a.csv", b"n\n1\n"), name=made["dataset_name"])
     assert again.status_code == 201
     wait_for_job(client, again.json()["job_id"])
 
 
 def test_a_dataset_that_rejects_bad_cells_rejects_added_ones(platform: Platform, client: Client) -> None:
-    template_id = new_template(client, n="Integer")
-    made = uploaded(client, ("a.csv", b"n\n1\n"), template_id=template_id, on_error="reject")
-    before = remains_on_disk(platform)
+    template_id = create_template(client, n="Integer")
+    made = create_dataset(client, ("a.csv", b"n\n1\n"), template_id=template_id, on_error="reject")
+    before = list_upload_folders(platform)
     assert refusal(add(client, made["id"], ("b.csv", b"n\nx\n"))) == (422, "bad_cell")
-    assert remains_on_disk(platform) == before
-    now = dataset(client, made["id"])
+    assert list_upload_folders(platform) == before
+    now = get_dataset(client, made["id"])
     assert (now["state"], now["version"], now["file_count"], now["failure"]) == ("valid", 1, 1, None)
     answer = add(client, made["id"], ("b.csv", b"n\n2\n"))
     assert (answer.status_code, answer.json()["state"]) == (201, "valid")
 
 
 def test_statistics_of_before_are_none_of_now(client: Client) -> None:
-    made = uploaded(client, ("a.csv", b"n\n1\n"))
+    made = create_dataset(client, ("a.csv", b"n\n1\n"))
     query = {"dataset_id": made["id"]}
     first = client.post("/dataset/generate_statistics", params=query).json()["job_id"]
     wait_for_job(client, first)
@@ -192,22 +192,22 @@ def test_statistics_of_before_are_none_of_now(client: Client) -> None:
 
 def test_a_tenant_has_a_quota(platform: Platform, client: Client, stranger: Client) -> None:
     content = b"n\n" + b"1\n" * 400_000
-    first = uploaded(stranger, ("a.csv", content), ("b.csv", b"n\n1\n"))
-    before = remains_on_disk(platform)
+    first = create_dataset(stranger, ("a.csv", content), ("b.csv", b"n\n1\n"))
+    before = list_upload_folders(platform)
     for _ in range(2):
         added(stranger, first["id"], ("c.csv", b"n\n1\n"))
     assert refusal(add(stranger, first["id"], ("d.csv", content * 2))) == (413, "quota_exceeded")
     assert refusal(upload(stranger, ("d.csv", content * 2))) == (413, "quota_exceeded")
-    assert len(remains_on_disk(platform)) == len(before) + 2
+    assert len(list_upload_folders(platform)) == len(before) + 2
     assert upload(client, ("d.csv", content)).status_code == 201
     stranger.request("DELETE", f"/dataset/delete/{first['id']}")
     assert upload(stranger, ("d.csv", content)).status_code == 201
 
 
 def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
-    template_id = new_template(client, n="Integer", row="String")
+    template_id = create_template(client, n="Integer", row="String")
     content = b"n,row\n1,a\nx,b\n3,c\n4,d\n1e9,e\n6,f\n7,g\n8,h\n9,i\n10,j\n"
-    made = uploaded(client, ("a.csv", content), template_id=template_id)
+    made = create_dataset(client, ("a.csv", content), template_id=template_id)
     file_id = files_of(client, made["id"])[0]["id"]
     query = {"dataset_id": made["id"], "rows": "set_aside"}
     answer = client.get("/dataset/view", params=query).json()
@@ -218,15 +218,15 @@ def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
     ]
     page = client.get("/dataset/view", params=query | {"columns": "row", "offset": 1}).json()["preview"]
     assert page == [{"file_id": file_id, "row": 5, "row_": "e"}]
-    clean = uploaded(client, ("a.csv", b"n\n1\n"))
+    clean = create_dataset(client, ("a.csv", b"n\n1\n"))
     assert rows_of(client, clean["id"], rows="set_aside") == []
     assert refusal(client.get("/dataset/view", params=query | {"rows": "all"})) == (422, "invalid_request")
 
 
 def test_columns_that_are_named_like_the_origin_of_a_row_are_told_apart(client: Client) -> None:
     names = ["file_id", "file_id_", "row", "row_", "row__"]
-    template_id = new_template(client, **dict.fromkeys(names, "Integer"))
-    made = uploaded(client, ("a.csv", f"{','.join(names)}\n1,2,3,4,x\n".encode()), template_id=template_id)
+    template_id = create_template(client, **dict.fromkeys(names, "Integer"))
+    made = create_dataset(client, ("a.csv", f"{','.join(names)}\n1,2,3,4,x\n".encode()), template_id=template_id)
     (row,) = rows_of(client, made["id"], rows="set_aside")
     (file,) = files_of(client, made["id"])
     origin = {"file_id": file["id"], "row": 1}
@@ -249,7 +249,7 @@ def test_a_column_can_ask_for_more_than_a_type(client: Client) -> None:
     rows = ["A1,30,basic", "A2,121,basic", "a3,30,basic", ",30,basic", "A5,-1,gold", "A6,,", "A7,0,premium"]
     first = "\n".join(["id,age,plan", *rows, *[f"B{n},30,basic" for n in range(20)]]).encode()
     second = b"id,age,plan\nA1,40,premium\nC1,40,premium\n"
-    made = uploaded(client, ("a.csv", first), ("b.csv", second), template_id=answer.json()["id"])
+    made = create_dataset(client, ("a.csv", first), ("b.csv", second), template_id=answer.json()["id"])
     report = client.get("/dataset/error-report", params={"dataset_id": made["id"]}).json()
     cells = [(e["file"], e["row"], e["column"], e["rule"]) for file in report["files"] for e in file["first"]]
     assert sorted(cells) == [
@@ -271,7 +271,7 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
         {"column_name": "left", "data_type": "Boolean"},
     ]
     template = client.post("/template/", json={"template_name": "unseen", "template_schema": schema}).json()["id"]
-    made = uploaded(client, ("customers.csv", customers_csv()), template_id=template)
+    made = create_dataset(client, ("customers.csv", customers_csv()), template_id=template)
     training = client.post("/train/", json=training_request(made["id"], "refuses")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
     body = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "target": "left"}
@@ -283,7 +283,7 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
 
 
 def test_statistics_say_what_goes_with_a_target(client: Client) -> None:
-    made = uploaded(client, ("customers.csv", customers_csv(400)))
+    made = create_dataset(client, ("customers.csv", customers_csv(400)))
     query = {"dataset_id": made["id"], "target": "left"}
     started = client.post("/dataset/generate_statistics", params=query)
     assert started.status_code == 202, started.text

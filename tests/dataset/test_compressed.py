@@ -11,7 +11,7 @@ import pytest
 from dataml.settings import Settings
 from tests.client import Client
 from tests.conftest import NewHome, Platform
-from tests.dataset.uploading import dataset, remains_on_disk, upload, uploaded
+from tests.dataset.datasets import create_dataset, get_dataset, list_upload_folders, upload
 from tests.test_every_route import refusal
 
 BUDGET_BYTES = 3_000_000
@@ -40,7 +40,7 @@ def test_a_compressed_file_is_read_like_a_plain_one(
     lines = ["n;word;day", *[f"{n};wörd {n};2024-01-{n % 28 + 1:02}" for n in range(1000)]]
     content = "\n".join(lines).replace(";", delimiter).encode()
     archive = compress(content)  # once: gzip writes down the time
-    plain, packed = (uploaded(client, file) for file in (("a.csv", content), (f"a.csv.{suffix}", archive)))
+    plain, packed = (create_dataset(client, file) for file in (("a.csv", content), (f"a.csv.{suffix}", archive)))
     assert packed["schema"] == plain["schema"]
     assert packed["kept_records"] == 1000
     views = [client.get("/dataset/view", params={"dataset_id": d["id"]}).json() for d in (plain, packed)]
@@ -57,8 +57,8 @@ def test_a_compressed_file_is_read_like_a_plain_one(
 
 def test_several_members_are_one_file(client: Client) -> None:
     content = gzip.compress(b"n\n1\n") + gzip.compress(b"2\n3\n")
-    assert uploaded(client, ("a.csv.gz", content))["kept_records"] == 3
-    assert uploaded(client, ("named-otherwise.csv", content))["kept_records"] == 3
+    assert create_dataset(client, ("a.csv.gz", content))["kept_records"] == 3
+    assert create_dataset(client, ("named-otherwise.csv", content))["kept_records"] == 3
 
 
 def _tar_like() -> bytes:
@@ -96,10 +96,10 @@ def _zip() -> bytes:
 def test_what_is_wrong_inside_is_refused_and_leaves_nothing(
     platform: Platform, client: Client, content: bytes, refused: tuple[int, str]
 ) -> None:
-    before = remains_on_disk(platform)
+    before = list_upload_folders(platform)
     found = refusal(upload(client, ("a.csv.gz", content)))
     assert found == refused or (refused[1] == "row_too_large" and found == (413, "upload_too_large"))
-    assert remains_on_disk(platform) == before
+    assert list_upload_folders(platform) == before
 
 
 def test_a_compressed_parquet_is_refused(client: Client) -> None:
@@ -112,11 +112,11 @@ def test_a_formula_is_kept_and_escaped_in_the_report(client: Client) -> None:
     template = [{"column_name": "word", "data_type": "String"}, {"column_name": "n", "data_type": "Integer"}]
     answer = client.post("/template/", json={"template_name": "formulas", "template_schema": template})
     content = "word,n\n" + "\n".join(f'"{word}",{n}' for n, word in enumerate(words)) + '\n"bad","=1+1"\n'
-    made = uploaded(client, ("a.csv", content.encode()), template_id=answer.json()["id"])
+    made = create_dataset(client, ("a.csv", content.encode()), template_id=answer.json()["id"])
     kept = client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]
     assert [row["word"] for row in kept] == words
     report = client.get("/dataset/error-report", params={"dataset_id": made["id"], "format": "csv"}).text
     assert ",'=1+1," in report
     shown = client.get("/dataset/error-report", params={"dataset_id": made["id"]}).json()["files"][0]["first"][0]
     assert shown["value"] == "=1+1"
-    assert dataset(client, made["id"])["kept_records"] == len(words)
+    assert get_dataset(client, made["id"])["kept_records"] == len(words)

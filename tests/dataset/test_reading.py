@@ -11,26 +11,26 @@ import pytest
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
-from tests.dataset.uploading import CHURN, new_template, uploaded
+from tests.dataset.datasets import CHURN, create_dataset, create_template
 
 MIXED = b'id,when,open,note\n1,2024-08-09,yes,"a, b"\n2,2024-08-10,no,\n3,2024-08-11,,"say ""hi"""\n'
 
 
 @pytest.fixture(scope="module")
 def churn(client: Client) -> dict[str, Any]:
-    return uploaded(client, (CHURN.name, CHURN.read_bytes()))
+    return create_dataset(client, (CHURN.name, CHURN.read_bytes()))
 
 
 @pytest.fixture(scope="module")
 def mixed(client: Client) -> dict[str, Any]:
-    return uploaded(client, ("mixed.csv", MIXED))
+    return create_dataset(client, ("mixed.csv", MIXED))
 
 
 @pytest.fixture(scope="module")
 def hopeless(client: Client) -> dict[str, Any]:
     """A dataset that lost all its rows."""
-    template_id = new_template(client, n="Integer")
-    return uploaded(client, ("n.csv", b"n\nx\n"), template_id=template_id)
+    template_id = create_template(client, n="Integer")
+    return create_dataset(client, ("n.csv", b"n\nx\n"), template_id=template_id)
 
 
 def view(client: Client, dataset_id: int, **query: Any) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ def test_a_download_is_the_upload_byte_for_byte(client: Client, churn: dict[str,
 
 
 def test_a_download_keeps_a_name_with_quotes_and_umlauts_safe(client: Client) -> None:
-    found = uploaded(client, ('zürich".csv', b"n\n1\n"))
+    found = create_dataset(client, ('zürich".csv', b"n\n1\n"))
     answer = client.get("/files/download", params={"file_id": file_of(client, found)["id"]})
     assert answer.headers["content-disposition"].startswith("attachment; filename*=utf-8''z%C3%BCrich")
     assert '"' not in answer.headers["content-disposition"]
@@ -197,7 +197,7 @@ def test_a_path_is_no_other_name_once_it_is_decoded(client: Client, mixed: dict[
 
 def test_a_link_in_storage_is_not_followed_out_of_it(client: Client, settings: Settings) -> None:
     """Whoever planted it, and whichever call reads the file."""
-    made = uploaded(client, ("n.csv", b"n\n1\n"))
+    made = create_dataset(client, ("n.csv", b"n\n1\n"))
     file = file_of(client, made)
     for name in (file["file_path"], file["parquet_file_path"]):
         (settings.storage_root / name).unlink()
@@ -223,7 +223,7 @@ def test_a_download_needs_exactly_one_name(client: Client, mixed: dict[str, Any]
 
 
 def test_a_file_that_storage_has_lost_is_404(client: Client, settings: Settings) -> None:
-    file = file_of(client, uploaded(client, ("n.csv", b"n\n1\n")))
+    file = file_of(client, create_dataset(client, ("n.csv", b"n\n1\n")))
     (settings.storage_root / file["file_path"]).unlink()
     for query in ({"file_id": file["id"]}, {"file_path": file["hdf_file_path"]}):
         answer = client.get("/files/download", params=query)
@@ -276,7 +276,7 @@ def test_every_call_answers_with_and_without_a_trailing_slash(client: Client, mi
 
 
 def test_lists_are_pages_of_the_own_tenant(client: Client, stranger: Client, mixed: dict[str, Any]) -> None:
-    uploaded(client, ("n.csv", b"n\n1\n"))
+    create_dataset(client, ("n.csv", b"n\n1\n"))
     first, second = (client.get("/dataset/list", params={"limit": 1, "offset": offset}).json() for offset in (0, 1))
     assert first["total"] == second["total"] >= 2
     assert first["data"][0]["id"] > second["data"][0]["id"]

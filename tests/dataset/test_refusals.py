@@ -20,7 +20,15 @@ from dataml.db.session import Database
 from dataml.settings import Settings
 from tests.client import API, Client, wait_for_job
 from tests.conftest import NewHome, Platform
-from tests.dataset.uploading import new_name, new_template, remains, remains_on_disk, rows_of_uploads, upload, uploaded
+from tests.dataset.datasets import (
+    count_rows,
+    create_dataset,
+    create_template,
+    list_remains,
+    list_upload_folders,
+    new_name,
+    upload,
+)
 
 BUDGET_BYTES = 200_000
 
@@ -34,9 +42,9 @@ def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tupl
     """Status and code of an upload that must be refused without a trace."""
     # A job that has rejected bad cells stays, as the record of what it found.
     tables = ["dataset", "file"] if query.get("on_error") == "reject" else ["dataset", "file", "job"]
-    before = remains(platform), rows_of_uploads(platform, *tables)
+    before = list_remains(platform), count_rows(platform, *tables)
     answer = upload(platform.client, *files, **query)
-    assert (remains(platform), rows_of_uploads(platform, *tables)) == before
+    assert (list_remains(platform), count_rows(platform, *tables)) == before
     body = answer.json()
     assert body["request_id"]
     assert body["detail"]
@@ -82,7 +90,7 @@ def test_files_of_one_dataset_have_the_same_columns(platform: Platform) -> None:
 
 
 def test_a_column_of_the_template_must_be_there(platform: Platform) -> None:
-    template_id = new_template(platform.client, a="Integer", b="Integer")
+    template_id = create_template(platform.client, a="Integer", b="Integer")
     assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (422, "missing_column")
 
 
@@ -135,31 +143,31 @@ def test_a_wrong_query_is_refused(platform: Platform, query: dict[str, Any], sta
 
 
 def test_a_template_without_columns_is_409(platform: Platform) -> None:
-    template_id = new_template(platform.client)
+    template_id = create_template(platform.client)
     assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (409, "template_is_empty")
 
 
 def test_another_tenants_template_is_404(platform: Platform, stranger: Client) -> None:
-    template_id = new_template(stranger, a="Integer")
+    template_id = create_template(stranger, a="Integer")
     assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (404, "template_not_found")
 
 
 def test_a_name_twice_is_409(platform: Platform) -> None:
-    name = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
+    name = create_dataset(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
     assert refused(platform, ("a.csv", b"a\n1\n"), name=name) == (409, "dataset_exists")
 
 
 def test_of_two_uploads_at_once_under_one_name_one_wins(platform: Platform) -> None:
-    name, (total, folders) = new_name(), remains(platform)
+    name, (total, folders) = new_name(), list_remains(platform)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: upload(platform.client, ("a.csv", b"a\n1\n"), name=name), range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    after = remains(platform)
+    after = list_remains(platform)
     assert (after[0], len(after[1])) == (total + 1, len(folders) + 1)
 
 
 def test_two_tenants_may_use_the_same_name(platform: Platform, stranger: Client) -> None:
-    name = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
+    name = create_dataset(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
     assert upload(stranger, ("a.csv", b"a\n1\n"), name=name).status_code == 201
 
 
@@ -186,17 +194,17 @@ def test_a_parquet_file_of_more_cells_than_bytes_are_taken_is_413(platform: Plat
 
 
 def test_reject_makes_a_wrong_cell_fail_the_upload(platform: Platform) -> None:
-    template_id = new_template(platform.client, a="Integer")
+    template_id = create_template(platform.client, a="Integer")
     query = {"template_id": template_id, "on_error": "reject"}
     assert refused(platform, ("a.csv", b"a\n1\nx\n"), **query) == (422, "bad_cell")
 
 
 def test_who_may_not_upload_is_403_and_nobody_is_401(platform: Platform, analyst: Client, anonymous: Client) -> None:
-    before = remains(platform)
+    before = list_remains(platform)
     assert upload(analyst, ("a.csv", b"a\n1\n")).json()["code"] == "missing_permission"
     answer = upload(anonymous, ("a.csv", b"a\n1\n"))
     assert (answer.status_code, answer.json()["code"]) == (401, "missing_token")
-    assert remains(platform) == before
+    assert list_remains(platform) == before
 
 
 class Sender:
@@ -252,10 +260,10 @@ def piece(body: bytes) -> dict[str, Any]:
 
 
 def test_a_client_that_goes_away_leaves_nothing(platform: Platform) -> None:
-    before = remains(platform)
+    before = list_remains(platform)
     sender = Sender(platform, {}, new_name())
     assert sender.send(piece(HEAD), piece(b"1\n" * 1000), {"type": "http.disconnect"}) == 400
-    assert remains(platform) == before
+    assert list_remains(platform) == before
 
 
 END = b"\r\n--b--\r\n"
@@ -263,11 +271,11 @@ END = b"\r\n--b--\r\n"
 
 def test_a_body_without_its_end_is_refused_whole(platform: Platform) -> None:
     """However many files of it have come."""
-    before = remains(platform)
+    before = list_remains(platform)
     for body in (HEAD + b"1\n", HEAD + b"1\n\r\n" + HEAD.replace(b"a.csv", b"b.csv") + b"1\n"):
         last = {"type": "http.request", "body": body, "more_body": False}
         assert Sender(platform, {}, new_name()).send(last) == 400
-    assert remains(platform) == before
+    assert list_remains(platform) == before
     whole = {"type": "http.request", "body": HEAD + b"1\n" + END, "more_body": False}
     assert Sender(platform, {}, new_name()).send(whole) == 201
 
@@ -286,15 +294,15 @@ def test_a_declared_length_is_refused_before_the_body_is_read(platform: Platform
 
 
 def test_a_body_without_a_length_is_read_only_as_far_as_allowed(platform: Platform) -> None:
-    before = remains(platform)
+    before = list_remains(platform)
     sender = Sender(platform, {"transfer-encoding": "chunked"}, new_name())
     assert sender.send(piece(HEAD), *[piece(b"1\n" * 500_000)] * 10) == 413
     assert sender.pieces_read <= 4
-    assert remains(platform) == before
+    assert list_remains(platform) == before
 
 
 def test_a_cheap_refusal_comes_before_the_body_is_read(platform: Platform) -> None:
-    taken = uploaded(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
+    taken = create_dataset(platform.client, ("a.csv", b"a\n1\n"))["dataset_name"]
     sender = Sender(platform, {}, taken)
     assert sender.send(piece(HEAD)) == 409
     nobody = Sender(platform, {"authorization": "Bearer x"}, new_name())
@@ -311,7 +319,7 @@ class SlowFile(io.BytesIO):
 
 
 def test_a_request_that_is_cancelled_while_it_stores_leaves_nothing(platform: Platform) -> None:
-    before = remains(platform)
+    before = list_remains(platform)
     database = Database(platform.settings)
     draft = uploads.DatasetDraft(new_name(), "t", "quarantine")
     part = UploadFile(SlowFile(b"a\n" + b"1\n" * 50_000), filename="a.csv")
@@ -320,14 +328,14 @@ def test_a_request_that_is_cancelled_while_it_stores_leaves_nothing(platform: Pl
         scope = Scope("tenant", "user")
         storing = asyncio.create_task(uploads.create(database, platform.settings, scope, draft, TargetTables(), [part]))
         await asyncio.sleep(0.3)
-        stored = len(remains_on_disk(platform))
+        stored = len(list_upload_folders(platform))
         storing.cancel()
         await asyncio.wait({storing})
         await database.close()
         return stored
 
     assert asyncio.run(cancel_midway()) == len(before[1]) + 1
-    assert remains(platform) == before
+    assert list_remains(platform) == before
 
 
 def test_a_cancelled_validation_makes_the_dataset_failed(platform: Platform) -> None:

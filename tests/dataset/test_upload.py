@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import CHURN, dataset, new_name, new_template, upload, uploaded
+from tests.dataset.datasets import CHURN, create_dataset, create_template, get_dataset, new_name, upload
 
 
 def test_the_churn_example_becomes_valid(client: Client) -> None:
@@ -27,7 +27,7 @@ def test_the_churn_example_becomes_valid(client: Client) -> None:
     assert file["created_at"].endswith("Z")
 
     assert wait_for_job(client, body["job_id"])["state"] == "succeeded"
-    found = dataset(client, body["dataset_id"])
+    found = get_dataset(client, body["dataset_id"])
     assert (found["state"], found["is_valid"], found["dataset_usability"]) == ("valid", True, "100%")
     assert (found["total_records"], found["kept_records"], found["file_count"]) == (7043, 7043, 1)
     types = {column["column_name"]: column["data_type"] for column in found["schema"]}
@@ -37,9 +37,9 @@ def test_the_churn_example_becomes_valid(client: Client) -> None:
 
 
 def test_rows_with_wrong_cells_are_set_aside_and_reported(client: Client) -> None:
-    template_id = new_template(client, id="Integer", price="Float")
+    template_id = create_template(client, id="Integer", price="Float")
     rows = [f"{number},{number}.5" for number in range(1, 20)] + ["x,7", "21,y", "z,w"]
-    found = uploaded(client, ("prices.csv", ("id,price\n" + "\n".join(rows)).encode()), template_id=template_id)
+    found = create_dataset(client, ("prices.csv", ("id,price\n" + "\n".join(rows)).encode()), template_id=template_id)
     assert (found["state"], found["dataset_usability"]) == ("valid", "86%")
     assert (found["total_records"], found["kept_records"], found["template_id"]) == (22, 19, template_id)
 
@@ -64,20 +64,20 @@ def test_rows_with_wrong_cells_are_set_aside_and_reported(client: Client) -> Non
 
 
 def test_too_few_rows_kept_makes_the_dataset_invalid(client: Client) -> None:
-    template_id = new_template(client, n="Integer")
-    found = uploaded(client, ("n.csv", b"n\n1\n2\nx\ny\n"), template_id=template_id)
+    template_id = create_template(client, n="Integer")
+    found = create_dataset(client, ("n.csv", b"n\n1\n2\nx\ny\n"), template_id=template_id)
     assert (found["state"], found["is_valid"], found["dataset_usability"]) == ("invalid", False, "50%")
     assert found["id"] not in [row["id"] for row in client.get("/dataset/list_validated").json()]
 
 
 def test_a_perfect_share_is_shown_only_when_every_row_is_kept(client: Client) -> None:
-    template_id = new_template(client, n="Integer")
-    found = uploaded(client, ("n.csv", b"n\n" + b"1\n" * 999 + b"x\n"), template_id=template_id)
+    template_id = create_template(client, n="Integer")
+    found = create_dataset(client, ("n.csv", b"n\n" + b"1\n" * 999 + b"x\n"), template_id=template_id)
     assert found["dataset_usability"] == "99%"
 
 
 def test_several_files_make_one_dataset(client: Client) -> None:
-    found = uploaded(client, ("a.csv", b"n,t\n1,a\n2,b\n"), ("b.csv", b"t;n\nc;3\n"))
+    found = create_dataset(client, ("a.csv", b"n,t\n1,a\n2,b\n"), ("b.csv", b"t;n\nc;3\n"))
     assert (found["file_count"], found["total_records"], found["state"]) == (2, 3, "valid")
     preview = client.get("/dataset/view", params={"dataset_id": found["id"]}).json()["preview"]
     assert preview == [{"n": 1, "t": "a"}, {"n": 2, "t": "b"}, {"n": 3, "t": "c"}]
@@ -86,7 +86,7 @@ def test_several_files_make_one_dataset(client: Client) -> None:
 def test_parquet_is_taken_as_well(client: Client) -> None:
     content = io.BytesIO()
     pq.write_table(pa.table({"n": [1, 2], "when": [datetime(2024, 8, 9, 16, 23, tzinfo=UTC), None]}), content)
-    found = uploaded(client, ("data.parquet", content.getvalue()))
+    found = create_dataset(client, ("data.parquet", content.getvalue()))
     assert (found["data_source"], found["state"]) == ("parquet", "valid")
     preview = client.get("/dataset/view", params={"dataset_id": found["id"]}).json()["preview"]
     assert preview == [{"n": 1, "when": "2024-08-09T16:23:00Z"}, {"n": 2, "when": None}]
@@ -99,8 +99,8 @@ def test_usage_is_read_in_all_its_spellings(client: Client, usage: str) -> None:
 
 
 def test_the_list_has_every_documented_field(client: Client) -> None:
-    template_id = new_template(client, n="Integer")
-    found = uploaded(client, ("n.csv", b"n\n1\n"), template_id=template_id, usage="p")
+    template_id = create_template(client, n="Integer")
+    found = create_dataset(client, ("n.csv", b"n\n1\n"), template_id=template_id, usage="p")
     answer = client.get("/dataset/list/", params={"limit": 1}).json()
     (row,) = answer["data"]
     assert answer["total"] >= 1
@@ -113,7 +113,7 @@ def test_the_list_has_every_documented_field(client: Client) -> None:
 
 
 def test_a_name_of_a_file_is_shown_without_folders_and_unseen_characters(client: Client) -> None:
-    found = uploaded(client, ("..\\..\\evil\u202e\u200b.csv", b"n\n1\n"))
+    found = create_dataset(client, ("..\\..\\evil\u202e\u200b.csv", b"n\n1\n"))
     (row,) = client.get("/files/list", params={"dataset_id": found["id"]}).json()["data"]
     assert row["file_name"] == "evil.csv"
 
@@ -122,9 +122,9 @@ NUMBERS = ["1e309", "inf", "NaN", "9223372036854775808", "1_000", "٣"]
 
 
 def test_what_looks_like_a_number_and_is_none_is_set_aside_with_its_reason(client: Client) -> None:
-    template_id = new_template(client, i="Integer", f="Float")
+    template_id = create_template(client, i="Integer", f="Float")
     content = "i,f\n" + "".join(f"{text},{text}\n" for text in NUMBERS) + "7,7\n"
-    made = uploaded(client, ("n.csv", content.encode()), template_id=template_id)
+    made = create_dataset(client, ("n.csv", content.encode()), template_id=template_id)
     (file,) = client.get("/dataset/error-report", params={"dataset_id": made["id"]}).json()["files"]
     rules = {(cell["column"], cell["value"]): cell["rule"] for cell in file["first"]}
     assert [rules["i", text] for text in NUMBERS] == [*["not_an_integer"] * 3, "out_of_range", *["not_an_integer"] * 2]
@@ -135,16 +135,16 @@ def test_what_looks_like_a_number_and_is_none_is_set_aside_with_its_reason(clien
 
 def test_what_looks_like_a_number_and_is_none_makes_its_column_text(client: Client) -> None:
     for text in NUMBERS:
-        made = uploaded(client, ("n.csv", f"n\n1\n{text}\n".encode()))
+        made = create_dataset(client, ("n.csv", f"n\n1\n{text}\n".encode()))
         values = [row["n"] for row in client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]]
         assert values == ["1", text]
 
 
 def test_text_is_kept_as_it_was_written(client: Client) -> None:
     """Codes with zeros in front, words that others take for missing, and fields with line ends in them."""
-    template_id = new_template(client, a="String", b="String")
+    template_id = create_template(client, a="String", b="String")
     content = b'a,b\n00123,NA\nnull,"two\nlines"\nNaN," x "\n,"\r\n"\n'
-    made = uploaded(client, ("t.csv", content), template_id=template_id)
+    made = create_dataset(client, ("t.csv", content), template_id=template_id)
     assert (made["total_records"], made["kept_records"]) == (4, 4)
     rows = client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]
     written = [("00123", "NA"), ("null", "two\nlines"), ("NaN", " x "), (None, "\r\n")]
@@ -162,7 +162,7 @@ def test_text_is_kept_as_it_was_written(client: Client) -> None:
     ],
 )
 def test_a_name_of_a_file_leads_nowhere(client: Client, sent: str, shown: str) -> None:
-    made = uploaded(client, (sent, b"n\n1\n"))
+    made = create_dataset(client, (sent, b"n\n1\n"))
     (row,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
     assert row["file_name"] == shown
     about = client.get("/files/get_file_by_id", params={"file_id": row["id"]}).json()
@@ -174,11 +174,11 @@ def test_a_name_of_a_file_leads_nowhere(client: Client, sent: str, shown: str) -
 def test_reject_answers_when_all_cells_are_checked(client: Client) -> None:
     body = upload(client, ("n.csv", b"n\n1\n"), on_error="reject").json()
     assert body["state"] == "valid"
-    assert dataset(client, body["dataset_id"])["kept_records"] == 1
+    assert get_dataset(client, body["dataset_id"])["kept_records"] == 1
 
 
 def test_a_name_that_was_refused_can_be_used_again(client: Client) -> None:
-    name, template_id = new_name(), new_template(client, n="Integer")
+    name, template_id = new_name(), create_template(client, n="Integer")
     refused = upload(client, ("n.csv", b"n\nx\n"), name=name, template_id=template_id, on_error="reject")
     assert refused.status_code == 422
     assert upload(client, ("n.csv", b"n\n1\n"), name=name, template_id=template_id).status_code == 201

@@ -21,7 +21,7 @@ from dataml.storage.storage import Storage
 from tests.client import PASSWORD, Client
 from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.database import execute_sql
-from tests.dataset.uploading import dataset, new_name, new_template, uploaded
+from tests.dataset.datasets import create_dataset, create_template, get_dataset, new_name
 from tests.fakes import InProcessInferenceClient
 from tests.sample_tenant import create_user, customers_csv, get_permission_ids, training_request
 
@@ -90,7 +90,7 @@ def outcomes(answers: list[Response]) -> dict[tuple[int, str | None], int]:
 
 
 def test_a_change_at_one_is_seen_at_the_other_with_the_next_call(client: Client, second: Client) -> None:
-    template_id = new_template(client, n="Integer")
+    template_id = create_template(client, n="Integer")
     assert second.get(f"/template/{template_id}").status_code == 200
     assert second.request("DELETE", f"/template/{template_id}").status_code == 200
     assert client.get(f"/template/{template_id}").status_code == 404
@@ -133,7 +133,7 @@ def test_one_refresh_token_has_one_successor(client: Client, both: Callable[...,
 
 
 def test_updates_of_one_template_are_versions_in_a_row(client: Client, both: Callable[..., list[Response]]) -> None:
-    template_id = new_template(client, n="Integer")
+    template_id = create_template(client, n="Integer")
     path = f"/template/update/{template_id}"
     answers = both(lambda number: ("PUT", path, {"json": {"template_name": f"{path}{number}"}}))
     assert outcomes(answers) == {(200, None): 2 * TIMES}
@@ -143,7 +143,7 @@ def test_updates_of_one_template_are_versions_in_a_row(client: Client, both: Cal
 
 def test_a_template_is_deleted_or_used_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
     for _ in range(4):
-        template_id = new_template(client, n="Integer")
+        template_id = create_template(client, n="Integer")
 
         def request(number: int, template_id: int = template_id) -> tuple[str, str, dict[str, Any]]:
             if number % 4 == 0:
@@ -158,7 +158,7 @@ def test_a_template_is_deleted_or_used_and_never_both(client: Client, both: Call
 
 def test_a_dataset_is_deleted_or_trained_on_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
     for _ in range(4):
-        made = uploaded(client, ("customers.csv", customers_csv()))
+        made = create_dataset(client, ("customers.csv", customers_csv()))
 
         def request(number: int, dataset_id: int = made["id"]) -> tuple[str, str, dict[str, Any]]:
             if number % 4 == 0:
@@ -174,14 +174,14 @@ def test_a_dataset_is_deleted_or_trained_on_and_never_both(client: Client, both:
 
 
 def test_one_predictor_name_is_trained_once(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("customers.csv", customers_csv()))
+    made = create_dataset(client, ("customers.csv", customers_csv()))
     body = training_request(made["id"], new_name("predictor"))
     found = outcomes(both(lambda _: ("POST", "/train/", {"json": body})))
     assert found == {(201, None): 1, (409, "predictor_exists"): 2 * TIMES - 1}
 
 
 def test_new_versions_of_one_predictor_are_counted(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("customers.csv", customers_csv()))
+    made = create_dataset(client, ("customers.csv", customers_csv()))
     body = training_request(made["id"], new_name("predictor")) | {"new_version": True}
     answers = both(lambda _: ("POST", "/train/", {"json": body}))
     assert outcomes(answers) == {(201, None): 2 * TIMES}
@@ -190,7 +190,7 @@ def test_new_versions_of_one_predictor_are_counted(client: Client, both: Callabl
 
 
 def test_one_statistics_job_is_made(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("customers.csv", customers_csv()))
+    made = create_dataset(client, ("customers.csv", customers_csv()))
     answers = both(lambda _: ("POST", f"/dataset/generate_statistics?dataset_id={made['id']}", {}))
     assert {answer.status_code for answer in answers} == {202}
     # One that ended in between makes room for the next.
@@ -198,12 +198,12 @@ def test_one_statistics_job_is_made(client: Client, both: Callable[..., list[Res
 
 
 def test_files_come_to_a_dataset_one_after_the_other(client: Client, both: Callable[..., list[Response]]) -> None:
-    made = uploaded(client, ("n.csv", b"n\n1\n2\n"))
+    made = create_dataset(client, ("n.csv", b"n\n1\n2\n"))
     query = {"dataset_id": made["id"]}
     files = {"files": ("more.csv", b"n\n3\n")}
     found = outcomes(both(lambda _: ("POST", "/files/add", {"params": query, "files": files})))
     assert set(found) <= {(201, None), (409, "dataset_is_validating")}
-    assert found[201, None] == dataset(client, made["id"])["file_count"] - 1
+    assert found[201, None] == get_dataset(client, made["id"])["file_count"] - 1
 
 
 def test_a_grant_can_be_repeated_and_taken_back_at_both(client: Client, both: Callable[..., list[Response]]) -> None:

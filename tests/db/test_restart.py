@@ -11,7 +11,7 @@ from dataml.jobs import service
 from dataml.settings import Settings
 from tests.client import PASSWORD, Client, wait_for_job
 from tests.conftest import NewHome, log_in, needs_postgresql
-from tests.dataset.uploading import new_name
+from tests.dataset.datasets import new_name
 from tests.postgres import PostgresServer
 from tests.sample_tenant import create_sample_tenant, customers_csv
 

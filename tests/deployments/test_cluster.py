@@ -20,7 +20,7 @@ from dataml.access.tokens import TokenKeys
 from deployments.platform import private_folder
 from deployments.processes import is_ray_core
 from tests.client import PASSWORD
-from tests.dataset.uploading import CHURN
+from tests.dataset.datasets import CHURN
 from tests.deployments.cluster import Cluster, wait_until
 from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, small_csv
 

@@ -9,7 +9,7 @@ from typing import Any
 from httpx import Response
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import uploaded
+from tests.dataset.datasets import create_dataset
 from tests.train.training import new_predictor, row_of
 
 FIRST = date(2024, 1, 1)
@@ -64,7 +64,7 @@ def forecast_request(dataset_id: int, **changes: Any) -> dict[str, Any]:
 
 
 def train_forecast(client: Client, content: bytes, roles: dict[str, str] = ROLES, **changes: Any) -> Response:
-    dataset = uploaded(client, ("series.csv", content))
+    dataset = create_dataset(client, ("series.csv", content))
     return client.post("/train/", json=forecast_request(dataset["id"], columns=columns_of(roles)) | changes)
 
 

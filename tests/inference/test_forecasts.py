@@ -6,7 +6,7 @@ import pytest
 
 from tests.client import Client, wait_for_job
 from tests.conftest import EXAMPLES
-from tests.dataset.uploading import uploaded
+from tests.dataset.datasets import create_dataset
 from tests.inference.series import (
     ROLES,
     SHOPS,
@@ -76,7 +76,7 @@ def test_exogenous_values_change_the_forecast(client: Client, model: dict[str, A
 
 def test_exogenous_values_can_be_a_dataset(client: Client, model: dict[str, Any]) -> None:
     days = range(DAYS, DAYS + 3)
-    dataset = uploaded(client, ("future.csv", shop_rows(days, target=False)), usage="p")
+    dataset = create_dataset(client, ("future.csv", shop_rows(days, target=False)), usage="p")
     question = {"unique_ids": "all", "future": {"dataset_id": dataset["id"]}}
     by_dataset = ask(client, model, **question)
     assert by_dataset.status_code == 200, by_dataset.text
@@ -142,7 +142,7 @@ def test_a_wider_level_gives_wider_intervals(client: Client, plain: dict[str, An
 
 
 def test_new_observations_move_the_start_and_train_nothing(client: Client, plain: dict[str, Any]) -> None:
-    dataset = uploaded(client, ("new.csv", shop_rows(range(DAYS, DAYS + 10), shops=["north"])))
+    dataset = create_dataset(client, ("new.csv", shop_rows(range(DAYS, DAYS + 10), shops=["north"])))
     later = ask(client, plain, unique_id="north", dataset_id=dataset["id"]).json()["forecast"]
     assert [step["date"] for step in later] == [day(DAYS + 10), day(DAYS + 11), day(DAYS + 12)]
     elsewhere = ask(client, plain, unique_id="south", dataset_id=dataset["id"]).json()["forecast"]
@@ -158,14 +158,14 @@ def test_new_observations_move_the_start_and_train_nothing(client: Client, plain
 def test_new_observations_continue_the_series(
     client: Client, plain: dict[str, Any], days: range, code: str | None
 ) -> None:
-    dataset = uploaded(client, ("new.csv", shop_rows(days, shops=["north"])))
+    dataset = create_dataset(client, ("new.csv", shop_rows(days, shops=["north"])))
     answer = ask(client, plain, unique_id="north", dataset_id=dataset["id"])
     assert (answer.status_code == 200) == (code is None), answer.text
     assert answer.json().get("code") == code
 
 
 def test_incremental_training_continues_from_new_observations(client: Client, plain: dict[str, Any]) -> None:
-    new = uploaded(client, ("more.csv", shop_rows(range(DAYS, DAYS + 14))))
+    new = create_dataset(client, ("more.csv", shop_rows(range(DAYS, DAYS + 14))))
     request = forecast_request(new["id"], predictor_name="plain", columns=[], is_incremental=True, forecast=None)
     answer = client.post("/train/", json=request)
     assert answer.status_code == 201, answer.text
@@ -182,7 +182,7 @@ def test_incremental_training_continues_from_new_observations(client: Client, pl
 
 
 def test_incremental_training_with_a_gap_is_refused_before_it_starts(client: Client, plain: dict[str, Any]) -> None:
-    new = uploaded(client, ("more.csv", shop_rows(range(DAYS + 30, DAYS + 40))))
+    new = create_dataset(client, ("more.csv", shop_rows(range(DAYS + 30, DAYS + 40))))
     request = forecast_request(new["id"], predictor_name="plain", columns=[], is_incremental=True, forecast=None)
     answer = client.post("/train/", json=request)
     assert (answer.status_code, answer.json()["code"]) == (422, "irregular_series")
@@ -249,7 +249,7 @@ def test_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> No
 
 
 def test_batch_takes_exogenous_values_from_its_dataset(client: Client, model: dict[str, Any]) -> None:
-    dataset = uploaded(client, ("future.csv", shop_rows(range(DAYS, DAYS + 7), target=False)), usage="p")
+    dataset = create_dataset(client, ("future.csv", shop_rows(range(DAYS, DAYS + 7), target=False)), usage="p")
     body = {"train_id": model["id"], "dataset_id": dataset["id"]}
     answer = client.post("/inference/batchPrediction", json=body)
     job = wait_for_job(client, answer.json()["job_id"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import CHURN, uploaded
+from tests.dataset.datasets import CHURN, create_dataset
 from tests.train.training import CHURN_COLUMNS, row_of, small_dataset, train, trained
 
 JSON = {"content-type": "application/json"}
@@ -22,7 +22,7 @@ def model(client: Client) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def churn(client: Client) -> dict[str, Any]:
-    dataset = uploaded(client, (CHURN.name, CHURN.read_bytes()))
+    dataset = create_dataset(client, (CHURN.name, CHURN.read_bytes()))
     return trained(client, dataset["id"], predictor_name="churn", columns=CHURN_COLUMNS)
 
 
@@ -79,7 +79,7 @@ def test_csv_json_and_form_give_the_identical_prediction(client: Client, churn: 
     schema.append({"column_name": "customer_id", "data_type": "String"})
     body = {"template_name": "churn-features", "template_schema": schema}
     template_id = client.post("/template/", json=body).json()["id"]
-    dataset = uploaded(client, ("rows.csv", content), usage="p", template_id=template_id)
+    dataset = create_dataset(client, ("rows.csv", content), usage="p", template_id=template_id)
     scored = batch(client, churn["id"], dataset["id"])
 
     form_rows = list(csv.DictReader(io.StringIO(content.decode())))

@@ -12,7 +12,7 @@ from dataml.db.scope import Scope
 from dataml.db.session import Database
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
-from tests.dataset.uploading import dataset, new_template, uploaded
+from tests.dataset.datasets import create_dataset, create_template, get_dataset
 from tests.fakes import SupervisorThread
 from tests.sample_tenant import customers_csv, training_request
 
@@ -76,7 +76,7 @@ def test_an_upload_that_may_still_run_is_kept(platform: Platform) -> None:
 
 def test_folders_of_a_dataset_deleted_just_before_a_crash_are_removed_after_a_day(platform: Platform) -> None:
     before = list_folders(platform)
-    made = uploaded(platform.client, ("a.csv", b"n\n1\n2\n"))
+    made = create_dataset(platform.client, ("a.csv", b"n\n1\n2\n"))
     add(platform.client, made["id"], b"n\n3\n")
     left = list_folders(platform) - before
     assert len(left) == 4, "two uploads and two validations"
@@ -86,23 +86,23 @@ def test_folders_of_a_dataset_deleted_just_before_a_crash_are_removed_after_a_da
 
 
 def test_an_unreferenced_version_of_a_dataset_is_removed(platform: Platform) -> None:
-    made = uploaded(platform.client, ("a.csv", b"n\n1\n2\n"))
+    made = create_dataset(platform.client, ("a.csv", b"n\n1\n2\n"))
     (first,) = [
         name for name in list_folders(platform) if name == f"jobs/{made['job_id'].removeprefix('validate-job-')}.1"
     ]
     add(platform.client, made["id"], b"n\n3\n")
     assert collect(platform, hours=25) == {first}
-    assert dataset(platform.client, made["id"])["kept_records"] == 3
+    assert get_dataset(platform.client, made["id"])["kept_records"] == 3
 
 
 def test_referenced_folders_are_kept_at_any_age(platform: Platform, client: Client) -> None:
     """Uploads, kept rows, errors, quarantined rows, a bundle, an explanation, the result of a batch."""
-    template = new_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
-    made = uploaded(client, ("customers.csv", customers_csv() + b"\nx,1,basic,true\n"), template_id=template)
+    template = create_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
+    made = create_dataset(client, ("customers.csv", customers_csv() + b"\nx,1,basic,true\n"), template_id=template)
     training = client.post("/train/", json=training_request(made["id"], "kept")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
     add(client, made["id"], customers_csv(50))
-    to_score = uploaded(client, ("customers.csv", customers_csv(20)), usage="p")
+    to_score = create_dataset(client, ("customers.csv", customers_csv(20)), usage="p")
     body = {"train_id": training["id"], "dataset_id": to_score["id"]}
     batch = client.post("/inference/batchPrediction", json=body).json()
     assert wait_for_job(client, batch["job_id"])["state"] == "succeeded"

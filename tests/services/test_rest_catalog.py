@@ -8,8 +8,8 @@ import pytest
 from dataml.iceberg.catalog import LakeConfig, open_catalog
 from dataml.settings import Settings
 from tests.conftest import NewHome, Platform
-from tests.datalake.lake import VISITS, ask, from_table, landed, new_table
-from tests.dataset.uploading import upload, uploaded
+from tests.datalake.lake import VISITS, call_lake, create_from_table, create_in_lake, new_table_name
+from tests.dataset.datasets import create_dataset, upload
 from tests.services.rest_catalog import RestCatalogServer
 
 pytestmark = pytest.mark.services
@@ -35,23 +35,25 @@ def test_a_schema_of_the_companys_is_shared_and_becomes_a_dataset(platform: Plat
     rows = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "spent": pa.array([1.5, None, 4.5])})
     catalog.create_table("trade.visits", rows.schema).append(rows)
     catalog.close()
-    assert ask(platform.client, "schemas/tables", schema="company") == (404, "schema_not_found")
+    assert call_lake(platform.client, "schemas/tables", schema="company") == (404, "schema_not_found")
     own = platform.client.post("/login/test-token").json()["tenant_id"]
     share = {"tenant_id": own, "schema_name": "trade", "name": "company"}
     assert platform.client.post("/datalake/shares", json=share).status_code == 201
-    assert ask(platform.client, "schemas/tables", schema="company") == ["visits"]
-    assert ask(platform.client, "numeric_stats", schema="company", table="visits", column_name="spent")["mean"] == 3
-    made = from_table(platform.client, "company.visits")
+    assert call_lake(platform.client, "schemas/tables", schema="company") == ["visits"]
+    assert (
+        call_lake(platform.client, "numeric_stats", schema="company", table="visits", column_name="spent")["mean"] == 3
+    )
+    made = create_from_table(platform.client, "company.visits")
     assert (made["state"], made["total_records"]) == ("valid", 3)
 
 
 def test_while_it_is_away_the_rest_of_the_platform_goes_on(platform: Platform, away: RestCatalogServer) -> None:
     client = platform.client
-    assert ask(client, "schemas/tables") == (503, "lake_unavailable")
-    refused = upload(client, ("visits.csv", VISITS), iceberg_table_name=new_table())
+    assert call_lake(client, "schemas/tables") == (503, "lake_unavailable")
+    refused = upload(client, ("visits.csv", VISITS), iceberg_table_name=new_table_name())
     assert (refused.status_code, refused.json()["code"]) == (503, "lake_unavailable")
-    assert uploaded(client, ("visits.csv", VISITS))["state"] == "valid"
+    assert create_dataset(client, ("visits.csv", VISITS))["state"] == "valid"
     away.start()
-    table = new_table()
-    assert landed(client, table)["state"] == "valid"
-    assert table in ask(client, "schemas/tables")
+    table = new_table_name()
+    assert create_in_lake(client, table)["state"] == "valid"
+    assert table in call_lake(client, "schemas/tables")

@@ -16,9 +16,9 @@ from dataml.storage.objects import ObjectStore
 from dataml.storage.storage import Storage
 from tests.client import wait_for_job
 from tests.conftest import NewHome, Platform
-from tests.datalake.lake import ask as ask_lake
-from tests.datalake.lake import from_table, landed, new_table
-from tests.dataset.uploading import remains, upload, uploaded
+from tests.datalake.lake import call_lake as ask_lake
+from tests.datalake.lake import create_from_table, create_in_lake, new_table_name
+from tests.dataset.datasets import create_dataset, list_remains, upload
 from tests.fakes import SupervisorThread
 from tests.inference.series import SHOPS, future_of, shop_rows, trained_forecast
 from tests.inference.series import ask as ask_forecast
@@ -57,7 +57,7 @@ def test_a_forecast_goes_on_from_what_another_node_has_learned(
     platform: Platform, s3: S3Server, tmp_path: Path
 ) -> None:
     model = trained_forecast(platform.client, shop_rows(range(120)))
-    more = uploaded(platform.client, ("more.csv", shop_rows(range(120, 127))), usage="p")
+    more = create_dataset(platform.client, ("more.csv", shop_rows(range(120, 127))), usage="p")
     question = {"unique_ids": "all", "dataset_id": more["id"], "future": future_of(range(127, 130), *SHOPS), "steps": 3}
     expected = ask_forecast(platform.client, model, **question).json()["forecast"]
     wipe_disk(platform)
@@ -79,27 +79,27 @@ def test_a_file_of_many_parts_comes_back_as_it_was(s3: S3Server, tmp_path: Path)
 
 
 def test_the_lake_lies_in_the_store_too(platform: Platform, s3: S3Server) -> None:
-    table = new_table()
-    landed(platform.client, table)
+    table = new_table_name()
+    create_in_lake(platform.client, table)
     assert any(name.startswith("lake/") and name.endswith(".parquet") for name in s3.objects("platform"))
     assert not list(platform.settings.lake_root.rglob("*.parquet"))
     wipe_disk(platform)
-    rows = from_table(platform.client, table)
+    rows = create_from_table(platform.client, table)
     assert (rows["state"], rows["total_records"]) == ("valid", 3)
     assert ask_lake(platform.client, "table_metadata", table=table)["row_count"] == 3
 
 
 def test_an_upload_while_the_store_is_away_leaves_nothing(platform: Platform, away: S3Server) -> None:
-    before = remains(platform)
+    before = list_remains(platform)
     answer = upload(platform.client, ("small.csv", small_csv()))
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
-    assert remains(platform) == before
+    assert list_remains(platform) == before
     away.start()
-    assert uploaded(platform.client, ("small.csv", small_csv()))["state"] == "valid"
+    assert create_dataset(platform.client, ("small.csv", small_csv()))["state"] == "valid"
 
 
 def test_a_job_whose_result_cannot_be_stored_fails_and_can_be_done_again(platform: Platform, s3: S3Server) -> None:
-    rows = uploaded(platform.client, ("small.csv", small_csv()))
+    rows = create_dataset(platform.client, ("small.csv", small_csv()))
     before = files(s3)
     s3.stop()
     answer = train(platform.client, rows["id"])
@@ -145,7 +145,7 @@ def test_a_store_that_never_answers_is_away(s3: S3Server) -> None:
 
 
 def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
-    rows = uploaded(platform.client, ("small.csv", small_csv()))
+    rows = create_dataset(platform.client, ("small.csv", small_csv()))
     model = trained(platform.client, rows["id"])
     with run_node(platform, tmp_path) as other:
         s3.stop()

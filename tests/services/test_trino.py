@@ -14,8 +14,8 @@ from dataml.settings import Settings, load_settings
 from tests.client import PASSWORD as ADMINS
 from tests.client import Client
 from tests.conftest import Platform
-from tests.datalake.lake import ask
-from tests.dataset.uploading import upload
+from tests.datalake.lake import call_lake
+from tests.dataset.datasets import upload
 from tests.services.conftest import PASSWORD, Trino
 
 pytestmark = pytest.mark.services
@@ -166,16 +166,16 @@ def settings(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> Settings
 def test_a_tenant_sees_what_was_shared_of_it_and_nothing_else(
     company: TrinoLake, platform: Platform, client: Client, stranger: Client
 ) -> None:
-    assert ask(stranger, "schemas/tables", schema="sales") == (404, "schema_not_found")
+    assert call_lake(stranger, "schemas/tables", schema="sales") == (404, "schema_not_found")
     tenant = stranger.post("/login/test-token").json()["tenant_id"]
     share = {"tenant_id": tenant, "schema_name": "sales", "source": "trino"}
     for name in ("information_schema", "nothing", 'sales"'):
         refused = client.post("/datalake/shares", json=share | {"schema_name": name})
         assert (refused.status_code, refused.json()["code"]) == (404, "schema_not_found")
     assert client.post("/datalake/shares", json=share).status_code == 201
-    assert "visits" in ask(stranger, "schemas/tables", schema="sales")
-    assert ask(stranger, "numeric_stats", schema="sales", table="visits", column_name="id")["mean"] == 2.0
-    assert ask(stranger, "table_metadata", schema="sales", table="visits")["row_count"] == 3
-    assert ask(client, "schemas/tables", schema="sales") == (404, "schema_not_found")
+    assert "visits" in call_lake(stranger, "schemas/tables", schema="sales")
+    assert call_lake(stranger, "numeric_stats", schema="sales", table="visits", column_name="id")["mean"] == 2.0
+    assert call_lake(stranger, "table_metadata", schema="sales", table="visits")["row_count"] == 3
+    assert call_lake(client, "schemas/tables", schema="sales") == (404, "schema_not_found")
     answer = upload(stranger, iceberg_table_name="sales.visits")
     assert (answer.status_code, answer.json()["code"]) == (422, "not_iceberg")

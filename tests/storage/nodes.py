@@ -18,7 +18,7 @@ from dataml.settings import load_settings
 from dataml.storage.storage import Storage
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
-from tests.dataset.uploading import new_name, uploaded
+from tests.dataset.datasets import create_dataset, new_name
 from tests.fakes import InProcessInferenceClient
 from tests.train.training import small_csv, trained
 
@@ -74,7 +74,7 @@ def check_node_with_empty_disk(platform: Platform, home: Path, stored: Callable[
     client = platform.client
     before, content = stored(), small_csv() + BAD_CELL
     template = _template(client)
-    rows = uploaded(client, ("small.csv", content), template_id=template)
+    rows = create_dataset(client, ("small.csv", content), template_id=template)
     assert rows["state"] == "valid", rows
     model = trained(client, rows["id"])
     predicted = predict(client, model)
@@ -129,7 +129,7 @@ def _jobs_run(platform: Platform, client: Client, dataset_id: int, train_id: int
     job = client.post("/dataset/generate_statistics", params={"dataset_id": dataset_id}).json()["job_id"]
     assert wait_for_job(client, job)["state"] == "succeeded"
     wipe_disk(platform)
-    scored = uploaded(client, ("rows.csv", small_csv(target=False)), usage="p")
+    scored = create_dataset(client, ("rows.csv", small_csv(target=False)), usage="p")
     started = client.post("/inference/batchPrediction", json={"train_id": train_id, "dataset_id": scored["id"]}).json()
     assert wait_for_job(client, started["job_id"])["state"] == "succeeded"
     result = client.get("/inference/result", params={"prediction_id": started["prediction_id"]}).json()

@@ -12,9 +12,9 @@ from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform
 from tests.database import execute_sql
-from tests.datalake.lake import ask as ask_lake
-from tests.datalake.lake import new_table
-from tests.dataset.uploading import remains, upload, uploaded
+from tests.datalake.lake import call_lake as ask_lake
+from tests.datalake.lake import new_table_name
+from tests.dataset.datasets import create_dataset, list_remains, upload
 from tests.fakes import SupervisorThread
 from tests.storage.nodes import ROW, check_node_with_empty_disk
 from tests.storage.stores import away
@@ -44,17 +44,17 @@ def test_node_with_an_empty_disk_does_all_that_the_first_one_does(
 
 
 def test_upload_that_cannot_be_stored_leaves_nothing(platform: Platform, store: Path) -> None:
-    before = remains(platform)
+    before = list_remains(platform)
     with away(store):
         answer = upload(platform.client, ("small.csv", small_csv()))
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
-    assert remains(platform) == before
+    assert list_remains(platform) == before
 
 
 def test_rows_whose_result_cannot_be_stored_are_not_in_the_lake(platform: Platform, store: Path) -> None:
-    client, table = platform.client, new_table("scores")
-    model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"], predictor_name="to-the-lake")
-    scored = uploaded(client, ("rows.csv", small_csv(target=False)), usage="p")
+    client, table = platform.client, new_table_name("scores")
+    model = trained(client, create_dataset(client, ("small.csv", small_csv()))["id"], predictor_name="to-the-lake")
+    scored = create_dataset(client, ("rows.csv", small_csv(target=False)), usage="p")
     request = {"train_id": model["id"], "dataset_id": scored["id"], "result_table": table}
     with away(store):
         batch = client.post("/inference/batch-prediction", json=request).json()
@@ -67,7 +67,7 @@ def test_rows_whose_result_cannot_be_stored_are_not_in_the_lake(platform: Platfo
 
 
 def test_job_whose_result_cannot_be_stored_fails(platform: Platform, store: Path) -> None:
-    dataset = uploaded(platform.client, ("small.csv", small_csv()))
+    dataset = create_dataset(platform.client, ("small.csv", small_csv()))
     before = files(store)
     with away(store):
         answer = train(platform.client, dataset["id"])
@@ -80,7 +80,7 @@ def test_job_whose_result_cannot_be_stored_fails(platform: Platform, store: Path
 
 def test_model_whose_bundle_the_store_has_lost_is_damaged_not_absent(platform: Platform, store: Path) -> None:
     client = platform.client
-    model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"])
+    model = trained(client, create_dataset(client, ("small.csv", small_csv()))["id"])
     number = model["job_id"].rpartition("-")[2]
     for root in (store, platform.settings.storage_root):
         shutil.rmtree(root / "jobs" / f"{number}.1")
@@ -90,7 +90,7 @@ def test_model_whose_bundle_the_store_has_lost_is_damaged_not_absent(platform: P
 
 
 def test_orphans_are_removed_from_the_store(platform: Platform, store: Path) -> None:
-    uploaded(platform.client, ("small.csv", small_csv()))
+    create_dataset(platform.client, ("small.csv", small_csv()))
     needed = files(store)
     for name in ("files/t/old/1.csv", "files/t/new/1.csv", "jobs/99999.1/data.parquet"):
         path = store / name
@@ -116,7 +116,7 @@ def reopen_training(platform: Platform, client: Client, model: dict[str, Any]) -
 
 def test_outside_worker_hands_its_bundle_over_in_the_store(platform: Platform, store: Path, tmp_path: Path) -> None:
     client = platform.client
-    model = trained(client, uploaded(client, ("small.csv", small_csv()))["id"], algorithm="LightGBM")
+    model = trained(client, create_dataset(client, ("small.csv", small_csv()))["id"], algorithm="LightGBM")
     number = int(model["job_id"].rpartition("-")[2])
     # The folder of an attempt that another one has taken over may be removed at any time.
     shutil.copytree(store / f"jobs/{number}.1/bundle", tmp_path / "bundle")

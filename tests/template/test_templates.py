@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.dataset.uploading import new_name, new_template
+from tests.dataset.datasets import create_template, new_name
 
 
 def column(name: str, data_type: str = "String", default: str | None = None) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def test_columns_may_come_later(client: Client) -> None:
 
 
 def test_another_tenants_template_is_not_there(client: Client, stranger: Client) -> None:
-    template_id = new_template(client, n="Integer")
+    template_id = create_template(client, n="Integer")
     headers = {"X-Request-ID": "same"}
     answers = [stranger.get(f"/template/{given}", headers=headers) for given in (template_id, 999_999)]
     assert (answers[0].status_code, answers[0].json()["code"]) == (404, "template_not_found")
@@ -177,7 +177,7 @@ def pages(client: Client, limit: int) -> Iterator[list[int]]:
 
 
 def test_pages_together_are_the_whole_list_newest_first(client: Client) -> None:
-    newest = [new_template(client, n="Integer") for _ in range(7)][::-1]
+    newest = [create_template(client, n="Integer") for _ in range(7)][::-1]
     answer = client.get("/template/list", params={"limit": 1000}).json()
     everything = [row["id"] for row in answer["data"]]
     assert answer["total"] == len(everything)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import dataset, new_name, new_template, upload, uploaded
+from tests.dataset.datasets import create_dataset, create_template, get_dataset, new_name, upload
 from tests.test_every_route import refusal
 
 
@@ -18,7 +18,7 @@ def update(client: Client, template_id: int, **body: Any) -> Any:
 
 
 def test_an_update_is_a_new_version(client: Client) -> None:
-    template_id = new_template(client, CustomerID="String", DataUsageGB="Float")
+    template_id = create_template(client, CustomerID="String", DataUsageGB="Float")
     name = new_name("Telecom V2")
     schema = [column("CustomerID"), column("DataUsageGB", "Float"), column("PlanType")]
     answer = update(client, template_id, template_name=name, template_schema=schema)
@@ -32,14 +32,14 @@ def test_an_update_is_a_new_version(client: Client) -> None:
 
 
 def test_without_columns_the_name_alone_changes(client: Client) -> None:
-    template_id = new_template(client, a="Integer")
+    template_id = create_template(client, a="Integer")
     answer = update(client, template_id, template_name="Umbenannt").json()
     assert (answer["template_name"], answer["template_schema"]) == ("Umbenannt", [column("a", "Integer")])
     assert update(client, template_id, template_schema=[]).json()["template_schema"] == []
 
 
 def test_a_name_that_is_taken_is_refused(client: Client) -> None:
-    first, second = new_template(client, a="Integer"), new_template(client, a="Integer")
+    first, second = create_template(client, a="Integer"), create_template(client, a="Integer")
     name = client.get(f"/template/{first}").json()["template_name"]
     before = client.get(f"/template/{second}").json()
     assert refusal(update(client, second, template_name=name)) == (409, "template_exists")
@@ -51,30 +51,32 @@ def test_a_name_that_is_taken_is_refused(client: Client) -> None:
     "body", [{"template_name": ""}, {"template_schema": "x"}, {"version": 9}, {"template_schema": [{"column_name": 1}]}]
 )
 def test_a_wrong_update_changes_nothing(client: Client, body: dict[str, Any]) -> None:
-    template_id = new_template(client, a="Integer")
+    template_id = create_template(client, a="Integer")
     before = client.get(f"/template/{template_id}").json()
     assert refusal(update(client, template_id, **body)) == (422, "invalid_request")
     assert client.get(f"/template/{template_id}").json() == before
 
 
 def test_a_dataset_keeps_the_version_it_was_checked_with(client: Client) -> None:
-    template_id = new_template(client, a="Integer")
-    first = uploaded(client, ("a.csv", b"a\n1\n"), template_id=template_id)
+    template_id = create_template(client, a="Integer")
+    first = create_dataset(client, ("a.csv", b"a\n1\n"), template_id=template_id)
     update(client, template_id, template_schema=[column("a", "Integer"), column("b", "Float")])
-    assert dataset(client, first["id"])["template_version"] == 1
-    assert [c["column_name"] for c in dataset(client, first["id"])["schema"]] == ["a"]
+    assert get_dataset(client, first["id"])["template_version"] == 1
+    assert [c["column_name"] for c in get_dataset(client, first["id"])["schema"]] == ["a"]
     answer = upload(client, ("a.csv", b"a\n1\n"), template_id=template_id)
     assert refusal(answer) == (422, "missing_column")
     files = [("files", ("b.csv", b"a\n2\n"))]
     added = client.post("/files/add", params={"dataset_id": first["id"]}, files=files)
     assert added.status_code == 201, added.text
     wait_for_job(client, added.json()["job_id"])
-    assert dataset(client, first["id"]).items() >= {"template_version": 1, "state": "valid", "kept_records": 2}.items()
+    assert (
+        get_dataset(client, first["id"]).items() >= {"template_version": 1, "state": "valid", "kept_records": 2}.items()
+    )
 
 
 def test_a_template_is_deleted_when_no_dataset_uses_it(client: Client) -> None:
-    used, unused = new_template(client, a="Integer"), new_template(client, a="Integer")
-    made = uploaded(client, ("a.csv", b"a\n1\n"), template_id=used)
+    used, unused = create_template(client, a="Integer"), create_template(client, a="Integer")
+    made = create_dataset(client, ("a.csv", b"a\n1\n"), template_id=used)
     update(client, unused)
     assert refusal(client.request("DELETE", f"/template/{used}")) == (409, "template_in_use")
     answer = client.request("DELETE", f"/template/{unused}")

@@ -9,7 +9,7 @@ import pytest
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.database import execute_sql
-from tests.dataset.uploading import uploaded
+from tests.dataset.datasets import create_dataset
 from tests.test_every_route import refusal, stored
 from tests.train.training import SMALL_COLUMNS, new_predictor, row_of, small_csv, small_dataset, train, trained
 
@@ -29,7 +29,7 @@ def newer(client: Client) -> int:
     """More rows, and a column that the model does not know."""
     lines = small_csv(400).decode().splitlines()
     content = "\n".join([lines[0] + ",note", *(f"{line},x" for line in lines[1:])])
-    return uploaded(client, ("newer.csv", content.encode()))["id"]
+    return create_dataset(client, ("newer.csv", content.encode()))["id"]
 
 
 def continue_predictor(client: Client, dataset: int, **changes: Any) -> Any:
@@ -98,7 +98,7 @@ def typed(old: bytes, new: bytes) -> bytes:
 def test_changed_schema_is_refused_before_any_compute(
     platform: Platform, client: Client, parent: dict[str, Any], content: bytes, code: str, message: str
 ) -> None:
-    other = uploaded(client, ("other.csv", content))["id"]
+    other = create_dataset(client, ("other.csv", content))["id"]
     before = stored(platform)
     answer = continue_predictor(client, other)
     assert refusal(answer) == (409, code)
@@ -113,14 +113,14 @@ def bought(*words: bytes) -> bytes:
 
 def test_new_class_is_refused_before_any_compute(platform: Platform, client: Client) -> None:
     name = new_predictor()
-    trained(client, uploaded(client, ("a.csv", bought(b"often", b"seldom")))["id"], predictor_name=name)
+    trained(client, create_dataset(client, ("a.csv", bought(b"often", b"seldom")))["id"], predictor_name=name)
     rare = bought(b"often", b"seldom").replace(b",seldom\n", b",never\n", 1)
     for content, refused in (
         (rare, (409, "new_class")),
         (bought(b"always", b"never"), (409, "new_class")),
         (bought(b"often", b"often"), (422, "constant_target")),
     ):
-        other = uploaded(client, ("b.csv", content))["id"]
+        other = create_dataset(client, ("b.csv", content))["id"]
         before = stored(platform)
         answer = continue_predictor(client, other, predictor_name=name)
         assert refusal(answer) == refused

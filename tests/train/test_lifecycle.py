@@ -13,7 +13,7 @@ from dataml.train.lifecycle import service
 from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.database import execute_sql
-from tests.dataset.uploading import uploaded
+from tests.dataset.datasets import create_dataset
 from tests.runner.test_orphans import collect, list_folders
 from tests.test_every_route import refusal, stored
 from tests.train.training import (
@@ -298,7 +298,7 @@ def test_different_layout_is_refused_with_the_difference(
     client: Client, dataset_id: int, content: bytes, columns: list[dict[str, str]], told: list[str]
 ) -> None:
     row = trained(client, dataset_id)
-    other = trained(client, uploaded(client, ("other.csv", content))["id"], columns=columns)
+    other = trained(client, create_dataset(client, ("other.csv", content))["id"], columns=columns)
     answer = client.post("/train/update", json={"train_id": row["id"], "preprocess_id": other["preprocess_id"]})
     assert refusal(answer) == (409, "layout_differs")
     assert [part for part in told if part not in answer.json()["detail"]] == []

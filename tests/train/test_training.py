@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import CHURN, upload, uploaded
+from tests.dataset.datasets import CHURN, create_dataset, upload
 from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, row_of, small_csv, small_dataset, train, trained
 
 
@@ -21,7 +21,7 @@ def small(client: Client, dataset_id: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def churn(client: Client) -> dict[str, Any]:
-    dataset = uploaded(client, (CHURN.name, CHURN.read_bytes()))
+    dataset = create_dataset(client, (CHURN.name, CHURN.read_bytes()))
     return trained(client, dataset["id"], predictor_name="churn", columns=CHURN_COLUMNS)
 
 
@@ -145,7 +145,7 @@ def test_invalid_request_is_refused_and_stores_nothing(
 
 def test_constant_target_is_refused_before_any_compute(client: Client) -> None:
     content = small_csv().replace(b",no\n", b",yes\n")
-    dataset_id = uploaded(client, ("constant.csv", content))["id"]
+    dataset_id = create_dataset(client, ("constant.csv", content))["id"]
     answer = train(client, dataset_id)
     assert (answer.status_code, answer.json()["code"]) == (422, "constant_target")
 

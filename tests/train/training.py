@@ -7,7 +7,7 @@ from typing import Any
 from httpx import Response
 
 from tests.client import Client, wait_for_job
-from tests.dataset.uploading import uploaded
+from tests.dataset.datasets import create_dataset
 
 _numbers = itertools.count(1)
 CHURN_COLUMNS = [
@@ -31,7 +31,7 @@ def small_csv(rows: int = 300, *, target: bool = True) -> bytes:
 
 def small_dataset(client: Client, usage: str = "t") -> int:
     content = small_csv(target=usage == "t")
-    return uploaded(client, ("small.csv", content), usage=usage)["id"]
+    return create_dataset(client, ("small.csv", content), usage=usage)["id"]
 
 
 def new_predictor() -> str:

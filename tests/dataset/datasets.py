@@ -24,21 +24,21 @@ def upload(client: Client, *files: tuple[str, bytes], name: str = "", usage: str
     return client.post("/dataset/upload", params=params, files=[("files", file) for file in files])
 
 
-def uploaded(client: Client, *files: tuple[str, bytes], **query: Any) -> dict[str, Any]:
+def create_dataset(client: Client, *files: tuple[str, bytes], **query: Any) -> dict[str, Any]:
     """An upload that was taken, its validation at an end: the answer of `get_dataset_by_id`."""
     answer = upload(client, *files, **query)
     assert answer.status_code == 201, answer.text
     wait_for_job(client, answer.json()["job_id"])
-    return dataset(client, answer.json()["dataset_id"])
+    return get_dataset(client, answer.json()["dataset_id"])
 
 
-def dataset(client: Client, dataset_id: int) -> dict[str, Any]:
+def get_dataset(client: Client, dataset_id: int) -> dict[str, Any]:
     answer = client.get("/dataset/get_dataset_by_id", params={"dataset_id": dataset_id})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def new_template(client: Client, **columns: str) -> int:
+def create_template(client: Client, **columns: str) -> int:
     """A template with these columns (name=type); its id."""
     schema = [{"column_name": name, "data_type": data_type} for name, data_type in columns.items()]
     body = {"template_name": new_name("template"), "template_schema": schema}
@@ -47,15 +47,15 @@ def new_template(client: Client, **columns: str) -> int:
     return answer.json()["id"]
 
 
-def remains(platform: Platform) -> tuple[int, list[Path]]:
+def list_remains(platform: Platform) -> tuple[int, list[Path]]:
     """Datasets of the tenant, and the folders of all uploads in storage."""
-    return platform.client.get("/dataset/list").json()["total"], remains_on_disk(platform)
+    return platform.client.get("/dataset/list").json()["total"], list_upload_folders(platform)
 
 
-def rows_of_uploads(platform: Platform, *tables: str) -> dict[str, int]:
+def count_rows(platform: Platform, *tables: str) -> dict[str, int]:
     """How many rows these tables have, of all tenants."""
     return {table: execute_sql(platform.settings, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
-def remains_on_disk(platform: Platform) -> list[Path]:
+def list_upload_folders(platform: Platform) -> list[Path]:
     return sorted((platform.settings.storage_root / "files").glob("*/*"))
