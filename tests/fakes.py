@@ -1,4 +1,4 @@
-"""Stand-ins for what runs on Ray: the real job bodies and the real predictor, in threads of this process."""
+"""Fakes of what runs on Ray: the real tasks and the real predictor, in threads of this process."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class InProcessWorkers:
-    """The `Workers` of a supervisor, each a thread for as long as its job runs."""
+    """The `Workers` of a supervisor; each job runs in a thread."""
 
     def __init__(self, storage: Storage, count: int = 2, lake: LakeConfig | None = None) -> None:
         self.names = tuple(f"worker-{number}" for number in range(count))
@@ -65,7 +65,7 @@ class InProcessWorkers:
         self._running[name].cancel()
 
     async def settle(self) -> None:
-        """Return when nothing runs any more."""
+        """Return when no job runs any more."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
 
@@ -85,17 +85,17 @@ class InProcessWorkers:
         report = await asyncio.to_thread(execute, spec, self._storage, report_progress, self._lake)
         # The progress that a real worker reports may be lost.
         await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
-        while not await _accepted(supervisor, report):  # noqa: ASYNC110 - no event tells that the database is back
+        while not await _send(supervisor, report):  # noqa: ASYNC110 - there is no event for the return of the database
             await asyncio.sleep(0.1)
         job_reported.send()
 
 
-async def _accepted(supervisor: Supervisor, report: JobReport) -> bool:
-    """False when the database has refused: a real worker sends its report again, too."""
+async def _send(supervisor: Supervisor, report: JobReport) -> bool:
+    """Send a report; False when the database failed: a real worker sends its report again, too."""
     try:
-        assert await supervisor.report(report), "nobody else can hold the lease"
+        assert await supervisor.report(report), "no other supervisor holds the lease"
     except SQLAlchemyError:
-        log.exception("the report of job %s was refused", report.job_id)
+        log.exception("the report of job %s was rejected", report.job_id)
         return False
     return True
 
@@ -111,11 +111,11 @@ class SupervisorThread:
         self._supervisor, self._running = self._call(self._start())
 
     async def notify(self) -> None:
-        """The `JobQueue` that routes call."""
+        """Wake the supervisor; this object is the `JobQueue` of the routes."""
         self._loop.call_soon_threadsafe(self._supervisor.wake)
 
     def add(self, record: LogRecord) -> None:
-        """The `PredictionLog` of hosts; written before the next call, unlike the real one's half a second."""
+        """Write a record at once, unlike the real log; this object is the `PredictionLog` of the runners."""
         self._call(self._record(record))
 
     def stop(self) -> None:

@@ -113,17 +113,17 @@ def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]
 
 
 def _extremes(file: pq.ParquetFile, name: str) -> Extremes:
-    """Of a whole column, as the footer says for each row group; from the values where one does not."""
+    """Return the extremes of a column, from the footer where it has them for all row groups, else from the values."""
     place = file.schema_arrow.get_field_index(name)
     groups = [file.metadata.row_group(n).column(place).statistics for n in range(file.metadata.num_row_groups)]
-    found = Extremes()
+    extremes = Extremes()
     if all(group is not None and (group.has_min_max or not group.num_values) for group in groups):
         for group in groups:
-            found.merge(Extremes(group.min, group.max) if group.has_min_max else Extremes())
+            extremes.merge(Extremes(group.min, group.max) if group.has_min_max else Extremes())
     else:
         for values in _non_null_batches(file, name):
-            found.add(values)
-    return found
+            extremes.add(values)
+    return extremes
 
 
 def _non_null_batches(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:

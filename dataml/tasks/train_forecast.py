@@ -107,7 +107,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "fallbacks": _fallbacks(forecaster),
     }
     covariates = forecaster.covariates.preprocessing
-    judged = trained.splits.n_windows * config.horizon * len(series.lengths)
+    backtest_rows = trained.splits.n_windows * config.horizon * len(series.lengths)
     return Manifest(
         algorithm=algorithm,
         model=f"{algorithm}Forecaster",
@@ -123,7 +123,12 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         seed=spec.seed,
         split="rolling origin",
         rows=RowCounts(
-            trained.rows, trained.rows - trained.used, trained.used, judged, judged, trained.splits.n_windows
+            trained.rows,
+            trained.rows - trained.used,
+            trained.used,
+            backtest_rows,
+            backtest_rows,
+            trained.splits.n_windows,
         ),
         best_iteration=boosters[0].model.rounds if boosters else 0,
         params=records[0].params,

@@ -46,7 +46,7 @@ def dataset_id(cluster: Cluster) -> int:
 
 @pytest.fixture(scope="module")
 def churn(cluster: Cluster) -> dict[str, Any]:
-    return finished(cluster, "churn", cluster.upload("churn", CHURN.read_bytes()), columns=CHURN_COLUMNS)
+    return train_completed(cluster, "churn", cluster.upload("churn", CHURN.read_bytes()), columns=CHURN_COLUMNS)
 
 
 def request(name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
@@ -59,15 +59,15 @@ def login(cluster: Cluster, password: str, **request: Any) -> httpx.Response:
     return cluster.http.post("/login/access-token", data=form, **request)
 
 
-def finished(cluster: Cluster, name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
+def train_completed(cluster: Cluster, name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
     answer = cluster.post("/train/", request(name, dataset_id, **changes))
     job = cluster.wait_for_job(answer["job_id"])
     assert job["state"] == "succeeded", job
     return cluster.training(answer["id"])
 
 
-def long_training(cluster: Cluster, name: str) -> dict[str, Any]:
-    """A training under way that takes minutes if nobody ends it: the job is running."""
+def start_long_training(cluster: Cluster, name: str) -> dict[str, Any]:
+    """Start a training that takes minutes, and return it once its job runs."""
     if not any(row["dataset_name"] == "long" for row in cluster.get("/dataset/list", limit=1000)["data"]):
         cluster.upload("long", small_csv(60_000))
     dataset_id = next(d["id"] for d in cluster.get("/dataset/list", limit=1000)["data"] if d["dataset_name"] == "long")
@@ -77,7 +77,7 @@ def long_training(cluster: Cluster, name: str) -> dict[str, Any]:
     return answer
 
 
-def ask(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) -> httpx.Response:
+def predict(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) -> httpx.Response:
     return cluster.http.post(cluster.url + row["endpoint_url"], json={"features": features})
 
 
@@ -86,7 +86,7 @@ def first_row() -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
 
 
-def test_the_churn_story(cluster: Cluster, churn: dict[str, Any]) -> None:
+def test_the_churn_example(cluster: Cluster, churn: dict[str, Any]) -> None:
     summary = cluster.get("/train/model-summary", train_id=churn["id"])["model_summary"]
     assert summary["metrics"]["roc_auc"] >= 0.83
 
@@ -112,7 +112,7 @@ def test_the_churn_story(cluster: Cluster, churn: dict[str, Any]) -> None:
 
 
 def test_a_real_time_prediction_reaches_the_log(cluster: Cluster, churn: dict[str, Any]) -> None:
-    made = ask(cluster, churn, first_row()).json()["prediction_id"]
+    made = predict(cluster, churn, first_row()).json()["prediction_id"]
 
     def logged() -> list[int]:
         return [row["prediction_id"] for row in cluster.get("/inference/predictions", train_id=churn["id"])["data"]]
@@ -120,7 +120,7 @@ def test_a_real_time_prediction_reaches_the_log(cluster: Cluster, churn: dict[st
     wait_until(logged, lambda ids: made in ids, timeout_s=10)
 
 
-def test_a_session_that_has_ended_predicts_for_five_seconds_at_most(cluster: Cluster, churn: dict[str, Any]) -> None:
+def test_an_ended_session_predicts_for_five_seconds_at_most(cluster: Cluster, churn: dict[str, Any]) -> None:
     """On the direct route, by its own deployment; every other call refuses it at once."""
     wait_until(lambda: cluster.training(churn["id"])["endpoint"], lambda endpoint: endpoint == "own")
     session = login(cluster, PASSWORD).json()
@@ -165,14 +165,14 @@ def test_no_secret_is_in_any_log(cluster: Cluster, churn: dict[str, Any]) -> Non
     assert found == {}
 
 
-def test_the_audit_log_knows_the_clients_address_and_believes_no_client(cluster: Cluster) -> None:
+def test_the_audit_log_has_the_clients_real_address(cluster: Cluster) -> None:
     header = {"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "forged-address"}
     assert login(cluster, PASSWORD, headers=header).status_code == 200
     event = cluster.get("/audit/list", action="session.open", limit=1)["data"][0]
     assert event["address"] == "127.0.0.1"
 
 
-def test_a_rotated_key_needs_no_restart_and_logs_nobody_out(cluster: Cluster, churn: dict[str, Any]) -> None:
+def test_a_rotated_key_needs_no_restart_and_ends_no_session(cluster: Cluster, churn: dict[str, Any]) -> None:
     before = login(cluster, PASSWORD).json()
     TokenKeys.rotate(cluster.home / "token.key")
     after = login(cluster, PASSWORD).json()
@@ -185,7 +185,7 @@ def test_a_rotated_key_needs_no_restart_and_logs_nobody_out(cluster: Cluster, ch
         assert cluster.http.post(cluster.url + churn["endpoint_url"], json=body, headers=header).status_code == 200
 
 
-def test_ray_asks_for_its_token(cluster: Cluster) -> None:
+def test_ray_requires_its_token(cluster: Cluster) -> None:
     core = [psutil.Process(pid) for pid in cluster.processes() if is_ray_core(psutil.Process(pid))]
     (raylet,) = [process.pid for process in core if "raylet" in process.exe()]
     environment = Path(f"/proc/{raylet}/environ").read_bytes().decode().split("\0")
@@ -195,25 +195,25 @@ def test_ray_asks_for_its_token(cluster: Cluster) -> None:
     assert len(token.read_text()) >= 32
 
 
-def test_the_direct_route_answers_while_its_own_deployment_starts_and_is_replaced(
+def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced(
     cluster: Cluster, dataset_id: int
 ) -> None:
     """The pool, then the own deployment, then a new version of it: not one request fails on the way."""
-    row = finished(cluster, "direct", dataset_id)
+    row = train_completed(cluster, "direct", dataset_id)
     features = {"age": 64, "colour": "red", "price": 12.5}
     answers: list[int] = []
     stop = threading.Event()
 
     def keep_asking() -> None:
         while not stop.is_set():
-            answers.append(ask(cluster, row, features).status_code)
+            answers.append(predict(cluster, row, features).status_code)
             time.sleep(0.02)
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
     try:
         wait_until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
-        newer = finished(cluster, "direct", dataset_id, new_version=True, seed=1)
+        newer = train_completed(cluster, "direct", dataset_id, new_version=True, seed=1)
         wait_until(lambda: cluster.training(newer["id"])["endpoint"], lambda endpoint: endpoint == "own")
         assert cluster.training(row["id"])["endpoint"] == "pool"
     finally:
@@ -226,8 +226,8 @@ def test_the_direct_route_answers_while_its_own_deployment_starts_and_is_replace
     assert cluster.post("/inference/", older | {"features": features})["prediction"] is True
 
 
-def test_a_terminated_training_leaves_nothing_running(cluster: Cluster) -> None:
-    training = long_training(cluster, "terminated")
+def test_a_terminated_training_leaves_no_process(cluster: Cluster) -> None:
+    training = start_long_training(cluster, "terminated")
     workers = set(cluster.processes("ray::Worker"))
     started = time.monotonic()
     cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
@@ -240,8 +240,8 @@ def test_a_terminated_training_leaves_nothing_running(cluster: Cluster) -> None:
     assert cluster.training(training["id"])["training_status"] == "Cancelled"
 
 
-def test_a_killed_worker_costs_an_attempt_not_the_job(cluster: Cluster) -> None:
-    training = long_training(cluster, "killed")
+def test_a_killed_worker_costs_one_attempt(cluster: Cluster) -> None:
+    training = start_long_training(cluster, "killed")
     wait_until(lambda: len(cluster.processes("ray::Worker")), lambda count: count == 2)
     for pid in cluster.processes("ray::Worker"):
         os.kill(pid, signal.SIGKILL)
@@ -251,24 +251,24 @@ def test_a_killed_worker_costs_an_attempt_not_the_job(cluster: Cluster) -> None:
     assert cluster.wait_for_job(job_id)["state"] == "cancelled"
 
 
-def test_a_killed_supervisor_comes_back_and_finds_its_jobs(cluster: Cluster, dataset_id: int) -> None:
-    training = long_training(cluster, "orphaned")
+def test_a_killed_supervisor_restarts_and_finds_its_jobs(cluster: Cluster, dataset_id: int) -> None:
+    training = start_long_training(cluster, "orphaned")
     (supervisor,) = cluster.processes("ray::SupervisorActor")
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: cluster.processes("ray::SupervisorActor"), lambda alive: alive and alive != [supervisor])
     job = cluster.get(f"/jobs/{training['job_id']}")
     assert (job["state"], job["attempts"]) == ("running", 1)
-    assert finished(cluster, "afterwards", dataset_id)["training_status"] == "Completed"
+    assert train_completed(cluster, "afterwards", dataset_id)["training_status"] == "Completed"
     cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
     assert cluster.wait_for_job(training["job_id"])["state"] == "cancelled"
 
 
-def test_everything_is_there_again_after_a_hard_kill(cluster: Cluster, churn: dict[str, Any]) -> None:
-    before = ask(cluster, churn, first_row()).json()["probabilities"]
-    training = long_training(cluster, "interrupted")
+def test_a_killed_platform_recovers_its_models_and_jobs(cluster: Cluster, churn: dict[str, Any]) -> None:
+    before = predict(cluster, churn, first_row()).json()["probabilities"]
+    training = start_long_training(cluster, "interrupted")
     cluster.kill()
     cluster.start()
-    assert ask(cluster, churn, first_row()).json()["probabilities"] == before
+    assert predict(cluster, churn, first_row()).json()["probabilities"] == before
     job_id = training["job_id"]
     wait_until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
     cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")

@@ -1,4 +1,4 @@
-"""The direct route in a model's own deployment gives away no more than the API does where none runs."""
+"""The direct route of a model's own deployment reveals no more than the API does without one."""
 
 import asyncio
 import itertools
@@ -47,7 +47,7 @@ def deployment(platform: Platform) -> Iterator[DirectRoute]:
 
 
 @pytest.mark.parametrize("signed_in", [False, True], ids=["nobody", "another tenant"])
-def test_who_may_not_predict_sees_no_difference(
+def test_without_permission_own_deployment_and_api_respond_the_same(
     deployment: DirectRoute, anonymous: Client, stranger: Client, signed_in: bool
 ) -> None:
     caller = stranger if signed_in else anonymous
@@ -61,8 +61,8 @@ def test_who_may_not_predict_sees_no_difference(
     for method, path, parts in itertools.product(METHODS, PATHS, BODIES):
         request = parts | {"headers": {"X-Request-ID": "same"} | parts.get("headers", {})}
         by_api = caller.request(method, path, **request)
-        found = asyncio.run(by_deployment(method, path, request))
-        answers = [(a.status_code, a.content, _headers(a)) for a in (by_api, found)]
+        by_route = asyncio.run(by_deployment(method, path, request))
+        answers = [(a.status_code, a.content, _headers(a)) for a in (by_api, by_route)]
         if answers[0] != answers[1]:
             different[f"{method} {path} {list(parts)}"] = answers
     assert different == {}

@@ -107,7 +107,7 @@ class TestRecord:
 
 
 class TestEnvironment:
-    def test_socket_paths_fit_haproxy_whatever_the_home(self, tmp_path: Path):
+    def test_socket_paths_fit_haproxy_for_any_home(self, tmp_path: Path):
         environment = fast_data_plane_environment(tmp_path / ("long" * 50), 8000)
         node_id = "0" * 56
         for name in ("SOCKET", "METRICS_SOCKET"):

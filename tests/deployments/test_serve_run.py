@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 
 
-def test_serve_run_is_a_whole_platform(tmp_path: Path) -> None:
+def test_serve_run_starts_a_whole_platform(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path / "home")
     config = tmp_path / "serve_config.yaml"
     config.write_text((ROOT / "serve_config.yaml").read_text().replace("port: 8000", f"port: {cluster.port}"))

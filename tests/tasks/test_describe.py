@@ -74,7 +74,7 @@ def test_dates_and_timestamps_show_their_range(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data_type", DataType)
-def test_a_column_without_values_is_described_too(tmp_path: Path, data_type: DataType) -> None:
+def test_a_column_without_values_is_described(tmp_path: Path, data_type: DataType) -> None:
     summary = describe_column(tmp_path, [None, None], data_type)
     assert (summary["count"], summary["missing"], summary["distinct"]) == (0, 2, 0)
 
@@ -95,7 +95,7 @@ def test_moments_do_not_depend_on_the_batches(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("data_type", [DataType.INTEGER, DataType.FLOAT, DataType.DATE, DataType.TIMESTAMP])
-def test_a_parquet_file_without_extremes_is_described_as_one_with_them(tmp_path: Path, data_type: DataType) -> None:
+def test_a_footer_without_extremes_gives_the_same_statistics(tmp_path: Path, data_type: DataType) -> None:
     values = pa.array([3, None, -4, 10, 7], pa.int32()).cast(pa.int64())
     column = values.cast(pa.int32()).cast(pa.date32()) if data_type is DataType.DATE else values.cast(data_type.arrow)
     contract = Contract.build([Column("x", data_type)])
@@ -110,13 +110,13 @@ def test_a_parquet_file_without_extremes_is_described_as_one_with_them(tmp_path:
     assert sum(found[0]["columns"]["x"]["histogram"]["counts"]) == 4
 
 
-def test_many_distinct_values_are_estimated_and_say_so(tmp_path: Path) -> None:
+def test_many_distinct_values_are_estimated_and_marked(tmp_path: Path) -> None:
     summary = describe_column(tmp_path, [f"v{i}" for i in range(50_000)] + ["often"] * 500, DataType.STRING)
     assert summary["distinct_is_exact"] is False
     assert summary["distinct"] == pytest.approx(50_001, rel=0.08)
 
 
-def test_quartiles_of_a_sample_are_near_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quartiles_of_a_sample_are_close_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accumulators, "MAX_SAMPLE", 2000)
     summary = describe_column(tmp_path, list(range(100_000)), DataType.INTEGER)
     assert summary["approximate"] is True
@@ -124,7 +124,7 @@ def test_quartiles_of_a_sample_are_near_and_say_so(tmp_path: Path, monkeypatch: 
     assert sum(summary["histogram"]["counts"]) == 100_000
 
 
-def test_columns_to_look_at_before_training_are_warned_about(tmp_path: Path) -> None:
+def test_suspicious_columns_have_warnings(tmp_path: Path) -> None:
     table = pa.table(
         {
             "same": ["a"] * 30,
@@ -143,7 +143,7 @@ def test_columns_to_look_at_before_training_are_warned_about(tmp_path: Path) -> 
     ]
 
 
-def test_a_name_that_looks_like_a_path_is_its_own_column(tmp_path: Path) -> None:
+def test_a_column_name_with_a_dot_is_not_a_path(tmp_path: Path) -> None:
     table = pa.table({"a": ["x", "y"], "a.b": ["z", "z"]})
     columns = describe_table(tmp_path, table, **{"a": DataType.STRING, "a.b": DataType.STRING})["columns"]
     assert (columns["a"]["distinct"], columns["a.b"]["distinct"]) == (2, 1)

@@ -19,7 +19,7 @@ from tests.tasks.training import train_on
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
-def test_churn_rests_on_the_contract_and_the_tenure(tmp_path: Path, algorithm: str) -> None:
+def test_contract_and_tenure_explain_churn(tmp_path: Path, algorithm: str) -> None:
     bundle = train_on(tmp_path, churn(), algorithm=algorithm, roles=CHURN_ROLES).bundle
     spec = ExplainSpec(1, bundle, "train.parquet", sample_rows=300, seed=4)
     result = explain.run(spec, JobContext(Storage(tmp_path), "jobs/2"))
@@ -31,7 +31,7 @@ def test_churn_rests_on_the_contract_and_the_tenure(tmp_path: Path, algorithm: s
     assert replace(again, explanation=result.explanation) == result
 
 
-def test_a_small_dataset_is_explained_whole(tmp_path: Path) -> None:
+def test_all_rows_of_a_small_dataset_are_explained(tmp_path: Path) -> None:
     rows = churn().slice(0, 400)
     bundle = train_on(tmp_path, rows, roles=CHURN_ROLES).bundle
     result = explain.run(ExplainSpec(1, bundle, "train.parquet", 1_000), JobContext(Storage(tmp_path), "jobs/2"))
@@ -73,7 +73,7 @@ def test_the_folder_has_a_chart_of_each_important_feature(tmp_path: Path) -> Non
     assert found["rows"][0]["values"].keys() == found["rows"][0]["effects"].keys() == result.feature_importance.keys()
 
 
-def test_of_many_classes_the_ten_largest_are_shown(tmp_path: Path) -> None:
+def test_the_ten_largest_of_many_classes_are_drawn(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     place = random.choice(12, 900, p=np.arange(1, 13) / 78)
     table = pa.table(
@@ -89,7 +89,7 @@ def test_of_many_classes_the_ten_largest_are_shown(tmp_path: Path) -> None:
     assert [row["class"] for row in found["rows"][:10]] == found["classes"]
 
 
-def test_a_model_that_decides_nothing_has_no_charts(tmp_path: Path) -> None:
+def test_a_constant_model_has_no_charts(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     table = pa.table({"x": random.normal(size=60), "y": random.permutation(60).astype(float)})
     bundle = train_on(
@@ -102,7 +102,7 @@ def test_a_model_that_decides_nothing_has_no_charts(tmp_path: Path) -> None:
     assert found["rows"][0]["effects"] == {}
 
 
-def test_all_rows_count_and_two_thousand_are_drawn(tmp_path: Path) -> None:
+def test_the_importance_uses_all_rows_and_two_thousand_are_drawn(tmp_path: Path) -> None:
     bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES, hyperparameters={"n_estimators": 5}).bundle
     result = explain.run(ExplainSpec(1, bundle, "train.parquet", 3_000), JobContext(Storage(tmp_path), "jobs/2"))
     assert result.sample_rows == 3_000

@@ -27,27 +27,27 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return ParquetRows(tmp_path / "rows.parquet", contract_of(TABLE))
 
 
-def test_all_rows_are_those_of_the_table(rows: ParquetRows) -> None:
+def test_all_rows_equal_the_table(rows: ParquetRows) -> None:
     assert rows.num_rows == rows.total == 5
     for name in (*TABLE.column_names, *reversed(TABLE.column_names)):
         assert rows.column(name).to_pylist() == TABLE.column(name).to_pylist()
 
 
 @pytest.mark.parametrize("chosen", [[], [2], [4, 0, 3], [4, 3, 2, 1, 0]])
-def test_chosen_rows_come_in_their_order(rows: ParquetRows, chosen: list[int]) -> None:
+def test_selected_rows_keep_their_order(rows: ParquetRows, chosen: list[int]) -> None:
     taken = rows.take(np.array(chosen, dtype=np.int64))
     assert (taken.num_rows, taken.total) == (len(chosen), 5)
     for name in TABLE.column_names:
         assert taken.column(name).to_pylist() == TABLE.column(name).take(pa.array(chosen, pa.int64())).to_pylist()
 
 
-def test_rows_of_rows_know_their_places_in_the_file(rows: ParquetRows) -> None:
+def test_a_selection_of_a_selection_has_places_in_the_file(rows: ParquetRows) -> None:
     taken = rows.take(np.array([4, 2, 0])).take(np.array([2, 1]))
     assert taken.places.tolist() == [0, 2]
     assert taken.column("c").to_pylist() == [0.5, 2.5]
 
 
-def test_what_was_released_is_read_again(rows: ParquetRows) -> None:
+def test_released_columns_are_read_again(rows: ParquetRows) -> None:
     first = rows.column("a.b").to_pylist()
     rows.release()
     assert rows.column("a.b").to_pylist() == first

@@ -27,22 +27,24 @@ def bundle(root: Path) -> str:
     return train_on(root, churn(), roles=CHURN_ROLES).bundle
 
 
-def scored(root: Path, bundle: str, table: pa.Table, explain: bool = False) -> tuple[ScoreResult, list[dict[str, str]]]:
+def score_table(
+    root: Path, bundle: str, table: pa.Table, explain: bool = False
+) -> tuple[ScoreResult, list[dict[str, str]]]:
     pq.write_table(table, root / "predict.parquet")
     result = score.run(ScoreSpec(1, bundle, "predict.parquet", explain), JobContext(Storage(root), "jobs/2"))
     with (root / result.csv).open(newline="") as file:
         return result, list(csv.DictReader(file))
 
 
-def replaced(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+def replace_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
 
 
-def test_every_row_is_answered_in_order_as_in_real_time(
+def test_every_row_is_predicted_in_order_like_in_real_time(
     root: Path, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(score, "BATCH_ROWS", 1_000)
-    result, lines = scored(root, bundle, churn())
+    result, lines = score_table(root, bundle, churn())
     assert (result.total_records, result.failed_records, result.total_fields) == (7043, 0, 5)
     assert list(lines[0]) == ["customer_id", "prediction", "probability_No", "probability_Yes", "error"]
     assert [line["customer_id"] for line in lines] == churn()["customer_id"].to_pylist()
@@ -57,22 +59,24 @@ def test_every_row_is_answered_in_order_as_in_real_time(
     assert [path.name for path in (root / "jobs/2").iterdir()] == ["predictions.csv"]
 
 
-def test_a_row_the_contract_refuses_carries_its_reason(root: Path, bundle: str) -> None:
+def test_a_row_that_the_contract_refuses_has_the_reason(root: Path, bundle: str) -> None:
     tenure = [float(value) for value in churn()["tenure"].to_pylist()]
     tenure[1] = 2.5
-    result, lines = scored(root, bundle, replaced(churn(), "tenure", pa.array(tenure)))
+    result, lines = score_table(root, bundle, replace_column(churn(), "tenure", pa.array(tenure)))
     assert result.failed_records == 1
     assert lines[1]["error"].startswith("tenure: ")
     assert (lines[1]["prediction"], lines[1]["probability_Yes"]) == ("", "")
     assert lines[1]["customer_id"] == "C00002"
-    _, whole = scored(root, bundle, churn())
+    _, whole = score_table(root, bundle, churn())
     assert lines[:1] + lines[2:] == whole[:1] + whole[2:]
 
 
-def test_whole_numbers_serve_where_floats_are_wanted(root: Path, bundle: str) -> None:
+def test_integers_are_accepted_for_floats(root: Path, bundle: str) -> None:
     charges = np.asarray(churn()["monthly_charges"]).round()
-    to_floats = scored(root, bundle, replaced(churn(), "monthly_charges", pa.array(charges)))
-    as_integers = scored(root, bundle, replaced(churn(), "monthly_charges", pa.array(charges.astype(np.int64))))
+    to_floats = score_table(root, bundle, replace_column(churn(), "monthly_charges", pa.array(charges)))
+    as_integers = score_table(
+        root, bundle, replace_column(churn(), "monthly_charges", pa.array(charges.astype(np.int64)))
+    )
     assert as_integers == to_floats
 
 
@@ -84,42 +88,42 @@ def test_whole_numbers_serve_where_floats_are_wanted(root: Path, bundle: str) ->
         ("tenure", pa.array([0] * 10, pa.date32())),
     ],
 )
-def test_a_column_of_another_kind_is_refused_by_name(root: Path, bundle: str, column: str, values: pa.Array) -> None:
+def test_a_column_of_another_type_is_refused_by_name(root: Path, bundle: str, column: str, values: pa.Array) -> None:
     with pytest.raises(Invalid) as refusal:
-        scored(root, bundle, replaced(churn().slice(0, 10), column, values))
+        score_table(root, bundle, replace_column(churn().slice(0, 10), column, values))
     assert refusal.value.code == "schema_mismatch"
     assert f"'{column}'" in refusal.value.detail
 
 
-def test_absent_features_are_all_named(root: Path, bundle: str) -> None:
+def test_all_missing_features_are_named(root: Path, bundle: str) -> None:
     with pytest.raises(InvalidFields) as refusal:
-        scored(root, bundle, churn().drop_columns(["tenure", "contract"]))
+        score_table(root, bundle, churn().drop_columns(["tenure", "contract"]))
     assert refusal.value.code == "missing_feature"
     assert [field.location[-1] for field in refusal.value.fields] == ["tenure", "contract"]
 
 
-def test_ids_are_optional_kept_raw_and_do_not_hide_results(tmp_path: Path) -> None:
+def test_ids_are_optional_unchanged_and_never_replace_results(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=100)
     formula = ["=1+1", "@x", "-3", "+4", 'a "quoted", name'] * 20
     table = pa.table({"prediction": formula, "x": x, "y": 3 * x})
     bundle = train_on(tmp_path, table, "Regression", roles={"prediction": "Id"}).bundle
-    _, lines = scored(tmp_path, bundle, table)
+    _, lines = score_table(tmp_path, bundle, table)
     assert list(lines[0]) == ["input_prediction", "prediction", "error"]
     assert [line["input_prediction"] for line in lines] == formula
-    _, without = scored(tmp_path, bundle, table.select(["x"]))
+    _, without = score_table(tmp_path, bundle, table.select(["x"]))
     assert [line["prediction"] for line in without] == [line["prediction"] for line in lines]
 
 
-def test_an_empty_dataset_gives_a_header(root: Path, bundle: str) -> None:
-    result, lines = scored(root, bundle, churn().slice(0, 0))
+def test_the_result_of_an_empty_dataset_is_a_header(root: Path, bundle: str) -> None:
+    result, lines = score_table(root, bundle, churn().slice(0, 0))
     assert (result.total_records, lines) == (0, [])
     assert (root / result.csv).read_text().count("\n") == 1
 
 
-def test_a_damaged_bundle_scores_nothing(root: Path, tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DatamlError) as refusal:
-        scored(root, "absent", churn())
+        score_table(root, "absent", churn())
     assert refusal.value.code == "bundle_damaged"
 
 
@@ -130,43 +134,43 @@ def top_five(effects: dict[str, float]) -> dict[str, object]:
     return cells
 
 
-def explained(line: dict[str, str]) -> dict[str, object]:
+def explanation_of(line: dict[str, str]) -> dict[str, object]:
     cells = {name: cell for name, cell in line.items() if name.startswith("explanation_")}
     return {name: float(cell) if name.endswith("effect") else cell for name, cell in cells.items()}
 
 
-def test_each_row_is_explained_as_in_real_time(root: Path, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_row_is_explained_like_in_real_time(root: Path, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "EXPLAINED_BATCH_ROWS", 70)
     rows = churn().slice(0, 200)
-    result, lines = scored(root, bundle, rows, explain=True)
+    result, lines = score_table(root, bundle, rows, explain=True)
     assert result.total_fields == len(lines[0]) == 15
     assert list(lines[0])[-3:] == ["explanation_5_feature", "explanation_5_effect", "error"]
     predictor = Predictor.load(root / bundle)
     for line, row in zip(lines, rows.to_pylist(), strict=True):
         expected = top_five(predictor.explain(predictor.parse(row)))
-        assert explained(line) == {
+        assert explanation_of(line) == {
             name: value if isinstance(value, str) else pytest.approx(value, abs=1e-6)
             for name, value in expected.items()
         }
-    _, plain = scored(root, bundle, rows)
+    _, plain = score_table(root, bundle, rows)
     assert [{name: line[name] for name in plain[0]} for line in lines] == plain
 
 
 def test_a_refused_row_has_no_explanation(root: Path, bundle: str) -> None:
     tenure = [float(value) for value in churn()["tenure"].slice(0, 10).to_pylist()]
     tenure[1] = 2.5
-    _, lines = scored(root, bundle, replaced(churn().slice(0, 10), "tenure", pa.array(tenure)), explain=True)
+    _, lines = score_table(root, bundle, replace_column(churn().slice(0, 10), "tenure", pa.array(tenure)), explain=True)
     assert {cell for name, cell in lines[1].items() if name.startswith("explanation_")} == {""}
     assert [name for name, cell in lines[0].items() if not cell] == ["error"]
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
-def test_of_several_classes_the_predicted_one_is_explained(tmp_path: Path, algorithm: str) -> None:
+def test_the_predicted_one_of_several_classes_is_explained(tmp_path: Path, algorithm: str) -> None:
     random = np.random.default_rng(0)
     x, z = random.normal(size=300), random.normal(size=300)
     table = pa.table({"x": x, "z": z, "y": np.where(x > 0.5, 2, np.where(z > 0, 1, 0))})
     bundle = train_on(tmp_path, table, algorithm=algorithm).bundle  # type: ignore[arg-type]
-    _, lines = scored(tmp_path, bundle, table, explain=True)
+    _, lines = score_table(tmp_path, bundle, table, explain=True)
     predictor = Predictor.load(tmp_path / bundle)
     for line, row in zip(lines, table.to_pylist(), strict=True):
         expected = list(predictor.explain(predictor.parse(row)).items())
@@ -176,6 +180,6 @@ def test_of_several_classes_the_predicted_one_is_explained(tmp_path: Path, algor
     assert {line["prediction"] for line in lines} == {"0", "1", "2"}
 
 
-def test_an_empty_dataset_is_explained_by_a_header(root: Path, bundle: str) -> None:
-    result, lines = scored(root, bundle, churn().slice(0, 0), explain=True)
+def test_the_explanation_of_an_empty_dataset_is_a_header(root: Path, bundle: str) -> None:
+    result, lines = score_table(root, bundle, churn().slice(0, 0), explain=True)
     assert (result.total_records, lines, result.total_fields) == (0, [], 15)

@@ -1,4 +1,4 @@
-"""Training scores on rows the model never saw, and refuses what cannot be learned."""
+"""The training task: scores on rows that the model has never seen, and targets that cannot be learned."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_churn_is_predicted_well_on_held_out_rows(tmp_path: Path) -> None:
     assert result.summary["rows"]["folds"] == 3
 
 
-def test_the_table_is_not_in_memory_while_models_are_fitted(tmp_path: Path) -> None:
+def test_no_whole_table_is_in_memory_while_models_are_fitted(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     table = pa.table({f"x{n}": chance.normal(size=20_000) for n in range(20)} | {"y": np.arange(20_000) % 2})
     size = table.nbytes
@@ -62,7 +62,7 @@ def test_the_table_is_not_in_memory_while_models_are_fitted(tmp_path: Path) -> N
     assert max(held) < size / 10
 
 
-def test_one_seed_makes_one_bundle(tmp_path: Path) -> None:
+def test_a_seed_reproduces_the_bundle(tmp_path: Path) -> None:
     runs = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -72,7 +72,7 @@ def test_one_seed_makes_one_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost"])
-def test_several_classes_keep_their_own_type(tmp_path: Path, algorithm: str) -> None:
+def test_classes_keep_the_type_of_the_target(tmp_path: Path, algorithm: str) -> None:
     wine = datasets.load_wine()
     table = from_sklearn(wine, pa.array(wine["target"] * 10))
     result = train_on(tmp_path, table, algorithm=algorithm)
@@ -100,7 +100,7 @@ def test_a_boolean_target_predicts_booleans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost"])
-def test_a_regression_predicts_floats_even_of_whole_numbers(tmp_path: Path, algorithm: str) -> None:
+def test_a_regression_predicts_floats_for_an_integer_target(tmp_path: Path, algorithm: str) -> None:
     diabetes = datasets.load_diabetes()
     table = from_sklearn(diabetes, pa.array(diabetes["target"].astype(np.int64)))
     result = train_on(tmp_path, table, "Regression", algorithm)
@@ -165,7 +165,7 @@ def test_too_many_classes_are_refused(tmp_path: Path) -> None:
     assert refusal.value.code == "too_many_classes"
 
 
-def test_an_unknown_hyperparameter_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+def test_an_unknown_hyperparameter_is_refused_before_the_dataset_is_read(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refusal:
         train_on(tmp_path, numbers(target=["a", "b"] * 30), hyperparameters={"depth": 3})
     assert refusal.value.code == "unknown_hyperparameter"
@@ -183,7 +183,7 @@ def drifted(rows: int, seed: int, shift: float = 0.0) -> pa.Table:
 
 
 @pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost", "CatBoost", "auto"])
-def test_a_model_is_continued_on_new_data_with_its_preprocessing(tmp_path: Path, algorithm: str) -> None:
+def test_a_continued_model_keeps_its_preprocessing(tmp_path: Path, algorithm: str) -> None:
     first = train_on(tmp_path, drifted(1_000, 0), algorithm=algorithm, hyperparameters={"n_estimators": 100})
     (tmp_path / first.bundle).rename(tmp_path / "parent")
     second = train_on(tmp_path, drifted(2_000, 1, shift=1), algorithm=algorithm, parent="parent")
@@ -199,7 +199,7 @@ def test_a_model_is_continued_on_new_data_with_its_preprocessing(tmp_path: Path,
         assert member.best_iteration > started[member.algorithm]
 
 
-def test_a_worse_model_is_kept_and_not_promoted(tmp_path: Path) -> None:
+def test_a_worse_continuation_is_not_promoted(tmp_path: Path) -> None:
     first = train_on(tmp_path, drifted(3_000, 0))
     (tmp_path / first.bundle).rename(tmp_path / "parent")
     # One tree that follows every one of a few rows to the letter spoils what three thousand have taught.
@@ -211,7 +211,7 @@ def test_a_worse_model_is_kept_and_not_promoted(tmp_path: Path) -> None:
     assert (tmp_path / second.bundle).exists()
 
 
-def test_a_class_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
+def test_a_class_that_the_parent_does_not_know_is_refused(tmp_path: Path) -> None:
     first = train_on(tmp_path, drifted(300, 0))
     (tmp_path / first.bundle).rename(tmp_path / "parent")
     table = drifted(300, 1)
@@ -225,7 +225,7 @@ def test_a_class_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
 # ---- columns --------------------------------------------------------------------------------------------------------
 
 
-def test_whole_numbers_that_are_names_are_categories_when_told(tmp_path: Path) -> None:
+def test_numeric_columns_can_be_categories(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     place = random.integers(1, 200, 3_000)
     odd = random.normal(size=200)[place] > 0
@@ -242,7 +242,7 @@ def test_whole_numbers_that_are_names_are_categories_when_told(tmp_path: Path) -
     assert result.accuracy > 0.95
 
 
-def test_columns_that_say_nothing_are_left_out_and_named(tmp_path: Path) -> None:
+def test_uninformative_columns_are_dropped_and_named(tmp_path: Path) -> None:
     table = (
         drifted(300, 0).append_column("same", pa.array(["x"] * 300)).append_column("none", pa.nulls(300, pa.int64()))
     )
@@ -252,7 +252,7 @@ def test_columns_that_say_nothing_are_left_out_and_named(tmp_path: Path) -> None
     assert set(result.summary["dropped_features"]) == {"same", "none", "key"}
 
 
-def test_a_rare_class_is_pointed_out(tmp_path: Path) -> None:
+def test_a_rare_class_has_a_warning(tmp_path: Path) -> None:
     rare = np.array(["no"] * 970 + ["yes"] * 30)
     result = train_on(tmp_path, numbers(1_000, target=rare))
     assert any("3.0%" in warning for warning in result.summary["warnings"])
@@ -260,7 +260,7 @@ def test_a_rare_class_is_pointed_out(tmp_path: Path) -> None:
     assert any("'c' (5)" in warning for warning in few.summary["warnings"])
 
 
-def test_rows_of_a_group_are_never_on_both_sides(tmp_path: Path) -> None:
+def test_rows_of_a_group_are_never_split(tmp_path: Path) -> None:
     # Each customer has one label: whoever saw the customer knows it, and others cannot.
     random = np.random.default_rng(0)
     customer = random.integers(0, 60, 3_000)

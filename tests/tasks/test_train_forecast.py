@@ -38,7 +38,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def hours(series: dict[str, np.ndarray]) -> pa.Table:
-    """A row an hour; promotions every fifth hour; a size for each series; visits that nobody knows in advance."""
+    """Return hourly rows with promotions every fifth hour, a size for each series, and visits unknown in advance."""
     parts = []
     for number, (name, y) in enumerate(series.items()):
         count = len(y)
@@ -76,7 +76,7 @@ def future(table: pa.Table, steps: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost", "AutoETS", "AutoARIMA", "Theta", "SeasonalNaive"])
-def test_a_forecast_after_a_restart_equals_the_one_before_to_the_bit(tmp_path: Path, algorithm: str) -> None:
+def test_a_reloaded_forecaster_forecasts_bit_for_bit_the_same(tmp_path: Path, algorithm: str) -> None:
     table = hours({"a": wave(150), "b": wave(130, 80, 1)})
     pq.write_table(table, tmp_path / "rows.parquet")
     request = TrainingOptions(CONTRACT, ROLES, algorithm, horizon=12, n_windows=2)
@@ -92,21 +92,21 @@ def test_a_forecast_after_a_restart_equals_the_one_before_to_the_bit(tmp_path: P
     assert bundle_files(after[0]).keys() == bundle_files(before).keys()
 
 
-def test_a_bundle_holds_native_models_json_and_parquet_alone(tmp_path: Path) -> None:
+def test_a_bundle_has_only_native_models_json_and_parquet(tmp_path: Path) -> None:
     result = run(tmp_path, hours({"a": wave(150), "b": wave(130)}))
     suffixes = {path.suffix for path in (tmp_path / result.bundle).iterdir()}
     assert suffixes <= {".json", ".parquet", ".txt", ".ubj", ".onnx"}
     json.loads((tmp_path / result.bundle / "manifest.json").read_text(), parse_constant=pytest.fail)
 
 
-def test_auto_is_at_least_as_good_as_what_it_is_compared_with(tmp_path: Path) -> None:
+def test_auto_is_at_least_as_good_as_each_candidate(tmp_path: Path) -> None:
     result = run(tmp_path, hours({"a": wave(200), "b": wave(200, 80, 1), "c": wave(200, 20, 2)}))
     assert result.metrics["mase"] < 0.9 * result.metrics["naive_mase"]
     assert result.metrics["mase"] <= min(result.summary["candidates"].values()) * 1.1
     assert result.accuracy is None
 
 
-def test_exogenous_static_and_past_features_are_told_apart(tmp_path: Path) -> None:
+def test_exogenous_static_and_past_features_are_distinguished(tmp_path: Path) -> None:
     result = run(tmp_path, hours({"a": wave(150), "b": wave(150)}), "LightGBM")
     forecaster = load_forecaster(tmp_path / result.bundle)
     covariates = forecaster.covariates
@@ -115,7 +115,7 @@ def test_exogenous_static_and_past_features_are_told_apart(tmp_path: Path) -> No
     assert forecaster.needs_future
 
 
-def test_the_history_is_not_touched_by_what_is_not_known_in_the_future(tmp_path: Path) -> None:
+def test_past_only_features_do_not_change_the_history(tmp_path: Path) -> None:
     table = hours({"a": wave(150)})
     result = run(tmp_path, table, "AutoETS")
     forecaster = load_forecaster(tmp_path / result.bundle)
@@ -123,7 +123,7 @@ def test_the_history_is_not_touched_by_what_is_not_known_in_the_future(tmp_path:
     assert len(forecaster.forecast(ForecastParameters(5))[0].values) == 5
 
 
-def test_a_series_that_is_short_constant_or_zero_is_forecast_and_named(tmp_path: Path) -> None:
+def test_short_constant_and_zero_series_are_forecast_and_named(tmp_path: Path) -> None:
     odd = {"long": wave(150), "short": wave(6), "constant": np.full(120, 7.0), "zero": np.zeros(120)}
     result = run(tmp_path, hours(odd), "AutoETS")
     assert any("AutoETS" in reason for reason in result.summary["forecast"]["fallbacks"])
@@ -138,7 +138,7 @@ def test_a_series_that_is_short_constant_or_zero_is_forecast_and_named(tmp_path:
     assert np.isfinite(found["short"].values).all()
 
 
-def test_a_series_too_short_for_any_window_is_forecast_by_boosters_too(tmp_path: Path) -> None:
+def test_a_series_too_short_for_any_window_is_forecast_by_boosters(tmp_path: Path) -> None:
     table = hours({"long": wave(150), "short": wave(9)})
     result = run(tmp_path, table, "LightGBM")
     found = load_forecaster(tmp_path / result.bundle).forecast(
@@ -161,7 +161,7 @@ def test_bounds_of_the_contract_hold(tmp_path: Path) -> None:
         assert values.max() <= 12
 
 
-def test_new_observations_are_scored_before_they_are_learned_of(tmp_path: Path) -> None:
+def test_new_observations_are_scored_before_the_update(tmp_path: Path) -> None:
     whole = hours({"a": wave(150), "b": wave(150, 80, 1)})
     is_old = np.array([time < START + timedelta(hours=138) for time in whole["time"].to_pylist()])
     parent = run(tmp_path, whole.filter(pa.array(is_old)), "LightGBM")
@@ -179,7 +179,7 @@ def test_new_observations_are_scored_before_they_are_learned_of(tmp_path: Path) 
     assert after.members[0].model.native.to_bytes() == before.members[0].model.native.to_bytes()  # type: ignore[union-attr]
 
 
-def test_a_batch_explains_each_step_when_asked(tmp_path: Path) -> None:
+def test_a_batch_with_explain_explains_each_step(tmp_path: Path) -> None:
     table = hours({"a": wave(150), "b": wave(150)})
     result = run(tmp_path, table, "LightGBM")
     rows = pa.Table.from_pylist(
@@ -197,7 +197,7 @@ def test_a_batch_explains_each_step_when_asked(tmp_path: Path) -> None:
     assert total == pytest.approx(found["value"].to_numpy())
 
 
-def test_each_series_has_a_model_of_its_own_where_it_has_a_weight(tmp_path: Path) -> None:
+def test_each_series_has_its_own_model_where_it_has_a_weight(tmp_path: Path) -> None:
     result = run(tmp_path, hours({"a": wave(150), "b": wave(150, 80, 1), "c": wave(150, 20, 2)}))
     forecaster = load_forecaster(tmp_path / result.bundle)
     assert forecaster.weights.sum(axis=1) == pytest.approx(1)

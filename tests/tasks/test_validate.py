@@ -1,4 +1,4 @@
-"""Validating a dataset: good rows kept and typed, bad ones quarantined with their reasons."""
+"""The validation of a dataset: good rows are kept and typed, bad ones quarantined with their reasons."""
 
 from datetime import date
 from pathlib import Path
@@ -55,7 +55,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_a_clean_dataset_is_kept_whole_in_file_order(bench: Bench) -> None:
+def test_all_rows_of_a_clean_dataset_are_kept_in_file_order(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day,region,extra\n001,1.5,2024-01-02,south,x\n002,,,,x\n")
     bench.add("b.csv", "day,id,amount\n2024-01-03,003,2\n")
     result = bench.run()
@@ -73,7 +73,7 @@ def test_a_clean_dataset_is_kept_whole_in_file_order(bench: Bench) -> None:
     assert pq.read_schema(bench.root / result.parquet).equals(CONTRACT.schema)
 
 
-def test_rows_with_wrong_cells_are_set_aside_and_every_wrong_cell_is_told(bench: Bench) -> None:
+def test_rows_with_wrong_cells_are_quarantined_and_every_wrong_cell_is_reported(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day\n1,1,2024-01-01\n\n2,x,never\n3,3,2024-01-03\n4,1_0,2024-01-04\n")
     bench.add("b.csv", "id,amount,day,region\n5,inf,2024-01-05,east\n")
     result = bench.run()
@@ -99,7 +99,7 @@ def test_rows_with_wrong_cells_are_set_aside_and_every_wrong_cell_is_told(bench:
     assert [(error.row, error.column) for error in report.first] == [(2, "amount"), (2, "day"), (4, "amount")]
 
 
-def test_the_report_shows_the_first_hundred_errors_and_counts_all(bench: Bench) -> None:
+def test_the_report_lists_the_first_hundred_errors_and_counts_all(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day\n" + "1,x,\n" * 250)
     result = bench.run()
     report = result.files[0].error_report
@@ -109,14 +109,14 @@ def test_the_report_shows_the_first_hundred_errors_and_counts_all(bench: Bench) 
     assert bench.read(result.parquet) == []
 
 
-def test_the_first_bad_cell_fails_the_job_when_asked_to(bench: Bench) -> None:
+def test_with_reject_the_first_bad_cell_fails_the_job(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day\n1,1,\n2,many,\n")
     with pytest.raises(Invalid, match=r"a\.csv, row 2, column 'amount': 'many'") as caught:
         bench.run(on_error="reject")
     assert caught.value.code == "bad_cell"
 
 
-def test_a_broken_structure_names_its_file(bench: Bench) -> None:
+def test_a_structural_error_names_its_file(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day\n1,1,\n")
     bench.add("b.csv", "id,amount,day\n1,1\n")
     with pytest.raises(Invalid, match=r"b\.csv: Line 2") as caught:
@@ -124,14 +124,14 @@ def test_a_broken_structure_names_its_file(bench: Bench) -> None:
     assert caught.value.code == "ragged_row"
 
 
-def test_a_file_without_a_column_that_has_no_default_is_refused(bench: Bench) -> None:
+def test_a_missing_column_without_a_default_is_refused(bench: Bench) -> None:
     bench.add("a.csv", "id,amount\n1,1\n")
     with pytest.raises(Invalid, match="day") as caught:
         bench.run()
     assert caught.value.code == "missing_column"
 
 
-def test_the_order_of_day_and_month_is_settled_over_all_files(bench: Bench) -> None:
+def test_the_date_order_is_resolved_over_all_files(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day\n1,1,02/03/2024\n")
     bench.add("b.csv", "id,amount,day\n2,1,31/03/2024\n")
     result = bench.run()
@@ -139,7 +139,7 @@ def test_the_order_of_day_and_month_is_settled_over_all_files(bench: Bench) -> N
     assert [row["day"] for row in bench.read(result.parquet)] == [date(2024, 3, 2), date(2024, 3, 31)]
 
 
-def test_dates_that_can_be_read_two_ways_are_set_aside(bench: Bench) -> None:
+def test_ambiguous_dates_are_quarantined(bench: Bench) -> None:
     bench.add("a.csv", "id,amount,day\n1,1,02/03/2024\n2,1,2024-03-02\n")
     result = bench.run()
     report = result.files[0].error_report
@@ -147,7 +147,7 @@ def test_dates_that_can_be_read_two_ways_are_set_aside(bench: Bench) -> None:
     assert report.by_rule == {"ambiguous_date": 1}
 
 
-def test_without_a_contract_it_is_inferred_from_every_value(bench: Bench) -> None:
+def test_a_missing_contract_is_inferred_from_every_value(bench: Bench) -> None:
     bench.add("a.csv", "zip,n,flag\n00123,1,yes\n")
     bench.add("b.csv", "zip,n,flag\n99,2.5,no\n")
     result = bench.run(None)
@@ -159,7 +159,7 @@ def test_without_a_contract_it_is_inferred_from_every_value(bench: Bench) -> Non
     assert bench.read(result.parquet)[0] == {"zip": "00123", "n": 1.0, "flag": True}
 
 
-def test_parquet_uploads_go_the_same_way(bench: Bench) -> None:
+def test_parquet_files_are_validated_like_csv_files(bench: Bench) -> None:
     table = pa.table({"id": [1, 2], "amount": [1.0, float("nan")], "day": ["2024-01-01", "2024-01-02"]})
     pq.write_table(table, bench.root / "a.parquet")
     bench.files.append(SourceFile(10, "a.parquet", "a.parquet", "parquet"))
@@ -168,7 +168,7 @@ def test_parquet_uploads_go_the_same_way(bench: Bench) -> None:
     assert bench.read(result.quarantined)[0]["amount"] == "nan"
 
 
-def test_columns_named_like_the_origin_of_a_row_keep_their_values(bench: Bench) -> None:
+def test_columns_named_like_origin_columns_keep_their_values(bench: Bench) -> None:
     bench.add("a.csv", "row,n\nfirst,x\n")
     result = bench.run(Contract.build([Column("row", DataType.STRING), Column("n", DataType.INTEGER)]))
     assert bench.read(result.quarantined) == [{"file_id": 10, "row": 1, "row_": "first", "n": "x"}]
@@ -187,7 +187,7 @@ def test_many_rows_make_even_row_groups_and_steady_progress(bench: Bench, monkey
     assert bench.progress[-1] == (1.0, "3,200 of 3,200 rows checked")
 
 
-def test_the_churn_example_validates_whole_with_an_inferred_contract(bench: Bench) -> None:
+def test_all_rows_of_the_churn_example_are_valid_with_an_inferred_contract(bench: Bench) -> None:
     bench.add("telecom_churn.csv", CHURN.read_text(encoding="utf-8"))
     result = bench.run(None)
     assert (result.total_records, result.kept_records, result.errors) == (7043, 7043, None)

@@ -1,4 +1,4 @@
-"""Training on a small table, as the worker does it."""
+"""A training on a small table, run like by a worker."""
 
 from pathlib import Path
 from typing import Any, Literal, cast

@@ -34,7 +34,7 @@ def small_sections(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lines(seed: int, rows: int, ending: str = "\n") -> str:
-    """Notes hold quotes, delimiters and line ends; some cells are wrong, some ids are there before."""
+    """Write notes with quotes, delimiters and line ends; some cells are wrong, some ids are repeated."""
     chance = np.random.default_rng(seed)
     found = ["id,amount,day,note"]
     for row in range(rows):
