@@ -102,7 +102,7 @@ def check_problem_type(problem_type: str, *, forecast: bool) -> None:
     """
     if forecast != (problem_type == "Forecast"):
         call = "POST /api/v1/inference/forecast" if not forecast else "POST /api/v1/inference"
-        raise Conflict(f"The model is a {problem_type}; ask it by {call}.", code="wrong_problem_type")
+        raise Conflict(f"The model is a {problem_type}; use {call}.", code="wrong_problem_type")
 
 
 async def start_batch(

@@ -21,13 +21,13 @@ class RequestColumn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     column_name: str = Field(description="A column of the dataset.")
-    data_type: str | None = Field(None, description="Its type; when given it must be the dataset's.")
+    data_type: str | None = Field(None, description="Its type; when sent it must be the dataset's.")
     attribute_name: str = Field(
         description="Id, Target, Feature, Time or Ignore; of a Forecast also Exogenous, known in the future.",
         examples=["Target"],
     )
     hint: Literal["category"] | None = Field(
-        None, description="`category`: the whole numbers of this column are names of something, such as postcodes."
+        None, description="`category`: the integers of this column are categories, such as postcodes."
     )
 
 
@@ -54,12 +54,14 @@ class TuningRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    trials: int = Field(20, ge=1, le=1000, description="Most trials.")
-    time_budget_s: float | None = Field(None, gt=0, le=86_400, description="Most seconds; the best so far is kept.")
+    trials: int = Field(20, ge=1, le=1000, description="Maximal number of trials.")
+    time_budget_s: float | None = Field(
+        None, gt=0, le=86_400, description="Maximal duration; the best trial so far is kept."
+    )
     metric: str | None = Field(
         None,
         max_length=50,
-        description="Of the validation rows: log_loss (default), roc_auc, accuracy, f1_score, brier; rmse, mae, r2.",
+        description="On the validation rows: log_loss (default), roc_auc, accuracy, f1_score, brier; rmse, mae, r2.",
     )
 
 
@@ -72,23 +74,23 @@ class ForecastOptions(BaseModel):
         None,
         ge=1,
         le=1000,
-        description="Steps the model is trained and backtested for; more can be asked for. By default by frequency: 48 "
-        "hours, 14 days, 13 weeks, 18 months, 8 quarters, 6 years.",
+        description="Steps that the model is trained and backtested for; a forecast may have more. By default by "
+        "frequency: 48 hours, 14 days, 13 weeks, 18 months, 8 quarters, 6 years.",
     )
     frequency: str | None = Field(
-        None, max_length=50, description="`Day`, `Week`, `15 minutes`, ...; by default found in the times."
+        None, max_length=50, description="`Day`, `Week`, `15 minutes`, ...; by default detected from the times."
     )
     season_length: int | None = Field(
         None, ge=1, le=10_000, description="Steps of the main season; by default of the frequency: 7 days, 12 months."
     )
     fill: Literal["previous", "linear", "zero", "mean", "seasonal"] | None = Field(
-        None, description="How gaps and missing target values are closed; by default they are refused."
+        None, description="How gaps and missing target values are filled; by default they are refused."
     )
     windows: int | None = Field(
         None,
         ge=1,
         le=20,
-        description="Origins of the backtest, a horizon apart; by default as many as the series allow.",
+        description="Cutoffs of the backtest, a horizon apart; by default as many as the series allow.",
     )
 
 
@@ -192,7 +194,7 @@ class TrainRow(BaseModel):
     created_at: datetime
     modified_at: datetime
     algorithm: str | None = Field(description="The algorithm that was kept; null until the training has completed.")
-    accuracy: float | None = Field(description="Of a classification, on held-out rows.")
+    accuracy: float | None = Field(description="Accuracy of a classification on held-out rows.")
     ml_model_status: str
     train_status: str
     training_status: str
@@ -202,7 +204,7 @@ class TrainRow(BaseModel):
     job_id: str | None
     is_promoted: bool = Field(description="False for a continuation that came out worse than its parent.")
     endpoint: str = Field(
-        description="Who answers predictions: the shared `pool`, or the predictor's `own` deployment."
+        description="What serves predictions: the shared `pool`, or the predictor's `own` deployment."
     )
     endpoint_url: str = Field(description="Path of the predictor's direct route.")
 
@@ -217,7 +219,7 @@ class TrainList(BaseModel):
 class SummaryAnswer(BaseModel):
     """The model of a completed training."""
 
-    model_summary: dict[str, Any] = Field(description="Model, its metrics on held-out rows, and how it was made.")
+    model_summary: dict[str, Any] = Field(description="The model, its metrics on held-out rows, and its training.")
     confusion_matrix: list[list[int]] | None = Field(
         description="Rows are true classes, columns predicted ones, in the order of `classes`; null for a regression."
     )

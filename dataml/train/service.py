@@ -288,7 +288,7 @@ async def start_explanation(session: AsyncSession, scope: Scope, train_id: int) 
     """
     training = await get_completed(session, scope, train_id, held=True)
     if not _has_features(training):
-        detail = "This forecast is made of the series' own past; it has no features to explain."
+        detail = "This forecast uses only the past of the series; it has no features to explain."
         raise Conflict(detail, code="no_features_to_explain")
     running = await jobs.find_unfinished(session, scope, JobKind.EXPLAIN, train_id)
     if running is not None:

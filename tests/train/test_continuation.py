@@ -86,7 +86,7 @@ def typed(old: bytes, new: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "told"),
+    ("content", "code", "message"),
     [
         (typed(b"colour", b"paint"), "schema_changed", "'colour' is missing"),
         (typed(b",price,", b",cost,"), "schema_changed", "'price' is missing"),
@@ -129,7 +129,7 @@ def test_new_class_is_refused_before_any_compute(platform: Platform, client: Cli
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "told"),
+    ("changes", "code", "message"),
     [
         ({"columns": SMALL_COLUMNS[1:]}, "roles_changed", "'id' is Feature, it was Id"),
         ({"columns": [*SMALL_COLUMNS, {"column_name": "price", "attribute_name": "Ignore"}]}, "roles_changed", "price"),

@@ -31,8 +31,8 @@ def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract,
     """Return the job spec of a request that continues `parent` on a dataset; its `train_id` is 0.
 
     Raises:
-        Conflict: `schema_changed`, `problem_type_changed`, `algorithm_changed`, `roles_changed`: what is asked for is
-            another model than the parent.
+        Conflict: `schema_changed`, `problem_type_changed`, `algorithm_changed`, `roles_changed`: the request
+            is for another model than the parent.
         Invalid: what `check_request` finds, and `not_with_incremental`.
     """
     if changes := list_schema_changes(parent.contract, dataset):

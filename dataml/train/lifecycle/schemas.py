@@ -73,14 +73,14 @@ class Relative(BaseModel):
 
 
 class Lineage(BaseModel):
-    """What a training was made of, and what was made of it."""
+    """What a training was made from, and the trainings that continue it."""
 
     dataset: DatasetOrigin
     preprocess_id: int
     parent: Relative | None = Field(description="The version that this one continues.")
     children: list[Relative] = Field(description="Versions that continue this one.")
     job: JobAnswer | None
-    code_version: str | None = Field(description="The dataml that wrote the result down.")
+    code_version: str | None = Field(description="Version of dataml that recorded the result.")
     library_versions: dict[str, str] | None
 
 
@@ -90,9 +90,9 @@ class TrainDetail(TrainRow):
     model: str | None
     target: str
     roles: dict[str, str] = Field(description="Role of every column.")
-    hyperparameters: dict[str, Any] = Field(description="As they were asked for; `summary` has those that were used.")
-    requested: dict[str, Any] = Field(description="What else was asked for.")
-    metrics: dict[str, Any] | None = Field(description="Of rows the model never saw.")
+    hyperparameters: dict[str, Any] = Field(description="Those of the request; `summary` has those that were used.")
+    requested: dict[str, Any] = Field(description="The other fields of the request.")
+    metrics: dict[str, Any] | None = Field(description="Metrics on rows that the model never saw.")
     summary: dict[str, Any] | None = Field(description="The model's manifest; null until the training has completed.")
     lineage: Lineage
 
