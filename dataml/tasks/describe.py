@@ -15,7 +15,7 @@ from dataml.contract.types import DataType
 from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext
 from dataml.ml.profiling import charts
 from dataml.ml.profiling.accumulators import Extremes
-from dataml.ml.profiling.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, association
+from dataml.ml.profiling.association import MAX_CORRELATED, MAX_SAMPLE_ROWS, Correlation, compute_association
 from dataml.ml.profiling.statistics import ColumnStatistics, find_column_warnings, find_target_warnings
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -81,7 +81,7 @@ def _target(
     associations: dict[str, float] = {}
     for name, data_type in types.items():
         if name != target:
-            value = association(_sample(file, name), data_type, target_values, types[target])
+            value = compute_association(_sample(file, name), data_type, target_values, types[target])
             if value is not None:
                 associations[name] = value
     ranked = dict(sorted(associations.items(), key=lambda item: -item[1]))

@@ -12,107 +12,151 @@ from dataml.ml.evaluation.ranking import RankingCurve, auc_influence, roc_auc
 from dataml.ml.evaluation.reliability import calibration_curve, expected_calibration_error
 from dataml.ml.json_numbers import finite_or_none, ratio_or_none
 
-MAX_CLASSES_SHOWN: Final = 50
+MAX_LISTED_CLASSES: Final = 50
+_METRIC_ORDER: Final = ("accuracy", "precision", "recall", "f1_score", "roc_auc", "pr_auc", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
-class ClassScores:
-    """`confusion` (classes, classes) counts rows by true and by predicted class."""
+class ClassificationScores:
+    """Metrics by name, details as strict JSON, and counts of rows by true and by predicted class.
+
+    `confusion` is (classes, classes).
+    """
 
     metrics: dict[str, float | None]
     confusion: np.ndarray
     details: dict[str, Any]
 
 
-def score(
+@dataclass(frozen=True)
+class _Outcomes:
+    """What is measured of each row.
+
+    Attributes:
+        task: what is predicted.
+        truth: class codes (rows,).
+        probabilities: (rows, classes).
+        predicted: the most probable class (rows,).
+        losses: log loss and squared distance (rows, 2).
+        aucs: one class against the rest, by class; NaN where the class has no rows or all.
+    """
+
+    task: Task
+    truth: np.ndarray
+    probabilities: np.ndarray
+    predicted: np.ndarray
+    losses: np.ndarray
+    aucs: list[float]
+
+    @property
+    def mean_auc(self) -> float:
+        """That of the second of two classes, or the mean over the classes for which it is defined."""
+        if self.task.is_binary:
+            return self.aucs[1]
+        defined = [auc for auc in self.aucs if np.isfinite(auc)]
+        return float(np.mean(defined)) if defined else float("nan")
+
+
+def score_classes(
     task: Task,
     truth: np.ndarray,
     probabilities: np.ndarray,
     names: Sequence[str],
     uncalibrated: np.ndarray | None,
     seed: int,
-) -> ClassScores:
-    """Score probabilities (rows, classes) of rows of the classes `truth` (rows,), codes into `names`.
+) -> ClassificationScores:
+    """Score probabilities (rows, classes) against the classes `truth` (rows,), which are codes into `names`.
 
-    `details` as strict JSON: `rows`, `confidence`, `per_class` by name (the 50 classes with most rows, and
-    `per_class_left_out` others), `calibration_curve`, and `calibration`: what it is `of` (the second of two classes, or
-    else the predicted one), its `expected_calibration_error`, `log_loss` and `brier`, and these with a `curve`
-    `before` the calibration. For two classes also `thresholds`, `roc_curve` and `pr_curve`, see `ranking`.
+    `details` has `rows`; `confidence`; `per_class` by name (the 50 classes with most rows, and `per_class_left_out`
+    others); `calibration_curve`; and `calibration`: the class it is `of` (the second of two classes, or else the
+    predicted one), its `expected_calibration_error`, `log_loss` and `brier`, and these with a `curve` `before` the
+    calibration. For two classes it also has `thresholds`, `roc_curve` and `pr_curve`, see `ranking`.
+
+    Args:
+        task: what is predicted.
+        truth: class codes.
+        probabilities: float64.
+        names: the classes in order.
+        uncalibrated: the probabilities before calibration, if they were calibrated.
+        seed: of the bootstrap.
     """
-    chosen = probabilities.argmax(axis=1)
-    confusion = np.bincount(truth * task.classes + chosen, minlength=task.classes**2).reshape(task.classes, -1)
-    losses = _losses(task, truth, probabilities)
-    aucs = [roc_auc(truth == each, probabilities[:, each]) for each in range(task.classes)]
-    whole = _per_class(task, confusion)
-    metrics = {name: finite_or_none(value) for name, value in _of_sums(task, whole, losses.sum(axis=0)).items()}
-    metrics["roc_auc"] = finite_or_none(_mean_auc(task, aucs))
-    ranked = RankingCurve.of(truth == 1, probabilities[:, 1]) if task.is_binary else None
-    if ranked is not None:
-        metrics["pr_auc"] = finite_or_none(ranked.auc_scores.pr)
-    metrics = {name: metrics[name] for name in _ORDER if name in metrics}
-
-    intervals = _intervals(task, truth, probabilities, chosen, losses, aucs, seed)
-    curve = _curve(task, truth, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.bincount(truth * task.classes + predicted, minlength=task.classes**2).reshape(task.classes, -1)
+    aucs = [roc_auc(truth == code, probabilities[:, code]) for code in range(task.classes)]
+    outcomes = _Outcomes(task, truth, probabilities, predicted, _losses(task, truth, probabilities), aucs)
+    ranking = RankingCurve.from_scores(truth == 1, probabilities[:, 1]) if task.is_binary else None
+    metrics = _metrics(outcomes, confusion, ranking)
+    intervals = _intervals(outcomes, seed)
+    curve = _calibration_curve(task, truth, probabilities)
     details: dict[str, Any] = {
         "rows": len(truth),
         "confidence": {name: intervals.get(name) if value is not None else None for name, value in metrics.items()},
-        "per_class": _by_name(names, confusion, aucs),
-        "per_class_left_out": max(0, task.classes - MAX_CLASSES_SHOWN),
+        "per_class": _scores_by_class(names, confusion, aucs),
+        "per_class_left_out": max(0, task.classes - MAX_LISTED_CLASSES),
         "calibration_curve": curve,
         "calibration": {
             "of": names[1] if task.is_binary else "the predicted class",
             "expected_calibration_error": expected_calibration_error(curve),
             "log_loss": metrics["log_loss"],
             "brier": metrics["brier"],
-            "before": None if uncalibrated is None else _before(task, truth, uncalibrated),
+            "before": None if uncalibrated is None else _scores_before_calibration(task, truth, uncalibrated),
         },
     }
-    if ranked is not None:
+    if ranking is not None:
         details |= {
-            "thresholds": ranked.thresholds(),
-            "roc_curve": ranked.roc_curve(),
-            "pr_curve": ranked.pr_curve(),
+            "thresholds": ranking.threshold_table(),
+            "roc_curve": ranking.roc_curve(),
+            "pr_curve": ranking.pr_curve(),
         }
-    return ClassScores(metrics, confusion, details)
+    return ClassificationScores(metrics, confusion, details)
 
 
-_ORDER: Final = ("accuracy", "precision", "recall", "f1_score", "roc_auc", "pr_auc", "log_loss", "brier")
+def _metrics(outcomes: _Outcomes, confusion: np.ndarray, ranking: RankingCurve | None) -> dict[str, float | None]:
+    """Return all metrics, in the order that readers see."""
+    counts = np.concatenate([np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)]).astype(np.float64)
+    additive = _additive_metrics(outcomes.task, counts, outcomes.losses.sum(axis=0))
+    metrics = {name: finite_or_none(value) for name, value in additive.items()}
+    metrics["roc_auc"] = finite_or_none(outcomes.mean_auc)
+    if ranking is not None:
+        metrics["pr_auc"] = finite_or_none(ranking.auc_scores.pr)
+    return {name: metrics[name] for name in _METRIC_ORDER if name in metrics}
 
 
 def _losses(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Log loss and squared distance of each row, (rows, 2)."""
-    given = probabilities[np.arange(len(truth)), truth]
-    log_loss = -np.log(np.clip(given, np.finfo(np.float32).eps, 1))
+    """Return log loss and squared distance of each row, (rows, 2)."""
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    log_loss = -np.log(np.clip(of_truth, np.finfo(np.float32).eps, 1))
     # Brier (1950): squared distance to the outcome; for two classes that of the second one alone, as is usual.
     if task.is_binary:
         squared = np.square(probabilities[:, 1] - truth)
     else:
-        squared = np.maximum(np.einsum("rc,rc->r", probabilities, probabilities) - 2 * given + 1, 0)
+        squared = np.maximum(np.einsum("rc,rc->r", probabilities, probabilities) - 2 * of_truth + 1, 0)
     return np.stack([log_loss, squared], axis=1)
 
 
-def _per_class(task: Task, confusion: np.ndarray) -> np.ndarray:
-    """Rows of each class that were found, that there are, and that were predicted: (3 * classes,)."""
-    return np.concatenate([np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)]).astype(np.float64)
-
-
-def _of_sums(task: Task, per_class: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores from `_per_class` (..., 3 * classes) and sums of `_losses` (..., 2).
+def _additive_metrics(task: Task, counts: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics that are functions of sums over rows.
 
     Precision, recall and F1 are of the second class when there are two, else the mean over classes weighted by their
     rows; 0 where nothing was predicted.
+
+    Args:
+        task: what is predicted.
+        counts: rows of each class that were predicted right, that there are, and that were predicted
+            (..., 3 * classes).
+        losses: sums of `_losses` (..., 2).
     """
-    hits, actual, predicted = np.split(per_class, 3, axis=-1)
+    hits, actual, predicted = np.split(counts, 3, axis=-1)
     rows = actual.sum(axis=-1)
-    each = {
+    by_class = {
         "precision": hits / np.maximum(predicted, 1),
         "recall": hits / np.maximum(actual, 1),
         "f1_score": 2 * hits / np.maximum(actual + predicted, 1),
     }
     if task.is_binary:
-        combined = {name: values[..., 1] for name, values in each.items()}
+        combined = {name: values[..., 1] for name, values in by_class.items()}
     else:
-        combined = {name: np.einsum("...c,...c->...", v, actual) / rows for name, v in each.items()}
+        combined = {name: np.einsum("...c,...c->...", v, actual) / rows for name, v in by_class.items()}
     return {
         "accuracy": hits.sum(axis=-1) / rows,
         **combined,
@@ -121,67 +165,53 @@ def _of_sums(task: Task, per_class: np.ndarray, losses: np.ndarray) -> dict[str,
     }
 
 
-def _mean_auc(task: Task, aucs: list[float]) -> float:
-    """Of the second class, or one class against the rest, averaged over the classes that some row has and some has
-    not."""
-    if task.is_binary:
-        return aucs[1]
-    defined = [auc for auc in aucs if np.isfinite(auc)]
-    return float(np.mean(defined)) if defined else float("nan")
-
-
-def _intervals(
-    task: Task,
-    truth: np.ndarray,
-    probabilities: np.ndarray,
-    chosen: np.ndarray,
-    losses: np.ndarray,
-    aucs: list[float],
-    seed: int,
-) -> dict[str, Any]:
+def _intervals(outcomes: _Outcomes, seed: int) -> dict[str, Any]:
+    """Return a bootstrap interval for each metric."""
+    task, truth, predicted = outcomes.task, outcomes.truth, outcomes.predicted
     k = task.classes
-    columns = [losses[:, 0], losses[:, 1]]
+    columns = [outcomes.losses[:, 0], outcomes.losses[:, 1]]
     if not task.is_binary:
-        columns.append(_growth(truth, probabilities, aucs, seed))
-    drawn = bootstrap.resampling_units(len(truth), 3 * k + len(columns), seed)
-    count = int(drawn.max()) + 1
-    right = truth == chosen
-    counted = [(drawn[right], truth[right]), (drawn, truth), (drawn, chosen)]
-    found = [np.bincount(unit * k + code, minlength=count * k).reshape(count, k) for unit, code in counted]
-    summed = [np.bincount(drawn, column, count)[:, None] for column in columns]
+        columns.append(_mean_auc_influence(outcomes, seed))
+    units = bootstrap.resampling_units(len(truth), 3 * k + len(columns), seed)
+    unit_count = int(units.max()) + 1
+    is_right = truth == predicted
+    counted = [(units[is_right], truth[is_right]), (units, truth), (units, predicted)]
+    counts = [np.bincount(unit * k + code, minlength=unit_count * k).reshape(unit_count, k) for unit, code in counted]
+    sums = [np.bincount(units, column, unit_count)[:, None] for column in columns]
 
-    def scores(sums: np.ndarray) -> dict[str, np.ndarray]:
-        of_draws = _of_sums(task, sums[:, : 3 * k], sums[:, 3 * k : 3 * k + 2])
+    def score(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        scores = _additive_metrics(task, drawn[:, : 3 * k], drawn[:, 3 * k : 3 * k + 2])
         if not task.is_binary:
-            of_draws["roc_auc"] = np.clip(_mean_auc(task, aucs) + sums[:, -1], 0, 1)
-        return of_draws
+            scores["roc_auc"] = np.clip(outcomes.mean_auc + drawn[:, -1], 0, 1)
+        return scores
 
-    intervals = bootstrap.bootstrap_additive(np.concatenate([*found, *summed], axis=1), scores, seed)
+    intervals = bootstrap.bootstrap_additive(np.concatenate([*counts, *sums], axis=1), score, seed)
     if task.is_binary:
-        intervals |= bootstrap.bootstrap_ranking(truth == 1, probabilities[:, 1], seed)
+        intervals |= bootstrap.bootstrap_ranking(truth == 1, outcomes.probabilities[:, 1], seed)
     return intervals
 
 
-def _growth(truth: np.ndarray, probabilities: np.ndarray, aucs: list[float], seed: int) -> np.ndarray:
-    """How fast the mean ROC AUC grows with the weight of each row: drawn as a sum, it varies as the AUC does.
+def _mean_auc_influence(outcomes: _Outcomes, seed: int) -> np.ndarray:
+    """Return how fast the mean ROC AUC grows with the weight of each row: drawn as a sum, it varies as the AUC does.
 
-    From a sample where there are more rows than can be drawn one by one; it is scaled to the accuracy of all rows (the
-    m out of n bootstrap, Bickel et al. 1997).
+    Where there are more rows than can be drawn one by one it comes from a sample, scaled to the accuracy of all rows
+    (the m out of n bootstrap, Bickel et al. 1997).
     """
+    truth, aucs = outcomes.truth, outcomes.aucs
     rows, kept = len(truth), np.arange(len(truth))
     if rows > bootstrap.MAX_EXACT_ROWS:
         kept = np.random.default_rng(seed).permutation(rows)[: bootstrap.MAX_EXACT_ROWS]
-    sampled, growth = truth[kept], np.zeros(rows)
+    sampled, influence = truth[kept], np.zeros(rows)
     present = np.bincount(sampled, minlength=len(aucs))
     defined = [code for code in range(len(aucs)) if 0 < present[code] < len(kept)]
     for code in defined:
-        growth[kept] += auc_influence(sampled == code, probabilities[kept, code]).growth
-    return growth / max(1, len(defined)) * np.sqrt(len(kept) / rows)
+        influence[kept] += auc_influence(sampled == code, outcomes.probabilities[kept, code]).influence
+    return influence / max(1, len(defined)) * np.sqrt(len(kept) / rows)
 
 
-def _by_name(names: Sequence[str], confusion: np.ndarray, aucs: list[float]) -> dict[str, Any]:
+def _scores_by_class(names: Sequence[str], confusion: np.ndarray, aucs: list[float]) -> dict[str, Any]:
     actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    largest = np.argsort(-actual, kind="stable")[:MAX_CLASSES_SHOWN]
+    largest = np.argsort(-actual, kind="stable")[:MAX_LISTED_CLASSES]
     return {
         names[code]: {
             "precision": ratio_or_none(confusion[code, code], predicted[code]),
@@ -194,15 +224,16 @@ def _by_name(names: Sequence[str], confusion: np.ndarray, aucs: list[float]) -> 
     }
 
 
-def _curve(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
+def _calibration_curve(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
+    """Return the curve of the second of two classes, or of the predicted class."""
     if task.is_binary:
         return calibration_curve(probabilities[:, 1], (truth == 1).astype(np.float64))
-    right = probabilities.argmax(axis=1) == truth
-    return calibration_curve(probabilities.max(axis=1), right.astype(np.float64))
+    is_right = probabilities.argmax(axis=1) == truth
+    return calibration_curve(probabilities.max(axis=1), is_right.astype(np.float64))
 
 
-def _before(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    curve = _curve(task, truth, probabilities)
+def _scores_before_calibration(task: Task, truth: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    curve = _calibration_curve(task, truth, probabilities)
     log_loss, brier = _losses(task, truth, probabilities).mean(axis=0)
     return {
         "expected_calibration_error": expected_calibration_error(curve),

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: of the rows given 70%, seven in ten should be of the class."""
+"""Reliability of probabilities: of the rows given 70%, seven in ten should be of the class."""
 
 from typing import Any, Final
 
@@ -10,7 +10,10 @@ _BINS: Final = 10
 
 
 def calibration_curve(probability: np.ndarray, came_true: np.ndarray) -> list[dict[str, Any]]:
-    """At most 10 bins of about equally many rows, lowest probability first; rows of one probability share a bin."""
+    """Return mean predicted and observed probability of at most 10 bins, lowest probability first.
+
+    Bins have about equally many rows; rows of one probability share a bin.
+    """
     ordered = np.sort(probability)
     edges = np.unique(ordered[np.arange(1, _BINS) * len(ordered) // _BINS])
     bins = np.searchsorted(edges, probability, side="right")
@@ -24,7 +27,10 @@ def calibration_curve(probability: np.ndarray, came_true: np.ndarray) -> list[di
 
 
 def expected_calibration_error(curve: list[dict[str, Any]]) -> float | None:
-    """Mean distance between said and seen over the rows (Naeini et al. 2015; with bins of equally many rows, Nguyen and
-    O'Connor 2015). With few rows it is above 0 for perfect probabilities too."""
+    """Return the mean distance between predicted and observed probability over the rows.
+
+    Naeini et al. 2015; with bins of equally many rows, Nguyen and O'Connor 2015. With few rows it is above 0 for
+    perfect probabilities too.
+    """
     rows = sum(each["rows"] for each in curve)
     return finite_or_none(sum(abs(each["predicted"] - each["observed"]) * each["rows"] for each in curve) / rows)

@@ -1,24 +1,24 @@
-"""Which rows a model learns from, which stop and choose it, and which score it."""
+"""Splits of rows into those that a model learns from, those that stop and choose it, and those that score it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from dataml.errors import Invalid
 
-DEFAULT_HOLDOUT: float = 0.2
+DEFAULT_HOLDOUT: Final = 0.2
 """The share of rows that is held out for the scores."""
-VALIDATION_EVERY = 7
+VALIDATION_EVERY: Final = 7
 """With a single part for validation, every seventh of the others (about 11% of all) stops the boosting and chooses."""
-_LARGE_ROWS = 50_000
+_MIN_SINGLE_FOLD_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers: learned from, and judged by."""
+    """Numbers of the rows that a model learns from, and of those that validate it."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -26,7 +26,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of `test`, which no fold has, and the folds of the rest."""
+    """Row numbers of `test`, which no fold has, and the folds of the other rows."""
 
     method: Literal["stratified", "time", "group"]
     test: np.ndarray
@@ -38,11 +38,14 @@ class Split:
         return np.unique(np.concatenate([part for fold in self.folds for part in (fold.train, fold.validation)]))
 
     def make_contiguous(self) -> tuple[np.ndarray, "Split"]:
-        """Row numbers in an order in which the parts of a single fold, or the rest, and the test lie side by side, and
-        the split of rows in that order: then a part is a view, and no copy. Within a part the order stays the same."""
+        """Return an order of the rows in which each part is contiguous, and the split of rows in that order.
+
+        Then a part of a matrix is a view, and no copy. The parts are train and validation of a single fold, or all
+        development rows, and the test; within a part the order stays the same.
+        """
         fold = self.folds[0]
-        learned = [fold.train, fold.validation] if len(self.folds) == 1 else [self.development_rows]
-        order = np.concatenate([*learned, self.test])
+        development = [fold.train, fold.validation] if len(self.folds) == 1 else [self.development_rows]
+        order = np.concatenate([*development, self.test])
         new = np.empty(order.max() + 1, np.int64)
         new[order] = np.arange(len(order))
         folds = tuple(Fold(new[fold.train], new[fold.validation]) for fold in self.folds)
@@ -50,35 +53,58 @@ class Split:
 
 
 def choose_fold_count(rows: int) -> int:
-    """How many folds suit so many rows: few say little in a single part, many say enough."""
-    return 3 if rows < _LARGE_ROWS else 1
+    """Return how many folds suit so many rows: a single part of few rows is too small to choose by."""
+    return 3 if rows < _MIN_SINGLE_FOLD_ROWS else 1
 
 
 def split_stratified(
     codes: np.ndarray, *, is_regression: bool, seed: int, holdout: float = DEFAULT_HOLDOUT, folds: int = 1
 ) -> Split:
-    """A random split that keeps the distribution of the target: rows are sorted by it, in random order among equals,
-    and dealt out in turn. A class too small to be in every part is learned from first."""
+    """Split rows at random, keeping the distribution of the target.
+
+    Rows are sorted by the target, in random order among equals, and dealt out in turn. A class too small to be in
+    every part is learned from first.
+
+    Args:
+        codes: class codes, or the numbers of a regression (rows,).
+        is_regression: whether they are numbers.
+        seed: of the random order.
+        holdout: the share of the test.
+        folds: how many.
+
+    Raises:
+        Invalid: a part would be empty (`too_few_rows`).
+    """
     random = np.random.default_rng(seed)
     order = np.lexsort((random.random(len(codes)), codes))
-    rest, test = _dealt(order, holdout, random)
+    rest, test = _deal(order, holdout, random)
     if not is_regression:
-        test = np.setdiff1d(test, _only_there(codes, test, rest))
+        test = np.setdiff1d(test, _rows_of_absent_classes(codes, test, rest))
         rest = order[~np.isin(order, test)]
     if folds == 1:
-        _, validation = _dealt(rest, 1 / VALIDATION_EVERY, random)
+        _, validation = _deal(rest, 1 / VALIDATION_EVERY, random)
         parts = [validation]
     else:
         start = random.integers(folds)
         parts = [rest[(np.arange(len(rest)) + start) % folds == number] for number in range(folds)]
-    return _checked(
-        Split("stratified", np.sort(test), tuple(_fold(rest, part, codes, is_regression) for part in parts))
+    return _check(
+        Split("stratified", np.sort(test), tuple(_make_fold(rest, part, codes, is_regression) for part in parts))
     )
 
 
 def split_by_time(order: np.ndarray, *, holdout: float = DEFAULT_HOLDOUT, folds: int = 1) -> Split:
-    """The last rows are held out. `order` lists rows oldest first. Each fold is judged by the rows that follow those it
-    learns from (rolling origin): with one, the last seventh of what is left; with k, each of the last k of k + 1 parts.
+    """Hold the last rows out.
+
+    Each fold is validated by the rows that follow those it learns from (rolling origin): with one, the last seventh of
+    the rows before the test; with k, each of the last k of k + 1 parts.
+
+    Args:
+        order: row numbers, oldest first.
+        holdout: the share of the test.
+        folds: how many.
+
+    Raises:
+        Invalid: a part would be empty (`too_few_rows`).
     """
     cut = len(order) - round(len(order) * holdout)
     if folds == 1:
@@ -86,58 +112,69 @@ def split_by_time(order: np.ndarray, *, holdout: float = DEFAULT_HOLDOUT, folds:
     else:
         starts = [round(cut * (number + 1) / (folds + 1)) for number in range(folds)] + [cut]
     parts = [Fold(order[:start], order[start:stop]) for start, stop in pairwise(starts)]
-    return _checked(Split("time", order[cut:], tuple(parts)))
+    return _check(Split("time", order[cut:], tuple(parts)))
 
 
 def split_by_group(groups: np.ndarray, *, seed: int, holdout: float = DEFAULT_HOLDOUT, folds: int = 1) -> Split:
-    """Rows of one group (`groups` are codes from 0) are in one part only; the parts are of about equal size.
+    """Split rows so that those of one group are in one part only; the parts are of about equal size.
 
-    Raises Invalid: `too_few_groups`.
+    Args:
+        groups: codes from 0 (rows,).
+        seed: of the random order of groups.
+        holdout: the share of the test.
+        folds: how many.
+
+    Raises:
+        Invalid: there are fewer groups than parts (`too_few_groups`), or a part would be empty (`too_few_rows`).
     """
     sizes = np.bincount(groups)
-    wanted = folds if folds > 1 else VALIDATION_EVERY
-    if np.count_nonzero(sizes) < wanted + 1:
+    part_count = folds if folds > 1 else VALIDATION_EVERY
+    if np.count_nonzero(sizes) < part_count + 1:
         detail = f"{np.count_nonzero(sizes)} different groups; rows cannot be held out by them."
         raise Invalid(detail, code="too_few_groups")
     random = np.random.default_rng(seed)
     order = random.permutation(np.flatnonzero(sizes))
-    reached = np.cumsum(sizes[order])
-    held = order[: max(1, int(np.searchsorted(reached, holdout * len(groups))))]
-    test = np.flatnonzero(np.isin(groups, held))
-    rest = np.flatnonzero(~np.isin(groups, held))
-    left = order[len(held) :]
-    # The largest first, each to the part that has least.
+    cumulative = np.cumsum(sizes[order])
+    held_out = order[: max(1, int(np.searchsorted(cumulative, holdout * len(groups))))]
+    test = np.flatnonzero(np.isin(groups, held_out))
+    rest = np.flatnonzero(~np.isin(groups, held_out))
+    part_of = _assign_groups(order[len(held_out) :], sizes, part_count)
+    parts = [rest[part_of[groups[rest]] == number] for number in range(folds)]
+    return _check(Split("group", test, tuple(Fold(np.setdiff1d(rest, part), part) for part in parts)))
+
+
+def _assign_groups(groups: np.ndarray, sizes: np.ndarray, part_count: int) -> np.ndarray:
+    """Return the part of each group: the largest groups first, each to the part that has fewest rows."""
     part_of = np.empty(len(sizes), np.int64)
-    filled = np.zeros(wanted)
-    for group in left[np.argsort(-sizes[left], kind="stable")]:
+    filled = np.zeros(part_count)
+    for group in groups[np.argsort(-sizes[groups], kind="stable")]:
         part_of[group] = filled.argmin()
         filled[part_of[group]] += sizes[group]
-    parts = [rest[part_of[groups[rest]] == number] for number in range(folds)]
-    return _checked(Split("group", test, tuple(Fold(np.setdiff1d(rest, part), part) for part in parts)))
+    return part_of
 
 
-def _dealt(order: np.ndarray, share: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """`order` without and with an even `share` of it."""
+def _deal(order: np.ndarray, share: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return `order` without an even `share` of it, and that share."""
     steps = np.floor((np.arange(len(order) + 1) + random.random()) * share)
-    drawn = np.diff(steps) > 0
-    return order[~drawn], order[drawn]
+    is_drawn = np.diff(steps) > 0
+    return order[~is_drawn], order[is_drawn]
 
 
-def _only_there(codes: np.ndarray, part: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """One row of `part` for each class that none of `others` has."""
+def _rows_of_absent_classes(codes: np.ndarray, part: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return one row of `part` for each class that none of `others` has."""
     absent = np.setdiff1d(codes[part], codes[others])
     return np.array([part[np.flatnonzero(codes[part] == code)[0]] for code in absent], dtype=np.int64)
 
 
-def _fold(rest: np.ndarray, validation: np.ndarray, codes: np.ndarray, is_regression: bool) -> Fold:
+def _make_fold(rest: np.ndarray, validation: np.ndarray, codes: np.ndarray, is_regression: bool) -> Fold:
     train = np.setdiff1d(rest, validation)
     if not is_regression:
-        moved = _only_there(codes, validation, train)
+        moved = _rows_of_absent_classes(codes, validation, train)
         train, validation = np.concatenate((train, moved)), np.setdiff1d(validation, moved)
     return Fold(np.sort(train), np.sort(validation))
 
 
-def _checked(split: Split) -> Split:
+def _check(split: Split) -> Split:
     parts: Sequence[np.ndarray] = [
         split.test,
         *(part for fold in split.folds for part in (fold.train, fold.validation)),

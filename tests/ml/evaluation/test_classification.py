@@ -30,7 +30,7 @@ def sample(rows: int = 500, decimals: int = 12) -> tuple[np.ndarray, np.ndarray]
 @pytest.mark.parametrize("decimals", [12, 1], ids=["different scores", "tied scores"])
 def test_areas_and_curves_are_those_of_scikit_learn(decimals: int) -> None:
     truth, positive = sample(decimals=decimals)
-    ranked = RankingCurve.of(truth == 1, positive)
+    ranked = RankingCurve.from_scores(truth == 1, positive)
     assert ranked.auc_scores.roc == pytest.approx(reference.roc_auc_score(truth, positive))
     assert ranked.auc_scores.pr == pytest.approx(reference.average_precision_score(truth, positive))
     found = scored(truth, positive)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataml.contract.types import DataType
-from dataml.ml.profiling.association import Correlation, association
+from dataml.ml.profiling.association import Correlation, compute_association
 from tests.ml.profiling.columns import REPRODUCIBLE
 
 ROWS = 2_000
@@ -41,7 +41,7 @@ def test_a_column_that_does_not_vary_correlates_with_nothing() -> None:
 
 def told(values: list[Any], data_type: DataType, target: list[Any], target_type: DataType) -> float | None:
     arrays = pa.array(values, data_type.arrow), pa.array(target, target_type.arrow)
-    return association(arrays[0], data_type, arrays[1], target_type)
+    return compute_association(arrays[0], data_type, arrays[1], target_type)
 
 
 def test_what_tells_the_target_is_near_one_and_chance_near_zero() -> None:
