@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.load import Load, drive, need_wrk, resident_mb
-from benchmarks.plain import score_plainly, train_plainly
+from benchmarks.load import Load, drive, require_wrk, resident_mb
+from benchmarks.plain import predict_plainly, train_plainly
 from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
 
 PORT = 8170
@@ -30,8 +30,9 @@ _TASK_S = 300
 
 
 def main(sections: list[str]) -> None:
-    print(_machine())
-    chosen: dict[str, Callable[[Path], None]] = {
+    """Print the measurements of the named sections, or of all of them if none is named."""
+    print(_describe_machine())
+    measurements: dict[str, Callable[[Path], None]] = {
         "startup": startup,
         "story": story,
         "training": training,
@@ -42,7 +43,7 @@ def main(sections: list[str]) -> None:
         "large": large,
         "lake": lake,
     }
-    for name, run in chosen.items():
+    for name, run in measurements.items():
         if not sections or name in sections:
             print(f"\n## {name}\n", flush=True)
             with tempfile.TemporaryDirectory(prefix="dataml-bench-") as folder:
@@ -50,10 +51,10 @@ def main(sections: list[str]) -> None:
 
 
 def startup(folder: Path) -> None:
-    """`dataml up`, installed, until the health check answers; against an empty Serve application."""
+    """Measure `dataml up` in a migrated home until the health check answers, against an empty Serve application."""
     home = folder / "home"
     with process(UP, HEALTH, environment(home, PORT)):
-        pass  # the first start makes the database; users start again and again
+        pass  # The first start creates the database. The starts after it are measured.
     ups, empties = [], []
     for turn in range(3):
         with process(UP, HEALTH, environment(home, PORT)) as seconds:
@@ -61,17 +62,19 @@ def startup(folder: Path) -> None:
         empty = ["-m", "benchmarks.baselines.empty_serve", str(folder / f"empty{turn}"), str(PORT)]
         with process(empty, f"http://127.0.0.1:{PORT}/", dict(os.environ)) as seconds:
             empties.append(seconds)
-    _row("start until health-check answers", statistics.median(ups), statistics.median(empties), "s", "empty Serve app")
+    _print_row(
+        "start until health-check answers", statistics.median(ups), statistics.median(empties), "s", "empty Serve app"
+    )
 
 
 def story(folder: Path) -> None:
-    """The main job, and each of its steps against the plain way to do it."""
-    need_wrk()
+    """Measure upload, training and prediction, each against a plain way to do the same."""
+    require_wrk()
     home = folder / "home"
     with process(UP, HEALTH, environment(home, PORT)):
         client = Client(f"http://127.0.0.1:{PORT}")
         client.upload("warm-up", "t", CHURN)
-        uploads = [_timed(lambda turn=turn: client.upload(f"churn-{turn}", "t", CHURN)) for turn in range(3)]
+        uploads = [_time(lambda turn=turn: client.upload(f"churn-{turn}", "t", CHURN)) for turn in range(3)]
         print(f"upload of the churn file until valid: {statistics.median(uploads):.2f} s (at most 2 s)")
         dataset = client.upload("churn", "t", CHURN)["dataset_id"]
         training = client.train(dataset, "churn-1", "LightGBM")
@@ -84,47 +87,47 @@ def story(folder: Path) -> None:
             "features": features,
             "target": "churn",
         }
-        first = _timed(lambda: client.post("/inference/", body))
+        first = _time(lambda: client.post("/inference/", body))
         print(f"first prediction after Completed: {first * 1000:.0f} ms (at most 100 ms)")
         pool = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
         _await_own(client, training["id"])
-        two_hop = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
-        two_hop_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token, connections=1)
+        own = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
+        own_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token, connections=1)
         route = client.get("/train/list")["data"][0]["endpoint_url"]
-        # The autoscaler adds the second replica under load; what is measured is what stands then.
+        # The autoscaler adds the second replica under load. The measurement begins after that.
         drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, seconds=30)
         direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token)
         direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, connections=1)
-        _batch(client, training["id"], folder, home)
-        _memory(home)
-        bundle = _bundle(home)
+        _measure_batch(client, training["id"], folder, home)
+        _print_memory(home)
+        bundle = _latest_bundle(home)
         fields = {
             c["column_name"]: c["data_type"]
             for c in client.get("/inference/form-based-prediction", id=training["id"])["headers"]
         }
-    default = _two_hop_baseline(bundle, {"features": features})
+    two_hop = _two_hop_baseline(bundle, {"features": features})
     plain, plain_alone = _uvicorn_baseline(bundle, {"features": features}, fields)
-    _load_row("POST /inference/ by the pool, 16 connections", pool, default, "two-hop app, Serve's defaults")
-    _load_row(
-        "POST /inference/ by the own deployment, 16 connections", two_hop, default, "two-hop app, Serve's defaults"
+    _print_load_row("POST /inference/ by the pool, 16 connections", pool, two_hop, "two-hop app, Serve's defaults")
+    _print_load_row(
+        "POST /inference/ by the own deployment, 16 connections", own, two_hop, "two-hop app, Serve's defaults"
     )
-    _load_row("direct route, 16 connections", direct, plain, "uvicorn + FastAPI + booster")
+    _print_load_row("direct route, 16 connections", direct, plain, "uvicorn + FastAPI + booster")
     print(
-        f"at 1 connection, p50: /inference/ {two_hop_alone.p50_ms:.2f} ms, direct {direct_alone.p50_ms:.2f} ms, "
+        f"at 1 connection, p50: /inference/ {own_alone.p50_ms:.2f} ms, direct {direct_alone.p50_ms:.2f} ms, "
         f"uvicorn + FastAPI + booster {plain_alone.p50_ms:.2f} ms"
     )
 
 
 def responsive(folder: Path) -> None:
-    """The health check while a training runs."""
+    """Measure the latency of the health check while a training runs."""
     with process(UP, HEALTH, environment(folder / "home", PORT)):
         client = Client(f"http://127.0.0.1:{PORT}")
-        big = _repeated(folder, 200_000, with_target=True)
+        big = _write_repeated_churn(folder, 200_000, with_target=True)
         dataset = client.upload("big", "t", big)["dataset_id"]
         job = client.train(dataset, "big")["job_id"]
         latencies = []
         while client.get(f"/jobs/{job}")["state"] in ("queued", "running"):
-            latencies.append(_timed(lambda: client.get("/utils/health-check/")))
+            latencies.append(_time(lambda: client.get("/utils/health-check/")))
             time.sleep(0.01)
         latencies.sort()
         p99 = latencies[int(len(latencies) * 0.99)] * 1000
@@ -134,15 +137,15 @@ def responsive(folder: Path) -> None:
 
 
 def access(folder: Path) -> None:
-    """What it costs to know the caller, and what a storm of logins costs everybody else."""
-    need_wrk()
+    """Measure the cost of authorisation, and the latency of the health check during many simultaneous logins."""
+    require_wrk()
     with process(UP, HEALTH, environment(folder / "home", PORT)):
         client = Client(f"http://127.0.0.1:{PORT}")
-        known, unknown = f"http://127.0.0.1:{PORT}/api/v1/validate-token", HEALTH.rstrip("/")
-        drive(known, None, client.token, connections=1, seconds=3)
-        # In turns: the machine is not the same from one second to the next.
+        authorised, public = f"http://127.0.0.1:{PORT}/api/v1/validate-token", HEALTH.rstrip("/")
+        drive(authorised, None, client.token, connections=1, seconds=3)
+        # The two calls take turns, since the speed of the machine changes from one second to the next.
         pairs = [
-            [drive(url, None, client.token, connections=1, seconds=4) for url in (known, unknown)] for _ in range(5)
+            [drive(url, None, client.token, connections=1, seconds=4) for url in (authorised, public)] for _ in range(5)
         ]
         costs = [with_token.p50_ms - without.p50_ms for with_token, without in pairs]
         with_token, without = (statistics.median(pair[side].p50_ms for pair in pairs) for side in (0, 1))
@@ -154,20 +157,25 @@ def access(folder: Path) -> None:
 
 
 def data(folder: Path) -> None:
-    """Validation and statistics of 1,000,000 rows x 20 columns, each task in a process of its own: against the least
-    that can be done, and against other tools that check the same, DuckDB and pandera, where they are installed.
+    """Measure validation and statistics of 1,000,000 rows x 20 columns, each task in a process of its own.
+
+    The baselines are pyarrow without any check, and other tools that check the same: DuckDB and pandera, where they
+    are installed.
     """
-    from benchmarks.data_tasks import make
+    from benchmarks.data_tasks import write_csv
 
     rows = int(os.environ.get("ROWS", "1000000"))
-    make(folder / "clean.csv", rows, 0)
-    make(folder / "bad.csv", rows, 0.01)
+    write_csv(folder / "clean.csv", rows, 0)
+    write_csv(folder / "bad.csv", rows, 0.01)
     print(f"{rows:,} rows x 20 columns, {(folder / 'clean.csv').stat().st_size / 1e6:.0f} MB of CSV")
     plain, clean, bad = (
-        _task(folder, *task) for task in (("plain", "clean.csv"), ("ours", "clean.csv"), ("ours", "bad.csv"))
+        _run_task(folder, *task)
+        for task in (("plain", "clean.csv"), ("platform", "clean.csv"), ("platform", "bad.csv"))
     )
-    _row("validate clean", clean["seconds"], plain["seconds"], "s", "pyarrow read_csv + write")
-    _row(f"validate with 1% bad cells ({bad['kept']:,} rows kept)", bad["seconds"], clean["seconds"], "s", "clean")
+    _print_row("validate clean", clean["seconds"], plain["seconds"], "s", "pyarrow read_csv + write")
+    _print_row(
+        f"validate with 1% bad cells ({bad['kept']:,} rows kept)", bad["seconds"], clean["seconds"], "s", "clean"
+    )
     print(f"peak memory: clean {clean['peak_mb']:.0f} MB, 1% bad {bad['peak_mb']:.0f} MB (below 700 MB)")
     for other in ("duckdb", "pandera"):
         if importlib.util.find_spec(other) is None:
@@ -175,11 +183,11 @@ def data(folder: Path) -> None:
             continue
         for name, measured in (("clean.csv", clean), ("bad.csv", bad)):
             try:
-                theirs = _task(folder, other, name, times=1)
+                theirs = _run_task(folder, other, name, times=1)
             except subprocess.TimeoutExpired:
                 print(f"validate {name}: {measured['seconds']:.2f} s; {other} was not done after {_TASK_S} s")
                 continue
-            _row(
+            _print_row(
                 f"validate {name}",
                 measured["seconds"],
                 theirs["seconds"],
@@ -188,28 +196,28 @@ def data(folder: Path) -> None:
             )
     with process(UP, HEALTH, environment(folder / "home", PORT)):
         client = Client(f"http://127.0.0.1:{PORT}")
-        make(folder / "small.csv", 10_000, 0)
+        write_csv(folder / "small.csv", 10_000, 0)
         times = [
-            _timed(lambda turn=turn: client.upload(f"small-{turn}", "t", folder / "small.csv")) for turn in range(6)
+            _time(lambda turn=turn: client.upload(f"small-{turn}", "t", folder / "small.csv")) for turn in range(6)
         ]
     print(f"upload of 10,000 rows x 20 columns until valid: {statistics.median(times[1:]):.2f} s (at most 1 s)")
-    described, aggregated = (_task(folder, task, clean["parquet"]) for task in ("statistics", "aggregates"))
-    _row("statistics", described["seconds"], aggregated["seconds"], "s", "one pass of pyarrow aggregates")
+    described, aggregated = (_run_task(folder, task, clean["parquet"]) for task in ("statistics", "aggregates"))
+    _print_row("statistics", described["seconds"], aggregated["seconds"], "s", "one pass of pyarrow aggregates")
     print(f"peak memory of statistics: {described['peak_mb']:.0f} MB")
 
 
 def large(folder: Path) -> None:
-    """Validation of 10,000,000 rows x 20 columns: by one worker, and by Ray Data on the same machine."""
-    from benchmarks.data_tasks import make
+    """Measure validation of 10,000,000 rows x 20 columns by one worker, and by Ray Data on the same machine."""
+    from benchmarks.data_tasks import write_csv
 
-    make(folder / "large.csv", 10_000_000, 0)
-    alone, together = (_task(folder, task, "large.csv", times=1) for task in ("ours", "distributed"))
-    print(f"one worker: {alone['seconds']:.1f} s, peak memory {alone['peak_mb']:.0f} MB (below 700 MB)")
-    _row("Ray Data", together["seconds"], alone["seconds"], "s", "one worker")
+    write_csv(folder / "large.csv", 10_000_000, 0)
+    single, distributed = (_run_task(folder, task, "large.csv", times=1) for task in ("platform", "distributed"))
+    print(f"one worker: {single['seconds']:.1f} s, peak memory {single['peak_mb']:.0f} MB (below 700 MB)")
+    _print_row("Ray Data", distributed["seconds"], single["seconds"], "s", "one worker")
 
 
-def _task(folder: Path, task: str, *arguments: str, times: int = 2, module: str = "data_tasks") -> dict[str, Any]:
-    """The fastest of several runs of one task of a module here, each in a process of its own."""
+def _run_task(folder: Path, task: str, *arguments: str, times: int = 2, module: str = "data_tasks") -> dict[str, Any]:
+    """Return the JSON of the fastest of several runs of a task, each in a process of its own."""
     command = [sys.executable, "-m", f"benchmarks.{module}", task, str(folder), *arguments]
     runs = [
         json.loads(subprocess.run(command, capture_output=True, check=True, timeout=_TASK_S).stdout)
@@ -219,41 +227,48 @@ def _task(folder: Path, task: str, *arguments: str, times: int = 2, module: str 
 
 
 def lake(folder: Path) -> None:
-    """Appending to a lake table against writing the same Parquet, statistics of a column against pyarrow reading it,
-    each in a process of its own; lists of 1,000 tables over HTTP."""
-    from benchmarks.lake_tasks import many_tables
+    """Measure appends to a lake table, statistics of a column, and lists of 1,000 tables over HTTP.
+
+    Appends are compared with pyarrow writing the same Parquet, statistics with pyarrow reading the column. Each task
+    runs in a process of its own.
+    """
+    from benchmarks.lake_tasks import create_many_tables
 
     for rows in (1_000_000, int(os.environ.get("ROWS", "10000000"))):
-        each = folder / str(rows)
-        each.mkdir()
-        ask = partial(_lake_task, each, rows)
-        ask("make")
-        plain, ours = ask("plain_write"), ask("append")
-        _row(f"append {rows:,} rows", ours["seconds"], plain["seconds"], "s", "the same Parquet by pyarrow")
-        column, numeric = ask("plain_read"), ask("numeric")
-        _row(
-            f"numeric_stats of {rows:,} rows", numeric["seconds"], column["seconds"], "s", "pyarrow reading the column"
+        rows_folder = folder / str(rows)
+        rows_folder.mkdir()
+        run_task = partial(_run_lake_task, rows_folder, rows)
+        run_task("write_source")
+        plain, ours = run_task("plain_write"), run_task("append")
+        _print_row(f"append {rows:,} rows", ours["seconds"], plain["seconds"], "s", "the same Parquet by pyarrow")
+        column, statistic = run_task("plain_read"), run_task("compute_statistics")
+        _print_row(
+            f"numeric_stats of {rows:,} rows",
+            statistic["seconds"],
+            column["seconds"],
+            "s",
+            "pyarrow reading the column",
         )
-        distinct = ask("distinct")
+        distinct = run_task("count_distinct")
         print(f"distinct count of {rows:,} different numbers: {distinct['seconds']:.2f} s")
         peaks = {
-            name: found["peak_mb"] for name, found in (("append", ours), ("stats", numeric), ("distinct", distinct))
+            name: task["peak_mb"] for name, task in (("append", ours), ("stats", statistic), ("distinct", distinct))
         }
         print("peak memory (below 500 MB): " + ", ".join(f"{name} {peak:.0f} MB" for name, peak in peaks.items()))
     with process(UP, HEALTH, environment(folder / "home", PORT)):
         client = Client(f"http://127.0.0.1:{PORT}")
-        many_tables(folder / "home", client.post("/login/test-token", {})["tenant_id"], 1_000)
+        create_many_tables(folder / "home", client.post("/login/test-token", {})["tenant_id"], 1_000)
         for call, query in (("schemas", {}), ("schemas/tables", {"schema_name": "silver", "limit": 1000})):
-            times = [_timed(lambda call=call, query=query: client.get(f"/datalake/{call}", **query)) for _ in range(50)]
+            times = [_time(lambda call=call, query=query: client.get(f"/datalake/{call}", **query)) for _ in range(50)]
             print(f"{call} with 1,000 tables: p50 {statistics.median(times) * 1000:.1f} ms (below 50 ms)")
 
 
-def _lake_task(folder: Path, rows: int, task: str) -> dict[str, Any]:
-    return _task(folder, task, str(rows), times=1, module="lake_tasks")
+def _run_lake_task(folder: Path, rows: int, task: str) -> dict[str, Any]:
+    return _run_task(folder, task, str(rows), times=1, module="lake_tasks")
 
 
 async def _login_storm(count: int) -> None:
-    """So many logins at once, and the health check over and over until the last of them is answered."""
+    """Send `count` logins at once, and measure the health check repeatedly until the last of them is answered."""
     form = {"username": "admin", "password": PASSWORD}
     limits = httpx.Limits(max_connections=count + 1)
     async with httpx.AsyncClient(timeout=120, limits=limits) as http:
@@ -262,22 +277,25 @@ async def _login_storm(count: int) -> None:
         logins = asyncio.gather(*(http.post(url, data=form) for _ in range(count)))
         latencies = []
         while not logins.done():
-            asked = time.perf_counter()
+            sent = time.perf_counter()
             (await http.get(HEALTH)).raise_for_status()
-            latencies.append(time.perf_counter() - asked)
-        took = time.perf_counter() - started
-        good = sum(answer.status_code == 200 for answer in await logins)
+            latencies.append(time.perf_counter() - sent)
+        seconds = time.perf_counter() - started
+        successes = sum(answer.status_code == 200 for answer in await logins)
     latencies.sort()
     print(
-        f"{count} logins at once: {good} answered 200 within {took:.1f} s; health-check meanwhile p50 "
+        f"{count} logins at once: {successes} answered 200 within {seconds:.1f} s; health-check meanwhile p50 "
         f"{latencies[len(latencies) // 2] * 1000:.0f} ms, slowest {latencies[-1] * 1000:.0f} ms of {len(latencies)} "
         "(below 1 s)"
     )
 
 
 def training(folder: Path) -> None:
-    """`auto` against its own fits in a plain script, through the platform on the churn data and in one process on
-    1,000,000 rows x 20 columns, and SHAP values against the boosters' own."""
+    """Measure training with `auto` against the same fits in a plain script, and SHAP values.
+
+    The churn data is trained through the platform, 1,000,000 rows x 20 columns in one process. SHAP values are compared
+    with the contributions that the boosters compute themselves.
+    """
     from benchmarks.train_tasks import write_rows
 
     home = folder / "home"
@@ -285,16 +303,16 @@ def training(folder: Path) -> None:
         client = Client(f"http://127.0.0.1:{PORT}")
         dataset = client.upload("churn", "t", CHURN)["dataset_id"]
         client.wait(client.train(dataset, "warm-up")["job_id"])
-        _await_quiet(client)
+        _await_idle(client)
         times = []
         for turn in range(3):
             started = time.perf_counter()
             client.wait(client.train(dataset, f"churn-{turn}")["job_id"])
             times.append(time.perf_counter() - started)
-            _await_quiet(client)
+            _await_idle(client)
     parquet = next((home / "storage" / "jobs").glob("*/data.parquet"))
-    plain = [train_plainly(_bundle(home), parquet, "churn", 1, {}) for _ in range(3)][1:]
-    _row(
+    plain = [train_plainly(_latest_bundle(home), parquet, "churn", 1, {}) for _ in range(3)][1:]
+    _print_row(
         "train request until Completed, auto",
         statistics.median(times),
         statistics.median(plain),
@@ -302,26 +320,32 @@ def training(folder: Path) -> None:
         "the same fits in a plain script, one thread",
     )
     write_rows(folder / "rows.parquet", 1_000_000)
-    auto = _task(folder, "auto", "rows.parquet", times=1, module="train_tasks")
-    by_hand = _task(folder, "plain", "rows.parquet", times=1, module="train_tasks")
-    _row("auto, 1,000,000 rows x 20 columns, 100 rounds", auto["seconds"], by_hand["seconds"], "s", "the same fits")
+    auto = _run_task(folder, "auto", "rows.parquet", times=1, module="train_tasks")
+    plain_script = _run_task(folder, "plain", "rows.parquet", times=1, module="train_tasks")
+    _print_row(
+        "auto, 1,000,000 rows x 20 columns, 100 rounds", auto["seconds"], plain_script["seconds"], "s", "the same fits"
+    )
     print(
         f"peak memory: {auto['peak_mb']:.0f} MB, of which {auto['before_mb']:.0f} MB before; the Arrow table has "
         f"{auto['table_mb']:.0f} MB: {(auto['peak_mb'] - auto['before_mb']) / auto['table_mb']:.1f} x (at most 3 x)"
     )
-    ours, theirs = (each["peak_mb"] - each["before_mb"] for each in (auto, by_hand))
-    _row("peak memory above the start", ours, theirs, "MB", "the same fits")
-    shap = _task(folder, "explanation", "rows.parquet", times=1, module="train_tasks")
-    _row("SHAP values of 2,000 rows", shap["seconds"], shap["own_seconds"], "s", "the booster's own contributions")
+    ours, theirs = (task["peak_mb"] - task["before_mb"] for task in (auto, plain_script))
+    _print_row("peak memory above the start", ours, theirs, "MB", "the same fits")
+    shap = _run_task(folder, "explanation", "rows.parquet", times=1, module="train_tasks")
+    _print_row(
+        "SHAP values of 2,000 rows", shap["seconds"], shap["own_seconds"], "s", "the booster's own contributions"
+    )
 
 
 def forecast(folder: Path) -> None:
-    """1,000 daily series of three years with LightGBM: training and backtest against plain mlforecast that does the
-    same, a forecast over HTTP, and the memory of 10,000 series."""
-    _task(folder, "write", times=1, module="forecast_tasks")
-    mine, plain = (_task(folder, task, times=1, module="forecast_tasks") for task in ("platform", "mlforecast"))
-    _row("train and backtest 1,000 daily series", mine["seconds"], plain["seconds"], "s", "mlforecast, the same")
-    print(f"peak memory: {mine['peak_mb']:.0f} MB, of mlforecast {plain['peak_mb']:.0f} MB")
+    """Measure forecasts of 1,000 daily series of three years with LightGBM, and the memory of 10,000 series.
+
+    Training and backtest are compared with plain mlforecast that does the same. A forecast is measured over HTTP.
+    """
+    _run_task(folder, "write", times=1, module="forecast_tasks")
+    ours, plain = (_run_task(folder, task, times=1, module="forecast_tasks") for task in ("platform", "mlforecast"))
+    _print_row("train and backtest 1,000 daily series", ours["seconds"], plain["seconds"], "s", "mlforecast, the same")
+    print(f"peak memory: {ours['peak_mb']:.0f} MB, of mlforecast {plain['peak_mb']:.0f} MB")
     with process(UP, HEALTH, environment(folder / "home", PORT)):
         client = Client(f"http://127.0.0.1:{PORT}")
         dataset = client.upload("series", "t", folder / "series.parquet")["dataset_id"]
@@ -337,32 +361,36 @@ def forecast(folder: Path) -> None:
         }
         training = client.post("/train/", body)
         client.wait(training["job_id"])
-        asked = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "steps": 14}
-        first = _timed(lambda: client.post("/inference/forecast", asked | {"unique_id": "series 0"}))
+        request = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "steps": 14}
+        first = _time(lambda: client.post("/inference/forecast", request | {"unique_id": "series 0"}))
         times = sorted(
-            _timed(lambda n=n: client.post("/inference/forecast", asked | {"unique_id": f"series {n}"}))
+            _time(lambda n=n: client.post("/inference/forecast", request | {"unique_id": f"series {n}"}))
             for n in range(200)
         )
     print(
         f"14 steps of one series over HTTP: p50 {times[100] * 1000:.1f} ms, p99 {times[198] * 1000:.1f} ms "
         f"(at most 30 ms at p50); the first one {first * 1000:.0f} ms"
     )
-    _task(folder, "write", "10000", times=1, module="forecast_tasks")
-    many = _task(folder, "platform", times=1, module="forecast_tasks")
+    _run_task(folder, "write", "10000", times=1, module="forecast_tasks")
+    many = _run_task(folder, "platform", times=1, module="forecast_tasks")
     print(
         f"10,000 series: {many['seconds']:.0f} s, peak memory {many['peak_mb']:,.0f} MB, of which "
         f"{many['before_mb']:.0f} MB before"
     )
 
 
-def _await_quiet(client: Client) -> None:
-    """Until no deployment is starting behind a training: it would take a core of the next measurement."""
-    client_row = client.get("/train/list")["data"][0]
-    _await_own(client, client_row["id"])
+def _await_idle(client: Client) -> None:
+    """Return when the last training is deployed: a starting deployment would take a core of the next measurement."""
+    _await_own(client, client.get("/train/list")["data"][0]["id"])
     time.sleep(2)
 
 
 def _await_own(client: Client, train_id: int) -> None:
+    """Return when the training has a deployment of its own.
+
+    Raises:
+        RuntimeError: The deployment does not start within 90 seconds.
+    """
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if any(row["id"] == train_id and row["endpoint"] == "own" for row in client.get("/train/list")["data"]):
@@ -371,8 +399,8 @@ def _await_own(client: Client, train_id: int) -> None:
     raise RuntimeError("the predictor's own deployment did not start")
 
 
-def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
-    source = _repeated(folder, BATCH_ROWS, with_target=False)
+def _measure_batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
+    source = _write_repeated_churn(folder, BATCH_ROWS, with_target=False)
     dataset = client.upload("batch", "p", source)["dataset_id"]
     times = []
     for _ in range(2):
@@ -380,8 +408,8 @@ def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
         client.wait(client.post("/inference/batch-prediction", {"train_id": train_id, "dataset_id": dataset})["job_id"])
         times.append(time.perf_counter() - started)
     parquet = max((home / "storage" / "jobs").glob("*/data.parquet"), key=lambda path: path.stat().st_size)
-    plain = score_plainly(_bundle(home), parquet, folder / "plain.csv")
-    _row(
+    plain = predict_plainly(_latest_bundle(home), parquet, folder / "plain.csv")
+    _print_row(
         f"batch of {BATCH_ROWS:,} rows, request until completed",
         min(times),
         plain,
@@ -390,7 +418,7 @@ def _batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
     )
 
 
-def _memory(home: Path) -> None:
+def _print_memory(home: Path) -> None:
     from deployments.platform import private_folder
 
     time.sleep(5)
@@ -415,12 +443,12 @@ def _uvicorn_baseline(bundle: Path, body: dict[str, object], fields: dict[str, s
         return drive(url, body), drive(url, body, connections=1)
 
 
-def _bundle(home: Path) -> Path:
+def _latest_bundle(home: Path) -> Path:
     return max((home / "storage" / "jobs").glob("*/bundle"), key=lambda path: int(path.parent.name.split(".")[0]))
 
 
-def _repeated(folder: Path, rows: int, *, with_target: bool) -> Path:
-    """The churn rows over and over, as a CSV of so many rows."""
+def _write_repeated_churn(folder: Path, rows: int, *, with_target: bool) -> Path:
+    """Write the churn rows repeatedly, up to `rows` rows, and return the path of the CSV."""
     lines = CHURN.read_text().splitlines()
     if not with_target:
         lines = [line.rpartition(",")[0] for line in lines]
@@ -431,27 +459,27 @@ def _repeated(folder: Path, rows: int, *, with_target: bool) -> Path:
     return path
 
 
-def _timed(call: Callable[[], object]) -> float:
+def _time(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
 
 
-def _row(what: str, ours: float, theirs: float, unit: str, baseline: str) -> None:
-    print(f"{what}: {ours:.2f} {unit}, {baseline}: {theirs:.2f} {unit}, ratio {ours / theirs:.2f}", flush=True)
+def _print_row(label: str, ours: float, theirs: float, unit: str, baseline: str) -> None:
+    print(f"{label}: {ours:.2f} {unit}, {baseline}: {theirs:.2f} {unit}, ratio {ours / theirs:.2f}", flush=True)
 
 
-def _load_row(what: str, ours: Load, theirs: Load, baseline: str) -> None:
+def _print_load_row(label: str, ours: Load, theirs: Load, baseline: str) -> None:
     errors = f", {ours.errors} errors" if ours.errors else ""
     print(
-        f"{what}: {ours.per_second:.0f} requests/s, p50 {ours.p50_ms:.2f} ms, p99 {ours.p99_ms:.2f} ms{errors}; "
+        f"{label}: {ours.per_second:.0f} requests/s, p50 {ours.p50_ms:.2f} ms, p99 {ours.p99_ms:.2f} ms{errors}; "
         f"{baseline}: {theirs.per_second:.0f} requests/s, p50 {theirs.p50_ms:.2f} ms; "
         f"ratio {ours.per_second / theirs.per_second:.2f}",
         flush=True,
     )
 
 
-def _machine() -> str:
+def _describe_machine() -> str:
     packages = ("ray", "fastapi", "uvicorn", "xgboost", "lightgbm", "onnxruntime", "pyarrow")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"{os.cpu_count()} cores, {machine.machine()}, Python {machine.python_version()}; {versions}"

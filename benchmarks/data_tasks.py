@@ -35,13 +35,13 @@ CONTRACT = Contract.build(
 _CHUNK_ROWS = 500_000
 
 
-def make(path: Path, rows: int, bad_share: float) -> None:
-    """A CSV of `rows` rows and 20 columns; `bad_share` of all cells in other columns than text are no such value."""
-    chance = np.random.default_rng(0)
+def write_csv(path: Path, rows: int, bad_share: float) -> None:
+    """Write a CSV of `rows` rows and 20 columns, with invalid values in a share of the cells outside text columns."""
+    rng = np.random.default_rng(0)
     writer: pa_csv.CSVWriter | None = None
     for start in range(0, rows, _CHUNK_ROWS):
         count = min(_CHUNK_ROWS, rows - start)
-        table = pa.table({name: _cells(chance, kind, count, bad_share) for name, kind in TYPES.items()})
+        table = pa.table({name: _random_cells(rng, kind, count, bad_share) for name, kind in TYPES.items()})
         writer = writer or pa_csv.CSVWriter(path, table.schema)
         writer.write_table(table)
     if writer is not None:
@@ -49,23 +49,24 @@ def make(path: Path, rows: int, bad_share: float) -> None:
 
 
 def plain(folder: Path, name: str) -> dict[str, Any]:
-    """The least that can be done: read with inferred types and write Parquet, nothing checked."""
+    """Read with inferred types and write Parquet without any check, the lower bound of a validation."""
     table = pa_csv.read_csv(folder / name)
     pq.write_table(table, folder / "plain.parquet", compression="zstd")
     return {"rows": table.num_rows}
 
 
-def ours(folder: Path, name: str) -> dict[str, Any]:
+def platform(folder: Path, name: str) -> dict[str, Any]:
+    """Validate with the platform's own task, in this process."""
     spec = ValidateSpec(1, (SourceFile(1, name, name, "csv"),), CONTRACT)
     result = validate.run(spec, JobContext(Storage(folder), f"out-{name}"))
     return {"rows": result.total_records, "kept": result.kept_records, "parquet": result.parquet}
 
 
 def distributed(folder: Path, name: str) -> dict[str, Any]:
-    """By Ray Data on a cluster that is up and has done it before."""
+    """Validate by Ray Data, on a running cluster that has validated another file before."""
     import ray
 
-    # With two CPUs Ray Data is not used; here it has the machine's, whatever they are, and one more task.
+    # The platform does not use Ray Data with two CPUs, so the cluster gets three or the machine's number.
     ray.init(
         address="local",
         num_cpus=max(3, os.cpu_count() or 0),
@@ -73,19 +74,19 @@ def distributed(folder: Path, name: str) -> dict[str, Any]:
         log_to_driver=False,
         configure_logging=False,
     )
-    make(folder / "warm.csv", 100_000, 0.01)
+    write_csv(folder / "warm.csv", 100_000, 0.01)
     times = []
-    for each in ("warm.csv", name):
+    for file_name in ("warm.csv", name):
         started = time.perf_counter()
-        spec = ValidateSpec(1, (SourceFile(1, each, each, "csv"),), CONTRACT, distributed=True)
-        result = validate.run(spec, JobContext(Storage(folder), f"distributed-{each}"))
+        spec = ValidateSpec(1, (SourceFile(1, file_name, file_name, "csv"),), CONTRACT, distributed=True)
+        result = validate.run(spec, JobContext(Storage(folder), f"distributed-{file_name}"))
         times.append(time.perf_counter() - started)
     ray.shutdown()
     return {"rows": result.total_records, "kept": result.kept_records, "seconds": times[-1]}
 
 
 def duckdb(folder: Path, name: str) -> dict[str, Any]:
-    """DuckDB with its rejects table, and the same outputs."""
+    """Validate by DuckDB with its rejects table, and write the same outputs."""
     import duckdb as engine
 
     names = {
@@ -107,7 +108,7 @@ def duckdb(folder: Path, name: str) -> dict[str, Any]:
 
 
 def pandera(folder: Path, name: str) -> dict[str, Any]:
-    """pandera with lazy coercion of every column, and the rows without an error as Parquet."""
+    """Validate by pandera with lazy coercion of every column, and write the rows without an error as Parquet."""
     import pandas as pd
     import pandera.pandas as pandera
 
@@ -132,19 +133,20 @@ def pandera(folder: Path, name: str) -> dict[str, Any]:
     try:
         kept = schema.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:
-        wrong = errors.failure_cases["index"].dropna().unique()
-        kept = schema.validate(frame.drop(index=wrong), lazy=True)
+        invalid = errors.failure_cases["index"].dropna().unique()
+        kept = schema.validate(frame.drop(index=invalid), lazy=True)
     kept.to_parquet(folder / "pandera.parquet", compression="zstd")
     return {"kept": len(kept)}
 
 
 def statistics(folder: Path, parquet: str) -> dict[str, Any]:
-    found = describe.run(DescribeSpec(1, parquet, CONTRACT), JobContext(Storage(folder), "out-statistics")).statistics
-    return {"rows": found["rows"]}
+    """Compute the statistics of a dataset with the platform's own task, in this process."""
+    result = describe.run(DescribeSpec(1, parquet, CONTRACT), JobContext(Storage(folder), "out-statistics"))
+    return {"rows": result.statistics["rows"]}
 
 
 def aggregates(folder: Path, parquet: str) -> dict[str, Any]:
-    """One pass of Arrow's own aggregates over each column of the Parquet."""
+    """Compute Arrow's own aggregates of each column of the Parquet, in one pass."""
     file = pq.ParquetFile(folder / parquet)
     for name, kind in TYPES.items():
         values = file.read(columns=[name]).column(0)
@@ -162,39 +164,44 @@ def aggregates(folder: Path, parquet: str) -> dict[str, Any]:
 
 
 def main(task: str, folder: str, *arguments: str) -> None:
+    """Run one task and print its seconds, its peak memory and what it returns."""
     tasks: dict[str, Callable[..., dict[str, Any]]] = {
-        each.__name__: each for each in (plain, ours, distributed, duckdb, pandera, statistics, aggregates)
+        function.__name__: function
+        for function in (plain, platform, distributed, duckdb, pandera, statistics, aggregates)
     }
     started = time.perf_counter()
-    found = tasks[task](Path(folder), *arguments)
+    result = tasks[task](Path(folder), *arguments)
     seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()} | found))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()} | result))
 
 
 def peak_mb() -> float:
-    """Most memory this program has held; `getrusage` would tell that of the process that started it, too."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+    """Return the peak resident memory of this process in MiB.
+
+    `getrusage` does not serve: its value includes the memory of the process that started this one.
+    """
+    match = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(match[1]) / 1024 if match else 0.0
 
 
-def _cells(chance: np.random.Generator, kind: DataType, count: int, bad_share: float) -> pa.Array:
+def _random_cells(rng: np.random.Generator, kind: DataType, count: int, bad_share: float) -> pa.Array:
     if kind is DataType.INTEGER:
-        cells = pa.array(chance.integers(-(10**6), 10**6, count)).cast(pa.string())
+        cells = pa.array(rng.integers(-(10**6), 10**6, count)).cast(pa.string())
     elif kind is DataType.FLOAT:
-        cells = pa.array(np.round(chance.normal(size=count) * 1000, 4)).cast(pa.string())
+        cells = pa.array(np.round(rng.normal(size=count) * 1000, 4)).cast(pa.string())
     elif kind is DataType.STRING:
-        return pa.array([f"word {n}" for n in range(500)]).take(pa.array(chance.integers(0, 500, count)))
+        return pa.array([f"word {n}" for n in range(500)]).take(pa.array(rng.integers(0, 500, count)))
     elif kind is DataType.BOOLEAN:
-        cells = pa.array(["true", "false"]).take(pa.array(chance.integers(0, 2, count)))
+        cells = pa.array(["true", "false"]).take(pa.array(rng.integers(0, 2, count)))
     elif kind is DataType.DATE:
-        days = np.datetime64("2020-01-01") + chance.integers(0, 1500, count).astype("timedelta64[D]")
+        days = np.datetime64("2020-01-01") + rng.integers(0, 1500, count).astype("timedelta64[D]")
         cells = pa.array(days.astype(str))
     else:
-        moments = np.datetime64("2020-01-01T00:00:00") + chance.integers(0, 10**8, count).astype("timedelta64[s]")
+        moments = np.datetime64("2020-01-01T00:00:00") + rng.integers(0, 10**8, count).astype("timedelta64[s]")
         cells = pa.array(moments.astype(str))
-    bad = chance.random(count) < bad_share
-    wrong = pa.array([f"bad {n}" for n in range(1000)]).take(pa.array(chance.integers(0, 1000, count)))
-    return pc.if_else(pa.array(bad), wrong, cells)
+    is_bad = rng.random(count) < bad_share
+    bad_cells = pa.array([f"bad {n}" for n in range(1000)]).take(pa.array(rng.integers(0, 1000, count)))
+    return pc.if_else(pa.array(is_bad), bad_cells, cells)
 
 
 if __name__ == "__main__":

@@ -25,19 +25,19 @@ _BATCH_ROWS = 131_072
 
 
 def batches(rows: int) -> Iterator[pa.RecordBatch]:
-    """Ten columns: two of text, two of integers, six of floats."""
-    chance = np.random.default_rng(0)
+    """Yield random rows of ten columns: two of text, two of integers, six of floats."""
+    rng = np.random.default_rng(0)
     words = pa.array([f"word {number}" for number in range(5_000)])
     for start in range(0, rows, _BATCH_ROWS):
         count = min(_BATCH_ROWS, rows - start)
-        columns: dict[str, Any] = {f"text{n}": words.take(pa.array(chance.integers(0, 5_000, count))) for n in range(2)}
-        columns |= {"id": np.arange(start, start + count), "small": chance.integers(0, 1_000, count)}
-        columns |= {f"float{n}": chance.normal(size=count) for n in range(6)}
+        columns: dict[str, Any] = {f"text{n}": words.take(pa.array(rng.integers(0, 5_000, count))) for n in range(2)}
+        columns |= {"id": np.arange(start, start + count), "small": rng.integers(0, 1_000, count)}
+        columns |= {f"float{n}": rng.normal(size=count) for n in range(6)}
         yield pa.record_batch(columns)
 
 
-def make(folder: Path, rows: int) -> dict[str, Any]:
-    """The rows as Parquet, as a job has them."""
+def write_source(folder: Path, rows: int) -> dict[str, Any]:
+    """Write the rows to a Parquet file, the input of a job."""
     source = batches(rows)
     first = next(source)
     with pq.ParquetWriter(folder / "rows.parquet", first.schema, compression="zstd") as file:
@@ -58,6 +58,7 @@ def plain_write(folder: Path, rows: int) -> dict[str, Any]:
 
 
 def append(folder: Path, rows: int) -> dict[str, Any]:
+    """Append the rows of the Parquet to a lake table, as the platform's job does."""
     config = _config(folder)
     catalog = open_catalog(config)
     target = LakeTarget(TableName(NAMESPACE, TABLE), "dataset-1", "bench")
@@ -72,23 +73,25 @@ def append(folder: Path, rows: int) -> dict[str, Any]:
 
 
 def plain_read(folder: Path, rows: int) -> dict[str, Any]:
-    """pyarrow reading one column of the table's files, the best of five."""
+    """Read one column of the table's files with pyarrow, the fastest of five runs."""
     files = sorted(map(str, (folder / "lake").rglob("data/*.parquet")))
-    return {"seconds": _best(lambda: pq.read_table(files, columns=["float0"]))}
+    return {"seconds": _fastest_s(lambda: pq.read_table(files, columns=["float0"]))}
 
 
-def numeric(folder: Path, rows: int) -> dict[str, Any]:
+def compute_statistics(folder: Path, rows: int) -> dict[str, Any]:
+    """Compute the numeric statistics of one column, the fastest of five runs."""
     lake = IcebergLake(_config(folder))
-    return {"seconds": _best(lambda: lake.compute_statistics(NAMESPACE, TABLE, "float0", Deadline(600)))}
+    return {"seconds": _fastest_s(lambda: lake.compute_statistics(NAMESPACE, TABLE, "float0", Deadline(600)))}
 
 
-def distinct(folder: Path, rows: int) -> dict[str, Any]:
+def count_distinct(folder: Path, rows: int) -> dict[str, Any]:
+    """Count the distinct values of one column."""
     lake = IcebergLake(_config(folder))
-    return {"seconds": _best(lambda: lake.count_distinct(NAMESPACE, TABLE, "float0", Deadline(600)), 1)}
+    return {"seconds": _fastest_s(lambda: lake.count_distinct(NAMESPACE, TABLE, "float0", Deadline(600)), 1)}
 
 
-def many_tables(home: Path, tenant_id: str, tables: int) -> None:
-    """Fill a tenant's schema `silver`; the same metadata stands behind each table, since a list reads none."""
+def create_many_tables(home: Path, tenant_id: str, tables: int) -> None:
+    """Register tables in a tenant's schema `silver`, all with the same metadata, since a list reads none."""
     config = _config(home)
     catalog = open_catalog(config)
     name = TableName(tenant_namespace(tenant_id, "silver"), "table_00000")
@@ -103,7 +106,7 @@ def _config(folder: Path) -> LakeConfig:
     return LakeConfig.from_settings(load_settings(home=folder))
 
 
-def _best(work: Callable[[], object], times: int = 5) -> float:
+def _fastest_s(work: Callable[[], object], times: int = 5) -> float:
     seconds = []
     for _ in range(times):
         started = time.perf_counter()
@@ -112,8 +115,10 @@ def _best(work: Callable[[], object], times: int = 5) -> float:
     return min(seconds)
 
 
-TASKS = {task.__name__: task for task in (make, plain_write, append, plain_read, numeric, distinct)}
+TASKS = {
+    task.__name__: task for task in (write_source, plain_write, append, plain_read, compute_statistics, count_distinct)
+}
 
 if __name__ == "__main__":
-    found = TASKS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
-    print(json.dumps(found | {"peak_mb": peak_mb()}))
+    result = TASKS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    print(json.dumps(result | {"peak_mb": peak_mb()}))

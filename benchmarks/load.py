@@ -1,4 +1,4 @@
-"""Drives one HTTP call with wrk and reads what it measured."""
+"""HTTP load by wrk, and the memory of the platform's processes."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Load:
-    """Requests a second, latencies in milliseconds, and answers that were no 2xx."""
+    """The result of a load test: requests per second, latencies, and the number of answers that are not 2xx."""
 
     per_second: float
     p50_ms: float
@@ -24,15 +24,15 @@ class Load:
 def drive(
     url: str, body: dict[str, object] | None, token: str = "", *, connections: int = 16, seconds: int = 8
 ) -> Load:
-    """POST `body` to `url`, or GET it where there is none, over so many connections for so long."""
-    posting = [
+    """Send one request repeatedly over a number of connections: POST `body` to `url`, or GET `url` without a body."""
+    post_lines = [
         'wrk.method = "POST"',
         f"wrk.body = {json.dumps(json.dumps(body))}",
         'wrk.headers["Content-Type"] = "application/json"',
     ]
     script = "\n".join(
         [
-            *(posting if body is not None else []),
+            *(post_lines if body is not None else []),
             f'wrk.headers["Authorization"] = "Bearer {token}"' if token else "",
         ]
     )
@@ -40,32 +40,32 @@ def drive(
         file.write(script)
         file.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", file.name, url]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     return Load(
-        per_second=float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1]),  # type: ignore[index]
-        p50_ms=_latency(printed, "50%"),
-        p99_ms=_latency(printed, "99%"),
+        per_second=float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),  # type: ignore[index]
+        p50_ms=_latency(output, "50%"),
+        p99_ms=_latency(output, "99%"),
         errors=int(failed[1]) if failed else 0,
     )
 
 
-def need_wrk() -> None:
-    """Raises SystemExit when wrk is not installed."""
+def require_wrk() -> None:
+    """Raise SystemExit if wrk is not installed."""
     if shutil.which("wrk") is None:
         raise SystemExit("the benchmark drives HTTP with wrk: install it first (Debian: apt-get install wrk)")
 
 
-def _latency(printed: str, percentile: str) -> float:
-    value, unit = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s)$", printed, re.M).groups()  # type: ignore[union-attr]
+def _latency(output: str, percentile: str) -> float:
+    value, unit = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s)$", output, re.M).groups()  # type: ignore[union-attr]
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
 
 
 def resident_mb(folder: Path) -> dict[str, float]:
-    """Proportional set size in MB of every process whose output goes to `folder`, by what it is."""
+    """Return the proportional set size in MB of the processes whose output goes to `folder`, by process name."""
     from deployments.processes import find_processes
 
-    found: dict[str, float] = {}
+    sizes_mb: dict[str, float] = {}
     for process in find_processes(folder):
         try:
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
@@ -74,8 +74,8 @@ def resident_mb(folder: Path) -> dict[str, float]:
             continue
         name = _process_name(command)
         size_mb = int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)[1]) / 1024  # type: ignore[index]
-        found[name] = found.get(name, 0.0) + size_mb
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        sizes_mb[name] = sizes_mb.get(name, 0.0) + size_mb
+    return dict(sorted(sizes_mb.items(), key=lambda item: -item[1]))
 
 
 def _process_name(command: str) -> str:

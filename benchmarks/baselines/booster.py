@@ -13,7 +13,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def load_booster(bundle: Path, threads: int = 1) -> tuple[Encode, Predict]:
-    """How a row is encoded (as it was for the training), and the native booster's predict."""
+    """Return the function that encodes a row as the training did, and the native booster's predict function."""
     preprocessing = Preprocessing.from_json(orjson.loads((bundle / "preprocess.json").read_bytes()))
     if (bundle / "model.txt").exists():
         import lightgbm

@@ -1,4 +1,4 @@
-"""An empty Serve application, started the way `dataml up` starts the platform: the floor of any start-up time."""
+"""An empty Serve application, started as `dataml up` starts the platform: the lower bound of any start-up time."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from deployments import platform
 
 
 def build():
+    """Return an application of one deployment that answers `ok`."""
     from ray import serve
 
     @serve.deployment

@@ -1,5 +1,7 @@
-"""The two-hop application as most people write it: a FastAPI ingress that asks a model's deployment by handle, under
-Serve's default settings; no token, no validation, no log."""
+"""A two-hop Serve application: a FastAPI ingress that calls a model's deployment by handle.
+
+It runs under Serve's default settings, without authorisation, validation or a prediction log.
+"""
 
 import sys
 from pathlib import Path
@@ -16,21 +18,27 @@ app = FastAPI()
 
 @serve.deployment
 class Model:
+    """The deployment that holds the booster of a bundle."""
+
     def __init__(self, bundle: str) -> None:
         self._encode, self._predict = load_booster(Path(bundle))
 
     async def predict(self, features: dict[str, object]) -> float:
+        """Return the prediction of one row."""
         return float(self._predict(np.array([self._encode(features)], dtype=np.float32))[0])
 
 
 @serve.deployment
 @serve.ingress(app)
 class Ingress:
+    """The HTTP deployment, with one route, `POST /predict`."""
+
     def __init__(self, model: serve.handle.DeploymentHandle) -> None:
         self._model = model
 
     @app.post("/predict")
     async def predict(self, request: Request) -> dict[str, float]:
+        """Answer the prediction of the row in the body."""
         body = await request.json()
         return {"prediction": await self._model.predict.remote(body["features"])}
 

@@ -14,7 +14,7 @@ from benchmarks.baselines.booster import load_booster
 
 
 def create_app(bundle: Path, fields: dict[str, Any]) -> FastAPI:
-    """An application with one route, `POST /predict`."""
+    """Return an application with one route, `POST /predict`."""
     encode, predict_matrix = load_booster(bundle)
     Features = create_model("Features", **fields)
     app = FastAPI()
