@@ -66,6 +66,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     They wait more than they compute: beside them another worker of pytest-xdist has the processor. Workers take tests
     from each other's ends, so what comes first stays in one worker, with one cluster.
     """
+    for item in items:
+        if " object at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} has another name in each process; give its parameters `ids`")
     items.sort(key=lambda item: not _uses_ray(item))
 
 

@@ -57,7 +57,6 @@ def test_type_is_inferred_from_all_values(cells: list[str], data_type: DataType)
         ([pa.array([1]), pa.array([True])], DataType.STRING),
         ([pa.array([1]), pa.array(["1"])], DataType.STRING),
     ],
-    ids=str,
 )
 def test_declared_types_are_kept(batches: list[pa.Array], data_type: DataType) -> None:
     inference = TypeInference()
