@@ -16,6 +16,12 @@ class StrictRequest(Request):
     A route that takes larger bodies reads `receive` itself, within a budget of its own (`http.multipart`).
     """
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON by any of its content types, or has none."""
+        content_types = self.headers.getlist("content-type")
+        return not content_types or any("json" in content_type.lower() for content_type in content_types)
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body in pieces.
 
@@ -44,7 +50,11 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            strict = StrictRequest(request.scope, request.receive)
+            if self.body_field is not None and await strict.body() and strict.is_json:
+                # FastAPI goes by the first content type only, and gets this value from the request again.
+                await strict.json()
+            return await handle(strict)
 
         return handle_strictly
 
