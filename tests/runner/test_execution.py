@@ -1,0 +1,50 @@
+"""The execution of a task: every way in which it can end becomes a report."""
+
+from pathlib import Path
+
+import pytest
+
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
+from dataml.errors import Invalid
+from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext, JobFailure, JobKind, JobReport, JobSpec
+from dataml.runner.execution import execute
+from dataml.storage.storage import Storage
+from dataml.tasks import describe
+
+SPEC = DescribeSpec(1, "jobs/1.1/data.parquet", Contract.build([Column("n", DataType.INTEGER)]))
+
+
+def run(root: Path) -> JobReport:
+    return execute(JobSpec(3, 2, JobKind.DESCRIBE, SPEC, "jobs/3.2"), Storage(root), lambda share, message: None)
+
+
+def test_a_result_is_reported_with_its_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def task(spec: DescribeSpec, context: JobContext) -> DescribeResult:
+        assert (spec, context.directory, context.attempt.attempt) == (SPEC, "jobs/3.2", 2)
+        return DescribeResult({"rows": 0})
+
+    monkeypatch.setattr(describe, "run", task)
+    assert run(tmp_path) == JobReport(3, 2, result=DescribeResult({"rows": 0}))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Invalid("The dataset has no rows.", code="no_rows"), "no_rows"),
+        (MemoryError(), "out_of_memory"),
+        (KeyError("/a/path"), "internal_error"),
+    ],
+)
+def test_every_error_becomes_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    def task(spec: DescribeSpec, context: JobContext) -> DescribeResult:
+        raise error
+
+    monkeypatch.setattr(describe, "run", task)
+    report = run(tmp_path)
+    assert report.result is None
+    assert isinstance(report.failure, JobFailure)
+    assert report.failure.code == code
+    assert "/a/path" not in report.failure.detail
