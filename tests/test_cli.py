@@ -39,14 +39,14 @@ def refusal_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         ("DATAML_REQUEST_TIMEOUT_S", "0"),
     ],
 )
-def test_a_setting_out_of_range_is_named(
+def test_setting_out_of_range_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     assert name in refusal(capsys, command)
 
 
-def test_settings_that_contradict_each_other_are_both_named(
+def test_contradicting_settings_are_both_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATAML_ENDPOINT_MIN_REPLICAS", "3")
@@ -56,12 +56,12 @@ def test_settings_that_contradict_each_other_are_both_named(
     assert "DATAML_ENDPOINT_MAX_REPLICAS" in line
 
 
-def test_a_refused_password_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refused_password_is_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("DATAML_ADMIN_PASSWORD", "tooshort")
     assert "tooshort" not in refusal(capsys)
 
 
-def test_a_home_that_cannot_be_written_is_named(
+def test_home_that_cannot_be_written_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     blocked = f"{tmp_path}/file"
@@ -70,7 +70,7 @@ def test_a_home_that_cannot_be_written_is_named(
     assert blocked in refusal(capsys, "migrate")
 
 
-def test_down_says_when_there_is_nothing_to_stop(
+def test_down_reports_that_no_platform_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATAML_HOME", str(tmp_path))
@@ -78,7 +78,7 @@ def test_down_says_when_there_is_nothing_to_stop(
     assert capsys.readouterr().out == f"no platform runs in {tmp_path}\n"
 
 
-def test_a_key_that_is_not_there_cannot_be_rotated(
+def test_missing_key_cannot_be_rotated(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATAML_HOME", str(tmp_path))
@@ -86,7 +86,7 @@ def test_a_key_that_is_not_there_cannot_be_rotated(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_rotated_key_reads_the_tokens_of_the_last_one(
+def test_rotated_key_still_verifies_tokens_of_the_previous_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, new_home: NewHome
 ) -> None:
     settings = new_home(home=tmp_path)
@@ -98,7 +98,7 @@ def test_a_rotated_key_reads_the_tokens_of_the_last_one(
     assert TokenKeys.load(settings.key_file).read(token).user_id == 7
 
 
-def test_an_administrator_who_is_locked_out_gets_a_new_password(
+def test_admin_command_sets_a_new_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, new_home: NewHome
 ) -> None:
     settings = new_home(home=tmp_path)

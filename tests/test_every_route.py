@@ -285,7 +285,7 @@ def wrong_tokens(platform: Platform) -> dict[str, tuple[dict[str, str], str]]:
     return headers | {"none": ({}, "missing_token"), "basic": (basic, "missing_token")}
 
 
-def test_every_call_needs_a_good_token(platform: Platform, calls: list[Call], objects: SampleTenant) -> None:
+def test_every_call_refuses_invalid_tokens(platform: Platform, calls: list[Call], objects: SampleTenant) -> None:
     tokens = wrong_tokens(platform)
     before = stored(platform)
     opened = {}
@@ -301,13 +301,13 @@ def test_every_call_needs_a_good_token(platform: Platform, calls: list[Call], ob
     assert stored(platform) == before
 
 
-def test_the_open_calls_are_open(anonymous: Client, calls: list[Call]) -> None:
+def test_public_calls_need_no_token(anonymous: Client, calls: list[Call]) -> None:
     assert {(call.method, call.path) for call in calls} >= OPEN
     assert anonymous.get("/utils/health-check/").status_code == 200
     assert anonymous.get("/openapi.json").status_code == anonymous.get("/docs").status_code == 200
 
 
-def test_another_tenants_object_is_like_an_absent_one(
+def test_object_of_another_tenant_is_answered_like_a_missing_one(
     platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own: SampleTenant
 ) -> None:
     before = stored(platform)
@@ -331,9 +331,7 @@ def _bytes(answer: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     return answer.status_code, answer.headers.raw, answer.content
 
 
-def test_the_same_questions_about_own_objects_are_answered(
-    stranger: Client, calls: list[Call], own: SampleTenant
-) -> None:
+def test_same_calls_succeed_with_own_objects(stranger: Client, calls: list[Call], own: SampleTenant) -> None:
     """Else the test above would find its 404 whatever it asks."""
     asked = {question.call for question, _ in questions(calls) if question.call.method == "GET"}
     refused = {}
@@ -349,7 +347,7 @@ def test_the_same_questions_about_own_objects_are_answered(
 
 
 @pytest.mark.parametrize("strange", STRANGE_IDS, ids=repr)
-def test_a_strange_id_is_refused_and_changes_nothing(
+def test_invalid_id_is_refused_and_changes_nothing(
     platform: Platform, client: Client, calls: list[Call], objects: SampleTenant, strange: Any
 ) -> None:
     before = stored(platform)
@@ -380,12 +378,12 @@ def test_every_path_answers_with_and_without_its_trailing_slash(
 @pytest.mark.parametrize(
     "path", ["/api/", "/api/v1", "/api/v1/nothing", "/api/v1/train/no/such/call", "/models/a/predict", "/docs/nothing"]
 )
-def test_an_unknown_path_is_404(client: Client, anonymous: Client, path: str) -> None:
+def test_unknown_path_is_404(client: Client, anonymous: Client, path: str) -> None:
     for user, method in itertools.product((client, anonymous), METHODS):
         assert refusal(user.request(method, path)) == (404, "not_found")
 
 
-def test_a_method_that_a_path_has_not_is_405(client: Client, calls: list[Call], objects: SampleTenant) -> None:
+def test_unsupported_method_is_405(client: Client, calls: list[Call], objects: SampleTenant) -> None:
     wrong = {}
     has = {path: {call.method for call in calls if call.path == path} for path in {call.path for call in calls}}
     for path, method in itertools.product(has, METHODS):
@@ -402,7 +400,7 @@ def _matches(template: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template)), path) is not None
 
 
-def test_every_answer_tells_a_browser_to_keep_away(
+def test_every_answer_has_the_security_headers(
     client: Client, anonymous: Client, calls: list[Call], objects: SampleTenant
 ) -> None:
     wanted = {
@@ -425,7 +423,7 @@ def test_every_answer_tells_a_browser_to_keep_away(
     assert page.headers["x-frame-options"] == "DENY"
 
 
-def test_no_other_origin_is_let_in(anonymous: Client, calls: list[Call]) -> None:
+def test_cross_origin_requests_are_not_allowed(anonymous: Client, calls: list[Call]) -> None:
     asks = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
     for path in ("/login/access-token", "/template/list", "/inference"):
         answer = anonymous.request("OPTIONS", path, headers=asks)
@@ -433,7 +431,7 @@ def test_no_other_origin_is_let_in(anonymous: Client, calls: list[Call]) -> None
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects: SampleTenant) -> None:
+def test_valid_request_id_is_echoed(client: Client, calls: list[Call], objects: SampleTenant) -> None:
     silent = []
     for call in calls:
         path = call.url(objects.ids)
@@ -444,19 +442,19 @@ def test_a_sane_request_id_is_echoed(client: Client, calls: list[Call], objects:
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a" * 65, "a\tb", "<script>", "a,b", b"\xe9"], ids=repr)
-def test_another_request_id_is_replaced(client: Client, given: str | bytes) -> None:
+def test_invalid_request_id_is_replaced(client: Client, given: str | bytes) -> None:
     answer = client.get("/template/0", headers={"X-Request-ID": given})
     assert refusal(answer) == (404, "template_not_found")
     assert len(answer.headers["x-request-id"]) == 16
 
 
-def test_every_route_states_what_it_needs(calls: list[Call]) -> None:
+def test_every_route_states_its_required_permission(calls: list[Call]) -> None:
     known = set(Permission) | {"nothing", JOB_TOKEN, "a token", "a token or an API key", "platform admin"}
     assert {str(call): call.needs for call in calls if call.needs not in known} == {}
     assert {(call.method, call.path) for call in calls if call.needs == "nothing"} == OPEN
 
 
-def test_a_route_that_states_nothing_does_not_start() -> None:
+def test_route_without_a_required_permission_stops_the_start() -> None:
     router = APIRouter()
 
     @router.get("/forgotten")
@@ -469,7 +467,7 @@ def test_a_route_that_states_nothing_does_not_start() -> None:
 NEEDED = sorted(set(Permission))
 
 
-def test_these_permissions_are_the_ones_that_calls_need(calls: list[Call]) -> None:
+def test_every_permission_is_required_by_a_call(calls: list[Call]) -> None:
     assert sorted({call.needs for call in calls} & set(Permission)) == NEEDED
 
 
@@ -490,7 +488,7 @@ def _user_with(client: Client, permissions: set[str]) -> Client:
     return log_in(client, user["username"])
 
 
-def test_without_its_permission_a_call_is_refused(
+def test_call_without_its_permission_is_refused(
     platform: Platform, with_all_but_one: tuple[str, Client], calls: list[Call], objects: SampleTenant
 ) -> None:
     """Though the object is the own tenant's and the user holds everything else."""
@@ -506,9 +504,7 @@ def test_without_its_permission_a_call_is_refused(
     assert stored(platform) == before
 
 
-def test_its_permission_is_all_that_a_call_needs(
-    with_one: tuple[str, Client], calls: list[Call], objects: SampleTenant
-) -> None:
+def test_call_needs_only_its_permission(with_one: tuple[str, Client], calls: list[Call], objects: SampleTenant) -> None:
     permission, user = with_one
     refused = {}
     nothing = absent(objects) | {"tenant_id": objects.ids["tenant_id"]}
@@ -521,7 +517,7 @@ def test_its_permission_is_all_that_a_call_needs(
     assert refused == {}
 
 
-def test_the_administrator_of_a_tenant_is_none_of_the_platform(
+def test_tenant_administrator_cannot_make_platform_calls(
     platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own: SampleTenant
 ) -> None:
     before = stored(platform)
@@ -532,7 +528,7 @@ def test_the_administrator_of_a_tenant_is_none_of_the_platform(
     assert stored(platform) == before
 
 
-def test_an_api_key_does_no_more_than_its_permissions(
+def test_api_key_is_limited_to_its_permissions(
     platform: Platform, client: Client, calls: list[Call], objects: SampleTenant
 ) -> None:
     """Nor what needs a session or an administrator of the platform, which its owner is."""
@@ -559,7 +555,7 @@ def test_an_api_key_does_no_more_than_its_permissions(
     assert changed <= {"job", "dataset"}
 
 
-def test_an_analyst_may_look_and_predict(analyst: Client, calls: list[Call], objects: SampleTenant) -> None:
+def test_analyst_can_read_and_predict(analyst: Client, calls: list[Call], objects: SampleTenant) -> None:
     refused = {}
     for call in calls:
         if call.needs not in ("can_view", "can_predict", "can_read_datalake", "a token or an API key"):
@@ -613,7 +609,7 @@ def test_every_json_body_is_read_strictly(client: Client, path: str, body: bytes
 
 
 @pytest.mark.parametrize("types", [["application/json", "text/plain"], ["text/plain", "application/json"], []])
-def test_a_second_content_type_is_no_way_round(client: Client, types: list[str]) -> None:
+def test_second_content_type_does_not_bypass_strict_json(client: Client, types: list[str]) -> None:
     headers = [("Content-Type", value) for value in types]
     answer = client.post("/template", content=b'{"template_name": "a", "template_name": "b"}', headers=headers)
     assert refusal(answer) == (422, "invalid_json")
@@ -630,7 +626,7 @@ def test_a_second_content_type_is_no_way_round(client: Client, types: list[str])
         ("/login/access-token", "multipart/form-data; boundary=b"),
     ],
 )
-def test_a_body_is_read_no_further_than_its_limit(anonymous: Client, path: str, content_type: str) -> None:
+def test_body_is_read_only_up_to_its_limit(anonymous: Client, path: str, content_type: str) -> None:
     pieces = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -644,7 +640,7 @@ def test_a_body_is_read_no_further_than_its_limit(anonymous: Client, path: str, 
     assert pieces == MAX_JSON_BYTES // 100_000 + 1
 
 
-def test_no_answer_holds_what_json_has_not(client: Client, objects: SampleTenant) -> None:
+def test_answers_contain_no_invalid_json_constants(client: Client, objects: SampleTenant) -> None:
     def refuse(name: str) -> None:
         raise AssertionError(name)
 

@@ -58,7 +58,7 @@ def admin_password_fits(settings: Settings, password: str) -> bool:
     return asyncio.run(verify_password(password, found)).fits
 
 
-def test_the_first_start_makes_a_key_a_tenant_and_an_administrator(settings: Settings) -> None:
+def test_first_start_creates_a_key_a_tenant_and_an_administrator(settings: Settings) -> None:
     prepare(settings)
     assert mode(settings.root) == 0o700
     assert mode(settings.key_file) == 0o600
@@ -79,7 +79,7 @@ def test_two_installations_share_no_secret(tmp_path: Path, new_home: NewHome) ->
         assert len({(settings.root / name).read_bytes() for settings in homes}) == 2
 
 
-def test_a_second_start_changes_nothing(settings: Settings) -> None:
+def test_second_start_changes_nothing(settings: Settings) -> None:
     prepare(settings)
     before = contents(settings)
     prepare(settings)
@@ -88,7 +88,7 @@ def test_a_second_start_changes_nothing(settings: Settings) -> None:
     assert contents(settings) == before
 
 
-def test_the_given_password_is_honoured_and_not_written_down(
+def test_configured_password_is_used_and_not_written_to_a_file(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATAML_ADMIN_PASSWORD", PASSWORD)
@@ -100,7 +100,7 @@ def test_the_given_password_is_honoured_and_not_written_down(
 
 
 @needs_sqlite
-def test_a_start_that_was_cut_short_is_finished_by_the_next(settings: Settings) -> None:
+def test_interrupted_start_is_completed_by_the_next(settings: Settings) -> None:
     """Cut between the password's file and the user: the password that the console named is the one."""
     prepare(settings)
     password = (settings.root / ADMIN_PASSWORD_FILE).read_text().strip()
@@ -111,7 +111,7 @@ def test_a_start_that_was_cut_short_is_finished_by_the_next(settings: Settings) 
     assert settings.key_file.read_bytes() == key
 
 
-def test_a_missing_key_of_an_installation_with_users_is_no_reason_for_a_new_one(settings: Settings) -> None:
+def test_missing_key_of_an_installation_with_users_stops_the_start(settings: Settings) -> None:
     prepare(settings)
     settings.key_file.unlink()
     assert "token.key" in refused(settings)
@@ -119,14 +119,14 @@ def test_a_missing_key_of_an_installation_with_users_is_no_reason_for_a_new_one(
 
 
 @pytest.mark.parametrize("content", [b"", b"short"])
-def test_a_damaged_key_stops_the_start(settings: Settings, content: bytes) -> None:
+def test_damaged_key_stops_the_start(settings: Settings, content: bytes) -> None:
     prepare(settings)
     settings.key_file.write_bytes(content)
     assert "damaged" in refused(settings)
     assert settings.key_file.read_bytes() == content
 
 
-def test_a_newer_database_stops_the_start_and_stays_as_it_is(settings: Settings) -> None:
+def test_newer_database_stops_the_start_and_is_unchanged(settings: Settings) -> None:
     prepare(settings)
     execute_sql(settings, "UPDATE alembic_version SET version_num = '9999'")
     before = contents(settings)
@@ -138,7 +138,7 @@ def test_a_newer_database_stops_the_start_and_stays_as_it_is(settings: Settings)
 
 
 @needs_sqlite
-def test_a_file_that_is_no_database_stops_the_start(settings: Settings) -> None:
+def test_invalid_database_file_stops_the_start(settings: Settings) -> None:
     settings.root.mkdir()
     (settings.root / "dataml.db").write_bytes(b"this is no database" * 100)
     assert "database" in refused(settings)
@@ -151,18 +151,18 @@ def test_a_file_that_is_no_database_stops_the_start(settings: Settings) -> None:
         ("postgresql+psycopg://nobody:secret@host:port/nothing", "no URL"),
     ],
 )
-def test_a_server_that_cannot_be_reached_stops_the_start(tmp_path: Path, url: str, said: str) -> None:
+def test_unreachable_database_server_stops_the_start(tmp_path: Path, url: str, said: str) -> None:
     line = refused(load_settings(home=tmp_path / "home", database_url=url))
     assert said in line
     assert "secret" not in line
 
 
-def test_a_home_that_is_a_file_stops_the_start(settings: Settings) -> None:
+def test_home_that_is_a_file_stops_the_start(settings: Settings) -> None:
     settings.root.write_text("")
     assert str(settings.root) in refused(settings)
 
 
-def test_a_process_refuses_a_database_that_was_never_migrated(settings: Settings) -> None:
+def test_process_refuses_a_database_that_was_never_migrated(settings: Settings) -> None:
     settings.root.mkdir()
     with pytest.raises(StartupError, match="run `dataml migrate`"):
         schema.check(settings)
@@ -170,14 +170,14 @@ def test_a_process_refuses_a_database_that_was_never_migrated(settings: Settings
     schema.check(settings)
 
 
-def test_the_version_is_the_newest_migration() -> None:
+def test_schema_version_is_the_newest_migration() -> None:
     scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
     assert scripts.get_heads() == [schema.VERSION]
     assert [revision.revision for revision in scripts.walk_revisions()][-1] == "0001"
 
 
 @needs_sqlite
-def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) -> None:
+def test_installation_of_the_first_version_is_migrated(settings: Settings) -> None:
     """Its users keep their passwords and roles, and log in again; the roles are those of a new tenant."""
     prepare(settings)
     fresh = execute_sql(settings, ROLES)
@@ -211,7 +211,7 @@ def test_an_installation_of_the_first_version_is_brought_up(settings: Settings) 
 
 
 @needs_sqlite
-def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(settings: Settings) -> None:
+def test_migration_keeps_predictions_and_trainings_of_the_third_version(settings: Settings) -> None:
     """Its predictions are copied to a table without the key to their training; its trainings are promoted."""
     settings.root.mkdir()
     engine = create_engine(f"sqlite:///{settings.root / 'dataml.db'}")
@@ -256,7 +256,7 @@ def test_predictions_and_trainings_of_the_third_version_stay_as_they_are(setting
     assert pointed_at == {"tenant", "dataset", "file"}
 
 
-def test_migrations_make_the_tables_of_the_models(settings: Settings) -> None:
+def test_migrations_create_the_tables_of_the_models(settings: Settings) -> None:
     prepare(settings)
     engine = create_engine(settings.blocking_url)
     with engine.connect() as connection:

@@ -62,21 +62,21 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     ],
     ids=lambda text: text[:30],
 )
-def test_a_secret_is_hidden_and_the_rest_is_not(text: str, hidden: str) -> None:
+def test_only_the_secret_is_redacted(text: str, hidden: str) -> None:
     assert redaction.redact(text) == hidden
 
 
-def test_a_hash_is_hidden() -> None:
+def test_password_hash_is_redacted() -> None:
     assert redaction.redact(f"row ('{hash_password(SECRET)}', 1)") == "row ('[redacted]', 1)"
 
 
-def test_arguments_are_redacted(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_log_arguments_are_redacted(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
     logger.warning("%s sent %r for %d", "jane", {"password": SECRET}, 3)
     assert written.getvalue() == "WARNING jane sent {'password': [redacted]} for 3\n"
 
 
-def test_a_traceback_is_redacted(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_traceback_is_redacted(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
     try:
         try:
@@ -93,14 +93,14 @@ def test_a_traceback_is_redacted(log: tuple[logging.Logger, io.StringIO]) -> Non
         assert secret not in text.replace('f"password={SECRET', "")
 
 
-def test_a_wrong_call_of_the_logger_is_no_way_round(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_log_call_with_wrong_arguments_is_redacted(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
     logger.warning("%d is " + KEY, "no number")
     assert KEY not in written.getvalue()
     assert "[redacted]" in written.getvalue()
 
 
-def test_installing_twice_is_once() -> None:
+def test_second_installation_has_no_effect() -> None:
     before = logging.getLogRecordFactory()
     try:
         redaction.install()

@@ -314,7 +314,7 @@ def wrong(value: Any, documented: Any, at: str = "") -> list[str]:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "documented"), ASKED, ids=[f"{method} {path}" for method, path, *_ in ASKED]
 )
-def test_documented_fields_are_there_with_their_types(
+def test_answer_has_the_documented_fields_and_types(
     client: Client, objects: SampleTenant, method: str, path: str, body: Any, status: int, documented: Any
 ) -> None:
     answer = client.request(method, path.format(**objects.ids), json=filled(body, objects.ids))
@@ -326,7 +326,7 @@ def test_documented_fields_are_there_with_their_types(
         assert wait_for_job(client, job_id)["state"] == "succeeded"
 
 
-def test_the_comparison_of_these_tests_can_fail() -> None:
+def test_comparison_of_these_tests_finds_differences() -> None:
     documented = {"a": INTEGER, "b": [{"c": TIME}], "d": STRING + "?"}
     good = {"a": 1, "b": [{"c": "2025-09-18T15:00:00Z"}], "d": None, "more": 1}
     assert wrong(good, documented) == []
@@ -335,7 +335,7 @@ def test_the_comparison_of_these_tests_can_fail() -> None:
     assert wrong({}, {"a": INTEGER}) == [".a is missing"]
 
 
-def test_the_login_sample_is_taken(anonymous: Client) -> None:
+def test_login_sample_is_accepted(anonymous: Client) -> None:
     answer = anonymous.post("/login/access-token", data={"username": "admin", "password": PASSWORD})
     assert answer.request.headers["content-type"] == "application/x-www-form-urlencoded"
     assert wrong(answer.json(), {"access_token": STRING, "token_type": STRING}) == []
@@ -343,7 +343,7 @@ def test_the_login_sample_is_taken(anonymous: Client) -> None:
     assert jwt.get_unverified_header(answer.json()["access_token"]).items() >= {"alg": "HS256", "typ": "JWT"}.items()
 
 
-def test_the_template_sample_is_taken(client: Client) -> None:
+def test_template_sample_is_accepted(client: Client) -> None:
     body = b"""{
   "template_name": "Telecom Customer Usage",
   "template_schema": [
@@ -366,7 +366,7 @@ def test_the_template_sample_is_taken(client: Client) -> None:
     assert found["template_schema"][1] == {"column_name": "DataUsageGB", "data_type": "Float", "default_value": "0.0"}
 
 
-def test_the_upload_and_train_samples_are_taken(client: Client) -> None:
+def test_upload_and_train_samples_are_accepted(client: Client) -> None:
     rows = "\n".join(f"CUST-{number:04},{number % 50},{number % 50 > 20}" for number in range(200))
     query = "dataset_name=telecom_usage_q3&usage=t"
     files = {"files": ("usage.csv", f"CustomerID,Tenure,Churn\n{rows}\n".encode())}
@@ -397,12 +397,12 @@ def test_the_upload_and_train_samples_are_taken(client: Client) -> None:
     assert (row["training_status"], row["train_status"], row["ml_model_status"]) == ("Completed", *["completed"] * 2)
 
 
-def test_a_training_of_the_same_name_twice_is_409(client: Client, objects: SampleTenant) -> None:
+def test_second_training_of_the_same_name_is_409(client: Client, objects: SampleTenant) -> None:
     request = training_request(objects.ids["dataset_id"], objects.ids["predictor_name"])
     assert client.post("/train/", json=request).status_code == 409
 
 
-def test_the_callback_samples_are_taken_but_for_their_paths_and_ids(
+def test_callback_samples_are_accepted_except_their_paths_and_ids(
     platform: Platform, client: Client, objects: SampleTenant
 ) -> None:
     """The samples send no token, and paths, which are refused; the rest stands as it is."""
@@ -420,7 +420,7 @@ def test_the_callback_samples_are_taken_but_for_their_paths_and_ids(
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "message": "Result received"})
 
 
-def test_the_deletion_sample_is_taken(client: Client, objects: SampleTenant) -> None:
+def test_deletion_sample_is_accepted(client: Client, objects: SampleTenant) -> None:
     answer = client.request("DELETE", f"/train/delete/{objects.ids['train_id']}")
     assert (answer.status_code, answer.json()) == (
         200,

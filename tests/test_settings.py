@@ -52,7 +52,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PREDICTION_LOG", "perhaps"),
     ],
 )
-def test_an_unsafe_value_is_refused_in_one_line_that_names_it(
+def test_invalid_value_is_refused_in_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"DATAML_{name}", value)
@@ -64,31 +64,31 @@ def test_an_unsafe_value_is_refused_in_one_line_that_names_it(
     assert not (name == "ADMIN_PASSWORD" and value and value in line)
 
 
-def test_replicas_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_minimum_than_maximum_replicas_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATAML_ENDPOINT_MIN_REPLICAS", "3")
     with pytest.raises(StartupError) as caught:
         load_settings()
     assert str(caught.value) == "DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS"
 
 
-def test_a_password_never_shows_in_the_settings() -> None:
+def test_password_is_hidden_in_the_settings() -> None:
     settings = load_settings(admin_password="a password for tests")
     assert "a password for tests" not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
-def test_the_key_of_an_object_store_never_shows_in_the_settings() -> None:
+def test_key_of_an_object_store_is_hidden_in_the_settings() -> None:
     settings = load_settings(storage_url="s3://key:very-secret@bucket/files")
     assert "very-secret" not in repr(settings) + str(settings)
 
 
-def test_an_object_store_is_named_by_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_is_not_a_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATAML_STORAGE_URL", "very-secret")
     with pytest.raises(StartupError, match="DATAML_STORAGE_URL") as caught:
         load_settings()
     assert "very-secret" not in str(caught.value)
 
 
-def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PORT": "8123", "WORKERS": "3", "PREDICTION_LOG": "false", "HOME": "/somewhere"}.items():
         monkeypatch.setenv(f"DATAML_{name}", value)
     settings = load_settings()
@@ -96,7 +96,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.storage_root == Path("/somewhere/storage")
 
 
-def test_without_settings_nothing_listens_to_the_world_and_files_stay_in_the_home() -> None:
+def test_defaults_listen_on_the_local_host_and_keep_files_in_the_home() -> None:
     settings = load_settings()
     assert settings.host == "127.0.0.1"
     assert settings.admin_password is None
@@ -105,11 +105,11 @@ def test_without_settings_nothing_listens_to_the_world_and_files_stay_in_the_hom
     assert settings.sqlalchemy_url == f"sqlite+aiosqlite:///{settings.root / 'dataml.db'}"
 
 
-def test_another_database_can_be_named() -> None:
+def test_another_database_can_be_configured() -> None:
     settings = load_settings(database_url="postgresql+psycopg://db/dataml")
     assert settings.sqlalchemy_url == "postgresql+psycopg://db/dataml"
     assert not settings.is_sqlite
 
 
-def test_every_setting_is_described() -> None:
+def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in Settings.model_fields.values())

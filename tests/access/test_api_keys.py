@@ -23,7 +23,7 @@ def with_key(client: Client, key: str) -> Client:
     return Client(client.app, client.portal, {"Authorization": f"Bearer {key}"})
 
 
-def test_a_key_is_shown_once_and_stored_as_a_hash(platform: Platform, client: Client) -> None:
+def test_key_is_returned_once_and_stored_as_a_hash(platform: Platform, client: Client) -> None:
     answer = create(client)
     assert answer.status_code == 201, answer.text
     made = answer.json()
@@ -40,7 +40,7 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(platform: Platform, client: Cl
     assert stored_hash == hashlib.sha256(made["key"].encode()).hexdigest()
 
 
-def test_a_key_acts_for_its_owner_within_its_permissions(client: Client) -> None:
+def test_key_acts_for_its_owner_within_its_permissions(client: Client) -> None:
     made = create(client, permissions=["can_view", "can_predict", "can_view"]).json()
     assert made["permissions"] == ["can_predict", "can_view"]
     caller = with_key(client, made["key"])
@@ -51,7 +51,7 @@ def test_a_key_acts_for_its_owner_within_its_permissions(client: Client) -> None
     assert caller.get("/validate-token").status_code == 200
 
 
-def test_what_the_owner_loses_the_key_loses(client: Client) -> None:
+def test_key_loses_a_permission_that_its_owner_loses(client: Client) -> None:
     role = create_role(client, "can_view", "can_predict")
     user = create_user(client, roles=[role["name"]])
     owner = log_in(client, user["username"])
@@ -61,7 +61,7 @@ def test_what_the_owner_loses_the_key_loses(client: Client) -> None:
     assert refusal(caller.get("/template/list")) == (403, "missing_permission")
 
 
-def test_a_key_needs_a_session_to_be_made_and_makes_none(platform: Platform, client: Client) -> None:
+def test_key_is_created_in_a_session_and_creates_no_key(platform: Platform, client: Client) -> None:
     everything = client.post("/login/test-token").json()["permissions"]
     caller = with_key(client, create(client, permissions=everything).json()["key"])
     before = stored(platform)
@@ -104,7 +104,7 @@ def test_a_key_needs_a_session_to_be_made_and_makes_none(platform: Platform, cli
     ],
     ids=str,
 )
-def test_another_key_is_refused(
+def test_invalid_key_request_is_refused(
     platform: Platform, analyst: Client, fields: dict[str, Any], refused: tuple[int, str]
 ) -> None:
     before = stored(platform)
@@ -112,7 +112,7 @@ def test_another_key_is_refused(
     assert stored(platform) == before
 
 
-def test_a_revoked_key_is_good_no_more(client: Client) -> None:
+def test_revoked_key_is_refused(client: Client) -> None:
     made = create(client, permissions=["can_view"]).json()
     caller = with_key(client, made["key"])
     assert caller.get("/template/list").status_code == 200
@@ -122,7 +122,7 @@ def test_a_revoked_key_is_good_no_more(client: Client) -> None:
     assert refusal(caller.get("/template/list")) == (401, "invalid_api_key")
 
 
-def test_a_key_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_key_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     soon = datetime.now(UTC) + timedelta(hours=1)
     caller = with_key(client, create(client, permissions=["can_view"], expires_at=soon.isoformat()).json()["key"])
     assert caller.get("/template/list").status_code == 200
@@ -130,7 +130,7 @@ def test_a_key_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(caller.get("/template/list")) == (401, "invalid_api_key")
 
 
-def test_keys_are_listed_by_their_owner_and_by_managers(client: Client, analyst: Client, stranger: Client) -> None:
+def test_keys_are_listed_for_their_owner_and_for_managers(client: Client, analyst: Client, stranger: Client) -> None:
     made = create(analyst).json()
     analyst_id = analyst.post("/login/test-token").json()["id"]
     assert analyst.get("/api-keys/list").json()["data"][0]["id"] == made["id"]
@@ -141,7 +141,7 @@ def test_keys_are_listed_by_their_owner_and_by_managers(client: Client, analyst:
     assert refusal(stranger.get("/api-keys/list", params={"user_id": analyst_id})) == (404, "user_not_found")
 
 
-def test_a_key_is_revoked_by_its_owner_and_by_managers(client: Client, analyst: Client, stranger: Client) -> None:
+def test_key_is_revoked_by_its_owner_and_by_managers(client: Client, analyst: Client, stranger: Client) -> None:
     admins, made = create(client).json(), create(analyst).json()
     assert refusal(analyst.request("DELETE", f"/api-keys/{admins['id']}")) == (403, "missing_permission")
     assert refusal(stranger.request("DELETE", f"/api-keys/{made['id']}")) == (404, "api_key_not_found")
@@ -152,10 +152,10 @@ def test_a_key_is_revoked_by_its_owner_and_by_managers(client: Client, analyst: 
 
 
 @pytest.mark.parametrize("key", ["dataml_", "dataml_x", "dataml_" + "x" * 100_000, "dataml_' OR 1=1", "DATAML_x"])
-def test_what_is_no_key_opens_nothing(client: Client, key: str) -> None:
+def test_malformed_key_is_refused(client: Client, key: str) -> None:
     assert refusal(with_key(client, key).get("/validate-token"))[0] == 401
 
 
-def test_five_years_are_allowed(client: Client) -> None:
+def test_key_may_be_valid_for_five_years(client: Client) -> None:
     until = datetime.now(UTC) + api_keys.MAX_LIFE - timedelta(minutes=1)
     assert create(client, expires_at=until.isoformat()).status_code == 201

@@ -43,31 +43,31 @@ def changed(platform: Platform, update: str, restore: str) -> Iterator[None]:
         execute_sql(platform.settings, restore)
 
 
-def test_login_answers_tokens(anonymous: Client) -> None:
+def test_login_returns_tokens(anonymous: Client) -> None:
     body = login(anonymous, "admin", PASSWORD).json()
     assert (body["token_type"], body["expires_in"]) == ("bearer", 900)
     assert len(body["refresh_token"]) >= 43
     assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in"}
 
 
-def test_every_login_is_a_session_of_its_own(anonymous: Client) -> None:
+def test_each_login_opens_its_own_session(anonymous: Client) -> None:
     bodies = [login(anonymous, "admin", PASSWORD).json() for _ in range(2)]
     assert bodies[0]["access_token"] != bodies[1]["access_token"]
     assert bodies[0]["refresh_token"] != bodies[1]["refresh_token"]
 
 
-def test_the_whole_documented_form_is_taken(anonymous: Client) -> None:
+def test_every_field_of_the_documented_form_is_accepted(anonymous: Client) -> None:
     more = {"grant_type": "password", "scope": "", "client_id": "x", "client_secret": "y"}
     assert login(anonymous, "admin", PASSWORD, **more).status_code == 200
 
 
 @pytest.mark.parametrize("username", ["ADMIN", " admin ", "\uff21dmin"])
-def test_spellings_of_a_name_are_one_user(anonymous: Client, username: str) -> None:
+def test_spellings_of_a_username_identify_one_user(anonymous: Client, username: str) -> None:
     client = log_in(anonymous, username)
     assert client.post("/login/test-token").json()["username"] == "admin"
 
 
-def test_names_are_compared_by_their_characters() -> None:
+def test_usernames_are_compared_by_their_characters() -> None:
     assert names.key("\tStraße ") == names.key("STRASSE")
     assert names.key("a\u0301") == names.key("á")
     assert names.key("\u2126\u0345") == names.key(names.key("\u2126\u0345"))
@@ -88,7 +88,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("username", "password"), WRONG, ids=lambda text: text[:20])
-def test_every_wrong_login_is_the_same_401(anonymous: Client, username: str, password: str) -> None:
+def test_every_failed_login_gets_the_same_401(anonymous: Client, username: str, password: str) -> None:
     answer = login(anonymous, username, password)
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_credentials")
     assert answer.json()["detail"] == "Wrong username or password."
@@ -96,12 +96,12 @@ def test_every_wrong_login_is_the_same_401(anonymous: Client, username: str, pas
 
 
 @pytest.mark.parametrize("form", [{}, {"username": "admin"}, {"password": PASSWORD}, {"username": "", "password": ""}])
-def test_a_login_needs_name_and_password(anonymous: Client, form: dict[str, str]) -> None:
+def test_login_without_username_or_password_is_refused(anonymous: Client, form: dict[str, str]) -> None:
     answer = anonymous.post("/login/access-token", data=form)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
-def test_a_refusal_never_repeats_the_password(anonymous: Client) -> None:
+def test_error_does_not_contain_the_password(anonymous: Client) -> None:
     secret = "correct horse battery"
     answers = [
         login(anonymous, "admin", secret),
@@ -112,7 +112,7 @@ def test_a_refusal_never_repeats_the_password(anonymous: Client) -> None:
     assert all(secret not in answer.text for answer in answers)
 
 
-def test_the_token_says_who_it_belongs_to(client: Client, stranger: Client) -> None:
+def test_token_identifies_its_user(client: Client, stranger: Client) -> None:
     admin, other = (user.post("/login/test-token").json() for user in (client, stranger))
     assert (admin["username"], admin["is_active"], other["username"]) == ("admin", True, "stranger")
     assert admin["tenant_id"] != other["tenant_id"]
@@ -127,7 +127,7 @@ CLOSED = [
 
 
 @pytest.mark.parametrize(("close", "reopen"), CLOSED, ids=["user", "tenant"])
-def test_a_closed_account_can_nothing_from_the_next_request_on(platform: Platform, close: str, reopen: str) -> None:
+def test_deactivated_account_is_refused_from_the_next_request_on(platform: Platform, close: str, reopen: str) -> None:
     analyst = log_in(platform.anonymous, "analyst")
     assert analyst.get("/template/list").status_code == 200
     with changed(platform, close, reopen):
@@ -139,7 +139,7 @@ def test_a_closed_account_can_nothing_from_the_next_request_on(platform: Platfor
 
 
 @pytest.mark.parametrize("end", ["ended_at = '2020-01-01 00:00:00'", "expires_at = '2020-01-01 00:00:00'"])
-def test_an_ended_session_ends_its_token(platform: Platform, end: str) -> None:
+def test_token_of_an_ended_session_is_refused(platform: Platform, end: str) -> None:
     analyst = log_in(platform.anonymous, "analyst")
     execute_sql(platform.settings, f"UPDATE session SET {end} WHERE id = (SELECT max(id) FROM session)")
     answer = analyst.get("/validate-token")
@@ -177,7 +177,7 @@ def test_secrets_are_stored_as_hashes(platform: Platform) -> None:
         (lambda token: f"Bearer {token}x", "invalid_token"),
     ],
 )
-def test_the_header_is_read_as_the_standard_has_it(
+def test_authorization_header_is_parsed_by_the_standard(
     client: Client, anonymous: Client, spell: Callable[[str], str], code: str | None
 ) -> None:
     header = spell(client.headers["Authorization"].removeprefix("Bearer "))
@@ -185,13 +185,13 @@ def test_the_header_is_read_as_the_standard_has_it(
     assert answer.json().get("code") == code
 
 
-def test_a_token_in_the_query_is_not_read(client: Client, anonymous: Client) -> None:
+def test_token_in_the_query_is_ignored(client: Client, anonymous: Client) -> None:
     token = client.headers["Authorization"].removeprefix("Bearer ")
     answer = anonymous.get("/validate-token", params={"access_token": token, "token": token})
     assert answer.json()["code"] == "missing_token"
 
 
-def test_a_remembered_principal_is_looked_up_again_when_its_time_is_over(
+def test_cached_principal_is_looked_up_again_after_it_expires(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = log_in(platform.anonymous, "analyst").headers["Authorization"]
@@ -221,7 +221,7 @@ MARKS = "a" + "\u0315" * 40_000 + "\u0316" * 40_000
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
-def test_a_text_that_takes_minutes_to_normalise_is_not_normalised(
+def test_text_that_is_too_long_to_normalise_is_not_normalised(
     anonymous: Client, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     """Combining marks in the wrong order: the work grows with the square of their number."""
@@ -239,7 +239,7 @@ def test_a_text_that_takes_minutes_to_normalise_is_not_normalised(
     assert max(lengths) <= 4096
 
 
-def test_long_names_are_nobodys_and_not_each_others() -> None:
+def test_long_usernames_match_no_user_and_not_each_other() -> None:
     assert names.key("admin" + " " * 1000) != names.key("admin")
     assert names.key("x" * 1001) != names.key("x" * 1002)
     assert len(names.key("x" * 100_000)) < 150

@@ -14,7 +14,7 @@ from dataml.errors import Invalid, TooManyRequests
 pytestmark = pytest.mark.usefixtures("product_password_hashes")
 
 
-def test_a_hash_is_argon2id_and_never_the_same_twice() -> None:
+def test_hash_is_argon2id_with_a_random_salt() -> None:
     hashes = [hash_password("a long password") for _ in range(2)]
     assert all(found.startswith("$argon2id$") for found in hashes)
     assert hashes[0] != hashes[1]
@@ -25,16 +25,16 @@ def test_a_hash_is_argon2id_and_never_the_same_twice() -> None:
     ("given", "fits"),
     [("größe 数据 🔑", True), ("größe 数据 🔑 ", False), ("GRÖSSE 数据 🔑", False), ("", False), ("größe", False)],
 )
-def test_only_the_same_password_fits(given: str, fits: bool) -> None:
+def test_only_the_same_password_is_verified(given: str, fits: bool) -> None:
     assert asyncio.run(verify_password(given, hash_password("größe 数据 🔑"))).is_match is fits
 
 
 @pytest.mark.parametrize("password", ["no user has this password", ""])
-def test_an_unknown_user_has_no_password(password: str) -> None:
+def test_no_password_fits_an_unknown_user(password: str) -> None:
     assert asyncio.run(verify_password(password, None)) == PasswordCheck(False)
 
 
-def test_an_unknown_user_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verification_for_an_unknown_user_also_computes_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the time of an answer would tell which users there are."""
     real = passwords._hasher()
     asked: list[str] = []
@@ -54,7 +54,7 @@ def test_an_unknown_user_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(set(parameters)) == 1
 
 
-def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_two_hashes_are_computed_at_once_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[str] = set()
     running, most = 0, 0
     lock, both = threading.Lock(), threading.Barrier(2, timeout=10)
@@ -84,7 +84,7 @@ def test_at_most_two_hashes_are_computed_at_once_and_none_on_the_loop(monkeypatc
     assert threading.current_thread().name not in threads
 
 
-def test_a_queue_that_is_too_long_is_refused_at_once_and_empties_again() -> None:
+def test_request_beyond_the_hash_queue_is_refused_and_later_ones_are_served() -> None:
     async def run() -> list[object]:
         release = asyncio.Event()
 
@@ -108,23 +108,23 @@ def test_a_queue_that_is_too_long_is_refused_at_once_and_empties_again() -> None
 
 
 @pytest.mark.parametrize("password", ["x" * 11, "x" * 1025, "", "é" * 513, "x" * 1_000_000])
-def test_a_password_that_is_too_short_or_too_long_is_refused(password: str) -> None:
+def test_password_that_is_too_short_or_too_long_is_refused(password: str) -> None:
     with pytest.raises(Invalid) as caught:
         check_new(password)
     assert caught.value.code == "bad_password"
 
 
 @pytest.mark.parametrize("password", ["x" * 12, "x" * 1024, "é" * 6, "Password123!", "\0" * 12, "\ud800" * 4])
-def test_a_password_may_hold_anything_else(password: str) -> None:
+def test_password_may_contain_any_other_characters(password: str) -> None:
     check_new(password)
     assert asyncio.run(verify_password(password, hash_password(password))).is_match
 
 
-def test_two_spellings_of_a_letter_are_one_password() -> None:
+def test_unicode_forms_of_a_letter_are_the_same_password() -> None:
     assert asyncio.run(verify_password("cafe\u0301 au lait", hash_password("caf\u00e9 au lait"))).is_match
 
 
-def test_a_hash_of_older_parameters_is_made_anew() -> None:
+def test_hash_of_older_parameters_needs_a_rehash() -> None:
     older = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)).hash("a long password")
     check = asyncio.run(verify_password("a long password", older))
     assert check.is_match

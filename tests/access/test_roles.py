@@ -34,7 +34,7 @@ def user_with(client: Client, *permissions: str) -> tuple[dict[str, Any], Client
     return user, log_in(client, user["username"])
 
 
-def test_a_tenant_begins_with_the_documented_roles(client: Client, stranger: Client) -> None:
+def test_new_tenant_has_the_documented_roles(client: Client, stranger: Client) -> None:
     everything = sorted(Permission)
     for user in (client, stranger):
         found = roles(user)
@@ -47,7 +47,7 @@ def test_a_tenant_begins_with_the_documented_roles(client: Client, stranger: Cli
     assert {role["id"] for role in roles(client).values()}.isdisjoint(r["id"] for r in roles(stranger).values())
 
 
-def test_the_samples_of_the_documentation_are_taken(client: Client, tenant_id: str) -> None:
+def test_samples_of_the_documentation_are_accepted(client: Client, tenant_id: str) -> None:
     """They name what every tenant has."""
     for path, name in (("/rbac/roles/", "data_scientist"), ("/rbac/permissions/", "can_train_models")):
         answer = client.post(path, json={"name": name, "tenant_id": tenant_id})
@@ -58,7 +58,7 @@ def test_the_samples_of_the_documentation_are_taken(client: Client, tenant_id: s
     assert len(get_permission_ids(client)) == client.get("/rbac/permissions").json()["total"]
 
 
-def test_a_role_begins_with_nothing(client: Client, tenant_id: str) -> None:
+def test_new_role_has_no_permissions(client: Client, tenant_id: str) -> None:
     name = new_name("Ops Team ")
     made = client.post("/rbac/roles", json={"name": f" {name} ", "tenant_id": tenant_id}).json()
     assert (made["name"], made["permissions"]) == (name, [])
@@ -71,7 +71,7 @@ def test_a_role_begins_with_nothing(client: Client, tenant_id: str) -> None:
     "name",
     ["", " ", "x" * 101, "a\0b", "a\nb", "a\u200bb", "admin\u034f", "\u2800", "\ufdfa" * 20, "x" * 1001, 7, None],
 )
-def test_a_role_has_a_name(platform: Platform, client: Client, tenant_id: str, name: Any) -> None:
+def test_role_with_an_invalid_name_is_refused(platform: Platform, client: Client, tenant_id: str, name: Any) -> None:
     before = stored(platform)
     answer = client.post("/rbac/roles", json={"name": name, "tenant_id": tenant_id})
     assert refusal(answer) in ((422, "bad_role_name"), (422, "invalid_request"))
@@ -82,7 +82,7 @@ def test_a_role_has_a_name(platform: Platform, client: Client, tenant_id: str, n
     "name",
     ["*", "", "can_*", "can predict", "CAN_VIEW", "can_view\0", "x" * 101, "\uff43an_view", "can-view", "../x", None],
 )
-def test_a_permission_has_a_name_and_is_never_all_of_them(
+def test_permission_with_an_invalid_name_or_a_wildcard_is_refused(
     platform: Platform, client: Client, tenant_id: str, name: Any
 ) -> None:
     before = stored(platform)
@@ -92,7 +92,7 @@ def test_a_permission_has_a_name_and_is_never_all_of_them(
 
 
 @pytest.mark.parametrize("permission", ["*", "can_*", "%", "all", "admin"])
-def test_all_of_them_cannot_be_granted(platform: Platform, client: Client, permission: str) -> None:
+def test_wildcard_permission_cannot_be_granted(platform: Platform, client: Client, permission: str) -> None:
     role = create_role(client)
     before = stored(platform)
     answer = client.request("PUT", f"/rbac/roles/{role['id']}/permissions/{permission}")
@@ -113,7 +113,7 @@ def test_another_field_is_refused(platform: Platform, client: Client, tenant_id:
     assert stored(platform) == before
 
 
-def test_a_grant_holds_from_the_next_request_and_so_does_its_end(client: Client) -> None:
+def test_grant_and_revocation_take_effect_with_the_next_request(client: Client) -> None:
     role = create_role(client)
     user = create_user(client, roles=[role["name"]])
     as_user = log_in(client, user["username"])
@@ -128,7 +128,7 @@ def test_a_grant_holds_from_the_next_request_and_so_does_its_end(client: Client)
     assert refusal(as_user.get("/template/list")) == (403, "missing_permission")
 
 
-def test_a_role_of_a_user_too(client: Client) -> None:
+def test_role_assignment_takes_effect_with_the_next_request(client: Client) -> None:
     role = create_role(client, "can_edit_templates", "can_view")
     user = create_user(client)
     as_user = log_in(client, user["username"])
@@ -146,7 +146,7 @@ def test_a_role_of_a_user_too(client: Client) -> None:
     assert as_user.get("/template/list").status_code == 200
 
 
-def test_a_builtin_role_can_be_changed_but_for_the_administrators(platform: Platform, stranger: Client) -> None:
+def test_builtin_roles_except_admin_can_be_changed(platform: Platform, stranger: Client) -> None:
     service, admin = roles(stranger)["service"], roles(stranger)["admin"]
     view = get_permission_ids(stranger)["can_view"]
     assert set_permission(stranger, "PUT", service["id"], view).json()["permissions"] == ["can_predict", "can_view"]
@@ -157,7 +157,7 @@ def test_a_builtin_role_can_be_changed_but_for_the_administrators(platform: Plat
     assert stored(platform) == before
 
 
-def test_nobody_grants_what_they_do_not_hold_to_themselves_least(platform: Platform, client: Client) -> None:
+def test_user_cannot_grant_a_permission_that_they_do_not_hold(platform: Platform, client: Client) -> None:
     user, manager = user_with(client, "can_manage_roles", "can_view")
     own = roles(client)[user["roles"][0]]
     ids = get_permission_ids(client)
@@ -179,7 +179,7 @@ def test_nobody_grants_what_they_do_not_hold_to_themselves_least(platform: Platf
     assert set_permission(manager, "DELETE", own["id"], ids["can_view"]).status_code == 200
 
 
-def test_an_own_permission_is_carried_and_opens_no_call(client: Client, tenant_id: str) -> None:
+def test_custom_permission_is_listed_and_allows_no_call(client: Client, tenant_id: str) -> None:
     name = new_name("can_read_reports_").replace("-", "_")
     answer = client.post("/rbac/permissions", json={"name": name, "tenant_id": tenant_id})
     assert (answer.status_code, answer.json()["is_builtin"]) == (201, False)

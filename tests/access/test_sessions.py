@@ -50,7 +50,7 @@ def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> Iterator[None]:
         yield
 
 
-def test_refreshing_answers_new_tokens_of_the_same_session(anonymous: Client) -> None:
+def test_refresh_returns_new_tokens_of_the_same_session(anonymous: Client) -> None:
     first = tokens(anonymous)
     second = refresh(anonymous, first["refresh_token"])
     assert second.status_code == 200
@@ -70,7 +70,7 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: next(iter(way)))
 @pytest.mark.parametrize("path", ["/refresh", "/refresh/", "/logout"])
-def test_the_token_is_taken_from_the_body_and_from_the_query(
+def test_refresh_token_is_read_from_the_body_or_the_query(
     anonymous: Client, path: str, way: dict[str, dict[str, Any]]
 ) -> None:
     token = tokens(anonymous)["refresh_token"]
@@ -97,7 +97,7 @@ def test_the_token_is_taken_from_the_body_and_from_the_query(
     ids=str,
 )
 @pytest.mark.parametrize("path", ["/refresh", "/logout"])
-def test_another_body_is_refused(anonymous: Client, path: str, request_parts: dict[str, Any]) -> None:
+def test_invalid_body_is_refused(anonymous: Client, path: str, request_parts: dict[str, Any]) -> None:
     assert refused(anonymous.post(path, **request_parts)) == (422, "invalid_request")
 
 
@@ -105,7 +105,7 @@ def test_another_body_is_refused(anonymous: Client, path: str, request_parts: di
     "token", ["", "x", "x" * 100_000, "é", "\0", "\ud800", "' OR 1=1 --"], ids=lambda t: repr(t[:9])
 )
 @pytest.mark.parametrize("path", ["/refresh", "/logout"])
-def test_a_token_that_is_none_is_refused(anonymous: Client, path: str, token: str) -> None:
+def test_malformed_refresh_token_is_refused(anonymous: Client, path: str, token: str) -> None:
     body = '{"refresh_token": "\\ud800"}' if token == "\ud800" else None
     parts = {"content": body} if body else {"json": {"refresh_token": token}}
     assert refused(anonymous.post(path, **parts)) == (401, "invalid_refresh_token")
@@ -113,7 +113,7 @@ def test_a_token_that_is_none_is_refused(anonymous: Client, path: str, token: st
 
 @pytest.mark.parametrize("charset", ["undefined", "punycode", "nothing", "utf-7", "idna", "\u00e9", "utf-8; x"])
 @pytest.mark.parametrize("path", ["/refresh", "/logout"])
-def test_a_form_in_an_odd_charset_is_no_defect(anonymous: Client, path: str, charset: str) -> None:
+def test_form_in_an_unusual_charset_causes_no_server_error(anonymous: Client, path: str, charset: str) -> None:
     content = b'--x\r\nContent-Disposition: form-data; name="refresh_token"\r\n\r\n\xe9\xff\r\n--x--\r\n'
     types = (
         f"multipart/form-data; boundary=x; charset={charset}",
@@ -132,14 +132,14 @@ def test_swapped_tokens_are_refused(anonymous: Client) -> None:
     assert is_good(anonymous, pair["access_token"])
 
 
-def test_a_lost_answer_is_given_again(anonymous: Client) -> None:
+def test_refresh_is_repeated_within_the_grace_period(anonymous: Client) -> None:
     first = tokens(anonymous)["refresh_token"]
     once, again = (refresh(anonymous, first).json()["refresh_token"] for _ in range(2))
     assert once == again
     assert refresh(anonymous, once).status_code == 200
 
 
-def test_reuse_after_the_grace_ends_the_family(
+def test_reuse_after_the_grace_period_ends_the_session(
     platform: Platform, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = tokens(anonymous)
@@ -156,7 +156,7 @@ def test_reuse_after_the_grace_ends_the_family(
     assert (event["username"], event["outcome"]) == ("analyst", "refused")
 
 
-def test_the_grace_is_for_the_immediate_predecessor_alone(anonymous: Client) -> None:
+def test_grace_period_applies_only_to_the_immediate_predecessor(anonymous: Client) -> None:
     first = tokens(anonymous)["refresh_token"]
     second = refresh(anonymous, first).json()["refresh_token"]
     third = refresh(anonymous, second).json()
@@ -164,7 +164,7 @@ def test_the_grace_is_for_the_immediate_predecessor_alone(anonymous: Client) -> 
     assert not is_good(anonymous, third["access_token"])
 
 
-def test_a_token_used_by_fifty_clients_at_once_has_one_successor(platform: Platform, anonymous: Client) -> None:
+def test_refresh_token_used_by_fifty_clients_at_once_has_one_successor(platform: Platform, anonymous: Client) -> None:
     pair = tokens(anonymous)
 
     async def storm() -> list[Response]:
@@ -181,7 +181,7 @@ def test_a_token_used_by_fifty_clients_at_once_has_one_successor(platform: Platf
     assert execute_sql(platform.settings, query) == [(2, 1)]
 
 
-def test_logout_ends_the_session_with_the_next_request(anonymous: Client) -> None:
+def test_logout_ends_the_session_from_the_next_request_on(anonymous: Client) -> None:
     pair, other = tokens(anonymous), tokens(anonymous)
     for _ in range(2):  # The answer may have been lost: again changes nothing.
         assert anonymous.post("/logout", json={"refresh_token": pair["refresh_token"]}).status_code == 200
@@ -190,14 +190,14 @@ def test_logout_ends_the_session_with_the_next_request(anonymous: Client) -> Non
     assert is_good(anonymous, other["access_token"])
 
 
-def test_logout_takes_a_replaced_token_too(anonymous: Client) -> None:
+def test_logout_accepts_a_replaced_refresh_token(anonymous: Client) -> None:
     pair = tokens(anonymous)
     newer = refresh(anonymous, pair["refresh_token"]).json()
     assert anonymous.post("/logout", json={"refresh_token": pair["refresh_token"]}).status_code == 200
     assert not is_good(anonymous, newer["access_token"])
 
 
-def test_a_session_lives_on_when_it_is_used(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_in_use_is_extended(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = tokens(anonymous)
     with later(monkeypatch, timedelta(days=13)):
         newer = refresh(anonymous, pair["refresh_token"]).json()
@@ -208,7 +208,7 @@ def test_a_session_lives_on_when_it_is_used(anonymous: Client, monkeypatch: pyte
         assert refused(refresh(anonymous, unused["refresh_token"])) == (401, "session_ended")
 
 
-def test_a_refresh_after_a_rotation_of_the_key_goes_on(platform: Platform, anonymous: Client) -> None:
+def test_session_continues_after_a_key_rotation(platform: Platform, anonymous: Client) -> None:
     pair = tokens(anonymous)
     first = refresh(anonymous, pair["refresh_token"]).json()
     TokenKeys.rotate(platform.settings.key_file)
@@ -217,7 +217,7 @@ def test_a_refresh_after_a_rotation_of_the_key_goes_on(platform: Platform, anony
     assert is_good(anonymous, pair["access_token"])
 
 
-def test_sessions_long_over_leave_nothing_behind(
+def test_rows_of_expired_sessions_are_deleted(
     platform: Platform, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = create_user(platform.client)
@@ -230,7 +230,7 @@ def test_sessions_long_over_leave_nothing_behind(
     assert execute_sql(platform.settings, orphans) == [(0,)]
 
 
-def test_a_password_changed_during_a_login_ends_that_login(
+def test_login_fails_if_the_password_changes_meanwhile(
     platform: Platform, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a session opened with the old password would outlive the reset."""
@@ -247,7 +247,7 @@ def test_a_password_changed_during_a_login_ends_that_login(
     assert refused(answer) == (401, "bad_credentials")
 
 
-def test_a_login_makes_an_older_hash_anew(platform: Platform, anonymous: Client) -> None:
+def test_login_replaces_a_hash_of_older_parameters(platform: Platform, anonymous: Client) -> None:
     cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)).hash(PASSWORD)
     tenant_id = platform.client.post("/login/test-token").json()["tenant_id"]
 

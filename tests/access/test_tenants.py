@@ -38,7 +38,7 @@ def deployed(platform: Platform) -> set[str]:
     return asyncio.run(look())
 
 
-def test_a_tenant_is_made_and_listed(client: Client) -> None:
+def test_tenant_is_created_and_listed(client: Client) -> None:
     name = new_name("Acme")
     answer = create(client, name)
     assert answer.status_code == 201, answer.text
@@ -55,13 +55,15 @@ def test_a_tenant_is_made_and_listed(client: Client) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "a b", "-a", ".", "..", "a/b", "a\n", "x" * 101, "é", "a%2fb", "a?b", None, 7, ["a"]], ids=repr
 )
-def test_a_tenants_name_is_part_of_urls(platform: Platform, client: Client, name: Any) -> None:
+def test_tenant_name_that_is_invalid_in_urls_is_refused(platform: Platform, client: Client, name: Any) -> None:
     before = stored(platform)
     assert refusal(create(client, name)) == (422, "invalid_request")
     assert stored(platform) == before
 
 
-def test_a_closed_tenant_is_shut_and_keeps_its_data(platform: Platform, client: Client, anonymous: Client) -> None:
+def test_closed_tenant_refuses_its_users_and_keeps_its_data(
+    platform: Platform, client: Client, anonymous: Client
+) -> None:
     tenant = create(client, new_name("closing")).json()
     admin = first_admin(client, tenant["id"])
     objects = create_sample_tenant(admin)
@@ -93,7 +95,7 @@ def test_a_closed_tenant_is_shut_and_keeps_its_data(platform: Platform, client: 
     assert (log[0]["action"], log[0]["username"]) == ("tenant.close", "admin")
 
 
-def test_jobs_of_a_closed_tenant_end(platform: Platform, client: Client) -> None:
+def test_jobs_of_a_closed_tenant_are_cancelled(platform: Platform, client: Client) -> None:
     tenant = create(client, new_name("busy")).json()
     admin = first_admin(client, tenant["id"])
     objects = create_sample_tenant(admin)
@@ -104,7 +106,7 @@ def test_jobs_of_a_closed_tenant_end(platform: Platform, client: Client) -> None
     assert stats["job_id"].startswith("stat-job-")
 
 
-def test_nobody_closes_the_tenant_they_are_in(platform: Platform, client: Client) -> None:
+def test_administrator_cannot_close_their_own_tenant(platform: Platform, client: Client) -> None:
     own = client.post("/login/test-token").json()["tenant_id"]
     before = stored(platform)
     assert refusal(client.request("DELETE", f"/tenants/{own}")) == (409, "own_tenant")
@@ -113,7 +115,7 @@ def test_nobody_closes_the_tenant_they_are_in(platform: Platform, client: Client
     assert stored(platform) == before
 
 
-def test_a_new_tenant_sees_nothing_of_others(client: Client) -> None:
+def test_new_tenant_sees_no_data_of_other_tenants(client: Client) -> None:
     create_sample_tenant(client)
     admin = first_admin(client, create(client, new_name("fresh")).json()["id"])
     for path in ("/template/list", "/dataset/list", "/train/list", "/jobs/list", "/api-keys/list"):

@@ -58,7 +58,7 @@ def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> Iterator[None]:
         yield
 
 
-def test_after_too_many_failures_an_account_waits(
+def test_account_is_throttled_after_too_many_failures(
     anonymous: Client, username: str, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail(anonymous, username, address)
@@ -70,24 +70,24 @@ def test_after_too_many_failures_an_account_waits(
         assert login(anonymous, username, address, PASSWORD).status_code == 200
 
 
-def test_a_name_that_nobody_has_waits_the_same(anonymous: Client, address: str) -> None:
+def test_unknown_username_is_throttled_like_a_known_one(anonymous: Client, address: str) -> None:
     fail(anonymous, "nobody at all", address)
     assert login(anonymous, "nobody at all", address).status_code == 429
 
 
-def test_spellings_of_a_name_count_together(anonymous: Client, username: str, address: str) -> None:
+def test_spellings_of_a_username_count_together(anonymous: Client, username: str, address: str) -> None:
     for spelling in (username, username.upper(), f" {username} "):
         fail(anonymous, spelling, address, 1)
     assert login(anonymous, username, address).status_code == 429
 
 
-def test_an_account_is_counted_over_all_addresses(anonymous: Client, username: str) -> None:
+def test_failures_of_an_account_count_over_all_addresses(anonymous: Client, username: str) -> None:
     for _ in range(FAILURES):
         fail(anonymous, username, next(_addresses), 1)
     assert login(anonymous, username, next(_addresses), PASSWORD).status_code == 429
 
 
-def test_its_owner_comes_in_from_where_they_have_been(anonymous: Client, username: str, address: str) -> None:
+def test_owner_can_log_in_from_a_known_address(anonymous: Client, username: str, address: str) -> None:
     assert login(anonymous, username, address, PASSWORD).status_code == 200
     fail(anonymous, username, next(_addresses))
     assert login(anonymous, username, next(_addresses), PASSWORD).status_code == 429
@@ -96,13 +96,13 @@ def test_its_owner_comes_in_from_where_they_have_been(anonymous: Client, usernam
     assert login(anonymous, username, address, PASSWORD).status_code == 429
 
 
-def test_a_good_login_starts_the_count_anew(anonymous: Client, username: str, address: str) -> None:
+def test_successful_login_resets_the_count(anonymous: Client, username: str, address: str) -> None:
     for _ in range(3):
         fail(anonymous, username, address, FAILURES - 1)
         assert login(anonymous, username, address, PASSWORD).status_code == 200
 
 
-def test_an_address_that_tries_many_accounts_waits(anonymous: Client, client: Client, address: str) -> None:
+def test_address_that_tries_many_accounts_is_throttled(anonymous: Client, client: Client, address: str) -> None:
     for number in range(OF_ADDRESS):
         fail(anonymous, f"name-{number}", address, 1)
     answer = login(anonymous, create_user(client)["username"], address, PASSWORD)
@@ -117,21 +117,21 @@ def test_addresses_of_one_ipv6_network_count_together(anonymous: Client) -> None
     assert login(anonymous, "name-six", "2001:db8:1:3::1").status_code == 401
 
 
-def test_ipv4_addresses_seen_by_an_ipv6_socket_count_each_for_itself(anonymous: Client) -> None:
+def test_ipv4_mapped_addresses_count_separately(anonymous: Client) -> None:
     for number in range(OF_ADDRESS):
         fail(anonymous, f"name-mapped-{number}", "::ffff:198.51.100.7", 1)
     assert login(anonymous, "name-mapped", "198.51.100.7").status_code == 429
     assert login(anonymous, "name-mapped", "::ffff:203.0.113.200").status_code == 401
 
 
-def test_an_owner_is_known_by_the_ipv6_network(anonymous: Client, username: str) -> None:
+def test_known_address_includes_its_ipv6_network(anonymous: Client, username: str) -> None:
     assert login(anonymous, username, "2001:db8:5::1", PASSWORD).status_code == 200
     fail(anonymous, username, next(_addresses))
     assert login(anonymous, username, "2001:db8:5::2", PASSWORD).status_code == 200
     assert login(anonymous, username, "2001:db8:6::2", PASSWORD).status_code == 429
 
 
-def test_what_a_client_writes_into_the_header_itself_is_not_believed(anonymous: Client, address: str) -> None:
+def test_forwarded_address_from_an_untrusted_client_is_ignored(anonymous: Client, address: str) -> None:
     for number in range(OF_ADDRESS):
         form = {"username": f"name-forged-{number}", "password": "not the password"}
         header = f"203.0.113.{number}, {address}"
@@ -139,7 +139,7 @@ def test_what_a_client_writes_into_the_header_itself_is_not_believed(anonymous: 
     assert login(anonymous, "name-forged", address).status_code == 429
 
 
-def test_a_burst_does_not_slip_past_the_limit(anonymous: Client, username: str, address: str) -> None:
+def test_simultaneous_logins_do_not_exceed_the_limit(anonymous: Client, username: str, address: str) -> None:
     async def storm() -> list[Response]:
         form = {"username": username, "password": "not the password"}
         header = {"X-Forwarded-For": address}
@@ -152,7 +152,7 @@ def test_a_burst_does_not_slip_past_the_limit(anonymous: Client, username: str, 
     assert FAILURES <= codes.count(401) <= FAILURES + 1
 
 
-def test_replicas_count_together(platform: Platform, anonymous: Client, username: str, address: str) -> None:
+def test_failures_count_over_all_replicas(platform: Platform, anonymous: Client, username: str, address: str) -> None:
     database = Database(platform.settings)
     keys = TokenKeys.load(platform.settings.key_file)
     app = create_app(Services(platform.settings, database, keys, None, None, RESULT_HANDLERS))  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_replicas_count_together(platform: Platform, anonymous: Client, username
     anonymous.portal.call(database.close)
 
 
-def test_a_stolen_session_cannot_guess_the_password(anonymous: Client, username: str, address: str) -> None:
+def test_password_guesses_with_a_session_are_throttled(anonymous: Client, username: str, address: str) -> None:
     token = login(anonymous, username, address, PASSWORD).json()["access_token"]
     thief = Client(anonymous.app, anonymous.portal, {"Authorization": f"Bearer {token}", "X-Forwarded-For": address})
     body = {"user_name": username, "new_password": "a password of the thief"}

@@ -38,7 +38,7 @@ def refused(token: str) -> str:
     return caught.value.code
 
 
-def test_a_signed_token_says_who_and_until_when() -> None:
+def test_signed_token_holds_user_session_and_expiry() -> None:
     before = int(time.time())
     found = KEY.read(KEY.sign(7, 8, 60))
     assert (found.user_id, found.session_id) == (7, 8)
@@ -49,12 +49,12 @@ def test_two_tokens_of_a_session_differ() -> None:
     assert KEY.sign(7, 8, 60) != KEY.sign(7, 8, 60)
 
 
-def test_the_claims_of_these_tests_are_good() -> None:
+def test_token_with_the_claims_of_these_tests_is_valid() -> None:
     assert KEY.read(encode(claims())).user_id == 7
 
 
 @pytest.mark.parametrize("missing", ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"])
-def test_a_token_without_one_of_its_claims_is_not_valid(missing: str) -> None:
+def test_token_without_a_required_claim_is_invalid(missing: str) -> None:
     fewer = {name: value for name, value in claims().items() if name != missing}
     assert refused(encode(fewer)) == "invalid_token"
 
@@ -82,17 +82,17 @@ def test_a_token_without_one_of_its_claims_is_not_valid(missing: str) -> None:
     ],
     ids=str,
 )
-def test_a_token_with_another_claim_is_not_valid(changed: dict[str, Any]) -> None:
+def test_token_with_a_wrong_claim_is_invalid(changed: dict[str, Any]) -> None:
     assert refused(encode(claims(**changed))) == "invalid_token"
 
 
-def test_a_token_ends() -> None:
+def test_expired_token_is_refused() -> None:
     assert refused(encode(claims(exp=int(time.time()) - 1))) == "token_expired"
     assert refused(KEY.sign(7, 8, 0)) == "token_expired"
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "HS384", "HS512", "RS256", "hs256", ""])
-def test_the_algorithm_is_the_platforms_own(algorithm: str) -> None:
+def test_algorithm_in_the_token_header_is_ignored(algorithm: str) -> None:
     """Whatever the header says; the signature is the right one for HS256."""
     payload = _part(claims())
     head = _part({"alg": algorithm, "typ": "JWT", "kid": KID})
@@ -110,18 +110,18 @@ DEEP = base64.urlsafe_b64encode(b"[" * 1500).decode() + ".e30.x"
     "token",
     ["", ".", "..", "a.b.c", "é.é.é", "\0", "a" * 100_000, "null", "{}", "\udce9", DEEP, "bnVsbA.e30.x", "W10.e30.x"],
 )
-def test_what_is_no_token_is_not_valid(token: str) -> None:
+def test_malformed_token_is_invalid(token: str) -> None:
     assert refused(token) == "invalid_token"
 
 
-def test_a_changed_token_is_not_valid() -> None:
+def test_changed_token_is_invalid() -> None:
     head, payload, signature = KEY.sign(7, 8, 60).split(".")
     other = _part(claims(sub="1")).decode()
     assert refused(f"{head}.{other}.{signature}") == "invalid_token"
     assert refused(f"{head}.{payload}.{'A' * len(signature)}") == "invalid_token"
 
 
-def test_a_token_of_another_key_is_not_valid() -> None:
+def test_token_signed_with_another_key_is_invalid() -> None:
     assert refused(TokenKeys(b"f" * 32).sign(7, 8, 60)) == "invalid_token"
 
 
@@ -145,7 +145,7 @@ def test_a_token_of_another_key_is_not_valid() -> None:
     ],
     ids=str,
 )
-def test_a_key_id_names_one_of_our_keys_and_nothing_is_critical(head: dict[str, Any]) -> None:
+def test_token_with_an_unknown_key_id_or_a_critical_header_is_invalid(head: dict[str, Any]) -> None:
     """The signature is good, if only it were looked at with our key."""
     api = jwt.PyJWS()
     first = _part({"alg": "HS256", "typ": "JWT", "kid": KID} | head)
@@ -155,18 +155,18 @@ def test_a_key_id_names_one_of_our_keys_and_nothing_is_critical(head: dict[str, 
     assert refused(signed) == "invalid_token"
 
 
-def test_a_token_without_a_key_id_is_not_valid() -> None:
+def test_token_without_a_key_id_is_invalid() -> None:
     assert refused(jwt.encode(claims(), SECRET, "HS256")) == "invalid_token"
 
 
-def test_keys_in_the_head_are_not_looked_at() -> None:
+def test_keys_in_the_token_header_are_ignored() -> None:
     """A token that brings its own key is still read with ours."""
     head = {"jwk": {"kty": "oct", "k": "AA"}, "jku": "https://example.com/keys", "x5u": "https://example.com/x"}
     assert KEY.read(encode(claims(), **head)).user_id == 7
     assert refused(jwt.encode(claims(), b"k" * 32, "HS256", headers={"kid": KID} | head)) == "invalid_token"
 
 
-def test_a_refresh_token_has_one_successor_that_only_the_key_tells() -> None:
+def test_refresh_token_has_one_successor_that_depends_on_the_key() -> None:
     (first,) = KEY.successors("a")
     assert KEY.successors("a") == [first]
     assert KEY.successors("b") != [first]
@@ -174,7 +174,7 @@ def test_a_refresh_token_has_one_successor_that_only_the_key_tells() -> None:
     assert len(base64.urlsafe_b64decode(first + "=")) == 32
 
 
-def test_after_a_rotation_both_keys_are_read_and_the_newer_signs(tmp_path: Path) -> None:
+def test_both_keys_verify_after_a_rotation_and_the_newer_signs(tmp_path: Path) -> None:
     path = tmp_path / "token.key"
     TokenKeys.create(path)
     running = TokenKeys.load(path)
@@ -198,7 +198,7 @@ def test_after_a_rotation_both_keys_are_read_and_the_newer_signs(tmp_path: Path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["token.key", "token.key.previous"]
 
 
-def test_a_key_rotated_away_twice_is_read_by_nobody(tmp_path: Path) -> None:
+def test_token_of_a_key_before_the_previous_one_is_invalid(tmp_path: Path) -> None:
     """Also where nothing was signed and no newer token was seen since: it may have leaked."""
     path = tmp_path / "token.key"
     TokenKeys.create(path)
@@ -210,7 +210,7 @@ def test_a_key_rotated_away_twice_is_read_by_nobody(tmp_path: Path) -> None:
         running.read(TokenKeys(leaked).sign(1, 1, 60))
 
 
-def test_a_process_keeps_its_keys_when_their_files_are_damaged(tmp_path: Path) -> None:
+def test_process_keeps_its_keys_when_their_files_are_damaged(tmp_path: Path) -> None:
     path = tmp_path / "token.key"
     TokenKeys.create(path)
     running = TokenKeys.load(path)
@@ -224,7 +224,7 @@ def test_a_process_keeps_its_keys_when_their_files_are_damaged(tmp_path: Path) -
     assert TokenKeys.load(path).read(running.sign(7, 8, 60)).user_id == 7
 
 
-def test_a_damaged_previous_key_is_refused_too(tmp_path: Path) -> None:
+def test_damaged_previous_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "token.key"
     TokenKeys.create(path)
     path.with_name("token.key.previous").write_bytes(b"short")
@@ -236,7 +236,7 @@ def _kid(token: str) -> str:
     return jwt.get_unverified_header(token)["kid"]
 
 
-def test_a_new_key_is_its_owners_only_and_never_replaces_one(tmp_path: Path) -> None:
+def test_new_key_is_private_and_never_replaces_an_existing_one(tmp_path: Path) -> None:
     path = tmp_path / "token.key"
     TokenKeys.create(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -249,14 +249,14 @@ def test_a_new_key_is_its_owners_only_and_never_replaces_one(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33])
-def test_a_damaged_key_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_damaged_key_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "token.key"
     path.write_bytes(content)
     with pytest.raises(StartupError, match=r"^the token key token\.key is damaged: \d+ bytes instead of 32$"):
         TokenKeys.load(path)
 
 
-def test_a_missing_key_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_missing_key_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"^the token key token\.key cannot be read: No such file or directory$"):
         TokenKeys.load(tmp_path / "token.key")
 
@@ -265,20 +265,20 @@ def _part(value: dict[str, Any]) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
 
 
-def test_a_callback_token_says_which_attempt_and_is_no_access_token() -> None:
+def test_callback_token_names_its_attempt_and_is_not_an_access_token() -> None:
     token = KEY.sign_callback(CallbackClaims(7, 12, 2), int(time.time()) + 60)
     assert KEY.read_callback(token) == CallbackClaims(7, 12, 2)
     assert refused(token) == "invalid_token"
 
 
-def test_an_access_token_is_no_callback_token() -> None:
+def test_access_token_is_not_a_callback_token() -> None:
     for other in (KEY.sign(7, 8, 60), encode(claims(job="12", attempt="2", typ="callback"))):
         with pytest.raises(Unauthorized) as caught:
             KEY.read_callback(other)
         assert caught.value.code == "invalid_token"
 
 
-def test_a_callback_token_ends_when_it_says() -> None:
+def test_expired_callback_token_is_refused() -> None:
     with pytest.raises(Unauthorized) as caught:
         KEY.read_callback(KEY.sign_callback(CallbackClaims(7, 12, 2), int(time.time()) - 1))
     assert caught.value.code == "token_expired"

@@ -42,7 +42,7 @@ def manager(client: Client) -> Client:
     return log_in(client, user["username"])
 
 
-def test_the_documented_user_is_made(client: Client, anonymous: Client) -> None:
+def test_user_of_the_documentation_is_created(client: Client, anonymous: Client) -> None:
     sample = {"first_name": "jane", "last_name": "doe", "email": "jane.doe@example.com", "username": "janedoe"}
     answer = create(client, **sample, password="Password123!")
     assert answer.status_code == 201, answer.text
@@ -110,7 +110,7 @@ def test_users_are_listed_in_pages(client: Client, stranger: Client) -> None:
     ],
     ids=lambda fields: str(fields)[:50],
 )
-def test_another_field_or_value_is_refused(platform: Platform, client: Client, fields: dict[str, Any]) -> None:
+def test_unknown_field_or_invalid_value_is_refused(platform: Platform, client: Client, fields: dict[str, Any]) -> None:
     before = stored(platform)
     answer = create(client, **fields)
     assert refusal(answer) == (422, "invalid_request")
@@ -118,7 +118,7 @@ def test_another_field_or_value_is_refused(platform: Platform, client: Client, f
 
 
 @pytest.mark.parametrize("password", ["x" * 11, "", "x" * 1025, "x" * 1_000_000, "é" * 513], ids=len)
-def test_a_password_has_its_limits(platform: Platform, client: Client, password: str) -> None:
+def test_password_outside_the_length_limits_is_refused(platform: Platform, client: Client, password: str) -> None:
     before = stored(platform)
     user = create_user(client)
     before = stored(platform)
@@ -128,14 +128,14 @@ def test_a_password_has_its_limits(platform: Platform, client: Client, password:
     assert stored(platform) == before
 
 
-def test_a_password_beyond_the_limit_of_a_body_is_refused(client: Client) -> None:
+def test_password_beyond_the_body_limit_is_refused(client: Client) -> None:
     assert refusal(create(client, password="x" * 1_100_000)) == (413, "body_too_large")
     answer = client.post("/login/access-token", data={"username": "admin", "password": "x" * 1_100_000})
     assert refusal(answer) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("name", ["Müller-Lüdenscheid", "用户", "иван.петров", "a@example.com", "x+y_z", "สมชาย"])
-def test_a_username_may_be_of_any_script(client: Client, anonymous: Client, name: str) -> None:
+def test_username_may_use_any_script(client: Client, anonymous: Client, name: str) -> None:
     name += new_name("")
     answer = create(client, username=name)
     assert answer.status_code == 201, answer.text
@@ -146,14 +146,14 @@ def test_a_username_may_be_of_any_script(client: Client, anonymous: Client, name
 @pytest.mark.parametrize(
     "spelling", ["{}", "{upper}", " {} ", "{wide}", "\t{}\n"], ids=["same", "case", "spaces", "width", "white"]
 )
-def test_spellings_of_a_username_are_one_name(client: Client, spelling: str) -> None:
+def test_spelling_of_an_existing_username_is_a_conflict(client: Client, spelling: str) -> None:
     name = create(client).json()["username"]
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in name)
     answer = create(client, username=spelling.format(name, upper=name.upper(), wide=wide))
     assert refusal(answer) == (409, "username_taken")
 
 
-def test_a_username_is_taken_in_every_tenant(client: Client, stranger: Client) -> None:
+def test_username_is_unique_across_tenants(client: Client, stranger: Client) -> None:
     """A login names no tenant."""
     assert refusal(create(client, username="Stranger")) == (409, "username_taken")
     made = create(stranger).json()
@@ -161,7 +161,7 @@ def test_a_username_is_taken_in_every_tenant(client: Client, stranger: Client) -
     assert create(client, email=made["email"]).status_code == 201
 
 
-def test_an_email_address_is_taken_in_its_tenant(client: Client) -> None:
+def test_email_address_is_unique_within_a_tenant(client: Client) -> None:
     made = create(client).json()
     assert refusal(create(client, email=made["email"].upper())) == (409, "email_taken")
     other = create(client).json()
@@ -171,7 +171,7 @@ def test_an_email_address_is_taken_in_its_tenant(client: Client) -> None:
     assert again.json()["email"] == made["email"].upper()
 
 
-def test_roles_are_given_by_name(client: Client, anonymous: Client) -> None:
+def test_roles_are_assigned_by_name(client: Client, anonymous: Client) -> None:
     made = create(client, roles=["Data_Scientist", "service"]).json()
     assert made["roles"] == ["data_scientist", "service"]
     allowed = log_in(anonymous, made["username"]).post("/login/test-token").json()
@@ -182,7 +182,9 @@ def test_roles_are_given_by_name(client: Client, anonymous: Client) -> None:
     assert refusal(answer) == (404, "role_not_found")
 
 
-def test_nobody_gives_what_they_do_not_hold(platform: Platform, client: Client, manager: Client) -> None:
+def test_manager_cannot_assign_permissions_that_they_do_not_hold(
+    platform: Platform, client: Client, manager: Client
+) -> None:
     before = stored(platform)
     for roles in (["admin"], ["analyst"], ["service"]):
         assert refusal(create(manager, roles=roles)) == (403, "permission_not_held")
@@ -190,7 +192,7 @@ def test_nobody_gives_what_they_do_not_hold(platform: Platform, client: Client, 
     assert create(manager, roles=[]).status_code == 201
 
 
-def test_the_tenant_of_a_user_is_the_own_one(client: Client, stranger: Client) -> None:
+def test_user_is_created_only_in_the_own_tenant(client: Client, stranger: Client) -> None:
     other, own = (c.post("/login/test-token").json()["tenant_id"] for c in (client, stranger))
     absent = "00000000-0000-0000-0000-000000000000"
     answers = [
@@ -200,7 +202,7 @@ def test_the_tenant_of_a_user_is_the_own_one(client: Client, stranger: Client) -
     assert len({answer.json()["detail"] for answer in answers}) == 1
 
 
-def test_a_deactivated_user_is_out_with_the_next_request(client: Client, anonymous: Client) -> None:
+def test_deactivated_user_is_refused_from_the_next_request_on(client: Client, anonymous: Client) -> None:
     made = create(client).json()
     user = log_in(anonymous, made["username"])
     refresh_token = login(anonymous, made["username"]).json()["refresh_token"]
@@ -221,7 +223,7 @@ def test_a_deactivated_user_is_out_with_the_next_request(client: Client, anonymo
     assert login(anonymous, made["username"]).status_code == 200
 
 
-def test_an_update_changes_what_it_names(client: Client) -> None:
+def test_update_changes_only_the_fields_in_its_body(client: Client) -> None:
     made = create(client, first_name="a", last_name="b").json()
     path = f"/users/{made['id']}"
     assert client.request("PUT", path, json={}).json() == made
@@ -233,9 +235,7 @@ def test_an_update_changes_what_it_names(client: Client) -> None:
     assert client.get(path).json() == changed
 
 
-def test_who_manages_users_has_no_power_over_who_holds_more(
-    platform: Platform, client: Client, manager: Client
-) -> None:
+def test_manager_cannot_change_users_with_more_permissions(platform: Platform, client: Client, manager: Client) -> None:
     """Else they could become an administrator by setting the administrator's password."""
     scientist = create(client, roles=["data_scientist"]).json()
     admin = client.post("/login/test-token").json()
@@ -250,7 +250,7 @@ def test_who_manages_users_has_no_power_over_who_holds_more(
     assert reset(manager, equal["username"]).status_code == 200
 
 
-def test_an_administrator_of_the_tenant_has_none_over_that_of_the_platform(
+def test_tenant_administrator_cannot_change_a_platform_administrator(
     platform: Platform, client: Client, anonymous: Client
 ) -> None:
     """Though they hold the same permissions in it."""
@@ -263,7 +263,9 @@ def test_an_administrator_of_the_tenant_has_none_over_that_of_the_platform(
     assert stored(platform) == before
 
 
-def test_a_platform_admin_keeps_their_roles(platform: Platform, client: Client, anonymous: Client) -> None:
+def test_roles_of_a_platform_administrator_cannot_be_removed(
+    platform: Platform, client: Client, anonymous: Client
+) -> None:
     """Whatever an administrator of their tenant does."""
     other = create(client, roles=["admin"]).json()
     admin = log_in(anonymous, other["username"])
@@ -274,7 +276,7 @@ def test_a_platform_admin_keeps_their_roles(platform: Platform, client: Client, 
     assert stored(platform) == before
 
 
-def test_a_key_has_no_power_over_its_owner(platform: Platform, client: Client) -> None:
+def test_api_key_cannot_change_its_owner(platform: Platform, client: Client) -> None:
     made = client.post("/api-keys", json={"name": "x", "permissions": ["can_manage_users"]}).json()
     service = Client(client.app, client.portal, {"Authorization": f"Bearer {made['key']}"})
     before = stored(platform)
@@ -299,7 +301,7 @@ def meanwhile(client: Client, monkeypatch: pytest.MonkeyPatch, act: Callable[[],
         yield
 
 
-def test_a_reset_that_was_under_way_does_not_undo_that_of_a_manager(
+def test_running_reset_does_not_undo_the_reset_of_a_manager(
     client: Client, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a thief with a session and the password would stay in."""
@@ -317,7 +319,7 @@ def test_a_reset_that_was_under_way_does_not_undo_that_of_a_manager(
     assert login(anonymous, made["username"], "of the manager").status_code == 200
 
 
-def test_a_user_is_not_made_by_who_was_deactivated_meanwhile(
+def test_user_is_not_created_if_the_creator_is_deactivated_meanwhile(
     platform: Platform, client: Client, anonymous: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaving = create(client, roles=["admin"]).json()
@@ -334,9 +336,7 @@ def test_a_user_is_not_made_by_who_was_deactivated_meanwhile(
     assert login(anonymous, request["username"]).status_code == 401
 
 
-def test_an_email_address_that_was_taken_a_moment_ago_is_a_conflict(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_email_address_taken_meanwhile_is_a_conflict(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """As two requests at once meet on a database that does not line them up."""
     first, second = create(client).json(), create(client).json()
 
@@ -349,7 +349,7 @@ def test_an_email_address_that_was_taken_a_moment_ago_is_a_conflict(
     assert refusal(create(client, email=first["email"])) == (409, "email_taken")
 
 
-def test_a_tenant_keeps_an_administrator(platform: Platform, stranger: Client) -> None:
+def test_last_administrator_of_a_tenant_cannot_be_removed(platform: Platform, stranger: Client) -> None:
     me = stranger.post("/login/test-token").json()
     admin_role = next(r for r in stranger.get("/rbac/roles").json()["data"] if r["name"] == "admin")
     before = stored(platform)
@@ -361,7 +361,7 @@ def test_a_tenant_keeps_an_administrator(platform: Platform, stranger: Client) -
     assert stranger.get("/template/list").status_code == 200
 
 
-def test_one_sets_the_own_password_with_the_current_one(client: Client, anonymous: Client) -> None:
+def test_user_changes_their_password_with_the_current_one(client: Client, anonymous: Client) -> None:
     made = create(client).json()
     user = log_in(anonymous, made["username"])
     assert refusal(reset(user, made["username"])) == (422, "current_password_needed")
@@ -375,7 +375,7 @@ def test_one_sets_the_own_password_with_the_current_one(client: Client, anonymou
     assert login(anonymous, made["username"], OTHER).status_code == 200
 
 
-def test_a_manager_sets_anothers_and_needs_the_own_current_one_too(client: Client, anonymous: Client) -> None:
+def test_manager_resets_a_password_with_their_own_current_one(client: Client, anonymous: Client) -> None:
     made = create(client).json()
     user = log_in(anonymous, made["username"])
     assert reset(client, made["username"]).status_code == 200
@@ -385,14 +385,14 @@ def test_a_manager_sets_anothers_and_needs_the_own_current_one_too(client: Clien
 
 
 @pytest.mark.parametrize("way", ["json", "data", "params"])
-def test_a_reset_is_read_from_body_and_query(client: Client, way: str, anonymous: Client) -> None:
+def test_reset_is_read_from_the_body_or_the_query(client: Client, way: str, anonymous: Client) -> None:
     made = create(client).json()
     request: Any = {way: {"user_name": made["username"], "new_password": OTHER}}
     assert client.post("/reset-password/", **request).status_code == 200
     assert login(anonymous, made["username"], OTHER).status_code == 200
 
 
-def test_others_passwords_are_for_managers_of_the_tenant(
+def test_only_managers_of_the_tenant_reset_passwords_of_others(
     platform: Platform, client: Client, analyst: Client, stranger: Client, anonymous: Client
 ) -> None:
     made = create(client).json()
@@ -405,7 +405,7 @@ def test_others_passwords_are_for_managers_of_the_tenant(
     assert login(anonymous, made["username"]).status_code == 200
 
 
-def test_a_platform_admin_makes_the_first_user_of_a_tenant(client: Client, anonymous: Client) -> None:
+def test_platform_administrator_creates_the_first_user_of_a_tenant(client: Client, anonymous: Client) -> None:
     tenant = client.post("/tenants/", json={"name": new_name("acme")}).json()
     made = create(client, tenant_id=tenant["id"], roles=["admin"]).json()
     assert (made["tenant_id"], made["roles"]) == (tenant["id"], ["admin"])

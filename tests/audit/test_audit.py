@@ -26,7 +26,7 @@ def newest(client: Client) -> tuple[str, str | None, str]:
     return event["action"], event["subject"], event["outcome"]
 
 
-def test_every_call_that_changes_something_is_in_the_log(client: Client, anonymous: Client) -> None:
+def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Client) -> None:
     """A call that is added goes into this list, with what the log calls it."""
     user, role = create_user(client), create_role(client)
     me = client.post("/login/test-token").json()
@@ -132,7 +132,7 @@ def _fits(template: str, path: str) -> bool:
     return same_length and all(a == b or a.startswith("{") for a, b in pairs)
 
 
-def test_an_event_tells_who_what_on_what_and_from_where(client: Client, anonymous: Client) -> None:
+def test_event_holds_user_action_subject_and_address(client: Client, anonymous: Client) -> None:
     user = create_user(client, roles=["service"])
     event = events(client, subject=f"user:{user['id']}", action="user.create")[0]
     me = client.post("/login/test-token").json()
@@ -146,7 +146,7 @@ def test_an_event_tells_who_what_on_what_and_from_where(client: Client, anonymou
     assert (opened["action"], opened["user_id"]) == ("session.open", user["id"])
 
 
-def test_a_failed_login_is_there_and_an_unknown_name_is_not(client: Client, anonymous: Client) -> None:
+def test_failed_login_is_logged_without_unknown_usernames(client: Client, anonymous: Client) -> None:
     form = {"username": "analyst", "password": "not the password"}
     anonymous.post("/login/access-token", data=form)
     event = events(client, outcome="failure")[0]
@@ -157,7 +157,7 @@ def test_a_failed_login_is_there_and_an_unknown_name_is_not(client: Client, anon
     assert (event["action"], event["subject"], event["username"], event["detail"]) == ("session.open", None, None, None)
 
 
-def test_a_refusal_is_there_too(client: Client, analyst: Client) -> None:
+def test_refused_call_is_logged(client: Client, analyst: Client) -> None:
     assert refusal(analyst.post("/template?x=secret", json={"template_name": "x"})) == (403, "missing_permission")
     event = events(client)[0]
     assert (event["username"], event["action"], event["outcome"]) == ("analyst", "access.refuse", "refused")
@@ -165,13 +165,13 @@ def test_a_refusal_is_there_too(client: Client, analyst: Client) -> None:
     assert event["detail"] == {"code": "missing_permission"}
 
 
-def test_a_refusal_with_an_odd_path_is_there(client: Client, analyst: Client) -> None:
+def test_refused_call_with_an_unusual_path_is_logged(client: Client, analyst: Client) -> None:
     for path, told in (("/tenants/%00", "\ufffd"), ("/tenants/a%0Ab", "a\nb"), ("/tenants/%FF", "\ufffd")):
         assert refusal(analyst.request("DELETE", path)) == (403, "missing_permission")
         assert events(client)[0]["subject"] == f"DELETE /api/v1/tenants/{told}"
 
 
-def test_what_is_undone_leaves_no_event(client: Client) -> None:
+def test_failed_transaction_leaves_no_event(client: Client) -> None:
     template = create_template(client, a="Integer")
     name = client.get(f"/template/{template}").json()["template_name"]
     before = events(client)
@@ -180,7 +180,7 @@ def test_what_is_undone_leaves_no_event(client: Client) -> None:
     assert events(client) == before
 
 
-def test_filters_find_events(client: Client) -> None:
+def test_events_are_filtered(client: Client) -> None:
     user = create_user(client)
     client.request("PUT", f"/users/{user['id']}", json={"last_name": "x"})
     of_user = events(client, subject=f"user:{user['id']}")
@@ -200,16 +200,16 @@ def test_filters_find_events(client: Client) -> None:
     [{"outcome": "x"}, {"since": "soon"}, {"username": "\0"}, {"subject": "x" * 301}, {"limit": 0}, {"offset": -1}],
     ids=str,
 )
-def test_another_filter_is_refused(client: Client, filters: dict[str, Any]) -> None:
+def test_invalid_filter_is_refused(client: Client, filters: dict[str, Any]) -> None:
     assert refusal(client.get("/audit/list", params=filters))[0] == 422
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01", "1e18"])
-def test_times_at_the_end_of_the_calendar_are_no_defect(client: Client, time: str) -> None:
+def test_times_at_the_limits_of_the_calendar_are_accepted(client: Client, time: str) -> None:
     assert client.get("/audit/list", params={"since": time}).status_code in (200, 422)
 
 
-def test_a_log_is_its_tenants(client: Client, stranger: Client) -> None:
+def test_log_is_visible_only_within_its_tenant(client: Client, stranger: Client) -> None:
     mine = {event["tenant_id"] for event in events(stranger)}
     assert mine == {stranger.post("/login/test-token").json()["tenant_id"]}
     default = client.post("/login/test-token").json()["tenant_id"]
@@ -217,11 +217,11 @@ def test_a_log_is_its_tenants(client: Client, stranger: Client) -> None:
     assert {event["tenant_id"] for event in events(client, tenant_id=mine.pop())} != {default}
 
 
-def test_the_log_is_for_who_manages_users(analyst: Client) -> None:
+def test_log_requires_the_permission_to_manage_users(analyst: Client) -> None:
     assert refusal(analyst.get("/audit/list")) == (403, "missing_permission")
 
 
-def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: Client) -> None:
+def test_log_contains_no_secret(platform: Platform, client: Client, anonymous: Client) -> None:
     secret = "correct horse battery staple"
     user = create_user(client, password=secret)
     form = {"username": user["username"], "password": secret}
@@ -250,7 +250,7 @@ def test_no_secret_is_in_the_log(platform: Platform, client: Client, anonymous: 
         "SELECT id, at, 'forged', outcome, tenant_id FROM audit_event WHERE id = 1",
     ],
 )
-def test_the_database_refuses_to_rewrite_it(platform: Platform, client: Client, statement: str) -> None:
+def test_database_refuses_to_change_the_log(platform: Platform, client: Client, statement: str) -> None:
     before = events(client)
     with pytest.raises(DBAPIError, match="append-only"):
         execute_sql(platform.settings, statement)

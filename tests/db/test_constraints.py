@@ -102,6 +102,6 @@ def test_missing_row_violates_a_foreign_key(database: Database, make_rows: Any) 
     assert not read.is_duplicate("template_id")
 
 
-def test_missing_value_is_neither(database: Database) -> None:
+def test_missing_value_violates_neither_kind_of_constraint(database: Database) -> None:
     rows = asyncio.run(violation(database, lambda tenant: [new_dataset(tenant, created_by=None)]))
     assert rows == ConstraintViolation(ConstraintKind.OTHER)

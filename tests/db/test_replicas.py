@@ -89,14 +89,14 @@ def outcomes(answers: list[Response]) -> dict[tuple[int, str | None], int]:
     return found
 
 
-def test_a_change_at_one_is_seen_at_the_other_with_the_next_call(client: Client, second: Client) -> None:
+def test_change_at_one_replica_is_visible_at_the_other(client: Client, second: Client) -> None:
     template_id = create_template(client, n="Integer")
     assert second.get(f"/template/{template_id}").status_code == 200
     assert second.request("DELETE", f"/template/{template_id}").status_code == 200
     assert client.get(f"/template/{template_id}").status_code == 404
 
 
-def test_a_session_that_ends_at_one_has_ended_at_the_other(client: Client, second: Client) -> None:
+def test_session_ended_at_one_replica_has_ended_at_the_other(client: Client, second: Client) -> None:
     pair = client.post("/login/access-token", data={"username": "admin", "password": PASSWORD}).json()
     caller = Client(second.app, second.portal, {"Authorization": f"Bearer {pair['access_token']}"})
     assert caller.get("/validate-token").status_code == 200
@@ -105,7 +105,7 @@ def test_a_session_that_ends_at_one_has_ended_at_the_other(client: Client, secon
 
 
 @pytest.mark.parametrize("noun", ["user", "email", "role", "permission", "tenant", "template"])
-def test_one_name_is_given_once(client: Client, both: Callable[..., list[Response]], noun: str) -> None:
+def test_one_name_is_created_once(client: Client, both: Callable[..., list[Response]], noun: str) -> None:
     tenant_id = client.post("/login/test-token").json()["tenant_id"]
     name = new_name(noun).lower().replace("-", "_")
 
@@ -132,7 +132,9 @@ def test_one_refresh_token_has_one_successor(client: Client, both: Callable[...,
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
 
 
-def test_updates_of_one_template_are_versions_in_a_row(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_concurrent_template_updates_become_consecutive_versions(
+    client: Client, both: Callable[..., list[Response]]
+) -> None:
     template_id = create_template(client, n="Integer")
     path = f"/template/update/{template_id}"
     answers = both(lambda number: ("PUT", path, {"json": {"template_name": f"{path}{number}"}}))
@@ -141,7 +143,7 @@ def test_updates_of_one_template_are_versions_in_a_row(client: Client, both: Cal
     assert [row["version"] for row in versions] == list(range(2 * TIMES + 1, 0, -1))
 
 
-def test_a_template_is_deleted_or_used_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_template_is_deleted_or_used_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
     for _ in range(4):
         template_id = create_template(client, n="Integer")
 
@@ -156,7 +158,7 @@ def test_a_template_is_deleted_or_used_and_never_both(client: Client, both: Call
         assert ((200, None) in found) != ((201, None) in found)
 
 
-def test_a_dataset_is_deleted_or_trained_on_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_dataset_is_deleted_or_trained_on_and_never_both(client: Client, both: Callable[..., list[Response]]) -> None:
     for _ in range(4):
         made = create_dataset(client, ("customers.csv", customers_csv()))
 
@@ -180,7 +182,7 @@ def test_one_predictor_name_is_trained_once(client: Client, both: Callable[..., 
     assert found == {(201, None): 1, (409, "predictor_exists"): 2 * TIMES - 1}
 
 
-def test_new_versions_of_one_predictor_are_counted(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_concurrent_trainings_get_consecutive_versions(client: Client, both: Callable[..., list[Response]]) -> None:
     made = create_dataset(client, ("customers.csv", customers_csv()))
     body = training_request(made["id"], new_name("predictor")) | {"new_version": True}
     answers = both(lambda _: ("POST", "/train/", {"json": body}))
@@ -189,7 +191,7 @@ def test_new_versions_of_one_predictor_are_counted(client: Client, both: Callabl
     assert sorted(told) == list(range(1, 2 * TIMES + 1))
 
 
-def test_one_statistics_job_is_made(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_one_statistics_job_is_created(client: Client, both: Callable[..., list[Response]]) -> None:
     made = create_dataset(client, ("customers.csv", customers_csv()))
     answers = both(lambda _: ("POST", f"/dataset/generate_statistics?dataset_id={made['id']}", {}))
     assert {answer.status_code for answer in answers} == {202}
@@ -197,7 +199,7 @@ def test_one_statistics_job_is_made(client: Client, both: Callable[..., list[Res
     assert len({answer.json()["job_id"] for answer in answers}) < 2 * TIMES
 
 
-def test_files_come_to_a_dataset_one_after_the_other(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_files_are_added_to_a_dataset_one_after_the_other(client: Client, both: Callable[..., list[Response]]) -> None:
     made = create_dataset(client, ("n.csv", b"n\n1\n2\n"))
     query = {"dataset_id": made["id"]}
     files = {"files": ("more.csv", b"n\n3\n")}
@@ -206,7 +208,9 @@ def test_files_come_to_a_dataset_one_after_the_other(client: Client, both: Calla
     assert found[201, None] == get_dataset(client, made["id"])["file_count"] - 1
 
 
-def test_a_grant_can_be_repeated_and_taken_back_at_both(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_grant_can_be_repeated_and_revoked_at_both_replicas(
+    client: Client, both: Callable[..., list[Response]]
+) -> None:
     user = create_user(client)
     role = client.get("/rbac/roles").json()["data"][0]
     assert role["name"] == "admin"
@@ -219,7 +223,7 @@ def test_a_grant_can_be_repeated_and_taken_back_at_both(client: Client, both: Ca
     assert outcomes(both(lambda number: ("PUT" if number % 4 < 2 else "DELETE", path, {}))) == {(200, None): 2 * TIMES}
 
 
-def test_failed_logins_are_counted_for_both(client: Client, both: Callable[..., list[Response]]) -> None:
+def test_failed_logins_count_at_both_replicas(client: Client, both: Callable[..., list[Response]]) -> None:
     user = create_user(client)
     form = {"username": user["username"], "password": "not the password"}
     answers = both(lambda _: ("POST", "/login/access-token", {"data": form}))
@@ -231,7 +235,7 @@ def test_failed_logins_are_counted_for_both(client: Client, both: Callable[..., 
     assert 20 <= refused[401, "bad_credentials"] <= 24
 
 
-def test_the_quota_is_never_exceeded(settings: Settings, stranger: Client, second: Client) -> None:
+def test_quota_is_never_exceeded(settings: Settings, stranger: Client, second: Client) -> None:
     """As the administrator of another tenant, whose files are counted apart."""
     content = b"n\n" + b"1\n" * 10_000
     other = Client(second.app, second.portal, stranger.headers)
@@ -257,7 +261,7 @@ def test_the_quota_is_never_exceeded(settings: Settings, stranger: Client, secon
 
 
 @needs_postgresql
-def test_two_nodes_that_start_for_the_first_time_make_one_installation(new_home: NewHome) -> None:
+def test_two_nodes_starting_together_create_one_installation(new_home: NewHome) -> None:
     settings = new_home()
     named = {"DATAML_HOME": str(settings.root), "DATAML_DATABASE_URL": settings.sqlalchemy_url}
     command = [sys.executable, "-m", "dataml.cli", "migrate"]

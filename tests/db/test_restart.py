@@ -55,7 +55,7 @@ def calls(client: Client, train_id: int, preprocess_id: int) -> list[Response]:
     ]
 
 
-def test_calls_are_told_and_the_next_ones_answered(client: Client, server: PostgresServer) -> None:
+def test_calls_fail_during_an_outage_and_succeed_after_it(client: Client, server: PostgresServer) -> None:
     ids = create_sample_tenant(client).ids
     model = ids["train_id"], ids["preprocess_id"]
     before = [answer.status_code for answer in calls(client, *model)]
@@ -70,7 +70,7 @@ def test_calls_are_told_and_the_next_ones_answered(client: Client, server: Postg
     assert log_in(client, "admin").get("/validate-token").status_code == 200
 
 
-def test_a_restart_between_two_calls_is_not_noticed(client: Client, server: PostgresServer) -> None:
+def test_restart_between_two_calls_causes_no_error(client: Client, server: PostgresServer) -> None:
     """Every connection of the pools is broken, and replaced before it is used."""
 
     async def at_once() -> list[int]:
@@ -83,7 +83,7 @@ def test_a_restart_between_two_calls_is_not_noticed(client: Client, server: Post
     assert set(client.portal.call(at_once)) == {200}
 
 
-def test_the_supervisor_goes_on_with_the_queue(client: Client, server: PostgresServer) -> None:
+def test_supervisor_continues_with_the_queue(client: Client, server: PostgresServer) -> None:
     server.stop()
     server.start()
     answer = client.post(
@@ -95,7 +95,7 @@ def test_the_supervisor_goes_on_with_the_queue(client: Client, server: PostgresS
     assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
 
 
-def test_more_callers_than_connections_wait_their_turn(settings: Settings) -> None:
+def test_callers_beyond_the_pool_size_wait_for_a_connection(settings: Settings) -> None:
     async def body() -> None:
         database = Database(settings)
 

@@ -54,7 +54,7 @@ OUTSIDE_DB = [path for path in MODULES if not module_name(path).startswith("data
 
 
 @pytest.mark.parametrize("path", OUTSIDE_DB, ids=module_name)
-def test_no_statement_is_made_round_the_scope(path: Path) -> None:
+def test_no_module_bypasses_the_scope(path: Path) -> None:
     tree = ast.parse(path.read_text())
     made = [
         f"{alias.name} in line {node.lineno}"
@@ -77,7 +77,7 @@ def test_no_statement_is_made_round_the_scope(path: Path) -> None:
     assert not made + read + [name for name in whole if name.split(".")[0] == "sqlalchemy"]
 
 
-def test_who_sees_every_tenant_is_known() -> None:
+def test_modules_that_read_every_tenant_are_listed() -> None:
     found = {module_name(path) for path in OUTSIDE_DB if "dataml.db.every_tenant" in imports(path)}
     assert found == EVERY_TENANT.keys()
 
@@ -86,18 +86,18 @@ TENANT_OWNED = {name: table for name, table in METADATA.tables.items() if "tenan
 
 
 @pytest.mark.parametrize("table", TENANT_OWNED.values(), ids=str)
-def test_rows_of_a_tenant_point_at_rows_of_that_tenant(table: Table) -> None:
+def test_foreign_keys_stay_within_a_tenant(table: Table) -> None:
     pointing = [key for key in table.foreign_key_constraints if key.referred_table.name in TENANT_OWNED]
     for key in pointing:
         assert key.column_keys[0] == "tenant_id", key.name
         assert [element.column.name for element in key.elements] == ["tenant_id", "id"], key.name
 
 
-def test_there_are_such_tables() -> None:
+def test_tables_with_tenant_rows_exist() -> None:
     assert {"user", "role", "api_key", "dataset", "training", "job", "audit_event"} <= TENANT_OWNED.keys()
 
 
-def test_the_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -> None:
+def test_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -> None:
     (user_id, own), (role_id, other) = (
         execute_sql(platform.settings, query)[0]
         for query in (
@@ -111,7 +111,7 @@ def test_the_database_refuses_a_row_that_mixes_two_tenants(platform: Platform) -
             execute_sql(platform.settings, "INSERT INTO user_role VALUES (?, ?, ?)", tenant_id, user_id, role_id)
 
 
-def test_every_statement_of_a_scope_has_the_filter() -> None:
+def test_every_statement_of_a_scope_has_the_tenant_filter() -> None:
     scope = Scope("mine", "me")
     for statement in (
         scope.select(Template),

@@ -77,7 +77,7 @@ def everything(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-def test_every_row_of_every_table_arrives(source: Settings, target: Settings) -> None:
+def test_every_row_of_every_table_is_transferred(source: Settings, target: Settings) -> None:
     before = (source.root / "dataml.db").read_bytes()
     counts = transfer(source, target, METADATA)
     moved = everything(target)
@@ -88,7 +88,7 @@ def test_every_row_of_every_table_arrives(source: Settings, target: Settings) ->
     assert (source.root / "dataml.db").read_bytes() == before
 
 
-def test_new_rows_have_ids_that_no_row_has_had(source: Settings, target: Settings) -> None:
+def test_new_rows_get_unused_ids(source: Settings, target: Settings) -> None:
     execute_sql(source, "UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'training'")
     transfer(source, target, METADATA)
     assert execute_sql(target, "SELECT nextval(pg_get_serial_sequence('training', 'id'))") == [(1001,)]
@@ -96,13 +96,13 @@ def test_new_rows_have_ids_that_no_row_has_had(source: Settings, target: Setting
     assert execute_sql(target, "SELECT nextval(pg_get_serial_sequence('audit_event', 'id'))") == [(last + 1,)]
 
 
-def test_the_audit_log_stays_append_only(source: Settings, target: Settings) -> None:
+def test_audit_log_stays_append_only(source: Settings, target: Settings) -> None:
     transfer(source, target, METADATA)
     with pytest.raises(DBAPIError, match="append-only"):
         execute_sql(target, "DELETE FROM audit_event")
 
 
-def test_a_transfer_that_is_interrupted_leaves_nothing_and_is_repeated(
+def test_interrupted_transfer_leaves_nothing_and_can_be_repeated(
     source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -117,14 +117,14 @@ def test_a_transfer_that_is_interrupted_leaves_nothing_and_is_repeated(
     assert everything(target) == everything(source)
 
 
-def test_a_value_that_postgresql_does_not_take_is_named_and_nothing_moves(source: Settings, target: Settings) -> None:
+def test_value_that_postgresql_refuses_is_named_and_nothing_is_transferred(source: Settings, target: Settings) -> None:
     execute_sql(source, "UPDATE job SET failure_detail = 'a' || char(0) || 'b' WHERE id = 1")
     with pytest.raises(StartupError, match=r"a row of job: .*NUL"):
         transfer(source, target, METADATA)
     assert tables(target) == []
 
 
-def test_rows_that_arrive_changed_are_not_kept(
+def test_transfer_with_changed_rows_is_rolled_back(
     source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = module._copy
@@ -141,26 +141,26 @@ def test_rows_that_arrive_changed_are_not_kept(
     assert tables(target) == []
 
 
-def test_a_database_with_tables_is_refused(source: Settings, target: Settings) -> None:
+def test_target_database_with_tables_is_refused(source: Settings, target: Settings) -> None:
     execute_sql(target, "CREATE TABLE somebodys (id integer)")
     with pytest.raises(StartupError, match="give an empty one"):
         transfer(source, target, METADATA)
     assert tables(target) == ["somebodys"]
 
 
-def test_a_database_that_a_platform_works_on_is_refused(populated: Settings, target: Settings) -> None:
+def test_database_of_a_running_platform_is_refused(populated: Settings, target: Settings) -> None:
     with pytest.raises(StartupError, match="stop it"):
         transfer(populated, target, METADATA)
     assert tables(target) == []
 
 
-def test_only_sqlite_moves_and_only_to_postgresql(source: Settings, target: Settings) -> None:
+def test_transfer_is_only_from_sqlite_to_postgresql(source: Settings, target: Settings) -> None:
     for here, there in ((source, source), (target, target), (target, source)):
         with pytest.raises(StartupError, match="from SQLite to PostgreSQL"):
             transfer(here, there, METADATA)
 
 
-def test_the_command_moves_the_database_of_the_home(
+def test_command_transfers_the_database_of_the_home(
     source: Settings, target: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATAML_HOME", str(source.root))

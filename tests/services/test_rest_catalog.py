@@ -29,7 +29,7 @@ def away(rest_catalog: RestCatalogServer) -> Iterator[RestCatalogServer]:
     rest_catalog.start()
 
 
-def test_a_schema_of_the_companys_is_shared_and_becomes_a_dataset(platform: Platform) -> None:
+def test_schema_of_the_catalog_is_shared_and_imported_as_a_dataset(platform: Platform) -> None:
     catalog = open_catalog(LakeConfig.from_settings(platform.settings))
     catalog.create_namespace("trade")
     rows = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "spent": pa.array([1.5, None, 4.5])})
@@ -47,7 +47,7 @@ def test_a_schema_of_the_companys_is_shared_and_becomes_a_dataset(platform: Plat
     assert (made["state"], made["total_records"]) == ("valid", 3)
 
 
-def test_while_it_is_away_the_rest_of_the_platform_goes_on(platform: Platform, away: RestCatalogServer) -> None:
+def test_platform_works_while_the_catalog_is_unavailable(platform: Platform, away: RestCatalogServer) -> None:
     client = platform.client
     assert call_lake(client, "schemas/tables") == (503, "lake_unavailable")
     refused = upload(client, ("visits.csv", VISITS), iceberg_table_name=new_table_name())

@@ -47,15 +47,11 @@ def files(s3: S3Server) -> set[str]:
     return {name for name in s3.objects("platform") if not name.startswith("lake/")}
 
 
-def test_a_node_with_an_empty_disk_does_all_that_the_first_one_does(
-    platform: Platform, s3: S3Server, tmp_path: Path
-) -> None:
+def test_node_with_an_empty_disk_serves_every_call(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
     check_node_with_empty_disk(platform, tmp_path, lambda: files(s3))
 
 
-def test_a_forecast_goes_on_from_what_another_node_has_learned(
-    platform: Platform, s3: S3Server, tmp_path: Path
-) -> None:
+def test_forecast_uses_a_bundle_of_another_node(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
     model = trained_forecast(platform.client, shop_rows(range(120)))
     more = create_dataset(platform.client, ("more.csv", shop_rows(range(120, 127))), usage="p")
     question = {"unique_ids": "all", "dataset_id": more["id"], "future": future_of(range(127, 130), *SHOPS), "steps": 3}
@@ -65,7 +61,7 @@ def test_a_forecast_goes_on_from_what_another_node_has_learned(
         assert ask_forecast(other, model, **question).json()["forecast"] == expected
 
 
-def test_a_file_of_many_parts_comes_back_as_it_was(s3: S3Server, tmp_path: Path) -> None:
+def test_multipart_file_is_read_back_unchanged(s3: S3Server, tmp_path: Path) -> None:
     here, there = (Storage(tmp_path / name, ObjectStore(s3.url("parts"))) for name in ("here", "there"))
     content = bytes(range(256)) * (1 << 17)
     path = here.path("files/t/a/1.csv")
@@ -78,7 +74,7 @@ def test_a_file_of_many_parts_comes_back_as_it_was(s3: S3Server, tmp_path: Path)
     assert s3.objects("parts") == set()
 
 
-def test_the_lake_lies_in_the_store_too(platform: Platform, s3: S3Server) -> None:
+def test_lake_is_stored_in_the_object_store(platform: Platform, s3: S3Server) -> None:
     table = new_table_name()
     create_in_lake(platform.client, table)
     assert any(name.startswith("lake/") and name.endswith(".parquet") for name in s3.objects("platform"))
@@ -89,7 +85,7 @@ def test_the_lake_lies_in_the_store_too(platform: Platform, s3: S3Server) -> Non
     assert ask_lake(platform.client, "table_metadata", table=table)["row_count"] == 3
 
 
-def test_an_upload_while_the_store_is_away_leaves_nothing(platform: Platform, away: S3Server) -> None:
+def test_upload_during_an_outage_leaves_nothing(platform: Platform, away: S3Server) -> None:
     before = list_remains(platform)
     answer = upload(platform.client, ("small.csv", small_csv()))
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
@@ -98,7 +94,7 @@ def test_an_upload_while_the_store_is_away_leaves_nothing(platform: Platform, aw
     assert create_dataset(platform.client, ("small.csv", small_csv()))["state"] == "valid"
 
 
-def test_a_job_whose_result_cannot_be_stored_fails_and_can_be_done_again(platform: Platform, s3: S3Server) -> None:
+def test_job_whose_result_cannot_be_stored_fails_and_can_be_repeated(platform: Platform, s3: S3Server) -> None:
     rows = create_dataset(platform.client, ("small.csv", small_csv()))
     before = files(s3)
     s3.stop()
@@ -111,7 +107,7 @@ def test_a_job_whose_result_cannot_be_stored_fails_and_can_be_done_again(platfor
     assert trained(platform.client, rows["id"])["train_status"] == "completed"
 
 
-def test_orphans_are_collected_when_a_store_is_back(
+def test_orphans_are_collected_after_an_outage(
     platform: Platform, away: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: queue.Queue[bool] = queue.Queue()
@@ -133,7 +129,7 @@ def test_orphans_are_collected_when_a_store_is_back(
     assert not stray.exists()
 
 
-def test_a_store_that_never_answers_is_away(s3: S3Server) -> None:
+def test_store_that_never_answers_is_unavailable(s3: S3Server) -> None:
     store = ObjectStore(s3.url("silent"))
     assert not store.exists("x")
     s3.pause()
@@ -144,7 +140,7 @@ def test_a_store_that_never_answers_is_away(s3: S3Server) -> None:
         s3.resume()
 
 
-def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
+def test_cached_files_are_served_during_an_outage(platform: Platform, s3: S3Server, tmp_path: Path) -> None:
     rows = create_dataset(platform.client, ("small.csv", small_csv()))
     model = trained(platform.client, rows["id"])
     with run_node(platform, tmp_path) as other:
@@ -160,13 +156,13 @@ def test_what_is_here_is_served_while_the_store_is_away(platform: Platform, s3: 
     ("changes", "reason"),
     [({"bucket": "another"}, "NO_SUCH_BUCKET"), ({"secret": "wrong"}, "SIGNATURE_DOES_NOT_MATCH")],
 )
-def test_a_start_says_what_is_wrong_with_the_store(
+def test_start_names_the_problem_of_the_store(
     new_home: NewHome, s3: S3Server, changes: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(StartupError, match=f"DATAML_STORAGE_URL: {reason}"):
         prepare(new_home(storage_url=s3.url("platform", **changes)))
 
 
-def test_a_start_without_the_store_says_so(new_home: NewHome, away: S3Server) -> None:
+def test_start_without_the_store_is_refused(new_home: NewHome, away: S3Server) -> None:
     with pytest.raises(StartupError, match="NETWORK_CONNECTION"):
         prepare(new_home(storage_url=away.url("platform")))

@@ -62,11 +62,11 @@ def rows(lake: TrinoLake, columns: str = "*") -> list[list[Any]]:
     return lake._query(f'SELECT {columns} FROM "{TABLE.namespace}".visits ORDER BY id', (), wait())
 
 
-def test_every_value_is_the_same(through_trino: TrinoLake) -> None:
+def test_platform_and_trino_read_the_same_values(through_trino: TrinoLake) -> None:
     assert [list(row) for row in rows(through_trino)] == [list(row.values()) for row in ROWS.to_pylist()]
 
 
-def test_columns_and_figures_are_the_same_through_both(through_trino: TrinoLake, trino: Trino) -> None:
+def test_columns_and_statistics_are_the_same_through_both(through_trino: TrinoLake, trino: Trino) -> None:
     own = IcebergLake(trino.platform)
     asked = (TABLE.namespace, "visits")
     assert own.list_columns(*asked, wait()) == through_trino.list_columns(*asked, wait())
@@ -81,7 +81,7 @@ def test_columns_and_figures_are_the_same_through_both(through_trino: TrinoLake,
     assert own.get_table_info(*asked, wait()).row_count == through_trino.get_table_info(*asked, wait()).row_count
 
 
-def test_a_later_snapshot_is_seen_at_once_and_says_what_made_it(through_trino: TrinoLake, catalog: "Catalog") -> None:
+def test_later_snapshot_is_visible_at_once_with_its_origin(through_trino: TrinoLake, catalog: "Catalog") -> None:
     before = len(rows(through_trino, "id"))
     snapshot_id = write(catalog, "dataset-2", 2)
     assert len(rows(through_trino, "id")) == before + len(ROWS)
@@ -98,7 +98,7 @@ def test_a_later_snapshot_is_seen_at_once_and_says_what_made_it(through_trino: T
     assert through_trino._query(sql, (), wait())[0][0] == len(ROWS)
 
 
-def test_a_table_of_trinos_is_one_of_the_platform(through_trino: TrinoLake, trino: Trino) -> None:
+def test_table_created_by_trino_is_readable_by_the_platform(through_trino: TrinoLake, trino: Trino) -> None:
     through_trino._query(
         f"CREATE TABLE \"{TABLE.namespace}\".made AS SELECT 7 AS n, DATE '2024-01-01' AS d", (), wait()
     )

@@ -50,7 +50,7 @@ def company(trino: Trino) -> TrinoLake:
     return lake
 
 
-def test_columns_are_trinos(company: TrinoLake) -> None:
+def test_columns_have_the_types_of_trino(company: TrinoLake) -> None:
     found = {column.name: column.data_type for column in company.list_columns("sales", "visits", wait())}
     assert found == {
         "id": "bigint",
@@ -71,7 +71,7 @@ def test_tables_are_listed_and_strange_names_work(company: TrinoLake, trino: Tri
     assert memory.compute_statistics("default", ODD.lower(), "id", wait()).count == 1
 
 
-def test_metadata(company: TrinoLake) -> None:
+def test_metadata_of_an_iceberg_table(company: TrinoLake) -> None:
     info = company.get_table_info("sales", "visits", wait())
     assert (info.format, info.row_count) == ("iceberg", 3)
     assert info.size_bytes is not None
@@ -83,12 +83,12 @@ def test_metadata(company: TrinoLake) -> None:
     assert (info.location or "").startswith("local:///")
 
 
-def test_metadata_of_a_table_that_is_no_iceberg(company: TrinoLake, trino: Trino) -> None:
+def test_metadata_of_a_table_that_is_not_iceberg(company: TrinoLake, trino: Trino) -> None:
     info = lake_of(trino, "memory").get_table_info("default", "numbers", wait())
     assert (info.format, info.row_count, info.snapshots) == ("memory", 1500, ())
 
 
-def test_statistics(company: TrinoLake, trino: Trino) -> None:
+def test_statistics_of_numeric_columns(company: TrinoLake, trino: Trino) -> None:
     found = company.compute_statistics("sales", "visits", "spent", wait())
     assert (found.count, found.mean, found.minimum, found.maximum) == (2, 3.0, 1.5, 4.5)
     assert found.std_dev == pytest.approx(math.sqrt(4.5))
@@ -99,12 +99,12 @@ def test_statistics(company: TrinoLake, trino: Trino) -> None:
     assert numbers.median == pytest.approx(750.5, rel=0.02)
 
 
-def test_distinct_values(company: TrinoLake) -> None:
+def test_distinct_values_are_counted(company: TrinoLake) -> None:
     assert company.count_distinct("sales", "visits", "place", wait()).distinct == 2
     assert company.count_distinct("sales", "visits", "first", wait()).distinct == 1
 
 
-def test_what_is_not_there_and_what_has_no_numbers(company: TrinoLake) -> None:
+def test_missing_names_and_text_columns_are_refused(company: TrinoLake) -> None:
     for name in ("nothing", "'", '"', "visits; DROP TABLE visits", "über", "visits$snapshots"):
         with pytest.raises(NotFound, match="table"):
             company.compute_statistics("sales", name, "id", wait())
@@ -118,7 +118,7 @@ def test_what_is_not_there_and_what_has_no_numbers(company: TrinoLake) -> None:
         assert not company.has_schema(schema, wait())
 
 
-def test_a_jwt_is_taken_in_place_of_a_password(company: TrinoLake, trino: Trino) -> None:
+def test_jwt_is_accepted_in_place_of_a_password(company: TrinoLake, trino: Trino) -> None:
     url = f"https://localhost:{trino.port}/company"
     assert "visits" in lake_of(trino, trino_url=url, trino_jwt=trino.token).list_tables("sales", wait())
 
@@ -131,7 +131,7 @@ def failure(lake: TrinoLake, deadline: Deadline) -> str:
     return caught.value.code
 
 
-def test_a_wrong_password_a_strange_certificate_and_a_closed_port(trino: Trino) -> None:
+def test_each_connection_failure_has_its_error_code(trino: Trino) -> None:
     assert failure(lake_of(trino, trino_url=trino.url("company", password="wrong password")), wait()) == "lake_refuses"
     assert failure(lake_of(trino, trino_jwt="e.e.e"), wait()) == "lake_refuses"
     assert failure(lake_of(trino, trino_ca=None), wait()) == "lake_unavailable"
@@ -140,7 +140,7 @@ def test_a_wrong_password_a_strange_certificate_and_a_closed_port(trino: Trino) 
     assert failure(lake_of(trino, catalog="nowhere"), wait()) == "lake_failed"
 
 
-def test_a_query_that_takes_too_long_is_cancelled_on_the_server(company: TrinoLake, client: Client) -> None:
+def test_query_that_takes_too_long_is_cancelled_on_the_server(company: TrinoLake, client: Client) -> None:
     async def impatient() -> None:
         question = "SELECT count(*) FROM tpch.sf100.lineitem a, tpch.sf100.lineitem b WHERE a.comment < b.comment"
         await LakeExecutor("trino", 3).run(lambda deadline: company._query(question, (), deadline))
@@ -163,7 +163,7 @@ def settings(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> Settings
     return load_settings(home=home, admin_password=ADMINS, trino_url=trino.url("company"), trino_ca=trino.certificate)
 
 
-def test_a_tenant_sees_what_was_shared_of_it_and_nothing_else(
+def test_tenant_sees_only_shared_schemas(
     company: TrinoLake, platform: Platform, client: Client, stranger: Client
 ) -> None:
     assert call_lake(stranger, "schemas/tables", schema="sales") == (404, "schema_not_found")

@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Create the tables of the first version."""
     op.create_table(
         "supervisor_lease",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -287,6 +288,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop all tables."""
     with op.batch_alter_table("prediction", schema=None) as batch_op:
         batch_op.drop_index("ix_prediction_training")
         batch_op.drop_index(batch_op.f("ix_prediction_tenant_id"))

@@ -33,6 +33,7 @@ ROLES = {
 
 
 def upgrade() -> None:
+    """Create the tables of roles, API keys and the audit log, and move roles of users to them."""
     op.create_table(
         "login_failures",
         sa.Column("subject", sa.String(length=64), nullable=False),

@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Add lineage to trainings and callback digests to jobs, and let predictions outlive a deleted training."""
     big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.add_column("training", sa.Column("dataset_sha256", sa.String(length=64), nullable=True))
     op.add_column("training", sa.Column("parent_id", big_id, nullable=True))

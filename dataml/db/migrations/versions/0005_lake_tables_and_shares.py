@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Add lake tables to datasets and predictions, and create the table of shared schemas."""
     big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.add_column("dataset", sa.Column("iceberg_snapshot_id", big_id, nullable=True))
     op.add_column("dataset", sa.Column("lake_mode", sa.String(length=10), nullable=True))
