@@ -24,8 +24,7 @@ _MAX_SNAPSHOTS: Final = 1000
 class TrinoLake:
     """One catalog of a Trino server; `schema` is one of its schemas.
 
-    Statistics are computed by Trino: the median, and the number of distinct values when there are many, are
-    approximations.
+    Statistics are computed by Trino; its median is an approximation.
     """
 
     def __init__(self, settings: Settings) -> None:

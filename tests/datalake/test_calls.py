@@ -1,4 +1,4 @@
-"""What lake calls tell of the platform's own tables, and whom."""
+"""Lake calls describe the tables of the platform's lake to the tenants that may read them."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_columns_have_trinos_types(client: Client, table: str) -> None:
     assert call_lake(client, "tables/columns", table=table, limit=1, offset=1)[0]["column_name"] == "place"
 
 
-def test_metadata_leads_back_to_what_made_the_table(platform: Platform, client: Client) -> None:
+def test_metadata_names_what_made_the_table(platform: Platform, client: Client) -> None:
     name = new_table_name()
     dataset = create_in_lake(client, name)
     found = call_lake(client, "table_metadata", table=name)
@@ -58,7 +58,7 @@ def test_metadata_leads_back_to_what_made_the_table(platform: Platform, client: 
     assert f"validate-job-{snapshot['made_by']['job-id']}" == dataset["job_id"]
 
 
-def test_statistics_of_numbers(client: Client, table: str) -> None:
+def test_statistics_are_computed_of_numeric_columns_only(client: Client, table: str) -> None:
     assert call_lake(client, "numeric_stats", table=table, column_name="id") == {
         "column": "id",
         "count": 3,
@@ -83,12 +83,22 @@ def test_distinct_values_are_counted_without_null(client: Client, table: str, co
     }
 
 
-STRANGE = ["x'y", 'x"y', "x;DROP TABLE y", "x--", "x/*y*/", "über", "\u202ex", "information_schema", "other.silver"]
-STRANGE += ["t_00000000000000000000000000000000_silver", "%", "_", "..", "../gold", "\0", " silver", "SILVER"]
+SPECIAL_NAMES = [
+    "x'y",
+    'x"y',
+    "x;DROP TABLE y",
+    "x--",
+    "x/*y*/",
+    "über",
+    "\u202ex",
+    "information_schema",
+    "other.silver",
+]
+SPECIAL_NAMES += ["t_00000000000000000000000000000000_silver", "%", "_", "..", "../gold", "\0", " silver", "SILVER"]
 
 
-@pytest.mark.parametrize("name", STRANGE, ids=repr)
-def test_a_strange_name_is_looked_up_and_not_found(client: Client, table: str, name: str) -> None:
+@pytest.mark.parametrize("name", SPECIAL_NAMES, ids=repr)
+def test_a_name_with_special_characters_is_not_found(client: Client, table: str, name: str) -> None:
     named: list[tuple[str, dict[str, Any], str]] = [
         ("schemas/tables", {"schema": name}, "schema_not_found"),
         ("tables/columns", {"schema": name, "table": table}, "schema_not_found"),
@@ -103,12 +113,12 @@ def test_a_strange_name_is_looked_up_and_not_found(client: Client, table: str, n
     assert client.get("/datalake/distinct-count", params=query).status_code == 404
 
 
-def test_another_tenant_sees_nothing_of_it(client: Client, stranger: Client, table: str) -> None:
+def test_another_tenant_does_not_see_the_table(client: Client, stranger: Client, table: str) -> None:
     assert call_lake(stranger, "schemas/tables") == []
     assert call_lake(stranger, "tables/columns", table=table) == (404, "table_not_found")
 
 
-def test_a_shared_schema_is_seen_until_it_is_taken_back(client: Client, stranger: Client, table: str) -> None:
+def test_a_shared_schema_can_be_read_until_the_share_is_removed(client: Client, stranger: Client, table: str) -> None:
     own, other = (user.post("/login/test-token").json()["tenant_id"] for user in (client, stranger))
     share = {"tenant_id": other, "schema_name": "silver", "owner_tenant_id": own, "name": "of the default tenant"}
     made = client.post("/datalake/shares", json=share)
@@ -136,13 +146,13 @@ def test_a_shared_schema_is_seen_until_it_is_taken_back(client: Client, stranger
         ({"owner_tenant_id": "nobody"}, "tenant_not_found"),
     ],
 )
-def test_what_cannot_be_shared_is_refused(client: Client, stranger: Client, fields: dict[str, Any], code: str) -> None:
+def test_an_invalid_share_is_refused(client: Client, stranger: Client, fields: dict[str, Any], code: str) -> None:
     own, other = (user.post("/login/test-token").json()["tenant_id"] for user in (client, stranger))
     share = {"tenant_id": other, "schema_name": "silver", "owner_tenant_id": own, "name": "shared"} | fields
     assert client.post("/datalake/shares", json=share).json()["code"] == code
 
 
-def test_the_schema_of_a_tenant_is_shared_by_its_owner_only(client: Client, stranger: Client, table: str) -> None:
+def test_the_namespace_of_a_tenant_cannot_be_shared_by_its_name(client: Client, stranger: Client, table: str) -> None:
     own, other = (user.post("/login/test-token").json()["tenant_id"] for user in (client, stranger))
     namespace = f"t_{own.replace('-', '')}_silver"
     for name in (namespace, f" {namespace}", f"{namespace}.", f"x.{namespace}"):

@@ -1,4 +1,4 @@
-"""Rows of datasets and batches land in the lake, and datasets are made from what lies there."""
+"""Rows of datasets and batches are written to lake tables, and datasets are made from lake tables."""
 
 import io
 import shutil
@@ -24,7 +24,7 @@ def settings(new_home: NewHome) -> Settings:
     return new_home(storage_timeout_s=0)
 
 
-def counted(client: Client, table: str, schema: str = "silver", column: str = "id") -> int:
+def count_values(client: Client, table: str, schema: str = "silver", column: str = "id") -> int:
     return call_lake(client, "numeric_stats", schema=schema, table=table, column_name=column)["count"]
 
 
@@ -32,11 +32,11 @@ def refusal(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def test_valid_rows_land_in_silver_and_the_dataset_says_where(client: Client) -> None:
+def test_valid_rows_are_written_to_silver_and_the_dataset_names_the_table(client: Client) -> None:
     table = new_table_name()
     made = create_in_lake(client, table)
     assert (made["iceberg_table_name"], made["state"]) == (f"silver.{table}", "valid")
-    assert counted(client, table) == 3
+    assert count_values(client, table) == 3
     row = next(row for row in client.get("/dataset/list").json()["data"] if row["id"] == made["id"])
     assert row["iceberg_table_name"] == f"silver.{table}"
 
@@ -44,18 +44,18 @@ def test_valid_rows_land_in_silver_and_the_dataset_says_where(client: Client) ->
 def test_another_own_schema_can_be_named(client: Client) -> None:
     table = new_table_name()
     create_in_lake(client, f"bronze.{table}")
-    assert counted(client, table, "bronze") == 3
+    assert count_values(client, table, "bronze") == 3
 
 
-def test_rows_that_were_set_aside_do_not_land(client: Client) -> None:
+def test_quarantined_rows_are_not_written(client: Client) -> None:
     table = new_table_name()
     template = create_template(client, id="Integer", place="String", spent="Float", first="Date")
     good = b"".join(b"%d,Rome,1,2024-01-01\n" % number for number in range(10, 30))
     create_in_lake(client, table, VISITS + b"x,Rome,1,2024-01-01\n" + good, template_id=template)
-    assert counted(client, table) == 23
+    assert count_values(client, table) == 23
 
 
-def rows_of(platform: Platform, schema: str, table: str) -> list[dict[str, Any]]:
+def read_table(platform: Platform, schema: str, table: str) -> list[dict[str, Any]]:
     catalog = open_catalog(LakeConfig.from_settings(platform.settings))
     named = ((name[0], table) for name in catalog.list_namespaces() if name[0].endswith(f"_{schema}"))
     (found,) = (name for name in named if catalog.table_exists(name))
@@ -64,7 +64,7 @@ def rows_of(platform: Platform, schema: str, table: str) -> list[dict[str, Any]]
     return rows
 
 
-def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(platform: Platform, client: Client) -> None:
+def test_all_uploaded_rows_are_written_to_bronze_valid_or_not(platform: Platform, client: Client) -> None:
     table = new_table_name()
     template = create_template(client, id="Integer", place="String", spent="Integer", first="Date")
     extra = b"place,id,row,spent,first\n, 4 ,z,1,2024-01-04\n"
@@ -74,7 +74,7 @@ def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(plat
     assert (made["state"], made["raw_table_name"]) == ("invalid", f"bronze.{table}")
     a, b = (file["id"] for file in answer["files"])
     columns = ["file_id", "row", "id", "place", "spent", "first", "row_"]
-    assert [list(row.items()) for row in rows_of(platform, "bronze", table)] == [
+    assert [list(row.items()) for row in read_table(platform, "bronze", table)] == [
         list(zip(columns, values, strict=True))
         for values in (
             (a, 1, "1", "Rome", "10.5", "2024-01-01", None),
@@ -85,7 +85,7 @@ def test_rows_as_they_were_uploaded_land_in_bronze_whatever_becomes_of_them(plat
     ]
     more = client.post("/files/add", params={"dataset_id": made["id"]}, files=[("files", ("c.csv", VISITS))])
     assert wait_for_job(client, more.json()["job_id"])["state"] == "succeeded"
-    assert counted(client, table, "bronze", "row") == 7
+    assert count_values(client, table, "bronze", "row") == 7
     assert (
         call_lake(client, "table_metadata", schema="bronze", table=table)["snapshots"][0]["made_by"].items()
         >= {
@@ -102,16 +102,18 @@ def test_raw_rows_with_other_columns_widen_the_table(platform: Platform, client:
     answer = upload(client, *files, raw_table_name=table, template_id=template).json()
     wait_for_job(client, answer["job_id"])
     create_dataset(client, ("c.csv", b"a,note\n3,n\n"), raw_table_name=table)
-    assert [{key: row[key] for key in ("a", "b", "extra", "note")} for row in rows_of(platform, "bronze", table)] == [
+    assert [
+        {key: row[key] for key in ("a", "b", "extra", "note")} for row in read_table(platform, "bronze", table)
+    ] == [
         {"a": "1", "b": "x", "extra": "e", "note": None},
         {"a": "2", "b": "y", "extra": None, "note": None},
         {"a": "3", "b": None, "extra": None, "note": "n"},
     ]
     gone = client.request("DELETE", f"/files/delete/{answer['files'][0]['id']}")
     assert wait_for_job(client, gone.json()["job_id"])["state"] == "succeeded"
-    assert [row["a"] for row in rows_of(platform, "bronze", table)] == ["2", "3"]
+    assert [row["a"] for row in read_table(platform, "bronze", table)] == ["2", "3"]
     replaced = create_dataset(client, ("a.csv", b"id,other\n1,2\n"), raw_table_name=table, lake_mode="replace")
-    assert (replaced["state"], len(rows_of(platform, "bronze", table))) == ("valid", 1)
+    assert (replaced["state"], len(read_table(platform, "bronze", table))) == ("valid", 1)
 
 
 def test_raw_rows_do_not_become_numbers(client: Client) -> None:
@@ -125,7 +127,7 @@ def test_raw_rows_do_not_become_numbers(client: Client) -> None:
     assert "'x' is int64 there" in made["failure"]
 
 
-def test_nothing_of_a_refused_upload_comes_to_the_lake(platform: Platform, client: Client) -> None:
+def test_nothing_of_a_refused_upload_is_written_to_the_lake(platform: Platform, client: Client) -> None:
     raw, silver = new_table_name("raw"), new_table_name()
     create_in_lake(client, silver, b"a,b\n1,2\n")
     to = {"iceberg_table_name": silver, "raw_table_name": raw, "on_error": "reject"}
@@ -136,26 +138,26 @@ def test_nothing_of_a_refused_upload_comes_to_the_lake(platform: Platform, clien
         "/files/add", params={"dataset_id": made["dataset_id"]}, files=[("files", ("b.csv", b"a,b\nfoo,8\n"))]
     )
     assert refusal(refused) == (409, "table_differs")
-    assert [row["a"] for row in rows_of(platform, "bronze", raw)] == ["3"]
-    assert counted(client, silver, column="a") == 2
+    assert [row["a"] for row in read_table(platform, "bronze", raw)] == ["3"]
+    assert count_values(client, silver, column="a") == 2
 
 
-def test_rows_of_a_dataset_that_becomes_invalid_leave_silver(client: Client) -> None:
+def test_rows_of_a_dataset_that_becomes_invalid_are_removed_from_silver(client: Client) -> None:
     table = new_table_name()
     template = create_template(client, id="Integer")
     files = ("good.csv", b"id\n" + b"1\n" * 50), ("bad.csv", b"id\n1\nx\ny\n")
     create_in_lake(client, table, b"id\n7\n")
     answer = upload(client, *files, template_id=template, iceberg_table_name=table).json()
     wait_for_job(client, answer["job_id"])
-    assert counted(client, table) == 52
+    assert count_values(client, table) == 52
     gone = client.request("DELETE", f"/files/delete/{answer['files'][0]['id']}")
     wait_for_job(client, gone.json()["job_id"])
     assert get_dataset(client, answer["dataset_id"])["iceberg_table_name"] is None
-    assert counted(client, table) == 1
+    assert count_values(client, table) == 1
 
 
 @pytest.mark.parametrize("header", [b"x.y,x_x2Ey", b"a b,a_x20b", b"0,_0"])
-def test_names_that_avro_would_make_one_stay_two(client: Client, header: bytes) -> None:
+def test_columns_whose_avro_names_are_the_same_stay_two(client: Client, header: bytes) -> None:
     table = new_table_name()
     made = create_in_lake(client, table, header + b"\n1,2\n", raw_table_name=table)
     assert made["state"] == "valid"
@@ -177,9 +179,9 @@ def test_two_datasets_append_and_one_replaces(client: Client) -> None:
     table = new_table_name()
     create_in_lake(client, table)
     create_in_lake(client, table)
-    assert counted(client, table) == 6
+    assert count_values(client, table) == 6
     create_in_lake(client, table, lake_mode="replace")
-    assert counted(client, table) == 3
+    assert count_values(client, table) == 3
 
 
 def test_a_dataset_that_grows_replaces_its_own_rows(client: Client) -> None:
@@ -189,7 +191,7 @@ def test_a_dataset_that_grows_replaces_its_own_rows(client: Client) -> None:
     files = {"files": ("more.csv", VISITS.replace(b"1,Rome", b"9,Rome"))}
     answer = client.post("/files/add", params={"dataset_id": made["id"]}, files=files)
     wait_for_job(client, answer.json()["job_id"])
-    assert counted(client, table) == 3 + 6
+    assert count_values(client, table) == 3 + 6
     newest = call_lake(client, "table_metadata", table=table)["snapshots"][0]
     assert newest["snapshot_id"] == get_dataset(client, made["id"])["iceberg_snapshot_id"]
     assert newest["made_by"]["dataset-version"] == "2"
@@ -198,12 +200,12 @@ def test_a_dataset_that_grows_replaces_its_own_rows(client: Client) -> None:
 @pytest.mark.parametrize(
     "name", ["a b", "a;b", 'a"b', "É", "Visits", "1a", "a.b", "information_schema.a", "a" * 129, "."]
 )
-def test_a_table_name_that_engines_disagree_on_is_refused(client: Client, name: str) -> None:
+def test_a_table_name_that_not_every_engine_accepts_is_refused(client: Client, name: str) -> None:
     answer = upload(client, ("a.csv", VISITS), iceberg_table_name=name)
     assert refusal(answer) == (422, "bad_table_name")
 
 
-def test_a_template_that_does_not_fit_the_table_is_refused_before_any_work(client: Client) -> None:
+def test_a_template_that_does_not_fit_the_table_is_refused_at_once(client: Client) -> None:
     table = new_table_name()
     create_in_lake(client, table)
     template = create_template(client, id="Integer", place="String")
@@ -217,12 +219,12 @@ def test_inferred_columns_that_do_not_fit_fail_the_dataset_and_it_names_no_table
     made = create_in_lake(client, table, b"id,other\n1,2\n")
     assert (made["state"], made["iceberg_table_name"]) == ("failed", None)
     assert "'other' is missing there" in made["failure"]
-    assert counted(client, table) == 3
+    assert count_values(client, table) == 3
 
 
 @needs_builtin_lake
-def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Platform, client: Client) -> None:
-    """The rest of the platform goes on."""
+def test_a_lake_that_cannot_be_written_leaves_a_failed_dataset_and_no_table(platform: Platform, client: Client) -> None:
+    """Datasets without a lake table become valid meanwhile."""
     table, warehouse = new_table_name(), platform.settings.lake_root / "warehouse"
     moved = warehouse.with_name("moved")
     warehouse.mkdir(parents=True, exist_ok=True)
@@ -242,7 +244,7 @@ def test_a_lake_that_refuses_leaves_a_failed_dataset_and_no_table(platform: Plat
 
 
 def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second attempt at the job finds what the first has committed."""
+    """The second attempt at the job finds the rows that the first has committed."""
     written = []
     write = job_lake.write_tables
 
@@ -254,7 +256,7 @@ def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypa
     table = new_table_name()
     made = create_in_lake(client, table)
     assert written == [made["iceberg_snapshot_id"]] * 2
-    assert counted(client, table) == 3
+    assert count_values(client, table) == 3
 
 
 def test_a_dataset_from_a_table_has_its_rows_and_names_it(client: Client) -> None:
@@ -290,7 +292,7 @@ def test_a_table_is_checked_against_a_template_like_a_file(client: Client) -> No
     assert refusal(answer) == (422, "bad_cell")
 
 
-def test_the_rows_of_a_table_are_no_file(client: Client) -> None:
+def test_the_rows_of_a_table_cannot_be_read_as_a_file(client: Client) -> None:
     table = new_table_name()
     create_in_lake(client, table)
     made = create_from_table(client, table)
@@ -307,7 +309,7 @@ def test_the_rows_of_a_table_are_no_file(client: Client) -> None:
     content = client.get("/files/download", params={"file_path": about["parquet_file_path"]}).content
     assert pq.read_table(io.BytesIO(content)).num_rows == 3
     assert client.request("DELETE", f"/dataset/delete/{made['id']}").status_code == 200
-    assert counted(client, table) == 3
+    assert count_values(client, table) == 3
 
 
 @pytest.mark.parametrize(
@@ -320,11 +322,11 @@ def test_the_rows_of_a_table_are_no_file(client: Client) -> None:
         ('silver."visits"; DROP TABLE x --', (404, "table_not_found")),
     ],
 )
-def test_a_table_that_is_not_there_makes_no_dataset(client: Client, name: str, refused: tuple[int, str]) -> None:
+def test_a_table_that_does_not_exist_makes_no_dataset(client: Client, name: str, refused: tuple[int, str]) -> None:
     assert refusal(upload(client, iceberg_table_name=name)) == refused
 
 
-def test_a_snapshot_has_to_be_the_tables(client: Client) -> None:
+def test_a_snapshot_of_another_table_is_not_found(client: Client) -> None:
     table = new_table_name()
     create_in_lake(client, table)
     assert refusal(upload(client, iceberg_table_name=table, snapshot_id=12345)) == (404, "snapshot_not_found")
@@ -332,7 +334,7 @@ def test_a_snapshot_has_to_be_the_tables(client: Client) -> None:
     assert refusal(answer) == (422, "snapshot_with_files")
 
 
-def test_neither_files_nor_a_table_is_no_dataset(client: Client) -> None:
+def test_an_upload_without_files_and_table_is_refused(client: Client) -> None:
     answer = client.post("/dataset/upload", params={"dataset_name": new_name(), "usage": "t"}, files={"x": b""})
     assert refusal(answer) == (422, "no_file")
     answer = upload(client, raw_table_name="raw", iceberg_table_name="visits")
@@ -359,7 +361,7 @@ def test_a_table_that_is_dropped_is_not_found(platform: Platform, client: Client
     assert call_lake(client, "numeric_stats", table=table, column_name="id") == (404, "table_not_found")
 
 
-def test_a_batch_lands_in_gold_and_leads_back_to_its_model(client: Client) -> None:
+def test_a_batch_is_written_to_gold_with_the_ids_of_its_model(client: Client) -> None:
     model = trained(client, small_dataset(client), predictor_name=new_name("buyer"))
     rows = "\n".join(f"{age},red,{age / 2}" for age in range(20, 60))
     to_score = create_dataset(client, ("p.csv", f"age,colour,price\n{rows}\n".encode()), usage="p")

@@ -1,4 +1,4 @@
-"""Datasets whose files come and go, and datasets that go."""
+"""Files can be added to and deleted from datasets, and datasets can be deleted."""
 
 from typing import Any
 
@@ -24,18 +24,18 @@ def add(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> Response:
     return client.post("/files/add", params={"dataset_id": dataset_id}, files=[("files", file) for file in files])
 
 
-def added(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> dict[str, Any]:
+def add_and_validate(client: Client, dataset_id: int, *files: tuple[str, bytes]) -> dict[str, Any]:
     answer = add(client, dataset_id, *files)
     assert answer.status_code == 201, answer.text
     assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
     return get_dataset(client, dataset_id)
 
 
-def files_of(client: Client, dataset_id: int) -> list[dict[str, Any]]:
+def list_files(client: Client, dataset_id: int) -> list[dict[str, Any]]:
     return client.get("/files/list", params={"dataset_id": dataset_id}).json()["data"]
 
 
-def rows_of(client: Client, dataset_id: int, **query: Any) -> list[dict[str, Any]]:
+def view_rows(client: Client, dataset_id: int, **query: Any) -> list[dict[str, Any]]:
     answer = client.get("/dataset/view", params={"dataset_id": dataset_id} | query)
     assert answer.status_code == 200, answer.text
     return answer.json()["preview"]
@@ -52,14 +52,14 @@ def test_an_added_file_is_validated_with_the_others(client: Client) -> None:
     wait_for_job(client, body["job_id"])
     now = get_dataset(client, made["id"])
     assert (now["state"], now["version"], now["kept_records"], now["file_count"]) == ("valid", 2, 4, 3)
-    assert [row["n"] for row in rows_of(client, made["id"])] == [1, 2, 3, 4]
+    assert [row["n"] for row in view_rows(client, made["id"])] == [1, 2, 3, 4]
 
 
 def test_columns_are_inferred_from_all_files(client: Client) -> None:
     made = create_dataset(client, ("a.csv", b"n\n1\n"))
-    now = added(client, made["id"], ("b.csv", b"n\n1.5\n"))
+    now = add_and_validate(client, made["id"], ("b.csv", b"n\n1.5\n"))
     assert now["schema"][0]["data_type"] == "Float"
-    assert rows_of(client, made["id"]) == [{"n": 1.0}, {"n": 1.5}]
+    assert view_rows(client, made["id"]) == [{"n": 1.0}, {"n": 1.5}]
 
 
 def test_a_file_with_other_columns_is_refused_and_leaves_nothing(platform: Platform, client: Client) -> None:
@@ -73,14 +73,14 @@ def test_a_file_with_other_columns_is_refused_and_leaves_nothing(platform: Platf
     assert get_dataset(client, made["id"]) == made
 
 
-def test_while_it_is_validated_the_rows_of_before_are_seen_and_nothing_starts(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+def test_rows_of_the_last_validation_are_shown_during_the_next(
+    client: Client,
 ) -> None:
     made = create_dataset(client, ("a.csv", b"n\n1\n"))
     answer = add(client, made["id"], ("b.csv", b"n\n" + b"2\n" * 50_000))
     seen = set()
     while (now := get_dataset(client, made["id"]))["state"] == "validating":
-        rows = rows_of(client, made["id"])
+        rows = view_rows(client, made["id"])
         seen.add((now["version"], now["kept_records"], len(rows)))
         if now["version"] == 1:
             assert len(rows) in (1, 100)
@@ -103,11 +103,11 @@ def test_a_dataset_that_is_validating_is_not_changed(client: Client) -> None:
     assert client.request("DELETE", f"/dataset/delete/{answer['dataset_id']}").status_code == 200
 
 
-def test_a_training_keeps_the_rows_it_was_made_from(client: Client) -> None:
+def test_a_training_keeps_its_rows_when_files_are_added(client: Client) -> None:
     made = create_dataset(client, ("customers.csv", customers_csv()))
     training = client.post("/train/", json=training_request(made["id"], "keeps-its-rows")).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
-    now = added(client, made["id"], ("more.csv", customers_csv(300)))
+    now = add_and_validate(client, made["id"], ("more.csv", customers_csv(300)))
     assert now["kept_records"] == 500
     started = client.post("/train/generate-feature-importance", params={"train_id": training["id"]}).json()
     assert wait_for_job(client, started["shap_job_id"])["state"] == "succeeded"
@@ -117,9 +117,9 @@ def test_a_training_keeps_the_rows_it_was_made_from(client: Client) -> None:
     assert refusal(answer) == (409, "dataset_in_use")
 
 
-def test_a_deleted_file_takes_its_rows_away(platform: Platform, client: Client) -> None:
+def test_the_rows_of_a_deleted_file_are_removed(platform: Platform, client: Client) -> None:
     made = create_dataset(client, ("a.csv", b"n\n1\n"), ("b.csv", b"n\nx\n3\n4\n5\n6\n"))
-    first, second = sorted(files_of(client, made["id"]), key=lambda row: row["id"])
+    first, second = sorted(list_files(client, made["id"]), key=lambda row: row["id"])
     answer = client.request("DELETE", f"/files/delete/{first['id']}")
     assert answer.json().items() >= {"status_code": 200, "message": "File deleted successfully"}.items()
     assert answer.json()["state"] == "validating"
@@ -132,7 +132,7 @@ def test_a_deleted_file_takes_its_rows_away(platform: Platform, client: Client) 
     assert refusal(client.request("DELETE", f"/files/delete/{second['id']}")) == (409, "last_file")
 
 
-def test_the_result_of_a_batch_goes_by_itself(client: Client) -> None:
+def test_the_result_of_a_batch_is_deleted_without_a_validation(client: Client) -> None:
     made = create_dataset(client, ("customers.csv", customers_csv()))
     training = client.post("/train/", json=training_request(made["id"], "scored")).json()
     wait_for_job(client, training["job_id"])
@@ -177,12 +177,12 @@ def test_a_dataset_that_rejects_bad_cells_rejects_added_ones(platform: Platform,
     assert (answer.status_code, answer.json()["state"]) == (201, "valid")
 
 
-def test_statistics_of_before_are_none_of_now(client: Client) -> None:
+def test_statistics_of_an_earlier_version_are_not_returned(client: Client) -> None:
     made = create_dataset(client, ("a.csv", b"n\n1\n"))
     query = {"dataset_id": made["id"]}
     first = client.post("/dataset/generate_statistics", params=query).json()["job_id"]
     wait_for_job(client, first)
-    added(client, made["id"], ("b.csv", b"n\n2\n"))
+    add_and_validate(client, made["id"], ("b.csv", b"n\n2\n"))
     assert refusal(client.get("/dataset/statistics", params=query)) == (404, "statistics_not_found")
     second = client.post("/dataset/generate_statistics", params=query).json()["job_id"]
     assert second != first
@@ -190,12 +190,14 @@ def test_statistics_of_before_are_none_of_now(client: Client) -> None:
     assert client.get("/dataset/statistics", params=query).json()["statistics"]["rows"] == 2
 
 
-def test_a_tenant_has_a_quota(platform: Platform, client: Client, stranger: Client) -> None:
+def test_an_upload_beyond_the_quota_of_the_tenant_is_refused(
+    platform: Platform, client: Client, stranger: Client
+) -> None:
     content = b"n\n" + b"1\n" * 400_000
     first = create_dataset(stranger, ("a.csv", content), ("b.csv", b"n\n1\n"))
     before = list_upload_folders(platform)
     for _ in range(2):
-        added(stranger, first["id"], ("c.csv", b"n\n1\n"))
+        add_and_validate(stranger, first["id"], ("c.csv", b"n\n1\n"))
     assert refusal(add(stranger, first["id"], ("d.csv", content * 2))) == (413, "quota_exceeded")
     assert refusal(upload(stranger, ("d.csv", content * 2))) == (413, "quota_exceeded")
     assert len(list_upload_folders(platform)) == len(before) + 2
@@ -204,11 +206,11 @@ def test_a_tenant_has_a_quota(platform: Platform, client: Client, stranger: Clie
     assert upload(stranger, ("d.csv", content)).status_code == 201
 
 
-def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
+def test_quarantined_rows_can_be_viewed(client: Client) -> None:
     template_id = create_template(client, n="Integer", row="String")
     content = b"n,row\n1,a\nx,b\n3,c\n4,d\n1e9,e\n6,f\n7,g\n8,h\n9,i\n10,j\n"
     made = create_dataset(client, ("a.csv", content), template_id=template_id)
-    file_id = files_of(client, made["id"])[0]["id"]
+    file_id = list_files(client, made["id"])[0]["id"]
     query = {"dataset_id": made["id"], "rows": "set_aside"}
     answer = client.get("/dataset/view", params=query).json()
     assert answer["total"] == 2
@@ -219,23 +221,23 @@ def test_rows_that_were_set_aside_can_be_looked_at(client: Client) -> None:
     page = client.get("/dataset/view", params=query | {"columns": "row", "offset": 1}).json()["preview"]
     assert page == [{"file_id": file_id, "row": 5, "row_": "e"}]
     clean = create_dataset(client, ("a.csv", b"n\n1\n"))
-    assert rows_of(client, clean["id"], rows="set_aside") == []
+    assert view_rows(client, clean["id"], rows="set_aside") == []
     assert refusal(client.get("/dataset/view", params=query | {"rows": "all"})) == (422, "invalid_request")
 
 
-def test_columns_that_are_named_like_the_origin_of_a_row_are_told_apart(client: Client) -> None:
+def test_columns_named_like_the_origin_of_a_row_are_renamed(client: Client) -> None:
     names = ["file_id", "file_id_", "row", "row_", "row__"]
     template_id = create_template(client, **dict.fromkeys(names, "Integer"))
     made = create_dataset(client, ("a.csv", f"{','.join(names)}\n1,2,3,4,x\n".encode()), template_id=template_id)
-    (row,) = rows_of(client, made["id"], rows="set_aside")
-    (file,) = files_of(client, made["id"])
+    (row,) = view_rows(client, made["id"], rows="set_aside")
+    (file,) = list_files(client, made["id"])
     origin = {"file_id": file["id"], "row": 1}
     assert row == origin | {"file_id_": "1", "file_id__": "2", "row_": "3", "row__": "4", "row___": "x"}
-    (part,) = rows_of(client, made["id"], rows="set_aside", columns=["row_"])
+    (part,) = view_rows(client, made["id"], rows="set_aside", columns=["row_"])
     assert part == origin | {"row__": "4"}
 
 
-def test_a_column_can_ask_for_more_than_a_type(client: Client) -> None:
+def test_cells_that_break_a_constraint_are_reported_by_rule(client: Client) -> None:
     schema = [
         {"column_name": "id", "data_type": "String", "unique": True, "pattern": "[A-Z][0-9]+", "nullable": False},
         {"column_name": "age", "data_type": "Integer", "minimum": 0, "maximum": 120},
@@ -263,7 +265,7 @@ def test_a_column_can_ask_for_more_than_a_type(client: Client) -> None:
     assert made["kept_records"] == made["total_records"] - 5
 
 
-def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> None:
+def test_a_prediction_can_refuse_values_that_training_has_not_seen(client: Client) -> None:
     schema = [
         {"column_name": "id", "data_type": "Integer"},
         {"column_name": "age", "data_type": "Integer", "minimum": 18},
@@ -282,7 +284,7 @@ def test_a_prediction_can_refuse_what_training_has_not_seen(client: Client) -> N
     assert sorted(error["type"] for error in answer.json()["detail"]) == ["below_minimum", "not_allowed"]
 
 
-def test_statistics_say_what_goes_with_a_target(client: Client) -> None:
+def test_statistics_have_associations_with_a_target(client: Client) -> None:
     made = create_dataset(client, ("customers.csv", customers_csv(400)))
     query = {"dataset_id": made["id"], "target": "left"}
     started = client.post("/dataset/generate_statistics", params=query)

@@ -1,4 +1,4 @@
-"""Compressed CSV files are read as what is in them."""
+"""Compressed CSV files are read like plain ones."""
 
 import gzip
 import zipfile
@@ -29,17 +29,17 @@ def zstd(content: bytes) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-WAYS = [(gzip.compress, "gz"), (zstd, "zst")]
+COMPRESSIONS = [(gzip.compress, "gz"), (zstd, "zst")]
 
 
-@pytest.mark.parametrize(("compress", "suffix"), WAYS, ids=["gzip", "zstd"])
+@pytest.mark.parametrize(("compress", "suffix"), COMPRESSIONS, ids=["gzip", "zstd"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_a_compressed_file_is_read_like_a_plain_one(
     client: Client, compress: Callable[[bytes], bytes], suffix: str, delimiter: str
 ) -> None:
     lines = ["n;word;day", *[f"{n};wörd {n};2024-01-{n % 28 + 1:02}" for n in range(1000)]]
     content = "\n".join(lines).replace(";", delimiter).encode()
-    archive = compress(content)  # once: gzip writes down the time
+    archive = compress(content)  # once: gzip stores the time
     plain, packed = (create_dataset(client, file) for file in (("a.csv", content), (f"a.csv.{suffix}", archive)))
     assert packed["schema"] == plain["schema"]
     assert packed["kept_records"] == 1000
@@ -55,7 +55,7 @@ def test_a_compressed_file_is_read_like_a_plain_one(
     assert client.get("/files/download", params={"file_path": hdf}).content.startswith(b"\x89HDF")
 
 
-def test_several_members_are_one_file(client: Client) -> None:
+def test_members_of_an_archive_are_read_as_one_file(client: Client) -> None:
     content = gzip.compress(b"n\n1\n") + gzip.compress(b"2\n3\n")
     assert create_dataset(client, ("a.csv.gz", content))["kept_records"] == 3
     assert create_dataset(client, ("named-otherwise.csv", content))["kept_records"] == 3
@@ -93,7 +93,7 @@ def _zip() -> bytes:
     ],
     ids=lambda value: "" if isinstance(value, bytes) else value[1],
 )
-def test_what_is_wrong_inside_is_refused_and_leaves_nothing(
+def test_an_archive_with_invalid_content_is_refused_and_leaves_nothing(
     platform: Platform, client: Client, content: bytes, refused: tuple[int, str]
 ) -> None:
     before = list_upload_folders(platform)

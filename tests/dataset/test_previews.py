@@ -1,4 +1,4 @@
-"""Previews read no more than they show."""
+"""Previews of rows and lines, error reports and HDF5 copies have the content of their files."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from dataml.db.scope import Page
 
 @pytest.fixture
 def parquet(tmp_path: Path) -> Path:
-    """Ten row groups of 100 rows."""
+    """Write a file with ten row groups of 100 rows."""
     path = tmp_path / "n.parquet"
     pq.write_table(pa.table({"n": range(1000), "n.x": ["x"] * 1000}), path, row_group_size=100)
     return path
@@ -26,12 +26,12 @@ def parquet(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("limit", "offset"), [(1, 0), (100, 0), (100, 100), (150, 250), (50, 199), (100, 950), (5, 1000)]
 )
-def test_a_page_is_the_same_wherever_row_groups_begin(parquet: Path, limit: int, offset: int) -> None:
+def test_a_page_does_not_depend_on_row_groups(parquet: Path, limit: int, offset: int) -> None:
     rows = read_rows(parquet, ["n"], Page(limit, offset))
     assert rows == [{"n": number} for number in range(1000)[offset : offset + limit]]
 
 
-def test_values_become_json(tmp_path: Path) -> None:
+def test_values_can_be_written_as_json(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
     moment = datetime(2024, 2, 29, 1, 2, 3, 4000, UTC)
     table = pa.table({"i": [2**60], "d": [date(1, 1, 1)], "t": [moment], "s": ["x" * 10_000], "f": [None]})
@@ -41,7 +41,7 @@ def test_values_become_json(tmp_path: Path) -> None:
     assert len(row["s"]) == MAX_CELL_CHARACTERS
 
 
-def test_lines_of_text_are_few_and_short(tmp_path: Path) -> None:
+def test_lines_of_text_are_limited_in_number_and_length(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfname\r\n" + b"x" * 3_000_000 + b"\n" + b"y\n" * 100)
     lines = first_lines(path, "csv")
@@ -56,7 +56,7 @@ def test_rows_of_parquet_are_shown_as_csv(tmp_path: Path) -> None:
     assert first_lines(path, "parquet") == ["a,b", '1,"x,""y"""', ",z"]
 
 
-def test_days_and_time_zones_beyond_python_are_shown(tmp_path: Path) -> None:
+def test_dates_and_time_zones_that_python_lacks_are_shown(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     days = pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32())
     moments = pa.array([2**62, 0]).cast(pa.timestamp("us"))
@@ -69,8 +69,8 @@ def test_days_and_time_zones_beyond_python_are_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"])
-def test_no_text_of_an_error_report_is_a_formula(tmp_path: Path, start: str) -> None:
-    """Neither the value nor the names that a user gave to the file and the column."""
+def test_formulas_in_an_error_report_are_escaped(tmp_path: Path, start: str) -> None:
+    """Values, file names and column names are escaped."""
     formula, path = start + "cmd|' /C calc'!A0", tmp_path / "errors.parquet"
     names = ("file", "row", "column", "value", "rule", "reason")
     cells = (formula, 1, formula, formula, "not_an_integer", "why")
@@ -80,7 +80,7 @@ def test_no_text_of_an_error_report_is_a_formula(tmp_path: Path, start: str) -> 
     assert (header, row) == ([*names], ["'" + formula, "1", "'" + formula, "'" + formula, "not_an_integer", "why"])
 
 
-def test_a_line_end_in_a_value_begins_no_row_of_the_error_report(tmp_path: Path) -> None:
+def test_line_ends_in_values_of_an_error_report_are_quoted(tmp_path: Path) -> None:
     path = tmp_path / "errors.parquet"
     values = ["x\r=1+1", "x\n=1+1", 'x"\r\n=1+1']
     names = ("file", "row", "column", "value", "rule", "reason")

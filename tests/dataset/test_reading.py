@@ -1,4 +1,4 @@
-"""Looking at datasets and files that are there."""
+"""Datasets and files can be listed, viewed and downloaded by their tenant."""
 
 import csv
 import io
@@ -27,8 +27,8 @@ def mixed(client: Client) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def hopeless(client: Client) -> dict[str, Any]:
-    """A dataset that lost all its rows."""
+def rowless(client: Client) -> dict[str, Any]:
+    """Create a dataset whose rows are all quarantined."""
     template_id = create_template(client, n="Integer")
     return create_dataset(client, ("n.csv", b"n\nx\n"), template_id=template_id)
 
@@ -63,7 +63,7 @@ def test_view_pages_through_the_rows_in_file_order(client: Client, churn: dict[s
     assert view(client, churn["id"], offset=7043) == []
 
 
-def test_view_takes_columns_in_the_order_asked(client: Client, churn: dict[str, Any]) -> None:
+def test_view_returns_the_columns_in_the_requested_order(client: Client, churn: dict[str, Any]) -> None:
     (row,) = view(client, churn["id"], limit=1, columns=["tenure", "customer_id", "tenure"])
     assert list(row.items()) == [("tenure", 1), ("customer_id", "C00001")]
 
@@ -76,14 +76,14 @@ def test_view_takes_columns_in_the_order_asked(client: Client, churn: dict[str, 
         ({"limit": 0}, "invalid_request"),
     ],
 )
-def test_view_refuses_what_it_cannot_show(
+def test_view_refuses_unknown_columns_and_limits(
     client: Client, churn: dict[str, Any], query: dict[str, Any], code: str
 ) -> None:
     answer = client.get("/dataset/view", params={"dataset_id": churn["id"]} | query)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
-def test_statistics_are_computed_once_asked_for(client: Client, churn: dict[str, Any]) -> None:
+def test_statistics_are_computed_on_request_and_once_at_a_time(client: Client, churn: dict[str, Any]) -> None:
     query = {"dataset_id": churn["id"]}
     missing = client.get("/dataset/statistics", params=query)
     assert (missing.status_code, missing.json()["code"]) == (404, "statistics_not_found")
@@ -104,9 +104,9 @@ def test_statistics_are_computed_once_asked_for(client: Client, churn: dict[str,
     assert found["statistics"]["columns"]["total_charges"]["missing"] == 11
 
 
-def test_a_dataset_without_kept_rows_can_be_looked_at(client: Client, hopeless: dict[str, Any]) -> None:
-    assert (hopeless["state"], hopeless["dataset_usability"]) == ("invalid", "0%")
-    assert view(client, hopeless["id"]) == []
+def test_a_dataset_without_kept_rows_can_be_viewed(client: Client, rowless: dict[str, Any]) -> None:
+    assert (rowless["state"], rowless["dataset_usability"]) == ("invalid", "0%")
+    assert view(client, rowless["id"]) == []
 
 
 def test_the_error_report_of_a_clean_dataset_is_empty(client: Client, mixed: dict[str, Any]) -> None:
@@ -184,19 +184,19 @@ def test_a_file_view_shows_the_first_lines(client: Client, churn: dict[str, Any]
         "é" * 200,
     ],
 )
-def test_a_path_that_is_no_name_of_a_row_is_404(client: Client, mixed: dict[str, Any], file_path: str) -> None:
+def test_a_path_that_no_row_has_is_404(client: Client, mixed: dict[str, Any], file_path: str) -> None:
     answer = client.get("/files/download", params={"file_path": file_path})
     assert (answer.status_code, answer.json()["code"]) == (404, "file_not_found")
 
 
 @pytest.mark.parametrize("query", ["%2e%2e%2ftoken.key", "%2fetc%2fpasswd", "%252e%252e%252ftoken.key", "%ff%fe"])
-def test_a_path_is_no_other_name_once_it_is_decoded(client: Client, mixed: dict[str, Any], query: str) -> None:
+def test_an_encoded_path_is_404(client: Client, mixed: dict[str, Any], query: str) -> None:
     answer = client.get(f"/files/download?file_path={query}")
     assert (answer.status_code, answer.json()["code"]) == (404, "file_not_found")
 
 
 def test_a_link_in_storage_is_not_followed_out_of_it(client: Client, settings: Settings) -> None:
-    """Whoever planted it, and whichever call reads the file."""
+    """Every call that reads the file refuses it."""
     made = create_dataset(client, ("n.csv", b"n\n1\n"))
     file = file_of(client, made)
     for name in (file["file_path"], file["parquet_file_path"]):
@@ -231,7 +231,7 @@ def test_a_file_that_storage_has_lost_is_404(client: Client, settings: Settings)
 
 
 def calls(dataset: dict[str, Any], file: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Every call that reads this dataset or this file."""
+    """Return every call that reads this dataset or this file."""
     by_dataset, by_file = {"dataset_id": dataset["id"]}, {"file_id": file["id"]}
     paths = [file["csv_file_path"], file["hdf_file_path"], file["parquet_file_path"]]
     return [
@@ -249,9 +249,7 @@ def calls(dataset: dict[str, Any], file: dict[str, Any]) -> list[tuple[str, str,
     ]
 
 
-def test_another_tenant_sees_404_as_if_nothing_were_there(
-    client: Client, stranger: Client, mixed: dict[str, Any]
-) -> None:
+def test_another_tenant_gets_the_404_of_a_missing_row(client: Client, stranger: Client, mixed: dict[str, Any]) -> None:
     absent = {"dataset_id": 2**62, "file_id": 2**62, "file_path": "files/nobody/nothing.csv"}
     for method, path, query in calls(mixed, file_of(client, mixed)):
         foreign = stranger.request(method, path, params=query)
@@ -261,7 +259,7 @@ def test_another_tenant_sees_404_as_if_nothing_were_there(
         assert bodies[0] == bodies[1]
 
 
-def test_nobody_sees_anything(client: Client, anonymous: Client, mixed: dict[str, Any]) -> None:
+def test_a_call_without_a_token_is_401(client: Client, anonymous: Client, mixed: dict[str, Any]) -> None:
     for method, path, query in calls(mixed, file_of(client, mixed)):
         assert anonymous.request(method, path, params=query).status_code == 401, path
     for path in ("/dataset/list", "/dataset/list_validated"):
@@ -275,7 +273,7 @@ def test_every_call_answers_with_and_without_a_trailing_slash(client: Client, mi
         assert client.request(method, f"{path}/", params=query).status_code == status
 
 
-def test_lists_are_pages_of_the_own_tenant(client: Client, stranger: Client, mixed: dict[str, Any]) -> None:
+def test_lists_are_pages_of_the_tenants_own_datasets(client: Client, stranger: Client, mixed: dict[str, Any]) -> None:
     create_dataset(client, ("n.csv", b"n\n1\n"))
     first, second = (client.get("/dataset/list", params={"limit": 1, "offset": offset}).json() for offset in (0, 1))
     assert first["total"] == second["total"] >= 2

@@ -1,4 +1,4 @@
-"""Every refused upload says why, and leaves no row and no file behind."""
+"""A refused upload returns the reason, and leaves no row and no file behind."""
 
 import asyncio
 import gzip
@@ -39,8 +39,8 @@ def settings(new_home: NewHome) -> Settings:
 
 
 def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tuple[int, str]:
-    """Status and code of an upload that must be refused without a trace."""
-    # A job that has rejected bad cells stays, as the record of what it found.
+    """Return status and code of an upload that must be refused and leave nothing behind."""
+    # A job that has rejected wrong cells stays, as the record of its result.
     tables = ["dataset", "file"] if query.get("on_error") == "reject" else ["dataset", "file", "job"]
     before = list_remains(platform), count_rows(platform, *tables)
     answer = upload(platform.client, *files, **query)
@@ -89,7 +89,7 @@ def test_files_of_one_dataset_have_the_same_columns(platform: Platform) -> None:
     assert refused(platform, ("a.csv", b"a\n1\n"), ("b.csv", b"b\n1\n")) == (422, "different_columns")
 
 
-def test_a_column_of_the_template_must_be_there(platform: Platform) -> None:
+def test_a_missing_column_of_the_template_is_422(platform: Platform) -> None:
     template_id = create_template(platform.client, a="Integer", b="Integer")
     assert refused(platform, ("a.csv", b"a\n1\n"), template_id=template_id) == (422, "missing_column")
 
@@ -101,14 +101,14 @@ def test_a_parquet_file_with_an_extension_type_is_never_opened(platform: Platfor
     assert refused(platform, ("a.parquet", content.getvalue())) == (422, "unsupported_parquet_type")
 
 
-def test_a_column_of_a_parquet_file_that_is_named_in_no_encoding_is_refused(platform: Platform) -> None:
+def test_a_parquet_column_whose_name_is_not_utf8_is_refused(platform: Platform) -> None:
     content = io.BytesIO()
     pq.write_table(pa.table({"name of it": [1]}), content, store_schema=False)
     broken = content.getvalue().replace(b"name of it", b"name of \xff\xfe")
     assert refused(platform, ("a.parquet", broken)) == (422, "bad_column_name")
 
 
-def test_text_under_the_name_of_a_parquet_file_is_refused(platform: Platform) -> None:
+def test_text_in_a_file_named_parquet_is_refused(platform: Platform) -> None:
     assert refused(platform, ("a.parquet", b"a\n1\n")) == (422, "not_a_parquet")
 
 
@@ -157,7 +157,7 @@ def test_a_name_twice_is_409(platform: Platform) -> None:
     assert refused(platform, ("a.csv", b"a\n1\n"), name=name) == (409, "dataset_exists")
 
 
-def test_of_two_uploads_at_once_under_one_name_one_wins(platform: Platform) -> None:
+def test_of_several_uploads_at_once_under_one_name_one_succeeds(platform: Platform) -> None:
     name, (total, folders) = new_name(), list_remains(platform)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: upload(platform.client, ("a.csv", b"a\n1\n"), name=name), range(4)))
@@ -176,17 +176,17 @@ def test_a_larger_upload_than_allowed_is_413(platform: Platform) -> None:
     assert refused(platform, ("a.csv", content)) == (413, "upload_too_large")
 
 
-def test_all_files_count_together(platform: Platform) -> None:
+def test_the_budget_is_for_all_files_together(platform: Platform) -> None:
     content = b"a\n" + b"1\n" * (BUDGET_BYTES // 3)
     assert refused(platform, ("a.csv", content), ("b.csv", content)) == (413, "upload_too_large")
 
 
-def test_what_is_in_compressed_files_counts_together(platform: Platform) -> None:
+def test_the_budget_is_for_uncompressed_text_too(platform: Platform) -> None:
     content = gzip.compress(b"a\n" + b"1\n" * (BUDGET_BYTES // 3))
     assert refused(platform, ("a.csv", content), ("b.csv", content)) == (413, "upload_too_large")
 
 
-def test_a_parquet_file_of_more_cells_than_bytes_are_taken_is_413(platform: Platform) -> None:
+def test_a_parquet_file_with_more_cells_than_the_budget_has_bytes_is_413(platform: Platform) -> None:
     content = io.BytesIO()
     pq.write_table(pa.table({"a": pa.nulls(BUDGET_BYTES + 1, pa.int64())}), content)
     assert len(content.getvalue()) < BUDGET_BYTES
@@ -199,7 +199,9 @@ def test_reject_makes_a_wrong_cell_fail_the_upload(platform: Platform) -> None:
     assert refused(platform, ("a.csv", b"a\n1\nx\n"), **query) == (422, "bad_cell")
 
 
-def test_who_may_not_upload_is_403_and_nobody_is_401(platform: Platform, analyst: Client, anonymous: Client) -> None:
+def test_an_upload_without_permission_is_403_and_without_token_401(
+    platform: Platform, analyst: Client, anonymous: Client
+) -> None:
     before = list_remains(platform)
     assert upload(analyst, ("a.csv", b"a\n1\n")).json()["code"] == "missing_permission"
     answer = upload(anonymous, ("a.csv", b"a\n1\n"))
@@ -208,7 +210,7 @@ def test_who_may_not_upload_is_403_and_nobody_is_401(platform: Platform, analyst
 
 
 class Sender:
-    """An upload sent piece by piece to the bare application, to see how much of it is read."""
+    """An upload sent piece by piece to the application itself; it counts how many pieces are read."""
 
     def __init__(self, platform: Platform, headers: dict[str, str], name: str) -> None:
         self._platform = platform
@@ -219,7 +221,7 @@ class Sender:
         self.pieces_read = 0
 
     def send(self, *messages: dict[str, Any]) -> int:
-        """The status of the answer to a body of these messages."""
+        """Return the status of the answer to a body of these messages."""
         return self._platform.client.portal.call(self._send, list(messages))
 
     async def _send(self, messages: list[dict[str, Any]]) -> int:
@@ -259,7 +261,7 @@ def piece(body: bytes) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": True}
 
 
-def test_a_client_that_goes_away_leaves_nothing(platform: Platform) -> None:
+def test_a_client_that_disconnects_leaves_nothing(platform: Platform) -> None:
     before = list_remains(platform)
     sender = Sender(platform, {}, new_name())
     assert sender.send(piece(HEAD), piece(b"1\n" * 1000), {"type": "http.disconnect"}) == 400
@@ -269,8 +271,8 @@ def test_a_client_that_goes_away_leaves_nothing(platform: Platform) -> None:
 END = b"\r\n--b--\r\n"
 
 
-def test_a_body_without_its_end_is_refused_whole(platform: Platform) -> None:
-    """However many files of it have come."""
+def test_a_body_without_its_end_is_refused_completely(platform: Platform) -> None:
+    """Also when some of its files are complete."""
     before = list_remains(platform)
     for body in (HEAD + b"1\n", HEAD + b"1\n\r\n" + HEAD.replace(b"a.csv", b"b.csv") + b"1\n"):
         last = {"type": "http.request", "body": body, "more_body": False}
@@ -281,7 +283,7 @@ def test_a_body_without_its_end_is_refused_whole(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("charset", ["undefined", '"a\\\0b"', "no-such"])
-def test_a_charset_that_cannot_be_is_no_defect(platform: Platform, charset: str) -> None:
+def test_an_impossible_charset_is_a_client_error(platform: Platform, charset: str) -> None:
     header = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
     whole = {"type": "http.request", "body": HEAD + END, "more_body": False}
     assert Sender(platform, header, new_name()).send(whole) in (400, 422)
@@ -293,7 +295,7 @@ def test_a_declared_length_is_refused_before_the_body_is_read(platform: Platform
     assert sender.pieces_read == 0
 
 
-def test_a_body_without_a_length_is_read_only_as_far_as_allowed(platform: Platform) -> None:
+def test_a_body_without_a_length_is_read_up_to_the_budget(platform: Platform) -> None:
     before = list_remains(platform)
     sender = Sender(platform, {"transfer-encoding": "chunked"}, new_name())
     assert sender.send(piece(HEAD), *[piece(b"1\n" * 500_000)] * 10) == 413
@@ -311,14 +313,15 @@ def test_a_cheap_refusal_comes_before_the_body_is_read(platform: Platform) -> No
 
 
 class SlowFile(io.BytesIO):
-    """Reads as a large file on a slow disk."""
+    """A file that is read slowly, as a large one on a slow disk."""
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most 1,000 bytes, slowly."""
         time.sleep(0.05)
         return super().read(min(size or 0, 1000))
 
 
-def test_a_request_that_is_cancelled_while_it_stores_leaves_nothing(platform: Platform) -> None:
+def test_a_request_that_is_cancelled_while_files_are_stored_leaves_nothing(platform: Platform) -> None:
     before = list_remains(platform)
     database = Database(platform.settings)
     draft = uploads.DatasetDraft(new_name(), "t", "quarantine")

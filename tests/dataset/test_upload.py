@@ -1,4 +1,4 @@
-"""From an upload to a valid dataset."""
+"""An upload becomes a valid dataset, or one with quarantined rows and an error report."""
 
 import io
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def test_the_churn_example_becomes_valid(client: Client) -> None:
     assert found["job_id"] == body["job_id"]
 
 
-def test_rows_with_wrong_cells_are_set_aside_and_reported(client: Client) -> None:
+def test_rows_with_wrong_cells_are_quarantined_and_reported(client: Client) -> None:
     template_id = create_template(client, id="Integer", price="Float")
     rows = [f"{number},{number}.5" for number in range(1, 20)] + ["x,7", "21,y", "z,w"]
     found = create_dataset(client, ("prices.csv", ("id,price\n" + "\n".join(rows)).encode()), template_id=template_id)
@@ -70,7 +70,7 @@ def test_too_few_rows_kept_makes_the_dataset_invalid(client: Client) -> None:
     assert found["id"] not in [row["id"] for row in client.get("/dataset/list_validated").json()]
 
 
-def test_a_perfect_share_is_shown_only_when_every_row_is_kept(client: Client) -> None:
+def test_usability_is_100_percent_only_when_every_row_is_kept(client: Client) -> None:
     template_id = create_template(client, n="Integer")
     found = create_dataset(client, ("n.csv", b"n\n" + b"1\n" * 999 + b"x\n"), template_id=template_id)
     assert found["dataset_usability"] == "99%"
@@ -83,7 +83,7 @@ def test_several_files_make_one_dataset(client: Client) -> None:
     assert preview == [{"n": 1, "t": "a"}, {"n": 2, "t": "b"}, {"n": 3, "t": "c"}]
 
 
-def test_parquet_is_taken_as_well(client: Client) -> None:
+def test_a_parquet_file_becomes_valid(client: Client) -> None:
     content = io.BytesIO()
     pq.write_table(pa.table({"n": [1, 2], "when": [datetime(2024, 8, 9, 16, 23, tzinfo=UTC), None]}), content)
     found = create_dataset(client, ("data.parquet", content.getvalue()))
@@ -93,7 +93,7 @@ def test_parquet_is_taken_as_well(client: Client) -> None:
 
 
 @pytest.mark.parametrize("usage", ["p", "P", "predict", "prediction", " Prediction "])
-def test_usage_is_read_in_all_its_spellings(client: Client, usage: str) -> None:
+def test_usage_has_several_spellings(client: Client, usage: str) -> None:
     body = upload(client, ("n.csv", b"n\n1\n"), usage=usage).json()
     assert body["usage"] == "p"
 
@@ -112,7 +112,7 @@ def test_the_list_has_every_documented_field(client: Client) -> None:
     assert row["template_name"].startswith("template-")
 
 
-def test_a_name_of_a_file_is_shown_without_folders_and_unseen_characters(client: Client) -> None:
+def test_a_file_name_is_shown_without_folders_and_invisible_characters(client: Client) -> None:
     found = create_dataset(client, ("..\\..\\evil\u202e\u200b.csv", b"n\n1\n"))
     (row,) = client.get("/files/list", params={"dataset_id": found["id"]}).json()["data"]
     assert row["file_name"] == "evil.csv"
@@ -121,7 +121,7 @@ def test_a_name_of_a_file_is_shown_without_folders_and_unseen_characters(client:
 NUMBERS = ["1e309", "inf", "NaN", "9223372036854775808", "1_000", "٣"]
 
 
-def test_what_looks_like_a_number_and_is_none_is_set_aside_with_its_reason(client: Client) -> None:
+def test_text_that_looks_like_a_number_is_quarantined_with_its_reason(client: Client) -> None:
     template_id = create_template(client, i="Integer", f="Float")
     content = "i,f\n" + "".join(f"{text},{text}\n" for text in NUMBERS) + "7,7\n"
     made = create_dataset(client, ("n.csv", content.encode()), template_id=template_id)
@@ -133,15 +133,15 @@ def test_what_looks_like_a_number_and_is_none_is_set_aside_with_its_reason(clien
     assert client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"] == [{"i": 7, "f": 7.0}]
 
 
-def test_what_looks_like_a_number_and_is_none_makes_its_column_text(client: Client) -> None:
+def test_text_that_looks_like_a_number_makes_its_column_text(client: Client) -> None:
     for text in NUMBERS:
         made = create_dataset(client, ("n.csv", f"n\n1\n{text}\n".encode()))
         values = [row["n"] for row in client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]]
         assert values == ["1", text]
 
 
-def test_text_is_kept_as_it_was_written(client: Client) -> None:
-    """Codes with zeros in front, words that others take for missing, and fields with line ends in them."""
+def test_text_is_kept_as_written(client: Client) -> None:
+    """Leading zeros, words that other programs take for missing values, and line ends in fields are kept."""
     template_id = create_template(client, a="String", b="String")
     content = b'a,b\n00123,NA\nnull,"two\nlines"\nNaN," x "\n,"\r\n"\n'
     made = create_dataset(client, ("t.csv", content), template_id=template_id)
@@ -161,7 +161,7 @@ def test_text_is_kept_as_it_was_written(client: Client) -> None:
         ("..", "file"),
     ],
 )
-def test_a_name_of_a_file_leads_nowhere(client: Client, sent: str, shown: str) -> None:
+def test_a_file_name_is_no_path(client: Client, sent: str, shown: str) -> None:
     made = create_dataset(client, (sent, b"n\n1\n"))
     (row,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
     assert row["file_name"] == shown
@@ -171,13 +171,13 @@ def test_a_name_of_a_file_leads_nowhere(client: Client, sent: str, shown: str) -
     assert shown in sent_back
 
 
-def test_reject_answers_when_all_cells_are_checked(client: Client) -> None:
+def test_reject_answers_when_all_cells_are_validated(client: Client) -> None:
     body = upload(client, ("n.csv", b"n\n1\n"), on_error="reject").json()
     assert body["state"] == "valid"
     assert get_dataset(client, body["dataset_id"])["kept_records"] == 1
 
 
-def test_a_name_that_was_refused_can_be_used_again(client: Client) -> None:
+def test_the_name_of_a_refused_upload_can_be_used_again(client: Client) -> None:
     name, template_id = new_name(), create_template(client, n="Integer")
     refused = upload(client, ("n.csv", b"n\nx\n"), name=name, template_id=template_id, on_error="reject")
     assert refused.status_code == 422

@@ -23,7 +23,7 @@ def test_several_wrong_fields_are_a_list_as_fastapi_writes_them() -> None:
 
 
 def client_of(error: Exception, refused: list[str]) -> TestClient:
-    """A client of an application whose only call raises this error."""
+    """Return a client of an application whose only call raises this error."""
     app = FastAPI()
 
     @app.get("/")

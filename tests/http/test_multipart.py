@@ -32,6 +32,7 @@ class Body:
         self.pieces_read = 0
 
     async def receive(self) -> dict[str, Any]:
+        """Return the next ASGI message."""
         if not self._pieces and self._disconnects:
             return {"type": "http.disconnect"}
         self.pieces_read += 1

@@ -1,4 +1,4 @@
-"""Templates describe data once."""
+"""Templates are created, validated, and listed by their tenant."""
 
 import itertools
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def create(client: Client, *columns: dict[str, Any], name: str = "") -> Any:
 
 
 def refused(client: Client, body: Any) -> tuple[int, str, list[tuple[Any, ...]]]:
-    """Status, code and the places that are wrong, of a template that must leave nothing behind."""
+    """Return status, code and the wrong places of a template that must be refused and leave nothing behind."""
     before = client.get("/template/list").json()["total"]
     answer = client.post("/template/", json=body)
     assert client.get("/template/list").json()["total"] == before
@@ -30,7 +30,7 @@ def refused(client: Client, body: Any) -> tuple[int, str, list[tuple[Any, ...]]]
     return answer.status_code, found["code"], places
 
 
-def test_a_template_is_kept_as_it_was_described(client: Client) -> None:
+def test_a_template_is_returned_as_it_was_created(client: Client) -> None:
     name = new_name("Kündigungen")
     columns = [column("CustomerID", "String", "CUST-0000"), column("größe", "Float", "0.0"), column("a b", "Date")]
     answer = create(client, *columns, name=name)
@@ -46,12 +46,12 @@ def test_a_template_is_kept_as_it_was_described(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("alias", "data_type"),
     [("int", "Integer"), ("DOUBLE", "Float"), ("bool", "Boolean"), (" datetime ", "Timestamp"), ("varchar", "String")],
 )
-def test_a_type_has_many_names(client: Client, given: str, shown: str) -> None:
-    template_id = create(client, column("n", given)).json()["id"]
-    assert client.get(f"/template/{template_id}").json()["template_schema"][0]["data_type"] == shown
+def test_a_type_has_aliases(client: Client, alias: str, data_type: str) -> None:
+    template_id = create(client, column("n", alias)).json()["id"]
+    assert client.get(f"/template/{template_id}").json()["template_schema"][0]["data_type"] == data_type
 
 
 @pytest.mark.parametrize(
@@ -93,26 +93,26 @@ def test_an_unknown_type_is_422(client: Client) -> None:
 
 
 @pytest.mark.parametrize("second", ["a", ""])
-def test_a_name_twice_or_none_is_422(client: Client, second: str) -> None:
+def test_a_duplicate_or_empty_column_name_is_422(client: Client, second: str) -> None:
     body = {"template_name": "never", "template_schema": [column("a"), column(second)]}
     status, _, places = refused(client, body)
     assert (status, places) == (422, [("body", "template_schema", 1, "column_name")])
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "\u0085", "x" * 10_000])
-def test_a_column_name_that_nobody_could_type_is_422(client: Client, name: str) -> None:
+def test_a_column_name_with_control_characters_or_too_long_is_422(client: Client, name: str) -> None:
     status, _, places = refused(client, {"template_name": "never", "template_schema": [column(name)]})
     assert (status, places) == (422, [("body", "template_schema", 0, "column_name")])
 
 
-def test_a_column_name_that_no_answer_could_carry_is_422(client: Client) -> None:
+def test_a_column_name_with_a_lone_surrogate_is_422(client: Client) -> None:
     body = '{"template_name": "never", "template_schema": [{"column_name": "\\ud800", "data_type": "String"}]}'
     answer = client.post("/template/", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["detail"][0]["loc"][-1]) == (422, "column_name")
     assert "never" not in [row["template_name"] for row in client.get("/template/list").json()["data"]]
 
 
-def test_all_that_is_wrong_is_named_at_once(client: Client) -> None:
+def test_all_wrong_columns_are_reported_at_once(client: Client) -> None:
     columns = [column("a", "Integer", "x"), column("a"), column("b", "Float", "y")]
     status, _, places = refused(client, {"template_name": "never", "template_schema": columns})
     assert status == 422
@@ -153,17 +153,17 @@ def test_a_name_is_unique_in_its_tenant(client: Client, stranger: Client) -> Non
     assert create(stranger, column("a"), name=name).status_code == 201
 
 
-def test_columns_may_come_later(client: Client) -> None:
+def test_a_template_can_be_created_without_columns(client: Client) -> None:
     answer = client.post("/template/", json={"template_name": new_name("template")})
     assert answer.status_code == 201
     found = client.get(f"/template/{answer.json()['id']}").json()
     assert (found["no_of_columns"], found["template_schema"]) == (0, [])
 
 
-def test_another_tenants_template_is_not_there(client: Client, stranger: Client) -> None:
+def test_another_tenants_template_is_404(client: Client, stranger: Client) -> None:
     template_id = create_template(client, n="Integer")
     headers = {"X-Request-ID": "same"}
-    answers = [stranger.get(f"/template/{given}", headers=headers) for given in (template_id, 999_999)]
+    answers = [stranger.get(f"/template/{id_}", headers=headers) for id_ in (template_id, 999_999)]
     assert (answers[0].status_code, answers[0].json()["code"]) == (404, "template_not_found")
     assert answers[0].content == answers[1].content
     assert template_id not in [row["id"] for row in stranger.get("/template/list").json()["data"]]

@@ -1,4 +1,4 @@
-"""Templates change by versions; what was checked with one keeps it."""
+"""An update of a template makes a new version; a dataset keeps the version it was validated against."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def update(client: Client, template_id: int, **body: Any) -> Any:
     return client.request("PUT", f"/template/update/{template_id}", json={"template_name": new_name("t")} | body)
 
 
-def test_an_update_is_a_new_version(client: Client) -> None:
+def test_an_update_makes_a_new_version(client: Client) -> None:
     template_id = create_template(client, CustomerID="String", DataUsageGB="Float")
     name = new_name("Telecom V2")
     schema = [column("CustomerID"), column("DataUsageGB", "Float"), column("PlanType")]
@@ -31,14 +31,14 @@ def test_an_update_is_a_new_version(client: Client) -> None:
     assert versions["data"][0]["template_name"] == name
 
 
-def test_without_columns_the_name_alone_changes(client: Client) -> None:
+def test_an_update_without_columns_changes_the_name_only(client: Client) -> None:
     template_id = create_template(client, a="Integer")
     answer = update(client, template_id, template_name="Umbenannt").json()
     assert (answer["template_name"], answer["template_schema"]) == ("Umbenannt", [column("a", "Integer")])
     assert update(client, template_id, template_schema=[]).json()["template_schema"] == []
 
 
-def test_a_name_that_is_taken_is_refused(client: Client) -> None:
+def test_the_name_of_another_template_is_refused(client: Client) -> None:
     first, second = create_template(client, a="Integer"), create_template(client, a="Integer")
     name = client.get(f"/template/{first}").json()["template_name"]
     before = client.get(f"/template/{second}").json()
@@ -57,7 +57,7 @@ def test_a_wrong_update_changes_nothing(client: Client, body: dict[str, Any]) ->
     assert client.get(f"/template/{template_id}").json() == before
 
 
-def test_a_dataset_keeps_the_version_it_was_checked_with(client: Client) -> None:
+def test_a_dataset_keeps_the_version_it_was_validated_against(client: Client) -> None:
     template_id = create_template(client, a="Integer")
     first = create_dataset(client, ("a.csv", b"a\n1\n"), template_id=template_id)
     update(client, template_id, template_schema=[column("a", "Integer"), column("b", "Float")])
@@ -104,7 +104,7 @@ def test_a_template_is_drafted_from_a_sample(client: Client) -> None:
     assert client.post("/template/", json=body).status_code == 201
 
 
-def test_a_draft_looks_at_as_many_rows_as_it_may(client: Client) -> None:
+def test_a_draft_reads_at_most_the_requested_rows(client: Client) -> None:
     rows = b"n\n" + b"1\n" * 5 + b"x\n"
     assert infer(client, ("a.csv", rows), rows=5).json()["template_schema"][0]["data_type"] == "Integer"
     assert infer(client, ("a.csv", rows), rows=6).json()["template_schema"][0]["data_type"] == "String"

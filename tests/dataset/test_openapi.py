@@ -1,4 +1,4 @@
-"""What the API says about itself."""
+"""The OpenAPI description covers the dataset and file calls."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ DESCRIBED = ("/api/v1/dataset/", "/api/v1/files/")
 def test_every_field_of_an_answer_is_described(anonymous: Client) -> None:
     openapi = anonymous.get("/openapi.json").json()
     schemas = openapi["components"]["schemas"]
-    waiting = [
-        _names(call)
+    referenced = [
+        _schema_names(call)
         for path, calls in openapi["paths"].items()
         if path.startswith(DESCRIBED)
         for call in calls.values()
     ]
-    names, seen = set().union(*waiting), set()
+    names, seen = set().union(*referenced), set()
     while names:
         name = names.pop()
         seen.add(name)
@@ -25,19 +25,19 @@ def test_every_field_of_an_answer_is_described(anonymous: Client) -> None:
                 name,
                 field,
             )
-        names |= _names(schemas[name]) - seen
+        names |= _schema_names(schemas[name]) - seen
     assert {"UploadAnswer", "DatasetAnswer", "FileAnswer", "ErrorReportAnswer"} <= seen
 
 
-def test_the_upload_says_that_it_takes_files(anonymous: Client) -> None:
+def test_the_upload_is_described_as_a_form_with_files(anonymous: Client) -> None:
     upload = anonymous.get("/openapi.json").json()["paths"]["/api/v1/dataset/upload"]["post"]
     body = upload["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert body["properties"]["files"]["items"]["format"] == "binary"
 
 
-def _names(part: Any) -> set[str]:
-    """Schemas that are referred to anywhere in this part."""
+def _schema_names(part: Any) -> set[str]:
+    """Return the names of the schemas that this part refers to."""
     if isinstance(part, dict):
         own = {part["$ref"].rsplit("/", 1)[-1]} if isinstance(part.get("$ref"), str) else set()
-        return own.union(*(_names(value) for value in part.values()))
-    return set().union(*(_names(value) for value in part)) if isinstance(part, list) else set()
+        return own.union(*(_schema_names(value) for value in part.values()))
+    return set().union(*(_schema_names(value) for value in part)) if isinstance(part, list) else set()
