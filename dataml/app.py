@@ -80,15 +80,15 @@ _MODULES = (
 class Services:
     """What the application is made of; one per process.
 
-    `jobs` wakes the supervisor, `endpoints` are the model hosts, and `result_handlers` say what follows a job that a
-    call has ended.
+    `jobs` wakes the supervisor, `inference_client` calls the models, and `result_handlers` record the end of jobs that
+    a call has cancelled.
     """
 
     settings: Settings
     database: Database
     keys: TokenKeys
     jobs: JobQueue
-    endpoints: InferenceClient
+    inference_client: InferenceClient
     result_handlers: ResultHandlers
 
 
@@ -99,14 +99,14 @@ def create_app(services: Services) -> "GatewayMiddleware":
         RuntimeError: a route does not state what its caller needs.
     """
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
-    realtime = RealTimeApp(services.database, services.keys, services.endpoints)
+    realtime = RealTimeApp(services.database, services.keys, services.inference_client)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
     app.state.database = services.database
     app.state.keys = services.keys
     app.state.jobs = services.jobs
     app.state.result_handlers = services.result_handlers
-    app.state.endpoints = services.endpoints
+    app.state.inference_client = services.inference_client
     app.state.dependents = _dependents(services)
     app.state.lakes = Lakes(services.settings)
     app.state.realtime = realtime

@@ -46,13 +46,13 @@ class Gateway:
         schema.check(settings)
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
-        self._endpoints = RayInferenceClient(pool, settings.request_timeout_s)
+        self._inference_client = RayInferenceClient(pool, settings.request_timeout_s)
         self._services = Services(
             settings=settings,
             database=Database(settings),
             keys=TokenKeys.load(settings.key_file),
             jobs=SupervisorQueue(),
-            endpoints=self._endpoints,
+            inference_client=self._inference_client,
             result_handlers=RESULT_HANDLERS,
         )
         self._warming = asyncio.get_running_loop().create_task(self._warm())
@@ -64,4 +64,4 @@ class Gateway:
     async def _warm(self) -> None:
         # Until now the pool and the supervisor have imported nothing, so that this replica starts sooner.
         await self._services.jobs.notify()
-        await self._endpoints.warm()
+        await self._inference_client.warm()

@@ -167,9 +167,9 @@ def platform(settings: Settings, migrated_database: Path) -> Iterator[Platform]:
     asyncio.run(_add_users(settings))
     supervisor = SupervisorThread(settings)
     database = Database(settings)
-    endpoints = InProcessInferenceClient(Storage.from_settings(settings), supervisor)
+    inference_client = InProcessInferenceClient(Storage.from_settings(settings), supervisor)
     app = create_app(
-        Services(settings, database, TokenKeys.load(settings.key_file), supervisor, endpoints, RESULT_HANDLERS)
+        Services(settings, database, TokenKeys.load(settings.key_file), supervisor, inference_client, RESULT_HANDLERS)
     )
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)

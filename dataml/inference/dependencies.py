@@ -8,7 +8,7 @@ from dataml.serving.model_runner import InferenceClient
 
 
 async def _inference_client(request: Request) -> InferenceClient:
-    return request.app.state.endpoints
+    return request.app.state.inference_client
 
 
-ModelEndpoints = Annotated[InferenceClient, Depends(_inference_client)]
+ModelClient = Annotated[InferenceClient, Depends(_inference_client)]

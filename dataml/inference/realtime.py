@@ -32,10 +32,10 @@ _M = TypeVar("_M", bound=BaseModel)
 class RealTimeApp:
     """`POST /api/v1/inference` by training, and `POST /models/{tenant}/{predictor}/predict` by name."""
 
-    def __init__(self, database: Database, keys: TokenKeys, endpoints: InferenceClient) -> None:
+    def __init__(self, database: Database, keys: TokenKeys, inference_client: InferenceClient) -> None:
         self._database = database
         self._authenticator = Authenticator(database, keys, SESSION_CACHE_S)
-        self._endpoints = endpoints
+        self._inference_client = inference_client
         self._models: dict[tuple[Any, ...], tuple[float, ServableModel]] = {}
 
     def serves(self, path: str) -> bool:
@@ -58,7 +58,7 @@ class RealTimeApp:
             model, request = await self._by_training(principal, body)
         else:
             model, request = await self._by_name(principal, path, body)
-        return await self._endpoints.predict(model, request)
+        return await self._inference_client.predict(model, request)
 
     def clear_models(self) -> None:
         """Clear the cached models, because one of them has changed."""

@@ -51,9 +51,9 @@ def second(platform: Platform) -> Iterator[Client]:
     settings = platform.settings
     with start_blocking_portal() as portal:
         database = Database(settings)
-        endpoints = InProcessInferenceClient(Storage.from_settings(settings), _NoLog())
+        inference_client = InProcessInferenceClient(Storage.from_settings(settings), _NoLog())
         keys = TokenKeys.load(settings.key_file)
-        app = create_app(Services(settings, database, keys, _NobodyListens(), endpoints, RESULT_HANDLERS))
+        app = create_app(Services(settings, database, keys, _NobodyListens(), inference_client, RESULT_HANDLERS))
         yield Client(app, portal, platform.client.headers)
         portal.call(database.close)
 

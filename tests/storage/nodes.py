@@ -41,9 +41,9 @@ def run_node(platform: Platform, home: Path) -> Iterator[Client]:
     )
     shutil.copy(platform.settings.key_file, settings.key_file)
     database = Database(settings)
-    endpoints = InProcessInferenceClient(Storage.from_settings(settings), NoLog())
+    inference_client = InProcessInferenceClient(Storage.from_settings(settings), NoLog())
     keys = TokenKeys.load(settings.key_file)
-    app = create_app(Services(settings, database, keys, NullNotifier(), endpoints, RESULT_HANDLERS))
+    app = create_app(Services(settings, database, keys, NullNotifier(), inference_client, RESULT_HANDLERS))
     yield Client(app, platform.client.portal, platform.client.headers)
     platform.client.portal.call(database.close)
 
