@@ -33,8 +33,8 @@ async def create_role(request: NamedInTenant, user: RoleManager, database: Db) -
 async def list_roles(user: RoleManager, database: Db, page: Paged) -> RoleList:
     """List the roles of the tenant with their permissions, the built-in ones first."""
     async with database.reading() as session:
-        total, found = await roles.list_roles(session, user.scope, page)
-    return RoleList(total=total, data=[_answer(row) for row in found])
+        total, rows = await roles.list_roles(session, user.scope, page)
+    return RoleList(total=total, data=[_answer(row) for row in rows])
 
 
 @router.post("/permissions", status_code=201)
@@ -53,8 +53,8 @@ async def create_permission(request: NamedInTenant, user: RoleManager, database:
 async def list_permissions(user: RoleManager, database: Db, page: Paged) -> PermissionList:
     """List the permissions of the tenant, the built-in ones first."""
     async with database.reading() as session:
-        total, found = await roles.list_permissions(session, user.scope, page)
-    return PermissionList(total=total, data=[PermissionAnswer.of(row) for row in found])
+        total, permissions = await roles.list_permissions(session, user.scope, page)
+    return PermissionList(total=total, data=[PermissionAnswer.of(row) for row in permissions])
 
 
 @router.put("/roles/{role_id}/permissions/{permission_id}")
@@ -91,8 +91,8 @@ async def _set_permission(
 async def _set_role(database: Database, user: Principal, user_id: int, role_id: int, *, granted: bool) -> UserAnswer:
     async with database.transaction() as session:
         changed = await roles.set_role(session, user, user_id, role_id, granted=granted)
-        found = await users.with_roles(session, changed)
-    return UserAnswer.of(found.user, found.roles)
+        with_roles = await users.with_roles(session, changed)
+    return UserAnswer.of(with_roles.user, with_roles.roles)
 
 
 def _answer(row: RoleWithPermissions) -> RoleAnswer:

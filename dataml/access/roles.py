@@ -183,11 +183,11 @@ async def find_by_names(session: AsyncSession, scope: Scope, wanted: Iterable[st
         NotFound: `role_not_found`, with the name.
     """
     by_key = {names.key(name): name for name in wanted}
-    found = (await session.scalars(scope.select(Role).where(Role.name_key.in_(by_key)))).all()
-    missing = sorted(by_key.keys() - {role.name_key for role in found})
+    matches = (await session.scalars(scope.select(Role).where(Role.name_key.in_(by_key)))).all()
+    missing = sorted(by_key.keys() - {role.name_key for role in matches})
     if missing:
         raise NotFound(f"There is no role named {by_key[missing[0]][:100]!r}.", code="role_not_found")
-    return list(found)
+    return list(matches)
 
 
 async def permissions_of_roles(session: AsyncSession, scope: Scope, role_ids: Sequence[int]) -> set[str]:
@@ -205,10 +205,10 @@ async def permissions_of_user(session: AsyncSession, scope: Scope, user_id: int)
 async def role_names(session: AsyncSession, scope: Scope, user_ids: Sequence[int]) -> dict[int, list[str]]:
     """Return the names of each user's roles."""
     rows = scope.select_columns(Role, UserRole.user_id, Role.name).join(UserRole, _has())
-    found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
+    names_by_user: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
     for user_id, name in await session.execute(rows.where(UserRole.user_id.in_(user_ids)).order_by(Role.id)):
-        found[user_id].append(name)
-    return found
+        names_by_user[user_id].append(name)
+    return names_by_user
 
 
 async def lock(session: AsyncSession, tenant_id: str) -> None:
@@ -256,15 +256,19 @@ def is_builtin(role: Role) -> bool:
 
 
 async def _with_permissions(session: AsyncSession, roles: Sequence[Role]) -> list[RoleWithPermissions]:
-    found: dict[int, list[str]] = {role.id: [] for role in roles}
+    names_by_role: dict[int, list[str]] = {role.id: [] for role in roles}
     if roles:
         rows = Scope(roles[0].tenant_id, "").select_columns(
             TenantPermission, RolePermission.role_id, TenantPermission.name
         )
-        rows = rows.join(RolePermission, _held()).where(RolePermission.role_id.in_(found)).order_by(TenantPermission.id)
+        rows = (
+            rows.join(RolePermission, _held())
+            .where(RolePermission.role_id.in_(names_by_role))
+            .order_by(TenantPermission.id)
+        )
         for role_id, name in await session.execute(rows):
-            found[role_id].append(name)
-    return [RoleWithPermissions(role, tuple(found[role.id])) for role in roles]
+            names_by_role[role_id].append(name)
+    return [RoleWithPermissions(role, tuple(names_by_role[role.id])) for role in roles]
 
 
 async def _set_row(

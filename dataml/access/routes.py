@@ -43,8 +43,8 @@ async def log_in(
 async def test_token(user: Caller, database: Db) -> CallerAnswer:
     """Show whose bearer token it is, and what it allows."""
     async with database.reading() as session:
-        found = await users.get(session, user.scope, user.user_id)
-    answer = UserAnswer.of(found.user, found.roles)
+        caller = await users.get(session, user.scope, user.user_id)
+    answer = UserAnswer.of(caller.user, caller.roles)
     return CallerAnswer(**answer.model_dump(), permissions=sorted(user.permissions))
 
 

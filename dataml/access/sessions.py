@@ -76,11 +76,11 @@ class Sessions:
             Unauthorized: `invalid_refresh_token`, `session_ended`, or `refresh_token_reused`, which ends the session.
         """
         async with self._database.transaction() as session:
-            found = await self._rotate(session, refresh_token, origin)
+            answer = await self._rotate(session, refresh_token, origin)
         # Raised after the transaction: the end of the session must be committed.
-        if isinstance(found, DatamlError):
-            raise found
-        return found
+        if isinstance(answer, DatamlError):
+            raise answer
+        return answer
 
     async def log_out(self, refresh_token: str, origin: Origin) -> None:
         """End the session of a refresh token, current or replaced. A session that has ended already stays so.

@@ -25,8 +25,8 @@ async def create_tenant(request: CreateTenant, user: PlatformAdmin, database: Db
 async def list_tenants(user: PlatformAdmin, database: Db, page: Paged) -> TenantList:
     """List all tenants, in the order they were made."""
     async with database.reading() as session:
-        total, found = await tenants.list_all(session, page)
-    return TenantList(total=total, data=[TenantAnswer.of(tenant) for tenant in found])
+        total, rows = await tenants.list_all(session, page)
+    return TenantList(total=total, data=[TenantAnswer.of(tenant) for tenant in rows])
 
 
 @router.delete("/{tenant_id}")

@@ -22,21 +22,21 @@ async def create_user(
 async def read_users(user: UserManager, database: Db, page: Paged) -> UserList:
     """List the users of the tenant, in the order they were made."""
     async with database.reading() as session:
-        total, found = await users.list_users(session, user.scope, page)
-    return UserList(data=[UserAnswer.of(row.user, row.roles) for row in found], count=total)
+        total, rows = await users.list_users(session, user.scope, page)
+    return UserList(data=[UserAnswer.of(row.user, row.roles) for row in rows], count=total)
 
 
 @router.get("/{user_id}")
 async def get_user(user_id: int, user: UserManager, database: Db) -> UserAnswer:
     """Show one user of the tenant."""
     async with database.reading() as session:
-        found = await users.get(session, user.scope, user_id)
-    return UserAnswer.of(found.user, found.roles)
+        row = await users.get(session, user.scope, user_id)
+    return UserAnswer.of(row.user, row.roles)
 
 
 @router.put("/{user_id}")
 async def update_user(user_id: int, request: UpdateUser, user: UserManager, database: Db) -> UserAnswer:
     """Change a user, deactivate or reactivate them."""
     async with database.transaction() as session:
-        found = await users.update(session, user, user_id, request)
-    return UserAnswer.of(found.user, found.roles)
+        row = await users.update(session, user, user_id, request)
+    return UserAnswer.of(row.user, row.roles)

@@ -82,8 +82,8 @@ async def add_builtin(
     is_platform_admin: bool = False,
 ) -> User:
     """Add a user with one of the built-in roles, on behalf of the platform itself."""
-    found = await roles.find_by_names(session, Scope(tenant_id, ""), [role.value])
-    return await add(session, tenant_id, username, password_hash, found, is_platform_admin=is_platform_admin)
+    matches = await roles.find_by_names(session, Scope(tenant_id, ""), [role.value])
+    return await add(session, tenant_id, username, password_hash, matches, is_platform_admin=is_platform_admin)
 
 
 async def recover(session: AsyncSession, username: str, password_hash: str) -> bool:
@@ -249,10 +249,10 @@ async def _grantable_roles(session: AsyncSession, user: Principal, request: Crea
     """Return the tenant of a new user and the roles, after checking that the caller may give them."""
     tenant_id = await tenants.named_in_body(session, user, request.tenant_id)
     in_tenant = Scope(tenant_id, user.username)
-    found = await roles.find_by_names(session, in_tenant, request.roles)
+    matches = await roles.find_by_names(session, in_tenant, request.roles)
     if tenant_id == user.tenant_id:
-        user.require_all(await roles.permissions_of_roles(session, in_tenant, [role.id for role in found]))
-    return tenant_id, found
+        user.require_all(await roles.permissions_of_roles(session, in_tenant, [role.id for role in matches]))
+    return tenant_id, matches
 
 
 async def _find_password_owner(session: AsyncSession, user: Principal, username: str) -> User:
