@@ -1,4 +1,4 @@
-"""What holds for every route there is, and for the next one that is added."""
+"""Rules that hold for every route: tokens, permissions, tenants, ids, bodies and headers."""
 
 import itertools
 import json
@@ -24,24 +24,34 @@ from tests.database import read_all_tables
 from tests.dataset.datasets import new_name
 from tests.sample_tenant import SampleTenant, create_role, create_sample_tenant, create_user, training_request
 
-OPEN = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
-OPEN |= {("GET", f"{API}/utils/health-check")}
-# They take the token of a job, and no user's.
+PUBLIC_CALLS = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
+PUBLIC_CALLS |= {("GET", f"{API}/utils/health-check")}
+# Calls with this requirement take the token of a job, and no token of a user.
 JOB_TOKEN = "a job's token"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-# Parameters that name an object, by what the object is called in `SampleTenant`.
+# Parameters that name an object, with the name of the object in `SampleTenant`.
 IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
 IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
 IDS |= {"schema_name": "schema_name", "table_name": "table_name", "column_name": "column_name", "share_id": "share_id"}
 IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name"}
-# Of these, names that every tenant has the same of.
-COMMON = {"chart_name", "schema_name", "schema", "column_name", "column"}
-# Parameters that name none.
-PLAIN = {"limit", "offset", "columns", "format", "kind", "state", "usage", "dataset_name", "iceberg_table_name"}
-PLAIN |= {
+# Parameters whose values exist in every tenant.
+COMMON_NAMES = {"chart_name", "schema_name", "schema", "column_name", "column"}
+# Parameters that name no object.
+OTHER_PARAMETERS = {
+    "limit",
+    "offset",
+    "columns",
+    "format",
+    "kind",
+    "state",
+    "usage",
+    "dataset_name",
+    "iceberg_table_name",
+}
+OTHER_PARAMETERS |= {
     "raw_table_name",
     "lake_mode",
     "snapshot_id",
@@ -57,14 +67,14 @@ PLAIN |= {
     "until",
 }
 # Secrets that may stand in the query.
-PLAIN |= {"refresh_token", "user_name", "new_password", "current_password"}
+OTHER_PARAMETERS |= {"refresh_token", "user_name", "new_password", "current_password"}
 
-# Calls after which the object is gone: where a test makes every call, they name what is not there.
-FINAL = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
-FINAL |= {"/api/v1/datalake/shares/{share_id}"}
+# Calls that delete their object. Tests that make every call give them ids that do not exist.
+DELETING_PATHS = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
+DELETING_PATHS |= {"/api/v1/datalake/shares/{share_id}"}
 
-# Ids that no row has, as a user or an attacker may send them.
-STRANGE_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
+# Ids that no row has, which a user or an attacker may send.
+INVALID_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
 
 
 class Call(NamedTuple):
@@ -81,26 +91,26 @@ class Call(NamedTuple):
         return f"{self.method} {self.path}"
 
     @property
-    def is_open(self) -> bool:
-        return (self.method, self.path) in OPEN
+    def is_public(self) -> bool:
+        return (self.method, self.path) in PUBLIC_CALLS
 
     @property
-    def is_final(self) -> bool:
-        return self.path in FINAL
+    def is_deleting(self) -> bool:
+        return self.path in DELETING_PATHS
 
     def url(self, ids: dict[str, Any]) -> str:
-        """The path with these objects; of a final call with none that there is."""
-        return self.path.format(**{name: 999_999 if self.is_final else ids[IDS[name]] for name in self.in_path})
+        """Return the path with these ids, or with ids that do not exist if the call deletes its object."""
+        return self.path.format(**{name: 999_999 if self.is_deleting else ids[IDS[name]] for name in self.in_path})
 
 
 @dataclass(frozen=True)
-class Question:
-    """A call with objects that it names; `ids` are their names in `SampleTenant`."""
+class RouteCall:
+    """A call and the objects that it names; `ids` are their names in `SampleTenant`."""
 
     call: Call
     ids: tuple[str, ...]
 
-    def ask(self, client: Client, ids: dict[str, Any], **request: Any) -> Response:
+    def send(self, client: Client, ids: dict[str, Any], **request: Any) -> Response:
         call = self.call
         path = call.path.format(**{name: ids[IDS[name]] for name in call.in_path})
         values = {"dataset_name": new_name("never"), "usage": "t"}
@@ -115,7 +125,7 @@ class Question:
 
 
 def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON that this call takes."""
+    """Return the JSON body of a call, or None if it takes none."""
     features = {"features": {"age": 60, "plan": "basic"}}
     batch = {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]}
     details = {"predictor_name": "never", "domain": "Churn", "problem_type": "Classification"}
@@ -150,7 +160,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
     }.get(path)
 
 
-IN_BODIES = {
+BODY_IDS = {
     "/api/v1/users/create-user": ["tenant_id"],
     "/api/v1/rbac/roles": ["tenant_id"],
     "/api/v1/rbac/permissions": ["tenant_id"],
@@ -164,18 +174,18 @@ IN_BODIES = {
 }
 
 
-def questions(calls: list[Call]) -> Iterator[tuple[Question, str]]:
-    """Each call with each object that it can name: the question, and the object."""
+def object_calls(calls: list[Call]) -> Iterator[tuple[RouteCall, str]]:
+    """Yield each call with each object that it can name, and the name of the object."""
     for call in calls:
-        in_body = IN_BODIES.get(call.path, []) if call.method == "POST" else []
+        in_body = BODY_IDS.get(call.path, []) if call.method == "POST" else []
         needed = [IDS[name] for name in call.required if name in IDS] + in_body
-        named = [IDS[name] for name in (*call.in_path, *call.in_query) if name in IDS.keys() - COMMON]
+        named = [IDS[name] for name in (*call.in_path, *call.in_query) if name in IDS.keys() - COMMON_NAMES]
         for of in dict.fromkeys(named + in_body):
-            yield Question(call, tuple({*needed, of})), of
+            yield RouteCall(call, tuple({*needed, of})), of
 
 
 def refusal(answer: Response) -> tuple[int, str]:
-    """Status and code of an error, in the platform's shape."""
+    """Return the status and code of an error, after checking that it has the fields and headers of every error."""
     body = answer.json()
     assert set(body) == {"detail", "code", "request_id"}, answer.text
     assert body["detail"], answer.text
@@ -203,32 +213,32 @@ def calls(platform: Platform) -> list[Call]:
 
 @pytest.fixture(scope="module")
 def objects(client: Client) -> SampleTenant:
-    """Of the tenant `default`."""
+    """Objects of the tenant `default`."""
     return create_sample_tenant(client)
 
 
 @pytest.fixture(scope="module")
-def own(stranger: Client) -> SampleTenant:
-    """Of the stranger's own tenant."""
+def own_objects(stranger: Client) -> SampleTenant:
+    """Objects of the stranger's own tenant."""
     return create_sample_tenant(stranger)
 
 
-def absent(objects: SampleTenant) -> dict[str, Any]:
-    """For each object, what names none in any tenant."""
+def missing_ids(objects: SampleTenant) -> dict[str, Any]:
+    """Return an id or name that exists in no tenant, for each object."""
     names = {"file_path": "files/nothing/1.csv", "job_id": "train-job-999999", "prediction_id": 2**62}
     names |= {"predictor_name": "nothing", "tenant_name": "nobody", "tenant_id": str(uuid.UUID(int=0))}
     names |= {"chart_name": "nothing", "schema_name": "silver", "table_name": "nothing", "column_name": "id"}
     return {name: names.get(name, 999_999) for name in objects.ids}
 
 
-def stored(platform: Platform) -> dict[str, list[Any]]:
-    """Every row of every table that a call could change."""
-    # What is written whatever comes of a call: refusals, failures, and sessions of these tests' users.
-    anyway = ("supervisor_lease", "session", "refresh_token", "login_failures", "audit_event")
-    return {name: found for name, found in read_all_tables(platform.settings).items() if name not in anyway}
+def read_stored_rows(platform: Platform) -> dict[str, list[Any]]:
+    """Return every row of every table that a refused call must not change."""
+    # These tables also change with refused calls: refusals and failures are logged, and the tests' users log in.
+    excluded = ("supervisor_lease", "session", "refresh_token", "login_failures", "audit_event")
+    return {name: rows for name, rows in read_all_tables(platform.settings).items() if name not in excluded}
 
 
-def settle(client: Client) -> None:
+def wait_for_all_jobs(client: Client) -> None:
     """Return when every job of the tenant has ended."""
     for job in client.get("/jobs/list").json()["data"]:
         wait_for_job(client, job["job_id"])
@@ -254,12 +264,12 @@ def test_every_route_is_documented(platform: Platform, calls: list[Call]) -> Non
 
 
 def test_every_parameter_is_known_to_these_tests(calls: list[Call]) -> None:
-    """A new parameter that names an object goes into `IDS`; then the other tests ask for it."""
-    assert {name for call in calls for name in (*call.in_path, *call.in_query)} <= IDS.keys() | PLAIN
+    """A new parameter that names an object has to be added to `IDS`; the other tests then include it."""
+    assert {name for call in calls for name in (*call.in_path, *call.in_query)} <= IDS.keys() | OTHER_PARAMETERS
 
 
 def wrong_tokens(platform: Platform) -> dict[str, tuple[dict[str, str], str]]:
-    """Authorization headers that must not open anything, with the code of each refusal."""
+    """Return Authorization headers that every call must refuse, each with the error code of the refusal."""
     key = platform.settings.key_file.read_bytes()
     head = jwt.get_unverified_header(platform.client.headers["Authorization"].removeprefix("Bearer "))
 
@@ -287,79 +297,79 @@ def wrong_tokens(platform: Platform) -> dict[str, tuple[dict[str, str], str]]:
 
 def test_every_call_refuses_invalid_tokens(platform: Platform, calls: list[Call], objects: SampleTenant) -> None:
     tokens = wrong_tokens(platform)
-    before = stored(platform)
+    before = read_stored_rows(platform)
     opened = {}
     for call, (name, (headers, code)) in itertools.product(calls, tokens.items()):
-        if call.is_open:
+        if call.is_public:
             continue
-        answer = Question(call, tuple(objects.ids)).ask(platform.anonymous, objects.ids, headers=headers)
+        answer = RouteCall(call, tuple(objects.ids)).send(platform.anonymous, objects.ids, headers=headers)
         if call.needs == JOB_TOKEN and code != "missing_token":
-            code = "invalid_token"  # Whatever is wrong with a user's token: it is none of a job.
+            code = "invalid_token"  # Such a call refuses every token of a user in the same way.
         if refusal(answer) != (401, code) or answer.headers["www-authenticate"] != "Bearer":
             opened[f"{call} with {name}"] = (answer.status_code, answer.text)
     assert opened == {}
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_public_calls_need_no_token(anonymous: Client, calls: list[Call]) -> None:
-    assert {(call.method, call.path) for call in calls} >= OPEN
+    assert {(call.method, call.path) for call in calls} >= PUBLIC_CALLS
     assert anonymous.get("/utils/health-check/").status_code == 200
     assert anonymous.get("/openapi.json").status_code == anonymous.get("/docs").status_code == 200
 
 
 def test_object_of_another_tenant_is_answered_like_a_missing_one(
-    platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own: SampleTenant
+    platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own_objects: SampleTenant
 ) -> None:
-    before = stored(platform)
-    told, asked = {}, 0
-    for question, of in questions(calls):
-        if question.call.needs == "platform admin":
-            continue  # Nobody else gets as far as naming an object.
+    before = read_stored_rows(platform)
+    differences, checked = {}, 0
+    for route_call, of in object_calls(calls):
+        if route_call.call.needs == "platform admin":
+            continue  # Other users are refused before the object is looked up.
         answers = [
-            question.ask(stranger, own.ids | {of: other[of]}, headers={"X-Request-ID": "same"})
-            for other in (objects.ids, absent(objects))
+            route_call.send(stranger, own_objects.ids | {of: other[of]}, headers={"X-Request-ID": "same"})
+            for other in (objects.ids, missing_ids(objects))
         ]
-        asked += 1
+        checked += 1
         if refusal(answers[0])[0] != 404 or _bytes(answers[0]) != _bytes(answers[1]):
-            told[f"{question.call} {of}"] = [(answer.status_code, answer.text) for answer in answers]
-    assert told == {}
-    assert asked > 25
-    assert stored(platform) == before
+            differences[f"{route_call.call} {of}"] = [(answer.status_code, answer.text) for answer in answers]
+    assert differences == {}
+    assert checked > 25
+    assert read_stored_rows(platform) == before
 
 
 def _bytes(answer: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     return answer.status_code, answer.headers.raw, answer.content
 
 
-def test_same_calls_succeed_with_own_objects(stranger: Client, calls: list[Call], own: SampleTenant) -> None:
-    """Else the test above would find its 404 whatever it asks."""
-    asked = {question.call for question, _ in questions(calls) if question.call.method == "GET"}
+def test_same_calls_succeed_with_own_objects(stranger: Client, calls: list[Call], own_objects: SampleTenant) -> None:
+    """Show that the 404 of the test above comes from the object and not from the form of the call."""
+    checked = {route_call.call for route_call, _ in object_calls(calls) if route_call.call.method == "GET"}
     refused = {}
-    for call in asked:
+    for call in checked:
         ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
-        answer = Question(call, ids).ask(stranger, own.ids)
-        # No statistics were computed, and a training is no dataset: these say so themselves.
+        answer = RouteCall(call, ids).send(stranger, own_objects.ids)
+        # No statistics were computed for these datasets, which has an error code of its own.
         if answer.status_code not in (200, 202) and answer.json()["code"] != "statistics_not_found":
             refused[str(call)] = answer.text
-    settle(stranger)
+    wait_for_all_jobs(stranger)
     assert refused == {}
-    assert len(asked) > 10
+    assert len(checked) > 10
 
 
-@pytest.mark.parametrize("strange", STRANGE_IDS, ids=repr)
+@pytest.mark.parametrize("invalid_id", INVALID_IDS, ids=repr)
 def test_invalid_id_is_refused_and_changes_nothing(
-    platform: Platform, client: Client, calls: list[Call], objects: SampleTenant, strange: Any
+    platform: Platform, client: Client, calls: list[Call], objects: SampleTenant, invalid_id: Any
 ) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     found = {}
-    for question, of in questions(calls):
-        if strange == "" and of in map(IDS.get, question.call.in_path):
-            continue  # That is another path.
-        answer = question.ask(client, objects.ids | {of: strange})
+    for route_call, of in object_calls(calls):
+        if invalid_id == "" and of in map(IDS.get, route_call.call.in_path):
+            continue  # An empty id in a path makes another path.
+        answer = route_call.send(client, objects.ids | {of: invalid_id})
         if refusal(answer)[0] not in (404, 422):
-            found[f"{question.call} {of}"] = (answer.status_code, answer.text)
+            found[f"{route_call.call} {of}"] = (answer.status_code, answer.text)
     assert found == {}
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_every_path_answers_with_and_without_its_trailing_slash(
@@ -369,7 +379,7 @@ def test_every_path_answers_with_and_without_its_trailing_slash(
     for call in calls:
         path = call.url(objects.ids)
         answers = [client.request(call.method, p, headers={"X-Request-ID": "same"}) for p in (path, f"{path}/")]
-        known = (404,) if call.is_final else (200, 401, 409, 422)
+        known = (404,) if call.is_deleting else (200, 401, 409, 422)
         if answers[0].status_code not in known or _bytes(answers[0]) != _bytes(answers[1]):
             different[str(call)] = [(answer.status_code, answer.text) for answer in answers]
     assert different == {}
@@ -441,9 +451,9 @@ def test_valid_request_id_is_echoed(client: Client, calls: list[Call], objects: 
     assert silent == []
 
 
-@pytest.mark.parametrize("given", ["", "a b", "a" * 65, "a\tb", "<script>", "a,b", b"\xe9"], ids=repr)
-def test_invalid_request_id_is_replaced(client: Client, given: str | bytes) -> None:
-    answer = client.get("/template/0", headers={"X-Request-ID": given})
+@pytest.mark.parametrize("request_id", ["", "a b", "a" * 65, "a\tb", "<script>", "a,b", b"\xe9"], ids=repr)
+def test_invalid_request_id_is_replaced(client: Client, request_id: str | bytes) -> None:
+    answer = client.get("/template/0", headers={"X-Request-ID": request_id})
     assert refusal(answer) == (404, "template_not_found")
     assert len(answer.headers["x-request-id"]) == 16
 
@@ -451,7 +461,7 @@ def test_invalid_request_id_is_replaced(client: Client, given: str | bytes) -> N
 def test_every_route_states_its_required_permission(calls: list[Call]) -> None:
     known = set(Permission) | {"nothing", JOB_TOKEN, "a token", "a token or an API key", "platform admin"}
     assert {str(call): call.needs for call in calls if call.needs not in known} == {}
-    assert {(call.method, call.path) for call in calls if call.needs == "nothing"} == OPEN
+    assert {(call.method, call.path) for call in calls if call.needs == "nothing"} == PUBLIC_CALLS
 
 
 def test_route_without_a_required_permission_stops_the_start() -> None:
@@ -464,22 +474,22 @@ def test_route_without_a_required_permission_stops_the_start() -> None:
         app._with_stated_needs(router)
 
 
-NEEDED = sorted(set(Permission))
+PERMISSIONS = sorted(set(Permission))
 
 
 def test_every_permission_is_required_by_a_call(calls: list[Call]) -> None:
-    assert sorted({call.needs for call in calls} & set(Permission)) == NEEDED
+    assert sorted({call.needs for call in calls} & set(Permission)) == PERMISSIONS
 
 
-@pytest.fixture(scope="module", params=NEEDED)
-def with_all_but_one(request: pytest.FixtureRequest, client: Client) -> tuple[str, Client]:
-    """A permission, and a user of the tenant `default` who holds every other."""
+@pytest.fixture(scope="module", params=PERMISSIONS)
+def user_without_permission(request: pytest.FixtureRequest, client: Client) -> tuple[str, Client]:
+    """A permission, and a user of the tenant `default` who holds every other permission."""
     return request.param, _user_with(client, set(Permission) - {request.param})
 
 
-@pytest.fixture(scope="module", params=NEEDED)
-def with_one(request: pytest.FixtureRequest, client: Client) -> tuple[str, Client]:
-    """A permission, and a user of the tenant `default` who holds no other."""
+@pytest.fixture(scope="module", params=PERMISSIONS)
+def user_with_permission(request: pytest.FixtureRequest, client: Client) -> tuple[str, Client]:
+    """A permission, and a user of the tenant `default` who holds no other permission."""
     return request.param, _user_with(client, {request.param})
 
 
@@ -489,55 +499,57 @@ def _user_with(client: Client, permissions: set[str]) -> Client:
 
 
 def test_call_without_its_permission_is_refused(
-    platform: Platform, with_all_but_one: tuple[str, Client], calls: list[Call], objects: SampleTenant
+    platform: Platform, user_without_permission: tuple[str, Client], calls: list[Call], objects: SampleTenant
 ) -> None:
-    """Though the object is the own tenant's and the user holds everything else."""
-    permission, user = with_all_but_one
-    before = stored(platform)
+    """The object belongs to the user's tenant, and the user holds every other permission."""
+    permission, user = user_without_permission
+    before = read_stored_rows(platform)
     allowed = {}
     for call in calls:
         if call.needs == permission:
-            answer = Question(call, tuple(objects.ids)).ask(user, objects.ids)
+            answer = RouteCall(call, tuple(objects.ids)).send(user, objects.ids)
             if refusal(answer) != (403, "missing_permission"):
                 allowed[str(call)] = answer.text
     assert allowed == {}
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
-def test_call_needs_only_its_permission(with_one: tuple[str, Client], calls: list[Call], objects: SampleTenant) -> None:
-    permission, user = with_one
+def test_call_needs_only_its_permission(
+    user_with_permission: tuple[str, Client], calls: list[Call], objects: SampleTenant
+) -> None:
+    permission, user = user_with_permission
     refused = {}
-    nothing = absent(objects) | {"tenant_id": objects.ids["tenant_id"]}
+    nothing = missing_ids(objects) | {"tenant_id": objects.ids["tenant_id"]}
     for call in calls:
         if call.needs == permission:
-            answer = Question(call, tuple(objects.ids)).ask(user, nothing)
-            # Creating a user gives a role too, and nobody gives what they do not hold.
+            answer = RouteCall(call, tuple(objects.ids)).send(user, nothing)
+            # Creating a user also assigns a role, and a user can only assign permissions that they hold.
             if answer.status_code in (401, 403) and answer.json()["code"] != "permission_not_held":
                 refused[str(call)] = answer.text
     assert refused == {}
 
 
 def test_tenant_administrator_cannot_make_platform_calls(
-    platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own: SampleTenant
+    platform: Platform, stranger: Client, calls: list[Call], objects: SampleTenant, own_objects: SampleTenant
 ) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     of_platform = [call for call in calls if call.needs == "platform admin"]
     assert len(of_platform) >= 3
-    for call, ids in itertools.product(of_platform, (objects.ids, own.ids)):
-        assert refusal(Question(call, tuple(ids)).ask(stranger, ids)) == (403, "missing_permission")
-    assert stored(platform) == before
+    for call, ids in itertools.product(of_platform, (objects.ids, own_objects.ids)):
+        assert refusal(RouteCall(call, tuple(ids)).send(stranger, ids)) == (403, "missing_permission")
+    assert read_stored_rows(platform) == before
 
 
 def test_api_key_is_limited_to_its_permissions(
     platform: Platform, client: Client, calls: list[Call], objects: SampleTenant
 ) -> None:
-    """Nor what needs a session or an administrator of the platform, which its owner is."""
+    """Calls that need a session or a platform administrator are refused too, though its owner is one."""
     made = client.post("/api-keys", json={"name": "looks", "permissions": ["can_view"]}).json()
     service = Client(client.app, client.portal, {"Authorization": f"Bearer {made['key']}"})
-    before = stored(platform)
+    before = read_stored_rows(platform)
     wrong = {}
     for call in calls:
-        answer = Question(call, tuple(objects.ids)).ask(service, objects.ids)
+        answer = RouteCall(call, tuple(objects.ids)).send(service, objects.ids)
         if call.needs in ("can_view", "a token or an API key"):
             good = answer.status_code not in (401, 403)
         elif call.needs == "nothing":
@@ -548,10 +560,10 @@ def test_api_key_is_limited_to_its_permissions(
             good = answer.status_code == 403 and answer.json()["code"] in ("missing_permission", "session_needed")
         if not good:
             wrong[str(call)] = answer.text
-    settle(client)
+    wait_for_all_jobs(client)
     assert wrong == {}
-    # Statistics are for whoever may look; nothing else has changed.
-    changed = {name for name, rows in stored(platform).items() if rows != before[name]}
+    # Statistics need only `can_view`, and they change these tables. Nothing else has changed.
+    changed = {name for name, rows in read_stored_rows(platform).items() if rows != before[name]}
     assert changed <= {"job", "dataset"}
 
 
@@ -561,10 +573,10 @@ def test_analyst_can_read_and_predict(analyst: Client, calls: list[Call], object
         if call.needs not in ("can_view", "can_predict", "can_read_datalake", "a token or an API key"):
             continue
         ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
-        answer = Question(call, ids).ask(analyst, objects.ids)
+        answer = RouteCall(call, ids).send(analyst, objects.ids)
         if answer.status_code not in (200, 202) and answer.json()["code"] != "statistics_not_found":
             refused[str(call)] = answer.text
-    settle(analyst)
+    wait_for_all_jobs(analyst)
     assert refused == {}
 
 

@@ -1,4 +1,4 @@
-"""The reference's sample requests are taken as they stand, and its response fields are there with their JSON types."""
+"""The reference's sample requests are accepted unchanged, and answers have its fields with their JSON types."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from tests.conftest import Platform
 from tests.database import execute_sql
 from tests.sample_tenant import SampleTenant, create_sample_tenant, training_request
 
-# Types of the reference. `?` behind a type: null where there is nothing to say.
+# Types of the reference. A `?` after a type means that the value can be null.
 INTEGER, STRING, NUMBER, BOOLEAN, OBJECT, TIME = "integer", "string", "number", "boolean", "object", "time"
 
 TEMPLATE_ROW = {
@@ -73,8 +73,8 @@ USER = {
     "id": INTEGER,
     "is_active": BOOLEAN,
 }
-SUMMARY = {"model": STRING, "accuracy": NUMBER, "precision": NUMBER, "recall": NUMBER, "f1_score": NUMBER}
-LOGGED = {
+MODEL_SUMMARY = {"model": STRING, "accuracy": NUMBER, "precision": NUMBER, "recall": NUMBER, "f1_score": NUMBER}
+PREDICTION_ROW = {
     "prediction_id": INTEGER,
     "train_id": INTEGER,
     "date": TIME,
@@ -88,15 +88,15 @@ LOGGED = {
     "problem_type": STRING,
     "domain_name": STRING,
 }
-DONE = {"status": STRING, "message": STRING}
+STATUS = {"status": STRING, "message": STRING}
 FORM_FIELD = {"column_name": STRING, "data_type": STRING, "default_value": STRING + "?"}
 DETAILS = {"dataset_id": INTEGER, "predictor_name": STRING, "domain": STRING, "problem_type": STRING}
 
 # Method, path, JSON body, status and documented answer. `{names}` are ids of objects; a list holds one of its elements.
-ASKED: list[tuple[str, str, Any, int, Any]] = [
+DOCUMENTED_CALLS: list[tuple[str, str, Any, int, Any]] = [
     ("POST", "/login/test-token", None, 200, USER),
-    ("GET", "/validate-token", None, 200, DONE),
-    ("GET", "/utils/health-check/", None, 200, DONE),
+    ("GET", "/validate-token", None, 200, STATUS),
+    ("GET", "/utils/health-check/", None, 200, STATUS),
     ("GET", "/template/list", None, 200, {"total": INTEGER, "data": [TEMPLATE_ROW]}),
     ("GET", "/template/{template_id}", None, 200, TEMPLATE_ROW | {"template_schema": [TEMPLATE_COLUMN]}),
     (
@@ -124,7 +124,7 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         | {"iceberg_table_name": STRING + "?", "data_source": STRING},
     ),
     ("GET", "/dataset/view?dataset_id={dataset_id}", None, 200, {"preview": [OBJECT]}),
-    ("POST", "/dataset/generate_statistics?dataset_id={dataset_id}", None, 202, DONE | {"job_id": STRING}),
+    ("POST", "/dataset/generate_statistics?dataset_id={dataset_id}", None, 202, STATUS | {"job_id": STRING}),
     ("GET", "/files/list?dataset_id={dataset_id}", None, 200, {"total": INTEGER, "data": [FILE_ROW]}),
     ("GET", "/files/view?file_id={file_id}", None, 200, {"file_id": INTEGER, "content_preview": [STRING]}),
     (
@@ -144,7 +144,7 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
     ("GET", "/train/list", None, 200, {"total": INTEGER, "data": [TRAIN_ROW]}),
     ("GET", "/train/refresh", None, 200, {"total": INTEGER, "data": [TRAIN_ROW]}),
     ("GET", "/train/download-schema/{train_id}", None, 200, {"schema": [COLUMN]}),
-    ("GET", "/train/generate-feature-importance?train_id={train_id}", None, 202, DONE | {"shap_job_id": STRING}),
+    ("GET", "/train/generate-feature-importance?train_id={train_id}", None, 202, STATUS | {"shap_job_id": STRING}),
     (
         "GET",
         "/train/view-feature-importance?train_id={train_id}",
@@ -157,7 +157,7 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         "/train/model-summary?train_id={train_id}",
         None,
         200,
-        {"model_summary": SUMMARY, "confusion_matrix": [[INTEGER]]},
+        {"model_summary": MODEL_SUMMARY, "confusion_matrix": [[INTEGER]]},
     ),
     (
         "POST",
@@ -212,7 +212,7 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         200,
         {"status": STRING, "result_path": STRING, "file_id": INTEGER, "dataset_id": INTEGER},
     ),
-    ("GET", "/inference/predictions?train_id={train_id}", None, 200, {"data": [LOGGED]}),
+    ("GET", "/inference/predictions?train_id={train_id}", None, 200, {"data": [PREDICTION_ROW]}),
     ("GET", "/datalake/schemas", None, 200, [STRING]),
     ("GET", "/datalake/schemas/tables?schema_name=silver", None, 200, [STRING]),
     (
@@ -262,7 +262,7 @@ ASKED: list[tuple[str, str, Any, int, Any]] = [
         | {"summary": OBJECT + "?"},
     ),
     ("DELETE", "/train/delete-feature-importance/{train_id}", None, 200, {"status_code": INTEGER, "message": STRING}),
-    ("POST", "/ray/terminate_ray_job?ray_job_id={job_id}&usage=training", None, 200, DONE),
+    ("POST", "/ray/terminate_ray_job?ray_job_id={job_id}&usage=training", None, 200, STATUS),
 ]
 
 
@@ -271,19 +271,19 @@ def objects(client: Client) -> SampleTenant:
     return create_sample_tenant(client)
 
 
-def filled(part: Any, ids: dict[str, Any]) -> Any:
-    """With the ids of objects in place of their names."""
+def fill_ids(part: Any, ids: dict[str, Any]) -> Any:
+    """Return a JSON value in which `{name}` is replaced by the id of that object."""
     if isinstance(part, dict):
-        return {key: filled(value, ids) for key, value in part.items()}
+        return {key: fill_ids(value, ids) for key, value in part.items()}
     if isinstance(part, str) and part.startswith("{"):
         return ids[part[1:-1]]
     return part
 
 
-def fits(value: Any, kind: str) -> bool:
-    """Whether a JSON value is of this type; `true` is no integer."""
+def is_of_type(value: Any, kind: str) -> bool:
+    """Return whether a JSON value is of this type. `true` is not an integer."""
     if kind.endswith("?"):
-        return value is None or fits(value, kind[:-1])
+        return value is None or is_of_type(value, kind[:-1])
     if kind == TIME:
         return isinstance(value, str) and value.endswith("Z") and datetime.fromisoformat(value).tzinfo == UTC
     if kind == INTEGER:
@@ -293,12 +293,14 @@ def fits(value: Any, kind: str) -> bool:
     return isinstance(value, {STRING: str, BOOLEAN: bool, OBJECT: dict}[kind])
 
 
-def wrong(value: Any, documented: Any, at: str = "") -> list[str]:
-    """Where a value differs from what is documented; more fields may stand beside."""
+def find_differences(value: Any, documented: Any, at: str = "") -> list[str]:
+    """Return the places where a value differs from the documentation. Additional fields are allowed."""
     if isinstance(documented, list):
         if not isinstance(value, list) or not value:
             return [f"{at} is no list with elements: {value!r}"]
-        return [line for place, part in enumerate(value) for line in wrong(part, documented[0], f"{at}[{place}]")]
+        return [
+            line for place, part in enumerate(value) for line in find_differences(part, documented[0], f"{at}[{place}]")
+        ]
     if isinstance(documented, dict):
         if not isinstance(value, dict):
             return [f"{at} is no object: {value!r}"]
@@ -306,22 +308,24 @@ def wrong(value: Any, documented: Any, at: str = "") -> list[str]:
         return missing + [
             line
             for name in documented.keys() & value.keys()
-            for line in wrong(value[name], documented[name], f"{at}.{name}")
+            for line in find_differences(value[name], documented[name], f"{at}.{name}")
         ]
-    return [] if fits(value, documented) else [f"{at} is no {documented}: {value!r}"]
+    return [] if is_of_type(value, documented) else [f"{at} is no {documented}: {value!r}"]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "documented"), ASKED, ids=[f"{method} {path}" for method, path, *_ in ASKED]
+    ("method", "path", "body", "status", "documented"),
+    DOCUMENTED_CALLS,
+    ids=[f"{method} {path}" for method, path, *_ in DOCUMENTED_CALLS],
 )
 def test_answer_has_the_documented_fields_and_types(
     client: Client, objects: SampleTenant, method: str, path: str, body: Any, status: int, documented: Any
 ) -> None:
-    answer = client.request(method, path.format(**objects.ids), json=filled(body, objects.ids))
+    answer = client.request(method, path.format(**objects.ids), json=fill_ids(body, objects.ids))
     assert answer.status_code == status, answer.text
-    assert wrong(answer.json(), documented) == []
+    assert find_differences(answer.json(), documented) == []
     if status == 202:
-        # The next call finds the job at its end.
+        # The next call needs the result of this job.
         job_id = answer.json().get("job_id") or answer.json()["shap_job_id"]
         assert wait_for_job(client, job_id)["state"] == "succeeded"
 
@@ -329,16 +333,16 @@ def test_answer_has_the_documented_fields_and_types(
 def test_comparison_of_these_tests_finds_differences() -> None:
     documented = {"a": INTEGER, "b": [{"c": TIME}], "d": STRING + "?"}
     good = {"a": 1, "b": [{"c": "2025-09-18T15:00:00Z"}], "d": None, "more": 1}
-    assert wrong(good, documented) == []
+    assert find_differences(good, documented) == []
     for other in ({"a": True}, {"a": "1"}, {"a": None}, {"b": []}, {"b": [{}]}, {"b": [{"c": "2025-09-18"}]}, {"d": 1}):
-        assert len(wrong(good | other, documented)) == 1
-    assert wrong({}, {"a": INTEGER}) == [".a is missing"]
+        assert len(find_differences(good | other, documented)) == 1
+    assert find_differences({}, {"a": INTEGER}) == [".a is missing"]
 
 
 def test_login_sample_is_accepted(anonymous: Client) -> None:
     answer = anonymous.post("/login/access-token", data={"username": "admin", "password": PASSWORD})
     assert answer.request.headers["content-type"] == "application/x-www-form-urlencoded"
-    assert wrong(answer.json(), {"access_token": STRING, "token_type": STRING}) == []
+    assert find_differences(answer.json(), {"access_token": STRING, "token_type": STRING}) == []
     assert answer.json()["token_type"] == "bearer"
     assert jwt.get_unverified_header(answer.json()["access_token"]).items() >= {"alg": "HS256", "typ": "JWT"}.items()
 
@@ -362,8 +366,12 @@ def test_template_sample_is_accepted(client: Client) -> None:
     answer = client.post("/template/", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["status"]) == (201, 201)
     assert answer.json()["message"] == "Template created successfully."
-    found = client.get(f"/template/{answer.json()['id']}").json()
-    assert found["template_schema"][1] == {"column_name": "DataUsageGB", "data_type": "Float", "default_value": "0.0"}
+    template = client.get(f"/template/{answer.json()['id']}").json()
+    assert template["template_schema"][1] == {
+        "column_name": "DataUsageGB",
+        "data_type": "Float",
+        "default_value": "0.0",
+    }
 
 
 def test_upload_and_train_samples_are_accepted(client: Client) -> None:
@@ -373,7 +381,7 @@ def test_upload_and_train_samples_are_accepted(client: Client) -> None:
     answer = client.post(f"/dataset/upload?{query}", files=files)
     documented = {"dataset_id": INTEGER, "dataset_name": STRING, "data_source": STRING, "files": [FILE_ROW]}
     assert answer.status_code == 201
-    assert wrong(answer.json(), documented) == []
+    assert find_differences(answer.json(), documented) == []
     wait_for_job(client, answer.json()["job_id"])
     sample = {
         "dataset_id": answer.json()["dataset_id"],
@@ -390,7 +398,7 @@ def test_upload_and_train_samples_are_accepted(client: Client) -> None:
     assert answer.status_code == 201
     created = {"id", "tenant_id", "predictor_name", "problem_type", "created_by", "dataset_id", "created_at"}
     created |= {"modified_at"}
-    assert wrong(answer.json(), {name: TRAIN_ROW[name] for name in created}) == []
+    assert find_differences(answer.json(), {name: TRAIN_ROW[name] for name in created}) == []
     assert answer.json()["training_status"] == "submitted_to_ray"
     assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
     row = client.get("/train/list").json()["data"][0]
@@ -405,7 +413,7 @@ def test_second_training_of_the_same_name_is_409(client: Client, objects: Sample
 def test_callback_samples_are_accepted_except_their_paths_and_ids(
     platform: Platform, client: Client, objects: SampleTenant
 ) -> None:
-    """The samples send no token, and paths, which are refused; the rest stands as it is."""
+    """The samples send no token, and they send paths, which are refused. The other fields are unchanged."""
     train_id, number = objects.ids["train_id"], int(objects.ids["job_id"].removeprefix("train-job-"))
     execute_sql(platform.settings, "UPDATE job SET state = 'running', attempt = 9 WHERE id = ?", number)
     execute_sql(platform.settings, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", train_id)

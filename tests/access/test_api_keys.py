@@ -12,7 +12,7 @@ from tests.client import Client
 from tests.conftest import Platform, log_in
 from tests.database import execute_sql, read_stored_bytes
 from tests.sample_tenant import create_role, create_user
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 
 
 def create(client: Client, **fields: Any) -> Response:
@@ -61,10 +61,10 @@ def test_key_loses_a_permission_that_its_owner_loses(client: Client) -> None:
     assert refusal(caller.get("/template/list")) == (403, "missing_permission")
 
 
-def test_key_is_created_in_a_session_and_creates_no_key(platform: Platform, client: Client) -> None:
+def test_api_key_is_refused_where_a_session_is_required(platform: Platform, client: Client) -> None:
     everything = client.post("/login/test-token").json()["permissions"]
     caller = with_key(client, create(client, permissions=everything).json()["key"])
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for answer in (
         create(caller),
         caller.get("/api-keys/list"),
@@ -73,7 +73,7 @@ def test_key_is_created_in_a_session_and_creates_no_key(platform: Platform, clie
     ):
         assert refusal(answer) == (403, "session_needed")
     assert refusal(caller.post("/tenants", json={"name": "x"})) == (403, "missing_permission")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
     assert caller.get("/users/read-users").status_code == 200
 
 
@@ -107,9 +107,9 @@ def test_key_is_created_in_a_session_and_creates_no_key(platform: Platform, clie
 def test_invalid_key_request_is_refused(
     platform: Platform, analyst: Client, fields: dict[str, Any], refused: tuple[int, str]
 ) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     assert refusal(create(analyst, **fields)) == refused
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_revoked_key_is_refused(client: Client) -> None:

@@ -9,7 +9,7 @@ from tests.client import Client
 from tests.conftest import Platform, log_in
 from tests.dataset.datasets import new_name
 from tests.sample_tenant import create_role, create_user, get_permission_ids
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +72,10 @@ def test_new_role_has_no_permissions(client: Client, tenant_id: str) -> None:
     ["", " ", "x" * 101, "a\0b", "a\nb", "a\u200bb", "admin\u034f", "\u2800", "\ufdfa" * 20, "x" * 1001, 7, None],
 )
 def test_role_with_an_invalid_name_is_refused(platform: Platform, client: Client, tenant_id: str, name: Any) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     answer = client.post("/rbac/roles", json={"name": name, "tenant_id": tenant_id})
     assert refusal(answer) in ((422, "bad_role_name"), (422, "invalid_request"))
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 @pytest.mark.parametrize(
@@ -85,32 +85,32 @@ def test_role_with_an_invalid_name_is_refused(platform: Platform, client: Client
 def test_permission_with_an_invalid_name_or_a_wildcard_is_refused(
     platform: Platform, client: Client, tenant_id: str, name: Any
 ) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     answer = client.post("/rbac/permissions", json={"name": name, "tenant_id": tenant_id})
     assert refusal(answer) in ((422, "bad_permission_name"), (422, "invalid_request"))
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 @pytest.mark.parametrize("permission", ["*", "can_*", "%", "all", "admin"])
 def test_wildcard_permission_cannot_be_granted(platform: Platform, client: Client, permission: str) -> None:
     role = create_role(client)
-    before = stored(platform)
+    before = read_stored_rows(platform)
     answer = client.request("PUT", f"/rbac/roles/{role['id']}/permissions/{permission}")
     assert refusal(answer)[0] in (404, 422)
     assert refusal(client.post("/api-keys", json={"name": "x", "permissions": [permission]})) == (
         403,
         "permission_not_held",
     )
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 @pytest.mark.parametrize("more", [{"permissions": ["can_view"]}, {"is_superuser": True}, {"id": 1}], ids=str)
 def test_another_field_is_refused(platform: Platform, client: Client, tenant_id: str, more: dict[str, Any]) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for path in ("/rbac/roles", "/rbac/permissions"):
         body = {"name": "can_never_be", "tenant_id": tenant_id} | more
         assert refusal(client.post(path, json=body)) == (422, "invalid_request")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_grant_and_revocation_take_effect_with_the_next_request(client: Client) -> None:
@@ -151,17 +151,17 @@ def test_builtin_roles_except_admin_can_be_changed(platform: Platform, stranger:
     view = get_permission_ids(stranger)["can_view"]
     assert set_permission(stranger, "PUT", service["id"], view).json()["permissions"] == ["can_predict", "can_view"]
     set_permission(stranger, "DELETE", service["id"], view)
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for method in ("PUT", "DELETE"):
         assert refusal(set_permission(stranger, method, admin["id"], view)) == (409, "builtin_role")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_user_cannot_grant_a_permission_that_they_do_not_hold(platform: Platform, client: Client) -> None:
     user, manager = user_with(client, "can_manage_roles", "can_view")
     own = roles(client)[user["roles"][0]]
     ids = get_permission_ids(client)
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for permission in ("can_manage_users", "can_train_models", "can_predict"):
         for method in ("PUT", "DELETE"):
             answer = set_permission(manager, method, own["id"], ids[permission])
@@ -172,7 +172,7 @@ def test_user_cannot_grant_a_permission_that_they_do_not_hold(platform: Platform
             assert refusal(answer) == (403, "permission_not_held")
     answer = set_role(manager, "DELETE", 1, roles(client)["admin"]["id"])
     assert refusal(answer) == (403, "permission_not_held")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
     other = create_user(client, roles=[])
     assert set_role(manager, "PUT", other["id"], own["id"]).json()["roles"] == [own["name"]]

@@ -11,7 +11,7 @@ from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.dataset.datasets import new_name
 from tests.sample_tenant import create_sample_tenant
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 
 
 def create(client: Client, name: Any) -> Any:
@@ -56,9 +56,9 @@ def test_tenant_is_created_and_listed(client: Client) -> None:
     "name", ["", " ", "a b", "-a", ".", "..", "a/b", "a\n", "x" * 101, "é", "a%2fb", "a?b", None, 7, ["a"]], ids=repr
 )
 def test_tenant_name_that_is_invalid_in_urls_is_refused(platform: Platform, client: Client, name: Any) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     assert refusal(create(client, name)) == (422, "invalid_request")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_closed_tenant_refuses_its_users_and_keeps_its_data(
@@ -101,18 +101,22 @@ def test_jobs_of_a_closed_tenant_are_cancelled(platform: Platform, client: Clien
     objects = create_sample_tenant(admin)
     stats = admin.post("/dataset/generate_statistics", params={"dataset_id": objects.ids["dataset_id"]}).json()
     client.request("DELETE", f"/tenants/{tenant['id']}")
-    left = [row for row in stored(platform)["job"] if tenant["id"] in row and ("queued" in row or "running" in row)]
+    left = [
+        row
+        for row in read_stored_rows(platform)["job"]
+        if tenant["id"] in row and ("queued" in row or "running" in row)
+    ]
     assert left == []
     assert stats["job_id"].startswith("stat-job-")
 
 
 def test_administrator_cannot_close_their_own_tenant(platform: Platform, client: Client) -> None:
     own = client.post("/login/test-token").json()["tenant_id"]
-    before = stored(platform)
+    before = read_stored_rows(platform)
     assert refusal(client.request("DELETE", f"/tenants/{own}")) == (409, "own_tenant")
     for strange in ("-1", "x", own.upper(), own + "x", "x" * 1000):
         assert refusal(client.request("DELETE", f"/tenants/{strange}")) == (404, "tenant_not_found")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_new_tenant_sees_no_data_of_other_tenants(client: Client) -> None:

@@ -12,7 +12,7 @@ from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
 from tests.dataset.datasets import new_name
 from tests.sample_tenant import create_role, create_user
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 
 OTHER = "another long password"
 
@@ -111,21 +111,21 @@ def test_users_are_listed_in_pages(client: Client, stranger: Client) -> None:
     ids=lambda fields: str(fields)[:50],
 )
 def test_unknown_field_or_invalid_value_is_refused(platform: Platform, client: Client, fields: dict[str, Any]) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     answer = create(client, **fields)
     assert refusal(answer) == (422, "invalid_request")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 @pytest.mark.parametrize("password", ["x" * 11, "", "x" * 1025, "x" * 1_000_000, "é" * 513], ids=len)
 def test_password_outside_the_length_limits_is_refused(platform: Platform, client: Client, password: str) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     user = create_user(client)
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for answer in (create(client, password=password), reset(client, user["username"], password)):
         assert refusal(answer) == (422, "bad_password")
         assert password not in answer.text or not password
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_password_beyond_the_body_limit_is_refused(client: Client) -> None:
@@ -185,10 +185,10 @@ def test_roles_are_assigned_by_name(client: Client, anonymous: Client) -> None:
 def test_manager_cannot_assign_permissions_that_they_do_not_hold(
     platform: Platform, client: Client, manager: Client
 ) -> None:
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for roles in (["admin"], ["analyst"], ["service"]):
         assert refusal(create(manager, roles=roles)) == (403, "permission_not_held")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
     assert create(manager, roles=[]).status_code == 201
 
 
@@ -239,13 +239,13 @@ def test_manager_cannot_change_users_with_more_permissions(platform: Platform, c
     """Else they could become an administrator by setting the administrator's password."""
     scientist = create(client, roles=["data_scientist"]).json()
     admin = client.post("/login/test-token").json()
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for user in (scientist, admin):
         assert refusal(reset(manager, user["username"])) == (403, "permission_not_held")
         for change in ({"is_active": False}, {"email": "x@example.com"}):
             answer = manager.request("PUT", f"/users/{user['id']}", json=change)
             assert refusal(answer) == (403, "permission_not_held")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
     equal = create(manager, roles=[]).json()
     assert reset(manager, equal["username"]).status_code == 200
 
@@ -256,33 +256,33 @@ def test_tenant_administrator_cannot_change_a_platform_administrator(
     """Though they hold the same permissions in it."""
     other = create(client, roles=["admin"]).json()
     admin = log_in(anonymous, other["username"])
-    before = stored(platform)
+    before = read_stored_rows(platform)
     assert refusal(reset(admin, "admin")) == (403, "permission_not_held")
     answer = admin.request("PUT", "/users/1", json={"is_active": False})
     assert refusal(answer) == (403, "permission_not_held")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
-def test_roles_of_a_platform_administrator_cannot_be_removed(
+def test_tenant_administrator_cannot_change_roles_of_a_platform_administrator(
     platform: Platform, client: Client, anonymous: Client
 ) -> None:
     """Whatever an administrator of their tenant does."""
     other = create(client, roles=["admin"]).json()
     admin = log_in(anonymous, other["username"])
     role_id = next(role["id"] for role in admin.get("/rbac/roles").json()["data"] if role["name"] == "admin")
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for method in ("PUT", "DELETE"):
         assert refusal(admin.request(method, f"/rbac/users/1/roles/{role_id}")) == (403, "permission_not_held")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_api_key_cannot_change_its_owner(platform: Platform, client: Client) -> None:
     made = client.post("/api-keys", json={"name": "x", "permissions": ["can_manage_users"]}).json()
     service = Client(client.app, client.portal, {"Authorization": f"Bearer {made['key']}"})
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for change in ({"is_active": False}, {"email": "evil@example.com"}):
         assert refusal(service.request("PUT", "/users/1", json=change)) == (403, "permission_not_held")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 @contextmanager
@@ -352,12 +352,12 @@ def test_email_address_taken_meanwhile_is_a_conflict(client: Client, monkeypatch
 def test_last_administrator_of_a_tenant_cannot_be_removed(platform: Platform, stranger: Client) -> None:
     me = stranger.post("/login/test-token").json()
     admin_role = next(r for r in stranger.get("/rbac/roles").json()["data"] if r["name"] == "admin")
-    before = stored(platform)
+    before = read_stored_rows(platform)
     path = f"/users/{me['id']}"
     assert refusal(stranger.request("PUT", path, json={"is_active": False})) == (409, "last_admin")
     answer = stranger.request("DELETE", f"/rbac/users/{me['id']}/roles/{admin_role['id']}")
     assert refusal(answer) == (409, "last_admin")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
     assert stranger.get("/template/list").status_code == 200
 
 
@@ -396,12 +396,12 @@ def test_only_managers_of_the_tenant_reset_passwords_of_others(
     platform: Platform, client: Client, analyst: Client, stranger: Client, anonymous: Client
 ) -> None:
     made = create(client).json()
-    before = stored(platform)
+    before = read_stored_rows(platform)
     for name in (made["username"], "nobody"):
         assert refusal(reset(anonymous, name)) == (401, "missing_token")
         assert refusal(reset(analyst, name)) == (403, "missing_permission")
         assert refusal(reset(stranger, name)) == (404, "user_not_found")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
     assert login(anonymous, made["username"]).status_code == 200
 
 

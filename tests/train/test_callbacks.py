@@ -18,7 +18,7 @@ from tests.client import Client, wait_for_job
 from tests.conftest import Platform, log_in
 from tests.database import execute_sql
 from tests.sample_tenant import create_user
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 from tests.train.training import row_of, small_dataset, trained
 
 
@@ -135,10 +135,10 @@ def test_bundle_of_an_external_worker_becomes_the_model(external: ExternalJob) -
 
 def test_repeated_report_gets_the_same_answer_and_changes_nothing(external: ExternalJob) -> None:
     assert external.report().status_code == 200
-    before = stored(external.platform)
+    before = read_stored_rows(external.platform)
     assert external.report().status_code == 200
     assert refusal(external.report(error="It broke.")) == (409, "job_ended")
-    assert stored(external.platform) == before
+    assert read_stored_rows(external.platform) == before
 
 
 def test_one_of_several_identical_concurrent_reports_counts(external: ExternalJob) -> None:
@@ -181,10 +181,10 @@ def test_reported_error_fails_the_job(external: ExternalJob) -> None:
 )
 def test_path_outside_the_attempts_directory_is_refused(external: ExternalJob, field: str, path: str) -> None:
     given = path.format(d=external.grant["directory"], root=external.platform.settings.storage_root)
-    before = stored(external.platform)
+    before = read_stored_rows(external.platform)
     assert refusal(external.report(**{field: given})) == (422, "path_refused")
     assert refusal(external.report(**{field: given}, error="It broke.")) == (422, "path_refused")
-    assert stored(external.platform) == before
+    assert read_stored_rows(external.platform) == before
 
 
 def test_folder_of_the_attempt_is_accepted_by_its_storage_name(external: ExternalJob) -> None:
@@ -239,9 +239,9 @@ def test_damaged_bundle_is_refused_and_can_be_replaced(external: ExternalJob, ho
     bundle = external.directory / "bundle"
     shutil.copytree(bundle, external.directory / "good")
     damage(bundle, how)
-    before = stored(external.platform)
+    before = read_stored_rows(external.platform)
     assert refusal(external.report()) == (422, code)
-    assert stored(external.platform) == before
+    assert read_stored_rows(external.platform) == before
     assert not list(external.directory.glob("reported-*"))
     assert external.report(path=f"{external.grant['directory']}/good").status_code == 200
 
@@ -280,11 +280,11 @@ def test_metrics_that_differ_from_the_bundle_are_refused(external: ExternalJob) 
 def test_report_of_another_training_is_refused(
     external: ExternalJob, body: dict[str, Any], refused: tuple[int, str]
 ) -> None:
-    before = stored(external.platform)
+    before = read_stored_rows(external.platform)
     answer = external.reporter.post("/train/result", content=json.dumps({"result": {}} | body).encode(),
                                    headers={"Content-Type": "application/json"})  # fmt: skip
     assert refusal(answer) == refused
-    assert stored(external.platform) == before
+    assert read_stored_rows(external.platform) == before
 
 
 @pytest.mark.parametrize("given", [lambda p: p, str, lambda p: f"preprocess-{p}"])
@@ -384,10 +384,10 @@ def test_importance_of_an_external_worker_is_stored(explaining: ExternalJob) -> 
     view = explaining.client.get("/train/view-feature-importance", params=query).json()
     assert view["feature_importance"] == {"age": 0.75, "price": 0.25, "colour": 0.0}
     assert (view["status"], view["sample_rows"], view["total_rows"]) == ("completed", 50, None)
-    before = stored(explaining.platform)
+    before = read_stored_rows(explaining.platform)
     assert report_importance(explaining, {"price": 1, "age": 3}, sample_rows=50).status_code == 200
     assert refusal(report_importance(explaining, {"age": 3})) == (409, "job_ended")
-    assert stored(explaining.platform) == before
+    assert read_stored_rows(explaining.platform) == before
 
 
 @pytest.mark.parametrize("result", [{"age": 0, "price": 0.0}, {"age": 1e308, "price": 1e308, "colour": 5e-324}])
@@ -414,11 +414,11 @@ def test_extreme_importances_have_finite_shares(explaining: ExternalJob, result:
     ids=lambda value: str(value)[:30],
 )
 def test_invalid_importance_is_refused(explaining: ExternalJob, result: dict[str, Any], code: str) -> None:
-    before = stored(explaining.platform)
+    before = read_stored_rows(explaining.platform)
     answer = report_importance(explaining, result)
     assert refusal(answer)[0] == 422
     assert answer.json()["code"] in (code, "invalid_request")
-    assert stored(explaining.platform) == before
+    assert read_stored_rows(explaining.platform) == before
 
 
 def test_importance_of_another_training_is_refused(explaining: ExternalJob) -> None:

@@ -10,7 +10,7 @@ from tests.client import Client, wait_for_job
 from tests.conftest import Platform
 from tests.database import execute_sql
 from tests.dataset.datasets import create_dataset
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 from tests.train.training import SMALL_COLUMNS, new_predictor, row_of, small_csv, small_dataset, train, trained
 
 
@@ -99,11 +99,11 @@ def test_changed_schema_is_refused_before_any_compute(
     platform: Platform, client: Client, parent: dict[str, Any], content: bytes, code: str, message: str
 ) -> None:
     other = create_dataset(client, ("other.csv", content))["id"]
-    before = stored(platform)
+    before = read_stored_rows(platform)
     answer = continue_predictor(client, other)
     assert refusal(answer) == (409, code)
     assert message in answer.json()["detail"]
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def bought(*words: bytes) -> bytes:
@@ -121,11 +121,11 @@ def test_new_class_is_refused_before_any_compute(platform: Platform, client: Cli
         (bought(b"often", b"often"), (422, "constant_target")),
     ):
         other = create_dataset(client, ("b.csv", content))["id"]
-        before = stored(platform)
+        before = read_stored_rows(platform)
         answer = continue_predictor(client, other, predictor_name=name)
         assert refusal(answer) == refused
         assert ("'never'" in answer.json()["detail"]) == (refused[1] == "new_class")
-        assert stored(platform) == before
+        assert read_stored_rows(platform) == before
 
 
 @pytest.mark.parametrize(

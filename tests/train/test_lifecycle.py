@@ -15,7 +15,7 @@ from tests.conftest import Platform
 from tests.database import execute_sql
 from tests.dataset.datasets import create_dataset
 from tests.runner.test_orphans import collect, list_folders
-from tests.test_every_route import refusal, stored
+from tests.test_every_route import read_stored_rows, refusal
 from tests.train.training import (
     SMALL_COLUMNS,
     new_predictor,
@@ -96,7 +96,7 @@ def test_deleted_model_is_removed_with_its_files_and_its_name_is_free(
     assert refusal(predict_by_name(client, name)) == (404, "predictor_not_found")
     view = client.get("/train/view-feature-importance", params={"train_id": row["id"]})
     assert refusal(view) == (404, "training_not_found")
-    assert row["preprocess_id"] not in [key for key, *_ in stored(platform)["preprocess"]]
+    assert row["preprocess_id"] not in [key for key, *_ in read_stored_rows(platform)["preprocess"]]
     again = trained(client, dataset_id, predictor_name=name)
     assert (again["version"], again["id"] > row["id"]) == (1, True)
 
@@ -132,16 +132,16 @@ def test_predictions_and_result_files_outlive_their_model(
     deleted(client, row["id"])
     assert client.get("/inference/result", params=query).json() == before
     assert client.get("/files/download", params={"file_id": before["file_id"]}).content == content
-    log = stored(platform)["prediction"]
+    log = read_stored_rows(platform)["prediction"]
     assert {asked, batch["prediction_id"]} <= {prediction[0] for prediction in log}
 
 
 def test_running_training_is_not_deleted(platform: Platform, client: Client, dataset_id: int) -> None:
     row = trained(client, dataset_id)
     change(platform, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", row["id"])
-    before = stored(platform)
+    before = read_stored_rows(platform)
     assert refusal(delete(client, row["id"])) == (409, "training_in_progress")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
     change(platform, "UPDATE training SET status = 'cancelled', bundle = NULL WHERE id = ?", row["id"])
     deleted(client, row["id"])
 
@@ -229,11 +229,11 @@ def test_only_a_valid_dataset_of_the_tenant_is_trained_on(
 ) -> None:
     own = small_dataset(client)
     change(platform, "UPDATE dataset SET state = 'validating' WHERE id = ?", own)
-    before = stored(platform)
+    before = read_stored_rows(platform)
     assert refusal(train(client, own)) == (409, "dataset_not_validated")
     assert refusal(train(client, to_score)) == (409, "wrong_dataset_usage")
     assert refusal(train(stranger, dataset_id)) == (404, "dataset_not_found")
-    assert stored(platform) == before
+    assert read_stored_rows(platform) == before
 
 
 def test_feature_importance_can_be_deleted_and_computed_again(client: Client, dataset_id: int) -> None:
