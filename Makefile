@@ -63,7 +63,7 @@ test-services: test-postgresql
 
 fetch-services:
 	@! command -v mvn >/dev/null || \
-	    $(MAKE) --no-print-directory --keep-going $(S3PROXY) $(REST_CATALOG) $(if $(TRINO_JAVA),$(TRINO)) || true
+	    $(MAKE) --no-print-directory --silent --keep-going $(S3PROXY) $(REST_CATALOG) $(if $(TRINO_JAVA),$(TRINO)) || true
 
 JAVA := java
 s3-or-skip: FETCHED = $(S3PROXY)
@@ -74,7 +74,7 @@ trino-or-skip: JAVA = $(if $(TRINO_JAVA),$(TRINO_JAVA)/bin/java,java-24)
 s3-or-skip rest-or-skip trino-or-skip: %-or-skip:
 	@if ! command -v mvn >/dev/null || ! command -v $(JAVA) >/dev/null; then \
 	    echo "skipped: make test-$* needs mvn and $(JAVA)"; \
-	elif ! $(MAKE) --no-print-directory $(FETCHED); then \
+	elif ! $(MAKE) --no-print-directory --silent $(FETCHED); then \
 	    echo "skipped: make test-$* needs what could not be fetched"; \
 	else \
 	    $(MAKE) --no-print-directory test-$*; \
