@@ -1,4 +1,4 @@
-# The doors of the house. The first one that needs it makes .venv and installs what the project runs on.
+# Targets of the project. The first one that needs it makes .venv and installs what the project runs on.
 
 PYTHON ?= python3
 VENV := .venv

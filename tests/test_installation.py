@@ -55,7 +55,7 @@ def refused(settings: Settings) -> str:
 
 def admin_password_fits(settings: Settings, password: str) -> bool:
     ((found,),) = execute_sql(settings, 'SELECT password_hash FROM "user"')
-    return asyncio.run(verify_password(password, found)).fits
+    return asyncio.run(verify_password(password, found)).is_match
 
 
 def test_first_start_creates_a_key_a_tenant_and_an_administrator(settings: Settings) -> None:

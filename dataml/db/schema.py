@@ -29,9 +29,9 @@ def migrate(settings: Settings) -> None:
         StartupError: the database was written by a newer version, or cannot be reached.
     """
     with connected(settings) as connection:
-        found = _found(connection)
-        if found != VERSION:
-            _upgrade(connection, found)
+        version = _read_version(connection)
+        if version != VERSION:
+            _upgrade(connection, version)
             connection.commit()
 
 
@@ -53,11 +53,11 @@ def check(settings: Settings) -> None:
         StartupError: it is older or newer, or cannot be reached.
     """
     with connected(settings) as connection:
-        found = _found(connection)
-    if found is None or found < VERSION:
+        version = _read_version(connection)
+    if version is None or version < VERSION:
         raise StartupError("the database's schema is older than this version: run `dataml migrate`")
-    if found != VERSION:
-        raise _newer(found)
+    if version != VERSION:
+        raise _newer(version)
 
 
 @contextmanager
@@ -106,18 +106,18 @@ def _engine(settings: Settings) -> Engine:
     return engine
 
 
-def _upgrade(connection: Connection, found: str | None) -> None:
+def _upgrade(connection: Connection, version: str | None) -> None:
     # Only a database that is behind needs alembic, which takes half a second of every start to import.
     from alembic import command
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     config = _config()
-    if found is not None:
+    if version is not None:
         try:
-            ScriptDirectory.from_config(config).get_revision(found)
+            ScriptDirectory.from_config(config).get_revision(version)
         except CommandError as error:
-            raise _newer(found) from error
+            raise _newer(version) from error
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -130,11 +130,11 @@ def _config() -> "Config":
     return config
 
 
-def _found(connection: Connection) -> str | None:
+def _read_version(connection: Connection) -> str | None:
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _newer(found: str) -> StartupError:
-    return StartupError(f"the database is of a newer version (schema {found}, this version knows {VERSION})")
+def _newer(version: str) -> StartupError:
+    return StartupError(f"the database is of a newer version (schema {version}, this version knows {VERSION})")

@@ -72,8 +72,8 @@ def _fingerprint(table: Table, connection: Connection) -> tuple[int, int]:
 
 
 def _rows(table: Table, connection: Connection) -> Iterator[list[Row[Any]]]:
-    found = connection.execute(select(table), execution_options={"yield_per": _BATCH})
-    yield from map(list, found.partitions())
+    result = connection.execute(select(table), execution_options={"yield_per": _BATCH})
+    yield from map(list, result.partitions())
 
 
 def _advance_sequences(here: Connection, there: Connection, metadata: MetaData) -> None:
