@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-_STARTS_S: Final = 60.0
+_STARTS_S: Final = 180.0
 
 
 class Program:
