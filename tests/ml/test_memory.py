@@ -1,5 +1,6 @@
 """A large matrix is in memory once at most, whatever library learns from it."""
 
+import mmap
 import tracemalloc
 
 import numpy as np
@@ -19,23 +20,29 @@ def table(rows: int) -> LabeledRows:
     return LabeledRows(x, (x[:, 0] > 0).astype(np.int64))
 
 
-def test_rows_that_follow_each_other_are_a_view() -> None:
-    samples = table(100)
-    part = samples.take(np.arange(20, 60))
-    assert np.shares_memory(part.x, samples.x)
-    assert np.shares_memory(part.y, samples.y)
-    assert part.x.tolist() == samples.x[20:60].tolist()
+def test_a_large_matrix_lies_in_a_file_and_a_small_one_in_memory() -> None:
+    def is_mapped(matrix: np.ndarray) -> bool:
+        base = matrix
+        while isinstance(base, np.ndarray):
+            base = base.base
+        return isinstance(base, mmap.mmap)
+
+    assert is_mapped(allocate_matrix(LARGE_BYTES // 80 + 1, 20))
+    assert not is_mapped(allocate_matrix(100, 20))
+    assert allocate_matrix(3, 2).shape == (3, 2)
 
 
-@pytest.mark.parametrize("rows", [[], [3], [3, 5], [5, 4, 3], [3, 3, 5], [3, 5, 4, 6]])
-def test_other_rows_are_those_that_were_asked_for(rows: list[int]) -> None:
-    samples = table(100)
-    part = samples.take(np.array(rows, dtype=np.int64))
-    assert part.x.tolist() == samples.x[rows].tolist()
-    assert part.y.tolist() == samples.y[rows].tolist()
+def test_a_disk_without_room_leaves_a_large_matrix_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    matrix = allocate_matrix(LARGE_BYTES // 80 + 1, 20)
+    assert matrix.base is None
+    drop_pages(matrix)
 
 
-def test_a_large_matrix_that_was_set_aside_has_the_same_values() -> None:
+def test_a_large_matrix_has_the_same_values_after_its_pages_were_dropped() -> None:
     samples = table(LARGE_BYTES // 80)
     before = samples.x.copy()
     drop_pages(samples.take(np.arange(1_000, 2_000)).x)
@@ -44,16 +51,16 @@ def test_a_large_matrix_that_was_set_aside_has_the_same_values() -> None:
 
 
 @pytest.mark.parametrize("algorithm", available_algorithms())
-def test_a_fit_keeps_no_copy_of_the_rows_but_the_numbers_catboost_asks_for(algorithm: str) -> None:
+def test_a_fit_keeps_no_copy_of_the_rows_except_the_numbers_of_catboost(algorithm: str) -> None:
     samples = table(250_000)
     train, validation = samples.take(np.arange(220_000)), samples.take(np.arange(220_000, 250_000))
     held: list[int] = []
 
-    def look(share: float, phrase: str) -> None:
+    def measure(share: float, message: str) -> None:
         arrays = tracemalloc.take_snapshot().filter_traces([only_arrays])
         held.append(sum(trace.size for trace in arrays.traces))
 
-    config = FitConfig(algorithm, Task(2), (19,), {"n_estimators": 11}, progress=look)
+    config = FitConfig(algorithm, Task(2), (19,), {"n_estimators": 11}, progress=measure)
     only_arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
     tracemalloc.start()
     try:

@@ -4,6 +4,9 @@ python scorer.py rows.csv > predictions.csv
 
 from scorer import Scorer
 Scorer().predict([{"age": 41, "plan": "basic"}])
+
+This file goes into every export as scorer.py. It must run without dataml, so it has its own copies of the platform's
+parsing, encoding and calibration; tests compare both.
 """
 
 import csv
@@ -17,105 +20,120 @@ from pathlib import Path
 
 import numpy as np
 
-FILES = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
+MODEL_FILES = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
+FEATURE_ROLES = ("Feature", "Time")
 TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0*)?")
-LARGEST = float(np.finfo(np.float32).max)
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+MIN_PROBABILITY = 1e-6
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Scorer:
-    """The model of a folder: contract.json reads a row, preprocess.json makes numbers of it, the boosters predict."""
+    """The model of a folder: contract.json parses a row, preprocess.json encodes it, the boosters predict."""
 
     def __init__(self, folder=None):
         self.folder = Path(folder) if folder else Path(__file__).resolve().parent
-        self.manifest = self._json("manifest.json")
-        used = [name for name, role in self.manifest["roles"].items() if role in ("Feature", "Time")]
-        self.columns = [column for column in self._json("contract.json")["columns"] if column["name"] in used]
-        self.layout = self._json("preprocess.json")["columns"]
+        self.manifest = self._read_json("manifest.json")
+        features = [name for name, role in self.manifest["roles"].items() if role in FEATURE_ROLES]
+        self.columns = [column for column in self._read_json("contract.json")["columns"] if column["name"] in features]
+        self.layout = self._read_json("preprocess.json")["columns"]
         for column in self.layout:
             column["codes"] = {text: code for code, text in enumerate(column.get("vocabulary", ()))}
         self.categorical = [i for i, column in enumerate(self.layout) if column["encoding"] == "category"]
         self.classes = self.manifest["classes"]
         members = self.manifest.get("members") or [{"algorithm": self.manifest["algorithm"], "weight": 1.0}]
-        self.members = [(load(self.folder, m["algorithm"]), m["algorithm"], m["weight"]) for m in members]
+        self.members = [(load_booster(self.folder, m["algorithm"]), m["algorithm"], m["weight"]) for m in members]
 
     def parse(self, row):
-        """A dict of JSON values or CSV texts as a row of the matrix; what is no feature is ignored. Raises ValueError
-        that names what is wrong."""
+        """Return a dict of JSON values or CSV texts as a row of the matrix; columns that are no features are ignored.
+
+        Raises:
+            ValueError: a value is wrong or missing; the message names its column.
+        """
         values = {}
         for column in self.columns:
             name, default = column["name"], column["default"]
             if name not in row and default is None:
                 raise ValueError(f"{name}: it is missing and has no default")
             try:
-                value = typed(row.get(name), column["data_type"])
-                values[name] = typed(default, column["data_type"]) if value is None else value
+                value = parse_value(row.get(name), column["data_type"])
+                values[name] = parse_value(default, column["data_type"]) if value is None else value
             except (ValueError, TypeError, OverflowError) as error:
                 raise ValueError(f"{name}: {row.get(name)!r} is no {column['data_type']}: {error}") from error
             if values[name] is None and not column["nullable"]:
                 raise ValueError(f"{name}: it must have a value")
-        return [encoded(values[column["source"]], column) for column in self.layout]
+        return [encode(values[column["source"]], column) for column in self.layout]
 
-    def scores(self, matrix):
-        """Numbers (rows,), or probabilities (rows, classes), of a float32 matrix."""
-        predictions = [(weight, self._predicted(booster, name, matrix)) for booster, name, weight in self.members]
-        return combined(predictions, self.manifest.get("calibration"))
+    def predict_matrix(self, matrix):
+        """Return numbers (rows,), or probabilities (rows, classes), of a float32 matrix."""
+        predictions = [(weight, self._predict_member(booster, name, matrix)) for booster, name, weight in self.members]
+        return combine_predictions(predictions, self.manifest.get("calibration"))
 
     def predict(self, rows):
-        """A dict for each dict of `rows`: `prediction` and, for classes, `probability` and `probabilities`."""
+        """Return for each dict of `rows` a dict of `prediction` and, for classes, `probability` and `probabilities`."""
         matrix = np.array([self.parse(row) for row in rows], np.float32).reshape(-1, len(self.layout))
-        return [self.answer(score) for score in (self.scores(matrix) if len(matrix) else ())]
+        return [self.format_prediction(score) for score in (self.predict_matrix(matrix) if len(matrix) else ())]
 
-    def answer(self, score):
+    def format_prediction(self, score):
+        """Return the dict of a number or of a row of probabilities."""
         if self.classes is None:
             return {"prediction": float(score), "probability": None, "probabilities": None}
         best = int(np.argmax(score))
-        named = {text(value): float(p) for value, p in zip(self.classes, score, strict=True)}
-        return {"prediction": self.classes[best], "probability": float(score[best]), "probabilities": named}
+        probabilities = {to_label(value): float(p) for value, p in zip(self.classes, score, strict=True)}
+        return {
+            "prediction": self.classes[best],
+            "probability": float(score[best]),
+            "probabilities": probabilities,
+        }
 
-    def _predicted(self, booster, algorithm, matrix):
+    def _predict_member(self, booster, algorithm, matrix):
         if algorithm == "CatBoost":
             kind = "RawFormulaVal" if self.classes is None else "Probability"
             return np.asarray(booster.predict(catboost_rows(matrix, self.categorical), prediction_type=kind))
         if algorithm == "XGBoost":
-            found = booster.inplace_predict(matrix, validate_features=False)
+            scores = booster.inplace_predict(matrix, validate_features=False)
         else:
-            found = booster.predict(matrix)
-        found = np.asarray(found)
-        return np.column_stack((1 - found, found)) if self.classes and len(self.classes) == 2 else found
+            scores = booster.predict(matrix)
+        scores = np.asarray(scores)
+        return np.column_stack((1 - scores, scores)) if self.classes and len(self.classes) == 2 else scores
 
-    def _json(self, name):
+    def _read_json(self, name):
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
 
-def combined(predictions, calibration):
-    """The one answer of all boosters, [(weight, prediction), ...]: their weighted mean, and for classes the calibration
-    that manifest.json records (None: there is none)."""
+def combine_predictions(predictions, calibration):
+    """Return the weighted mean of all boosters' predictions, calibrated.
+
+    Args:
+        predictions: [(weight, prediction), ...].
+        calibration: the one that manifest.json records, or None.
+    """
     mean = predictions[0][1]
     if len(predictions) > 1:
         mean = np.sum([weight * prediction.astype(np.float64) for weight, prediction in predictions], axis=0)
     if calibration is None:
         return mean
-    given, smallest = np.asarray(mean, np.float64), 1e-6
+    before = np.asarray(mean, np.float64)
     if calibration["method"] == "temperature":
-        powered = np.log(np.clip(given, smallest, 1)) / calibration["temperature"]
-        powered = np.exp(powered - powered.max(axis=1, keepdims=True))
-        return powered / powered.sum(axis=1, keepdims=True)
+        scores = np.log(np.clip(before, MIN_PROBABILITY, 1)) / calibration["temperature"]
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
     if calibration["method"] == "sigmoid":
-        clipped = np.clip(given[:, 1], smallest, 1 - smallest)
+        clipped = np.clip(before[:, 1], MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         odds = calibration["slope"] * np.log(clipped / (1 - clipped)) + calibration["offset"]
-        second = 1 / (1 + np.exp(-odds))
+        positive = 1 / (1 + np.exp(-odds))
     elif calibration["method"] == "isotonic":
-        second = np.interp(given[:, 1], calibration["knots"], calibration["values"])
+        positive = np.interp(before[:, 1], calibration["knots"], calibration["values"])
     else:
         raise ValueError(f"this scorer does not know the calibration {calibration['method']!r}")
-    return np.column_stack((1 - second, second))
+    return np.column_stack((1 - positive, positive))
 
 
-def load(folder, algorithm):
-    path = str(folder / FILES[algorithm])
+def load_booster(folder, algorithm):
+    """Load the native model file of a booster."""
+    path = str(folder / MODEL_FILES[algorithm])
     if algorithm == "XGBoost":
         import xgboost
 
@@ -130,7 +148,7 @@ def load(folder, algorithm):
 
 
 def catboost_rows(matrix, categorical):
-    """As CatBoost reads rows: the numbers, and behind them the categories as text, empty where missing."""
+    """Return rows as CatBoost reads them: numbers, and behind them categories as text, empty where missing."""
     from catboost import FeaturesData
 
     numbers = np.ascontiguousarray(np.delete(matrix, categorical, axis=1), np.float32)
@@ -141,22 +159,24 @@ def catboost_rows(matrix, categorical):
     return FeaturesData(num_feature_data=numbers if numbers.shape[1] else None, cat_feature_data=words[codes + 1])
 
 
-def typed(value, data_type):
-    """The value as its column has it, dates as moments in UTC; None where it is missing."""
+def parse_value(value, data_type):
+    """Return the value in its column's type, dates as moments in UTC; None where it is missing."""
     if isinstance(value, str) and data_type != "String":
         value = value.strip()
-    return None if value is None or value == "" else READ[data_type](value)
+    return None if value is None or value == "" else PARSERS[data_type](value)
 
 
-def string(value):
+def parse_string(value):
+    """Return a value as text."""
     if isinstance(value, datetime):
-        return moment(value).isoformat().replace("+00:00", "Z")
+        return parse_timestamp(value).isoformat().replace("+00:00", "Z")
     if not isinstance(value, str | int | float | date):
         raise ValueError("it is no text")
-    return text(value)
+    return to_label(value)
 
 
-def whole(value):
+def parse_integer(value):
+    """Return a value as a whole number of 64 bits."""
     if isinstance(value, bool) or (isinstance(value, str) and not INTEGER.fullmatch(value)):
         raise ValueError("it is no whole number")
     number = int(value.partition(".")[0]) if isinstance(value, str) else int(value)
@@ -165,7 +185,8 @@ def whole(value):
     return number
 
 
-def real(value):
+def parse_float(value):
+    """Return a value as a finite number."""
     if isinstance(value, bool) or (isinstance(value, str) and not NUMBER.fullmatch(value)):
         raise ValueError("it is no number")
     if not math.isfinite(float(value)):
@@ -173,14 +194,15 @@ def real(value):
     return float(value)
 
 
-def boolean(value):
-    if text(value).lower() not in (*TRUE, *FALSE):
+def parse_boolean(value):
+    """Return whether a value is one of the words for true."""
+    if to_label(value).lower() not in (*TRUE, *FALSE):
         raise ValueError("it is none of true/false, yes/no, y/n, t/f, 1/0")
-    return text(value).lower() in TRUE
+    return to_label(value).lower() in TRUE
 
 
-def moment(value):
-    """A date, a moment, or either as ISO 8601."""
+def parse_timestamp(value):
+    """Return a date, a moment, or either as ISO 8601, as a moment in UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     elif not isinstance(value, datetime):
@@ -188,59 +210,75 @@ def moment(value):
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def day(value):
-    found = moment(value)
-    if found.time() != time():
+def parse_date(value):
+    """Return a value as the moment at which its day begins in UTC."""
+    moment = parse_timestamp(value)
+    if moment.time() != time():
         raise ValueError("it has a time of day")
-    return found
+    return moment
 
 
-READ = {"String": string, "Integer": whole, "Float": real, "Boolean": boolean, "Date": day, "Timestamp": moment}
+PARSERS = {
+    "String": parse_string,
+    "Integer": parse_integer,
+    "Float": parse_float,
+    "Boolean": parse_boolean,
+    "Date": parse_date,
+    "Timestamp": parse_timestamp,
+}
 
 
-def encoded(value, column):
-    """The number that the model reads; NaN where the value is missing."""
+def encode(value, column):
+    """Return the number that the model reads; NaN where the value is missing."""
     if value is None:
         return math.nan
     encoding = column["encoding"]
     if encoding == "category":
         return column["codes"].get(str(value), len(column["codes"]) if column["has_other"] else math.nan)
     if encoding in ("number", "boolean"):
-        return min(max(float(value), -LARGEST), LARGEST)
+        return min(max(float(value), -MAX_FLOAT32), MAX_FLOAT32)
     if encoding == "epoch_days":
         return (value - EPOCH) / timedelta(days=1)
     return value.weekday() if encoding == "weekday" else getattr(value, encoding)
 
 
-def text(value):
-    """A value, or the name of a class, as JSON and CSV write it."""
+def to_label(value):
+    """Return a value or a class as JSON and CSV write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def score_file(path, target):
-    """Write a line for each row of a CSV file: Id columns, prediction, probabilities, and what is wrong with a row."""
+    """Write a line for each row of a CSV file: Id columns, prediction, probabilities, and the error of a bad row."""
     scorer = Scorer()
-    classes = [f"probability_{text(value)}" for value in scorer.classes or ()]
+    columns = [f"probability_{to_label(value)}" for value in scorer.classes or ()]
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         ids = [name for name, role in scorer.manifest["roles"].items() if role == "Id" and name in rows.fieldnames]
         writer = csv.writer(target, lineterminator="\n")
-        writer.writerow([*ids, "prediction", *classes, "error"])
-        while part := list(islice(rows, 10_000)):
-            parsed = []
-            for row in part:
-                try:
-                    parsed.append((scorer.parse(row), ""))
-                except ValueError as error:
-                    parsed.append((None, str(error)))
-            matrix = np.array([row for row, _ in parsed if row is not None], np.float32)
-            found = iter(list(scorer.scores(matrix)) if len(matrix) else [])
-            for row, (good, error) in zip(part, parsed, strict=True):
-                cells = [""] * (1 + len(classes))
-                if good is not None:
-                    score = next(found)
-                    cells = [text(scorer.answer(score)["prediction"]), *(float(p) for p in score if classes)]
-                writer.writerow([*(row[name] for name in ids), *cells, error])
+        writer.writerow([*ids, "prediction", *columns, "error"])
+        while batch := list(islice(rows, 10_000)):
+            for row, cells in zip(batch, score_batch(scorer, batch), strict=True):
+                writer.writerow([*(row[name] for name in ids), *cells])
+
+
+def score_batch(scorer, batch):
+    """Yield prediction, probabilities and error of each row."""
+    parsed = []
+    for row in batch:
+        try:
+            parsed.append((scorer.parse(row), ""))
+        except ValueError as error:
+            parsed.append((None, str(error)))
+    matrix = np.array([row for row, _ in parsed if row is not None], np.float32)
+    scores = iter(list(scorer.predict_matrix(matrix)) if len(matrix) else [])
+    for row, error in parsed:
+        if row is None:
+            yield [""] * (1 + len(scorer.classes or ())) + [error]
+            continue
+        score = next(scores)
+        prediction = to_label(scorer.format_prediction(score)["prediction"])
+        probabilities = [float(p) for p in score] if scorer.classes else []
+        yield [prediction, *probabilities, ""]
 
 
 if __name__ == "__main__":

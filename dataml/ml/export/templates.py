@@ -1,29 +1,35 @@
-"""The texts of an export that are the same for every model but for its names."""
+"""Templates of an export's text files: the same for every model but for its names."""
 
 from typing import Final
 
-LOADER: Final = '''"""Loads the model for MLflow, as the file MLmodel says."""
+LOADER: Final = '''"""Loads the model for MLflow, which finds this module by the file MLmodel."""
 
 from {module} import Scorer
 
 
 def _load_pyfunc(path):
-    return Model(Scorer(path))
+    return MlflowModel(Scorer(path))
 
 
-class Model:
+class MlflowModel:
+    """The model as MLflow calls it."""
+
     def __init__(self, scorer):
         self.scorer = scorer
 
     def predict(self, frame, params=None):
-        """A DataFrame with `prediction` and, for classes, `probability_<class>`. Raises ValueError for a bad row."""
+        """Return a DataFrame with `prediction` and, for classes, `probability_<class>`.
+
+        Raises:
+            ValueError: a value of a row is wrong or missing.
+        """
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        answers = []
-        for answer in self.scorer.predict(rows):
-            probabilities = answer["probabilities"] or {{}}
-            named = {{f"probability_{{name}}": value for name, value in probabilities.items()}}
-            answers.append({{"prediction": answer["prediction"], **named}})
-        return type(frame)(answers, index=frame.index)
+        records = []
+        for prediction in self.scorer.predict(rows):
+            probabilities = prediction["probabilities"] or {{}}
+            columns = {{f"probability_{{name}}": value for name, value in probabilities.items()}}
+            records.append({{"prediction": prediction["prediction"], **columns}})
+        return type(frame)(records, index=frame.index)
 '''
 
 README: Final = """# {name}
@@ -35,7 +41,7 @@ A {model} that predicts `{target}`, exported from dataml. It runs without the pl
 | `scorer.py` | predicts with the files beside it; needs Python 3.11 and what `requirements.txt` names |
 | `contract.json` | the columns, their types and defaults |
 | `preprocess.json` | how values become the numbers the model reads |
-| `model.*` | the model in its library's own format; `.onnx` is its copy for ONNX Runtime, if proven equal |
+| `model.*` | the model in its library's own format; `.onnx` is its copy for ONNX Runtime, if verified to be equal |
 | `manifest.json` | where the model comes from, how well it scored, the SHA-256 of the other files |
 | `report.json` | how well it predicts, in detail |
 | `mlflow/` | the same model for MLflow |
