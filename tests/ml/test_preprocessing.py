@@ -64,7 +64,7 @@ def test_dates_become_calendar_numbers() -> None:
     assert row["moment.epoch_days"] == 19782.3125
 
 
-def test_it_is_the_same_after_a_journey_through_json() -> None:
+def test_the_preprocessing_is_the_same_after_json() -> None:
     preprocessing = fit(EVERY_TYPE)
     again = Preprocessing.from_json(preprocessing.to_json())
     assert again == preprocessing
@@ -90,7 +90,7 @@ def test_rare_texts_of_a_large_vocabulary_share_a_code_with_unseen_ones() -> Non
     assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.matrix(table).tobytes()
 
 
-def test_columns_that_tell_nothing_are_dropped_with_a_reason() -> None:
+def test_useless_columns_are_dropped_with_a_reason() -> None:
     rows = 40
     table = pa.table(
         {
@@ -111,7 +111,7 @@ def test_columns_that_tell_nothing_are_dropped_with_a_reason() -> None:
     assert preprocessing.features == ("useful", "sometimes", "constant", "empty", "code")
 
 
-def test_nothing_to_learn_from_is_refused() -> None:
+def test_a_table_without_useful_features_is_refused() -> None:
     with pytest.raises(Invalid) as refusal:
         fit(pa.table({"constant": [1, 1, 1]}))
     assert refusal.value.code == "no_features"

@@ -21,13 +21,13 @@ def test_numbers_far_from_zero_fill_the_width() -> None:
     assert sum(drawn.widths) == pytest.approx(480, abs=10)
 
 
-def test_few_rows_are_not_divided() -> None:
+def test_an_axis_of_few_rows_has_no_fractions() -> None:
     few = [text for text in DrawnBars(histogram("x", [0.0, 5.0, 10.0], [1, 1])).texts if text.startswith("0.")]
     assert few == []
 
 
 @pytest.mark.parametrize(("value", "text"), [(3.5, "3.5"), (4.0, "4"), ("2024-01-01", "2024-01-01")])
-def test_a_constant_is_a_bar_that_can_be_seen(value: float | str, text: str) -> None:
+def test_a_constant_has_a_visible_bar(value: float | str, text: str) -> None:
     drawn = DrawnBars(histogram("x", [value, value], [7]))
     assert drawn.widths[0] > 100
     assert {"x", text} <= set(drawn.texts)
@@ -63,6 +63,6 @@ def test_long_values_that_begin_alike_keep_a_bar_each() -> None:
     assert len({y for _, y, *_ in drawn.boxes}) == 3
 
 
-def test_it_is_said_when_values_are_left_out() -> None:
+def test_the_title_says_that_values_are_left_out() -> None:
     top = [{"value": "a", "count": 5}, {"value": "b", "count": 4}]
     assert "x: the 2 most frequent values" in DrawnBars(frequencies("x", top, 12)).texts

@@ -1,4 +1,4 @@
-"""Intervals of scores: as wide as the scores really vary, whatever way they were computed."""
+"""Intervals of scores are as wide as the scores vary, whichever way they are computed."""
 
 import json
 from collections.abc import Callable
@@ -12,30 +12,30 @@ from dataml.ml.evaluation.bootstrap import MAX_EXACT_ROWS
 from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 
 
-def binary(rows: int, seed: int, share: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+def draw_binary(rows: int, seed: int, share: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     truth = (random.random(rows) < share).astype(np.int64)
     positive = 1 / (1 + np.exp(-random.normal(1.5 * truth - 1, 1)))
     return truth, np.stack([1 - positive, positive], axis=1)
 
 
-def several(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_classes(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     truth = random.integers(0, 4, rows)
     scores = random.random((rows, 4)) + 0.5 * (truth[:, None] == np.arange(4))
     return truth, scores / scores.sum(axis=1, keepdims=True)
 
 
-def numbers(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_numbers(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     truth = random.gamma(4, 2, rows) + 1
     return truth, truth + random.normal(0, 1, rows)
 
 
 MAKERS: dict[str, tuple[Callable[[int, int], tuple[np.ndarray, np.ndarray]], Task]] = {
-    "two classes": (binary, Task(2)),
-    "four classes": (several, Task(4)),
-    "numbers": (numbers, Task(0)),
+    "two classes": (draw_binary, Task(2)),
+    "four classes": (draw_classes, Task(4)),
+    "numbers": (draw_numbers, Task(0)),
 }
 
 
@@ -47,10 +47,10 @@ def widths(result: Evaluation) -> dict[str, float]:
 def test_an_interval_is_as_wide_as_the_score_varies_from_sample_to_sample(kind: str) -> None:
     make, task = MAKERS[kind]
     scores = [evaluate(task, *make(600, seed)).metrics for seed in range(100, 200)]
-    found = widths(evaluate(task, *make(600, 1)))
-    for name, width in found.items():
-        varies = np.std([each[name] for each in scores])  # type: ignore[arg-type]
-        assert width == pytest.approx(3.92 * varies, rel=0.35), name
+    measured = widths(evaluate(task, *make(600, 1)))
+    for name, width in measured.items():
+        deviation = np.std([each[name] for each in scores])  # type: ignore[arg-type]
+        assert width == pytest.approx(3.92 * deviation, rel=0.35), name
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -68,7 +68,7 @@ def test_every_metric_has_an_interval_around_it_and_the_same_seed_gives_the_same
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_the_way_for_many_rows_gives_the_intervals_of_the_way_for_few(
+def test_the_method_for_many_rows_gives_the_intervals_of_the_one_for_few(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, task = MAKERS[kind]
@@ -83,8 +83,8 @@ def test_the_way_for_many_rows_gives_the_intervals_of_the_way_for_few(
             assert coarse.details["confidence"][name][end] == pytest.approx(each[end], abs=0.2 * width), name
 
 
-def test_few_positives_among_many_rows_keep_their_places() -> None:
-    """Groups of neighbouring scores must not take them together with the rows below."""
+def test_few_positives_among_many_rows_keep_their_ranks() -> None:
+    """Groups of neighbouring scores must not merge them with the rows below."""
     rows = MAX_EXACT_ROWS + 1_000
     truth = np.zeros(rows, dtype=np.int64)
     truth[:30] = 1
@@ -97,7 +97,7 @@ def test_few_positives_among_many_rows_keep_their_places() -> None:
 
 @pytest.mark.parametrize("rows", [300, MAX_EXACT_ROWS + 1])
 def test_tied_scores_are_drawn_as_one_step(rows: int) -> None:
-    truth, predicted = binary(rows, 2)
+    truth, predicted = draw_binary(rows, 2)
     positive = np.round(predicted[:, 1], 1)
     result = evaluate(Task(2), truth, np.stack([1 - positive, positive], axis=1))
     interval = result.details["confidence"]["roc_auc"]
@@ -105,7 +105,7 @@ def test_tied_scores_are_drawn_as_one_step(rows: int) -> None:
 
 
 def test_a_perfect_model_has_an_interval_without_width() -> None:
-    truth, _ = binary(50, 1)
+    truth, _ = draw_binary(50, 1)
     result = evaluate(Task(2), truth, (truth[:, None] == np.arange(2)).astype(np.float64))
     for name in ("accuracy", "f1_score", "roc_auc", "pr_auc"):
         assert result.details["confidence"][name] == {"low": 1.0, "high": 1.0, "level": 0.95}

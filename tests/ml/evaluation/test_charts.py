@@ -32,14 +32,14 @@ def numbers() -> dict[str, Any]:
     return dict(evaluate(Task(0), truth, truth + random.normal(0, 2, 700), residuals=random.normal(0, 2, 200)).details)
 
 
-def test_two_classes_have_a_picture_of_everything(binary: dict[str, Any]) -> None:
+def test_two_classes_have_every_chart(binary: dict[str, Any]) -> None:
     drawn = {"confusion_matrix", "calibration_curve", "roc_curve", "pr_curve", "thresholds"}
     assert binary["charts"].keys() == drawn
     for chart in binary["charts"].values():
         assert DrawnChart(chart).marks
 
 
-def test_numbers_have_a_picture_of_everything(numbers: dict[str, Any]) -> None:
+def test_numbers_have_every_chart(numbers: dict[str, Any]) -> None:
     assert numbers["charts"].keys() == {"predicted_vs_true", "residual_histogram", "interval_coverage"}
     for chart in numbers["charts"].values():
         assert DrawnChart(chart).marks
@@ -59,7 +59,7 @@ def test_classes_of_any_name_have_a_cell_each(count: int) -> None:
     assert sum(text == "10" for text in drawn.texts) == count
 
 
-def test_of_many_classes_the_largest_are_shown_and_it_is_said() -> None:
+def test_the_largest_of_many_classes_are_charted_and_the_title_says_so() -> None:
     rows = np.arange(100)
     drawn = DrawnChart(charts.confusion_matrix([f"class {n}" for n in rows], np.diag(rows)))
     assert "Confusion matrix: the 20 classes with most rows of 100" in drawn.texts
@@ -134,11 +134,13 @@ def test_importance_and_classes_are_bars_largest_first() -> None:
     assert drawn.texts.index(TRICKY_NAMES[-2]) < drawn.texts.index(TRICKY_NAMES[0])
 
 
-def test_whatever_the_rows_are_what_is_drawn_can_be_drawn() -> None:
+def test_charts_of_degenerate_rows_can_be_drawn() -> None:
     for truth, positive in (([0, 0], [0.5, 0.5]), ([1], [1.0]), ([0, 1], [1.0, 0.0])):
         for chart in details(Task(2), truth, positive)["charts"].values():
             assert DrawnChart(chart).texts
     for truth in ([1.0, 1.0], [1e300, -1e300], [0.0]):
-        found = evaluate(Task(0), np.array(truth), np.array(truth) / 2, residuals=np.array([1.0, 2.0])).details
-        for chart in found["charts"].values():
+        details_of_numbers = evaluate(
+            Task(0), np.array(truth), np.array(truth) / 2, residuals=np.array([1.0, 2.0])
+        ).details
+        for chart in details_of_numbers["charts"].values():
             assert DrawnChart(chart).texts

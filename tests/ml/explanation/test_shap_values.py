@@ -1,4 +1,4 @@
-"""Importance names the features that matter, with native categories of both libraries."""
+"""SHAP values are those of the libraries, and importance ranks the features that matter."""
 
 import warnings
 
@@ -19,7 +19,7 @@ from dataml.ml.preprocessing import Preprocessing
 from tests.ml.samples import contract_of
 
 
-def table(rows: int = 600) -> pa.Table:
+def make_table(rows: int = 600) -> pa.Table:
     random = np.random.default_rng(0)
     return pa.table(
         {
@@ -34,7 +34,7 @@ def table(rows: int = 600) -> pa.Table:
 @pytest.mark.parametrize("classes", [0, 2, 3])
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost"])
 def test_a_category_that_decides_comes_first_and_shares_sum_to_one(algorithm: str, classes: int) -> None:
-    rows = table()
+    rows = make_table()
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
     x = preprocessing.matrix(rows)
     y = np.array([{"red": 0, "blue": 1}.get(colour, 2) for colour in rows["colour"].to_pylist()])
@@ -52,7 +52,7 @@ def test_a_category_that_decides_comes_first_and_shares_sum_to_one(algorithm: st
 
 
 def test_a_model_without_a_split_has_no_shares() -> None:
-    rows = table(40)
+    rows = make_table(40)
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
     samples = LabeledRows(preprocessing.matrix(rows), np.arange(40) % 2)
     settings = {"n_estimators": 1, "min_child_weight": 1e6}
@@ -61,8 +61,8 @@ def test_a_model_without_a_split_has_no_shares() -> None:
         assert set(explain_rows([(fitted.model, 1.0)], preprocessing, samples.x).importance.values()) == {0.0}
 
 
-def model_of(algorithm: str, classes: int) -> tuple[NativeModel, Preprocessing, np.ndarray]:
-    rows = table()
+def fit_model(algorithm: str, classes: int) -> tuple[NativeModel, Preprocessing, np.ndarray]:
+    rows = make_table()
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
     x = preprocessing.matrix(rows)
     x[::7, 0] = np.nan
@@ -79,7 +79,7 @@ def model_of(algorithm: str, classes: int) -> tuple[NativeModel, Preprocessing, 
 def test_the_values_are_those_of_the_shap_package(algorithm: str, classes: int) -> None:
     import shap
 
-    model, preprocessing, x = model_of(algorithm, classes)
+    model, preprocessing, x = fit_model(algorithm, classes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="LightGBM binary classifier")
         explained = x if algorithm == "LightGBM" else model.dmatrix(x)
@@ -95,8 +95,8 @@ def test_the_values_are_those_of_the_shap_package(algorithm: str, classes: int) 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
 def test_a_blend_is_explained_by_the_weighted_mean_of_its_members(classes: int) -> None:
-    first, preprocessing, x = model_of("XGBoost", classes)
-    second = model_of("LightGBM", classes)[0]
+    first, preprocessing, x = fit_model("XGBoost", classes)
+    second = fit_model("LightGBM", classes)[0]
     outputs = range(max(1, classes if classes > 2 else 1))
     alone = [explain_rows([(model, 1.0)], preprocessing, x, outputs, keep=50).effects for model in (first, second)]
     blend = explain_rows([(first, 0.25), (second, 0.75)], preprocessing, x, outputs, keep=50).effects
@@ -106,16 +106,16 @@ def test_a_blend_is_explained_by_the_weighted_mean_of_its_members(classes: int) 
 
 
 def test_the_effects_of_a_number_add_up_to_the_prediction() -> None:
-    model, preprocessing, x = model_of("LightGBM", 0)
-    members = [(model, 0.5), (model_of("XGBoost", 0)[0], 0.5)]
+    model, preprocessing, x = fit_model("LightGBM", 0)
+    members = [(model, 0.5), (fit_model("XGBoost", 0)[0], 0.5)]
     effects = explain_rows(members, preprocessing, x, keep=100).effects[:, 0].sum(axis=1)
     predicted = sum(weight * member.predict(x[:100]) for member, weight in members)
     assert np.ptp(predicted - effects) < 1e-4 * np.ptp(predicted)
 
 
 @pytest.mark.parametrize("classes", [0, 3])
-def test_parts_make_no_difference(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, preprocessing, x = model_of("LightGBM", classes)
+def test_batches_make_no_difference(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, preprocessing, x = fit_model("LightGBM", classes)
     outputs = [2, 0] if classes else [0]
     whole = explain_rows([(model, 1.0)], preprocessing, x, outputs, keep=250)
     monkeypatch.setattr(shap_values, "_MAX_CELLS", 7 * 100)
@@ -127,7 +127,7 @@ def test_parts_make_no_difference(classes: int, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
 def test_the_top_effects_are_the_first_of_a_rows_contributions(classes: int) -> None:
-    model, preprocessing, x = model_of("LightGBM", classes)
+    model, preprocessing, x = fit_model("LightGBM", classes)
     chosen = np.arange(20) % max(1, classes)
     positions, effects = top_effects([(model, 1.0)], preprocessing, x[:20], chosen, 3)
     for row in range(20):
@@ -138,7 +138,7 @@ def test_the_top_effects_are_the_first_of_a_rows_contributions(classes: int) -> 
     assert top_effects([(model, 1.0)], preprocessing, x[:2], chosen, 9)[0].shape == (2, 4)
 
 
-def test_an_interaction_is_found_and_none_is_made_up() -> None:
+def test_only_a_real_interaction_is_returned() -> None:
     random = np.random.default_rng(0)
     values = random.normal(size=(1000, 4))
     effects = np.zeros((1000, 4))

@@ -39,41 +39,41 @@ def test_a_column_that_does_not_vary_correlates_with_nothing() -> None:
     assert correlation.matrix() == [[1.0, None, None], [None, None, None], [None, None, None]]
 
 
-def told(values: list[Any], data_type: DataType, target: list[Any], target_type: DataType) -> float | None:
+def associate(values: list[Any], data_type: DataType, target: list[Any], target_type: DataType) -> float | None:
     arrays = pa.array(values, data_type.arrow), pa.array(target, target_type.arrow)
     return compute_association(arrays[0], data_type, arrays[1], target_type)
 
 
-def test_what_tells_the_target_is_near_one_and_chance_near_zero() -> None:
+def test_columns_that_determine_the_target_are_near_one_and_noise_near_zero() -> None:
     chance = random()
     x = chance.normal(size=ROWS)
     y = (x > 0).tolist()
     noise = chance.normal(size=ROWS).tolist()
     words = ["yes" if value else "no" for value in y]
     string, number, boolean = DataType.STRING, DataType.FLOAT, DataType.BOOLEAN
-    assert told(x.tolist(), number, (np.exp(x)).tolist(), number) == 1.0
-    assert told(x.tolist(), number, (-x).tolist(), number) == 1.0
-    assert (told(words, string, y, boolean) or 0) > 0.99
-    assert (told(x.tolist(), number, y, boolean) or 0) > 0.9
+    assert associate(x.tolist(), number, (np.exp(x)).tolist(), number) == 1.0
+    assert associate(x.tolist(), number, (-x).tolist(), number) == 1.0
+    assert (associate(words, string, y, boolean) or 0) > 0.99
+    assert (associate(x.tolist(), number, y, boolean) or 0) > 0.9
     for values, data_type in ((noise, number), (chance.choice(list("abcdefgh"), ROWS).tolist(), string)):
         for target, target_type in ((y, boolean), (x.tolist(), number)):
-            assert (told(values, data_type, target, target_type) or 0) < 0.1
+            assert (associate(values, data_type, target, target_type) or 0) < 0.1
 
 
 def test_dates_are_in_order() -> None:
     days = [date.fromordinal(738_000 + n) for n in range(100)]
     moments = [datetime(2024, 1, 1, tzinfo=UTC).replace(minute=n % 60, hour=n // 60) for n in range(100)]
     numbers = list(range(100))
-    assert told(days, DataType.DATE, numbers, DataType.INTEGER) == 1.0
-    assert told(moments, DataType.TIMESTAMP, numbers, DataType.INTEGER) == 1.0
+    assert associate(days, DataType.DATE, numbers, DataType.INTEGER) == 1.0
+    assert associate(moments, DataType.TIMESTAMP, numbers, DataType.INTEGER) == 1.0
 
 
 @pytest.mark.parametrize(
     ("values", "target"),
     [([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]), ([None] * 5, [1.0] * 5), ([], []), ([1.0, None, 3.0], [None, 2.0, 3.0])],
 )
-def test_nothing_is_told_where_nothing_varies(values: list[Any], target: list[Any]) -> None:
-    assert told(values, DataType.FLOAT, target, DataType.FLOAT) is None
+def test_constant_columns_have_no_association(values: list[Any], target: list[Any]) -> None:
+    assert associate(values, DataType.FLOAT, target, DataType.FLOAT) is None
 
 
 @REPRODUCIBLE

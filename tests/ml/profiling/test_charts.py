@@ -56,15 +56,15 @@ def test_every_chart_of_described_data_is_drawn(tmp_path: Path) -> None:
     contract = Contract.build([Column(f"{name}.{name}", name) for name in DataType])
     pq.write_table(pa.table(list(VALUES.values()), contract.schema), tmp_path / "data.parquet")
     target = f"{DataType.FLOAT}.{DataType.FLOAT}"
-    found = describe.run(
+    statistics = describe.run(
         DescribeSpec(1, "data.parquet", contract, target), JobContext(Storage(tmp_path), "jobs/1/1")
     ).statistics
-    for name, summary in found["columns"].items():
+    for name, summary in statistics["columns"].items():
         drawn = DrawnBars(summary["chart"])
         assert name in drawn.texts
         assert sum(width > 1 and height > 1 for _, _, width, height in drawn.boxes) in (2, 3)
-    assert len(DrawnBars(found["correlation"]["chart"]).boxes) == 4
-    assert DrawnBars(found["target"]["chart"]).boxes
+    assert len(DrawnBars(statistics["correlation"]["chart"]).boxes) == 4
+    assert DrawnBars(statistics["target"]["chart"]).boxes
 
 
 @pytest.mark.parametrize("data_type", DataType)

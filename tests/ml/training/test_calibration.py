@@ -8,8 +8,8 @@ import pytest
 from dataml.ml.training.calibration import Calibration, calibrate
 
 
-def overconfident(rows: int, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Truth drawn from honest probabilities, and those probabilities sharpened three times too far."""
+def draw_overconfident(rows: int, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Return honest probabilities sharpened three times too far, and truth drawn from the honest ones."""
     random = np.random.default_rng(0)
     scores = random.normal(size=(rows, classes))
     honest = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
@@ -24,31 +24,31 @@ def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("rows", "classes"), [(400, 2), (5_000, 2), (2_000, 4)])
 def test_overconfident_probabilities_become_honest_on_new_rows(rows: int, classes: int) -> None:
-    probabilities, truth = overconfident(2 * rows, classes)
-    found = calibrate(probabilities[:rows], truth[:rows])
-    assert found is not None
-    better = found.apply(probabilities[rows:])
+    probabilities, truth = draw_overconfident(2 * rows, classes)
+    learned = calibrate(probabilities[:rows], truth[:rows])
+    assert learned is not None
+    better = learned.apply(probabilities[rows:])
     assert log_loss(better, truth[rows:]) < log_loss(probabilities[rows:], truth[rows:]) - 0.05
     assert better.sum(axis=1) == pytest.approx(1)
-    if found.method != "isotonic":
+    if learned.method != "isotonic":
         assert (better.argmax(axis=1) == probabilities[rows:].argmax(axis=1)).mean() > 0.9
 
 
-def test_the_power_of_the_sharpening_is_found() -> None:
-    found = calibrate(*overconfident(20_000, 4))
-    assert found is not None
-    assert found.temperature == pytest.approx(3, rel=0.1)
+def test_the_temperature_is_that_of_the_sharpening() -> None:
+    learned = calibrate(*draw_overconfident(20_000, 4))
+    assert learned is not None
+    assert learned.temperature == pytest.approx(3, rel=0.1)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_honest_probabilities_are_left_alone(classes: int) -> None:
-    probabilities, truth = overconfident(3_000, classes)
+def test_honest_probabilities_are_not_calibrated(classes: int) -> None:
+    probabilities, truth = draw_overconfident(3_000, classes)
     honest = probabilities ** (1 / 3)
     assert calibrate(honest / honest.sum(axis=1, keepdims=True), truth) is None
 
 
-def test_a_few_rows_or_one_class_say_nothing() -> None:
-    probabilities, truth = overconfident(40)
+def test_few_rows_or_one_class_are_not_calibrated() -> None:
+    probabilities, truth = draw_overconfident(40)
     assert calibrate(probabilities, truth) is None
     assert calibrate(np.full((100, 2), 0.5), np.zeros(100, int)) is None
 
@@ -61,10 +61,10 @@ def test_a_few_rows_or_one_class_say_nothing() -> None:
         Calibration("isotonic", knots=(0.1, 0.5, 0.9), values=(0.2, 0.5, 0.7)),
     ],
 )
-def test_a_calibration_survives_json_and_treats_a_row_alone_like_one_of_many(calibration: Calibration) -> None:
+def test_a_calibration_is_the_same_after_json_and_for_a_row_alone(calibration: Calibration) -> None:
     again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
     assert again == calibration
-    probabilities, _ = overconfident(500)
+    probabilities, _ = draw_overconfident(500)
     together = calibration.apply(probabilities.astype(np.float32))
     alone = np.concatenate([calibration.apply(probabilities[i : i + 1].astype(np.float32)) for i in range(500)])
     assert (alone == together).all()

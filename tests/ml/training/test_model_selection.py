@@ -1,4 +1,4 @@
-"""Candidates are judged on rows they have not learned from; what wins by more than noise predicts."""
+"""Candidates are validated on rows that they did not learn from; the best of them, or their blend, is selected."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from dataml.ml.training import split
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms, select
 
 
-def table(task: Task, rows: int = 1_200) -> LabeledRows:
-    """A smooth signal, on which the libraries err in different ways."""
+def make_rows(task: Task, rows: int = 1_200) -> LabeledRows:
+    """Return rows with a smooth signal, on which the libraries err in different ways."""
     random = np.random.default_rng(1)
     x = random.normal(size=(rows, 6)).astype(np.float32)
     x[:, 5] = random.integers(0, 12, rows)
@@ -20,54 +20,55 @@ def table(task: Task, rows: int = 1_200) -> LabeledRows:
     return LabeledRows(x, np.digitize(signal, np.quantile(signal, np.arange(1, task.classes) / task.classes)))
 
 
-def chosen(
+def select_model(
     task: Task, folds: int, algorithm: str = "auto", **options: object
 ) -> tuple[Selection, LabeledRows, split.Split]:
-    samples = table(task)
+    samples = make_rows(task)
     parts = split.split_stratified(samples.y, is_regression=task.is_regression, seed=0, folds=folds)
     candidates = Candidates(task, resolve_algorithms(algorithm, task), (5,), {"n_estimators": 80} | options, threads=2)
-    told: list[float] = []
-    found = select(candidates, samples, parts, lambda share, phrase: told.append(share))
-    assert told == sorted(told)
-    assert told[-1] == 1
-
-    return found, samples, parts
+    shares: list[float] = []
+    selection = select(candidates, samples, parts, lambda share, message: shares.append(share))
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    return selection, samples, parts
 
 
 @pytest.mark.parametrize("folds", [1, 3])
 @pytest.mark.parametrize("task", [Task(0), Task(2), Task(3)], ids=lambda task: f"{task.classes} classes")
-def test_all_libraries_are_tried_and_the_best_of_them_and_their_blend_predicts(task: Task, folds: int) -> None:
-    found, samples, parts = chosen(task, folds)
-    assert set(available_algorithms()) <= set(found.candidates)
-    assert sum(member.weight for member in found.members) == pytest.approx(1)
-    names = [member.fitted.algorithm for member in found.members]
-    alone = {name: score for name, score in found.candidates.items() if name != "Blend"}
+def test_the_best_library_or_a_blend_is_selected(task: Task, folds: int) -> None:
+    selection, samples, parts = select_model(task, folds)
+    assert set(available_algorithms()) <= set(selection.candidates)
+    assert sum(member.weight for member in selection.members) == pytest.approx(1)
+    names = [member.fitted.algorithm for member in selection.members]
+    alone = {name: score for name, score in selection.candidates.items() if name != "Blend"}
     if len(names) == 1:
         assert alone[names[0]] == min(alone.values())
     else:
-        assert found.candidates["Blend"] < min(alone.values())
-    predicted = found.predict(samples.x[parts.test])
+        assert selection.candidates["Blend"] < min(alone.values())
+    predicted = selection.predict(samples.x[parts.test])
     if task.is_regression:
         assert np.square(predicted - samples.y[parts.test]).mean() < 0.6 * samples.y.var()
-        assert found.residuals is not None
-        assert found.residuals == pytest.approx(samples.y[found.validation_rows] - found.validation_predictions)
+        assert selection.residuals is not None
+        assert selection.residuals == pytest.approx(
+            samples.y[selection.validation_rows] - selection.validation_predictions
+        )
     else:
         assert predicted.sum(axis=1) == pytest.approx(1)
         assert (predicted.argmax(axis=1) == samples.y[parts.test]).mean() > 1.5 / task.classes
 
 
-def test_with_folds_the_rows_that_judged_are_learned_from_in_the_end() -> None:
-    found, _, parts = chosen(Task(2), 3, "LightGBM")
-    assert np.sort(found.validation_rows).tolist() == parts.development_rows.tolist()
-    assert list(found.candidates) == ["LightGBM"]
-    text = found.members[0].fitted.model.to_bytes().decode()
+def test_with_folds_the_final_model_learns_from_the_validation_rows() -> None:
+    selection, _, parts = select_model(Task(2), 3, "LightGBM")
+    assert np.sort(selection.validation_rows).tolist() == parts.development_rows.tolist()
+    assert list(selection.candidates) == ["LightGBM"]
+    text = selection.members[0].fitted.model.to_bytes().decode()
     first_leaf_counts = next(line for line in text.splitlines() if line.startswith("leaf_count="))
     rows = sum(map(int, first_leaf_counts.partition("=")[2].split()))
     assert rows == pytest.approx(0.8 * len(parts.development_rows), rel=0.05)  # each tree sees four fifths of them
 
 
 def test_one_seed_makes_one_selection() -> None:
-    (first, samples, _), (second, _, _) = chosen(Task(2), 3), chosen(Task(2), 3)
+    (first, samples, _), (second, _, _) = select_model(Task(2), 3), select_model(Task(2), 3)
     assert (first.predict(samples.x) == second.predict(samples.x)).all()
 
 

@@ -1,0 +1,74 @@
+"""A bundle is written with everything that its model came from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataml.jobs.spec import TrainResult
+from dataml.ml.bundle.predictor import Predictor
+from tests.ml.samples import CHURN_ROLES, churn
+from tests.tasks.training import train_on
+
+FILES = {
+    "LightGBM": {"model.txt", "model.onnx"},
+    "XGBoost": {"model.ubj", "model.onnx"},
+    "CatBoost": {"model.cbm"},
+}
+
+
+@pytest.fixture(scope="module", params=FILES)
+def algorithm(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, algorithm: str) -> Path:
+    return tmp_path_factory.mktemp(algorithm)
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, algorithm: str) -> TrainResult:
+    rows = churn().slice(0, 500)
+    return train_on(root, rows, algorithm=algorithm, roles=CHURN_ROLES, seed=1, hyperparameters={"n_estimators": 20})
+
+
+def test_the_manifest_describes_the_model_and_its_training(root: Path, trained: TrainResult, algorithm: str) -> None:
+    bundle = root / trained.bundle
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["model"] == f"{algorithm}Classifier" == trained.model
+    assert manifest["classes"] == ["No", "Yes"]
+    assert manifest["created_at"].endswith("Z")
+    assert manifest["seed"] == 1
+    rows = manifest["rows"]
+    assert rows["train"] + rows["test"] == rows["total"] == 500
+    assert sum(member["weight"] for member in manifest["members"]) == pytest.approx(1)
+    assert json.loads((bundle / "report.json").read_text()) is not None
+    assert "files" not in trained.summary
+    assert trained.summary["metrics"] == manifest["metrics"]
+    assert ("catboost" in manifest["versions"]) == (algorithm == "CatBoost")
+
+
+def test_the_bundle_has_the_native_model_and_a_verified_copy(root: Path, trained: TrainResult, algorithm: str) -> None:
+    bundle = root / trained.bundle
+    manifest = Predictor.load(bundle).manifest
+    assert {name for name in manifest.files if name.startswith("model.")} == FILES[algorithm]
+    assert set(manifest.files) == {path.name for path in bundle.iterdir()} - {"manifest.json"}
+    assert manifest.onnx["used"] is ("model.onnx" in FILES[algorithm])
+    if manifest.onnx["used"]:
+        assert 0 <= manifest.onnx["largest_difference"] <= 1e-5
+    else:
+        assert "CatBoost" in manifest.onnx["reason"]
+
+
+def test_nothing_but_the_bundle_is_left_behind(root: Path, trained: TrainResult) -> None:
+    assert [path.name for path in (root / trained.bundle).parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_has_the_vocabulary_of_its_training(root: Path, trained: TrainResult) -> None:
+    predictor = Predictor.load(root / trained.bundle)
+    rows = churn().slice(0, 50).to_pylist()
+    encoded = np.array([predictor.parse(row) for row in rows], np.float32)
+    table = churn().slice(0, 50).select(predictor.contract.names).cast(predictor.contract.schema)
+    assert encoded.tobytes() == predictor.preprocessing.matrix(table).tobytes()
