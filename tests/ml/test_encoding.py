@@ -1,0 +1,70 @@
+"""A column and a single value are encoded alike, and a recorded encoding is the same again."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dataml.contract.types import DataType
+from dataml.ml.encoding import EncodedColumn, Encoding
+
+DAYS = [date(1, 1, 1), date(1969, 12, 31), None, date(2024, 2, 29), date(9999, 12, 31)]
+MOMENTS = [datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), None, datetime(2024, 2, 29, 7, 30, tzinfo=UTC)]
+CALENDAR = [Encoding.EPOCH_DAYS, Encoding.YEAR, Encoding.MONTH, Encoding.DAY, Encoding.WEEKDAY]
+CASES: list[tuple[DataType, Encoding, list[Any]]] = [
+    (DataType.FLOAT, Encoding.NUMBER, [0.1, 1e300, None, -1e300]),
+    (DataType.INTEGER, Encoding.NUMBER, [1, 2**53 + 1, None, -(2**63)]),
+    (DataType.BOOLEAN, Encoding.BOOLEAN, [True, False, None]),
+    (DataType.STRING, Encoding.CATEGORY, ["a", "b", None, "unseen"]),
+    (DataType.INTEGER, Encoding.CATEGORY, [1, 2, None, 99]),
+    *((DataType.DATE, encoding, DAYS) for encoding in CALENDAR),
+    *((DataType.TIMESTAMP, encoding, MOMENTS) for encoding in [*CALENDAR, Encoding.HOUR]),
+]
+VOCABULARIES = {DataType.STRING: ("a", "b"), DataType.INTEGER: ("2", "1")}
+
+
+def make_column(data_type: DataType, encoding: Encoding, has_other: bool = False) -> EncodedColumn:
+    vocabulary = VOCABULARIES[data_type] if encoding is Encoding.CATEGORY else ()
+    return EncodedColumn("x", "x", data_type, encoding, vocabulary, has_other)
+
+
+@pytest.mark.parametrize(("data_type", "encoding", "values"), CASES)
+def test_a_value_is_encoded_as_its_column_to_the_bit(
+    data_type: DataType, encoding: Encoding, values: list[Any]
+) -> None:
+    for has_other in (False, True):
+        column = make_column(data_type, encoding, has_other)
+        encode = column.value_encoder()
+        together = column.encode(pa.chunked_array([pa.array(values, data_type.arrow)]))
+        assert together.dtype == np.float32
+        assert np.array([encode(value) for value in values], np.float32).tobytes() == together.tobytes()
+        assert [value is None for value in values] == np.isnan(together).tolist() or encoding is Encoding.CATEGORY
+        assert not np.isinf(together).any()
+
+
+def test_an_unseen_category_is_missing_or_the_code_of_all_others() -> None:
+    values = pa.chunked_array([pa.array(["b", "unseen", None])])
+    without = make_column(DataType.STRING, Encoding.CATEGORY).encode(values)
+    assert without[0] == 1
+    assert np.isnan(without[1:]).all()
+    with_other = make_column(DataType.STRING, Encoding.CATEGORY, has_other=True).encode(values)
+    assert with_other[:2].tolist() == [1, 2]
+    assert np.isnan(with_other[2])
+
+
+def test_calendar_numbers_count_from_the_epoch_monday_and_one() -> None:
+    values = pa.chunked_array([pa.array([date(1970, 1, 1), date(1969, 12, 29)], pa.date32())])
+    expected = {"epoch_days": [0, -3], "year": [1970, 1969], "month": [1, 12], "day": [1, 29], "weekday": [3, 0]}
+    for encoding in CALENDAR:
+        assert make_column(DataType.DATE, encoding).encode(values).tolist() == expected[encoding]
+
+
+@pytest.mark.parametrize(("data_type", "encoding", "values"), CASES)
+def test_a_recorded_column_is_the_same_again(data_type: DataType, encoding: Encoding, values: list[Any]) -> None:
+    column = make_column(data_type, encoding, has_other=encoding is Encoding.CATEGORY)
+    record = json.loads(json.dumps(column.to_json()))
+    assert EncodedColumn.from_json(record) == column
+    assert ("vocabulary" in record) == column.is_categorical
