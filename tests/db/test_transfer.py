@@ -109,7 +109,7 @@ def test_interrupted_transfer_leaves_nothing_and_can_be_repeated(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_go_on_counting", interrupted)
+        patch.setattr(module, "_advance_sequences", interrupted)
         with pytest.raises(KeyboardInterrupt):
             transfer(source, target, METADATA)
     assert tables(target) == []
