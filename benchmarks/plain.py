@@ -34,7 +34,7 @@ def train_plainly(bundle: Path, parquet: Path, target: str, threads: int, hyperp
     preprocessing = Preprocessing.from_json(orjson.loads((bundle / "preprocess.json").read_bytes()))
     codes = np.unique(table.column(target).to_numpy(zero_copy_only=False), return_inverse=True)[1]
     parts = split_stratified(codes, is_regression=False, seed=manifest.seed, folds=manifest.rows.folds)
-    samples = LabeledRows(preprocessing.matrix(table), codes)
+    samples = LabeledRows(preprocessing.transform(table), codes)
     rounds: dict[str, list[int]] = {}
     for name in available_algorithms():
         config = FitConfig(name, Task(2), preprocessing.categorical, hyperparameters, manifest.seed, threads)
@@ -105,7 +105,7 @@ def predict_plainly(bundle: Path, parquet: Path, result: Path) -> float:
     preprocessing = Preprocessing.from_json(orjson.loads((bundle / "preprocess.json").read_bytes()))
     started = time.perf_counter()
     table = pq.read_table(parquet)
-    probabilities = predict(preprocessing.matrix(table))
+    probabilities = predict(preprocessing.transform(table))
     columns = {
         "customer_id": table.column("customer_id"),
         "prediction": pa.array(probabilities > 0.5),

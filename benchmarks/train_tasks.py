@@ -66,7 +66,7 @@ def explanation(folder: Path, name: str) -> dict[str, Any]:
     """Compute SHAP values of 2,000 rows as the explain job does, and by the booster's own call alone."""
     predictor = Predictor.load(folder / "auto" / "bundle", threads=2)
     rows = pq.read_table(folder / name).slice(0, 2_000).select(predictor.contract.names)
-    matrix = predictor.preprocessing.matrix(rows.cast(predictor.contract.schema))
+    matrix = predictor.preprocessing.transform(rows.cast(predictor.contract.schema))
     explain_rows(predictor.members, predictor.preprocessing, matrix[:10])
     started = time.perf_counter()
     explain_rows(predictor.members, predictor.preprocessing, matrix, keep=2_000)

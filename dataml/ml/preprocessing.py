@@ -124,7 +124,7 @@ class Preprocessing:
         """The positions of native categories in the matrix."""
         return tuple(i for i, column in enumerate(self.layout) if column.is_categorical)
 
-    def matrix(self, table: ColumnSource, into: np.ndarray | None = None) -> np.ndarray:
+    def transform(self, table: ColumnSource, into: np.ndarray | None = None) -> np.ndarray:
         """Encode a table.
 
         Args:
@@ -139,10 +139,10 @@ class Preprocessing:
             matrix[:, i] = column.encode(table.column(column.source))
         return matrix
 
-    def row(self, values: Mapping[str, object]) -> list[float]:
+    def transform_row(self, values: Mapping[str, object]) -> list[float]:
         """Encode one row of typed Python values, None where missing.
 
-        As float32 it is equal to the row of `matrix` to the bit.
+        As float32 it is equal to the row of `transform` to the bit.
         """
         return [encode(values[name]) for name, encode in self._row_encoders]
 

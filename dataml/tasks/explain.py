@@ -46,7 +46,7 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     # The rows that are kept are a random part of the sample, not the first ones of the file.
     drawn = np.concatenate((np.sort(drawn[:MAX_ROWS]), np.sort(drawn[MAX_ROWS:])))
     rows = table.take(drawn)
-    matrix = predictor.preprocessing.matrix(rows)
+    matrix = predictor.preprocessing.transform(rows)
     context.report_progress(0.2, "Computing SHAP values")
     outputs = _select_outputs(predictor, rows.slice(0, MAX_ROWS))
     explained = explain_rows(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)

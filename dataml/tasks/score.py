@@ -141,7 +141,7 @@ def _append_explanation(predictor: Predictor, rows: pa.Table, predicted: pa.Tabl
         classes = pa.array(predictor.manifest.classes, predictor.manifest.target_type.arrow)
         outputs = pc.index_in(predicted["prediction"], value_set=classes).to_numpy()
     preprocessing = predictor.preprocessing
-    matrix = preprocessing.matrix(rows)
+    matrix = preprocessing.transform(rows)
     positions, effects = top_effects(predictor.members, preprocessing, matrix, outputs, EXPLAINED_FEATURES)
     names = pa.array(preprocessing.features, pa.string())
     for n in range(EXPLAINED_FEATURES):

@@ -87,7 +87,7 @@ def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor |
     rows, target = rows.take(order), replace(target, values=target.values[order])
     del order
     matrix = allocate_matrix(rows.num_rows, preprocessing.width)
-    samples = LabeledRows(preprocessing.matrix(rows, matrix), target.values)
+    samples = LabeledRows(preprocessing.transform(rows, matrix), target.values)
     rows.release()
     return TrainingData(rows, target, parts, contract, preprocessing, samples)
 

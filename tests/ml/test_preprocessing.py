@@ -16,7 +16,7 @@ def fit(table: pa.Table) -> Preprocessing:
 
 
 def rows_as_float32(preprocessing: Preprocessing, table: pa.Table) -> np.ndarray:
-    return np.array([preprocessing.row(row) for row in table.to_pylist()], dtype=np.float32)
+    return np.array([preprocessing.transform_row(row) for row in table.to_pylist()], dtype=np.float32)
 
 
 EVERY_TYPE = pa.table(
@@ -41,7 +41,7 @@ EVERY_TYPE = pa.table(
 
 def test_a_row_equals_the_matrix_to_the_bit_for_every_type() -> None:
     preprocessing = fit(EVERY_TYPE)
-    matrix = preprocessing.matrix(EVERY_TYPE)
+    matrix = preprocessing.transform(EVERY_TYPE)
     assert matrix.dtype == np.float32
     assert rows_as_float32(preprocessing, EVERY_TYPE).tobytes() == matrix.tobytes()
     assert np.isnan(matrix[2]).all()
@@ -51,12 +51,14 @@ def test_a_row_equals_the_matrix_to_the_bit_for_every_type() -> None:
 def test_a_row_equals_the_matrix_on_real_data() -> None:
     table = churn().drop_columns(["customer_id", "churn"])
     preprocessing = Preprocessing.fit(churn_contract(), table.column_names, table)
-    assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.matrix(table).tobytes()
+    assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.transform(table).tobytes()
 
 
 def test_dates_become_calendar_numbers() -> None:
     preprocessing = fit(EVERY_TYPE)
-    row = dict(zip([c.name for c in preprocessing.layout], preprocessing.row(EVERY_TYPE.to_pylist()[1]), strict=True))
+    row = dict(
+        zip([c.name for c in preprocessing.layout], preprocessing.transform_row(EVERY_TYPE.to_pylist()[1]), strict=True)
+    )
     assert row["day.epoch_days"] == 19782
     assert (row["day.year"], row["day.month"], row["day.day"]) == (2024, 2, 29)
     assert row["day.weekday"] == 3  # a Thursday, counted from Monday
@@ -68,15 +70,15 @@ def test_the_preprocessing_is_the_same_after_json() -> None:
     preprocessing = fit(EVERY_TYPE)
     again = Preprocessing.from_json(preprocessing.to_json())
     assert again == preprocessing
-    assert again.matrix(EVERY_TYPE).tobytes() == preprocessing.matrix(EVERY_TYPE).tobytes()
+    assert again.transform(EVERY_TYPE).tobytes() == preprocessing.transform(EVERY_TYPE).tobytes()
 
 
 def test_codes_follow_frequency_and_an_unseen_text_is_missing() -> None:
     preprocessing = fit(pa.table({"colour": ["red", "blue", "blue", "green", "blue", "red"]}))
     assert preprocessing.layout[0].vocabulary == ("blue", "red", "green")
     assert preprocessing.categorical == (0,)
-    assert preprocessing.row({"colour": "red"}) == [1.0]
-    assert np.isnan(preprocessing.row({"colour": "violet"})).all()
+    assert preprocessing.transform_row({"colour": "red"}) == [1.0]
+    assert np.isnan(preprocessing.transform_row({"colour": "violet"})).all()
 
 
 def test_rare_texts_of_a_large_vocabulary_share_a_code_with_unseen_ones() -> None:
@@ -84,10 +86,12 @@ def test_rare_texts_of_a_large_vocabulary_share_a_code_with_unseen_ones() -> Non
     table = pa.table({"city": [*common, *[f"rare{i}" for i in range(10)]]})
     preprocessing = fit(table)
     other = float(MAX_CATEGORIES - 1)
-    assert preprocessing.row({"city": "rare3"}) == preprocessing.row({"city": "never seen"}) == [other]
-    assert np.isnan(preprocessing.row({"city": None})).all()
-    assert preprocessing.matrix(table).max() == other
-    assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.matrix(table).tobytes()
+    assert (
+        preprocessing.transform_row({"city": "rare3"}) == preprocessing.transform_row({"city": "never seen"}) == [other]
+    )
+    assert np.isnan(preprocessing.transform_row({"city": None})).all()
+    assert preprocessing.transform(table).max() == other
+    assert rows_as_float32(preprocessing, table).tobytes() == preprocessing.transform(table).tobytes()
 
 
 def test_useless_columns_are_dropped_with_a_reason() -> None:

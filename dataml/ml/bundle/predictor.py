@@ -121,7 +121,7 @@ class Predictor:
         """
         if not self.ignored_columns.isdisjoint(features):
             features = {name: value for name, value in features.items() if name not in self.ignored_columns}
-        return self.preprocessing.row(self.contract.parse_row(features))
+        return self.preprocessing.transform_row(self.contract.parse_row(features))
 
     def predict(self, rows: Sequence[Sequence[float]]) -> list[RowPrediction]:
         """Predict rows that `parse` made."""
@@ -142,7 +142,7 @@ class Predictor:
             Column `prediction` (the target's type; float64 for a regression) and, for classes, `probability_columns`
             (float64).
         """
-        scores = self.predict_matrix(self.preprocessing.matrix(table)).astype(np.float64)
+        scores = self.predict_matrix(self.preprocessing.transform(table)).astype(np.float64)
         classes = self.manifest.classes
         if classes is None:
             return pa.table({"prediction": scores})

@@ -64,7 +64,7 @@ def score_numbers(
 
 def _row_sums(truth: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Return the terms of the metrics for each row, to be summed over rows: (rows, 6)."""
-    # About their mean, lest the squares of large numbers hide how they differ.
+    # Around the mean, because the squares of large numbers would hide how they differ.
     centred = truth - truth.mean()
     with np.errstate(divide="ignore"):
         relative = np.abs(errors / truth) if (truth != 0).all() else np.full(len(truth), np.nan)

@@ -61,7 +61,9 @@ class Scorer:
                 value = parse_value(row.get(name), column["data_type"])
                 values[name] = parse_value(default, column["data_type"]) if value is None else value
             except (ValueError, TypeError, OverflowError) as error:
-                raise ValueError(f"{name}: {row.get(name)!r} is no {column['data_type']}: {error}") from error
+                raise ValueError(
+                    f"{name}: {row.get(name)!r} cannot be read as {column['data_type']}: {error}"
+                ) from error
             if values[name] is None and not column["nullable"]:
                 raise ValueError(f"{name}: it must have a value")
         return [encode(values[column["source"]], column) for column in self.layout]
@@ -171,24 +173,24 @@ def parse_string(value):
     if isinstance(value, datetime):
         return parse_timestamp(value).isoformat().replace("+00:00", "Z")
     if not isinstance(value, str | int | float | date):
-        raise ValueError("it is no text")
+        raise ValueError("it is not a text")
     return to_label(value)
 
 
 def parse_integer(value):
     """Return a value as a whole number of 64 bits."""
     if isinstance(value, bool) or (isinstance(value, str) and not INTEGER.fullmatch(value)):
-        raise ValueError("it is no whole number")
+        raise ValueError("it is not a whole number")
     number = int(value.partition(".")[0]) if isinstance(value, str) else int(value)
     if (not isinstance(value, str) and number != value) or not -(2**63) <= number < 2**63:
-        raise ValueError("it is no whole number of 64 bits")
+        raise ValueError("it is not a whole number of 64 bits")
     return number
 
 
 def parse_float(value):
     """Return a value as a finite number."""
     if isinstance(value, bool) or (isinstance(value, str) and not NUMBER.fullmatch(value)):
-        raise ValueError("it is no number")
+        raise ValueError("it is not a number")
     if not math.isfinite(float(value)):
         raise ValueError("it is not finite")
     return float(value)

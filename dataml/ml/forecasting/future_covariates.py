@@ -117,7 +117,7 @@ class FutureCovariates:
         preprocessing = self.covariates.preprocessing
         assert preprocessing is not None
         columns = [preprocessing.layout[position] for position in self.covariates.known]
-        return type(preprocessing)(tuple(columns)).matrix(table)
+        return type(preprocessing)(tuple(columns)).transform(table)
 
     def _refuse_missing(self, ids: Sequence[str], times: np.ndarray, is_missing: np.ndarray) -> None:
         missing = np.argwhere(is_missing)

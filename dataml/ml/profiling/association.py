@@ -14,7 +14,7 @@ MAX_CORRELATED: Final = 60
 MAX_SAMPLE_ROWS: Final = 50_000
 _MAX_CLASSES: Final = 100
 _BINS: Final = 10
-LEAK: Final = 0.99
+MIN_LEAK_ASSOCIATION: Final = 0.99
 """From this association with the target on, a column is suspected of leaking it."""
 
 _Floats = np.ndarray[Any, np.dtype[np.float64]]

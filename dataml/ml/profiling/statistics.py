@@ -18,7 +18,7 @@ from dataml.ml.profiling.accumulators import (
     UniformSample,
     finite_or_none,
 )
-from dataml.ml.profiling.association import LEAK
+from dataml.ml.profiling.association import MIN_LEAK_ASSOCIATION
 
 TOP_VALUES: Final = 20
 TOP_GAPS: Final = 5
@@ -180,7 +180,7 @@ def find_target_warnings(
             share = f"{rarest['count'] / count:.1%}"
             warnings.append((target, "imbalanced", f"Only {share} of the rows have the value {rarest['value']!r}."))
     for name, value in associations.items():
-        if value >= LEAK:
+        if value >= MIN_LEAK_ASSOCIATION:
             message = f"It determines {target} almost completely ({value:.3f}); was its value known beforehand?"
             warnings.append((name, "leaking_target", message))
     return [{"column": name, "code": code, "message": f"{name}: {message}"} for name, code, message in warnings]

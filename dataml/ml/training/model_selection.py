@@ -164,7 +164,7 @@ def select(
         final = _refit(candidates, samples.take(split.development_rows), selected, validation, tracker)
     else:
         final = {name: validation.fitted[name][0] for name in selected}
-    progress(1.0, "Chosen")
+    progress(1.0, "Selected the model")
     is_regression = candidates.task.is_regression
     calibration = None if is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
     members = tuple(Member(final[name], weights[name]) for name in selected)

@@ -130,7 +130,7 @@ def split_by_group(groups: np.ndarray, *, seed: int, holdout: float = DEFAULT_HO
     sizes = np.bincount(groups)
     part_count = folds if folds > 1 else VALIDATION_EVERY
     if np.count_nonzero(sizes) < part_count + 1:
-        detail = f"{np.count_nonzero(sizes)} different groups; rows cannot be held out by them."
+        detail = f"There are {np.count_nonzero(sizes)} different groups, too few to hold rows out by group."
         raise Invalid(detail, code="too_few_groups")
     random = np.random.default_rng(seed)
     order = random.permutation(np.flatnonzero(sizes))
@@ -180,5 +180,5 @@ def _check(split: Split) -> Split:
         *(part for fold in split.folds for part in (fold.train, fold.validation)),
     ]
     if not all(len(part) for part in parts):
-        raise Invalid("Too few rows a class to hold any out: most classes have a single row.", code="too_few_rows")
+        raise Invalid("Rows cannot be held out: most classes have a single row.", code="too_few_rows")
     return split

@@ -124,4 +124,4 @@ def encode(rows: EncodedRows, shard: RowGroupShard, part: SplitPart) -> tuple[np
     here = slice(shard.start, shard.start + table.num_rows)
     chosen = np.flatnonzero(rows.part[here] == part)[shard.first :: shard.step]
     picked = table.take(pa.array(chosen)).cast(rows.contract.schema)
-    return rows.preprocessing.matrix(picked), rows.y[here][chosen]
+    return rows.preprocessing.transform(picked), rows.y[here][chosen]

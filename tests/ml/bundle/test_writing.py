@@ -71,4 +71,4 @@ def test_a_bundle_has_the_vocabulary_of_its_training(root: Path, trained: TrainR
     rows = churn().slice(0, 50).to_pylist()
     encoded = np.array([predictor.parse(row) for row in rows], np.float32)
     table = churn().slice(0, 50).select(predictor.contract.names).cast(predictor.contract.schema)
-    assert encoded.tobytes() == predictor.preprocessing.matrix(table).tobytes()
+    assert encoded.tobytes() == predictor.preprocessing.transform(table).tobytes()

@@ -36,7 +36,7 @@ def make_table(rows: int = 600) -> pa.Table:
 def test_a_category_that_decides_comes_first_and_shares_sum_to_one(algorithm: str, classes: int) -> None:
     rows = make_table()
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
-    x = preprocessing.matrix(rows)
+    x = preprocessing.transform(rows)
     y = np.array([{"red": 0, "blue": 1}.get(colour, 2) for colour in rows["colour"].to_pylist()])
     y = y if classes == 0 else np.minimum(y, classes - 1)
     samples = LabeledRows(x, y)
@@ -54,7 +54,7 @@ def test_a_category_that_decides_comes_first_and_shares_sum_to_one(algorithm: st
 def test_a_model_without_a_split_has_no_shares() -> None:
     rows = make_table(40)
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
-    samples = LabeledRows(preprocessing.matrix(rows), np.arange(40) % 2)
+    samples = LabeledRows(preprocessing.transform(rows), np.arange(40) % 2)
     settings = {"n_estimators": 1, "min_child_weight": 1e6}
     for algorithm in ("XGBoost", "LightGBM"):
         fitted = fit(FitConfig(algorithm, Task(2), preprocessing.categorical, settings), samples, samples)
@@ -64,7 +64,7 @@ def test_a_model_without_a_split_has_no_shares() -> None:
 def fit_model(algorithm: str, classes: int) -> tuple[NativeModel, Preprocessing, np.ndarray]:
     rows = make_table()
     preprocessing = Preprocessing.fit(contract_of(rows), rows.column_names, rows)
-    x = preprocessing.matrix(rows)
+    x = preprocessing.transform(rows)
     x[::7, 0] = np.nan
     number = x[:, 1] + np.nan_to_num(x[:, 0])
     y = number if classes == 0 else np.digitize(number, np.quantile(number, np.linspace(0, 1, classes + 1)[1:-1]))

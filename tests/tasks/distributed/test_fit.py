@@ -49,7 +49,7 @@ def rows_in(folder: Path, row_group_size: int = 1_000) -> EncodedRows:
 
 def samples(rows: EncodedRows, part: SplitPart) -> LabeledRows:
     chosen = rows.part == part
-    matrix = rows.preprocessing.matrix(pq.read_table(rows.path))
+    matrix = rows.preprocessing.transform(pq.read_table(rows.path))
     return LabeledRows(matrix[chosen], rows.y[chosen])
 
 

@@ -72,7 +72,7 @@ class Covariates:
         """Return float32 (rows, width) of rows with the contract's Arrow types."""
         if self.preprocessing is None:
             return np.empty((table.num_rows, 0), np.float32)
-        return self.preprocessing.matrix(table)
+        return self.preprocessing.transform(table)
 
 
 def fit_covariates(
@@ -87,7 +87,7 @@ def fit_covariates(
         preprocessing = Preprocessing.fit(contract.select(names), names, rows, categories)
     except Invalid:  # none of them ever changes
         return Covariates(None)
-    matrix = carry_forward(preprocessing.matrix(table), panel.rows)
+    matrix = carry_forward(preprocessing.transform(table), panel.rows)
     known = [i for i, column in enumerate(preprocessing.layout) if column.source in roles.exogenous]
     others = [i for i in range(preprocessing.width) if i not in known]
     static = [i for i in others if _is_static(matrix[:, i], panel)]
