@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.types import DataType
+from dataml.ml.number_shift import IDENTITY, LIMIT, NumberShift, choose_shift
 
 _NAN = math.nan
-_LIMIT = float(np.finfo(np.float32).max)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US_PER_DAY = 86_400_000_000
@@ -44,7 +44,7 @@ class EncodedColumn:
     """One column of the matrix: feature `source` after `encoding`.
 
     `vocabulary` lists the texts of a category by code, most frequent first; with `has_other` one more code stands for
-    every text that is not listed.
+    every text that is not listed. `shift` is taken off numbers and days before they become float32.
     """
 
     name: str
@@ -53,6 +53,7 @@ class EncodedColumn:
     encoding: Encoding
     vocabulary: tuple[str, ...] = ()
     has_other: bool = False
+    shift: NumberShift = IDENTITY
 
     @property
     def is_categorical(self) -> bool:
@@ -69,7 +70,7 @@ class EncodedColumn:
         }
         if self.is_categorical:
             record |= {"vocabulary": list(self.vocabulary), "has_other": self.has_other}
-        return record
+        return record | self.shift.to_json()
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
@@ -81,27 +82,35 @@ class EncodedColumn:
             encoding=Encoding(record["encoding"]),
             vocabulary=tuple(record.get("vocabulary", ())),
             has_other=record.get("has_other", False),
+            shift=NumberShift.from_json(record),
         )
+
+    def fit_shift(self, values: pa.ChunkedArray) -> Self:
+        """Return the column with the shift that float32 needs to hold `values`; most columns need none."""
+        present = values.drop_null()
+        if self.encoding is Encoding.NUMBER:
+            return replace(self, shift=choose_shift(present.to_numpy()))
+        if self.encoding is Encoding.EPOCH_DAYS and self.data_type is DataType.TIMESTAMP:
+            return replace(self, shift=choose_shift(_epoch_days_of(_to_moments(present))))
+        return self
 
     def encode(self, values: pa.ChunkedArray) -> np.ndarray:
         """Return encoded values of the feature as float32 (rows,)."""
         match self.encoding:
             case Encoding.NUMBER:
-                # Through float64, as a row goes: int64 straight to float32 would round once where a row rounds twice.
-                numbers = values.cast(pa.float64(), safe=False).to_numpy()
-                return np.clip(numbers, -_LIMIT, _LIMIT).astype(np.float32)
+                return _encode_numbers(self.shift, values)
             case Encoding.BOOLEAN:
                 return values.cast(pa.float32()).to_numpy()
             case Encoding.CATEGORY:
                 return _encode_category(self, values)
             case _:
-                return _encode_calendar(self.encoding, values)
+                return _encode_calendar(self, values)
 
     def value_encoder(self) -> Encoder:
         """Return the function that encodes one Python value as `encode` does a column."""
         match self.encoding:
             case Encoding.NUMBER:
-                return _encode_number
+                return _encode_number if self.shift.is_identity else _shifted_encoder(_itself, self.shift)
             case Encoding.BOOLEAN:
                 return {True: 1.0, False: 0.0, None: _NAN}.__getitem__
             case Encoding.CATEGORY:
@@ -109,6 +118,8 @@ class EncodedColumn:
             case _:
                 parts = _DATE_PARTS if self.data_type is DataType.DATE else _TIMESTAMP_PARTS
                 read = parts[self.encoding]
+                if not self.shift.is_identity:
+                    return _shifted_encoder(read, self.shift)
                 return lambda moment: _NAN if moment is None else float(read(moment))
 
 
@@ -120,13 +131,39 @@ def _encode_category(column: EncodedColumn, values: pa.ChunkedArray) -> np.ndarr
     return codes.cast(pa.float32()).to_numpy()
 
 
-def _encode_calendar(encoding: Encoding, values: pa.ChunkedArray) -> np.ndarray:
+def _encode_numbers(shift: NumberShift, values: pa.ChunkedArray) -> np.ndarray:
+    if shift.is_identity or not pa.types.is_integer(values.type):
+        # Through float64, as a row goes: int64 straight to float32 would round once where a row rounds twice.
+        return shift.apply(values.cast(pa.float64(), safe=False).to_numpy()).astype(np.float32)
+    encoded = shift.apply(values.cast(pa.int64()).fill_null(0).to_numpy()).astype(np.float32)
+    encoded[values.is_null().to_numpy()] = np.nan
+    return encoded
+
+
+def _itself(value: float) -> float:
+    return value
+
+
+def _shifted_encoder(read: Encoder, shift: NumberShift) -> Encoder:
+    apply = shift.apply_value
+    return lambda value: _NAN if value is None else apply(read(value))
+
+
+def _to_moments(values: pa.ChunkedArray) -> np.ndarray:
+    return values.cast(pa.timestamp("us")).fill_null(0).to_numpy().astype("datetime64[us]")
+
+
+def _epoch_days_of(moments: np.ndarray) -> np.ndarray:
+    return moments.astype(np.int64).astype(np.float64) / _US_PER_DAY
+
+
+def _encode_calendar(column: EncodedColumn, values: pa.ChunkedArray) -> np.ndarray:
     missing = values.is_null().to_numpy()
-    moments = values.cast(pa.timestamp("us")).fill_null(0).to_numpy().astype("datetime64[us]")
+    moments = _to_moments(values)
     days = moments.astype("datetime64[D]")
-    match encoding:
+    match column.encoding:
         case Encoding.EPOCH_DAYS:
-            numbers = moments.astype(np.int64).astype(np.float64) / _US_PER_DAY
+            numbers = column.shift.apply(_epoch_days_of(moments))
         case Encoding.YEAR:
             numbers = moments.astype("datetime64[Y]").astype(np.int64) + 1970
         case Encoding.MONTH:
@@ -157,7 +194,7 @@ def _encode_number(value: float | None) -> float:
         return _NAN
     number = float(value)
     # float32 holds less than float64, and XGBoost refuses infinities.
-    return max(-_LIMIT, min(_LIMIT, number)) if abs(number) > _LIMIT else number
+    return max(-LIMIT, min(LIMIT, number)) if abs(number) > LIMIT else number
 
 
 def _epoch_days(moment: datetime) -> float:

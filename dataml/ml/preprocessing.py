@@ -1,8 +1,8 @@
 """Preprocessing: typed values become the numbers that a tree model reads, the same for a table and for one row.
 
-It is fitted once and recorded. A missing value is NaN everywhere. Numbers stay numbers, booleans become 0 and 1, text
-becomes a code into a recorded vocabulary (a native category of the tree libraries), and dates and timestamps become
-calendar numbers.
+It is fitted once and recorded. A missing value is NaN everywhere. Numbers stay numbers, less a recorded offset where
+float32 would merge them, booleans become 0 and 1, text becomes a code into a recorded vocabulary (a native category of
+the tree libraries), and dates and timestamps become calendar numbers.
 """
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -75,7 +75,7 @@ class Preprocessing:
     def fit(
         cls, contract: Contract, features: Sequence[str], table: ColumnSource, categories: Sequence[str] = ()
     ) -> Self:
-        """Learn vocabularies and the columns worth keeping.
+        """Learn vocabularies, the shifts of numbers, and the columns worth keeping.
 
         Args:
             contract: the types of the columns.
@@ -97,6 +97,7 @@ class Preprocessing:
                 if is_category
                 else _candidate_columns(name, data_type, values)
             )
+            candidates = [candidate.fit_shift(values) for candidate in candidates]
             reasons = [_drop_reason(candidate, values) for candidate in candidates]
             useful = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
             if not useful:

@@ -10,6 +10,7 @@ import pytest
 
 from dataml.contract.types import DataType
 from dataml.ml.encoding import EncodedColumn, Encoding
+from dataml.ml.number_shift import NumberShift
 
 DAYS = [date(1, 1, 1), date(1969, 12, 31), None, date(2024, 2, 29), date(9999, 12, 31)]
 MOMENTS = [datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), None, datetime(2024, 2, 29, 7, 30, tzinfo=UTC)]
@@ -68,3 +69,38 @@ def test_a_recorded_column_is_the_same_again(data_type: DataType, encoding: Enco
     record = json.loads(json.dumps(column.to_json()))
     assert EncodedColumn.from_json(record) == column
     assert ("vocabulary" in record) == column.is_categorical
+
+
+@pytest.mark.parametrize(
+    ("data_type", "encoding", "shift", "values"),
+    [
+        (DataType.INTEGER, Encoding.NUMBER, NumberShift(10**18), [10**18 + 1, None, -(2**63), 2**63 - 1, 2**53 + 1]),
+        (DataType.FLOAT, Encoding.NUMBER, NumberShift(1.7e9), [1.7e9 + 0.125, None, -1e300, 0.1]),
+        (DataType.FLOAT, Encoding.NUMBER, NumberShift(0, 2.0**990), [1e-300, None, 1e300]),
+        (DataType.TIMESTAMP, Encoding.EPOCH_DAYS, NumberShift(19_782.3125), MOMENTS),
+    ],
+)
+def test_a_shifted_value_is_encoded_as_its_column_to_the_bit(
+    data_type: DataType, encoding: Encoding, shift: NumberShift, values: list[Any]
+) -> None:
+    column = EncodedColumn("x", "x", data_type, encoding, shift=shift)
+    encode = column.value_encoder()
+    together = column.encode(pa.chunked_array([pa.array(values, data_type.arrow)]))
+    assert np.array([encode(value) for value in values], np.float32).tobytes() == together.tobytes()
+    assert EncodedColumn.from_json(json.loads(json.dumps(column.to_json()))) == column
+
+
+def test_days_of_moments_are_shifted_where_float32_would_lose_seconds() -> None:
+    column = make_column(DataType.TIMESTAMP, Encoding.EPOCH_DAYS)
+    seconds = [datetime(2024, 2, 29, 7, minute, second, tzinfo=UTC) for minute in range(5) for second in range(60)]
+    for moments, count in [(seconds, len(seconds)), (seconds[:1], 1)]:
+        values = pa.chunked_array([pa.array(moments, pa.timestamp("us", "UTC"))])
+        assert len(set(column.fit_shift(values).encode(values).tolist())) == count
+        assert column.fit_shift(values).shift.is_identity == (count == 1)
+
+
+def test_only_numbers_and_days_are_shifted() -> None:
+    values = pa.chunked_array([pa.array(["a", "b"])])
+    column = make_column(DataType.STRING, Encoding.CATEGORY)
+    assert column.fit_shift(values) == column
+    assert "offset" not in column.to_json()

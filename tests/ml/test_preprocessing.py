@@ -119,3 +119,34 @@ def test_a_table_without_useful_features_is_refused() -> None:
     with pytest.raises(Invalid) as refusal:
         fit(pa.table({"constant": [1, 1, 1]}))
     assert refusal.value.code == "no_features"
+
+
+SHIFTED = pa.table(
+    {
+        "seconds": pa.array([*range(1_700_000_000, 1_700_000_199), None], pa.int64()),
+        "identifier": pa.array([10**18 + 3 * i for i in range(200)], pa.int64()),
+        "tiny": pa.array([i * 1e-300 for i in range(200)]),
+        "moment": pa.array(
+            [datetime(2024, 2, 29, 7, i // 60, i % 60, tzinfo=UTC) for i in range(200)], pa.timestamp("us", "UTC")
+        ),
+        "usual": pa.array([i / 7 for i in range(200)]),
+    }
+)
+
+
+def test_values_that_float32_would_merge_are_shifted_the_same_in_a_row() -> None:
+    preprocessing = fit(SHIFTED)
+    matrix = preprocessing.transform(SHIFTED)
+    assert rows_as_float32(preprocessing, SHIFTED).tobytes() == matrix.tobytes()
+    names = [column.name for column in preprocessing.layout]
+    for name in ("identifier", "tiny", "moment.epoch_days", "usual"):
+        assert len(np.unique(matrix[:, names.index(name)])) == SHIFTED.num_rows
+    assert len(np.unique(matrix[:-1, names.index("seconds")])) == SHIFTED.num_rows - 1
+    shifted = {column["name"] for column in preprocessing.to_json()["columns"] if "offset" in column}
+    assert shifted == {"seconds", "identifier", "tiny", "moment.epoch_days"}
+    assert Preprocessing.from_json(preprocessing.to_json()) == preprocessing
+
+
+def test_a_column_that_float32_would_make_constant_is_kept() -> None:
+    table = pa.table({"seconds": [1_700_000_000 + i % 10 for i in range(40)]})
+    assert fit(table).dropped == {}

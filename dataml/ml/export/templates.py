@@ -40,7 +40,7 @@ A {model} that predicts `{target}`, exported from dataml. It runs without the pl
 |---|---|
 | `scorer.py` | predicts with the files beside it; needs Python 3.11 and what `requirements.txt` names |
 | `contract.json` | the columns, their types and defaults |
-| `preprocess.json` | how values become the numbers the model reads |
+| `preprocess.json` | how values become the numbers the model reads, see below |
 | `model.*` | the model in its library's own format; `.onnx` is its copy for ONNX Runtime, if verified to be equal |
 | `manifest.json` | where the model comes from, how well it scored, the SHA-256 of the other files |
 | `report.json` | how well it predicts, in detail |
@@ -63,6 +63,12 @@ The CSV file is UTF-8 with a header and commas; columns that are no features are
 row that cannot be read has the reason in the column `error`. Dates are read as ISO 8601 (`2024-08-31`,
 `2024-08-31T12:00:00Z`; without a zone they are UTC), not in the other spellings the platform knows. Bounds, allowed
 values and patterns of a template are for the platform's uploads and not checked here.
+
+## The model's own file
+
+`model.*` and `.onnx` read the matrix that `preprocess.json` describes, float32, a column for each entry of `columns`.
+A number is itself or, where the entry has `offset` and `scale`, `(value - offset) * scale`, computed in float64 (of whole
+numbers, the difference as whole numbers): float32 would merge numbers that are close together and far from 0.
 
 ## MLflow
 

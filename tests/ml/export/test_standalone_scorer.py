@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dataml.ml.bundle.predictor import Predictor
@@ -192,6 +193,31 @@ def test_a_csv_file_of_a_regression_is_scored(tmp_path: Path) -> None:
     del lines[5], rows[5]
     expected = [float(each.prediction) for each in predictor.predict([predictor.parse(row) for row in rows])]
     assert [float(line["prediction"]) for line in lines] == pytest.approx(expected, rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_numbers_that_float32_would_merge_are_read_as_the_platform_reads_them(tmp_path: Path, algorithm: str) -> None:
+    count = np.arange(200)
+    table = pa.table(
+        {
+            "identifier": 10**18 + 3 * count,
+            "seconds": pa.array([None, *(1.7e9 + count[1:] / 8)]),
+            "moment": pa.array(1_700_000_000_000_000 + 1_000_000 * count).cast(pa.timestamp("us", "UTC")),
+            "target": np.sin(count / 20),
+        }
+    )
+    predictor, folder = export_model(tmp_path, table, algorithm, problem_type="Regression", roles={})
+    assert {column.name for column in predictor.preprocessing.layout if not column.shift.is_identity} == {
+        "identifier",
+        "seconds",
+        "moment.epoch_days",
+    }
+    rows = to_json_rows(predictor, table)
+    rows += [rows[0] | {"identifier": str(2**63 - 1), "seconds": 1e300}, rows[0] | {"identifier": -(2**63)}]
+    parsed = run_isolated(folder, PARSE, rows)
+    encoded = np.array([[np.nan if x is None else x for x in row] for row in parsed], np.float32)
+    np.testing.assert_array_equal(encoded, np.array([predictor.parse(row) for row in rows], np.float32))
+    assert_same(run_isolated(folder, PREDICT, rows), predictor, rows)
 
 
 def copy_with_manifest(folder: Path, copy: Path, **changes: Any) -> Path:
