@@ -1,7 +1,7 @@
 """An exact shift of numbers that float32 would merge: boosters read float32, which holds 24 bits.
 
-Seconds since 1970 are 128 apart there. Less an offset near them they are exact; the subtraction is one of float64, or of
-whole numbers where the values are.
+Seconds since 1970 are 128 apart there. Less an offset near them they are exact. The subtraction is one of float64, or
+of whole numbers where the values are.
 """
 
 import math

@@ -67,8 +67,8 @@ values and patterns of a template are for the platform's uploads and not checked
 ## The model's own file
 
 `model.*` and `.onnx` read the matrix that `preprocess.json` describes, float32, a column for each entry of `columns`.
-A number is itself or, where the entry has `offset` and `scale`, `(value - offset) * scale`, computed in float64 (of whole
-numbers, the difference as whole numbers): float32 would merge numbers that are close together and far from 0.
+A number is itself or, where the entry has `offset` and `scale`, `(value - offset) * scale`. The difference is one of
+whole numbers, or of float64: float32 would merge numbers that are close together and far from 0.
 
 ## MLflow
 
