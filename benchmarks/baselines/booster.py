@@ -19,9 +19,9 @@ def load_booster(bundle: Path, threads: int = 1) -> tuple[Encode, Predict]:
         import lightgbm
 
         booster = lightgbm.Booster(model_file=bundle / "model.txt")
-        return preprocessing.row, lambda matrix: np.asarray(booster.predict(matrix, num_threads=threads))
+        return preprocessing.transform_row, lambda matrix: np.asarray(booster.predict(matrix, num_threads=threads))
     import xgboost
 
     model = xgboost.Booster(model_file=bundle / "model.ubj")
     model.set_param({"nthread": threads})
-    return preprocessing.row, model.inplace_predict
+    return preprocessing.transform_row, model.inplace_predict
