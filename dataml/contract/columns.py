@@ -3,6 +3,7 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.dates import DateOrder, InvalidValue
+from dataml.contract.dates import InvalidValue
+from dataml.contract.numbers import EQUAL_CHARACTERS, NumberFormat
 from dataml.contract.types import DataType, Value, parse_value
+from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 
 MAX_DISPLAY_CHARACTERS: Final = 200
 """Length to which an invalid value is shown."""
@@ -67,21 +70,46 @@ class ParsedColumn:
     violations: list[RuleViolation]
 
 
-def parse_column(cells: pa.Array, data_type: DataType, date_order: DateOrder | None = None) -> ParsedColumn:
+def parse_column(cells: pa.Array, data_type: DataType, value_format: ValueFormat = ANY_FORMAT) -> ParsedColumn:
     """Parse text cells, or the values of a plain typed column, with the results of `parse_value` for each."""
     if pa.types.is_null(cells.type):
         return _all_valid(pa.nulls(len(cells), data_type.arrow))
-    cells = _unify_storage(cells)
+    cells = _nan_to_null(_unify_storage(cells))
     if not pa.types.is_string(cells.type):
-        values = _cast_typed(cells, data_type)
-        return _parse_distinct(cells, data_type, date_order) if values is None else _all_valid(values)
-    cells = _empty_to_null(cells)
+        values = _cast_typed(cells, data_type, value_format)
+        return _parse_distinct(cells, data_type, value_format) if values is None else _all_valid(values)
     if data_type is DataType.STRING:
-        return _parse_distinct(cells, data_type, date_order) if _has_byte(cells, b"\0") else _all_valid(cells)
-    if data_type is DataType.BOOLEAN:
-        return _parse_distinct(cells, data_type, date_order)
+        return _parse_strings(cells, value_format)
+    cells = _empty_to_null(cells)
+    if data_type is DataType.BOOLEAN or value_format.date_format is not None:
+        return _parse_distinct(cells, data_type, value_format)
+    if not value_format.numbers.is_plain and not data_type.is_temporal:
+        return _parse_spelled(cells, data_type, value_format)
     values = _cast_text(cells, data_type)
-    return _parse_mixed(cells, data_type, date_order) if values is None else _all_valid(values)
+    return _parse_mixed(cells, data_type, value_format) if values is None else _all_valid(values)
+
+
+def mark_missing(cells: pa.Array, value_format: ValueFormat) -> pa.BooleanArray:
+    """Return for each text, without blanks around it, whether it stands for a missing value; not of a String."""
+    return pc.is_in(pc.utf8_lower(cells), value_set=pa.array(sorted(value_format.markers), pa.string()))
+
+
+def _may_have_blanks(cells: pa.Array) -> bool:
+    # Blanks of other alphabets have several bytes.
+    is_ascii = pc.all(pc.string_is_ascii(cells)).as_py()
+    return is_ascii is False or any(_has_byte(cells, blank) for blank in (b" ", b"\t", b"\n", b"\r", b"\v", b"\f"))
+
+
+def _parse_strings(cells: pa.Array, value_format: ValueFormat) -> ParsedColumn:
+    if _has_byte(cells, b"\0"):
+        return _parse_distinct(_empty_to_null(cells), DataType.STRING, value_format)
+    if value_format.strip and _may_have_blanks(cells):
+        cells = pc.utf8_trim_whitespace(cells)
+    cells = _empty_to_null(cells)
+    if value_format.missing_values:
+        is_missing = pc.is_in(cells, value_set=pa.array(value_format.missing_values, pa.string()))
+        cells = pc.if_else(is_missing, pa.scalar(None, pa.string()), cells)
+    return _all_valid(cells)
 
 
 def to_text(cells: pa.Array) -> pa.Array:
@@ -124,6 +152,14 @@ def _to_utc_microseconds(cells: pa.Array) -> pa.Array:
         return cells.cast(pa.int64()).cast(
             pa.string()
         )  # beyond the years of a calendar: as text it is no date in a known spelling
+
+
+def _nan_to_null(cells: pa.Array) -> pa.Array:
+    """Return the cells with null for NaN, which is how many programs write a missing number."""
+    if not pa.types.is_floating(cells.type):
+        return cells
+    is_nan = pc.is_nan(cells)
+    return pc.if_else(is_nan, pa.scalar(None, cells.type), cells) if pc.any(is_nan).as_py() else cells
 
 
 def _all_valid(values: pa.Array) -> ParsedColumn:
@@ -174,7 +210,7 @@ def _ticks(values: pa.Array) -> tuple[pa.Array, tuple[int, int]]:
     return values.view(pa.int64()), _MICROSECOND_RANGE
 
 
-def _cast_typed(cells: pa.Array, data_type: DataType) -> pa.Array | None:
+def _cast_typed(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> pa.Array | None:
     """Cast a Parquet column whose type already fits; return None when its values must be parsed one by one."""
     kind = cells.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
@@ -198,19 +234,58 @@ def _cast_typed(cells: pa.Array, data_type: DataType) -> pa.Array | None:
     return values if _in_bounds(values, data_type) else None
 
 
-def _parse_mixed(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
+def _parse_mixed(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
     """Parse canonical cells vectorised, and each distinct value of the others once."""
     # Bytes are several times faster to test than patterns, and enough when every invalid cell has a foreign byte.
     values = _cast_text(_keep_where(cells, pa.array(~_has_foreign_byte(cells, data_type))), data_type)
     if values is None:
+        # A marker without a foreign byte, such as "-" or ".", is no number either.
+        cells = pc.if_else(mark_missing(cells, value_format), pa.scalar(None, pa.string()), cells)
         parts = [part for pattern in _CANONICAL[data_type] if (part := _canonical_part(cells, pattern, data_type))]
         if not parts:
-            return _parse_distinct(cells, data_type, date_order)
+            return _parse_distinct(cells, data_type, value_format)
         values = pc.coalesce(*parts)
+    return _parse_open(cells, values, data_type, value_format)
+
+
+def _parse_spelled(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
+    """Parse numbers of another spelling than the plain one: common cells vectorised, others by distinct value."""
+    spelling = value_format.numbers
+    plain = _to_plain(cells, spelling)
+    values = _cast_text(plain, data_type)
+    if values is None:
+        return _parse_distinct(cells, data_type, value_format)
+    return _parse_open(cells, values, data_type, value_format)
+
+
+def _to_plain(cells: pa.Array, spelling: NumberFormat) -> pa.Array:
+    """Return cells without a rare decoration as plain numbers, others as null."""
+    for character, plain in EQUAL_CHARACTERS.items():
+        if not pc.all(pc.string_is_ascii(cells)).as_py():
+            cells = pc.replace_substring(cells, character, plain)
+    cells = pc.utf8_trim_whitespace(cells)
+    currency = re.escape(spelling.currency)
+    before, behind = (f"(?:{currency} ?)?", f"(?: ?{currency})?") if currency else ("", "")
+    percent = " ?%" if spelling.is_percent else ""
+    pattern = f"^([+-]?){before}({spelling.core_pattern}){percent}{behind}$"
+    cells = _keep_where(cells, pc.match_substring_regex(cells, pattern))
+    core = pc.replace_substring_regex(cells, pattern, r"\1\2")
+    if spelling.group:
+        core = pc.replace_substring(core, spelling.group, "")
+    if spelling.decimal != ".":
+        core = pc.replace_substring(core, spelling.decimal, ".")
+    if spelling.is_percent:  # a cell with an exponent is left to the scalar parser
+        has_exponent = pc.match_substring_regex(core, "[eE]")
+        core = pc.if_else(has_exponent, pa.scalar(None, pa.string()), pc.binary_join_element_wise(core, "e-2", ""))
+    return pc.replace_substring_regex(core, r"^\+", "")
+
+
+def _parse_open(cells: pa.Array, values: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
+    """Return the parsed values, and parse each distinct cell that has none yet."""
     open_rows = np.flatnonzero(pc.and_(cells.is_valid(), values.is_null()).to_numpy(zero_copy_only=False))
     if not len(open_rows):
         return _all_valid(values)
-    rest = _parse_distinct(cells.take(pa.array(open_rows)), data_type, date_order)
+    rest = _parse_distinct(cells.take(pa.array(open_rows)), data_type, value_format)
     mask = np.zeros(len(cells), bool)
     mask[open_rows] = True
     values = pc.replace_with_mask(values, pa.array(mask), rest.values)
@@ -243,7 +318,7 @@ def _keep_where(cells: pa.Array, mask: pa.BooleanArray) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(cells), [valid, *cells.buffers()[1:]])
 
 
-def _parse_distinct(cells: pa.Array, data_type: DataType, date_order: DateOrder | None) -> ParsedColumn:
+def _parse_distinct(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
     """Parse every distinct value once, with the scalar parser."""
     encoded = cells.dictionary_encode()
     parsed: list[Value] = []
@@ -251,7 +326,7 @@ def _parse_distinct(cells: pa.Array, data_type: DataType, date_order: DateOrder 
     violation_of_code = np.full(len(encoded.dictionary) + 1, -1, np.int64)  # the last element is for null
     for code, value in enumerate(_to_python(encoded.dictionary)):
         is_short = isinstance(value, str) and len(value) <= MAX_DISPLAY_CHARACTERS
-        result = (_parse_short if is_short else _parse)(value, data_type, date_order)
+        result = (_parse_short if is_short else _parse)(value, data_type, value_format)
         if isinstance(result, RuleViolation):
             violation_of_code[code] = len(violations)
             violations.append(result)
@@ -265,9 +340,9 @@ def _parse_distinct(cells: pa.Array, data_type: DataType, date_order: DateOrder 
     return ParsedColumn(values, invalid_rows, violation_indices[invalid_rows], violations)
 
 
-def _parse(value: object, data_type: DataType, date_order: DateOrder | None) -> Value | RuleViolation:
+def _parse(value: object, data_type: DataType, value_format: ValueFormat) -> Value | RuleViolation:
     try:
-        return parse_value(value, data_type, date_order)
+        return parse_value(value, data_type, value_format)
     except InvalidValue as error:
         return RuleViolation(_shorten(value), error.rule, error.reason)
 

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from dataml.contract.columns import ParsedColumn, RuleViolation, parse_column
 from dataml.contract.constraints import Constraints, InvalidConstraint, add_violations
 from dataml.contract.dates import DateOrder, InvalidValue
-from dataml.contract.type_inference import TypeInference
+from dataml.contract.numbers import NumberFormat
 from dataml.contract.types import DataType, Value, parse_value
+from dataml.contract.value_format import DateFormat, ValueFormat
 from dataml.errors import FieldError, Invalid, InvalidFields
 
 MAX_COLUMNS: Final = 2_000
@@ -38,6 +39,10 @@ class Column:
     Attributes:
         default: fills a missing value, as text; without one, a missing value is null if `nullable`.
         date_order: how 08/09/2024 is read in this column; None means that such a date is invalid.
+        date_format: what digits mean in a Date or Timestamp, as in `ValueFormat`; so are the next three.
+        number_format: the spelling of numbers.
+        missing_values: the texts that stand for a missing value.
+        strip: whether the blanks around a String are left out.
         minimum: inclusive lower bound, as text; so is `maximum`.
         allowed_values: as text.
         pattern: an RE2 regular expression that matches the whole text of a String.
@@ -56,6 +61,20 @@ class Column:
     pattern: str | None = None
     unique: bool = False
     unseen: UnseenValuePolicy = "missing"
+    date_format: DateFormat | None = None
+    number_format: str | None = None
+    missing_values: tuple[str, ...] | None = None
+    strip: bool = False
+
+    @property
+    def value_format(self) -> ValueFormat:
+        """How its values are written."""
+        return ValueFormat(self.date_order, self.date_format, self.number_format, self.missing_values, self.strip)
+
+    @property
+    def plain_format(self) -> ValueFormat:
+        """How its default is written: as its values, but numbers plainly and dates as dates, as in bounds."""
+        return replace(self.value_format, number_format=None, date_format=None)
 
     def build_constraints(self) -> Constraints:
         """Return the typed constraints of the column.
@@ -131,7 +150,7 @@ class Contract:
             raise Invalid(
                 f"A contract has at most {MAX_COLUMNS:,} columns, not {len(built):,}.", code="too_many_columns"
             )
-        errors = [*_check_names(built), *_check_constraints(built), *_check_defaults(built)]
+        errors = [*_check_names(built), *_check_formats(built), *_check_constraints(built), *_check_defaults(built)]
         if errors:
             codes = {field.code for field in errors}
             raise InvalidFields(errors, code=codes.pop() if len(codes) == 1 else None)
@@ -222,8 +241,12 @@ class Contract:
     @cached_property
     def _defaults(self) -> dict[str, Value]:
         return {
-            column.name: parse_value(column.default, column.data_type, column.date_order) for column in self.columns
+            column.name: parse_value(column.default, column.data_type, column.plain_format) for column in self.columns
         }
+
+    @cached_property
+    def _formats(self) -> dict[str, ValueFormat]:
+        return {column.name: column.value_format for column in self.columns}
 
     def _parse_field(self, column: Column, values: Mapping[str, object]) -> Value:
         default = self._defaults[column.name]
@@ -231,7 +254,7 @@ class Contract:
             if default is None:
                 raise InvalidValue("missing_feature", "it is missing and has no default")
             return default
-        value = parse_value(values[column.name], column.data_type, column.date_order)
+        value = parse_value(values[column.name], column.data_type, self._formats[column.name])
         if value is not None:
             if column.name in self._constraints:
                 self._constraints[column.name].check_value(value)
@@ -246,7 +269,7 @@ class Contract:
         if index < 0 and default is None:
             raise Invalid(f"Column {column.name!r} is missing and has no default.", code="missing_column")
         cells = batch.column(index) if index >= 0 else pa.nulls(batch.num_rows)
-        parsed = parse_column(cells, column.data_type, column.date_order)
+        parsed = parse_column(cells, column.data_type, self._formats[column.name])
         if column.name in self._constraints:
             parsed = self._constraints[column.name].check_column(parsed, cells)
         if duplicates is not None:
@@ -258,28 +281,6 @@ class Contract:
             return _add_missing_values(parsed)
         # Invalid cells are filled too, but their rows are not kept.
         return replace(parsed, values=parsed.values.fill_null(pa.scalar(default, column.data_type.arrow)))
-
-
-def resolve_date_orders(contract: Contract, batches: Iterable[pa.RecordBatch]) -> Contract:
-    """Return the contract with the day/month order of its date columns inferred from all their values in `batches`.
-
-    An order that the values leave open, or contradict, stays None: then ambiguous cells are invalid.
-    """
-    open_columns = [c for c in contract.columns if c.data_type.is_temporal and c.date_order is None]
-    if not open_columns:
-        return contract
-    inferences = {column.name: TypeInference(frozenset({DataType.TIMESTAMP})) for column in open_columns}
-    for batch in batches:
-        for name, inference in inferences.items():
-            index = batch.schema.get_field_index(name)
-            if index >= 0:
-                inference.add_date_orders(batch.column(index))
-    return Contract(
-        tuple(
-            replace(column, date_order=inferences[column.name].date_order) if column.name in inferences else column
-            for column in contract.columns
-        )
-    )
 
 
 def find_name_problem(name: str) -> str | None:
@@ -307,13 +308,40 @@ def _check_names(columns: tuple[Column, ...]) -> Iterable[FieldError]:
         seen.add(column.name)
 
 
+def _check_formats(columns: tuple[Column, ...]) -> Iterable[FieldError]:
+    for index, column in enumerate(columns):
+        for field, problem in _find_format_problems(column):
+            message = f"Column {column.name!r}: {problem}."
+            yield FieldError(("body", "template_schema", index, field), message, f"bad_{field}")
+
+
+def _find_format_problems(column: Column) -> Iterable[tuple[str, str]]:
+    if column.number_format is not None:
+        if column.data_type not in (DataType.INTEGER, DataType.FLOAT):
+            yield "number_format", f"only an Integer or a Float has a number_format, not a {column.data_type}"
+        else:
+            try:
+                NumberFormat.parse(column.number_format)
+            except ValueError:
+                yield (
+                    "number_format",
+                    "number_format is the number 1234.5 as the column writes it, such as 1.234,5 or $1,234.5",
+                )
+    if column.date_format is not None and not column.data_type.is_temporal:
+        yield "date_format", f"only a Date or a Timestamp has a date_format, not a {column.data_type}"
+
+
 def _check_defaults(columns: tuple[Column, ...]) -> Iterable[FieldError]:
     for index, column in enumerate(columns):
         try:
-            parse_value(column.default, column.data_type, column.date_order)
+            value = parse_value(column.default, column.data_type, column.plain_format)
+            problem = "it stands for a missing value" if column.default is not None and value is None else None
         except InvalidValue as error:
-            problem = f"the default {column.default!r} is not of type {column.data_type}: {error.reason}"
-            message = f"Column {column.name!r}: {problem}."
+            problem = error.reason
+        if problem:
+            message = (
+                f"Column {column.name!r}: the default {column.default!r} is not of type {column.data_type}: {problem}."
+            )
             yield FieldError(("body", "template_schema", index, "default_value"), message, "bad_default")
 
 
@@ -321,7 +349,7 @@ def _check_constraints(columns: tuple[Column, ...]) -> Iterable[FieldError]:
     for index, column in enumerate(columns):
         try:
             constraints = column.build_constraints()
-            constraints.check_value(parse_value(column.default, column.data_type, column.date_order))
+            constraints.check_value(parse_value(column.default, column.data_type, column.plain_format))
         except InvalidConstraint as error:
             field = _FIELD_OF_CODE.get(error.code, error.code.removeprefix("bad_"))
             yield FieldError(("body", "template_schema", index, field), f"Column {column.name!r}: {error}.", error.code)
@@ -332,8 +360,12 @@ def _check_constraints(columns: tuple[Column, ...]) -> Iterable[FieldError]:
 
 
 def _column_from_json(record: Mapping[str, Any]) -> Column:
-    allowed = record.get("allowed_values")
-    typed = {"data_type": DataType(record["data_type"]), "allowed_values": tuple(allowed) if allowed else None}
+    allowed, missing = record.get("allowed_values"), record.get("missing_values")
+    typed = {
+        "data_type": DataType(record["data_type"]),
+        "allowed_values": tuple(allowed) if allowed else None,
+        "missing_values": tuple(missing) if missing is not None else None,
+    }
     return Column(**(dict(record) | typed))
 
 

@@ -1,10 +1,16 @@
 """Parsing of written dates: ISO 8601 and common spellings; an ambiguous order of day and month is refused."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 
+from dataml.contract.months import MONTHS
+
 DateOrder = Literal["dmy", "mdy"]
+
+PIVOT_YEAR: Final = 69
+"""A year of two digits from here on is in the 1900s, one below in the 2000s, as POSIX reads `%y`."""
 
 
 class InvalidValue(Exception):
@@ -20,28 +26,40 @@ class InvalidValue(Exception):
 
 
 _MAX_CHARACTERS: Final = 100
-_MONTH_NAMES: Final = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
-)
-_MONTHS: Final = {
-    **{name: number for number, name in enumerate(_MONTH_NAMES, 1)},
-    **{name[:3]: number for number, name in enumerate(_MONTH_NAMES, 1)},
-    "sept": 9,
-}
+_NAME = r"(?P<name>[^\W\d_]{3,12})"
+_ZONE_PATTERN = r"(?P<zone>[Zz]|\s?(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?|\s?(?:UTC|GMT))?"
 _CLOCK = (
-    r"(?:(?:[Tt]|\s+)(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?)?"
-    r"(?:\s*(?P<half>[AaPp][Mm]))?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+    r"(?:(?:[Tt]|,?\s+)(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
+    rf"(?:\s*(?P<half>[AaPp])(?:\.?[Mm]\.?))?{_ZONE_PATTERN})?"
 )
+_YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _YEAR_FIRST = re.compile(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _CLOCK)
+_COMPACT = re.compile(
+    r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?:(?:[Tt]|\s)(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
+    rf"(?:(?P<second>[0-9]{{2}})(?:\.(?P<fraction>[0-9]{{1,9}}))?)?(?P<half>(?!))?{_ZONE_PATTERN})?"
+)
 _DAY_NAME = re.compile(
-    r"(?P<d>[0-9]{1,2})[-/. ]?\s*(?P<name>[A-Za-z]{3,9})\.?[-/., ]?\s*(?P<y>[0-9]{4}|[0-9]{2})" + _CLOCK
+    r"(?P<d>[0-9]{1,2})\.?[-/ ]?\s*(?:de |of )?" + _NAME + r"\.?[-/., ]?\s*(?:de )?" + _YEAR + _CLOCK
 )
-_NAME_DAY = re.compile(
-    r"(?P<name>[A-Za-z]{3,9})\.?[- ]\s*(?P<d>[0-9]{1,2})(?:,\s*|[- ]\s*)(?P<y>[0-9]{4}|[0-9]{2})" + _CLOCK
+_NAME_DAY = re.compile(_NAME + r"\.?[- ]\s*(?P<d>[0-9]{1,2})(?:st|nd|rd|th)?(?:,\s*|[- ]\s*)" + _YEAR + _CLOCK)
+# Sun Jan 06 08:49:37 2013, as the C library and `date` write it.
+_YEAR_LAST = re.compile(
+    _NAME + r"\s+(?P<d>[0-9]{1,2})\s+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?P<fraction>(?!))?"
+    r"(?P<half>(?!))?(?:\s+(?P<zone>UTC|GMT))?\s+(?P<y>[0-9]{4})"
 )
-_NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2(?P<y>[0-9]{4}|[0-9]{2})" + _CLOCK)
+_NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2" + _YEAR + _CLOCK)
+_WEEKDAY = re.compile(r"[^\W\d_]{2,10}\.?,?\s+(?=\S)")
+_YEAR_MONTH = re.compile(r"(?P<y>[0-9]{4})[-/.](?P<m>[0-9]{1,2})")
+_MONTH_YEAR = re.compile(r"(?P<m>[0-9]{1,2})[-/.](?P<y>[0-9]{4})")
+_MONTH_NAME_YEAR = re.compile(_NAME + r"\.?[-/., ]?\s*(?:de )?'?" + _YEAR)
+_YEAR_MONTH_NAME = re.compile(r"(?P<y>[0-9]{4})[-/. ]\s*" + _NAME + r"\.?")
+_QUARTER = re.compile(
+    r"(?P<y>[0-9]{4})[-/ ]?[Qq](?P<q>[1-4])|[Qq](?P<q2>[1-4])[-/ ]?(?P<y2>[0-9]{4})|(?P<q3>[1-4])[Qq](?P<y3>[0-9]{4})"
+)
+_WEEK = re.compile(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})(?:-?(?P<d>[1-7]))?")
 _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})?")
+_ZONE_NAME = re.compile(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+)*\]$")
 
 
 def detect_date_order(text: str) -> Literal["dmy", "mdy", "either"] | None:
@@ -60,23 +78,78 @@ def detect_date_order(text: str) -> Literal["dmy", "mdy", "either"] | None:
 def parse_moment(text: str, order: DateOrder | None) -> datetime:
     """Return a written date, or date and time, as an aware UTC datetime; a naive one is UTC.
 
+    A month, a quarter, a week (ISO 8601) stand for their first day. Names of months are read in the languages of
+    `dataml.contract.months`; the name of a weekday before the date is not compared with it.
+
     Raises:
         InvalidValue: `not_a_date`, `ambiguous_date` or `out_of_range`.
     """
     if len(text) > _MAX_CHARACTERS:
-        raise InvalidValue("not_a_date", "it is not a date in a known spelling")
-    match = _YEAR_FIRST.fullmatch(text)
+        raise _not_a_date()
+    # The offset before it says what the name of a zone in brackets says (RFC 9557).
+    text = _ZONE_NAME.sub("", text)
+    match = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text)
     if match:
         return _build(match, int(match["m"]), int(match["d"]))
     match = _NUMERIC.fullmatch(text)
     if match:
         month, day = _month_and_day(text, int(match["a"]), int(match["b"]), order)
         return _build(match, month, day)
-    match = _DAY_NAME.fullmatch(text) or _NAME_DAY.fullmatch(text)
-    month = _MONTHS.get(match["name"].lower()) if match else None
-    if match is None or month is None:
-        raise InvalidValue("not_a_date", "it is not a date in a known spelling")
-    return _build(match, month, int(match["d"]))
+    moment = _parse_named(text) or _parse_period(text)
+    if moment is None and (weekday := _WEEKDAY.match(text)):
+        moment = _parse_named(text[weekday.end() :])
+    if moment is None:
+        raise _not_a_date()
+    return moment
+
+
+def parse_digits(number: float, date_format: str) -> datetime:
+    """Return the moment that a number counts: calendar years, months (201503), units since 1970, or spreadsheet days.
+
+    Raises:
+        InvalidValue: `not_a_date` or `out_of_range`.
+    """
+    try:
+        return _DIGITS[date_format](number)
+    except (ValueError, OverflowError):
+        raise InvalidValue("out_of_range", f"as {date_format} it is no date of the years 1 to 9999") from None
+
+
+def _parse_named(text: str) -> datetime | None:
+    """Return a date whose month is a name, or None."""
+    match = _DAY_NAME.fullmatch(text) or _NAME_DAY.fullmatch(text) or _YEAR_LAST.fullmatch(text)
+    month = MONTHS.get(match["name"].lower()) if match else None
+    return None if match is None or month is None else _build(match, month, int(match["d"]))
+
+
+def _parse_period(text: str) -> datetime | None:
+    """Return the first day of a written month, quarter or week, or None."""
+    if match := _YEAR_MONTH.fullmatch(text) or _MONTH_YEAR.fullmatch(text):
+        return _first_day(int(match["y"]), int(match["m"]))
+    if match := _MONTH_NAME_YEAR.fullmatch(text) or _YEAR_MONTH_NAME.fullmatch(text):
+        month = MONTHS.get(match["name"].lower())
+        return None if month is None else _first_day(_full_year(match["y"]), month)
+    if match := _QUARTER.fullmatch(text):
+        quarter = int(match["q"] or match["q2"] or match["q3"])
+        return _first_day(int(match["y"] or match["y2"] or match["y3"]), 3 * quarter - 2)
+    if match := _WEEK.fullmatch(text):
+        try:
+            day = date.fromisocalendar(int(match["y"]), int(match["w"]), int(match["d"] or 1))
+        except ValueError:
+            raise InvalidValue("not_a_date", "there is no such week") from None
+        return _first_day(day.year, day.month, day.day)
+    return None
+
+
+def _first_day(year: int, month: int, day: int = 1) -> datetime:
+    try:
+        return datetime(year, month, day, tzinfo=UTC)
+    except ValueError:
+        raise InvalidValue("not_a_date", "there is no such day or time") from None
+
+
+def _not_a_date() -> InvalidValue:
+    return InvalidValue("not_a_date", "it is not a date in a known spelling")
 
 
 def _month_and_day(text: str, first: int, second: int, order: DateOrder | None) -> tuple[int, int]:
@@ -90,15 +163,24 @@ def _month_and_day(text: str, first: int, second: int, order: DateOrder | None) 
     return (first, second) if detected == "mdy" else (second, first)
 
 
+def _full_year(text: str) -> int:
+    year = int(text)
+    return year if len(text) > 2 else year + (1900 if year >= PIVOT_YEAR else 2000)
+
+
 def _build(match: re.Match[str], month: int, day: int) -> datetime:
-    year = int(match["y"])
-    if len(match["y"]) == 2:
-        year += 1900 if year >= 69 else 2000  # POSIX strptime %y
     # Digits below the microsecond are cut: a Timestamp column has microseconds.
     microsecond = int((match["fraction"] or "0")[:6].ljust(6, "0"))
     try:
         moment = datetime(
-            year, month, day, _hour(match), int(match["minute"] or 0), int(match["second"] or 0), microsecond, UTC
+            _full_year(match["y"]),
+            month,
+            day,
+            _hour(match),
+            int(match["minute"] or 0),
+            int(match["second"] or 0),
+            microsecond,
+            UTC,
         )
     except ValueError:
         raise InvalidValue("not_a_date", "there is no such day or time") from None
@@ -114,14 +196,43 @@ def _hour(match: re.Match[str]) -> int:
         return hour
     if not 1 <= hour <= 12:
         raise ValueError(hour)
-    return hour % 12 + (12 if half.lower() == "pm" else 0)
+    return hour % 12 + (12 if half.lower() == "p" else 0)
 
 
 def _offset(zone: str | None) -> timedelta:
-    match = _ZONE.fullmatch(zone) if zone else None
+    match = _ZONE.search(zone) if zone else None
     if match is None:
         return timedelta()
     hours, minutes = int(match[2]), int(match[3] or 0)
     if hours > 23 or minutes > 59:
         raise InvalidValue("not_a_date", "there is no such offset from UTC")
     return timedelta(hours=hours, minutes=minutes) * (-1 if match[1] == "-" else 1)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Spreadsheets count from 1899-12-30, since they take 1900 for a leap year.
+_SPREADSHEET_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise InvalidValue("not_a_date", "it is not a whole number")
+    return int(number)
+
+
+def _excel(number: float) -> datetime:
+    if number < 61:
+        raise InvalidValue("not_a_date", "a day before March 1900 is written in different ways by spreadsheets")
+    # To the millisecond, the precision that a day's fraction has in a spreadsheet.
+    return _SPREADSHEET_EPOCH + timedelta(milliseconds=round(number * 86_400_000))
+
+
+_DIGITS: Final[dict[str, Callable[[float], datetime]]] = {
+    "year": lambda number: _first_day(_whole(number), 1),
+    "year_month": lambda number: _first_day(*divmod(_whole(number), 100)),
+    "epoch_s": lambda number: _EPOCH + timedelta(seconds=number),
+    "epoch_ms": lambda number: _EPOCH + timedelta(milliseconds=number),
+    "epoch_us": lambda number: _EPOCH + timedelta(microseconds=number),
+    "epoch_ns": lambda number: _EPOCH + timedelta(microseconds=number // 1_000),
+    "excel": _excel,
+}

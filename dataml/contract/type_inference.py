@@ -3,14 +3,18 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import parse_column, to_text
+from dataml.contract.columns import mark_missing, parse_column, to_text
 from dataml.contract.dates import DateOrder, InvalidValue, detect_date_order
+from dataml.contract.numbers import list_readings
 from dataml.contract.types import DataType, parse_value
+from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 
 # Narrower than the parser: 007 and +49 are codes, 12.0 is a Float, and 19 digits may not fit.
 _SPELLINGS: Final = {
@@ -19,6 +23,8 @@ _SPELLINGS: Final = {
 }
 _BOOLEANS: Final = frozenset({"true", "false", "yes", "no"})
 _WRITTEN_DATE: Final = r"^\s*[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]"
+# Eight digits are a day in these centuries, or a number.
+_COMPACT_DATE: Final = "^(19|20)[0-9]{6}$"
 _PREFERENCE: Final = (
     DataType.INTEGER,
     DataType.FLOAT,
@@ -26,16 +32,23 @@ _PREFERENCE: Final = (
     DataType.DATE,
     DataType.TIMESTAMP,
 )
+_SAMPLE_SIZE: Final = 200
+_LIKELY_SHARE: Final = 0.5
+"""Share of numbers or dates in a sample from which on all values of a text column are counted."""
 
 
 class TypeInference:
-    """The types that the values of one column allow, batch by batch, in constant memory."""
+    """The types that the values of one column allow, batch by batch, in constant memory.
+
+    In text, the markers of missing values are missing, unless the column is a String.
+    """
 
     def __init__(self, candidates: frozenset[DataType] = frozenset(_PREFERENCE)) -> None:
         self._candidates = set(candidates)
         self._orders: set[str] = set()
         self._has_text = False
         self._declared: set[DataType] = set()
+        self._sample: list[str] = []
 
     @property
     def date_order(self) -> DateOrder | None:
@@ -51,9 +64,25 @@ class TypeInference:
             return _common_type(self._declared)
         if self._declared or not self._has_text:
             return DataType.STRING
+        if {DataType.INTEGER, DataType.DATE} <= self._candidates:
+            return DataType.DATE  # all values are written as 20240131
         narrowest = next((kind for kind in _PREFERENCE if kind in self._candidates), DataType.STRING)
-        is_ambiguous = narrowest.is_temporal and "either" in self._orders and self.date_order is None
-        return DataType.STRING if is_ambiguous else narrowest
+        return DataType.STRING if narrowest.is_temporal and self.has_open_order else narrowest
+
+    @property
+    def has_open_order(self) -> bool:
+        """Whether a date reads both ways and no other value shows the order."""
+        return "either" in self._orders and self.date_order is None
+
+    @property
+    def may_be_numbers(self) -> bool:
+        """Whether many values of a text column are numbers in any spelling."""
+        return self._has_text and _share(self._sample, lambda text: bool(list_readings(text))) >= _LIKELY_SHARE
+
+    @property
+    def may_be_dates(self) -> bool:
+        """Whether many values of a text column are dates in any spelling."""
+        return self._has_text and _share(self._sample, lambda text: _is_date(text, DataType.TIMESTAMP)) >= _LIKELY_SHARE
 
     def add(self, cells: pa.Array) -> None:
         """Take a batch of the column into account: text, or a plain Parquet type, which settles the type at once."""
@@ -61,12 +90,21 @@ class TypeInference:
         if declared is not None:
             self._declared.add(declared)
             return
+        if self._has_text and not self._candidates:
+            return
         cells = pc.utf8_trim_whitespace(to_text(cells))
         cells = cells.filter(pc.fill_null(pc.greater(pc.binary_length(cells), 0), False))
         if not len(cells):
             return
-        self._has_text = True
-        self._candidates = {kind for kind in self._candidates if self._allows(kind, cells)}
+        allowed = {kind for kind in self._candidates if self._allows(kind, cells)}
+        if self._candidates and not allowed:
+            cells = cells.filter(pc.invert(mark_missing(cells, ANY_FORMAT)))
+            allowed = {kind for kind in self._candidates if self._allows(kind, cells)} if len(cells) else None
+        self._has_text = self._has_text or bool(len(cells))
+        if len(self._sample) < _SAMPLE_SIZE and len(cells):
+            positions = np.linspace(0, len(cells) - 1, min(len(cells), _SAMPLE_SIZE)).astype(np.int64)
+            self._sample += cells.take(pa.array(positions)).to_pylist()
+        self._candidates = self._candidates if allowed is None else allowed
 
     def add_date_orders(self, cells: pa.Array) -> None:
         """Take only the order of day and month in a batch into account."""
@@ -85,11 +123,14 @@ class TypeInference:
 
     def _all_dates(self, kind: DataType, cells: pa.Array) -> bool:
         # The first cell rules most columns out without the others.
-        if not _is_date(cells[0].as_py(), kind):
+        first = cells[0].as_py()
+        if not _is_date(first, kind):
+            return False
+        if first.isdigit() and not pc.all(pc.match_substring_regex(cells, _COMPACT_DATE)).as_py():
             return False
         if kind is DataType.DATE and pc.any(pc.match_substring(cells, ":")).as_py():
             return False  # a written time of day makes a Timestamp, midnight or not
-        invalid_rows = parse_column(cells, kind, "dmy").invalid_rows
+        invalid_rows = parse_column(cells, kind, ValueFormat("dmy")).invalid_rows
         if len(invalid_rows):
             invalid = cells.take(pa.array(invalid_rows)).unique().to_pylist()
             if not all(_is_date(text, kind) for text in invalid):
@@ -98,16 +139,19 @@ class TypeInference:
         return True
 
 
+def _share(texts: Sequence[str], holds: Callable[[str], bool]) -> float:
+    return sum(map(holds, texts)) / len(texts) if texts else 0.0
+
+
 def _is_date(text: str, kind: DataType) -> bool:
     return any(_parses(text, kind, order) for order in ("dmy", "mdy"))
 
 
 def _parses(text: str, kind: DataType, order: DateOrder) -> bool:
     try:
-        parse_value(text, kind, order)
+        return parse_value(text, kind, ValueFormat(order)) is not None
     except InvalidValue:
         return False
-    return True
 
 
 def _all_in(cells: pa.Array, words: frozenset[str]) -> bool:

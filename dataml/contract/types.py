@@ -10,12 +10,15 @@ from typing import Final
 
 import pyarrow as pa
 
-from dataml.contract.dates import DateOrder, InvalidValue, parse_moment
+from dataml.contract.dates import InvalidValue, parse_digits, parse_moment
+from dataml.contract.numbers import join_readings, list_readings
+from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 from dataml.errors import Invalid
 
 Value = str | int | float | bool | date | datetime | None
 
 _INT64_MAX: Final = 2**63 - 1
+_MAX_EXACT: Final = 2**53
 
 
 class DataType(StrEnum):
@@ -71,22 +74,28 @@ _ARROW: Final[dict[DataType, pa.DataType]] = {
 }
 
 
-def parse_value(value: object, data_type: DataType, date_order: DateOrder | None = None) -> Value:
+def parse_value(value: object, data_type: DataType, value_format: ValueFormat = ANY_FORMAT) -> Value:
     """Return the typed value of a CSV cell, form field (text) or JSON value; None when it is missing.
 
-    Timestamps are aware, in UTC. `date_order` is the order in dates such as 08/09/2024.
+    Timestamps are aware, in UTC.
 
     Raises:
         InvalidValue: the value does not fit the type.
     """
-    if value is None:
+    if value is None or value != value:  # NaN, which only typed columns have
         return None
-    return _PARSERS[data_type](value, date_order)
+    if isinstance(value, str) and data_type is not DataType.STRING:
+        text = _text(value).strip()
+        if not text or value_format.is_missing(text, is_string=False):
+            return None
+        value = text
+    return _PARSERS[data_type](value, value_format)
 
 
-def _string(value: object, _: DateOrder | None) -> str | None:
+def _string(value: object, value_format: ValueFormat) -> str | None:
     if isinstance(value, str):
-        return _text(value) or None
+        text = _text(value).strip() if value_format.strip else _text(value)
+        return None if not text or value_format.is_missing(text, is_string=True) else text
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -94,10 +103,15 @@ def _string(value: object, _: DateOrder | None) -> str | None:
             raise InvalidValue("out_of_range", "the number has too many digits")
         return str(value)
     if isinstance(value, float):
-        return repr(_finite(value))
+        # 7.0 is what 7 becomes in a column of floats, where whole numbers go when one of them is missing.
+        is_whole = abs(_finite(value)) < _MAX_EXACT and value == int(value)
+        return str(int(value)) if is_whole else repr(value)
     if isinstance(value, datetime):
         return _as_utc(value).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date | Decimal):
+    if isinstance(value, Decimal):
+        whole, _, fraction = format(value, "f").partition(".")
+        return f"{whole}.{fraction}" if fraction.strip("0") else whole
+    if isinstance(value, date):
         return str(value)
     raise _wrong_type(value, "text")
 
@@ -106,9 +120,9 @@ def _string(value: object, _: DateOrder | None) -> str | None:
 _INTEGER = re.compile(r"([+-]?)([0-9]++)(?:\.0*+)?")
 
 
-def _integer(value: object, _: DateOrder | None) -> int | None:
+def _integer(value: object, value_format: ValueFormat) -> int:
     if isinstance(value, str):
-        return _integer_text(_text(value).strip())
+        return _integer_text(value, value_format)
     if isinstance(value, bool):
         raise _wrong_type(value, "a whole number")
     if isinstance(value, float | Decimal):
@@ -122,25 +136,39 @@ def _integer(value: object, _: DateOrder | None) -> int | None:
     raise _wrong_type(value, "a whole number")
 
 
-def _integer_text(text: str) -> int | None:
-    if not text:
-        return None
-    match = _INTEGER.fullmatch(text)
+def _integer_text(text: str, value_format: ValueFormat) -> int:
+    match = _INTEGER.fullmatch(text) if value_format.numbers.is_plain else None
     if match is None:
-        raise InvalidValue("not_an_integer", "it is not a whole number")
+        plain = value_format.numbers.to_plain(text)
+        match = _INTEGER.fullmatch(plain) if plain is not None else None
+        if match is None:
+            raise _other_spelling(text, plain) or InvalidValue("not_an_integer", "it is not a whole number")
     sign, digits = match[1], match[2].lstrip("0") or "0"
     if len(digits) > 19:
         raise InvalidValue("out_of_range", "it does not fit in 64 bits")
     return _in_int64(-int(digits) if sign == "-" else int(digits))
 
 
+def _other_spelling(text: str, plain: str | None) -> InvalidValue | None:
+    """Return the error for a number in another spelling than the column's, or None when the text is no number."""
+    readings = list_readings(text) if plain is None else {}
+    if not readings:
+        return None
+    meaning = join_readings(readings.values())
+    if len(readings) > 1:
+        return InvalidValue("ambiguous_number", f"it can be read as {meaning}; the column's number_format decides")
+    spelling = next(iter(readings))
+    reason = f"it is {meaning} in the spelling {spelling}, which is not the column's number_format"
+    return InvalidValue("other_number_format", reason)
+
+
 _FLOAT = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
-_NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+_INFINITE = re.compile(r"[+-]?(?:inf|infinity)", re.IGNORECASE)
 
 
-def _float(value: object, _: DateOrder | None) -> float | None:
+def _float(value: object, value_format: ValueFormat) -> float:
     if isinstance(value, str):
-        return _float_text(_text(value).strip())
+        return _float_text(value, value_format)
     if isinstance(value, bool):
         raise _wrong_type(value, "a number")
     if isinstance(value, float):
@@ -153,13 +181,14 @@ def _float(value: object, _: DateOrder | None) -> float | None:
     raise _wrong_type(value, "a number")
 
 
-def _float_text(text: str) -> float | None:
-    if not text:
-        return None
-    if _FLOAT.fullmatch(text) is None:
-        if _NOT_FINITE.fullmatch(text):
-            raise InvalidValue("not_finite", "it is not a finite number")
-        raise InvalidValue("not_a_number", "it is not a number")
+def _float_text(text: str, value_format: ValueFormat) -> float:
+    if not value_format.numbers.is_plain or _FLOAT.fullmatch(text) is None:
+        plain = value_format.numbers.to_plain(text)
+        if plain is None:
+            if _INFINITE.fullmatch(text):
+                raise InvalidValue("not_finite", "it is not a finite number")
+            raise _other_spelling(text, plain) or InvalidValue("not_a_number", "it is not a number")
+        text = plain
     number = float(text)
     if math.isinf(number):
         raise InvalidValue("out_of_range", "the number is too large")
@@ -172,40 +201,42 @@ _BOOLEANS: Final[dict[str, bool]] = {
 }
 
 
-def _boolean(value: object, _: DateOrder | None) -> bool | None:
+def _boolean(value: object, _: ValueFormat) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
-        text = _text(value).strip()
-        if not text:
-            return None
         # `lower` maps letters of other alphabets to ASCII ones; only ASCII spellings are booleans.
-        boolean = _BOOLEANS.get(text.lower()) if text.isascii() else None
+        boolean = _BOOLEANS.get(value.lower()) if value.isascii() else None
         if boolean is None:
             raise InvalidValue("not_a_boolean", "it is none of true/false, yes/no, y/n, t/f, 1/0")
         return boolean
-    if isinstance(value, int):
+    if isinstance(value, int | float | Decimal):
         if value not in (0, 1):
             raise InvalidValue("not_a_boolean", "a number is a boolean only when it is 0 or 1")
         return value == 1
     raise _wrong_type(value, "a boolean")
 
 
-def _date(value: object, order: DateOrder | None) -> date | None:
+def _date(value: object, value_format: ValueFormat) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    moment = _timestamp(value, order, "a date")
-    if moment is None:
-        return None
+    moment = _timestamp(value, value_format, "a date")
     if moment.time() != time():
         raise InvalidValue("not_a_date", "it has a time of day, and the column holds dates")
     return moment.date()
 
 
-def _timestamp(value: object, order: DateOrder | None, expected: str = "a timestamp") -> datetime | None:
+_DIGITS = re.compile(r"-?[0-9]{1,20}+(?:\.[0-9]*+)?")
+
+
+def _timestamp(value: object, value_format: ValueFormat, expected: str = "a timestamp") -> datetime:
+    if value_format.date_format is not None:
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            value = Decimal(value)
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            return parse_digits(int(value) if value == int(value) else float(value), value_format.date_format)
     if isinstance(value, str):
-        text = _text(value).strip()
-        return parse_moment(text, order) if text else None
+        return parse_moment(value, value_format.date_order)
     if isinstance(value, datetime):
         return _as_utc(value)
     if isinstance(value, date):
@@ -213,7 +244,7 @@ def _timestamp(value: object, order: DateOrder | None, expected: str = "a timest
     raise _wrong_type(value, expected)
 
 
-_PARSERS: Final[dict[DataType, Callable[[object, DateOrder | None], Value]]] = {
+_PARSERS: Final[dict[DataType, Callable[[object, ValueFormat], Value]]] = {
     DataType.STRING: _string,
     DataType.INTEGER: _integer,
     DataType.FLOAT: _float,

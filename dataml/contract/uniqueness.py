@@ -26,7 +26,7 @@ class DuplicateDetector:
         """Take the rows of a batch into account; values that are missing or invalid are no duplicates."""
         index = batch.schema.get_field_index(self.column.name)
         if index >= 0:
-            values = parse_column(batch.column(index), self.column.data_type, self.column.date_order).values
+            values = parse_column(batch.column(index), self.column.data_type, self.column.value_format).values
             valid_rows = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
             hashable = _to_hashable(values.drop_null())
             first, second = (hash_array(hashable, hash_key=key) for key in _KEYS)  # type: ignore[operator]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from dataml.datalake.lake import TableInfo
 from dataml.datalake.service import LakeSource, NewShare
 from dataml.db.scope import Page
+from dataml.http.answers import build_answer
 from dataml.ml.profiling.exact_statistics import NumericStatistics
 
 SchemaName = Annotated[
@@ -61,16 +62,13 @@ class TableMetadata(BaseModel):
     def from_info(cls, schema_name: str, table: str, info: TableInfo, page: Page) -> Self:
         """Return the metadata of a table, with this page of its snapshots."""
         snapshots = info.snapshots[page.offset : page.offset + page.limit]
-        return cls(
+        return build_answer(
+            cls,
+            info,
             schema_name=schema_name,
             table=table,
-            owner=info.owner,
             created_time=info.created_at,
             last_access_time=info.last_access_at,
-            location=info.location,
-            format=info.format,
-            row_count=info.row_count,
-            size_bytes=info.size_bytes,
             snapshot_count=len(info.snapshots),
             snapshots=[TableSnapshot.model_validate(snapshot) for snapshot in snapshots],
         )
@@ -90,15 +88,7 @@ class NumericStats(BaseModel):
     @classmethod
     def from_statistics(cls, column: str, statistics: NumericStatistics) -> Self:
         """Return the statistics of a column."""
-        return cls(
-            column=column,
-            count=statistics.count,
-            mean=statistics.mean,
-            std_dev=statistics.std_dev,
-            min=statistics.minimum,
-            max=statistics.maximum,
-            median=statistics.median,
-        )
+        return build_answer(cls, statistics, column=column, min=statistics.minimum, max=statistics.maximum)
 
 
 class DistinctCount(BaseModel):

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.dataset import hdf, lake_tables, service
+from dataml.dataset import file_service, hdf, lake_tables, service
 from dataml.dataset.models import File
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
@@ -59,7 +59,7 @@ async def get_by_id(session: AsyncSession, scope: Scope, file_id: int) -> Downlo
         NotFound: `file_not_found`.
         Conflict: `file_in_lake`.
     """
-    file, _ = await service.get_file(session, scope, file_id)
+    file, _ = await file_service.get_file(session, scope, file_id)
     return _download(file)
 
 
@@ -74,7 +74,7 @@ async def get_by_name(session: AsyncSession, scope: Scope, file_path: str) -> Do
     is_hdf = suffix == "hdf"
     paths = [f"{stem}.csv", f"{stem}.parquet"] if is_hdf else [file_path]
     # PostgreSQL takes no NUL, and no row has one.
-    file = await service.find_file(session, scope, paths) if "\0" not in file_path else None
+    file = await file_service.find_file(session, scope, paths) if "\0" not in file_path else None
     if file is not None and is_hdf:
         return Download(file_path, PurePosixPath(file.name).stem + ".hdf", "hdf", copied_from=file)
     if file is not None:

@@ -7,7 +7,7 @@ from fastapi import Query, Request
 from fastapi.responses import FileResponse
 
 from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
-from dataml.dataset import downloads, lake_tables, previews, rejection, service, uploads
+from dataml.dataset import downloads, file_service, lake_tables, previews, rejection, uploads
 from dataml.dataset.models import File
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
 from dataml.errors import Invalid
@@ -54,7 +54,7 @@ async def delete_file(
     """
     async with database.transaction() as session:
         await dependents.release(session, user.scope, File, file_id)
-        file, dataset, job = await service.delete_file(session, settings, user.scope, file_id)
+        file, dataset, job = await file_service.delete_file(session, settings, user.scope, file_id)
     await downloads.remove(Storage.from_settings(settings), file)
     if job is not None:
         await jobs.notify()
@@ -72,7 +72,7 @@ async def list_files(
 ) -> FileList:
     """List the files of a dataset, results of batch predictions included, newest first."""
     async with database.reading() as session:
-        total, files = await service.list_files(session, user.scope, dataset_id, page)
+        total, files = await file_service.list_files(session, user.scope, dataset_id, page)
     return FileList(total=total, data=[FileRow.model_validate(file) for file in files])
 
 
@@ -80,7 +80,7 @@ async def list_files(
 async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSettings) -> FilePreview:
     """Return the first lines of a file."""
     async with database.reading() as session:
-        file, _ = await service.get_file(session, user.scope, file_id)
+        file, _ = await file_service.get_file(session, user.scope, file_id)
     if file.format == "iceberg":
         raise lake_tables.file_in_lake(file)
     storage = Storage.from_settings(settings)
@@ -121,5 +121,5 @@ async def download_file(
 async def get_file(file_id: FileId, user: Viewer, database: Db) -> FileAnswer:
     """Return a file with the names of its copies."""
     async with database.reading() as session:
-        file, dataset = await service.get_file(session, user.scope, file_id)
+        file, dataset = await file_service.get_file(session, user.scope, file_id)
     return FileAnswer.from_file(file, dataset)

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from dataml.contract.columns import parse_column
 from dataml.contract.contract import Column
-from dataml.contract.files.reading import FileFormat, infer_contract, open_batches
+from dataml.contract.files.reading import FileFormat, open_batches
+from dataml.contract.inference import infer_contract
 from dataml.contract.types import DataType
 
 _CHUNK_ROWS: Final = 8192
@@ -46,7 +47,7 @@ def ensure_copy(source: Path, file_format: FileFormat, delimiter: str, target: P
 
 
 def _write(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
-    columns = infer_contract(open_batches(source, file_format, delimiter)).columns
+    columns = infer_contract(lambda names: open_batches(source, file_format, delimiter, names)).contract.columns
     with h5py.File(target, "w") as file:
         stored = _HdfColumns(file, columns)
         for batch in open_batches(source, file_format, delimiter):
@@ -72,7 +73,7 @@ class _HdfColumns:
             missing.resize((self._rows,))
         for column in self._columns:
             cells = batch.column(batch.schema.get_field_index(column.name))
-            values = parse_column(cells, column.data_type, column.date_order).values
+            values = parse_column(cells, column.data_type, column.value_format).values
             stored = self._values[column.name]
             stored.resize((self._rows,))
             stored[start:] = _to_numpy(values, column.data_type)

@@ -16,6 +16,7 @@ class Dataset(TenantOwned, Timestamped, Base):
     - `state` is validating, valid, invalid (too few rows kept) or failed.
     - `contract`, `parquet` (the kept rows, typed), `errors` (the wrong cells) and `set_aside` (the quarantined rows)
       are set when a validation has ended; the last three are storage names.
+    - `warnings` are those of the last validation.
     - When files are added or deleted, all of them are validated again. The results of the last validation stay until
       those of the new one replace them, all at once; `version` then increases by one.
     - `iceberg_table_name` is `schema.table`: where the rows came from (`data_source` is `iceberg`), or where they are
@@ -52,6 +53,7 @@ class Dataset(TenantOwned, Timestamped, Base):
     kept_records: Mapped[int] = mapped_column(BigId, default=0)
     statistics: Mapped[dict[str, Any] | None]
     failure: Mapped[str | None]
+    warnings: Mapped[list[dict[str, Any]] | None]
     created_by: Mapped[str] = mapped_column(String(150))
 
     @property

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
 from dataml.access.permissions import Permission
 from dataml.datalake.dependencies import AppLakes
-from dataml.dataset import lake_tables, previews, rejection, service, uploads
+from dataml.dataset import lake_tables, previews, rejection, service, statistics, uploads
 from dataml.dataset.models import Dataset
 from dataml.dataset.schemas import (
     DatasetAnswer,
@@ -164,7 +164,7 @@ async def generate_statistics(
     job.
     """
     async with database.transaction() as session:
-        job = await service.describe(session, user.scope, dataset_id, target)
+        job = await statistics.describe(session, user.scope, dataset_id, target)
     await jobs.notify()
     return JobStarted(message="Statistics generation job submitted successfully.", job_id=job.public_id)
 
@@ -173,7 +173,7 @@ async def generate_statistics(
 async def get_statistics(dataset_id: DatasetId, user: Viewer, database: Db) -> StatisticsAnswer:
     """Return the statistics of a dataset, or the state of their job; 404 when they were not requested yet."""
     async with database.reading() as session:
-        dataset, job = await service.get_statistics(session, user.scope, dataset_id)
+        dataset, job = await statistics.get_statistics(session, user.scope, dataset_id)
     return StatisticsAnswer.from_dataset(dataset, job)
 
 

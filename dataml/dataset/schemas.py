@@ -9,7 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.contract.contract import Contract
+from dataml.contract.warnings import warnings_from_json
 from dataml.dataset.models import Dataset, File
+from dataml.http.answers import build_answer
+from dataml.http.warnings import WarningAnswer, list_warnings
 from dataml.jobs.models import Job
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import JobState
@@ -116,17 +119,13 @@ class UploadAnswer(BaseModel):
     @classmethod
     def from_upload(cls, dataset: Dataset, files: Sequence[File], job: Job) -> Self:
         """Return the JSON of an upload of these files."""
-        return cls.model_validate(
-            {
-                "dataset_id": dataset.id,
-                "dataset_name": dataset.name,
-                "data_source": dataset.data_source,
-                "files": [FileRow.model_validate(file) for file in files],
-                "job_id": job.public_id,
-                "state": dataset.state,
-                "usage": dataset.usage,
-                "template_id": dataset.template_id,
-            }
+        return build_answer(
+            cls,
+            dataset,
+            dataset_id=dataset.id,
+            dataset_name=dataset.name,
+            files=[FileRow.model_validate(file) for file in files],
+            job_id=job.public_id,
         )
 
 
@@ -180,31 +179,17 @@ class DatasetRow(BaseModel):
     @classmethod
     def from_dataset(cls, dataset: Dataset, file_count: int, template_name: str | None) -> Self:
         """Return the JSON of a dataset."""
-        return cls.model_validate(
-            {
-                "tenant_id": dataset.tenant_id,
-                "dataset_name": dataset.name,
-                "file_count": file_count,
-                "is_valid": dataset.state == "valid",
-                "created_by": dataset.created_by,
-                "template_id": dataset.template_id,
-                "data_source": dataset.data_source,
-                "iceberg_table_name": dataset.iceberg_table_name if dataset.iceberg_snapshot_id is not None else None,
-                "iceberg_snapshot_id": dataset.iceberg_snapshot_id,
-                "raw_table_name": dataset.raw_table_name if dataset.raw_snapshot_id is not None else None,
-                "raw_snapshot_id": dataset.raw_snapshot_id,
-                "id": dataset.id,
-                "template_name": template_name,
-                "created_at": dataset.created_at,
-                "modified_at": dataset.modified_at,
-                "dataset_usability": dataset.usability,
-                "usage": dataset.usage,
-                "dataset_usage": _USAGES[dataset.usage],
-                "state": dataset.state,
-                "total_records": dataset.total_records,
-                "kept_records": dataset.kept_records,
-                "version": dataset.version,
-            }
+        return build_answer(
+            cls,
+            dataset,
+            dataset_name=dataset.name,
+            file_count=file_count,
+            is_valid=dataset.state == "valid",
+            iceberg_table_name=dataset.iceberg_table_name if dataset.iceberg_snapshot_id is not None else None,
+            raw_table_name=dataset.raw_table_name if dataset.raw_snapshot_id is not None else None,
+            template_name=template_name,
+            dataset_usability=dataset.usability,
+            dataset_usage=_USAGES[dataset.usage],
         )
 
 
@@ -258,6 +243,7 @@ class DatasetAnswer(DatasetRow):
         serialization_alias="schema", description="Its columns; null before validation."
     )
     error_summary: ErrorSummary = Field(description="Its wrong cells in numbers.")
+    warnings: list[WarningAnswer] = Field(description="What to know about its columns; empty before validation.")
     failure: str | None = Field(description="Why the validation failed; null unless it did.")
     on_error: OnError = Field(description="What happens to a row with a wrong cell: see `POST /dataset/upload`.")
     job_id: str | None = Field(description="Job that validates or validated it.")
@@ -265,15 +251,15 @@ class DatasetAnswer(DatasetRow):
     @classmethod
     def from_row(cls, row: DatasetRow, dataset: Dataset, files: Sequence[File], job: Job | None) -> Self:
         """Return the JSON of a dataset with these uploaded files and its newest validate job."""
-        return cls(
+        return build_answer(
+            cls,
+            dataset,
             **row.model_dump(),
             dataset_path=str(PurePosixPath(files[0].path).parent) if files else "",
             validated_path=dataset.parquet,
-            template_version=dataset.template_version,
             columns=_columns(dataset),
             error_summary=ErrorSummary.from_files(files),
-            failure=dataset.failure,
-            on_error="reject" if dataset.on_error == "reject" else "quarantine",
+            warnings=list_warnings(warnings_from_json(dataset.warnings)),
             job_id=job.public_id if job else None,
         )
 
@@ -308,13 +294,7 @@ class StatisticsAnswer(BaseModel):
     def from_dataset(cls, dataset: Dataset, job: Job) -> Self:
         """Return the JSON of the statistics of a dataset with this job."""
         error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
-        return cls(
-            dataset_id=dataset.id,
-            status=JobState(job.state),
-            job_id=job.public_id,
-            statistics=dataset.statistics,
-            error=error,
-        )
+        return build_answer(cls, dataset, dataset_id=dataset.id, status=job.state, job_id=job.public_id, error=error)
 
 
 class FileErrorReport(FileErrors):
@@ -336,11 +316,11 @@ class ErrorReportAnswer(ErrorSummary):
     @classmethod
     def from_dataset(cls, dataset: Dataset, files: Sequence[File]) -> Self:
         """Return the JSON of the error report of a dataset with these uploaded files."""
-        return cls(
+        return build_answer(
+            cls,
+            dataset,
             **ErrorSummary.from_files(files).model_dump(),
             dataset_id=dataset.id,
-            total_records=dataset.total_records,
-            kept_records=dataset.kept_records,
             dataset_usability=dataset.usability,
             files=[
                 FileErrorReport(file_id=file.id, file_name=file.name, **file.error_report)

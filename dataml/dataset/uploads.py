@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
-from dataml.dataset import service
+from dataml.dataset import file_service, service, validation
 from dataml.dataset.lake_tables import SourceTable, TargetTables
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
@@ -140,7 +140,7 @@ async def add(
     """
     async with database.reading() as session:
         dataset = await service.get_changeable(session, scope, dataset_id)
-        contract = await service.get_pinned_contract(session, scope, dataset)
+        contract = await validation.get_pinned_contract(session, scope, dataset)
     storage = Storage.from_settings(settings)
     async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, contract) as upload:
         if contract is None and dataset.contract is not None:
@@ -168,7 +168,7 @@ async def create_from_table(
             file = source.to_file(dataset)
             session.add(file)
             await session.flush()
-            job = await service.validate(session, settings, scope, dataset, draft.contract)
+            job = await validation.validate(session, settings, scope, dataset, draft.contract)
             details = {"name": dataset.name, "table": source.name, "snapshot_id": source.snapshot_id}
             audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", **details)
             return CommittedUpload(dataset, [file], job)
@@ -198,7 +198,7 @@ async def _commit_dataset(
             session.add(dataset)
             await session.flush()
             files = await _add_files(session, settings, scope, dataset, stored)
-            job = await service.validate(session, settings, scope, dataset, draft.contract)
+            job = await validation.validate(session, settings, scope, dataset, draft.contract)
             names = [file.name for file in files]
             audit.record(session, scope, "dataset.upload", f"dataset:{dataset.id}", name=dataset.name, files=names)
             return CommittedUpload(dataset, files, job)
@@ -228,7 +228,7 @@ async def _commit_files(
         dataset = await service.hold_changeable(session, scope, dataset_id)
         state_before = dataset.state
         files = await _add_files(session, settings, scope, dataset, stored)
-        job = await service.validate(session, settings, scope, dataset, contract)
+        job = await validation.validate(session, settings, scope, dataset, contract)
         names = [file.name for file in files]
         audit.record(session, scope, "file.add", f"dataset:{dataset.id}", name=dataset.name, files=names)
         return CommittedUpload(dataset, files, job, state_before)
@@ -237,7 +237,7 @@ async def _commit_files(
 async def _add_files(
     session: AsyncSession, settings: Settings, scope: Scope, dataset: Dataset, stored: Sequence[StoredFile]
 ) -> list[File]:
-    await service.check_quota(session, settings, scope, sum(file.size_bytes for file in stored))
+    await file_service.check_quota(session, settings, scope, sum(file.size_bytes for file in stored))
     files = [
         File(
             tenant_id=scope.tenant_id,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.service import Principal
 from dataml.audit import service as audit
 from dataml.contract.contract import Column
+from dataml.dataset import file_service
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset, File
 from dataml.db.base import utc_now
@@ -187,7 +188,7 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
         prediction.status = "cancelled" if job.state == JobState.CANCELLED else "failed"
         prediction.failure = job.failure_detail
         return
-    file = await datasets.add_result_file(
+    file = await file_service.add_result_file(
         session,
         dataset_id=prediction.dataset_id or 0,
         tenant_id=job.tenant_id,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from dataml.http.answers import build_answer
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
 
@@ -36,20 +37,7 @@ class JobAnswer(BaseModel):
     def of(cls, job: Job) -> "JobAnswer":
         """Return the JSON of a job."""
         error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
-        return cls(
-            job_id=job.public_id,
-            kind=JobKind(job.kind),
-            state=JobState(job.state),
-            progress=job.progress,
-            phrase=job.message,
-            attempts=job.attempt,
-            subject_id=job.subject_id,
-            created_by=job.created_by,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            error=error,
-        )
+        return build_answer(cls, job, job_id=job.public_id, phrase=job.message, attempts=job.attempt, error=error)
 
 
 class JobList(BaseModel):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from dataml.contract.contract import Contract, ErrorReport
+from dataml.contract.warnings import DataWarning
 from dataml.iceberg.catalog import LakeConfig
 from dataml.iceberg.names import TableName
 from dataml.iceberg.writing import LakeTarget
@@ -126,6 +127,7 @@ class ValidateResult:
         files: one report a file.
         snapshot_id: snapshot of the lake table that has the kept rows.
         raw_snapshot_id: snapshot of the lake table that has all rows as they came.
+        warnings: what a user should know about the columns.
     """
 
     contract: Contract
@@ -137,6 +139,7 @@ class ValidateResult:
     files: tuple[FileReport, ...]
     snapshot_id: int | None = None
     raw_snapshot_id: int | None = None
+    warnings: tuple[DataWarning, ...] = ()
 
 
 # The first columns of quarantined rows: where each row comes from.

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.dataset import service as datasets
+from dataml.dataset import file_service
 from dataml.db.session import Database
 from dataml.errors import Unavailable
 from dataml.jobs import service as jobs
@@ -51,7 +51,7 @@ async def collect_orphans(database: Database, storage: Storage) -> bool:
 async def _referenced_names(session: AsyncSession) -> set[str]:
     """Return every storage name that a row of any tenant refers to."""
     return {
-        *await datasets.list_storage_names(session),
+        *await file_service.list_storage_names(session),
         *await trainings.list_storage_names(session),
         *await jobs.list_storage_names(session),
     }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dataml.dataset import service as dataset
+from dataml.dataset import statistics, validation
 from dataml.inference import service as inference
 from dataml.jobs.results import ResultHandler, ResultHandlers
 from dataml.jobs.spec import DescribeResult, ExplainResult, JobKind, ScoreResult, TrainResult, ValidateResult
@@ -10,8 +10,8 @@ from dataml.train import service as train
 
 RESULT_HANDLERS: Final = ResultHandlers(
     {
-        JobKind.VALIDATE: ResultHandler(ValidateResult, dataset.apply_validation),
-        JobKind.DESCRIBE: ResultHandler(DescribeResult, dataset.apply_statistics),
+        JobKind.VALIDATE: ResultHandler(ValidateResult, validation.apply_validation),
+        JobKind.DESCRIBE: ResultHandler(DescribeResult, statistics.apply_statistics),
         JobKind.TRAIN: ResultHandler(TrainResult, train.apply_training),
         JobKind.EXPLAIN: ResultHandler(ExplainResult, train.apply_explanation),
         JobKind.SCORE: ResultHandler(ScoreResult, inference.apply_scoring),

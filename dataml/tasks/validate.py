@@ -1,7 +1,7 @@
 """The validation task: every cell of a dataset's files against the contract, the kept rows into one Parquet file."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import chain, islice
@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.columns import to_text
-from dataml.contract.contract import CellError, Contract, ErrorReport, resolve_date_orders
+from dataml.contract.contract import CellError, Contract, ErrorReport
 from dataml.contract.files.reading import (
     WHOLE_FILE,
     Section,
-    infer_contract,
     open_batches,
     read_column_names,
     scan_file,
     split_file,
 )
+from dataml.contract.inference import InferredContract, infer_contract, settle_formats, settle_number_formats
 from dataml.contract.uniqueness import find_duplicate_rows
 from dataml.errors import Invalid
 from dataml.iceberg.writing import BatchSource, LakeTarget
@@ -43,6 +43,12 @@ from dataml.tasks.row_checks import CheckedRows, check_rows
 # pyright: reportAttributeAccessIssue=false
 
 MAX_FIRST_ERRORS: Final = 100
+# A number in another spelling than the plain one that was assumed for its column.
+_SPELLING_RULES: Final = pa.array(["ambiguous_number", "other_number_format"])
+
+
+class _OpenSpelling(Exception):
+    """A column's numbers are not spelled as was assumed: its spelling has to be settled from all its values."""
 
 
 def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
@@ -94,11 +100,23 @@ class _Validation:
         self._distributed = distributed
         self._context = context
         self._pool = pool
+        self._open_spellings = False
         self._expected_rows = sum(file.records for file in spec.files)
         self._done_rows = 0
 
     def run(self) -> ValidateResult:
-        contract = self._resolve_contract()
+        """Check every cell, with the spellings of the contract settled."""
+        inferred = self._resolve_contract()
+        try:
+            # The spelling of numbers would take a second reading of all files, which nearly none of them need.
+            return self._check(inferred, open_spellings=self._spec.contract is not None)
+        except _OpenSpelling:
+            self._done_rows = 0
+            settled = settle_number_formats(inferred.contract, self._all_batches)
+            return self._check(InferredContract(settled))
+
+    def _check(self, inferred: InferredContract, *, open_spellings: bool = False) -> ValidateResult:
+        contract, self._open_spellings = inferred.contract, open_spellings
         outputs = ValidationOutputs(contract, self._context, self._pool)
         with ExitStack() as stack:
             stack.callback(outputs.abort)
@@ -119,6 +137,7 @@ class _Validation:
             files=reports,
             raw_snapshot_id=raw_snapshot_id,
             snapshot_id=snapshot_id,
+            warnings=inferred.warnings,
         )
 
     def _write_to_lake(self, outputs: ValidationOutputs, total: int) -> tuple[int | None, int | None]:
@@ -141,13 +160,12 @@ class _Validation:
             withdraw(lake, self._context)
         return snapshots.get(raw.name) if raw else None, snapshots.get(lake.name) if lake else None
 
-    def _resolve_contract(self) -> Contract:
-        """Return the contract to check against: with resolved date orders, or inferred from all values."""
+    def _resolve_contract(self) -> InferredContract:
+        """Return the contract to check against: with the spellings of dates settled, or inferred from all values."""
         contract = self._spec.contract
         if contract is None:
-            return infer_contract(self._all_batches(None))
-        dates = [column.name for column in contract.columns if column.data_type.is_temporal and not column.date_order]
-        return resolve_date_orders(contract, self._all_batches(dates))
+            return infer_contract(self._all_batches)
+        return InferredContract(settle_formats(contract, self._all_batches))
 
     def _check_serial(self, contract: Contract) -> Iterator[Iterator[CheckedRows]]:
         """Yield, for each file, the results of its batches."""
@@ -184,6 +202,8 @@ class _Validation:
         tally = _ErrorTally(file.name)
         kept_before = outputs.data.rows
         for checked in checks:
+            if self._open_spellings and _has_open_spelling(checked):
+                raise _OpenSpelling
             if checked.errors.num_rows and self._spec.on_error == "reject":
                 raise _bad_cell(next(tally.locate(checked)))
             outputs.write(file, checked, tally.rows)
@@ -227,8 +247,9 @@ class _Validation:
             return table_names(file, self._context)
         return read_column_names(self._context.fetch(file.path), file.format)
 
-    def _all_batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        return chain.from_iterable(self._batches(file, columns) for file in self._spec.files)
+    def _all_batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        names = None if columns is None else list(columns)
+        return chain.from_iterable(self._batches(file, names) for file in self._spec.files)
 
     def _advance(self, rows: int) -> None:
         self._done_rows += rows
@@ -238,6 +259,10 @@ class _Validation:
 
 def _slice_marks(duplicates: dict[str, np.ndarray], start: int, rows: int) -> dict[str, np.ndarray]:
     return {name: marks[start : start + rows] for name, marks in duplicates.items()}
+
+
+def _has_open_spelling(checked: CheckedRows) -> bool:
+    return bool(pc.any(pc.is_in(checked.errors.column("rule"), value_set=_SPELLING_RULES)).as_py())
 
 
 def _bad_cell(error: CellError) -> Invalid:

@@ -12,6 +12,8 @@ import pyarrow as pa
 from starlette.datastructures import UploadFile
 
 from dataml.contract.files import reading
+from dataml.contract.inference import infer_contract
+from dataml.http.warnings import list_warnings
 from dataml.storage.names import display_name
 from dataml.storage.storage import Storage
 from dataml.template.schemas import InferredTemplate, TemplateColumn
@@ -27,9 +29,9 @@ class _Sample:
     format: reading.FileFormat
     summary: reading.SourceSummary
 
-    def read(self, max_rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the first `max_rows` rows."""
-        for batch in reading.open_batches(self.path, self.format, self.summary.delimiter):
+    def read(self, max_rows: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """Yield the first `max_rows` rows, of these columns or of all."""
+        for batch in reading.open_batches(self.path, self.format, self.summary.delimiter, columns):
             yield batch.slice(0, max_rows)
             max_rows -= batch.num_rows
             if max_rows <= 0:
@@ -46,10 +48,14 @@ async def draft(parts: Sequence[UploadFile], max_rows: int) -> InferredTemplate:
     with tempfile.TemporaryDirectory(prefix="dataml-sample-") as folder:
         storage = Storage(Path(folder))
         samples = [await _store(storage, f"sample/{number}", part) for number, part in enumerate(parts)]
-        batches = chain.from_iterable(sample.read(max_rows) for sample in samples)
-        contract = await asyncio.to_thread(reading.infer_contract, batches)
+
+        def read(columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+            return chain.from_iterable(sample.read(max_rows, columns) for sample in samples)
+
+        inferred = await asyncio.to_thread(infer_contract, read)
     return InferredTemplate(
-        template_schema=[TemplateColumn.from_column(column) for column in contract.columns],
+        template_schema=[TemplateColumn.from_column(column) for column in inferred.contract.columns],
+        warnings=list_warnings(inferred.warnings),
         rows_read=sum(min(max_rows, sample.summary.total_records) for sample in samples),
         delimiter=samples[0].summary.delimiter if samples[0].format == "csv" else None,
     )

@@ -1,13 +1,17 @@
 """The JSON of the template calls."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from dataml.contract.constraints import MAX_ALLOWED_VALUES
 from dataml.contract.contract import Column, UnseenValuePolicy
+from dataml.contract.dates import DateOrder
 from dataml.contract.types import DataType
+from dataml.contract.value_format import DateFormat
+from dataml.http.answers import build_answer
+from dataml.http.warnings import WarningAnswer
 from dataml.template.models import Template, TemplateVersion
 
 Name = Annotated[
@@ -21,6 +25,10 @@ def _to_text(value: object) -> object:
         return value
     return repr(value)
 
+
+# Fields of a column that the API calls otherwise.
+_API_NAMES: Final = {"name": "column_name", "default": "default_value"}
+_COLUMN_NAMES: Final = {api_name: name for name, api_name in _API_NAMES.items()}
 
 Bound = Annotated[str, BeforeValidator(_to_text), Field(max_length=1_000)]
 
@@ -62,22 +70,30 @@ class TemplateColumn(BaseModel):
         "missing",
         "What a prediction does with a text that is not in its training data: take it as missing, or refuse the row.",
     )
+    number_format: str | None = _optional(
+        None,
+        "How numbers are written: the number 1234.5 in that spelling, such as `1.234,5`, `1 234,5`, `$1,234.5` or "
+        "`1234.5%`. By default plainly, or as all values of the column show.",
+        max_length=30,
+    )
+    date_format: DateFormat | None = _optional(
+        None, "What digits mean in a Date or Timestamp. By default as all values of the column show."
+    )
+    date_order: DateOrder | None = _optional(
+        None, "How 08/09/2024 is read. By default as all values of the column show."
+    )
+    missing_values: list[Annotated[str, Field(max_length=200)]] | None = _optional(
+        None,
+        "Texts that stand for a missing value. By default NA, null, NaN, -, ? and others, and none in a String.",
+        max_length=100,
+    )
+    strip: bool = _optional(False, "Whether the blanks around a text are left out.")
 
     @classmethod
     def from_column(cls, column: Column) -> Self:
         """Return the JSON of a column."""
-        return cls(
-            column_name=column.name,
-            data_type=column.data_type,
-            default_value=column.default,
-            nullable=column.nullable,
-            minimum=column.minimum,
-            maximum=column.maximum,
-            allowed_values=list(column.allowed_values) if column.allowed_values is not None else None,
-            pattern=column.pattern,
-            unique=column.unique,
-            unseen=column.unseen,
-        )
+        fields = {_API_NAMES.get(name, name): value for name, value in vars(column).items()}
+        return cls.model_validate({name: fields[name] for name in cls.model_fields})
 
     def to_column(self) -> Column:
         """Return the column, its type parsed.
@@ -85,18 +101,9 @@ class TemplateColumn(BaseModel):
         Raises:
             Invalid: `unknown_data_type`.
         """
-        return Column(
-            self.column_name,
-            DataType.parse(self.data_type),
-            self.default_value,
-            nullable=self.nullable,
-            minimum=self.minimum,
-            maximum=self.maximum,
-            allowed_values=tuple(self.allowed_values) if self.allowed_values is not None else None,
-            pattern=self.pattern,
-            unique=self.unique,
-            unseen=self.unseen,
-        )
+        fields: dict[str, Any] = {_COLUMN_NAMES.get(name, name): value for name, value in vars(self).items()}
+        fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return Column(**(fields | {"data_type": DataType.parse(self.data_type)}))
 
 
 class CreateTemplate(BaseModel):
@@ -181,13 +188,7 @@ class VersionAnswer(BaseModel):
     @classmethod
     def from_version(cls, version: TemplateVersion) -> Self:
         """Return the JSON of a version with its columns."""
-        return cls(
-            version=version.version,
-            template_name=version.name,
-            template_schema=_columns(version),
-            created_by=version.created_by,
-            created_at=version.created_at,
-        )
+        return build_answer(cls, version, template_name=version.name, template_schema=_columns(version))
 
 
 class VersionList(BaseModel):
@@ -201,6 +202,7 @@ class InferredTemplate(BaseModel):
     """Columns that were inferred from sample files."""
 
     template_schema: list[TemplateColumn] = Field(description="The columns, as `POST /template` takes them.")
+    warnings: list[WarningAnswer] = Field(description="What to know about the columns.")
     rows_read: int = Field(description="Number of rows that were read.")
     delimiter: str | None = Field(description="Delimiter of the fields of the first file; null for Parquet.")
 

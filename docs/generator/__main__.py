@@ -21,6 +21,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "roles": tables.roles,
     "commands": tables.commands,
     "layers": tables.layers,
+    "warnings": tables.warnings,
     "error codes": error_codes.page,
 }
 _MARKER: Final = re.compile(r"<!-- generate: (.+?) -->")

@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from dataml import cli
 from dataml.access.permissions import BuiltinRole, Permission
+from dataml.contract.warnings import WARNING_CODES
 from dataml.settings import Settings
 from docs.generator.api import PREFIX, operations
 from docs.generator.source import ROOT
@@ -26,6 +27,12 @@ def settings() -> str:
         text = f"{field.description or ''} {_limits(field)}".strip().replace("|", "\\|")
         lines.append(f"| `DATAML_{name.upper()}` | {_type(field)} | {_default(name, field)} | {text} |")
     return "\n".join(lines)
+
+
+def warnings() -> str:
+    """Return the table of the codes of warnings."""
+    lines = ["| code | meaning |", "|---|---|"]
+    return "\n".join(lines + [f"| `{code}` | {meaning} |" for code, meaning in WARNING_CODES.items()])
 
 
 def permissions() -> str:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 
-from dataml.contract.contract import CellError, Column, Contract, ErrorReport, resolve_date_orders
+from dataml.contract.contract import CellError, Column, Contract, ErrorReport
 from dataml.contract.types import DataType
-from dataml.errors import DatamlError, Invalid, InvalidFields
+from dataml.errors import Invalid, InvalidFields
 from dataml.jobs.spec import SourceFile, ValidateResult, ValidateSpec
 
 CONTRACT = Contract.build(
@@ -202,6 +202,13 @@ CLOCKS = [
 ]
 ZONES = ["", "Z", "z", "+00", "+05:30", "-0800", "+24:00", "+23:60", " Z", "UTC"]
 GRID = sorted({*NUMBERS, *WORDS, *("".join(parts) for parts in itertools.product(DAYS, CLOCKS, ZONES))})
+SPELLED = [
+    *("0", "5", "12", "999", "1234", "1,234", "12,345,678", "12,34,567", "1.234", "1.234.567", "1 234", "1\u00a0234"),
+    *("1'234", "1\u2019234", "1,234.5", "1.234,5", "1 234,5", "1'234.5", "12,5", "12.5", "0,5", ".5", ",5", "1.", "1,"),
+    *("007", "1e3", "1,5E+03", "1.5e-3", "1e400", "99999999999999999999", "1,23", "1..2", "1,,2", "abc", "NA", ""),
+]
+DECORATIONS = ["{}", "-{}", "{}-", "({})", "+{}", " {} ", "${}", "-${}", "${}-", "{} $", "{}%", "{} %", "-{}%", "({}%)"]
+SPELLINGS = ["1,234.5", "1.234,5", "1 234,5", "1'234.5", "1234,5", "$1,234.5", "1234.5%", "1.234,5%"]
 
 
 def by_row(contract: Contract, cell: str) -> tuple[object, str | None]:
@@ -230,37 +237,19 @@ def test_row_and_batch_agree_on_every_spelling(data_type: DataType, order: Any) 
     assert by_batch(contract, accepted) == [answer for answer in expected if answer[1] is None]
 
 
+@pytest.mark.parametrize("data_type", [DataType.INTEGER, DataType.FLOAT])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_row_and_batch_agree_in_every_number_format(data_type: DataType, spelling: str) -> None:
+    contract = one(data_type, number_format=spelling)
+    written = [decorate.format(number) for number in SPELLED for decorate in DECORATIONS]
+    expected = [by_row(contract, cell) for cell in written]
+    assert any(rule is None for _, rule in expected)
+    assert by_batch(contract, written) == expected
+
+
 @pytest.mark.parametrize("data_type", DataType)
 def test_row_and_batch_of_one_agree_on_every_spelling(data_type: DataType) -> None:
     # Alone, a cell takes the way of whole columns wherever Arrow reads it at all.
     contract = one(data_type)
     for cell in GRID:
         assert by_batch(contract, [cell]) == [by_row(contract, cell)], cell
-
-
-# ---- the order of day and month -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("cells", "order"),
-    [
-        (["08/09/2024", "13/09/2024"], "dmy"),
-        (["08/09/2024", "09/13/2024 10:00"], "mdy"),
-        (["08/09/2024"], None),
-        (["13/09/2024", "09/13/2024"], None),
-        (["2024-01-01", None], None),
-    ],
-)
-def test_date_order_is_inferred_from_all_values(cells: list[str | None], order: str | None) -> None:
-    contract = resolve_date_orders(one(DataType.TIMESTAMP), [texts(cell) for cell in cells])
-    assert contract.column("x").date_order == order
-
-
-def test_known_date_order_is_not_inferred() -> None:
-    given = one(DataType.DATE, date_order="mdy")
-
-    def untouched() -> Any:
-        raise DatamlError("the batches were read")
-        yield
-
-    assert resolve_date_orders(given, untouched()) == given

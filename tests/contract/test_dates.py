@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from dataml.contract.dates import DateOrder, InvalidValue, detect_date_order, parse_moment
+from dataml.contract.dates import InvalidValue, detect_date_order, parse_digits, parse_moment
 from dataml.contract.types import DataType, parse_value
+from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 
 
-def rule_of(value: object, data_type: DataType, order: DateOrder | None = None) -> str:
+def rule_of(value: object, data_type: DataType, value_format: ValueFormat = ANY_FORMAT) -> str:
     with pytest.raises(InvalidValue) as caught:
-        parse_value(value, data_type, order)
+        parse_value(value, data_type, value_format)
     return caught.value.rule
 
 
@@ -30,6 +31,18 @@ def rule_of(value: object, data_type: DataType, order: DateOrder | None = None) 
         "August 9 2024",
         "2024-08-09T00:00:00Z",
         "2024-08-09 00:00",
+        "20240809",
+        "20240809T000000Z",
+        "9. August 2024",
+        "9 août 2024",
+        "9 de agosto de 2024",
+        "August 9th, 2024",
+        "Fri, 09 Aug 2024 00:00:00 +0000",
+        "Fri Aug  9 00:00:00 2024",
+        "Friday, August 9, 2024",
+        "2024-08-09 12:00 a.m.",
+        "2024-08-09T02:00:00+02:00[Europe/Berlin]",
+        "2024-W32-5",
     ],
 )
 def test_common_spellings_of_a_date_are_parsed(text: str) -> None:
@@ -39,8 +52,8 @@ def test_common_spellings_of_a_date_are_parsed(text: str) -> None:
 @pytest.mark.parametrize("text", ["08/09/2024", "08-09-2024", "8.9.24"])
 def test_day_and_month_are_ambiguous_until_their_order_is_known(text: str) -> None:
     assert rule_of(text, DataType.DATE) == "ambiguous_date"
-    assert parse_value(text, DataType.DATE, "dmy") == date(2024, 9, 8)
-    assert parse_value(text, DataType.DATE, "mdy") == date(2024, 8, 9)
+    assert parse_value(text, DataType.DATE, ValueFormat("dmy")) == date(2024, 9, 8)
+    assert parse_value(text, DataType.DATE, ValueFormat("mdy")) == date(2024, 8, 9)
 
 
 def test_date_with_a_part_above_twelve_or_equal_parts_needs_no_order() -> None:
@@ -50,7 +63,7 @@ def test_date_with_a_part_above_twelve_or_equal_parts_needs_no_order() -> None:
 
 
 def test_date_against_the_order_of_its_column_is_invalid() -> None:
-    assert rule_of("13/08/2024", DataType.DATE, "mdy") == "not_a_date"
+    assert rule_of("13/08/2024", DataType.DATE, ValueFormat("mdy")) == "not_a_date"
 
 
 @pytest.mark.parametrize(("text", "year"), [("1 Jan 68", 2068), ("1 Jan 69", 1969), ("1 Jan 99", 1999)])
@@ -82,7 +95,12 @@ def test_timestamps_are_utc(text: str, expected: datetime) -> None:
         ("31/31/2024", "not_a_date"),
         ("2024-08-09 10:00", "not_a_date"),
         ("2024-08-09T00:00+02:00", "not_a_date"),
-        ("20240809", "not_a_date"),
+        ("20241309", "not_a_date"),
+        ("2024", "not_a_date"),
+        ("202408", "not_a_date"),
+        ("2024-W54", "not_a_date"),
+        ("2024-13", "not_a_date"),
+        ("May 5", "not_a_date"),
         ("9 Foo 2024", "not_a_date"),
         ("yesterday", "not_a_date"),
         ("1" * 200, "not_a_date"),
@@ -116,3 +134,60 @@ def test_order_is_needed_for_ambiguous_moments_alone() -> None:
     assert caught.value.rule == "ambiguous_date"
     assert parse_moment("08/09/2024 10:00", "dmy") == datetime(2024, 9, 8, 10, tzinfo=UTC)
     assert parse_moment("8 Sept 2024 10:00", None) == datetime(2024, 9, 8, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("2019-01", date(2019, 1, 1)),
+        ("2019/1", date(2019, 1, 1)),
+        ("01/2019", date(2019, 1, 1)),
+        ("Jan 2019", date(2019, 1, 1)),
+        ("Jan-19", date(2019, 1, 1)),
+        ("janvier 2019", date(2019, 1, 1)),
+        ("2019 Jan", date(2019, 1, 1)),
+        ("2019Q3", date(2019, 7, 1)),
+        ("2019-Q3", date(2019, 7, 1)),
+        ("Q3 2019", date(2019, 7, 1)),
+        ("3Q2019", date(2019, 7, 1)),
+        ("2024-W05", date(2024, 1, 29)),
+        ("2024W05", date(2024, 1, 29)),
+    ],
+)
+def test_period_stands_for_its_first_day(text: str, first: date) -> None:
+    assert parse_value(text, DataType.DATE) == first
+
+
+@pytest.mark.parametrize(
+    ("number", "date_format", "moment"),
+    [
+        (2015, "year", datetime(2015, 1, 1, tzinfo=UTC)),
+        (201503, "year_month", datetime(2015, 3, 1, tzinfo=UTC)),
+        (1700000000, "epoch_s", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        (1700000000.5, "epoch_s", datetime(2023, 11, 14, 22, 13, 20, 500_000, UTC)),
+        (-1, "epoch_s", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (1700000000123, "epoch_ms", datetime(2023, 11, 14, 22, 13, 20, 123_000, UTC)),
+        (1700000000123456, "epoch_us", datetime(2023, 11, 14, 22, 13, 20, 123_456, UTC)),
+        (1700000000123456789, "epoch_ns", datetime(2023, 11, 14, 22, 13, 20, 123_456, UTC)),
+        (45292.5, "excel", datetime(2024, 1, 1, 12, tzinfo=UTC)),
+        (61, "excel", datetime(1900, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_digits_count_what_their_format_says(number: float, date_format: str, moment: datetime) -> None:
+    assert parse_digits(number, date_format) == moment
+
+
+@pytest.mark.parametrize(
+    ("number", "date_format", "rule"),
+    [
+        (2015.5, "year", "not_a_date"),
+        (201513, "year_month", "not_a_date"),
+        (0, "year", "not_a_date"),
+        (1e20, "epoch_s", "out_of_range"),
+        (1, "excel", "not_a_date"),
+    ],
+)
+def test_digits_that_count_no_date_are_invalid(number: float, date_format: str, rule: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_digits(number, date_format)
+    assert caught.value.rule == rule

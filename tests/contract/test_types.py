@@ -2,14 +2,13 @@
 
 import pytest
 
-from dataml.contract.dates import DateOrder
 from dataml.contract.types import DataType, InvalidValue, parse_value
 from dataml.errors import Invalid
 
 
-def rule_of(value: object, data_type: DataType, order: DateOrder | None = None) -> str:
+def rule_of(value: object, data_type: DataType) -> str:
     with pytest.raises(InvalidValue) as caught:
-        parse_value(value, data_type, order)
+        parse_value(value, data_type)
     return caught.value.rule
 
 
@@ -73,7 +72,9 @@ def test_integers_are_parsed(value: object, expected: int) -> None:
     ("value", "rule"),
     [
         ("1_000", "not_an_integer"),
-        ("1,000", "not_an_integer"),
+        ("1,000", "ambiguous_number"),
+        ("1,234,567", "other_number_format"),
+        ("12 €", "other_number_format"),
         ("٣", "not_an_integer"),
         ("0x1F", "not_an_integer"),
         ("1.5", "not_an_integer"),
@@ -109,15 +110,14 @@ def test_floats_are_parsed(value: object, expected: float) -> None:
     [
         ("inf", "not_finite"),
         ("-Infinity", "not_finite"),
-        ("NaN", "not_finite"),
-        (float("nan"), "not_finite"),
         ("1e309", "out_of_range"),
         (10**400, "out_of_range"),
         ("1_000", "not_a_number"),
         ("0x1p3", "not_a_number"),
-        ("1,5", "not_a_number"),
-        ("NA", "not_a_number"),
-        (".", "not_a_number"),
+        ("1,5", "other_number_format"),
+        ("1,500", "ambiguous_number"),
+        ("12%", "other_number_format"),
+        ("abc", "not_a_number"),
         ("9" * 100_000 + "x", "not_a_number"),
         (False, "wrong_type"),
     ],
@@ -138,7 +138,7 @@ def test_false_values_are_parsed(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "rule"),
-    [("on", "not_a_boolean"), ("2", "not_a_boolean"), (2, "not_a_boolean"), (1.0, "wrong_type"), ([], "wrong_type")],
+    [("on", "not_a_boolean"), ("2", "not_a_boolean"), (2, "not_a_boolean"), (0.5, "not_a_boolean"), ([], "wrong_type")],
 )
 def test_value_that_is_not_a_boolean_is_invalid(value: object, rule: str) -> None:
     assert rule_of(value, DataType.BOOLEAN) == rule
@@ -159,7 +159,6 @@ def test_text_is_kept_and_json_scalars_become_text(value: object, expected: str)
         ("\ud800", "not_text"),
         (["a"], "wrong_type"),
         ({}, "wrong_type"),
-        (float("nan"), "not_finite"),
     ],
 )
 def test_value_that_is_not_text_is_invalid(value: object, rule: str) -> None:

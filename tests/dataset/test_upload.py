@@ -118,24 +118,29 @@ def test_a_file_name_is_shown_without_folders_and_invisible_characters(client: C
     assert row["file_name"] == "evil.csv"
 
 
-NUMBERS = ["1e309", "inf", "NaN", "9223372036854775808", "1_000", "٣"]
+NUMBERS = ["1e309", "inf", "9223372036854775808", "1_000", "٣", "1,500"]
 
 
 def test_text_that_looks_like_a_number_is_quarantined_with_its_reason(client: Client) -> None:
     template_id = create_template(client, i="Integer", f="Float")
-    content = "i,f\n" + "".join(f"{text},{text}\n" for text in NUMBERS) + "7,7\n"
+    content = "i;f\n" + "".join(f"{text};{text}\n" for text in NUMBERS) + "7;7\n"
     made = create_dataset(client, ("n.csv", content.encode()), template_id=template_id)
     (file,) = client.get("/dataset/error-report", params={"dataset_id": made["id"]}).json()["files"]
     rules = {(cell["column"], cell["value"]): cell["rule"] for cell in file["first"]}
-    assert [rules["i", text] for text in NUMBERS] == [*["not_an_integer"] * 3, "out_of_range", *["not_an_integer"] * 2]
-    wrong_floats = ["out_of_range", "not_finite", "not_finite", None, "not_a_number", "not_a_number"]
+    assert [rules["i", text] for text in NUMBERS] == [
+        *["not_an_integer"] * 2,
+        "out_of_range",
+        *["not_an_integer"] * 2,
+        "ambiguous_number",
+    ]
+    wrong_floats = ["out_of_range", "not_finite", None, "not_a_number", "not_a_number", "ambiguous_number"]
     assert [rules.get(("f", text)) for text in NUMBERS] == wrong_floats
     assert client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"] == [{"i": 7, "f": 7.0}]
 
 
 def test_text_that_looks_like_a_number_makes_its_column_text(client: Client) -> None:
     for text in NUMBERS:
-        made = create_dataset(client, ("n.csv", f"n\n1\n{text}\n".encode()))
+        made = create_dataset(client, ("n.csv", f"n;m\n1;1\n{text};2\n".encode()))
         values = [row["n"] for row in client.get("/dataset/view", params={"dataset_id": made["id"]}).json()["preview"]]
         assert values == ["1", text]
 

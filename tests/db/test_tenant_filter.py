@@ -27,7 +27,7 @@ EVERY_TENANT = {
     "dataml.access.roles": "locks the row of a tenant; grants are deleted by their whole key",
     "dataml.jobs.service": "the supervisor works for all tenants",
     "dataml.train.service": "finds the newest predictors of all tenants, to deploy them",
-    "dataml.dataset.service": "tells which uploads in storage belong to anybody",
+    "dataml.dataset.file_service": "tells which uploads in storage belong to anybody",
     "dataml.datalake.service": "administrators of the platform list and remove what they have shared",
     "deployments.deployer": "writes down which predictors it has deployed",
 }

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from dataml.contract.contract import MAX_COLUMNS, Column, Contract, find_name_problem
+from dataml.contract.contract import MAX_COLUMNS, Contract, find_name_problem
 from dataml.contract.files.csv import (
     MAX_FIELD_BYTES,
     MAX_ROW_BYTES,
@@ -24,7 +24,6 @@ from dataml.contract.files.csv import (
     scan_section,
 )
 from dataml.contract.files.parquet import MAGIC, damaged_parquet, open_uploaded_parquet
-from dataml.contract.type_inference import TypeInference
 from dataml.errors import Invalid, TooLarge
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -269,28 +268,6 @@ def open_batches(
     if format == "parquet":
         return _parquet_batches(path, columns, section, batch_rows)
     return _csv_batches(path, delimiter, columns, section)
-
-
-def infer_contract(batches: Iterable[pa.RecordBatch]) -> Contract:
-    """Return the contract that all rows fit, inferred from all their values; its columns are those of the first batch.
-
-    Raises:
-        Invalid: `missing_column` when a later batch, of another file, lacks a column; `no_rows` without batches.
-    """
-    inferences: dict[str, TypeInference] = {}
-    for batch in batches:
-        inferences = inferences or {name: TypeInference() for name in batch.schema.names}
-        for name, inference in inferences.items():
-            index = batch.schema.get_field_index(name)
-            if index < 0:
-                raise Invalid(f"Column {name!r} is in one file and missing in another.", code="missing_column")
-            inference.add(batch.column(index))
-    if not inferences:
-        raise Invalid("There are no rows to infer columns from.", code="no_rows")
-    return Contract.build(
-        Column(name, each.data_type, date_order=each.date_order if each.data_type.is_temporal else None)
-        for name, each in inferences.items()
-    )
 
 
 def _csv_batches(

@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +14,6 @@ from dataml.contract.files.reading import (
     WHOLE_FILE,
     check_columns,
     detect_format,
-    infer_contract,
     open_batches,
     open_text,
     read_column_names,
@@ -109,18 +107,6 @@ def test_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     assert refused_code(write_parquet(tmp_path / "a.parquet", a=pa.array([], pa.int64())), "parquet") == "no_rows"
 
 
-def test_inferred_contract_has_the_date_order() -> None:
-    contract = infer_contract([pa.record_batch({"x": pa.array(["13/01/2024", "01/02/2024"])})])
-    assert contract.parse_row({"x": "01/02/2024"}) == {"x": date(2024, 2, 1)}
-
-
-def test_files_of_one_dataset_must_share_their_columns() -> None:
-    batches = [pa.record_batch({"a": ["1"], "b": ["1"]}), pa.record_batch({"a": ["1"]})]
-    with pytest.raises(Invalid) as caught:
-        infer_contract(batches)
-    assert caught.value.code == "missing_column"
-
-
 @pytest.mark.parametrize("compress", [gzip.compress, lambda data: pa.compress(data, "zstd", asbytes=True)])
 def test_compressed_csv_is_read_like_a_plain_one(write: WriteFile, compress: Callable[[bytes], bytes]) -> None:
     path = write(compress(b"a,b\n1,2\n"))
@@ -201,9 +187,3 @@ def test_bad_columns_of_a_lake_table_are_refused(names: list[str], code: str) ->
     with pytest.raises(Invalid) as caught:
         check_columns(names)
     assert caught.value.code == code
-
-
-def test_there_is_no_contract_without_rows() -> None:
-    with pytest.raises(Invalid) as caught:
-        infer_contract([])
-    assert caught.value.code == "no_rows"

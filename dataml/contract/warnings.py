@@ -1,0 +1,65 @@
+"""Warnings about data: what a user should know about an input that was accepted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+WARNING_CODES: Final[dict[str, str]] = {
+    "nearly_numeric": "A text column is numbers but for a few values.",
+    "nearly_dates": "A text column is dates but for a few values.",
+    "ambiguous_number_format": "A column is text because its numbers can be read in several ways.",
+    "ambiguous_date_order": "A column is text because its dates can be read with the day or the month first.",
+    "mixed_units": "A column is text because its numbers have different currencies, or only some a percent sign.",
+    "note": "Any other remark, such as one that an earlier version of the platform has stored.",
+}
+"""What each code of a warning means; the documentation lists them. A code does not change."""
+
+MAX_EXAMPLES: Final = 5
+
+
+@dataclass(frozen=True)
+class DataWarning:
+    """One warning, with a stable code and a sentence for people.
+
+    Attributes:
+        code: a key of WARNING_CODES.
+        message: what was noticed, and what to do about it.
+        column: the column that it is about; None for all rows.
+        count: how many values or rows it is about.
+        examples: some of these values as text, at most MAX_EXAMPLES.
+    """
+
+    code: str
+    message: str
+    column: str | None = None
+    count: int | None = None
+    examples: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.code not in WARNING_CODES:
+            raise ValueError(f"unknown warning code {self.code!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict that JSON can hold, for `from_json`."""
+        return asdict(self) | {"examples": list(self.examples)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | str) -> Self:
+        """Return the warning that `to_json` has written; a plain sentence, of an earlier version, is a `note`."""
+        if isinstance(data, str):
+            return cls("note", data)
+        # A newer version may know more codes.
+        code = data["code"] if data["code"] in WARNING_CODES else "note"
+        return cls(
+            code, data["message"], data.get("column"), data.get("count"), tuple(map(str, data.get("examples") or ()))
+        )
+
+
+def warnings_to_json(warnings: Sequence[DataWarning]) -> list[dict[str, Any]]:
+    """Return the JSON of several warnings."""
+    return [warning.to_json() for warning in warnings]
+
+
+def warnings_from_json(data: Sequence[Mapping[str, Any] | str] | None) -> tuple[DataWarning, ...]:
+    """Return the warnings that `warnings_to_json` has written; none for None."""
+    return tuple(DataWarning.from_json(record) for record in data or ())

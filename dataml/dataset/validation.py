@@ -1,0 +1,98 @@
+"""Starts the validation of a dataset, and stores its result."""
+
+from dataclasses import asdict
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from dataml.contract.contract import Contract
+from dataml.dataset import lake_tables, service
+from dataml.dataset.models import Dataset, File
+from dataml.db.scope import Scope
+from dataml.jobs import service as jobs
+from dataml.jobs.models import Job
+from dataml.jobs.spec import (
+    JobKind,
+    JobState,
+    SourceFile,
+    ValidateResult,
+    ValidateSpec,
+)
+from dataml.settings import Settings
+from dataml.template import service as template_service
+
+
+async def validate(
+    session: AsyncSession, settings: Settings, scope: Scope, dataset: Dataset, contract: Contract | None
+) -> Job:
+    """Start the validation of all files of a dataset, in this transaction.
+
+    The results of an earlier validation stay until this one has ended.
+    """
+    dataset.state = "validating"
+    dataset.failure = None
+    files = await service.list_uploaded_files(session, scope, dataset.id)
+    dataset.data_source = "+".join(sorted({file.format for file in files}))
+    spec = ValidateSpec(
+        dataset_id=dataset.id,
+        files=tuple([await _source_file(session, scope, dataset, file) for file in files]),
+        contract=contract,
+        on_error="reject" if dataset.on_error == "reject" else "quarantine",
+        min_usability=settings.min_usability,
+        distributed=sum(f.size_bytes for f in files) >= settings.distributed_bytes
+        and all(f.format != "iceberg" for f in files),
+        lake=lake_tables.validated_target(dataset),
+        raw=lake_tables.raw_target(dataset),
+    )
+    return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
+
+
+async def get_pinned_contract(session: AsyncSession, scope: Scope, dataset: Dataset) -> Contract | None:
+    """Return the version of the template that a dataset is validated against; None when its columns are inferred."""
+    if dataset.template_id is None or dataset.template_version is None:
+        return None
+    return await template_service.get_contract(session, scope, dataset.template_id, dataset.template_version)
+
+
+async def apply_validation(session: AsyncSession, job: Job, result: ValidateResult | None) -> None:
+    """Store the result of a validate job: the dataset is valid, invalid or failed from this commit on.
+
+    `result` is None when the job has failed or was cancelled.
+    """
+    scope = Scope(job.tenant_id, job.created_by)
+    dataset = await scope.find(session, Dataset, Dataset.id == job.subject_id)
+    if dataset is None:
+        return
+    if result is None:
+        is_cancelled = job.state == JobState.CANCELLED
+        dataset.state = "failed"
+        dataset.failure = "The validation was cancelled." if is_cancelled else job.failure_detail
+        return
+    # Without a row a dataset is invalid, whatever the threshold is.
+    is_usable = result.kept_records and result.kept_records / result.total_records >= job.payload["min_usability"]
+    dataset.state = "valid" if is_usable else "invalid"
+    dataset.version += 1
+    dataset.statistics = None
+    dataset.contract = result.contract.to_json()
+    dataset.parquet = result.parquet
+    dataset.errors = result.errors
+    dataset.set_aside = result.quarantined
+    if dataset.lake_mode is not None:
+        dataset.iceberg_snapshot_id = result.snapshot_id
+        dataset.raw_snapshot_id = result.raw_snapshot_id
+    dataset.warnings = [warning.to_json() for warning in result.warnings]
+    dataset.total_records = result.total_records
+    dataset.kept_records = result.kept_records
+    reports = {report.file_id: report for report in result.files}
+    for file in await session.scalars(scope.select(File).where(File.id.in_(reports))):
+        report = reports[file.id]
+        file.total_fields = report.total_fields
+        file.total_records = report.total_records
+        file.error_report = asdict(report.error_report) if report.error_report is not None else None
+
+
+async def _source_file(session: AsyncSession, scope: Scope, dataset: Dataset, file: File) -> SourceFile:
+    if file.format == "iceberg":
+        return await lake_tables.get_source_file(session, scope, dataset, file)
+    file_format: Literal["csv", "parquet"] = "parquet" if file.format == "parquet" else "csv"
+    return SourceFile(file.id, file.name, file.path, file_format, file.delimiter, file.total_records)

@@ -1,0 +1,54 @@
+"""What stands for a missing value."""
+
+import pytest
+
+from dataml.contract.types import DataType, parse_value
+from dataml.contract.value_format import MISSING_MARKERS, ValueFormat
+
+NOT_TEXT = [data_type for data_type in DataType if data_type is not DataType.STRING]
+WRITTEN = [
+    "NA",
+    "N/A",
+    "n/a",
+    "null",
+    "NULL",
+    "None",
+    "nan",
+    "NaN",
+    "#N/A",
+    "#NULL!",
+    "-",
+    "--",
+    "?",
+    ".",
+    "(blank)",
+    " ",
+]
+
+
+@pytest.mark.parametrize("data_type", NOT_TEXT)
+@pytest.mark.parametrize("text", [*WRITTEN, *sorted(MISSING_MARKERS)])
+def test_marker_is_missing_in_any_column_but_a_string(data_type: DataType, text: str) -> None:
+    assert parse_value(text, data_type) is None
+    assert parse_value(f" {text} ", data_type) is None
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_marker_is_text_in_a_string(text: str) -> None:
+    assert parse_value(text, DataType.STRING) == text
+
+
+def test_own_markers_replace_the_usual_ones() -> None:
+    own = ValueFormat(missing_values=("-999", "k.A."))
+    assert parse_value("-999", DataType.INTEGER, own) is None
+    assert parse_value("K.a.", DataType.FLOAT, own) is None
+    assert parse_value("k.A.", DataType.STRING, own) is None
+    assert parse_value("K.a.", DataType.STRING, own) == "K.a."
+    with pytest.raises(Exception, match="not a number"):
+        parse_value("NA", DataType.FLOAT, own)
+
+
+def test_blanks_around_a_text_are_left_out_when_asked() -> None:
+    assert parse_value("  new york ", DataType.STRING, ValueFormat(strip=True)) == "new york"
+    assert parse_value("   ", DataType.STRING, ValueFormat(strip=True)) is None
+    assert parse_value("  new york ", DataType.STRING) == "  new york "
