@@ -103,7 +103,8 @@ class TemplateColumn(BaseModel):
         """
         fields: dict[str, Any] = {_COLUMN_NAMES.get(name, name): value for name, value in vars(self).items()}
         fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        return Column(**(fields | {"data_type": DataType.parse(self.data_type)}))
+        fields["data_type"] = DataType.parse(self.data_type)
+        return Column(**fields)
 
 
 class CreateTemplate(BaseModel):
