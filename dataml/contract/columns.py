@@ -114,7 +114,8 @@ def _parse_strings(cells: pa.Array, value_format: ValueFormat) -> ParsedColumn:
 
 def to_text(cells: pa.Array) -> pa.Array:
     """Return the cells of any plain column as text."""
-    return _unify_storage(cells).cast(pa.string())
+    cells = _unify_storage(cells)
+    return _to_decimal_text(cells) if pa.types.is_decimal(cells.type) else cells.cast(pa.string())
 
 
 def to_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -127,12 +128,12 @@ def to_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _unify_storage(cells: pa.Array) -> pa.Array:
-    """Convert storage variants that mean nothing to a user: dictionaries, large strings, decimals, half floats."""
+    """Convert storage variants that mean nothing to a user: dictionaries, large strings, half floats."""
     kind = cells.type
     if pa.types.is_dictionary(kind):
         cells = cells.dictionary_decode()
         kind = cells.type
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return cells.cast(pa.string())
     if pa.types.is_float16(kind):
         return cells.cast(pa.float64())
@@ -141,6 +142,19 @@ def _unify_storage(cells: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(kind) and kind != _UTC:
         return _to_utc_microseconds(cells)
     return cells
+
+
+def _to_decimal_text(cells: pa.Array) -> pa.Array:
+    """Return decimals with all their digits, and whole ones without the zeros behind the point."""
+    texts = pc.replace_substring_regex(cells.cast(pa.string()), r"\.0+$", "")
+    if not pc.any(pc.match_substring(texts, "E")).as_py():
+        return texts
+    # Arrow writes the small ones with an exponent.
+    encoded = cells.dictionary_encode()
+    distinct = [
+        None if value is None else parse_value(value, DataType.STRING) for value in encoded.dictionary.to_pylist()
+    ]
+    return pa.array(distinct, pa.string()).take(encoded.indices)
 
 
 def _to_utc_microseconds(cells: pa.Array) -> pa.Array:
@@ -213,9 +227,10 @@ def _ticks(values: pa.Array) -> tuple[pa.Array, tuple[int, int]]:
 def _cast_typed(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> pa.Array | None:
     """Cast a Parquet column whose type already fits; return None when its values must be parsed one by one."""
     kind = cells.type
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    is_decimal = pa.types.is_decimal(kind)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or is_decimal
     fits = {
-        DataType.STRING: pa.types.is_integer(kind) or pa.types.is_boolean(kind),
+        DataType.STRING: pa.types.is_integer(kind) or pa.types.is_boolean(kind) or is_decimal,
         DataType.INTEGER: is_number,
         DataType.FLOAT: is_number,
         DataType.BOOLEAN: pa.types.is_boolean(kind),
@@ -224,6 +239,9 @@ def _cast_typed(cells: pa.Array, data_type: DataType, value_format: ValueFormat)
     }
     if not fits[data_type]:
         return None
+    if is_decimal and data_type is not DataType.INTEGER:
+        # Arrow rounds decimals otherwise than `float(value)` does, but not their text.
+        cells = _to_decimal_text(cells)
     try:
         # Integers beyond 2^53 round to the nearest float, as in `float(value)`.
         values = cells.cast(data_type.arrow, safe=data_type is not DataType.FLOAT)

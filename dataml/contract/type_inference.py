@@ -48,6 +48,8 @@ class TypeInference:
         self._orders: set[str] = set()
         self._has_text = False
         self._declared: set[DataType] = set()
+        self._has_fraction = False
+        self._exceeds_int64 = False
         self._sample: list[str] = []
 
     @property
@@ -61,7 +63,8 @@ class TypeInference:
     def data_type(self) -> DataType:
         """The narrowest type that holds every value seen; String when there were none."""
         if self._declared and not self._has_text:
-            return _common_type(self._declared)
+            declared = _common_type(self._declared | ({DataType.FLOAT} if self._has_fraction else set()))
+            return DataType.STRING if declared is DataType.INTEGER and self._exceeds_int64 else declared
         if self._declared or not self._has_text:
             return DataType.STRING
         if {DataType.INTEGER, DataType.DATE} <= self._candidates:
@@ -88,6 +91,7 @@ class TypeInference:
         """Take a batch of the column into account: text, or a plain Parquet type, which settles the type at once."""
         declared = _declared_type(cells.type)
         if declared is not None:
+            self._add_exact(cells)
             self._declared.add(declared)
             return
         if self._has_text and not self._candidates:
@@ -105,6 +109,20 @@ class TypeInference:
             positions = np.linspace(0, len(cells) - 1, min(len(cells), _SAMPLE_SIZE)).astype(np.int64)
             self._sample += cells.take(pa.array(positions)).to_pylist()
         self._candidates = self._candidates if allowed is None else allowed
+
+    def _add_exact(self, cells: pa.Array) -> None:
+        """Take into account which values of a decimal or unsigned column a 64-bit integer does not hold."""
+        kind = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
+        if not pa.types.is_decimal(kind) and not pa.types.is_uint64(kind):
+            return
+        cells = cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
+        extremes = pc.min_max(cells)
+        lowest, highest = extremes["min"].as_py(), extremes["max"].as_py()
+        if lowest is None:
+            return
+        self._exceeds_int64 |= not (lowest >= -(2**63) and highest < 2**63)
+        if pa.types.is_decimal(kind) and kind.scale > 0 and not self._has_fraction:
+            self._has_fraction = pc.any(pc.match_substring(to_text(cells), ".")).as_py()
 
     def add_date_orders(self, cells: pa.Array) -> None:
         """Take only the order of day and month in a batch into account."""
@@ -169,9 +187,9 @@ def _declared_type(kind: pa.DataType) -> DataType | None:
     """Return the type that a Parquet column declares; None for text and nulls, which leave it open."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_integer(kind):
-        return DataType.INTEGER
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        return DataType.INTEGER  # unless the values have fractions, or do not fit
+    if pa.types.is_floating(kind):
         return DataType.FLOAT
     if pa.types.is_boolean(kind):
         return DataType.BOOLEAN

@@ -10,6 +10,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "ambiguous_number_format": "A column is text because its numbers can be read in several ways.",
     "ambiguous_date_order": "A column is text because its dates can be read with the day or the month first.",
     "mixed_units": "A column is text because its numbers have different currencies, or only some a percent sign.",
+    "digits_lost": "Numbers of a Float column have more digits in the file than a float holds.",
     "note": "Any other remark, such as one that an earlier version of the platform has stored.",
 }
 """What each code of a warning means; the documentation lists them. A code does not change."""

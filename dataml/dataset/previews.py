@@ -99,8 +99,9 @@ def _parquet_lines(path: Path) -> list[str]:
 
 
 def _to_values(values: pa.Array) -> list[Any]:
-    # Parquet has days that Python has not, and unknown time zones.
-    return (to_text(values) if pa.types.is_temporal(values.type) else values).to_pylist()
+    # Parquet has days that Python has not, and unknown time zones; Python writes some decimals with an exponent.
+    is_exact = pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type)
+    return (to_text(values) if is_exact else values).to_pylist()
 
 
 def _escape_formula(cell: Any) -> Any:

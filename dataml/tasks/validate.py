@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
@@ -22,6 +23,8 @@ from dataml.contract.files.reading import (
     split_file,
 )
 from dataml.contract.inference import InferredContract, infer_contract, settle_formats, settle_number_formats
+from dataml.contract.lost_digits import find_lost_digits
+from dataml.contract.types import DataType
 from dataml.contract.uniqueness import find_duplicate_rows
 from dataml.errors import Invalid
 from dataml.iceberg.writing import BatchSource, LakeTarget
@@ -113,7 +116,7 @@ class _Validation:
         except _OpenSpelling:
             self._done_rows = 0
             settled = settle_number_formats(inferred.contract, self._all_batches)
-            return self._check(InferredContract(settled))
+            return self._check(replace(inferred, contract=settled))
 
     def _check(self, inferred: InferredContract, *, open_spellings: bool = False) -> ValidateResult:
         contract, self._open_spellings = inferred.contract, open_spellings
@@ -164,8 +167,15 @@ class _Validation:
         """Return the contract to check against: with the spellings of dates settled, or inferred from all values."""
         contract = self._spec.contract
         if contract is None:
-            return infer_contract(self._all_batches)
-        return InferredContract(settle_formats(contract, self._all_batches))
+            return self._with_lost_digits(infer_contract(self._all_batches))
+        return self._with_lost_digits(InferredContract(settle_formats(contract, self._all_batches)))
+
+    def _with_lost_digits(self, inferred: InferredContract) -> InferredContract:
+        """Return the contract with a warning for each column of a typed file whose numbers a float does not hold."""
+        floats = [column.name for column in inferred.contract.columns if column.data_type is DataType.FLOAT]
+        typed = [file for file in self._spec.files if file.format != "csv" and floats]
+        warnings = chain.from_iterable(find_lost_digits(self._batches(file, floats)) for file in typed)
+        return replace(inferred, warnings=(*inferred.warnings, *warnings))
 
     def _check_serial(self, contract: Contract) -> Iterator[Iterator[CheckedRows]]:
         """Yield, for each file, the results of its batches."""

@@ -13,6 +13,8 @@ from starlette.datastructures import UploadFile
 
 from dataml.contract.files import reading
 from dataml.contract.inference import infer_contract
+from dataml.contract.lost_digits import find_lost_digits
+from dataml.contract.types import DataType
 from dataml.http.warnings import list_warnings
 from dataml.storage.names import display_name
 from dataml.storage.storage import Storage
@@ -53,9 +55,12 @@ async def draft(parts: Sequence[UploadFile], max_rows: int) -> InferredTemplate:
             return chain.from_iterable(sample.read(max_rows, columns) for sample in samples)
 
         inferred = await asyncio.to_thread(infer_contract, read)
+        floats = [column.name for column in inferred.contract.columns if column.data_type is DataType.FLOAT]
+        typed = [sample for sample in samples if sample.format == "parquet" and floats]
+        lost = [await asyncio.to_thread(find_lost_digits, sample.read(max_rows, floats)) for sample in typed]
     return InferredTemplate(
         template_schema=[TemplateColumn.from_column(column) for column in inferred.contract.columns],
-        warnings=list_warnings(inferred.warnings),
+        warnings=list_warnings((*inferred.warnings, *chain.from_iterable(lost))),
         rows_read=sum(min(max_rows, sample.summary.total_records) for sample in samples),
         delimiter=samples[0].summary.delimiter if samples[0].format == "csv" else None,
     )

@@ -1,5 +1,6 @@
 """Whole Arrow columns, parsed with the results of the scalar parser."""
 
+import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import pytest
 
 from dataml.contract.columns import MAX_DISPLAY_CHARACTERS, parse_column, to_floats, to_text
 from dataml.contract.types import DataType
+from dataml.contract.value_format import ValueFormat
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,11 @@ from dataml.contract.types import DataType
         (pa.array([2**53 + 1]), DataType.FLOAT, [float(2**53 + 1)]),
         (pa.array([1.5], pa.float16()), DataType.FLOAT, [1.5]),
         (pa.array([Decimal("1.50")]), DataType.FLOAT, [1.5]),
+        (pa.array([Decimal("5.00"), None]), DataType.INTEGER, [5, None]),
+        (pa.array([Decimal("1.50"), Decimal("2.00")]), DataType.STRING, ["1.50", "2"]),
+        (pa.array([Decimal("0.0000000150"), None]), DataType.STRING, ["0.0000000150", None]),
+        (pa.array([Decimal("12345678901234567890.123456789")]), DataType.STRING, ["12345678901234567890.123456789"]),
+        (pa.array([Decimal("1.00"), Decimal("0.00")]), DataType.BOOLEAN, [True, False]),
         (pa.array([5, None]), DataType.STRING, ["5", None]),
         (pa.array([1.0, 0.1]), DataType.STRING, ["1", "0.1"]),
         (pa.array([True]), DataType.STRING, ["true"]),
@@ -50,6 +57,9 @@ def test_plain_parquet_types_are_parsed(cells: pa.Array, data_type: DataType, ex
         (pa.array([1.5]), DataType.INTEGER, "not_an_integer"),
         (pa.array([float("inf")]), DataType.INTEGER, "not_finite"),
         (pa.array([2**63], pa.uint64()), DataType.INTEGER, "out_of_range"),
+        (pa.array([Decimal("1.50")]), DataType.INTEGER, "not_an_integer"),
+        (pa.array([Decimal(2**63)]), DataType.INTEGER, "out_of_range"),
+        (pa.array([Decimal("20240101")]), DataType.DATE, "wrong_type"),
         (pa.array([True]), DataType.INTEGER, "wrong_type"),
         (pa.array([2]), DataType.BOOLEAN, "not_a_boolean"),
         (pa.array([20240101]), DataType.DATE, "wrong_type"),
@@ -107,3 +117,11 @@ def test_numbers_and_dates_become_floats() -> None:
     assert np.isnan(to_floats(pa.array([1.5, None]))).tolist() == [False, True]
     assert to_floats(pa.array([date(1970, 1, 3)])).tolist() == [2.0]
     assert to_floats(pa.array([datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)])).tolist() == [1e6]
+
+
+def test_decimals_are_the_nearest_floats_in_any_spelling_of_the_column() -> None:
+    chance = random.Random(3)
+    values = [Decimal(chance.randint(-(10**24), 10**24)).scaleb(-chance.randint(0, 10)) for _ in range(2_000)]
+    cells = pa.array(values, pa.decimal128(38, 10))
+    for value_format in (ValueFormat(), ValueFormat(number_format="1.234,5")):
+        assert parse_column(cells, DataType.FLOAT, value_format).values.to_pylist() == [float(v) for v in values]

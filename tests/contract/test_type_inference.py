@@ -1,6 +1,7 @@
 """Types and date orders that all values of a column allow."""
 
 from datetime import date
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -83,3 +84,26 @@ def test_date_order_is_the_one_that_all_values_agree_on(cells: list[str | None],
     inference = TypeInference()
     inference.add_date_orders(pa.array(cells, pa.string()))
     assert inference.date_order == order
+
+
+@pytest.mark.parametrize(
+    ("batches", "expected"),
+    [
+        ([["0.5"], ["1"]], DataType.FLOAT),
+        ([["1"], ["0.5"]], DataType.FLOAT),
+        ([["1"], ["9223372036854775808"]], DataType.STRING),
+        ([["9223372036854775807", None], ["-9223372036854775808"]], DataType.INTEGER),
+        ([["9223372036854775808"], ["0.5"]], DataType.FLOAT),
+    ],
+)
+def test_decimals_are_typed_by_all_values(batches: list[list[str | None]], expected: DataType) -> None:
+    inference = TypeInference()
+    for texts in batches:
+        inference.add(pa.array([text and Decimal(text) for text in texts], pa.decimal128(38, 2)))
+    assert inference.data_type is expected
+
+
+def test_decimals_without_a_whole_part_are_typed() -> None:
+    inference = TypeInference()
+    inference.add(pa.array([Decimal("0.1234567890123456789")]))
+    assert inference.data_type is DataType.FLOAT

@@ -6,12 +6,15 @@ run code to do so (Ray Data registers one that unpickles). So the stored Arrow s
 
 import base64
 import binascii
+import json
+import re
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataml.contract.files.parquet_types import find_type_problem, is_text
 from dataml.errors import Invalid
 
 MAGIC: Final = b"PAR1"
@@ -22,6 +25,7 @@ _EXTENSION_KEY: Final = b"ARROW:extension"
 # Thrift's compact protocol: the next field, a byte string; and the end of a struct.
 _THRIFT_BINARY: Final = 0x18
 _THRIFT_STOP: Final = 0x00
+_INDEX_LEVEL = re.compile(r"__index_level_[0-9]+__")
 
 
 def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
@@ -48,12 +52,29 @@ def open_uploaded_parquet(path: Path, read_dictionaries: bool = False) -> pq.Par
         raise damaged_parquet(error) from error
     _check_rows(file.metadata)
     for field in file.schema_arrow:
-        if not _is_plain(field.type):
-            _unsupported(f"Column {field.name!r} has the type {field.type}")
+        problem = find_type_problem(field.type)
+        if problem is not None:
+            detail = f"Column {field.name!r} has the type {str(field.type)[:200]}; {problem}."
+            raise Invalid(detail, code="unsupported_parquet_type")
     if read_dictionaries:
-        texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+        texts = [field.name for field in file.schema_arrow if is_text(field.type)]
         return open_parquet(path, read_dictionary=texts, arrow_extensions_enabled=False)
     return file
+
+
+def find_unnamed_index(schema: pa.Schema) -> frozenset[str]:
+    """Return the names under which pandas has written the levels of an index that have no name of their own.
+
+    The metadata that pandas writes list the levels, as its developer guide describes ("Storing pandas DataFrame objects
+    in Apache Parquet format"). Metadata of another form list nothing.
+    """
+    try:
+        pandas = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        levels = {level for level in pandas["index_columns"] if isinstance(level, str)}
+        unnamed = {column["field_name"] for column in pandas["columns"] if column["name"] is None}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return frozenset()
+    return frozenset(name for name in levels & unnamed if _INDEX_LEVEL.fullmatch(name))
 
 
 def reject_extension_types(stream: BinaryIO, size_bytes: int) -> None:
@@ -123,21 +144,5 @@ def _read_only_value(data: bytes, position: int) -> bytes:
     return text
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        return False
-    if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type)
-    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    temporal = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
-    return numeric or temporal or pa.types.is_boolean(kind) or pa.types.is_null(kind) or _is_text(kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
 def _unsupported(problem: str) -> NoReturn:
-    raise Invalid(
-        f"{problem}; use text, numbers, booleans, dates and timestamps only.", code="unsupported_parquet_type"
-    )
+    raise Invalid(f"{problem}; use text, numbers, booleans, dates and times only.", code="unsupported_parquet_type")

@@ -1,7 +1,7 @@
 """Reading of uploaded files: detection of the format, check of the structure, rows as Arrow batches."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -23,7 +23,8 @@ from dataml.contract.files.csv import (
     scan_csv,
     scan_section,
 )
-from dataml.contract.files.parquet import MAGIC, damaged_parquet, open_uploaded_parquet
+from dataml.contract.files.parquet import MAGIC, damaged_parquet, find_unnamed_index, open_uploaded_parquet
+from dataml.contract.files.parquet_types import to_plain
 from dataml.errors import Invalid, TooLarge
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -156,15 +157,17 @@ def scan_file(
             `missing_column`.
         TooLarge: `upload_too_large`.
     """
-    summary = _scan_parquet(path, max_bytes) if format == "parquet" else _scan_csv(path, max_bytes)
+    summary = _scan_parquet(path, max_bytes, contract) if format == "parquet" else _scan_csv(path, max_bytes)
     _check_names(summary.names)
     return replace(summary, ignored=_find_ignored(summary.names, contract))
 
 
-def _scan_parquet(path: Path, max_bytes: int | None) -> SourceSummary:
+def _scan_parquet(path: Path, max_bytes: int | None, contract: Contract | None) -> SourceSummary:
     file = open_uploaded_parquet(path)
-    names, records = _trim(file.schema_arrow.names), file.metadata.num_rows
+    names, records = _trim(_select_names(file.schema_arrow, contract.names if contract else ())), file.metadata.num_rows
     text_bytes = records * len(names)
+    if not names:
+        raise Invalid("The file has no columns, but for an index without a name.", code="no_columns")
     if not records:
         raise Invalid("The file has no rows.", code="no_rows")
     if max_bytes is not None and text_bytes > max_bytes:
@@ -202,7 +205,7 @@ def read_column_names(path: Path, format: FileFormat) -> tuple[str, ...]:
         Invalid: as `scan_file`, for the parts of the file that are read.
     """
     if format == "parquet":
-        return _trim(open_uploaded_parquet(path).schema_arrow.names)
+        return _trim(_select_names(open_uploaded_parquet(path).schema_arrow))
     with open_text(path) as stream:
         return _trim(read_header(stream)[0])
 
@@ -328,8 +331,8 @@ def _parquet_batches(
 ) -> Iterator[pa.RecordBatch]:
     file = open_uploaded_parquet(path, read_dictionaries=True)
     groups = list(range(file.num_row_groups))[section.start : section.stop]
-    header = file.schema_arrow.names
-    selected = [raw for raw in header if columns is None or raw.strip() in columns]
+    names = _select_names(file.schema_arrow, columns or ())
+    selected = [raw for raw in names if columns is None or raw.strip() in columns]
     try:
         for batch in file.iter_batches(batch_rows, groups, selected):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
@@ -338,6 +341,12 @@ def _parquet_batches(
             yield from _decode_dictionaries(batch.rename_columns([raw.strip() for raw in selected]))
     except (pa.ArrowException, OSError) as error:
         raise damaged_parquet(error) from error
+
+
+def _select_names(schema: pa.Schema, wanted: Collection[str] = ()) -> list[str]:
+    """Return the names of the columns, an index of pandas without a name only if it is among those wanted."""
+    hidden = find_unnamed_index(schema).difference(wanted)
+    return [name for name in schema.names if name not in hidden]
 
 
 def _decode_dictionaries(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -360,7 +369,7 @@ def _decode_dictionaries(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     starts = [0, *(np.flatnonzero(np.diff(part_of)) + 1).tolist(), batch.num_rows]
     for start, stop in pairwise(starts):
         part = batch.slice(start, stop - start)
-        columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
+        columns = [to_plain(c.dictionary_decode() if pa.types.is_dictionary(c.type) else c) for c in part.columns]
         yield pa.RecordBatch.from_arrays(columns, names=part.schema.names)
 
 

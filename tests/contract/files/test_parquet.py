@@ -114,20 +114,6 @@ def test_parquet_file_with_a_wrong_row_count_is_refused(tmp_path: Path, rows: in
 
 
 @pytest.mark.parametrize(
-    "values",
-    [
-        pa.array([[1]]),
-        pa.array([{"a": 1}]),
-        pa.array([b"x"]),
-        pa.array([1], pa.time64("us")),
-        pa.array([1], pa.duration("s")),
-    ],
-)
-def test_nested_and_unusual_parquet_types_are_refused(tmp_path: Path, values: pa.Array) -> None:
-    assert refused_code(write_parquet(tmp_path / "a.parquet", a=values), "parquet") == "unsupported_parquet_type"
-
-
-@pytest.mark.parametrize(
     "damage", [lambda data: b"", lambda data: data[:-5], lambda data: b"PAR1" + data[60:], lambda data: b"PAR1PAR1"]
 )
 def test_damaged_parquet_file_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
