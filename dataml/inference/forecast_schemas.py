@@ -6,6 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MAX_STEPS = 1_000
 """Steps of one series in one response, in the frequency of the request."""
+_ROUND_DESCRIPTION = (
+    "Round the answers for an Integer target to whole numbers: values to the nearest one, after they were summed up, "
+    "and bounds outward. Means are not rounded."
+)
 
 
 class FutureDataset(BaseModel):
@@ -54,6 +58,7 @@ class ForecastRequest(BaseModel):
         "sum", description="How the model's own steps are combined into one of a coarser frequency."
     )
     explain: bool = Field(False, description="Add the contribution of each feature to each step.")
+    round: bool = Field(False, description=_ROUND_DESCRIPTION)
 
 
 class ForecastStep(BaseModel):
@@ -61,10 +66,13 @@ class ForecastStep(BaseModel):
 
     unique_id: str | None = Field(description="The series; null where the model has one series without an Id.")
     date: str = Field(description="Start of the step: a date, or a time in UTC for frequencies below a day.")
-    value: int | float = Field(description="An integer for an Integer target, and within the bounds of its contract.")
+    value: int | float = Field(
+        description="The expected value, within the bounds of the target's contract, and never negative for a series "
+        "that never was; with `round` an integer for an Integer target."
+    )
     confidence: float | None = Field(
         description="The accuracy of the model's backtest at this number of steps ahead: 1 - weighted absolute "
-        "percentage error, 0 to 1."
+        "percentage error, 0 to 1. Of a coarser `frequency` that of the sums of the steps."
     )
     lower: int | float
     upper: int | float
@@ -98,3 +106,4 @@ class BatchForecast(BaseModel):
     )
     level: float = Field(95.0, ge=50, le=99.9)
     aggregate: Literal["sum", "mean"] = "sum"
+    round: bool = Field(False, description=_ROUND_DESCRIPTION)

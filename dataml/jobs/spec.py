@@ -339,7 +339,8 @@ class ForecastSpec:
 
     `future` has the exogenous values of the steps and `observations` the values observed since the training: Parquet
     files of validated datasets. `aggregate` combines steps of the model's frequency into one of a coarser `frequency`.
-    The result is also written to the table `lake`.
+    With `round` the values of an Integer target are whole numbers, as they always were in jobs that a version without
+    this field has queued. The result is also written to the table `lake`.
     """
 
     prediction_id: int
@@ -353,6 +354,7 @@ class ForecastSpec:
     observations: str | None = None
     explain: bool = False
     lake: LakeTarget | None = None
+    round: bool = True
 
 
 Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec | ForecastSpec

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from dataml.errors import DatamlError, Invalid
 from dataml.http.strict_json import dump_json
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters, SeriesForecast
+from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
+from dataml.ml.forecasting.series_forecast import SeriesForecast
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
     InferenceResponse,
@@ -66,6 +67,7 @@ class ForecastRunner:
             request.level,
             request.aggregate,
             request.explain,
+            request.round,
         )
         count = len(request.unique_ids) if request.unique_ids is not None else len(forecaster.ids)
         if count * request.steps > MAX_VALUES:

@@ -82,6 +82,7 @@ class ForecastInferenceRequest:
     future_rows: tuple[dict[str, Any], ...] | None = None
     future: str | None = None
     observations: str | None = None
+    round: bool = False
 
 
 # JSON, or why there is none: an error travels as a value, which is cheaper than an exception.

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from dataml.jobs.spec import ForecastSpec, JobContext, ScoreResult
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters, SeriesForecast
+from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
+from dataml.ml.forecasting.series_forecast import SeriesForecast
 from dataml.tasks.result_writer import ResultWriter
 
 _BATCH_SERIES = 500
@@ -58,7 +59,7 @@ def _tables(
 
 def _parameters(spec: ForecastSpec, forecaster: Forecaster, part: tuple[str, ...]) -> ForecastParameters:
     steps = spec.steps or forecaster.config.horizon
-    return ForecastParameters(steps, spec.frequency, part, spec.level, spec.aggregate, spec.explain)
+    return ForecastParameters(steps, spec.frequency, part, spec.level, spec.aggregate, spec.explain, spec.round)
 
 
 def _to_table(forecaster: Forecaster, forecasts: Sequence[SeriesForecast]) -> pa.Table:

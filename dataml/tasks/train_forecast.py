@@ -101,6 +101,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "windows": trained.splits.n_windows,
         "series": len(series.lengths),
         "rule": trained.combination.rule,
+        "small_counts": int(trained.is_small_count.sum()),
         "left_out": trained.candidates.left_out,
         "interval_method": forecaster.intervals.method,
         "models": count_series_by_model(forecaster),
@@ -132,7 +133,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         ),
         best_iteration=boosters[0].model.rounds if boosters else 0,
         params=records[0].params,
-        validation_metric="mase",
+        validation_metric=_validation_metric(trained.is_small_count),
         candidates=trained.combination.scores,
         onnx={
             "used": bool(boosters) and all(member.model.onnx is not None for member in boosters),
@@ -145,6 +146,13 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         warnings=trained.warnings,
         forecast=forecast | _last_observation(forecaster),
     )
+
+
+def _validation_metric(is_small_count: np.ndarray) -> str:
+    """Return what the candidates' scores are: RMSSE of small counts, MASE of others, the mean of both of a mixture."""
+    if is_small_count.all():
+        return "rmsse"
+    return "mase and rmsse" if is_small_count.any() else "mase"
 
 
 def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:

@@ -117,7 +117,7 @@ class TrainRequest(BaseModel):
         None,
         description="XGBoost, LightGBM, CatBoost, or auto (the default): all are tried, and the best one is kept, or a "
         "weighted blend where that is better by more than noise. Of a Forecast: LightGBM, XGBoost, AutoETS, AutoARIMA, "
-        "Theta, SeasonalNaive, or auto.",
+        "Theta, SeasonalNaive, HistoricMean, CrostonSBA, TSB, or auto.",
     )
     hyperparameters: dict[str, Any] = Field(
         {}, description="Parameters by scikit-learn's names, or for a named algorithm by the library's own."

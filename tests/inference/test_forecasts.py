@@ -1,5 +1,6 @@
 """Forecasts over HTTP: their values, where they start, and what is refused at once."""
 
+import random
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_forecast_has_a_date_a_value_and_an_interval_for_each_step(client: Cli
     steps = answer.json()["forecast"]
     assert [step["date"] for step in steps] == [day(number) for number in range(DAYS, DAYS + 7)]
     for step in steps:
-        assert isinstance(step["value"], int)
+        assert isinstance(step["value"], float)
         assert 0 <= step["lower"] <= step["value"] <= step["upper"]
         assert 0 < step["confidence"] <= 1
         assert step["unique_id"] == "north"
@@ -92,6 +93,16 @@ def test_missing_exogenous_rows_are_listed(client: Client, model: dict[str, Any]
     assert day(DAYS + 1) in answer.json()["detail"]
     assert day(DAYS + 2) not in answer.json()["detail"]
     assert ask(client, model, unique_id="north").json()["code"] == "missing_future"
+
+
+def test_a_null_in_the_future_is_named(client: Client, model: dict[str, Any]) -> None:
+    rows = future_of(range(DAYS, DAYS + 3), "north")
+    answer = ask(client, model, unique_id="north", future=[rows[0], rows[1] | {"rain": None}, rows[2]])
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_future")
+    assert f"null for 'rain' of series 'north' at {day(DAYS + 1)}" in answer.json()["detail"]
+    timeless = ask(client, model, unique_id="north", future=[rows[0] | {"day": None}, *rows[1:]])
+    assert timeless.status_code == 422
+    assert [error["loc"] for error in timeless.json()["detail"]] == [["body", "future", 0, "day"]]
 
 
 def test_wrong_exogenous_values_are_located(client: Client, model: dict[str, Any]) -> None:
@@ -127,9 +138,30 @@ def test_coarser_frequency_consists_of_whole_steps(client: Client, plain: dict[s
     answer = ask(client, plain, unique_id="north", steps=2, frequency="Week").json()
     assert answer["frequency"] == "Week"
     assert [week["date"] for week in answer["forecast"]] == [day(DAYS), day(DAYS + 7)]
-    assert answer["forecast"][0]["value"] == pytest.approx(sum(step["value"] for step in steps[:7]), abs=4)
+    assert answer["forecast"][0]["value"] == pytest.approx(sum(step["value"] for step in steps[:7]))
     mean = ask(client, plain, unique_id="north", steps=1, frequency="weekly", aggregate="mean").json()["forecast"][0]
-    assert mean["value"] == pytest.approx(answer["forecast"][0]["value"] / 7, abs=0.2)
+    assert mean["value"] == pytest.approx(answer["forecast"][0]["value"] / 7)
+
+
+def test_bounds_of_weeks_are_closer_than_sums_of_bounds(client: Client, plain: dict[str, Any]) -> None:
+    steps = ask(client, plain, unique_id="north", steps=7).json()["forecast"]
+    (week,) = ask(client, plain, unique_id="north", steps=1, frequency="Week").json()["forecast"]
+    widths = [step["upper"] - step["lower"] for step in steps]
+    assert max(widths) < week["upper"] - week["lower"] < sum(widths)
+
+
+def test_values_of_an_integer_target_are_rounded_on_request(client: Client, plain: dict[str, Any]) -> None:
+    exact = ask(client, plain, unique_id="north", steps=7).json()["forecast"]
+    rounded = ask(client, plain, unique_id="north", steps=7, round=True).json()["forecast"]
+    assert not all(float(step["value"]).is_integer() for step in exact)
+    assert [step["value"] for step in rounded] == [round(step["value"]) for step in exact]
+    assert all(isinstance(step[name], int) for step in rounded for name in ("value", "lower", "upper"))
+    body = {"train_id": plain["id"], "forecast": {"steps": 7, "round": True, "unique_ids": ["north"]}}
+    answer = client.post("/inference/batch-prediction", json=body)
+    assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+    result = client.get("/inference/result", params={"prediction_id": answer.json()["prediction_id"]}).json()
+    text = client.get("/files/download/", params={"file_path": result["result_path"]}).text.splitlines()
+    assert [line.split(",")[2] for line in text[1:]] == [str(step["value"]) for step in rounded]
 
 
 def test_a_wider_level_gives_wider_intervals(client: Client, plain: dict[str, Any]) -> None:
@@ -245,7 +277,7 @@ def test_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> No
     online = ask(client, plain, unique_ids="all", steps=4, level=80).json()["forecast"]
     first = text[1].replace('"', "").split(",")
     assert first[:2] == ["north", day(DAYS)]
-    assert [int(cell) for cell in first[2:5]] == [online[0][name] for name in ("value", "lower", "upper")]
+    assert [float(cell) for cell in first[2:5]] == [online[0][name] for name in ("value", "lower", "upper")]
 
 
 def test_batch_takes_exogenous_values_from_its_dataset(client: Client, model: dict[str, Any]) -> None:
@@ -292,6 +324,23 @@ def test_single_series_needs_no_id(client: Client) -> None:
     steps = ask(client, model, steps=2).json()["forecast"]
     assert [step["unique_id"] for step in steps] == [None, None]
     assert ask(client, model, steps=2, unique_id="whatever").json()["forecast"] == steps
+
+
+def test_a_slow_mover_has_weeks_of_its_mean(client: Client) -> None:
+    sold_days = [number for number in range(280) if random.Random(f"slow {number}").random() < 0.27]
+    content = "day,sold\n" + "".join(f"{day(n)},{int(n in sold_days)}\n" for n in range(280))
+    columns = {"day": "Time", "sold": "Target"}
+    model = trained_forecast(client, content.encode(), columns, forecast={"horizon": 14})
+    summary = client.get(f"/train/{model['id']}").json()["summary"]
+    assert summary["validation_metric"] == "rmsse"
+    assert summary["forecast"]["small_counts"] == 1
+    assert {"bias", "rmsse", "naive_rmsse"} <= summary["metrics"].keys()
+    days = ask(client, model, steps=28).json()["forecast"]
+    assert sum(step["value"] for step in days) == pytest.approx(28 * len(sold_days) / 280, rel=0.3)
+    weeks = ask(client, model, steps=4, frequency="Week").json()["forecast"]
+    assert weeks[0]["value"] == pytest.approx(7 * len(sold_days) / 280, rel=0.3)
+    assert weeks[0]["lower"] == 0
+    assert weeks[0]["value"] + 1 < weeks[0]["upper"] < 6
 
 
 def lines(rows: list[str], header: str = "shop,day,rain,sold") -> bytes:

@@ -31,6 +31,7 @@ from dataml.ml.bundle.manifest import (
     to_json_bytes,
 )
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
+from dataml.ml.forecasting.backtest.sums import SumIntervals
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member
 from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig
 from dataml.ml.forecasting.frequency.frequency import Frequency
@@ -47,6 +48,8 @@ FORECAST: Final = "forecast.json"
 SERIES: Final = "series.parquet"
 HISTORY: Final = "history.parquet"
 _KNOWN, _PAST, _STATIC = "known.", "past.", "static."
+_COVARIATES = ("known", "static", "past", "complete")
+_FLOOR, _SUM_SCALE = "floor", "sum_scale."
 
 
 def bundle_files(forecaster: Forecaster) -> dict[str, bytes]:
@@ -96,6 +99,8 @@ def load_forecaster(directory: Path) -> Forecaster:
         intervals=PredictionIntervals.from_json(record["intervals"]),
         panel=Panel(ids, series.starts, series.times, series.y, config.frequency, np.arange(len(series.y))),
         series=series,
+        floors=_floors(table, config.limits),
+        sums=_sum_intervals(record, table),
         regressors=tuple(record["regressors"]),
     )
 
@@ -117,10 +122,11 @@ def _record(forecaster: Forecaster) -> dict[str, Any]:
         },
         "limits": config.limits.to_json(),
         "confidence": list(config.confidence),
-        "covariates": {name: list(getattr(covariates, name)) for name in ("known", "static", "past")},
+        "covariates": {name: list(getattr(covariates, name)) for name in _COVARIATES},
         "regressors": list(forecaster.regressors),
         "members": [_member_record(member) for member in forecaster.members],
         "intervals": forecaster.intervals.to_json(),
+        "sums": None if forecaster.sums is None else forecaster.sums.to_json(),
     }
 
 
@@ -179,7 +185,10 @@ def _series_table(forecaster: Forecaster) -> pa.Table:
         "id": pa.array(forecaster.ids, pa.string()),
         "length": forecaster.series.lengths,
         "scale": forecaster.scale,
+        _FLOOR: forecaster.floors,
     }
+    if forecaster.sums is not None:
+        columns |= {f"{_SUM_SCALE}{size}": scales for size, scales in forecaster.sums.scales.items()}
     columns |= {f"weight.{number}": forecaster.weights[:, number] for number in range(len(forecaster.members))}
     static = forecaster.series.static
     columns |= {f"{_STATIC}{number}": static[:, number] for number in range(static.shape[1])}
@@ -188,6 +197,22 @@ def _series_table(forecaster: Forecaster) -> pa.Table:
             texts = [None if model is None else to_json_bytes(model.to_json()).decode() for model in member.models]
             columns[f"model.{member.algorithm}"] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _floors(table: pa.Table, limits: TargetLimits) -> np.ndarray:
+    """Return the floors of the series; bundles of version 0.1 have one for all of them."""
+    if _FLOOR in table.column_names:
+        return table.column(_FLOOR).to_numpy()
+    return np.full(table.num_rows, -np.inf if limits.lower is None else limits.lower)
+
+
+def _sum_intervals(record: dict[str, Any], table: pa.Table) -> SumIntervals | None:
+    """Return the intervals of sums of steps, which bundles of version 0.1 do not have."""
+    if record.get("sums") is None:
+        return None
+    names = [name for name in table.column_names if name.startswith(_SUM_SCALE)]
+    scales = {int(name.removeprefix(_SUM_SCALE)): table.column(name).to_numpy() for name in names}
+    return SumIntervals.from_json(record["sums"], scales)
 
 
 def _history_table(series: GroupedSeries) -> pa.Table:

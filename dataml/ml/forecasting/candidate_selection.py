@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
+from dataml.ml.forecasting.models.statistical import INTERMITTENT_ALGORITHMS, NAIVE
 from dataml.ml.forecasting.panel.covariates import GroupedSeries
 
 _MAX_FIT_SECONDS: Final = 60.0
@@ -20,8 +21,11 @@ _MAX_VALUES: Final = 2_000
 _SHORT_SEASON: Final = 12
 _LONG_SEASON_FACTOR: Final = 0.15
 # Seconds of a fit, as measured on one core: a fixed part, and a part for each value.
-_FIXED_S: Final = {"AutoETS": 0.02, "Theta": 0.003, "AutoARIMA": 0.15}
-_PER_VALUE_S: Final = {"AutoETS": 0.0005, "Theta": 0.00015, "AutoARIMA": 0.0006}
+_FIXED_S: Final = {"AutoETS": 0.02, "Theta": 0.003, "AutoARIMA": 0.15} | dict.fromkeys(INTERMITTENT_ALGORITHMS, 0.001)
+_PER_VALUE_S: Final = {"AutoETS": 0.0005, "Theta": 0.00015, "AutoARIMA": 0.0006} | dict.fromkeys(
+    INTERMITTENT_ALGORITHMS, 0.0000005
+)
+_STATISTICAL: Final = ("AutoETS", "Theta", "AutoARIMA")
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,23 @@ class CandidateSet:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def select_candidates(algorithm: str, data: GroupedSeries, splits: BacktestSplits, season: int) -> CandidateSet:
-    """Return the requested algorithm, or for `auto` all those that are worth their time on these series."""
+def select_candidates(
+    algorithm: str, data: GroupedSeries, splits: BacktestSplits, season: int, is_small_count: np.ndarray
+) -> CandidateSet:
+    """Return the requested algorithm, or for `auto` all those that are worth their time on these series.
+
+    Series of the mask `is_small_count` (series,) get models of intermittent demand as well. Where there are no others
+    the seasonal naive is no candidate: it repeats the chance of one season.
+    """
     if algorithm != "auto":
         return CandidateSet((algorithm,))
-    names, left_out = ["SeasonalNaive"], {}
-    for name in ("AutoETS", "Theta", "AutoARIMA"):
+    names, left_out = [], {}
+    if is_small_count.all():
+        left_out[NAIVE] = "values of the last season of a small count are mostly chance"
+    else:
+        names.append(NAIVE)
+    statistical = (*_STATISTICAL, *(INTERMITTENT_ALGORITHMS if is_small_count.any() else ()))
+    for name in statistical:
         seconds = _estimate_seconds(name, data, splits, season)
         if seconds <= _MAX_FIT_SECONDS:
             names.append(name)

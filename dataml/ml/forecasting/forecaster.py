@@ -12,6 +12,7 @@ from dataml.contract.contract import Contract
 from dataml.errors import Invalid, NotFound
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
 from dataml.ml.forecasting.backtest.scores import extend_confidence
+from dataml.ml.forecasting.backtest.sums import SumIntervals
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member, fill_missing
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.future_covariates import FutureCovariates
@@ -22,6 +23,7 @@ from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.observations import update_series
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.target import TargetLimits
+from dataml.ml.forecasting.series_forecast import Buckets, SeriesForecast, add_contribution
 
 MAX_STEPS: Final = 10_000
 """Steps of the model's own frequency that are forecast at a time."""
@@ -37,6 +39,7 @@ class ForecastParameters:
 
     `steps` are in `frequency` (None: the model's own), for the series `unique_ids` (None: all), with intervals that
     hold `level` percent. A step of a coarser frequency is the `aggregate`, `sum` or `mean`, of the model's own steps.
+    With `round` the values of an Integer target, and their sums but not their means, are rounded to whole numbers.
     """
 
     steps: int
@@ -45,25 +48,7 @@ class ForecastParameters:
     level: float = 95.0
     aggregate: str = "sum"
     explain: bool = False
-
-
-@dataclass(frozen=True)
-class SeriesForecast:
-    """The forecast of one series, as arrays (steps,).
-
-    `times` are datetime64[us]; `values`, `lower` and `upper` are int64 or float64 as the target is; `confidence` is
-    float64. `explanation` has the contributions by name for each step, which sum to the value before it was rounded or
-    bounded.
-    """
-
-    unique_id: str | None
-    frequency: Frequency
-    times: np.ndarray
-    values: np.ndarray
-    confidence: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    explanation: list[dict[str, float]] | None = None
+    round: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,8 +69,10 @@ class Forecaster:
     """A trained forecaster. Safe to share between threads.
 
     `weights` (series, members) sum to 1 for each series; `scale` (series,) is what lagged models divide by. `series` is
-    the end of each series, as long as the members need, and `panel` is the same without covariates. `regressors` are
-    positions of the known covariates that AutoARIMA uses.
+    the end of each series, as long as the members need, and `panel` is the same without covariates. `floors` (series,)
+    are the lowest values that a forecast may have, -inf where there is none. `sums` are the intervals of sums of steps,
+    None where the model was backtested for a single step, or by a version without them. `regressors` are positions of
+    the known covariates that AutoARIMA uses.
     """
 
     config: ForecasterConfig
@@ -97,6 +84,8 @@ class Forecaster:
     intervals: PredictionIntervals
     panel: Panel
     series: GroupedSeries
+    floors: np.ndarray
+    sums: SumIntervals | None = None
     regressors: tuple[int, ...] = ()
 
     @property
@@ -152,7 +141,9 @@ class Forecaster:
         panel, series = update_series(
             self.panel, self.series, rows, self.config.roles, self.covariates, self.config.fill
         )
-        return replace(self, panel=panel, series=series)
+        # A series that becomes negative may do so again.
+        floors = np.minimum(self.floors, self.config.limits.floors(series.y, series.starts))
+        return replace(self, panel=panel, series=series, floors=floors)
 
     def forecast(self, parameters: ForecastParameters, future: FutureRows = None) -> list[SeriesForecast]:
         """Forecast the next steps of each series, in the order of `unique_ids`.
@@ -177,11 +168,12 @@ class Forecaster:
         for row, number in enumerate(numbers):
             explanation = self._explain(number, times[row], known[row]) if parameters.explain else None
             whole = self._series_forecast(number, times[row], points[row], parameters.level, explanation)
-            selected = _select_steps(whole, slice(int(skipped[row]), int(steps[row])))
-            if frequency is not self.frequency:
-                selected = _aggregate(selected, frequency, parameters.aggregate)
-            is_mean = frequency is not self.frequency and parameters.aggregate == "mean"
-            forecasts.append(_round(selected, self.config.limits) if not is_mean else selected)
+            selected = slice(int(skipped[row]), int(steps[row]))
+            if frequency is self.frequency:
+                combined = whole.select(selected)
+            else:
+                combined = self._aggregate(number, whole, selected, frequency, parameters)
+            forecasts.append(combined.round() if self._is_rounded(frequency, parameters) else combined)
         return forecasts
 
     def predict_points(self, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -199,7 +191,7 @@ class Forecaster:
             if len(used):
                 points = self._predict_member(member, numbers[used], times[used], known[used])
                 total[used] += weights[used, None] * points
-        return self.config.limits.clip(total)
+        return self.config.limits.clip(total, self.floors[numbers, None])
 
     def _predict_member(self, member: Member, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
         if isinstance(member, GlobalMember):
@@ -239,9 +231,41 @@ class Forecaster:
             times,
             points,
             confidence,
-            limits.clip(lower),
-            limits.clip(upper),
+            limits.clip(lower, self.floors[number]),
+            limits.clip(upper, self.floors[number]),
             explanation,
+        )
+
+    def _is_rounded(self, frequency: Frequency, parameters: ForecastParameters) -> bool:
+        is_mean = frequency is not self.frequency and parameters.aggregate == "mean"
+        return parameters.round and self.config.limits.whole and not is_mean
+
+    def _aggregate(
+        self, number: int, whole: SeriesForecast, steps: slice, frequency: Frequency, parameters: ForecastParameters
+    ) -> SeriesForecast:
+        """Return these steps of a forecast in buckets of a coarser frequency."""
+        fine = whole.select(steps)
+        buckets = Buckets.group(fine.times, frequency)
+        sums = buckets.sum(fine.values)
+        if self.sums is None:
+            # Nothing is known of sums: as if the errors of all steps were the same, too wide where they are not.
+            lower, upper = buckets.sum(fine.lower), buckets.sum(fine.upper)
+            confidence = buckets.sum(fine.confidence) / buckets.counts
+        else:
+            firsts = steps.start + buckets.firsts
+            lower, upper = self.sums.bounds(number, sums, firsts, buckets.counts, round(parameters.level / 100, 9))
+            confidence = self.sums.confidence(firsts, buckets.counts)
+        limits, floor = self.config.limits, self.floors[number]
+        divisor = buckets.counts if parameters.aggregate == "mean" else np.ones(len(sums))
+        return SeriesForecast(
+            fine.unique_id,
+            frequency,
+            buckets.labels,
+            sums / divisor,
+            confidence,
+            limits.clip(lower, floor, buckets.counts) / divisor,
+            limits.clip(upper, floor, buckets.counts) / divisor,
+            None if fine.explanation is None else buckets.combine_explanations(fine.explanation, divisor),
         )
 
     def _explain(self, number: int, times: np.ndarray, known: np.ndarray) -> list[dict[str, float]]:
@@ -253,13 +277,13 @@ class Forecaster:
                 continue
             if isinstance(member, LocalMember):
                 for step, value in zip(steps, self._predict_local(member, number, known), strict=True):
-                    _add(step, member.algorithm, weight * float(value))
+                    add_contribution(step, member.algorithm, weight * float(value))
                 continue
             explanation = member.model.explain(self._inputs(member, np.array([number]), times[None], known[None]))
             for step, base, values in zip(steps, explanation.base, explanation.contributions, strict=True):
-                _add(step, BASE, weight * float(base))
+                add_contribution(step, BASE, weight * float(base))
                 for name, value in zip(explanation.names, values, strict=True):
-                    _add(step, name, weight * float(value))
+                    add_contribution(step, name, weight * float(value))
         return steps
 
     def _series_numbers(self, unique_ids: tuple[str, ...] | None) -> np.ndarray:
@@ -304,60 +328,3 @@ class Forecaster:
 
 def _has_regressors(member: Member) -> bool:
     return isinstance(member, LocalMember) and member.algorithm == "AutoARIMA"
-
-
-def _add(step: dict[str, float], name: str, value: float) -> None:
-    step[name] = step.get(name, 0.0) + value
-
-
-def _select_steps(whole: SeriesForecast, selected: slice) -> SeriesForecast:
-    return replace(
-        whole,
-        times=whole.times[selected],
-        values=whole.values[selected],
-        confidence=whole.confidence[selected],
-        lower=whole.lower[selected],
-        upper=whole.upper[selected],
-        explanation=None if whole.explanation is None else whole.explanation[selected],
-    )
-
-
-def _aggregate(fine: SeriesForecast, frequency: Frequency, aggregate: str) -> SeriesForecast:
-    """Return the forecast in buckets of a coarser frequency.
-
-    The ends of an interval are summed like the values, as if the errors of all steps were fully correlated: too wide
-    where they are not, and never too narrow.
-    """
-    labels, buckets = np.unique(frequency.bucket_labels(fine.times), return_inverse=True)
-    counts = np.bincount(buckets)
-    divisor = counts if aggregate == "mean" else np.ones(len(counts))
-
-    def combine(values: np.ndarray, divisor: np.ndarray = divisor) -> np.ndarray:
-        return np.bincount(buckets, weights=values) / divisor
-
-    return SeriesForecast(
-        fine.unique_id,
-        frequency,
-        labels,
-        combine(fine.values),
-        combine(fine.confidence, counts),
-        combine(fine.lower),
-        combine(fine.upper),
-        None if fine.explanation is None else _aggregate_explanation(fine.explanation, buckets, divisor),
-    )
-
-
-def _round(forecast: SeriesForecast, limits: TargetLimits) -> SeriesForecast:
-    if not limits.whole:
-        return forecast
-    return replace(forecast, **limits.round_outward(forecast.values, forecast.lower, forecast.upper))
-
-
-def _aggregate_explanation(
-    steps: list[dict[str, float]], buckets: np.ndarray, divisor: np.ndarray
-) -> list[dict[str, float]]:
-    totals: list[dict[str, float]] = [{} for _ in divisor]
-    for step, bucket in zip(steps, buckets.tolist(), strict=True):
-        for name, value in step.items():
-            _add(totals[bucket], name, value / float(divisor[bucket]))
-    return totals

@@ -13,7 +13,7 @@ from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.frequency.messages import join_examples, series_label
 from dataml.ml.forecasting.panel.covariates import Covariates
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
-from dataml.ml.forecasting.panel.reading import encode_series_ids, read_times
+from dataml.ml.forecasting.panel.reading import encode_series_ids, read_times, refuse_nulls
 
 _MAX_EXAMPLES: Final = 10
 
@@ -42,8 +42,9 @@ class FutureCovariates:
         other times are ignored.
 
         Raises:
-            Invalid: `missing_future` (it lists the steps without a row), `duplicate_timestamps`.
-            InvalidFields: wrong values in rows.
+            Invalid: `missing_future` (it lists the steps without a row or a value), `duplicate_timestamps`; of a table
+                also `missing_time`, `missing_series_id`.
+            InvalidFields: wrong values in rows, also `missing_value`: a row without its time or its series.
         """
         width = len(self.covariates.known)
         empty = np.full((*times.shape, width), np.nan, np.float32)
@@ -57,6 +58,8 @@ class FutureCovariates:
         row_numbers = self._row_numbers(ids, times, table)
         if is_needed and (is_required & (row_numbers < 0)).any():
             self._refuse_missing(ids, times, is_required & (row_numbers < 0))
+        if is_needed:
+            self._refuse_nulls(ids, times, table, np.where(is_required, row_numbers, -1))
         if not table.num_rows:
             return empty
         matrix = self._matrix(table)
@@ -69,7 +72,9 @@ class FutureCovariates:
         parsed, wrong = [], []
         for number, row in enumerate(rows):
             try:
-                parsed.append(contract.parse_row({**default, **row}))
+                values = contract.parse_row({**default, **row})
+                wrong += [self._missing_key(number, name) for name in self.roles.key_columns if values[name] is None]
+                parsed.append(values)
             except InvalidFields as error:
                 wrong += [
                     FieldError(("body", "future", number, *field.location[2:]), field.message, field.code)
@@ -78,6 +83,10 @@ class FutureCovariates:
         if wrong:
             raise InvalidFields(wrong)
         return pa.Table.from_pylist(parsed, schema=contract.schema)
+
+    def _missing_key(self, number: int, name: str) -> FieldError:
+        """Return the error of a row that does not say what it is about."""
+        return FieldError(("body", "future", number, name), f"{name!r} is null; it must have a value.", "missing_value")
 
     def _row_numbers(self, ids: Sequence[str], times: np.ndarray, table: pa.Table) -> np.ndarray:
         """Return the row of each step, int64 (series, steps), -1 where there is none."""
@@ -98,11 +107,16 @@ class FutureCovariates:
     def _keys(self, ids: Sequence[str], table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         """Return for each row the number of its series, -1 for others, and its time in microseconds."""
         numbers = {name: number for number, name in enumerate(ids)}
+        time = table.column(self.roles.time)
+        refuse_nulls(time, f"In future the time column {self.roles.time!r} has no value", "missing_time")
         series = np.zeros(table.num_rows, np.int64)
         if self.roles.series is not None:
-            names, codes = encode_series_ids(table.column(self.roles.series))
+            column = table.column(self.roles.series)
+            problem = f"In future the series column {self.roles.series!r} has no value"
+            refuse_nulls(column, problem, "missing_series_id")
+            names, codes = encode_series_ids(column)
             series = np.array([numbers.get(name, -1) for name in names], np.int64)[codes]
-        return series, read_times(table.column(self.roles.time)).astype(np.int64)
+        return series, read_times(time).astype(np.int64)
 
     def _refuse_duplicates(self, ids: Sequence[str], series: np.ndarray, row_times: np.ndarray) -> None:
         duplicates = np.flatnonzero((series[1:] == series[:-1]) & (row_times[1:] == row_times[:-1]))
@@ -119,12 +133,27 @@ class FutureCovariates:
         columns = [preprocessing.layout[position] for position in self.covariates.known]
         return type(preprocessing)(tuple(columns)).transform(table)
 
+    def _refuse_nulls(self, ids: Sequence[str], times: np.ndarray, table: pa.Table, row_numbers: np.ndarray) -> None:
+        """Refuse nulls in columns that had none in the training; a step without a row has the number -1."""
+        examples, count = [], 0
+        for name in self.covariates.complete:
+            is_null = table.column(name).is_null().to_numpy()
+            missing = np.argwhere((row_numbers >= 0) & np.append(is_null, False)[row_numbers])
+            examples += [f"{name!r} of {self._format_step(ids, times, *step)}" for step in missing[:_MAX_EXAMPLES]]
+            count += len(missing)
+        if count:
+            detail = (
+                f"future has null for {join_examples(examples[:_MAX_EXAMPLES], count)}. The model has seen no missing "
+                "values there: send one for each step."
+            )
+            raise Invalid(detail, code="missing_future")
+
     def _refuse_missing(self, ids: Sequence[str], times: np.ndarray, is_missing: np.ndarray) -> None:
         missing = np.argwhere(is_missing)
-        examples = [
-            f"{series_label(ids, int(series))} at {self.frequency.format_times(times[series, step : step + 1])[0]}"
-            for series, step in missing[:_MAX_EXAMPLES]
-        ]
+        examples = [self._format_step(ids, times, *step) for step in missing[:_MAX_EXAMPLES]]
         names = ", ".join(repr(name) for name in self.roles.exogenous)
         detail = f"The forecast needs {names} in the future; rows are missing: {join_examples(examples, len(missing))}."
         raise Invalid(detail, code="missing_future")
+
+    def _format_step(self, ids: Sequence[str], times: np.ndarray, series: int, step: int) -> str:
+        return f"{series_label(ids, int(series))} at {self.frequency.format_times(times[series, step : step + 1])[0]}"

@@ -1,6 +1,6 @@
 """Training of a forecaster: backtest of the candidates, their combination, intervals, and the final fits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +10,10 @@ import numpy as np
 from dataml.contract.contract import Contract
 from dataml.ml.forecasting.backtest.combination import ForecastCombination, select_combination
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
+from dataml.ml.forecasting.backtest.naive_errors import seasonal_naive_errors
 from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backtest
 from dataml.ml.forecasting.backtest.splits import BacktestSplits, split_panel
+from dataml.ml.forecasting.backtest.sums import fit_sum_intervals
 from dataml.ml.forecasting.candidate_selection import CandidateSet, select_candidates
 from dataml.ml.forecasting.candidates import (
     Candidate,
@@ -29,6 +31,7 @@ from dataml.ml.forecasting.models.lagged_model import BOOSTERS
 from dataml.ml.forecasting.models.statistical import NAIVE, required_history
 from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries, fit_covariates, group_series
 from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
+from dataml.ml.forecasting.panel.small_counts import find_small_counts
 from dataml.ml.forecasting.panel.target import TargetLimits
 
 _BACKTEST_SHARE: Final = 0.7
@@ -58,7 +61,8 @@ class TrainedForecaster:
     """A trained forecaster, and how it was made.
 
     `candidates` are the algorithms that were tried and the reasons why others were not; `combination` weighs them.
-    `rows` counts the rows of the dataset, `used` those of the series.
+    `is_small_count` (series,) are the series that were selected by their squared error. `rows` counts the rows of the
+    dataset, `used` those of the series.
     """
 
     forecaster: Forecaster
@@ -66,6 +70,7 @@ class TrainedForecaster:
     combination: ForecastCombination
     splits: BacktestSplits
     candidates: CandidateSet
+    is_small_count: np.ndarray
     warnings: tuple[str, ...]
     rows: int
     used: int
@@ -94,21 +99,28 @@ def train(
         horizon=splits.horizon,
         fill=options.fill,
         roles=roles,
-        limits=TargetLimits.from_contract(options.contract.column(roles.target), panel.y),
+        limits=TargetLimits.from_contract(options.contract.column(roles.target)),
         confidence=(),
     )
-    selected = select_candidates(options.algorithm, data, splits, config.season)
+    floors = config.limits.floors(panel.y, panel.starts)
+    is_small_count = find_small_counts(panel.y, panel.starts)
+    selected = select_candidates(options.algorithm, data, splits, config.season, is_small_count)
     spec = _lag_spec(config, data, covariates)
     history = _history_length(selected, config.season, spec)
     candidates = _build_candidates(selected, options, config.season, history, spec, _regressors(covariates))
-    forecasts = _backtest(candidates, data, splits, config.limits, progress)
+
+    def clip(values: np.ndarray) -> np.ndarray:
+        return config.limits.clip(values, floors[:, None])
+
+    forecasts = _backtest(candidates, data, splits, clip, progress)
     truth = splits.truth(data.y, data.starts)
-    scale = seasonal_naive_error(data, splits, config.season)
+    naive_errors = seasonal_naive_errors(data, splits, config.season)
     progress(_BACKTEST_SHARE, "Choosing")
     kept = [number for number, candidate in enumerate(candidates) if candidate.name in selected.names]
-    combination = select_combination([candidates[number].name for number in kept], forecasts[kept], truth, scale)
+    names = [candidates[number].name for number in kept]
+    combination = select_combination(names, forecasts[kept], truth, naive_errors, is_small_count)
     naive = forecasts[[candidate.name for candidate in candidates].index(NAIVE)]
-    backtest = evaluate_backtest(panel, splits, truth, combination.blended, naive, scale, options.seed)
+    backtest = evaluate_backtest(panel, splits, truth, combination.blended, naive, naive_errors, clip, options.seed)
     members, weights = _fit_members([candidates[number] for number in kept], combination, data, progress)
     forecaster = Forecaster(
         config=replace(config, confidence=backtest.confidence),
@@ -117,9 +129,11 @@ def train(
         members=members,
         weights=weights,
         scale=_lag_scale(members, data),
-        intervals=fit_intervals(truth - combination.blended, scale),
+        intervals=fit_intervals(truth - combination.blended, naive_errors.absolute),
         panel=replace(panel, rows=np.arange(len(panel.y))),
         series=data,
+        floors=floors,
+        sums=fit_sum_intervals(truth, combination.blended, naive_errors.absolute, panel.frequency.seasons),
         regressors=_regressors(covariates),
     )
     return TrainedForecaster(
@@ -128,29 +142,11 @@ def train(
         combination=combination,
         splits=splits,
         candidates=selected,
+        is_small_count=is_small_count,
         warnings=parsed.warnings,
         rows=table.num_rows,
         used=int((panel.rows >= 0).sum()),
     )
-
-
-def seasonal_naive_error(data: GroupedSeries, splits: BacktestSplits, season: int) -> np.ndarray:
-    """Return the mean absolute error (series,) of the seasonal naive before the first window.
-
-    It is the scale of the MASE (Hyndman and Koehler 2006). Where no season has passed twice it is the error of the
-    naive, and 0 for a series that repeats itself.
-    """
-    first_cutoff = np.where(splits.cutoffs >= 0, splits.cutoffs, np.iinfo(np.int64).max).min(axis=0)
-    first_cutoff = np.minimum(first_cutoff, data.lengths)
-    error = np.zeros(len(first_cutoff))
-    for lag in dict.fromkeys((1, season)):
-        change = np.full(len(data.y), np.nan)
-        change[lag:] = np.abs(data.y[lag:] - data.y[:-lag])
-        compared = (data.position >= lag) & (data.position < first_cutoff[data.series_index])
-        count = np.bincount(data.series_index[compared], minlength=len(first_cutoff))
-        total = np.bincount(data.series_index[compared], weights=change[compared], minlength=len(first_cutoff))
-        error = np.where(count > 0, total / np.maximum(count, 1), error)
-    return error
 
 
 def _history_length(selected: CandidateSet, season: int, spec: LagSpec) -> int:
@@ -207,7 +203,11 @@ def _regressors(covariates: Covariates) -> tuple[int, ...]:
 
 
 def _backtest(
-    candidates: list[Candidate], data: GroupedSeries, splits: BacktestSplits, limits: TargetLimits, progress: Progress
+    candidates: list[Candidate],
+    data: GroupedSeries,
+    splits: BacktestSplits,
+    clip: Callable[[np.ndarray], np.ndarray],
+    progress: Progress,
 ) -> np.ndarray:
     """Return the forecasts (candidates, windows, series, horizon), within the limits of the target."""
     forecasts = []
@@ -216,7 +216,7 @@ def _backtest(
         def report(share: float, phrase: str, number: int = number) -> None:
             progress(0.05 + (_BACKTEST_SHARE - 0.05) * (number + share) / len(candidates), phrase)
 
-        forecasts.append(limits.clip(candidate.backtest(data, splits, report)))
+        forecasts.append(clip(candidate.backtest(data, splits, report)))
     return np.stack(forecasts)
 
 

@@ -9,11 +9,13 @@ from markupsafe import Markup
 from dataml.ml.report.metrics import Interval, Metric, make_interval, read_metrics, select_headlines
 from dataml.ml.report.svg_charts import draw_charts
 
-_HEADLINES: Final = ("mase", "wape", "coverage", "relative_mase", "mae")
+_HEADLINES: Final = ("mase", "bias", "coverage", "relative_mase", "wape", "mae")
+_COUNT_HEADLINES: Final = ("rmsse", "bias", "coverage", "relative_rmsse", "wape", "mae")
+"""Of small counts: forecasts of their median, often 0, have the smallest MASE."""
 _STEP_CHARTS: Final = ("by_horizon", "coverage_by_horizon")
 # These have room for several series, and are as wide as the page.
 _WIDE_CHARTS: Final = ("backtest", "future")
-_STEP_METRICS: Final = ("mase", "naive_mase", "wape", "smape", "mae", "rmse", "bias", "coverage")
+_STEP_METRICS: Final = ("mase", "naive_mase", "rmsse", "wape", "smape", "mae", "rmse", "bias", "coverage")
 _MAX_STEPS: Final = 24
 
 
@@ -42,6 +44,8 @@ class SeriesScores:
     name: str
     mase: float | None
     naive_mase: float | None
+    rmsse: float | None
+    bias: float | None
     wape: float | None
     mae: float | None
     n_values: int | None
@@ -86,6 +90,7 @@ def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) 
     `series` (`best`, `worst`), `models`, `rule` and `warnings`.
     """
     metrics = read_metrics(summary, report)
+    is_count = summary.get("validation_metric") == "rmsse"
     charts = report.get("charts") or {}
     by_step = report.get("by_horizon") or {}
     step_metrics = tuple(name for name in _STEP_METRICS if any(value is not None for value in by_step.get(name) or []))
@@ -93,7 +98,7 @@ def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) 
     series = report.get("series") or {}
     return ForecastReport(
         metrics=metrics,
-        headlines=select_headlines(metrics, _HEADLINES),
+        headlines=select_headlines(metrics, _COUNT_HEADLINES if is_count else _HEADLINES),
         warnings=tuple(map(str, report.get("warnings") or [])),
         n_windows=report.get("windows"),
         horizon=report.get("horizon"),
@@ -141,6 +146,8 @@ def _read_series(series: Iterable[Mapping[str, Any]]) -> tuple[SeriesScores, ...
             str(each["id"]),
             each.get("mase"),
             each.get("naive_mase"),
+            each.get("rmsse"),
+            each.get("bias"),
             each.get("wape"),
             each.get("mae"),
             each.get("values"),

@@ -16,7 +16,19 @@ from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
 
 ProblemType = Literal["Classification", "Regression", "Forecast"]
-Algorithm = Literal["auto", "XGBoost", "LightGBM", "CatBoost", "AutoETS", "AutoARIMA", "SeasonalNaive", "Theta"]
+Algorithm = Literal[
+    "auto",
+    "XGBoost",
+    "LightGBM",
+    "CatBoost",
+    "AutoETS",
+    "AutoARIMA",
+    "SeasonalNaive",
+    "Theta",
+    "HistoricMean",
+    "CrostonSBA",
+    "TSB",
+]
 
 _PROBLEM_TYPES: dict[str, ProblemType] = {
     "classification": "Classification",
@@ -46,6 +58,11 @@ _FORECAST_ALGORITHMS: dict[str, Algorithm] = {
     "arima": "AutoARIMA",
     "seasonalnaive": "SeasonalNaive",
     "theta": "Theta",
+    "historicmean": "HistoricMean",
+    "crostonsba": "CrostonSBA",
+    "croston": "CrostonSBA",
+    "sba": "CrostonSBA",
+    "tsb": "TSB",
 }
 TUNING_METRICS: dict[ProblemType, tuple[str, ...]] = {
     "Classification": ("log_loss", "roc_auc", "accuracy", "f1_score", "brier"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
 from dataml.ml.forecasting.frequency.frequency import Frequency
 
 
@@ -29,6 +30,12 @@ def make_table(
             "y": pa.array(y, pa.float64()),
         }
     )
+
+
+def make_naive_errors(scale: np.ndarray) -> NaiveErrors:
+    """Return errors of the seasonal naive that have this size (series,) at every step."""
+    with np.errstate(over="ignore", under="ignore"):
+        return NaiveErrors(scale, np.square(scale))
 
 
 def shuffle(table: pa.Table, seed: int) -> pa.Table:

@@ -1,9 +1,11 @@
 """A bundle holds plain files, verifies them when loaded, and gives the same forecaster back."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from dataml.ml.bundle.manifest import BundleDamaged
@@ -30,7 +32,7 @@ def test_a_bundle_holds_json_parquet_and_native_models(forecaster: Forecaster) -
     record = json.loads(files[FORECAST])
     assert set(record) == {
         *("frequency", "season", "horizon", "fill", "roles", "limits", "confidence", "covariates", "regressors"),
-        *("members", "intervals"),
+        *("members", "intervals", "sums"),
     }
 
 
@@ -75,3 +77,21 @@ def test_a_bundle_of_another_kind_is_refused(bundle: Path) -> None:
     path.write_text(json.dumps(manifest))
     with pytest.raises(BundleDamaged, match="not that of a forecast"):
         load_forecaster(bundle)
+
+
+def test_a_bundle_of_version_0_1_has_one_floor_and_no_sums(forecaster: Forecaster, tmp_path: Path) -> None:
+    files = bundle_files(forecaster)
+    record = json.loads(files[FORECAST])
+    del record["sums"], record["covariates"]["complete"]
+    record["limits"]["lower"] = 0.0
+    table = pq.read_table(io.BytesIO(files[SERIES]))
+    kept = [name for name in table.column_names if name != "floor" and not name.startswith("sum_scale.")]
+    sink = io.BytesIO()
+    pq.write_table(table.select(kept), sink)
+    bundle = write_bundle(
+        tmp_path / "old", forecaster, changed={FORECAST: json.dumps(record).encode(), SERIES: sink.getvalue()}
+    )
+    old = load_forecaster(bundle)
+    assert (old.sums, old.covariates.complete, old.floors.tolist()) == (None, (), [0.0, 0.0])
+    parameters = ForecastParameters(1, "Day")
+    assert [each.upper for each in old.forecast(parameters, make_future(60))]

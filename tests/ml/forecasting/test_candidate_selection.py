@@ -10,14 +10,16 @@ from dataml.ml.forecasting.panel.covariates import GroupedSeries
 ALL = ("SeasonalNaive", "AutoETS", "Theta", "AutoARIMA", "LightGBM", "XGBoost")
 
 
-def select(series: int, length: int, algorithm: str = "auto", season: int = 7, windows: int = 3) -> CandidateSet:
+def select(
+    series: int, length: int, algorithm: str = "auto", season: int = 7, windows: int = 3, counts: int = 0
+) -> CandidateSet:
     lengths = np.full(series, length)
     starts = np.concatenate(([0], np.cumsum(lengths)))
     rows = int(starts[-1])
     empty = (np.empty((rows, 0)), np.empty((series, 0)), np.empty((rows, 0)))
     data = GroupedSeries(starts, np.zeros(rows, "datetime64[us]"), np.zeros(rows), *empty)
     splits = BacktestSplits(7, np.full((windows, series), length // 2))
-    return select_candidates(algorithm, data, splits, season)
+    return select_candidates(algorithm, data, splits, season, np.arange(series) < counts)
 
 
 @pytest.mark.parametrize("algorithm", ["Theta", "XGBoost"])
@@ -53,3 +55,11 @@ def test_one_booster_is_enough_for_many_rows() -> None:
     selected = select(1_000, 201)
     assert "LightGBM" in selected.names
     assert "XGBoost" in selected.left_out
+
+
+def test_series_of_small_counts_get_models_of_intermittent_demand() -> None:
+    intermittent = {"HistoricMean", "CrostonSBA", "TSB"}
+    assert set(select(3, 200, counts=1).names) == {*ALL, *intermittent}
+    counts = select(3, 200, counts=3)
+    assert set(counts.names) == {*ALL[1:], *intermittent}
+    assert "chance" in counts.left_out["SeasonalNaive"]

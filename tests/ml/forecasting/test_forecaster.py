@@ -1,6 +1,9 @@
 """A forecaster forecasts steps, buckets and explanations of its series, within its limits."""
 
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dataml.errors import Invalid, NotFound
@@ -28,10 +31,17 @@ def test_the_next_steps_of_each_series_are_forecast(naive: Forecaster) -> None:
     assert ((a.lower <= a.values) & (a.values <= a.upper)).all()
 
 
-def test_values_and_bounds_of_an_integer_target_are_integers_and_not_negative(naive: Forecaster) -> None:
-    for series in naive.forecast(ForecastParameters(5, level=99.9)):
-        assert {series.values.dtype, series.lower.dtype, series.upper.dtype} == {np.dtype(np.int64)}
-        assert series.lower.min() >= 0
+def test_an_integer_target_is_rounded_on_request_and_never_negative(naive: Forecaster) -> None:
+    for exact, rounded in zip(
+        naive.forecast(ForecastParameters(5, level=99.9)),
+        naive.forecast(ForecastParameters(5, level=99.9, round=True)),
+        strict=True,
+    ):
+        assert exact.lower.dtype == np.float64
+        assert exact.lower.min() >= 0
+        assert {rounded.values.dtype, rounded.lower.dtype, rounded.upper.dtype} == {np.dtype(np.int64)}
+        assert rounded.lower.tolist() == np.floor(exact.lower).tolist()
+        assert rounded.upper.tolist() == np.ceil(exact.upper).tolist()
 
 
 def test_series_are_returned_in_the_requested_order(naive: Forecaster) -> None:
@@ -54,8 +64,9 @@ def test_coarser_steps_are_sums_or_means_of_whole_buckets(naive: Forecaster) -> 
     assert total.times.astype("datetime64[D]").astype(str).tolist() == ["2024-01-06"]
     assert total.values.tolist() == [day.sum()]
     assert mean.values == pytest.approx([day.mean()])
-    assert total.confidence == pytest.approx([hours.confidence[10:34].mean()])
-    assert total.upper[0] - total.lower[0] > hours.upper[20] - hours.lower[20]
+    width = total.upper[0] - total.lower[0]
+    assert hours.upper[20] - hours.lower[20] < width < (hours.upper - hours.lower)[10:34].sum()
+    assert mean.upper[0] - mean.lower[0] == pytest.approx(width / 24)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,7 @@ def test_contributions_sum_to_the_forecast(lagged: Forecaster) -> None:
     for series in lagged.forecast(ForecastParameters(8, explain=True), make_future(8)):
         assert series.explanation is not None
         sums = [sum(step.values()) for step in series.explanation]
-        assert np.rint(limits.clip(np.array(sums))).tolist() == series.values.tolist()
+        assert limits.clip(np.array(sums), lagged.floors[0]) == pytest.approx(series.values)
         assert {BASE, "promo"} <= set(series.explanation[0])
 
 
@@ -123,3 +134,21 @@ def test_an_update_with_unknown_series_is_refused(naive: Forecaster) -> None:
     with pytest.raises(Invalid) as refused:
         naive.update(renamed)
     assert refused.value.code == "unknown_series"
+
+
+def test_an_update_with_negative_values_allows_negative_forecasts(naive: Forecaster) -> None:
+    rows = make_rows(first=100, extra=3)
+    negative = pa.array([-500] * 3, pa.int64())
+    a = rows.slice(0, 23)
+    changed = pa.concat_tables([a.slice(0, 20), a.slice(20).set_column(2, "y", negative)])
+    updated = naive.update(changed)
+    assert updated.floors.tolist() == [-np.inf, 0.0]
+    assert updated.forecast(ForecastParameters(24, unique_ids=("a",)))[0].values.min() == -500
+
+
+def test_bounds_of_sums_of_a_model_without_them_are_sums_of_bounds(naive: Forecaster) -> None:
+    old = replace(naive, sums=None)
+    hours = old.forecast(ForecastParameters(34, unique_ids=("b",)))[0]
+    total = old.forecast(ForecastParameters(1, "Day", ("b",)))[0]
+    assert total.upper == pytest.approx([hours.upper[10:34].sum()])
+    assert total.confidence == pytest.approx([hours.confidence[10:34].mean()])

@@ -1,5 +1,6 @@
 """Rows about the future are aligned with the steps that need them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def future_covariates(series: str | None = "id") -> FutureCovariates:
     table = pa.table({"price": [1.0, 2.0, 3.0]})
     preprocessing = Preprocessing.fit(CONTRACT.select(["price"]), ["price"], table, ())
     roles = ColumnRoles("y", "time", series, ("price",), ())
-    return FutureCovariates(CONTRACT, roles, Covariates(preprocessing, (0,)), DAY)
+    return FutureCovariates(CONTRACT, roles, Covariates(preprocessing, (0,), complete=("price",)), DAY)
 
 
 def align(rows: Any, steps: tuple[int, int] = (2, 1), is_needed: bool = True) -> np.ndarray:
@@ -105,3 +106,38 @@ def test_the_only_series_need_not_be_named() -> None:
     assert known[0, 0, 0] == 5
     unnamed = future_covariates(series=None).align([""], TIMES[:1], np.array([1]), rows, is_needed=True)
     assert unnamed[0, 0, 0] == 5
+
+
+def test_a_null_value_is_named_with_its_series_and_time() -> None:
+    error = refuse([ROWS[0], ROWS[1] | {"price": None}, ROWS[2]])
+    assert error.code == "missing_future"
+    assert "null for 'price' of series 'a' at 2024-02-02" in error.detail
+
+
+def test_a_null_value_for_a_step_that_is_not_needed_is_no_error() -> None:
+    assert np.isnan(align([ROWS[0] | {"price": None}, *ROWS[1:3]], (2, 0))[1]).all()
+
+
+def test_a_null_value_is_accepted_where_the_training_had_some() -> None:
+    covariates = future_covariates()
+    covariates = replace(covariates, covariates=replace(covariates.covariates, complete=()))
+    rows = [ROWS[2] | {"price": None}]
+    assert np.isnan(covariates.align(["a"], TIMES[:1], np.array([1]), rows, is_needed=True)).all()
+
+
+@pytest.mark.parametrize("name", ["time", "id"])
+def test_a_row_without_its_time_or_series_is_refused_by_name(name: str) -> None:
+    rows = [ROWS[0], ROWS[1] | {name: None}]
+    with pytest.raises(InvalidFields) as refused:
+        align(rows)
+    (field,) = refused.value.fields
+    assert (field.location, field.code) == (("body", "future", 1, name), "missing_value")
+
+
+@pytest.mark.parametrize(("name", "code"), [("time", "missing_time"), ("id", "missing_series_id")])
+def test_a_table_without_a_time_or_series_is_refused_by_row(name: str, code: str) -> None:
+    contract = CONTRACT.select(["id", "time", "price"])
+    rows = [contract.parse_row(row) for row in ROWS]
+    rows[1][name] = None
+    error = refuse(pa.Table.from_pylist(rows, schema=contract.schema))
+    assert (error.code, "row 2" in error.detail) == (code, True)

@@ -1,16 +1,18 @@
 """Training: what is tried and kept, and the forecaster that comes of it."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
 from dataml.errors import Invalid
-from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.forecaster import ForecastParameters
-from dataml.ml.forecasting.panel.covariates import GroupedSeries
-from dataml.ml.forecasting.training import TrainedForecaster, TrainingOptions, seasonal_naive_error, train
+from dataml.ml.forecasting.training import TrainedForecaster, TrainingOptions, train
 from tests.ml.forecasting.training_data import CONTRACT, ROLES, make_rows, train_on
 
 
@@ -36,7 +38,7 @@ def test_auto_weighs_several_candidates_for_each_series(auto_training: TrainedFo
 def test_the_config_is_that_of_the_data_and_the_options(tmp_path: Path) -> None:
     config = train_on(tmp_path, "SeasonalNaive", horizon=4, season_length=12).forecaster.config
     assert (config.frequency.name, config.season, config.horizon) == ("Hour", 12, 4)
-    assert config.limits.lower == 0
+    assert (config.limits.lower, config.limits.whole) == (None, True)
     assert len(config.confidence) == 4
 
 
@@ -67,11 +69,32 @@ def test_a_horizon_longer_than_the_series_is_refused(tmp_path: Path) -> None:
     assert refused.value.code == "series_too_short"
 
 
-def test_the_seasonal_naive_error_is_that_before_the_first_window() -> None:
-    y = np.array([0.0, 1, 2, 3, 100, 200, 5, 6, 7])
-    empty = (np.empty((9, 0)), np.empty((2, 0)), np.empty((9, 0)))
-    data = GroupedSeries(np.array([0, 6, 9]), np.zeros(9, "datetime64[us]"), y, *empty)
-    splits = BacktestSplits(2, np.array([[4, -1]]))
-    assert seasonal_naive_error(data, splits, 2).tolist() == [2.0, 2.0]
-    # No season of 5 has passed twice before the cutoff: the naive is compared instead.
-    assert seasonal_naive_error(data, splits, 5).tolist() == [1.0, 1.0]
+@pytest.fixture(scope="module")
+def slow_mover(tmp_path_factory: pytest.TempPathFactory) -> TrainedForecaster:
+    """A training on 280 days with 0 or 1 sold, 0.27 on average."""
+    folder = tmp_path_factory.mktemp("slow")
+    days = [date(2024, 1, 1) + timedelta(days=number) for number in range(280)]
+    sold = (np.random.default_rng(5).random(280) < 0.27).astype(np.int64)
+    pq.write_table(pa.table({"day": pa.array(days, pa.date32()), "sold": sold}), folder / "rows.parquet")
+    contract = Contract.build([Column("day", DataType.DATE), Column("sold", DataType.INTEGER)])
+    options = TrainingOptions(contract, {"day": "Time", "sold": "Target"}, horizon=14, n_windows=3)
+    return train(folder / "rows.parquet", options)
+
+
+def test_a_slow_mover_is_forecast_by_its_mean(slow_mover: TrainedForecaster) -> None:
+    assert slow_mover.is_small_count.tolist() == [True]
+    assert "SeasonalNaive" not in slow_mover.candidates.names
+    mean = slow_mover.forecaster.series.y.mean()
+    (days,) = slow_mover.forecaster.forecast(ForecastParameters(28))
+    assert days.values.sum() == pytest.approx(28 * mean, rel=0.25)
+    assert slow_mover.backtest.metrics["rmsse"] < slow_mover.backtest.metrics["naive_rmsse"]  # type: ignore[operator]
+    assert slow_mover.backtest.metrics["bias"] == pytest.approx(0, abs=0.4)
+
+
+def test_weeks_of_a_slow_mover_are_narrower_than_sums_of_days(slow_mover: TrainedForecaster) -> None:
+    (days,) = slow_mover.forecaster.forecast(ForecastParameters(14))
+    (weeks,) = slow_mover.forecaster.forecast(ForecastParameters(1, "Week"))
+    assert weeks.values[0] == pytest.approx(7 * days.values.mean(), rel=0.1)
+    assert weeks.lower[0] == 0
+    assert weeks.values[0] + 1 < weeks.upper[0] < 0.8 * days.upper[:7].sum()
+    assert weeks.confidence[0] > days.confidence.max()

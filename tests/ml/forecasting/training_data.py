@@ -58,8 +58,13 @@ def train_on(folder: Path, algorithm: str, rows: pa.Table | None = None, **optio
     return train(path, TrainingOptions(CONTRACT, ROLES, algorithm, **{"horizon": 6, "n_windows": 2, **options}))
 
 
-def write_bundle(directory: Path, forecaster: Forecaster, report: dict[str, Any] | None = None) -> Path:
-    """Write the bundle of a forecaster with a minimal manifest, and return its directory."""
+def write_bundle(
+    directory: Path,
+    forecaster: Forecaster,
+    report: dict[str, Any] | None = None,
+    changed: dict[str, bytes] | None = None,
+) -> Path:
+    """Write the bundle of a forecaster with a minimal manifest and `changed` files, and return its directory."""
     manifest = Manifest.from_json(
         {
             "algorithm": "Blend",
@@ -87,6 +92,10 @@ def write_bundle(directory: Path, forecaster: Forecaster, report: dict[str, Any]
             "files": {},
         }
     )
-    files = bundle_files(forecaster) | ({} if report is None else {"report.json": json.dumps(report).encode()})
+    files = (
+        bundle_files(forecaster)
+        | ({} if report is None else {"report.json": json.dumps(report).encode()})
+        | (changed or {})
+    )
     write_files(directory, manifest, files)
     return directory

@@ -11,6 +11,7 @@ from dataml.ml.forecasting.backtest.intervals import measure_coverage
 from dataml.ml.forecasting.backtest.scores import ForecastScores, score_forecasts
 from dataml.ml.report.formatting import format_number
 from dataml.ml.report.page import render_html
+from tests.ml.forecasting.tables import make_naive_errors
 from tests.ml.pages import Page
 
 EVIL = "<script>alert(1)</script>"
@@ -23,7 +24,7 @@ def make_scores(ids: list[str], horizon: int = 6, scale: float = 2.0) -> Forecas
     forecast = truth + random.normal(0.5, 1, truth.shape)
     bounds = forecast - 2.5, forecast + 2.5
     naive = truth + random.normal(0, 2, truth.shape)
-    return score_forecasts(truth, forecast, np.full(len(ids), scale), naive, ids, bounds=bounds)
+    return score_forecasts(truth, forecast, make_naive_errors(np.full(len(ids), scale)), naive, ids, bounds=bounds)
 
 
 def make_summary(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
@@ -99,15 +100,20 @@ def test_every_metric_has_its_interval_baseline_and_meaning(demand: Page, scores
     )
 
 
-def test_the_tiles_are_mase_wape_coverage_and_relative_mase(demand: Page, scores: ForecastScores) -> None:
+def tile_titles(page: Page) -> list[str]:
+    titles = {"MASE", "RMSSE", "Bias", "WAPE", "Coverage", "Relative MASE", "Relative RMSSE", "RMSE"}
+    return [text for text in page.texts[: page.texts.index("Warnings")] if text in titles]
+
+
+def test_the_tiles_have_the_bias_beside_the_mase(demand: Page, scores: ForecastScores) -> None:
+    assert tile_titles(demand) == ["MASE", "Bias", "Coverage", "Relative MASE"]
     tiles = demand.texts[: demand.texts.index("Warnings")]
-    assert [text for text in tiles if text in ("MASE", "WAPE", "Coverage", "Relative MASE", "RMSE")] == [
-        "MASE",
-        "WAPE",
-        "Coverage",
-        "Relative MASE",
-    ]
-    assert format_number(scores.metrics["wape"]) in tiles  # type: ignore[arg-type]
+    assert format_number(scores.metrics["bias"]) in tiles  # type: ignore[arg-type]
+
+
+def test_the_tiles_of_small_counts_have_the_rmsse(scores: ForecastScores) -> None:
+    page = render_page(scores, validation_metric="rmsse")
+    assert tile_titles(page) == ["RMSSE", "Bias", "Coverage", "Relative RMSSE"]
 
 
 def test_each_step_ahead_has_a_row(demand: Page, scores: ForecastScores) -> None:
@@ -197,6 +203,8 @@ def test_a_manifest_of_nearly_nothing_has_a_page(report: dict[str, Any]) -> None
             "no better than repeating the last season. On the same values, its errors are 25% larger.",
         ),
         ("relative_mase", 1.0, "The model is no better than repeating the last season."),
+        ("relative_rmsse", 0.75, "25% smaller than those of repeating the last season."),
+        ("rmsse", 0.6, "is 0.60 times that of repeating the last season"),
         ("bias", -0.02, "too low by 2.0%"),
         ("bias", 0.0, "neither too high nor too low"),
         ("smape", 12.3, "12.3%"),

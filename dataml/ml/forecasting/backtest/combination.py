@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-_MAX_ERROR_RATIO: Final = 2.0
-"""Error relative to the best candidate beyond which a candidate gets no weight."""
+from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
+from dataml.ml.forecasting.backtest.scaled_errors import ScaledErrors
+
 _PRIOR_WINDOWS: Final = 2.0
 """Windows of one series that the errors over all series count as."""
 _MIN_WEIGHT: Final = 0.05
@@ -16,8 +17,8 @@ _BY_SERIES: Final = "weighted by error of each series"
 _SIGNIFICANCE: Final = 0.99
 """Confidence of the one-sided t-test over windows that another rule is better than the blend of all."""
 
-WeightingRule = Callable[[np.ndarray], np.ndarray]
-"""From errors (candidates, windows, series) to weights (series, candidates)."""
+WeightingRule = Callable[[ScaledErrors], np.ndarray]
+"""From the errors of candidates to weights (series, candidates)."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class ForecastCombination:
     """The weights of the candidates, and how they were made.
 
     `weights` (series, candidates) sum to 1 for each series. `rule` names the rule that made them. `scores` are the mean
-    absolute scaled errors of every candidate and rule that was tried, lower is better; those of a rule are on windows
-    that its weights were not made from. `blended` (windows, series, horizon) are the forecasts of the rule there.
+    scaled errors (see `ScaledErrors`) of every candidate and rule that was tried, lower is better; those of a rule are
+    on windows that its weights were not made from. `blended` (windows, series, horizon) are the forecasts of the rule
+    there.
     """
 
     weights: np.ndarray
@@ -41,7 +43,11 @@ class ForecastCombination:
 
 
 def select_combination(
-    names: Sequence[str], forecasts: np.ndarray, truth: np.ndarray, scale: np.ndarray
+    names: Sequence[str],
+    forecasts: np.ndarray,
+    truth: np.ndarray,
+    naive: NaiveErrors,
+    is_small_count: np.ndarray,
 ) -> ForecastCombination:
     """Select the rule that weighs the candidates.
 
@@ -54,11 +60,11 @@ def select_combination(
         names: The names of the candidates.
         forecasts: (candidates, windows, series, horizon), NaN where a series has no such window.
         truth: (windows, series, horizon), NaN likewise.
-        scale: (series,), what errors are divided by.
+        naive: What errors are divided by.
+        is_small_count: (series,), whose squared errors are compared, so that forecasts of their mean win.
     """
-    scale = _usable_scale(scale, truth)
-    errors = _scaled_errors(forecasts, truth, scale)
-    scores = {name: _mean(own) for name, own in zip(names, errors, strict=True)}
+    errors = ScaledErrors.measure(forecasts, truth, naive, is_small_count)
+    scores = dict(zip(names, errors.by_candidate().tolist(), strict=True))
     if len(names) == 1:
         weights = np.ones((truth.shape[1], 1))
         return ForecastCombination(weights, names[0], scores, forecasts[0])
@@ -68,15 +74,15 @@ def select_combination(
         weights = _drop_small(rules[rule](errors))
         return ForecastCombination(weights, rule, scores, _blend(weights, forecasts))
     blended = {name: _cross_validate(rule, errors, forecasts) for name, rule in rules.items()}
-    rule_errors = {name: _scaled_errors(own[None], truth, scale)[0] for name, own in blended.items()}
+    rule_errors = {name: ScaledErrors.measure(own[None], truth, naive, is_small_count) for name, own in blended.items()}
+    rule_scores = {name: float(own.by_candidate()[0]) for name, own in rule_errors.items()}
     default = _BY_SERIES if _BY_SERIES in rules else _BY_ERROR
     best = min(
-        (name for name in rules if name == default or _is_better(rule_errors[name], rule_errors[default])),
-        key=lambda name: _mean(rule_errors[name]),
+        (n for n in rules if n == default or _is_better(rule_errors[n].values[0], rule_errors[default].values[0])),
+        key=lambda name: rule_scores[name],
     )
     weights = _drop_small(rules[best](errors))
-    scores |= {name: _mean(own) for name, own in rule_errors.items()}
-    return ForecastCombination(weights, best, scores, blended[best])
+    return ForecastCombination(weights, best, scores | rule_scores, blended[best])
 
 
 def _is_better(errors: np.ndarray, than: np.ndarray) -> bool:
@@ -96,14 +102,6 @@ def _is_better(errors: np.ndarray, than: np.ndarray) -> bool:
     return bool(by_window.mean() > t.ppf(_SIGNIFICANCE, len(by_window) - 1) * standard_error)
 
 
-def _usable_scale(scale: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the scale, and for a series without one (it has repeated itself exactly) its mean absolute value, or 1."""
-    known = np.isfinite(truth)
-    count = np.maximum(known.sum(axis=(0, 2)), 1)
-    size = np.where(known, np.abs(truth), 0.0).sum(axis=(0, 2)) / count
-    return np.where(scale > 0, scale, np.where(size > 0, size, 1.0))
-
-
 def _rules(names: Sequence[str], series: int) -> dict[str, WeightingRule]:
     """Return the rules by name, the simpler ones first."""
     rules: dict[str, WeightingRule] = {"best one": lambda errors: _weigh_best(errors, 1)}
@@ -116,53 +114,37 @@ def _rules(names: Sequence[str], series: int) -> dict[str, WeightingRule]:
     return rules
 
 
-def _scaled_errors(forecasts: np.ndarray, truth: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return mean absolute scaled errors (candidates, windows, series), NaN where there is no value."""
-    absolute = np.abs(forecasts - truth) / scale[:, None]
-    known = np.isfinite(absolute)
-    count = known.sum(axis=-1)
-    total = np.where(known, absolute, 0.0).sum(axis=-1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _mean(errors: np.ndarray) -> float:
-    known = np.isfinite(errors)
-    return float(errors[known].mean()) if known.any() else 0.0
-
-
-def _mean_by_candidate(errors: np.ndarray) -> np.ndarray:
-    return np.array([_mean(own) for own in errors])
-
-
-def _weigh_best(errors: np.ndarray, count: int) -> np.ndarray:
-    means = _mean_by_candidate(errors)
+def _weigh_best(errors: ScaledErrors, count: int) -> np.ndarray:
+    means = errors.by_candidate()
     order = np.argsort(means, kind="stable")[:count]
-    chosen = [position for position in order if means[position] <= _MAX_ERROR_RATIO * means[order[0]]]
-    weights = np.zeros((errors.shape[2], len(means)))
+    chosen = [position for position in order if means[position] <= errors.max_ratio.mean() * means[order[0]]]
+    weights = np.zeros((len(errors.is_squared), len(means)))
     weights[:, chosen] = 1 / len(chosen)
     return weights
 
 
-def _weigh_by_error(errors: np.ndarray) -> np.ndarray:
-    weights = _inverse_weights(_mean_by_candidate(errors)[None, :], 2.0)
-    return np.repeat(weights, errors.shape[2], axis=0)
+def _weigh_by_error(errors: ScaledErrors) -> np.ndarray:
+    weights = _inverse_weights(errors.by_candidate()[None, :], errors.max_ratio.mean(keepdims=True), 2.0)
+    return np.repeat(weights, len(errors.is_squared), axis=0)
 
 
-def _weigh_by_series(errors: np.ndarray, sharpness: float) -> np.ndarray:
+def _weigh_by_series(errors: ScaledErrors, sharpness: float) -> np.ndarray:
     """Return weights by the errors of each series, relative to their mean and shrunk towards those of all series."""
-    known = np.isfinite(errors).all(axis=0)
-    count = known.sum(axis=0)
-    own = np.where(known, errors, 0.0).sum(axis=1) / np.maximum(count, 1)
+    own, count = errors.by_series()
     level = own.mean(axis=0)
-    overall = _mean_by_candidate(errors)
+    overall = errors.by_candidate()
     relative = np.divide(own, level, out=np.ones_like(own), where=level > 0)
     typical = overall / (overall.mean() or 1.0)
     shrunk = (relative * count + typical[:, None] * _PRIOR_WINDOWS) / (count + _PRIOR_WINDOWS)
-    return _inverse_weights(shrunk.T, sharpness)
+    return _inverse_weights(shrunk.T, errors.max_ratio, sharpness)
 
 
-def _inverse_weights(errors: np.ndarray, sharpness: float) -> np.ndarray:
-    """Return weights of rows of errors: a power of their inverse, or with infinite sharpness all to the smallest."""
+def _inverse_weights(errors: np.ndarray, max_ratio: np.ndarray, sharpness: float) -> np.ndarray:
+    """Return weights of rows of errors: a power of their inverse, or with infinite sharpness all to the smallest.
+
+    A sharpness of 2 weighs by the inverse mean squared error, as Bates and Granger (1969) do. An error beyond
+    `max_ratio` (rows,) times the smallest one gets no weight.
+    """
     if np.isinf(sharpness):
         weights = np.zeros_like(errors)
         weights[np.arange(len(errors)), errors.argmin(axis=1)] = 1.0
@@ -170,15 +152,15 @@ def _inverse_weights(errors: np.ndarray, sharpness: float) -> np.ndarray:
     smallest = errors.min(axis=1, keepdims=True)
     # A candidate without any error gets nearly all the weight, and nothing is divided by zero.
     powered = (np.maximum(smallest, 1e-9) / np.maximum(errors, 1e-9)) ** sharpness
-    powered[errors > _MAX_ERROR_RATIO * np.maximum(smallest, 1e-9)] = 0.0
+    powered[errors > max_ratio[:, None] * np.maximum(smallest, 1e-9)] = 0.0
     return powered / powered.sum(axis=1, keepdims=True)
 
 
-def _cross_validate(rule: WeightingRule, errors: np.ndarray, forecasts: np.ndarray) -> np.ndarray:
+def _cross_validate(rule: WeightingRule, errors: ScaledErrors, forecasts: np.ndarray) -> np.ndarray:
     """Return the forecasts of a rule for each window, with weights made from the other windows."""
     blends = []
-    for window in range(errors.shape[1]):
-        weights = _drop_small(rule(np.delete(errors, window, axis=1)))
+    for window in range(forecasts.shape[1]):
+        weights = _drop_small(rule(errors.without(window)))
         blends.append(_blend(weights, forecasts[:, window : window + 1])[0])
     return np.stack(blends)
 

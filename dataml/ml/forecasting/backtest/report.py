@@ -1,6 +1,6 @@
 """The evaluation of a backtest: scores, coverage of the intervals, and charts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from dataml.ml.forecasting.backtest import charts
 from dataml.ml.forecasting.backtest.intervals import fit_intervals, measure_coverage
+from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
 from dataml.ml.forecasting.backtest.scores import confidence_by_step, score_forecasts
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.panel.panel import Panel
@@ -35,15 +36,20 @@ def evaluate_backtest(
     truth: np.ndarray,
     forecast: np.ndarray,
     naive: np.ndarray,
-    scale: np.ndarray,
+    scale: NaiveErrors,
+    clip: Callable[[np.ndarray], np.ndarray],
     seed: int,
 ) -> BacktestReport:
     """Score the forecasts of a backtest, and measure the coverage of intervals.
 
-    Arrays are (windows, series, horizon), NaN where a series has no such window; `scale` is (series,). The coverage of
-    a window is that of intervals learned from the other windows, or, where there is a single window, from other series.
+    Arrays are (windows, series, horizon), NaN where a series has no such window; `clip` cuts them at the bounds of the
+    target. The coverage of a window is that of intervals learned from the other windows, or, where there is a single
+    window, from other series.
     """
-    bounds = _held_out_bounds(truth, forecast, scale)
+    bounds = {
+        level: (clip(lower), clip(upper))
+        for level, (lower, upper) in _held_out_bounds(truth, forecast, scale.absolute).items()
+    }
     main = bounds[_MAIN_LEVEL]
     scores = score_forecasts(truth, forecast, scale, naive, panel.ids, bounds=main, seed=seed)
     report = scores.to_json()

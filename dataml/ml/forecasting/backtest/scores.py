@@ -4,13 +4,16 @@ The metrics, each over all values that have a truth and a forecast:
 
 - `mase` (Hyndman and Koehler 2006): mean of |error| over the in-sample error of the seasonal naive of its series.
   A series whose scale is 0, as one that repeats itself exactly has, is left out of it.
+- `rmsse` (Makridakis, Spiliotis and Assimakopoulos 2022): root of the mean of squared errors over the in-sample mean
+  squared error of the seasonal naive of their series; series without a scale are left out likewise.
 - `smape`: mean of 200 |error| / (|truth| + |forecast|), which is from 0 to 200 (Makridakis 1993); 0 where both are 0.
 - `rmse`, `mae`: in the unit of the target, all values alike.
 - `wape`: sum of |error| over sum of |truth|.
 - `bias`: sum of forecast minus truth over sum of |truth|: above 0, forecasts are too high.
 - `coverage`: share of truths between the ends of their interval, `width`: mean distance of the ends over mean |truth|.
 - `naive_mase` and so on: of the seasonal naive, on those of the values for which it has a forecast as well.
-- `relative_mase`: MASE over that of the seasonal naive; below 1 the model is the better one.
+- `relative_mase`, `relative_rmsse`: MASE or RMSSE over that of the seasonal naive; below 1 the model is the better one.
+  Of small counts the RMSSE tells: forecasts of their median, often 0, have the smallest MASE.
 """
 
 import math
@@ -21,12 +24,13 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.evaluation import bootstrap
+from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
 from dataml.ml.json_numbers import finite_or_none, to_json_numbers
 
 LISTED_SERIES: Final = 10
 _POOLED_ERRORS: Final = 20
 # The numbers of sums of a forecast, in the order of `_forecast_cells`, and of an interval, of `_interval_cells`.
-_FORECAST_SUMS: Final = 8
+_FORECAST_SUMS: Final = 9
 _INTERVAL_SUMS: Final = 4
 
 Bounds = tuple[np.ndarray, np.ndarray]
@@ -40,7 +44,7 @@ class ForecastScores:
     - `by_horizon`: `step` from 1, the number of `values` at it, and each metric as a list by step.
     - `confidence`: for each metric `low`, `high` and `level`, or None.
     - `best` and `worst`: at most ten series each, none in both, by MASE, or by WAPE where no series has a scale: `id`,
-      `mase`, `naive_mase`, `wape`, `mae`, `values`.
+      `mase`, `naive_mase`, `rmsse`, `bias`, `wape`, `mae`, `values`.
     - `by_series`: the score that series are ranked by, in their order, None where a series has no value.
     - `without_scale`: the number of series that are left out of MASE; `values`: the number of truths with a forecast.
     """
@@ -69,7 +73,7 @@ class ForecastScores:
 def score_forecasts(
     truth: np.ndarray,
     forecast: np.ndarray,
-    scale: np.ndarray,
+    scale: NaiveErrors,
     naive: np.ndarray,
     ids: Sequence[str],
     *,
@@ -86,7 +90,7 @@ def score_forecasts(
     Args:
         truth: (windows, series, horizon), NaN where there is no value.
         forecast: As `truth`.
-        scale: (series,), the in-sample mean absolute error of the seasonal naive, 0 or NaN where a series has none.
+        scale: The in-sample errors of the seasonal naive, 0 or NaN where a series has none.
         naive: The forecasts of the seasonal naive, as `truth`.
         ids: The names of the series.
         bounds: The lower and upper ends of intervals, as `truth`.
@@ -172,7 +176,7 @@ class _ErrorSums:
 
 
 def _cells(
-    truth: np.ndarray, forecast: np.ndarray, naive: np.ndarray, scale: np.ndarray, bounds: Bounds | None
+    truth: np.ndarray, forecast: np.ndarray, naive: np.ndarray, scale: NaiveErrors, bounds: Bounds | None
 ) -> Iterator[np.ndarray]:
     """Yield the terms of the scores, (windows, series, horizon) each: one at a time, as they are large."""
     yield from _forecast_cells(truth, forecast, scale)
@@ -181,13 +185,14 @@ def _cells(
         yield from _interval_cells(truth, *bounds)
 
 
-def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray) -> Iterator[np.ndarray]:
+def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: NaiveErrors) -> Iterator[np.ndarray]:
     known = np.isfinite(truth) & np.isfinite(forecast)
     true, predicted = np.where(known, truth, 0.0), np.where(known, forecast, 0.0)
     missed = np.abs(true - predicted)
     size = np.abs(true) + np.abs(predicted)
-    has_scale = np.isfinite(scale) & (scale > 0)
-    unit = np.where(has_scale, scale, np.inf)[:, None]
+    has_scale = np.isfinite(scale.absolute) & (scale.absolute > 0)
+    unit = np.where(has_scale, scale.absolute, np.inf)[:, None]
+    squared_unit = np.where(has_scale, scale.squared, np.inf)[:, None]
     yield known.astype(np.float64)
     yield missed
     yield np.square(missed)
@@ -196,6 +201,7 @@ def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray) 
     yield np.divide(200 * missed, size, out=np.zeros(size.shape), where=size > 0)
     yield missed / unit
     yield (known & has_scale[:, None]).astype(np.float64)
+    yield np.square(missed) / squared_unit
 
 
 def _interval_cells(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Iterator[np.ndarray]:
@@ -211,15 +217,16 @@ def _scores(sums: np.ndarray) -> dict[str, np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = _point_scores(sums[..., :_FORECAST_SUMS])
         naive = _point_scores(sums[..., _FORECAST_SUMS : 2 * _FORECAST_SUMS])
-        relative = _over(scores["mase"], naive["mase"])
+        relative = {f"relative_{name}": _over(scores[name], naive[name]) for name in ("mase", "rmsse")}
         scores |= _interval_scores(sums[..., 2 * _FORECAST_SUMS :])
-    return scores | {f"naive_{name}": value for name, value in naive.items()} | {"relative_mase": relative}
+    return scores | {f"naive_{name}": value for name, value in naive.items()} | relative
 
 
 def _point_scores(sums: np.ndarray) -> dict[str, np.ndarray]:
-    count, missed, squared, surplus, size, symmetric, scaled, with_scale = np.moveaxis(sums, -1, 0)
+    count, missed, squared, surplus, size, symmetric, scaled, with_scale, squared_scaled = np.moveaxis(sums, -1, 0)
     return {
         "mase": _over(scaled, with_scale),
+        "rmsse": np.sqrt(_over(squared_scaled, with_scale)),
         "smape": _over(symmetric, count),
         "wape": _over(missed, size),
         "rmse": np.sqrt(_over(squared, count)),
@@ -259,7 +266,7 @@ def _best_and_worst(
     worst = order[len(best) :][-LISTED_SERIES:][::-1]
 
     def record(at: int) -> dict[str, Any]:
-        names = ("mase", "naive_mase", "wape", "mae")
+        names = ("mase", "naive_mase", "rmsse", "bias", "wape", "mae")
         return (
             {"id": ids[at]} | {each: finite_or_none(scores[each][at]) for each in names} | {"values": int(counts[at])}
         )

@@ -13,12 +13,21 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from dataml.ml.forecasting.models import arima, ets, theta
+from dataml.ml.forecasting.models import arima, croston, ets, historic_mean, theta, tsb
 from dataml.ml.forecasting.models.deseasonalize import MAX_SEASON, seasonal_component
 
-STATISTICAL_ALGORITHMS: Final = ("SeasonalNaive", "AutoETS", "AutoARIMA", "Theta")
+INTERMITTENT_ALGORITHMS: Final = ("HistoricMean", "CrostonSBA", "TSB")
+"""Algorithms that forecast the mean of a series of many zeros."""
+STATISTICAL_ALGORITHMS: Final = ("SeasonalNaive", "AutoETS", "AutoARIMA", "Theta", *INTERMITTENT_ALGORITHMS)
 NAIVE: Final = "SeasonalNaive"
-_MODULES: Final[Mapping[str, ModuleType]] = {"AutoETS": ets, "AutoARIMA": arima, "Theta": theta}
+_MODULES: Final[Mapping[str, ModuleType]] = {
+    "AutoETS": ets,
+    "AutoARIMA": arima,
+    "Theta": theta,
+    "HistoricMean": historic_mean,
+    "CrostonSBA": croston,
+    "TSB": tsb,
+}
 _FAILURES: Final = (ValueError, IndexError, ZeroDivisionError)
 """Exceptions of the libraries for series that they cannot model.
 

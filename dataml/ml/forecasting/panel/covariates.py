@@ -52,12 +52,14 @@ class Covariates:
 
     `known`, `static` and `past` are positions in the layout of `preprocessing`, which is None where there are no
     covariates: those known in the future, those constant within each series, and those known up to the present only.
+    `complete` are the names of the exogenous columns without a missing value in the training.
     """
 
     preprocessing: Preprocessing | None
     known: tuple[int, ...] = ()
     static: tuple[int, ...] = ()
     past: tuple[int, ...] = ()
+    complete: tuple[str, ...] = ()
 
     def names(self, positions: Sequence[int]) -> tuple[str, ...]:
         """Return the names of the columns at these positions."""
@@ -92,7 +94,8 @@ def fit_covariates(
     others = [i for i in range(preprocessing.width) if i not in known]
     static = [i for i in others if _is_static(matrix[:, i], panel)]
     past = [i for i in others if i not in static]
-    return Covariates(preprocessing, tuple(known), tuple(static), tuple(past))
+    complete = tuple(name for name in roles.exogenous if not rows.column(name).null_count)
+    return Covariates(preprocessing, tuple(known), tuple(static), tuple(past), complete)
 
 
 def group_series(panel: Panel, table: pa.Table, covariates: Covariates) -> GroupedSeries:

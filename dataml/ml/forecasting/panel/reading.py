@@ -172,13 +172,24 @@ def encode_series_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndar
     return ids, rank[encoded.indices.to_numpy()]
 
 
+def refuse_nulls(column: pa.ChunkedArray, problem: str, code: str) -> None:
+    """Refuse a column with nulls, naming its rows.
+
+    Raises:
+        Invalid: of the `code`, with a sentence that begins with `problem`.
+    """
+    if column.null_count:
+        rows = np.flatnonzero(column.is_null().to_numpy())
+        raise Invalid(f"{problem} in {_format_rows(rows)}. Add values, or remove these rows.", code=code)
+
+
 def _sort_rows(table: pa.Table, target: str, time: str, series: str | None) -> _SortedRows:
     times = _checked_times(table.column(time), time)
     y = _checked_target(table.column(target), target)
     ids, codes = ("",), np.zeros(len(times), np.int32)
     if series is not None:
         column = table.column(series)
-        _refuse_nulls(column, f"The series column {series!r} has no value", "missing_series_id")
+        refuse_nulls(column, f"The series column {series!r} has no value", "missing_series_id")
         ids, codes = encode_series_ids(column)
     starts = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=len(ids))))).astype(np.int64)
     order = _sort_order(codes, calendar.microseconds(times))
@@ -188,7 +199,7 @@ def _sort_rows(table: pa.Table, target: str, time: str, series: str | None) -> _
 def _checked_times(column: pa.ChunkedArray, name: str) -> np.ndarray:
     if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         raise Invalid(f"The time column {name!r} is not a Date or Timestamp.", code="time_not_temporal")
-    _refuse_nulls(column, f"The time column {name!r} has no value", "missing_time")
+    refuse_nulls(column, f"The time column {name!r} has no value", "missing_time")
     return read_times(column)
 
 
@@ -249,12 +260,6 @@ def _refuse_duplicates(rows: _SortedRows) -> None:
         f"Remove the duplicates or sum them up.{advice}{hint}",
         code="duplicate_timestamps",
     )
-
-
-def _refuse_nulls(column: pa.ChunkedArray, problem: str, code: str) -> None:
-    if column.null_count:
-        rows = np.flatnonzero(column.is_null().to_numpy())
-        raise Invalid(f"{problem} in {_format_rows(rows)}. Add values, or remove these rows.", code=code)
 
 
 def _format_rows(rows: np.ndarray) -> str:

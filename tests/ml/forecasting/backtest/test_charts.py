@@ -13,6 +13,7 @@ from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.panel import Panel
 from tests.ml.drawn_charts import TRICKY_NAMES, DrawnChart
+from tests.ml.forecasting.tables import make_naive_errors
 
 START = np.datetime64("2024-01-01", "us")
 DAY = np.timedelta64(1, "D")
@@ -32,7 +33,7 @@ def make_backtest(
     truth = splits.truth(panel.y, starts)
     forecast = truth + (1 + np.arange(count))[:, None]
     bounds = forecast - 10, forecast + 10
-    scores = score_forecasts(truth, forecast, np.ones(count), truth + 5, names, bounds=bounds)
+    scores = score_forecasts(truth, forecast, make_naive_errors(np.ones(count)), truth + 5, names, bounds=bounds)
     data = {"panel": panel, "splits": splits, "truth": truth, "forecast": forecast, "bounds": bounds}
     return data, scores
 
@@ -97,7 +98,7 @@ def test_a_series_without_a_window_is_drawn_without_it() -> None:
 def test_charts_without_values_are_none() -> None:
     data, _ = make_backtest(["a", "b"])
     nothing = np.full((3, 2, 7), np.nan)
-    scores = score_forecasts(nothing, nothing, np.ones(2), nothing, ["a", "b"])
+    scores = score_forecasts(nothing, nothing, make_naive_errors(np.ones(2)), nothing, ["a", "b"])
     assert charts.backtest_chart(**data, scores=scores) is None
     assert charts.score_chart(scores.by_horizon) is None
     assert charts.coverage_chart(scores.by_horizon, 0.95) is None
@@ -168,7 +169,7 @@ def test_scores_by_step_are_drawn_with_those_of_the_seasonal_naive() -> None:
 
 def test_without_a_mase_steps_are_scored_by_wape() -> None:
     data, _ = make_backtest(["a"])
-    scores = score_forecasts(data["truth"], data["forecast"], np.zeros(1), data["truth"], ["a"])
+    scores = score_forecasts(data["truth"], data["forecast"], make_naive_errors(np.zeros(1)), data["truth"], ["a"])
     spec = charts.score_chart(scores.by_horizon)
     assert spec is not None
     assert "WAPE by step ahead" in DrawnChart(spec).texts

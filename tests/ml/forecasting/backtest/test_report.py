@@ -1,6 +1,7 @@
 """The evaluation of a backtest: metrics, held-out coverage and charts, as strict JSON."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backt
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.panel import Panel
+from tests.ml.forecasting.tables import make_naive_errors
 
 HORIZON = 5
 
@@ -28,7 +30,9 @@ def evaluate(windows: int, series: int, error: float = 1.0, first_error: float =
     truth = splits.truth(panel.y, starts)
     errors = random.normal(0, error, truth.shape)
     errors[0] *= first_error
-    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, np.full(series, 2.0), seed=0)
+    naive_errors = make_naive_errors(np.full(series, 2.0))
+    clip = partial(np.clip, a_min=-np.inf, a_max=120.0)
+    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, naive_errors, clip, seed=0)
 
 
 def test_a_report_has_metrics_confidence_coverage_and_charts() -> None:
@@ -65,3 +69,9 @@ def test_coverage_of_a_single_window_is_measured_by_intervals_of_other_series() 
         "high": None,
         "values": 0,
     }
+
+
+def test_bounds_are_cut_at_those_of_the_target() -> None:
+    chart = json.dumps(evaluate(windows=4, series=1, error=20.0).report["charts"]["backtest"])
+    highs = [float(part.split(",")[0]) for part in chart.split('"high": ')[1:]]
+    assert max(highs) == 120

@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics as reference
 
 from dataml.ml.forecasting.backtest.scores import ForecastScores, confidence_by_step, extend_confidence, score_forecasts
+from tests.ml.forecasting.tables import make_naive_errors
 
 
 def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1)
     return {
         "truth": truth,
         "forecast": truth + noise[0] + 0.3,
-        "scale": random.uniform(0.5, 2, series),
+        "scale": make_naive_errors(random.uniform(0.5, 2, series)),
         "naive": truth + 2 * noise[1],
         "ids": [f"series {n}" for n in range(series)],
     }
@@ -26,7 +27,7 @@ def backtest(windows: int = 3, series: int = 8, horizon: int = 5, seed: int = 1)
 def score_one(truth: list[float], forecast: list[float], scale: float = 1.0) -> ForecastScores:
     """Return the scores of one window of one series, whose naive forecast is exact."""
     true = np.array([[truth]])
-    return score_forecasts(true, np.array([[forecast]]), np.array([scale]), true, [""])
+    return score_forecasts(true, np.array([[forecast]]), make_naive_errors(np.array([scale])), true, [""])
 
 
 def test_metrics_equal_their_definitions() -> None:
@@ -35,17 +36,20 @@ def test_metrics_equal_their_definitions() -> None:
     metrics = score_forecasts(**data).metrics
     error = forecast - truth
     expected = {
-        "mase": (np.abs(error) / scale[:, None]).mean(),
+        "mase": (np.abs(error) / scale.absolute[:, None]).mean(),
+        "rmsse": np.sqrt((error**2 / scale.squared[:, None]).mean()),
         "smape": (200 * np.abs(error) / (np.abs(truth) + np.abs(forecast))).mean(),
         "rmse": reference.root_mean_squared_error(truth.ravel(), forecast.ravel()),
         "mae": reference.mean_absolute_error(truth.ravel(), forecast.ravel()),
         "wape": np.abs(error).sum() / truth.sum(),
         "bias": error.sum() / truth.sum(),
-        "naive_mase": (np.abs(naive - truth) / scale[:, None]).mean(),
+        "naive_mase": (np.abs(naive - truth) / scale.absolute[:, None]).mean(),
         "naive_rmse": reference.root_mean_squared_error(truth.ravel(), naive.ravel()),
     }
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     assert metrics["relative_mase"] == pytest.approx(expected["mase"] / expected["naive_mase"])
+    naive_rmsse = np.sqrt(((naive - truth) ** 2 / scale.squared[:, None]).mean())
+    assert metrics["relative_rmsse"] == pytest.approx(expected["rmsse"] / naive_rmsse)
     assert "coverage" not in metrics
 
 
@@ -62,7 +66,7 @@ def test_bias_is_above_0_when_forecasts_are_too_high() -> None:
 def test_intervals_are_scored_by_coverage_and_width() -> None:
     truth = np.array([[[1.0, 2.0, 3.0, np.nan]]])
     bounds = truth - np.array([0.5, 0.5, -0.1, 1]), truth + np.array([0.5, 0.0, 0.5, 1])
-    scores = score_forecasts(truth, truth, np.ones(1), truth, [""], bounds=bounds)
+    scores = score_forecasts(truth, truth, make_naive_errors(np.ones(1)), truth, [""], bounds=bounds)
     assert scores.metrics["coverage"] == pytest.approx(2 / 3)
     assert scores.metrics["width"] == pytest.approx((1 + 0.5 + 0.4) / 6)
     assert scores.by_horizon["coverage"] == [1, 1, 0, None]
@@ -74,10 +78,8 @@ def test_each_step_has_scores_of_its_own() -> None:
     assert scores.by_horizon["step"] == [1, 2, 3, 4, 5]
     assert scores.by_horizon["values"] == [24] * 5
     for at in range(5):
-        step = {
-            name: each[:, :, at : at + 1] if each.ndim == 3 else each for name, each in data.items() if name != "ids"
-        }
-        of_step = score_forecasts(**step, ids=data["ids"]).metrics
+        step = {name: each[:, :, at : at + 1] if isinstance(each, np.ndarray) else each for name, each in data.items()}
+        of_step = score_forecasts(**step).metrics
         for name, value in of_step.items():
             assert scores.by_horizon[name][at] == pytest.approx(value, rel=1e-5), name
 
@@ -106,16 +108,17 @@ def test_the_naive_is_compared_where_the_model_has_a_forecast() -> None:
 @pytest.mark.parametrize("nothing", [0.0, np.nan])
 def test_a_series_without_a_scale_is_left_out_of_mase_and_counted(nothing: float) -> None:
     data = backtest()
-    data["scale"][2] = nothing
+    data["scale"].absolute[2] = nothing
     scores = score_forecasts(**data)
     assert scores.without_scale == 1
     kept = [n for n in range(8) if n != 2]
-    error = np.abs(data["forecast"] - data["truth"])[:, kept] / data["scale"][kept, None]
+    error = np.abs(data["forecast"] - data["truth"])[:, kept] / data["scale"].absolute[kept, None]
     assert scores.metrics["mase"] == pytest.approx(error.mean())
     assert scores.by_series[2] is None
-    data["scale"][:] = nothing
+    data["scale"].absolute[:] = nothing
     assert (scores := score_forecasts(**data)).metrics["mase"] is None
     assert scores.metrics["relative_mase"] is None
+    assert scores.metrics["rmsse"] is None
     assert scores.confidence["mase"] is None
     # Ranked by WAPE instead.
     assert scores.worst[0]["wape"] >= scores.best[0]["wape"]
@@ -128,7 +131,13 @@ def test_confidence_is_as_wide_as_the_variation_between_samples_of_series() -> N
         level = np.exp(random.normal(0, 0.4, 60))[:, None]
         truth = random.gamma(9, 2, (2, 60, 4))
         forecast = truth + level * random.choice([-1, 1], (1, 60, 1)) * random.uniform(0.5, 1.5, truth.shape)
-        return {"truth": truth, "forecast": forecast, "scale": np.ones(60), "naive": truth, "ids": ["x"] * 60}
+        return {
+            "truth": truth,
+            "forecast": forecast,
+            "scale": make_naive_errors(np.ones(60)),
+            "naive": truth,
+            "ids": ["x"] * 60,
+        }
 
     varies = np.std([score_forecasts(**sample(seed)).metrics["mase"] for seed in range(100, 180)])  # type: ignore[arg-type]
     interval = score_forecasts(**sample(1)).confidence["mase"]
@@ -153,7 +162,7 @@ def test_the_same_seed_gives_the_same_confidence() -> None:
 
 def test_the_best_and_the_worst_series_are_named() -> None:
     data = backtest(series=30)
-    data["forecast"] = data["truth"] + data["scale"][:, None] * np.arange(30)[:, None] / 10
+    data["forecast"] = data["truth"] + data["scale"].absolute[:, None] * np.arange(30)[:, None] / 10
     scores = score_forecasts(**data)
     assert [each["id"] for each in scores.worst] == [f"series {n}" for n in range(29, 19, -1)]
     assert [each["id"] for each in scores.best] == [f"series {n}" for n in range(10)]
@@ -166,12 +175,14 @@ def test_the_best_and_the_worst_series_are_named() -> None:
 @pytest.mark.parametrize("value", [0.0, 1e300, 1e-300, -5.0])
 def test_scores_of_any_numbers_are_strict_json(value: float) -> None:
     truth = np.full((2, 2, 3), value)
-    scores = score_forecasts(truth, -truth, np.array([value, 0.0]), truth * 0, ["a", "b"], bounds=(truth, truth))
+    scores = score_forecasts(
+        truth, -truth, make_naive_errors(np.array([value, 0.0])), truth * 0, ["a", "b"], bounds=(truth, truth)
+    )
     json.dumps(scores.to_json(), allow_nan=False)
     if value == 0:
         assert (scores.metrics["wape"], scores.metrics["mae"]) == (None, 0)
     nothing = np.full((1, 1, 2), np.nan)
-    empty = score_forecasts(nothing, nothing, np.ones(1), nothing, ["a"])
+    empty = score_forecasts(nothing, nothing, make_naive_errors(np.ones(1)), nothing, ["a"])
     assert set(empty.metrics.values()) == {None}
     assert (empty.values, empty.best, empty.worst) == (0, [], [])
 
