@@ -217,9 +217,9 @@ class TrainSpec:
     """A training on `parquet`.
 
     `roles` is the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column; `categories` are numeric columns
-    whose numbers are categories. A Forecast has `forecasting`. `parent` is the bundle of the version that an
-    incremental training continues. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray
-    Train fits on shards.
+    whose numbers are categories. `positive_class` is a label of the target; None when the data decides. A Forecast has
+    `forecasting`. `parent` is the bundle of the version that an incremental training continues. With several `workers`,
+    or when the matrix has at least `distributed_bytes`, Ray Train fits on shards.
     """
 
     train_id: int
@@ -238,6 +238,7 @@ class TrainSpec:
     distributed_bytes: int = 8 * 1024**3
     parent: str | None = None
     forecasting: ForecastConfig | None = None
+    positive_class: str | None = None
 
     @property
     def target(self) -> str:

@@ -126,7 +126,14 @@ def _tune(
     metric = tuning.metric or candidates.task.metric
     _, folder = context.output("tuning")
     result = search(
-        partial(_score_trial, candidates=candidates, samples=data.samples, parts=data.parts, metric=metric),
+        partial(
+            _score_trial,
+            candidates=candidates,
+            samples=data.samples,
+            parts=data.parts,
+            metric=metric,
+            positive=data.target.positive,
+        ),
         search_space(candidates.algorithms, candidates.hyperparameters),
         tuning,
         seed=candidates.seed,
@@ -151,13 +158,14 @@ def _tune(
 
 
 def _score_trial(
-    parameters: dict[str, Any], *, candidates: Candidates, samples: LabeledRows, parts: Split, metric: str
+    parameters: dict[str, Any], *, candidates: Candidates, samples: LabeledRows, parts: Split, metric: str, positive: int
 ) -> float:
     """Return the score of one set of parameters on the validation rows; lower is better."""
     algorithm = parameters.pop("algorithm")
     one = replace(candidates, algorithms=(algorithm,), tuned={algorithm: parameters})
     validation = cross_validate(one, samples, parts)
-    value = evaluate(candidates.task, samples.y[validation.rows], validation.predictions[algorithm]).metrics[metric]
+    predicted = validation.predictions[algorithm]
+    value = evaluate(candidates.task, samples.y[validation.rows], predicted, positive=positive).metrics[metric]
     return np.inf if value is None else _negate_if_higher_is_better(metric, value)
 
 

@@ -14,7 +14,8 @@ from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 from dataml.ml.labels import to_label
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
 from dataml.tasks.fitting import fit_model
-from dataml.tasks.training_data import TrainingData, TrainingTarget, column_roles, load_training_data
+from dataml.ml.training.target import TrainingTarget
+from dataml.tasks.training_data import TrainingData, column_roles, load_training_data
 
 _RARE_SHARE: Final = 0.05
 _RARE_ROWS: Final = 10
@@ -76,6 +77,7 @@ def _evaluate(spec: TrainSpec, target: TrainingTarget, selection: Selection, tes
         test.y,
         selection.predict(test.x),
         classes=[to_label(value) for value in target.classes or ()],
+        positive=target.positive,
         uncalibrated=selection.predict(test.x, calibrated=False) if selection.calibration else None,
         residuals=selection.residuals if target.task.is_regression else None,
         seed=spec.seed,
@@ -106,7 +108,9 @@ def _provenance(
     return Provenance(
         spec.problem_type,
         data.target.name,
+        data.target.data_type,
         data.target.classes,
+        data.target.positive_class,
         column_roles(spec),
         spec.seed,
         parts.method,

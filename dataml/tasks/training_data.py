@@ -7,39 +7,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.constraints import MAX_ALLOWED_VALUES
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
-from dataml.errors import Conflict, Invalid
+from dataml.errors import Invalid
 from dataml.jobs.spec import JobContext, TrainSpec
-from dataml.ml.boosters.native_model import LabeledRows, Task
+from dataml.ml.boosters.native_model import LabeledRows
 from dataml.ml.bundle.manifest import FEATURE_ROLES
 from dataml.ml.bundle.predictor import Predictor
-from dataml.ml.labels import to_label
 from dataml.ml.memory import allocate_matrix
 from dataml.ml.preprocessing import Preprocessing
 from dataml.ml.training import split
+from dataml.ml.training.target import TrainingTarget, read_classes, read_numbers
 from dataml.tasks.parquet_rows import ParquetRows
 
 MIN_ROWS: Final = 20
-MAX_CLASSES: Final = 1_000
-
-
-@dataclass(frozen=True)
-class TrainingTarget:
-    """The target of a training; `values` (rows,) are numbers, or codes into `classes`, which are sorted."""
-
-    name: str
-    values: np.ndarray
-    classes: tuple[Any, ...] | None
-
-    @property
-    def task(self) -> Task:
-        """The learning task: a regression, or a classification of so many classes."""
-        return Task(len(self.classes or ()))
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,7 @@ def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor |
 
     Raises:
         Invalid: `too_few_rows`, `too_few_groups`, `constant_target`, `too_many_classes`, `target_not_numeric`,
-            `target_not_classes`, `no_features`, `too_many_values_to_refuse`.
+            `target_not_a_class`, `bad_positive_class`, `no_features`, `too_many_values_to_refuse`.
         Conflict: `new_class`.
     """
     features = [name for name in spec.contract.names if spec.roles.get(name) in FEATURE_ROLES]
@@ -111,43 +95,11 @@ def _read(
         raise Invalid(f"{rows.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows")
     data_type = contract.column(name).data_type
     if spec.problem_type == "Regression":
-        return rows, _regression_target(name, data_type, rows.column(name))
-    known = parent.manifest.classes if parent else None
-    return rows, _classification_target(name, data_type, rows.column(name), known)
-
-
-def _regression_target(name: str, data_type: DataType, column: pa.ChunkedArray) -> TrainingTarget:
-    if data_type not in (DataType.INTEGER, DataType.FLOAT):
-        raise Invalid(f"A regression predicts a number; target '{name}' is {data_type}.", code="target_not_numeric")
-    target = TrainingTarget(name, column.cast(pa.float64(), safe=False).to_numpy(), None)
-    if (target.values == target.values[0]).all():
-        raise _constant_target(name, "the dataset")
-    return target
-
-
-def _classification_target(
-    name: str, data_type: DataType, column: pa.ChunkedArray, known: tuple[Any, ...] | None
-) -> TrainingTarget:
-    """Return the target as codes into its classes: the `known` ones of a parent, or all values of the column."""
-    if data_type.is_temporal:
-        raise Invalid(f"Target '{name}' is a {data_type}, which has no classes.", code="target_not_classes")
-    distinct = pc.unique(column)
-    if len(distinct) > MAX_CLASSES:
-        raise Invalid(
-            f"Target '{name}' has {len(distinct):,} different values; a classification takes {MAX_CLASSES:,}. "
-            "Is it a regression, or an identifier?",
-            code="too_many_classes",
-        )
-    if len(distinct) < 2:
-        raise _constant_target(name, "the dataset")
-    classes = sorted(distinct.to_pylist())
-    if known is not None:
-        new = [to_label(value) for value in classes if value not in known]
-        if new:
-            raise Conflict(f"The model does not know these classes of '{name}': {', '.join(new)}.", code="new_class")
-        classes = list(known)
-    codes = pc.index_in(column, value_set=pa.array(classes, data_type.arrow)).to_numpy()
-    return TrainingTarget(name, codes.astype(np.int64), tuple(classes))
+        return rows, read_numbers(name, data_type, rows.column(name))
+    if parent is None:
+        return rows, read_classes(name, data_type, rows.column(name), positive_class=spec.positive_class)
+    target = read_classes(name, data_type, rows.column(name), parent.manifest.classes)
+    return rows, replace(target, positive=parent.manifest.positive_code)
 
 
 def _split(spec: TrainSpec, rows: ParquetRows, target: TrainingTarget) -> split.Split:

@@ -119,6 +119,12 @@ class TrainRequest(BaseModel):
         "weighted blend where that is better by more than noise. Of a Forecast: LightGBM, XGBoost, AutoETS, AutoARIMA, "
         "Theta, SeasonalNaive, HistoricMean, CrostonSBA, TSB, or auto.",
     )
+    positive_class: bool | int | float | str | None = Field(
+        None,
+        description="The one of two classes that precision, recall, F1, PR AUC, thresholds and curves are about. By "
+        "default the labels say it (true, yes, 1, positive, churned, fraud, ...), or it is the rarer class.",
+        examples=["fraud"],
+    )
     hyperparameters: dict[str, Any] = Field(
         {}, description="Parameters by scikit-learn's names, or for a named algorithm by the library's own."
     )

@@ -353,7 +353,7 @@ def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> str
     """Check the rows to train on, and return the SHA-256 hash of their file. Blocking."""
     path = storage.fetch(spec.parquet)
     if spec.forecasting is None:
-        check_target_values(path, spec.target)
+        check_target_values(path, spec)
         if parent is not None:
             check_classes(path, parent)
     elif spec.parent is not None:

@@ -148,7 +148,7 @@ def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
         (
             [datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)] * 30,
             "Classification",
-            "target_not_classes",
+            "target_not_a_class",
         ),
     ],
 )

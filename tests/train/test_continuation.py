@@ -149,8 +149,7 @@ def test_a_regression_is_not_continued_as_a_classification(client: Client, datas
     columns = [{"column_name": "price", "attribute_name": "Target"}, {"column_name": "id", "attribute_name": "Id"}]
     name = new_predictor()
     trained(client, dataset_id, predictor_name=name, problem_type="Regression", columns=columns, algorithm="LightGBM")
-    # A price is no class, so the request is refused for that first.
-    assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (422, "target_not_a_class")
+    assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (409, "problem_type_changed")
 
 
 def test_only_a_finished_predictor_is_continued(platform: Platform, client: Client, dataset_id: int) -> None:

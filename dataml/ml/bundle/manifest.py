@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 
 from dataml.contract.types import DataType
 from dataml.errors import DatamlError
+from dataml.ml.positive_class import resolve_positive_code
 
 FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "manifest.json"
@@ -87,7 +88,10 @@ class Manifest:
     Attributes:
         algorithm: that of the only member, or "Blend".
         classes: values of the target's own type, in the order of probabilities and of the confusion matrix; None for a
-            regression. With two of them the second is the positive one.
+            regression.
+        positive_class: the one of two classes that the scores are about; None for other models, and in bundles of
+            earlier versions, whose scores are of the second class.
+        average: how each score combines the classes, see `evaluation.classification.averages`.
         accuracy: from the held-out rows, as are `metrics` and `confusion_matrix`.
         best_iteration: that of the heaviest member, as are `params`.
         candidates: validation scores by algorithm, from which the members were chosen.
@@ -122,6 +126,8 @@ class Manifest:
     versions: dict[str, str]
     created_at: str
     members: tuple[MemberRecord, ...]
+    positive_class: Any = None
+    average: dict[str, str] | None = None
     calibration: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     comparison: dict[str, Any] | None = None
@@ -129,6 +135,11 @@ class Manifest:
     forecast: dict[str, Any] | None = None
     files: dict[str, FileRecord] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    @property
+    def positive_code(self) -> int:
+        """The position in `classes` of the positive one of two classes."""
+        return resolve_positive_code(self.classes, self.positive_class)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `manifest.json`."""

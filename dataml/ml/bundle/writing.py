@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.contract.contract import Contract
+from dataml.contract.types import DataType
 from dataml.ml.boosters.onnx_model import OnnxConversion, convert_to_onnx
 from dataml.ml.bundle.manifest import (
     BLEND,
@@ -37,7 +38,9 @@ class Provenance:
 
     problem_type: str
     target: str
+    target_type: DataType
     classes: tuple[Any, ...] | None
+    positive_class: Any
     roles: dict[str, str]
     seed: int
     split: str
@@ -98,8 +101,10 @@ def _describe(
         model=f"{algorithm}{'Regressor' if task.is_regression else 'Classifier'}",
         problem_type=provenance.problem_type,
         target=provenance.target,
-        target_type=contract.column(provenance.target).data_type,
+        target_type=provenance.target_type,
         classes=provenance.classes,
+        positive_class=provenance.positive_class,
+        average=evaluation.details.get("average"),
         roles=provenance.roles,
         dropped_features=preprocessing.dropped,
         accuracy=evaluation.accuracy,

@@ -34,6 +34,7 @@ def evaluate(
     predicted: np.ndarray,
     *,
     classes: Sequence[str] = (),
+    positive: int = 1,
     uncalibrated: np.ndarray | None = None,
     residuals: np.ndarray | None = None,
     seed: int = 0,
@@ -49,6 +50,7 @@ def evaluate(
         truth: numbers, or class codes (rows,).
         predicted: as `NativeModel.predict` returns it.
         classes: the names of the classes in order.
+        positive: the code of the class that the scores of two classes are about.
         uncalibrated: the predictions of the same rows before calibration.
         residuals: truth minus prediction of a regression on any number of other rows that the model did not learn
             from.
@@ -60,7 +62,7 @@ def evaluate(
     names = [str(name) for name in classes] or [str(code) for code in range(task.classes)]
     before = None if uncalibrated is None else uncalibrated.astype(np.float64)
     scores = classification.score_classes(
-        task, truth.astype(np.int64), predicted.astype(np.float64), names, before, seed
+        task, truth.astype(np.int64), predicted.astype(np.float64), names, before, seed, positive
     )
     details = scores.details | {"charts": charts.classification_charts(names, scores.confusion, scores.details)}
     return Evaluation(scores.metrics, scores.metrics["accuracy"], scores.confusion.tolist(), details)

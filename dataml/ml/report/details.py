@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dataml.ml.labels import to_label
+from dataml.ml.report.metrics import read_context
 from dataml.ml.report.values import FieldsValue, display_fields, is_empty
 
 # What a section of its own, or a line of the training details, shows.
 _SHOWN_ELSEWHERE: Final = frozenset(
     {
         *("predictor_name", "version", "train_id", "dataset", "domain", "created_by", "created_at", "problem_type"),
-        *("target", "target_type", "classes", "algorithm", "model", "accuracy", "metrics", "confusion_matrix"),
+        *("target", "target_type", "classes", "positive_class", "average", "algorithm", "model", "accuracy"),
+        *("metrics", "confusion_matrix"),
         *("rows", "split", "seed", "candidates", "validation_metric", "best_iteration", "params", "roles"),
         *("dropped_features", "versions", "onnx", "format_version", "files"),
     }
@@ -38,6 +40,7 @@ class ModelDetails:
     dataset: str | None
     problem_type: str | None
     classes: tuple[str, ...]
+    positive_class: str | None
     best_iteration: int | None
     validation_metric: str
     candidates: Any
@@ -67,6 +70,7 @@ def read_model_details(summary: Mapping[str, Any]) -> ModelDetails:
         dataset=summary.get("dataset"),
         problem_type=summary.get("problem_type"),
         classes=tuple(to_label(each) for each in summary.get("classes") or []),
+        positive_class=read_context(summary).positive_class,
         best_iteration=summary.get("best_iteration"),
         validation_metric=_spell(summary.get("validation_metric") or "score"),
         candidates=summary.get("candidates"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dataml.ml.labels import to_label
+from dataml.ml.positive_class import resolve_positive_code
 
 NAIVE_PREFIX: Final = "naive_"
 _MAX_HEADLINES: Final = 4
@@ -38,9 +39,9 @@ class MetricContext:
 
     Attributes:
         target: Name of the target column.
-        positive_class: The second of two classes, as text.
+        positive_class: The class that scores of two classes are about, as text.
         most_frequent_share: Share of held-out rows in the most frequent class.
-        positive_share: Share of held-out rows in the second of two classes.
+        positive_share: Share of held-out rows in the positive class.
     """
 
     target: str
@@ -75,13 +76,14 @@ def select_headlines(metrics: Iterable[Metric], names: Iterable[str]) -> tuple[M
 def read_context(summary: Mapping[str, Any]) -> MetricContext:
     """Return what descriptions need of a manifest; shares come from its confusion matrix, a row a true class."""
     classes = summary.get("classes") or []
+    positive = resolve_positive_code(classes, summary.get("positive_class"))
     counts = [sum(row) for row in summary.get("confusion_matrix") or []]
     total = sum(counts)
     return MetricContext(
         target=str(summary.get("target") or "the target"),
-        positive_class=to_label(classes[1]) if len(classes) == 2 else None,
+        positive_class=to_label(classes[positive]) if len(classes) == 2 else None,
         most_frequent_share=max(counts) / total if total else None,
-        positive_share=counts[1] / total if total and len(counts) == 2 else None,
+        positive_share=counts[positive] / total if total and len(counts) == 2 else None,
     )
 
 

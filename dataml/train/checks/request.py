@@ -13,6 +13,8 @@ from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import ForecastConfig, SplitConfig, TrainSpec, TuningConfig
 from dataml.ml.boosters.hyperparameters import ALGORITHMS, available_algorithms, check_hyperparameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.labels import to_label
+from dataml.ml.training.target import check_classes, check_numbers
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
 
 ProblemType = Literal["Classification", "Regression", "Forecast"]
@@ -70,7 +72,6 @@ TUNING_METRICS: dict[ProblemType, tuple[str, ...]] = {
     "Forecast": (),
 }
 _NUMERIC = {DataType.INTEGER, DataType.FLOAT}
-_CLASSES = {DataType.STRING, DataType.INTEGER, DataType.BOOLEAN}
 
 
 class ColumnRole(StrEnum):
@@ -112,9 +113,9 @@ def check_request(request: TrainRequest, contract: Contract, parquet: str) -> Tr
     Raises:
         Invalid: `unknown_problem_type`, `unknown_algorithm`, `algorithm_not_installed`, `unknown_hyperparameter`,
             `invalid_hyperparameter`, `no_target`, `several_targets`, `several_times`, `no_features`,
-            `target_not_numeric`, `target_not_a_class`, `bad_validation`, `bad_tuning`, `bad_workers`; of a forecast
-            also `no_time`, `several_ids`, `time_not_temporal`, `not_with_forecast`, `unknown_frequency`; of others
-            `only_with_forecast`.
+            `bad_positive_class`, `bad_validation`, `bad_tuning`, `bad_workers`; of a forecast also `no_time`,
+            `several_ids`, `time_not_temporal`, `target_not_numeric`, `not_with_forecast`, `unknown_frequency`; of
+            others `only_with_forecast`.
         InvalidFields: `invalid_columns`, naming each column that is wrong.
     """
     problem_type = parse_problem_type(request.problem_type)
@@ -133,8 +134,10 @@ def check_request(request: TrainRequest, contract: Contract, parquet: str) -> Tr
     roles = _parse_roles(request.columns, contract, problem_type)
     if ColumnRole.FEATURE not in roles.values() and ColumnRole.TIME not in roles.values():
         raise Invalid("No column is left as a feature.", code="no_features")
+    if request.positive_class is not None and problem_type != "Classification":
+        detail = f"positive_class is a class of a Classification; leave it out of a {problem_type}."
+        raise Invalid(detail, code="bad_positive_class")
     spec = _new_spec(request, contract, parquet, problem_type, algorithm, roles)
-    _check_target_type(problem_type, contract.column(spec.target).data_type)
     return replace(spec, validation=_parse_validation(request, spec), tuning=_parse_tuning(request, problem_type))
 
 
@@ -143,14 +146,22 @@ def _check_forecast(request: TrainRequest, contract: Contract, parquet: str) -> 
     check_hyperparameters(algorithm if algorithm in ALGORITHMS else "auto", request.hyperparameters)
     if request.hyperparameters and algorithm not in ("auto", *ALGORITHMS):
         raise Invalid(f"{algorithm} finds its parameters itself.", code="unknown_hyperparameter")
-    others = {"tuning": request.tuning, "validation": request.validation, "workers": request.workers > 1 or None}
+    others = {
+        "tuning": request.tuning,
+        "validation": request.validation,
+        "workers": request.workers > 1 or None,
+        "positive_class": request.positive_class,
+    }
     if sent := [name for name, value in others.items() if value is not None]:
         detail = f"A forecast is chosen and scored by a backtest (forecast.windows); leave out {', '.join(sent)}."
         raise Invalid(detail, code="not_with_forecast")
     roles = _parse_roles(request.columns, contract, "Forecast")
     _check_series_roles(roles, contract)
     spec = _new_spec(request, contract, parquet, "Forecast", algorithm, roles)
-    _check_target_type("Regression", contract.column(spec.target).data_type)
+    data_type = contract.column(spec.target).data_type
+    if data_type not in _NUMERIC:
+        detail = f"A forecast needs an Integer or Float target; this one is {data_type}."
+        raise Invalid(detail, code="target_not_numeric")
     options = request.forecast or ForecastOptions.model_validate({})
     if options.frequency is not None:
         Frequency.parse(options.frequency)
@@ -188,6 +199,7 @@ def _new_spec(
         roles=roles,
         hyperparameters=request.hyperparameters,
         seed=request.seed,
+        positive_class=None if request.positive_class is None else to_label(request.positive_class),
         categories=tuple(column.column_name for column in request.columns if column.hint == "category"),
         workers=request.workers,
     )
@@ -201,17 +213,18 @@ def _parse_algorithm(request: TrainRequest, algorithms: dict[str, Algorithm]) ->
     return algorithm
 
 
-def check_target_values(parquet: Path, target: str) -> None:
-    """Refuse a target that has the same value in every row.
+def check_target_values(parquet: Path, spec: TrainSpec) -> None:
+    """Refuse a target whose values cannot be learned.
 
     Raises:
-        Invalid: `constant_target`.
+        Invalid: what `check_classes` or `check_numbers` find.
     """
-    values = pq.read_table(parquet, columns=[target]).column(target)
-    if len(values.drop_null().unique()) < 2:
-        raise Invalid(
-            f"The target {target!r} has the same value in every row; there is nothing to learn.", code="constant_target"
-        )
+    values = pq.read_table(parquet, columns=[spec.target]).column(spec.target).drop_null()
+    data_type = spec.contract.column(spec.target).data_type
+    if spec.problem_type == "Regression":
+        check_numbers(spec.target, data_type, values)
+    else:
+        check_classes(spec.target, data_type, values, spec.positive_class)
 
 
 def _check_workers(request: TrainRequest, algorithm: Algorithm) -> None:
@@ -288,13 +301,3 @@ def _column_error(
 
 def _join_names(names: tuple[ColumnRole, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _check_target_type(problem_type: ProblemType, data_type: DataType) -> None:
-    if problem_type == "Regression" and data_type not in _NUMERIC:
-        raise Invalid(
-            f"A regression needs an Integer or Float target; this one is {data_type}.", code="target_not_numeric"
-        )
-    if problem_type == "Classification" and data_type not in _CLASSES:
-        detail = f"A classification needs a String, Integer or Boolean target; this one is {data_type}."
-        raise Invalid(detail, code="target_not_a_class")

@@ -143,3 +143,48 @@ def test_more_classes_are_weighted_by_their_rows() -> None:
     assert result.metrics["f1_score"] == pytest.approx(reference.f1_score(truth, chosen, average="weighted"))
     assert result.metrics["precision"] == pytest.approx(reference.precision_score(truth, chosen, average="weighted"))
     assert result.metrics["roc_auc"] == pytest.approx(reference.roc_auc_score(truth, predicted, multi_class="ovr"))
+
+
+def test_the_scores_of_two_classes_are_of_the_positive_one() -> None:
+    truth, predicted = probabilities(2)
+    result = evaluate(Task(2), truth, predicted, classes=["fraud", "legit"], positive=0, uncalibrated=predicted)
+    chosen = predicted.argmax(axis=1)
+    expected = {
+        "precision": reference.precision_score(truth, chosen, pos_label=0),
+        "recall": reference.recall_score(truth, chosen, pos_label=0),
+        "f1_score": reference.f1_score(truth, chosen, pos_label=0),
+        "pr_auc": reference.average_precision_score(truth == 0, predicted[:, 0]),
+        "roc_auc": reference.roc_auc_score(truth == 0, predicted[:, 0]),
+        "brier": reference.brier_score_loss(truth == 0, predicted[:, 0]),
+    }
+    assert {name: result.metrics[name] for name in expected} == pytest.approx(expected)
+    assert result.confusion_matrix == reference.confusion_matrix(truth, chosen).tolist()
+    details = result.details
+    named = (details["positive_class"], details["thresholds"]["positive_class"], details["calibration"]["of"])
+    assert named == ("fraud", "fraud", "fraud")
+    (at_half,) = [row for row in details["thresholds"]["table"] if row["threshold"] == 0.5]
+    assert at_half["recall"] == pytest.approx(np.mean(predicted[truth == 0, 0] >= 0.5))
+    curve = details["calibration_curve"]
+    assert sum(each["observed"] * each["rows"] for each in curve) == pytest.approx((truth == 0).sum())
+    for name in ("f1_score", "pr_auc", "roc_auc"):
+        interval = details["confidence"][name]
+        assert interval["low"] < result.metrics[name] < interval["high"]
+    assert set(details["average"].values()) == {"binary"}
+
+
+def test_macro_scores_of_several_classes_stand_beside_the_weighted_ones() -> None:
+    truth, predicted = probabilities(4)
+    truth = np.where(truth == 3, 0, truth)  # a class without true rows that is predicted
+    result = evaluate(Task(4), truth, predicted)
+    chosen = predicted.argmax(axis=1)
+    for name, scorer in (
+        ("macro_f1", reference.f1_score),
+        ("macro_precision", reference.precision_score),
+        ("macro_recall", reference.recall_score),
+    ):
+        expected = scorer(truth, chosen, average="macro", zero_division=0)
+        assert result.metrics[name] == pytest.approx(expected)
+        assert result.details["average"][name] == "macro"
+        assert result.details["confidence"][name]["low"] < expected < result.details["confidence"][name]["high"]
+    assert (result.details["average"]["f1_score"], result.details["average"]["roc_auc"]) == ("weighted", "macro")
+    assert "positive_class" not in result.details
