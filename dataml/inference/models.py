@@ -1,6 +1,7 @@
 """The table of the prediction log: one row for each real-time prediction or forecast, and for each batch."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +14,7 @@ class PredictionLogEntry(TenantOwned, Base):
 
     `id` is made before the row is stored, by the process that predicts: 63 bits, in the order of time. `training_id`
     is no foreign key: predictions stay when their model is deleted, and a record of its last half second may be stored
-    after that.
+    after that. `warnings` are those of a batch.
     """
 
     __tablename__ = "prediction"
@@ -37,5 +38,6 @@ class PredictionLogEntry(TenantOwned, Base):
     result_table: Mapped[str | None] = mapped_column(String(200))
     result_snapshot_id: Mapped[int | None] = mapped_column(BigId)
     failure: Mapped[str | None] = mapped_column(Text)
+    warnings: Mapped[list[dict[str, Any]] | None]
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]

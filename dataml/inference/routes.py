@@ -8,10 +8,12 @@ from typing import Annotated, Final
 from fastapi import Path, Query, Response
 
 from dataml.access.dependencies import PredictionUser, Viewer
+from dataml.contract.warnings import warnings_from_json
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
 from dataml.http.dependencies import Db, Paged
 from dataml.http.routing import Router
+from dataml.http.warnings import list_warnings
 from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import BatchForecast
 from dataml.inference.models import PredictionLogEntry
@@ -31,6 +33,7 @@ from dataml.inference.schemas import (
 from dataml.jobs.dependencies import Jobs
 from dataml.train import service as trainings
 from dataml.train.models import Training
+from dataml.train.schemas import positive_label
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
@@ -88,6 +91,7 @@ async def get_result(
     """Show the state of a batch, and the name of its result file once it has completed."""
     async with database.reading() as session:
         prediction, file, job = await service.get_batch(session, user.scope, prediction_id)
+        training = await trainings.find(session, user.scope, prediction.training_id)
     return build_answer(
         ResultAnswer,
         prediction,
@@ -97,6 +101,8 @@ async def get_result(
         progress=job.progress if job else 0.0,
         error=prediction.failure,
         job_id=job.public_id if job else None,
+        positive_class=positive_label(training) if training else None,
+        warnings=list_warnings(warnings_from_json(prediction.warnings)),
     )
 
 

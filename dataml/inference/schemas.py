@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataml.http.warnings import WarningAnswer
 from dataml.inference.forecast_schemas import BatchForecast
 
 
@@ -39,7 +40,13 @@ class PredictAnswer(BaseModel):
     accuracy: float | None = Field(description="Accuracy of the model on held-out rows; null for a regression.")
     probability: float | None = Field(description="Probability of the predicted class; null for a regression.")
     probabilities: dict[str, float] | None = Field(description="Probability of every class.")
+    positive_class: str | None = Field(
+        description="The one of two classes that the model's scores are about, as a key of `probabilities`."
+    )
     prediction_id: int = Field(description="63-bit id of this prediction in the prediction log.")
+    warnings: list[WarningAnswer] = Field(
+        description="Values of this row that the training has not seen: `unseen_category`, `out_of_range`."
+    )
     explanation: dict[str, float] | None = Field(None, description="Contribution of each feature; only with `explain`.")
 
 
@@ -103,6 +110,12 @@ class ResultAnswer(BaseModel):
         description="Lake table that the result was also written to; null until it is there."
     )
     result_snapshot_id: int | None = Field(description="Snapshot of that table that has the result.")
+    positive_class: str | None = Field(
+        description="The one of two classes that the model's scores are about; its column is `probability_<class>`."
+    )
+    warnings: list[WarningAnswer] = Field(
+        description="Values that the training has not seen, counted by column: `unseen_category`, `out_of_range`."
+    )
 
 
 class PredictionRow(BaseModel):

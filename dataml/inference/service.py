@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.service import Principal
 from dataml.audit import service as audit
 from dataml.contract.contract import Column
+from dataml.contract.warnings import warnings_to_json
 from dataml.dataset import file_service
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset, File
@@ -202,6 +203,7 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     prediction.file_id = file.id
     prediction.records = result.total_records
     prediction.failed_records = result.failed_records
+    prediction.warnings = warnings_to_json(result.warnings)
     if result.snapshot_id is not None:
         prediction.result_table = _shown_table(job)
         prediction.result_snapshot_id = result.snapshot_id

@@ -218,8 +218,9 @@ class TrainSpec:
 
     `roles` is the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column; `categories` are numeric columns
     whose numbers are categories. `positive_class` is a label of the target; None when the data decides. A Forecast has
-    `forecasting`. `parent` is the bundle of the version that an incremental training continues. With several `workers`,
-    or when the matrix has at least `distributed_bytes`, Ray Train fits on shards.
+    `forecasting`. `parent` is the bundle of the version that an incremental training continues. `dataset_warnings` are
+    those of the dataset's validation. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray
+    Train fits on shards.
     """
 
     train_id: int
@@ -239,6 +240,7 @@ class TrainSpec:
     parent: str | None = None
     forecasting: ForecastConfig | None = None
     positive_class: str | None = None
+    dataset_warnings: tuple[DataWarning, ...] = ()
 
     @property
     def target(self) -> str:
@@ -323,7 +325,8 @@ class ScoreResult:
     """The result of a batch prediction or batch forecast.
 
     `csv` is the storage name of the result; `failed_records` is the number of rows that have an error instead of a
-    prediction. `snapshot_id` is the snapshot of the lake table that has the rows.
+    prediction. `snapshot_id` is the snapshot of the lake table that has the rows. `warnings` are about values that the
+    training has not seen.
     """
 
     csv: str
@@ -332,6 +335,7 @@ class ScoreResult:
     total_records: int
     failed_records: int
     snapshot_id: int | None = None
+    warnings: tuple[DataWarning, ...] = ()
 
 
 @dataclass(frozen=True)

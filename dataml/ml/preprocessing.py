@@ -31,6 +31,9 @@ never met; below it a value outside the vocabulary is missing.
 IDENTIFIER_SHARE = 0.95
 """A text column with this share of different values names its rows and says nothing about the next one."""
 
+IDENTIFIER_REASON = "nearly every text is different, as in an identifier"
+"""Why such a column is dropped."""
+
 _CALENDAR = (Encoding.EPOCH_DAYS, Encoding.YEAR, Encoding.MONTH, Encoding.DAY, Encoding.WEEKDAY)
 _ENCODINGS: dict[DataType, tuple[Encoding, ...]] = {
     DataType.INTEGER: (Encoding.NUMBER,),
@@ -183,7 +186,7 @@ def _drop_reason(column: EncodedColumn, values: pa.ChunkedArray) -> str | None:
     if column.is_categorical and present > 1 and column.data_type is DataType.STRING:
         distinct = pc.count_distinct(values).as_py()
         if distinct >= IDENTIFIER_SHARE * present:
-            return "nearly every text is different, as in an identifier"
+            return IDENTIFIER_REASON
     encoded = column.encode(values)
     missing = np.isnan(encoded)
     if missing.all():

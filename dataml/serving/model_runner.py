@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from dataml.contract.warnings import warnings_to_json
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.http.strict_json import dump_json
 from dataml.ml.bundle.manifest import BundleDamaged
-from dataml.ml.bundle.predictor import Predictor, RowPrediction
+from dataml.ml.bundle.predictor import InputRow, Predictor, RowPrediction
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 
@@ -146,6 +147,7 @@ class ModelRunner:
     def __init__(self, model: ServableModel, predictor: Predictor, log: PredictionLog) -> None:
         self.model = model
         self._predictor = predictor
+        self._positive_label = predictor.positive_label
         self._log = log
 
     async def predict(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
@@ -167,29 +169,29 @@ class ModelRunner:
 
     def _predict(self, requests: Sequence[InferenceRequest], records: list[LogRecord]) -> list[InferenceResponse]:
         parsed = [self._parse(request) for request in requests]
-        rows = [row for encoded in parsed if not isinstance(encoded, DatamlError) for row in encoded]
+        rows = [row.encoded for read in parsed if not isinstance(read, DatamlError) for row in read]
         predictions = iter(self._predictor.predict(rows)) if rows else iter(())
         responses: list[InferenceResponse] = []
-        for request, encoded in zip(requests, parsed, strict=True):
-            if isinstance(encoded, DatamlError):
-                responses.append(encoded)
+        for request, read in zip(requests, parsed, strict=True):
+            if isinstance(read, DatamlError):
+                responses.append(read)
             else:
-                responses.append(self._render(request, encoded, [next(predictions) for _ in encoded], records))
+                responses.append(self._render(request, read, [next(predictions) for _ in read], records))
         return responses
 
-    def _parse(self, request: InferenceRequest) -> list[list[float]] | DatamlError:
-        encoded: list[list[float]] = []
+    def _parse(self, request: InferenceRequest) -> list[InputRow] | DatamlError:
+        rows: list[InputRow] = []
         for index, features in enumerate(request.rows):
             try:
-                encoded.append(self._predictor.parse(features))
+                rows.append(self._predictor.read_row(features))
             except InvalidFields as error:
                 return error if request.single else _locate_in_instances(error, index)
-        return encoded
+        return rows
 
     def _render(
         self,
         request: InferenceRequest,
-        rows: list[list[float]],
+        rows: list[InputRow],
         predictions: list[RowPrediction],
         records: list[LogRecord],
     ) -> bytes:
@@ -200,10 +202,12 @@ class ModelRunner:
                 "accuracy": self.model.accuracy,
                 "probability": prediction.probability,
                 "probabilities": prediction.probabilities,
+                "positive_class": self._positive_label,
                 "prediction_id": new_prediction_id(),
+                "warnings": warnings_to_json(row.warnings) if row.warnings else [],
             }
             if request.explain:
-                body["explanation"] = self._predictor.explain(row)
+                body["explanation"] = self._predictor.explain(row.encoded)
             bodies.append(body)
             records.append(self._log_record(request, features, body))
         return dump_json(bodies[0] if request.single else {"predictions": bodies})

@@ -158,7 +158,13 @@ def _tune(
 
 
 def _score_trial(
-    parameters: dict[str, Any], *, candidates: Candidates, samples: LabeledRows, parts: Split, metric: str, positive: int
+    parameters: dict[str, Any],
+    *,
+    candidates: Candidates,
+    samples: LabeledRows,
+    parts: Split,
+    metric: str,
+    positive: int,
 ) -> float:
     """Return the score of one set of parameters on the validation rows; lower is better."""
     algorithm = parameters.pop("algorithm")

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from dataml.contract.warnings import DataWarning
 from dataml.iceberg.writing import LakeTarget
 from dataml.jobs.spec import JobContext, ScoreResult
 from dataml.tasks.lake import write_parquet
@@ -44,7 +45,7 @@ class ResultWriter:
             self._parquet_writer.write_table(table)
         self._rows += table.num_rows
 
-    def finish(self, failed_records: int = 0) -> ScoreResult:
+    def finish(self, failed_records: int = 0, warnings: tuple[DataWarning, ...] = ()) -> ScoreResult:
         """Give the file its name, write the rows to the lake, and return the result. Raises as `write_parquet`."""
         self._unfinished.replace(self._path)
         snapshot_id = None
@@ -58,4 +59,5 @@ class ResultWriter:
             failed_records=failed_records,
             size_bytes=self._path.stat().st_size,
             snapshot_id=snapshot_id,
+            warnings=warnings,
         )

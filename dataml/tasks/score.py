@@ -4,7 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataml.contract.contract import Contract, ParsedBatch
+from dataml.contract.contract import Column, Contract, ParsedBatch
 from dataml.contract.dates import InvalidValue
 from dataml.contract.types import DataType, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.explanation.shap_values import top_effects
+from dataml.ml.input_checks import InputCounter
 from dataml.tasks.result_writer import ResultWriter
 
 BATCH_ROWS = 65_536
@@ -56,7 +57,8 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     # Without pre-buffering, which would keep all that it has read of a large file.
     source = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)
     schema = source.schema_arrow
-    check_schema(schema, predictor.contract)
+    check_schema(schema, predictor.contract, predictor.boolean_texts)
+    counter = InputCounter(predictor.input_checks)
     ids = [column for column in predictor.id_columns if column in schema.names]
     columns = [column for column in schema.names if column in (*ids, *predictor.contract.names)]
     total, rows, failed = source.metadata.num_rows, 0, 0
@@ -64,15 +66,20 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     batch_rows = EXPLAINED_BATCH_ROWS if spec.explain else BATCH_ROWS
     with ResultWriter(context, "predictions", result_schema, spec.lake) as writer:
         for batch in source.iter_batches(batch_rows, columns=columns):
-            result, batch_failed = _score_batch(predictor, batch, ids, spec.explain)
+            result, batch_failed = _score_batch(predictor, batch, ids, spec.explain, counter)
             writer.write(result.cast(result_schema))
             rows, failed = rows + batch.num_rows, failed + batch_failed
             context.report_progress(0.05 + 0.9 * rows / total, f"Scored {rows:,} of {total:,} rows")
-    return writer.finish(failed)
+    return writer.finish(failed, counter.warnings())
 
 
-def check_schema(schema: pa.Schema, contract: Contract) -> None:
+def check_schema(schema: pa.Schema, contract: Contract, boolean_texts: Mapping[str, tuple[str, str]]) -> None:
     """Check that a dataset can fit the predictor, before any row is read.
+
+    Args:
+        schema: the columns of the dataset.
+        contract: the features of the predictor.
+        boolean_texts: how text features spell false and true, for those that do.
 
     Raises:
         InvalidFields: `missing_feature`: columns are missing and have no default.
@@ -90,20 +97,19 @@ def check_schema(schema: pa.Schema, contract: Contract) -> None:
     mismatches = [
         f"'{c.name}' is {schema.field(c.name).type}, the predictor needs {c.data_type}"
         for c in contract.columns
-        if c.name in schema.names and not _fits(schema.field(c.name).type, c.data_type)
+        if c.name in schema.names and not _fits(schema.field(c.name).type, c, boolean_texts)
     ]
     if mismatches:
         raise Invalid("The dataset does not fit the predictor: " + "; ".join(mismatches) + ".", code="schema_mismatch")
 
 
-def _fits(stored: pa.DataType, wanted: DataType) -> bool:
+def _fits(stored: pa.DataType, column: Column, boolean_texts: Mapping[str, tuple[str, str]]) -> bool:
     """Return whether a contract can accept some value of this Arrow type."""
     if pa.types.is_boolean(stored):
-        # As text it would be "true", which may differ from the text in the file that the predictor learned from.
-        return wanted is DataType.BOOLEAN
+        return column.data_type is DataType.BOOLEAN or column.name in boolean_texts
     example = next((value for is_type, value in _EXAMPLES if is_type(stored)), None)
     try:
-        parse_value(example, wanted)
+        parse_value(example, column.data_type)
     except InvalidValue:
         return False
     return True
@@ -117,10 +123,13 @@ _EXAMPLES: list[tuple[Any, object]] = [
 ]
 
 
-def _score_batch(predictor: Predictor, batch: pa.RecordBatch, ids: list[str], explain: bool) -> tuple[pa.Table, int]:
+def _score_batch(
+    predictor: Predictor, batch: pa.RecordBatch, ids: list[str], explain: bool, counter: InputCounter
+) -> tuple[pa.Table, int]:
     """Return the result of a batch, and how many of its rows failed."""
-    parsed = predictor.contract.parse_batch(batch)
+    parsed = predictor.contract.parse_batch(_spell_booleans(batch, predictor.boolean_texts))
     rows = pa.Table.from_batches([parsed.table])
+    counter.add(rows)
     predicted = predictor.predict_table(rows)
     if explain:
         predicted = _append_explanation(predictor, rows, predicted)
@@ -132,6 +141,16 @@ def _score_batch(predictor: Predictor, batch: pa.RecordBatch, ids: list[str], ex
     columns = {_id_name(predictor, name): batch.column(name) for name in ids}
     columns |= {name: predicted.column(name) for name in predicted.column_names}
     return pa.table(columns | {"error": error}), failed
+
+
+def _spell_booleans(batch: pa.RecordBatch, boolean_texts: Mapping[str, tuple[str, str]]) -> pa.RecordBatch:
+    """Return the batch with the booleans of text features as the texts that the training has seen."""
+    for name, (false, true) in boolean_texts.items():
+        position = batch.schema.get_field_index(name)
+        if position >= 0 and pa.types.is_boolean(batch.schema.field(position).type):
+            texts = pc.if_else(batch.column(position), pa.scalar(true), pa.scalar(false))
+            batch = batch.set_column(position, pa.field(name, pa.string()), texts)
+    return batch
 
 
 def _append_explanation(predictor: Predictor, rows: pa.Table, predicted: pa.Table) -> pa.Table:

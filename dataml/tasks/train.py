@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
 from dataml.ml.boosters.native_model import LabeledRows
@@ -13,12 +14,11 @@ from dataml.ml.bundle.writing import Provenance, write_bundle
 from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 from dataml.ml.labels import to_label
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
-from dataml.tasks.fitting import fit_model
 from dataml.ml.training.target import TrainingTarget
+from dataml.tasks.fitting import fit_model
 from dataml.tasks.training_data import TrainingData, column_roles, load_training_data
+from dataml.tasks.training_warnings import find_training_warnings
 
-_RARE_SHARE: Final = 0.05
-_RARE_ROWS: Final = 10
 _SAMPLE_ROWS: Final = 1_000
 
 
@@ -42,6 +42,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     context.report_progress(0.02, "Reading the dataset")
     parent = Predictor.load(context.fetch(spec.parent), spec.threads) if spec.parent else None
     data = load_training_data(spec, context, parent)
+    context.report_progress(0.08, "Checking the data")
+    warnings = find_training_warnings(spec, data)
     selection, search = fit_model(spec, context, _candidates(spec, data, parent), data)
 
     context.report_progress(0.8, "Scoring the held-out rows")
@@ -51,7 +53,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
     context.report_progress(0.9, "Writing the bundle")
     name, directory = context.output("bundle")
-    provenance = _provenance(spec, data, selection, comparison, search)
+    provenance = _provenance(spec, data, selection, comparison, search, warnings)
     sample = data.samples.x[np.random.default_rng(spec.seed).permutation(data.rows.num_rows)[:_SAMPLE_ROWS]]
     manifest = write_bundle(directory, selection, data.preprocessing, data.contract, provenance, evaluation, sample)
     return TrainResult.from_manifest(name, manifest, is_promoted=comparison is None or comparison["is_promoted"])
@@ -99,6 +101,7 @@ def _provenance(
     selection: Selection,
     comparison: dict[str, Any] | None,
     search: dict[str, Any] | None,
+    warnings: tuple[DataWarning, ...],
 ) -> Provenance:
     parts, rows = data.parts, data.rows
     folds = len(parts.folds)
@@ -115,25 +118,8 @@ def _provenance(
         spec.seed,
         parts.method,
         counts,
-        tuple(_target_warnings(data.target)),
+        data.feature_ranges,
+        warnings,
         comparison,
         search,
     )
-
-
-def _target_warnings(target: TrainingTarget) -> list[str]:
-    """Return what a reader of the scores should know about the target."""
-    if target.classes is None:
-        return []
-    counts = np.bincount(target.values, minlength=len(target.classes))
-    warnings = []
-    if rare := [f"'{to_label(target.classes[i])}' ({counts[i]:,})" for i in np.flatnonzero(counts < _RARE_ROWS)]:
-        names = ", ".join(rare[:10])
-        warnings.append(f"Classes with fewer than {_RARE_ROWS} rows, of which little can be learned: {names}.")
-    share = counts.min() / counts.sum()
-    if len(counts) == 2 and share < _RARE_SHARE:
-        name = to_label(target.classes[int(counts.argmin())])
-        warnings.append(
-            f"Only {share:.1%} of the rows are '{name}': accuracy says little; look at PR AUC, recall and thresholds."
-        )
-    return warnings

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import ForecastConfig, JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
 from dataml.ml.bundle.manifest import (
@@ -76,7 +77,7 @@ def _update(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
         "comparison": update.comparison,
         "forecast": summary,
         "created_at": _now(),
-        "warnings": (*manifest.warnings, *update.warnings),
+        "warnings": (*manifest.warnings, *map(DataWarning.from_json, update.warnings)),
     }
     report = update.report(directory)
     return _write(context, update.forecaster, Manifest(**{**vars(manifest), **changed}), report)
@@ -143,7 +144,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         versions={name: version(name) for name in _LIBRARIES},
         created_at=_now(),
         members=records,
-        warnings=trained.warnings,
+        warnings=tuple(map(DataWarning.from_json, trained.warnings)),
         forecast=forecast | _last_observation(forecaster),
     )
 

@@ -17,6 +17,7 @@ from dataml.jobs.spec import JobContext, TrainSpec
 from dataml.ml.boosters.native_model import LabeledRows
 from dataml.ml.bundle.manifest import FEATURE_ROLES
 from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.feature_ranges import Range, RangeRecorder, merge_ranges
 from dataml.ml.memory import allocate_matrix
 from dataml.ml.preprocessing import Preprocessing
 from dataml.ml.training import split
@@ -37,6 +38,8 @@ class TrainingData:
         contract: the columns that have a role, as the predictor will check them.
         preprocessing: encodes rows as numbers.
         samples: the encoded rows and their targets.
+        feature_ranges: least and largest number of each feature, over all rows; None where a continued model has not
+            recorded its own.
     """
 
     rows: ParquetRows
@@ -45,6 +48,7 @@ class TrainingData:
     contract: Contract
     preprocessing: Preprocessing
     samples: LabeledRows
+    feature_ranges: dict[str, Range] | None
 
 
 def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor | None) -> TrainingData:
@@ -71,9 +75,18 @@ def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor |
     rows, target = rows.take(order), replace(target, values=target.values[order])
     del order
     matrix = allocate_matrix(rows.num_rows, preprocessing.width)
-    samples = LabeledRows(preprocessing.transform(rows, matrix), target.values)
+    recorder = RangeRecorder(rows, preprocessing.layout)
+    samples = LabeledRows(preprocessing.transform(recorder, matrix), target.values)
     rows.release()
-    return TrainingData(rows, target, parts, contract, preprocessing, samples)
+    return TrainingData(rows, target, parts, contract, preprocessing, samples, _known_ranges(recorder.ranges, parent))
+
+
+def _known_ranges(ranges: dict[str, Range], parent: Predictor | None) -> dict[str, Range] | None:
+    """Return the ranges with those of a continued model; None where it has not recorded its own."""
+    if parent is None:
+        return ranges
+    before = parent.manifest.feature_ranges
+    return None if before is None else merge_ranges(before, ranges)
 
 
 def column_roles(spec: TrainSpec) -> dict[str, str]:

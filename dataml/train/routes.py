@@ -32,6 +32,8 @@ from dataml.train.schemas import (
     build_created,
     build_row,
     list_columns,
+    positive_label,
+    read_warnings,
 )
 
 router = Router(prefix="/train", tags=["Train"])
@@ -97,6 +99,9 @@ async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> Summar
         model_summary={**summary, **documented, "metrics": metrics},
         confusion_matrix=matrix,
         classes=[to_label(value) for value in classes] if classes else None,
+        positive_class=positive_label(training),
+        average=summary.get("average"),
+        warnings=read_warnings(training),
     )
 
 

@@ -6,9 +6,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dataml.contract.contract import Contract
+from dataml.contract.warnings import warnings_from_json
 from dataml.http.answers import build_answer
+from dataml.http.warnings import WarningAnswer, list_warnings
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobState
+from dataml.ml.labels import to_label
+from dataml.ml.positive_class import resolve_positive_code
 from dataml.train.models import Training, TrainingOverview
 
 _STATUS_OF_UNFINISHED: Final = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
@@ -209,6 +213,12 @@ class TrainRow(BaseModel):
     error: str | None = Field(description="Why a training failed.")
     job_id: str | None
     is_promoted: bool = Field(description="False for a continuation that came out worse than its parent.")
+    positive_class: str | None = Field(
+        description="The one of two classes that precision, recall, F1, PR AUC, thresholds and curves are about."
+    )
+    warnings: list[WarningAnswer] = Field(
+        description="What to know about the data of the training; empty until it has completed."
+    )
     endpoint: str = Field(
         description="What serves predictions: the shared `pool`, or the predictor's `own` deployment."
     )
@@ -230,6 +240,14 @@ class SummaryAnswer(BaseModel):
         description="Rows are true classes, columns predicted ones, in the order of `classes`; null for a regression."
     )
     classes: list[str] | None
+    positive_class: str | None = Field(
+        description="The one of two classes that precision, recall, F1, PR AUC, thresholds and curves are about."
+    )
+    average: dict[str, str] | None = Field(
+        description="How each score combines the classes: `binary` is of the positive class, `macro` the mean over the "
+        "classes, `weighted` their mean weighted by rows. Null for a regression and for a model of an earlier version."
+    )
+    warnings: list[WarningAnswer] = Field(description="What to know about the data of the training.")
 
 
 class ImportanceAnswer(BaseModel):
@@ -265,6 +283,20 @@ def list_columns(contract: Contract) -> list[TrainingColumn]:
     return [TrainingColumn(column_name=c.name, data_type=c.data_type) for c in contract.columns]
 
 
+def positive_label(training: Training) -> str | None:
+    """Return the label of the positive one of two classes; None for other models."""
+    summary = training.summary or {}
+    classes = summary.get("classes") or []
+    return (
+        to_label(classes[resolve_positive_code(classes, summary.get("positive_class"))]) if len(classes) == 2 else None
+    )
+
+
+def read_warnings(training: Training) -> list[WarningAnswer]:
+    """Return the warnings of a training."""
+    return list_warnings(warnings_from_json((training.summary or {}).get("warnings")))
+
+
 def build_created(training: Training, job: Job) -> TrainCreated:
     """Return the answer to an accepted training."""
     return build_answer(TrainCreated, training, training_status=training.status, job_id=job.public_id)
@@ -291,5 +323,7 @@ def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
         "phrase": job.message if job else "",
         "error": training.failure,
         "job_id": job.public_id if job else None,
+        "positive_class": positive_label(training),
+        "warnings": read_warnings(training),
         "endpoint_url": f"/models/{tenant_name}/{training.predictor_name}/predict",
     }

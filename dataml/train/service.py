@@ -14,6 +14,7 @@ from dataml import __version__
 from dataml.access import roles
 from dataml.access.models import Tenant
 from dataml.audit import service as audit
+from dataml.contract.warnings import warnings_from_json
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset
 from dataml.db import every_tenant
@@ -139,6 +140,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan:
         spec,
         train_id=training.id,
         threads=settings.job_threads,
+        dataset_warnings=warnings_from_json(dataset.warnings),
         distributed_bytes=settings.distributed_training_bytes,
     )
     return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, payload)
@@ -204,6 +206,11 @@ async def get(session: AsyncSession, scope: Scope, train_id: int) -> Training:
         NotFound: `training_not_found`.
     """
     return await scope.get(session, Training, train_id, "training")
+
+
+async def find(session: AsyncSession, scope: Scope, train_id: int) -> Training | None:
+    """Return a training, None when it was deleted."""
+    return await scope.find(session, Training, Training.id == train_id)
 
 
 async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dataml.contract.types import DataType
+from dataml.contract.warnings import DataWarning, warnings_from_json, warnings_to_json
 from dataml.errors import DatamlError
 from dataml.ml.positive_class import resolve_positive_code
 
@@ -97,7 +98,9 @@ class Manifest:
         candidates: validation scores by algorithm, from which the members were chosen.
         onnx: whether there is an ONNX copy, its largest difference from the native model, or why there is no copy.
         created_at: ISO 8601 in UTC.
-        warnings: sentences about the data.
+        feature_ranges: least and largest number of each feature in the training dataset; None in bundles of earlier
+            versions, and in those of forecasts.
+        warnings: about the data; sentences of earlier versions are notes.
         comparison: scores of the version that an incremental training continued, and of this one.
         tuning: the search for hyperparameters, trial by trial.
         forecast: of a Forecast only: frequency, horizon, windows, and what chose the members, whose weights are means
@@ -128,8 +131,9 @@ class Manifest:
     members: tuple[MemberRecord, ...]
     positive_class: Any = None
     average: dict[str, str] | None = None
+    feature_ranges: dict[str, tuple[float, float]] | None = None
     calibration: dict[str, Any] | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[DataWarning, ...] = ()
     comparison: dict[str, Any] | None = None
     tuning: dict[str, Any] | None = None
     forecast: dict[str, Any] | None = None
@@ -143,7 +147,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `manifest.json`."""
-        return asdict(self)
+        return asdict(self) | {"warnings": warnings_to_json(self.warnings)}
 
     def summary(self) -> dict[str, Any]:
         """Return `to_json` without the file hashes."""
@@ -152,13 +156,14 @@ class Manifest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the manifest that `to_json` wrote."""
-        classes = data["classes"]
+        classes, ranges = data["classes"], data.get("feature_ranges")
         converted = {
             "target_type": DataType(data["target_type"]),
             "classes": None if classes is None else tuple(classes),
             "rows": RowCounts(**data["rows"]),
             "members": tuple(MemberRecord(**record) for record in _member_records(data)),
-            "warnings": tuple(data.get("warnings", ())),
+            "feature_ranges": None if ranges is None else {name: (low, high) for name, (low, high) in ranges.items()},
+            "warnings": warnings_from_json(data.get("warnings")),
             "files": {name: FileRecord(**record) for name, record in data["files"].items()},
         }
         return cls(**(dict(data) | converted))

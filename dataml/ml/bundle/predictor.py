@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataml.contract.contract import Contract
+from dataml.contract.warnings import DataWarning
 from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.native_model import NativeModel, Task
 from dataml.ml.boosters.onnx_model import OnnxModel
@@ -25,6 +26,7 @@ from dataml.ml.bundle.manifest import (
     read_manifest,
 )
 from dataml.ml.explanation.shap_values import row_contributions
+from dataml.ml.input_checks import InputChecks, find_boolean_texts
 from dataml.ml.labels import to_label
 from dataml.ml.preprocessing import Preprocessing
 from dataml.ml.training.blending import combine_predictions
@@ -45,6 +47,13 @@ class RowPrediction(NamedTuple):
     probabilities: dict[str, float] | None
 
 
+class InputRow(NamedTuple):
+    """One row as the numbers that the model reads; `warnings` is None where there are none."""
+
+    encoded: list[float]
+    warnings: list[DataWarning] | None
+
+
 class Predictor:
     """A bundle ready to predict. Safe to share between threads."""
 
@@ -57,6 +66,8 @@ class Predictor:
         self.contract = whole.select(features)
         self.ignored_columns = frozenset(name for name in manifest.roles if name not in features)
         self.preprocessing = Preprocessing.from_json(self._read_json(PREPROCESS_FILE))
+        self.input_checks = InputChecks(self.preprocessing.layout, manifest.feature_ranges)
+        self.boolean_texts = find_boolean_texts(self.preprocessing.layout)
         self._labels = None if manifest.classes is None else tuple(to_label(value) for value in manifest.classes)
         self._weights = [member.weight for member in manifest.members]
         self._calibration = Calibration.from_json(manifest.calibration) if manifest.calibration else None
@@ -102,6 +113,12 @@ class Predictor:
         return self.members[0][0]
 
     @property
+    def positive_label(self) -> str | None:
+        """The label of the positive one of two classes; None where there are not two."""
+        labels = self._labels
+        return labels[self.manifest.positive_code] if labels is not None and len(labels) == 2 else None
+
+    @property
     def id_columns(self) -> tuple[str, ...]:
         """The columns with role Id, in the order of the contract."""
         return tuple(name for name, role in self.manifest.roles.items() if role == "Id")
@@ -119,9 +136,18 @@ class Predictor:
         Raises:
             InvalidFields: features are wrong, missing or unknown; it names each of them.
         """
+        return self.read_row(features).encoded
+
+    def read_row(self, features: Mapping[str, object]) -> InputRow:
+        """Return what `parse` does, and warnings about values that the training has not seen. Raises as `parse`."""
         if not self.ignored_columns.isdisjoint(features):
             features = {name: value for name, value in features.items() if name not in self.ignored_columns}
-        return self.preprocessing.transform_row(self.contract.parse_row(features))
+        for name, texts in self.boolean_texts.items():
+            value = features.get(name)
+            if isinstance(value, bool):
+                features = {**features, name: texts[value]}
+        values = self.contract.parse_row(features)
+        return InputRow(self.preprocessing.transform_row(values), self.input_checks.check_row(values))
 
     def predict(self, rows: Sequence[Sequence[float]]) -> list[RowPrediction]:
         """Predict rows that `parse` made."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from dataml.contract.contract import Contract
 from dataml.contract.types import DataType
+from dataml.contract.warnings import DataWarning
 from dataml.ml.boosters.onnx_model import OnnxConversion, convert_to_onnx
 from dataml.ml.bundle.manifest import (
     BLEND,
@@ -25,6 +26,7 @@ from dataml.ml.bundle.manifest import (
     write_files,
 )
 from dataml.ml.evaluation.evaluate import Evaluation
+from dataml.ml.feature_ranges import Range
 from dataml.ml.preprocessing import Preprocessing
 from dataml.ml.training.model_selection import Selection
 
@@ -45,7 +47,8 @@ class Provenance:
     seed: int
     split: str
     rows: RowCounts
-    warnings: tuple[str, ...] = ()
+    feature_ranges: dict[str, Range] | None = None
+    warnings: tuple[DataWarning, ...] = ()
     comparison: dict[str, Any] | None = None
     tuning: dict[str, Any] | None = None
 
@@ -125,6 +128,7 @@ def _describe(
             for m in selection.members
         ),
         calibration=selection.calibration.to_json() if selection.calibration else None,
+        feature_ranges=provenance.feature_ranges,
         warnings=provenance.warnings,
         comparison=provenance.comparison,
         tuning=provenance.tuning,

@@ -18,10 +18,12 @@ _METRIC_ORDER: Final = (
     *("roc_auc", "pr_auc", "log_loss", "brier"),
 )
 _MACRO_NAMES: Final = {"precision": "macro_precision", "recall": "macro_recall", "f1_score": "macro_f1"}
-_AVERAGE_OF_TWO: Final[dict[str, str]] = dict.fromkeys(("precision", "recall", "f1_score", "roc_auc", "pr_auc"), "binary")
-_AVERAGE_OF_SEVERAL: Final[dict[str, str]] = dict.fromkeys(("precision", "recall", "f1_score"), "weighted") | dict.fromkeys(
-    (*_MACRO_NAMES.values(), "roc_auc"), "macro"
+_AVERAGE_OF_TWO: Final[dict[str, str]] = dict.fromkeys(
+    ("precision", "recall", "f1_score", "roc_auc", "pr_auc"), "binary"
 )
+_AVERAGE_OF_SEVERAL: Final[dict[str, str]] = dict.fromkeys(
+    ("precision", "recall", "f1_score"), "weighted"
+) | dict.fromkeys((*_MACRO_NAMES.values(), "roc_auc"), "macro")
 
 
 def averages(task: Task) -> dict[str, str]:

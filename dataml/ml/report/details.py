@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dataml.contract.warnings import DataWarning, warnings_from_json
 from dataml.ml.labels import to_label
 from dataml.ml.report.metrics import read_context
 from dataml.ml.report.values import FieldsValue, display_fields, is_empty
@@ -14,7 +15,7 @@ _SHOWN_ELSEWHERE: Final = frozenset(
         *("predictor_name", "version", "train_id", "dataset", "domain", "created_by", "created_at", "problem_type"),
         *("target", "target_type", "classes", "positive_class", "average", "algorithm", "model", "accuracy"),
         *("metrics", "confusion_matrix"),
-        *("rows", "split", "seed", "candidates", "validation_metric", "best_iteration", "params", "roles"),
+        *("rows", "warnings", "split", "seed", "candidates", "validation_metric", "best_iteration", "params", "roles"),
         *("dropped_features", "versions", "onnx", "format_version", "files"),
     }
 )
@@ -52,6 +53,7 @@ class ModelDetails:
     params: Any
     onnx: Any
     versions: Any
+    warnings: tuple[DataWarning, ...]
     other: FieldsValue
 
 
@@ -82,6 +84,7 @@ def read_model_details(summary: Mapping[str, Any]) -> ModelDetails:
         params=summary.get("params"),
         onnx=summary.get("onnx"),
         versions=summary.get("versions"),
+        warnings=warnings_from_json(summary.get("warnings")),
         other=_read_other(summary),
     )
 

@@ -112,9 +112,7 @@ def check_numbers(name: str, data_type: DataType, column: pa.ChunkedArray) -> No
         raise _constant_target(name)
 
 
-def check_classes(
-    name: str, data_type: DataType, column: pa.ChunkedArray, positive_class: object = None
-) -> list[Any]:
+def check_classes(name: str, data_type: DataType, column: pa.ChunkedArray, positive_class: object = None) -> list[Any]:
     """Return the sorted classes of a column, and refuse one that a classification cannot predict.
 
     Raises:
@@ -142,7 +140,9 @@ def _check_positive_class(name: str, data_type: DataType, classes: list[Any], po
         raise Invalid(detail, code="bad_positive_class")
     if find_class(classes, positive_class, data_type) is None:
         labels = " or ".join(repr(shorten(to_label(value))) for value in classes)
-        raise Invalid(f"positive_class is one of the classes of the target '{name}': {labels}.", code="bad_positive_class")
+        raise Invalid(
+            f"positive_class is one of the classes of the target '{name}': {labels}.", code="bad_positive_class"
+        )
 
 
 def _to_whole_numbers(name: str, distinct: pa.Array) -> pa.Array:

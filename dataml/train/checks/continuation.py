@@ -55,8 +55,8 @@ def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract,
         raise _roles_changed([f"{name!r} is {spec.roles[name]}, it was {parent.roles[name]}" for name in differing])
     if spec.tuning is not None or spec.workers > 1 or spec.positive_class is not None:
         detail = (
-            "A continued model keeps its hyperparameters and its positive class, and is fitted in one process: leave out "
-            "tuning, positive_class and workers."
+            "A continued model keeps its hyperparameters and its positive class, and is fitted in one process: leave "
+            "out tuning, positive_class and workers."
         )
         raise Invalid(detail, code="not_with_incremental")
     return replace(spec, algorithm=_continued_algorithm(spec, training), roles=parent.roles, parent=training.bundle)

@@ -1,0 +1,142 @@
+"""Values of predictions that the training has not seen: unseen categories, and numbers outside its range."""
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataml.contract.types import DataType
+from dataml.contract.warnings import MAX_EXAMPLES, DataWarning
+from dataml.ml.encoding import EncodedColumn
+from dataml.ml.feature_ranges import Range
+from dataml.ml.labels import shorten
+
+_BOOLEAN_TEXTS: Final = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
+_DIGITS: Final = ("0", "1")
+
+
+class InputChecks:
+    """What a model knows of the values of its features.
+
+    Categories are known where the training dataset had at most 255 different values, and ranges in bundles that record
+    them.
+    """
+
+    def __init__(self, layout: Iterable[EncodedColumn], ranges: Mapping[str, Range] | None) -> None:
+        self.ranges = tuple((name, low, high) for name, (low, high) in (ranges or {}).items())
+        self.categories = tuple(
+            (column.source, _typed_vocabulary(column))
+            for column in layout
+            if column.is_categorical and not column.has_other
+        )
+
+    def check_row(self, values: Mapping[str, Any]) -> list[DataWarning] | None:
+        """Return warnings about one row of typed values; None, and not an empty list, where there are none."""
+        found: list[DataWarning] | None = None
+        for name, low, high in self.ranges:
+            value = values[name]
+            if value is not None and not low <= value <= high:
+                found = [*(found or ()), _warn_of_number(name, value, low, high)]
+        for name, known in self.categories:
+            value = values[name]
+            if value is not None and value not in known:
+                found = [*(found or ()), _warn_of_category(name, value)]
+        return found
+
+
+@dataclass
+class _Count:
+    count: int = 0
+    examples: dict[str, None] = field(default_factory=dict)
+
+    def add(self, values: pa.ChunkedArray) -> None:
+        self.count += len(values)
+        if len(self.examples) < MAX_EXAMPLES:
+            texts = [shorten(str(value)) for value in pc.unique(values).slice(0, MAX_EXAMPLES).to_pylist()]
+            self.examples = dict.fromkeys([*self.examples, *texts][:MAX_EXAMPLES])
+
+
+class InputCounter:
+    """Counts over tables of typed values, of any number of rows."""
+
+    def __init__(self, checks: InputChecks) -> None:
+        self._ranges = checks.ranges
+        self._categories = [(name, pa.array(sorted(known))) for name, known in checks.categories if known]
+        self._outside: dict[str, _Count] = {}
+        self._unseen: dict[str, _Count] = {}
+
+    def add(self, table: pa.Table) -> None:
+        """Count the values of a table."""
+        if not table.num_rows:
+            return
+        for name, low, high in self._ranges:
+            column = table.column(name)
+            extremes = pc.min_max(column).as_py()
+            if extremes["min"] is not None and (extremes["min"] < low or extremes["max"] > high):
+                outside = pc.or_(pc.less(column, low), pc.greater(column, high))
+                self._outside.setdefault(name, _Count()).add(column.filter(outside))
+        for name, known in self._categories:
+            column = table.column(name).drop_null()
+            unseen = column.filter(pc.invert(pc.is_in(column, value_set=known)))
+            if len(unseen):
+                self._unseen.setdefault(name, _Count()).add(unseen)
+
+    def warnings(self) -> tuple[DataWarning, ...]:
+        """Return a warning for each column with such values."""
+        ranges = {name: (low, high) for name, low, high in self._ranges}
+        outside = [_warn_of_numbers(name, each, *ranges[name]) for name, each in self._outside.items()]
+        return (*outside, *(_warn_of_categories(name, each) for name, each in self._unseen.items()))
+
+
+def find_boolean_texts(layout: Iterable[EncodedColumn]) -> dict[str, tuple[str, str]]:
+    """Return how text features spelled false and true in the training, for those that did in one way only."""
+    return {
+        column.source: texts
+        for column in layout
+        if column.is_categorical
+        and column.data_type is DataType.STRING
+        and (texts := _boolean_texts(column.vocabulary)) is not None
+    }
+
+
+def _boolean_texts(vocabulary: tuple[str, ...]) -> tuple[str, str] | None:
+    pairs: list[tuple[str, str]] = []
+    for family in _BOOLEAN_TEXTS:
+        spellings = [[text for text in vocabulary if text.lower() == member] for member in family]
+        is_number = family == _DIGITS and any(text.isdigit() and text not in _DIGITS for text in vocabulary)
+        if all(len(each) == 1 for each in spellings) and not is_number:
+            pairs.append((spellings[0][0], spellings[1][0]))
+    return pairs[0] if len(pairs) == 1 else None
+
+
+def _typed_vocabulary(column: EncodedColumn) -> frozenset[Any]:
+    is_integer = column.data_type is DataType.INTEGER
+    return frozenset(int(text) if is_integer else text for text in column.vocabulary)
+
+
+def _warn_of_number(name: str, value: float, low: float, high: float) -> DataWarning:
+    message = f"'{name}' is {value:g}; the training dataset had values from {low:g} to {high:g}."
+    return DataWarning("out_of_range", message, name, 1, (str(value),))
+
+
+def _warn_of_numbers(name: str, each: _Count, low: float, high: float) -> DataWarning:
+    rows = f"{each.count:,} rows" if each.count > 1 else "one row"
+    message = f"'{name}' is outside the range of the training dataset, {low:g} to {high:g}, in {rows}."
+    return DataWarning("out_of_range", message, name, each.count, tuple(each.examples))
+
+
+def _warn_of_category(name: str, value: object) -> DataWarning:
+    text = shorten(str(value))
+    message = f"'{name}' is '{text}', which the training has not seen; the model takes it as missing."
+    return DataWarning("unseen_category", message, name, 1, (text,))
+
+
+def _warn_of_categories(name: str, each: _Count) -> DataWarning:
+    rows = f"{each.count:,} rows" if each.count > 1 else "one row"
+    message = f"'{name}' has in {rows} a value that the training has not seen; the model takes it as missing."
+    return DataWarning("unseen_category", message, name, each.count, tuple(each.examples))
