@@ -11,6 +11,15 @@ WARNING_CODES: Final[dict[str, str]] = {
     "ambiguous_date_order": "A column is text because its dates can be read with the day or the month first.",
     "mixed_units": "A column is text because its numbers have different currencies, or only some a percent sign.",
     "digits_lost": "Numbers of a Float column have more digits in the file than a float holds.",
+    "leaking_feature": "One feature alone decides the target; it may not be known before the outcome.",
+    "identifier_feature": "A feature names or numbers the rows.",
+    "many_values": "A text feature has more values than a model tells apart.",
+    "duplicates_across_split": "Held-out rows have the features of rows that were learned from.",
+    "shifted_holdout": "The held-out rows have other values of a feature than the rows that were learned from.",
+    "few_rows_per_class": "Classes have fewer than 10 rows.",
+    "rare_class": "One of two classes has less than 5% of the rows.",
+    "unseen_category": "A prediction was for a text that the training has not seen; it counts as missing.",
+    "out_of_range": "A prediction was for a number outside the range of the training dataset.",
     "note": "Any other remark, such as one that an earlier version of the platform has stored.",
 }
 """What each code of a warning means; the documentation lists them. A code does not change."""

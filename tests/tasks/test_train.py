@@ -255,9 +255,13 @@ def test_uninformative_columns_are_dropped_and_named(tmp_path: Path) -> None:
 def test_a_rare_class_has_a_warning(tmp_path: Path) -> None:
     rare = np.array(["no"] * 970 + ["yes"] * 30)
     result = train_on(tmp_path, numbers(1_000, target=rare))
-    assert any("3.0%" in warning for warning in result.summary["warnings"])
+    (warning,) = result.summary["warnings"]
+    assert (warning["code"], warning["column"], warning["count"]) == ("rare_class", "target", 30)
+    assert "3.0%" in warning["message"]
     few = train_on(tmp_path, numbers(300, target=np.array(["a"] * 150 + ["b"] * 145 + ["c"] * 5)))
-    assert any("'c' (5)" in warning for warning in few.summary["warnings"])
+    (warning,) = few.summary["warnings"]
+    assert (warning["code"], warning["count"], warning["examples"]) == ("few_rows_per_class", 1, ["c"])
+    assert "'c' (5)" in warning["message"]
 
 
 def test_rows_of_a_group_are_never_split(tmp_path: Path) -> None:

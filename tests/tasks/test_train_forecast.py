@@ -127,7 +127,7 @@ def test_short_constant_and_zero_series_are_forecast_and_named(tmp_path: Path) -
     odd = {"long": wave(150), "short": wave(6), "constant": np.full(120, 7.0), "zero": np.zeros(120)}
     result = run(tmp_path, hours(odd), "AutoETS")
     assert any("AutoETS" in reason for reason in result.summary["forecast"]["fallbacks"])
-    warnings = " ".join(result.summary["warnings"])
+    warnings = " ".join(warning["message"] for warning in result.summary["warnings"])
     assert "'short'" in warnings
     assert "'constant'" in warnings
     found = {
