@@ -383,7 +383,8 @@ def test_unusable_series_are_refused_before_any_compute(
 def test_gaps_are_filled_on_request(client: Client) -> None:
     content = lines(days_of([*range(10), *range(12, 60)]))
     model = trained_forecast(client, content, algorithm="SeasonalNaive", forecast={"fill": "linear", "horizon": 5})
-    assert any("filled" in warning["message"] for warning in client.get(f"/train/{model['id']}").json()["summary"]["warnings"])
+    warnings = client.get(f"/train/{model['id']}").json()["warnings"]
+    assert any("filled" in warning["message"] for warning in warnings)
 
 
 def test_text_target_is_refused(client: Client) -> None:
