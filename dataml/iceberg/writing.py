@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table, Transaction
+    from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
 
 T = TypeVar("T")
@@ -57,10 +58,11 @@ class LakeTarget:
 
 @dataclass(frozen=True)
 class WriteAttempt:
-    """The attempt at a job that writes the rows."""
+    """The attempt at a job that writes the rows; `started_at` is when it began, in seconds since 1970."""
 
     job_id: int
     attempt: int
+    started_at: float = 0.0
 
 
 def write_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt, rows: BatchSource) -> int:
@@ -70,7 +72,8 @@ def write_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt, row
     has committed, nothing is written and its snapshot is returned.
 
     Raises:
-        Conflict: `table_differs`: the table has other columns; `table_busy`: others committed all the time.
+        Conflict: `table_differs`: the table has other columns; `table_busy`: others committed all the time;
+            `write_superseded`: a later job of the source has committed since this attempt began.
         Unavailable: `lake_full`, `lake_unavailable`; then none of the rows is in the table.
     """
     return write_tables(catalog, writer, [(target, rows)])[0]
@@ -109,6 +112,35 @@ def delete_rows(catalog: "Catalog", target: LakeTarget, writer: WriteAttempt) ->
         _TableWrite(catalog, target, writer, lambda: iter(())).delete_rows()
 
 
+def retry_commits(operation: Callable[[], T]) -> T:
+    """Return the result of an operation, retried while other writers change the table at the same time.
+
+    Raises:
+        Conflict: `table_busy`.
+    """
+    from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
+
+    for attempt in range(_MAX_COMMITS):
+        try:
+            return operation()
+        except (CommitFailedException, TableAlreadyExistsError, ValidationException):
+            time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
+    raise Conflict("Others write to this lake table all the time; try again.", code="table_busy")
+
+
+def find_table(catalog: "Catalog", name: TableName) -> "Table | None":
+    """Return a table whose commits PyIceberg does not retry by itself, or None when there is none."""
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    try:
+        table = catalog.load_table((name.namespace, name.table))
+    except (NoSuchNamespaceError, NoSuchTableError):
+        return None
+    properties = {**table.metadata.properties, **_NO_RETRY}
+    table.metadata = table.metadata.model_copy(update={"properties": properties})
+    return table
+
+
 class _TableWrite:
     """The write of one attempt to one table: files first, then a commit that others may interfere with."""
 
@@ -125,30 +157,19 @@ class _TableWrite:
 
     def prepare(self) -> None:
         """Write the files, and check that they fit the table."""
-        self._with_retry(self._prepare)
+        retry_commits(self._prepare)
 
     def run(self) -> int:
         """Commit, and return the id of the snapshot."""
-        return self._with_retry(self._write_rows)
+        return retry_commits(self._write_rows)
 
     def delete_rows(self) -> None:
         """Commit the deletion of the source's rows."""
-        self._with_retry(self._delete_own_rows)
+        retry_commits(self._delete_own_rows)
 
     def clean_up(self) -> None:
         """Remove the files that no snapshot refers to."""
         self._remove(self._paths)
-
-    def _with_retry(self, operation: Callable[[], T]) -> T:
-        """Return the result of an operation, retried while other writers change the table at the same time."""
-        from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
-
-        for attempt in range(_MAX_COMMITS):
-            try:
-                return operation()
-            except (CommitFailedException, TableAlreadyExistsError, ValidationException):
-                time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))
-        raise Conflict("Others write to this lake table all the time; try again.", code="table_busy")
 
     def _prepare(self) -> None:
         table = self._load_table()
@@ -161,6 +182,7 @@ class _TableWrite:
         own = self._find_own_snapshot(table)
         if own is not None:
             return own
+        self._refuse_superseded(table)
         try:
             snapshot_id = self._commit(table, prepared[1] if prepared is not None else self._stage(table))
         except lake_exception_types():
@@ -177,6 +199,7 @@ class _TableWrite:
         own = self._find_replaced_files(table, only_own=True)
         if table is None or not own:
             return
+        self._refuse_superseded(table)
         transaction = table.transaction()
         with transaction.update_snapshot(snapshot_properties=self._properties()).overwrite() as snapshot:
             for file in own:
@@ -184,16 +207,9 @@ class _TableWrite:
         transaction.commit_transaction()
 
     def _load_table(self) -> "Table | None":
-        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-
-        name = self._target.name
-        try:
-            table = self._catalog.load_table((name.namespace, name.table))
-        except (NoSuchNamespaceError, NoSuchTableError):
+        table = find_table(self._catalog, self._target.name)
+        if table is None:
             self._ensure_namespace()
-            return None
-        properties = {**table.metadata.properties, **_NO_RETRY}
-        table.metadata = table.metadata.model_copy(update={"properties": properties})
         return table
 
     def _ensure_namespace(self) -> None:
@@ -210,6 +226,21 @@ class _TableWrite:
         job = {PROPERTY_PREFIX + "job-id": str(self._writer.job_id), PROPERTY_PREFIX + "source": self._target.source}
         snapshots = table.metadata.snapshots if table is not None else []
         return next((s.snapshot_id for s in snapshots if job.items() <= snapshot_properties(s).items()), None)
+
+    def _refuse_superseded(self, table: "Table | None") -> None:
+        """Raise an error if a later job of the source has committed since this attempt began.
+
+        Only an attempt that its supervisor could not end gets here: its rows would replace newer ones. Commits from
+        before it began do not count: in a database that was restored, the numbers of jobs begin again.
+        """
+        source = {PROPERTY_PREFIX + "source": self._target.source}.items()
+        for snapshot in table.metadata.snapshots if table is not None else []:
+            properties = snapshot_properties(snapshot)
+            job_id = properties.get(PROPERTY_PREFIX + "job-id") or properties.get(PROPERTY_PREFIX + "undone-by") or "0"
+            is_later = int(job_id) > self._writer.job_id and snapshot.timestamp_ms >= self._writer.started_at * 1000
+            if is_later and source <= properties.items():
+                detail = "A later job has written these rows to the lake table; this one is superseded."
+                raise Conflict(detail, code="write_superseded")
 
     def _find_snapshot_after_failure(self) -> int | None:
         """Return the id of the snapshot whose commit has failed with an error, if it is in the table after all.
@@ -274,8 +305,8 @@ class _TableWrite:
             differing = [name for name in differing if name in new or columns.find_field(name).required]
         if not differing:
             return
-        adds_only = all(name not in old for name in differing)
-        if self._target.mode == "append" and not (self._target.widens and adds_only):
+        adds_only = self._target.widens and all(name not in old for name in differing)
+        if self._target.mode == "append" and not adds_only and not self._has_left_no_rows(transaction.table_metadata):
             differences = "; ".join(
                 f"{name!r} is {_type_name(old, name)} there, {_type_name(new, name)} here" for name in differing[:5]
             )
@@ -290,6 +321,14 @@ class _TableWrite:
             for name in differing:
                 if name in new:
                     update.add_column((name,), schema.find_type(name))
+
+    def _has_left_no_rows(self, metadata: "TableMetadata") -> bool:
+        """Return whether the rows of this source were the only ones of the table ever, and are deleted."""
+        source = {PROPERTY_PREFIX + "source": self._target.source}.items()
+        current = metadata.current_snapshot()
+        if current is None or current.summary is None or current.summary.get("total-data-files") != "0":
+            return False
+        return all(source <= snapshot_properties(snapshot).items() for snapshot in metadata.snapshots)
 
     def _write_files(self, transaction: "Transaction") -> None:
         """Write the rows, unless they are written already for the same columns of the same table."""

@@ -9,13 +9,14 @@ when the row has others.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import CursorResult, Update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from dataml.db import every_tenant
 from dataml.db.base import utc_now
@@ -110,9 +111,18 @@ async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
     return (await session.scalars(scope.select(Job).where(Job.state.in_(_UNFINISHED)))).all()
 
 
-async def claim(session: AsyncSession) -> JobSpec | None:
-    """Claim the oldest queued job, as a new attempt; None when there is none."""
+async def claim(session: AsyncSession, busy: Collection[int] = ()) -> JobSpec | None:
+    """Claim the oldest queued job, as a new attempt; None when there is none.
+
+    `busy` are the jobs that workers run. While a cancelled one is among them, the job that has taken its place waits:
+    nothing that the cancelled one still does comes after the new one has begun.
+    """
     queued = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)
+    if busy:
+        ending = aliased(Job)
+        is_ending = every_tenant.select(ending.id).where(ending.id.in_(busy), ending.state == JobState.CANCELLED.value)
+        same_work = is_ending.where(ending.kind == Job.kind, ending.subject_id == Job.subject_id)
+        queued = queued.where(~same_work.correlate(Job).exists())
     # A row that another transaction is claiming or cancelling at the moment is skipped.
     oldest = queued.order_by(Job.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
     claimed = (
@@ -218,11 +228,11 @@ async def retry_or_fail(session: AsyncSession, job_id: int, attempt: int, attemp
     return None
 
 
-async def cancel(session: AsyncSession, job: Job) -> bool:
+async def cancel(session: AsyncSession, job: Job, message: str = "Cancelled") -> bool:
     """Cancel a job; False when it had ended before."""
     statement = every_tenant.update(Job).where(Job.id == job.id, Job.state.in_(_UNFINISHED))
     return await _update_one(
-        session, statement.values(state=JobState.CANCELLED.value, message="Cancelled", finished_at=utc_now())
+        session, statement.values(state=JobState.CANCELLED.value, message=message, finished_at=utc_now())
     )
 
 

@@ -4,6 +4,7 @@ Specs and results are frozen dataclasses; specs are stored as JSON in the job ro
 exactly what the first one read. Paths in them are names relative to the storage root, never absolute.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -84,7 +85,8 @@ class ValidateSpec:
     `min_usability` is the share of rows that must be kept for the dataset to be valid; it is compared when the report
     is written. With `distributed`, Ray Data checks sections of the files in parallel, where the cluster has the CPUs
     for it. The kept rows of a valid dataset are also written to the table `lake`; all rows as they came are written to
-    the table `raw`, whether the dataset is valid or not.
+    the table `raw`, whether the dataset is valid or not. What the jobs `superseded` have written there, validations of
+    the same dataset that ended without a result, is undone first.
     """
 
     dataset_id: int
@@ -95,6 +97,7 @@ class ValidateSpec:
     distributed: bool = False
     lake: LakeTarget | None = None
     raw: LakeTarget | None = None
+    superseded: tuple[int, ...] = ()
 
     def is_enough(self, kept_records: int, total_records: int) -> bool:
         """Return whether a dataset with these counts is valid; without kept rows it is not, whatever the threshold."""
@@ -404,6 +407,8 @@ class JobContext:
     report_progress: Callable[[float, str], None] = lambda fraction, message: None
     attempt: Attempt = Attempt(0, 1)
     lake: LakeConfig | None = None
+    started_at: float = field(default_factory=time.time)
+    """When the attempt began, in seconds since 1970."""
     not_to_publish: set[str] = field(default_factory=set)
     """Files of this attempt that are published already, or never will be."""
 

@@ -203,7 +203,8 @@ class Supervisor:
             if not await service.has_queued(session):
                 return False
         async with self._database.transaction() as session:
-            spec = await service.claim(session) if await self._renew_lease(session) else None
+            busy = [attempt.job_id for attempt in self._busy.values()]
+            spec = await service.claim(session, busy) if await self._renew_lease(session) else None
         if spec is None:
             return False
         self._watch(self._idle.pop(), Attempt(spec.job_id, spec.attempt), spec)

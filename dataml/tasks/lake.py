@@ -1,6 +1,6 @@
 """The lake in tasks: rows that are read from its tables, and rows that are written to them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -8,6 +8,7 @@ from dataml.contract.files.parquet import open_parquet
 from dataml.errors import Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
 from dataml.iceberg.reading import plain_schema, read_batches, snapshot_schema
+from dataml.iceberg.undo import undo_jobs
 from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, delete_rows, write_tables
 from dataml.jobs.spec import JobContext, SourceFile
 
@@ -67,14 +68,31 @@ def write(wanted: Sequence[tuple[LakeTarget, BatchSource]], context: JobContext)
         return []
     context.publish()
     context.report_progress(0.99, "Writing the rows to the lake")
-    writer = WriteAttempt(context.attempt.job_id, context.attempt.attempt)
-    return context.storage.with_retry(lambda: write_tables(open_catalog(_config(context)), writer, wanted))
+    return context.storage.with_retry(lambda: write_tables(open_catalog(_config(context)), _writer(context), wanted))
 
 
 def withdraw(target: LakeTarget, context: JobContext) -> None:
     """Delete the rows that an earlier job of this source has written to a table. Raises as `write`."""
-    writer = WriteAttempt(context.attempt.job_id, context.attempt.attempt)
-    context.storage.with_retry(lambda: delete_rows(open_catalog(_config(context)), target, writer))
+    context.storage.with_retry(lambda: delete_rows(open_catalog(_config(context)), target, _writer(context)))
+
+
+def undo(targets: Sequence[LakeTarget], job_ids: Collection[int], context: JobContext) -> None:
+    """Take back what jobs that were never recorded have written to these tables.
+
+    Raises:
+        DatamlError: as `undo_jobs`.
+    """
+    if not targets or not job_ids:
+        return
+    context.report_progress(0.0, "Undoing what an earlier job has written to the lake")
+    for target in targets:
+        context.storage.with_retry(
+            lambda target=target: undo_jobs(open_catalog(_config(context)), target, job_ids, _writer(context))
+        )
+
+
+def _writer(context: JobContext) -> WriteAttempt:
+    return WriteAttempt(context.attempt.job_id, context.attempt.attempt, context.started_at)
 
 
 def _config(context: JobContext) -> LakeConfig:

@@ -38,7 +38,7 @@ from dataml.jobs.spec import (
     quarantine_column_names,
 )
 from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections, is_worth_distributing
-from dataml.tasks.lake import parquet_rows, table_batches, table_names, withdraw, write
+from dataml.tasks.lake import parquet_rows, table_batches, table_names, undo, withdraw, write
 from dataml.tasks.outputs import ValidationOutputs
 from dataml.tasks.row_checks import CheckedRows, check_rows
 
@@ -69,6 +69,7 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
         Invalid: the codes of `scan_file` and `infer_contract`, or `bad_cell` under `on_error="reject"`.
         DatamlError: what `tasks.lake` raises, where rows come from the lake or go there.
     """
+    undo([target for target in (spec.raw, spec.lake) if target is not None], spec.superseded, context)
     # An error in a file's structure explains all other errors in it, so it is reported first. The upload has checked
     # the structure already; it is checked again because that is cheap, and what is in storage is what is trained on.
     with ThreadPoolExecutor(2) as pool:
