@@ -34,21 +34,21 @@ async def add_files(
     """Add files to a dataset, and start to validate all of it again.
 
     Until that job has ended, the rows of the last validation can be read, and no training or prediction starts from the
-    dataset. Trainings keep the rows that they were made from.
+    dataset. A validation that runs is superseded. Trainings keep the rows that they were made from.
     """
     async with received_files(http, settings.max_upload_bytes) as parts:
         upload = await uploads.add(database, settings, user.scope, dataset_id, parts)
     await jobs.notify()
     if upload.dataset.on_error == "reject":
         upload = await rejection.reject_bad_cells(database, settings, user.scope, upload)
-    return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job)
+    return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job, upload.warnings)
 
 
 @router.delete("/delete/{file_id}")
 async def delete_file(
     file_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs, dependents: RowDependents
 ) -> FileDeleted:
-    """Delete a file of a dataset, which is then validated again without it.
+    """Delete a file of a dataset, which is then validated again without it; a validation that runs is superseded.
 
     After the result of a batch prediction was deleted, its dataset is not validated again.
     """

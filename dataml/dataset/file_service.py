@@ -73,23 +73,33 @@ async def delete_file(
 ) -> tuple[File, Dataset, Job | None]:
     """Delete the row of a file, and start the validation of its dataset without it.
 
-    The dataset of a batch prediction's result is not validated again, so there is no job.
+    A validation that runs is superseded. The dataset of a batch prediction's result is not validated again, so there is
+    no job.
 
     Raises:
         NotFound: `file_not_found`.
-        Conflict: `dataset_is_validating`, `last_file`.
+        Conflict: `last_file`.
     """
     file = await scope.get(session, File, file_id, "file")
-    dataset = await service.get_changeable(session, scope, file.dataset_id)
-    remaining = [row for row in await service.list_uploaded_files(session, scope, dataset.id) if row.id != file.id]
-    if file.purpose == "source" and not remaining:
-        raise Conflict("This is the last file of its dataset; delete the dataset instead.", code="last_file")
-    await session.execute(scope.delete(File).where(File.id == file.id))
-    audit.record(session, scope, "file.delete", f"file:{file.id}", name=file.name, dataset_id=dataset.id)
     if file.purpose != "source":
+        dataset = await service.get(session, scope, file.dataset_id)
+        await _delete_row(session, scope, file, [])
         return file, dataset, None
+    dataset, cancelled = await service.hold_to_change(session, scope, file.dataset_id)
+    # Another change may have deleted the file before this one had the lock.
+    await scope.hold(session, File, file_id, "file")
+    remaining = [row for row in await service.list_uploaded_files(session, scope, dataset.id) if row.id != file.id]
+    if not remaining:
+        raise Conflict("This is the last file of its dataset; delete the dataset instead.", code="last_file")
+    await _delete_row(session, scope, file, cancelled)
     contract = await validation.get_pinned_contract(session, scope, dataset)
     return file, dataset, await validation.validate(session, settings, scope, dataset, contract)
+
+
+async def _delete_row(session: AsyncSession, scope: Scope, file: File, cancelled: Sequence[Job]) -> None:
+    await session.execute(scope.delete(File).where(File.id == file.id))
+    details = {"name": file.name, "dataset_id": file.dataset_id} | service.name_cancelled(cancelled)
+    audit.record(session, scope, "file.delete", f"file:{file.id}", **details)
 
 
 async def check_quota(session: AsyncSession, settings: Settings, scope: Scope, more_bytes: int) -> None:

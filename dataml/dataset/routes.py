@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
 from dataml.access.permissions import Permission
 from dataml.datalake.dependencies import AppLakes
-from dataml.dataset import lake_tables, previews, rejection, service, statistics, uploads
+from dataml.dataset import lake_tables, previews, rejection, service, statistics, uploads, validation
 from dataml.dataset.models import Dataset
 from dataml.dataset.schemas import (
     DatasetAnswer,
@@ -69,7 +69,22 @@ async def upload_dataset(
     await jobs.notify()
     if draft.on_error == "reject":
         upload = await rejection.reject_bad_cells(database, settings, user.scope, upload)
-    return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job)
+    return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job, upload.warnings)
+
+
+@router.post("/{dataset_id}/validate", status_code=202)
+async def validate_dataset(
+    dataset_id: int, user: Uploader, database: Db, settings: AppSettings, jobs: Jobs
+) -> JobStarted:
+    """Validate a dataset again, with its files and template as they are and the settings of today.
+
+    For a dataset that has failed because storage or the lake was away, and after the required share of rows was
+    changed. A validation that runs is superseded. Until the job has ended, the rows of the last validation can be read.
+    """
+    async with database.transaction() as session:
+        job = await validation.validate_again(session, settings, user.scope, dataset_id)
+    await jobs.notify()
+    return JobStarted(message="Validation job submitted successfully.", job_id=job.public_id)
 
 
 @router.delete("/delete/{dataset_id}")
@@ -78,12 +93,13 @@ async def delete_dataset(
 ) -> DatasetDeleted:
     """Delete a dataset that no training uses, with its files and its error report.
 
-    Predictions of its rows stay in the prediction log, and rows that were written to lake tables stay there.
+    A validation that runs is cancelled. Predictions of its rows stay in the prediction log, and rows that were written
+    to lake tables stay there.
     """
     async with database.transaction() as session:
-        dataset = await service.hold_to_delete(session, user.scope, dataset_id)
+        dataset, cancelled = await service.hold_to_delete(session, user.scope, dataset_id)
         await dependents.release(session, user.scope, Dataset, dataset_id)
-        folders = await service.delete(session, user.scope, dataset)
+        folders = await service.delete(session, user.scope, dataset, cancelled)
     await jobs.notify()
     for folder in folders:
         await Storage.from_settings(settings).delete(folder)

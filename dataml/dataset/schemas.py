@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.contract.contract import Contract
-from dataml.contract.warnings import warnings_from_json
+from dataml.contract.warnings import DataWarning, warnings_from_json
 from dataml.dataset.models import Dataset, File
 from dataml.http.answers import build_answer
 from dataml.http.warnings import WarningAnswer, list_warnings
@@ -115,9 +115,16 @@ class UploadAnswer(BaseModel):
     state: DatasetState = Field(description="validating; with on_error=reject, valid or invalid already.")
     usage: Usage = Field(description="t (training) or p (prediction).")
     template_id: int | None = Field(description="Template that it is validated against; null: columns are inferred.")
+    warnings: list[WarningAnswer] = Field(
+        description="What should be known about the columns. With on_error=reject they are those of all rows, as "
+        "`GET /dataset/get_dataset_by_id` has them after the validation. Otherwise they are a first look: those of the "
+        "first rows of each file, at most 10,000, where the columns are inferred; their counts are of these rows."
+    )
 
     @classmethod
-    def from_upload(cls, dataset: Dataset, files: Sequence[File], job: Job) -> Self:
+    def from_upload(
+        cls, dataset: Dataset, files: Sequence[File], job: Job, warnings: Iterable[DataWarning] = ()
+    ) -> Self:
         """Return the JSON of an upload of these files."""
         return build_answer(
             cls,
@@ -126,6 +133,7 @@ class UploadAnswer(BaseModel):
             dataset_name=dataset.name,
             files=[FileRow.model_validate(file) for file in files],
             job_id=job.public_id,
+            warnings=list_warnings(warnings),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,9 +14,7 @@ from dataml.db.scope import Page, Scope
 from dataml.errors import Conflict
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import (
-    JobKind,
-)
+from dataml.jobs.spec import JobKind
 from dataml.template.models import Template
 
 _NOT_VALID: Final = {
@@ -105,67 +103,78 @@ async def refuse_template_in_use(session: AsyncSession, scope: Scope, template_i
         raise Conflict(f"The template cannot be deleted: {datasets} it.", code="template_in_use")
 
 
-async def hold_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
-    """Return a dataset whose files can be changed, locked until the end of the transaction.
+async def hold_to_change(session: AsyncSession, scope: Scope, dataset_id: int) -> tuple[Dataset, list[Job]]:
+    """Return a dataset, locked until the end of the transaction, and the validations that were cancelled for it.
 
-    Raises:
-        NotFound: `dataset_not_found`.
-        Conflict: `dataset_is_validating`.
-    """
-    # Of two changes at once, the second waits here for the first, and is then refused.
-    return _check_changeable(await scope.hold(session, Dataset, dataset_id, "dataset"))
-
-
-async def get_changeable(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
-    """Return a dataset whose files can be changed at this moment.
-
-    Raises:
-        NotFound: as `hold_changeable`.
-        Conflict: as `hold_changeable`.
-    """
-    return _check_changeable(await get(session, scope, dataset_id))
-
-
-def _check_changeable(dataset: Dataset) -> Dataset:
-    if dataset.state == "validating":
-        detail = "The dataset is being validated; change it when its job has ended."
-        raise Conflict(detail, code="dataset_is_validating")
-    return dataset
-
-
-async def hold_to_delete(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
-    """Return a dataset, locked until the end of the transaction so that nothing begins to use it; cancel its jobs.
+    The caller starts another validation in the same transaction: nobody sees a dataset between the two.
 
     Raises:
         NotFound: `dataset_not_found`.
     """
-    # Jobs before their dataset: the end of a job locks both in this order.
-    for job in await _list_jobs(session, scope, dataset_id):
-        await jobs.cancel(session, job)
-    return await scope.hold(session, Dataset, dataset_id, "dataset")
+    return await _hold_without_jobs(session, scope, dataset_id, (JobKind.VALIDATE,), "Superseded by a later change")
 
 
-async def delete(session: AsyncSession, scope: Scope, dataset: Dataset) -> list[str]:
-    """Delete a dataset that `hold_to_delete` has returned and nothing refers to, with the rows of its files.
+async def hold_to_delete(session: AsyncSession, scope: Scope, dataset_id: int) -> tuple[Dataset, list[Job]]:
+    """Return a dataset, locked so that nothing begins to use it, and its jobs that were cancelled for it.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+    """
+    kinds = (JobKind.VALIDATE, JobKind.DESCRIBE)
+    return await _hold_without_jobs(session, scope, dataset_id, kinds, "The dataset was deleted")
+
+
+async def _hold_without_jobs(
+    session: AsyncSession, scope: Scope, dataset_id: int, kinds: Sequence[JobKind], message: str
+) -> tuple[Dataset, list[Job]]:
+    """Cancel the unfinished jobs of a dataset, then lock it; the end of a job locks both in this order, too."""
+    while True:
+        # Another change may start a job before this one has the lock. The savepoint gives the lock back: to wait for
+        # that job while holding its dataset could be a deadlock with the job's end.
+        savepoint = await session.begin_nested()
+        unfinished = await _list_unfinished(session, scope, dataset_id, kinds)
+        cancelled = [job for job in unfinished if await jobs.cancel(session, job, message)]
+        dataset = await scope.hold(session, Dataset, dataset_id, "dataset")
+        if not await _list_unfinished(session, scope, dataset_id, kinds):
+            await savepoint.commit()
+            return dataset, cancelled
+        await savepoint.rollback()
+
+
+async def delete(session: AsyncSession, scope: Scope, dataset: Dataset, cancelled: Sequence[Job]) -> list[str]:
+    """Delete a dataset that nothing refers to, with the rows of its files.
+
+    Args:
+        session: of the transaction.
+        scope: who deletes it.
+        dataset: as `hold_to_delete` has returned it.
+        cancelled: its jobs that were cancelled for this.
 
     Returns:
         The storage names of the folders to remove after the commit.
     """
     files = (await session.scalars(scope.select(File).where(File.dataset_id == dataset.id))).all()
-    dataset_jobs = await _list_jobs(session, scope, dataset.id)
+    dataset_jobs = await jobs.list_for(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset.id)
     folders = {str(PurePosixPath(file.path).parent) for file in files} | {
         job.directory for job in dataset_jobs if job.attempt
     }
     await session.execute(scope.delete(File).where(File.dataset_id == dataset.id))
     await session.execute(scope.delete(Dataset).where(Dataset.id == dataset.id))
-    audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", name=dataset.name)
+    named = {"name": dataset.name} | name_cancelled(cancelled)
+    audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", **named)
     return sorted(folders)
 
 
-async def _list_jobs(session: AsyncSession, scope: Scope, dataset_id: int) -> Sequence[Job]:
+def name_cancelled(cancelled: Sequence[Job]) -> dict[str, Any]:
+    """Return what the audit log says of jobs that a change of their dataset has cancelled."""
+    return {"cancelled_jobs": [job.public_id for job in cancelled]} if cancelled else {}
+
+
+async def _list_unfinished(
+    session: AsyncSession, scope: Scope, dataset_id: int, kinds: Sequence[JobKind]
+) -> Sequence[Job]:
     # Ids beyond the database's integers would fail in the driver.
-    is_id = 0 < dataset_id < 2**63
-    return await jobs.list_for(session, scope, (JobKind.VALIDATE, JobKind.DESCRIBE), dataset_id) if is_id else ()
+    return await jobs.list_for(session, scope, kinds, dataset_id, unfinished=True) if 0 < dataset_id < 2**63 else ()
 
 
 async def find_by_parquet(session: AsyncSession, scope: Scope, parquet: str) -> Dataset | None:

@@ -1,7 +1,8 @@
 """Creates datasets from uploaded files or a lake table, and adds files to datasets; a refused upload leaves nothing."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -11,7 +12,10 @@ from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
+from dataml.contract.files.reading import read_column_names
+from dataml.contract.warnings import DataWarning
 from dataml.dataset import file_service, service, validation
+from dataml.dataset.first_rows import find_warnings
 from dataml.dataset.lake_tables import SourceTable, TargetTables
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
@@ -68,13 +72,16 @@ class DatasetDraft:
 class CommittedUpload:
     """The committed rows of an upload.
 
-    `state_before` is the state of a dataset that existed when files were added to it, and None for a new dataset.
+    `state_before` is the state of a dataset that existed when files were added to it, and None for a new dataset. When
+    it was validating, that validation is superseded. `warnings` are those of the first rows of each file, or of all
+    rows once they are validated.
     """
 
     dataset: Dataset
     files: Sequence[File]
     job: Job
     state_before: str | None = None
+    warnings: tuple[DataWarning, ...] = ()
 
 
 async def draft_dataset(database: Database, scope: Scope, options: UploadOptions) -> DatasetDraft:
@@ -122,7 +129,9 @@ async def create(
     storage = Storage.from_settings(settings)
     async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, draft.contract) as upload:
         await upload.publish()
-        return await upload.commit(_commit_dataset(database, settings, scope, draft, targets, upload.files))
+        warnings = await _find_warnings(storage, draft.contract, upload.files)
+        committed = await upload.commit(_commit_dataset(database, settings, scope, draft, targets, upload.files))
+        return replace(committed, warnings=warnings)
 
 
 async def add(
@@ -130,23 +139,45 @@ async def add(
 ) -> CommittedUpload:
     """Add files to a dataset and begin to validate all of it again, with the template's version that it has.
 
+    A validation that runs is superseded.
+
     Raises:
         NotFound: `dataset_not_found`.
-        Conflict: `dataset_is_validating`.
         TooLarge: as `create`.
         UnsupportedMedia: as `create`.
         Invalid: as `create`; `different_columns`: the columns are inferred, and these files have others.
         Unavailable: as `create`.
     """
     async with database.reading() as session:
-        dataset = await service.get_changeable(session, scope, dataset_id)
+        dataset = await service.get(session, scope, dataset_id)
         contract = await validation.get_pinned_contract(session, scope, dataset)
+        present = await service.list_uploaded_files(session, scope, dataset_id)
     storage = Storage.from_settings(settings)
     async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, contract) as upload:
-        if contract is None and dataset.contract is not None:
-            check_same_columns(upload.files, Contract.from_json(dataset.contract).names, "the dataset")
+        if contract is None and (names := await _read_column_names(storage, dataset, present)):
+            check_same_columns(upload.files, names, "the dataset")
         await upload.publish()
-        return await upload.commit(_commit_files(database, settings, scope, dataset_id, contract, upload.files))
+        warnings = await _find_warnings(storage, contract, upload.files)
+        committed = await upload.commit(_commit_files(database, settings, scope, dataset_id, contract, upload.files))
+        return replace(committed, warnings=warnings)
+
+
+async def _find_warnings(
+    storage: Storage, contract: Contract | None, files: Sequence[StoredFile]
+) -> tuple[DataWarning, ...]:
+    """Return the warnings about columns that are inferred; a template has decided what they are."""
+    return await asyncio.to_thread(find_warnings, storage, files) if contract is None else ()
+
+
+async def _read_column_names(storage: Storage, dataset: Dataset, files: Sequence[File]) -> Sequence[str]:
+    """Return the columns of a dataset without a template; none when only a validation can tell."""
+    if dataset.contract is not None:
+        return Contract.from_json(dataset.contract).names
+    for file in files:
+        if file.format != "iceberg":
+            path = await asyncio.to_thread(storage.fetch, file.path)
+            return await asyncio.to_thread(read_column_names, path, "parquet" if file.format == "parquet" else "csv")
+    return ()
 
 
 async def create_from_table(
@@ -225,12 +256,12 @@ async def _commit_files(
     stored: Sequence[StoredFile],
 ) -> CommittedUpload:
     async with database.transaction() as session:
-        dataset = await service.hold_changeable(session, scope, dataset_id)
+        dataset, cancelled = await service.hold_to_change(session, scope, dataset_id)
         state_before = dataset.state
         files = await _add_files(session, settings, scope, dataset, stored)
         job = await validation.validate(session, settings, scope, dataset, contract)
-        names = [file.name for file in files]
-        audit.record(session, scope, "file.add", f"dataset:{dataset.id}", name=dataset.name, files=names)
+        details = {"name": dataset.name, "files": [file.name for file in files]} | service.name_cancelled(cancelled)
+        audit.record(session, scope, "file.add", f"dataset:{dataset.id}", **details)
         return CommittedUpload(dataset, files, job, state_before)
 
 

@@ -5,19 +5,14 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.audit import service as audit
 from dataml.contract.contract import Contract
 from dataml.dataset import lake_tables, service
 from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import (
-    JobKind,
-    JobState,
-    SourceFile,
-    ValidateResult,
-    ValidateSpec,
-)
+from dataml.jobs.spec import JobKind, JobState, SourceFile, ValidateResult, ValidateSpec
 from dataml.settings import Settings
 from dataml.template import service as template_service
 
@@ -27,7 +22,8 @@ async def validate(
 ) -> Job:
     """Start the validation of all files of a dataset, in this transaction.
 
-    The results of an earlier validation stay until this one has ended.
+    The results of an earlier validation stay until this one has ended. The dataset is new, or held by
+    `service.hold_to_change`, so that no other validation of it is unfinished.
     """
     dataset.state = "validating"
     dataset.failure = None
@@ -43,6 +39,7 @@ async def validate(
         and all(f.format != "iceberg" for f in files),
         lake=lake_tables.validated_target(dataset),
         raw=lake_tables.raw_target(dataset),
+        superseded=await _list_unrecorded_jobs(session, scope, dataset),
     )
     return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
 
@@ -54,14 +51,39 @@ async def get_pinned_contract(session: AsyncSession, scope: Scope, dataset: Data
     return await template_service.get_contract(session, scope, dataset.template_id, dataset.template_version)
 
 
+async def validate_again(session: AsyncSession, settings: Settings, scope: Scope, dataset_id: int) -> Job:
+    """Validate a dataset as it is, with today's settings; a validation that runs is superseded.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+    """
+    dataset, cancelled = await service.hold_to_change(session, scope, dataset_id)
+    contract = await get_pinned_contract(session, scope, dataset)
+    job = await validate(session, settings, scope, dataset, contract)
+    named = {"name": dataset.name} | service.name_cancelled(cancelled)
+    audit.record(session, scope, "dataset.validate", f"dataset:{dataset.id}", **named)
+    return job
+
+
+async def _list_unrecorded_jobs(session: AsyncSession, scope: Scope, dataset: Dataset) -> tuple[int, ...]:
+    """Return the validations that were started after the last one with a result: the lake may have rows of theirs."""
+    if dataset.lake_mode is None:
+        return ()
+    started: list[int] = []
+    for job in await jobs.list_for(session, scope, (JobKind.VALIDATE,), dataset.id):
+        started = [] if job.state == JobState.SUCCEEDED else [*started, *([job.id] if job.attempt else [])]
+    return tuple(started)
+
+
 async def apply_validation(session: AsyncSession, job: Job, result: ValidateResult | None) -> None:
     """Store the result of a validate job: the dataset is valid, invalid or failed from this commit on.
 
-    `result` is None when the job has failed or was cancelled.
+    `result` is None when the job has failed or was cancelled. A job that another one has superseded changes nothing.
     """
     scope = Scope(job.tenant_id, job.created_by)
-    dataset = await scope.find(session, Dataset, Dataset.id == job.subject_id)
-    if dataset is None:
+    dataset = await scope.find(session, Dataset, Dataset.id == job.subject_id, lock=True)
+    newest = await jobs.find_latest(session, scope, JobKind.VALIDATE, job.subject_id)
+    if dataset is None or newest is None or newest.id != job.id:
         return
     if result is None:
         is_cancelled = job.state == JobState.CANCELLED

@@ -60,9 +60,12 @@ class Scope:
         """Return a `DELETE` of this tenant's rows of `model`."""
         return delete(model).where(model.tenant_id == self.tenant_id)
 
-    async def find(self, session: AsyncSession, model: type[T], *where: ColumnElement[bool]) -> T | None:
-        """Return the row that matches, or None."""
-        return await session.scalar(self.select(model).where(*where))
+    async def find(
+        self, session: AsyncSession, model: type[T], *where: ColumnElement[bool], lock: bool = False
+    ) -> T | None:
+        """Return the row that matches, or None; with `lock`, locked as by `hold`."""
+        rows = self.select(model).where(*where)
+        return await session.scalar(_lock(rows) if lock else rows)
 
     async def get(self, session: AsyncSession, model: type[T], row_id: int, noun: str) -> T:
         """Return the row with this id.
@@ -80,8 +83,7 @@ class Scope:
         Raises:
             NotFound: as `get`.
         """
-        held = self._by_id(model, row_id).with_for_update().execution_options(populate_existing=True)
-        return _require(await session.scalar(held), noun)
+        return _require(await session.scalar(_lock(self._by_id(model, row_id))), noun)
 
     def _by_id(self, model: type[T], row_id: int) -> Select[T]:
         # Ids beyond the database's integers cannot exist, and would fail in the driver.
@@ -100,6 +102,10 @@ class Scope:
         order = model.id.desc() if newest_first else model.id.asc()
         rows = self.select(model).where(*where).order_by(order).limit(page.limit).offset(page.offset)
         return total or 0, list((await session.scalars(rows)).all())
+
+
+def _lock(rows: Select[T]) -> Select[T]:
+    return rows.with_for_update().execution_options(populate_existing=True)
 
 
 def _require(row: T | None, noun: str) -> T:

@@ -94,10 +94,14 @@ async def find_unfinished(session: AsyncSession, scope: Scope, kind: JobKind, su
     return job if job is not None and not JobState(job.state).is_terminal else None
 
 
-async def list_for(session: AsyncSession, scope: Scope, kinds: Sequence[JobKind], subject_id: int) -> Sequence[Job]:
-    """Return every job of these kinds for this row."""
-    has_kind = Job.kind.in_([kind.value for kind in kinds])
-    return (await session.scalars(scope.select(Job).where(has_kind, Job.subject_id == subject_id))).all()
+async def list_for(
+    session: AsyncSession, scope: Scope, kinds: Sequence[JobKind], subject_id: int, *, unfinished: bool = False
+) -> Sequence[Job]:
+    """Return every job of these kinds for this row, in the order of their numbers, or those that have not ended."""
+    rows = scope.select(Job).where(Job.kind.in_([kind.value for kind in kinds]), Job.subject_id == subject_id)
+    if unfinished:
+        rows = rows.where(Job.state.in_(_UNFINISHED))
+    return (await session.scalars(rows.order_by(Job.id))).all()
 
 
 async def find_by_output(session: AsyncSession, scope: Scope, storage_name: str) -> Job | None:

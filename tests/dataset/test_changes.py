@@ -89,20 +89,6 @@ def test_rows_of_the_last_validation_are_shown_during_the_next(
     assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
 
 
-def test_a_dataset_that_is_validating_is_not_changed(client: Client) -> None:
-    big = b"n\n" + b"1\n" * 200_000
-    answer = upload(client, ("a.csv", big), ("b.csv", b"n\n1\n")).json()
-    file_id = answer["files"][1]["id"]
-    refused = [
-        add(client, answer["dataset_id"], ("c.csv", b"n\n1\n")),
-        client.request("DELETE", f"/files/delete/{file_id}"),
-    ]
-    job = wait_for_job(client, answer["job_id"])
-    assert job["state"] == "succeeded"
-    assert {refusal(each) for each in refused} == {(409, "dataset_is_validating")}
-    assert client.request("DELETE", f"/dataset/delete/{answer['dataset_id']}").status_code == 200
-
-
 def test_a_training_keeps_its_rows_when_files_are_added(client: Client) -> None:
     made = create_dataset(client, ("customers.csv", customers_csv()))
     training = client.post("/train/", json=training_request(made["id"], "keeps-its-rows")).json()

@@ -1,0 +1,41 @@
+"""Warnings about the first rows of uploaded files, found while the upload is answered."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+import pyarrow as pa
+
+from dataml.contract.files.reading import open_batches
+from dataml.contract.inference import infer_contract
+from dataml.contract.warnings import DataWarning
+from dataml.dataset.stored_upload import StoredFile
+from dataml.errors import Invalid
+from dataml.storage.storage import Storage
+
+MAX_ROWS: Final = 10_000
+_MAX_CELLS: Final = 500_000
+_MIN_ROWS: Final = 50
+
+
+def find_warnings(storage: Storage, files: Sequence[StoredFile]) -> tuple[DataWarning, ...]:
+    """Return what the first block of each file says about the columns, before a validation has read all rows.
+
+    A block has at most `MAX_ROWS` rows, and fewer of a wide table, so the time is bounded whatever the size of the
+    files. Files that cannot be read together have no warnings: their validation names the reason.
+    """
+    blocks = [block for file in files if (block := _read_first_block(storage, file)) is not None]
+
+    def read(columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        for block in blocks:
+            yield block if columns is None else block.select([name for name in columns if name in block.schema.names])
+
+    with suppress(Invalid):
+        return infer_contract(read).warnings
+    return ()
+
+
+def _read_first_block(storage: Storage, file: StoredFile) -> pa.RecordBatch | None:
+    rows = max(_MIN_ROWS, min(MAX_ROWS, _MAX_CELLS // max(1, len(file.summary.names))))
+    block = next(open_batches(storage.path(file.path), file.format, batch_rows=rows), None)
+    return block.slice(0, rows) if block is not None else None
