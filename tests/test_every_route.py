@@ -69,9 +69,9 @@ OTHER_PARAMETERS |= {
 # Secrets that may stand in the query.
 OTHER_PARAMETERS |= {"refresh_token", "user_name", "new_password", "current_password"}
 
-# Calls that delete their object. Tests that make every call give them ids that do not exist.
+# Calls that delete their object, or change it each time. Tests that make every call give them ids that do not exist.
 DELETING_PATHS = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
-DELETING_PATHS |= {"/api/v1/datalake/shares/{share_id}"}
+DELETING_PATHS |= {"/api/v1/datalake/shares/{share_id}", "/api/v1/dataset/{dataset_id}/validate"}
 
 # Ids that no row has, which a user or an attacker may send.
 INVALID_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]

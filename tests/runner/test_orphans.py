@@ -49,8 +49,8 @@ def delete_and_crash(platform: Platform, dataset_id: int) -> None:
     async def die() -> None:
         database = Database(platform.settings)
         async with database.transaction() as session:
-            dataset = await datasets.hold_to_delete(session, Scope(tenant_id, "admin"), dataset_id)
-            await datasets.delete(session, Scope(tenant_id, "admin"), dataset)
+            dataset, cancelled = await datasets.hold_to_delete(session, Scope(tenant_id, "admin"), dataset_id)
+            await datasets.delete(session, Scope(tenant_id, "admin"), dataset, cancelled)
         await database.close()
 
     platform.client.portal.call(die)
