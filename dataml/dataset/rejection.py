@@ -84,8 +84,8 @@ async def _undo(session: AsyncSession, settings: Settings, scope: Scope, upload:
         await session.execute(scope.delete(Dataset).where(Dataset.id == dataset.id))
         audit.record(session, scope, "dataset.reject", f"dataset:{dataset.id}", name=dataset.name)
         return
-    details = {"name": dataset.name} | service.name_cancelled(cancelled)
-    audit.record(session, scope, "file.reject", f"dataset:{dataset.id}", **details)
+    details = service.name_cancelled(cancelled)
+    audit.record(session, scope, "file.reject", f"dataset:{dataset.id}", name=dataset.name, **details)
     was_validated = upload.state_before not in (None, "validating") and newest and newest.id == upload.job.id
     if has_others and not was_validated:
         contract = await validation.get_pinned_contract(session, scope, dataset)

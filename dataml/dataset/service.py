@@ -160,8 +160,8 @@ async def delete(session: AsyncSession, scope: Scope, dataset: Dataset, cancelle
     }
     await session.execute(scope.delete(File).where(File.dataset_id == dataset.id))
     await session.execute(scope.delete(Dataset).where(Dataset.id == dataset.id))
-    named = {"name": dataset.name} | name_cancelled(cancelled)
-    audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", **named)
+    details = name_cancelled(cancelled)
+    audit.record(session, scope, "dataset.delete", f"dataset:{dataset.id}", name=dataset.name, **details)
     return sorted(folders)
 
 

@@ -60,8 +60,8 @@ async def validate_again(session: AsyncSession, settings: Settings, scope: Scope
     dataset, cancelled = await service.hold_to_change(session, scope, dataset_id)
     contract = await get_pinned_contract(session, scope, dataset)
     job = await validate(session, settings, scope, dataset, contract)
-    named = {"name": dataset.name} | service.name_cancelled(cancelled)
-    audit.record(session, scope, "dataset.validate", f"dataset:{dataset.id}", **named)
+    details = service.name_cancelled(cancelled)
+    audit.record(session, scope, "dataset.validate", f"dataset:{dataset.id}", name=dataset.name, **details)
     return job
 
 
