@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from dataml.contract.dates import InvalidValue
 from dataml.contract.numbers import EQUAL_CHARACTERS, NumberFormat
-from dataml.contract.types import DataType, Value, parse_value
+from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
+from dataml.contract.values import Value, parse_value
 
 MAX_DISPLAY_CHARACTERS: Final = 200
 """Length to which an invalid value is shown."""

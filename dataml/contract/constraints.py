@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from dataml.contract.columns import MAX_DISPLAY_CHARACTERS, ParsedColumn, RuleViolation, to_text
 from dataml.contract.dates import InvalidValue
-from dataml.contract.types import DataType, Value, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import Value, parse_value
 
 MAX_ALLOWED_VALUES: Final = 10_000
 MAX_PATTERN_CHARACTERS: Final = 1_000

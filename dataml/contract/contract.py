@@ -17,8 +17,9 @@ from dataml.contract.columns import ParsedColumn, RuleViolation, parse_column
 from dataml.contract.constraints import Constraints, InvalidConstraint, add_violations
 from dataml.contract.dates import DateOrder, InvalidValue
 from dataml.contract.numbers import NumberFormat
-from dataml.contract.types import DataType, Value, parse_value
+from dataml.contract.types import DataType
 from dataml.contract.value_format import DateFormat, ValueFormat
+from dataml.contract.values import Value, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 
 MAX_COLUMNS: Final = 2_000

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from dataml.contract.columns import mark_missing, parse_column, to_text
 from dataml.contract.dates import DateOrder, InvalidValue, detect_date_order
 from dataml.contract.numbers import list_readings
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
+from dataml.contract.values import parse_value
 
 # Narrower than the parser: 007 and +49 are codes, 12.0 is a Float, and 19 digits may not fit.
 _SPELLINGS: Final = {

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from dataml.contract.contract import Column, Contract, ParsedBatch
 from dataml.contract.dates import InvalidValue
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
 from dataml.ml.bundle.predictor import Predictor

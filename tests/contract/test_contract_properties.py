@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dataml.contract.contract import Column, Contract, find_name_problem
 from dataml.contract.files.reading import open_batches, scan_file
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import parse_value
 from dataml.errors import InvalidFields
 
 # Text as a user may write it: what UTF-8 has, without NUL; an empty text is a missing one.

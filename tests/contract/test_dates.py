@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from dataml.contract.dates import InvalidValue, detect_date_order, parse_digits, parse_moment
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
+from dataml.contract.values import parse_value
 
 
 def rule_of(value: object, data_type: DataType, value_format: ValueFormat = ANY_FORMAT) -> str:

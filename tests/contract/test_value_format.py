@@ -2,8 +2,9 @@
 
 import pytest
 
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
 from dataml.contract.value_format import MISSING_MARKERS, ValueFormat
+from dataml.contract.values import parse_value
 
 NOT_TEXT = [data_type for data_type in DataType if data_type is not DataType.STRING]
 WRITTEN = [

@@ -7,7 +7,7 @@ native files; nothing in the file is pickled.
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -31,6 +31,8 @@ from dataml.ml.labels import to_label
 
 MLFLOW: Final = "mlflow"
 _PYTHON: Final = "3.11"
+# Plain Python, which imports nothing of the platform but each other.
+_VALUE_MODULES: Final = ("months", "numbers", "dates", "value_format", "values")
 _LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
 # Only texts have their own type in a signature, for MLflow's other checks refuse whole numbers where a Float is wanted,
 # numbers with gaps where an Integer is, and written dates; the scorer reads them all.
@@ -63,14 +65,35 @@ def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str
     if manifest.problem_type == "Forecast":
         yield from _forecast_files(directory, manifest, name)
         return
-    scorer = resources.files("dataml.ml.export").joinpath("standalone_scorer.py").read_bytes()
+    package, modules = _value_modules()
+    scorer = _read_source("dataml.ml.export", "standalone_scorer.py", package)
     yield "README.md", README.format(name=name, model=manifest.model, target=manifest.target).encode()
     yield "requirements.txt", "".join(f"{line}\n" for line in _requirements(manifest)).encode()
     yield "scorer.py", scorer
+    for module, source in modules.items():
+        yield f"{package}/{module}", source
     yield MANIFEST_FILE, to_json_bytes(manifest.to_json())
     for file in manifest.files:
         yield file, read_file(directory, manifest, file)
-    yield from _mlflow_files(directory, manifest, scorer)
+    code = {f"{package}/{module}": source for module, source in modules.items()}
+    yield from _mlflow_files(directory, manifest, scorer, code)
+
+
+def _value_modules() -> tuple[str, dict[str, bytes]]:
+    """Return the modules that parse a value, as a package, and its name.
+
+    Python keeps one module of a name, and models of different versions may be loaded side by side.
+    """
+    sources = {f"{name}.py": _read_source("dataml.contract", f"{name}.py", "PACKAGE") for name in _VALUE_MODULES}
+    package = f"dataml_values_{hashlib.sha256(b''.join(sources.values())).hexdigest()[:8]}"
+    modules = {name: source.replace(b"PACKAGE", package.encode()) for name, source in sources.items()}
+    return package, {"__init__.py": b""} | modules
+
+
+def _read_source(package: str, file: str, target: str) -> bytes:
+    """Return the source of a module that imports from `target` instead of the contract."""
+    source = resources.files(package).joinpath(file).read_text(encoding="utf-8")
+    return source.replace("from dataml.contract.", f"from {target}.").encode()
 
 
 def _forecast_files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str, bytes]]:
@@ -86,7 +109,9 @@ def _forecast_files(directory: Path, manifest: Manifest, name: str) -> Iterator[
         yield file, read_file(directory, manifest, file)
 
 
-def _mlflow_files(directory: Path, manifest: Manifest, scorer: bytes) -> Iterator[tuple[str, bytes]]:
+def _mlflow_files(
+    directory: Path, manifest: Manifest, scorer: bytes, code: Mapping[str, bytes]
+) -> Iterator[tuple[str, bytes]]:
     """Yield an MLflow model (https://mlflow.org/docs/latest/ml/model/) with its data, code and environments."""
     import yaml
 
@@ -96,6 +121,8 @@ def _mlflow_files(directory: Path, manifest: Manifest, scorer: bytes) -> Iterato
     # Python keeps one module of a name: models of different versions of the scorer may be loaded side by side.
     module = f"dataml_scorer_{hashlib.sha256(scorer).hexdigest()[:8]}"
     yield f"{MLFLOW}/code/{module}.py", scorer
+    for path, source in code.items():
+        yield f"{MLFLOW}/code/{path}", source
     yield f"{MLFLOW}/code/{module}_mlflow.py", LOADER.format(module=module).encode()
     contract = Contract.from_json(json.loads(read_file(directory, manifest, CONTRACT_FILE)))
     model = _describe_mlflow_model(manifest, contract, f"{module}_mlflow")

@@ -5,14 +5,13 @@ python scorer.py rows.csv > predictions.csv
 from scorer import Scorer
 Scorer().predict([{"age": 41, "plan": "basic"}])
 
-This file goes into every export as scorer.py. It must run without dataml, so it has its own copies of the platform's
-parsing, encoding and calibration; tests compare both.
+This file goes into every export as scorer.py, with the platform's own modules that parse a value. It must run without
+the rest of dataml, so it has copies of the encoding and the calibration; tests compare both.
 """
 
 import csv
 import json
 import math
-import re
 import sys
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -20,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dataml.contract.dates import InvalidValue
+from dataml.contract.value_format import ValueFormat
+from dataml.contract.values import parse_value
+
 MODEL_FILES = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
 FEATURE_ROLES = ("Feature", "Time")
-TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
-NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0*)?")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MIN_PROBABILITY = 1e-6
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +38,10 @@ class Scorer:
         self.manifest = self._read_json("manifest.json")
         features = [name for name, role in self.manifest["roles"].items() if role in FEATURE_ROLES]
         self.columns = [column for column in self._read_json("contract.json")["columns"] if column["name"] in features]
+        for column in self.columns:
+            column["format"] = value_format(column)
+            # A default is written plainly.
+            column["plain_format"] = value_format(column | {"number_format": None, "date_format": None})
         self.layout = self._read_json("preprocess.json")["columns"]
         for column in self.layout:
             column["codes"] = {text: code for code, text in enumerate(column.get("vocabulary", ()))}
@@ -58,9 +62,11 @@ class Scorer:
             if name not in row and default is None:
                 raise ValueError(f"{name}: it is missing and has no default")
             try:
-                value = parse_value(row.get(name), column["data_type"])
-                values[name] = parse_value(default, column["data_type"]) if value is None else value
-            except (ValueError, TypeError, OverflowError) as error:
+                value = parse_value(row.get(name), column["data_type"], column["format"])
+                values[name] = (
+                    parse_value(default, column["data_type"], column["plain_format"]) if value is None else value
+                )
+            except InvalidValue as error:
                 raise ValueError(
                     f"{name}: {row.get(name)!r} cannot be read as {column['data_type']}: {error}"
                 ) from error
@@ -161,79 +167,24 @@ def catboost_rows(matrix, categorical):
     return FeaturesData(num_feature_data=numbers if numbers.shape[1] else None, cat_feature_data=words[codes + 1])
 
 
-def parse_value(value, data_type):
-    """Return the value in its column's type, dates as moments in UTC; None where it is missing."""
-    if isinstance(value, str) and data_type != "String":
-        value = value.strip()
-    return None if value is None or value == "" else PARSERS[data_type](value)
-
-
-def parse_string(value):
-    """Return a value as text."""
-    if isinstance(value, datetime):
-        return parse_timestamp(value).isoformat().replace("+00:00", "Z")
-    if not isinstance(value, str | int | float | date):
-        raise ValueError("it is not a text")
-    return to_label(value)
-
-
-def parse_integer(value):
-    """Return a value as a whole number of 64 bits."""
-    if isinstance(value, bool) or (isinstance(value, str) and not INTEGER.fullmatch(value)):
-        raise ValueError("it is not a whole number")
-    number = int(value.partition(".")[0]) if isinstance(value, str) else int(value)
-    if (not isinstance(value, str) and number != value) or not -(2**63) <= number < 2**63:
-        raise ValueError("it is not a whole number of 64 bits")
-    return number
-
-
-def parse_float(value):
-    """Return a value as a finite number."""
-    if isinstance(value, bool) or (isinstance(value, str) and not NUMBER.fullmatch(value)):
-        raise ValueError("it is not a number")
-    if not math.isfinite(float(value)):
-        raise ValueError("it is not finite")
-    return float(value)
-
-
-def parse_boolean(value):
-    """Return whether a value is one of the words for true."""
-    if to_label(value).lower() not in (*TRUE, *FALSE):
-        raise ValueError("it is none of true/false, yes/no, y/n, t/f, 1/0")
-    return to_label(value).lower() in TRUE
-
-
-def parse_timestamp(value):
-    """Return a date, a moment, or either as ISO 8601, as a moment in UTC."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    elif not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def parse_date(value):
-    """Return a value as the moment at which its day begins in UTC."""
-    moment = parse_timestamp(value)
-    if moment.time() != time():
-        raise ValueError("it has a time of day")
-    return moment
-
-
-PARSERS = {
-    "String": parse_string,
-    "Integer": parse_integer,
-    "Float": parse_float,
-    "Boolean": parse_boolean,
-    "Date": parse_date,
-    "Timestamp": parse_timestamp,
-}
+def value_format(column):
+    """Return how the values of a column of contract.json are written."""
+    missing = column.get("missing_values")
+    return ValueFormat(
+        date_order=column.get("date_order"),
+        date_format=column.get("date_format"),
+        number_format=column.get("number_format"),
+        missing_values=None if missing is None else tuple(missing),
+        strip=column.get("strip", False),
+    )
 
 
 def encode(value, column):
     """Return the number that the model reads; NaN where the value is missing."""
     if value is None:
         return math.nan
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), UTC)
     encoding = column["encoding"]
     if encoding == "category":
         return column["codes"].get(str(value), len(column["codes"]) if column["has_other"] else math.nan)

@@ -39,7 +39,8 @@ A {model} that predicts `{target}`, exported from dataml. It runs without the pl
 | file | what it is |
 |---|---|
 | `scorer.py` | predicts with the files beside it; needs Python 3.11 and what `requirements.txt` names |
-| `contract.json` | the columns, their types and defaults |
+| `dataml_values_*` | the platform's modules that read a value, which `scorer.py` imports |
+| `contract.json` | the columns, their types, defaults and spellings |
 | `preprocess.json` | how values become the numbers the model reads, see below |
 | `model.*` | the model in its library's own format; `.onnx` is its copy for ONNX Runtime, if verified to be equal |
 | `manifest.json` | where the model comes from, how well it scored, the SHA-256 of the other files |
@@ -60,9 +61,9 @@ Scorer().predict([{{"column": "value"}}])
 ```
 
 The CSV file is UTF-8 with a header and commas; columns that are no features are ignored, an empty cell is missing. A
-row that cannot be read has the reason in the column `error`. Dates are read as ISO 8601 (`2024-08-31`,
-`2024-08-31T12:00:00Z`; without a zone they are UTC), not in the other spellings the platform knows. Bounds, allowed
-values and patterns of a template are for the platform's uploads and not checked here.
+row that cannot be read has the reason in the column `error`. Values are read as on the platform, by its own modules in
+`dataml_values_*`. Bounds, allowed values and patterns of a template are for the platform's uploads, and not checked
+here.
 
 ## The model's own file
 

@@ -8,7 +8,14 @@ from dataml.contract.contract import Column, Contract
 
 # Columns of these roles never reach the model.
 _UNUSED_ROLES: Final = ("Id", "Ignore")
-_ATTRIBUTE_NAMES: Final = {"data_type": "type", "date_order": "order of day and month"}
+_ATTRIBUTE_NAMES: Final = {
+    "data_type": "type",
+    "date_order": "order of day and month",
+    "date_format": "meaning of digits",
+    "number_format": "spelling of numbers",
+    "missing_values": "markers of missing values",
+    "strip": "treatment of blanks",
+}
 _MAX_SHOWN: Final = 10
 
 

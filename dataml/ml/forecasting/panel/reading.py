@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import parse_value
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency import calendar
 from dataml.ml.forecasting.frequency.detection import check_frequency, detect_frequency

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from dataml.contract.contract import Column
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import parse_value
 
 
 @dataclass(frozen=True)
