@@ -188,11 +188,10 @@ def encode(value, column):
     encoding = column["encoding"]
     if encoding == "category":
         return column["codes"].get(str(value), len(column["codes"]) if column["has_other"] else math.nan)
-    if encoding == "epoch_days":
-        value = (value - EPOCH) / timedelta(days=1)
     if encoding in ("number", "boolean", "epoch_days"):
         # Whole numbers are subtracted as such: float64 holds 53 bits of them.
-        number = float(value - column.get("offset", 0)) * column.get("scale", 1.0)
+        count = (value - EPOCH) / timedelta(days=1) if encoding == "epoch_days" else value
+        number = float(count - column.get("offset", 0)) * column.get("scale", 1.0)
         return min(max(number, -MAX_FLOAT32), MAX_FLOAT32)
     return value.weekday() if encoding == "weekday" else getattr(value, encoding)
 
