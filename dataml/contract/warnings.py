@@ -20,6 +20,15 @@ WARNING_CODES: Final[dict[str, str]] = {
     "rare_class": "One of two classes has less than 5% of the rows.",
     "unseen_category": "A prediction was for a text that the training has not seen; it counts as missing.",
     "out_of_range": "A prediction was for a number outside the range of the training dataset.",
+    "short_series": "Series of a forecast are too short for two seasons or for the horizon.",
+    "constant_series": "Series of a forecast have the same value throughout.",
+    "filled_gaps": "Missing values of series were filled in.",
+    "rows_before_first_value": "Rows before the first target value of their series were left out.",
+    "rows_after_last_value": "Rows after the last target value of their series were left out.",
+    "known_observations": "New observations were known already.",
+    "beyond_horizon": "A forecast has more steps ahead than its backtest measured.",
+    "sums_of_bounds": "Bounds of a coarser frequency are sums of the bounds of steps, which are too wide.",
+    "unused_future": "A forecast was sent exogenous values that its model does not read.",
     "note": "Any other remark, such as one that an earlier version of the platform has stored.",
 }
 """What each code of a warning means; the documentation lists them. A code does not change."""

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataml.http.warnings import WarningAnswer
+
 MAX_STEPS = 1_000
 """Steps of one series in one response, in the frequency of the request."""
 _ROUND_DESCRIPTION = (
@@ -89,6 +91,10 @@ class ForecastAnswer(BaseModel):
     frequency: str
     level: float
     prediction_id: int = Field(description="63-bit id of this forecast in the prediction log.")
+    warnings: list[WarningAnswer] = Field(
+        description="What to know about the forecast: `beyond_horizon`, `sums_of_bounds`, `unused_future`; about new "
+        "observations: `known_observations`, `filled_gaps`."
+    )
 
 
 class BatchForecast(BaseModel):

@@ -329,7 +329,7 @@ class ScoreResult:
 
     `csv` is the storage name of the result; `failed_records` is the number of rows that have an error instead of a
     prediction. `snapshot_id` is the snapshot of the lake table that has the rows. `warnings` are about values that the
-    training has not seen.
+    training has not seen, and about steps that a backtest has not measured.
     """
 
     csv: str

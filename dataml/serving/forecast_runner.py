@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
+from dataml.contract.warnings import DataWarning, warnings_to_json
 from dataml.errors import DatamlError, Invalid
 from dataml.http.strict_json import dump_json
 from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.ml.forecasting.forecast_warnings import find_forecast_warnings
 from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
 from dataml.ml.forecasting.series_forecast import SeriesForecast
 from dataml.serving.model_runner import (
@@ -29,6 +31,8 @@ _MAX_CACHED_UPDATES: Final = 4
 _MAX_LOGGED: Final = 100
 """Series ids and steps that the prediction log keeps of one forecast."""
 
+_Update = tuple[Forecaster, tuple[DataWarning, ...]]
+
 
 class ForecastRunner:
     """One loaded forecast model that responds to inference requests.
@@ -42,7 +46,7 @@ class ForecastRunner:
         self._forecaster = forecaster
         self._storage = storage
         self._log = log
-        self._updates: OrderedDict[str, Forecaster] = OrderedDict()
+        self._updates: OrderedDict[str, _Update] = OrderedDict()
 
     @classmethod
     def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastRunner":
@@ -59,7 +63,7 @@ class ForecastRunner:
         return body
 
     def _forecast(self, request: ForecastInferenceRequest) -> tuple[bytes, LogRecord]:
-        forecaster = self._updated(request.observations)
+        forecaster, warnings = self._updated(request.observations)
         parameters = ForecastParameters(
             request.steps,
             request.frequency,
@@ -85,16 +89,18 @@ class ForecastRunner:
             "frequency": forecasts[0].frequency.name if forecasts else forecaster.frequency.name,
             "level": request.level,
             "prediction_id": prediction_id,
+            "warnings": warnings_to_json((*warnings, *find_forecast_warnings(forecaster, parameters, future))),
         }
         return dump_json(body), self._log_record(request, prediction_id, steps)
 
-    def _updated(self, observations: str | None) -> Forecaster:
-        """Return the model, updated with the new observations when there are some."""
+    def _updated(self, observations: str | None) -> _Update:
+        """Return the model, updated with the new observations when there are some, and warnings about these."""
         if observations is None:
-            return self._forecaster
+            return self._forecaster, ()
         updated = self._updates.get(observations)
         if updated is None:
-            updated = self._forecaster.update(self._read(observations, self._forecaster.observation_columns))
+            rows = self._read(observations, self._forecaster.observation_columns)
+            updated = self._forecaster.update_with_warnings(rows)
             self._updates[observations] = updated
             while len(self._updates) > _MAX_CACHED_UPDATES:
                 self._updates.popitem(last=False)

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import ForecastSpec, JobContext, ScoreResult
 from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.ml.forecasting.forecast_warnings import find_forecast_warnings
 from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
 from dataml.ml.forecasting.series_forecast import SeriesForecast
 from dataml.tasks.result_writer import ResultWriter
@@ -32,19 +34,22 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     """
     context.report_progress(0.02, "Loading the model")
     forecaster = load_forecaster(context.fetch(spec.bundle))
+    warnings: tuple[DataWarning, ...] = ()
     if spec.observations is not None:
         columns = list(forecaster.observation_columns)
-        forecaster = forecaster.update(pq.read_table(context.fetch(spec.observations), columns=columns))
+        rows = pq.read_table(context.fetch(spec.observations), columns=columns)
+        forecaster, warnings = forecaster.update_with_warnings(rows)
     future = None
     if spec.future is not None:
         future = pq.read_table(context.fetch(spec.future), columns=list(forecaster.future_columns))
     ids = forecaster.ids if spec.unique_ids is None else spec.unique_ids
+    warnings += find_forecast_warnings(forecaster, _parameters(spec, forecaster, tuple(ids)), future)
     tables = _tables(spec, context, forecaster, ids, future)
     first = next(tables)
     with ResultWriter(context, "forecast", first.schema, spec.lake) as writer:
         for table in chain((first,), tables):
             writer.write(table)
-    return writer.finish()
+    return writer.finish(warnings=warnings)
 
 
 def _tables(

@@ -26,6 +26,7 @@ from dataml.ml.forecasting.panel.dataset import read_rows
 from dataml.ml.forecasting.training import TrainedForecaster, TrainingOptions, train
 from dataml.ml.forecasting.update import update_forecaster
 
+_UNUSED = (None, "Ignore")
 _LIBRARIES = ("numpy", "pyarrow", "statsforecast", "coreforecast", "lightgbm", "xgboost", "onnxruntime")
 
 
@@ -77,7 +78,7 @@ def _update(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
         "comparison": update.comparison,
         "forecast": summary,
         "created_at": _now(),
-        "warnings": (*manifest.warnings, *map(DataWarning.from_json, update.warnings)),
+        "warnings": (*manifest.warnings, *update.warnings, *_dataset_warnings(spec)),
     }
     report = update.report(directory)
     return _write(context, update.forecaster, Manifest(**{**vars(manifest), **changed}), report)
@@ -144,7 +145,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         versions={name: version(name) for name in _LIBRARIES},
         created_at=_now(),
         members=records,
-        warnings=tuple(map(DataWarning.from_json, trained.warnings)),
+        warnings=(*trained.warnings, *_dataset_warnings(spec)),
         forecast=forecast | _last_observation(forecaster),
     )
 
@@ -154,6 +155,11 @@ def _validation_metric(is_small_count: np.ndarray) -> str:
     if is_small_count.all():
         return "rmsse"
     return "mase and rmsse" if is_small_count.any() else "mase"
+
+
+def _dataset_warnings(spec: TrainSpec) -> tuple[DataWarning, ...]:
+    """Return the warnings of the dataset about columns in use."""
+    return tuple(warning for warning in spec.dataset_warnings if spec.roles.get(warning.column or "") not in _UNUSED)
 
 
 def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:

@@ -383,8 +383,24 @@ def test_unusable_series_are_refused_before_any_compute(
 def test_gaps_are_filled_on_request(client: Client) -> None:
     content = lines(days_of([*range(10), *range(12, 60)]))
     model = trained_forecast(client, content, algorithm="SeasonalNaive", forecast={"fill": "linear", "horizon": 5})
-    warnings = client.get(f"/train/{model['id']}").json()["warnings"]
-    assert any("filled" in warning["message"] for warning in warnings)
+    answer = client.get(f"/train/{model['id']}").json()
+    (warning,) = [each for each in answer["warnings"] if each["code"] == "filled_gaps"]
+    assert (warning["column"], warning["count"]) == ("sold", 2)
+    assert warning["examples"] == [f"series 'north' at {day(10)}", f"series 'north' at {day(11)}"]
+    assert warning in answer["summary"]["warnings"]
+
+
+def test_an_answer_warns_of_what_was_not_measured_and_of_known_observations(
+    client: Client, plain: dict[str, Any]
+) -> None:
+    assert ask(client, plain, unique_id="north", steps=7).json()["warnings"] == []
+    (warning,) = ask(client, plain, unique_id="north", steps=9).json()["warnings"]
+    assert (warning["code"], warning["count"], warning["column"]) == ("beyond_horizon", 2, None)
+    dataset = create_dataset(client, ("same.csv", shop_rows(range(DAYS - 3, DAYS), shops=["north"])))
+    again = ask(client, plain, unique_id="north", dataset_id=dataset["id"]).json()["warnings"]
+    assert [each["code"] for each in again] == ["known_observations"]
+    unused = ask(client, plain, unique_id="north", future=[{"shop": "north", "day": day(DAYS)}]).json()["warnings"]
+    assert [each["code"] for each in unused] == ["unused_future"]
 
 
 def test_text_target_is_refused(client: Client) -> None:

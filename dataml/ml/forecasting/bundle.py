@@ -41,6 +41,7 @@ from dataml.ml.forecasting.models.statistical import LocalModel
 from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.preprocessing import Preprocessing
 
@@ -86,12 +87,13 @@ def load_forecaster(directory: Path) -> Forecaster:
     table = pq.read_table(io.BytesIO(content(SERIES)))
     series = _read_history(pq.read_table(io.BytesIO(content(HISTORY))), table)
     config = _config(record)
-    ids = tuple(table.column("id").to_pylist())
+    contract = Contract.from_json(json.loads(content(CONTRACT_FILE)))
+    ids = _series_ids(table, contract, config.roles)
     members = tuple(_member(each, table, manifest, content) for each in record["members"])
     weights = [table.column(f"weight.{number}").to_numpy() for number in range(len(members))]
     return Forecaster(
         config=config,
-        contract=Contract.from_json(json.loads(content(CONTRACT_FILE))),
+        contract=contract,
         covariates=_covariates(record, json.loads(content(PREPROCESS_FILE))),
         members=members,
         weights=np.column_stack(weights),
@@ -197,6 +199,14 @@ def _series_table(forecaster: Forecaster) -> pa.Table:
             texts = [None if model is None else to_json_bytes(model.to_json()).decode() for model in member.models]
             columns[f"model.{member.algorithm}"] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _series_ids(table: pa.Table, contract: Contract, roles: ColumnRoles) -> tuple[str, ...]:
+    ids = table.column("id").to_pylist()
+    if roles.series is None:
+        return tuple(ids)
+    data_type = contract.column(roles.series).data_type
+    return tuple(normalize_series_id(series_id, data_type) for series_id in ids)
 
 
 def _floors(table: pa.Table, limits: TargetLimits) -> np.ndarray:

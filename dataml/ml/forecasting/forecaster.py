@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataml.contract.contract import Contract
+from dataml.contract.warnings import DataWarning
 from dataml.errors import Invalid, NotFound
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
 from dataml.ml.forecasting.backtest.scores import extend_confidence
@@ -22,6 +23,7 @@ from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.observations import update_series
 from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.forecasting.series_forecast import Buckets, SeriesForecast, add_contribution
 
@@ -49,6 +51,20 @@ class ForecastParameters:
     aggregate: str = "sum"
     explain: bool = False
     round: bool = False
+
+
+@dataclass(frozen=True)
+class ForecastPlan:
+    """The steps that a forecast in `frequency` needs of each of the series with these `numbers`.
+
+    They are steps of the model's own frequency: the first `steps` (series,), of which the first `skipped` (series,)
+    complete a bucket that the history has begun, and are left out.
+    """
+
+    numbers: np.ndarray
+    frequency: Frequency
+    skipped: np.ndarray
+    steps: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -133,17 +149,22 @@ class Forecaster:
         return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
     def update(self, rows: pa.Table) -> "Forecaster":
+        """Return the same model with new observations; see `update_with_warnings`."""
+        return self.update_with_warnings(rows)[0]
+
+    def update_with_warnings(self, rows: pa.Table) -> tuple["Forecaster", tuple[DataWarning, ...]]:
         """Return the same model with new observations: its forecasts start where they end, and nothing is fitted again.
+
+        With it comes what a user should know of the observations.
 
         Raises:
             Invalid: what `update_series` refuses, such as `unknown_series`, `irregular_series`, `duplicate_timestamps`.
         """
-        panel, series = update_series(
-            self.panel, self.series, rows, self.config.roles, self.covariates, self.config.fill
-        )
+        updated = update_series(self.panel, self.series, rows, self.config.roles, self.covariates, self.config.fill)
+        series = updated.series
         # A series that becomes negative may do so again.
         floors = np.minimum(self.floors, self.config.limits.floors(series.y, series.starts))
-        return replace(self, panel=panel, series=series, floors=floors)
+        return replace(self, panel=updated.panel, series=series, floors=floors), updated.warnings
 
     def forecast(self, parameters: ForecastParameters, future: FutureRows = None) -> list[SeriesForecast]:
         """Forecast the next steps of each series, in the order of `unique_ids`.
@@ -155,13 +176,9 @@ class Forecaster:
             Invalid: `frequency_mismatch`, `too_many_steps`, `missing_future` (it lists the missing rows), `bad_level`.
             InvalidFields: wrong values in rows of the future.
         """
-        numbers = self._series_numbers(parameters.unique_ids)
-        frequency = self._output_frequency(parameters.frequency)
-        last_times = self.last_times[numbers]
-        steps, skipped = np.full(len(numbers), parameters.steps), np.zeros(len(numbers), np.int64)
-        if frequency is not self.frequency:
-            skipped, steps = frequency.count_bucket_steps(self.frequency, last_times, parameters.steps)
-        times = self.frequency.times_after(last_times, self._checked_count(steps))
+        plan = self.plan_steps(parameters)
+        numbers, frequency, skipped, steps = plan.numbers, plan.frequency, plan.skipped, plan.steps
+        times = self.frequency.times_after(self.last_times[numbers], self._checked_count(steps))
         known = self._known_covariates(numbers, times, steps, future)
         points = self.predict_points(numbers, times, known)
         forecasts = []
@@ -175,6 +192,22 @@ class Forecaster:
                 combined = self._aggregate(number, whole, selected, frequency, parameters)
             forecasts.append(combined.round() if self._is_rounded(frequency, parameters) else combined)
         return forecasts
+
+    def plan_steps(self, parameters: ForecastParameters) -> ForecastPlan:
+        """Return which steps of which series a forecast needs.
+
+        Raises:
+            NotFound: `series_not_found`.
+            Invalid: `frequency_mismatch`.
+        """
+        numbers = self._series_numbers(parameters.unique_ids)
+        frequency = self._output_frequency(parameters.frequency)
+        if frequency is self.frequency:
+            return ForecastPlan(
+                numbers, frequency, np.zeros(len(numbers), np.int64), np.full(len(numbers), parameters.steps)
+            )
+        skipped, steps = frequency.count_bucket_steps(self.frequency, self.last_times[numbers], parameters.steps)
+        return ForecastPlan(numbers, frequency, skipped, steps)
 
     def predict_points(self, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Return the weighted mean of the members, within the limits of the target, float64 (chosen series, steps).
@@ -289,6 +322,9 @@ class Forecaster:
     def _series_numbers(self, unique_ids: tuple[str, ...] | None) -> np.ndarray:
         if unique_ids is None:
             return np.arange(len(self.ids))
+        if self.config.roles.series is not None:
+            data_type = self.contract.column(self.config.roles.series).data_type
+            unique_ids = tuple(normalize_series_id(name, data_type) for name in unique_ids)
         unknown = [name for name in unique_ids if name not in self._number_by_id]
         if unknown:
             examples = ", ".join(repr(name[:100]) for name in unknown[:10])

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.contract.contract import Contract
+from dataml.contract.warnings import DataWarning
 from dataml.ml.forecasting.backtest.combination import ForecastCombination, select_combination
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
 from dataml.ml.forecasting.backtest.naive_errors import seasonal_naive_errors
@@ -33,6 +34,7 @@ from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries, fi
 from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
 from dataml.ml.forecasting.panel.small_counts import find_small_counts
 from dataml.ml.forecasting.panel.target import TargetLimits
+from dataml.ml.forecasting.panel.warnings import find_series_warnings
 
 _BACKTEST_SHARE: Final = 0.7
 """Share of the progress that is reported at the end of the backtest."""
@@ -71,7 +73,7 @@ class TrainedForecaster:
     splits: BacktestSplits
     candidates: CandidateSet
     is_small_count: np.ndarray
-    warnings: tuple[str, ...]
+    warnings: tuple[DataWarning, ...]
     rows: int
     used: int
 
@@ -143,7 +145,7 @@ def train(
         splits=splits,
         candidates=selected,
         is_small_count=is_small_count,
-        warnings=parsed.warnings,
+        warnings=find_series_warnings(parsed, roles.target, roles.series),
         rows=table.num_rows,
         used=int((panel.rows >= 0).sum()),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dataml.contract.warnings import DataWarning
 from dataml.ml.bundle.manifest import REPORT_FILE, read_file, read_manifest
 from dataml.ml.forecasting.forecaster import Forecaster
 
@@ -18,7 +19,7 @@ class ForecasterUpdate:
 
     forecaster: Forecaster
     comparison: dict[str, Any]
-    warnings: tuple[str, ...]
+    warnings: tuple[DataWarning, ...]
 
     def report(self, parent: Path) -> dict[str, Any]:
         """Return the report of the parent's bundle, whose backtest still holds, with the comparison."""
@@ -33,13 +34,13 @@ def update_forecaster(before: Forecaster, table: pa.Table) -> ForecasterUpdate:
     Raises:
         Invalid: what `Forecaster.update` refuses.
     """
-    after = before.update(table)
+    after, warnings = before.update_with_warnings(table)
     added = after.series.lengths - before.series.lengths
     numbers = np.flatnonzero(added > 0)
     comparison: dict[str, Any] = {"metric": "wape", "before": None, "after": None, "rows": 0, "is_promoted": True}
     if not len(numbers):
-        return ForecasterUpdate(after, comparison, ("The new observations were known already.",))
-    return ForecasterUpdate(after, comparison | _score(before, after, numbers, added[numbers]), ())
+        return ForecasterUpdate(after, comparison, warnings)
+    return ForecasterUpdate(after, comparison | _score(before, after, numbers, added[numbers]), warnings)
 
 
 def _score(before: Forecaster, after: Forecaster, numbers: np.ndarray, added: np.ndarray) -> dict[str, Any]:

@@ -65,7 +65,6 @@ class ForecastReport:
 
     metrics: tuple[Metric, ...]
     headlines: tuple[Metric, ...]
-    warnings: tuple[str, ...]
     n_windows: int | None
     horizon: int | None
     n_values: int | None
@@ -87,7 +86,7 @@ def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) 
     """Return the data of the page from a manifest's summary and a backtest's report.
 
     The report may have `windows`, `horizon`, `values`, `confidence`, `charts`, `by_horizon`, `coverage` (by level),
-    `series` (`best`, `worst`), `models`, `rule` and `warnings`.
+    `series` (`best`, `worst`), `models` and `rule`.
     """
     metrics = read_metrics(summary, report)
     is_count = summary.get("validation_metric") == "rmsse"
@@ -99,7 +98,6 @@ def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) 
     return ForecastReport(
         metrics=metrics,
         headlines=select_headlines(metrics, _COUNT_HEADLINES if is_count else _HEADLINES),
-        warnings=tuple(map(str, report.get("warnings") or [])),
         n_windows=report.get("windows"),
         horizon=report.get("horizon"),
         n_values=report.get("values"),

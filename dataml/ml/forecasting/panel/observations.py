@@ -1,10 +1,11 @@
 """New observations: checked against the series of a panel, and appended to them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from dataml.contract.warnings import DataWarning
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.messages import (
     MAX_EXAMPLES,
@@ -18,11 +19,21 @@ from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.gaps import FillMethod, fill_gaps
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_observations
+from dataml.ml.forecasting.panel.warnings import warn_of_filled
+
+
+@dataclass(frozen=True)
+class UpdatedSeries:
+    """A panel and its series with new observations, and what a user should know of these."""
+
+    panel: Panel
+    series: GroupedSeries
+    warnings: tuple[DataWarning, ...]
 
 
 def update_series(
     panel: Panel, series: GroupedSeries, table: pa.Table, roles: ColumnRoles, covariates: Covariates, fill: str | None
-) -> tuple[Panel, GroupedSeries]:
+) -> UpdatedSeries:
     """Return the panel and its series with the rows of `table` appended. `panel.rows` are the rows of `series`.
 
     Raises:
@@ -35,8 +46,13 @@ def update_series(
         series=roles.series,
         frequency=panel.frequency,
         fill=fill,  # type: ignore[arg-type]
-    ).panel
-    updated = append_observations(panel, observations, fill=fill, first_row=len(series.y))  # type: ignore[arg-type]
+    )
+    updated = append_observations(
+        panel,
+        observations.panel,
+        fill=fill,  # type: ignore[arg-type]
+        first_row=len(series.y),
+    )
     matrix = covariates.matrix(table)
 
     def append(before: np.ndarray, positions: tuple[int, ...]) -> np.ndarray:
@@ -50,7 +66,18 @@ def update_series(
         static=series.static,
         past=append(series.past, covariates.past),
     )
-    return replace(updated, rows=np.arange(len(updated.y))), updated_series
+    # Rows whose target was missing keep their number, those of missing times have none.
+    filled_rows = observations.panel.rows[observations.is_filled] + len(series.y)
+    is_filled = (updated.rows < 0) | np.isin(updated.rows, filled_rows)
+    warnings = _find_warnings(updated, is_filled, len(updated.y) - len(panel.y), roles.target)
+    return UpdatedSeries(replace(updated, rows=np.arange(len(updated.y))), updated_series, warnings)
+
+
+def _find_warnings(updated: Panel, is_filled: np.ndarray, added: int, target: str) -> tuple[DataWarning, ...]:
+    if not added:
+        return (DataWarning("known_observations", "The new observations were known already.", target),)
+    warning = warn_of_filled(updated, is_filled, target)
+    return () if warning is None else (warning,)
 
 
 def append_observations(

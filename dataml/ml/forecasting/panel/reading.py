@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataml.contract.dates import InvalidValue
 from dataml.contract.types import DataType
 from dataml.contract.values import parse_value
 from dataml.errors import Invalid
@@ -36,31 +37,22 @@ class ParsedPanel:
     """A panel, and facts about how it was read.
 
     `short` are the numbers of series with fewer values than two main seasons or than a horizon and one more;
-    `constant` are those of series whose values are all the same. `filled` counts the values of `y` that were filled
-    in; `future` are the rows of the table after the last target of their series, which have times and known values
-    only; `leading` counts rows before the first target, which are left out.
+    `constant` are those of series whose values are all the same. `is_filled` (rows,) are the values of `y` that were
+    filled in; `future` are the rows of the table after the last target of their series, which have times and known
+    values only; `leading` counts rows before the first target, which are left out.
     """
 
     panel: Panel
     short: tuple[int, ...]
     constant: tuple[int, ...]
-    filled: int
+    is_filled: np.ndarray
     future: np.ndarray
     leading: int
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """A sentence for each fact that a user should know."""
-        ids, sentences = self.panel.ids, []
-        if self.short:
-            sentences.append(f"Too short for two seasons or the horizon: {series_labels(ids, np.array(self.short))}.")
-        if self.constant:
-            sentences.append(f"The same value throughout: {series_labels(ids, np.array(self.constant))}.")
-        if self.filled:
-            sentences.append(f"{self.filled:,} of {len(self.panel.y):,} values were filled in.")
-        if self.leading:
-            sentences.append(f"{self.leading:,} rows before the first target value of their series were left out.")
-        return tuple(sentences)
+    def filled(self) -> int:
+        """The number of values that were filled in."""
+        return int(self.is_filled.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +140,7 @@ def _parse(rows: _SortedRows, frequency: Frequency | None, fill: FillMethod | No
         panel,
         short=tuple(np.flatnonzero(panel.lengths < min_length).tolist()),
         constant=tuple(np.flatnonzero(highest == lowest).tolist()),
-        filled=len(panel.y) - int(np.count_nonzero(~np.isnan(history.y))),
+        is_filled=(panel.rows < 0) | np.isin(panel.rows, history.rows[np.isnan(history.y)]),
         future=rows.rows[future],
         leading=int(leading.sum()),
     )
@@ -171,6 +163,19 @@ def encode_series_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndar
     rank[order] = np.arange(len(order), dtype=np.int32)
     ids = tuple(str(parse_value(value, DataType.STRING)) for value in values.take(pa.array(order)).to_pylist())
     return ids, rank[encoded.indices.to_numpy()]
+
+
+def normalize_series_id(text: str, data_type: DataType) -> str:
+    """Return the id that `encode_series_ids` gives to the value of such a column that is written as `text`.
+
+    It is another text for numbers alone: the series 1 of a Float column is also named 1.0, as version 0.1 did.
+    """
+    if data_type is not DataType.FLOAT:
+        return text
+    try:
+        return str(parse_value(parse_value(text, data_type), DataType.STRING))
+    except InvalidValue:
+        return text
 
 
 def refuse_nulls(column: pa.ChunkedArray, problem: str, code: str) -> None:

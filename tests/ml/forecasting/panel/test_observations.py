@@ -7,8 +7,10 @@ import pytest
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.panel.covariates import Covariates, group_series
+from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.gaps import FillMethod
-from dataml.ml.forecasting.panel.observations import append_observations
+from dataml.ml.forecasting.panel.observations import UpdatedSeries, append_observations, update_series
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_observations, read_panel
 from tests.ml.forecasting.tables import make_table, make_times
@@ -16,10 +18,12 @@ from tests.ml.forecasting.tables import make_table, make_times
 DAYS = make_times("Day", "2024-01-01", 40)
 
 
+TABLE = make_table({"a": (DAYS[:20], range(20)), "b": (DAYS[3:18], range(15))})
+
+
 @pytest.fixture
 def panel() -> Panel:
-    table = make_table({"a": (DAYS[:20], range(20)), "b": (DAYS[3:18], range(15))})
-    return read_panel(table, target="y", time="time", series="id").panel
+    return read_panel(TABLE, target="y", time="time", series="id").panel
 
 
 def observed(series: dict[str, tuple[np.ndarray, Sequence[float]]], frequency: str = "Day") -> Panel:
@@ -96,3 +100,26 @@ def test_a_panel_updated_step_by_step_equals_one_read_at_once(panel: Panel) -> N
     assert (updated.times == expected.times).all()
     assert updated.y.tolist() == expected.y.tolist()
     assert updated.starts.tolist() == expected.starts.tolist()
+
+
+def update(
+    panel: Panel, series: dict[str, tuple[np.ndarray, Sequence[float | None]]], fill: str | None
+) -> UpdatedSeries:
+    roles = ColumnRoles("y", "time", "id", (), ())
+    grouped = group_series(panel, TABLE, Covariates(None))
+    return update_series(panel, grouped, make_table(series), roles, Covariates(None), fill)
+
+
+def test_values_that_an_update_fills_in_are_counted(panel: Panel) -> None:
+    updated = update(panel, {"a": (DAYS[22:26], [22, None, 24, 25]), "b": (DAYS[18:19], [1])}, "linear")
+    (warning,) = updated.warnings
+    assert (warning.code, warning.column, warning.count) == ("filled_gaps", "y", 3)
+    assert warning.examples == tuple(f"series 'a' at 2024-01-{day}" for day in (21, 22, 24))
+    assert updated.series.lengths.tolist() == [26, 16]
+
+
+def test_an_update_without_anything_new_has_a_warning(panel: Panel) -> None:
+    assert [each.code for each in update(panel, {"a": (DAYS[18:20], [18, 19])}, None).warnings] == [
+        "known_observations"
+    ]
+    assert update(panel, {"a": (DAYS[18:21], [18, 19, 20])}, None).warnings == ()

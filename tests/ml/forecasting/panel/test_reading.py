@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataml.contract.types import DataType
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.gaps import FILL_METHODS, FillMethod
-from dataml.ml.forecasting.panel.reading import ParsedPanel, read_observations, read_panel
+from dataml.ml.forecasting.panel.reading import ParsedPanel, normalize_series_id, read_observations, read_panel
 from tests.ml.forecasting.tables import make_table, make_times, shuffle
 
 NO_DEADLINE = settings(deadline=None, derandomize=True, database=None)
@@ -82,7 +83,7 @@ def test_times_that_do_not_fit_one_number_with_their_series_are_sorted_too() -> 
     ("values", "kind", "ids"),
     [
         ([10, 9], pa.int64(), ("9", "10")),
-        ([2.5, 1.0], pa.float64(), ("1.0", "2.5")),
+        ([2.5, 1.0], pa.float64(), ("1", "2.5")),
         ([True, False], pa.bool_(), ("false", "true")),
         ([dt.date(2024, 2, 1), dt.date(2024, 1, 1)], pa.date32(), ("2024-01-01", "2024-02-01")),
         ([dt.datetime(2024, 1, 1, 5, tzinfo=dt.UTC)], pa.timestamp("us", "UTC"), ("2024-01-01T05:00:00Z",)),
@@ -113,7 +114,6 @@ def test_rows_after_the_last_target_are_the_future_and_rows_before_the_first_are
     parsed = read(table)
     assert parsed.panel.lengths.tolist() == [5, 9]
     assert (parsed.future.tolist(), parsed.leading, parsed.filled) == ([7, 8], 2, 0)
-    assert any("2 rows before the first target" in warning for warning in parsed.warnings)
 
 
 def test_short_and_constant_series_are_reported_and_not_refused() -> None:
@@ -122,8 +122,6 @@ def test_short_and_constant_series_are_reported_and_not_refused() -> None:
     parsed = read(table, horizon=28)
     assert (parsed.short, parsed.constant) == ((2,), (0,))
     assert read(table, horizon=45).short == (0, 1, 2)
-    assert [warning for warning in parsed.warnings if "'tiny'" in warning]
-    assert [warning for warning in parsed.warnings if "'flat'" in warning]
 
 
 def test_observations_may_be_few_and_all_the_same() -> None:
@@ -240,3 +238,17 @@ def test_a_target_that_never_changes_is_refused() -> None:
 def test_the_series_of_a_table_without_ids_has_no_name_in_messages() -> None:
     error = refusal(make_table({"x": (np.delete(DAYS, 4), range(29))}), series=None)
     assert "the series from 2024-01-05" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "data_type", "series_id"),
+    [
+        ("1.0", DataType.FLOAT, "1"),
+        ("2.50", DataType.FLOAT, "2.5"),
+        ("x", DataType.FLOAT, "x"),
+        ("1.0", DataType.STRING, "1.0"),
+        ("007", DataType.STRING, "007"),
+    ],
+)
+def test_a_number_names_its_series_however_it_is_written(text: str, data_type: DataType, series_id: str) -> None:
+    assert normalize_series_id(text, data_type) == series_id
