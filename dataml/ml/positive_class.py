@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dataml.contract.dates import InvalidValue
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import parse_value
 from dataml.ml.labels import to_label
 
 NEGATIVE_AND_POSITIVE: Final = (

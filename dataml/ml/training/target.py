@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.dates import InvalidValue
-from dataml.contract.types import DataType, parse_value
+from dataml.contract.types import DataType
+from dataml.contract.values import parse_value
 from dataml.errors import Conflict, Invalid
 from dataml.ml.boosters.native_model import Task
 from dataml.ml.labels import shorten, to_label
