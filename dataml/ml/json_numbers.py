@@ -12,9 +12,9 @@ def finite_or_none(value: float | np.floating | np.ndarray) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def to_json_numbers(values: Iterable[float | np.floating]) -> list[float | None]:
-    """Return numbers for tables and charts: of six significant digits, None where not finite."""
-    return [finite_or_none(float(f"{value:.6g}")) for value in values]
+def to_json_numbers(values: Iterable[float | np.floating], digits: int = 6) -> list[float | None]:
+    """Return numbers for tables and charts: of so many significant digits, None where not finite."""
+    return [finite_or_none(float(f"{value:.{digits}g}")) for value in values]
 
 
 def ratio_or_none(part: float | np.floating | np.ndarray, whole: float | np.floating | np.ndarray) -> float | None:

@@ -49,7 +49,8 @@ def run(spec: ExplainSpec, context: JobContext) -> ExplainResult:
     matrix = predictor.preprocessing.transform(rows)
     context.report_progress(0.2, "Computing SHAP values")
     outputs = _select_outputs(predictor, rows.slice(0, MAX_ROWS))
-    explained = explain_rows(predictor.members, predictor.preprocessing, matrix, outputs, keep=MAX_ROWS)
+    unit = predictor.scaling.scale
+    explained = explain_rows(predictor.members, predictor.preprocessing, matrix, outputs, MAX_ROWS, unit)
     context.report_progress(0.7, "Drawing the charts")
     name, folder = context.output(FOLDER)
     kept = rows.slice(0, MAX_ROWS)

@@ -170,8 +170,9 @@ def _score_trial(
     algorithm = parameters.pop("algorithm")
     one = replace(candidates, algorithms=(algorithm,), tuned={algorithm: parameters})
     validation = cross_validate(one, samples, parts)
-    predicted = validation.predictions[algorithm]
-    value = evaluate(candidates.task, samples.y[validation.rows], predicted, positive=positive).metrics[metric]
+    restore = candidates.scaling.restore
+    truth, predicted = restore(samples.y[validation.rows]), restore(validation.predictions[algorithm])
+    value = evaluate(candidates.task, truth, predicted, positive=positive).metrics[metric]
     return np.inf if value is None else _negate_if_higher_is_better(metric, value)
 
 

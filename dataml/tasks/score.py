@@ -162,7 +162,8 @@ def _append_explanation(predictor: Predictor, rows: pa.Table, predicted: pa.Tabl
         outputs = pc.index_in(predicted["prediction"], value_set=classes).to_numpy()
     preprocessing = predictor.preprocessing
     matrix = preprocessing.transform(rows)
-    positions, effects = top_effects(predictor.members, preprocessing, matrix, outputs, EXPLAINED_FEATURES)
+    unit = predictor.scaling.scale
+    positions, effects = top_effects(predictor.members, preprocessing, matrix, outputs, EXPLAINED_FEATURES, unit)
     names = pa.array(preprocessing.features, pa.string())
     for n in range(EXPLAINED_FEATURES):
         has_rank = n < positions.shape[1]

@@ -7,12 +7,14 @@ import numpy as np
 from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
-from dataml.ml.boosters.native_model import LabeledRows
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel
+from dataml.ml.boosters.rescaling import rescale
 from dataml.ml.bundle.manifest import RowCounts
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.bundle.writing import Provenance, write_bundle
 from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 from dataml.ml.labels import to_label
+from dataml.ml.target_scaling import TargetScaling
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
 from dataml.ml.training.target import TrainingTarget
 from dataml.tasks.fitting import fit_model
@@ -47,7 +49,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     selection, search = fit_model(spec, context, _candidates(spec, data, parent), data)
 
     context.report_progress(0.8, "Scoring the held-out rows")
-    test = data.samples.take(data.parts.test)
+    # The targets of the samples are scaled.
+    test = LabeledRows(data.samples.take(data.parts.test).x, data.target.values[data.parts.test])
     evaluation = _evaluate(spec, data.target, selection, test)
     comparison = _compare(data.target, test, evaluation, parent) if parent else None
 
@@ -60,8 +63,8 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
 
 def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -> Candidates:
-    start = {model.algorithm: model for model, _ in parent.members} if parent else {}
     task = data.target.task
+    start = _start(parent, data.scaling) if parent else {}
     return Candidates(
         task,
         tuple(start) or resolve_algorithms(spec.algorithm, task),
@@ -70,7 +73,15 @@ def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -
         spec.seed,
         spec.threads,
         start,
+        scaling=data.scaling,
     )
+
+
+def _start(parent: Predictor, scaling: TargetScaling) -> dict[str, NativeModel]:
+    """Return the boosters of the parent by algorithm, those of a regression in the unit of the scaled target."""
+    factor = parent.scaling.scale / scaling.scale
+    models = [model if factor == 1.0 else rescale(model, factor) for model, _ in parent.members]
+    return {model.algorithm: model for model in models}
 
 
 def _evaluate(spec: TrainSpec, target: TrainingTarget, selection: Selection, test: LabeledRows) -> Evaluation:

@@ -15,11 +15,13 @@ from dataml.contract.types import DataType
 from dataml.errors import Invalid
 from dataml.jobs.spec import JobContext, TrainSpec
 from dataml.ml.boosters.native_model import LabeledRows
+from dataml.ml.boosters.rescaling import can_rescale
 from dataml.ml.bundle.manifest import FEATURE_ROLES
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.feature_ranges import Range, RangeRecorder, merge_ranges
 from dataml.ml.memory import allocate_matrix
 from dataml.ml.preprocessing import Preprocessing
+from dataml.ml.target_scaling import UNSCALED, TargetScaling, choose_scaling
 from dataml.ml.training import split
 from dataml.ml.training.target import TrainingTarget, read_classes, read_numbers
 from dataml.tasks.parquet_rows import ParquetRows
@@ -37,9 +39,10 @@ class TrainingData:
         parts: the held-out part and the folds, as positions in `samples`.
         contract: the columns that have a role, as the predictor will check them.
         preprocessing: encodes rows as numbers.
-        samples: the encoded rows and their targets.
+        samples: the encoded rows and their targets, those of a regression scaled.
         feature_ranges: least and largest number of each feature, over all rows; None where a continued model has not
             recorded its own.
+        scaling: that of the targets in `samples`.
     """
 
     rows: ParquetRows
@@ -49,6 +52,7 @@ class TrainingData:
     preprocessing: Preprocessing
     samples: LabeledRows
     feature_ranges: dict[str, Range] | None
+    scaling: TargetScaling
 
 
 def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor | None) -> TrainingData:
@@ -71,14 +75,16 @@ def load_training_data(spec: TrainSpec, context: JobContext, parent: Predictor |
         preprocessing = Preprocessing.fit(columns, features, rows.take(parts.development_rows), spec.categories)
     else:
         preprocessing = parent.preprocessing
+    scaling = _scaling(target, parts, parent)
     order, parts = parts.make_contiguous()
     rows, target = rows.take(order), replace(target, values=target.values[order])
     del order
     matrix = allocate_matrix(rows.num_rows, preprocessing.width)
     recorder = RangeRecorder(rows, preprocessing.layout)
-    samples = LabeledRows(preprocessing.transform(recorder, matrix), target.values)
+    samples = LabeledRows(preprocessing.transform(recorder, matrix), scaling.apply(target.values))
     rows.release()
-    return TrainingData(rows, target, parts, contract, preprocessing, samples, _known_ranges(recorder.ranges, parent))
+    ranges = _known_ranges(recorder.ranges, parent)
+    return TrainingData(rows, target, parts, contract, preprocessing, samples, ranges, scaling)
 
 
 def _known_ranges(ranges: dict[str, Range], parent: Predictor | None) -> dict[str, Range] | None:
@@ -140,6 +146,17 @@ def _check_folds(target: TrainingTarget, parts: split.Split) -> None:
         values = target.values[fold.train]
         if (values == values[0]).all():
             raise _constant_target(target.name, "a part to learn from, such as the earliest")
+
+
+def _scaling(target: TrainingTarget, parts: split.Split, parent: Predictor | None) -> TargetScaling:
+    """Return the scaling of a regression's target; the shift is that of a parent, whose boosters predict it."""
+    if not target.task.is_regression:
+        return UNSCALED
+    values = target.values[parts.development_rows]
+    if parent is None:
+        return choose_scaling(values)
+    scaling = choose_scaling(values, parent.scaling.shift)
+    return scaling if can_rescale(parent.scaling.scale / scaling.scale) else parent.scaling
 
 
 def _allow_seen_values(contract: Contract, features: list[str], rows: ParquetRows) -> Contract:

@@ -73,7 +73,7 @@ def convert_to_onnx(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> On
     except (Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:
         return OnnxConversion(None, None, f"the runtime refused the copy: {error}")
     native = model.predict(rows)
-    scale = max(1.0, float(np.abs(native).max())) if model.task.is_regression else 1.0
+    scale = float(np.abs(native).max()) or 1.0 if model.task.is_regression else 1.0
     difference = float(np.abs(predicted - native).max()) / scale
     if not difference <= TOLERANCE:
         return OnnxConversion(None, difference, f"the copy differs from the model by {difference:.2g}")

@@ -105,6 +105,8 @@ class Manifest:
         tuning: the search for hyperparameters, trial by trial.
         forecast: of a Forecast only: frequency, horizon, windows, and what chose the members, whose weights are means
             over the series.
+        target_scaling: `shift` and `scale` of a regression whose boosters predict `(target - shift) / scale`, since
+            float32 does not hold the target; None where they predict the target itself.
     """
 
     algorithm: str
@@ -137,6 +139,7 @@ class Manifest:
     comparison: dict[str, Any] | None = None
     tuning: dict[str, Any] | None = None
     forecast: dict[str, Any] | None = None
+    target_scaling: dict[str, float] | None = None
     files: dict[str, FileRecord] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

@@ -29,6 +29,7 @@ from dataml.ml.explanation.shap_values import row_contributions
 from dataml.ml.input_checks import InputChecks, find_boolean_texts
 from dataml.ml.labels import to_label
 from dataml.ml.preprocessing import Preprocessing
+from dataml.ml.target_scaling import TargetScaling
 from dataml.ml.training.blending import combine_predictions
 from dataml.ml.training.calibration import Calibration
 
@@ -68,6 +69,7 @@ class Predictor:
         self.preprocessing = Preprocessing.from_json(self._read_json(PREPROCESS_FILE))
         self.input_checks = InputChecks(self.preprocessing.layout, manifest.feature_ranges)
         self.boolean_texts = find_boolean_texts(self.preprocessing.layout)
+        self.scaling = TargetScaling.from_json(manifest.target_scaling)
         self._labels = None if manifest.classes is None else tuple(to_label(value) for value in manifest.classes)
         self._weights = [member.weight for member in manifest.members]
         self._calibration = Calibration.from_json(manifest.calibration) if manifest.calibration else None
@@ -103,7 +105,7 @@ class Predictor:
     def members(self) -> tuple[tuple[NativeModel, float], ...]:
         """The boosters and their weights, which add up to 1: several when a blend of them predicts.
 
-        They are loaded at the first access.
+        They are loaded at the first access. Those of a regression predict the target after `scaling`.
         """
         return tuple((self._load_native(member.algorithm), member.weight) for member in self.manifest.members)
 
@@ -184,7 +186,7 @@ class Predictor:
         """
         matrix = np.array([row], dtype=np.float32)
         output = 0 if self.task.is_regression else int(self._predict_matrix(matrix)[0].argmax())
-        return row_contributions(self.members, self.preprocessing, matrix, output)
+        return row_contributions(self.members, self.preprocessing, matrix, output, self.scaling.scale)
 
     def predict_matrix(self, matrix: np.ndarray) -> np.ndarray:
         """Return numbers (rows,) or probabilities (rows, classes) of encoded rows.
@@ -198,9 +200,8 @@ class Predictor:
             return np.concatenate(list(pool.map(self._predict_matrix, np.array_split(matrix, parts))))
 
     def _predict_matrix(self, matrix: np.ndarray) -> np.ndarray:
-        return combine_predictions(
-            [runtime.predict(matrix) for runtime in self._runtimes], self._weights, self._calibration
-        )
+        predictions = [runtime.predict(matrix) for runtime in self._runtimes]
+        return self.scaling.restore(combine_predictions(predictions, self._weights, self._calibration))
 
     def _load_native(self, algorithm: str) -> NativeModel:
         if algorithm in self._native_models:

@@ -132,6 +132,7 @@ def _describe(
         warnings=provenance.warnings,
         comparison=provenance.comparison,
         tuning=provenance.tuning,
+        target_scaling=selection.scaling.to_json(),
     )
 
 

@@ -1,6 +1,7 @@
 """How close predicted numbers are to those that came true."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -37,19 +38,20 @@ def score_numbers(
         residuals: truth minus prediction on other rows, for the intervals.
         seed: of the bootstrap.
     """
-    errors = truth - predicted
-    # Values near the largest double have no square; their scores are None.
+    # Errors near the largest double may be infinite; then their scores are None.
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = _row_sums(truth, errors)
-        metrics = {name: finite_or_none(value) for name, value in _metrics(sums.sum(axis=0)).items()}
+        errors = truth - predicted
+        sums, exponent = _row_sums(truth, errors)
+        score = partial(_metrics, exponent=exponent)
+        metrics = {name: finite_or_none(value) for name, value in score(sums.sum(axis=0)).items()}
         units = bootstrap.resampling_units(len(truth), sums.shape[1], seed)
         unit_sums = np.stack([np.bincount(units, column) for column in sums.T], axis=1)
-        intervals = bootstrap.bootstrap_additive(unit_sums, _metrics, seed)
+        intervals = bootstrap.bootstrap_additive(unit_sums, score, seed)
     quantiles = np.quantile(errors, _QUANTILES)
     details: dict[str, Any] = {
         "rows": len(truth),
         "confidence": {name: intervals[name] if value is not None else None for name, value in metrics.items()},
-        "residual_mean": finite_or_none(errors.mean()),
+        "residual_mean": finite_or_none(_mean(errors)),
         "residual_quantiles": {
             str(level): finite_or_none(value) for level, value in zip(_QUANTILES, quantiles, strict=True)
         },
@@ -62,25 +64,42 @@ def score_numbers(
     return RegressionScores(metrics, details)
 
 
-def _row_sums(truth: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Return the terms of the metrics for each row, to be summed over rows: (rows, 6)."""
-    # Around the mean, because the squares of large numbers would hide how they differ.
-    centred = truth - truth.mean()
+def _row_sums(truth: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the terms of the metrics for each row, to be summed over rows: (rows, 6), and an exponent.
+
+    Numbers are divided by two to the power of the exponent, so that no square overflows or vanishes.
+    """
     with np.errstate(divide="ignore"):
         relative = np.abs(errors / truth) if (truth != 0).all() else np.full(len(truth), np.nan)
-    return np.stack(
-        [np.ones(len(truth)), np.square(errors), np.abs(errors), relative, centred, np.square(centred)], axis=1
-    )
+    # Around the mean, because the squares of large numbers would hide how they differ.
+    largest = _exponent(truth)
+    centred = np.ldexp(truth, -largest)
+    centred -= centred.mean()
+    exponent = max(largest + _exponent(centred), _exponent(errors))
+    centred, errors = np.ldexp(centred, largest - exponent), np.ldexp(errors, -exponent)
+    columns = [np.ones(len(truth)), np.square(errors), np.abs(errors), relative, centred, np.square(centred)]
+    return np.stack(columns, axis=1), exponent
 
 
-def _metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the metrics of sums over rows (..., 6); NaN where they are not defined."""
+def _mean(numbers: np.ndarray) -> float:
+    """Return the mean, whose sum need not be finite."""
+    exponent = _exponent(numbers)
+    return float(np.ldexp(np.ldexp(numbers, -exponent).mean(), exponent))
+
+
+def _exponent(numbers: np.ndarray) -> int:
+    """Return the power of two that is just above the largest of all absolute values."""
+    return int(np.frexp(np.abs(numbers).max(initial=0.0))[1])
+
+
+def _metrics(sums: np.ndarray, exponent: int) -> dict[str, np.ndarray]:
+    """Return the metrics of `_row_sums` over rows (..., 6); NaN where they are not defined."""
     rows, squared, absolute, relative, centred, centred_squared = np.moveaxis(sums, -1, 0)
     spread = centred_squared - np.square(centred) / rows
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
-            "rmse": np.sqrt(squared / rows),
-            "mae": absolute / rows,
+            "rmse": np.ldexp(np.sqrt(squared / rows), exponent),
+            "mae": np.ldexp(absolute / rows, exponent),
             # Coefficient of determination; rows that are all alike leave nothing to determine.
             "r2": np.where(spread > 1e-12 * centred_squared, 1 - squared / spread, np.nan),
             "mape": relative / rows,
@@ -101,4 +120,15 @@ def _histogram(errors: np.ndarray) -> dict[str, Any]:
 
 def _sample(truth: np.ndarray, predicted: np.ndarray, seed: int) -> dict[str, list[float | None]]:
     rows = np.random.default_rng(seed).permutation(len(truth))[:_MAX_SAMPLE_ROWS]
-    return {"truth": to_json_numbers(truth[rows]), "predicted": to_json_numbers(predicted[rows])}
+    digits = _digits(truth[rows])
+    return {
+        "truth": to_json_numbers(truth[rows], digits),
+        "predicted": to_json_numbers(predicted[rows], digits),
+    }
+
+
+def _digits(numbers: np.ndarray) -> int:
+    """Return how many digits of numbers are six of the range they lie in."""
+    unit = np.ldexp(numbers, -_exponent(numbers))
+    spread = float(np.ptp(unit))
+    return 6 if spread == 0 else int(np.clip(6 + np.round(np.log10(np.abs(unit).max() / spread)), 6, 17))

@@ -33,8 +33,8 @@ class ShapValues:
         importance: the share of each feature in all decisions, largest first, summing to 1: mean absolute SHAP values,
             added up over the columns a feature was derived into and over classes. Features that the preprocessing
             dropped have share 0. When no row has any contribution (a model without a split) every share is 0.
-        effects: float32 (rows, outputs, features) of the requested outputs, with features in the order of
-            `Preprocessing.features`.
+        effects: (rows, outputs, features) of the requested outputs, with features in the order of
+            `Preprocessing.features`: float32, or float64 in a unit that float32 may not hold.
     """
 
     importance: dict[str, float]
@@ -42,7 +42,12 @@ class ShapValues:
 
 
 def explain_rows(
-    members: Members, preprocessing: Preprocessing, matrix: np.ndarray, outputs: Sequence[int] = (0,), keep: int = 0
+    members: Members,
+    preprocessing: Preprocessing,
+    matrix: np.ndarray,
+    outputs: Sequence[int] = (0,),
+    keep: int = 0,
+    unit: float = 1.0,
 ) -> ShapValues:
     """Explain the rows of a matrix.
 
@@ -52,31 +57,41 @@ def explain_rows(
         matrix: float32 (rows, width).
         outputs: whose effects to keep: 0 for a number or two classes, else positions of classes.
         keep: how many of the first rows' effects to keep.
+        unit: what an effect of 1 on the models' own predictions is worth, `TargetScaling.scale`.
     """
     by_column = np.zeros(matrix.shape[1])
+    dtype = np.float32 if unit == 1.0 else np.float64  # float32 cannot hold every unit
     kept: list[np.ndarray] = []
     for rows, values in _in_batches(members, matrix):
         by_column += np.abs(values).sum(axis=(0, 1))
         if rows.start < keep:
-            kept.append(_by_feature(preprocessing, values[: keep - rows.start, list(outputs)]).astype(np.float32))
-    effects = np.concatenate(kept) if kept else np.empty((0, len(outputs), len(preprocessing.features)), np.float32)
+            effects = _by_feature(preprocessing, values[: keep - rows.start, list(outputs)]) * unit
+            kept.append(effects.astype(dtype))
+    effects = np.concatenate(kept) if kept else np.empty((0, len(outputs), len(preprocessing.features)), dtype)
     return ShapValues(_shares(preprocessing, by_column), effects)
 
 
-def row_contributions(members: Members, preprocessing: Preprocessing, row: np.ndarray, output: int) -> dict[str, float]:
+def row_contributions(
+    members: Members, preprocessing: Preprocessing, row: np.ndarray, output: int, unit: float = 1.0
+) -> dict[str, float]:
     """Return what each feature adds to one prediction, largest effect first.
 
     The effects are on the number, on the log-odds of the second of two classes, or on the score of class `output` of
-    several. `row` is float32 (1, width).
+    several. `row` is float32 (1, width), `unit` as for `explain_rows`.
     """
     values = _blend(members, row)
-    effects = _by_feature(preprocessing, values[:, output if values.shape[1] > 1 else 0])[0]
+    effects = _by_feature(preprocessing, values[:, output if values.shape[1] > 1 else 0])[0] * unit
     totals = dict(zip(preprocessing.features, effects.tolist(), strict=True))
     return dict(sorted(totals.items(), key=lambda item: (-abs(item[1]), item[0])))
 
 
 def top_effects(
-    members: Members, preprocessing: Preprocessing, matrix: np.ndarray, outputs: np.ndarray, count: int
+    members: Members,
+    preprocessing: Preprocessing,
+    matrix: np.ndarray,
+    outputs: np.ndarray,
+    count: int,
+    unit: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the features with the largest effects on each row.
 
@@ -86,6 +101,7 @@ def top_effects(
         matrix: float32 (rows, width).
         outputs: int (rows,), the class whose score is explained; counts only beyond two classes.
         count: how many features.
+        unit: as for `explain_rows`.
 
     Returns:
         Positions in `Preprocessing.features` and effects, both (rows, count), largest first and equal ones in the
@@ -99,7 +115,7 @@ def top_effects(
         selected = outputs[rows] if values.shape[1] > 1 else np.zeros(len(values), np.int64)
         by_feature = _by_feature(preprocessing, values[np.arange(len(values)), selected])
         order = by_name[np.argsort(-np.abs(by_feature[:, by_name]), axis=1, kind="stable")[:, :count]]
-        positions[rows], effects[rows] = order, np.take_along_axis(by_feature, order, axis=1)
+        positions[rows], effects[rows] = order, np.take_along_axis(by_feature, order, axis=1) * unit
     return positions, effects
 
 
@@ -121,13 +137,19 @@ def strongest_interaction(values: np.ndarray, effects: np.ndarray, feature: int)
     strength = np.zeros((2, values.shape[1]))
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        effect, others = effects[rows, feature].astype(np.float64), values[rows]
+        effect, others = _normalize(effects[rows, feature].astype(np.float64)), values[rows]
         missing = np.isnan(others)
         strength[0] += _correlations(effect, np.where(missing, 0.0, others))
         strength[1] += _correlations(effect, missing.astype(np.float64))
     interaction = strength.max(axis=0)
     interaction[feature] = 0.0
     return int(interaction.argmax()) if interaction.max(initial=0.0) > 0 else None
+
+
+def _normalize(effects: np.ndarray) -> np.ndarray:
+    """Return effects relative to the largest one, of which no square overflows."""
+    largest = np.abs(effects).max(initial=0.0)
+    return effects / largest if largest > 0 else effects
 
 
 def _correlations(effect: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from dataml.contract.values import parse_value
 MODEL_FILES = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
 FEATURE_ROLES = ("Feature", "Time")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
+MAX_FLOAT64 = float(np.finfo(np.float64).max)
 MIN_PROBABILITY = 1e-6
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,7 +78,9 @@ class Scorer:
     def predict_matrix(self, matrix):
         """Return numbers (rows,), or probabilities (rows, classes), of a float32 matrix."""
         predictions = [(weight, self._predict_member(booster, name, matrix)) for booster, name, weight in self.members]
-        return combine_predictions(predictions, self.manifest.get("calibration"))
+        combined = combine_predictions(predictions, self.manifest.get("calibration"))
+        scaling = self.manifest.get("target_scaling")
+        return restore_target(combined, scaling) if scaling else combined
 
     def predict(self, rows):
         """Return for each dict of `rows` a dict of `prediction` and, for classes, `probability` and `probabilities`."""
@@ -137,6 +140,13 @@ def combine_predictions(predictions, calibration):
     else:
         raise ValueError(f"this scorer does not know the calibration {calibration['method']!r}")
     return np.column_stack((1 - positive, positive))
+
+
+def restore_target(numbers, scaling):
+    """Return predictions of boosters that were fitted on `(target - shift) / scale` in the target's own unit."""
+    with np.errstate(over="ignore"):
+        restored = np.asarray(numbers, np.float64) * scaling["scale"] + scaling["shift"]
+    return np.clip(restored, -MAX_FLOAT64, MAX_FLOAT64)
 
 
 def load_booster(folder, algorithm):

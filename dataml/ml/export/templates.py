@@ -71,6 +71,9 @@ here.
 A number is itself or, where the entry has `offset` and `scale`, `(value - offset) * scale`. The difference is one of
 whole numbers, or of float64: float32 would merge numbers that are close together and far from 0.
 
+They predict `{target}` in its own unit, unless `manifest.json` has `target_scaling`, for a target that float32 does not
+hold. Then the target is their prediction, as float64, times `scale` plus `shift`. `scorer.py` and `mlflow` do all this.
+
 ## MLflow
 
 ```python

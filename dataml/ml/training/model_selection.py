@@ -11,7 +11,9 @@ import numpy as np
 from dataml.ml.boosters.fitting import FitConfig, FittedModel, Progress, fit
 from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
+from dataml.ml.boosters.rescaling import can_rescale, rescale
 from dataml.ml.memory import LARGE_BYTES, release_memory
+from dataml.ml.target_scaling import UNSCALED, TargetScaling
 from dataml.ml.training.blending import choose_weights, combine_predictions
 from dataml.ml.training.calibration import Calibration, calibrate
 from dataml.ml.training.split import Fold, Split
@@ -27,7 +29,7 @@ class Candidates:
     """The algorithms to try, and their configuration.
 
     `hyperparameters` are in our names and apply to every algorithm; `tuned` has what a search chose for each. `start`
-    has models to continue, by algorithm.
+    has models to continue, by algorithm. The targets of all rows are scaled by `scaling`, that of a regression.
     """
 
     task: Task
@@ -38,6 +40,7 @@ class Candidates:
     threads: int = 1
     start: Mapping[str, NativeModel] = field(default_factory=dict)
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scaling: TargetScaling = UNSCALED
 
     def fit_config(self, algorithm: str) -> FitConfig:
         """Return the configuration of a fit of `algorithm`."""
@@ -62,7 +65,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Selection:
-    """The models that were selected to predict together.
+    """The models that were selected to predict together; all numbers are in the target's own unit.
 
     Attributes:
         members: the models, heaviest first.
@@ -71,6 +74,7 @@ class Selection:
         validation_rows: numbers of the rows that the choice was made on.
         validation_predictions: out-of-fold predictions of these rows, before calibration.
         residuals: truth minus these predictions, for a regression.
+        scaling: that of the target which the members predict. It has no scale where the members' leaves could take it.
     """
 
     members: tuple[Member, ...]
@@ -79,12 +83,28 @@ class Selection:
     validation_rows: np.ndarray
     validation_predictions: np.ndarray
     residuals: np.ndarray | None = None
+    scaling: TargetScaling = UNSCALED
 
     def predict(self, matrix: np.ndarray, calibrated: bool = True) -> np.ndarray:
         """Return numbers (rows,) for a regression, else probabilities (rows, classes)."""
         predictions = [member.fitted.predict(matrix) for member in self.members]
         weights = [member.weight for member in self.members]
-        return combine_predictions(predictions, weights, self.calibration if calibrated else None)
+        combined = combine_predictions(predictions, weights, self.calibration if calibrated else None)
+        return self.scaling.restore(combined)
+
+    def fold_scale(self) -> "Selection":
+        """Return the selection with the scale in the leaves of the members, where float32 holds them.
+
+        They predict the same, and their files are in the target's own unit. A shift would take the digits of their
+        float32 predictions.
+        """
+        scale = self.scaling.scale
+        if scale == 1.0 or not can_rescale(scale):
+            return self
+        members = tuple(
+            replace(each, fitted=replace(each.fitted, model=rescale(each.fitted.model, scale))) for each in self.members
+        )
+        return replace(self, members=members, scaling=replace(self.scaling, scale=1.0))
 
 
 @dataclass(frozen=True)
@@ -168,7 +188,17 @@ def select(
     is_regression = candidates.task.is_regression
     calibration = None if is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
     members = tuple(Member(final[name], weights[name]) for name in selected)
-    return Selection(members, calibration, scores, validation.rows, mean, truth - mean if is_regression else None)
+    scaling = candidates.scaling
+    selection = Selection(
+        members,
+        calibration,
+        {name: score * scaling.scale for name, score in scores.items()},
+        validation.rows,
+        scaling.restore(mean),
+        (truth - mean) * scaling.scale if is_regression else None,
+        scaling,
+    )
+    return selection.fold_scale()
 
 
 def _refit(

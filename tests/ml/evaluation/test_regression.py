@@ -41,6 +41,31 @@ def test_residuals_have_quantiles_a_histogram_and_a_sample() -> None:
     assert len(details["predicted_vs_true"]["truth"]) == len(details["predicted_vs_true"]["predicted"]) == 500
 
 
+@pytest.mark.parametrize("unit", [1e300, 1e-300, 2.0**900, 1.0])
+def test_scores_are_right_in_every_unit(unit: float) -> None:
+    random = np.random.default_rng(2)
+    truth = random.normal(10, 1, 100)
+    predicted = truth + random.normal(0, 0.3, 100)
+    result, scaled = evaluate(Task(0), truth, predicted), evaluate(Task(0), unit * truth, unit * predicted)
+    for name, value in result.metrics.items():
+        factor = unit if name in ("rmse", "mae") else 1.0
+        interval, unscaled = scaled.details["confidence"][name], result.details["confidence"][name]
+        assert scaled.metrics[name] == pytest.approx((value or 0) * factor, rel=1e-9)
+        assert interval["low"] == pytest.approx(unscaled["low"] * factor, rel=1e-9)
+        assert interval["high"] == pytest.approx(unscaled["high"] * factor, rel=1e-9)
+    assert scaled.details["residual_mean"] == pytest.approx(unit * result.details["residual_mean"], rel=1e-9)
+
+
+def test_a_sample_far_from_zero_has_the_digits_that_tell_its_values_apart() -> None:
+    truth = 1.7e9 + np.linspace(-60, 60, 100)
+    sample = evaluate(Task(0), truth, truth + 1).details["predicted_vs_true"]
+    assert len(set(sample["truth"])) == len(set(sample["predicted"])) == 100
+    assert evaluate(Task(0), np.array([1 / 3, 2 / 3]), np.array([1 / 3, 2 / 3])).details["predicted_vs_true"] == {
+        "truth": [0.333333, 0.666667],
+        "predicted": [0.333333, 0.666667],
+    }
+
+
 @pytest.mark.parametrize(
     ("truth", "predicted"),
     [
