@@ -28,7 +28,7 @@ def find_shifted_features(
     """Return a warning for each feature whose values in `test` differ from those in `train`, largest difference first.
 
     The test is that of Kolmogorov and Smirnov for two samples, of at most 5,000 rows each, in which a missing value
-    counts as the smallest one and categories are ordered by frequency.
+    counts as the smallest one. Categories are ordered by frequency, without those that the training does not know.
 
     Args:
         train: encoded rows (rows, width).
@@ -46,7 +46,7 @@ def find_shifted_features(
     for position, column in enumerate(layout):
         if column.source in skipped:
             continue
-        shift = _compare(train[:, position], test[:, position])
+        shift = _compare(*(_present(matrix[:, position], column) for matrix in (train, test)))
         if shift.distance >= MIN_DISTANCE and shift.p_value <= limit:
             shifts[column.source] = max(shift.distance, shifts.get(column.source, 0.0))
     largest = sorted(shifts, key=lambda name: -shifts[name])[:MAX_WARNINGS]
@@ -62,12 +62,19 @@ def _describe(name: str, distance: float, features: int) -> DataWarning:
     return DataWarning("shifted_holdout", message, name, None, (f"{distance:.2f}",))
 
 
+def _present(values: np.ndarray, column: EncodedColumn) -> np.ndarray:
+    """Return values with missing ones as the smallest; those of a category are left out, for unseen ones are missing."""
+    return values[~np.isnan(values)] if column.is_categorical else np.nan_to_num(values, nan=-np.inf)
+
+
 def _compare(train: np.ndarray, test: np.ndarray) -> _Shift:
     """Return the largest distance of two empirical distributions, and its asymptotic p-value.
 
     Smirnov (1948): with D of samples of n and m rows, p is about 2 exp(-2 D^2 n m / (n + m)).
     """
-    a, b = (np.sort(np.nan_to_num(values, nan=-np.inf)) for values in (train, test))
+    if min(len(train), len(test)) < _MIN_ROWS:
+        return _Shift(0.0, 1.0)
+    a, b = np.sort(train), np.sort(test)
     every = np.concatenate([a, b])
     below = (np.searchsorted(values, every, side="right") / len(values) for values in (a, b))
     distance = float(np.abs(next(below) - next(below)).max())

@@ -9,7 +9,7 @@ from dataml.contract.warnings import DataWarning
 from dataml.ml.boosters.native_model import LabeledRows, Task
 from dataml.ml.encoding import EncodedColumn
 
-MIN_CLASS_SKILL: Final = 0.98
+MIN_CLASS_SKILL: Final = 0.97
 """Share of the errors of always predicting the most frequent class that the feature alone must avoid."""
 MIN_RANK_R2: Final = 0.99
 """R2 of the ranks of a regression's target that the feature alone must reach."""
