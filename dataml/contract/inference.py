@@ -388,4 +388,4 @@ _DIGITS: Final = {
 def _decorated(core: str) -> str:
     """Return the RE2 pattern of a number with a sign, a percent sign and a currency in all places that they have."""
     currency = f"(?:{CURRENCY_PATTERN})"
-    return rf"^\(?\s*[+-]?\s*(?:{currency}\s*[+-]?\s*)?(?:{core})\s*%?\s*{currency}?\s*[+-]?\s*\)?$"
+    return rf"^\(?\s*[+-]?\s*(?:{currency}\s*[+-]?\s*)?(?:{core})\s*[+-]?\s*%?\s*{currency}?\s*[+-]?\s*\)?$"

@@ -37,7 +37,7 @@ _NAME: Final = re.compile(
 _DECORATED: Final = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[+-])?\s*(?:(?P<before>{CURRENCY_PATTERN})\s*(?P<inner>[+-])?\s*)?"
     r"(?P<core>[0-9.,](?:[0-9.,]|[ '](?=[0-9]))*+(?:[eE][+-]?[0-9]{1,4})?)"
-    rf"\s*(?P<percent>%)?\s*(?P<behind>{CURRENCY_PATTERN})?\s*(?P<trailing>[+-])?\s*(?P<close>\))?"
+    rf"\s*(?P<after>[+-])?\s*(?P<percent>%)?\s*(?P<behind>{CURRENCY_PATTERN})?\s*(?P<trailing>[+-])?\s*(?P<close>\))?"
 )
 _MAX_CHARACTERS: Final = 400
 
@@ -109,7 +109,7 @@ class NumberFormat:
         match = _DECORATED.fullmatch(text.translate(_EQUAL).strip())
         if match is None or bool(match["open"]) != bool(match["close"]):
             return None
-        signs = [sign for sign in (match["sign"], match["inner"], match["trailing"]) if sign]
+        signs = [sign for sign in (match["sign"], match["inner"], match["after"], match["trailing"]) if sign]
         currencies = [text for text in (match["before"], match["behind"]) if text]
         if len(signs) + bool(match["open"]) > 1 or len(currencies) > 1 or currencies not in ([], [self.currency]):
             return None

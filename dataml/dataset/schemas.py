@@ -219,6 +219,16 @@ class DatasetColumn(BaseModel):
     date_order: Literal["dmy", "mdy"] | None = Field(
         description="How 08/09/2024 was read; null where it made no difference."
     )
+    date_format: str | None = Field(
+        description="What digits count in a Date or Timestamp; null where dates are written."
+    )
+    number_format: str | None = Field(
+        description="How numbers are written: 1234.5 in that spelling; null where plainly.", examples=["1.234,5"]
+    )
+    missing_values: list[str] | None = Field(
+        description="Texts that stand for a missing value; null where the usual ones do, and none in a String."
+    )
+    strip: bool = Field(description="Whether the blanks around a text were left out.")
 
 
 class ErrorSummary(BaseModel):

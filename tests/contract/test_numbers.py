@@ -33,7 +33,7 @@ def test_spelling_is_named_by_a_number(name: str, spelling: NumberFormat) -> Non
 
 @pytest.mark.parametrize("name", ["", "1.234.5", "1,234,5", "1234", "12.5", "$1,234.5€", "x1234.5", "1234.5%%"])
 def test_other_texts_name_no_spelling(name: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(name)):
+    with pytest.raises(ValueError, match=re.escape(name) or "^$"):
         NumberFormat.parse(name)
 
 
@@ -57,6 +57,7 @@ def test_other_texts_name_no_spelling(name: str) -> None:
         ("$1,234.5", "-$5", "-5"),
         ("$1,234.5", "$-5", "-5"),
         ("$1,234.5", "($5)", "-5"),
+        ("$1,234.5", "5- $", "-5"),
         ("$1,234.5", "1,234.5 $", "1234.5"),
         ("$1,234.5", "5", "5"),
         ("1234.5%", "12.5%", "12.5e-2"),
