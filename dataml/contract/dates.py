@@ -28,19 +28,28 @@ class InvalidValue(Exception):
 _MAX_CHARACTERS: Final = 100
 _NAME = r"(?P<name>[^\W\d_]{3,12})"
 _ZONE_PATTERN = r"(?P<zone>[Zz]|\s?(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?|\s?(?:UTC|GMT))?"
+# A colon before the time of day is that of web servers' logs and of SAS: 15/Jan/2024:13:55:36.
 _CLOCK = (
-    r"(?:(?:[Tt]|,?\s+)(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})"
+    r"(?:(?:[Tt]|,?\s+|:(?=[0-9]{2}:[0-9]{2}))(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})"
     r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
     rf"(?:\s*(?P<half>[AaPp])(?:\.?[Mm]\.?))?{_ZONE_PATTERN})?"
 )
 _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _YEAR_FIRST = re.compile(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _CLOCK)
+# With the signs of Chinese, Japanese and Korean, or as in Hungary and Korea: 2024年1月15日, 2024. 01. 15.
+_YEAR_FIRST_WORDS = re.compile(
+    r"(?P<y>[0-9]{4})\s?[年년.]\s?(?P<m>[0-9]{1,2})\s?[月월.]\s?(?P<d>[0-9]{1,2})\s?[日일.]?" + _CLOCK
+)
 _COMPACT = re.compile(
     r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?:(?:[Tt]|\s)(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
     rf"(?:(?P<second>[0-9]{{2}})(?:\.(?P<fraction>[0-9]{{1,9}}))?)?(?P<half>(?!))?{_ZONE_PATTERN})?"
 )
 _DAY_NAME = re.compile(
-    r"(?P<d>[0-9]{1,2})\.?[-/ ]?\s*(?:de |of )?" + _NAME + r"\.?[-/., ]?\s*(?:de )?" + _YEAR + _CLOCK
+    r"(?P<d>[0-9]{1,2})(?:st|nd|rd|th|er|\.?[º°]|\.)?[-/ ]?\s*(?:de |of )?"
+    + _NAME
+    + r"\.?[-/., ]?\s*(?:de )?"
+    + _YEAR
+    + _CLOCK
 )
 _NAME_DAY = re.compile(_NAME + r"\.?[- ]\s*(?P<d>[0-9]{1,2})(?:st|nd|rd|th)?(?:,\s*|[- ]\s*)" + _YEAR + _CLOCK)
 # Sun Jan 06 08:49:37 2013, as the C library and `date` write it.
@@ -50,7 +59,9 @@ _YEAR_LAST = re.compile(
 )
 _NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2" + _YEAR + _CLOCK)
 _WEEKDAY = re.compile(r"[^\W\d_]{2,10}\.?,?\s+(?=\S)")
-_YEAR_MONTH = re.compile(r"(?P<y>[0-9]{4})[-/.](?P<m>[0-9]{1,2})")
+_YEAR_MONTH = re.compile(
+    r"(?P<y>[0-9]{4})(?:[-/.]|-?[Mm])(?P<m>[0-9]{1,2})|(?P<y2>[0-9]{4})\s?[年년]\s?(?P<m2>[0-9]{1,2})\s?[月월]"
+)
 _MONTH_YEAR = re.compile(r"(?P<m>[0-9]{1,2})[-/.](?P<y>[0-9]{4})")
 _MONTH_NAME_YEAR = re.compile(_NAME + r"\.?[-/., ]?\s*(?:de )?'?" + _YEAR)
 _YEAR_MONTH_NAME = re.compile(r"(?P<y>[0-9]{4})[-/. ]\s*" + _NAME + r"\.?")
@@ -88,7 +99,7 @@ def parse_moment(text: str, order: DateOrder | None) -> datetime:
         raise _not_a_date()
     # The offset before it says what the name of a zone in brackets says (RFC 9557).
     text = _ZONE_NAME.sub("", text)
-    match = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text)
+    match = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text) or _YEAR_FIRST_WORDS.fullmatch(text)
     if match:
         return _build(match, int(match["m"]), int(match["d"]))
     match = _NUMERIC.fullmatch(text)
@@ -124,7 +135,9 @@ def _parse_named(text: str) -> datetime | None:
 
 def _parse_period(text: str) -> datetime | None:
     """Return the first day of a written month, quarter or week, or None."""
-    if match := _YEAR_MONTH.fullmatch(text) or _MONTH_YEAR.fullmatch(text):
+    if match := _YEAR_MONTH.fullmatch(text):
+        return _first_day(int(match["y"] or match["y2"]), int(match["m"] or match["m2"]))
+    if match := _MONTH_YEAR.fullmatch(text):
         return _first_day(int(match["y"]), int(match["m"]))
     if match := _MONTH_NAME_YEAR.fullmatch(text) or _YEAR_MONTH_NAME.fullmatch(text):
         month = MONTHS.get(match["name"].lower())

@@ -11,11 +11,24 @@ DateFormat = Literal["year", "year_month", "epoch_s", "epoch_ms", "epoch_us", "e
 """What the digits of a column of dates count: calendar years (2015), months (201503), units since 1970, or the days of
 a spreadsheet."""
 
+# The errors of formulas, as spreadsheets in English, German, French, Spanish, Italian, Portuguese and Dutch write them.
+_FORMULA_ERRORS: Final = (
+    *("#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#spill!", "#calc!", "#field!", "#getting_data"),
+    *("#nv", "#wert!", "#bezug!", "#zahl!", "#überlauf!", "#valeur!", "#nom?", "#nombre!", "#nul!", "#propagation!"),
+    *("#¡nulo!", "#¡div/0!", "#¡valor!", "#¡ref!", "#¿nombre?", "#¡num!", "#n/d", "#valore!", "#rif!", "#nome?"),
+    *("#nulo!", "#nullo!", "#valor!", "#núm!", "#waarde!", "#verw!", "#naam?", "#getal!", "#leeg!", "#deel/0!", "#n/b"),
+)
+# Days that were never set: of MySQL and SAP, and of programs that print them in the order of a country.
+_ZERO_DAYS: Final = ("0000-00-00", "0000-00-00 00:00:00", "0000-00-00t00:00:00", "00.00.0000", "00/00/0000")
+# Missing values of several kinds, which Stata and SAS write behind a dot.
+_EXTENDED_MISSING: Final = tuple(f".{letter}" for letter in "_abcdefghijklmnopqrstuvwxyz")
+
 MISSING_MARKERS: Final = frozenset(
     {
-        *("na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "#null!", "(null)", "[null]"),
+        *("na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "(null)", "[null]"),
         *("none", "nil", "\\n", "-", "--", "---", "\u2013", "\u2014", "?", "??", ".", "..", "(blank)", "(empty)"),
-        *("#value!", "#div/0!", "#ref!", "#num!", "#name?", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+        *(*_FORMULA_ERRORS, *_ZERO_DAYS, *_EXTENDED_MISSING),
     }
 )
 """Texts, in lower case, that stand for a missing value in any column but a String: those of spreadsheets, statistics
