@@ -76,6 +76,8 @@ def parse_column(cells: pa.Array, data_type: DataType, value_format: ValueFormat
     if pa.types.is_null(cells.type):
         return _all_valid(pa.nulls(len(cells), data_type.arrow))
     cells = _nan_to_null(_unify_storage(cells))
+    if value_format.missing_values is not None and (data_type is not DataType.STRING or _is_number(cells.type)):
+        cells = _own_markers_to_null(cells, value_format)
     if not pa.types.is_string(cells.type):
         values = _cast_typed(cells, data_type, value_format)
         return _parse_distinct(cells, data_type, value_format) if values is None else _all_valid(values)
@@ -93,6 +95,18 @@ def parse_column(cells: pa.Array, data_type: DataType, value_format: ValueFormat
 def mark_missing(cells: pa.Array, value_format: ValueFormat) -> pa.BooleanArray:
     """Return for each text, without blanks around it, whether it stands for a missing value; not of a String."""
     return pc.is_in(pc.utf8_lower(cells), value_set=pa.array(sorted(value_format.markers), pa.string()))
+
+
+def _own_markers_to_null(cells: pa.Array, value_format: ValueFormat) -> pa.Array:
+    """Return the cells with null for the column's own markers, such as -999, which may be numbers, too."""
+    if not pa.types.is_string(cells.type) and not _is_number(cells.type):
+        return cells
+    is_missing = mark_missing(pc.utf8_trim_whitespace(cells.cast(pa.string())), value_format)
+    return pc.if_else(is_missing, pa.scalar(None, cells.type), cells)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _may_have_blanks(cells: pa.Array) -> bool:

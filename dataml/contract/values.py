@@ -35,6 +35,10 @@ def parse_value(value: object, data_type: str, value_format: ValueFormat = ANY_F
         if not text or value_format.is_missing(text, is_string=False):
             return None
         value = text
+    elif value_format.missing_values is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        # The column's own markers may be numbers, such as -999.
+        if str(_string(value, value_format)).lower() in value_format.markers:
+            return None
     return _PARSERS[data_type](value, value_format)
 
 

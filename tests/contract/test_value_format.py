@@ -1,7 +1,11 @@
 """What stands for a missing value."""
 
+from typing import Any
+
+import pyarrow as pa
 import pytest
 
+from dataml.contract.columns import parse_column
 from dataml.contract.types import DataType
 from dataml.contract.value_format import MISSING_MARKERS, ValueFormat
 from dataml.contract.values import parse_value
@@ -52,6 +56,14 @@ def test_own_markers_replace_the_usual_ones() -> None:
     assert parse_value("K.a.", DataType.STRING, own) == "K.a."
     with pytest.raises(Exception, match="not a number"):
         parse_value("NA", DataType.FLOAT, own)
+
+
+@pytest.mark.parametrize("data_type", [DataType.INTEGER, DataType.FLOAT, DataType.STRING])
+@pytest.mark.parametrize("cells", [["-999", "7"], [-999, 7], [-999.0, 7.0]])
+def test_own_marker_may_be_a_number(data_type: DataType, cells: list[Any]) -> None:
+    own = ValueFormat(missing_values=("-999",))
+    assert parse_column(pa.array(cells), data_type, own).values.is_null().to_pylist() == [True, False]
+    assert [parse_value(cell, data_type, own) is None for cell in cells] == [True, False]
 
 
 def test_blanks_around_a_text_are_left_out_when_asked() -> None:
