@@ -35,11 +35,16 @@ def parse_value(value: object, data_type: str, value_format: ValueFormat = ANY_F
         if not text or value_format.is_missing(text, is_string=False):
             return None
         value = text
-    elif value_format.missing_values is not None and isinstance(value, int | float) and not isinstance(value, bool):
-        # The column's own markers may be numbers, such as -999.
-        if str(_string(value, value_format)).lower() in value_format.markers:
-            return None
+    if value_format.missing_values is not None and _is_own_marker(value, value_format):
+        return None
     return _PARSERS[data_type](value, value_format)
+
+
+def _is_own_marker(value: object, value_format: ValueFormat) -> bool:
+    """Return whether a number is one of the column's own markers, such as -999."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return str(_string(value, value_format)) in value_format.markers
 
 
 def _string(value: object, value_format: ValueFormat) -> str | None:

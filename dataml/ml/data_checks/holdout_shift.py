@@ -63,7 +63,7 @@ def _describe(name: str, distance: float, features: int) -> DataWarning:
 
 
 def _present(values: np.ndarray, column: EncodedColumn) -> np.ndarray:
-    """Return values with missing ones as the smallest; those of a category are left out, for unseen ones are missing."""
+    """Return values with missing ones as the smallest; without them for a category, where unseen ones are missing."""
     return values[~np.isnan(values)] if column.is_categorical else np.nan_to_num(values, nan=-np.inf)
 
 
