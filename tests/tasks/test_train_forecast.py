@@ -75,6 +75,25 @@ def future(table: pa.Table, steps: int) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost"])
+def test_the_unit_of_the_target_changes_no_forecast(tmp_path: Path, algorithm: str) -> None:
+    waves = {"a": wave(150), "b": wave(130, 5, 1)}
+
+    def forecast_in(offset: float, unit: float) -> tuple[float, np.ndarray]:
+        table = hours({name: offset + unit * each for name, each in waves.items()})
+        result = run(tmp_path, table, algorithm)
+        forecaster = load_forecaster(tmp_path / result.bundle)
+        values = forecaster.forecast(ForecastParameters(12), future(table, 12))[0].values
+        return result.metrics["mase"], (values - offset) / unit
+
+    error, values = forecast_in(0.0, 1.0)
+    for offset, unit in [(1.7e9, 6.0), (1.7e12, 6.0), (0.0, 1e-9), (0.0, 1e90), (0.0, 1e-90)]:
+        # The noise has deviation 1; rounding breaks ties between splits in other ways.
+        other_error, other = forecast_in(offset, unit)
+        assert other_error == pytest.approx(error, rel=0.05)
+        assert np.abs(other - values).mean() < 0.5
+
+
 @pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost", "AutoETS", "AutoARIMA", "Theta", "SeasonalNaive"])
 def test_a_reloaded_forecaster_forecasts_bit_for_bit_the_same(tmp_path: Path, algorithm: str) -> None:
     table = hours({"a": wave(150), "b": wave(130, 80, 1)})

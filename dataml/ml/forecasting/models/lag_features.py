@@ -69,8 +69,9 @@ def series_scales(y: np.ndarray, starts: np.ndarray, cutoffs: np.ndarray, season
         compared = is_past & (position >= lag) & np.isfinite(change)
         moved = np.sqrt(_mean_by_series(np.square(change), series, compared, len(cutoffs)))
         scale = np.where(scale > 0, scale, moved)
-    # A change that float64 can hardly hold beside the size is rounding.
-    return np.where(scale > 1e-9 * size, scale, np.where(size > 0, size, 1.0))
+    # A change that float64 can hardly hold beside the size is rounding: its digits are 2e-16 of the size apart, and
+    # rolling means add up some of them.
+    return np.where(scale > 1e-13 * size, scale, np.where(size > 0, size, 1.0))
 
 
 def _mean_by_series(values: np.ndarray, series: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:

@@ -30,6 +30,8 @@ from dataml.ml.forecasting.panel.panel import Panel
 
 MIN_VALUES: Final = 3
 """Values that the longest series of a panel must have."""
+MAX_SIZE: Final = 1e100
+"""Bound of the absolute values of a target, and of one over the largest of them: squares of changes fit float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,8 @@ def read_panel(
     Raises:
         Invalid: `time_not_temporal`, `target_not_numeric`, `missing_time`, `missing_series_id`, `infinite_target`,
             `duplicate_timestamps`, `irregular_series`, `mixed_frequencies`, `frequency_mismatch`, `too_few_rows`,
-            `series_too_short` (a series without any value, or none with three), `constant_target`.
+            `series_too_short` (a series without any value, or none with three), `constant_target`,
+            `target_out_of_range` (above MAX_SIZE, or nowhere above one over it).
     """
     rows = _sort_rows(table, target, time, series)
     if not len(rows.times):
@@ -102,6 +105,8 @@ def read_panel(
     if len(parsed.constant) == len(parsed.panel):
         detail = f"The target {target!r} has the same value throughout every series; there is nothing to learn."
         raise Invalid(detail, code="constant_target")
+    if np.nanmax(np.abs(parsed.panel.y)) < 1 / MAX_SIZE:
+        raise _out_of_range(target, f"has no value above {1 / MAX_SIZE:g}")
     return parsed
 
 
@@ -219,7 +224,15 @@ def _checked_target(column: pa.ChunkedArray, name: str) -> np.ndarray:
     if len(infinite):
         detail = f"The target {name!r} is infinite in {_format_rows(infinite)}; a forecast needs finite numbers."
         raise Invalid(detail, code="infinite_target")
+    large = np.flatnonzero(np.abs(y) > MAX_SIZE)
+    if len(large):
+        raise _out_of_range(name, f"is beyond {MAX_SIZE:g} in {_format_rows(large)}")
     return y
+
+
+def _out_of_range(name: str, problem: str) -> Invalid:
+    detail = f"The target {name!r} {problem}, which no model can compute with; use another unit."
+    return Invalid(detail, code="target_out_of_range")
 
 
 def _sort_order(codes: np.ndarray, times: np.ndarray) -> np.ndarray:

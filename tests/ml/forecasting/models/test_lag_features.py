@@ -69,6 +69,16 @@ def test_the_scale_is_the_size_of_seasonal_changes_and_never_zero() -> None:
     assert scales[4] == pytest.approx(np.sqrt(np.square(np.diff(season)).mean()))
 
 
+def test_the_scale_of_a_signal_far_from_zero_is_that_of_the_signal() -> None:
+    signal = np.sin(np.arange(50.0))
+    cutoffs, starts = np.array([50]), np.array([0, 50])
+    near = series_scales(signal, starts, cutoffs, 7)
+    for offset in (1.7e9, 1.7e12):
+        assert series_scales(offset + signal, starts, cutoffs, 7) == pytest.approx(near, rel=1e-3)
+    level = 1e3 + np.array([0.0, 2e-13] * 25).round(13)
+    assert series_scales(level, starts, cutoffs, 7) == pytest.approx(1e3)  # the rounding of a constant
+
+
 def test_one_burst_among_zeros_does_not_dominate_the_target() -> None:
     y = np.zeros(1_000)
     y[500] = 5.0

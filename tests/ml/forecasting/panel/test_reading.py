@@ -154,6 +154,14 @@ def test_an_infinite_target_is_refused() -> None:
     assert "row 30" in error.detail
 
 
+@pytest.mark.parametrize("size", [1e101, -1e300, 1e-102, 1e-300])
+def test_a_target_whose_squares_do_not_fit_float64_is_refused(size: float) -> None:
+    error = refusal(make_table({"a": (DAYS, size * np.arange(1, 31))}))
+    assert error.code == "target_out_of_range"
+    assert "use another unit" in error.detail
+    assert ("rows" in error.detail) == (abs(size) > 1)
+
+
 def test_duplicate_times_are_refused_with_series_time_and_rows() -> None:
     times = np.append(DAYS, DAYS[3])
     error = refusal(make_table({"a": (DAYS, range(30)), "b": (times, range(31))}))
