@@ -34,6 +34,7 @@ _PREFERENCE: Final = (
     DataType.TIMESTAMP,
 )
 _SAMPLE_SIZE: Final = 200
+_FIRST_CELLS: Final = 20
 _LIKELY_SHARE: Final = 0.5
 """Share of numbers or dates in a sample from which on all values of a text column are counted."""
 
@@ -141,9 +142,9 @@ class TypeInference:
         return self._all_dates(kind, cells)
 
     def _all_dates(self, kind: DataType, cells: pa.Array) -> bool:
-        # The first cell rules most columns out without the others.
+        # The first cells rule most columns out without the others: 1.2015 alone may be a month.
         first = cells[0].as_py()
-        if not _is_date(first, kind):
+        if not all(_is_date(text, kind) for text in cells.slice(0, _FIRST_CELLS).to_pylist()):
             return False
         if first.isdigit() and not pc.all(pc.match_substring_regex(cells, _COMPACT_DATE)).as_py():
             return False

@@ -39,10 +39,9 @@ def check_rows(
     parsed = contract.parse_batch(batch, duplicates)
     bad_positions = np.unique(parsed.errors.column("row").to_numpy())
     bad_rows = batch.take(pa.array(bad_positions))
-    texts = [
-        to_text(bad_rows.column(name)) if name in batch.schema.names else pa.nulls(len(bad_positions), pa.string())
-        for name in contract.names
-    ]
+    present = dict(zip(batch.schema.names, bad_rows.columns, strict=True))
+    missing = pa.nulls(len(bad_positions), pa.string())
+    texts = [to_text(present[name]) if name in present else missing for name in contract.names]
     quarantined = pa.RecordBatch.from_arrays(texts, schema=quarantine_schema(contract))
     return CheckedRows(batch.num_rows, parsed.table, parsed.errors, quarantined)
 

@@ -107,3 +107,9 @@ def test_decimals_without_a_whole_part_are_typed() -> None:
     inference = TypeInference()
     inference.add(pa.array([Decimal("0.1234567890123456789")]))
     assert inference.data_type is DataType.FLOAT
+
+
+def test_numbers_of_which_the_first_reads_as_a_month_are_numbers() -> None:
+    inference = TypeInference()
+    inference.add(pa.array(["1.2015", *(f"{number}.{number}" for number in range(50))]))
+    assert inference.data_type is DataType.FLOAT

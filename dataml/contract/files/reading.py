@@ -309,7 +309,9 @@ def _read_csv(
     try:
         reader = pa_csv.open_csv(
             source,
-            read_options=pa_csv.ReadOptions(block_size=MAX_ROW_BYTES, column_names=None if has_header else header),
+            read_options=pa_csv.ReadOptions(
+                block_size=_block_bytes(len(header)), column_names=None if has_header else header
+            ),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()),
@@ -324,6 +326,11 @@ def _read_csv(
                 yield batch.rename_columns(names)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise Invalid(f"The file is not a readable CSV: {str(error)[:200]}", code="not_a_csv") from error
+
+
+def _block_bytes(columns: int) -> int:
+    """Return the size of a block of a CSV: of a wide table larger ones, as each column of each block costs a while."""
+    return min(max(1, columns // 500), 16) * MAX_ROW_BYTES
 
 
 def _parquet_batches(
