@@ -22,7 +22,7 @@ from dataml.contract.value_format import DateFormat, ValueFormat
 from dataml.contract.values import Value, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
 
-MAX_COLUMNS: Final = 2_000
+MAX_COLUMNS: Final = 16_384
 MAX_NAME_CHARACTERS: Final = 255
 UnseenValuePolicy = Literal["missing", "refuse"]
 _NOT_UNIQUE: Final = ("not_unique", "an earlier row has the same value")

@@ -43,8 +43,9 @@ def run(spec: DescribeSpec, context: JobContext) -> DescribeResult:
     columns: dict[str, dict[str, Any]] = {}
     column_warnings: list[dict[str, str]] = []
     count = len(spec.contract.columns)
+    places = {name: place for place, name in enumerate(file.schema_arrow.names)}
     for done, column in enumerate(spec.contract.columns, 1):
-        columns[column.name] = _describe(file, column, rows)
+        columns[column.name] = _describe(file, column, rows, places[column.name])
         column_warnings += find_column_warnings(column.name, column.data_type, rows, columns[column.name])
         context.report_progress(0.8 * done / count, f"{done} of {count} columns described")
     statistics: dict[str, Any] = {"rows": rows, "columns": columns, "correlation": _correlation(file, columns)}
@@ -103,18 +104,18 @@ def _sample(file: pq.ParquetFile, name: str) -> pa.Array:
     return pa.concat_arrays(parts)
 
 
-def _describe(file: pq.ParquetFile, column: Column, rows: int) -> dict[str, Any]:
+def _describe(file: pq.ParquetFile, column: Column, rows: int, place: int) -> dict[str, Any]:
     needs_extremes = column.data_type not in (DataType.STRING, DataType.BOOLEAN)
-    statistics = ColumnStatistics(column.data_type, _extremes(file, column.name) if needs_extremes else None)
+    extremes = _extremes(file, column.name, place) if needs_extremes else None
+    statistics = ColumnStatistics(column.data_type, extremes)
     for values in _non_null_batches(file, column.name):
         statistics.add(values)
     summary = statistics.summary(rows)
     return summary | {"chart": charts.column_chart(column.name, summary)}
 
 
-def _extremes(file: pq.ParquetFile, name: str) -> Extremes:
+def _extremes(file: pq.ParquetFile, name: str, place: int) -> Extremes:
     """Return the extremes of a column, from the footer where it has them for all row groups, else from the values."""
-    place = file.schema_arrow.get_field_index(name)
     groups = [file.metadata.row_group(n).column(place).statistics for n in range(file.metadata.num_row_groups)]
     extremes = Extremes()
     if all(group is not None and (group.has_min_max or not group.num_values) for group in groups):

@@ -45,7 +45,7 @@ class ParquetRows:
 
     def release(self) -> None:
         """Return the memory of the columns that were read to the operating system."""
-        self._columns.held = None
+        self._columns.held = {}
         release_memory()
 
 
@@ -55,12 +55,12 @@ class _Columns:
         self._metadata = pq.read_metadata(path)
         self._contract = contract
         self.num_rows = self._metadata.num_rows
-        self.held: pa.Table | None = None
+        self.held: dict[str, pa.ChunkedArray] = {}
 
     def column(self, name: str) -> pa.ChunkedArray:
-        if self.held is not None and name in self.held.column_names:
-            return self.held.column(name)
-        self.held = None  # frees them before the next ones are read
+        if name in self.held:
+            return self.held[name]
+        self.held = {}  # frees them before the next ones are read
         names = self._contract.names
         first = names.index(name)
         group = names[first : first + max(1, _MAX_CELLS // max(1, self.num_rows))]
@@ -68,5 +68,6 @@ class _Columns:
         with pq.ParquetFile(self._path, metadata=self._metadata) as file:
             table = file.read(columns=group)
         # The reader also returns what looks like a field of a column: "a.b" is one of "a".
-        self.held = read = table.select(group).cast(self._contract.select(group).schema)
-        return read.column(name)
+        read = table.select(group).cast(self._contract.select(group).schema)
+        self.held = dict(zip(group, read.columns, strict=True))
+        return self.held[name]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 
-from dataml.contract.contract import CellError, Column, Contract, ErrorReport
+from dataml.contract.contract import MAX_COLUMNS, CellError, Column, Contract, ErrorReport
 from dataml.contract.types import DataType
 from dataml.errors import Invalid, InvalidFields
 from dataml.jobs.spec import SourceFile, ValidateResult, ValidateSpec
@@ -38,7 +38,7 @@ def texts(*cells: str | None) -> pa.RecordBatch:
     ("columns", "code"),
     [
         ([], "no_columns"),
-        ([Column(f"c{i}", DataType.STRING) for i in range(2001)], "too_many_columns"),
+        ([Column(f"c{i}", DataType.STRING) for i in range(MAX_COLUMNS + 1)], "too_many_columns"),
         ([Column("a", DataType.STRING), Column(" a ", DataType.FLOAT)], "duplicate_column"),
         ([Column("  ", DataType.STRING)], "bad_column_name"),
         ([Column("a\nb", DataType.STRING)], "bad_column_name"),
