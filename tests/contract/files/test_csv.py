@@ -69,7 +69,11 @@ def test_sound_file_is_read_as_it_was_scanned(write: WriteFile, content: str, ex
         (b"a,b\n1," + b"x" * (2**20 + 1) + b"\n", "field_too_large", "Line 2"),
         (b'a,b\n1,"' + b"x" * (17 << 20), "row_too_large", "Line 2"),
         (b"a,b\n1," + b"x" * 2_000_000 + b"\n", "field_too_large", "Line 2"),
-        (",".join(f"c{i}" for i in range(MAX_COLUMNS + 1)).encode() + b"\n1\n", "too_many_columns", f"{MAX_COLUMNS + 1:,}"),
+        (
+            ",".join(f"c{i}" for i in range(MAX_COLUMNS + 1)).encode() + b"\n1\n",
+            "too_many_columns",
+            f"{MAX_COLUMNS + 1:,}",
+        ),
         (",".join(f"c{i}" for i in range(200_000)).encode() + b"\n1\n", "too_many_columns", "200,000"),
         (b"PK\x03\x04zip", "not_a_csv", "zip"),
     ],
