@@ -81,7 +81,7 @@ def test_the_examples_run(port: int, folder: Path) -> None:
     assert '"churn"' in printed
     assert '"median"' in printed
     assert "dataml_" in printed
-    assert '"code"' not in printed, "a call was refused"
+    assert '"request_id"' not in printed, "a call was refused"
 
     printed = run([sys.executable, "-"], blocks(TUTORIAL, "python"), folder, port)
     assert printed.startswith("7043 rows, 0 with an error")

@@ -12,6 +12,7 @@ PUBLIC: Final = {
     "ml-boosters": "dataml.ml.boosters",
     "ml-training": "dataml.ml.training",
     "ml-evaluation": "dataml.ml.evaluation",
+    "ml-data-checks": "dataml.ml.data_checks",
     "ml-explanation": "dataml.ml.explanation",
     "ml-bundle": "dataml.ml.bundle",
     "ml-report": "dataml.ml.report",
