@@ -20,6 +20,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "rare_class": "One of two classes has less than 5% of the rows.",
     "unseen_category": "A prediction was for a text that the training has not seen; it counts as missing.",
     "out_of_range": "A prediction was for a number outside the range of the training dataset.",
+    "time_from_values": "The Time column of a forecast is numbers or text; all its values settled what they mean.",
     "short_series": "Series of a forecast are too short for two seasons or for the horizon.",
     "constant_series": "Series of a forecast have the same value throughout.",
     "filled_gaps": "Missing values of series were filled in.",

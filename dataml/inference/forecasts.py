@@ -20,7 +20,7 @@ from dataml.jobs.spec import ForecastSpec, JobKind
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.serving.model_runner import ForecastInferenceRequest, ServableModel
 from dataml.train import service as trainings
-from dataml.train.checks.layout import join_differences, list_schema_changes
+from dataml.train.checks.layout import find_series_time, join_differences, list_schema_changes
 from dataml.train.checks.request import ColumnRole
 from dataml.train.models import Training
 
@@ -33,6 +33,11 @@ class _ModelColumns:
 
     contract: Contract
     roles: dict[str, str]
+
+    @property
+    def time(self) -> str:
+        """The Time column."""
+        return find_series_time(self.roles)
 
     def select(self, *roles: ColumnRole) -> Contract:
         """Return the columns of these roles."""
@@ -156,7 +161,7 @@ async def _find_future(
 ) -> tuple[Dataset, str]:
     """Return the dataset with the exogenous values of the steps, and the storage name of its rows."""
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
-    return dataset, _matching_rows(dataset, columns.select(*_FUTURE_ROLES))
+    return dataset, _matching_rows(dataset, columns.select(*_FUTURE_ROLES), columns.time)
 
 
 async def _find_observations(
@@ -168,17 +173,18 @@ async def _find_observations(
     dataset = await datasets.get(session, scope, dataset_id)
     if dataset.state != "valid":
         raise datasets.not_validated(dataset)
-    return _matching_rows(dataset, columns.select(*(role for role in ColumnRole if role != ColumnRole.IGNORE)))
+    needed = columns.select(*(role for role in ColumnRole if role != ColumnRole.IGNORE))
+    return _matching_rows(dataset, needed, columns.time)
 
 
-def _matching_rows(dataset: Dataset, needed: Contract) -> str:
+def _matching_rows(dataset: Dataset, needed: Contract, time: str) -> str:
     """Return the storage name of a dataset's rows, which have these columns.
 
     Raises:
         Conflict: `schema_changed`.
     """
     contract, parquet = dataset.validated()
-    if changes := list_schema_changes(needed, contract):
+    if changes := list_schema_changes(needed, contract, time):
         raise Conflict(
             f"The dataset does not have the model's columns: {join_differences(changes)}.", code="schema_changed"
         )

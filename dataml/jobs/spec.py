@@ -222,8 +222,8 @@ class TrainSpec:
     `roles` is the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column; `categories` are numeric columns
     whose numbers are categories. `positive_class` is a label of the target; None when the data decides. A Forecast has
     `forecasting`. `parent` is the bundle of the version that an incremental training continues. `dataset_warnings` are
-    those of the dataset's validation. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray
-    Train fits on shards.
+    those of the dataset's validation, and of the check of its rows. With several `workers`, or when the matrix has at
+    least `distributed_bytes`, Ray Train fits on shards.
     """
 
     train_id: int

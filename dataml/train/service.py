@@ -84,7 +84,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     else:
         spec = check_continuation(request, parent, contract, parquet)
     try:
-        sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent)
+        spec, sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent)
         plan = TrainingPlan(request, dataset, parent, spec, sha256)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, plan)
@@ -140,7 +140,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan:
         spec,
         train_id=training.id,
         threads=settings.job_threads,
-        dataset_warnings=warnings_from_json(dataset.warnings),
+        dataset_warnings=(*spec.dataset_warnings, *warnings_from_json(dataset.warnings)),
         distributed_bytes=settings.distributed_training_bytes,
     )
     return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, payload)
@@ -356,8 +356,8 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
     training.explanation = result.explanation
 
 
-def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> str:
-    """Check the rows to train on, and return the SHA-256 hash of their file. Blocking."""
+def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> tuple[TrainSpec, str]:
+    """Check the rows to train on; return the spec as they settle it, and the SHA-256 hash of their file. Blocking."""
     path = storage.fetch(spec.parquet)
     if spec.forecasting is None:
         check_target_values(path, spec)
@@ -366,9 +366,9 @@ def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> str
     elif spec.parent is not None:
         check_continued_series(path, storage.fetch(spec.parent))
     else:
-        check_series(path, spec, spec.forecasting)
+        spec = check_series(path, spec, spec.forecasting)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return spec, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _has_features(training: Training) -> bool:

@@ -25,6 +25,7 @@ from dataml.ml.forecasting.panel.observations import update_series
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
+from dataml.ml.forecasting.panel.time_column import parse_times
 from dataml.ml.forecasting.series_forecast import Buckets, SeriesForecast, add_contribution
 
 MAX_STEPS: Final = 10_000
@@ -158,8 +159,10 @@ class Forecaster:
         With it comes what a user should know of the observations.
 
         Raises:
-            Invalid: what `update_series` refuses, such as `unknown_series`, `irregular_series`, `duplicate_timestamps`.
+            Invalid: what `parse_times` and `update_series` refuse, such as `time_not_temporal`, `unknown_series`,
+                `irregular_series`, `duplicate_timestamps`.
         """
+        rows = parse_times(rows, self.contract)
         updated = update_series(self.panel, self.series, rows, self.config.roles, self.covariates, self.config.fill)
         series = updated.series
         # A series that becomes negative may do so again.

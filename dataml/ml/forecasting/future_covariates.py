@@ -7,13 +7,14 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from dataml.contract.contract import Contract
+from dataml.contract.contract import Column, Contract
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.frequency.messages import join_examples, series_label
 from dataml.ml.forecasting.panel.covariates import Covariates
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.reading import encode_series_ids, read_times, refuse_nulls
+from dataml.ml.forecasting.panel.time_column import parse_times, write_compact_date
 
 _MAX_EXAMPLES: Final = 10
 
@@ -43,7 +44,7 @@ class FutureCovariates:
 
         Raises:
             Invalid: `missing_future` (it lists the steps without a row or a value), `duplicate_timestamps`; of a table
-                also `missing_time`, `missing_series_id`.
+                also `missing_time`, `missing_series_id`, `time_not_temporal`.
             InvalidFields: wrong values in rows, also `missing_value`: a row without its time or its series.
         """
         width = len(self.covariates.known)
@@ -54,7 +55,8 @@ class FutureCovariates:
                 self._refuse_missing(ids, times, is_required)
             return empty
         parsed: pa.Table = rows if isinstance(rows, pa.Table) else self._parse(ids, rows)  # type: ignore[assignment]
-        table = parsed.select(self.roles.future_columns).cast(self.contract.select(self.roles.future_columns).schema)
+        contract = self.contract.select(self.roles.future_columns)
+        table = parse_times(parsed.select(self.roles.future_columns), contract).cast(contract.schema)
         row_numbers = self._row_numbers(ids, times, table)
         if is_needed and (is_required & (row_numbers < 0)).any():
             self._refuse_missing(ids, times, is_required & (row_numbers < 0))
@@ -69,10 +71,11 @@ class FutureCovariates:
         """Return rows of JSON values as a table; where one series is forecast, rows may leave out its name."""
         contract = self.contract.select(self.roles.future_columns)
         default = {self.roles.series: ids[0]} if self.roles.series is not None and len(ids) == 1 else {}
+        time = contract.column(self.roles.time)
         parsed, wrong = [], []
         for number, row in enumerate(rows):
             try:
-                values = contract.parse_row({**default, **row})
+                values = contract.parse_row({**default, **self._with_compact_date(row, time)})
                 wrong += [self._missing_key(number, name) for name in self.roles.key_columns if values[name] is None]
                 parsed.append(values)
             except InvalidFields as error:
@@ -83,6 +86,9 @@ class FutureCovariates:
         if wrong:
             raise InvalidFields(wrong)
         return pa.Table.from_pylist(parsed, schema=contract.schema)
+
+    def _with_compact_date(self, row: Mapping[str, Any], time: Column) -> Mapping[str, Any]:
+        return {**row, time.name: write_compact_date(row[time.name], time)} if time.name in row else row
 
     def _missing_key(self, number: int, name: str) -> FieldError:
         """Return the error of a row that does not say what it is about."""

@@ -10,7 +10,7 @@ from dataml.contract.contract import Contract
 from dataml.errors import Conflict, Invalid
 from dataml.jobs.spec import TrainSpec
 from dataml.ml.labels import to_label
-from dataml.train.checks.layout import join_differences, list_schema_changes
+from dataml.train.checks.layout import find_series_time, join_differences, list_schema_changes
 from dataml.train.checks.request import Algorithm, check_request
 from dataml.train.models import Training
 from dataml.train.schemas import RequestColumn, TrainRequest
@@ -35,13 +35,14 @@ def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract,
             is for another model than the parent.
         Invalid: what `check_request` finds, and `not_with_incremental`.
     """
-    if changes := list_schema_changes(parent.contract, dataset):
+    time = find_series_time(parent.roles) if parent.training.problem_type == "Forecast" else None
+    if changes := list_schema_changes(parent.contract, dataset, time):
         detail = f"The dataset does not have the model's columns: {join_differences(changes)}."
         raise Conflict(detail, code="schema_changed")
     names = {column.column_name for column in request.columns}
     if unknown := sorted(names - set(parent.contract.names)):
         raise _roles_changed([f"{name!r} is not among the model's columns" for name in unknown])
-    columns = request.columns or [
+    columns = [_without_type(column) if column.column_name == time else column for column in request.columns] or [
         RequestColumn(column_name=name, data_type=None, attribute_name=role, hint=None)
         for name, role in parent.roles.items()
     ]
@@ -60,6 +61,11 @@ def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract,
         )
         raise Invalid(detail, code="not_with_incremental")
     return replace(spec, algorithm=_continued_algorithm(spec, training), roles=parent.roles, parent=training.bundle)
+
+
+def _without_type(column: RequestColumn) -> RequestColumn:
+    """Return the column without its type, which in the dataset is another than in the model that reads it."""
+    return column.model_copy(update={"data_type": None})
 
 
 def check_classes(parquet: Path, parent: Parent) -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Final
 
 from dataml.contract.contract import Column, Contract
+from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 
 # Columns of these roles never reach the model.
 _UNUSED_ROLES: Final = ("Id", "Ignore")
@@ -40,18 +41,26 @@ def list_layout_differences(
     return differences
 
 
-def list_schema_changes(parent: Contract, dataset: Contract) -> list[str]:
+def list_schema_changes(parent: Contract, dataset: Contract, time: str | None = None) -> list[str]:
     """Return what keeps a dataset from continuing a model: missing columns and other types; empty when nothing does.
 
-    More columns than the model's do not.
+    More columns than the model's do not. The column `time` of a forecast may be numbers or text, which the model reads
+    by its contract.
     """
     changes = []
     for column in parent.columns:
         if column.name not in dataset.names:
             changes.append(f"{column.name!r} is missing")
-        elif (actual := dataset.column(column.name).data_type) is not column.data_type:
+        elif (actual := dataset.column(column.name).data_type) is not column.data_type and not (
+            column.name == time and column.data_type.is_temporal and actual in READABLE_TYPES
+        ):
             changes.append(f"{column.name!r} is {actual}, it was {column.data_type}")
     return changes
+
+
+def find_series_time(roles: Mapping[str, str]) -> str:
+    """Return the Time column of a forecast, which has one."""
+    return next(name for name, role in roles.items() if role == "Time")
 
 
 def join_differences(differences: list[str]) -> str:

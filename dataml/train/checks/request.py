@@ -13,6 +13,7 @@ from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import ForecastConfig, SplitConfig, TrainSpec, TuningConfig
 from dataml.ml.boosters.hyperparameters import ALGORITHMS, available_algorithms, check_hyperparameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 from dataml.ml.labels import to_label
 from dataml.ml.training.target import check_classes, check_numbers
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
@@ -177,7 +178,8 @@ def _check_series_roles(roles: dict[str, str], contract: Contract) -> None:
         detail = "In a forecast at most one column is the Id of a series; others can be Ignore or Feature."
         raise Invalid(detail, code="several_ids")
     data_type = contract.column(times[0]).data_type
-    if not data_type.is_temporal:
+    # The values of other readable types are looked at when the rows are checked.
+    if not data_type.is_temporal and data_type not in READABLE_TYPES:
         detail = f"The Time column {times[0]!r} is {data_type}, no Date or Timestamp."
         raise Invalid(detail, code="time_not_temporal")
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from dataml.contract.contract import Contract
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.reading import ParsedPanel, read_panel
+from dataml.ml.forecasting.panel.time_column import parse_times
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,13 @@ class ColumnRoles:
 
 
 def read_rows(parquet: Path, contract: Contract, columns: Sequence[str]) -> pa.Table:
-    """Read these columns, cast to the Arrow types of the contract."""
-    return pq.read_table(parquet, columns=list(columns)).cast(contract.select(columns).schema)
+    """Read these columns, cast to the Arrow types of the contract; times that are numbers or text are parsed.
+
+    Raises:
+        Invalid: what `parse_times` refuses.
+    """
+    table = pq.read_table(parquet, columns=list(columns))
+    return parse_times(table, contract).cast(contract.select(columns).schema)
 
 
 def read_series(
