@@ -119,14 +119,21 @@ def _typed_vocabulary(column: EncodedColumn) -> frozenset[Any]:
     return frozenset(int(text) if is_integer else text for text in column.vocabulary)
 
 
+def _format_number(value: float) -> str:
+    """Return a number with the digits that tell it from its neighbours: ids and times have many."""
+    return str(value) if isinstance(value, int) else f"{value:.12g}"
+
+
 def _warn_of_number(name: str, value: float, low: float, high: float) -> DataWarning:
-    message = f"'{name}' is {value:g}; the training dataset had values from {low:g} to {high:g}."
+    value_text, low_text, high_text = map(_format_number, (value, low, high))
+    message = f"'{name}' is {value_text}; the training dataset had values from {low_text} to {high_text}."
     return DataWarning("out_of_range", message, name, 1, (str(value),))
 
 
 def _warn_of_numbers(name: str, each: _Count, low: float, high: float) -> DataWarning:
     rows = f"{each.count:,} rows" if each.count > 1 else "one row"
-    message = f"'{name}' is outside the range of the training dataset, {low:g} to {high:g}, in {rows}."
+    span = f"{_format_number(low)} to {_format_number(high)}"
+    message = f"'{name}' is outside the range of the training dataset, {span}, in {rows}."
     return DataWarning("out_of_range", message, name, each.count, tuple(each.examples))
 
 

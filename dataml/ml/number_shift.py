@@ -84,7 +84,10 @@ def choose_shift(numbers: np.ndarray) -> NumberShift:
         numbers: float64 or int64 (rows,) without missing values.
     """
     sample = numbers[:: max(1, -(-len(numbers) // _MAX_SAMPLE_ROWS))]
-    distinct = np.unique(sample[np.isfinite(sample)])
+    sample = sample[np.isfinite(sample)]
+    if _is_surely_apart(sample):
+        return IDENTITY
+    distinct = np.unique(sample)
     enough = len(distinct) * (1 - _MAX_MERGED_SHARE)
     best, most = IDENTITY, _count_apart(IDENTITY, distinct)
     for candidates in (_offsets(distinct), _scaled_offsets(distinct)):
@@ -97,10 +100,25 @@ def choose_shift(numbers: np.ndarray) -> NumberShift:
     return best
 
 
-def _count_apart(shift: NumberShift, distinct: np.ndarray) -> int:
-    encoded = shift.apply(distinct).astype(np.float32)
+def _is_surely_apart(sample: np.ndarray) -> bool:
+    """Return whether float32 merges too little to matter, as a sort of float32 shows; columns are many."""
+    encoded = _to_float32(IDENTITY, sample)
+    # Beyond 2^53 float64 would make different whole numbers equal here.
+    if np.array_equal(encoded, sample) and np.abs(encoded).max(initial=0.0) < 2.0**53:
+        return True
+    encoded.sort()
+    return int(np.count_nonzero(encoded[1:] == encoded[:-1])) <= _MAX_MERGED_SHARE * len(encoded)
+
+
+def _to_float32(shift: NumberShift, numbers: np.ndarray) -> np.ndarray:
+    """Return numbers as the boosters read them."""
+    encoded = shift.apply(numbers).astype(np.float32)
     encoded[np.abs(encoded) <= _ZERO] = 0.0
-    return len(np.unique(encoded))
+    return encoded
+
+
+def _count_apart(shift: NumberShift, distinct: np.ndarray) -> int:
+    return len(np.unique(_to_float32(shift, distinct)))
 
 
 def _offsets(distinct: np.ndarray) -> Iterator[NumberShift]:

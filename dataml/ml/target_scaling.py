@@ -48,6 +48,10 @@ class TargetScaling:
             restored = np.ldexp(numbers.astype(np.float64), self._exponent) + self.shift
         return np.clip(restored, -_MAX_DOUBLE, _MAX_DOUBLE)
 
+    def restore_differences(self, numbers: np.ndarray) -> np.ndarray:
+        """Return differences of scaled numbers in the target's own unit, finite."""
+        return multiply_finitely(numbers, self.scale)
+
     def to_json(self) -> dict[str, float] | None:
         """Return `shift` and `scale`, or None where they change nothing."""
         return None if self.is_identity else {"shift": self.shift, "scale": self.scale}
@@ -63,6 +67,12 @@ class TargetScaling:
 
 
 UNSCALED: Final = TargetScaling()
+
+
+def multiply_finitely(numbers: np.ndarray, factor: float) -> np.ndarray:
+    """Return products as they are where they are finite, else the largest double of their sign."""
+    with np.errstate(over="ignore"):
+        return np.clip(numbers * factor, -_MAX_DOUBLE, _MAX_DOUBLE)
 
 
 def choose_scaling(target: np.ndarray, shift: float | None = None) -> TargetScaling:

@@ -90,3 +90,10 @@ def test_the_spelling_of_booleans_is_that_of_the_training(
 ) -> None:
     found = find_boolean_texts([texts("x", *vocabulary)])
     assert found == ({} if expected is None else {"x": expected})
+
+
+def test_a_long_number_is_written_with_all_its_digits() -> None:
+    layout = [EncodedColumn("ts", "ts", DataType.INTEGER, Encoding.NUMBER)]
+    checks = InputChecks(layout, {"ts": (1_700_000_000, 1_700_000_400)})
+    (warning,) = checks.check_row({"ts": 1_700_000_401}) or ()
+    assert warning.message == "'ts' is 1700000401; the training dataset had values from 1700000000 to 1700000400."

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from dataml.ml.target_scaling import UNSCALED, TargetScaling, choose_scaling
+from dataml.ml.target_scaling import UNSCALED, TargetScaling, choose_scaling, multiply_finitely
 
 RANDOM = np.random.default_rng(0)
 SIGNAL = RANDOM.normal(size=1_000)
@@ -67,6 +67,12 @@ def test_a_prediction_beyond_the_largest_double_is_held_there() -> None:
     restored = scaling.restore(np.array([3.0, -3.0, 0.5], np.float32))
     assert restored.dtype == np.float64
     assert restored.tolist() == [np.finfo(float).max, -np.finfo(float).max, 2.0**1_022]
+
+
+def test_differences_are_scaled_and_not_shifted_and_finite() -> None:
+    assert TargetScaling(1.7e9, 4.0).restore_differences(np.array([1.5, -2.0])).tolist() == [6.0, -8.0]
+    largest = np.finfo(float).max
+    assert multiply_finitely(np.array([3.0, -3.0]), 2.0**1_023).tolist() == [largest, -largest]
 
 
 def test_classes_and_old_bundles_are_not_scaled() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from dataml.ml.boosters.native_model import NativeModel
 from dataml.ml.preprocessing import Preprocessing
+from dataml.ml.target_scaling import multiply_finitely
 
 Members = Sequence[tuple[NativeModel, float]]
 """Models and their weights, which add up to 1."""
@@ -65,8 +66,8 @@ def explain_rows(
     for rows, values in _in_batches(members, matrix):
         by_column += np.abs(values).sum(axis=(0, 1))
         if rows.start < keep:
-            effects = _by_feature(preprocessing, values[: keep - rows.start, list(outputs)]) * unit
-            kept.append(effects.astype(dtype))
+            effects = _by_feature(preprocessing, values[: keep - rows.start, list(outputs)])
+            kept.append(multiply_finitely(effects, unit).astype(dtype))
     effects = np.concatenate(kept) if kept else np.empty((0, len(outputs), len(preprocessing.features)), dtype)
     return ShapValues(_shares(preprocessing, by_column), effects)
 
@@ -80,7 +81,8 @@ def row_contributions(
     several. `row` is float32 (1, width), `unit` as for `explain_rows`.
     """
     values = _blend(members, row)
-    effects = _by_feature(preprocessing, values[:, output if values.shape[1] > 1 else 0])[0] * unit
+    effects = _by_feature(preprocessing, values[:, output if values.shape[1] > 1 else 0])[0]
+    effects = multiply_finitely(effects, unit)
     totals = dict(zip(preprocessing.features, effects.tolist(), strict=True))
     return dict(sorted(totals.items(), key=lambda item: (-abs(item[1]), item[0])))
 
@@ -115,7 +117,8 @@ def top_effects(
         selected = outputs[rows] if values.shape[1] > 1 else np.zeros(len(values), np.int64)
         by_feature = _by_feature(preprocessing, values[np.arange(len(values)), selected])
         order = by_name[np.argsort(-np.abs(by_feature[:, by_name]), axis=1, kind="stable")[:, :count]]
-        positions[rows], effects[rows] = order, np.take_along_axis(by_feature, order, axis=1) * unit
+        largest = np.take_along_axis(by_feature, order, axis=1)
+        positions[rows], effects[rows] = order, multiply_finitely(largest, unit)
     return positions, effects
 
 

@@ -192,10 +192,10 @@ def select(
     selection = Selection(
         members,
         calibration,
-        {name: score * scaling.scale for name, score in scores.items()},
+        {name: float(scaling.restore_differences(np.array(score))) for name, score in scores.items()},
         validation.rows,
         scaling.restore(mean),
-        (truth - mean) * scaling.scale if is_regression else None,
+        scaling.restore_differences(truth - mean) if is_regression else None,
         scaling,
     )
     return selection.fold_scale()
