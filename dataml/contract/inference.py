@@ -15,30 +15,20 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import mark_missing, parse_column, to_text
+from dataml.contract.columns import mark_missing, to_text
 from dataml.contract.contract import Column, Contract
 from dataml.contract.dates import DateOrder
-from dataml.contract.numbers import (
-    CURRENCY_PATTERN,
-    EQUAL_CHARACTERS,
-    SPELLINGS,
-    NumberFormat,
-    join_readings,
-    list_readings,
-)
-from dataml.contract.type_inference import TypeInference
+from dataml.contract.header import find_header_like_values
+from dataml.contract.numbers import Decimal
+from dataml.contract.spellings import DateSpellings, NumberSpellings, prefer_common_decimal, warn_order_of_others
+from dataml.contract.type_inference import NULL_MARK, TypeInference
 from dataml.contract.types import DataType
-from dataml.contract.value_format import ANY_FORMAT, DateFormat, ValueFormat
-from dataml.contract.warnings import MAX_EXAMPLES, DataWarning
+from dataml.contract.value_format import ANY_FORMAT, DateFormat
+from dataml.contract.warnings import DataWarning
 from dataml.errors import Invalid
 
 ReadBatches = Callable[[Sequence[str] | None], Iterable[pa.RecordBatch]]
 """Reads all rows, of these columns or of all; is called once for each reading."""
-
-NEARLY_SHARE: Final = 0.8
-"""Share of numbers or dates in a text column from which on a warning names the others."""
-
-_MAX_SAMPLES: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -65,17 +55,22 @@ def infer_contract(read: ReadBatches) -> InferredContract:
             inference.add(batch.column(index))
     if not inferences:
         raise Invalid("There are no rows to infer columns from.", code="no_rows")
-    inferred = [_new_column(name, inference) for name, inference in inferences.items()]
-    texts = {name: each for name, each in inferences.items() if each.data_type is DataType.STRING}
-    spellings = {
-        name: NumberSpellings(name) if each.may_be_numbers else DateSpellings(name, each.has_open_order)
-        for name, each in texts.items()
-        if each.may_be_numbers or each.may_be_dates
-    }
+    order = _find_common_order(inferences.values())
+    inferred = [_new_column(name, inference, order) for name, inference in inferences.items()]
+    spellings = {column.name: each for column in inferred if (each := _open_spellings(column, inferences)) is not None}
     _count_spellings(spellings, read)
-    columns = [spellings[column.name].settle(column) if column.name in spellings else column for column in inferred]
-    warnings = [warning for each in spellings.values() if (warning := each.warning) is not None]
-    return InferredContract(Contract.build(columns), tuple(warnings))
+    marks: list[Decimal] = ["."] if any(each.shows_decimal_point for each in inferences.values()) else []
+    prefer_common_decimal((each for each in spellings.values() if isinstance(each, NumberSpellings)), marks)
+    contract = Contract.build(
+        spellings[column.name].settle(column) if column.name in spellings else column for column in inferred
+    )
+    warnings = [each.warning for each in spellings.values()]
+    warnings += [
+        warn_order_of_others(column.name, order)
+        for column in inferred
+        if order is not None and column.date_order is not None and inferences[column.name].has_open_order
+    ]
+    return InferredContract(contract, tuple(filter(None, [*warnings, find_header_like_values(contract)])))
 
 
 def settle_formats(contract: Contract, read: ReadBatches) -> Contract:
@@ -107,10 +102,11 @@ def settle_formats(contract: Contract, read: ReadBatches) -> Contract:
     return Contract(tuple(settled))
 
 
-def settle_number_formats(contract: Contract, read: ReadBatches) -> Contract:
+def settle_number_formats(contract: Contract, read: ReadBatches) -> InferredContract:
     """Return the contract with the spelling of its numbers settled from all values, where that reads more than plain.
 
-    A column whose values can be read in several ways stays as it is: then its ambiguous cells are invalid.
+    A column whose values can be read in several ways is settled by the decimal mark of the others, with a warning, or
+    stays as it is: then its ambiguous cells are invalid.
     """
     spellings = {
         column.name: NumberSpellings(column.name, column.value_format)
@@ -118,21 +114,52 @@ def settle_number_formats(contract: Contract, read: ReadBatches) -> Contract:
         if column.data_type in (DataType.INTEGER, DataType.FLOAT) and column.number_format is None
     }
     _count_spellings(spellings, read)
-    return Contract(
+    prefer_common_decimal(spellings.values())
+    settled = Contract(
         tuple(
             replace(column, number_format=spellings[column.name].number_format) if column.name in spellings else column
             for column in contract.columns
         )
     )
+    warnings = [each.warning for each in spellings.values()]
+    return InferredContract(
+        settled, tuple(each for each in warnings if each and each.code == "number_format_of_others")
+    )
 
 
-def _new_column(name: str, inference: TypeInference) -> Column:
+def _new_column(name: str, inference: TypeInference, order: DateOrder | None) -> Column:
+    """Return the column; where its dates leave the order of day and month open, `order` settles it."""
     data_type = inference.data_type
+    if order is not None and inference.open_date_type is not None:
+        return Column(name, inference.open_date_type, date_order=order)
     date_order = inference.date_order if data_type.is_temporal else None
-    return Column(name, data_type, date_order=date_order, strip=data_type is DataType.STRING)
+    is_string = data_type is DataType.STRING
+    missing = (NULL_MARK,) if is_string and inference.has_null_mark else None
+    return Column(name, data_type, date_order=date_order, strip=is_string, missing_values=missing)
 
 
-def _count_spellings(spellings: "Mapping[str, NumberSpellings | DateSpellings]", read: ReadBatches) -> None:
+def _find_common_order(inferences: Iterable[TypeInference]) -> DateOrder | None:
+    """Return the order of day and month that all columns of dates show which show one."""
+    orders: set[DateOrder] = {
+        each.date_order for each in inferences if each.data_type.is_temporal and each.date_order is not None
+    }
+    return orders.pop() if len(orders) == 1 else None
+
+
+def _open_spellings(column: Column, inferences: Mapping[str, TypeInference]) -> NumberSpellings | DateSpellings | None:
+    """Return a count of the spellings of a column that may be numbers or dates, or None if it is what it seems."""
+    inference = inferences[column.name]
+    if column.data_type is DataType.STRING and inference.may_be_numbers:
+        return NumberSpellings(column.name)
+    if column.data_type is DataType.STRING and inference.may_be_dates:
+        return DateSpellings(column.name, inference.has_open_order, inference.has_both_orders)
+    # 12.500 is a plain number, unless the other columns have decimal commas.
+    if inference.may_be_grouped and any(each.may_be_numbers for each in inferences.values()):
+        return NumberSpellings(column.name)
+    return None
+
+
+def _count_spellings(spellings: Mapping[str, NumberSpellings | DateSpellings], read: ReadBatches) -> None:
     if not spellings:
         return
     for batch in read(list(spellings)):
@@ -140,208 +167,6 @@ def _count_spellings(spellings: "Mapping[str, NumberSpellings | DateSpellings]",
             index = batch.schema.get_field_index(name)
             if index >= 0:
                 each.add(batch.column(index))
-
-
-class _Counted:
-    """The values of a text column, and those that no spelling reads."""
-
-    def __init__(self, name: str, value_format: ValueFormat = ANY_FORMAT) -> None:
-        self.name = name
-        self._format = value_format
-        self._total = 0
-        self._others: dict[str, None] = {}
-
-    def _select(self, cells: pa.Array) -> pa.Array:
-        """Return the cells that have a value, without blanks around them."""
-        cells = pc.utf8_trim_whitespace(to_text(cells))
-        cells = cells.filter(pc.fill_null(pc.greater(pc.binary_length(cells), 0), False))
-        cells = cells.filter(pc.invert(mark_missing(cells, self._format)))
-        self._total += len(cells)
-        return cells
-
-    def _add_others(self, cells: pa.Array) -> None:
-        for text in pc.unique(cells.slice(0, _MAX_SAMPLES)).to_pylist():
-            if len(self._others) < MAX_EXAMPLES:
-                self._others[text] = None
-
-    def _warn_nearly(self, code: str, kind: str, data_type: str, count: int) -> DataWarning | None:
-        """Return the warning about a column of which `count` values are of this kind, or None if they are too few."""
-        if not self._total or not NEARLY_SHARE * self._total <= count < self._total:
-            return None
-        others = self._total - count
-        examples = tuple(self._others)
-        listed = ", ".join(repr(text[:40]) for text in examples) + (", ..." if others > len(examples) else "")
-        share = min(100 * count / self._total, 99.9)
-        are_not = "1 value is not" if others == 1 else f"{others:,} values are not"
-        message = (
-            f"{share:.1f}% of `{self.name}` are {kind}; {are_not}: {listed}. The column is read as text. To set these "
-            f"rows aside, upload with a template in which it is {data_type}; to keep the text, with one in which it is "
-            "String; or list texts that mean nothing as its missing_values."
-        )
-        return DataWarning(code, message, self.name, others, examples)
-
-
-class NumberSpellings(_Counted):
-    """How many values of a text column each spelling of numbers reads."""
-
-    def __init__(self, name: str, value_format: ValueFormat = ANY_FORMAT) -> None:
-        super().__init__(name, value_format)
-        self._counts = dict.fromkeys(SPELLINGS, 0)
-        self._whole = dict.fromkeys(SPELLINGS, 0)
-        self._percent = 0
-        self._zeros = 0
-        self._plus = 0
-        self._currencies: set[str] = set()
-        self._bare = 0
-        self._samples: set[str] = set()
-
-    def add(self, cells: pa.Array) -> None:
-        """Take a batch of the column into account."""
-        cells = self._select(cells)
-        if not len(cells):
-            return
-        if not pc.all(pc.string_is_ascii(cells)).as_py():
-            for character, plain in EQUAL_CHARACTERS.items():
-                cells = pc.replace_substring(cells, character, plain)
-        is_number = pa.array([False]).take(pa.array([0] * len(cells)))
-        for spelling in self._counts:
-            matches = pc.match_substring_regex(cells, _decorated(spelling.core_pattern))
-            count = pc.sum(matches).as_py() or 0
-            self._counts[spelling] += count
-            if count:
-                self._whole[spelling] += pc.sum(
-                    pc.match_substring_regex(cells, _decorated(spelling.whole_pattern))
-                ).as_py()
-                is_number = pc.or_(is_number, matches)
-        self._add_others(cells.filter(pc.invert(is_number)))
-        self._add_decorations(cells.filter(is_number))
-
-    def _add_decorations(self, numbers: pa.Array) -> None:
-        self._percent += pc.sum(pc.match_substring(numbers, "%")).as_py() or 0
-        self._zeros += pc.sum(pc.match_substring_regex(numbers, r"^0([.,]0*)?$")).as_py() or 0
-        self._plus += pc.sum(pc.starts_with(numbers, "+")).as_py() or 0
-        has_currency = pc.match_substring_regex(numbers, CURRENCY_PATTERN)
-        if pc.any(has_currency).as_py():
-            without_exponent = pc.replace_substring_regex(
-                numbers.filter(has_currency), r"([0-9])[eE]([+-]?[0-9])", r"\1\2"
-            )
-            rest = pc.replace_substring_regex(without_exponent, r"[.,][0-9]|[0-9][.,]|[0-9+()% '\-]", "")
-            self._currencies.update(pc.unique(rest).to_pylist()[:10])
-        self._bare += pc.sum(pc.invert(has_currency)).as_py() or 0
-        if len(self._samples) < _MAX_SAMPLES:
-            marked = numbers.filter(pc.match_substring_regex(numbers, "[.,]"))
-            self._samples.update(pc.unique(marked.slice(0, _MAX_SAMPLES)).to_pylist())
-
-    @property
-    def count(self) -> int:
-        """How many values the best spelling reads."""
-        return max(self._counts.values())
-
-    @property
-    def readings(self) -> tuple[str, ...]:
-        """What one of the values means by the best spellings, if they disagree; empty when one is settled."""
-        best = self._best
-        for text in sorted(self._samples):
-            values = [
-                plain
-                for spelling, plain in list_readings(text).items()
-                if NumberFormat(spelling.decimal, spelling.group) in best
-            ]
-            if len(values) > 1:
-                return text, *values
-        return ()
-
-    @property
-    def number_format(self) -> str | None:
-        """The spelling of the column, None for the plain one and when none is settled."""
-        spelling = self._best[0]
-        if spelling.is_plain and not self._percent and not self._currencies:
-            return None
-        if self._is_mixed or (not spelling.is_plain and self.readings):
-            return None
-        currency = next(iter(self._currencies), "")
-        return str(NumberFormat(spelling.decimal, spelling.group, currency, bool(self._percent)))
-
-    def settle(self, column: Column) -> Column:
-        """Return the column as a number if all its values are one in a settled spelling; else as it is."""
-        spelling = self._best[0]
-        is_settled = self.count == self._total and not self._is_mixed and not self._is_code
-        if not is_settled or (not spelling.is_plain and self.readings):
-            return column
-        is_whole = self._whole[spelling] == self._total and not self._percent
-        data_type = DataType.INTEGER if is_whole else DataType.FLOAT
-        return Column(column.name, data_type, number_format=self.number_format)
-
-    @property
-    def warning(self) -> DataWarning | None:
-        """What keeps a column that is nearly all numbers from being one, or None."""
-        if not self._total or self.count < NEARLY_SHARE * self._total or self._is_code:
-            return None
-        if self._is_mixed:
-            kinds = sorted(self._currencies) + (["%"] if self._percent else [])
-            kinds += ["neither"] if (self._bare if self._currencies else self._percent) else []
-            message = (
-                f"The numbers of `{self.name}` have different units ({', '.join(kinds)}); the column is read as text."
-            )
-            return DataWarning("mixed_units", message, self.name, self._total, tuple(kinds[:MAX_EXAMPLES]))
-        if readings := self.readings if not self._best[0].is_plain else ():
-            text, *values = readings
-            message = (
-                f"`{self.name}` is read as text: {text!r} can be {join_readings(values)}, and no value shows which. "
-                "Upload with a template in which it is a number with a number_format, such as 1,234.5 or 1.234,5."
-            )
-            return DataWarning("ambiguous_number_format", message, self.name, self._total, (text,))
-        return self._warn_nearly("nearly_numeric", "numbers", "Float", self.count)
-
-    @property
-    def _best(self) -> list[NumberFormat]:
-        """The spellings that read the most values; of equals the one with the fewest separators first."""
-        most = self.count
-        return [spelling for spelling, count in self._counts.items() if count == most]
-
-    @property
-    def _is_mixed(self) -> bool:
-        if len(self._currencies) > 1 or (self._currencies and self._bare):
-            return True
-        return 0 < self._percent < self.count - self._zeros  # 0 is 0%
-
-    @property
-    def _is_code(self) -> bool:
-        """Whether every value has a plus sign, as telephone codes do."""
-        return self._plus == self._total
-
-
-class DateSpellings(_Counted):
-    """How many values of a text column are dates, in the order of day and month that reads most of them."""
-
-    def __init__(self, name: str, has_open_order: bool) -> None:
-        super().__init__(name)
-        self._has_open_order = has_open_order
-        self._counts: dict[DateOrder, int] = {"dmy": 0, "mdy": 0}
-
-    def add(self, cells: pa.Array) -> None:
-        """Take a batch of the column into account."""
-        cells = self._select(cells)
-        for order in self._counts:
-            invalid = parse_column(cells, DataType.TIMESTAMP, ValueFormat(order)).invalid_rows
-            self._counts[order] += len(cells) - len(invalid)
-            self._add_others(cells.take(pa.array(invalid)))
-
-    def settle(self, column: Column) -> Column:
-        """Return the column as it is: one whose values are all dates of one order is no text."""
-        return column
-
-    @property
-    def warning(self) -> DataWarning | None:
-        """What keeps a column that is nearly all dates from being one, or None."""
-        count = max(self._counts.values())
-        if self._has_open_order and count == self._total:
-            message = (
-                f"`{self.name}` is read as text: its dates can have the day or the month first, and no value shows "
-                "which. Upload with a template in which it is Date or Timestamp with a date_order, dmy or mdy."
-            )
-            return DataWarning("ambiguous_date_order", message, self.name, self._total)
-        return self._warn_nearly("nearly_dates", "dates", "Date or Timestamp", count)
 
 
 class DigitMeanings:
@@ -383,9 +208,3 @@ _DIGITS: Final = {
     "epoch_us": "^[1-9][0-9]{14,15}$",
     "epoch_ns": "^[1-9][0-9]{17,18}$",
 }
-
-
-def _decorated(core: str) -> str:
-    """Return the RE2 pattern of a number with a sign, a percent sign and a currency in all places that they have."""
-    currency = f"(?:{CURRENCY_PATTERN})"
-    return rf"^\(?\s*[+-]?\s*(?:{currency}\s*[+-]?\s*)?(?:{core})\s*[+-]?\s*%?\s*{currency}?\s*[+-]?\s*\)?$"

@@ -24,6 +24,9 @@ _WORDS: Final = r"R\$|US\$|CA\$|A\$|NZ\$|HK\$|S\$|kr\.?|zł|Kč|Ft|Fr\.|Rs\.?|le
 CURRENCY_PATTERN: Final = f"{_WORDS}|{_CODES}|[{_SYMBOLS}]"
 """Regular expression of the currencies that are known, for RE2 and for `re`."""
 
+ZERO_PATTERN: Final = rf"(?:{CURRENCY_PATTERN})\s*-|-\s*(?:{CURRENCY_PATTERN})"
+"""Regular expression of zero as the accounting formats of spreadsheets show it: `$ -`, `- €`."""
+
 # Characters that mean the same in a number: spaces of other widths, the typographic apostrophe, and the minus sign.
 EQUAL_CHARACTERS: Final = {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'", "\u2212": "-", "\u2013": "-"}
 _EQUAL: Final = str.maketrans(EQUAL_CHARACTERS)
@@ -35,10 +38,12 @@ _NAME: Final = re.compile(
     rf"(?P<behind>{CURRENCY_PATTERN})?"
 )
 _DECORATED: Final = re.compile(
-    rf"(?P<open>\()?\s*(?P<sign>[+-])?\s*(?:(?P<before>{CURRENCY_PATTERN})\s*(?P<inner>[+-])?\s*)?"
+    rf"(?:(?P<outside>{CURRENCY_PATTERN})\s*(?=\())?(?P<open>\()?\s*(?P<sign>[+-])?\s*"
+    rf"(?:(?P<before>{CURRENCY_PATTERN})\s*(?P<inner>[+-])?\s*)?"
     r"(?P<core>[0-9.,](?:[0-9.,]|[ '](?=[0-9]))*+(?:[eE][+-]?[0-9]{1,4})?)"
     rf"\s*(?P<after>[+-])?\s*(?P<percent>%)?\s*(?P<behind>{CURRENCY_PATTERN})?\s*(?P<trailing>[+-])?\s*(?P<close>\))?"
 )
+_ZERO: Final = re.compile(ZERO_PATTERN)
 _MAX_CHARACTERS: Final = 400
 
 
@@ -106,11 +111,14 @@ class NumberFormat:
         """
         if len(text) > _MAX_CHARACTERS:
             return None
-        match = _DECORATED.fullmatch(text.translate(_EQUAL).strip())
+        text = text.translate(_EQUAL).strip()
+        if self.currency and _ZERO.fullmatch(text):
+            return "0" if text.strip("- ") == self.currency else None
+        match = _DECORATED.fullmatch(text)
         if match is None or bool(match["open"]) != bool(match["close"]):
             return None
         signs = [sign for sign in (match["sign"], match["inner"], match["after"], match["trailing"]) if sign]
-        currencies = [text for text in (match["before"], match["behind"]) if text]
+        currencies = [text for text in (match["outside"], match["before"], match["behind"]) if text]
         if len(signs) + bool(match["open"]) > 1 or len(currencies) > 1 or currencies not in ([], [self.currency]):
             return None
         core = self._unify_core(match["core"])
@@ -160,7 +168,7 @@ def list_readings(text: str) -> dict[NumberFormat, str]:
     match = _DECORATED.fullmatch(text.translate(_EQUAL).strip()) if len(text) <= _MAX_CHARACTERS else None
     if match is None:
         return {}
-    currency, is_percent = match["before"] or match["behind"] or "", bool(match["percent"])
+    currency, is_percent = match["outside"] or match["before"] or match["behind"] or "", bool(match["percent"])
     readings: dict[NumberFormat, str] = {}
     for spelling in SPELLINGS:
         if not re.fullmatch(spelling.core_pattern, match["core"]):

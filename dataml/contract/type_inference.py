@@ -3,6 +3,7 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -33,6 +34,11 @@ _PREFERENCE: Final = (
     DataType.DATE,
     DataType.TIMESTAMP,
 )
+_GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")
+
+NULL_MARK: Final = "\\N"
+"""How PostgreSQL, MySQL and Snowflake write a null in a file: it is no text, not even in a String."""
+
 _SAMPLE_SIZE: Final = 200
 _FIRST_CELLS: Final = 20
 _LIKELY_SHARE: Final = 0.5
@@ -53,6 +59,7 @@ class TypeInference:
         self._has_fraction = False
         self._exceeds_int64 = False
         self._sample: list[str] = []
+        self.has_null_mark = False
 
     @property
     def date_order(self) -> DateOrder | None:
@@ -80,6 +87,38 @@ class TypeInference:
         return "either" in self._orders and self.date_order is None
 
     @property
+    def has_both_orders(self) -> bool:
+        """Whether some dates have the day first, some the month, and some read both ways."""
+        return {"dmy", "mdy", "either"} <= self._orders and self._temporal_type is not None
+
+    @property
+    def open_date_type(self) -> DataType | None:
+        """The type of a text column whose values are all dates but for the order, which they leave open; else None."""
+        is_open = self.has_open_order and not self.has_both_orders and not self._declared
+        return self._temporal_type if is_open else None
+
+    @property
+    def may_be_grouped(self) -> bool:
+        """Whether all points in a text column of plain numbers may stand between thousands: 12.500."""
+        pointed = self._pointed_texts
+        return bool(pointed) and all(map(_GROUPED.fullmatch, pointed))
+
+    @property
+    def shows_decimal_point(self) -> bool:
+        """Whether a point in a text column of plain numbers can only be the decimal one: 0.35."""
+        return not all(map(_GROUPED.fullmatch, self._pointed_texts))
+
+    @property
+    def _pointed_texts(self) -> list[str]:
+        is_plain = self._has_text and self.data_type is DataType.FLOAT
+        return [text for text in self._sample if "." in text] if is_plain else []
+
+    @property
+    def _temporal_type(self) -> DataType | None:
+        """The narrowest type of dates that the values allow."""
+        return next((kind for kind in (DataType.DATE, DataType.TIMESTAMP) if kind in self._candidates), None)
+
+    @property
     def may_be_numbers(self) -> bool:
         """Whether many values of a text column are numbers in any spelling."""
         return self._has_text and _share(self._sample, lambda text: bool(list_readings(text))) >= _LIKELY_SHARE
@@ -96,6 +135,7 @@ class TypeInference:
             self._add_exact(cells)
             self._declared.add(declared)
             return
+        self.has_null_mark = self.has_null_mark or bool(pc.any(pc.equal(to_text(cells), NULL_MARK)).as_py())
         if self._has_text and not self._candidates:
             return
         cells = pc.utf8_trim_whitespace(to_text(cells))

@@ -117,7 +117,8 @@ class _Validation:
         except _OpenSpelling:
             self._done_rows = 0
             settled = settle_number_formats(inferred.contract, self._all_batches)
-            return self._check(replace(inferred, contract=settled))
+            warnings = (*inferred.warnings, *settled.warnings)
+            return self._check(replace(settled, warnings=warnings))
 
     def _check(self, inferred: InferredContract, *, open_spellings: bool = False) -> ValidateResult:
         contract, self._open_spellings = inferred.contract, open_spellings

@@ -127,6 +127,94 @@ def test_dates_that_read_in_two_ways_are_text_with_a_warning() -> None:
     assert [warning.code for warning in inferred.warnings] == ["ambiguous_date_order"]
 
 
+def infer_table(**columns: list[str]) -> InferredContract:
+    return infer_contract(reader(pa.record_batch({name: pa.array(cells) for name, cells in columns.items()})))
+
+
+def describe(inferred: InferredContract) -> list[tuple[DataType, str | None]]:
+    return [(column.data_type, column.number_format or column.date_order) for column in inferred.contract.columns]
+
+
+@pytest.mark.parametrize(
+    ("open_cells", "other_cells", "number_format"),
+    [
+        (["1,204", "950"], ["$12,400.50", "$880.00"], "1,234.5"),
+        (["1,204", "950"], ["12.5", "7"], "1,234.5"),
+        (["1,204", "950"], ["0,35", "1,75"], "1234,5"),
+        (["12.500", "950"], ["0,35", "1,75"], "1.234,5"),
+        (["984 748", "950"], ["0,35", "1,75"], "1 234,5"),
+        (["984 748", "950"], ["0.35", "1.75"], "1 234.5"),
+    ],
+)
+def test_open_spelling_is_that_of_the_other_columns(
+    open_cells: list[str], other_cells: list[str], number_format: str
+) -> None:
+    inferred = infer_table(x=open_cells, other=other_cells)
+    assert inferred.contract.column("x").number_format == number_format
+    warned = [(warning.code, warning.column) for warning in inferred.warnings]
+    # A blank leaves no other meaning, so that there is nothing to warn of.
+    assert warned == ([] if " " in open_cells[0] else [("number_format_of_others", "x")])
+
+
+@pytest.mark.parametrize(
+    ("open_cells", "others", "data_type"),
+    [
+        (["1,204", "950"], {"a": ["0,35", "1,75"], "b": ["0.35", "1.75"]}, DataType.STRING),
+        (["1,204", "950"], {"a": ["7", "8"]}, DataType.STRING),
+        (["12.500", "950"], {"a": ["0,35", "1,75"], "b": ["0.35", "1.75"]}, DataType.FLOAT),
+        (["12.500", "950"], {"a": ["0.35", "1.75"]}, DataType.FLOAT),
+        (["12.500", "0.950"], {"a": ["0,35", "1,75"]}, DataType.FLOAT),
+    ],
+)
+def test_other_columns_that_disagree_or_show_nothing_settle_nothing(
+    open_cells: list[str], others: dict[str, list[str]], data_type: DataType
+) -> None:
+    inferred = infer_table(x=open_cells, **others)
+    column = inferred.contract.column("x")
+    assert (column.data_type, column.number_format) == (data_type, None)
+    assert "number_format_of_others" not in [warning.code for warning in inferred.warnings]
+
+
+def test_open_order_of_dates_is_that_of_the_other_columns() -> None:
+    inferred = infer_table(booked=["15/01/2024", "31/01/2024"], valued=["01/02/2024", "05/02/2024 10:00"])
+    assert describe(inferred) == [(DataType.DATE, "dmy"), (DataType.TIMESTAMP, "dmy")]
+    assert [(warning.code, warning.column) for warning in inferred.warnings] == [("date_order_of_others", "valued")]
+
+
+def test_dates_of_both_orders_show_no_order_to_others() -> None:
+    inferred = infer_table(
+        a=["15/01/2024", "31/01/2024"], b=["01/15/2024", "01/31/2024"], c=["01/02/2024", "03/04/2024"]
+    )
+    assert describe(inferred)[2] == (DataType.STRING, None)
+    assert [warning.code for warning in inferred.warnings] == ["ambiguous_date_order"]
+
+
+def test_both_orders_in_one_column_are_named() -> None:
+    inferred = infer(["02/03/2024", "25/03/2024", "03/25/2024", "13/01/2024"])
+    assert inferred.contract.column("x").data_type is DataType.STRING
+    (warning,) = inferred.warnings
+    assert (warning.code, warning.count, warning.examples) == (
+        "contradictory_date_order",
+        1,
+        ("03/25/2024", "25/03/2024", "13/01/2024"),
+    )
+
+
+def test_null_of_a_database_is_missing_in_a_string() -> None:
+    inferred = infer(["Ann", "\\N", "a \\N b", "NULL"])
+    assert inferred.contract.column("x").missing_values == ("\\N",)
+    assert values_of(inferred, ["Ann", "\\N", " \\N ", "a \\N b", "NULL"]) == ["Ann", None, None, "a \\N b", "NULL"]
+    assert infer(["1", "\\N", "2"]).contract.column("x").missing_values is None
+
+
+def test_spelling_of_a_template_is_that_of_its_other_columns() -> None:
+    batch = pa.record_batch({"x": ["12.500", "950"], "y": ["0,35", "1,75"], "z": [1.234, 12.5]})
+    contract = Contract.build([Column(name, DataType.FLOAT) for name in "xyz"])
+    settled = settle_number_formats(contract, reader(batch))
+    assert [column.number_format for column in settled.contract.columns] == ["1.234,5", "1234,5", None]
+    assert [(warning.code, warning.column) for warning in settled.warnings] == [("number_format_of_others", "x")]
+
+
 @pytest.mark.parametrize("cells", [["a", "b", "12"], ["12", "x", "y", "z"], ["red", "green"], ["NA", "n/a", "?"]])
 def test_ordinary_text_raises_no_warning(cells: list[str]) -> None:
     inferred = infer(cells)
@@ -199,7 +287,7 @@ def test_digits_of_several_kinds_are_no_dates() -> None:
 )
 def test_spelling_is_settled_for_a_template(cells: list[str], number_format: str | None) -> None:
     batch = pa.record_batch({"x": pa.array(cells)})
-    contract = settle_number_formats(Contract.build([Column("x", DataType.FLOAT)]), reader(batch))
+    contract = settle_number_formats(Contract.build([Column("x", DataType.FLOAT)]), reader(batch)).contract
     assert contract.column("x").number_format == number_format
 
 

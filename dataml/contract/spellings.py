@@ -1,0 +1,325 @@
+"""Spellings of numbers and dates that the values of a text column can have, and what to say where none is settled.
+
+Of each spelling the values that it reads are counted: the one that reads all of them is the column's. Where several do
+and disagree, the other columns of the data may show which is meant: a table has one decimal mark.
+"""
+
+# pyarrow makes its compute functions at import, where a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+
+from collections.abc import Iterable
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataml.contract.columns import mark_missing, parse_column, to_text
+from dataml.contract.contract import Column
+from dataml.contract.dates import DateOrder
+from dataml.contract.files.parquet_types import is_text
+from dataml.contract.numbers import (
+    CURRENCY_PATTERN,
+    EQUAL_CHARACTERS,
+    SPELLINGS,
+    ZERO_PATTERN,
+    Decimal,
+    NumberFormat,
+    join_readings,
+    list_readings,
+)
+from dataml.contract.types import DataType
+from dataml.contract.value_format import ANY_FORMAT, ValueFormat
+from dataml.contract.warnings import MAX_EXAMPLES, DataWarning
+
+NEARLY_SHARE: Final = 0.8
+"""Share of numbers or dates in a text column from which on a warning names the others."""
+
+_MAX_SAMPLES: Final = 1_000
+
+
+class _Counted:
+    """The values of a text column, and those that no spelling reads."""
+
+    def __init__(self, name: str, value_format: ValueFormat = ANY_FORMAT) -> None:
+        self.name = name
+        self._format = value_format
+        self._total = 0
+        self._others: dict[str, None] = {}
+
+    def _select(self, cells: pa.Array) -> pa.Array:
+        """Return the cells that have a value, without blanks around them; none of a typed column."""
+        if not is_text(cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type):
+            return pa.array([], pa.string())
+        cells = pc.utf8_trim_whitespace(to_text(cells))
+        cells = cells.filter(pc.fill_null(pc.greater(pc.binary_length(cells), 0), False))
+        cells = cells.filter(pc.invert(mark_missing(cells, self._format)))
+        self._total += len(cells)
+        return cells
+
+    def _add_others(self, cells: pa.Array) -> None:
+        for text in pc.unique(cells.slice(0, _MAX_SAMPLES)).to_pylist():
+            if len(self._others) < MAX_EXAMPLES:
+                self._others[text] = None
+
+    def _warn_nearly(self, code: str, kind: str, data_type: str, count: int) -> DataWarning | None:
+        """Return the warning about a column of which `count` values are of this kind, or None if they are too few."""
+        if not self._total or not NEARLY_SHARE * self._total <= count < self._total:
+            return None
+        others = self._total - count
+        examples = tuple(self._others)
+        listed = ", ".join(repr(text[:40]) for text in examples) + (", ..." if others > len(examples) else "")
+        share = min(100 * count / self._total, 99.9)
+        are_not = "1 value is not" if others == 1 else f"{others:,} values are not"
+        message = (
+            f"{share:.1f}% of `{self.name}` are {kind}; {are_not}: {listed}. The column is read as text. To set these "
+            f"rows aside, upload with a template in which it is {data_type}; to keep the text, with one in which it is "
+            "String; or list texts that mean nothing as its missing_values."
+        )
+        return DataWarning(code, message, self.name, others, examples)
+
+
+class NumberSpellings(_Counted):
+    """How many values of a text column each spelling of numbers reads."""
+
+    def __init__(self, name: str, value_format: ValueFormat = ANY_FORMAT) -> None:
+        super().__init__(name, value_format)
+        self._counts = dict.fromkeys(SPELLINGS, 0)
+        self._whole = dict.fromkeys(SPELLINGS, 0)
+        self._percent = 0
+        self._zeros = 0
+        self._plus = 0
+        self._currencies: set[str] = set()
+        self._bare = 0
+        self._samples: set[str] = set()
+        self._decimal: Decimal | None = None
+
+    def add(self, cells: pa.Array) -> None:
+        """Take a batch of the column into account."""
+        cells = self._select(cells)
+        if not len(cells):
+            return
+        if not pc.all(pc.string_is_ascii(cells)).as_py():
+            for character, plain in EQUAL_CHARACTERS.items():
+                cells = pc.replace_substring(cells, character, plain)
+        is_number = pa.array([False]).take(pa.array([0] * len(cells)))
+        for spelling in self._counts:
+            matches = pc.match_substring_regex(cells, _decorated(spelling.core_pattern))
+            count = pc.sum(matches).as_py() or 0
+            self._counts[spelling] += count
+            if count:
+                self._whole[spelling] += pc.sum(
+                    pc.match_substring_regex(cells, _decorated(spelling.whole_pattern))
+                ).as_py()
+                is_number = pc.or_(is_number, matches)
+        self._add_others(cells.filter(pc.invert(is_number)))
+        self._add_decorations(cells.filter(is_number))
+
+    def _add_decorations(self, numbers: pa.Array) -> None:
+        self._percent += pc.sum(pc.match_substring(numbers, "%")).as_py() or 0
+        self._zeros += pc.sum(pc.match_substring_regex(numbers, r"^0([.,]0*)?$")).as_py() or 0
+        self._plus += pc.sum(pc.starts_with(numbers, "+")).as_py() or 0
+        has_currency = pc.match_substring_regex(numbers, CURRENCY_PATTERN)
+        if pc.any(has_currency).as_py():
+            without_exponent = pc.replace_substring_regex(
+                numbers.filter(has_currency), r"([0-9])[eE]([+-]?[0-9])", r"\1\2"
+            )
+            rest = pc.replace_substring_regex(without_exponent, r"[.,][0-9]|[0-9][.,]|[0-9+()% '\-]", "")
+            self._currencies.update(pc.unique(rest).to_pylist()[:10])
+        self._bare += pc.sum(pc.invert(has_currency)).as_py() or 0
+        if len(self._samples) < _MAX_SAMPLES:
+            marked = numbers.filter(pc.match_substring_regex(numbers, "[.,]"))
+            self._samples.update(pc.unique(marked.slice(0, _MAX_SAMPLES)).to_pylist())
+
+    @property
+    def count(self) -> int:
+        """How many values the best spelling reads."""
+        return max(self._counts.values())
+
+    @property
+    def decimal(self) -> Decimal | None:
+        """The decimal mark that the values show; None where they are no numbers, or leave it open."""
+        if not self._total or self.count < NEARLY_SHARE * self._total or self._is_mixed or self._is_code:
+            return None
+        marks: set[Decimal] = {spelling.decimal for spelling in self._best}
+        return marks.pop() if len(marks) == 1 else None
+
+    def prefer(self, decimal: Decimal) -> None:
+        """Take the spellings with the decimal mark that other columns show, where the values leave it open."""
+        self._decimal = decimal
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """What one of the values means by the best spellings, if they disagree; empty when one is settled."""
+        return self._find_readings(self._preferred)
+
+    @property
+    def number_format(self) -> str | None:
+        """The spelling of the column, None for the plain one and when none is settled."""
+        spelling = self._preferred[0]
+        if not self._total or (spelling.is_plain and not self._percent and not self._currencies):
+            return None
+        if self._is_mixed or (not spelling.is_plain and self.readings):
+            return None
+        currency = next(iter(self._currencies), "")
+        return str(NumberFormat(spelling.decimal, spelling.group, currency, bool(self._percent)))
+
+    def settle(self, column: Column) -> Column:
+        """Return the column as a number if all its values are one in a settled spelling; else as it is."""
+        if not self._is_settled:
+            return column
+        is_whole = self._whole[self._preferred[0]] == self._total and not self._percent
+        data_type = DataType.INTEGER if is_whole else DataType.FLOAT
+        return Column(column.name, data_type, number_format=self.number_format)
+
+    @property
+    def warning(self) -> DataWarning | None:
+        """What keeps a column that is nearly all numbers from being one, or whose spelling others show; or None."""
+        if not self._total or self.count < NEARLY_SHARE * self._total or self._is_code:
+            return None
+        if self._is_mixed:
+            return self._warn_mixed()
+        if self._decimal is not None and self.number_format is not None and (readings := self._open_readings):
+            return self._warn_others(*readings)
+        if not self._preferred[0].is_plain and (readings := self.readings):
+            return self._warn_ambiguous(*readings)
+        return self._warn_nearly("nearly_numeric", "numbers", "Float", self.count)
+
+    def _warn_mixed(self) -> DataWarning:
+        kinds = sorted(self._currencies) + (["%"] if self._percent else [])
+        kinds += ["neither"] if (self._bare if self._currencies else self._percent) else []
+        message = f"The numbers of `{self.name}` have different units ({', '.join(kinds)}); the column is read as text."
+        return DataWarning("mixed_units", message, self.name, self._total, tuple(kinds[:MAX_EXAMPLES]))
+
+    def _warn_others(self, text: str, *values: str) -> DataWarning:
+        message = (
+            f"`{self.name}` is read in the spelling {self.number_format}: {text!r} can be {join_readings(values)}, and "
+            "only other columns show which. If that is wrong, upload with a template in which it has a number_format."
+        )
+        return DataWarning("number_format_of_others", message, self.name, self._total, (text,))
+
+    def _warn_ambiguous(self, text: str, *values: str) -> DataWarning:
+        message = (
+            f"`{self.name}` is read as text: {text!r} can be {join_readings(values)}, and no value shows which. "
+            "Upload with a template in which it is a number with a number_format, such as 1,234.5 or 1.234,5."
+        )
+        return DataWarning("ambiguous_number_format", message, self.name, self._total, (text,))
+
+    @property
+    def _best(self) -> list[NumberFormat]:
+        """The spellings that read the most values; of equals the one with the fewest separators first."""
+        most = self.count
+        return [spelling for spelling, count in self._counts.items() if count == most]
+
+    @property
+    def _preferred(self) -> list[NumberFormat]:
+        """The best spellings with the decimal mark of other columns, if there are any; else all of the best."""
+        return [spelling for spelling in self._best if spelling.decimal == self._decimal] or self._best
+
+    @property
+    def _open_readings(self) -> tuple[str, ...]:
+        """The readings that the values themselves leave open."""
+        return self._find_readings(self._best)
+
+    def _find_readings(self, spellings: list[NumberFormat]) -> tuple[str, ...]:
+        for text in sorted(self._samples):
+            values = [
+                plain
+                for spelling, plain in list_readings(text).items()
+                if NumberFormat(spelling.decimal, spelling.group) in spellings
+            ]
+            if len(values) > 1:
+                return text, *values
+        return ()
+
+    @property
+    def _is_settled(self) -> bool:
+        if self.count < self._total or self._is_mixed or self._is_code:
+            return False
+        return self._preferred[0].is_plain or not self.readings
+
+    @property
+    def _is_mixed(self) -> bool:
+        if len(self._currencies) > 1 or (self._currencies and self._bare):
+            return True
+        return 0 < self._percent < self.count - self._zeros  # 0 is 0%
+
+    @property
+    def _is_code(self) -> bool:
+        """Whether every value has a plus sign, as telephone codes do."""
+        return self._plus == self._total
+
+
+def prefer_common_decimal(spellings: Iterable[NumberSpellings], shown: Iterable[Decimal] = ()) -> None:
+    """Settle the decimal mark of columns that leave it open by the one that all others show, if they agree.
+
+    Args:
+        spellings: the columns whose spellings were counted.
+        shown: the marks that further columns show.
+    """
+    spellings = list(spellings)
+    marks: set[Decimal] = {*shown, *(mark for each in spellings if (mark := each.decimal) is not None)}
+    if len(marks) == 1:
+        for each in spellings:
+            each.prefer(*marks)
+
+
+class DateSpellings(_Counted):
+    """How many values of a text column are dates, in the order of day and month that reads most of them."""
+
+    def __init__(self, name: str, has_open_order: bool, has_both_orders: bool = False) -> None:
+        super().__init__(name)
+        self._has_open_order = has_open_order
+        self._has_both_orders = has_both_orders
+        self._counts: dict[DateOrder, int] = {"dmy": 0, "mdy": 0}
+
+    def add(self, cells: pa.Array) -> None:
+        """Take a batch of the column into account."""
+        cells = self._select(cells)
+        for order in self._counts:
+            invalid = parse_column(cells, DataType.TIMESTAMP, ValueFormat(order)).invalid_rows
+            self._counts[order] += len(cells) - len(invalid)
+            self._add_others(cells.take(pa.array(invalid)))
+
+    def settle(self, column: Column) -> Column:
+        """Return the column as it is: one whose values are all dates of one order is no text."""
+        return column
+
+    @property
+    def warning(self) -> DataWarning | None:
+        """What keeps a column that is nearly all dates from being one, or None."""
+        count = max(self._counts.values())
+        if self._has_both_orders:
+            return self._warn_both(self._total - count)
+        if self._has_open_order and count == self._total:
+            message = (
+                f"`{self.name}` is read as text: its dates can have the day or the month first, and no value shows "
+                "which. Upload with a template in which it is Date or Timestamp with a date_order, dmy or mdy."
+            )
+            return DataWarning("ambiguous_date_order", message, self.name, self._total)
+        return self._warn_nearly("nearly_dates", "dates", "Date or Timestamp", count)
+
+    def _warn_both(self, others: int) -> DataWarning:
+        examples = tuple(self._others)
+        message = (
+            f"`{self.name}` is read as text: some of its dates have the day first and some the month, such as "
+            f"{', '.join(map(repr, examples))}, so that nothing shows how the others are meant. To keep the dates of "
+            "one order, upload with a template in which it is Date or Timestamp with a date_order, dmy or mdy."
+        )
+        return DataWarning("contradictory_date_order", message, self.name, others, examples)
+
+
+def warn_order_of_others(name: str, order: DateOrder) -> DataWarning:
+    """Return the warning about dates whose order of day and month only other columns show."""
+    message = (
+        f"The dates of `{name}` are read as {order}: they can have the day or the month first, and only other columns "
+        "show which. If that is wrong, upload with a template in which it has a date_order."
+    )
+    return DataWarning("date_order_of_others", message, name)
+
+
+def _decorated(core: str) -> str:
+    """Return the RE2 pattern of a number with a sign, a percent sign and a currency in all places that they have."""
+    currency = f"(?:{CURRENCY_PATTERN})"
+    before = rf"(?:{currency}?\s*\()?\s*[+-]?\s*(?:{currency}\s*[+-]?\s*)?"
+    behind = rf"\s*[+-]?\s*%?\s*{currency}?\s*[+-]?\s*\)?"
+    return rf"^(?:{before}(?:{core}){behind}|{ZERO_PATTERN})$"

@@ -1,0 +1,72 @@
+"""Counts of the spellings that the values of a column can have."""
+
+import pyarrow as pa
+import pytest
+
+from dataml.contract.contract import Column
+from dataml.contract.spellings import DateSpellings, NumberSpellings, prefer_common_decimal, warn_order_of_others
+from dataml.contract.types import DataType
+
+
+def count(cells: list[str]) -> NumberSpellings:
+    spellings = NumberSpellings("x")
+    for cell in cells:
+        spellings.add(pa.array([cell]))
+    return spellings
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal"),
+    [
+        (["1.234,50", "7"], ","),
+        (["0,35"], ","),
+        (["$1,234.50"], "."),
+        (["12.5%", "7%"], "."),
+        (["1,234"], None),
+        (["1.234"], None),
+        (["984 748"], None),
+        (["7", "8"], None),
+        (["$0.50", "€0.50"], None),
+        (["+0.5", "+1.25"], None),
+        (["0,5", "x", "y"], None),
+        ([], None),
+    ],
+)
+def test_values_show_a_decimal_mark_or_leave_it_open(cells: list[str], decimal: str | None) -> None:
+    assert count(cells).decimal == decimal
+
+
+def test_column_is_settled_only_by_a_mark_on_which_the_others_agree() -> None:
+    first, second = count(["1,234"]), count(["0,35"])
+    prefer_common_decimal([first, second], ["."])
+    assert first.number_format is None
+    prefer_common_decimal([first, second])
+    assert first.number_format == "1234,5"
+    assert first.settle(Column("x", DataType.STRING)) == Column("x", DataType.FLOAT, number_format="1234,5")
+
+
+def test_mark_of_others_changes_no_column_that_shows_its_own() -> None:
+    spellings = count(["1,234.50"])
+    spellings.prefer(",")
+    assert (spellings.number_format, spellings.warning) == ("1,234.5", None)
+
+
+def test_typed_numbers_have_no_spelling() -> None:
+    spellings = NumberSpellings("x")
+    spellings.add(pa.array([1.5, 2.0]))
+    assert (spellings.count, spellings.decimal, spellings.number_format, spellings.warning) == (0, None, None, None)
+
+
+def test_dates_are_counted_in_the_better_order() -> None:
+    spellings = DateSpellings("x", has_open_order=False)
+    spellings.add(pa.array(["2024-01-01"] * 8 + ["13/01/2024", "soon"]))
+    assert spellings.settle(Column("x", DataType.STRING)) == Column("x", DataType.STRING)
+    warning = spellings.warning
+    assert warning is not None
+    assert (warning.code, warning.count) == ("nearly_dates", 1)
+
+
+def test_order_of_others_is_named() -> None:
+    warning = warn_order_of_others("x", "mdy")
+    assert (warning.code, warning.column) == ("date_order_of_others", "x")
+    assert "mdy" in warning.message
