@@ -19,6 +19,8 @@ from dataml.tasks.training_data import TrainingData
 
 _MAX_ROWS: Final = 200_000
 _MAX_CHECKED_ROWS: Final = 5_000
+_MIN_CHECKED_ROWS: Final = 500
+_MAX_CHECKED_CELLS: Final = 10_000_000
 
 
 def find_training_warnings(spec: TrainSpec, data: TrainingData) -> tuple[DataWarning, ...]:
@@ -45,7 +47,7 @@ def _find_target_warnings(data: TrainingData) -> list[DataWarning]:
 
 
 def _find_leaks(spec: TrainSpec, data: TrainingData, skipped: frozenset[str]) -> list[DataWarning]:
-    kept = _draw(data.parts.development_rows, spec.seed, _MAX_CHECKED_ROWS)
+    kept = _draw(data.parts.development_rows, spec.seed, _checked_rows(data))
     samples = LabeledRows(data.samples.x[kept], data.samples.y[kept])
     return find_leaking_features(samples, data.target.task, data.preprocessing.layout, skipped, spec.seed)
 
@@ -73,16 +75,13 @@ def _find_many_values(data: TrainingData) -> list[DataWarning]:
 def _find_split_warnings(spec: TrainSpec, data: TrainingData, skipped: frozenset[str]) -> list[DataWarning]:
     development, test = data.parts.development_rows, data.parts.test
     x, layout = data.samples.x, data.preprocessing.layout
-    # Of rows in a random order both samples are of the same population; copies are looked for among all of them.
-    warnings = find_duplicates(_rows(x, development), _rows(x, test), spec.seed)
-    train, held_out = (x[_draw(rows, spec.seed, _MAX_CHECKED_ROWS)] for rows in (development, test))
+    warnings = find_duplicates(x, development, test, spec.seed)
+    train, held_out = (x[_draw(rows, spec.seed, _checked_rows(data))] for rows in (development, test))
     return warnings + find_shifted_features(train, held_out, layout, skipped, spec.seed)
 
 
-def _rows(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return rows of a matrix, as a view where they are contiguous."""
-    start, stop = int(rows[0]), int(rows[-1]) + 1
-    return matrix[start:stop] if stop - start == len(rows) else matrix[rows]
+def _checked_rows(data: TrainingData) -> int:
+    return min(_MAX_CHECKED_ROWS, max(_MIN_CHECKED_ROWS, _MAX_CHECKED_CELLS // max(1, data.preprocessing.width)))
 
 
 def _draw(rows: np.ndarray, seed: int, size: int) -> np.ndarray:

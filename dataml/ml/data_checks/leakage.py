@@ -22,6 +22,8 @@ _MIN_LEAVES: Final = 8
 _MAX_LEAVES: Final = 256
 _REGRESSION_LEAVES: Final = 64
 _PROMISING: Final = 0.9
+_MIN_ORDER: Final = 0.5
+_COLUMNS_AT_A_TIME: Final = 256
 
 _Predict = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -39,7 +41,8 @@ def find_leaking_features(
     """Return a warning for each feature that alone decides the target, at most MAX_WARNINGS, strongest first.
 
     A small tree of each encoded column (for a category, the target's mean or most frequent class by code) is fitted on
-    one half of at most 2,000 rows and scored on the other, both ways round.
+    one half of at most 2,000 rows and scored on the other, both ways round; only of columns that bring the target into
+    an order, see `_order`.
 
     Args:
         samples: encoded rows and their targets.
@@ -55,14 +58,32 @@ def find_leaking_features(
     kept = np.random.default_rng(seed).permutation(rows)[:size]
     y = _to_ranks(samples.y[kept]) if task.is_regression else samples.y[kept].astype(np.int64)
     scores: dict[str, _Score] = {}
+    orders = _order(samples.x, kept, y, task)
     for position, column in enumerate(layout):
-        if column.source not in skipped:
+        if column.source not in skipped and orders[position] >= _MIN_ORDER:
             score = _score_column(samples.x[kept, position], y, task, column)
             scores[column.source] = max(score, scores.get(column.source, score))
     threshold = MIN_RANK_R2 if task.is_regression else MIN_CLASS_SKILL
     found = sorted((name for name in scores if scores[name].skill >= threshold), key=lambda name: -scores[name].skill)
     usual = 0.0 if task.is_regression else float(np.bincount(y).max() / len(y))
     return [_describe(name, scores[name], task, usual) for name in found[:MAX_WARNINGS]]
+
+
+def _order(matrix: np.ndarray, rows: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
+    """Return for each column how alike the targets of neighbours are when rows are sorted by it: 1 for equal ones.
+
+    It is 0 for a column that says nothing: the share of equal neighbours beyond chance, or for a regression 1 minus the
+    ratio of von Neumann (1941) of the ranks.
+    """
+    chance = np.square(np.bincount(y) / len(y)).sum() if not task.is_regression else y.var()
+    orders: list[np.ndarray] = []
+    for start in range(0, matrix.shape[1], _COLUMNS_AT_A_TIME):
+        by_column = y[np.argsort(matrix[rows, start : start + _COLUMNS_AT_A_TIME], axis=0, kind="stable")]
+        if task.is_regression:
+            orders.append(1 - np.square(np.diff(by_column, axis=0)).mean(axis=0) / (2 * chance or 1.0))
+        else:
+            orders.append(1 - (by_column[1:] != by_column[:-1]).mean(axis=0) / ((1 - chance) or 1.0))
+    return np.concatenate(orders)
 
 
 def _describe(name: str, score: _Score, task: Task, usual: float) -> DataWarning:

@@ -35,7 +35,11 @@ class Split:
     @property
     def development_rows(self) -> np.ndarray:
         """Every row but those of `test`, ascending."""
-        return np.unique(np.concatenate([part for fold in self.folds for part in (fold.train, fold.validation)]))
+        parts = [part for fold in self.folds for part in (fold.train, fold.validation)]
+        is_development = np.zeros(max(int(part.max()) for part in parts if len(part)) + 1, bool)
+        for part in parts:
+            is_development[part] = True
+        return np.flatnonzero(is_development)
 
     def make_contiguous(self) -> tuple[np.ndarray, "Split"]:
         """Return an order of the rows in which each part is contiguous, and the split of rows in that order.

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from dataml.ml.data_checks.duplicates import find_duplicates
+from dataml.contract.warnings import DataWarning
+from dataml.ml.data_checks import duplicates
+
+
+def find_duplicates(train: np.ndarray, test: np.ndarray, seed: int) -> list[DataWarning]:
+    rows = np.arange(len(train) + len(test))
+    return duplicates.find_duplicates(np.concatenate([train, test]), rows[: len(train)], rows[len(train) :], seed)
 
 
 def draw(rows: int, seed: int = 0, width: int = 4) -> np.ndarray:
@@ -27,6 +33,15 @@ def test_missing_values_and_signs_of_zero_are_equal() -> None:
     train[:20, 2], test[:20, 2] = 0.0, -0.0
     (warning,) = find_duplicates(train, test, 0)
     assert warning.count == 20
+
+
+def test_of_many_rows_a_sample_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_MAX_CELLS", 4 * 500)
+    monkeypatch.setattr(duplicates, "_CHUNK_CELLS", 4 * 7)
+    train = draw(1_000)
+    (warning,) = find_duplicates(train, train[:200], 0)
+    assert 70 < (warning.count or 0) < 130
+    assert warning.message.startswith("At least ")
 
 
 def test_single_copies_are_no_alarm() -> None:
