@@ -34,6 +34,8 @@ WARNING_CODES: Final[dict[str, str]] = {
     "beyond_horizon": "A forecast has more steps ahead than its backtest measured.",
     "sums_of_bounds": "Bounds of a coarser frequency are sums of the bounds of steps, which are too wide.",
     "unused_future": "A forecast was sent exogenous values that its model does not read.",
+    "candidate_left_out": "An algorithm was left out: by an estimate, its fit would have taken too long.",
+    "candidate_limited": "An algorithm looked at some columns only, or was cut short, to end in a bounded time.",
     "note": "Any other remark, such as one that an earlier version of the platform has stored.",
 }
 """What each code of a warning means; the documentation lists them. A code does not change."""

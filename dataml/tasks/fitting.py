@@ -95,7 +95,7 @@ def _fit_distributed(
             "XGBoost" if algorithm == "XGBoost" else "LightGBM",
             candidates.task,
             encoded,
-            library_parameters(candidates.fit_config(algorithm), len(fold.train)),
+            library_parameters(candidates.fit_config(algorithm), len(fold.train), samples.x.shape[1]),
             workers=workers,
             folder=folder,
             shared=store.resolve(name) if store is not None else None,

@@ -15,6 +15,7 @@ from dataml.ml.bundle.writing import Provenance, write_bundle
 from dataml.ml.evaluation.evaluate import Evaluation, evaluate
 from dataml.ml.labels import to_label
 from dataml.ml.target_scaling import TargetScaling
+from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
 from dataml.ml.training.target import TrainingTarget
 from dataml.tasks.fitting import fit_model
@@ -46,7 +47,12 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     data = load_training_data(spec, context, parent)
     context.report_progress(0.08, "Checking the data")
     warnings = find_training_warnings(spec, data)
-    selection, search = fit_model(spec, context, _candidates(spec, data, parent), data)
+    columns = data.preprocessing.width
+    wanted = _candidates(spec, data, parent)
+    candidates, left_out = limit_candidates(wanted, len(data.parts.folds[0].train), columns)
+    selection, search = fit_model(spec, context, candidates, data)
+    limited = left_out | describe_limits(candidates, columns, selection.rounds)
+    warnings = (*warnings, *warn_of_limits(limited))
 
     context.report_progress(0.8, "Scoring the held-out rows")
     # The targets of the samples are scaled.
@@ -56,7 +62,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
 
     context.report_progress(0.9, "Writing the bundle")
     name, directory = context.output("bundle")
-    provenance = _provenance(spec, data, selection, comparison, search, warnings)
+    provenance = _provenance(spec, data, selection, comparison, search, warnings, limited)
     sample = data.samples.x[np.random.default_rng(spec.seed).permutation(data.rows.num_rows)[:_SAMPLE_ROWS]]
     manifest = write_bundle(directory, selection, data.preprocessing, data.contract, provenance, evaluation, sample)
     return TrainResult.from_manifest(name, manifest, is_promoted=comparison is None or comparison["is_promoted"])
@@ -113,6 +119,7 @@ def _provenance(
     comparison: dict[str, Any] | None,
     search: dict[str, Any] | None,
     warnings: tuple[DataWarning, ...],
+    limited: dict[str, str],
 ) -> Provenance:
     parts, rows = data.parts, data.rows
     folds = len(parts.folds)
@@ -133,4 +140,5 @@ def _provenance(
         warnings,
         comparison,
         search,
+        limited,
     )

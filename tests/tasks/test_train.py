@@ -276,3 +276,15 @@ def test_rows_of_a_group_are_never_split(tmp_path: Path) -> None:
     assert together.metrics["roc_auc"] > 0.99
     assert apart.metrics["roc_auc"] < 0.7
     assert apart.summary["split"] == "group"
+
+
+def test_a_candidate_whose_time_is_limited_is_named(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(80, 280))
+    table = pa.table({f"x{n}": x[:, n] for n in range(280)} | {"y": x[:, 3] + 0.1 * random.normal(size=80)})
+    result = train_on(tmp_path, table, "Regression", "auto", hyperparameters={"n_estimators": 12})
+    sentence = "fitted on the 256 of 280 columns most associated with the target"
+    assert result.summary["limited_candidates"] == {"CatBoost": sentence}
+    assert "CatBoost" in result.summary["candidates"]
+    (warning,) = (each for each in result.summary["warnings"] if each["code"] == "candidate_limited")
+    assert warning["message"].startswith(f"CatBoost was {sentence}.")

@@ -8,12 +8,17 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.boosters.hyperparameters import HYPERPARAMETERS
+from dataml.ml.boosters.limits import NO_LIMITS, WIDE_BINS, FitLimits, is_wide
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task, catboost_rows, feature_types
+from dataml.ml.boosters.screening import select_columns
 from dataml.ml.memory import drop_pages
 
 _CELLS_PER_THREAD: Final = 250_000
 """Rows times columns worth another thread. On a small table the threads mostly wait for each other, and when other work
 holds their cores, for tens of times the fit itself."""
+
+STOPPING_ROUNDS: Final = 50
+"""Rounds without progress on the validation rows after which a fit ends."""
 
 Progress = Callable[[float, str], None]
 """Takes the share that is done and a message."""
@@ -32,6 +37,7 @@ class FitConfig:
         threads: the most that are used.
         start: a model to continue.
         progress: called every ten rounds.
+        limits: of its time.
     """
 
     algorithm: str
@@ -42,6 +48,7 @@ class FitConfig:
     threads: int = 1
     start: NativeModel | None = None
     progress: Progress = lambda share, message: None
+    limits: FitLimits = NO_LIMITS
 
     def threads_for(self, train: LabeledRows) -> int:
         """Return how many threads a fit of these rows has use for."""
@@ -79,8 +86,13 @@ def fit(
     return fit_algorithm(config, train, validation, rounds)
 
 
-def library_parameters(config: FitConfig, rows: int) -> dict[str, Any]:
-    """Return the parameters of a fit of so many rows, in the library's own names.
+def most_rounds(config: FitConfig) -> int:
+    """Return the most rounds of a fit without limits."""
+    return library_parameters(config, rows=1)["n_estimators"]
+
+
+def library_parameters(config: FitConfig, rows: int, columns: int = 1) -> dict[str, Any]:
+    """Return the parameters of a fit of so many rows and columns, in the library's own names.
 
     They are the defaults and whatever the user set that the library has, with `n_estimators` (the most rounds) and
     `early_stopping_rounds`.
@@ -95,8 +107,9 @@ def library_parameters(config: FitConfig, rows: int) -> dict[str, Any]:
         max_rounds = user_params.pop("iterations", 1_000)
     else:
         max_rounds = user_params.pop("n_estimators", 2_000)
-    stopping = {"n_estimators": max_rounds, "early_stopping_rounds": 50}
-    return {"learning_rate": 0.06, **stopping, **_objective(config), **_defaults(config, rows), **user_params}
+    stopping = {"n_estimators": max_rounds, "early_stopping_rounds": STOPPING_ROUNDS}
+    defaults = _defaults(config, rows) | _wide_defaults(config, columns)
+    return {"learning_rate": 0.06, **stopping, **_objective(config), **defaults, **user_params}
 
 
 def _objective(config: FitConfig) -> dict[str, Any]:
@@ -132,10 +145,17 @@ def _defaults(config: FitConfig, rows: int) -> dict[str, Any]:
     return {"bootstrap_type": "Bernoulli"} if "subsample" in config.hyperparameters else {}
 
 
+def _wide_defaults(config: FitConfig, columns: int) -> dict[str, Any]:
+    """Return fewer bins for a wide table: they take most of its time, and say little where there are more columns."""
+    name = HYPERPARAMETERS["max_bin"].library_name(config.algorithm)
+    return {name: WIDE_BINS} if name is not None and is_wide(columns) and config.start is None else {}
+
+
 def _training_arguments(config: FitConfig, train: LabeledRows, rounds: int | None) -> tuple[dict[str, Any], int, int]:
     """Return the library's own parameters, the most rounds, and after how many without progress to stop."""
-    params = library_parameters(config, len(train.y))
+    params = library_parameters(config, *train.x.shape)
     max_rounds, stopping_rounds = params.pop("n_estimators"), params.pop("early_stopping_rounds")
+    max_rounds = min(max_rounds, config.limits.max_rounds or max_rounds)
     return params, rounds or max_rounds, stopping_rounds
 
 
@@ -155,7 +175,8 @@ def _fit_xgboost(
     params, max_rounds, stopping_rounds = _training_arguments(config, train, rounds)
     types = feature_types(train.x.shape[1], config.categorical)
     options: dict[str, Any] = {"feature_types": types, "enable_categorical": True, "nthread": threads}
-    train_data = xgboost.QuantileDMatrix(train.x, train.y, max_bin=params.get("max_bin", 256), **options)
+    options["max_bin"] = params.get("max_bin", 256)
+    train_data = xgboost.QuantileDMatrix(train.x, train.y, **options)
     early_stopping: dict[str, Any] = {}
     if validation is not None:
         validation_data = xgboost.QuantileDMatrix(validation.x, validation.y, ref=train_data, **options)
@@ -234,6 +255,7 @@ def _fit_catboost(
     threads = config.threads_for(train)
     params, max_rounds, stopping_rounds = _training_arguments(config, train, rounds)
     fixed = {"random_seed": config.seed, "thread_count": threads, "verbose": False, "allow_writing_files": False}
+    fixed |= _ignored_columns(config, train)
 
     def to_pool(samples: LabeledRows) -> Any:
         return catboost.Pool(catboost_rows(samples.x, config.categorical), samples.y)
@@ -260,6 +282,18 @@ def _fit_catboost(
     booster.fit(train_data, init_model=start, callbacks=[ReportProgress()], **early_stopping)
     model = NativeModel("CatBoost", config.task, booster, config.categorical, threads)
     return FittedModel(model, int(booster.tree_count_ or 0), params)
+
+
+def _ignored_columns(config: FitConfig, train: LabeledRows) -> dict[str, Any]:
+    """Return the parameter that makes CatBoost look at no more columns than its limit."""
+    width, limit = train.x.shape[1], config.limits.max_columns
+    if limit is None or width <= limit:
+        return {}
+    ignored = np.ones(width, dtype=bool)
+    ignored[select_columns(train, config.task, config.categorical, limit)] = False
+    # CatBoost has the numbers first and the categories behind them, as `catboost_rows` gives them.
+    categorical = np.isin(np.arange(width), config.categorical)
+    return {"ignored_features": np.flatnonzero(np.concatenate((ignored[~categorical], ignored[categorical]))).tolist()}
 
 
 def _catboost_learning_rate(params: dict[str, Any], train_data: Any) -> float:

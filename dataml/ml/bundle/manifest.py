@@ -107,6 +107,7 @@ class Manifest:
             over the series.
         target_scaling: `shift` and `scale` of a regression whose boosters predict `(target - shift) / scale`, since
             float32 does not hold the target; None where they predict the target itself.
+        limited_candidates: by algorithm, why it was left out, or how its time was limited.
     """
 
     algorithm: str
@@ -140,6 +141,7 @@ class Manifest:
     tuning: dict[str, Any] | None = None
     forecast: dict[str, Any] | None = None
     target_scaling: dict[str, float] | None = None
+    limited_candidates: dict[str, str] = field(default_factory=dict)
     files: dict[str, FileRecord] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

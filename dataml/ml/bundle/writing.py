@@ -1,6 +1,6 @@
 """Writing a trained predictor as a bundle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +51,7 @@ class Provenance:
     warnings: tuple[DataWarning, ...] = ()
     comparison: dict[str, Any] | None = None
     tuning: dict[str, Any] | None = None
+    limited_candidates: dict[str, str] = field(default_factory=dict)
 
 
 def write_bundle(
@@ -133,6 +134,7 @@ def _describe(
         comparison=provenance.comparison,
         tuning=provenance.tuning,
         target_scaling=selection.scaling.to_json(),
+        limited_candidates=provenance.limited_candidates,
     )
 
 

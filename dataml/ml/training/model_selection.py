@@ -10,6 +10,7 @@ import numpy as np
 
 from dataml.ml.boosters.fitting import FitConfig, FittedModel, Progress, fit
 from dataml.ml.boosters.hyperparameters import available_algorithms
+from dataml.ml.boosters.limits import NO_LIMITS, FitLimits
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 from dataml.ml.boosters.rescaling import can_rescale, rescale
 from dataml.ml.memory import LARGE_BYTES, release_memory
@@ -29,7 +30,8 @@ class Candidates:
     """The algorithms to try, and their configuration.
 
     `hyperparameters` are in our names and apply to every algorithm; `tuned` has what a search chose for each. `start`
-    has models to continue, by algorithm. The targets of all rows are scaled by `scaling`, that of a regression.
+    has models to continue and `limits` those of a fit, by algorithm. The targets of all rows are scaled by `scaling`,
+    that of a regression.
     """
 
     task: Task
@@ -41,6 +43,7 @@ class Candidates:
     start: Mapping[str, NativeModel] = field(default_factory=dict)
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scaling: TargetScaling = UNSCALED
+    limits: Mapping[str, FitLimits] = field(default_factory=dict)
 
     def fit_config(self, algorithm: str) -> FitConfig:
         """Return the configuration of a fit of `algorithm`."""
@@ -52,6 +55,7 @@ class Candidates:
             self.seed,
             self.threads,
             self.start.get(algorithm),
+            limits=self.limits.get(algorithm, NO_LIMITS),
         )
 
 
@@ -75,6 +79,7 @@ class Selection:
         validation_predictions: out-of-fold predictions of these rows, before calibration.
         residuals: truth minus these predictions, for a regression.
         scaling: that of the target which the members predict. It has no scale where the members' leaves could take it.
+        rounds: the most rounds that a fit of each candidate took on a fold.
     """
 
     members: tuple[Member, ...]
@@ -84,6 +89,7 @@ class Selection:
     validation_predictions: np.ndarray
     residuals: np.ndarray | None = None
     scaling: TargetScaling = UNSCALED
+    rounds: Mapping[str, int] = field(default_factory=dict)
 
     def predict(self, matrix: np.ndarray, calibrated: bool = True) -> np.ndarray:
         """Return numbers (rows,) for a regression, else probabilities (rows, classes)."""
@@ -197,6 +203,7 @@ def select(
         scaling.restore(mean),
         scaling.restore_differences(truth - mean) if is_regression else None,
         scaling,
+        {name: max(each.best_iteration for each in models) for name, models in validation.fitted.items()},
     )
     return selection.fold_scale()
 
