@@ -33,6 +33,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "known_observations": "New observations were known already.",
     "beyond_horizon": "A forecast has more steps ahead than its backtest measured.",
     "sums_of_bounds": "Bounds of a coarser frequency are sums of the bounds of steps, which are too wide.",
+    "rounded_for_table": "A forecast was rounded, as the lake table that it was written to holds whole numbers.",
     "unused_future": "A forecast was sent exogenous values that its model does not read.",
     "candidate_left_out": "An algorithm was left out: by an estimate, its fit would have taken too long.",
     "candidate_limited": "An algorithm looked at some columns only, or was cut short, to end in a bounded time.",

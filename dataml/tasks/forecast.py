@@ -4,6 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -16,6 +17,7 @@ from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecast_warnings import find_forecast_warnings
 from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
 from dataml.ml.forecasting.series_forecast import SeriesForecast
+from dataml.tasks.lake import find_schema
 from dataml.tasks.result_writer import ResultWriter
 
 _BATCH_SERIES = 500
@@ -43,6 +45,8 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     if spec.future is not None:
         future = pq.read_table(context.fetch(spec.future), columns=list(forecaster.future_columns))
     ids = forecaster.ids if spec.unique_ids is None else spec.unique_ids
+    spec, rounded = _round_for_table(spec, context, forecaster)
+    warnings += rounded
     warnings += find_forecast_warnings(forecaster, _parameters(spec, forecaster, tuple(ids)), future)
     tables = _tables(spec, context, forecaster, ids, future)
     first = next(tables)
@@ -50,6 +54,23 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
         for table in chain((first,), tables):
             writer.write(table)
     return writer.finish(warnings=warnings)
+
+
+def _round_for_table(
+    spec: ForecastSpec, context: JobContext, forecaster: Forecaster
+) -> tuple[ForecastSpec, tuple[DataWarning, ...]]:
+    """Return the spec with rounding where the rows go into a table of whole numbers, as those of version 0.1 are."""
+    if spec.lake is None or spec.lake.mode != "append" or spec.round or not forecaster.config.limits.whole:
+        return spec, ()
+    schema = find_schema(spec.lake, context)
+    name = _unused_name("value", forecaster.config.roles.key_columns)
+    if schema is None or name not in schema.names or not pa.types.is_integer(schema.field(name).type):
+        return spec, ()
+    message = (
+        f"Values and bounds are rounded, as {name!r} of the table {spec.lake.name.table!r} holds whole numbers. Other "
+        "tables, and result_mode replace, take them as they are."
+    )
+    return replace(spec, round=True), (DataWarning("rounded_for_table", message, name),)
 
 
 def _tables(

@@ -6,10 +6,10 @@ import pyarrow as pa
 
 from dataml.contract.files.parquet import open_parquet
 from dataml.errors import Unavailable
-from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
+from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog, translate_lake_errors
 from dataml.iceberg.reading import plain_schema, read_batches, snapshot_schema
 from dataml.iceberg.undo import undo_jobs
-from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, delete_rows, write_tables
+from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, delete_rows, find_table, write_tables
 from dataml.jobs.spec import JobContext, SourceFile
 
 _BATCH_ROWS = 131_072
@@ -38,6 +38,18 @@ def table_batches(
     wanted = [name for name in names if columns is None or name in columns]
     if wanted:
         yield from read_batches(table, wanted, file.snapshot_id)
+
+
+def find_schema(target: LakeTarget, context: JobContext) -> pa.Schema | None:
+    """Return the columns of a table as Arrow has them, or None when there is no such table. Raises as `write`."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    def read() -> pa.Schema | None:
+        with translate_lake_errors():
+            table = find_table(open_catalog(_config(context)), target.name)
+            return None if table is None else schema_to_pyarrow(table.schema(), include_field_ids=False)
+
+    return context.storage.with_retry(read)
 
 
 def write_parquet(target: LakeTarget, context: JobContext, parquet: str) -> int:

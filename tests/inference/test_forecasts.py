@@ -280,6 +280,21 @@ def test_batch_forecasts_all_series(client: Client, plain: dict[str, Any]) -> No
     assert [float(cell) for cell in first[2:5]] == [online[0][name] for name in ("value", "lower", "upper")]
 
 
+def test_batch_is_rounded_for_a_lake_table_of_whole_numbers(client: Client, plain: dict[str, Any]) -> None:
+    def run(**options: Any) -> dict[str, Any]:
+        body = {"train_id": plain["id"], "result_table": "whole_forecasts"} | options
+        answer = client.post("/inference/batch-prediction", json=body)
+        assert wait_for_job(client, answer.json()["job_id"])["state"] == "succeeded"
+        return client.get("/inference/result", params={"prediction_id": answer.json()["prediction_id"]}).json()
+
+    assert run(forecast={"steps": 2, "round": True})["warnings"] == []
+    (warning,) = run(forecast={"steps": 2})["warnings"]
+    assert (warning["code"], warning["column"]) == ("rounded_for_table", "value")
+    assert run(forecast={"steps": 2}, result_mode="replace")["warnings"] == []
+    # The table has numbers with decimals now.
+    assert run(forecast={"steps": 2})["warnings"] == []
+
+
 def test_batch_takes_exogenous_values_from_its_dataset(client: Client, model: dict[str, Any]) -> None:
     dataset = create_dataset(client, ("future.csv", shop_rows(range(DAYS, DAYS + 7), target=False)), usage="p")
     body = {"train_id": model["id"], "dataset_id": dataset["id"]}
