@@ -56,6 +56,8 @@ OTHER_PARAMETERS |= {
     "lake_mode",
     "snapshot_id",
     "on_error",
+    "encoding",
+    "header_row",
     "rows",
     "target",
     "username",

@@ -123,6 +123,6 @@ def _fetch_copy(storage: Storage, name: str, source: File) -> Path:
             return path
     file_format = "parquet" if source.format == "parquet" else "csv"
     path = storage.path(name)
-    hdf.ensure_copy(storage.fetch(source.path), file_format, source.delimiter, path)
+    hdf.ensure_copy(storage.fetch(source.path), file_format, source.csv_options, path)
     storage.publish(name)
     return path

@@ -11,6 +11,7 @@ from dataml.dataset import downloads, file_service, lake_tables, previews, rejec
 from dataml.dataset.models import File
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
 from dataml.errors import Invalid
+from dataml.http.csv_options import SentCsvOptions
 from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
@@ -30,6 +31,7 @@ async def add_files(
     database: Db,
     settings: AppSettings,
     jobs: Jobs,
+    csv: SentCsvOptions,
 ) -> UploadAnswer:
     """Add files to a dataset, and start to validate all of it again.
 
@@ -37,7 +39,7 @@ async def add_files(
     dataset. A validation that runs is superseded. Trainings keep the rows that they were made from.
     """
     async with received_files(http, settings.max_upload_bytes) as parts:
-        upload = await uploads.add(database, settings, user.scope, dataset_id, parts)
+        upload = await uploads.add(database, settings, user.scope, dataset_id, parts, csv)
     await jobs.notify()
     if upload.dataset.on_error == "reject":
         upload = await rejection.reject_bad_cells(database, settings, user.scope, upload)
@@ -87,7 +89,7 @@ async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSe
 
     def read() -> list[str]:
         file_format = "parquet" if file.format == "parquet" else "csv"
-        return previews.first_lines(storage.fetch(file.path), file_format)
+        return previews.first_lines(storage.fetch(file.path), file_format, file.encoding)
 
     return FilePreview(file_id=file.id, content_preview=await asyncio.to_thread(read))
 

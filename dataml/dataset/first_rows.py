@@ -37,5 +37,6 @@ def find_warnings(storage: Storage, files: Sequence[StoredFile]) -> tuple[DataWa
 
 def _read_first_block(storage: Storage, file: StoredFile) -> pa.RecordBatch | None:
     rows = max(_MIN_ROWS, min(MAX_ROWS, _MAX_CELLS // max(1, len(file.summary.names))))
-    block = next(open_batches(storage.path(file.path), file.format, batch_rows=rows), None)
+    path = storage.path(file.path)
+    block = next(open_batches(path, file.format, batch_rows=rows, options=file.csv), None)
     return block.slice(0, rows) if block is not None else None

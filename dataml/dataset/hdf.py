@@ -9,6 +9,7 @@ take for a group, becomes `_`; the attribute `column` has the original name.
 
 import os
 import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from dataml.contract.columns import parse_column
 from dataml.contract.contract import Column
+from dataml.contract.files.layout import CsvOptions
 from dataml.contract.files.reading import FileFormat, open_batches
 from dataml.contract.inference import infer_contract
 from dataml.contract.types import DataType
@@ -31,7 +33,7 @@ _HDF_TYPES: Final[dict[DataType, Any]] = {
 }
 
 
-def ensure_copy(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
+def ensure_copy(source: Path, file_format: FileFormat, options: CsvOptions, target: Path) -> None:
     """Write the copy to `target` unless it exists; it appears completely or not at all.
 
     Blocking: the file is read twice.
@@ -40,17 +42,20 @@ def ensure_copy(source: Path, file_format: FileFormat, delimiter: str, target: P
         return
     unfinished = target.with_name(f".{uuid.uuid4().hex}.hdf")
     try:
-        _write(source, file_format, delimiter, unfinished)
+        _write(source, file_format, options, unfinished)
         os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _write(source: Path, file_format: FileFormat, delimiter: str, target: Path) -> None:
-    columns = infer_contract(lambda names: open_batches(source, file_format, delimiter, names)).contract.columns
+def _write(source: Path, file_format: FileFormat, options: CsvOptions, target: Path) -> None:
+    def read(columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        return open_batches(source, file_format, columns, options=options)
+
+    columns = infer_contract(read).contract.columns
     with h5py.File(target, "w") as file:
         stored = _HdfColumns(file, columns)
-        for batch in open_batches(source, file_format, delimiter):
+        for batch in read():
             stored.append(batch)
 
 

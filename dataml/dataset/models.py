@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.contract.contract import Contract
+from dataml.contract.files.layout import CsvOptions
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
@@ -75,7 +76,10 @@ class Dataset(TenantOwned, Timestamped, Base):
 
 
 class File(TenantOwned, Timestamped, Base):
-    """A file of a dataset, uploaded or made by a batch prediction; `path` is its storage name."""
+    """A file of a dataset, uploaded or made by a batch prediction; `path` is its storage name.
+
+    `encoding` and `header_row` are what the user has said about a CSV; see `CsvOptions`.
+    """
 
     __tablename__ = "file"
     __table_args__ = (
@@ -89,11 +93,18 @@ class File(TenantOwned, Timestamped, Base):
     path: Mapped[str] = mapped_column(String(500), unique=True)
     format: Mapped[str] = mapped_column(String(20))
     delimiter: Mapped[str] = mapped_column(String(1), default=",")
+    encoding: Mapped[str] = mapped_column(String(20), default="utf-8", server_default="utf-8")
+    header_row: Mapped[int | None]
     purpose: Mapped[str] = mapped_column(String(20), default="source")
     size_bytes: Mapped[int] = mapped_column(BigId)
     total_fields: Mapped[int]
     total_records: Mapped[int] = mapped_column(BigId)
     error_report: Mapped[dict[str, Any] | None]
+
+    @property
+    def csv_options(self) -> CsvOptions:
+        """What the user has said about a CSV."""
+        return CsvOptions(self.encoding, self.header_row)
 
     @property
     def hdf_path(self) -> str:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from dataml.contract.columns import to_text
 from dataml.contract.files.parquet import open_parquet
-from dataml.contract.files.reading import FileFormat, open_batches, open_text
+from dataml.contract.files.reading import FileFormat, open_batches
+from dataml.contract.files.text import open_text
 from dataml.db.scope import Page
 
 LINES: Final = 20
@@ -40,11 +41,11 @@ def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[
     return rows
 
 
-def first_lines(path: Path, file_format: FileFormat) -> list[str]:
+def first_lines(path: Path, file_format: FileFormat, encoding: str = "utf-8") -> list[str]:
     """Return the first lines as text, at most `LINES`; the rows of a Parquet file as lines of CSV."""
     if file_format == "parquet":
         return _parquet_lines(path)
-    with open_text(path) as file:
+    with open_text(path, encoding) as file:
         head = file.read(_HEAD_BYTES)
     lines = head.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":

@@ -27,6 +27,7 @@ from dataml.dataset.schemas import (
 from dataml.dataset.upload_options import LakeOptions, UploadOptions
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
+from dataml.http.csv_options import SentCsvOptions
 from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
@@ -50,6 +51,7 @@ async def upload_dataset(
     lakes: AppLakes,
     options: Annotated[UploadOptions, Depends()],
     lake: Annotated[LakeOptions, Depends()],
+    csv: SentCsvOptions,
 ) -> UploadAnswer:
     """Create a dataset from uploaded files or from a lake table, and start to validate every cell.
 
@@ -61,7 +63,7 @@ async def upload_dataset(
         lake.check(has_files=bool(parts))
         if parts:
             targets = await lake_tables.resolve_targets(lakes, user.scope, lake, draft.contract)
-            upload = await uploads.create(database, settings, user.scope, draft, targets, parts)
+            upload = await uploads.create(database, settings, user.scope, draft, targets, parts, csv)
         else:
             user.require(Permission.READ_DATALAKE)
             source = await lake_tables.find_source(database, lakes, user.scope, lake, draft.contract)

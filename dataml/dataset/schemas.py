@@ -63,6 +63,10 @@ class FileRow(BaseModel):
     )
     purpose: Literal["source", "prediction"] = Field(description="Uploaded, or made by a batch prediction.")
     size_bytes: int = Field(description="Size of the file.")
+    encoding: str = Field(description="Encoding of a CSV, as it was said at the upload.")
+    header_row: int | None = Field(
+        description="Line of the header of a CSV, as it was said at the upload; null: the first that is not blank."
+    )
 
 
 class FileAnswer(FileRow):

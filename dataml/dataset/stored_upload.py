@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from dataml.contract.contract import Contract
 from dataml.contract.files import reading
+from dataml.contract.files.layout import CsvOptions
 from dataml.dataset.downloads import COMPRESSED_TYPES
 from dataml.errors import Invalid, UnsupportedMedia
 from dataml.storage.names import display_name
@@ -29,6 +30,7 @@ class StoredFile:
     size_bytes: int
     format: reading.FileFormat
     summary: reading.SourceSummary
+    csv: CsvOptions = reading.PLAIN_CSV
 
 
 class StoredUpload:
@@ -67,7 +69,12 @@ class StoredUpload:
 
 @asynccontextmanager
 async def stored_upload(
-    storage: Storage, tenant_id: str, parts: Sequence[UploadFile], budget_bytes: int, contract: Contract | None
+    storage: Storage,
+    tenant_id: str,
+    parts: Sequence[UploadFile],
+    budget_bytes: int,
+    contract: Contract | None,
+    csv: CsvOptions = reading.PLAIN_CSV,
 ) -> AsyncIterator[StoredUpload]:
     """Store the files of a request in a new folder, which is removed at the end unless `StoredUpload.commit` keeps it.
 
@@ -80,7 +87,7 @@ async def stored_upload(
     folder = storage.new_upload_folder(tenant_id)
     upload: StoredUpload | None = None
     try:
-        upload = StoredUpload(storage, folder, await _store(storage, folder, parts, budget_bytes, contract))
+        upload = StoredUpload(storage, folder, await _store(storage, folder, parts, budget_bytes, contract, csv))
         yield upload
     finally:
         if upload is None or not upload.is_kept:
@@ -88,7 +95,12 @@ async def stored_upload(
 
 
 async def _store(
-    storage: Storage, folder: str, parts: Sequence[UploadFile], budget_bytes: int, contract: Contract | None
+    storage: Storage,
+    folder: str,
+    parts: Sequence[UploadFile],
+    budget_bytes: int,
+    contract: Contract | None,
+    csv: CsvOptions,
 ) -> list[StoredFile]:
     if sum(part.size or 0 for part in parts) > budget_bytes:
         raise upload_too_large()
@@ -96,7 +108,8 @@ async def _store(
     remaining_bytes, remaining_text_bytes = budget_bytes, budget_bytes
     files: list[StoredFile] = []
     for number, part in enumerate(parts, 1):
-        file = await _store_file(storage, f"{folder}/{number}", part, remaining_bytes, remaining_text_bytes, contract)
+        stem = f"{folder}/{number}"
+        file = await _store_file(storage, stem, part, remaining_bytes, remaining_text_bytes, contract, csv)
         remaining_bytes -= file.size_bytes
         remaining_text_bytes -= file.summary.text_bytes
         files.append(file)
@@ -112,18 +125,19 @@ async def _store_file(
     budget_bytes: int,
     text_budget_bytes: int,
     contract: Contract | None,
+    csv: CsvOptions,
 ) -> StoredFile:
     name = display_name(part.filename or "")
     _check_suffix(name)
     first_bytes = await part.read(reading.SNIFF_BYTES)
     await part.seek(0)
     with _name_in_errors(name):
-        file_format = reading.detect_format(name, first_bytes)
+        file_format = reading.detect_format(name, first_bytes, csv)
         path = f"{stem}.{file_format}"
         size_bytes = await storage.write(path, part.file, budget_bytes)
         local_path = storage.path(path)
-        summary = await asyncio.to_thread(reading.scan_file, local_path, file_format, contract, text_budget_bytes)
-    return StoredFile(name, path, size_bytes, file_format, summary)
+        summary = await asyncio.to_thread(reading.scan_file, local_path, file_format, contract, text_budget_bytes, csv)
+    return StoredFile(name, path, size_bytes, file_format, summary, csv)
 
 
 def _check_suffix(name: str) -> None:

@@ -12,7 +12,8 @@ from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
-from dataml.contract.files.reading import read_column_names
+from dataml.contract.files.layout import CsvOptions
+from dataml.contract.files.reading import PLAIN_CSV, read_column_names
 from dataml.contract.warnings import DataWarning
 from dataml.dataset import file_service, service, validation
 from dataml.dataset.first_rows import find_warnings
@@ -115,6 +116,7 @@ async def create(
     draft: DatasetDraft,
     targets: TargetTables,
     parts: Sequence[UploadFile],
+    csv: CsvOptions = PLAIN_CSV,
 ) -> CommittedUpload:
     """Store the files, check the structure of each completely, and commit dataset, files and validate job together.
 
@@ -127,7 +129,8 @@ async def create(
         Unavailable: `storage_full`, `storage_unavailable`.
     """
     storage = Storage.from_settings(settings)
-    async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, draft.contract) as upload:
+    limit = settings.max_upload_bytes
+    async with stored_upload(storage, scope.tenant_id, parts, limit, draft.contract, csv) as upload:
         await upload.publish()
         warnings = await _find_warnings(storage, draft.contract, upload.files)
         committed = await upload.commit(_commit_dataset(database, settings, scope, draft, targets, upload.files))
@@ -135,7 +138,12 @@ async def create(
 
 
 async def add(
-    database: Database, settings: Settings, scope: Scope, dataset_id: int, parts: Sequence[UploadFile]
+    database: Database,
+    settings: Settings,
+    scope: Scope,
+    dataset_id: int,
+    parts: Sequence[UploadFile],
+    csv: CsvOptions = PLAIN_CSV,
 ) -> CommittedUpload:
     """Add files to a dataset and begin to validate all of it again, with the template's version that it has.
 
@@ -153,7 +161,8 @@ async def add(
         contract = await validation.get_pinned_contract(session, scope, dataset)
         present = await service.list_uploaded_files(session, scope, dataset_id)
     storage = Storage.from_settings(settings)
-    async with stored_upload(storage, scope.tenant_id, parts, settings.max_upload_bytes, contract) as upload:
+    limit = settings.max_upload_bytes
+    async with stored_upload(storage, scope.tenant_id, parts, limit, contract, csv) as upload:
         if contract is None and (names := await _read_column_names(storage, dataset, present)):
             check_same_columns(upload.files, names, "the dataset")
         await upload.publish()
@@ -176,7 +185,8 @@ async def _read_column_names(storage: Storage, dataset: Dataset, files: Sequence
     for file in files:
         if file.format != "iceberg":
             path = await asyncio.to_thread(storage.fetch, file.path)
-            return await asyncio.to_thread(read_column_names, path, "parquet" if file.format == "parquet" else "csv")
+            file_format = "parquet" if file.format == "parquet" else "csv"
+            return await asyncio.to_thread(read_column_names, path, file_format, file.csv_options)
     return ()
 
 
@@ -277,6 +287,8 @@ async def _add_files(
             path=file.path,
             format=file.format,
             delimiter=file.summary.delimiter,
+            encoding=file.csv.encoding,
+            header_row=file.csv.header_row,
             size_bytes=file.size_bytes,
             total_fields=file.summary.total_fields,
             total_records=file.summary.total_records,

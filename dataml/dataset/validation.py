@@ -117,4 +117,13 @@ async def _source_file(session: AsyncSession, scope: Scope, dataset: Dataset, fi
     if file.format == "iceberg":
         return await lake_tables.get_source_file(session, scope, dataset, file)
     file_format: Literal["csv", "parquet"] = "parquet" if file.format == "parquet" else "csv"
-    return SourceFile(file.id, file.name, file.path, file_format, file.delimiter, file.total_records)
+    return SourceFile(
+        file.id,
+        file.name,
+        file.path,
+        file_format,
+        file.delimiter,
+        file.total_records,
+        encoding=file.encoding,
+        header_row=file.header_row,
+    )

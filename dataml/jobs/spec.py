@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from dataml.contract.contract import Contract, ErrorReport
+from dataml.contract.files.layout import CsvOptions
 from dataml.contract.warnings import DataWarning
 from dataml.iceberg.catalog import LakeConfig
 from dataml.iceberg.names import TableName
@@ -65,7 +66,7 @@ class SourceFile:
 
     `path` is the storage name, `name` the user's name of the file, and `records` the number of its data rows as counted
     at upload, for the progress. The format `iceberg` means the lake `table` as of `snapshot_id`; none of it is in
-    storage.
+    storage. `encoding` and `header_row` are what the user has said about a CSV.
     """
 
     file_id: int
@@ -76,6 +77,13 @@ class SourceFile:
     records: int = 0
     table: TableName | None = None
     snapshot_id: int | None = None
+    encoding: str = "utf-8"
+    header_row: int | None = None
+
+    @property
+    def csv_options(self) -> CsvOptions:
+        """What the user has said about a CSV."""
+        return CsvOptions(self.encoding, self.header_row)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _check_structure(spec: ValidateSpec, context: JobContext) -> None:
         if file.format == "iceberg":
             continue  # its columns were checked when the snapshot was chosen, and neither changes
         try:
-            scan_file(context.fetch(file.path), file.format, spec.contract)
+            scan_file(context.fetch(file.path), file.format, spec.contract, options=file.csv_options)
         except Invalid as error:
             raise Invalid(f"{file.name}: {error.detail}", code=error.code) from error
 
@@ -198,10 +198,12 @@ class _Validation:
             path = self._context.fetch(file.path)
             by_file.append([])
             assert file.format != "iceberg", "tables are read by the worker itself"
-            for section in split_file(path, file.format, SECTION_BYTES):
+            for section in split_file(path, file.format, SECTION_BYTES, file.csv_options):
                 rows = sum(batch.num_rows for batch in self._batches(file, [*duplicates], section)) if duplicates else 0
                 marks = _slice_marks(duplicates, start, rows)
-                by_file[-1].append(FileSection(self._context.storage, file.path, file.format, section, marks))
+                by_file[-1].append(
+                    FileSection(self._context.storage, file.path, file.format, section, marks, file.csv_options)
+                )
                 start += rows
         checked = stack.enter_context(closing(check_sections(list(chain.from_iterable(by_file)), contract)))
         return (islice(checked, len(file_sections)) for file_sections in by_file)
@@ -234,7 +236,8 @@ class _Validation:
     ) -> Iterator[pa.RecordBatch]:
         if file.format == "iceberg":
             return table_batches(file, self._context, columns)
-        return open_batches(self._context.fetch(file.path), file.format, columns=columns, section=section)
+        path = self._context.fetch(file.path)
+        return open_batches(path, file.format, columns, section, options=file.csv_options)
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows as they came, also those with wrong cells and columns that the template does not have.
@@ -257,7 +260,7 @@ class _Validation:
     def _column_names(self, file: SourceFile) -> tuple[str, ...]:
         if file.format == "iceberg":
             return table_names(file, self._context)
-        return read_column_names(self._context.fetch(file.path), file.format)
+        return read_column_names(self._context.fetch(file.path), file.format, file.csv_options)
 
     def _all_batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from starlette.datastructures import UploadFile
 
 from dataml.contract.files import reading
+from dataml.contract.files.layout import CsvOptions
 from dataml.contract.inference import infer_contract
 from dataml.contract.lost_digits import find_lost_digits
 from dataml.contract.types import DataType
@@ -30,17 +31,18 @@ class _Sample:
     path: Path
     format: reading.FileFormat
     summary: reading.SourceSummary
+    csv: CsvOptions
 
     def read(self, max_rows: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """Yield the first `max_rows` rows, of these columns or of all."""
-        for batch in reading.open_batches(self.path, self.format, self.summary.delimiter, columns):
+        for batch in reading.open_batches(self.path, self.format, columns, options=self.csv):
             yield batch.slice(0, max_rows)
             max_rows -= batch.num_rows
             if max_rows <= 0:
                 return
 
 
-async def draft(parts: Sequence[UploadFile], max_rows: int) -> InferredTemplate:
+async def draft(parts: Sequence[UploadFile], max_rows: int, csv: CsvOptions = reading.PLAIN_CSV) -> InferredTemplate:
     """Return columns that the first `max_rows` rows of each file fit.
 
     Raises:
@@ -49,7 +51,7 @@ async def draft(parts: Sequence[UploadFile], max_rows: int) -> InferredTemplate:
     """
     with tempfile.TemporaryDirectory(prefix="dataml-sample-") as folder:
         storage = Storage(Path(folder))
-        samples = [await _store(storage, f"sample/{number}", part) for number, part in enumerate(parts)]
+        samples = [await _store(storage, f"sample/{number}", part, csv) for number, part in enumerate(parts)]
 
         def read(columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
             return chain.from_iterable(sample.read(max_rows, columns) for sample in samples)
@@ -66,11 +68,11 @@ async def draft(parts: Sequence[UploadFile], max_rows: int) -> InferredTemplate:
     )
 
 
-async def _store(storage: Storage, name: str, part: UploadFile) -> _Sample:
+async def _store(storage: Storage, name: str, part: UploadFile, csv: CsvOptions) -> _Sample:
     first_bytes = await part.read(reading.SNIFF_BYTES)
     await part.seek(0)
-    file_format = reading.detect_format(display_name(part.filename or ""), first_bytes)
+    file_format = reading.detect_format(display_name(part.filename or ""), first_bytes, csv)
     await storage.write(name, part.file, MAX_SAMPLE_BYTES)
     path = storage.path(name)
-    summary = await asyncio.to_thread(reading.scan_file, path, file_format, None, MAX_SAMPLE_BYTES)
-    return _Sample(path, file_format, summary)
+    summary = await asyncio.to_thread(reading.scan_file, path, file_format, None, MAX_SAMPLE_BYTES, csv)
+    return _Sample(path, file_format, summary, csv)

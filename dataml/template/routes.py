@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request
 
 from dataml.access.dependencies import TemplateEditor, Viewer
+from dataml.http.csv_options import SentCsvOptions
 from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
@@ -39,13 +40,14 @@ async def infer_template(
     http: Request,
     user: TemplateEditor,
     settings: AppSettings,
+    csv: SentCsvOptions,
     rows: Annotated[
         int, Query(ge=1, le=1_000_000, description="Maximum number of rows to read of each file.")
     ] = 100_000,
 ) -> InferredTemplate:
     """Infer the columns of a template from sample files. Nothing is stored."""
     async with received_files(http, min(settings.max_upload_bytes, drafts.MAX_SAMPLE_BYTES)) as parts:
-        return await drafts.draft(parts, rows)
+        return await drafts.draft(parts, rows, csv)
 
 
 @router.get("/list")

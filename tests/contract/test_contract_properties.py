@@ -119,7 +119,7 @@ def test_table_written_as_csv_reads_back_equal(
     assert summary.total_records == len(rows)
     assert summary.names == contract.names
     found: list[list[Any]] = []
-    for batch in open_batches(path, "csv", summary.delimiter):
+    for batch in open_batches(path, "csv"):
         parsed = contract.parse_batch(batch)
         assert parsed.errors.num_rows == 0
         found += [list(row.values()) for row in parsed.table.to_pylist()]

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from tests.client import Client
+from tests.client import Client, wait_for_job
 from tests.dataset.datasets import create_dataset, create_template, upload
 
 
@@ -17,6 +18,13 @@ def parquet(columns: Mapping[str, pa.Array | Sequence[Any]]) -> bytes:
     content = io.BytesIO()
     pq.write_table(pa.table(dict(columns)), content)
     return content.getvalue()
+
+
+def refuse(client: Client, content: bytes, **query: Any) -> tuple[str, str]:
+    """Upload a CSV that is refused, and return the code and the sentence."""
+    answer = upload(client, ("a.csv", content), **query)
+    assert answer.status_code == 422, answer.text
+    return answer.json()["code"], answer.json()["detail"]
 
 
 def view(client: Client, made: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -69,3 +77,81 @@ def test_nested_column_is_refused_by_name(client: Client) -> None:
     answer = upload(client, ("a.parquet", parquet({"x": [1], "tags": [["a", "b"]]})))
     assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_parquet_type")
     assert "a.parquet: Column 'tags'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"a,b\n1,x\n2,y\n   ", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        (b"a,b\n1,x\n \t\n2,y\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        (b'a,b\n1,5" bolt\n2,6"\n', [{"a": 1, "b": '5" bolt'}, {"a": 2, "b": '6"'}]),
+        (b"a,b,\n1,x,\n2,y,\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        (b"a,b\n1,x,\n2,y,\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        (b"sep=;\r\na;b\r\n1;x\r\n2;y\r\n", [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        (b"a,b\n1,x\n2,y\n" + bytes(500), [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+    ],
+    ids=["blank end", "blank line", "inch marks", "delimiter at the end", "delimiter behind rows", "sep", "zeros"],
+)
+def test_csv_that_programs_write_is_read(client: Client, content: bytes, rows: list[dict[str, Any]]) -> None:
+    made = create_dataset(client, ("a.csv", content))
+    assert view(client, made) == rows
+    (file,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
+    assert (file["total_fields"], file["total_records"]) == (2, 2)
+    assert client.get("/files/download", params={"file_id": file["id"]}).content == content
+
+
+@pytest.mark.parametrize(
+    ("sent", "codec"),
+    [("cp1252", "cp1252"), ("Windows-1252", "cp1252"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16-le")],
+)
+def test_csv_of_another_encoding_is_read_with_the_option(client: Client, sent: str, codec: str) -> None:
+    content = "straße;n\r\nHof;1\r\nGärten;2\r\n".encode(codec)
+    made = create_dataset(client, ("a.csv", content), encoding=sent)
+    assert view(client, made) == [{"straße": "Hof", "n": 1}, {"straße": "Gärten", "n": 2}]
+    (file,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
+    assert (file["encoding"], file["header_row"]) == (codec, None)
+    assert client.get("/files/download", params={"file_id": file["id"]}).content == content
+    shown = client.get("/files/view", params={"file_id": file["id"]}).json()["content_preview"]
+    assert shown[0].removeprefix("\ufeff") == "straße;n"
+    about = client.get("/files/get_file_by_id", params={"file_id": file["id"]}).json()
+    copy = client.get("/files/download", params={"file_path": about["hdf_file_path"]})
+    assert (copy.status_code, copy.content[:4]) == (200, b"\x89HDF")
+
+
+def test_file_of_another_encoding_is_refused_with_the_option_to_send(client: Client) -> None:
+    code, detail = refuse(client, "name\nGärten\n".encode("cp1252"))
+    assert code == "not_utf8"
+    assert "upload with encoding=cp1252 if 'Gärten' is right" in detail
+    assert "encoding=utf-16" in refuse(client, "a,b\n1,2\n".encode("utf-16"))[1]
+    assert refuse(client, b"a\n1\n", encoding="klingon")[0] == "unknown_encoding"
+    assert refuse(client, b"a\n\x81\n", encoding="cp1252")[0] == "not_in_encoding"
+
+
+def test_lines_before_the_header_are_left_out_with_the_option(client: Client) -> None:
+    content = b'Report "2024\n\nregion,n\nN,1\nS,2\n'
+    code, detail = refuse(client, content)
+    assert code == "ragged_row"
+    assert detail.endswith("If line 3 is the header, upload with header_row=3.")
+    made = create_dataset(client, ("a.csv", content), header_row=3)
+    assert view(client, made) == [{"region": "N", "n": 1}, {"region": "S", "n": 2}]
+    assert refuse(client, content, header_row=9)[0] == "bad_header_row"
+    drafted = client.post("/template/infer", params={"header_row": 3}, files=[("files", ("a.csv", content))]).json()
+    assert [column["column_name"] for column in drafted["template_schema"]] == ["region", "n"]
+
+
+def test_options_are_kept_when_files_are_added(client: Client) -> None:
+    made = create_dataset(client, ("a.csv", "Titel\ngröße,n\nä,1\n".encode("cp1252")), encoding="cp1252", header_row=2)
+    more = "größe,n\nö,2\n".encode("utf-16")
+    params = {"dataset_id": made["id"], "encoding": "utf-16"}
+    answer = client.post("/files/add", params=params, files=[("files", ("b.csv", more))])
+    assert answer.status_code == 201, answer.text
+    wait_for_job(client, answer.json()["job_id"])
+    assert view(client, made) == [{"größe": "ä", "n": 1}, {"größe": "ö", "n": 2}]
+
+
+def test_rows_of_other_lengths_are_counted_in_the_refusal(client: Client) -> None:
+    code, detail = refuse(client, b"a,b,c\n1,2,3\n1,2\n1,2,3\n1\n")
+    assert (code, detail) == (
+        "ragged_row",
+        "a.csv: Line 3: 2 fields, where the header has 3; 2 lines do not fit the header: 3, 5.",
+    )

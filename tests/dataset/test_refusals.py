@@ -63,7 +63,7 @@ def refused(platform: Platform, *files: tuple[str, bytes], **query: Any) -> tupl
         (b"a,a\n1,2\n", "duplicate_column"),
         (b"a,\n1,2\n", "empty_column_name"),
         (b'a,b\n"1,2\n', "unterminated_quote"),
-        (b'a,b\n1,2"x\n', "stray_quote"),
+        (b'a,b\n1,"2"x\n', "stray_quote"),
         ("a,b\n1,café\n".encode("latin-1"), "not_utf8"),
         ("a,b\n1,2\n".encode("utf-16"), "not_utf8"),
         ("a,b\n1,2\n".encode("utf-16-le"), "nul_byte"),

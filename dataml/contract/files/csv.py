@@ -2,38 +2,42 @@
 
 pyarrow.csv does not check it: it reads an unterminated quote to the end of the file, glues text after a closing quote
 to the field, keeps the last of two columns of one name, and takes a NUL for text, all without an error. The grammar
-here is RFC 4180 with LF, CRLF or CR line ends; blank lines do not count. pyarrow.csv reads what passes the same way.
+here is RFC 4180 with LF, CRLF or CR line ends, and:
+
+- a quote in a field that does not begin with one is text;
+- lines of nothing do not count, nor do lines of blanks in a file of several columns;
+- each row may end with a delimiter, whether the header does or not.
+
+pyarrow.csv reads what passes the same way, with the options of `contract.files.reading`.
 """
 
 import codecs
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Protocol
+from dataclasses import dataclass, field
+from typing import Final, NoReturn, Protocol
 
 import numpy as np
 
+from dataml.contract.files.borders import Positions, count_lines, find_blanks_before_quote, find_borders
+from dataml.contract.files.layout import MAX_ROW_BYTES, CsvLayout, detect_layout, suggest_header_row
+from dataml.contract.files.text import describe_utf16, suggest_encoding
 from dataml.errors import Invalid
 
 # Small enough that the arrays computed from a block stay in the processor's cache, and in memory that is reused.
 BLOCK_BYTES: Final = 512 << 10
-MAX_ROW_BYTES: Final = 4 << 20
 MAX_FIELD_BYTES: Final = 1 << 20
-DELIMITERS: Final = ",;\t|"
 _BOM: Final = codecs.BOM_UTF8
-_QUOTE: Final = ord('"')
-
-_Positions = np.ndarray[Any, np.dtype[np.int64]]
-_Flags = np.ndarray[Any, np.dtype[np.bool_]]
+_BLANKS: Final = b" \t"
+_HEAD_BYTES: Final = 64 << 10
+_MAX_LISTED: Final = 5
 
 
 @dataclass(frozen=True)
 class CsvStructure:
-    """The structure of a sound file: `header` as it stands there, unquoted, and `records`, the number of data rows."""
+    """The structure of a sound file: its layout, and `records`, the number of data rows."""
 
-    header: tuple[str, ...]
+    layout: CsvLayout
     records: int
-    delimiter: str
 
 
 class Readable(Protocol):
@@ -44,54 +48,70 @@ class Readable(Protocol):
         ...
 
 
-def scan_csv(stream: Readable) -> CsvStructure:
-    """Check the whole stream in constant memory.
+def scan_csv(stream: Readable, header_row: int | None = None) -> CsvStructure:
+    """Check the whole stream of UTF-8 in constant memory.
+
+    Args:
+        stream: the content of the file.
+        header_row: as in `CsvOptions`.
 
     Raises:
         Invalid: `empty_file`, `no_rows`, `not_utf8`, `nul_byte`, `stray_quote`, `unterminated_quote`, `ragged_row`,
-            `field_too_large` or `row_too_large`.
+            `field_too_large`, `row_too_large`, or a code of `detect_layout`.
     """
-    scanner = _Scanner()
+    scanner = _Scanner(header_row)
     for block, is_last in _blocks(stream):
         scanner.feed(block, is_last)
     return scanner.finish()
 
 
-def scan_section(stream: Readable, header: tuple[str, ...], delimiter: str) -> None:
+def scan_section(stream: Readable, layout: CsvLayout) -> None:
     """Check a stream of rows from somewhere behind the header; lines are counted from its beginning.
 
     Raises:
         Invalid: as `scan_csv`.
     """
-    scanner = _Scanner(header=header, delimiter=delimiter)
+    scanner = _Scanner(layout=layout)
     for block, is_last in _blocks(stream):
         scanner.feed(block, is_last)
+    scanner.refuse_ragged()
 
 
-def find_section_starts(stream: Readable, section_bytes: int) -> list[int]:
+def read_layout(stream: Readable, header_row: int | None = None) -> CsvLayout:
+    """Return the layout, reading no more than the blocks that hold the header and the first row.
+
+    Raises:
+        Invalid: as `scan_csv`.
+    """
+    scanner = _Scanner(header_row, layout_only=True)
+    for block, is_last in _blocks(stream):
+        scanner.feed(block, is_last)
+        if scanner.layout is not None:
+            return scanner.layout
+    raise _empty_file()
+
+
+def find_section_starts(stream: Readable, section_bytes: int, layout: CsvLayout) -> list[int]:
     """Return the positions where sections begin: starts of rows, at least `section_bytes` apart, the first of them 0.
 
     Only quotes and line ends are read: a file that is not sound may have sections that are.
     """
-    starts, position, is_open = [0], 0, False
-    while block := stream.read(BLOCK_BYTES):
-        if position + len(block) >= starts[-1] + section_bytes:
-            start = _find_line_start(block, starts[-1] + section_bytes - position, is_open)
-            if start is not None:
-                starts.append(position + start)
-        is_open ^= int(np.count_nonzero(np.frombuffer(block, np.uint8) == _QUOTE)) % 2 == 1
-        position += len(block)
-    return starts[:-1] if len(starts) > 1 and starts[-1] == position else starts
-
-
-def read_header(stream: Readable) -> tuple[tuple[str, ...], str]:
-    """Return the names in the header and the delimiter, reading no more than the blocks that hold the header."""
-    scanner = _Scanner(header_only=True)
-    for block, is_last in _blocks(stream):
-        scanner.feed(block, is_last)
-        if scanner.header:
-            break
-    return scanner.header, scanner.delimiter
+    has_bom = stream.read(len(_BOM)) == _BOM
+    skipped = layout.start if has_bom else layout.start - len(_BOM)
+    starts, position = [0], len(_BOM) + len(stream.read(skipped)) if skipped > 0 else len(_BOM)
+    rest = b""
+    while data := stream.read(BLOCK_BYTES):
+        block = rest + data
+        if len(block) > MAX_ROW_BYTES:
+            break  # no row is that large: a quote is never closed
+        earliest = starts[-1] + section_bytes - position
+        if earliest >= len(block) and b'"' not in block:
+            cut = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        else:
+            start, cut = _find_line_start(block, earliest, layout.delimiter)
+            starts += [position + start] if start is not None else []
+        rest, position = block[cut:], position + cut
+    return starts[:-1] if len(starts) > 1 and starts[-1] == position and not rest else starts
 
 
 def _blocks(stream: Readable) -> Iterator[tuple[bytes, bool]]:
@@ -104,14 +124,34 @@ def _blocks(stream: Readable) -> Iterator[tuple[bytes, bool]]:
         block = following
 
 
+@dataclass
+class _RaggedRows:
+    """The rows that have another number of fields than the header; `problem` is about the first of them."""
+
+    problem: str = ""
+    is_unnamed: bool = False
+    count: int = 0
+    lines: list[int] = field(default_factory=list[int])
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"{self.problem}."
+        listed = ", ".join(f"{line:,}" for line in self.lines) + (", ..." if self.count > len(self.lines) else "")
+        return f"{self.problem}; {self.count:,} lines do not fit the header: {listed}."
+
+
 class _Scanner:
     """The state between blocks: the beginning of a row whose end has not come yet, and the rows counted before."""
 
-    def __init__(self, header_only: bool = False, header: tuple[str, ...] = (), delimiter: str = ",") -> None:
-        self.header = header
-        self.delimiter = delimiter
-        self.records = 0
-        self._header_only = header_only
+    def __init__(
+        self, header_row: int | None = None, layout: CsvLayout | None = None, layout_only: bool = False
+    ) -> None:
+        self.layout = layout
+        self._records = 0
+        self._header_row = header_row
+        self._layout_only = layout_only
+        self._ragged = _RaggedRows()
+        self._head = b""
         self._rest = b""
         self._line = 1
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -123,24 +163,35 @@ class _Scanner:
         self._check_text(data, is_last)
         if is_last and not data.endswith((b"\n", b"\r")):
             self._block += b"\n"
-        if not self.header and not self._find_header(is_last):
+        layout = self.layout or self._find_layout(is_last)
+        if layout is None:
             self._keep(0)
-            return
-        if not self._header_only:
-            self._keep(self._check_rows(is_last))
+        elif not self._layout_only:
+            self._keep(self._check_rows(layout, is_last))
 
     def finish(self) -> CsvStructure:
         """Return the structure once every block was checked."""
-        if not self.header:
-            raise Invalid("The file is empty.", code="empty_file")
-        if not self.records:
+        if self.layout is None:
+            raise _empty_file()
+        self.refuse_ragged()
+        if not self._records:
             raise Invalid("The file has a header and no rows.", code="no_rows")
-        return CsvStructure(self.header, self.records, self.delimiter)
+        return CsvStructure(self.layout, self._records)
+
+    def refuse_ragged(self) -> None:
+        """Refuse the file if a row had another number of fields than the header."""
+        if not self._ragged.count or self.layout is None:
+            return
+        detail = str(self._ragged)
+        suggested = suggest_header_row(self._head, len(self.layout.header) + 1) if self._header_row is None else None
+        if suggested is not None:
+            detail += f" If line {suggested:,} is the header, upload with header_row={suggested}."
+        raise Invalid(detail, code="empty_column_name" if self._ragged.is_unnamed else "ragged_row")
 
     def _check_text(self, data: bytes, is_last: bool) -> None:
         nul = self._block.find(b"\0")
         if nul >= 0:
-            self._refuse("nul_byte", nul, "a NUL byte")
+            self._refuse("nul_byte", nul, describe_utf16(self._block) or "a NUL byte")
         pending = len(self._decoder.getstate()[0])
         if data.isascii() and not pending:
             return
@@ -148,91 +199,72 @@ class _Scanner:
             self._decoder.decode(data, is_last)
         except UnicodeDecodeError as error:
             position = len(self._rest) - pending + error.start
-            problem = f"byte 0x{self._block[position]:02x} is not UTF-8; save the file as UTF-8"
+            problem = f"byte 0x{self._block[position]:02x} is not UTF-8; {suggest_encoding(self._block, position)}"
             self._refuse("not_utf8", position, problem)
 
-    def _find_header(self, is_last: bool) -> bool:
-        """Read names and delimiter from the first row that is not blank; return False when its end has not come yet."""
-        block = self._block
-        start = len(block) - len(block.lstrip(b"\r\n"))
-        end = _find_row_end(block, start)
-        if end is None:
-            if is_last and start < len(block):
-                self._refuse("unterminated_quote", block.find(b'"'), "a quote is opened and never closed")
-            return False
-        self._line += _count_lines(block[:start])
-        self._block = block[start:]
-        row = block[start:end]
-        unquoted = re.sub(rb'"[^"]*"', b"", row).decode()
-        # The most frequent candidate; the comma for a single column.
-        self.delimiter = max(DELIMITERS, key=unquoted.count)
-        self._check_quotes(*self._find_borders(row + b"\n"))
-        self.header = tuple(_split(row.decode(), self.delimiter))
-        self.records = -1  # the header is about to be counted as a row
-        return True
+    def _find_layout(self, is_last: bool) -> CsvLayout | None:
+        """Find header and delimiter; return None when their end has not come yet."""
+        self.layout = layout = detect_layout(self._block, is_last, self._header_row)
+        if layout is not None:
+            self._head = self._block[:_HEAD_BYTES]
+            self._line = layout.lines + 1
+            self._block = self._block[layout.start :]
+        return layout
 
-    def _check_rows(self, is_last: bool) -> int:
+    def _check_rows(self, layout: CsvLayout, is_last: bool) -> int:
         """Check every row that ends in the block, and return the position behind the last of them."""
-        ends, is_quote, inside = self._find_borders(self._block)
-        opened = -1
-        if is_quote.any():
-            self._check_quotes(ends, is_quote, inside)
-            opened = int(ends[np.flatnonzero(is_quote)[-1]]) if inside[-1] else -1
-            ends = ends[~(inside | is_quote)]
+        borders = find_borders(self._block, layout.delimiter)
+        ends, opened = borders.ends, None
+        if borders.is_quote.any() or borders.has_text_quotes:
+            self._check_quote(borders.bad_quote(), "text follows the quote that closes a field")
+            blanks = find_blanks_before_quote(self._block, borders, layout.delimiter)
+            self._check_quote(blanks, "blanks stand before the quote that opens a field")
+            ends, opened = borders.outside(), borders.opened()
         data = np.frombuffer(self._block, np.uint8)
-        rows = np.flatnonzero(data[ends] != ord(self.delimiter))
-        cut = int(ends[rows[-1]]) + 1 if len(rows) else 0
-        if is_last and opened >= 0:
+        rows = np.flatnonzero(data[ends] != ord(layout.delimiter))
+        if is_last and opened is not None:
             self._refuse("unterminated_quote", opened, "a quote is opened here and never closed")
-        if len(rows):
-            self._check_fields(ends[: rows[-1] + 1], rows)
-        return cut
+        if not len(rows):
+            return 0
+        self._check_fields(layout, ends[: rows[-1] + 1], rows)
+        return int(ends[rows[-1]]) + 1
 
-    def _find_borders(self, block: bytes) -> tuple[_Positions, _Flags, _Flags]:
-        """Return the positions of quotes, delimiters and line ends; which are quotes; behind which a field is open.
+    def _check_quote(self, position: int | None, problem: str) -> None:
+        if position is not None:
+            self._refuse("stray_quote", position, problem)
 
-        An open field is a quoted one whose closing quote has not come yet.
-        """
-        data = np.frombuffer(block, np.uint8)
-        is_border = (data == ord(self.delimiter)) | (data == 10)
-        if b"\r" in block:
-            is_border |= data == 13
-        if b'"' not in block:
-            ends = np.flatnonzero(is_border)
-            return ends, np.zeros(len(ends), bool), np.zeros(len(ends), bool)
-        ends = np.flatnonzero(is_border | (data == _QUOTE))
-        is_quote = data[ends] == _QUOTE
-        return ends, is_quote, np.bitwise_xor.accumulate(is_quote.view(np.uint8)).view(bool)
-
-    def _check_quotes(self, ends: _Positions, is_quote: _Flags, inside: _Flags) -> None:
-        """Check that every quote opens a field at its start or closes it at its end; a doubled one does both.
-
-        Either way the byte next to it is a border, or it stands where a row begins.
-        """
-        follows = np.diff(ends, prepend=-1) == 1
-        stray = np.flatnonzero(is_quote & inside & ~follows)[:1]
-        followed = np.flatnonzero(is_quote[:-1] & ~inside[:-1] & ~follows[1:])[:1]
-        if len(stray) and not (len(followed) and followed[0] < stray[0]):
-            self._refuse("stray_quote", int(ends[stray[0]]), "a quote stands inside a field without quotes")
-        if len(followed):
-            self._refuse("stray_quote", int(ends[followed[0]]), "text follows the quote that closes a field")
-
-    def _check_fields(self, ends: _Positions, rows: _Positions) -> None:
+    def _check_fields(self, layout: CsvLayout, ends: Positions, rows: Positions) -> None:
         lengths = np.diff(ends, prepend=-1) - 1
         widest = int(lengths.argmax())
         if lengths[widest] > MAX_FIELD_BYTES:
             self._refuse("field_too_large", int(ends[widest]) - 1, f"a field is larger than {MAX_FIELD_BYTES:,} bytes")
         fields = np.diff(rows, prepend=-1)
         blank = (fields == 1) & (lengths[rows] == 0)
-        ragged = np.flatnonzero((fields != len(self.header)) & ~blank)
-        if len(ragged):
-            row = int(ragged[0])
+        is_ragged = (fields != layout.fields) & ~blank
+        for row in np.flatnonzero(is_ragged & (fields == 1)).tolist():
+            end = int(ends[rows[row]])
+            blank[row] = not self._block[end - int(lengths[rows[row]]) : end].strip(_BLANKS)
+        is_ragged &= ~blank
+        for field_behind in range(layout.padding):
+            is_ragged |= (fields == layout.fields) & (lengths[rows - field_behind] != 0)
+        if is_ragged.any():
+            self._add_ragged(layout, ends, rows, np.flatnonzero(is_ragged), fields)
+        self._records += len(rows) - int(blank.sum())
+
+    def _add_ragged(
+        self, layout: CsvLayout, ends: Positions, rows: Positions, ragged: Positions, fields: Positions
+    ) -> None:
+        for row in ragged[: max(_MAX_LISTED - self._ragged.count, 0)].tolist():
             start = int(ends[rows[row - 1]]) + 1 if row else 0
-            self._refuse("ragged_row", start, f"{fields[row]} fields, where the header has {len(self.header)}")
-        self.records += len(rows) - int(blank.sum())
+            line = self._line + count_lines(self._block[:start])
+            if not self._ragged.lines:
+                self._ragged.is_unnamed = int(fields[row]) == layout.fields
+                self._ragged.problem = f"Line {line:,}: {_describe_ragged(int(fields[row]), layout)}"
+            self._ragged.lines.append(line)
+        self._ragged.count += len(ragged)
 
     def _keep(self, cut: int) -> None:
-        self._line += _count_lines(self._block[:cut])
+        self._line += count_lines(self._block[:cut])
         self._rest = self._block[cut:]
         if len(self._rest) > MAX_ROW_BYTES:
             self._refuse(
@@ -240,37 +272,32 @@ class _Scanner:
             )
 
     def _refuse(self, code: str, position: int, problem: str) -> NoReturn:
-        line = self._line + _count_lines(self._block[: max(position, 0)])
+        self.refuse_ragged()  # which comes before
+        line = self._line + count_lines(self._block[: max(position, 0)])
         raise Invalid(f"Line {line:,}: {problem}.", code=code)
 
 
-def _find_line_start(block: bytes, earliest: int, is_open: bool) -> int | None:
-    """Return where a row begins at or after `earliest`; `is_open` when the block begins inside a quoted field."""
+def _describe_ragged(fields: int, layout: CsvLayout) -> str:
+    if fields == layout.fields:
+        return "a field has a value, and its column has no name in the header"
+    noun = "field" if fields == 1 else "fields"
+    expected = f"the first row has {layout.fields}" if layout.padding else f"the header has {layout.fields}"
+    return f"{fields} {noun}, where {expected}"
+
+
+def _empty_file() -> Invalid:
+    return Invalid("The file is empty.", code="empty_file")
+
+
+def _find_line_start(block: bytes, earliest: int, delimiter: str) -> tuple[int | None, int]:
+    """Return where a row begins at or after `earliest`, if one does, and where the last row begins."""
+    outside = find_borders(block, delimiter).outside()
     data = np.frombuffer(block, np.uint8)
-    inside = np.bitwise_xor.accumulate((data == _QUOTE).view(np.uint8)).view(bool) ^ is_open
-    ends = np.flatnonzero(((data == 10) | (data == 13)) & ~inside)
+    ends = outside[data[outside] != ord(delimiter)]
+    cut = int(ends[-1]) + 1 if len(ends) else 0
     # The last bytes are left out, since a CRLF or a byte order mark may be cut in two there.
     for end in ends[(ends >= earliest) & (ends + 1 + len(_BOM) < len(data))].tolist():
         start = end + 2 if block[end : end + 2] == b"\r\n" else end + 1
         if not block.startswith(_BOM, start):  # part of a cell, which a reader would take for a byte order mark
-            return start
-    return None
-
-
-def _find_row_end(block: bytes, start: int) -> int | None:
-    """Return where the row ends that begins at `start`, or None when that is not in the block."""
-    data = np.frombuffer(block, np.uint8)[start:]
-    inside = np.bitwise_xor.accumulate((data == _QUOTE).view(np.uint8)).view(bool)
-    ends = np.flatnonzero(((data == 10) | (data == 13)) & ~inside)
-    return start + int(ends[0]) if len(ends) else None
-
-
-def _count_lines(text: bytes) -> int:
-    feeds = int(np.count_nonzero(np.frombuffer(text, np.uint8) == 10))
-    return feeds + text.count(b"\r") - text.count(b"\r\n") if b"\r" in text else feeds
-
-
-def _split(row: str, delimiter: str) -> list[str]:
-    """Return the fields of one row whose quotes are checked."""
-    fields = re.findall(rf'(?:^|{re.escape(delimiter)})("(?:[^"]|"")*"|[^{re.escape(delimiter)}]*)', row)
-    return [field[1:-1].replace('""', '"') if field.startswith('"') else field for field in fields]
+            return start, cut
+    return None, cut

@@ -1,13 +1,13 @@
 """Reading of uploaded files: detection of the format, check of the structure, rows as Arrow batches."""
 
+import codecs
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,14 +17,15 @@ import pyarrow.csv as pa_csv
 from dataml.contract.contract import MAX_COLUMNS, Contract, find_name_problem
 from dataml.contract.files.csv import (
     MAX_FIELD_BYTES,
-    MAX_ROW_BYTES,
     find_section_starts,
-    read_header,
+    read_layout,
     scan_csv,
     scan_section,
 )
+from dataml.contract.files.layout import MAX_ROW_BYTES, CsvLayout, CsvOptions, suggest_header_row
 from dataml.contract.files.parquet import MAGIC, damaged_parquet, find_unnamed_index, open_uploaded_parquet
 from dataml.contract.files.parquet_types import to_plain
+from dataml.contract.files.text import detect_compression, is_plain_text, open_text
 from dataml.errors import Invalid, TooLarge
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -37,6 +38,7 @@ SNIFF_BYTES: Final = 512
 
 _PARQUET_BATCH_ROWS: Final = 65_536
 _MAX_DECODED_BYTES: Final = 64 << 20
+_HEAD_BYTES: Final = 64 << 10
 _BINARY_MAGIC: Final = (
     (b"PK\x03\x04", "a zip archive or Excel workbook"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
@@ -57,7 +59,6 @@ _BINARY_MAGIC: Final = (
     (b"Obj\x01", "an Avro file"),
     (b"\x93NUMPY", "a NumPy array"),
 )
-_COMPRESSED: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 # Protocol 0 is text; only beginnings that no header has are matched.
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|\([dl]p0\n|c(__builtin__|copy_reg)\n")
 _MARKUP: Final = re.compile(
@@ -96,14 +97,16 @@ class Section:
 
 
 WHOLE_FILE: Final = Section()
+PLAIN_CSV: Final = CsvOptions()
 
 
-def detect_format(name: str, first_bytes: bytes) -> FileFormat:
+def detect_format(name: str, first_bytes: bytes, options: CsvOptions = PLAIN_CSV) -> FileFormat:
     """Return the format by the content: `parquet`, or `csv` for text, compressed or not.
 
     Args:
         name: the name of the file, which may claim to be Parquet.
         first_bytes: at most SNIFF_BYTES of the content.
+        options: what the user says about CSV files.
 
     Raises:
         Invalid: `empty_file`, `not_a_parquet`, `not_a_csv`, or `not_utf8` for UTF-16.
@@ -114,34 +117,17 @@ def detect_format(name: str, first_bytes: bytes) -> FileFormat:
         return "parquet"
     if name.lower().endswith((".parquet", ".pq")):
         raise Invalid(f"{name}: this is not a Parquet file.", code="not_a_parquet")
-    if _detect_compression(first_bytes) is None:
+    if detect_compression(first_bytes) is None and not options.encoding.startswith("utf-16"):
         _refuse_binary(first_bytes)
     return "csv"
 
 
-@contextmanager
-def open_text(path: Path) -> Iterator[BinaryIO]:
-    """Open a CSV, decompressed where its content is gzip or zstd.
-
-    Raises:
-        Invalid: `damaged_archive`.
-    """
-    try:
-        with ExitStack() as stack:
-            file: Any = stack.enter_context(path.open("rb"))
-            compression = _detect_compression(file.read(4))
-            file.seek(0)
-            if compression is not None:
-                file = stack.enter_context(pa.CompressedInputStream(pa.PythonFile(file), compression))
-            yield file
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise Invalid(f"The compressed file is damaged: {str(error)[:200]}.", code="damaged_archive") from error
-
-
 def scan_file(
-    path: Path, format: FileFormat, contract: Contract | None = None, max_bytes: int | None = None
+    path: Path,
+    format: FileFormat,
+    contract: Contract | None = None,
+    max_bytes: int | None = None,
+    options: CsvOptions = PLAIN_CSV,
 ) -> SourceSummary:
     """Check the structure of a whole file, streaming, without its cells.
 
@@ -150,14 +136,15 @@ def scan_file(
         format: as `detect_format` returns it.
         contract: columns that the file must have.
         max_bytes: limit of its size as plain CSV, since a small file may hold a very large table.
+        options: what the user says about CSV files.
 
     Raises:
-        Invalid: the codes of `detect_format`, `scan_csv` and `open_uploaded_parquet`, and for columns
+        Invalid: the codes of `detect_format`, `open_text`, `scan_csv` and `open_uploaded_parquet`, and for columns
             `duplicate_column`, `empty_column_name`, `bad_column_name`, `too_many_columns` and, with a contract,
             `missing_column`.
         TooLarge: `upload_too_large`.
     """
-    summary = _scan_parquet(path, max_bytes, contract) if format == "parquet" else _scan_csv(path, max_bytes)
+    summary = _scan_parquet(path, max_bytes, contract) if format == "parquet" else _scan_csv(path, max_bytes, options)
     _check_names(summary.names)
     return replace(summary, ignored=_find_ignored(summary.names, contract))
 
@@ -175,16 +162,36 @@ def _scan_parquet(path: Path, max_bytes: int | None, contract: Contract | None) 
     return SourceSummary(names, len(names), records, ",", text_bytes)
 
 
-def _scan_csv(path: Path, max_bytes: int | None) -> SourceSummary:
-    with open_text(path) as stream:
+def _scan_csv(path: Path, max_bytes: int | None, options: CsvOptions) -> SourceSummary:
+    with open_text(path, options.encoding) as stream:
         _refuse_binary(stream.read(SNIFF_BYTES))
-    with open_text(path) as stream:
-        _check_names(_trim(read_header(stream)[0]))
-    with open_text(path) as stream:
+    _check_header(path, options)
+    with open_text(path, options.encoding) as stream:
         counting = _CountingReader(stream, max_bytes)
-        structure = scan_csv(counting)
-    names = _trim(structure.header)
-    return SourceSummary(names, len(names), structure.records, structure.delimiter, counting.read_bytes)
+        structure = scan_csv(counting, options.header_row)
+    names = _trim(structure.layout.header)
+    delimiter = structure.layout.delimiter
+    return SourceSummary(names, len(names), structure.records, delimiter, counting.read_bytes)
+
+
+def _check_header(path: Path, options: CsvOptions) -> None:
+    names = _trim(_read_layout(path, options).header)
+    try:
+        _check_names(names)
+    except Invalid as error:
+        if error.code != "empty_column_name" or options.header_row is not None:
+            raise
+        with open_text(path, options.encoding) as stream:
+            line = suggest_header_row(stream.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8), len(names))
+        if line is None:
+            raise
+        detail = f"{error.detail} If line {line:,} is the header, upload with header_row={line}."
+        raise Invalid(detail, code=error.code) from error
+
+
+def _read_layout(path: Path, options: CsvOptions) -> CsvLayout:
+    with open_text(path, options.encoding) as stream:
+        return read_layout(stream, options.header_row)
 
 
 def check_columns(header: Iterable[str], contract: Contract | None = None) -> tuple[str, ...]:
@@ -198,7 +205,7 @@ def check_columns(header: Iterable[str], contract: Contract | None = None) -> tu
     return _find_ignored(names, contract)
 
 
-def read_column_names(path: Path, format: FileFormat) -> tuple[str, ...]:
+def read_column_names(path: Path, format: FileFormat, options: CsvOptions = PLAIN_CSV) -> tuple[str, ...]:
     """Return the trimmed column names in file order.
 
     Raises:
@@ -206,11 +213,10 @@ def read_column_names(path: Path, format: FileFormat) -> tuple[str, ...]:
     """
     if format == "parquet":
         return _trim(_select_names(open_uploaded_parquet(path).schema_arrow))
-    with open_text(path) as stream:
-        return _trim(read_header(stream)[0])
+    return _trim(_read_layout(path, options).header)
 
 
-def split_file(path: Path, format: FileFormat, section_bytes: int) -> list[Section]:
+def split_file(path: Path, format: FileFormat, section_bytes: int, options: CsvOptions = PLAIN_CSV) -> list[Section]:
     """Return sections of about `section_bytes` that make up the whole file; a single one when it cannot be divided."""
     if format == "parquet":
         metadata = open_uploaded_parquet(path).metadata
@@ -220,49 +226,49 @@ def split_file(path: Path, format: FileFormat, section_bytes: int) -> list[Secti
                 starts.append(group)
                 size = 0
             size += metadata.row_group(group).total_byte_size
+    elif not is_plain_text(path, options.encoding):
+        return [WHOLE_FILE]
     else:
-        with open_text(path) as stream:
-            if not isinstance(stream, BufferedReader):
-                return [WHOLE_FILE]
-            starts = find_section_starts(stream, section_bytes)
+        layout = _read_layout(path, options)
+        with path.open("rb") as stream:
+            starts = find_section_starts(stream, section_bytes, layout)
     return [Section(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def scan_file_section(path: Path, format: FileFormat, section: Section) -> None:
+def scan_file_section(path: Path, format: FileFormat, section: Section, options: CsvOptions = PLAIN_CSV) -> None:
     """Check the structure of one section: a file is sound when all its sections are.
 
     Raises:
         Invalid: as `scan_file`, but lines are counted from the section's first.
     """
     if format == "parquet" or section == WHOLE_FILE:
-        scan_file(path, format)
+        scan_file(path, format, options=options)
         return
-    with path.open("rb") as stream:
-        header, delimiter = read_header(stream)
+    layout = _read_layout(path, options)
     with _opened_section(path, section) as content:
         if section.start:
-            scan_section(content, header, delimiter)
+            scan_section(content, layout)
         else:
-            scan_csv(content)
+            scan_csv(content, options.header_row)
 
 
 def open_batches(
     path: Path,
     format: FileFormat,
-    delimiter: str | None = None,
     columns: Sequence[str] | None = None,
     section: Section = WHOLE_FILE,
     batch_rows: int = _PARQUET_BATCH_ROWS,
+    options: CsvOptions = PLAIN_CSV,
 ) -> Iterator[pa.RecordBatch]:
     """Return the rows in file order, in constant memory: text columns from CSV (empty cells null), typed from Parquet.
 
     Args:
         path: the file, which `scan_file` has checked.
         format: as `detect_format` returns it.
-        delimiter: of a CSV; detected when None.
         columns: limits what is read to those of these names that the file has.
         section: the part of the file to read.
         batch_rows: largest number of Parquet rows at once.
+        options: what the user says about CSV files.
 
     Raises:
         Invalid: `not_a_csv`, `not_a_parquet`, `unsupported_parquet_type` or `not_utf8` for a file that `scan_file`
@@ -270,26 +276,24 @@ def open_batches(
     """
     if format == "parquet":
         return _parquet_batches(path, columns, section, batch_rows)
-    return _csv_batches(path, delimiter, columns, section)
+    return _csv_batches(path, columns, section, options)
 
 
 def _csv_batches(
-    path: Path, delimiter: str | None, columns: Sequence[str] | None, section: Section
+    path: Path, columns: Sequence[str] | None, section: Section, options: CsvOptions
 ) -> Iterator[pa.RecordBatch]:
-    with open_text(path) as stream:
-        header, detected = read_header(stream)
-    selected = [raw for raw in header if columns is None or raw.strip() in columns]
+    layout = _read_layout(path, options)
+    selected = [raw for raw in layout.header if columns is None or raw.strip() in columns]
     if not selected:
         return
-    delimiter = delimiter or detected
     if section != WHOLE_FILE:
         with _opened_section(path, section) as content:
-            yield from _read_csv(content, header, selected, delimiter, has_header=section.start == 0)
-        return
-    with open_text(path) as stream:
-        # Arrow opens an uncompressed file by itself, which is faster.
-        is_plain = isinstance(stream, BufferedReader)
-        yield from _read_csv(path if is_plain else stream, header, selected, delimiter)
+            yield from _read_csv(content, layout, selected, has_header=section.start == 0)
+    elif is_plain_text(path, options.encoding):  # Arrow opens it by itself, which is faster
+        yield from _read_csv(path, layout, selected)
+    else:
+        with open_text(path, options.encoding) as stream:
+            yield from _read_csv(stream, layout, selected)
 
 
 @contextmanager
@@ -300,21 +304,20 @@ def _opened_section(path: Path, section: Section) -> Iterator[pa.NativeFile]:
 
 
 def _read_csv(
-    source: Path | BinaryIO | pa.NativeFile,
-    header: Sequence[str],
-    selected: Sequence[str],
-    delimiter: str,
-    has_header: bool = True,
+    source: Path | BinaryIO | pa.NativeFile, layout: CsvLayout, selected: Sequence[str], has_header: bool = True
 ) -> Iterator[pa.RecordBatch]:
+    columns = [*layout.header, *(f"\0{number}" for number in range(layout.padding))]
     try:
         reader = pa_csv.open_csv(
             source,
             read_options=pa_csv.ReadOptions(
-                block_size=_block_bytes(len(header)), column_names=None if has_header else header
+                block_size=_block_bytes(len(columns)), column_names=columns, skip_rows=layout.lines if has_header else 0
             ),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=_skip_blank_line
+            ),
             convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()),
+                column_types=dict.fromkeys(columns, pa.string()),
                 include_columns=selected,
                 null_values=[""],
                 strings_can_be_null=True,
@@ -331,6 +334,10 @@ def _read_csv(
 def _block_bytes(columns: int) -> int:
     """Return the size of a block of a CSV: of a wide table larger ones, as each column of each block costs a while."""
     return min(max(1, columns // 500), 16) * MAX_ROW_BYTES
+
+
+def _skip_blank_line(row: pa_csv.InvalidRow) -> str:
+    return "skip" if row.actual_columns == 1 and not row.text.strip(" \t") else "error"
 
 
 def _parquet_batches(
@@ -401,13 +408,9 @@ def _too_large() -> TooLarge:
     return TooLarge("As plain text the files are larger than an upload may be.", code="upload_too_large")
 
 
-def _detect_compression(first_bytes: bytes) -> str | None:
-    return next((name for magic, name in _COMPRESSED if first_bytes.startswith(magic)), None)
-
-
 def _refuse_binary(first_bytes: bytes) -> None:
     if first_bytes.startswith(_UTF16_MARKS):
-        raise Invalid("The file is UTF-16; save it as UTF-8.", code="not_utf8")
+        raise Invalid("The file is UTF-16; upload with encoding=utf-16, or save it as UTF-8.", code="not_utf8")
     kind = next((kind for magic, kind in _BINARY_MAGIC if first_bytes.startswith(magic)), None)
     if kind is None and _PICKLE.match(first_bytes):
         kind = "a pickle"

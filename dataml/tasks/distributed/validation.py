@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from dataml.contract.contract import CELL_ERROR_SCHEMA, Contract
-from dataml.contract.files.reading import FileFormat, Section, open_batches, scan_file_section
+from dataml.contract.files.layout import CsvOptions
+from dataml.contract.files.reading import PLAIN_CSV, FileFormat, Section, open_batches, scan_file_section
 from dataml.errors import Invalid
 from dataml.storage.storage import Storage
 from dataml.tasks.row_checks import CheckedRows, check_rows, quarantine_schema
@@ -27,6 +28,7 @@ class FileSection:
     format: FileFormat
     section: Section
     duplicates: dict[str, np.ndarray]
+    csv: CsvOptions = PLAIN_CSV
 
 
 def is_worth_distributing() -> bool:
@@ -76,7 +78,7 @@ def _check_section(numbers: pa.Table, sections: list[FileSection], contract: Con
     section = sections[numbers.column("section")[0].as_py()]
     path = section.storage.fetch(section.name)
     try:
-        scan_file_section(path, section.format, section.section)
+        scan_file_section(path, section.format, section.section, section.csv)
         batches = list(_check_batches(section, path, contract))
     except Invalid as error:
         return _pack([], contract, error)
@@ -85,7 +87,7 @@ def _check_section(numbers: pa.Table, sections: list[FileSection], contract: Con
 
 def _check_batches(section: FileSection, path: Path, contract: Contract) -> Iterator[CheckedRows]:
     start = 0
-    for batch in open_batches(path, section.format, columns=contract.names, section=section.section):
+    for batch in open_batches(path, section.format, contract.names, section.section, options=section.csv):
         rows = slice(start, start + batch.num_rows)
         yield check_rows(batch, contract, {name: marks[rows] for name, marks in section.duplicates.items()})
         start += batch.num_rows

@@ -15,12 +15,12 @@ from dataml.contract.files.reading import (
     check_columns,
     detect_format,
     open_batches,
-    open_text,
     read_column_names,
     scan_file,
     scan_file_section,
     split_file,
 )
+from dataml.contract.files.text import open_text
 from dataml.contract.types import DataType
 from dataml.errors import Invalid, TooLarge
 from tests.contract.files.uploads import WriteFile, read_rows, refused_code, write_parquet

@@ -8,20 +8,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.contract.contract import Contract
-from dataml.contract.files.reading import FileFormat, open_batches, scan_file
+from dataml.contract.files.layout import CsvOptions
+from dataml.contract.files.reading import PLAIN_CSV, FileFormat, open_batches, scan_file
 from dataml.errors import Invalid
 
 WriteFile = Callable[[bytes | str], Path]
 
 
-def refused_code(path: Path, format: FileFormat = "csv", contract: Contract | None = None) -> str:
+def refused_code(
+    path: Path, format: FileFormat = "csv", contract: Contract | None = None, options: CsvOptions = PLAIN_CSV
+) -> str:
     with pytest.raises(Invalid) as caught:
-        scan_file(path, format, contract)
+        scan_file(path, format, contract, options=options)
     return caught.value.code
 
 
-def read_rows(path: Path, delimiter: str = ",") -> list[tuple[str | None, ...]]:
-    batches = open_batches(path, "csv", delimiter)
+def read_rows(path: Path, options: CsvOptions = PLAIN_CSV) -> list[tuple[str | None, ...]]:
+    batches = open_batches(path, "csv", options=options)
     return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
 
 
