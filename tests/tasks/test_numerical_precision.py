@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataml.jobs.spec import ExplainSpec, JobContext, ScoreSpec, SplitConfig, TrainResult
+from dataml.jobs.spec import ExplainSpec, JobContext, ScoreSpec, SplitConfig, TrainResult, TuningConfig
 from dataml.ml.boosters.native_model import NativeModel
 from dataml.ml.bundle.manifest import MODEL_FILES
 from dataml.ml.bundle.predictor import Predictor
@@ -209,3 +209,15 @@ def test_ids_as_features_are_told_apart(tmp_path: Path) -> None:
     predictor = Predictor.load(tmp_path / result.bundle)
     low, high = (predictor.predict([predictor.parse({"id": int(ids[i])})])[0].prediction for i in (30, 10))
     assert float(low) < 0 < float(high)
+
+
+def test_two_workers_and_a_search_learn_a_tiny_target_of_a_time(tmp_path: Path, ray_cluster: None) -> None:
+    columns = make_columns(rows=600)
+    table = pa.table(columns | {"x": FAR[0] + FAR[1] * columns["x"], "y": TINY[1] * columns["y"]})
+    shared = fit_on(tmp_path, table, "XGBoost", workers=2)
+    assert shared.metrics["r2"] > 0.85
+    assert 0.05 < shared.metrics["rmse"] / TINY[1] < 1
+    tuned = train_on(tmp_path, table, "Regression", "XGBoost", tuning=TuningConfig(trials=2, metric="mae"))
+    assert tuned.metrics["r2"] > 0.85
+    scores = [trial["score"] for trial in tuned.summary["tuning"]["trials"]]
+    assert all(0.05 < score / TINY[1] < 1 for score in scores)
