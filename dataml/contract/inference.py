@@ -57,7 +57,7 @@ def infer_contract(read: ReadBatches) -> InferredContract:
         raise Invalid("There are no rows to infer columns from.", code="no_rows")
     order = _find_common_order(inferences.values())
     inferred = [_new_column(name, inference, order) for name, inference in inferences.items()]
-    spellings = {column.name: each for column in inferred if (each := _open_spellings(column, inferences)) is not None}
+    spellings = _open_spellings(inferred, inferences)
     _count_spellings(spellings, read)
     marks: list[Decimal] = ["."] if any(each.shows_decimal_point for each in inferences.values()) else []
     prefer_common_decimal((each for each in spellings.values() if isinstance(each, NumberSpellings)), marks)
@@ -146,17 +146,21 @@ def _find_common_order(inferences: Iterable[TypeInference]) -> DateOrder | None:
     return orders.pop() if len(orders) == 1 else None
 
 
-def _open_spellings(column: Column, inferences: Mapping[str, TypeInference]) -> NumberSpellings | DateSpellings | None:
-    """Return a count of the spellings of a column that may be numbers or dates, or None if it is what it seems."""
-    inference = inferences[column.name]
-    if column.data_type is DataType.STRING and inference.may_be_numbers:
-        return NumberSpellings(column.name)
-    if column.data_type is DataType.STRING and inference.may_be_dates:
-        return DateSpellings(column.name, inference.has_open_order, inference.has_both_orders)
-    # 12.500 is a plain number, unless the other columns have decimal commas.
-    if inference.may_be_grouped and any(each.may_be_numbers for each in inferences.values()):
-        return NumberSpellings(column.name)
-    return None
+def _open_spellings(
+    columns: Sequence[Column], inferences: Mapping[str, TypeInference]
+) -> dict[str, NumberSpellings | DateSpellings]:
+    """Return counts of the spellings of the columns that may be numbers or dates in another one than the plain."""
+    texts = [column.name for column in columns if column.data_type is DataType.STRING]
+    numbers = [name for name in texts if inferences[name].may_be_numbers]
+    spellings: dict[str, NumberSpellings | DateSpellings] = {name: NumberSpellings(name) for name in numbers}
+    for name in texts:
+        inference = inferences[name]
+        if name not in spellings and inference.may_be_dates:
+            spellings[name] = DateSpellings(name, inference.has_open_order, inference.has_both_orders)
+    if numbers:
+        # 12.500 is a plain number, unless these columns have decimal commas.
+        spellings |= {name: NumberSpellings(name) for name, each in inferences.items() if each.may_be_grouped}
+    return spellings
 
 
 def _count_spellings(spellings: Mapping[str, NumberSpellings | DateSpellings], read: ReadBatches) -> None:
