@@ -92,12 +92,15 @@ class NumberSpellings(_Counted):
         self._bare = 0
         self._samples: set[str] = set()
         self._decimal: Decimal | None = None
+        self._widths: set[int] | None = set()
+        self._has_leading_zero = False
 
     def add(self, cells: pa.Array) -> None:
         """Take a batch of the column into account."""
         cells = self._select(cells)
         if not len(cells):
             return
+        self._add_widths(cells)
         if not pc.all(pc.string_is_ascii(cells)).as_py():
             for character, plain in EQUAL_CHARACTERS.items():
                 cells = pc.replace_substring(cells, character, plain)
@@ -113,6 +116,15 @@ class NumberSpellings(_Counted):
                 is_number = pc.or_(is_number, matches)
         self._add_others(cells.filter(pc.invert(is_number)))
         self._add_decorations(cells.filter(is_number))
+
+    def _add_widths(self, cells: pa.Array) -> None:
+        """Take into account how many digits the values have, while they are nothing but digits of one width."""
+        if self._widths is None or not pc.all(pc.match_substring_regex(cells, "^[0-9]+$")).as_py():
+            self._widths = None
+            return
+        extremes = pc.min_max(pc.binary_length(cells))
+        self._widths |= {extremes["min"].as_py(), extremes["max"].as_py()}
+        self._has_leading_zero |= pc.any(pc.match_substring_regex(cells, "^0[0-9]")).as_py()
 
     def _add_decorations(self, numbers: pa.Array) -> None:
         self._percent += pc.sum(pc.match_substring(numbers, "%")).as_py() or 0
@@ -245,8 +257,9 @@ class NumberSpellings(_Counted):
 
     @property
     def _is_code(self) -> bool:
-        """Whether every value has a plus sign, as telephone codes do."""
-        return self._plus == self._total
+        """Whether every value has a plus sign, as telephone codes do, or as many digits, the first of some a zero."""
+        has_one_width = self._widths is not None and len(self._widths) == 1
+        return self._plus == self._total or (has_one_width and self._has_leading_zero)
 
 
 def prefer_common_decimal(spellings: Iterable[NumberSpellings], shown: Iterable[Decimal] = ()) -> None:

@@ -70,3 +70,18 @@ def test_order_of_others_is_named() -> None:
     warning = warn_order_of_others("x", "mdy")
     assert (warning.code, warning.column) == ("date_order_of_others", "x")
     assert "mdy" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        (["80331"] * 9 + ["01067"], None),
+        (["10"] * 9 + ["09"], None),
+        (["8033"] * 9 + ["01067"], "nearly_numeric"),
+        (["80331"] * 9 + ["x1067"], "nearly_numeric"),
+    ],
+)
+def test_digits_of_one_width_with_leading_zeros_are_codes(cells: list[str], code: str | None) -> None:
+    spellings = count(cells)
+    assert spellings.settle(Column("x", DataType.STRING)).data_type is DataType.STRING
+    assert (spellings.warning and spellings.warning.code) == code
