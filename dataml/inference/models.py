@@ -14,7 +14,7 @@ class PredictionLogEntry(TenantOwned, Base):
 
     `id` is made before the row is stored, by the process that predicts: 63 bits, in the order of time. `training_id`
     is no foreign key: predictions stay when their model is deleted, and a record of its last half second may be stored
-    after that. `warnings` are those of a batch.
+    after that. `warnings` and `positive_class` are those of a batch.
     """
 
     __tablename__ = "prediction"
@@ -39,5 +39,6 @@ class PredictionLogEntry(TenantOwned, Base):
     result_snapshot_id: Mapped[int | None] = mapped_column(BigId)
     failure: Mapped[str | None] = mapped_column(Text)
     warnings: Mapped[list[dict[str, Any]] | None]
+    positive_class: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]

@@ -33,7 +33,6 @@ from dataml.inference.schemas import (
 from dataml.jobs.dependencies import Jobs
 from dataml.train import service as trainings
 from dataml.train.models import Training
-from dataml.train.schemas import positive_label
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
@@ -91,7 +90,6 @@ async def get_result(
     """Show the state of a batch, and the name of its result file once it has completed."""
     async with database.reading() as session:
         prediction, file, job = await service.get_batch(session, user.scope, prediction_id)
-        training = await trainings.find(session, user.scope, prediction.training_id)
     return build_answer(
         ResultAnswer,
         prediction,
@@ -101,7 +99,6 @@ async def get_result(
         progress=job.progress if job else 0.0,
         error=prediction.failure,
         job_id=job.public_id if job else None,
-        positive_class=positive_label(training) if training else None,
         warnings=list_warnings(warnings_from_json(prediction.warnings)),
     )
 

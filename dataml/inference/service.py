@@ -204,6 +204,7 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     prediction.records = result.total_records
     prediction.failed_records = result.failed_records
     prediction.warnings = warnings_to_json(result.warnings)
+    prediction.positive_class = result.positive_class
     if result.snapshot_id is not None:
         prediction.result_table = _shown_table(job)
         prediction.result_snapshot_id = result.snapshot_id

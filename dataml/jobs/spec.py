@@ -337,7 +337,8 @@ class ScoreResult:
 
     `csv` is the storage name of the result; `failed_records` is the number of rows that have an error instead of a
     prediction. `snapshot_id` is the snapshot of the lake table that has the rows. `warnings` are about values that the
-    training has not seen, and about steps that a backtest has not measured.
+    training has not seen, and about steps that a backtest has not measured. `positive_class` is the label of the one of
+    two classes that the model's scores are about.
     """
 
     csv: str
@@ -347,6 +348,7 @@ class ScoreResult:
     failed_records: int
     snapshot_id: int | None = None
     warnings: tuple[DataWarning, ...] = ()
+    positive_class: str | None = None
 
 
 @dataclass(frozen=True)

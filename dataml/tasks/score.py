@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -71,7 +72,7 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
             writer.write(result.cast(result_schema))
             rows, failed = rows + batch.num_rows, failed + batch_failed
             context.report_progress(0.05 + 0.9 * rows / total, f"Scored {rows:,} of {total:,} rows")
-    return writer.finish(failed, counter.warnings())
+    return replace(writer.finish(failed, counter.warnings()), positive_class=predictor.positive_label)
 
 
 def check_schema(schema: pa.Schema, contract: Contract, boolean_texts: Mapping[str, tuple[str, str]]) -> None:

@@ -208,11 +208,6 @@ async def get(session: AsyncSession, scope: Scope, train_id: int) -> Training:
     return await scope.get(session, Training, train_id, "training")
 
 
-async def find(session: AsyncSession, scope: Scope, train_id: int) -> Training | None:
-    """Return a training, None when it was deleted."""
-    return await scope.find(session, Training, Training.id == train_id)
-
-
 async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:
     """Return a training that stays as it is until the end of the transaction.
 

@@ -1,4 +1,4 @@
-"""Warnings of batch predictions."""
+"""Warnings and positive classes of batch predictions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the warnings of a batch to the prediction log."""
+    """Add the warnings and the positive class of a batch to the prediction log."""
     op.add_column("prediction", sa.Column("warnings", sa.JSON(), nullable=True))
+    op.add_column("prediction", sa.Column("positive_class", sa.Text(), nullable=True))
