@@ -73,7 +73,9 @@ async def list_datasets(
     session: AsyncSession, scope: Scope, page: Page, *, only_valid: bool = False
 ) -> tuple[int, list[Dataset]]:
     """Return the number of datasets, or of valid ones, and a page of them, newest first."""
-    return await scope.list(session, Dataset, page, *([Dataset.state == "valid"] if only_valid else []))
+    where = [Dataset.state == "valid"] if only_valid else []
+    # Of a wide dataset these have megabytes, and no list shows them.
+    return await scope.list(session, Dataset, page, *where, without=(Dataset.contract, Dataset.statistics))
 
 
 async def count_files(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, int]:

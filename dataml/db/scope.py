@@ -4,12 +4,13 @@ A `Scope` says on whose behalf a query runs. Services build their statements wit
 here and nowhere else. A module that has to see all tenants imports `db.every_tenant`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Delete, Select, Update, delete, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from dataml.db.base import TenantOwned
 from dataml.errors import NotFound
@@ -96,11 +97,13 @@ class Scope:
         page: Page,
         *where: ColumnElement[bool],
         newest_first: bool = True,
+        without: Sequence[InstrumentedAttribute[Any]] = (),
     ) -> tuple[int, list[T]]:
-        """Return how many rows there are in all, and a page of them."""
+        """Return how many rows there are in all, and a page of them; columns in `without` are not read."""
         total = await session.scalar(self.select_columns(model, func.count()).where(*where))
         order = model.id.desc() if newest_first else model.id.asc()
         rows = self.select(model).where(*where).order_by(order).limit(page.limit).offset(page.offset)
+        rows = rows.options(*(defer(column, raiseload=True) for column in without))
         return total or 0, list((await session.scalars(rows)).all())
 
 

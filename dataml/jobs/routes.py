@@ -27,7 +27,7 @@ async def list_jobs(
     """List the jobs of the tenant, newest first."""
     where = [column == value.value for column, value in ((Job.kind, kind), (Job.state, state)) if value is not None]
     async with database.reading() as session:
-        total, jobs = await user.scope.list(session, Job, page, *where)
+        total, jobs = await user.scope.list(session, Job, page, *where, without=(Job.payload,))
     return JobList(total=total, data=[JobAnswer.of(job) for job in jobs])
 
 
