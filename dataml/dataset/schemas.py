@@ -122,7 +122,8 @@ class UploadAnswer(BaseModel):
     warnings: list[WarningAnswer] = Field(
         description="What should be known about the columns. With on_error=reject they are those of all rows, as "
         "`GET /dataset/get_dataset_by_id` has them after the validation. Otherwise they are a first look: those of the "
-        "first rows of each file, at most 10,000, where the columns are inferred; their counts are of these rows."
+        "first rows of each file, at most 10,000, and of the first 1,000 columns, where columns are inferred; their "
+        "counts are of these rows."
     )
 
     @classmethod
