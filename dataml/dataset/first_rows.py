@@ -23,7 +23,8 @@ def find_warnings(storage: Storage, files: Sequence[StoredFile]) -> tuple[DataWa
     """Return what the first block of each file says about the columns, before a validation has read all rows.
 
     A block has at most `MAX_ROWS` rows, fewer of a wide table, and of the first `MAX_COLUMNS` columns, so the time is
-    bounded whatever the size of the files. Files that cannot be read together have no warnings: their validation names the reason.
+    bounded whatever the size of the files. Files that cannot be read together have no warnings: their validation names
+    the reason.
     """
     columns = _first_names(files)
     blocks = [block for file in files if (block := _read_first_block(storage, file, columns)) is not None]
