@@ -26,7 +26,8 @@ _EXTENDED_MISSING: Final = tuple(f".{letter}" for letter in "_abcdefghijklmnopqr
 MISSING_MARKERS: Final = frozenset(
     {
         *("na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "(null)", "[null]"),
-        *("none", "nil", "\\n", "-", "--", "---", "\u2013", "\u2014", "?", "??", ".", "..", "(blank)", "(empty)"),
+        *("none", "nil", "\\n", "-", "--", "---", "\u2013", "\u2014", "?", "??", ".", "..", "...", "(blank)"),
+        *("(empty)", ":", "k.a.", "n.d.", "n/d"),
         *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
         *(*_FORMULA_ERRORS, *_ZERO_DAYS, *_EXTENDED_MISSING),
     }

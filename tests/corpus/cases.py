@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from dataml.contract.contract import Column, Contract
+from dataml.contract.files.layout import CsvOptions
 from dataml.contract.types import DataType
 
 FOLDER: Final = Path(__file__).parent / "files"
@@ -58,7 +59,7 @@ class Case:
 
     path: Path
     about: str
-    options: dict[str, Any]
+    options: CsvOptions
     template: Contract | None
     pending: str | None
     expected: Reading | Refusal
@@ -109,7 +110,7 @@ def _build_case(path: Path, record: dict[str, Any]) -> Case:
     return Case(
         path,
         _text(record["about"]),
-        dict(record.get("options", {})),
+        CsvOptions(**record.get("options", {})),
         None if template is None else Contract.build(_build_column(each) for each in template),
         _text(record["pending"]) if "pending" in record else None,
         _build_refusal(record) if is_refused else _build_reading(path, record),

@@ -28,9 +28,17 @@ def read_case(case: Case, root: Path) -> Reading:
 def _accept(case: Case, root: Path) -> SourceFile:
     path = root / case.path.name
     with path.open("rb") as file:
-        format = detect_format(path.name, file.read(SNIFF_BYTES))
-    summary = scan_file(path, format, case.template)
-    return SourceFile(10, path.name, path.name, format, records=summary.total_records)
+        format = detect_format(path.name, file.read(SNIFF_BYTES), case.options)
+    summary = scan_file(path, format, case.template, options=case.options)
+    return SourceFile(
+        10,
+        path.name,
+        path.name,
+        format,
+        records=summary.total_records,
+        encoding=case.options.encoding,
+        header_row=case.options.header_row,
+    )
 
 
 def _describe(result: ValidateResult, root: Path) -> Reading:
