@@ -4,6 +4,7 @@ A notebook or a page draws them as they are. Names and values of a column are da
 never names of fields, in which Vega reads dots, brackets and backslashes as a path.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from dataml.ml.labels import distinct_labels, shorten
@@ -18,6 +19,7 @@ WIDTH: Final = 480
 BAR: Final = {"type": "bar", "tooltip": True}
 _HEIGHT: Final = 260
 _MAX_TICKS: Final = 6
+_SMALL: Final = 1e-3
 
 
 def single_view(title: str, values: list[Spec], mark: Spec, encoding: Spec, size: Spec) -> Spec:
@@ -53,8 +55,19 @@ def histogram(name: str, edges: list[Any], counts: list[int]) -> Spec:
         x |= {"type": "temporal", "scale": {"type": "utc"}, "title": "UTC" if edges[0].endswith("Z") else None}
     else:
         x |= {"type": "quantitative", "scale": {"zero": False, "nice": False}}
+        if number_format := small_number_format(edges):
+            x["axis"] = {"format": number_format}
     encoding = {"x": x, "x2": {"field": "to"}, "y": _count_axis(counts)}
     return single_view(name, bars, BAR, encoding, {"width": WIDTH, "height": _HEIGHT})
+
+
+def small_number_format(numbers: Iterable[float]) -> str | None:
+    """Return the format of an axis of tiny numbers, which Vega would write as zeros; None where it needs none.
+
+    The syntax is that of d3-format: an exponent where it is shorter.
+    """
+    largest = max((abs(number) for number in numbers), default=0.0)
+    return "~g" if 0 < largest < _SMALL else None
 
 
 def frequencies(name: str, top: list[Spec], rows: int) -> Spec:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataml.ml.labels import shorten
-from dataml.ml.vega_lite import MAX_TITLE_LENGTH, frequencies, histogram
+from dataml.ml.vega_lite import MAX_TITLE_LENGTH, frequencies, histogram, small_number_format
 from tests.ml.drawn_charts import TRICKY_NAMES, DrawnBars
 
 
@@ -66,3 +66,10 @@ def test_long_values_that_begin_alike_keep_a_bar_each() -> None:
 def test_the_title_says_that_values_are_left_out() -> None:
     top = [{"value": "a", "count": 5}, {"value": "b", "count": 4}]
     assert "x: the 2 most frequent values" in DrawnBars(frequencies("x", top, 12)).texts
+
+
+def test_an_axis_of_tiny_numbers_has_exponents() -> None:
+    for edges, number_format in [([1e-7, 2e-7, 3e-7], "~g"), ([-1e-300, 0.0, 0.0], "~g"), ([0.0, 0.5, 1.0], None)]:
+        spec = histogram("errors", edges, [1, 2])
+        assert (spec["encoding"]["x"].get("axis") or {}).get("format") == number_format
+    assert small_number_format([0.0]) is None

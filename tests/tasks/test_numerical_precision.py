@@ -140,7 +140,7 @@ def test_an_export_predicts_in_the_targets_own_unit(tmp_path: Path, unit: tuple[
     assert np.abs((exported - expected) / unit[1]).max() < 1e-4
 
 
-@pytest.mark.parametrize("unit", [FAR, TINY, HUGE], ids=["far", "tiny", "huge"])
+@pytest.mark.parametrize("unit", [FAR, TINY, HUGE, (0.0, 1e-300)], ids=["far", "tiny", "huge", "tiniest"])
 def test_shap_files_are_in_the_targets_own_unit_and_finite(tmp_path: Path, unit: tuple[float, float]) -> None:
     table = make_table(unit)
     bundle = fit_on(tmp_path, table, "XGBoost").bundle
@@ -152,6 +152,8 @@ def test_shap_files_are_in_the_targets_own_unit_and_finite(tmp_path: Path, unit:
     assert 0.3 < np.std(effects) < 2
     for path in folder.glob("*.json"):
         json.loads(path.read_text(), parse_constant=lambda text: pytest.fail(text))
+    axis = json.loads((folder / "beeswarm.json").read_text())["encoding"]["x"]
+    assert (axis.get("axis") == {"format": "~g"}) == (unit[1] < 1e-3)
     chart = json.loads((folder / "summary.json").read_text())["charts"][1]
     assert chart["coloured_by"] is not None
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from httpx import Response
 
 from tests.client import Client
+from tests.datalake.lake import create_from_table, new_table_name
 from tests.dataset.datasets import create_dataset, new_name
 from tests.inference.test_predictions import batch
 from tests.train.training import trained
@@ -85,6 +87,10 @@ def test_a_target_of_any_size_is_learned_and_answered_in_its_own_unit(
     assert 0.05 < metrics["mae"] / unit <= metrics["rmse"] / unit < 1
     for path in (f"/train/{model['id']}", f"/train/{model['id']}/report"):
         strict_json(client.get(path))
+    page = client.get(f"/train/{model['id']}/report", params={"format": "html"})
+    assert page.status_code == 200
+    assert page.text.count("<svg") >= 2
+    assert not re.search(r"\b(NaN|Infinity|inf)\b", page.text)
 
     scored = batch(client, model["id"], rows)
     errors = np.array([float(line["prediction"]) for line in scored]) - columns["y"]
@@ -118,17 +124,18 @@ def test_ids_are_exact_in_every_answer(client: Client) -> None:
     ]
     template = client.post("/template/", json={"template_name": new_name("ids"), "template_schema": columns_typed})
     options = {"template_id": template.json()["id"]}
-    file = ("rows.csv", to_csv(columns))
+    file, table = ("rows.csv", to_csv(columns)), new_table_name("ids")
     model = trained(
         client,
-        create_dataset(client, file, **options)["id"],
+        create_dataset(client, file, iceberg_table_name=table, **options)["id"],
         problem_type="Regression",
         columns=[{"column_name": "y", "attribute_name": "Target"}, *roles],
     )
     rows = create_dataset(client, file, usage="p", **options)["id"]
-    preview = client.get("/dataset/view", params={"dataset_id": rows, "limit": ROWS}).json()["preview"]
-    assert [row["id"] for row in preview] == ids
-    assert [row["account"] for row in preview] == decimals
+    of_lake = create_from_table(client, table)["id"]
+    for dataset_id in (rows, of_lake):
+        preview = client.get("/dataset/view", params={"dataset_id": dataset_id, "limit": ROWS}).json()["preview"]
+        assert {(row["id"], row["account"]) for row in preview} == set(zip(ids, decimals, strict=True))
     scored = batch(client, model["id"], rows)
     assert [line["id"] for line in scored] == [str(value) for value in ids]
     assert [line["account"] for line in scored] == decimals

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataml.ml.json_numbers import to_json_numbers
 from dataml.ml.labels import distinct_labels
-from dataml.ml.vega_lite import SCHEMA, Spec, category_axis, histogram
+from dataml.ml.vega_lite import SCHEMA, Spec, category_axis, histogram, small_number_format
 
 MAX_CLASSES: Final = 20
 MAX_FEATURES: Final = 25
@@ -203,9 +203,11 @@ def predicted_vs_true(sample: Mapping[str, Sequence[float | None]]) -> Spec:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     domain = [low, high] if high > low else [low - 1, high + 1]
     scale = {"zero": False, "nice": False, "domain": domain}
+    number_format = small_number_format(domain)
+    ticks: Spec = {"tickCount": 6} | ({"format": number_format} if number_format else {})
 
     def axis(name: str, title: str) -> Spec:
-        return {"field": name, "type": "quantitative", "scale": scale, "title": title, "axis": {"tickCount": 6}}
+        return {"field": name, "type": "quantitative", "scale": scale, "title": title, "axis": ticks}
 
     encoding = {"x": axis("true", "true value"), "y": axis("predicted", "predicted value")}
     ends = [{"true": end, "predicted": end} for end in domain]

@@ -13,7 +13,14 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.labels import distinct_labels, shorten, to_label
-from dataml.ml.vega_lite import MAX_TITLE_LENGTH, RENDERER_VERSION, Spec, category_axis, single_view
+from dataml.ml.vega_lite import (
+    MAX_TITLE_LENGTH,
+    RENDERER_VERSION,
+    Spec,
+    category_axis,
+    single_view,
+    small_number_format,
+)
 
 MAX_BYTES: Final = 1_000_000
 """The longest specification as JSON; one that would be longer shows fewer rows."""
@@ -85,7 +92,7 @@ def beeswarm(sample: ShapSample, features: list[int]) -> Spec:
         "legend": {"title": "value", "values": [0, 1], "labelExpr": "datum.value < 0.5 ? 'low' : 'high'"},
     }
     encoding = {
-        "x": {"field": "shap", "type": "quantitative", "title": sample.effect},
+        "x": _effect_axis(sample),
         "y": category_axis("feature") | {"scale": {"domain": labels}},
         "yOffset": {"field": "offset", "type": "quantitative", "scale": {"domain": [-1, 1]}},
         "color": color,
@@ -114,7 +121,7 @@ def dependence(sample: ShapSample, feature: int, other: int | None) -> Spec:
     size = {"width": 420 if len(sample.outputs) < 2 else 260, "height": 260}
     encoding = {
         "x": _axis(sample, name, "value"),
-        "y": {"field": "shap", "type": "quantitative", "title": sample.effect},
+        "y": _effect_axis(sample),
     }
     if name in sample.categories:
         encoding["xOffset"] = {"field": "offset", "type": "quantitative", "scale": {"domain": [0, 1]}}
@@ -225,6 +232,12 @@ def _axis(sample: ShapSample, name: str, field: str) -> Spec:
     if isinstance(sample.first_value(name), date):
         return axis | {"type": "temporal", "scale": _UTC}
     return axis | {"type": "quantitative", "scale": {"zero": False}}
+
+
+def _effect_axis(sample: ShapSample) -> Spec:
+    axis: Spec = {"field": "shap", "type": "quantitative", "title": sample.effect}
+    number_format = small_number_format([float(np.abs(sample.effects).max(initial=0.0))])
+    return axis | ({"axis": {"format": number_format}} if number_format else {})
 
 
 def _colour(sample: ShapSample, name: str) -> Spec:
