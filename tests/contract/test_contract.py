@@ -9,6 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from dataml.contract.contract import MAX_COLUMNS, CellError, Column, Contract, ErrorReport
+from dataml.contract.files.layout import CsvOptions
 from dataml.contract.types import DataType
 from dataml.errors import Invalid, InvalidFields
 from dataml.jobs.spec import SourceFile, ValidateResult, ValidateSpec
@@ -83,6 +84,11 @@ def test_specs_and_results_with_contracts_survive_json() -> None:
     assert CONTRACT.schema is not None  # what is cached beside the fields must not be stored with them
     adapter = TypeAdapter(ValidateSpec)
     assert adapter.validate_json(adapter.dump_json(spec)) == spec
+    with_options = SourceFile(2, "a.csv", "t/1/a.csv", "csv", encoding="cp1252", header_row=3)
+    files = TypeAdapter(SourceFile)
+    assert files.validate_json(files.dump_json(with_options)).csv_options == CsvOptions("cp1252", 3)
+    before_options = {"file_id": 2, "name": "a.csv", "path": "t/1/a.csv", "format": "csv", "records": 5}
+    assert files.validate_python(before_options).csv_options == CsvOptions()
     report = ErrorReport(1, 1, {"age": 1}, {"not_an_integer": 1}, (CellError("f", 1, "age", "x", "r", "why"),))
     assert TypeAdapter(ErrorReport).validate_json(TypeAdapter(ErrorReport).dump_json(report)) == report
     assert TypeAdapter(ValidateResult).json_schema()

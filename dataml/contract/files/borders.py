@@ -25,13 +25,13 @@ class Borders:
         ends: positions of delimiters, line ends, and the quotes around fields, ascending.
         is_quote: which of them are quotes.
         inside: behind which of them a quoted field is open.
-        has_text_quotes: whether the block has quotes that are text.
+        has_other_quotes: whether some quotes neither open nor close a field: they are text, or wrong.
     """
 
     ends: Positions
     is_quote: Flags
     inside: Flags
-    has_text_quotes: bool = False
+    has_other_quotes: bool = False
 
     def outside(self) -> Positions:
         """Return the positions of the delimiters and line ends that are not text in a quoted field."""
@@ -45,6 +45,8 @@ class Borders:
 
     def bad_quote(self) -> int | None:
         """Return the position of the first closing quote that text follows, if there is one."""
+        if not self.has_other_quotes:
+            return None
         is_followed = self.is_quote[:-1] & ~self.inside[:-1] & (np.diff(self.ends) != 1)
         first = np.flatnonzero(is_followed)[:1]
         return int(self.ends[first[0]]) if len(first) else None
@@ -63,7 +65,7 @@ def find_borders(block: bytes, delimiter: str) -> Borders:
     if _has_stray_quote(borders):
         is_text = (data == QUOTE) & ~_mark_quotes(block, delimiter.encode())
         borders = _pair_quotes(data, borders.ends[~is_text[borders.ends]])
-        return replace(borders, has_text_quotes=bool(is_text.any()))
+        return replace(borders, has_other_quotes=True)
     return borders
 
 
@@ -72,7 +74,7 @@ def find_blanks_before_quote(block: bytes, borders: Borders, delimiter: str) -> 
 
     Such a quote is text for some readers; others skip the blanks and read a quoted field.
     """
-    if not borders.has_text_quotes:
+    if not borders.has_other_quotes:
         return None
     for match in (_SPACES_AND_QUOTE if delimiter == "\t" else _BLANKS_AND_QUOTE).finditer(block):
         index = int(np.searchsorted(borders.ends, match.start()))
@@ -140,8 +142,9 @@ def _has_stray_quote(borders: Borders) -> bool:
     Either of these stands next to another border, or where the block begins.
     """
     is_apart = np.diff(borders.ends, prepend=-1) != 1
-    opens_inside = borders.is_quote & borders.inside & is_apart
-    return bool(opens_inside.any()) or borders.bad_quote() is not None
+    opens = borders.is_quote & borders.inside & is_apart
+    closes = borders.is_quote[:-1] & ~borders.inside[:-1] & is_apart[1:]
+    return bool(opens.any() or closes.any())
 
 
 def _mark_quotes(block: bytes, delimiter: bytes) -> Flags:

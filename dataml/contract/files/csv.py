@@ -215,7 +215,7 @@ class _Scanner:
         """Check every row that ends in the block, and return the position behind the last of them."""
         borders = find_borders(self._block, layout.delimiter)
         ends, opened = borders.ends, None
-        if borders.is_quote.any() or borders.has_text_quotes:
+        if borders.is_quote.any() or borders.has_other_quotes:
             self._check_quote(borders.bad_quote(), "text follows the quote that closes a field")
             blanks = find_blanks_before_quote(self._block, borders, layout.delimiter)
             self._check_quote(blanks, "blanks stand before the quote that opens a field")
