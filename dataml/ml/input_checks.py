@@ -29,8 +29,9 @@ class InputChecks:
 
     def __init__(self, layout: Iterable[EncodedColumn], ranges: Mapping[str, Range] | None) -> None:
         self.ranges = tuple((name, low, high) for name, (low, high) in (ranges or {}).items())
+        # With None among the known values, a missing one costs no comparison of its own.
         self.categories = tuple(
-            (column.source, _typed_vocabulary(column))
+            (column.source, _typed_vocabulary(column) | {None})
             for column in layout
             if column.is_categorical and not column.has_other
         )
@@ -43,9 +44,8 @@ class InputChecks:
             if value is not None and not low <= value <= high:
                 found = [*(found or ()), _warn_of_number(name, value, low, high)]
         for name, known in self.categories:
-            value = values[name]
-            if value is not None and value not in known:
-                found = [*(found or ()), _warn_of_category(name, value)]
+            if values[name] not in known:
+                found = [*(found or ()), _warn_of_category(name, values[name])]
         return found
 
 
@@ -66,7 +66,9 @@ class InputCounter:
 
     def __init__(self, checks: InputChecks) -> None:
         self._ranges = checks.ranges
-        self._categories = [(name, pa.array(sorted(known))) for name, known in checks.categories if known]
+        self._categories = [
+            (name, pa.array(sorted(value for value in known if value is not None))) for name, known in checks.categories
+        ]
         self._outside: dict[str, _Count] = {}
         self._unseen: dict[str, _Count] = {}
 

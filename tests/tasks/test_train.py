@@ -194,6 +194,12 @@ def test_a_continued_model_keeps_its_preprocessing(tmp_path: Path, algorithm: st
     assert second.metrics["log_loss"] == comparison["after"]
     parent, child = Predictor.load(tmp_path / "parent"), Predictor.load(tmp_path / second.bundle)
     assert child.preprocessing == parent.preprocessing
+    assert parent.manifest.feature_ranges is not None
+    assert child.manifest.feature_ranges is not None
+    for name, (low, high) in parent.manifest.feature_ranges.items():
+        numbers = np.concatenate([np.asarray(drifted(1_000, 0)[name]), np.asarray(drifted(2_000, 1, shift=1)[name])])
+        assert (low, high) == (min(np.asarray(drifted(1_000, 0)[name])), max(np.asarray(drifted(1_000, 0)[name])))
+        assert child.manifest.feature_ranges[name] == (numbers.min(), numbers.max())
     started = {member.algorithm: member.best_iteration for member in parent.manifest.members}
     for member in child.manifest.members:
         assert member.best_iteration > started[member.algorithm]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dataml.contract.types import DataType
+from dataml.contract.warnings import DataWarning
 from dataml.ml.bundle.manifest import (
     BundleDamaged,
     Manifest,
@@ -112,6 +113,32 @@ def test_a_manifest_of_a_single_booster_needs_no_members(bundle: Path) -> None:
         del record[name]
     (bundle / "manifest.json").write_text(json.dumps(record))
     assert read_manifest(bundle).members == make_manifest().members
+
+
+def test_a_manifest_of_an_earlier_version_has_notes_and_the_second_class_is_positive(bundle: Path) -> None:
+    record = json.loads((bundle / "manifest.json").read_text())
+    for name in ("positive_class", "average", "feature_ranges"):
+        del record[name]
+    record |= {"warnings": ["Too short."], "classes": ["fraud", "legit"]}
+    (bundle / "manifest.json").write_text(json.dumps(record))
+    manifest = read_manifest(bundle)
+    assert manifest.warnings == (DataWarning("note", "Too short."),)
+    assert (manifest.positive_code, manifest.feature_ranges) == (1, None)
+
+
+def test_warnings_classes_and_ranges_are_read_as_they_were_written(bundle: Path) -> None:
+    warning = DataWarning("rare_class", "Rare.", "y", 3, ("fraud",))
+    changes = {
+        "warnings": (warning,),
+        "classes": ("fraud", "legit"),
+        "positive_class": "fraud",
+        "average": {"f1_score": "binary"},
+        "feature_ranges": {"x": (-1, 2.5)},
+    }
+    written = write_files(bundle, make_manifest(**changes), FILES)
+    assert read_manifest(bundle) == written
+    assert written.positive_code == 0
+    assert written.summary()["warnings"][0]["examples"] == ["fraud"]
 
 
 def test_copies_of_a_blend_are_named_by_algorithm() -> None:

@@ -35,3 +35,19 @@ def test_unknown_fields_are_kept_and_empty_ones_left_out() -> None:
     assert "a new field" in other
     assert "its value" in other
     assert not any(name in other for name in ("nothing", "blank", "seed"))
+
+
+def test_warnings_are_read_also_those_of_earlier_versions() -> None:
+    rare = {"code": "rare_class", "message": "Rare.", "column": "y", "count": 3, "examples": ["fraud"]}
+    details = read_model_details({"warnings": [rare, "Too short."]})
+    assert [(warning.code, warning.message) for warning in details.warnings] == [
+        ("rare_class", "Rare."),
+        ("note", "Too short."),
+    ]
+
+
+def test_the_positive_class_is_the_recorded_one_or_the_second() -> None:
+    classes = {"classes": ["fraud", "legit"]}
+    assert read_model_details(classes | {"positive_class": "fraud"}).positive_class == "fraud"
+    assert read_model_details(classes).positive_class == "legit"
+    assert read_model_details({"classes": ["a", "b", "c"]}).positive_class is None

@@ -45,3 +45,10 @@ def test_shares_come_from_the_confusion_matrix(summary: dict[str, object], conte
 def test_an_interval_needs_both_ends() -> None:
     assert make_interval(None, 1.0) is None
     assert make_interval(0.5, None) is None
+
+
+def test_shares_and_names_are_of_the_positive_class() -> None:
+    summary = {"classes": ["fraud", "legit"], "confusion_matrix": [[1, 1], [2, 16]]}
+    context = read_context(summary | {"positive_class": "fraud"})
+    assert (context.positive_class, context.positive_share) == ("fraud", 0.1)
+    assert read_context(summary).positive_share == 0.9

@@ -217,3 +217,22 @@ def test_the_program_reads_json_and_writes_the_page() -> None:
     )
     assert process.stdout.decode() == render_html(data["summary"], data["report"], None)
     assert process.stdout.endswith(b"</html>\n")
+
+
+def test_the_page_is_about_the_positive_class() -> None:
+    result = evaluate_binary(classes=["fraud", "legit"], positive=0)
+    warnings = [{"code": "rare_class", "message": f"Rare {EVIL}."}]
+    page = render_page(result, classes=["fraud", "legit"], positive_class="fraud", warnings=warnings)
+    texts = " ".join(page.texts)
+    assert f"Of the rows predicted as “fraud”, {result.metrics['precision']:.1%} are correct." in texts
+    assert "A row is predicted as “fraud” when" in texts
+    assert "with a probability of 70% for fraud," in texts
+    assert {"Warnings", f"Rare {EVIL}."} <= set(page.texts)
+    assert page.opened["script"] == 0
+
+
+def test_averages_of_several_classes_are_told_apart() -> None:
+    texts = " ".join(render_page(evaluate_multiclass(["a", "b", "c"]), classes=["a", "b", "c"]).texts)
+    assert "F1 as the plain mean over the classes" in texts
+    assert "only when both are high (mean over the classes, weighted by their rows)." in texts
+    assert "are about the class" not in texts
