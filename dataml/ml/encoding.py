@@ -110,7 +110,7 @@ class EncodedColumn:
         """Return the function that encodes one Python value as `encode` does a column."""
         match self.encoding:
             case Encoding.NUMBER:
-                return _encode_number if self.shift.is_identity else _shifted_encoder(_itself, self.shift)
+                return _encode_number if self.shift.is_identity else self.shift.value_encoder()
             case Encoding.BOOLEAN:
                 return {True: 1.0, False: 0.0, None: _NAN}.__getitem__
             case Encoding.CATEGORY:
@@ -140,13 +140,9 @@ def _encode_numbers(shift: NumberShift, values: pa.ChunkedArray) -> np.ndarray:
     return encoded
 
 
-def _itself(value: float) -> float:
-    return value
-
-
 def _shifted_encoder(read: Encoder, shift: NumberShift) -> Encoder:
-    apply = shift.apply_value
-    return lambda value: _NAN if value is None else apply(read(value))
+    encode = shift.value_encoder()
+    return lambda value: encode(None if value is None else read(value))
 
 
 def _to_moments(values: pa.ChunkedArray) -> np.ndarray:

@@ -5,7 +5,7 @@ of whole numbers where the values are.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -58,10 +58,17 @@ class NumberShift:
         with np.errstate(over="ignore"):
             return np.clip(self._subtract(numbers) * self.scale, -LIMIT, LIMIT)
 
-    def apply_value(self, value: float) -> float:
-        """Return `apply` of one number, to the bit."""
-        number = float(value - self.offset) * self.scale
-        return max(-LIMIT, min(LIMIT, number)) if abs(number) > LIMIT else number
+    def value_encoder(self) -> Callable[[float | None], float]:
+        """Return the function that does `apply` for one number, to the bit; NaN where it is missing."""
+        offset, scale = self.offset, self.scale
+
+        def encode(value: float | None) -> float:
+            if value is None:
+                return math.nan
+            number = float(value - offset) * scale
+            return number if -LIMIT <= number <= LIMIT else max(-LIMIT, min(LIMIT, number))
+
+        return encode
 
     def _subtract(self, numbers: np.ndarray) -> np.ndarray:
         if numbers.dtype != np.int64:

@@ -77,7 +77,9 @@ def test_a_scale_is_a_power_of_two_and_used_only_where_an_offset_is_not_enough()
 )
 def test_one_value_is_shifted_as_its_column_to_the_bit(shift: NumberShift, values: list[Any]) -> None:
     together = shift.apply(np.array(values))
-    assert np.array([shift.apply_value(value) for value in values]).tobytes() == together.tobytes()
+    encode = shift.value_encoder()
+    assert np.array([encode(value) for value in values]).tobytes() == together.tobytes()
+    assert np.isnan(encode(None))
     assert (np.abs(together) <= LIMIT).all()
 
 

@@ -63,6 +63,23 @@ def test_the_unit_of_a_feature_changes_no_score(tmp_path: Path, algorithm: str) 
         assert r2_of(tmp_path, make_table(unit, "x"), algorithm) == pytest.approx(usual, abs=TOLERANCE), unit
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_signal_of_seconds_is_learned_from_times_of_any_form(tmp_path: Path, algorithm: str) -> None:
+    random = np.random.default_rng(0)
+    seconds = np.sort(random.choice(20_000, 400, replace=False))
+    y = np.sin(seconds / 3_000)
+    near = r2_of(tmp_path, pa.table({"t": seconds, "y": y}), algorithm)
+    assert near > 0.99
+    times = 1_700_000_000 + seconds
+    with_unknown = np.where(random.random(400) < 0.05, 0, times)  # 0 stands for a time that is not known
+    moments = pa.array(times * 1_000_000).cast(pa.timestamp("us", "UTC"))
+    forms: list[Any] = [times, times * 1_000, moments]
+    for form in forms:
+        assert r2_of(tmp_path, pa.table({"t": form, "y": y}), algorithm) == pytest.approx(near, abs=TOLERANCE)
+    gaps = r2_of(tmp_path, pa.table({"t": np.where(with_unknown == 0, -1, seconds), "y": y}), algorithm)
+    assert r2_of(tmp_path, pa.table({"t": with_unknown, "y": y}), algorithm) == pytest.approx(gaps, abs=TOLERANCE)
+
+
 def test_the_unit_changes_no_blend(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.uniform(0, 86_400, 400)
