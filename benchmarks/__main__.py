@@ -21,6 +21,7 @@ import httpx
 from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.plain import predict_plainly, train_plainly
 from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
+from benchmarks.reading import compare_readers
 
 PORT = 8170
 HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
@@ -42,6 +43,7 @@ def main(sections: list[str]) -> None:
         "data": data,
         "large": large,
         "lake": lake,
+        "reading": compare_readers,
     }
     for name, run in measurements.items():
         if not sections or name in sections:
