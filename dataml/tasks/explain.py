@@ -85,10 +85,11 @@ def _sample(
 ) -> ShapSample:
     preprocessing = predictor.preprocessing
     numbers = np.full((len(matrix), len(preprocessing.features)), np.nan, np.float64)
+    # The first column of each feature.
+    places = {column.source: place for place, column in reversed(list(enumerate(preprocessing.layout)))}
     for i, name in enumerate(preprocessing.features):
-        first = next((n for n, column in enumerate(preprocessing.layout) if column.source == name), None)
-        if first is not None:
-            numbers[:, i] = matrix[:, first]
+        if name in places:
+            numbers[:, i] = matrix[:, places[name]]
     booleans = {
         field.name for field in rows.schema if pa.types.is_boolean(field.type) or pa.types.is_string(field.type)
     }

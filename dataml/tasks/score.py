@@ -62,7 +62,8 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     check_schema(schema, predictor.contract, predictor.boolean_texts)
     counter = InputCounter(predictor.input_checks)
     ids = [column for column in predictor.id_columns if column in schema.names]
-    columns = [column for column in schema.names if column in (*ids, *predictor.contract.names)]
+    needed = {*ids, *predictor.contract.names}
+    columns = [column for column in schema.names if column in needed]
     total, rows, failed = source.metadata.num_rows, 0, 0
     result_schema = _result_schema(predictor, schema, ids, spec.explain)
     batch_rows = EXPLAINED_BATCH_ROWS if spec.explain else BATCH_ROWS
@@ -87,7 +88,8 @@ def check_schema(schema: pa.Schema, contract: Contract, boolean_texts: Mapping[s
         InvalidFields: `missing_feature`: columns are missing and have no default.
         Invalid: `schema_mismatch`: columns have a type that no value of the feature can have.
     """
-    missing = [c.name for c in contract.columns if c.name not in schema.names and c.default is None]
+    stored = dict(zip(schema.names, schema.types, strict=True))
+    missing = [c.name for c in contract.columns if c.name not in stored and c.default is None]
     if missing:
         raise InvalidFields(
             [
@@ -97,9 +99,9 @@ def check_schema(schema: pa.Schema, contract: Contract, boolean_texts: Mapping[s
             code="missing_feature",
         )
     mismatches = [
-        f"'{c.name}' is {schema.field(c.name).type}, the predictor needs {c.data_type}"
+        f"'{c.name}' is {stored[c.name]}, the predictor needs {c.data_type}"
         for c in contract.columns
-        if c.name in schema.names and not _fits(schema.field(c.name).type, c, boolean_texts)
+        if c.name in stored and not _fits(stored[c.name], c, boolean_texts)
     ]
     if mismatches:
         raise Invalid("The dataset does not fit the predictor: " + "; ".join(mismatches) + ".", code="schema_mismatch")

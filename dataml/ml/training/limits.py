@@ -13,7 +13,7 @@ MAX_CATBOOST_COLUMNS: Final = 256
 """Columns that CatBoost looks at. A round of its takes as long as ten of the others with as many columns."""
 MIN_ROUNDS: Final = 100
 """Rounds below which a candidate is left out: it would say little of what it can do."""
-_FIT_S: Final = 60.0
+_FIT_S: Final = 30.0
 _FIT_S_PER_ROW: Final = 0.005
 _FULL_WIDTH: Final = ("LightGBM", "XGBoost")
 
@@ -21,7 +21,7 @@ _FULL_WIDTH: Final = ("LightGBM", "XGBoost")
 def limit_candidates(candidates: Candidates, rows: int, columns: int) -> tuple[Candidates, dict[str, str]]:
     """Return the candidates with limits that keep each fit within a bounded time, or without those that none keeps.
 
-    A single fit in one thread may take 60 s and 5 ms a row, by `estimate_round_s`. CatBoost looks at the 256 columns
+    A single fit in one thread may take 30 s and 5 ms a row, by `estimate_round_s`. CatBoost looks at the 256 columns
     that are most associated with the target, unless the user has chosen what share of columns it looks at. The fastest
     candidate that looks at all columns is never left out, nor is an algorithm that the user has named, or a model that
     is continued.

@@ -29,10 +29,11 @@ def list_layout_differences(
     and the order of the columns.
     """
     before, after = _used_columns(bound, bound_roles), _used_columns(other, other_roles)
-    differences = [f"{name!r} is missing" for name in before if name not in other.names]
-    differences += [f"{name!r} is not among the model's columns" for name in after if name not in bound.names]
+    bound_names, other_names = set(bound.names), set(other.names)
+    differences = [f"{name!r} is missing" for name in before if name not in other_names]
+    differences += [f"{name!r} is not among the model's columns" for name in after if name not in bound_names]
     for name in dict.fromkeys([*before, *after]):
-        if name in bound.names and name in other.names:
+        if name in bound_names and name in other_names:
             differences += _compare_columns(
                 bound.column(name), bound_roles[name], other.column(name), other_roles[name]
             )
@@ -48,8 +49,9 @@ def list_schema_changes(parent: Contract, dataset: Contract, time: str | None = 
     by its contract.
     """
     changes = []
+    names = set(dataset.names)
     for column in parent.columns:
-        if column.name not in dataset.names:
+        if column.name not in names:
             changes.append(f"{column.name!r} is missing")
         elif (actual := dataset.column(column.name).data_type) is not column.data_type and not (
             column.name == time and column.data_type.is_temporal and actual in READABLE_TYPES

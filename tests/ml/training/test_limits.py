@@ -14,7 +14,7 @@ def candidates(algorithm: str = "auto", classes: int = 2, **options: Any) -> Can
 
 
 def test_ordinary_tables_have_no_limits() -> None:
-    for rows, columns in ((100, 20), (1_000, 250), (50_000, 50), (1_000_000, 20), (5_000_000, 20)):
+    for rows, columns in ((100, 20), (1_000, 150), (50_000, 50), (1_000_000, 20), (5_000_000, 20)):
         limited, left_out = limit_candidates(candidates(), rows, columns)
         assert limited.algorithms == candidates().algorithms
         assert set(limited.limits.values()) == {FitLimits()}, (rows, columns)
@@ -50,7 +50,7 @@ def test_one_candidate_is_always_kept() -> None:
 
 
 def test_only_a_fit_that_met_its_limit_is_named() -> None:
-    limited, _ = limit_candidates(candidates(), 800, 10_000)
+    limited, _ = limit_candidates(candidates(), 400, 10_000)
     rounds = limited.limits["XGBoost"].max_rounds
     assert rounds is not None
     assert set(describe_limits(limited, 10_000, {"XGBoost": 90, "CatBoost": 10})) == {"CatBoost"}
