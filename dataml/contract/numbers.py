@@ -30,6 +30,9 @@ ZERO_PATTERN: Final = rf"(?:{CURRENCY_PATTERN})\s*-|-\s*(?:{CURRENCY_PATTERN})"
 # Characters that mean the same in a number: spaces of other widths, the typographic apostrophe, and the minus sign.
 EQUAL_CHARACTERS: Final = {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'", "\u2212": "-", "\u2013": "-"}
 _EQUAL: Final = str.maketrans(EQUAL_CHARACTERS)
+PRICE_DASH: Final = "([0-9][.,]) ?[-\u2014]{1,2}($|[^0-9-])"
+"""Regular expression of a dash in place of the cents of a price, `12.-` or `12,\u2014 €`, which is no sign; for RE2 and
+for `re`. The groups 1 and 2 are the number without it."""
 
 _GROUPS: Final[dict[str, Group]] = {"": "", ",": ",", ".": ".", " ": " ", "'": "'"}
 _DECIMALS: Final[dict[str, Decimal]] = {".": ".", ",": ","}
@@ -43,6 +46,7 @@ _DECORATED: Final = re.compile(
     r"(?P<core>[0-9.,](?:[0-9.,]|[ '](?=[0-9]))*+(?:[eE][+-]?[0-9]{1,4})?)"
     rf"\s*(?P<after>[+-])?\s*(?P<percent>%)?\s*(?P<behind>{CURRENCY_PATTERN})?\s*(?P<trailing>[+-])?\s*(?P<close>\))?"
 )
+_PRICE_DASH: Final = re.compile(PRICE_DASH)
 _ZERO: Final = re.compile(ZERO_PATTERN)
 _MAX_CHARACTERS: Final = 400
 
@@ -111,7 +115,7 @@ class NumberFormat:
         """
         if len(text) > _MAX_CHARACTERS:
             return None
-        text = text.translate(_EQUAL).strip()
+        text = _unify(text)
         if self.currency and _ZERO.fullmatch(text):
             return "0" if text.strip("- ") == self.currency else None
         match = _DECORATED.fullmatch(text)
@@ -165,7 +169,7 @@ def parse_number_format(name: str | None) -> NumberFormat:
 
 def list_readings(text: str) -> dict[NumberFormat, str]:
     """Return what a text means as a number, by each spelling in which it is one; a single spelling for each meaning."""
-    match = _DECORATED.fullmatch(text.translate(_EQUAL).strip()) if len(text) <= _MAX_CHARACTERS else None
+    match = _DECORATED.fullmatch(_unify(text)) if len(text) <= _MAX_CHARACTERS else None
     if match is None:
         return {}
     currency, is_percent = match["outside"] or match["before"] or match["behind"] or "", bool(match["percent"])
@@ -178,6 +182,11 @@ def list_readings(text: str) -> dict[NumberFormat, str]:
         if plain is not None and plain not in readings.values():
             readings[candidate] = plain
     return readings
+
+
+def _unify(text: str) -> str:
+    """Return a number with the usual characters, without the blanks around it and a dash in place of cents."""
+    return _PRICE_DASH.sub(r"\1\2", text.translate(_EQUAL).strip())
 
 
 def join_readings(readings: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from dataml.contract.files.parquet_types import is_text
 from dataml.contract.numbers import (
     CURRENCY_PATTERN,
     EQUAL_CHARACTERS,
+    PRICE_DASH,
     SPELLINGS,
     ZERO_PATTERN,
     Decimal,
@@ -104,6 +105,7 @@ class NumberSpellings(_Counted):
         if not pc.all(pc.string_is_ascii(cells)).as_py():
             for character, plain in EQUAL_CHARACTERS.items():
                 cells = pc.replace_substring(cells, character, plain)
+        cells = pc.replace_substring_regex(cells, PRICE_DASH, r"\1\2")
         is_number = pa.array([False]).take(pa.array([0] * len(cells)))
         for spelling in self._counts:
             matches = pc.match_substring_regex(cells, _decorated(spelling.core_pattern))
