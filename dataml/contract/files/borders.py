@@ -76,12 +76,13 @@ def find_blanks_before_quote(block: bytes, borders: Borders, delimiter: str) -> 
     """
     if not borders.has_other_quotes:
         return None
-    for match in (_SPACES_AND_QUOTE if delimiter == "\t" else _BLANKS_AND_QUOTE).finditer(block):
-        index = int(np.searchsorted(borders.ends, match.start()))
-        is_border_before = match.start() == 0 or (index > 0 and borders.ends[index - 1] == match.start() - 1)
-        if is_border_before and not (index and (borders.inside[index - 1] or borders.is_quote[index - 1])):
-            return match.end() - 1
-    return None
+    spans = np.array([match.span() for match in _blanks_pattern(delimiter.encode()).finditer(block)], np.int64)
+    if not len(spans):
+        return None
+    before = np.searchsorted(borders.ends, spans[:, 0]) - 1  # -1 where the block begins
+    is_text = (before >= 0) & (borders.inside | borders.is_quote)[before] if len(borders.ends) else before >= 0
+    first = np.flatnonzero(~is_text)[:1]
+    return int(spans[first[0], 1]) - 1 if len(first) else None
 
 
 def find_row_end(block: bytes, start: int, delimiters: str) -> int | None:
@@ -120,8 +121,13 @@ def count_lines(text: bytes) -> int:
 
 
 _LINE_END = re.compile(rb"[\r\n]")
-_BLANKS_AND_QUOTE = re.compile(rb'[ \t]++"')
-_SPACES_AND_QUOTE = re.compile(rb' ++"')
+
+
+@lru_cache
+def _blanks_pattern(delimiter: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of blanks and a quote where a field may begin."""
+    blanks = rb" ++" if delimiter == b"\t" else rb"[ \t]++"
+    return re.compile(rb"(?:(?<=[\r\n" + re.escape(delimiter) + rb"])|\A)" + blanks + rb'"')
 
 
 @lru_cache

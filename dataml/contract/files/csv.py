@@ -18,7 +18,7 @@ from typing import Final, NoReturn, Protocol
 
 import numpy as np
 
-from dataml.contract.files.borders import Positions, count_lines, find_blanks_before_quote, find_borders
+from dataml.contract.files.borders import Flags, Positions, count_lines, find_blanks_before_quote, find_borders
 from dataml.contract.files.layout import MAX_ROW_BYTES, CsvLayout, detect_layout, suggest_header_row
 from dataml.contract.files.text import describe_utf16, suggest_encoding
 from dataml.errors import Invalid
@@ -241,15 +241,22 @@ class _Scanner:
         fields = np.diff(rows, prepend=-1)
         blank = (fields == 1) & (lengths[rows] == 0)
         is_ragged = (fields != layout.fields) & ~blank
-        for row in np.flatnonzero(is_ragged & (fields == 1)).tolist():
-            end = int(ends[rows[row]])
-            blank[row] = not self._block[end - int(lengths[rows[row]]) : end].strip(_BLANKS)
-        is_ragged &= ~blank
+        single = np.flatnonzero(is_ragged & (fields == 1))
+        if len(single):
+            blank[single] = self._are_blank(ends[rows[single]], lengths[rows[single]])
+            is_ragged &= ~blank
         for field_behind in range(layout.padding):
             is_ragged |= (fields == layout.fields) & (lengths[rows - field_behind] != 0)
         if is_ragged.any():
             self._add_ragged(layout, ends, rows, np.flatnonzero(is_ragged), fields)
         self._records += len(rows) - int(blank.sum())
+
+    def _are_blank(self, ends: Positions, lengths: Positions) -> Flags:
+        """Return for each field, which ends before a position and has a length, whether it is all blanks."""
+        data = np.frombuffer(self._block, np.uint8)
+        is_blank = np.isin(data, np.frombuffer(_BLANKS, np.uint8))
+        blanks_before = np.concatenate(([0], np.cumsum(is_blank)))
+        return blanks_before[ends] - blanks_before[ends - lengths] == lengths
 
     def _add_ragged(
         self, layout: CsvLayout, ends: Positions, rows: Positions, ragged: Positions, fields: Positions
