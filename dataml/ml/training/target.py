@@ -150,7 +150,7 @@ def _to_whole_numbers(name: str, distinct: pa.Array) -> pa.Array:
     numbers = distinct.to_numpy(zero_copy_only=False)
     is_whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < _MAX_WHOLE)
     if is_whole.all():
-        return distinct.cast(pa.int64())
+        return pc.unique(distinct.cast(pa.int64()))  # 0.0 and -0.0 differ for Arrow
     others = ", ".join(f"{number:g}" for number in numbers[~is_whole][:_MAX_SHOWN])
     detail = (
         f"The target '{name}' is Float and has values that are no whole numbers, such as {others}. Train a Regression; "

@@ -33,6 +33,8 @@ def test_whole_floats_are_integer_classes() -> None:
     assert (target.classes, target.values.tolist(), target.data_type) == ((0, 1, 2), [2, 0, 1, 2], DataType.INTEGER)
     assert all(isinstance(value, int) for value in target.classes or ())
     assert target.positive_class is None
+    zeros = read_classes("y", DataType.FLOAT, column([0.0, -0.0, 1.0]))
+    assert (zeros.classes, zeros.values.tolist()) == ((0, 1), [0, 0, 1])
 
 
 def test_the_positive_class_is_the_named_one_or_the_rarer_one() -> None:
