@@ -38,15 +38,15 @@ class InputChecks:
 
     def check_row(self, values: Mapping[str, Any]) -> list[DataWarning] | None:
         """Return warnings about one row of typed values; None, and not an empty list, where there are none."""
-        found: list[DataWarning] | None = None
+        warnings: list[DataWarning] | None = None
         for name, low, high in self.ranges:
             value = values[name]
             if value is not None and not low <= value <= high:
-                found = [*(found or ()), _warn_of_number(name, value, low, high)]
+                warnings = [*(warnings or ()), _warn_of_number(name, value, low, high)]
         for name, known in self.categories:
             if values[name] not in known:
-                found = [*(found or ()), _warn_of_category(name, values[name])]
-        return found
+                warnings = [*(warnings or ()), _warn_of_category(name, values[name])]
+        return warnings
 
 
 @dataclass

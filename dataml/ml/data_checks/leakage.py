@@ -64,9 +64,9 @@ def find_leaking_features(
             score = _score_column(samples.x[kept, position], y, task, column)
             scores[column.source] = max(score, scores.get(column.source, score))
     threshold = MIN_RANK_R2 if task.is_regression else MIN_CLASS_SKILL
-    found = sorted((name for name in scores if scores[name].skill >= threshold), key=lambda name: -scores[name].skill)
+    leaking = sorted((name for name in scores if scores[name].skill >= threshold), key=lambda name: -scores[name].skill)
     usual = 0.0 if task.is_regression else float(np.bincount(y).max() / len(y))
-    return [_describe(name, scores[name], task, usual) for name in found[:MAX_WARNINGS]]
+    return [_describe(name, scores[name], task, usual) for name in leaking[:MAX_WARNINGS]]
 
 
 def _order(matrix: np.ndarray, rows: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
