@@ -53,7 +53,7 @@ def test_only_a_fit_that_met_its_limit_is_named() -> None:
     limited, _ = limit_candidates(candidates(), 400, 10_000)
     rounds = limited.limits["XGBoost"].max_rounds
     assert rounds is not None
-    assert set(describe_limits(limited, 10_000, {"XGBoost": 90, "CatBoost": 10})) == {"CatBoost"}
+    assert set(describe_limits(limited, 10_000, {"XGBoost": 60, "CatBoost": 10})) == {"CatBoost"}
     described = describe_limits(limited, 10_000, {"XGBoost": rounds})
     assert described["XGBoost"] == f"cut short after {rounds:,} rounds"
     assert {warning.code for warning in warn_of_limits(described)} == {"candidate_limited"}
