@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.columns import MAX_DISPLAY_CHARACTERS, ParsedColumn, RuleViolation, to_text
-from dataml.contract.dates import InvalidValue
+from dataml.contract.dates import InvalidValue, settle_date_order
 from dataml.contract.types import DataType
+from dataml.contract.value_format import ValueFormat
 from dataml.contract.values import Value, parse_value
 
 MAX_ALLOWED_VALUES: Final = 10_000
@@ -133,13 +134,17 @@ def add_violations(
     )
 
 
+def _parse_stated(text: str, data_type: DataType) -> Value:
+    return parse_value(text, data_type, ValueFormat(settle_date_order(text)))
+
+
 def _parse_bound(name: str, data_type: DataType, text: str | None) -> Any:
     if text is None:
         return None
     if data_type not in _ORDERED:
         raise InvalidConstraint(f"bad_{name}", f"a column of type {data_type} cannot have a {name}")
     try:
-        value = parse_value(text, data_type)
+        value = _parse_stated(text, data_type)
     except InvalidValue as error:
         raise InvalidConstraint(
             f"bad_{name}", f"the {name} {text!r} is not of type {data_type}: {error.reason}"
@@ -157,7 +162,7 @@ def _parse_allowed(data_type: DataType, texts: Sequence[str] | None) -> tuple[An
     values = []
     for text in texts:
         try:
-            value = parse_value(text, data_type)
+            value = _parse_stated(text, data_type)
         except InvalidValue as error:
             detail = f"the allowed value {text[:100]!r} is not of type {data_type}: {error.reason}"
             raise InvalidConstraint("bad_allowed_values", detail) from error

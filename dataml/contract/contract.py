@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from dataml.contract.columns import ParsedColumn, RuleViolation, parse_column
 from dataml.contract.constraints import Constraints, InvalidConstraint, add_violations
-from dataml.contract.dates import DateOrder, InvalidValue
+from dataml.contract.dates import DateOrder, InvalidValue, settle_date_order
 from dataml.contract.numbers import NumberFormat
 from dataml.contract.types import DataType
 from dataml.contract.value_format import DateFormat, ValueFormat
@@ -75,7 +75,8 @@ class Column:
     @property
     def plain_format(self) -> ValueFormat:
         """How its default is written: as its values, but numbers plainly and dates as dates, as in bounds."""
-        return replace(self.value_format, number_format=None, date_format=None)
+        order = settle_date_order(self.default, self.date_order)
+        return replace(self.value_format, date_order=order, number_format=None, date_format=None)
 
     def build_constraints(self) -> Constraints:
         """Return the typed constraints of the column.

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from dataml.contract.months import MONTHS
 
-DateOrder = Literal["dmy", "mdy"]
+DateOrder = Literal["dmy", "mdy", "ymd"]
+"""The order of day, month and year where all are digits; `ymd` means years of two digits, since others need none."""
 
 PIVOT_YEAR: Final = 69
 """A year of two digits from here on is in the 1900s, one below in the 2000s, as POSIX reads `%y`."""
@@ -73,12 +74,34 @@ _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})?")
 _ZONE_NAME = re.compile(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+)*\]$")
 
 
+def split_date(text: str) -> tuple[int, int, str] | None:
+    """Return the first two numbers and the year of a date whose parts are digits, the year last; None of other texts.
+
+    With two digits, the year may be any part of it.
+    """
+    match = _NUMERIC.fullmatch(text.strip()) if len(text) <= _MAX_CHARACTERS else None
+    return (int(match["a"]), int(match["b"]), match["y"]) if match else None
+
+
 def detect_date_order(text: str) -> Literal["dmy", "mdy", "either"] | None:
     """Return the order of day and month in a written date: "either" if it reads both ways, None if it shows nothing."""
-    match = _NUMERIC.fullmatch(text.strip()) if len(text) <= _MAX_CHARACTERS else None
-    if match is None:
-        return None
-    first, second = int(match["a"]), int(match["b"])
+    parts = split_date(text)
+    return detect_order_of_parts(parts[0], parts[1]) if parts else None
+
+
+def settle_date_order(text: str | None, order: DateOrder | None = None) -> DateOrder | None:
+    """Return the order in which a single date of a contract is read, a bound or a default: its year comes last.
+
+    None means that it can have the day or the month first.
+    """
+    if order is not None or text is None:
+        return order
+    detected = detect_date_order(text)
+    return "dmy" if detected is None else None if detected == "either" else detected
+
+
+def detect_order_of_parts(first: int, second: int) -> Literal["dmy", "mdy", "either"] | None:
+    """Return what the first two numbers of a date with the year behind them show, as `detect_date_order`."""
     if first == second or (first > 12 and second > 12):
         return None
     if first <= 12 and second <= 12:
@@ -103,8 +126,12 @@ def parse_moment(text: str, order: DateOrder | None) -> datetime:
     if match:
         return _build(match, int(match["m"]), int(match["d"]))
     match = _NUMERIC.fullmatch(text)
+    if match and order == "ymd":
+        return _build_year_first(match)
     if match:
         month, day = _month_and_day(text, int(match["a"]), int(match["b"]), order)
+        if order is None and _may_begin_with_year(match):
+            raise InvalidValue("ambiguous_date", "the year can be its first or its last part")
         return _build(match, month, day)
     moment = _parse_named(text) or _parse_period(text)
     if moment is None and (weekday := _WEEKDAY.match(text)):
@@ -176,17 +203,29 @@ def _month_and_day(text: str, first: int, second: int, order: DateOrder | None) 
     return (first, second) if detected == "mdy" else (second, first)
 
 
+def _may_begin_with_year(match: re.Match[str]) -> bool:
+    """Return whether another date is meant if the year, of two digits, comes first."""
+    last = int(match["y"])
+    return len(match["y"]) == 2 and 1 <= int(match["b"]) <= 12 and 1 <= last <= 31 and last != int(match["a"])
+
+
+def _build_year_first(match: re.Match[str]) -> datetime:
+    if len(match["y"]) != 2 or len(match["a"]) != 2:
+        raise InvalidValue("not_a_date", "it is not in the order of the column (ymd)")
+    return _build(match, int(match["b"]), int(match["y"]), match["a"])
+
+
 def _full_year(text: str) -> int:
     year = int(text)
     return year if len(text) > 2 else year + (1900 if year >= PIVOT_YEAR else 2000)
 
 
-def _build(match: re.Match[str], month: int, day: int) -> datetime:
+def _build(match: re.Match[str], month: int, day: int, year: str | None = None) -> datetime:
     # Digits below the microsecond are cut: a Timestamp column has microseconds.
     microsecond = int((match["fraction"] or "0")[:6].ljust(6, "0"))
     try:
         moment = datetime(
-            _full_year(match["y"]),
+            _full_year(year or match["y"]),
             month,
             day,
             _hour(match),

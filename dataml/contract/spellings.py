@@ -285,7 +285,7 @@ class DateSpellings(_Counted):
         super().__init__(name)
         self._has_open_order = has_open_order
         self._has_both_orders = has_both_orders
-        self._counts: dict[DateOrder, int] = {"dmy": 0, "mdy": 0}
+        self._counts: dict[DateOrder, int] = {"dmy": 0, "mdy": 0, "ymd": 0}
 
     def add(self, cells: pa.Array) -> None:
         """Take a batch of the column into account."""
@@ -293,7 +293,8 @@ class DateSpellings(_Counted):
         for order in self._counts:
             invalid = parse_column(cells, DataType.TIMESTAMP, ValueFormat(order)).invalid_rows
             self._counts[order] += len(cells) - len(invalid)
-            self._add_others(cells.take(pa.array(invalid)))
+            if order != "ymd":  # which few columns have, so that most dates are none in it
+                self._add_others(cells.take(pa.array(invalid)))
 
     def settle(self, column: Column) -> Column:
         """Return the column as it is: one whose values are all dates of one order is no text."""
@@ -307,8 +308,9 @@ class DateSpellings(_Counted):
             return self._warn_both(self._total - count)
         if self._has_open_order and count == self._total:
             message = (
-                f"`{self.name}` is read as text: its dates can have the day or the month first, and no value shows "
-                "which. Upload with a template in which it is Date or Timestamp with a date_order, dmy or mdy."
+                f"`{self.name}` is read as text: its dates can have the day, the month or a short year first, and no "
+                "value shows which. Upload with a template in which it is Date or Timestamp with a date_order, dmy, "
+                "mdy or ymd."
             )
             return DataWarning("ambiguous_date_order", message, self.name, self._total)
         return self._warn_nearly("nearly_dates", "dates", "Date or Timestamp", count)

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.columns import mark_missing, parse_column, to_text
-from dataml.contract.dates import DateOrder, InvalidValue, detect_date_order
+from dataml.contract.date_orders import DateOrders
+from dataml.contract.dates import DateOrder, InvalidValue
 from dataml.contract.numbers import list_readings
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
@@ -53,7 +54,7 @@ class TypeInference:
 
     def __init__(self, candidates: frozenset[DataType] = frozenset(_PREFERENCE)) -> None:
         self._candidates = set(candidates)
-        self._orders: set[str] = set()
+        self._orders = DateOrders()
         self._has_text = False
         self._declared: set[DataType] = set()
         self._has_fraction = False
@@ -64,9 +65,7 @@ class TypeInference:
     @property
     def date_order(self) -> DateOrder | None:
         """The one order that all values agree on; None when they leave it open, or contradict each other."""
-        if "dmy" in self._orders:
-            return None if "mdy" in self._orders else "dmy"
-        return "mdy" if "mdy" in self._orders else None
+        return self._orders.order
 
     @property
     def data_type(self) -> DataType:
@@ -83,18 +82,19 @@ class TypeInference:
 
     @property
     def has_open_order(self) -> bool:
-        """Whether a date reads both ways and no other value shows the order."""
-        return "either" in self._orders and self.date_order is None
+        """Whether a date reads in several ways and no other value shows the order."""
+        return self._orders.is_open
 
     @property
     def has_both_orders(self) -> bool:
         """Whether some dates have the day first, some the month, and some read both ways."""
-        return {"dmy", "mdy", "either"} <= self._orders and self._temporal_type is not None
+        return self._orders.are_both and self._temporal_type is not None
 
     @property
     def open_date_type(self) -> DataType | None:
         """The type of a text column whose values are all dates but for the order, which they leave open; else None."""
-        is_open = self.has_open_order and not self.has_both_orders and not self._declared
+        is_two_ways = self.has_open_order and not self.has_both_orders and not self._orders.may_lead_with_year
+        is_open = is_two_ways and not self._declared
         return self._temporal_type if is_open else None
 
     @property
@@ -170,7 +170,8 @@ class TypeInference:
         """Take only the order of day and month in a batch into account."""
         cells = to_text(cells)
         dates = cells.filter(pc.fill_null(pc.match_substring_regex(cells, _WRITTEN_DATE), False))
-        self._orders |= {order for text in dates.unique().to_pylist() if (order := detect_date_order(text))}
+        for text in dates.unique().to_pylist():
+            self._orders.add(text)
 
     def _allows(self, kind: DataType, cells: pa.Array) -> bool:
         if kind in _SPELLINGS:
@@ -204,7 +205,7 @@ def _share(texts: Sequence[str], holds: Callable[[str], bool]) -> float:
 
 
 def _is_date(text: str, kind: DataType) -> bool:
-    return any(_parses(text, kind, order) for order in ("dmy", "mdy"))
+    return any(_parses(text, kind, order) for order in ("dmy", "mdy", "ymd"))
 
 
 def _parses(text: str, kind: DataType, order: DateOrder) -> bool:

@@ -8,7 +8,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "nearly_numeric": "A text column is numbers but for a few values.",
     "nearly_dates": "A text column is dates but for a few values.",
     "ambiguous_number_format": "A column is text because its numbers can be read in several ways.",
-    "ambiguous_date_order": "A column is text because its dates can be read with the day or the month first.",
+    "ambiguous_date_order": "A column is text because its dates can have the day, the month or a short year first.",
     "number_format_of_others": "The decimal mark of a column is that of the others; its own values leave it open.",
     "date_order_of_others": "The order of day and month in a column is that of the others; its values leave it open.",
     "contradictory_date_order": "A column is text because some of its dates have the day first and some the month.",

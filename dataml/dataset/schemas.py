@@ -221,7 +221,7 @@ class DatasetColumn(BaseModel):
     column_name: str = Field(validation_alias="name", description="Name of the column.")
     data_type: str = Field(description="Type of its values.", examples=["Float"])
     default_value: str | None = Field(validation_alias="default", description="Value that replaces a missing one.")
-    date_order: Literal["dmy", "mdy"] | None = Field(
+    date_order: Literal["dmy", "mdy", "ymd"] | None = Field(
         description="How 08/09/2024 was read; null where it made no difference."
     )
     date_format: str | None = Field(

@@ -262,3 +262,10 @@ def test_row_and_batch_of_one_agree_on_every_spelling(data_type: DataType) -> No
     contract = one(data_type)
     for cell in GRID:
         assert by_batch(contract, [cell]) == [by_row(contract, cell)], cell
+
+
+def test_short_dates_of_a_stored_contract_have_their_year_last() -> None:
+    column = Column("x", DataType.DATE, default="13/01/24", minimum="13/01/23", allowed_values=("13/01/24", "05/05/24"))
+    contract = Contract.from_json(Contract((column,)).to_json())
+    assert contract.parse_row({"x": ""}) == {"x": date(2024, 1, 13)}
+    assert contract.parse_row({"x": "2024-05-05"}) == {"x": date(2024, 5, 5)}

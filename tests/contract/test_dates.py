@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from dataml.contract.dates import InvalidValue, detect_date_order, parse_digits, parse_moment
+from dataml.contract.dates import InvalidValue, detect_date_order, parse_digits, parse_moment, settle_date_order
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 from dataml.contract.values import parse_value
@@ -67,6 +67,27 @@ def test_date_with_a_part_above_twelve_or_equal_parts_needs_no_order() -> None:
     assert parse_value("13/08/2024", DataType.DATE) == date(2024, 8, 13)
     assert parse_value("08/13/2024", DataType.DATE) == date(2024, 8, 13)
     assert parse_value("08/08/2024", DataType.DATE) == date(2024, 8, 8)
+
+
+def test_short_year_may_come_first() -> None:
+    assert rule_of("24-01-15", DataType.DATE) == "ambiguous_date"
+    assert parse_value("24-01-15", DataType.DATE, ValueFormat("ymd")) == date(2024, 1, 15)
+    assert parse_value("99/12/31", DataType.DATE, ValueFormat("ymd")) == date(1999, 12, 31)
+    assert parse_value("24-01-15", DataType.DATE, ValueFormat("dmy")) == date(2015, 1, 24)
+    assert parse_value("31.12.99", DataType.DATE) == date(1999, 12, 31)
+    assert parse_value("2024-01-15", DataType.DATE, ValueFormat("ymd")) == date(2024, 1, 15)
+    for text in ("24-01-2015", "24-13-15", "4-01-15", "24-01-32"):
+        assert rule_of(text, DataType.DATE, ValueFormat("ymd")) == "not_a_date"
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [("13/01/24", "dmy"), ("01/13/24", "mdy"), ("05/05/24", "dmy"), ("2024-01-13", "dmy"), ("08/09/24", None)],
+)
+def test_single_date_of_a_contract_has_its_year_last(text: str, order: str | None) -> None:
+    assert settle_date_order(text) == order
+    assert settle_date_order(text, "ymd") == "ymd"
+    assert settle_date_order(None) is None
 
 
 def test_date_against_the_order_of_its_column_is_invalid() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataml.contract.dates import InvalidValue
+from dataml.contract.dates import InvalidValue, settle_date_order
 from dataml.contract.value_format import ValueFormat
 from dataml.contract.values import parse_value
 
@@ -41,8 +41,10 @@ class Scorer:
         self.columns = [column for column in self._read_json("contract.json")["columns"] if column["name"] in features]
         for column in self.columns:
             column["format"] = value_format(column)
-            # A default is written plainly.
-            column["plain_format"] = value_format(column | {"number_format": None, "date_format": None})
+            # A default is written plainly, its year last.
+            order = settle_date_order(column["default"], column.get("date_order"))
+            plain = {"number_format": None, "date_format": None, "date_order": order}
+            column["plain_format"] = value_format(column | plain)
         self.layout = self._read_json("preprocess.json")["columns"]
         for column in self.layout:
             column["codes"] = {text: code for code, text in enumerate(column.get("vocabulary", ()))}
