@@ -138,7 +138,8 @@ def test_a_page_names_only_what_exists(page: Path, calls: set[tuple[str, str, st
         is_of_the_repository = not path.startswith((".", "/")) and path not in PLACEHOLDERS
         assert not is_of_the_repository or any((ROOT / base / path).exists() for base in BASES), path
     settings = set(re.findall(r"\bDATAML_[A-Z_]*[A-Z]\b", text))
-    assert settings - {f"DATAML_{name.upper()}" for name in Settings.model_fields} <= {"DATAML_TEST_DATABASE"}
+    for_tests = {"DATAML_TEST_COLUMNS", "DATAML_TEST_DATABASE"}
+    assert settings - {f"DATAML_{name.upper()}" for name in Settings.model_fields} <= for_tests
     shown = {f"{method} {re.sub(r'{[^}]*}', '{}', path.removeprefix(API))}" for method, path, _ in calls}
     for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?]*)[`?]", text):
         assert f"{method} {re.sub(r'{[^}]*}', '{}', path.removeprefix(API).rstrip('/'))}" in shown, path
