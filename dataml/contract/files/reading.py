@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from dataml.contract.files.csv import (
 from dataml.contract.files.layout import MAX_ROW_BYTES, CsvLayout, CsvOptions, suggest_header_row
 from dataml.contract.files.parquet import MAGIC, damaged_parquet, find_unnamed_index, open_uploaded_parquet
 from dataml.contract.files.parquet_types import to_plain
-from dataml.contract.files.text import detect_compression, is_plain_text, open_text
+from dataml.contract.files.text import WholeLineEnds, detect_compression, is_plain_text, open_text
 from dataml.errors import Invalid, TooLarge
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -289,8 +289,6 @@ def _csv_batches(
     if section != WHOLE_FILE:
         with _opened_section(path, section) as content:
             yield from _read_csv(content, layout, selected, has_header=section.start == 0)
-    elif is_plain_text(path, options.encoding):  # Arrow opens it by itself, which is faster
-        yield from _read_csv(path, layout, selected)
     else:
         with open_text(path, options.encoding) as stream:
             yield from _read_csv(stream, layout, selected)
@@ -304,12 +302,12 @@ def _opened_section(path: Path, section: Section) -> Iterator[pa.NativeFile]:
 
 
 def _read_csv(
-    source: Path | BinaryIO | pa.NativeFile, layout: CsvLayout, selected: Sequence[str], has_header: bool = True
+    source: BinaryIO | pa.NativeFile, layout: CsvLayout, selected: Sequence[str], has_header: bool = True
 ) -> Iterator[pa.RecordBatch]:
     columns = [*layout.header, *(f"\0{number}" for number in range(layout.padding))]
     try:
         reader = pa_csv.open_csv(
-            source,
+            cast(BinaryIO, WholeLineEnds(source)),
             read_options=pa_csv.ReadOptions(
                 block_size=_block_bytes(len(columns)), column_names=columns, skip_rows=layout.lines if has_header else 0
             ),

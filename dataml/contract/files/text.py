@@ -112,6 +112,27 @@ def describe_utf16(text: bytes) -> str:
     return ""
 
 
+class WholeLineEnds:
+    """A stream whose reads never end between CR and LF.
+
+    pyarrow.csv drops an LF that begins a block after a CR at the end of the one before, in a quoted field, too.
+    """
+
+    closed = False
+
+    def __init__(self, source: _Readable) -> None:
+        self._source = source
+        self._held = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, which is at least three; none at the end."""
+        data = self._held + self._source.read(size - len(self._held))
+        self._held = self._source.read(1) if data.endswith(b"\r") else b""
+        if self._held == b"\n" and len(data) > 1:
+            data, self._held = data[:-1], b"\r\n"
+        return data
+
+
 class _Transcoded:
     """A stream of another encoding, read as UTF-8."""
 

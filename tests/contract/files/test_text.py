@@ -1,6 +1,8 @@
 """CSV files as UTF-8: encodings, compression, what stands behind the last line."""
 
 import gzip
+import io
+import itertools
 import random
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from dataml.contract.files import text
 from dataml.contract.files.text import (
+    WholeLineEnds,
     describe_utf16,
     detect_compression,
     is_plain_text,
@@ -116,6 +119,16 @@ def test_zeros_of_a_large_remainder_are_not_kept_in_memory(write: WriteFile, mon
     shortened = read(write(gzip.compress(b"a\n" + b"\0" * 1_000 + b"x")))
     assert shortened.replace(b"\0", b"") == b"a\nx"
     assert 100 < len(shortened) < 160
+
+
+@pytest.mark.parametrize("size", [3, 4, 5, 100])
+def test_no_read_ends_between_cr_and_lf(size: int) -> None:
+    content = b"a\r\n\r\nbc\r\r\nd\r"
+    stream = WholeLineEnds(io.BytesIO(content))
+    parts = list(iter(lambda: stream.read(size), b""))
+    assert b"".join(parts) == content
+    assert all(len(part) <= size for part in parts)
+    assert not any(part.endswith(b"\r") and later.startswith(b"\n") for part, later in itertools.pairwise(parts))
 
 
 def test_compression_is_detected_by_content() -> None:
