@@ -70,6 +70,8 @@ class _Counted:
         examples = tuple(self._others)
         listed = ", ".join(repr(text[:40]) for text in examples) + (", ..." if others > len(examples) else "")
         share = min(100 * count / self._total, 99.9)
+        if examples == (self.name,):
+            listed += ", the name of the column: the header seems to be repeated among the rows"
         are_not = "1 value is not" if others == 1 else f"{others:,} values are not"
         message = (
             f"{share:.1f}% of `{self.name}` are {kind}; {are_not}: {listed}. The column is read as text. To set these "

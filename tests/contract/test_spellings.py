@@ -85,3 +85,9 @@ def test_digits_of_one_width_with_leading_zeros_are_codes(cells: list[str], code
     spellings = count(cells)
     assert spellings.settle(Column("x", DataType.STRING)).data_type is DataType.STRING
     assert (spellings.warning and spellings.warning.code) == code
+
+
+def test_repeated_header_is_named() -> None:
+    warning = count(["7"] * 9 + ["x"]).warning
+    assert warning is not None
+    assert "the header seems to be repeated" in warning.message

@@ -20,6 +20,8 @@ MAX_ROW_BYTES: Final = 4 << 20
 MAX_HEADER_ROW: Final = 1_000
 """Line number up to which a header is looked for."""
 
+# Spreadsheets have names of several lines, which are meant as one.
+_LINE_BREAKS = re.compile(r"[ \t]*[\r\n\t]+[ \t]*")
 _SEP_LINE = re.compile(rb'"?sep=([^"\r\n])"?[ \t]*(?:\r\n?|\n)', re.IGNORECASE)
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+(?:\r\n?|\n))*+")
 _LINE = re.compile(rb"[^\r\n]*+(?:\r\n?|\n)")
@@ -100,6 +102,7 @@ def detect_layout(block: bytes, is_last: bool, header_row: int | None = None) ->
         _refuse_comment(block, start, row, first_row or b"")
     padding = _count_padding(names, split_row((first_row or b"").decode(), delimiter))
     names = names[: len(names) - padding] if padding and not names[-1].strip() else names
+    names = [_LINE_BREAKS.sub(" ", name) for name in names]
     return CsvLayout(tuple(names), delimiter, count_lines(block[:behind]), behind, padding)
 
 

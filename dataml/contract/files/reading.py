@@ -430,7 +430,9 @@ def _check_names(names: tuple[str, ...]) -> None:
     seen: set[str] = set()
     for position, name in enumerate(names, 1):
         if not name:
-            raise Invalid(f"Column {position:,} has no name in the header.", code="empty_column_name")
+            hint = "; if it is an index, name it or leave it out (pandas: index=False, R: row.names = FALSE)"
+            problem = f"Column {position:,} has no name in the header{hint if position == 1 else ''}."
+            raise Invalid(problem, code="empty_column_name")
         problem = find_name_problem(name)
         if problem:
             raise Invalid(f"Header, column {position:,}: {problem}.", code="bad_column_name")

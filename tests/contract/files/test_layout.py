@@ -25,7 +25,8 @@ from dataml.errors import Invalid
         (b"# of rooms,price\n1,2\n", CsvLayout(("# of rooms", "price"), ",", start=17)),
         (b"#id\n1\n", CsvLayout(("#id",), ",", start=4)),
         (b'5" bolt,b\n1,2\n', CsvLayout(('5" bolt', "b"), ",", start=10)),
-        (b'"a\nb",c\n1,2\n', CsvLayout(("a\nb", "c"), ",", lines=2, start=8)),
+        (b'"a\nb",c\n1,2\n', CsvLayout(("a b", "c"), ",", lines=2, start=8)),
+        (b'"a \r\n\tb",c\n1,2\n', CsvLayout(("a b", "c"), ",", lines=2, start=11)),
     ],
 )
 def test_layout_is_detected(block: bytes, expected: CsvLayout) -> None:
