@@ -97,7 +97,7 @@ def test_predictions_read_the_spelling_of_the_training(client: Client) -> None:
     typed = predict(price=-1234.5, share=0.125, month="2024-04-01").json()["prediction"]
     written = predict(price="1.234,50- €", share="12,5 %", month="2024Q2").json()["prediction"]
     assert written == typed
-    missing = predict(price="k.A.", share="12,5 %", month="2024Q2")
+    missing = predict(price="teuer", share="12,5 %", month="2024Q2")
     assert missing.status_code == 422
     other = predict(price="1,234.50", share="12,5 %", month="2024Q2")
     assert other.status_code == 422
