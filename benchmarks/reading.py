@@ -161,7 +161,7 @@ def _judge(case: Case, read: ReadCsv) -> Outcome:
 
 
 def _compare(found: Found, expected: Reading) -> Outcome:
-    names = [name.strip() for name in found.names]
+    names = [" ".join(name.split()) for name in found.names]
     if found.rows != expected.total_rows:
         return Outcome("other", f"{found.rows} rows of {names[:4]} instead of {expected.total_rows}")
     if names != list(expected.columns):

@@ -28,7 +28,15 @@ class InvalidValue(Exception):
 
 _MAX_CHARACTERS: Final = 100
 _NAME = r"(?P<name>[^\W\d_]{3,12})"
-_ZONE_PATTERN = r"(?P<zone>[Zz]|\s?(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?|\s?(?:UTC|GMT))?"
+# Hours from UTC of the names of zones that RFC 5322 defines, and of those of Europe that mean one zone.
+_ZONES: Final = {
+    **{"UTC": 0, "GMT": 0, "UT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8},
+    **{"PDT": -7, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3},
+}
+_ZONE_PATTERN = (
+    rf"(?P<zone>[Zz]|\s?(?:UTC|GMT)?[+-][0-9]{{2}}(?::?[0-9]{{2}})?|\s?(?:{'|'.join(_ZONES)}))?"
+    r"(?:(?<=[0-9])\s?\([A-Z]{2,5}\))?"
+)
 # A colon before the time of day is that of web servers' logs and of SAS: 15/Jan/2024:13:55:36.
 _CLOCK = (
     r"(?:(?:[Tt]|,?\s+|:(?=[0-9]{2}:[0-9]{2}))(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})"
@@ -56,7 +64,7 @@ _NAME_DAY = re.compile(_NAME + r"\.?[- ]\s*(?P<d>[0-9]{1,2})(?:st|nd|rd|th)?(?:,
 # Sun Jan 06 08:49:37 2013, as the C library and `date` write it.
 _YEAR_LAST = re.compile(
     _NAME + r"\s+(?P<d>[0-9]{1,2})\s+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?P<fraction>(?!))?"
-    r"(?P<half>(?!))?(?:\s+(?P<zone>UTC|GMT))?\s+(?P<y>[0-9]{4})"
+    r"(?P<half>(?!))?(?:\s+(?P<zone>" + "|".join(_ZONES) + r"))?\s+(?P<y>[0-9]{4})"
 )
 _NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2" + _YEAR + _CLOCK)
 _WEEKDAY = re.compile(r"[^\W\d_]{2,10}\.?,?\s+(?=\S)")
@@ -254,7 +262,7 @@ def _hour(match: re.Match[str]) -> int:
 def _offset(zone: str | None) -> timedelta:
     match = _ZONE.search(zone) if zone else None
     if match is None:
-        return timedelta()
+        return timedelta(hours=_ZONES.get((zone or "").strip(), 0))
     hours, minutes = int(match[2]), int(match[3] or 0)
     if hours > 23 or minutes > 59:
         raise InvalidValue("not_a_date", "there is no such offset from UTC")

@@ -109,6 +109,11 @@ def test_two_digit_years_pivot_as_in_posix(text: str, year: int) -> None:
         ("2024-08-09 10:11:12.123456789", datetime(2024, 8, 9, 10, 11, 12, 123_456, UTC)),
         ("09-Aug-24 10:11", datetime(2024, 8, 9, 10, 11, tzinfo=UTC)),
         ("09/Aug/2024:10:11:12 +0200", datetime(2024, 8, 9, 8, 11, 12, tzinfo=UTC)),
+        ("2024-08-09 10:11 EDT", datetime(2024, 8, 9, 14, 11, tzinfo=UTC)),
+        ("9 Aug 2024 10:11:12 CEST", datetime(2024, 8, 9, 8, 11, 12, tzinfo=UTC)),
+        ("Fri, 09 Aug 2024 10:11:12 -0700 (PDT)", datetime(2024, 8, 9, 17, 11, 12, tzinfo=UTC)),
+        ("Fri Aug  9 10:11:12 PST 2024", datetime(2024, 8, 9, 18, 11, 12, tzinfo=UTC)),
+        ("2024-08-09 3:05 PM EST", datetime(2024, 8, 9, 20, 5, tzinfo=UTC)),
         ("09AUG2024:10:11:12.5", datetime(2024, 8, 9, 10, 11, 12, 500_000, UTC)),
         ("1er août 2024 10:11", datetime(2024, 8, 1, 10, 11, tzinfo=UTC)),
         ("13/08/2024 3:05 PM", datetime(2024, 8, 13, 15, 5, tzinfo=UTC)),
@@ -147,7 +152,15 @@ def test_text_that_is_not_a_date_is_invalid(text: str, rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-08-09T24:00", "2024-08-09T10:00:60", "2024-08-09T13:00 pm", "2024-08-09T10:00+24"]
+    "text",
+    [
+        "2024-08-09T24:00",
+        "2024-08-09T10:00:60",
+        "2024-08-09T13:00 pm",
+        "2024-08-09T10:00+24",
+        "2024-08-09 10:00 IST",
+        "2024-08-09 10:00 est",
+    ],
 )
 def test_text_that_is_not_a_timestamp_is_invalid(text: str) -> None:
     assert rule_of(text, DataType.TIMESTAMP) == "not_a_date"
