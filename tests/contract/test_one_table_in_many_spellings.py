@@ -130,12 +130,12 @@ SPELLINGS: Final = {
         delimiter=";",
     ),
     "swiss": Spelling(
-        grouped("'", ".", 0), grouped("\u2019", "."), day="{:%d.%m.%y}".format, at="{:%d.%m.%Y, %H:%M:%S}".format
+        grouped("'", ".", 0), grouped("\u2019", "."), day="{:%d.%m.%Y}".format, at="{:%d.%m.%Y, %H:%M:%S}".format
     ),
     "markers": Spelling(missing=MARKERS),
     "accounting": Spelling(amount=accounting, share="{:.1%}".format, line_end="\r"),
     "sap": Spelling(amount=negative_behind, day="{:%Y%m%d}".format, delimiter="|"),
-    "months": Spelling(day="{:%d-%b-%Y}".format, at=with_offset),
+    "months": Spelling(day="{:%d-%b-%y}".format, at=with_offset),
     "typographic": Spelling(amount=lambda amount: f"{amount:.2f}".replace("-", "\u2212"), name=" {} ".format),
     "exponents": Spelling(amount="{:.16e}".format, share=lambda share: f"{share * 1000:.0f}e-3", at=str),
 }
