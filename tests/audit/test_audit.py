@@ -61,6 +61,7 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("DELETE", f"/api-keys/{key['id']}", None, "api_key.revoke"),
         ("DELETE", f"/tenants/{tenant['id']}", None, "tenant.close"),
         ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
+        ("POST", f"/dataset/{slow['id']}/validate", None, "dataset.validate"),
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
         ("POST", "/train/update", {name: ids[name] for name in ("train_id", "preprocess_id")}, "training.update"),
         ("GET", f"/train/{ids['train_id']}/export", None, "training.export"),
