@@ -25,7 +25,13 @@ from dataml.contract.files.csv import (
 from dataml.contract.files.layout import MAX_ROW_BYTES, CsvLayout, CsvOptions, suggest_header_row
 from dataml.contract.files.parquet import MAGIC, damaged_parquet, find_unnamed_index, open_uploaded_parquet
 from dataml.contract.files.parquet_types import to_plain
-from dataml.contract.files.text import WholeLineEnds, detect_compression, is_plain_text, open_text
+from dataml.contract.files.text import (
+    WholeLineEnds,
+    detect_compression,
+    has_carriage_return,
+    is_plain_text,
+    open_text,
+)
 from dataml.errors import Invalid, TooLarge
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
@@ -288,10 +294,17 @@ def _csv_batches(
         return
     if section != WHOLE_FILE:
         with _opened_section(path, section) as content:
-            yield from _read_csv(content, layout, selected, has_header=section.start == 0)
+            yield from _read_csv(_whole_line_ends(content), layout, selected, has_header=section.start == 0)
+    elif is_plain_text(path, options.encoding) and not has_carriage_return(path):
+        # Arrow opens it by itself, which takes less memory.
+        yield from _read_csv(path, layout, selected)
     else:
         with open_text(path, options.encoding) as stream:
-            yield from _read_csv(stream, layout, selected)
+            yield from _read_csv(_whole_line_ends(stream), layout, selected)
+
+
+def _whole_line_ends(source: BinaryIO | pa.NativeFile) -> BinaryIO:
+    return cast(BinaryIO, WholeLineEnds(source))
 
 
 @contextmanager
@@ -302,12 +315,12 @@ def _opened_section(path: Path, section: Section) -> Iterator[pa.NativeFile]:
 
 
 def _read_csv(
-    source: BinaryIO | pa.NativeFile, layout: CsvLayout, selected: Sequence[str], has_header: bool = True
+    source: Path | BinaryIO, layout: CsvLayout, selected: Sequence[str], has_header: bool = True
 ) -> Iterator[pa.RecordBatch]:
     columns = [*layout.header, *(f"\0{number}" for number in range(layout.padding))]
     try:
         reader = pa_csv.open_csv(
-            cast(BinaryIO, WholeLineEnds(source)),
+            source,
             read_options=pa_csv.ReadOptions(
                 block_size=_block_bytes(len(columns)), column_names=columns, skip_rows=layout.lines if has_header else 0
             ),

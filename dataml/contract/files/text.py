@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import mmap
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,6 +111,12 @@ def describe_utf16(text: bytes) -> str:
         if len(zeros) > 1 and zeros.count(0) > len(zeros) // 2 and others.count(0) < len(others) // 10 + 1:
             return f"the file looks like UTF-16; upload with encoding={encoding}, or save it as UTF-8"
     return ""
+
+
+def has_carriage_return(path: Path) -> bool:
+    """Return whether there is a CR in a file that is not empty."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"\r") >= 0
 
 
 class WholeLineEnds:

@@ -13,6 +13,7 @@ from dataml.contract.files.text import (
     WholeLineEnds,
     describe_utf16,
     detect_compression,
+    has_carriage_return,
     is_plain_text,
     open_text,
     parse_encoding,
@@ -152,3 +153,12 @@ def test_utf16_without_a_mark_is_described() -> None:
     assert "encoding=utf-16-le" in describe_utf16("a,b\n1,2\n".encode("utf-16-le"))
     assert "encoding=utf-16-be" in describe_utf16("a,b\n1,2\n".encode("utf-16-be"))
     assert describe_utf16(b"a,\0\n1,2\n") == describe_utf16(b"\0\0\0\0") == describe_utf16(b"") == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"a\n1\n", False), (b"a\r\n1\r\n", True), (b"a\n1\n" * 9 + b"\r", True)]
+)
+def test_carriage_return_is_seen_anywhere(tmp_path: Path, content: bytes, expected: bool) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    assert has_carriage_return(path) is expected
