@@ -1,7 +1,7 @@
 """Comparison of how files of the corpus are read: by the platform, pandas, DuckDB and polars.
 
-Each is told what the upload is told (encoding, line of the header) and has its defaults otherwise; pandas and polars,
-which do not look for it, are told the delimiter, too. A table is the same when it has as many rows, and when the values
+Each gets the options of the upload (encoding, line of the header) and has its defaults otherwise; pandas and polars,
+which do not look for the delimiter, get that as well. A table is the same when it has as many rows, and when the values
 of its first and last row mean the same. DuckDB and polars are no dependencies of the platform: they are left out where
 they are not installed.
 """
@@ -38,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Source:
-    """A file, what the upload is told about it, and its delimiter."""
+    """A file, the options of its upload, and its delimiter."""
 
     path: Path
     encoding: str

@@ -97,12 +97,31 @@ def mark_missing(cells: pa.Array, value_format: ValueFormat) -> pa.BooleanArray:
     return pc.is_in(pc.utf8_lower(cells), value_set=pa.array(sorted(value_format.markers), pa.string()))
 
 
+def select_texts(cells: pa.Array) -> pa.Array:
+    """Return the cells of any plain column as text, without the blanks around it; blank and null ones are left out."""
+    texts = pc.utf8_trim_whitespace(to_text(cells))
+    return texts.filter(pc.fill_null(pc.greater(pc.binary_length(texts), 0), False))
+
+
+def drop_missing(texts: pa.Array, value_format: ValueFormat) -> pa.Array:
+    """Return those of `select_texts` that do not stand for a missing value."""
+    return texts.filter(pc.invert(mark_missing(texts, value_format)))
+
+
+def unify_characters(cells: pa.Array) -> pa.Array:
+    """Return texts with the usual characters for the EQUAL_CHARACTERS of numbers."""
+    if pc.all(pc.string_is_ascii(cells)).as_py():
+        return cells
+    for character, usual in EQUAL_CHARACTERS.items():
+        cells = pc.replace_substring(cells, character, usual)
+    return cells
+
+
 def _own_markers_to_null(cells: pa.Array, value_format: ValueFormat) -> pa.Array:
     """Return the cells with null for the column's own markers, such as -999, which may be numbers, too."""
     if not pa.types.is_string(cells.type) and not _is_number(cells.type):
         return cells
-    is_missing = mark_missing(pc.utf8_trim_whitespace(cells.cast(pa.string())), value_format)
-    return pc.if_else(is_missing, pa.scalar(None, cells.type), cells)
+    return _null_where(cells, mark_missing(pc.utf8_trim_whitespace(cells.cast(pa.string())), value_format))
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -122,8 +141,7 @@ def _parse_strings(cells: pa.Array, value_format: ValueFormat) -> ParsedColumn:
         cells = pc.utf8_trim_whitespace(cells)
     cells = _empty_to_null(cells)
     if value_format.missing_values:
-        is_missing = pc.is_in(cells, value_set=pa.array(value_format.missing_values, pa.string()))
-        cells = pc.if_else(is_missing, pa.scalar(None, pa.string()), cells)
+        cells = _null_where(cells, pc.is_in(cells, value_set=pa.array(value_format.missing_values, pa.string())))
     return _all_valid(cells)
 
 
@@ -188,7 +206,7 @@ def _nan_to_null(cells: pa.Array) -> pa.Array:
     if not pa.types.is_floating(cells.type):
         return cells
     is_nan = pc.is_nan(cells)
-    return pc.if_else(is_nan, pa.scalar(None, cells.type), cells) if pc.any(is_nan).as_py() else cells
+    return _null_where(cells, is_nan) if pc.any(is_nan).as_py() else cells
 
 
 def _all_valid(values: pa.Array) -> ParsedColumn:
@@ -198,7 +216,12 @@ def _all_valid(values: pa.Array) -> ParsedColumn:
 
 def _empty_to_null(cells: pa.Array) -> pa.Array:
     shortest = pc.min(pc.binary_length(cells)).as_py()
-    return cells if shortest != 0 else pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
+    return cells if shortest != 0 else _null_where(cells, pc.equal(cells, ""))
+
+
+def _null_where(cells: pa.Array, mask: pa.BooleanArray) -> pa.Array:
+    """Return the cells with null where the mask is true."""
+    return pc.if_else(mask, pa.scalar(None, cells.type), cells)
 
 
 def _has_byte(cells: pa.Array, byte: bytes) -> bool:
@@ -273,7 +296,7 @@ def _parse_mixed(cells: pa.Array, data_type: DataType, value_format: ValueFormat
     values = _cast_text(_keep_where(cells, pa.array(~_has_foreign_byte(cells, data_type))), data_type)
     if values is None:
         # A marker without a foreign byte, such as "-" or ".", is no number either.
-        cells = pc.if_else(mark_missing(cells, value_format), pa.scalar(None, pa.string()), cells)
+        cells = _null_where(cells, mark_missing(cells, value_format))
         parts = [part for pattern in _CANONICAL[data_type] if (part := _canonical_part(cells, pattern, data_type))]
         if not parts:
             return _parse_distinct(cells, data_type, value_format)
@@ -293,10 +316,7 @@ def _parse_spelled(cells: pa.Array, data_type: DataType, value_format: ValueForm
 
 def _to_plain(cells: pa.Array, spelling: NumberFormat) -> pa.Array:
     """Return cells without a rare decoration as plain numbers, others as null."""
-    for character, plain in EQUAL_CHARACTERS.items():
-        if not pc.all(pc.string_is_ascii(cells)).as_py():
-            cells = pc.replace_substring(cells, character, plain)
-    cells = pc.utf8_trim_whitespace(cells)
+    cells = pc.utf8_trim_whitespace(unify_characters(cells))
     currency = re.escape(spelling.currency)
     before, behind = (f"(?:{currency} ?)?", f"(?: ?{currency})?") if currency else ("", "")
     percent = " ?%" if spelling.is_percent else ""
@@ -309,7 +329,7 @@ def _to_plain(cells: pa.Array, spelling: NumberFormat) -> pa.Array:
         core = pc.replace_substring(core, spelling.decimal, ".")
     if spelling.is_percent:  # a cell with an exponent is left to the scalar parser
         has_exponent = pc.match_substring_regex(core, "[eE]")
-        core = pc.if_else(has_exponent, pa.scalar(None, pa.string()), pc.binary_join_element_wise(core, "e-2", ""))
+        core = _null_where(pc.binary_join_element_wise(core, "e-2", ""), has_exponent)
     return pc.replace_substring_regex(core, r"^\+", "")
 
 

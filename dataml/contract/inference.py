@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import mark_missing, to_text
+from dataml.contract.columns import drop_missing, select_texts
 from dataml.contract.contract import Column, Contract
 from dataml.contract.dates import DateOrder
 from dataml.contract.header import find_header_like_values
@@ -174,36 +174,34 @@ def _count_spellings(spellings: Mapping[str, NumberSpellings | DateSpellings], r
 
 
 class DigitMeanings:
-    """What the digits of a column of dates can mean, by their number; None as soon as one value is no such number."""
+    """What the digits of a column of dates mean, by their number."""
 
     def __init__(self) -> None:
-        self._possible: set[str] | None = None
+        self._meanings: set[DateFormat | None] = set()
 
     @property
     def date_format(self) -> DateFormat | None:
-        """The one meaning that all values can have."""
-        names: tuple[DateFormat, ...] = ("year", "year_month", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "excel")
-        possible = self._possible or set()
-        return next((name for name in names if possible == {name}), None)
+        """The one meaning of all values; None where they differ, or are no such digits."""
+        return next(iter(self._meanings)) if len(self._meanings) == 1 else None
 
     def add(self, cells: pa.Array) -> None:
         """Take a batch of the column into account."""
-        if self._possible == set():
+        if None in self._meanings or len(self._meanings) > 1:
             return
-        texts = pc.utf8_trim_whitespace(to_text(cells))
-        texts = texts.filter(pc.fill_null(pc.greater(pc.binary_length(texts), 0), False))
+        texts = drop_missing(select_texts(cells), ANY_FORMAT)
         if len(texts):
-            texts = texts.filter(pc.invert(mark_missing(texts, ANY_FORMAT)))
-        for name, pattern in _DIGITS.items():
-            if len(texts) and pc.all(pc.match_substring_regex(texts, pattern)).as_py():
-                self._possible = {name} if self._possible in (None, {name}) else set()
-                return
-        if len(texts):
-            self._possible = set()
+            self._meanings.add(_find_meaning(texts))
+
+
+def _find_meaning(texts: pa.Array) -> DateFormat | None:
+    for name, pattern in _DIGITS.items():
+        if pc.all(pc.match_substring_regex(texts, pattern)).as_py():
+            return name
+    return None
 
 
 # Disjoint: seconds are those of 1973 to 2286, and spreadsheet days those of 1954 to 2119.
-_DIGITS: Final = {
+_DIGITS: Final[dict[DateFormat, str]] = {
     "year": "^(1[5-9]|20|21)[0-9]{2}$",
     "year_month": "^(1[5-9]|20|21)[0-9]{2}(0[1-9]|1[0-2])$",
     "excel": r"^[2-7][0-9]{4}(\.[0-9]+)?$",

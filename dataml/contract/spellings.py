@@ -13,13 +13,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import mark_missing, parse_column, to_text
+from dataml.contract.columns import drop_missing, parse_column, select_texts, unify_characters
 from dataml.contract.contract import Column
 from dataml.contract.dates import DateOrder
 from dataml.contract.files.parquet_types import is_text
 from dataml.contract.numbers import (
     CURRENCY_PATTERN,
-    EQUAL_CHARACTERS,
     PRICE_DASH,
     SPELLINGS,
     ZERO_PATTERN,
@@ -51,9 +50,7 @@ class _Counted:
         """Return the cells that have a value, without blanks around them; none of a typed column."""
         if not is_text(cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type):
             return pa.array([], pa.string())
-        cells = pc.utf8_trim_whitespace(to_text(cells))
-        cells = cells.filter(pc.fill_null(pc.greater(pc.binary_length(cells), 0), False))
-        cells = cells.filter(pc.invert(mark_missing(cells, self._format)))
+        cells = drop_missing(select_texts(cells), self._format)
         self._total += len(cells)
         return cells
 
@@ -104,11 +101,8 @@ class NumberSpellings(_Counted):
         if not len(cells):
             return
         self._add_widths(cells)
-        if not pc.all(pc.string_is_ascii(cells)).as_py():
-            for character, plain in EQUAL_CHARACTERS.items():
-                cells = pc.replace_substring(cells, character, plain)
-        cells = pc.replace_substring_regex(cells, PRICE_DASH, r"\1\2")
-        is_number = pa.array([False]).take(pa.array([0] * len(cells)))
+        cells = pc.replace_substring_regex(unify_characters(cells), PRICE_DASH, r"\1\2")
+        is_number = pa.repeat(pa.scalar(False), len(cells))
         for spelling in self._counts:
             matches = pc.match_substring_regex(cells, _decorated(spelling.core_pattern))
             count = pc.sum(matches).as_py() or 0

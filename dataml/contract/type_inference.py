@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import mark_missing, parse_column, to_text
+from dataml.contract.columns import drop_missing, parse_column, select_texts, to_text
 from dataml.contract.date_orders import DateOrders
 from dataml.contract.dates import DateOrder, InvalidValue
 from dataml.contract.numbers import list_readings
@@ -135,16 +135,16 @@ class TypeInference:
             self._add_exact(cells)
             self._declared.add(declared)
             return
-        self.has_null_mark = self.has_null_mark or bool(pc.any(pc.equal(to_text(cells), NULL_MARK)).as_py())
+        cells = to_text(cells)
+        self.has_null_mark = self.has_null_mark or bool(pc.any(pc.equal(cells, NULL_MARK)).as_py())
         if self._has_text and not self._candidates:
             return
-        cells = pc.utf8_trim_whitespace(to_text(cells))
-        cells = cells.filter(pc.fill_null(pc.greater(pc.binary_length(cells), 0), False))
+        cells = select_texts(cells)
         if not len(cells):
             return
         allowed = {kind for kind in self._candidates if self._allows(kind, cells)}
         if self._candidates and not allowed:
-            cells = cells.filter(pc.invert(mark_missing(cells, ANY_FORMAT)))
+            cells = drop_missing(cells, ANY_FORMAT)
             allowed = {kind for kind in self._candidates if self._allows(kind, cells)} if len(cells) else None
         self._has_text = self._has_text or bool(len(cells))
         if len(self._sample) < _SAMPLE_SIZE and len(cells):

@@ -9,10 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.contract.contract import Contract
-from dataml.contract.warnings import DataWarning, warnings_from_json
+from dataml.contract.warnings import DataWarning
 from dataml.dataset.models import Dataset, File
 from dataml.http.answers import build_answer
-from dataml.http.warnings import WarningAnswer, list_warnings
+from dataml.http.warnings import WarningAnswer, list_stored_warnings, list_warnings
 from dataml.jobs.models import Job
 from dataml.jobs.schemas import JobError
 from dataml.jobs.spec import JobState
@@ -282,7 +282,7 @@ class DatasetAnswer(DatasetRow):
             validated_path=dataset.parquet,
             columns=_columns(dataset),
             error_summary=ErrorSummary.from_files(files),
-            warnings=list_warnings(warnings_from_json(dataset.warnings)),
+            warnings=list_stored_warnings(dataset.warnings),
             job_id=job.public_id if job else None,
         )
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
+from dataml.contract.warnings import warnings_to_json
 from dataml.dataset import lake_tables, service
 from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
@@ -102,7 +103,7 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
     if dataset.lake_mode is not None:
         dataset.iceberg_snapshot_id = result.snapshot_id
         dataset.raw_snapshot_id = result.raw_snapshot_id
-    dataset.warnings = [warning.to_json() for warning in result.warnings]
+    dataset.warnings = warnings_to_json(result.warnings)
     dataset.total_records = result.total_records
     dataset.kept_records = result.kept_records
     reports = {report.file_id: report for report in result.files}

@@ -1,10 +1,11 @@
 """The JSON of warnings, in the answers of all calls that have them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dataml.contract.warnings import DataWarning
+from dataml.contract.warnings import DataWarning, warnings_from_json
 
 
 class WarningAnswer(BaseModel):
@@ -22,3 +23,8 @@ class WarningAnswer(BaseModel):
 def list_warnings(warnings: Iterable[DataWarning]) -> list[WarningAnswer]:
     """Return the JSON of warnings."""
     return [WarningAnswer.model_validate(warning) for warning in warnings]
+
+
+def list_stored_warnings(stored: Sequence[Mapping[str, Any] | str] | None) -> list[WarningAnswer]:
+    """Return the JSON of warnings as they are stored; none for None."""
+    return list_warnings(warnings_from_json(stored))

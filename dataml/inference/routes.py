@@ -8,12 +8,11 @@ from typing import Annotated, Final
 from fastapi import Path, Query, Response
 
 from dataml.access.dependencies import PredictionUser, Viewer
-from dataml.contract.warnings import warnings_from_json
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
 from dataml.http.dependencies import Db, Paged
 from dataml.http.routing import Router
-from dataml.http.warnings import list_warnings
+from dataml.http.warnings import list_stored_warnings
 from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import BatchForecast
 from dataml.inference.models import PredictionLogEntry
@@ -99,7 +98,7 @@ async def get_result(
         progress=job.progress if job else 0.0,
         error=prediction.failure,
         job_id=job.public_id if job else None,
-        warnings=list_warnings(warnings_from_json(prediction.warnings)),
+        warnings=list_stored_warnings(prediction.warnings),
     )
 
 

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dataml.contract.contract import Contract
-from dataml.contract.warnings import warnings_from_json
 from dataml.http.answers import build_answer
-from dataml.http.warnings import WarningAnswer, list_warnings
+from dataml.http.warnings import WarningAnswer, list_stored_warnings
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobState
 from dataml.ml.labels import to_label
@@ -294,7 +293,7 @@ def positive_label(training: Training) -> str | None:
 
 def read_warnings(training: Training) -> list[WarningAnswer]:
     """Return the warnings of a training."""
-    return list_warnings(warnings_from_json((training.summary or {}).get("warnings")))
+    return list_stored_warnings((training.summary or {}).get("warnings"))
 
 
 def build_created(training: Training, job: Job) -> TrainCreated:

@@ -74,7 +74,8 @@ def warn_of_many_values(name: str, values: pa.ChunkedArray) -> DataWarning:
     rows = np.sort(counts.field("counts").to_numpy())[::-1]
     shared = int(rows[MAX_CATEGORIES - 1 :].sum())
     message = (
-        f"'{name}' has {len(rows):,} different texts: the {MAX_CATEGORIES - 1} most frequent are told apart, and the "
-        f"others, of {shared:,} rows, count as one. Group them into fewer, or split the text into several columns."
+        f"'{name}' has {len(rows):,} different texts: the {MAX_CATEGORIES - 1} most frequent have codes of their own, "
+        f"and the others, of {shared:,} rows, count as one. Group them into fewer, or split the text into several "
+        "columns."
     )
     return DataWarning("many_values", message, name, len(rows))
