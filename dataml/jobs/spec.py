@@ -258,6 +258,11 @@ class TrainSpec:
         """Name of the column that is predicted."""
         return next(name for name, role in self.roles.items() if role == "Target")
 
+    @property
+    def time(self) -> str | None:
+        """Name of the column that orders the rows in time, if there is one."""
+        return next((name for name, role in self.roles.items() if role == "Time"), None)
+
 
 @dataclass(frozen=True)
 class TrainResult:

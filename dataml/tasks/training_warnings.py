@@ -26,7 +26,7 @@ _MAX_CHECKED_CELLS: Final = 10_000_000
 def find_training_warnings(spec: TrainSpec, data: TrainingData) -> tuple[DataWarning, ...]:
     """Return warnings about the target, the features and the split, and those of the dataset about columns in use."""
     identifiers = _find_identifiers(spec, data)
-    time = frozenset(name for name, role in spec.roles.items() if role == "Time")
+    time = frozenset[str]() if spec.time is None else frozenset({spec.time})
     skipped = time | {warning.column or "" for warning in identifiers}
     warnings = [
         *_find_target_warnings(data),
