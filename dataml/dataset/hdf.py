@@ -19,8 +19,9 @@ import pyarrow as pa
 
 from dataml.contract.columns import parse_column
 from dataml.contract.contract import Column
+from dataml.contract.files.detection import FileFormat
 from dataml.contract.files.layout import CsvOptions
-from dataml.contract.files.reading import FileFormat, open_batches
+from dataml.contract.files.reading import open_batches
 from dataml.contract.inference import infer_contract
 from dataml.contract.types import DataType
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.contract.contract import Contract
-from dataml.contract.files.reading import check_columns
+from dataml.contract.files.column_names import check_columns
 from dataml.datalake import service as lake
 from dataml.datalake.service import Lakes
 from dataml.dataset.models import Dataset, File

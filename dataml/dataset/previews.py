@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.columns import to_text
+from dataml.contract.files.detection import FileFormat
 from dataml.contract.files.parquet import open_parquet
-from dataml.contract.files.reading import FileFormat, open_batches
+from dataml.contract.files.reading import open_batches
 from dataml.contract.files.text import open_text
 from dataml.db.scope import Page
 

@@ -11,7 +11,8 @@ from starlette.datastructures import UploadFile
 
 from dataml.contract.contract import Contract
 from dataml.contract.files import reading
-from dataml.contract.files.layout import CsvOptions
+from dataml.contract.files.detection import SNIFF_BYTES, FileFormat, detect_format
+from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
 from dataml.dataset.downloads import COMPRESSED_TYPES
 from dataml.errors import Invalid, UnsupportedMedia
 from dataml.storage.names import display_name
@@ -28,9 +29,9 @@ class StoredFile:
     name: str
     path: str
     size_bytes: int
-    format: reading.FileFormat
+    format: FileFormat
     summary: reading.SourceSummary
-    csv: CsvOptions = reading.PLAIN_CSV
+    csv: CsvOptions = PLAIN_CSV
 
 
 class StoredUpload:
@@ -74,7 +75,7 @@ async def stored_upload(
     parts: Sequence[UploadFile],
     budget_bytes: int,
     contract: Contract | None,
-    csv: CsvOptions = reading.PLAIN_CSV,
+    csv: CsvOptions = PLAIN_CSV,
 ) -> AsyncIterator[StoredUpload]:
     """Store the files of a request in a new folder, which is removed at the end unless `StoredUpload.commit` keeps it.
 
@@ -129,10 +130,10 @@ async def _store_file(
 ) -> StoredFile:
     name = display_name(part.filename or "")
     _check_suffix(name)
-    first_bytes = await part.read(reading.SNIFF_BYTES)
+    first_bytes = await part.read(SNIFF_BYTES)
     await part.seek(0)
     with _name_in_errors(name):
-        file_format = reading.detect_format(name, first_bytes, csv)
+        file_format = detect_format(name, first_bytes, csv)
         path = f"{stem}.{file_format}"
         size_bytes = await storage.write(path, part.file, budget_bytes)
         local_path = storage.path(path)

@@ -12,8 +12,8 @@ from starlette.datastructures import UploadFile
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
-from dataml.contract.files.layout import CsvOptions
-from dataml.contract.files.reading import PLAIN_CSV, read_column_names
+from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
+from dataml.contract.files.reading import read_column_names
 from dataml.contract.warnings import DataWarning
 from dataml.dataset import file_service, service, validation
 from dataml.dataset.first_rows import find_warnings

@@ -14,14 +14,8 @@ import pyarrow.compute as pc
 
 from dataml.contract.columns import to_text
 from dataml.contract.contract import CellError, Contract, ErrorReport
-from dataml.contract.files.reading import (
-    WHOLE_FILE,
-    Section,
-    open_batches,
-    read_column_names,
-    scan_file,
-    split_file,
-)
+from dataml.contract.files.reading import open_batches, read_column_names, scan_file, split_file
+from dataml.contract.files.sections import WHOLE_FILE, Section
 from dataml.contract.inference import InferredContract, infer_contract, settle_formats, settle_number_formats
 from dataml.contract.lost_digits import find_lost_digits
 from dataml.contract.types import DataType

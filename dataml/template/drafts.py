@@ -12,7 +12,8 @@ import pyarrow as pa
 from starlette.datastructures import UploadFile
 
 from dataml.contract.files import reading
-from dataml.contract.files.layout import CsvOptions
+from dataml.contract.files.detection import SNIFF_BYTES, FileFormat, detect_format
+from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
 from dataml.contract.inference import infer_contract
 from dataml.contract.lost_digits import find_lost_digits
 from dataml.contract.types import DataType
@@ -29,7 +30,7 @@ class _Sample:
     """A sample file on disk whose structure is valid."""
 
     path: Path
-    format: reading.FileFormat
+    format: FileFormat
     summary: reading.SourceSummary
     csv: CsvOptions
 
@@ -42,7 +43,7 @@ class _Sample:
                 return
 
 
-async def draft(parts: Sequence[UploadFile], max_rows: int, csv: CsvOptions = reading.PLAIN_CSV) -> InferredTemplate:
+async def draft(parts: Sequence[UploadFile], max_rows: int, csv: CsvOptions = PLAIN_CSV) -> InferredTemplate:
     """Return columns that the first `max_rows` rows of each file fit.
 
     Raises:
@@ -69,9 +70,9 @@ async def draft(parts: Sequence[UploadFile], max_rows: int, csv: CsvOptions = re
 
 
 async def _store(storage: Storage, name: str, part: UploadFile, csv: CsvOptions) -> _Sample:
-    first_bytes = await part.read(reading.SNIFF_BYTES)
+    first_bytes = await part.read(SNIFF_BYTES)
     await part.seek(0)
-    file_format = reading.detect_format(display_name(part.filename or ""), first_bytes, csv)
+    file_format = detect_format(display_name(part.filename or ""), first_bytes, csv)
     await storage.write(name, part.file, MAX_SAMPLE_BYTES)
     path = storage.path(name)
     summary = await asyncio.to_thread(reading.scan_file, path, file_format, None, MAX_SAMPLE_BYTES, csv)

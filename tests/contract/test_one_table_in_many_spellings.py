@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dataml.contract.contract import Contract
-from dataml.contract.files.reading import detect_format, open_batches, scan_file
+from dataml.contract.files.detection import detect_format
+from dataml.contract.files.reading import open_batches, scan_file
 from dataml.contract.inference import infer_contract
 
 Row = dict[str, Any]

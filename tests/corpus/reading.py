@@ -5,7 +5,8 @@ from shutil import copy
 
 import pyarrow.parquet as pq
 
-from dataml.contract.files.reading import SNIFF_BYTES, detect_format, scan_file
+from dataml.contract.files.detection import SNIFF_BYTES, detect_format
+from dataml.contract.files.reading import scan_file
 from dataml.jobs.spec import JobContext, SourceFile, ValidateResult, ValidateSpec
 from dataml.storage.storage import Storage
 from dataml.tasks import validate

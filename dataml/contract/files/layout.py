@@ -43,6 +43,9 @@ class CsvOptions:
     header_row: int | None = None
 
 
+PLAIN_CSV: Final = CsvOptions()
+
+
 @dataclass(frozen=True)
 class CsvLayout:
     """The layout of one file.

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from dataml.contract.contract import CELL_ERROR_SCHEMA, Contract
-from dataml.contract.files.layout import CsvOptions
-from dataml.contract.files.reading import PLAIN_CSV, FileFormat, Section, open_batches, scan_file_section
+from dataml.contract.files.detection import FileFormat
+from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
+from dataml.contract.files.reading import open_batches, scan_file_section
+from dataml.contract.files.sections import Section
 from dataml.errors import Invalid
 from dataml.storage.storage import Storage
 from dataml.tasks.row_checks import CheckedRows, check_rows, quarantine_schema

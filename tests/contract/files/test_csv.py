@@ -10,17 +10,11 @@ import pytest
 
 from dataml.contract.contract import MAX_COLUMNS
 from dataml.contract.files import csv as csv_files
-from dataml.contract.files import reading
+from dataml.contract.files import csv_rows
 from dataml.contract.files.csv import find_section_starts, read_layout, scan_csv, scan_section
 from dataml.contract.files.layout import CsvLayout, CsvOptions
-from dataml.contract.files.reading import (
-    WHOLE_FILE,
-    open_batches,
-    read_column_names,
-    scan_file,
-    scan_file_section,
-    split_file,
-)
+from dataml.contract.files.reading import open_batches, read_column_names, scan_file, scan_file_section, split_file
+from dataml.contract.files.sections import WHOLE_FILE
 from dataml.contract.files.text import open_text
 from dataml.errors import Invalid
 from tests.contract.files.uploads import WriteFile, read_rows, refused_code
@@ -230,7 +224,7 @@ def test_scanner_and_readers_agree_on_every_file(write: WriteFile, monkeypatch: 
         path = write(text + (chance.choice(["", "  ", "\0"]) if text.endswith(end) else ""))
         text = re.sub(r"(?<=[\r\n]) +\Z", "", text)
         monkeypatch.setattr(csv_files, "BLOCK_BYTES", chance.choice([5, 9, 1 << 20]))
-        monkeypatch.setattr(reading, "MAX_ROW_BYTES", chance.choice([64, 1 << 20]))
+        monkeypatch.setattr(csv_rows, "MAX_ROW_BYTES", chance.choice([64, 1 << 20]))
         try:
             summary = scan_file(path, "csv")
         except Invalid:

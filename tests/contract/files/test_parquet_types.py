@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.contract.contract import Contract
+from dataml.contract.files.detection import FileFormat
 from dataml.contract.files.parquet_types import find_type_problem, to_plain
-from dataml.contract.files.reading import FileFormat, open_batches, read_column_names, scan_file
+from dataml.contract.files.reading import open_batches, read_column_names, scan_file
 from dataml.contract.inference import infer_contract
 from dataml.errors import Invalid
 from tests.contract.files.uploads import refused_code, write_parquet

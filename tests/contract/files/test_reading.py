@@ -10,16 +10,10 @@ import pytest
 
 from dataml.contract.contract import Column, Contract
 from dataml.contract.files import csv as csv_files
-from dataml.contract.files.reading import (
-    WHOLE_FILE,
-    check_columns,
-    detect_format,
-    open_batches,
-    read_column_names,
-    scan_file,
-    scan_file_section,
-    split_file,
-)
+from dataml.contract.files.column_names import check_columns
+from dataml.contract.files.detection import detect_format
+from dataml.contract.files.reading import open_batches, read_column_names, scan_file, scan_file_section, split_file
+from dataml.contract.files.sections import WHOLE_FILE
 from dataml.contract.files.text import open_text
 from dataml.contract.types import DataType
 from dataml.errors import Invalid, TooLarge

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.contract.contract import Contract
-from dataml.contract.files.layout import CsvOptions
-from dataml.contract.files.reading import PLAIN_CSV, FileFormat, open_batches, scan_file
+from dataml.contract.files.detection import FileFormat
+from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
+from dataml.contract.files.reading import open_batches, scan_file
 from dataml.errors import Invalid
 
 WriteFile = Callable[[bytes | str], Path]
