@@ -114,7 +114,8 @@ def create_app(services: Services) -> "GatewayMiddleware":
     for router in (*(module.router for module in _MODULES), audit.create_router(audited_scope)):
         api.include_router(_with_stated_needs(router))
     app.include_router(api)
-    app.include_router(_with_stated_needs(inference.direct))
+    for router in (inference.direct, forecast_routes.direct):
+        app.include_router(_with_stated_needs(router))
     add_exception_handlers(app, _record_refusal)
     return GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
 

@@ -8,12 +8,20 @@ from starlette.types import Receive, Scope, Send
 
 from dataml import redaction
 from dataml.access.permissions import Permission
-from dataml.access.service import Authenticator
+from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.headers import request_id_of
-from dataml.inference.realtime import SESSION_CACHE_S, parse_direct_request, respond, send_response
+from dataml.inference import service as inference
+from dataml.inference.realtime import (
+    DIRECT_CALLS,
+    FORECAST_CALL,
+    SESSION_CACHE_S,
+    parse_direct_request,
+    respond,
+    send_response,
+)
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.model_runner import (
     InferenceRequest,
@@ -64,12 +72,16 @@ class PredictorDeployment:
 
 
 class DirectRoute:
-    """The ASGI application of `POST /models/{tenant}/{predictor}/predict` in the model's own replica."""
+    """The ASGI application of `POST /models/{tenant}/{predictor}/predict` in the model's own replica.
+
+    `/forecast` is refused as the API refuses it: no forecast has a deployment of its own.
+    """
 
     def __init__(self, runner: ModelRunner, authenticator: Authenticator) -> None:
         self._runner = runner
         self._authenticator = authenticator
-        self._path = f"/models/{runner.model.tenant_name}/{runner.model.predictor_name}/predict"
+        root = f"/models/{runner.model.tenant_name}/{runner.model.predictor_name}"
+        self._paths = tuple(root + call for call in DIRECT_CALLS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, or to Serve's lifespan events."""
@@ -80,21 +92,32 @@ class DirectRoute:
         # Any other call gets the same response as from the API where no own deployment has the route, before the body
         # is read: the response does not reveal which predictors exist.
         refusal: DatamlError | None = None
-        if _full_path(scope) != self._path:
+        path = _full_path(scope)
+        if path not in self._paths:
             refusal = NotFound("Not Found", code="not_found")
         elif scope["method"] != "POST":
             refusal = MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
         if refusal is not None:
             await send_response(scope, send, refusal)
             return
-        await respond(scope, receive, send, self._predict)
+        is_forecast = path.endswith(FORECAST_CALL)
+        await respond(scope, receive, send, self._refuse_forecast if is_forecast else self._predict)
 
     async def _predict(self, authorization: str | None, body: bytes) -> InferenceResponse:
+        principal = await self._authenticate(authorization)
+        return (await self._runner.predict([parse_direct_request(principal, body)]))[0]
+
+    async def _refuse_forecast(self, authorization: str | None, body: bytes) -> InferenceResponse:
+        await self._authenticate(authorization)
+        inference.check_problem_type(self._runner.model.problem_type, forecast=True)
+        raise AssertionError("a forecast has a deployment of its own")
+
+    async def _authenticate(self, authorization: str | None) -> Principal:
         principal = await self._authenticator.authenticate(authorization)
         principal.require(Permission.PREDICT)
         if principal.tenant_id != self._runner.model.tenant_id:
             raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-        return (await self._runner.predict([parse_direct_request(principal, body)]))[0]
+        return principal
 
 
 def _full_path(scope: Scope) -> str:

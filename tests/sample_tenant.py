@@ -99,7 +99,11 @@ def _create_forecast(client: Client) -> dict[str, Any]:
     }
     training = client.post("/train/", json=request).json()
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
-    return {"forecast_train_id": training["id"], "forecast_preprocess_id": training["preprocess_id"]}
+    return {
+        "forecast_train_id": training["id"],
+        "forecast_preprocess_id": training["preprocess_id"],
+        "forecast_name": training["predictor_name"],
+    }
 
 
 def create_sample_tenant(client: Client) -> SampleTenant:

@@ -32,7 +32,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 # Parameters that name an object, with the name of the object in `SampleTenant`.
 IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
-IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name")}
+IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name", "forecast_name")}
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
 IDS |= {"schema_name": "schema_name", "table_name": "table_name", "column_name": "column_name", "share_id": "share_id"}
@@ -159,6 +159,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/inference/batchPrediction": batch,
         "/api/v1/inference/batch-prediction": batch,
         "/models/{tenant_name}/{predictor_name}/predict": features,
+        "/models/{tenant_name}/{forecast_name}/forecast": {"steps": 2, "unique_ids": "all"},
     }.get(path)
 
 

@@ -1,6 +1,8 @@
-"""The route of forecasts."""
+"""The routes of forecasts: by training, and by name, which `realtime.RealTimeApp` serves."""
 
-from fastapi import Response
+from typing import Annotated
+
+from fastapi import Path, Response
 
 from dataml.access.dependencies import PredictionUser
 from dataml.errors import DatamlError
@@ -8,9 +10,11 @@ from dataml.http.dependencies import Db
 from dataml.http.routing import Router
 from dataml.inference import forecasts
 from dataml.inference.dependencies import ModelClient
-from dataml.inference.forecast_schemas import ForecastAnswer, ForecastRequest
+from dataml.inference.forecast_schemas import DirectForecastRequest, ForecastAnswer, ForecastRequest
+from dataml.inference.routes import NOT_ROUTED, request_body
 
 router = Router(prefix="/inference", tags=["Inference"])
+direct = Router(tags=["Inference"])
 
 
 @router.post("/forecast", response_model=ForecastAnswer)
@@ -25,3 +29,17 @@ async def forecast(request: ForecastRequest, user: PredictionUser, database: Db,
     if isinstance(response, DatamlError):
         raise response
     return Response(response, media_type="application/json")
+
+
+@direct.post(
+    "/models/{tenant_name}/{forecast_name}/forecast",
+    response_model=ForecastAnswer,
+    openapi_extra=request_body(DirectForecastRequest),
+)
+async def forecast_directly(
+    user: PredictionUser,
+    tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
+    forecast_name: Annotated[str, Path(description="A predictor of a Forecast; its newest promoted version answers.")],
+) -> Response:
+    """Forecast with a predictor by its name, as `POST /inference/forecast` does by a training's id."""
+    raise NOT_ROUTED

@@ -22,13 +22,11 @@ class FutureDataset(BaseModel):
     dataset_id: int = Field(description="A valid dataset of usage `p` with Time, Id and the exogenous columns.")
 
 
-class ForecastRequest(BaseModel):
-    """The series and steps to forecast."""
+class DirectForecastRequest(BaseModel):
+    """The series and steps to forecast with a predictor that the path names."""
 
     model_config = ConfigDict(extra="forbid")
 
-    train_id: int = Field(description="Id of a completed training of problem_type Forecast.")
-    preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")
     steps: int = Field(ge=1, le=MAX_STEPS, description="How many steps, in `frequency`.")
     frequency: str | None = Field(
         None,
@@ -61,6 +59,13 @@ class ForecastRequest(BaseModel):
     )
     explain: bool = Field(False, description="Add the contribution of each feature to each step.")
     round: bool = Field(False, description=_ROUND_DESCRIPTION)
+
+
+class ForecastRequest(DirectForecastRequest):
+    """The series and steps to forecast, and the training that forecasts them."""
+
+    train_id: int = Field(description="Id of a completed training of problem_type Forecast.")
+    preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")
 
 
 class ForecastStep(BaseModel):

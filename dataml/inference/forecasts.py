@@ -12,7 +12,7 @@ from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.errors import Conflict, Invalid
 from dataml.inference import service
-from dataml.inference.forecast_schemas import BatchForecast, ForecastRequest, FutureDataset
+from dataml.inference.forecast_schemas import BatchForecast, DirectForecastRequest, ForecastRequest, FutureDataset
 from dataml.inference.models import PredictionLogEntry
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
@@ -55,11 +55,24 @@ async def prepare_request(
             `schema_changed`.
         Invalid: `wrong_preprocess_id`, `unknown_frequency`, `one_or_several`.
     """
-    scope = user.scope
     model = await service.get_servable_model(session, user, request.train_id)
     service.check_problem_type(model.problem_type, forecast=True)
     if request.preprocess_id != model.preprocess_id:
         raise Invalid(f"preprocess_id is {model.preprocess_id} for this model.", code="wrong_preprocess_id")
+    return model, await prepare_direct_request(session, user.scope, model, request)
+
+
+async def prepare_direct_request(
+    session: AsyncSession, scope: Scope, model: ServableModel, request: DirectForecastRequest
+) -> ForecastInferenceRequest:
+    """Return the request to a forecast model, which has the storage names of its datasets.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        Conflict: `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
+        Invalid: `unknown_frequency`, `one_or_several`.
+    """
+    service.check_problem_type(model.problem_type, forecast=True)
     if request.frequency is not None:
         Frequency.parse(request.frequency)
     columns = await _read_columns(session, scope, model.preprocess_id)
@@ -68,7 +81,7 @@ async def prepare_request(
         _, future = await _find_future(session, scope, columns, request.future.dataset_id)
     elif request.future is not None:
         rows = tuple(request.future)
-    inference_request = ForecastInferenceRequest(
+    return ForecastInferenceRequest(
         steps=request.steps,
         frequency=request.frequency,
         unique_ids=_requested_series(request, columns),
@@ -81,7 +94,6 @@ async def prepare_request(
         future=future,
         observations=await _find_observations(session, scope, columns, request.dataset_id),
     )
-    return model, inference_request
 
 
 async def start_batch(
@@ -131,7 +143,7 @@ async def start_batch(
     return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
 
 
-def _requested_series(request: ForecastRequest, columns: _ModelColumns) -> tuple[str, ...] | None:
+def _requested_series(request: DirectForecastRequest, columns: _ModelColumns) -> tuple[str, ...] | None:
     """Return the ids of the series to forecast, None for all of them.
 
     A model without an Id column has one series.

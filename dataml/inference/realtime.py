@@ -1,4 +1,4 @@
-"""Real-time prediction as plain ASGI, because FastAPI's own work would take longer than the prediction."""
+"""Predictions in real time and by name as plain ASGI: FastAPI's own work would take longer than the prediction."""
 
 import logging
 import time
@@ -16,7 +16,8 @@ from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLa
 from dataml.http.errors import error_body
 from dataml.http.headers import security_headers
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
-from dataml.inference import service
+from dataml.inference import forecasts, service
+from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.schemas import DirectRequest, PredictRequest
 from dataml.serving.model_runner import InferenceClient, InferenceRequest, InferenceResponse, ServableModel
 
@@ -26,11 +27,14 @@ MODEL_CACHE_S = 1.0
 _MAX_CACHED_MODELS = 10_000
 MAX_EXPLAINED_ROWS = 100
 _PATH = "/api/v1/inference"
+FORECAST_CALL = "/forecast"
+"""The end of the direct route of a forecast."""
+DIRECT_CALLS = ("/predict", FORECAST_CALL)
 _M = TypeVar("_M", bound=BaseModel)
 
 
 class RealTimeApp:
-    """`POST /api/v1/inference` by training, and `POST /models/{tenant}/{predictor}/predict` by name."""
+    """`POST /api/v1/inference` by training; `POST /models/{tenant}/{predictor}/predict` and `/forecast` by name."""
 
     def __init__(self, database: Database, keys: TokenKeys, inference_client: InferenceClient) -> None:
         self._database = database
@@ -40,7 +44,7 @@ class RealTimeApp:
 
     def serves(self, path: str) -> bool:
         """Return whether a request to this path is for this application."""
-        return path == _PATH or (path.startswith("/models/") and path.endswith("/predict") and path.count("/") == 4)
+        return path == _PATH or (path.startswith("/models/") and path.endswith(DIRECT_CALLS) and path.count("/") == 4)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request whose path `serves`; the path has no trailing slash."""
@@ -56,6 +60,8 @@ class RealTimeApp:
         principal.require(Permission.PREDICT)
         if path == _PATH:
             model, request = await self._by_training(principal, body)
+        elif path.endswith(FORECAST_CALL):
+            return await self._forecast_by_name(principal, path, body)
         else:
             model, request = await self._by_name(principal, path, body)
         return await self._inference_client.predict(model, request)
@@ -81,15 +87,26 @@ class RealTimeApp:
         return model, InferenceRequest((request.features,), principal.username, explain=request.explain)
 
     async def _by_name(self, principal: Principal, path: str, body: bytes) -> tuple[ServableModel, InferenceRequest]:
+        model = await self._get_model_by_name(principal, path)
+        service.check_problem_type(model.problem_type, forecast=False)
+        return model, parse_direct_request(principal, body)
+
+    async def _forecast_by_name(self, principal: Principal, path: str, body: bytes) -> InferenceResponse:
+        model = await self._get_model_by_name(principal, path)
+        service.check_problem_type(model.problem_type, forecast=True)
+        request = parse_body(DirectForecastRequest, body)
+        async with self._database.reading() as session:
+            prepared = await forecasts.prepare_direct_request(session, principal.scope, model, request)
+        return await self._inference_client.forecast(model, prepared)
+
+    async def _get_model_by_name(self, principal: Principal, path: str) -> ServableModel:
         _, _, tenant_name, predictor_name, _ = path.split("/")
 
         async def look_up() -> ServableModel:
             async with self._database.reading() as session:
                 return await service.get_servable_model_by_name(session, principal, tenant_name, predictor_name)
 
-        model = await self._get_model((principal.tenant_id, tenant_name, predictor_name), look_up)
-        service.check_problem_type(model.problem_type, forecast=False)
-        return model, parse_direct_request(principal, body)
+        return await self._get_model((principal.tenant_id, tenant_name, predictor_name), look_up)
 
     async def _get_model(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:
         now = time.monotonic()

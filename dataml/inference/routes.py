@@ -140,32 +140,33 @@ async def get_form(
 
 # Both routes below are in OpenAPI and state their permission, like every other. `app.GatewayMiddleware` passes their
 # requests to `realtime.RealTimeApp` before FastAPI looks for a route.
-_NOT_ROUTED: Final = RuntimeError("a real-time prediction went past the gateway")
+NOT_ROUTED: Final = RuntimeError("a real-time prediction went past the gateway")
 
 
-def _request_body(schema: type) -> dict[str, object]:
+def request_body(schema: type) -> dict[str, object]:
+    """Return the OpenAPI description of a body that FastAPI does not read."""
     content = {"application/json": {"schema": schema.model_json_schema()}}  # type: ignore[attr-defined]
     return {"requestBody": {"required": True, "content": content}}
 
 
-@router.post("", response_model=PredictAnswer, openapi_extra=_request_body(PredictRequest))
+@router.post("", response_model=PredictAnswer, openapi_extra=request_body(PredictRequest))
 async def predict(user: PredictionUser) -> Response:
     """Predict one row with a completed training."""
-    raise _NOT_ROUTED
+    raise NOT_ROUTED
 
 
 @direct.post(
     "/models/{tenant_name}/{predictor_name}/predict",
     response_model=PredictAnswer | PredictionsAnswer,
-    openapi_extra=_request_body(DirectRequest),
+    openapi_extra=request_body(DirectRequest),
 )
 async def predict_directly(
     user: PredictionUser,
     tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
-    predictor_name: Annotated[str, Path(description="A predictor; its newest completed version answers.")],
+    predictor_name: Annotated[str, Path(description="A predictor; its newest promoted version answers.")],
 ) -> Response:
     """Predict with a predictor by its name.
 
     This is the fastest route: the predictor's own deployment answers it when that runs.
     """
-    raise _NOT_ROUTED
+    raise NOT_ROUTED

@@ -35,7 +35,7 @@ class Training(TenantOwned, Timestamped, Base):
         parent_id: the version that an incremental training continued; it stays when that version is deleted.
         status: submitted_to_ray, completed, failed or cancelled.
         bundle: storage name of the folder with the model.
-        is_promoted: False for a continuation that came out worse than its parent.
+        is_promoted: True for a completed version, except for a continuation that came out worse than its parent.
         endpoint: what answers its predictions: pool, or own once its own deployment runs.
         explanation: storage name of the folder that an explain job wrote.
         requested: the fields of the request that have no column here.
@@ -72,7 +72,7 @@ class Training(TenantOwned, Timestamped, Base):
     metrics: Mapped[dict[str, Any] | None]
     summary: Mapped[dict[str, Any] | None]
     bundle: Mapped[str | None] = mapped_column(String(500))
-    is_promoted: Mapped[bool] = mapped_column(default=True)
+    is_promoted: Mapped[bool] = mapped_column(default=False)
     endpoint: Mapped[str] = mapped_column(String(20), default="pool")
     explanation: Mapped[str | None] = mapped_column(String(500))
     requested: Mapped[dict[str, Any] | None]
@@ -84,8 +84,12 @@ class Training(TenantOwned, Timestamped, Base):
 
 @dataclass(frozen=True)
 class TrainingOverview:
-    """A training with its dataset and its newest train job, as lists show it."""
+    """A training with its dataset and its newest train job, as lists show it.
+
+    `is_serving` says that it is the version that answers the predictor's direct route.
+    """
 
     training: Training
     dataset: Dataset
     job: Job | None
+    is_serving: bool

@@ -211,17 +211,24 @@ class TrainRow(BaseModel):
     phrase: str = Field(description="What the training is doing.")
     error: str | None = Field(description="Why a training failed.")
     job_id: str | None
-    is_promoted: bool = Field(description="False for a continuation that came out worse than its parent.")
+    is_promoted: bool = Field(
+        description="Whether the version may serve its predictor: it has completed, and is no continuation that came "
+        "out worse than its parent. The newest such version serves."
+    )
     positive_class: str | None = Field(
         description="The one of two classes that precision, recall, F1, PR AUC, thresholds and curves are about."
     )
     warnings: list[WarningAnswer] = Field(
         description="What to know about the data of the training; empty until it has completed."
     )
-    endpoint: str = Field(
-        description="What serves predictions: the shared `pool`, or the predictor's `own` deployment."
+    endpoint: str | None = Field(
+        description="What serves predictions: the shared `pool`, or the predictor's `own` deployment. Null for a "
+        "training that has not completed."
     )
-    endpoint_url: str = Field(description="Path of the predictor's direct route.")
+    endpoint_url: str | None = Field(
+        description="Path of the predictor's direct route, for POST; it ends in `/forecast` for a Forecast, else in "
+        "`/predict`. Null for a version that does not answer it."
+    )
 
 
 class TrainList(BaseModel):
@@ -324,5 +331,12 @@ def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
         "job_id": job.public_id if job else None,
         "positive_class": positive_label(training),
         "warnings": read_warnings(training),
-        "endpoint_url": f"/models/{tenant_name}/{training.predictor_name}/predict",
+        "endpoint": training.endpoint if training.status == "completed" else None,
+        "endpoint_url": _direct_route(training, tenant_name) if overview.is_serving else None,
     }
+
+
+def _direct_route(training: Training, tenant_name: str) -> str:
+    """Return the path by which the promoted version of a predictor is called by its name."""
+    call = "forecast" if training.problem_type == "Forecast" else "predict"
+    return f"/models/{tenant_name}/{training.predictor_name}/{call}"

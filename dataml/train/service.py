@@ -252,13 +252,20 @@ async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Tra
     """
     newest = (
         every_tenant.select(func.max(Training.id))
-        .where(*_CAN_SERVE, Training.problem_type != "Forecast")
+        .where(*_CAN_SERVE)
         .group_by(Training.tenant_id, Training.predictor_name)
     )
     query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
-    query = query.where(Training.id.in_(newest), Tenant.is_active)
+    query = query.where(Training.id.in_(newest), Training.problem_type != "Forecast", Tenant.is_active)
     rows = await session.execute(query.order_by(Training.id.desc()).limit(limit))
     return [(training, name) for training, name in rows.all()]
+
+
+async def find_serving_ids(session: AsyncSession, scope: Scope, predictor_names: set[str]) -> set[int]:
+    """Return the ids of what `get_promoted` finds for these predictors."""
+    newest = scope.select_columns(Training, func.max(Training.id))
+    named = newest.where(Training.predictor_name.in_(predictor_names), *_CAN_SERVE)
+    return set((await session.scalars(named.group_by(Training.predictor_name))).all())
 
 
 async def get_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: int) -> TrainingPreprocessing:
@@ -278,7 +285,10 @@ async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tup
     datasets_by_id = {dataset.id: dataset for dataset in dataset_rows}
     job_rows = scope.select(Job).where(Job.kind == JobKind.TRAIN.value, Job.subject_id.in_(train_ids))
     jobs_by_id = {job.subject_id: job for job in await session.scalars(job_rows.order_by(Job.id))}
-    return total, [TrainingOverview(t, datasets_by_id[t.dataset_id], jobs_by_id.get(t.id)) for t in trainings]
+    serving_ids = await find_serving_ids(session, scope, {t.predictor_name for t in trainings})
+    return total, [
+        TrainingOverview(t, datasets_by_id[t.dataset_id], jobs_by_id.get(t.id), t.id in serving_ids) for t in trainings
+    ]
 
 
 async def start_explanation(session: AsyncSession, scope: Scope, train_id: int) -> Job:

@@ -26,6 +26,7 @@ PATHS = [
     "/models/acme/churn/predict/",
     "/models/acme/churn/predict//",
     "/models/acme/churn/predict/x",
+    "/models/acme/churn/forecast",
     "/models/acme/churn/metrics",
 ]
 BODIES: list[dict[str, Any]] = [

@@ -44,9 +44,10 @@ async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> Trai
     dataset = await datasets.get(session, scope, training.dataset_id)
     job = await jobs.find_latest(session, scope, JobKind.TRAIN, training.id)
     validation = await jobs.find_by_output(session, scope, training.dataset_parquet)
+    serving_ids = await service.find_serving_ids(session, scope, {training.predictor_name})
     children = scope.select(Training).where(Training.parent_id == training.id).order_by(Training.id)
     return TrainingDetail(
-        overview=TrainingOverview(training, dataset, job),
+        overview=TrainingOverview(training, dataset, job, training.id in serving_ids),
         preprocessing=await service.get_preprocessing(session, scope, training.preprocess_id),
         files=validation.payload["files"] if validation is not None else (),
         parent=await scope.find(session, Training, Training.id == training.parent_id),
