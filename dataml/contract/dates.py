@@ -1,17 +1,16 @@
 """Parsing of written dates: ISO 8601 and common spellings; an ambiguous order of day and month is refused."""
 
 import re
+import unicodedata
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final, Literal
 
 from dataml.contract.months import MONTHS
+from dataml.contract.periods import parse_period, to_full_year
 
 DateOrder = Literal["dmy", "mdy", "ymd"]
 """The order of day, month and year where all are digits; `ymd` means years of two digits, since others need none."""
-
-PIVOT_YEAR: Final = 69
-"""A year of two digits from here on is in the 1900s, one below in the 2000s, as POSIX reads `%y`."""
 
 
 class InvalidValue(Exception):
@@ -35,13 +34,20 @@ _ZONES: Final = {
 }
 _ZONE_PATTERN = (
     rf"(?P<zone>[Zz]|\s?(?:UTC|GMT)?[+-][0-9]{{2}}(?::?[0-9]{{2}})?|\s?(?:{'|'.join(_ZONES)}))?"
-    r"(?:(?<=[0-9])\s?\([A-Z]{2,5}\))?"
+    r"(?:(?<=[0-9])\s?\([^()]{2,50}\))?"  # the name of the zone, as browsers and mail programs add it
 )
-# A colon before the time of day is that of web servers' logs and of SAS: 15/Jan/2024:13:55:36.
+# Morning and afternoon in Korean, Chinese and Japanese, which stand before the hour.
+_HALVES: Final = {"오전": "a", "오후": "p", "上午": "a", "下午": "p", "午前": "a", "午後": "p"}
+# "at" in several languages, the last two in Cyrillic: 5 January 2024 at 15:04, 5. Januar 2024 um 15:04 Uhr.
+_AT = r"(?:at|um|om|kl\.?|klo|à|às|alle|ore|a las|\u0432|\u043e)"
+# A colon before the time of day is that of web servers' logs and of SAS: 15/Jan/2024:13:55:36. A hyphen is that of DB2:
+# 2024-01-15-13.55.36.
 _CLOCK = (
-    r"(?:(?:[Tt]|,?\s+|:(?=[0-9]{2}:[0-9]{2}))(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})"
-    r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
-    rf"(?:\s*(?P<half>[AaPp])(?:\.?[Mm]\.?))?{_ZONE_PATTERN})?"
+    rf"(?:(?:[Tt]|,?\s+(?:{_AT}\s+)?|:(?=[0-9]{{2}}:[0-9]{{2}})|-(?=[0-9]{{2}}\.[0-9]{{2}}\.[0-9]{{2}}))"
+    rf"(?:(?P<early>{'|'.join(_HALVES)})\s?)?"
+    r"(?P<hour>[0-9]{1,2})(?:(?P<mark>[:.hH])(?P<minute>[0-9]{2})"
+    r"(?:(?P=mark)(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
+    rf"(?:\s*(?P<half>[AaPp])(?:\.?\s?[Mm]\.?)|\s?(?:Uhr|h|hrs))?{_ZONE_PATTERN})?"
 )
 _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _YEAR_FIRST = re.compile(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _CLOCK)
@@ -50,7 +56,7 @@ _YEAR_FIRST_WORDS = re.compile(
     r"(?P<y>[0-9]{4})\s?[年년.]\s?(?P<m>[0-9]{1,2})\s?[月월.]\s?(?P<d>[0-9]{1,2})\s?[日일.]?" + _CLOCK
 )
 _COMPACT = re.compile(
-    r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?:(?:[Tt]|\s)(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
+    r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?:(?:[Tt]|\s)?(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
     rf"(?:(?P<second>[0-9]{{2}})(?:\.(?P<fraction>[0-9]{{1,9}}))?)?(?P<half>(?!))?{_ZONE_PATTERN})?"
 )
 _DAY_NAME = re.compile(
@@ -58,8 +64,10 @@ _DAY_NAME = re.compile(
     + _NAME
     + r"\.?[-/., ]?\s*(?:de )?"
     + _YEAR
+    + r"(?:\s?[\u0433\u0440]\.)?"  # "of the year" in Cyrillic
     + _CLOCK
 )
+_YEAR_NAME_DAY = re.compile(r"(?P<y>[0-9]{4})(?:[-/ ]|\.\s?)" + _NAME + r"\.?[-/ ]\s*(?P<d>[0-9]{1,2})\.?" + _CLOCK)
 _NAME_DAY = re.compile(_NAME + r"\.?[- ]\s*(?P<d>[0-9]{1,2})(?:st|nd|rd|th)?(?:,\s*|[- ]\s*)" + _YEAR + _CLOCK)
 # Sun Jan 06 08:49:37 2013, as the C library and `date` write it.
 _YEAR_LAST = re.compile(
@@ -68,16 +76,6 @@ _YEAR_LAST = re.compile(
 )
 _NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2" + _YEAR + _CLOCK)
 _WEEKDAY = re.compile(r"[^\W\d_]{2,10}\.?,?\s+(?=\S)")
-_YEAR_MONTH = re.compile(
-    r"(?P<y>[0-9]{4})(?:[-/.]|-?[Mm])(?P<m>[0-9]{1,2})|(?P<y2>[0-9]{4})\s?[年년]\s?(?P<m2>[0-9]{1,2})\s?[月월]"
-)
-_MONTH_YEAR = re.compile(r"(?P<m>[0-9]{1,2})[-/.](?P<y>[0-9]{4})")
-_MONTH_NAME_YEAR = re.compile(_NAME + r"\.?[-/., ]?\s*(?:de )?'?" + _YEAR)
-_YEAR_MONTH_NAME = re.compile(r"(?P<y>[0-9]{4})[-/. ]\s*" + _NAME + r"\.?")
-_QUARTER = re.compile(
-    r"(?P<y>[0-9]{4})[-/ ]?[Qq](?P<q>[1-4])|[Qq](?P<q2>[1-4])[-/ ]?(?P<y2>[0-9]{4})|(?P<q3>[1-4])[Qq](?P<y3>[0-9]{4})"
-)
-_WEEK = re.compile(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})(?:-?(?P<d>[1-7]))?")
 _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})?")
 _ZONE_NAME = re.compile(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+)*\]$")
 
@@ -120,14 +118,16 @@ def detect_order_of_parts(first: int, second: int) -> Literal["dmy", "mdy", "eit
 def parse_moment(text: str, order: DateOrder | None) -> datetime:
     """Return a written date, or date and time, as an aware UTC datetime; a naive one is UTC.
 
-    A month, a quarter, a week (ISO 8601) stand for their first day. Names of months are read in the languages of
-    `dataml.contract.months`; the name of a weekday before the date is not compared with it.
+    A period stands for its first day. Names of months are read in the languages of `dataml.contract.months`; the name
+    of a weekday before the date is not compared with it.
 
     Raises:
         InvalidValue: `not_a_date`, `ambiguous_date` or `out_of_range`.
     """
     if len(text) > _MAX_CHARACTERS:
         raise _not_a_date()
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)  # an accent may be a character of its own
     # The offset before it says what the name of a zone in brackets says (RFC 9557).
     text = _ZONE_NAME.sub("", text)
     match = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text) or _YEAR_FIRST_WORDS.fullmatch(text)
@@ -150,7 +150,10 @@ def parse_moment(text: str, order: DateOrder | None) -> datetime:
 
 
 def parse_digits(number: float, date_format: str) -> datetime:
-    """Return the moment that a number counts: calendar years, months (201503), units since 1970, or spreadsheet days.
+    """Return the moment that a number counts or spells.
+
+    It counts calendar years, months (201503), units since 1970 or spreadsheet days, or spells a day, and perhaps a time
+    of day, by its digits: 20240131, 2024013113 with the hour, 202401311305, 20240131130559.
 
     Raises:
         InvalidValue: `not_a_date` or `out_of_range`.
@@ -163,37 +166,19 @@ def parse_digits(number: float, date_format: str) -> datetime:
 
 def _parse_named(text: str) -> datetime | None:
     """Return a date whose month is a name, or None."""
-    match = _DAY_NAME.fullmatch(text) or _NAME_DAY.fullmatch(text) or _YEAR_LAST.fullmatch(text)
+    patterns = (_DAY_NAME, _NAME_DAY, _YEAR_NAME_DAY, _YEAR_LAST)
+    match = next((match for pattern in patterns if (match := pattern.fullmatch(text))), None)
     month = MONTHS.get(match["name"].lower()) if match else None
     return None if match is None or month is None else _build(match, month, int(match["d"]))
 
 
 def _parse_period(text: str) -> datetime | None:
-    """Return the first day of a written month, quarter or week, or None."""
-    if match := _YEAR_MONTH.fullmatch(text):
-        return _first_day(int(match["y"] or match["y2"]), int(match["m"] or match["m2"]))
-    if match := _MONTH_YEAR.fullmatch(text):
-        return _first_day(int(match["y"]), int(match["m"]))
-    if match := _MONTH_NAME_YEAR.fullmatch(text) or _YEAR_MONTH_NAME.fullmatch(text):
-        month = MONTHS.get(match["name"].lower())
-        return None if month is None else _first_day(_full_year(match["y"]), month)
-    if match := _QUARTER.fullmatch(text):
-        quarter = int(match["q"] or match["q2"] or match["q3"])
-        return _first_day(int(match["y"] or match["y2"] or match["y3"]), 3 * quarter - 2)
-    if match := _WEEK.fullmatch(text):
-        try:
-            day = date.fromisocalendar(int(match["y"]), int(match["w"]), int(match["d"] or 1))
-        except ValueError:
-            raise InvalidValue("not_a_date", "there is no such week") from None
-        return _first_day(day.year, day.month, day.day)
-    return None
-
-
-def _first_day(year: int, month: int, day: int = 1) -> datetime:
+    """Return the first day of a written month, quarter, half-year or week, or None."""
     try:
-        return datetime(year, month, day, tzinfo=UTC)
-    except ValueError:
-        raise InvalidValue("not_a_date", "there is no such day or time") from None
+        day = parse_period(text)
+    except ValueError as error:
+        raise InvalidValue("not_a_date", str(error)) from None
+    return None if day is None else datetime.combine(day, time(), UTC)
 
 
 def _not_a_date() -> InvalidValue:
@@ -223,35 +208,36 @@ def _build_year_first(match: re.Match[str]) -> datetime:
     return _build(match, int(match["b"]), int(match["y"]), match["a"])
 
 
-def _full_year(text: str) -> int:
-    year = int(text)
-    return year if len(text) > 2 else year + (1900 if year >= PIVOT_YEAR else 2000)
-
-
 def _build(match: re.Match[str], month: int, day: int, year: str | None = None) -> datetime:
     # Digits below the microsecond are cut: a Timestamp column has microseconds.
     microsecond = int((match["fraction"] or "0")[:6].ljust(6, "0"))
     try:
+        hour, minute, second = _hour(match), int(match["minute"] or 0), int(match["second"] or 0)
+        # Two ends that are the start of what follows: of the day (24:00), and of a minute with a leap second, as POSIX
+        # counts it.
+        ends_day = (hour, minute, second, microsecond) == (24, 0, 0, 0)
+        is_leap = second == 60 and minute % 15 == 14
         moment = datetime(
-            _full_year(year or match["y"]),
+            to_full_year(year or match["y"]),
             month,
             day,
-            _hour(match),
-            int(match["minute"] or 0),
-            int(match["second"] or 0),
+            0 if ends_day else hour,
+            minute,
+            59 if is_leap else second,
             microsecond,
             UTC,
         )
     except ValueError:
         raise InvalidValue("not_a_date", "there is no such day or time") from None
     try:
-        return moment - _offset(match["zone"])
+        return moment + timedelta(days=ends_day, seconds=is_leap) - _offset(match["zone"])
     except OverflowError:
         raise InvalidValue("out_of_range", "it is before the year 1 or after the year 9999") from None
 
 
 def _hour(match: re.Match[str]) -> int:
-    hour, half = int(match["hour"] or 0), match["half"]
+    hour, early = int(match["hour"] or 0), match.groupdict().get("early")
+    half = _HALVES[early] if early else match["half"]
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -287,9 +273,28 @@ def _excel(number: float) -> datetime:
     return _SPREADSHEET_EPOCH + timedelta(milliseconds=round(number * 86_400_000))
 
 
+def _first_day(year: int, month: int) -> datetime:
+    try:
+        return datetime(year, month, 1, tzinfo=UTC)
+    except ValueError:
+        raise InvalidValue("not_a_date", "there is no such day or time") from None
+
+
+def _compact(number: float) -> datetime:
+    match = _SPELLED_DIGITS.fullmatch(str(_whole(number)))
+    if match is None:
+        raise InvalidValue("not_a_date", "it has not the 8, 10, 12 or 14 digits of a day, perhaps with a time of day")
+    return _build(match, int(match["m"]), int(match["d"]))
+
+
+_SPELLED_DIGITS: Final = re.compile(
+    r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?:(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?)?)?"
+    r"(?P<fraction>(?!))?(?P<half>(?!))?(?P<zone>(?!))?"
+)
 _DIGITS: Final[dict[str, Callable[[float], datetime]]] = {
     "year": lambda number: _first_day(_whole(number), 1),
     "year_month": lambda number: _first_day(*divmod(_whole(number), 100)),
+    "compact": _compact,
     "epoch_s": lambda number: _EPOCH + timedelta(seconds=number),
     "epoch_ms": lambda number: _EPOCH + timedelta(milliseconds=number),
     "epoch_us": lambda number: _EPOCH + timedelta(microseconds=number),

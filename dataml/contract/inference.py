@@ -132,6 +132,8 @@ def _new_column(name: str, inference: TypeInference, order: DateOrder | None) ->
     data_type = inference.data_type
     if order is not None and inference.open_date_type is not None:
         return Column(name, inference.open_date_type, date_order=order)
+    if data_type.is_temporal and inference.has_only_digits:
+        return Column(name, data_type, date_format="compact")
     date_order = inference.date_order if data_type.is_temporal else None
     is_string = data_type is DataType.STRING
     missing = (NULL_MARK,) if is_string and inference.has_null_mark else None
@@ -156,7 +158,9 @@ def _open_spellings(
     for name in texts:
         inference = inferences[name]
         if name not in spellings and inference.may_be_dates:
-            spellings[name] = DateSpellings(name, inference.has_open_order, inference.has_both_orders)
+            spellings[name] = DateSpellings(
+                name, inference.has_open_order, inference.has_both_orders, inference.are_seasons
+            )
     if numbers:
         # 12.500 is a plain number, unless these columns have decimal commas.
         spellings |= {name: NumberSpellings(name) for name, each in inferences.items() if each.may_be_grouped}
@@ -200,13 +204,15 @@ def _find_meaning(texts: pa.Array) -> DateFormat | None:
     return None
 
 
-# Disjoint: seconds are those of 1973 to 2286, and spreadsheet days those of 1954 to 2119.
+# Seconds are those of 1973 to 2286, and spreadsheet days those of 1954 to 2119. Only digits that spell a day overlap
+# with others: hours (2024013113) with the seconds of 2030 to 2036, and minutes with the milliseconds of 1976.
 _DIGITS: Final[dict[DateFormat, str]] = {
     "year": "^(1[5-9]|20|21)[0-9]{2}$",
     "year_month": "^(1[5-9]|20|21)[0-9]{2}(0[1-9]|1[0-2])$",
-    "excel": r"^[2-7][0-9]{4}(\.[0-9]+)?$",
-    "epoch_s": r"^[1-9][0-9]{8,9}(\.[0-9]+)?$",
-    "epoch_ms": r"^[1-9][0-9]{11,12}(\.[0-9]+)?$",
+    "compact": "^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(([01][0-9]|2[0-4])([0-5][0-9]){0,2})?$",
+    "excel": r"^[2-7][0-9]{4}([.,][0-9]+)?$",
+    "epoch_s": r"^[1-9][0-9]{8,9}([.,][0-9]+)?$",
+    "epoch_ms": r"^[1-9][0-9]{11,12}([.,][0-9]+)?$",
     "epoch_us": "^[1-9][0-9]{14,15}$",
     "epoch_ns": "^[1-9][0-9]{17,18}$",
 }

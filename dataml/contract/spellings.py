@@ -277,10 +277,13 @@ def prefer_common_decimal(spellings: Iterable[NumberSpellings], shown: Iterable[
 class DateSpellings(_Counted):
     """How many values of a text column are dates, in the order of day and month that reads most of them."""
 
-    def __init__(self, name: str, has_open_order: bool, has_both_orders: bool = False) -> None:
+    def __init__(
+        self, name: str, has_open_order: bool, has_both_orders: bool = False, are_seasons: bool = False
+    ) -> None:
         super().__init__(name)
         self._has_open_order = has_open_order
         self._has_both_orders = has_both_orders
+        self._are_seasons = are_seasons
         self._counts: dict[DateOrder, int] = {"dmy": 0, "mdy": 0, "ymd": 0}
 
     def add(self, cells: pa.Array) -> None:
@@ -302,6 +305,8 @@ class DateSpellings(_Counted):
         count = max(self._counts.values())
         if self._has_both_orders:
             return self._warn_both(self._total - count)
+        if self._are_seasons:
+            return self._warn_seasons()
         if self._has_open_order and count == self._total:
             message = (
                 f"`{self.name}` is read as text: its dates can have the day, the month or a short year first, and no "
@@ -310,6 +315,13 @@ class DateSpellings(_Counted):
             )
             return DataWarning("ambiguous_date_order", message, self.name, self._total)
         return self._warn_nearly("nearly_dates", "dates", "Date or Timestamp", count)
+
+    def _warn_seasons(self) -> DataWarning:
+        message = (
+            f"`{self.name}` is read as text: each value is a year and the one after it, such as 2009/10, and could be "
+            "a month as well, October 2009. If it is a month, upload with a template in which it is Date."
+        )
+        return DataWarning("season_or_month", message, self.name, self._total)
 
     def _warn_both(self, others: int) -> DataWarning:
         examples = tuple(self._others)

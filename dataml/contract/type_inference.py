@@ -15,6 +15,7 @@ from dataml.contract.columns import drop_missing, parse_column, select_texts, to
 from dataml.contract.date_orders import DateOrders
 from dataml.contract.dates import DateOrder, InvalidValue
 from dataml.contract.numbers import list_readings
+from dataml.contract.periods import is_season
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 from dataml.contract.values import parse_value
@@ -26,8 +27,9 @@ _SPELLINGS: Final = {
 }
 _BOOLEANS: Final = frozenset({"true", "false", "yes", "no"})
 _WRITTEN_DATE: Final = r"^\s*[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]"
-# Eight digits are a day in these centuries, or a number.
-_COMPACT_DATE: Final = "^(19|20)[0-9]{6}$"
+# Eight digits are a day in these centuries, or a number; with four or six more they are a time of it.
+_COMPACT_DATE: Final = "^(19|20)[0-9]{6}([0-9]{4}|[0-9]{6})?$"
+_COMPACT_DAY: Final = "^[0-9]{8}$"
 _PREFERENCE: Final = (
     DataType.INTEGER,
     DataType.FLOAT,
@@ -61,6 +63,7 @@ class TypeInference:
         self._exceeds_int64 = False
         self._sample: list[str] = []
         self.has_null_mark = False
+        self._seasons: set[str] | None = set()
 
     @property
     def date_order(self) -> DateOrder | None:
@@ -75,10 +78,21 @@ class TypeInference:
             return DataType.STRING if declared is DataType.INTEGER and self._exceeds_int64 else declared
         if self._declared or not self._has_text:
             return DataType.STRING
-        if {DataType.INTEGER, DataType.DATE} <= self._candidates:
-            return DataType.DATE  # all values are written as 20240131
+        if self.has_only_digits:  # all values are written as 20240131
+            return self._temporal_type or DataType.STRING
         narrowest = next((kind for kind in _PREFERENCE if kind in self._candidates), DataType.STRING)
-        return DataType.STRING if narrowest.is_temporal and self.has_open_order else narrowest
+        is_open = narrowest.is_temporal and (self.has_open_order or self.are_seasons)
+        return DataType.STRING if is_open else narrowest
+
+    @property
+    def has_only_digits(self) -> bool:
+        """Whether all values are days or times that are written as digits, 20240131."""
+        return DataType.INTEGER in self._candidates and self._temporal_type is not None and self._has_text
+
+    @property
+    def are_seasons(self) -> bool:
+        """Whether all values of a text column can be a year and the next one, 2009/10, and there are several."""
+        return self._temporal_type is not None and self._seasons is not None and len(self._seasons) > 1
 
     @property
     def has_open_order(self) -> bool:
@@ -189,15 +203,28 @@ class TypeInference:
             return False
         if first.isdigit() and not pc.all(pc.match_substring_regex(cells, _COMPACT_DATE)).as_py():
             return False
-        if kind is DataType.DATE and pc.any(pc.match_substring(cells, ":")).as_py():
-            return False  # a written time of day makes a Timestamp, midnight or not
+        if kind is DataType.DATE:
+            # A written time of day makes a Timestamp, midnight or not.
+            if pc.any(pc.match_substring(cells, ":")).as_py():
+                return False
+            if first.isdigit() and not pc.all(pc.match_substring_regex(cells, _COMPACT_DAY)).as_py():
+                return False
         invalid_rows = parse_column(cells, kind, ValueFormat("dmy")).invalid_rows
         if len(invalid_rows):
             invalid = cells.take(pa.array(invalid_rows)).unique().to_pylist()
             if not all(_is_date(text, kind) for text in invalid):
                 return False
         self.add_date_orders(cells)
+        self._add_seasons(cells)
         return True
+
+    def _add_seasons(self, cells: pa.Array) -> None:
+        """Take into account whether dates can be seasons; of a column whose first ones are none, only these."""
+        if self._seasons is None:
+            return
+        first = cells.slice(0, _FIRST_CELLS).to_pylist()
+        distinct = cells.unique().to_pylist() if all(map(is_season, first)) else first
+        self._seasons = self._seasons | set(distinct[:2]) if all(map(is_season, distinct)) else None
 
 
 def _share(texts: Sequence[str], holds: Callable[[str], bool]) -> float:

@@ -7,9 +7,9 @@ from typing import Final, Literal
 from dataml.contract.dates import DateOrder
 from dataml.contract.numbers import NumberFormat, parse_number_format
 
-DateFormat = Literal["year", "year_month", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "excel"]
-"""What the digits of a column of dates count: calendar years (2015), months (201503), units since 1970, or the days of
-a spreadsheet."""
+DateFormat = Literal["year", "year_month", "compact", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "excel"]
+"""What the digits of a column of dates mean: calendar years (2015), months (201503), days with or without hours,
+minutes and seconds (20240131, 20240131130559), units since 1970, or the days of a spreadsheet."""
 
 # The errors of formulas, as spreadsheets in English, German, French, Spanish, Italian, Portuguese and Dutch write them.
 _FORMULA_ERRORS: Final = (

@@ -181,13 +181,13 @@ def _date(value: object, value_format: ValueFormat) -> date:
     return moment.date()
 
 
-_DIGITS = re.compile(r"-?[0-9]{1,20}+(?:\.[0-9]*+)?")
+_DIGITS = re.compile(r"-?[0-9]{1,20}+(?:[.,][0-9]*+)?")
 
 
 def _timestamp(value: object, value_format: ValueFormat, expected: str = "a timestamp") -> datetime:
     if value_format.date_format is not None:
         if isinstance(value, str) and _DIGITS.fullmatch(value):
-            value = Decimal(value)
+            value = Decimal(value.replace(",", "."))
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return parse_digits(int(value) if value == int(value) else float(value), value_format.date_format)
     if isinstance(value, str):

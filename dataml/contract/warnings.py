@@ -11,6 +11,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "ambiguous_date_order": "A column is text because its dates can have the day, the month or a short year first.",
     "number_format_of_others": "The decimal mark of a column is that of the others; its own values leave it open.",
     "date_order_of_others": "The order of day and month in a column is that of the others; its values leave it open.",
+    "season_or_month": "A column is text because its values, such as 2009/10, can be seasons or months.",
     "contradictory_date_order": "A column is text because some of its dates have the day first and some the month.",
     "header_like_values": "Names of columns are like values; a file without a header loses its first row.",
     "mixed_units": "A column is text because its numbers have different currencies, or only some a percent sign.",

@@ -50,10 +50,64 @@ def rule_of(value: object, data_type: DataType, value_format: ValueFormat = ANY_
         "2024-08-09 12:00 a.m.",
         "2024-08-09T02:00:00+02:00[Europe/Berlin]",
         "2024-W32-5",
+        "2024-Aug-09",
+        "2024 August 9",
+        "2024. augusztus 9.",
+        "9. srpna 2024",
+        "9 августа 2024 \u0433.",
+        "9 серпня 2024",
+        "9 Αυγούστου 2024",
+        "9 Agustus 2024",
     ],
 )
 def test_common_spellings_of_a_date_are_parsed(text: str) -> None:
     assert parse_value(text, DataType.DATE) == date(2024, 8, 9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-03-05 15:04:05",
+        "20240305150405",
+        "2024-03-05-15.04.05",
+        "5.3.2024 15.04.05",
+        "5-MAR-24 03.04.05.000000000 PM",
+        "5-MAR-24 04.04.05.000000 PM +01:00",
+        "Mar 5, 2024 at 3:04:05\u202fPM",
+        "Tue Mar 05 2024 16:04:05 GMT+0100 (Central European Standard Time)",
+        "5. März 2024 um 15:04:05 Uhr",
+        "5. Ma\u0308rz 2024 15:04:05",
+        "5 mars 2024 kl. 15:04:05",
+        "5 mars 2024 à 15h04h05",
+        "5 de marzo de 2024 3:04:05 p.\u00a0m.",
+        "2024/3/5 下午 03:04:05",
+        "2024-03-05 오후 3:04:05",
+        "2024/03/05 午後3:04:05",
+        "5 марта 2024 \u0433. в 15:04:05",
+    ],
+)
+def test_common_spellings_of_a_time_are_parsed(text: str) -> None:
+    order = ValueFormat("dmy")
+    assert parse_value(text, DataType.TIMESTAMP, order) == datetime(2024, 3, 5, 15, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2023-12-31 24:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("31.12.2023 24:00:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("2023-12-31T24:00:00+01:00", datetime(2023, 12, 31, 23, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2024-01-15 오전 12:30", datetime(2024, 1, 15, 0, 30, tzinfo=UTC)),
+        ("2024/1/15 下午 12:30", datetime(2024, 1, 15, 12, 30, tzinfo=UTC)),
+    ],
+)
+def test_end_of_a_day_is_the_start_of_the_next(text: str, moment: datetime) -> None:
+    assert parse_value(text, DataType.TIMESTAMP) == moment
+
+
+def test_end_of_the_last_day_of_the_calendar_is_out_of_range() -> None:
+    assert rule_of("9999-12-31 24:00", DataType.TIMESTAMP) == "out_of_range"
 
 
 @pytest.mark.parametrize("text", ["08/09/2024", "08-09-2024", "8.9.24"])
@@ -154,8 +208,12 @@ def test_text_that_is_not_a_date_is_invalid(text: str, rule: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "2024-08-09T24:00",
+        "2024-08-09T24:01",
+        "2024-08-09T25:00",
+        "2024-08-09 12:00 24:00",
         "2024-08-09T10:00:60",
+        "2024-08-09 13:05.59",
+        "2024-08-09 오후 13:04",
         "2024-08-09T13:00 pm",
         "2024-08-09T10:00+24",
         "2024-08-09 10:00 IST",
@@ -215,6 +273,11 @@ def test_period_stands_for_its_first_day(text: str, first: date) -> None:
     [
         (2015, "year", datetime(2015, 1, 1, tzinfo=UTC)),
         (201503, "year_month", datetime(2015, 3, 1, tzinfo=UTC)),
+        (20150302, "compact", datetime(2015, 3, 2, tzinfo=UTC)),
+        (2015030204, "compact", datetime(2015, 3, 2, 4, tzinfo=UTC)),
+        (201503020405, "compact", datetime(2015, 3, 2, 4, 5, tzinfo=UTC)),
+        (20150302040506, "compact", datetime(2015, 3, 2, 4, 5, 6, tzinfo=UTC)),
+        (2015030224, "compact", datetime(2015, 3, 3, tzinfo=UTC)),
         (1700000000, "epoch_s", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
         (1700000000.5, "epoch_s", datetime(2023, 11, 14, 22, 13, 20, 500_000, UTC)),
         (-1, "epoch_s", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
@@ -234,6 +297,9 @@ def test_digits_count_what_their_format_says(number: float, date_format: str, mo
     [
         (2015.5, "year", "not_a_date"),
         (201513, "year_month", "not_a_date"),
+        (20151301, "compact", "not_a_date"),
+        (2015030, "compact", "not_a_date"),
+        (20150302.5, "compact", "not_a_date"),
         (0, "year", "not_a_date"),
         (1e20, "epoch_s", "out_of_range"),
         (1, "excel", "not_a_date"),

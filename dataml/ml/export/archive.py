@@ -32,7 +32,7 @@ from dataml.ml.labels import to_label
 MLFLOW: Final = "mlflow"
 _PYTHON: Final = "3.11"
 # Plain Python, which imports nothing of the platform but each other.
-_VALUE_MODULES: Final = ("months", "numbers", "dates", "value_format", "values")
+_VALUE_MODULES: Final = ("months", "periods", "numbers", "dates", "value_format", "values")
 _LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
 # Only texts have their own type in a signature, for MLflow's other checks refuse whole numbers where a Float is wanted,
 # numbers with gaps where an Integer is, and written dates; the scorer reads them all.

@@ -26,6 +26,7 @@ _MAX_EXAMPLES: Final = 3
 _FORMAT_NAMES: Final = {
     "year": "years",
     "year_month": "months",
+    "compact": "days and times in digits",
     "epoch_s": "seconds since 1970",
     "epoch_ms": "milliseconds since 1970",
     "epoch_us": "microseconds since 1970",
@@ -33,8 +34,8 @@ _FORMAT_NAMES: Final = {
     "excel": "days of a spreadsheet",
 }
 _MEANINGS: Final = (
-    "years (2015), months (201503), days (20190101), seconds, milliseconds, microseconds or nanoseconds since 1970, or "
-    "days of a spreadsheet"
+    "years (2015), months (201503), days (20190101), hours (2019010113), seconds, milliseconds, microseconds or "
+    "nanoseconds since 1970, or days of a spreadsheet"
 )
 
 
