@@ -1,7 +1,7 @@
 """A job tells which features a predictor rests on."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataml.jobs.spec import ExplainSpec, JobContext
+from dataml.jobs.spec import ExplainResult, ExplainSpec, JobContext
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.explanation import artifacts
 from dataml.storage.storage import Storage
 from dataml.tasks import explain
 from tests.ml.samples import CHURN_ROLES, churn
 from tests.tasks.training import train_on
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The bundle of a training on the churn example, and the explanation of 200 of its rows."""
+
+    root: Path
+    bundle: str
+    result: ExplainResult
+
+    @property
+    def folder(self) -> Path:
+        return self.root / str(self.result.explanation)
+
+
+@pytest.fixture(scope="module")
+def churn_explained(tmp_path_factory: pytest.TempPathFactory) -> Explained:
+    root = tmp_path_factory.mktemp("churn")
+    bundle = train_on(root, churn(), roles=CHURN_ROLES).bundle
+    spec = ExplainSpec(1, bundle, "train.parquet", 200, seed=3)
+    return Explained(root, bundle, explain.run(spec, JobContext(Storage(root), "jobs/2")))
 
 
 @pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
@@ -38,14 +59,12 @@ def test_all_rows_of_a_small_dataset_are_explained(tmp_path: Path) -> None:
     assert result.sample_rows == result.total_rows == 400
 
 
-def test_the_folder_has_each_rows_values_and_effects(tmp_path: Path) -> None:
-    bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200, seed=3), JobContext(Storage(tmp_path), "jobs/2"))
-    assert result.explanation == "jobs/2/explanation"
-    folder = tmp_path / result.explanation
+def test_the_folder_has_each_rows_values_and_effects(churn_explained: Explained) -> None:
+    assert churn_explained.result.explanation == "jobs/2/explanation"
+    folder = churn_explained.folder
     lines = pq.read_table(folder / "shap.parquet").to_pylist()
     assert len(lines) == 200
-    predictor, rows = Predictor.load(tmp_path / bundle), churn().to_pylist()
+    predictor, rows = Predictor.load(churn_explained.root / churn_explained.bundle), churn().to_pylist()
     for line in lines[::20]:
         row = {name: rows[line["row"]][name] for name in predictor.contract.names}
         assert {name: line[f"value.{name}"] for name in row} == row
@@ -54,10 +73,8 @@ def test_the_folder_has_each_rows_values_and_effects(tmp_path: Path) -> None:
     assert len({line["row"] for line in lines}) == 200
 
 
-def test_the_folder_has_a_chart_of_each_important_feature(tmp_path: Path) -> None:
-    bundle = train_on(tmp_path, churn(), roles=CHURN_ROLES).bundle
-    result = explain.run(ExplainSpec(1, bundle, "train.parquet", 200), JobContext(Storage(tmp_path), "jobs/2"))
-    folder = tmp_path / str(result.explanation)
+def test_the_folder_has_a_chart_of_each_important_feature(churn_explained: Explained) -> None:
+    result, folder = churn_explained.result, churn_explained.folder
     found = json.loads(artifacts.read_explanation(folder))
     assert found["feature_importance"] == result.feature_importance
     assert (found["sample_rows"], found["total_rows"], found["classes"]) == (200, 7043, None)

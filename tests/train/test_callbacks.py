@@ -81,8 +81,7 @@ def start_external_attempt(platform: Platform, client: Client, row: dict[str, An
     return ExternalJob(platform, client, row, number, answer.json())
 
 
-@pytest.fixture
-def external(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
+def start_external_training(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
     row = trained(client, dataset_id, algorithm="LightGBM")
     cleared = "status = 'submitted_to_ray', bundle = NULL, summary = NULL, metrics = NULL, algorithm = NULL"
     change(platform, f"UPDATE training SET {cleared} WHERE id = ?", row["id"])
@@ -90,12 +89,33 @@ def external(platform: Platform, client: Client, dataset_id: int) -> ExternalJob
 
 
 @pytest.fixture
-def explaining(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
+def external(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
+    return start_external_training(platform, client, dataset_id)
+
+
+@pytest.fixture(scope="module")
+def unchanged(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
+    """A job for the reports that change nothing, as the tests that send them check."""
+    return start_external_training(platform, client, dataset_id)
+
+
+def start_external_explanation(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
     row = trained(client, dataset_id, algorithm="LightGBM")
     job = client.post("/train/generate-feature-importance", params={"train_id": row["id"]}).json()["shap_job_id"]
     wait_for_job(client, job)
     change(platform, "UPDATE training SET feature_importance = NULL WHERE id = ?", row["id"])
     return start_external_attempt(platform, client, row, job)
+
+
+@pytest.fixture
+def explaining(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
+    return start_external_explanation(platform, client, dataset_id)
+
+
+@pytest.fixture(scope="module")
+def unchanged_explaining(platform: Platform, client: Client, dataset_id: int) -> ExternalJob:
+    """As `unchanged`."""
+    return start_external_explanation(platform, client, dataset_id)
 
 
 def report_importance(external: ExternalJob, result: dict[str, Any], **more: Any) -> Any:
@@ -179,12 +199,12 @@ def test_reported_error_fails_the_job(external: ExternalJob) -> None:
         "./{d}/bundle",
     ],
 )
-def test_path_outside_the_attempts_directory_is_refused(external: ExternalJob, field: str, path: str) -> None:
-    given = path.format(d=external.grant["directory"], root=external.platform.settings.storage_root)
-    before = read_stored_rows(external.platform)
-    assert refusal(external.report(**{field: given})) == (422, "path_refused")
-    assert refusal(external.report(**{field: given}, error="It broke.")) == (422, "path_refused")
-    assert read_stored_rows(external.platform) == before
+def test_path_outside_the_attempts_directory_is_refused(unchanged: ExternalJob, field: str, path: str) -> None:
+    given = path.format(d=unchanged.grant["directory"], root=unchanged.platform.settings.storage_root)
+    before = read_stored_rows(unchanged.platform)
+    assert refusal(unchanged.report(**{field: given})) == (422, "path_refused")
+    assert refusal(unchanged.report(**{field: given}, error="It broke.")) == (422, "path_refused")
+    assert read_stored_rows(unchanged.platform) == before
 
 
 def test_folder_of_the_attempt_is_accepted_by_its_storage_name(external: ExternalJob) -> None:
@@ -278,13 +298,13 @@ def test_metrics_that_differ_from_the_bundle_are_refused(external: ExternalJob) 
     ids=str,
 )
 def test_report_of_another_training_is_refused(
-    external: ExternalJob, body: dict[str, Any], refused: tuple[int, str]
+    unchanged: ExternalJob, body: dict[str, Any], refused: tuple[int, str]
 ) -> None:
-    before = read_stored_rows(external.platform)
-    answer = external.reporter.post("/train/result", content=json.dumps({"result": {}} | body).encode(),
+    before = read_stored_rows(unchanged.platform)
+    answer = unchanged.reporter.post("/train/result", content=json.dumps({"result": {}} | body).encode(),
                                    headers={"Content-Type": "application/json"})  # fmt: skip
     assert refusal(answer) == refused
-    assert read_stored_rows(external.platform) == before
+    assert read_stored_rows(unchanged.platform) == before
 
 
 @pytest.mark.parametrize("given", [lambda p: p, str, lambda p: f"preprocess-{p}"])
@@ -413,12 +433,12 @@ def test_extreme_importances_have_finite_shares(explaining: ExternalJob, result:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_invalid_importance_is_refused(explaining: ExternalJob, result: dict[str, Any], code: str) -> None:
-    before = read_stored_rows(explaining.platform)
-    answer = report_importance(explaining, result)
+def test_invalid_importance_is_refused(unchanged_explaining: ExternalJob, result: dict[str, Any], code: str) -> None:
+    before = read_stored_rows(unchanged_explaining.platform)
+    answer = report_importance(unchanged_explaining, result)
     assert refusal(answer)[0] == 422
     assert answer.json()["code"] in (code, "invalid_request")
-    assert read_stored_rows(explaining.platform) == before
+    assert read_stored_rows(unchanged_explaining.platform) == before
 
 
 def test_importance_of_another_training_is_refused(explaining: ExternalJob) -> None:
