@@ -75,7 +75,7 @@ def test_a_seed_reproduces_the_bundle(tmp_path: Path) -> None:
 def test_classes_keep_the_type_of_the_target(tmp_path: Path, algorithm: str) -> None:
     wine = datasets.load_wine()
     table = from_sklearn(wine, pa.array(wine["target"] * 10))
-    result = train_on(tmp_path, table, algorithm=algorithm)
+    result = train_on(tmp_path, table, algorithm=algorithm, hyperparameters={"n_estimators": 100})
     assert result.accuracy is not None
     assert result.accuracy > 0.85
     assert result.model == f"{algorithm}Classifier"
@@ -254,7 +254,7 @@ def test_uninformative_columns_are_dropped_and_named(tmp_path: Path) -> None:
     )
     table = table.append_column("key", pa.array([f"k{i}" for i in range(300)]))
     table = table.select(["same", "none", "key", "x", "z", "kind", "label"])
-    result = train_on(tmp_path, table, algorithm="auto")
+    result = train_on(tmp_path, table, algorithm="auto", hyperparameters={"n_estimators": 20})
     assert set(result.summary["dropped_features"]) == {"same", "none", "key"}
 
 
