@@ -4,7 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +16,7 @@ from dataml.contract.dates import InvalidValue
 from dataml.contract.numbers import EQUAL_CHARACTERS, NumberFormat
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
-from dataml.contract.values import Value, parse_value
+from dataml.contract.values import Value, find_marker_values, parse_value
 
 MAX_DISPLAY_CHARACTERS: Final = 200
 """Length to which an invalid value is shown."""
@@ -73,6 +73,15 @@ class ParsedColumn:
 
 def parse_column(cells: pa.Array, data_type: DataType, value_format: ValueFormat = ANY_FORMAT) -> ParsedColumn:
     """Parse text cells, or the values of a plain typed column, with the results of `parse_value` for each."""
+    parsed = _parse_cells(cells, data_type, value_format)
+    markers = find_marker_values(data_type, value_format)
+    if not markers:
+        return parsed
+    values = parsed.values
+    return replace(parsed, values=_null_where(values, pc.is_in(values, value_set=pa.array(list(markers), values.type))))
+
+
+def _parse_cells(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
     if pa.types.is_null(cells.type):
         return _all_valid(pa.nulls(len(cells), data_type.arrow))
     cells = _nan_to_null(_unify_storage(cells))

@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 
 from dataml.contract.columns import drop_missing, select_texts
 from dataml.contract.contract import Column, Contract
+from dataml.contract.date_spellings import DateSpellings, warn_order_of_others
 from dataml.contract.dates import DateOrder
 from dataml.contract.header import find_header_like_values
 from dataml.contract.numbers import Decimal
-from dataml.contract.spellings import DateSpellings, NumberSpellings, prefer_common_decimal, warn_order_of_others
+from dataml.contract.spellings import NumberSpellings, prefer_common_decimal
 from dataml.contract.type_inference import NULL_MARK, TypeInference
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, DateFormat

@@ -14,12 +14,14 @@ from typing import Final, Literal, Self
 Decimal = Literal[".", ","]
 Group = Literal["", ",", ".", " ", "'"]
 
-_SYMBOLS: Final = "$€£¥₹₩₽₺₫฿₪₴₦₱₡₲₵₸₼"
+_SYMBOLS: Final = "$€£¥￥円元원₹₩₽₺₫฿₪₴₦₱₡₲₵₸₼"
 _CODES: Final = (
     "USD|EUR|GBP|JPY|CNY|CHF|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|INR|PKR|BDT|IDR|MYR|PHP|SGD|"
     "HKD|TWD|KRW|THB|VND|BRL|MXN|ARS|CLP|COP|PEN|ZAR|EGP|NGN|KES|ILS|AED|SAR|QAR"
 )
-_WORDS: Final = r"R\$|US\$|CA\$|A\$|NZ\$|HK\$|S\$|kr\.?|zł|Kč|Ft|Fr\.|Rs\.?|lei"
+_WORDS: Final = (
+    r"R\$|US\$|CA\$|A\$|NZ\$|HK\$|S\$|kr\.?|zł|Kč|Ft|Fr\.|Rs\.?|lei" + "|\u0440\u0443\u0431\\.?|\u0433\u0440\u043d\\.?"
+)
 # Longer names first: in RE2 and in `re` the first alternative that matches wins.
 CURRENCY_PATTERN: Final = f"{_WORDS}|{_CODES}|[{_SYMBOLS}]"
 """Regular expression of the currencies that are known, for RE2 and for `re`."""
@@ -28,7 +30,11 @@ ZERO_PATTERN: Final = rf"(?:{CURRENCY_PATTERN})\s*-|-\s*(?:{CURRENCY_PATTERN})"
 """Regular expression of zero as the accounting formats of spreadsheets show it: `$ -`, `- €`."""
 
 # Characters that mean the same in a number: spaces of other widths, the typographic apostrophe, and the minus sign.
-EQUAL_CHARACTERS: Final = {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'", "\u2212": "-", "\u2013": "-"}
+EQUAL_CHARACTERS: Final = {
+    **dict.fromkeys("\u00a0\u202f\u2009", " "),
+    "\u2019": "'",
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\uff0d", "-"),
+}
 _EQUAL: Final = str.maketrans(EQUAL_CHARACTERS)
 PRICE_DASH: Final = "([0-9][.,]) ?[-\u2014]{1,2}($|[^0-9-])"
 """Regular expression of a dash in place of the cents of a price, `12.-` or `12,\u2014 €`, which is no sign; for RE2 and

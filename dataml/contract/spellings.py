@@ -1,4 +1,4 @@
-"""Spellings of numbers and dates that the values of a text column can have, and what to say where none is settled.
+"""Spellings of numbers that the values of a text column can have, and what to say where none is settled.
 
 Of each spelling the values that it reads are counted: the one that reads all of them is the column's. Where several do
 and disagree, the other columns of the data may show which is meant: a table has one decimal mark.
@@ -8,15 +8,12 @@ and disagree, the other columns of the data may show which is meant: a table has
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Iterable
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataml.contract.columns import drop_missing, parse_column, select_texts, unify_characters
+from dataml.contract.columns import unify_characters
 from dataml.contract.contract import Column
-from dataml.contract.dates import DateOrder
-from dataml.contract.files.parquet_types import is_text
 from dataml.contract.numbers import (
     CURRENCY_PATTERN,
     PRICE_DASH,
@@ -27,58 +24,13 @@ from dataml.contract.numbers import (
     join_readings,
     list_readings,
 )
+from dataml.contract.spelling_counts import MAX_SAMPLES, NEARLY_SHARE, SpellingCounts
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 from dataml.contract.warnings import MAX_EXAMPLES, DataWarning
 
-NEARLY_SHARE: Final = 0.8
-"""Share of numbers or dates in a text column from which on a warning names the others."""
 
-_MAX_SAMPLES: Final = 1_000
-
-
-class _Counted:
-    """The values of a text column, and those that no spelling reads."""
-
-    def __init__(self, name: str, value_format: ValueFormat = ANY_FORMAT) -> None:
-        self.name = name
-        self._format = value_format
-        self._total = 0
-        self._others: dict[str, None] = {}
-
-    def _select(self, cells: pa.Array) -> pa.Array:
-        """Return the cells that have a value, without blanks around them; none of a typed column."""
-        if not is_text(cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type):
-            return pa.array([], pa.string())
-        cells = drop_missing(select_texts(cells), self._format)
-        self._total += len(cells)
-        return cells
-
-    def _add_others(self, cells: pa.Array) -> None:
-        for text in pc.unique(cells.slice(0, _MAX_SAMPLES)).to_pylist():
-            if len(self._others) < MAX_EXAMPLES:
-                self._others[text] = None
-
-    def _warn_nearly(self, code: str, kind: str, data_type: str, count: int) -> DataWarning | None:
-        """Return the warning about a column of which `count` values are of this kind, or None if they are too few."""
-        if not self._total or not NEARLY_SHARE * self._total <= count < self._total:
-            return None
-        others = self._total - count
-        examples = tuple(self._others)
-        listed = ", ".join(repr(text[:40]) for text in examples) + (", ..." if others > len(examples) else "")
-        share = min(100 * count / self._total, 99.9)
-        if examples == (self.name,):
-            listed += ", the name of the column: the header seems to be repeated among the rows"
-        are_not = "1 value is not" if others == 1 else f"{others:,} values are not"
-        message = (
-            f"{share:.1f}% of `{self.name}` are {kind}; {are_not}: {listed}. The column is read as text. To set these "
-            f"rows aside, upload with a template in which it is {data_type}; to keep the text, with one in which it is "
-            "String; or list texts that mean nothing as its missing_values."
-        )
-        return DataWarning(code, message, self.name, others, examples)
-
-
-class NumberSpellings(_Counted):
+class NumberSpellings(SpellingCounts):
     """How many values of a text column each spelling of numbers reads."""
 
     def __init__(self, name: str, value_format: ValueFormat = ANY_FORMAT) -> None:
@@ -113,6 +65,7 @@ class NumberSpellings(_Counted):
                 ).as_py()
                 is_number = pc.or_(is_number, matches)
         self._add_others(cells.filter(pc.invert(is_number)))
+        self._add_distinct(cells.filter(is_number))
         self._add_decorations(cells.filter(is_number))
 
     def _add_widths(self, cells: pa.Array) -> None:
@@ -136,9 +89,9 @@ class NumberSpellings(_Counted):
             rest = pc.replace_substring_regex(without_exponent, r"[.,][0-9]|[0-9][.,]|[0-9+()% '\-]", "")
             self._currencies.update(pc.unique(rest).to_pylist()[:10])
         self._bare += pc.sum(pc.invert(has_currency)).as_py() or 0
-        if len(self._samples) < _MAX_SAMPLES:
+        if len(self._samples) < MAX_SAMPLES:
             marked = numbers.filter(pc.match_substring_regex(numbers, "[.,]"))
-            self._samples.update(pc.unique(marked.slice(0, _MAX_SAMPLES)).to_pylist())
+            self._samples.update(pc.unique(marked.slice(0, MAX_SAMPLES)).to_pylist())
 
     @property
     def count(self) -> int:
@@ -184,8 +137,10 @@ class NumberSpellings(_Counted):
     @property
     def warning(self) -> DataWarning | None:
         """What keeps a column that is nearly all numbers from being one, or whose spelling others show; or None."""
-        if not self._total or self.count < NEARLY_SHARE * self._total or self._is_code:
+        if not self._total or self._is_code:
             return None
+        if self.count < NEARLY_SHARE * self._total:
+            return self._warn_nearly("nearly_numeric", "numbers", "Float", self.count)
         if self._is_mixed:
             return self._warn_mixed()
         if self._decimal is not None and self.number_format is not None and (readings := self._open_readings):
@@ -272,74 +227,6 @@ def prefer_common_decimal(spellings: Iterable[NumberSpellings], shown: Iterable[
     if len(marks) == 1:
         for each in spellings:
             each.prefer(*marks)
-
-
-class DateSpellings(_Counted):
-    """How many values of a text column are dates, in the order of day and month that reads most of them."""
-
-    def __init__(
-        self, name: str, has_open_order: bool, has_both_orders: bool = False, are_seasons: bool = False
-    ) -> None:
-        super().__init__(name)
-        self._has_open_order = has_open_order
-        self._has_both_orders = has_both_orders
-        self._are_seasons = are_seasons
-        self._counts: dict[DateOrder, int] = {"dmy": 0, "mdy": 0, "ymd": 0}
-
-    def add(self, cells: pa.Array) -> None:
-        """Take a batch of the column into account."""
-        cells = self._select(cells)
-        for order in self._counts:
-            invalid = parse_column(cells, DataType.TIMESTAMP, ValueFormat(order)).invalid_rows
-            self._counts[order] += len(cells) - len(invalid)
-            if order != "ymd":  # which few columns have, so that most dates are none in it
-                self._add_others(cells.take(pa.array(invalid)))
-
-    def settle(self, column: Column) -> Column:
-        """Return the column as it is: one whose values are all dates of one order is no text."""
-        return column
-
-    @property
-    def warning(self) -> DataWarning | None:
-        """What keeps a column that is nearly all dates from being one, or None."""
-        count = max(self._counts.values())
-        if self._has_both_orders:
-            return self._warn_both(self._total - count)
-        if self._are_seasons:
-            return self._warn_seasons()
-        if self._has_open_order and count == self._total:
-            message = (
-                f"`{self.name}` is read as text: its dates can have the day, the month or a short year first, and no "
-                "value shows which. Upload with a template in which it is Date or Timestamp with a date_order, dmy, "
-                "mdy or ymd."
-            )
-            return DataWarning("ambiguous_date_order", message, self.name, self._total)
-        return self._warn_nearly("nearly_dates", "dates", "Date or Timestamp", count)
-
-    def _warn_seasons(self) -> DataWarning:
-        message = (
-            f"`{self.name}` is read as text: each value is a year and the one after it, such as 2009/10, and could be "
-            "a month as well, October 2009. If it is a month, upload with a template in which it is Date."
-        )
-        return DataWarning("season_or_month", message, self.name, self._total)
-
-    def _warn_both(self, others: int) -> DataWarning:
-        examples = tuple(self._others)
-        message = (
-            f"`{self.name}` is read as text: some of its dates have the day first and some the month, such as "
-            f"{', '.join(map(repr, examples))}, so that nothing shows how the others are meant. To keep the dates of "
-            "one order, upload with a template in which it is Date or Timestamp with a date_order, dmy or mdy."
-        )
-        return DataWarning("contradictory_date_order", message, self.name, others, examples)
-
-
-def warn_order_of_others(name: str, order: DateOrder) -> DataWarning:
-    """Return the warning about dates whose order of day and month only other columns show."""
-    message = (
-        f"The dates of `{name}` are read as {order}: they can have the day or the month first, and only other columns "
-        "show which. If that is wrong, upload with a template in which it has a date_order."
-    )
-    return DataWarning("date_order_of_others", message, name)
 
 
 def _decorated(core: str) -> str:

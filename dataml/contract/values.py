@@ -6,8 +6,10 @@ Pure Python without Arrow, since exported models parse by it, too.
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from dataml.contract.dates import InvalidValue, parse_digits, parse_moment
@@ -35,9 +37,35 @@ def parse_value(value: object, data_type: str, value_format: ValueFormat = ANY_F
         if not text or value_format.is_missing(text, is_string=False):
             return None
         value = text
-    if value_format.missing_values is not None and _is_own_marker(value, value_format):
+    if value_format.missing_values is None:
+        return _PARSERS[data_type](value, value_format)
+    if _is_own_marker(value, value_format):
         return None
-    return _PARSERS[data_type](value, value_format)
+    parsed = _PARSERS[data_type](value, value_format)
+    return None if parsed in find_marker_values(data_type, value_format) else parsed
+
+
+@lru_cache(256)
+def find_marker_values(data_type: str, value_format: ValueFormat) -> frozenset[Value]:
+    """Return the numbers, dates or times that a column's own markers are in it: -999 is also written -999.0.
+
+    A marker is read as the values of the column are, or else plainly. A String or Boolean has none.
+    """
+    if value_format.missing_values is None or data_type in ("String", "Boolean"):
+        return frozenset()
+    formats = [replace(value_format, missing_values=()), replace(value_format, missing_values=(), number_format=None)]
+    return frozenset(
+        value for text in value_format.missing_values if (value := _read_marker(text, data_type, formats)) is not None
+    )
+
+
+def _read_marker(text: str, data_type: str, formats: list[ValueFormat]) -> Value:
+    for value_format in formats:
+        try:
+            return parse_value(text, data_type, value_format)
+        except InvalidValue:
+            continue
+    return None
 
 
 def _is_own_marker(value: object, value_format: ValueFormat) -> bool:

@@ -17,8 +17,13 @@ NEGATIVE_AND_POSITIVE: Final = (
     ("0", "1"),
     ("-1", "1"),
     ("-", "+"),
+    *(("nein", "ja"), ("nej", "ja"), ("nei", "ja"), ("nee", "ja"), ("non", "oui"), ("no", "sí"), ("no", "si")),
+    *(("no", "sì"), ("não", "sim"), ("nao", "sim"), ("nie", "tak"), ("ei", "kyllä"), ("ne", "ano"), ("nem", "igen")),
+    *(("hay\u0131r", "evet"), ("hayir", "evet")),
+    *(("нет", "да"), ("いいえ", "はい"), ("否", "是"), ("falsch", "wahr"), ("faux", "vrai"), ("falso", "verdadero")),
+    *(("falso", "vero"), ("falso", "verdadeiro"), ("onwaar", "waar"), ("falskt", "sant"), ("fałsz", "prawda")),
 )
-"""Pairs of labels, in any case, of which the second is positive."""
+"""Pairs of labels, in any case and in several languages, of which the second is positive."""
 
 POSITIVE_WORDS: Final = frozenset(
     {

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from dataml.contract.contract import Column
-from dataml.contract.spellings import DateSpellings, NumberSpellings, prefer_common_decimal, warn_order_of_others
+from dataml.contract.spellings import NumberSpellings, prefer_common_decimal
 from dataml.contract.types import DataType
 
 
@@ -57,21 +57,6 @@ def test_typed_numbers_have_no_spelling() -> None:
     assert (spellings.count, spellings.decimal, spellings.number_format, spellings.warning) == (0, None, None, None)
 
 
-def test_dates_are_counted_in_the_better_order() -> None:
-    spellings = DateSpellings("x", has_open_order=False)
-    spellings.add(pa.array(["2024-01-01"] * 8 + ["13/01/2024", "soon"]))
-    assert spellings.settle(Column("x", DataType.STRING)) == Column("x", DataType.STRING)
-    warning = spellings.warning
-    assert warning is not None
-    assert (warning.code, warning.count) == ("nearly_dates", 1)
-
-
-def test_order_of_others_is_named() -> None:
-    warning = warn_order_of_others("x", "mdy")
-    assert (warning.code, warning.column) == ("date_order_of_others", "x")
-    assert "mdy" in warning.message
-
-
 @pytest.mark.parametrize(
     ("cells", "code"),
     [
@@ -91,3 +76,33 @@ def test_repeated_header_is_named() -> None:
     warning = count(["7"] * 9 + ["x"]).warning
     assert warning is not None
     assert "the header seems to be repeated" in warning.message
+
+
+MEASURED = [f"{number / 7:.3f}" for number in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        (MEASURED + ["No Data", "Bad"] * 15, "nearly_numeric"),
+        (MEASURED + ["No Data"] * 31, None),
+        (MEASURED + [f"A{number}" for number in range(15)], None),
+        (["1", "2", "3", "4"] * 10 + ["don't know"] * 20, None),
+    ],
+)
+def test_half_a_column_of_numbers_beside_a_few_marks_is_named(cells: list[str], code: str | None) -> None:
+    spellings = count(cells)
+    assert spellings.settle(Column("x", DataType.STRING)).data_type is DataType.STRING
+    assert (spellings.warning and spellings.warning.code) == code
+
+
+@pytest.mark.parametrize(
+    ("cells", "number_format"),
+    [
+        (["1,234.5円"], "円1,234.5"),
+        (["￥12.50"], "￥1234.5"),
+        (["12,50 \u0440\u0443\u0431."], "\u0440\u0443\u0431.1234,5"),
+    ],
+)
+def test_currencies_of_other_scripts_are_read(cells: list[str], number_format: str) -> None:
+    assert count(cells).number_format == number_format

@@ -1,5 +1,7 @@
 """What stands for a missing value."""
 
+import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +26,21 @@ WRITTEN = [
     "#NULL!",
     "#WERT!",
     "#¿NOMBRE?",
+    "#SAKNAS!",
+    "#VÆRDI!",
+    "#PUUTTUU!",
+    "#DZIEL/0!",
+    "#HIÁNYZIK",
+    "#SAYI!",
+    "#\u041d/\u0414",
+    "#ERROR!",
+    "Loading...",
+    "Err:502",
+    "-1.#IND00",
+    "-nan(ind)",
+    "1900-01-00",
+    "\u2212",
+    "k. A.",
     "0000-00-00",
     "00.00.0000",
     ".a",
@@ -70,3 +87,23 @@ def test_blanks_around_a_text_are_left_out_when_asked() -> None:
     assert parse_value("  new york ", DataType.STRING, ValueFormat(strip=True)) == "new york"
     assert parse_value("   ", DataType.STRING, ValueFormat(strip=True)) is None
     assert parse_value("  new york ", DataType.STRING) == "  new york "
+
+
+def test_own_marker_is_missing_however_its_value_is_written() -> None:
+    marked = ValueFormat(missing_values=("-999", "2.5"))
+    german = ValueFormat(number_format="1.234,5", missing_values=("-999", "1.500,5"))
+    never = ValueFormat(missing_values=("9999-12-31",))
+    day = datetime.date(9999, 12, 31)
+    for data_type, value_format, values in [
+        (DataType.FLOAT, marked, ["-999", "-999.0", "-9.99e2", -999, -999.0, Decimal("-999.00"), "2.50"]),
+        (DataType.INTEGER, marked, ["-999", "-999.0", -999]),
+        (DataType.FLOAT, german, ["-999", "-999,0", "1500,5", 1500.5]),
+        (DataType.DATE, never, ["9999-12-31", "31.12.9999", day]),
+        (DataType.TIMESTAMP, never, ["9999-12-31", "9999-12-31T00:00:00Z", day]),
+    ]:
+        for value in values:
+            assert parse_value(value, data_type, value_format) is None, (data_type, value)
+            assert parse_column(pa.array([value]), data_type, value_format).values.to_pylist() == [None], value
+    assert parse_value("-999.5", DataType.FLOAT, marked) == -999.5
+    assert parse_value("-999.0", DataType.STRING, marked) == "-999.0"
+    assert parse_value("NA", DataType.STRING, marked) == "NA"

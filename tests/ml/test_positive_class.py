@@ -22,6 +22,11 @@ from dataml.ml.positive_class import choose_positive_class, find_class, resolve_
         (("churn", "no churn"), "churn"),
         (("fraud", "non-fraud"), "fraud"),
         (("paid", "unpaid"), "paid"),
+        (("Ja", "Nein"), "Ja"),
+        (("no", "sí"), "sí"),
+        (("non", "oui"), "oui"),
+        (("FAŁSZ", "PRAWDA"), "PRAWDA"),
+        (("HAYIR", "EVET"), "EVET"),
     ],
 )
 @pytest.mark.parametrize("counts", [(5, 95), (95, 5)])

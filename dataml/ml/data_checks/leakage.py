@@ -66,7 +66,8 @@ def find_leaking_features(
     threshold = MIN_RANK_R2 if task.is_regression else MIN_CLASS_SKILL
     leaking = sorted((name for name in scores if scores[name].skill >= threshold), key=lambda name: -scores[name].skill)
     usual = 0.0 if task.is_regression else float(np.bincount(y).max() / len(y))
-    return [_describe(name, scores[name], task, usual) for name in leaking[:MAX_WARNINGS]]
+    times = {column.source for column in layout if column.data_type.is_temporal}
+    return [_describe(name, scores[name], task, usual, name in times) for name in leaking[:MAX_WARNINGS]]
 
 
 def _order(matrix: np.ndarray, rows: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
@@ -86,7 +87,7 @@ def _order(matrix: np.ndarray, rows: np.ndarray, y: np.ndarray, task: Task) -> n
     return np.concatenate(orders)
 
 
-def _describe(name: str, score: _Score, task: Task, usual: float) -> DataWarning:
+def _describe(name: str, score: _Score, task: Task, usual: float, is_time: bool) -> DataWarning:
     result = f"predicts {score.shown:.1%} of the rows right; the most frequent class alone {usual:.1%}"
     if task.is_regression:
         result = f"explains {score.shown:.1%} of the order of the target"
@@ -94,6 +95,11 @@ def _describe(name: str, score: _Score, task: Task, usual: float) -> DataWarning
         f"'{name}' alone decides the target: it {result}. If its value is not known before the outcome is, give it the "
         "role Ignore and train again."
     )
+    if is_time:  # a trend is no leak, but no tree continues it either
+        message += (
+            " If the target only follows time, give it the role Time, so that the latest rows are held out, or train a "
+            "Forecast: a model predicts nothing new for times after the last one it has learned from."
+        )
     return DataWarning("leaking_feature", message, name, None, (f"{score.shown:.4f}",))
 
 

@@ -15,6 +15,8 @@ MIN_ROUNDS: Final = 100
 """Rounds below which a candidate is left out: it would say little of what it can do."""
 _FIT_S: Final = 30.0
 _FIT_S_PER_ROW: Final = 0.005
+_NAMED_FACTOR: Final = 10
+"""How much longer a fit may take of an algorithm that the user has named."""
 _FULL_WIDTH: Final = ("LightGBM", "XGBoost")
 
 
@@ -24,7 +26,7 @@ def limit_candidates(candidates: Candidates, rows: int, columns: int) -> tuple[C
     A single fit in one thread may take 30 s and 5 ms a row, by `estimate_round_s`. CatBoost looks at the 256 columns
     that are most associated with the target, unless the user has chosen what share of columns it looks at. The fastest
     candidate that looks at all columns is never left out, nor is an algorithm that the user has named, or a model that
-    is continued.
+    is continued. A named one may take ten times as long, and as many rounds as the user has chosen.
 
     Args:
         candidates: what to try.
@@ -42,11 +44,10 @@ def limit_candidates(candidates: Candidates, rows: int, columns: int) -> tuple[C
     allowed_s = _FIT_S + _FIT_S_PER_ROW * rows
     for algorithm in candidates.algorithms:
         looked_at = _limit_columns(candidates, algorithm, columns)
-        if len(candidates.algorithms) == 1:
-            limits[algorithm] = FitLimits(max_columns=looked_at)
-            continue
         round_s = estimate_round_s(algorithm, rows, columns, candidates.task.classes, looked_at)
         allowed, wanted = int(allowed_s / round_s), most_rounds(candidates.fit_config(algorithm))
+        if len(candidates.algorithms) == 1:
+            allowed = wanted if "n_estimators" in candidates.hyperparameters else _NAMED_FACTOR * allowed
         if allowed < min(MIN_ROUNDS, wanted) and algorithm != kept_anyway:
             minutes = round_s * wanted / 60
             left_out[algorithm] = (

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from dataml.contract.types import DataType
 from dataml.contract.warnings import DataWarning
 from dataml.ml.boosters.native_model import LabeledRows, Task
 from dataml.ml.data_checks.leakage import MAX_WARNINGS, find_leaking_features
-from dataml.ml.encoding import EncodedColumn
+from dataml.ml.encoding import EncodedColumn, Encoding
 from tests.ml.data_checks.layouts import category, number
 
 
@@ -95,3 +96,13 @@ def test_well_known_datasets_raise_no_alarm(name: str) -> None:
     bunch = getattr(datasets, f"load_{name}")()
     y = bunch["target"].astype(np.float64 if name == "diabetes" else np.int64)
     assert find(list(bunch["data"].T), y) == []
+
+
+def test_a_time_that_decides_the_target_is_named_with_the_role_for_it() -> None:
+    days = np.random.default_rng(0).permutation(1_000).astype(np.float64)
+    layout = [EncodedColumn("day", "day", DataType.DATE, Encoding.NUMBER)]
+    (warning,) = find([days], 2.0 * days + 0.5, layout)
+    assert (warning.code, warning.column) == ("leaking_feature", "day")
+    assert "role Time" in warning.message
+    (other,) = find([days], 2.0 * days + 0.5)
+    assert "role Time" not in other.message

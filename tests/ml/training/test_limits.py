@@ -44,9 +44,18 @@ def test_one_candidate_is_always_kept() -> None:
     assert "LightGBM" in limited.algorithms
     assert limited.limits["LightGBM"].max_rounds == 100
     assert "LightGBM" not in left_out
+
+
+def test_a_named_algorithm_is_kept_and_may_take_ten_times_as_long() -> None:
     for algorithm in ("XGBoost", "LightGBM"):
         named, none = limit_candidates(candidates(algorithm), 100_000, 16_000)
-        assert (named.algorithms, named.limits[algorithm].max_rounds, none) == ((algorithm,), None, {})
+        rounds = named.limits[algorithm].max_rounds
+        assert (named.algorithms, none) == ((algorithm,), {})
+        assert rounds is not None
+        assert 100 < rounds < 2_000
+        assert limit_candidates(candidates(algorithm), 1_000, 2_000)[0].limits[algorithm].max_rounds is None
+        chosen = candidates(algorithm, hyperparameters={"n_estimators": 1_500})
+        assert limit_candidates(chosen, 100_000, 16_000)[0].limits[algorithm].max_rounds is None
 
 
 def test_only_a_fit_that_met_its_limit_is_named() -> None:
