@@ -207,7 +207,10 @@ class Contract:
             except InvalidValue as error:
                 errors.append(_feature_error(column.name, error.reason, error.rule))
         unknown = [name for name in values if name not in self._by_name]
-        errors += [_feature_error(name, "there is no such feature", "unknown_feature") for name in unknown]
+        errors += [
+            _feature_error(name, _describe_unknown(name, values[name], self.names), "unknown_feature")
+            for name in unknown
+        ]
         if errors:
             raise InvalidFields(errors)
         return row
@@ -373,6 +376,14 @@ def _column_from_json(record: Mapping[str, Any]) -> Column:
 
 def _feature_error(name: str, reason: str, code: str) -> FieldError:
     return FieldError(("body", "features", name), f"Feature {name!r}: {reason}.", code)
+
+
+def _describe_unknown(name: str, value: object, features: Iterable[str]) -> str:
+    flat = [feature for feature in features if feature.startswith(f"{name}.")]
+    if isinstance(value, Mapping) and flat:
+        listed = ", ".join(map(repr, flat[:10])) + (", ..." if flat[10:] else "")
+        return f"objects are not read; send its fields as features of their own: {listed}"
+    return "there is no such feature"
 
 
 def _add_missing_values(parsed: ParsedColumn) -> ParsedColumn:

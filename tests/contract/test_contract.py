@@ -269,3 +269,12 @@ def test_short_dates_of_a_stored_contract_have_their_year_last() -> None:
     contract = Contract.from_json(Contract((column,)).to_json())
     assert contract.parse_row({"x": ""}) == {"x": date(2024, 1, 13)}
     assert contract.parse_row({"x": "2024-05-05"}) == {"x": date(2024, 5, 5)}
+
+
+def test_nested_object_is_refused_with_the_names_of_the_features() -> None:
+    contract = Contract.build([Column("a.b", DataType.INTEGER), Column("a.c", DataType.INTEGER, default="1")])
+    with pytest.raises(InvalidFields) as caught:
+        contract.parse_row({"a": {"b": 1}})
+    messages = {error.location[-1]: error.message for error in caught.value.fields}
+    assert "objects are not read; send its fields as features of their own: 'a.b', 'a.c'" in messages["a"]
+    assert contract.parse_row({"a.b": 2}) == {"a.b": 2, "a.c": 1}

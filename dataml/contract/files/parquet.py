@@ -1,4 +1,4 @@
-"""Opening of Parquet files; uploaded ones with plain columns only, checked in the raw footer before Arrow reads it.
+"""Opening of Parquet files; uploaded ones, of plain columns and structs, are searched before Arrow reads them.
 
 Opening a Parquet file is enough for Arrow to revive every registered extension type named in its schema, and a type may
 run code to do so (Ray Data registers one that unpickles). So the stored Arrow schema is searched as bytes first.
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.files.parquet_types import find_type_problem, is_text
+from dataml.contract.files.structs import list_flat_fields
 from dataml.errors import Invalid
 
 MAGIC: Final = b"PAR1"
@@ -40,7 +41,8 @@ def open_uploaded_parquet(path: Path, read_dictionaries: bool = False) -> pq.Par
     """Open a Parquet file from outside; with `read_dictionaries` its text is read as dictionaries.
 
     Raises:
-        Invalid: `not_a_parquet`, `unsupported_parquet_type`, or `bad_column_name` for a name that is not UTF-8.
+        Invalid: `not_a_parquet`, `unsupported_parquet_type`, `bad_column_name` for a name that is not UTF-8, or
+            `duplicate_column` for the field of a struct.
     """
     with path.open("rb") as stream:
         reject_extension_types(stream, path.stat().st_size)
@@ -51,13 +53,14 @@ def open_uploaded_parquet(path: Path, read_dictionaries: bool = False) -> pq.Par
     except (pa.ArrowException, OSError) as error:
         raise damaged_parquet(error) from error
     _check_rows(file.metadata)
-    for field in file.schema_arrow:
-        problem = find_type_problem(field.type)
+    fields = list_flat_fields(file.schema_arrow)
+    for name, kind in fields:
+        problem = find_type_problem(kind)
         if problem is not None:
-            detail = f"Column {field.name!r} has the type {str(field.type)[:200]}; {problem}."
+            detail = f"Column {name!r} has the type {str(kind)[:200]}; {problem}."
             raise Invalid(detail, code="unsupported_parquet_type")
     if read_dictionaries:
-        texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+        texts = [name for name, kind in fields if is_text(kind)]
         return open_parquet(path, read_dictionary=texts, arrow_extensions_enabled=False)
     return file
 

@@ -16,6 +16,7 @@ from dataml.contract.files.csv import MAX_FIELD_BYTES
 from dataml.contract.files.parquet import damaged_parquet, find_unnamed_index, open_uploaded_parquet
 from dataml.contract.files.parquet_types import to_plain
 from dataml.contract.files.sections import Section
+from dataml.contract.files.structs import flatten_structs, list_flat_fields
 from dataml.errors import Invalid
 
 _MAX_DECODED_BYTES: Final = 64 << 20
@@ -32,17 +33,17 @@ def read_parquet_batches(
     try:
         for batch in file.iter_batches(batch_rows, groups, selected):
             batch.validate(full=True)  # Arrow does not check on reading that text is UTF-8
-            # To Parquet a name may also be the path `a.b`, so that more columns come than were requested.
-            batch = batch.select(selected)
+            # To Parquet a name is a path such as `a.b`: parts of structs are read, but sometimes also other columns.
+            batch = flatten_structs(batch).select(selected)
             yield from _decode_dictionaries(batch.rename_columns([raw.strip() for raw in selected]))
     except (pa.ArrowException, OSError) as error:
         raise damaged_parquet(error) from error
 
 
 def select_names(schema: pa.Schema, wanted: Collection[str] = ()) -> list[str]:
-    """Return the names of the columns, an index of pandas without a name only if it is among those wanted."""
+    """Return the names of the flat columns, an index of pandas without a name only if it is among those wanted."""
     hidden = find_unnamed_index(schema).difference(wanted)
-    return [name for name in schema.names if name not in hidden]
+    return [name for name, _ in list_flat_fields(schema) if name not in hidden]
 
 
 def _decode_dictionaries(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -18,8 +18,6 @@ _TICKS_PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 def find_type_problem(kind: pa.DataType) -> str | None:
     """Return why a column of this type is refused and what to do about it, or None when it is read."""
-    if pa.types.is_struct(kind):
-        return "write each field as a column of its own (pandas.json_normalize does), or the whole as JSON text"
     if pa.types.is_map(kind):
         return "write each key as a column of its own, or the whole as JSON text"
     if pa.types.is_nested(kind):

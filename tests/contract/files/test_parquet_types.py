@@ -74,7 +74,6 @@ def test_type_is_read(tmp_path: Path, cells: pa.Array, data_type: str, expected:
         (pa.array([[1]]), "each element"),
         (pa.array([[1]], pa.large_list(pa.int64())), "each element"),
         (pa.array([[1]], pa.list_(pa.int64(), 1)), "each element"),
-        (pa.array([{"a": 1}]), "each field"),
         (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), "each key"),
         (pa.array([b"x"]), "base64"),
         (pa.array([b"x"], pa.large_binary()), "base64"),
