@@ -58,6 +58,7 @@ OTHER_PARAMETERS |= {
     "on_error",
     "encoding",
     "header_row",
+    "delimiter",
     "rows",
     "target",
     "username",

@@ -14,6 +14,12 @@ WARNING_CODES: Final[dict[str, str]] = {
     "season_or_month": "A column is text because its values, such as 2009/10, can be seasons or months.",
     "contradictory_date_order": "A column is text because some of its dates have the day first and some the month.",
     "header_like_values": "Names of columns are like values; a file without a header loses its first row.",
+    "repeated_header": "Rows that repeat the header were left out.",
+    "unnamed_index_left_out": "A first column without a name that numbers the rows, or an index of pandas without one, "
+    "was left out.",
+    "unnamed_column": "The first column has no name in the header, and values that do not number the rows.",
+    "single_column": "The delimiter that was said is not in the header, and another one is.",
+    "flattened_struct": "Structs of a Parquet file are read as a column for each of their fields.",
     "mixed_units": "A column is text because its numbers have different currencies, or only some a percent sign.",
     "digits_lost": "Numbers of a Float column have more digits in the file than a float holds.",
     "leaking_feature": "One feature alone decides the target; it may not be known before the outcome.",

@@ -6,7 +6,9 @@ from typing import Final
 
 import pyarrow as pa
 
+from dataml.contract.files import structure_warnings
 from dataml.contract.files.reading import open_batches
+from dataml.contract.files.structure_warnings import join_structure_warnings
 from dataml.contract.inference import infer_contract
 from dataml.contract.warnings import DataWarning
 from dataml.dataset.stored_upload import StoredFile
@@ -37,6 +39,23 @@ def find_warnings(storage: Storage, files: Sequence[StoredFile]) -> tuple[DataWa
     with suppress(Invalid):
         return infer_contract(read).warnings
     return ()
+
+
+def find_structure_warnings(
+    storage: Storage, files: Sequence[StoredFile], has_template: bool
+) -> tuple[DataWarning, ...]:
+    """Return what the beginnings of the files, and the check of their structure, say about rows and columns."""
+    return join_structure_warnings(
+        [
+            (
+                file.name,
+                structure_warnings.find_structure_warnings(
+                    storage.path(file.path), file.format, file.csv, has_template
+                ),
+            )
+            for file in files
+        ]
+    )
 
 
 def _read_first_block(storage: Storage, file: StoredFile, columns: Sequence[str]) -> pa.RecordBatch | None:

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.contract.contract import Contract
@@ -78,7 +78,8 @@ class Dataset(TenantOwned, Timestamped, Base):
 class File(TenantOwned, Timestamped, Base):
     """A file of a dataset, uploaded or made by a batch prediction; `path` is its storage name.
 
-    `encoding` and `header_row` are what the user has said about a CSV; see `CsvOptions`.
+    `delimiter`, `encoding`, `header_row`, `has_row_numbers` and `repeated_headers` are what is known about a CSV; see
+    `CsvOptions`.
     """
 
     __tablename__ = "file"
@@ -95,6 +96,8 @@ class File(TenantOwned, Timestamped, Base):
     delimiter: Mapped[str] = mapped_column(String(1), default=",")
     encoding: Mapped[str] = mapped_column(String(20), default="utf-8", server_default="utf-8")
     header_row: Mapped[int | None]
+    has_row_numbers: Mapped[bool] = mapped_column(default=False, server_default=false())
+    repeated_headers: Mapped[int] = mapped_column(default=0, server_default="0")
     purpose: Mapped[str] = mapped_column(String(20), default="source")
     size_bytes: Mapped[int] = mapped_column(BigId)
     total_fields: Mapped[int]
@@ -103,8 +106,13 @@ class File(TenantOwned, Timestamped, Base):
 
     @property
     def csv_options(self) -> CsvOptions:
-        """What the user has said about a CSV."""
-        return CsvOptions(self.encoding, self.header_row)
+        """What is known about a CSV."""
+        return CsvOptions(self.encoding, self.header_row, self.delimiter, self.has_row_numbers, self.repeated_headers)
+
+    @property
+    def csv_delimiter(self) -> str | None:
+        """The delimiter of a CSV; None for other formats."""
+        return self.delimiter if self.format == "csv" else None
 
     @property
     def hdf_path(self) -> str:

@@ -64,6 +64,10 @@ class FileRow(BaseModel):
     purpose: Literal["source", "prediction"] = Field(description="Uploaded, or made by a batch prediction.")
     size_bytes: int = Field(description="Size of the file.")
     encoding: str = Field(description="Encoding of a CSV, as it was said at the upload.")
+    delimiter: str | None = Field(
+        validation_alias="csv_delimiter",
+        description="Delimiter of a CSV, as it was said at the upload or detected; null for other formats.",
+    )
     header_row: int | None = Field(
         description="Line of the header of a CSV, as it was said at the upload; null: the first that is not blank."
     )

@@ -31,7 +31,11 @@ class StoredFile:
     size_bytes: int
     format: FileFormat
     summary: reading.SourceSummary
-    csv: CsvOptions = PLAIN_CSV
+
+    @property
+    def csv(self) -> CsvOptions:
+        """What is known about a CSV."""
+        return self.summary.csv
 
 
 class StoredUpload:
@@ -138,7 +142,7 @@ async def _store_file(
         size_bytes = await storage.write(path, part.file, budget_bytes)
         local_path = storage.path(path)
         summary = await asyncio.to_thread(reading.scan_file, local_path, file_format, contract, text_budget_bytes, csv)
-    return StoredFile(name, path, size_bytes, file_format, summary, csv)
+    return StoredFile(name, path, size_bytes, file_format, summary)
 
 
 def _check_suffix(name: str) -> None:

@@ -16,7 +16,7 @@ from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
 from dataml.contract.files.reading import read_column_names
 from dataml.contract.warnings import DataWarning
 from dataml.dataset import file_service, service, validation
-from dataml.dataset.first_rows import find_warnings
+from dataml.dataset.first_rows import find_structure_warnings, find_warnings
 from dataml.dataset.lake_tables import SourceTable, TargetTables
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import OnError, Usage
@@ -174,8 +174,10 @@ async def add(
 async def _find_warnings(
     storage: Storage, contract: Contract | None, files: Sequence[StoredFile]
 ) -> tuple[DataWarning, ...]:
-    """Return the warnings about columns that are inferred; a template has decided what they are."""
-    return await asyncio.to_thread(find_warnings, storage, files) if contract is None else ()
+    """Return the warnings about the files, and about inferred columns; a template has decided what they are."""
+    structure = await asyncio.to_thread(find_structure_warnings, storage, files, contract is not None)
+    inferred = await asyncio.to_thread(find_warnings, storage, files) if contract is None else ()
+    return (*structure, *inferred)
 
 
 async def _read_column_names(storage: Storage, dataset: Dataset, files: Sequence[File]) -> Sequence[str]:
@@ -289,6 +291,8 @@ async def _add_files(
             delimiter=file.summary.delimiter,
             encoding=file.csv.encoding,
             header_row=file.csv.header_row,
+            has_row_numbers=file.csv.has_row_numbers,
+            repeated_headers=file.csv.repeated_headers,
             size_bytes=file.size_bytes,
             total_fields=file.summary.total_fields,
             total_records=file.summary.total_records,

@@ -127,4 +127,6 @@ async def _source_file(session: AsyncSession, scope: Scope, dataset: Dataset, fi
         file.total_records,
         encoding=file.encoding,
         header_row=file.header_row,
+        has_row_numbers=file.has_row_numbers,
+        repeated_headers=file.repeated_headers,
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
+from dataml.contract.files.delimiters import parse_delimiter
 from dataml.contract.files.layout import MAX_HEADER_ROW, CsvOptions
 from dataml.contract.files.text import ENCODINGS, parse_encoding
 
@@ -30,15 +31,25 @@ class _CsvParameters:
             le=MAX_HEADER_ROW,
         ),
     ] = None
+    delimiter: Annotated[
+        str | None,
+        Query(
+            description="What stands between two fields of the CSV files: comma, semicolon, tab, pipe, space, or one "
+            "ASCII character that is no letter, digit, quote or line break. By default the most frequent of comma, "
+            "semicolon, tab and | in the header.",
+            max_length=40,
+        ),
+    ] = None
 
 
 def read_csv_options(parameters: Annotated[_CsvParameters, Depends()]) -> CsvOptions:
     """Return what the query says about CSV files.
 
     Raises:
-        Invalid: `unknown_encoding`.
+        Invalid: `unknown_encoding`, `unknown_delimiter`.
     """
-    return CsvOptions(parse_encoding(parameters.encoding), parameters.header_row)
+    delimiter = parse_delimiter(parameters.delimiter) if parameters.delimiter is not None else None
+    return CsvOptions(parse_encoding(parameters.encoding), parameters.header_row, delimiter)
 
 
 SentCsvOptions = Annotated[CsvOptions, Depends(read_csv_options)]

@@ -66,24 +66,26 @@ class SourceFile:
 
     `path` is the storage name, `name` the user's name of the file, and `records` the number of its data rows as counted
     at upload, for the progress. The format `iceberg` means the lake `table` as of `snapshot_id`; none of it is in
-    storage. `encoding` and `header_row` are what the user has said about a CSV.
+    storage. What follows is known about a CSV, as in `CsvOptions`.
     """
 
     file_id: int
     name: str
     path: str
     format: Literal["csv", "parquet", "iceberg"]
-    delimiter: str = ","
+    delimiter: str | None = None
     records: int = 0
     table: TableName | None = None
     snapshot_id: int | None = None
     encoding: str = "utf-8"
     header_row: int | None = None
+    has_row_numbers: bool = False
+    repeated_headers: int = 0
 
     @property
     def csv_options(self) -> CsvOptions:
-        """What the user has said about a CSV."""
-        return CsvOptions(self.encoding, self.header_row)
+        """What is known about a CSV."""
+        return CsvOptions(self.encoding, self.header_row, self.delimiter, self.has_row_numbers, self.repeated_headers)
 
 
 @dataclass(frozen=True)

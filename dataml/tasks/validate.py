@@ -16,10 +16,12 @@ from dataml.contract.columns import to_text
 from dataml.contract.contract import CellError, Contract, ErrorReport
 from dataml.contract.files.reading import open_batches, read_column_names, scan_file, split_file
 from dataml.contract.files.sections import WHOLE_FILE, Section
+from dataml.contract.files.structure_warnings import find_structure_warnings, join_structure_warnings
 from dataml.contract.inference import InferredContract, infer_contract, settle_formats, settle_number_formats
 from dataml.contract.lost_digits import find_lost_digits
 from dataml.contract.types import DataType
 from dataml.contract.uniqueness import find_duplicate_rows
+from dataml.contract.warnings import DataWarning
 from dataml.errors import Invalid
 from dataml.iceberg.writing import BatchSource, LakeTarget
 from dataml.jobs.spec import (
@@ -163,8 +165,26 @@ class _Validation:
         """Return the contract to check against: with the spellings of dates settled, or inferred from all values."""
         contract = self._spec.contract
         if contract is None:
-            return self._with_lost_digits(infer_contract(self._all_batches))
-        return self._with_lost_digits(InferredContract(settle_formats(contract, self._all_batches)))
+            inferred = infer_contract(self._all_batches)
+        else:
+            inferred = InferredContract(settle_formats(contract, self._all_batches))
+        inferred = replace(inferred, warnings=(*self._find_structure_warnings(), *inferred.warnings))
+        return self._with_lost_digits(inferred)
+
+    def _find_structure_warnings(self) -> tuple[DataWarning, ...]:
+        has_template = self._spec.contract is not None
+        return join_structure_warnings(
+            [
+                (
+                    file.name,
+                    find_structure_warnings(
+                        self._context.fetch(file.path), file.format, file.csv_options, has_template
+                    ),
+                )
+                for file in self._spec.files
+                if file.format != "iceberg"
+            ]
+        )
 
     def _with_lost_digits(self, inferred: InferredContract) -> InferredContract:
         """Return the contract with a warning for each column of a typed file whose numbers a float does not hold."""

@@ -14,9 +14,11 @@ from starlette.datastructures import UploadFile
 from dataml.contract.files import reading
 from dataml.contract.files.detection import SNIFF_BYTES, FileFormat, detect_format
 from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
+from dataml.contract.files.structure_warnings import find_structure_warnings, join_structure_warnings
 from dataml.contract.inference import infer_contract
 from dataml.contract.lost_digits import find_lost_digits
 from dataml.contract.types import DataType
+from dataml.contract.warnings import DataWarning
 from dataml.http.warnings import list_warnings
 from dataml.storage.names import display_name
 from dataml.storage.storage import Storage
@@ -32,15 +34,18 @@ class _Sample:
     path: Path
     format: FileFormat
     summary: reading.SourceSummary
-    csv: CsvOptions
 
     def read(self, max_rows: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """Yield the first `max_rows` rows, of these columns or of all."""
-        for batch in reading.open_batches(self.path, self.format, columns, options=self.csv):
+        for batch in reading.open_batches(self.path, self.format, columns, options=self.summary.csv):
             yield batch.slice(0, max_rows)
             max_rows -= batch.num_rows
             if max_rows <= 0:
                 return
+
+    def find_structure_warnings(self) -> tuple[DataWarning, ...]:
+        """Return the warnings about its structure."""
+        return find_structure_warnings(self.path, self.format, self.summary.csv, has_template=False)
 
 
 async def draft(parts: Sequence[UploadFile], max_rows: int, csv: CsvOptions = PLAIN_CSV) -> InferredTemplate:
@@ -60,10 +65,14 @@ async def draft(parts: Sequence[UploadFile], max_rows: int, csv: CsvOptions = PL
         inferred = await asyncio.to_thread(infer_contract, read)
         floats = [column.name for column in inferred.contract.columns if column.data_type is DataType.FLOAT]
         typed = [sample for sample in samples if sample.format == "parquet" and floats]
+        structure = [
+            (display_name(part.filename or ""), await asyncio.to_thread(sample.find_structure_warnings))
+            for part, sample in zip(parts, samples, strict=True)
+        ]
         lost = [await asyncio.to_thread(find_lost_digits, sample.read(max_rows, floats)) for sample in typed]
     return InferredTemplate(
         template_schema=[TemplateColumn.from_column(column) for column in inferred.contract.columns],
-        warnings=list_warnings((*inferred.warnings, *chain.from_iterable(lost))),
+        warnings=list_warnings((*join_structure_warnings(structure), *inferred.warnings, *chain.from_iterable(lost))),
         rows_read=sum(min(max_rows, sample.summary.total_records) for sample in samples),
         delimiter=samples[0].summary.delimiter if samples[0].format == "csv" else None,
     )
@@ -76,4 +85,4 @@ async def _store(storage: Storage, name: str, part: UploadFile, csv: CsvOptions)
     await storage.write(name, part.file, MAX_SAMPLE_BYTES)
     path = storage.path(name)
     summary = await asyncio.to_thread(reading.scan_file, path, file_format, None, MAX_SAMPLE_BYTES, csv)
-    return _Sample(path, file_format, summary, csv)
+    return _Sample(path, file_format, summary)

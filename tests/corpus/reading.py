@@ -1,5 +1,6 @@
 """Reading of a file as an upload does it: the check of its structure, then the validation task."""
 
+from dataclasses import asdict
 from pathlib import Path
 from shutil import copy
 
@@ -37,8 +38,7 @@ def _accept(case: Case, root: Path) -> SourceFile:
         path.name,
         format,
         records=summary.total_records,
-        encoding=case.options.encoding,
-        header_row=case.options.header_row,
+        **asdict(summary.csv),
     )
 
 

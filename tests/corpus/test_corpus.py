@@ -55,7 +55,7 @@ def test_every_file_belongs_to_a_case() -> None:
         ("about: x\nrefused: ragged_row\nrefused: other", "occurs twice"),
         ("about: x\nrefused: ragged_row\nmessage: Line 2", "list of texts"),
         ("refused: ragged_row", "about"),
-        ("about: x\noptions: {delimiter: x}\nrefused: ragged_row", "delimiter"),
+        ("about: x\noptions: {separator: x}\nrefused: ragged_row", "separator"),
         ("about: x\ncolumns: {a: Integer}\nfirst_row: {a: 1}\nlast_row: {a: 1}", "rows"),
         ("about: x\ncolumns: {a: Number}\nrows: {total: 1, kept: 1}", "no description of a column"),
         ("about: x\ncolumns: {a: {type: Float, format: x}}\nrows: {total: 1, kept: 1}", "no description of a column"),

@@ -155,3 +155,70 @@ def test_rows_of_other_lengths_are_counted_in_the_refusal(client: Client) -> Non
         "ragged_row",
         "a.csv: Line 3: 2 fields, where the header has 3; 2 lines do not fit the header: 3, 5.",
     )
+
+
+def test_index_without_a_name_is_left_out_of_training_and_prediction_files(client: Client) -> None:
+    content = b",age,score\n0,34,0.5\n1,28,0.25\n"
+    made = create_dataset(client, ("a.csv", content))
+    assert view(client, made) == [{"age": 34, "score": 0.5}, {"age": 28, "score": 0.25}]
+    assert [warning["code"] for warning in made["warnings"]] == ["unnamed_index_left_out"]
+    (file,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
+    assert (file["total_fields"], file["delimiter"]) == (2, ",")
+    drafted = client.post("/template/infer", files=[("files", ("a.csv", content))]).json()
+    assert [column["column_name"] for column in drafted["template_schema"]] == ["age", "score"]
+    assert [warning["code"] for warning in drafted["warnings"]] == ["unnamed_index_left_out"]
+    template_id = create_template(client, age="Integer", score="Float")
+    scored = create_dataset(client, ("p.csv", content), template_id=template_id, usage="p")
+    assert (view(client, scored)[0], scored["warnings"]) == ({"age": 34, "score": 0.5}, [])
+    about = client.get("/files/get_file_by_id", params={"file_id": file["id"]}).json()
+    assert client.get("/files/download", params={"file_path": about["hdf_file_path"]}).status_code == 200
+
+
+def test_names_of_rows_are_a_column_with_a_warning(client: Client) -> None:
+    made = create_dataset(client, ("a.tsv", b'"mpg"\t"cyl"\n"Mazda"\t21\t6\n"Datsun"\t22.8\t4\n'))
+    assert view(client, made)[0] == {"column_1": "Mazda", "mpg": 21.0, "cyl": 6}
+    assert [(warning["code"], warning["column"]) for warning in made["warnings"]] == [("unnamed_column", "column_1")]
+
+
+def test_repeated_header_is_left_out_and_counted(client: Client) -> None:
+    content = b"a,b\n1,x\na,b\n2,y\na,b\n"
+    answer = upload(client, ("a.csv", content)).json()
+    assert [(warning["code"], warning["count"]) for warning in answer["warnings"]] == [("repeated_header", 2)]
+    made = create_dataset(client, ("a.csv", content), template_id=create_template(client, a="Integer", b="String"))
+    assert view(client, made) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    assert [(warning["code"], warning["count"]) for warning in made["warnings"]] == [("repeated_header", 2)]
+    client.post(f"/dataset/{made['id']}/validate")
+    (file,) = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
+    assert file["total_records"] == 2
+
+
+def test_delimiter_is_said_at_the_upload(client: Client) -> None:
+    content = b"id;a,b,c\n1;x,y\n2;z\n"
+    made = create_dataset(client, ("a.csv", content), delimiter="semicolon")
+    assert view(client, made) == [{"id": 1, "a,b,c": "x,y"}, {"id": 2, "a,b,c": "z"}]
+    params = {"dataset_id": made["id"], "delimiter": "^"}
+    answer = client.post("/files/add", params=params, files=[("files", ("b.csv", b"id^a,b,c\n3^w\n"))])
+    assert answer.status_code == 201, answer.text
+    wait_for_job(client, answer.json()["job_id"])
+    assert view(client, made)[-1] == {"id": 3, "a,b,c": "w"}
+    files = client.get("/files/list", params={"dataset_id": made["id"]}).json()["data"]
+    assert {file["delimiter"] for file in files} == {";", "^"}
+    again = client.post(f"/dataset/{made['id']}/validate").json()
+    wait_for_job(client, again["job_id"])
+    assert view(client, made)[0] == {"id": 1, "a,b,c": "x,y"}
+    code, detail = refuse(client, content, delimiter="x")
+    assert code == "unknown_delimiter"
+    assert "semicolon" in detail
+
+
+def test_structs_are_flat_columns(client: Client) -> None:
+    content = parquet({"id": [1, 2], "a": [{"b": {"c": 1.5}, "d": "x"}, None]})
+    made = create_dataset(client, ("a.parquet", content))
+    assert view(client, made) == [{"id": 1, "a.b.c": 1.5, "a.d": "x"}, {"id": 2, "a.b.c": None, "a.d": None}]
+    assert [warning["code"] for warning in made["warnings"]] == ["flattened_struct"]
+    drafted = client.post("/template/infer", files=[("files", ("a.parquet", content))]).json()
+    assert [column["column_name"] for column in drafted["template_schema"]] == ["id", "a.b.c", "a.d"]
+    with_template = create_dataset(
+        client, ("a.parquet", content), template_id=create_template(client, **{"a.b.c": "Float"})
+    )
+    assert (view(client, with_template), with_template["warnings"]) == ([{"a.b.c": 1.5}, {"a.b.c": None}], [])

@@ -18,7 +18,7 @@ async def ask(**query: Any) -> httpx.Response:
 
     @app.get("/")
     def read(csv: SentCsvOptions) -> dict[str, Any]:
-        return {"encoding": csv.encoding, "header_row": csv.header_row}
+        return {"encoding": csv.encoding, "header_row": csv.header_row, "delimiter": csv.delimiter}
 
     @app.exception_handler(Invalid)
     def refuse(_: object, error: Exception) -> Response:
@@ -30,13 +30,20 @@ async def ask(**query: Any) -> httpx.Response:
 
 async def test_defaults_are_those_of_a_plain_csv() -> None:
     plain = CsvOptions()
-    assert (await ask()).json() == {"encoding": plain.encoding, "header_row": plain.header_row}
+    assert (await ask()).json() == {
+        "encoding": plain.encoding,
+        "header_row": plain.header_row,
+        "delimiter": plain.delimiter,
+    }
 
 
 async def test_options_are_read() -> None:
-    assert (await ask(encoding="Windows-1252", header_row=3)).json() == {"encoding": "cp1252", "header_row": 3}
+    answer = await ask(encoding="Windows-1252", header_row=3, delimiter="tab")
+    assert answer.json() == {"encoding": "cp1252", "header_row": 3, "delimiter": "\t"}
 
 
-@pytest.mark.parametrize("query", [{"encoding": "klingon"}, {"header_row": 0}, {"header_row": 1_001}])
+@pytest.mark.parametrize(
+    "query", [{"encoding": "klingon"}, {"delimiter": "ab"}, {"header_row": 0}, {"header_row": 1_001}]
+)
 async def test_other_values_are_refused(query: dict[str, Any]) -> None:
     assert (await ask(**query)).status_code == 422

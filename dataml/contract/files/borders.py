@@ -126,7 +126,7 @@ _LINE_END = re.compile(rb"[\r\n]")
 @lru_cache
 def _blanks_pattern(delimiter: bytes) -> re.Pattern[bytes]:
     """Return the pattern of blanks and a quote where a field may begin."""
-    blanks = rb" ++" if delimiter == b"\t" else rb"[ \t]++"
+    blanks = rb"[" + b" \t".replace(delimiter, b"") + rb"]++"
     return re.compile(rb"(?:(?<=[\r\n" + re.escape(delimiter) + rb"])|\A)" + blanks + rb'"')
 
 

@@ -22,8 +22,8 @@ def trim_names(header: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.strip() for name in header)
 
 
-def check_names(names: tuple[str, ...]) -> None:
-    """Check the trimmed names of a file.
+def check_names(names: tuple[str, ...], first_position: int = 1) -> None:
+    """Check the trimmed names of a file, of which the first has this position.
 
     Raises:
         Invalid: `too_many_columns`, `empty_column_name`, `bad_column_name`, `duplicate_column`.
@@ -31,7 +31,7 @@ def check_names(names: tuple[str, ...]) -> None:
     if len(names) > MAX_COLUMNS:
         raise Invalid(f"The file has {len(names):,} columns; at most {MAX_COLUMNS:,} fit.", code="too_many_columns")
     seen: set[str] = set()
-    for position, name in enumerate(names, 1):
+    for position, name in enumerate(names, first_position):
         if not name:
             hint = "; if it is an index, name it or leave it out (pandas: index=False, R: row.names = FALSE)"
             problem = f"Column {position:,} has no name in the header{hint if position == 1 else ''}."

@@ -6,20 +6,32 @@ here is RFC 4180 with LF, CRLF or CR line ends, and:
 
 - a quote in a field that does not begin with one is text;
 - lines of nothing do not count, nor do lines of blanks in a file of several columns;
-- each row may end with a delimiter, whether the header does or not.
+- each row may end with a delimiter, whether the header does or not;
+- a row with the fields of the header does not count.
 
 pyarrow.csv reads what passes the same way, with the options of `contract.files.reading`.
 """
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
 import numpy as np
 
 from dataml.contract.files.borders import Flags, Positions, count_lines, find_blanks_before_quote, find_borders
-from dataml.contract.files.layout import MAX_ROW_BYTES, CsvLayout, detect_layout, suggest_header_row
+from dataml.contract.files.csv_columns import has_unnamed_first
+from dataml.contract.files.layout import (
+    MAX_ROW_BYTES,
+    PLAIN_CSV,
+    CsvLayout,
+    CsvOptions,
+    detect_layout,
+    suggest_header_row,
+)
+from dataml.contract.files.ragged_rows import NAMES_OF_ROWS_HINT, RaggedRows
+from dataml.contract.files.repeated_headers import HeaderLine
+from dataml.contract.files.row_numbers import RowNumbers
 from dataml.contract.files.text import describe_utf16, suggest_encoding
 from dataml.errors import Invalid
 
@@ -29,15 +41,23 @@ MAX_FIELD_BYTES: Final = 1 << 20
 _BOM: Final = codecs.BOM_UTF8
 _BLANKS: Final = b" \t"
 _HEAD_BYTES: Final = 64 << 10
-_MAX_LISTED: Final = 5
 
 
 @dataclass(frozen=True)
 class CsvStructure:
-    """The structure of a sound file: its layout, and `records`, the number of data rows."""
+    """The structure of a sound file.
+
+    Attributes:
+        layout: the layout.
+        records: number of data rows.
+        repeated_headers: number of rows that repeat the header; they are no data rows.
+        has_row_numbers: whether the first column has no name, and numbers the rows.
+    """
 
     layout: CsvLayout
     records: int
+    repeated_headers: int = 0
+    has_row_numbers: bool = False
 
 
 class Readable(Protocol):
@@ -48,18 +68,18 @@ class Readable(Protocol):
         ...
 
 
-def scan_csv(stream: Readable, header_row: int | None = None) -> CsvStructure:
+def scan_csv(stream: Readable, options: CsvOptions = PLAIN_CSV) -> CsvStructure:
     """Check the whole stream of UTF-8 in constant memory.
 
     Args:
         stream: the content of the file.
-        header_row: as in `CsvOptions`.
+        options: what is known about the file.
 
     Raises:
         Invalid: `empty_file`, `no_rows`, `not_utf8`, `nul_byte`, `stray_quote`, `unterminated_quote`, `ragged_row`,
             `field_too_large`, `row_too_large`, or a code of `detect_layout`.
     """
-    scanner = _Scanner(header_row)
+    scanner = _Scanner(options)
     for block, is_last in _blocks(stream):
         scanner.feed(block, is_last)
     return scanner.finish()
@@ -77,13 +97,13 @@ def scan_section(stream: Readable, layout: CsvLayout) -> None:
     scanner.refuse_ragged()
 
 
-def read_layout(stream: Readable, header_row: int | None = None) -> CsvLayout:
+def read_layout(stream: Readable, options: CsvOptions = PLAIN_CSV) -> CsvLayout:
     """Return the layout, reading no more than the blocks that hold the header and the first row.
 
     Raises:
         Invalid: as `scan_csv`.
     """
-    scanner = _Scanner(header_row, layout_only=True)
+    scanner = _Scanner(options, layout_only=True)
     for block, is_last in _blocks(stream):
         scanner.feed(block, is_last)
         if scanner.layout is not None:
@@ -124,33 +144,20 @@ def _blocks(stream: Readable) -> Iterator[tuple[bytes, bool]]:
         block = following
 
 
-@dataclass
-class _RaggedRows:
-    """The rows that have another number of fields than the header; `problem` is about the first of them."""
-
-    problem: str = ""
-    is_unnamed: bool = False
-    count: int = 0
-    lines: list[int] = field(default_factory=list[int])
-
-    def __str__(self) -> str:
-        if self.count == 1:
-            return f"{self.problem}."
-        listed = ", ".join(f"{line:,}" for line in self.lines) + (", ..." if self.count > len(self.lines) else "")
-        return f"{self.problem}; {self.count:,} lines do not fit the header: {listed}."
-
-
 class _Scanner:
     """The state between blocks: the beginning of a row whose end has not come yet, and the rows counted before."""
 
     def __init__(
-        self, header_row: int | None = None, layout: CsvLayout | None = None, layout_only: bool = False
+        self, options: CsvOptions = PLAIN_CSV, layout: CsvLayout | None = None, layout_only: bool = False
     ) -> None:
         self.layout = layout
+        self._header = HeaderLine(layout) if layout is not None else None
+        self._numbers: RowNumbers | None = None
         self._records = 0
-        self._header_row = header_row
+        self._repeats = 0
+        self._options = options
         self._layout_only = layout_only
-        self._ragged = _RaggedRows()
+        self._ragged = RaggedRows()
         self._head = b""
         self._rest = b""
         self._line = 1
@@ -176,17 +183,37 @@ class _Scanner:
         self.refuse_ragged()
         if not self._records:
             raise Invalid("The file has a header and no rows.", code="no_rows")
-        return CsvStructure(self.layout, self._records)
+        self._refuse_other_header(self.layout)
+        has_row_numbers = self._numbers is not None and self._numbers.are_all
+        return CsvStructure(self.layout, self._records, self._repeats, has_row_numbers)
 
     def refuse_ragged(self) -> None:
         """Refuse the file if a row had another number of fields than the header."""
         if not self._ragged.count or self.layout is None:
             return
         detail = str(self._ragged)
-        suggested = suggest_header_row(self._head, len(self.layout.header) + 1) if self._header_row is None else None
+        suggested = self._suggest_header_row(len(self.layout.header) + (0 if self.layout.lacks_first_name else 1))
         if suggested is not None:
             detail += f" If line {suggested:,} is the header, upload with header_row={suggested}."
+        elif self._ragged.one_more == self._records:
+            detail += f" {NAMES_OF_ROWS_HINT}"
         raise Invalid(detail, code="empty_column_name" if self._ragged.is_unnamed else "ragged_row")
+
+    def _suggest_header_row(self, min_names: int) -> int | None:
+        return suggest_header_row(self._head, min_names) if self._options.header_row is None else None
+
+    def _refuse_other_header(self, layout: CsvLayout) -> None:
+        """Refuse a file whose rows have one field more than its first line, if another line looks like the header."""
+        suggested = self._suggest_header_row(len(layout.header)) if layout.lacks_first_name else None
+        if suggested is None:
+            return
+        line = layout.lines - count_lines(layout.header_line)
+        detail = (
+            f"The rows have {layout.fields} fields, where line {line:,} has {layout.fields - 1}. If line {suggested:,} "
+            f"is the header, upload with header_row={suggested}; if the first field is the name of its row, with "
+            f"header_row={line}."
+        )
+        raise Invalid(detail, code="ragged_row")
 
     def _check_text(self, data: bytes, is_last: bool) -> None:
         nul = self._block.find(b"\0")
@@ -204,8 +231,10 @@ class _Scanner:
 
     def _find_layout(self, is_last: bool) -> CsvLayout | None:
         """Find header and delimiter; return None when their end has not come yet."""
-        self.layout = layout = detect_layout(self._block, is_last, self._header_row)
+        self.layout = layout = detect_layout(self._block, is_last, self._options)
         if layout is not None:
+            self._header = HeaderLine(layout)
+            self._numbers = RowNumbers() if has_unnamed_first(layout) else None
             self._head = self._block[:_HEAD_BYTES]
             self._line = layout.lines + 1
             self._block = self._block[layout.start :]
@@ -247,9 +276,24 @@ class _Scanner:
             is_ragged &= ~blank
         for field_behind in range(layout.padding):
             is_ragged |= (fields == layout.fields) & (lengths[rows - field_behind] != 0)
+        is_repeat = self._find_repeats(ends, rows)
+        is_ragged &= ~is_repeat
         if is_ragged.any():
             self._add_ragged(layout, ends, rows, np.flatnonzero(is_ragged), fields)
-        self._records += len(rows) - int(blank.sum())
+        if self._numbers is not None and self._numbers.are_all:
+            first = np.concatenate(([0], rows[:-1] + 1))[~blank]
+            data = np.frombuffer(self._block, np.uint8)
+            self._numbers.add(data, ends[first] - lengths[first], ends[first], ~is_repeat[~blank])
+        repeats = int(is_repeat.sum())
+        self._repeats += repeats
+        self._records += len(rows) - int(blank.sum()) - repeats
+
+    def _find_repeats(self, ends: Positions, rows: Positions) -> Flags:
+        """Return which rows repeat the header."""
+        if self._header is None:
+            return np.zeros(len(rows), bool)
+        row_ends = ends[rows]
+        return self._header.find_repeats(self._block, np.concatenate(([0], row_ends[:-1] + 1)), row_ends)
 
     def _are_blank(self, ends: Positions, lengths: Positions) -> Flags:
         """Return for each field, which ends before a position and has a length, whether it is all blanks."""
@@ -261,14 +305,10 @@ class _Scanner:
     def _add_ragged(
         self, layout: CsvLayout, ends: Positions, rows: Positions, ragged: Positions, fields: Positions
     ) -> None:
-        for row in ragged[: max(_MAX_LISTED - self._ragged.count, 0)].tolist():
-            start = int(ends[rows[row - 1]]) + 1 if row else 0
-            line = self._line + count_lines(self._block[:start])
-            if not self._ragged.lines:
-                self._ragged.is_unnamed = int(fields[row]) == layout.fields
-                self._ragged.problem = f"Line {line:,}: {_describe_ragged(int(fields[row]), layout)}"
-            self._ragged.lines.append(line)
-        self._ragged.count += len(ragged)
+        def find_line(row: int) -> int:
+            return self._line + count_lines(self._block[: int(ends[rows[row - 1]]) + 1 if row else 0])
+
+        self._ragged.add(layout, ragged, fields, find_line)
 
     def _keep(self, cut: int) -> None:
         self._line += count_lines(self._block[:cut])
@@ -282,14 +322,6 @@ class _Scanner:
         self.refuse_ragged()  # which comes before
         line = self._line + count_lines(self._block[: max(position, 0)])
         raise Invalid(f"Line {line:,}: {problem}.", code=code)
-
-
-def _describe_ragged(fields: int, layout: CsvLayout) -> str:
-    if fields == layout.fields:
-        return "a field has a value, and its column has no name in the header"
-    noun = "field" if fields == 1 else "fields"
-    expected = f"the first row has {layout.fields}" if layout.padding else f"the header has {layout.fields}"
-    return f"{fields} {noun}, where {expected}"
 
 
 def _empty_file() -> Invalid:

@@ -1,8 +1,8 @@
-"""Layout of a CSV file: where its header stands, the names in it, the delimiter, and what a user says about it."""
+"""Layout of a CSV file: where its header stands, the names in it, the delimiter, and what is known about it before."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from dataml.contract.files.borders import (
@@ -25,22 +25,30 @@ _LINE_BREAKS = re.compile(r"[ \t]*[\r\n\t]+[ \t]*")
 _SEP_LINE = re.compile(rb'"?sep=([^"\r\n])"?[ \t]*(?:\r\n?|\n)', re.IGNORECASE)
 _BLANK_LINES = re.compile(rb"(?:[ \t]*+(?:\r\n?|\n))*+")
 _LINE = re.compile(rb"[^\r\n]*+(?:\r\n?|\n)")
-_NUMBER = re.compile(r"\s*[-+]?[\d.,]*\d\s*%?\s*")
+NUMBER_PATTERN: Final = re.compile(r"\s*[-+]?[\d.,]*\d\s*%?\s*")
+"""What a name of a column rarely is."""
+
 _SUGGESTION_ROWS: Final = 50
 
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """What a user says about a CSV file; it need not be said about plain UTF-8 with the header first.
+    """What is known about a CSV file before it is read; it need not be said about plain UTF-8 with the header first.
 
     Attributes:
-        encoding: a key of `contract.files.text.ENCODINGS`.
+        encoding: a key of `contract.files.text.ENCODINGS`, as a user says it.
         header_row: number of the line with the header, counted from 1; lines before it are left out. None: the first
             line that is not blank.
+        delimiter: between two fields, an ASCII character. None: it is detected.
+        has_row_numbers: whether the first column, which has no name, only numbers the rows, as `scan_csv` has found.
+        repeated_headers: number of rows that repeat the header, as `scan_csv` has found.
     """
 
     encoding: str = "utf-8"
     header_row: int | None = None
+    delimiter: str | None = None
+    has_row_numbers: bool = False
+    repeated_headers: int = 0
 
 
 PLAIN_CSV: Final = CsvOptions()
@@ -56,6 +64,9 @@ class CsvLayout:
         lines: number of lines up to the end of the header.
         start: number of bytes up to the end of the header, without a byte order mark.
         padding: number of empty fields without a name at the end of each row: delimiters that nothing follows.
+        lacks_first_name: whether the line of the header has one field less than the rows, as R writes row names; then
+            the first name is empty.
+        header_line: the line of the header as it stands in the file, without its end.
     """
 
     header: tuple[str, ...]
@@ -63,6 +74,8 @@ class CsvLayout:
     lines: int = 1
     start: int = 0
     padding: int = 0
+    lacks_first_name: bool = False
+    header_line: bytes = field(default=b"", compare=False)
 
     @property
     def fields(self) -> int:
@@ -70,20 +83,20 @@ class CsvLayout:
         return len(self.header) + self.padding
 
 
-def detect_layout(block: bytes, is_last: bool, header_row: int | None = None) -> CsvLayout | None:
+def detect_layout(block: bytes, is_last: bool, options: CsvOptions = PLAIN_CSV) -> CsvLayout | None:
     """Return the layout, or None when header and first row do not end in the block and more follow.
 
     Args:
         block: the beginning of the file, without a byte order mark.
         is_last: whether it is all of the file.
-        header_row: as in `CsvOptions`.
+        options: what is known about the file.
 
     Raises:
         Invalid: `bad_header_row`, `unknown_delimiter`, `comment_line`, `stray_quote` or `unterminated_quote`.
     """
     sep = _SEP_LINE.match(block)
-    given = _read_sep(sep) if sep else ""
-    start = _find_header(block, sep.end() if sep else 0, is_last, header_row)
+    given = options.delimiter or (_read_sep(sep) if sep else "")
+    start = _find_header(block, sep.end() if sep else 0, is_last, options.header_row)
     if start is None or start == len(block):
         return None
     end = find_row_end(block, start, given or DELIMITERS)
@@ -101,12 +114,14 @@ def detect_layout(block: bytes, is_last: bool, header_row: int | None = None) ->
         return None
     _check_quotes(block, start, row, delimiter)
     names = split_row(row.decode(), delimiter)
-    if header_row is None and len(names) == 1:
+    if options.header_row is None and len(names) == 1:
         _refuse_comment(block, start, row, first_row or b"")
-    padding = _count_padding(names, split_row((first_row or b"").decode(), delimiter))
+    fields = split_row((first_row or b"").decode(), delimiter)
+    padding = _count_padding(names, fields)
     names = names[: len(names) - padding] if padding and not names[-1].strip() else names
-    names = [_LINE_BREAKS.sub(" ", name) for name in names]
-    return CsvLayout(tuple(names), delimiter, count_lines(block[:behind]), behind, padding)
+    lacks_first_name = not padding and _lacks_first_name(names, fields, delimiter, first_row or b"")
+    names = [*([""] if lacks_first_name else []), *(_LINE_BREAKS.sub(" ", name) for name in names)]
+    return CsvLayout(tuple(names), delimiter, count_lines(block[:behind]), behind, padding, lacks_first_name, row)
 
 
 def suggest_header_row(head: bytes, min_names: int = 2) -> int | None:
@@ -142,7 +157,7 @@ def _head_rows(head: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _are_names(names: list[str]) -> bool:
     trimmed = [name.strip() for name in names]
-    return all(trimmed) and len(set(trimmed)) == len(trimmed) and not any(map(_NUMBER.fullmatch, trimmed))
+    return all(trimmed) and len(set(trimmed)) == len(trimmed) and not any(map(NUMBER_PATTERN.fullmatch, trimmed))
 
 
 def _read_sep(sep: re.Match[bytes]) -> str:
@@ -199,6 +214,16 @@ def _count_padding(names: list[str], first_row: list[str]) -> int:
     extra = unnamed or 1
     expected = len(names) + (0 if unnamed else 1)
     return extra if len(first_row) == expected and not any(first_row[-extra:]) else 0
+
+
+def _lacks_first_name(names: list[str], first_row: list[str], delimiter: str, line: bytes) -> bool:
+    """Return whether the first row has one field more than the header, as R's write.table writes row names.
+
+    An unquoted decimal comma makes a field more, too. So behind a comma the first field has to be quoted, as R does it.
+    """
+    if len(names) < 2 or len(first_row) != len(names) + 1 or not all(map(str.strip, [*names, first_row[-1]])):
+        return False
+    return delimiter != "," or line.startswith(b'"')
 
 
 def _check_quotes(block: bytes, start: int, row: bytes, delimiter: str) -> None:

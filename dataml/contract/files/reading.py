@@ -11,6 +11,7 @@ import pyarrow as pa
 from dataml.contract.contract import Contract
 from dataml.contract.files.column_names import check_names, find_ignored, trim_names
 from dataml.contract.files.csv import find_section_starts, scan_csv, scan_section
+from dataml.contract.files.csv_columns import name_columns, select_columns
 from dataml.contract.files.csv_rows import open_layout, opened_section, read_csv_batches
 from dataml.contract.files.detection import SNIFF_BYTES, FileFormat, refuse_binary
 from dataml.contract.files.layout import PLAIN_CSV, CsvOptions, suggest_header_row
@@ -30,8 +31,10 @@ class SourceSummary:
 
     Attributes:
         names: the names of the columns, trimmed, in file order.
+        delimiter: of a CSV, said or detected.
         text_bytes: size as plain CSV: of a compressed file when decompressed, of a Parquet file with one byte a cell.
         ignored: the names that the contract does not have.
+        csv: what is known about a CSV now, to read it by.
     """
 
     names: tuple[str, ...]
@@ -40,6 +43,7 @@ class SourceSummary:
     delimiter: str
     text_bytes: int
     ignored: tuple[str, ...] = ()
+    csv: CsvOptions = PLAIN_CSV
 
 
 def scan_file(
@@ -64,7 +68,11 @@ def scan_file(
             `missing_column`.
         TooLarge: `upload_too_large`.
     """
-    summary = _scan_parquet(path, max_bytes, contract) if format == "parquet" else _scan_csv(path, max_bytes, options)
+    summary = (
+        _scan_parquet(path, max_bytes, contract)
+        if format == "parquet"
+        else _scan_csv(path, max_bytes, contract, options)
+    )
     check_names(summary.names)
     return replace(summary, ignored=find_ignored(summary.names, contract))
 
@@ -85,22 +93,30 @@ def _scan_parquet(path: Path, max_bytes: int | None, contract: Contract | None) 
     return SourceSummary(names, len(names), records, ",", text_bytes)
 
 
-def _scan_csv(path: Path, max_bytes: int | None, options: CsvOptions) -> SourceSummary:
+def _scan_csv(path: Path, max_bytes: int | None, contract: Contract | None, options: CsvOptions) -> SourceSummary:
     with open_text(path, options.encoding) as stream:
         refuse_binary(stream.read(SNIFF_BYTES))
     _check_header(path, options)
     with open_text(path, options.encoding) as stream:
         counting = _CountingReader(stream, max_bytes)
-        structure = scan_csv(counting, options.header_row)
-    names = trim_names(structure.layout.header)
-    delimiter = structure.layout.delimiter
-    return SourceSummary(names, len(names), structure.records, delimiter, counting.read_bytes)
+        structure = scan_csv(counting, options)
+    layout = structure.layout
+    known = replace(
+        options,
+        delimiter=layout.delimiter,
+        has_row_numbers=structure.has_row_numbers,
+        repeated_headers=structure.repeated_headers,
+    )
+    names = tuple(select_columns(layout, known, contract.names if contract else ()).values())
+    return SourceSummary(names, len(names), structure.records, layout.delimiter, counting.read_bytes, csv=known)
 
 
 def _check_header(path: Path, options: CsvOptions) -> None:
-    names = trim_names(open_layout(path, options).header)
+    names = name_columns(open_layout(path, options))
+    # Whether an unnamed first column is needed at all, only its values tell.
+    skipped = 1 if len(names) > 1 and not names[0] else 0
     try:
-        check_names(names)
+        check_names(names[skipped:], skipped + 1)
     except Invalid as error:
         if error.code != "empty_column_name" or options.header_row is not None:
             raise
@@ -120,7 +136,7 @@ def read_column_names(path: Path, format: FileFormat, options: CsvOptions = PLAI
     """
     if format == "parquet":
         return trim_names(select_names(open_uploaded_parquet(path).schema_arrow))
-    return trim_names(open_layout(path, options).header)
+    return tuple(select_columns(open_layout(path, options), options).values())
 
 
 def split_file(path: Path, format: FileFormat, section_bytes: int, options: CsvOptions = PLAIN_CSV) -> list[Section]:
@@ -156,7 +172,7 @@ def scan_file_section(path: Path, format: FileFormat, section: Section, options:
         if section.start:
             scan_section(content, layout)
         else:
-            scan_csv(content, options.header_row)
+            scan_csv(content, options)
 
 
 def open_batches(

@@ -98,7 +98,14 @@ def test_sound_file_is_read_as_it_was_scanned(write: WriteFile, content: str, ex
         (b"a,a\n1,2\n", "duplicate_column", "'a'"),
         (b"a, a \n1,2\n", "duplicate_column", "'a'"),
         (b"a,\n1,2\n", "empty_column_name", "Column 2"),
-        (b",a\n1,2\n", "empty_column_name", "Column 1"),
+        (b",\n1,2\n", "empty_column_name", "Column 2"),
+        (b'""\n1\n', "empty_column_name", "Column 1"),
+        (b",column_1\nx,2\n", "empty_column_name", "Column 1"),
+        (b",column_1,a,a\n0,2,3,4\n", "duplicate_column", "'a'"),
+        (b",column_1\x07\n0,2\n", "bad_column_name", "column 2"),
+        (b"a,b\n1,2,3\n4,5,6\n", "ragged_row", "put a name for it into the header"),
+        (b"a;b\n1;2;3\n4;5\n", "ragged_row", "Line 3: 2 fields, where the first row has 3"),
+        (b"Report;2024\na;b;c\n1;2;3\n", "ragged_row", "with header_row=2; if the first field is the name of its row"),
         (b"a\x07,b\n1,2\n", "bad_column_name", "column 1"),
         (b'a,b\n1,2\n3,"4\n5,6\n', "unterminated_quote", "Line 3"),
         (b'a,b\n1,"', "unterminated_quote", "Line 2"),
@@ -213,12 +220,20 @@ ODD_FIELDS = [*FIELDS, ",", '"', '"x" ', ' "x"', "5'", '"x"y']
 def test_scanner_and_readers_agree_on_every_file(write: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scanner accepts, pyarrow.csv reads as Python's csv module does."""
     chance = random.Random(9)
-    sound = 0
+    sound = numbered = repeated = 0
     for _ in range(3_000):
         width, padding = chance.choice([1, 2, 2, 3]), chance.choice(["", "", ","])
         fields = chance.choice([FIELDS, ODD_FIELDS])
         rows = [",".join(chance.choices(fields, k=width)) + padding for _ in range(chance.randint(1, 6))]
-        header = ",".join(["h1", "h2", "h3"][:width]) + chance.choice(["", padding])
+        names = ["h1", "h2", "h3"][:width]
+        if width > 1 and chance.random() < 0.3:
+            names[0] = ""
+            first = chance.choice([0, 1])
+            if chance.random() < 0.7:
+                rows = [f"{number}," + ",".join(chance.choices(fields, k=width - 1)) for number in range(first, 4)]
+        header = ",".join(names) + chance.choice(["", padding])
+        while chance.random() < 0.3:
+            rows.insert(chance.randint(0, len(rows)), header)
         end = chance.choice(["\n", "\r\n", "\r", "\n\n", "\n \n"])
         text = end.join([header, *rows]) + chance.choice(["", end])
         path = write(text + (chance.choice(["", "  ", "\0"]) if text.endswith(end) else ""))
@@ -231,11 +246,25 @@ def test_scanner_and_readers_agree_on_every_file(write: WriteFile, monkeypatch: 
             continue
         sound += 1
         with open_text(path) as stream:
-            is_single = read_layout(stream).fields == 1
-        expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+            layout = read_layout(stream)
+        is_single = layout.fields == 1
+        expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        header_fields, *expected = expected
         expected = [row for row in expected if is_single or len(row) > 1 or row[0].strip(" \t")]
-        assert read_rows(path) == [tuple(cell or None for cell in row[:width]) for row in expected], text
+        repeats = sum(row == header_fields for row in expected) if len(header_fields) > 1 else 0
+        expected = [row for row in expected if not repeats or row != header_fields]
+        expected = [row[: len(layout.header)] for row in expected]
+        numbers = [row[0] for row in expected]
+        is_numbered = not layout.header[0] and numbers in (
+            [str(number) for number in range(first, first + len(numbers))] for first in (0, 1)
+        )
+        numbered += is_numbered
+        repeated += bool(repeats)
+        assert (summary.csv.has_row_numbers, summary.csv.repeated_headers) == (is_numbered, repeats), text
+        expected = [tuple(cell or None for cell in row[is_numbered:]) for row in expected]
+        assert read_rows(path, summary.csv) == expected, text
         assert summary.total_records == len(expected)
+    assert min(numbered, repeated) > 100
     assert sound > 1_000
 
 

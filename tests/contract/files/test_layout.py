@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataml.contract.files.layout import CsvLayout, detect_layout, suggest_header_row
+from dataml.contract.files.layout import CsvLayout, CsvOptions, detect_layout, suggest_header_row
 from dataml.errors import Invalid
 
 
@@ -53,9 +53,13 @@ def test_file_without_a_row_has_a_layout() -> None:
     ],
 )
 def test_header_stands_in_the_line_that_is_given(block: bytes, header_row: int, expected: CsvLayout) -> None:
-    assert detect_layout(block, is_last=True, header_row=header_row) == expected
+    options = CsvOptions(header_row=header_row)
+    assert detect_layout(block, is_last=True, options=options) == expected
     for length in range(len(block)):
-        assert detect_layout(block[:length], is_last=False, header_row=header_row) in (None, expected)
+        assert detect_layout(block[:length], is_last=False, options=options) in (
+            None,
+            expected,
+        )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_header_stands_in_the_line_that_is_given(block: bytes, header_row: int, 
 )
 def test_file_without_a_clear_header_is_refused(block: bytes, header_row: int | None, code: str) -> None:
     with pytest.raises(Invalid) as caught:
-        detect_layout(block, is_last=True, header_row=header_row)
+        detect_layout(block, is_last=True, options=CsvOptions(header_row=header_row))
     assert caught.value.code == code
 
 
