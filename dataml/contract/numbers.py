@@ -40,7 +40,9 @@ PRICE_DASH: Final = "([0-9][.,]) ?[-\u2014]{1,2}($|[^0-9-])"
 """Regular expression of a dash in place of the cents of a price, `12.-` or `12,\u2014 €`, which is no sign; for RE2 and
 for `re`. The groups 1 and 2 are the number without it."""
 
-_GROUPS: Final[dict[str, Group]] = {"": "", ",": ",", ".": ".", " ": " ", "'": "'"}
+GROUPS: Final[tuple[Group, ...]] = ("", ",", ".", " ", "'")
+"""What can stand between thousands."""
+_GROUPS: Final[dict[str, Group]] = {group: group for group in GROUPS}
 _DECIMALS: Final[dict[str, Decimal]] = {".": ".", ",": ","}
 _NAME: Final = re.compile(
     rf"(?P<before>{CURRENCY_PATTERN})?\s*1(?P<group>[,.' ]?)234(?P<decimal>[.,])5\s*(?P<percent>%)?\s*"

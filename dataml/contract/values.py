@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from dataml.contract.dates import InvalidValue, parse_digits, parse_moment
-from dataml.contract.numbers import join_readings, list_readings
+from dataml.contract.numbers import GROUPS, join_readings, list_readings
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 
 Value = str | int | float | bool | date | datetime | None
@@ -122,7 +122,7 @@ def _integer(value: object, value_format: ValueFormat) -> int:
 def _integer_text(text: str, value_format: ValueFormat) -> int:
     match = _INTEGER.fullmatch(text) if value_format.numbers.is_plain else None
     if match is None:
-        plain = value_format.numbers.to_plain(text)
+        plain = _to_plain(text, value_format)
         match = _INTEGER.fullmatch(plain) if plain is not None else None
         if match is None:
             raise _other_spelling(text, plain) or InvalidValue("not_an_integer", "it is not a whole number")
@@ -130,6 +130,21 @@ def _integer_text(text: str, value_format: ValueFormat) -> int:
     if len(digits) > 19:
         raise InvalidValue("out_of_range", "it does not fit in 64 bits")
     return _in_int64(-int(digits) if sign == "-" else int(digits))
+
+
+def _to_plain(text: str, value_format: ValueFormat) -> str | None:
+    """Return a number in the spelling of the column as `1234.5`, or None.
+
+    A column whose numbers were all small shows no mark between thousands. A larger one may have any that leaves it a
+    single meaning with the column's decimal mark: 1.000,50 or 1.000.000, but not 1.000.
+    """
+    spelling = value_format.numbers
+    plain = spelling.to_plain(text)
+    if plain is not None or spelling.group:
+        return plain
+    readings = set(list_readings(text).values())
+    grouped = {replace(spelling, group=group).to_plain(text) for group in GROUPS if group != spelling.decimal}
+    return readings.pop() if len(readings) == 1 and readings <= grouped else None
 
 
 def _other_spelling(text: str, plain: str | None) -> InvalidValue | None:
@@ -166,7 +181,7 @@ def _float(value: object, value_format: ValueFormat) -> float:
 
 def _float_text(text: str, value_format: ValueFormat) -> float:
     if not value_format.numbers.is_plain or _FLOAT.fullmatch(text) is None:
-        plain = value_format.numbers.to_plain(text)
+        plain = _to_plain(text, value_format)
         if plain is None:
             if _INFINITE.fullmatch(text):
                 raise InvalidValue("not_finite", "it is not a finite number")

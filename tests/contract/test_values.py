@@ -1,9 +1,12 @@
 """The scalar parser: what each type takes, and what it refuses under which rule."""
 
+import pyarrow as pa
 import pytest
 
+from dataml.contract.columns import parse_column
 from dataml.contract.dates import InvalidValue
 from dataml.contract.types import DataType
+from dataml.contract.value_format import ValueFormat
 from dataml.contract.values import parse_value
 
 
@@ -50,7 +53,7 @@ def test_integers_are_parsed(value: object, expected: int) -> None:
     [
         ("1_000", "not_an_integer"),
         ("1,000", "ambiguous_number"),
-        ("1,234,567", "other_number_format"),
+        ("1.234.567", "other_number_format"),
         ("12 €", "other_number_format"),
         ("٣", "not_an_integer"),
         ("0x1F", "not_an_integer"),
@@ -144,3 +147,43 @@ def test_value_that_is_not_text_is_invalid(value: object, rule: str) -> None:
 
 def test_number_is_not_a_date() -> None:
     assert rule_of(20240809, DataType.DATE) == "wrong_type"
+
+
+@pytest.mark.parametrize(
+    ("text", "number_format", "expected"),
+    [
+        ("1.000,50", "1234,5", 1000.5),
+        ("1.000.000", "1234,5", 1e6),
+        ("1 000 000,5", "1234,5", 1000000.5),
+        ("1.000,50 €", "€1234,5", 1000.5),
+        ("1.000,5 %", "1234,5%", 10.005),
+        ("1,000.50", None, 1000.5),
+        ("1,234,567", None, 1234567.0),
+    ],
+)
+def test_large_number_may_have_marks_that_the_column_does_not_show(
+    text: str, number_format: str | None, expected: float
+) -> None:
+    value_format = ValueFormat(number_format=number_format)
+    assert parse_value(text, DataType.FLOAT, value_format) == pytest.approx(expected)
+    column = parse_column(pa.array([text, text]), DataType.FLOAT, value_format)
+    assert column.values.to_pylist() == pytest.approx([expected] * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "number_format", "rule"),
+    [
+        ("1.000", "1234,5", "ambiguous_number"),
+        ("101.5", "1234,5", "other_number_format"),
+        ("1,000.50", "1234,5", "other_number_format"),
+        ("1,000", None, "ambiguous_number"),
+        ("1.000,50", None, "other_number_format"),
+        ("1'000,50", "1.234,5", "other_number_format"),
+    ],
+)
+def test_number_with_another_decimal_mark_or_two_meanings_is_refused(
+    text: str, number_format: str | None, rule: str
+) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_value(text, DataType.FLOAT, ValueFormat(number_format=number_format))
+    assert caught.value.rule == rule
