@@ -16,7 +16,7 @@ class Dataset(TenantOwned, Timestamped, Base):
 
     - `state` is validating, valid, invalid (too few rows kept) or failed.
     - `contract`, `parquet` (the kept rows, typed), `errors` (the wrong cells) and `set_aside` (the quarantined rows)
-      are set when a validation has ended; the last three are storage names.
+      are set when a validation has ended; the last three are storage names. `parquet_sha256` is the hash of the second.
     - `warnings` are those of the last validation.
     - When files are added or deleted, all of them are validated again. The results of the last validation stay until
       those of the new one replace them, all at once; `version` then increases by one.
@@ -47,6 +47,7 @@ class Dataset(TenantOwned, Timestamped, Base):
     state: Mapped[str] = mapped_column(String(20), default="validating")
     contract: Mapped[dict[str, Any] | None]
     parquet: Mapped[str | None] = mapped_column(String(500))
+    parquet_sha256: Mapped[str | None] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(default=0)
     errors: Mapped[str | None] = mapped_column(String(500))
     set_aside: Mapped[str | None] = mapped_column(String(500))

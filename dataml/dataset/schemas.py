@@ -265,6 +265,9 @@ class DatasetAnswer(DatasetRow):
 
     dataset_path: str = Field(description="Storage name of the folder with the uploaded files.")
     validated_path: str | None = Field(description="Storage name of the typed Parquet with the kept rows.")
+    validated_sha256: str | None = Field(
+        description="SHA-256 of that file; null when an older version of dataml validated the dataset."
+    )
     template_version: int | None = Field(description="Version of the template that it was validated against.")
     columns: list[DatasetColumn] | None = Field(
         serialization_alias="schema", description="Its columns; null before validation."
@@ -284,6 +287,7 @@ class DatasetAnswer(DatasetRow):
             **row.model_dump(),
             dataset_path=str(PurePosixPath(files[0].path).parent) if files else "",
             validated_path=dataset.parquet,
+            validated_sha256=dataset.parquet_sha256,
             columns=_columns(dataset),
             error_summary=ErrorSummary.from_files(files),
             warnings=list_stored_warnings(dataset.warnings),

@@ -98,6 +98,7 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
     dataset.statistics = None
     dataset.contract = result.contract.to_json()
     dataset.parquet = result.parquet
+    dataset.parquet_sha256 = result.parquet_sha256
     dataset.errors = result.errors
     dataset.set_aside = result.quarantined
     if dataset.lake_mode is not None:

@@ -14,6 +14,7 @@ from dataml.errors import Conflict, Invalid
 from dataml.inference import service
 from dataml.inference.forecast_schemas import BatchForecast, DirectForecastRequest, ForecastRequest, FutureDataset
 from dataml.inference.models import PredictionLogEntry
+from dataml.inference.requests import describe_forecast
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import ForecastSpec, JobKind
@@ -78,21 +79,31 @@ async def prepare_direct_request(
     columns = await _read_columns(session, scope, model.preprocess_id)
     rows, future = None, None
     if isinstance(request.future, FutureDataset):
-        _, future = await _find_future(session, scope, columns, request.future.dataset_id)
+        future = await _find_future(session, scope, columns, request.future.dataset_id)
     elif request.future is not None:
         rows = tuple(request.future)
+    unique_ids = _requested_series(request, columns)
+    observations = await _find_observations(session, scope, columns, request.dataset_id)
     return ForecastInferenceRequest(
         steps=request.steps,
         frequency=request.frequency,
-        unique_ids=_requested_series(request, columns),
+        unique_ids=unique_ids,
         level=request.level,
         aggregate=request.aggregate,
         explain=request.explain,
         round=request.round,
         username=scope.username,
         future_rows=rows,
-        future=future,
-        observations=await _find_observations(session, scope, columns, request.dataset_id),
+        future=future.parquet if future is not None else None,
+        observations=observations.parquet if observations is not None else None,
+        record=describe_forecast(
+            model.preprocess_id,
+            request,
+            unique_ids,
+            explain=request.explain,
+            observations=observations,
+            future=rows if future is None else future,
+        ),
     )
 
 
@@ -120,12 +131,18 @@ async def start_batch(
     if options.frequency is not None:
         Frequency.parse(options.frequency)
     columns = await _read_columns(session, scope, training.preprocess_id)
-    parquet, dataset = None, None
-    if dataset_id is not None:
-        dataset, parquet = await _find_future(session, scope, columns, dataset_id)
+    dataset = await _find_future(session, scope, columns, dataset_id) if dataset_id is not None else None
     observations = await _find_observations(session, scope, columns, options.observations_id)
     owner = dataset or await datasets.get(session, scope, training.dataset_id)
-    prediction = await service.add_batch(session, scope, training, owner, 0)
+    record = describe_forecast(
+        training.preprocess_id,
+        options,
+        options.unique_ids,
+        explain=explain,
+        observations=observations,
+        future=dataset,
+    )
+    prediction = await service.add_batch(session, scope, training, owner, 0, record, result_table)
     spec = ForecastSpec(
         prediction_id=prediction.id,
         bundle=training.bundle or "",
@@ -135,9 +152,10 @@ async def start_batch(
         level=options.level,
         aggregate=options.aggregate,
         round=options.round,
-        future=parquet,
-        observations=observations,
+        future=dataset.parquet if dataset is not None else None,
+        observations=observations.parquet if observations is not None else None,
         explain=explain,
+        request=prediction.request,
         lake=service.lake_target(scope, prediction, result_table),
     )
     return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
@@ -168,36 +186,35 @@ async def _read_columns(session: AsyncSession, scope: Scope, preprocess_id: int)
     return _ModelColumns(preprocessing.parse_contract(), dict(preprocessing.roles))
 
 
-async def _find_future(
-    session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int
-) -> tuple[Dataset, str]:
-    """Return the dataset with the exogenous values of the steps, and the storage name of its rows."""
+async def _find_future(session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int) -> Dataset:
+    """Return the dataset with the exogenous values of the steps."""
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
-    return dataset, _matching_rows(dataset, columns.select(*_FUTURE_ROLES), columns.time)
+    _check_columns(dataset, columns.select(*_FUTURE_ROLES), columns.time)
+    return dataset
 
 
 async def _find_observations(
     session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int | None
-) -> str | None:
-    """Return the storage name of the values observed since the training, from a dataset of either usage."""
+) -> Dataset | None:
+    """Return the dataset, of either usage, with the values observed since the training."""
     if dataset_id is None:
         return None
     dataset = await datasets.get(session, scope, dataset_id)
     if dataset.state != "valid":
         raise datasets.not_validated(dataset)
     needed = columns.select(*(role for role in ColumnRole if role != ColumnRole.IGNORE))
-    return _matching_rows(dataset, needed, columns.time)
+    _check_columns(dataset, needed, columns.time)
+    return dataset
 
 
-def _matching_rows(dataset: Dataset, needed: Contract, time: str) -> str:
-    """Return the storage name of a dataset's rows, which have these columns.
+def _check_columns(dataset: Dataset, needed: Contract, time: str) -> None:
+    """Check that the rows of a valid dataset have these columns.
 
     Raises:
         Conflict: `schema_changed`.
     """
-    contract, parquet = dataset.validated()
+    contract, _ = dataset.validated()
     if changes := list_schema_changes(needed, contract, time):
         raise Conflict(
             f"The dataset does not have the model's columns: {join_differences(changes)}.", code="schema_changed"
         )
-    return parquet

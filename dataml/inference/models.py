@@ -14,7 +14,8 @@ class PredictionLogEntry(TenantOwned, Base):
 
     `id` is made before the row is stored, by the process that predicts: 63 bits, in the order of time. `training_id`
     is no foreign key: predictions stay when their model is deleted, and a record of its last half second may be stored
-    after that. `warnings` and `positive_class` are those of a batch.
+    after that. `warnings` and `positive_class` are those of a batch. `request` is what was asked of a batch or a
+    forecast; see `inference.requests`.
     """
 
     __tablename__ = "prediction"
@@ -34,6 +35,7 @@ class PredictionLogEntry(TenantOwned, Base):
     records: Mapped[int] = mapped_column(BigId)
     failed_records: Mapped[int] = mapped_column(BigId, default=0)
     input_data: Mapped[str] = mapped_column(Text)
+    request: Mapped[dict[str, Any] | None]
     output_data: Mapped[str | None] = mapped_column(Text)
     result_table: Mapped[str | None] = mapped_column(String(200))
     result_snapshot_id: Mapped[int | None] = mapped_column(BigId)

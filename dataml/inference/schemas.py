@@ -1,12 +1,18 @@
 """The JSON of the prediction calls."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.http.warnings import WarningAnswer
 from dataml.inference.forecast_schemas import BatchForecast
+
+REQUEST_DESCRIPTION: Final = (
+    "What was asked of a batch or a forecast: the options, and each dataset as its id, version, and the name and "
+    "SHA-256 of the file with its rows. Of `future` rows in the request their number and SHA-256, and up to 16 KiB "
+    "themselves. Null for a real-time prediction, and for entries of older versions of dataml."
+)
 
 
 class PredictRequest(BaseModel):
@@ -103,6 +109,7 @@ class ResultAnswer(BaseModel):
     dataset_id: int | None
     no_of_records: int
     failed_records: int = Field(description="Rows that have an error instead of a prediction.")
+    request: dict[str, Any] | None = Field(description=REQUEST_DESCRIPTION)
     progress: float
     error: str | None
     job_id: str | None
@@ -127,10 +134,13 @@ class PredictionRow(BaseModel):
     dataset_id: int | None
     predictor_name: str
     prediction_type: str = Field(description="realtime, forecast or batch.")
-    input_data: str = Field(description="The features as JSON, or the dataset of a batch.")
+    input_data: str = Field(
+        description="The features as JSON, the dataset of a batch, or the series, steps and frequency of a forecast."
+    )
+    request: dict[str, Any] | None = Field(description=REQUEST_DESCRIPTION)
     output_data: str | None = Field(description="The prediction as JSON; null for a batch.")
     status: str
-    no_of_records: int
+    no_of_records: int = Field(description="Rows that were predicted; of a forecast the steps of all its series.")
     accuracy: float | None
     problem_type: str
     domain_name: str

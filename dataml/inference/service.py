@@ -1,7 +1,7 @@
 """Predictions: the model that serves a request, batches, and the prediction log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement
@@ -22,6 +22,7 @@ from dataml.errors import Conflict, NotFound
 from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
 from dataml.iceberg.writing import LakeTarget, WriteMode
 from dataml.inference.models import PredictionLogEntry
+from dataml.inference.requests import RequestRecord, describe_batch
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
@@ -125,10 +126,10 @@ async def start_batch(
     check_problem_type(training.problem_type, forecast=False)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
-    prediction = await add_batch(session, scope, training, dataset, dataset.kept_records)
-    spec = ScoreSpec(
-        prediction.id, training.bundle or "", parquet, explain, lake_target(scope, prediction, result_table)
-    )
+    record = describe_batch(training.preprocess_id, dataset, explain=explain)
+    prediction = await add_batch(session, scope, training, dataset, dataset.kept_records, record, result_table)
+    lake = lake_target(scope, prediction, result_table)
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake, prediction.request)
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 
@@ -151,9 +152,17 @@ def lake_target(scope: Scope, prediction: PredictionLogEntry, result_table: Resu
 
 
 async def add_batch(
-    session: AsyncSession, scope: Scope, training: Training, dataset: Dataset, records: int
+    session: AsyncSession,
+    scope: Scope,
+    training: Training,
+    dataset: Dataset,
+    records: int,
+    record: RequestRecord,
+    result_table: ResultTable | None,
 ) -> PredictionLogEntry:
     """Add a running batch to the prediction log; its result will be a file of `dataset`.
+
+    `record` is what the log keeps of the request; the lake table is added to it.
 
     Raises:
         NotFound: `dataset_not_found`: the dataset was deleted after it had been read.
@@ -167,6 +176,7 @@ async def add_batch(
         status="running",
         records=records,
         input_data=f"dataset_id:{dataset.id}",
+        request=record | {"result_table": asdict(result_table) if result_table is not None else None},
         created_by=scope.username,
         created_at=utc_now(),
     )
@@ -290,9 +300,10 @@ async def store_predictions(session: AsyncSession, records: Sequence[LogRecord])
             "training_id": record.training_id,
             "prediction_type": record.prediction_type,
             "status": "completed",
-            "records": 1,
+            "records": record.records,
             "failed_records": 0,
             "input_data": record.input_data,
+            "request": record.request,
             "output_data": record.output_data,
             "created_by": record.username,
             "created_at": datetime.fromtimestamp(prediction_time_ms(record.id) / 1000, UTC),

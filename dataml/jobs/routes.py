@@ -10,7 +10,7 @@ from dataml.http.dependencies import Db, Paged
 from dataml.http.routing import Router
 from dataml.jobs import callbacks, service
 from dataml.jobs.models import Job
-from dataml.jobs.schemas import CallbackToken, JobAnswer, JobList
+from dataml.jobs.schemas import CallbackToken, JobAnswer, JobDetail, JobList
 from dataml.jobs.spec import JobKind, JobState
 
 router = Router(prefix="/jobs", tags=["Jobs"])
@@ -32,10 +32,10 @@ async def list_jobs(
 
 
 @router.get("/{job_id}")
-async def get_job(job_id: str, user: Viewer, database: Db) -> JobAnswer:
-    """Return the state, progress, attempts, times and error of one job."""
+async def get_job(job_id: str, user: Viewer, database: Db) -> JobDetail:
+    """Return the state, progress, attempts, times and error of one job, and of a batch what was asked."""
     async with database.reading() as session:
-        return JobAnswer.of(await service.find(session, user.scope, job_id))
+        return JobDetail.of(await service.find(session, user.scope, job_id))
 
 
 @router.post("/{job_id}/callback-token")

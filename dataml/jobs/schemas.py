@@ -40,6 +40,20 @@ class JobAnswer(BaseModel):
         return build_answer(cls, job, job_id=job.public_id, phrase=job.message, attempts=job.attempt, error=error)
 
 
+class JobDetail(JobAnswer):
+    """One job, with what was asked of it."""
+
+    request: dict[str, Any] | None = Field(
+        description="What was asked of a batch prediction: its options, and each dataset as its id, version, and the "
+        "name and SHA-256 of the file with its rows. Null for other jobs."
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> "JobDetail":
+        """Return the JSON of a job."""
+        return cls(**JobAnswer.of(job).model_dump(), request=job.payload.get("request"))
+
+
 class JobList(BaseModel):
     """A page of jobs."""
 

@@ -132,6 +132,7 @@ class ValidateResult:
     Attributes:
         contract: the contract that the rows were checked against.
         parquet: storage name of the kept rows, typed, in file order.
+        parquet_sha256: the hash of that file; None from a worker of an older version.
         errors: storage name of all wrong cells; None when every row was kept.
         quarantined: storage name of the rows that have a wrong cell, as text, with `file_id` and `row`; None when every
             row was kept.
@@ -153,6 +154,7 @@ class ValidateResult:
     snapshot_id: int | None = None
     raw_snapshot_id: int | None = None
     warnings: tuple[DataWarning, ...] = ()
+    parquet_sha256: str | None = None
 
 
 # The first columns of quarantined rows: where each row comes from.
@@ -328,7 +330,7 @@ class ScoreSpec:
     """A batch prediction of every row of `parquet`.
 
     With `explain`, the result also has the features with the largest effect on each prediction. The result is also
-    written to the table `lake`.
+    written to the table `lake`. `request` is what was asked, for those who look at the job.
     """
 
     prediction_id: int
@@ -336,6 +338,7 @@ class ScoreSpec:
     parquet: str
     explain: bool = False
     lake: LakeTarget | None = None
+    request: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -365,7 +368,7 @@ class ForecastSpec:
     `future` has the exogenous values of the steps and `observations` the values observed since the training: Parquet
     files of validated datasets. `aggregate` combines steps of the model's frequency into one of a coarser `frequency`.
     With `round` the values of an Integer target are whole numbers, as they always were in jobs that a version without
-    this field has queued. The result is also written to the table `lake`.
+    this field has queued. The result is also written to the table `lake`. `request` is as in `ScoreSpec`.
     """
 
     prediction_id: int
@@ -380,6 +383,7 @@ class ForecastSpec:
     explain: bool = False
     lake: LakeTarget | None = None
     round: bool = True
+    request: dict[str, Any] | None = None
 
 
 Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec | ForecastSpec

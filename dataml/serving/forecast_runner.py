@@ -91,7 +91,7 @@ class ForecastRunner:
             "prediction_id": prediction_id,
             "warnings": warnings_to_json((*warnings, *find_forecast_warnings(forecaster, parameters, future))),
         }
-        return dump_json(body), self._log_record(request, prediction_id, steps)
+        return dump_json(body), self._log_record(request, body)
 
     def _updated(self, observations: str | None) -> _Update:
         """Return the model, updated with the new observations when there are some, and warnings about these."""
@@ -109,22 +109,24 @@ class ForecastRunner:
     def _read(self, name: str, columns: Sequence[str]) -> Any:
         return pq.read_table(self._storage.fetch(name), columns=list(columns))
 
-    def _log_record(
-        self, request: ForecastInferenceRequest, prediction_id: int, steps: list[dict[str, Any]]
-    ) -> LogRecord:
+    def _log_record(self, request: ForecastInferenceRequest, body: dict[str, Any]) -> LogRecord:
+        steps = body["forecast"]
         parameters = {
             "unique_ids": request.unique_ids and request.unique_ids[:_MAX_LOGGED],
             "steps": request.steps,
             "frequency": request.frequency,
         }
         return LogRecord(
-            id=prediction_id,
+            id=body["prediction_id"],
             tenant_id=self.model.tenant_id,
             training_id=self.model.train_id,
             username=request.username,
             input_data=dump_json(parameters).decode(),
             output_data=dump_json(steps[:_MAX_LOGGED]).decode(),
             prediction_type="forecast",
+            records=len(steps),
+            # The model's own frequency, where none was asked for.
+            request=None if request.record is None else request.record | {"frequency": body["frequency"]},
         )
 
 

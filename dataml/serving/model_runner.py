@@ -70,7 +70,7 @@ class ForecastInferenceRequest:
     """Series to forecast, on behalf of a user; all series when `unique_ids` is None.
 
     The exogenous values of the future are `future_rows`, or a Parquet file of the storage name `future`;
-    `observations` is the storage name of one as well.
+    `observations` is the storage name of one as well. `record` is what the prediction log keeps of the request.
     """
 
     steps: int
@@ -84,6 +84,7 @@ class ForecastInferenceRequest:
     future: str | None = None
     observations: str | None = None
     round: bool = False
+    record: dict[str, Any] | None = None
 
 
 # JSON, or why there is none: an error travels as a value, which is cheaper than an exception.
@@ -92,6 +93,9 @@ InferenceResponse = bytes | DatamlError
 
 class LogRecord(NamedTuple):
     """One real-time prediction or forecast in the prediction log.
+
+    `records` is the number of predicted values: of a forecast, the steps of all its series. `request` is what was asked
+    of a forecast.
 
     A tuple, because thousands of them a second cross processes.
     """
@@ -103,6 +107,8 @@ class LogRecord(NamedTuple):
     input_data: str
     output_data: str
     prediction_type: str = "realtime"
+    records: int = 1
+    request: dict[str, Any] | None = None
 
 
 class PredictionLog(Protocol):

@@ -33,6 +33,7 @@ from dataml.jobs.spec import (
     ValidateSpec,
     quarantine_column_names,
 )
+from dataml.storage.hashing import hash_file
 from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections, is_worth_distributing
 from dataml.tasks.lake import parquet_rows, table_batches, table_names, undo, withdraw, write
 from dataml.tasks.outputs import ValidationOutputs
@@ -131,6 +132,7 @@ class _Validation:
         return ValidateResult(
             contract=contract,
             parquet=outputs.data.name,
+            parquet_sha256=hash_file(self._context.storage.path(outputs.data.name)),
             errors=outputs.errors.name if outputs.errors.rows else None,
             quarantined=outputs.quarantined.name if outputs.quarantined.rows else None,
             total_records=total,

@@ -1,7 +1,6 @@
 """Trainings: from a checked request to a predictor that answers."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -27,6 +26,7 @@ from dataml.jobs.models import Job
 from dataml.jobs.spec import ExplainResult, ExplainSpec, JobKind, JobState, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
+from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation
@@ -372,8 +372,7 @@ def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> tup
         check_continued_series(path, storage.fetch(spec.parent))
     else:
         spec = check_series(path, spec, spec.forecasting)
-    with path.open("rb") as file:
-        return spec, hashlib.file_digest(file, "sha256").hexdigest()
+    return spec, hash_file(path)
 
 
 def _has_features(training: Training) -> bool:
