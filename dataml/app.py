@@ -49,6 +49,7 @@ from dataml.train import routes as train
 from dataml.train import service as train_service
 from dataml.train.callbacks import routes as callbacks
 from dataml.train.lifecycle import routes as lifecycle
+from dataml.train.lifecycle import service as lifecycle_service
 from dataml.train.models import Training
 
 _MODULES = (
@@ -128,7 +129,7 @@ def _dependents(services: Services) -> Dependents:
 
     return Dependents(
         {
-            Tenant: (end_jobs,),
+            Tenant: (end_jobs, lifecycle_service.forget_deleted),
             Template: (dataset_service.refuse_template_in_use,),
             Dataset: (inference_service.release_dataset, train_service.refuse_dataset_in_use),
             File: (inference_service.release_file,),

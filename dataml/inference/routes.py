@@ -31,7 +31,7 @@ from dataml.inference.schemas import (
 )
 from dataml.jobs.dependencies import Jobs
 from dataml.train import service as trainings
-from dataml.train.models import Training
+from dataml.train.models import DeletedTraining, Training
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
@@ -92,6 +92,7 @@ async def get_result(
     return build_answer(
         ResultAnswer,
         prediction,
+        train_id=prediction.training_id,
         result_path=file.path if file else None,
         file_id=file.id if file else None,
         no_of_records=prediction.records,
@@ -106,13 +107,13 @@ async def get_result(
 async def list_predictions(
     train_id: Annotated[int, Query(description="Id of the training.")], user: Viewer, database: Db, page: Paged
 ) -> PredictionList:
-    """List the predictions of a model, newest first."""
+    """List the predictions of a model, newest first, also of one that was deleted."""
     async with database.reading() as session:
         training, total, predictions = await service.list_predictions(session, user.scope, train_id, page)
     return PredictionList(total=total, data=[_build_row(prediction, training) for prediction in predictions])
 
 
-def _build_row(prediction: PredictionLogEntry, training: Training) -> PredictionRow:
+def _build_row(prediction: PredictionLogEntry, training: Training | DeletedTraining) -> PredictionRow:
     return build_answer(
         PredictionRow,
         prediction,
@@ -120,6 +121,8 @@ def _build_row(prediction: PredictionLogEntry, training: Training) -> Prediction
         train_id=training.id,
         date=prediction.created_at,
         predictor_name=training.predictor_name,
+        predictor_version=training.version,
+        model_deleted_at=training.deleted_at if isinstance(training, DeletedTraining) else None,
         no_of_records=prediction.records,
         accuracy=training.accuracy,
         problem_type=training.problem_type,

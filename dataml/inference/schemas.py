@@ -102,6 +102,7 @@ class ResultAnswer(BaseModel):
     """The state and the result of a batch."""
 
     status: str = Field(description="running, completed, failed or cancelled.")
+    train_id: int = Field(description="The model: see `GET /train/{train_id}`, also when it was deleted.")
     result_path: str | None = Field(
         description="Name of the result file for `GET /files/download/`; null until there is one."
     )
@@ -133,6 +134,8 @@ class PredictionRow(BaseModel):
     date: datetime
     dataset_id: int | None
     predictor_name: str
+    predictor_version: int
+    model_deleted_at: datetime | None = Field(description="When the training was deleted; null while it exists.")
     prediction_type: str = Field(description="realtime, forecast or batch.")
     input_data: str = Field(
         description="The features as JSON, the dataset of a batch, or the series, steps and frequency of a forecast."

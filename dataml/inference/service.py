@@ -29,7 +29,7 @@ from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
 from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.train import service as trainings
 from dataml.train.checks.request import ColumnRole
-from dataml.train.models import Training
+from dataml.train.models import DeletedTraining, Training
 
 
 @dataclass(frozen=True)
@@ -280,13 +280,13 @@ async def get_batch(
 
 async def list_predictions(
     session: AsyncSession, scope: Scope, train_id: int, page: Page
-) -> tuple[Training, int, list[PredictionLogEntry]]:
-    """Return a training, the number of its predictions, and a page of them, newest first.
+) -> tuple[Training | DeletedTraining, int, list[PredictionLogEntry]]:
+    """Return a training, which may be deleted, the number of its predictions, and a page of them, newest first.
 
     Raises:
         NotFound: `training_not_found`.
     """
-    training = await trainings.get(session, scope, train_id)
+    training = await trainings.get_or_deleted(session, scope, train_id)
     total, rows = await scope.list(session, PredictionLogEntry, page, PredictionLogEntry.training_id == train_id)
     return training, total, rows
 

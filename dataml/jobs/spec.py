@@ -272,8 +272,8 @@ class TrainSpec:
 class TrainResult:
     """The result of a training.
 
-    `bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes. A
-    model that is not promoted is kept, and its parent goes on serving.
+    `bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes, and
+    `bundle_sha256` the hash of that file. A model that is not promoted is kept, and its parent goes on serving.
     """
 
     bundle: str
@@ -284,10 +284,11 @@ class TrainResult:
     confusion_matrix: list[list[int]] | None
     summary: dict[str, Any]
     is_promoted: bool = True
+    bundle_sha256: str | None = None
 
     @classmethod
-    def from_manifest(cls, bundle: str, manifest: Manifest, *, is_promoted: bool = True) -> Self:
-        """Return the result whose bundle, of the storage name `bundle`, has this manifest."""
+    def from_manifest(cls, bundle: str, manifest: Manifest, sha256: str, *, is_promoted: bool = True) -> Self:
+        """Return the result whose bundle, of the storage name `bundle`, has this manifest, and its file this hash."""
         return cls(
             bundle=bundle,
             algorithm=manifest.algorithm,
@@ -297,6 +298,7 @@ class TrainResult:
             confusion_matrix=manifest.confusion_matrix,
             summary=manifest.summary(),
             is_promoted=is_promoted,
+            bundle_sha256=sha256,
         )
 
 

@@ -9,7 +9,7 @@ from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel
 from dataml.ml.boosters.rescaling import rescale
-from dataml.ml.bundle.manifest import RowCounts
+from dataml.ml.bundle.manifest import MANIFEST_FILE, RowCounts
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.bundle.writing import Provenance, write_bundle
 from dataml.ml.evaluation.evaluate import Evaluation, evaluate
@@ -18,6 +18,7 @@ from dataml.ml.target_scaling import TargetScaling
 from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
 from dataml.ml.training.target import TrainingTarget
+from dataml.storage.hashing import hash_file
 from dataml.tasks.fitting import fit_model
 from dataml.tasks.training_data import TrainingData, column_roles, load_training_data
 from dataml.tasks.training_warnings import find_training_warnings
@@ -65,7 +66,9 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     provenance = _provenance(spec, data, selection, comparison, search, warnings, limited)
     sample = data.samples.x[np.random.default_rng(spec.seed).permutation(data.rows.num_rows)[:_SAMPLE_ROWS]]
     manifest = write_bundle(directory, selection, data.preprocessing, data.contract, provenance, evaluation, sample)
-    return TrainResult.from_manifest(name, manifest, is_promoted=comparison is None or comparison["is_promoted"])
+    sha256 = hash_file(directory / MANIFEST_FILE)
+    is_promoted = comparison is None or comparison["is_promoted"]
+    return TrainResult.from_manifest(name, manifest, sha256, is_promoted=is_promoted)
 
 
 def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -> Candidates:

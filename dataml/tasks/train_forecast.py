@@ -11,6 +11,7 @@ from dataml.jobs.spec import ForecastConfig, JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
 from dataml.ml.bundle.manifest import (
     BLEND,
+    MANIFEST_FILE,
     REPORT_FILE,
     Manifest,
     MemberRecord,
@@ -25,6 +26,7 @@ from dataml.ml.forecasting.forecaster import Forecaster
 from dataml.ml.forecasting.panel.dataset import read_rows
 from dataml.ml.forecasting.training import TrainedForecaster, TrainingOptions, train
 from dataml.ml.forecasting.update import update_forecaster
+from dataml.storage.hashing import hash_file
 
 _UNUSED = (None, "Ignore")
 _LIBRARIES = ("numpy", "pyarrow", "statsforecast", "coreforecast", "lightgbm", "xgboost", "onnxruntime")
@@ -87,7 +89,7 @@ def _update(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
 def _write(context: JobContext, forecaster: Forecaster, manifest: Manifest, report: dict[str, Any]) -> TrainResult:
     name, directory = context.output("bundle")
     written = write_files(directory, manifest, bundle_files(forecaster) | {REPORT_FILE: to_json_bytes(report)})
-    return TrainResult.from_manifest(name, written)
+    return TrainResult.from_manifest(name, written, hash_file(directory / MANIFEST_FILE))
 
 
 def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:

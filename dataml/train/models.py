@@ -1,6 +1,7 @@
 """Tables of trainings and of the preprocessing that each was configured with."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
@@ -34,7 +35,9 @@ class Training(TenantOwned, Timestamped, Base):
         dataset_sha256: the hash of that file.
         parent_id: the version that an incremental training continued; it stays when that version is deleted.
         status: submitted_to_ray, completed, failed or cancelled.
+        own_preprocess_id: the preprocessing it was trained with, once it is bound to another one; else None.
         bundle: storage name of the folder with the model.
+        bundle_sha256: the hash of the bundle's manifest, which has the hash of every other file.
         is_promoted: True for a completed version, except for a continuation that came out worse than its parent.
         endpoint: what answers its predictions: pool, or own once its own deployment runs.
         explanation: storage name of the folder that an explain job wrote.
@@ -59,6 +62,7 @@ class Training(TenantOwned, Timestamped, Base):
     dataset_sha256: Mapped[str | None] = mapped_column(String(64))
     parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
     preprocess_id: Mapped[int] = mapped_column(BigId)
+    own_preprocess_id: Mapped[int | None] = mapped_column(BigId)
     domain: Mapped[str] = mapped_column(String(200))
     problem_type: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(255))
@@ -72,6 +76,7 @@ class Training(TenantOwned, Timestamped, Base):
     metrics: Mapped[dict[str, Any] | None]
     summary: Mapped[dict[str, Any] | None]
     bundle: Mapped[str | None] = mapped_column(String(500))
+    bundle_sha256: Mapped[str | None] = mapped_column(String(64))
     is_promoted: Mapped[bool] = mapped_column(default=False)
     endpoint: Mapped[str] = mapped_column(String(20), default="pool")
     explanation: Mapped[str | None] = mapped_column(String(500))
@@ -80,6 +85,33 @@ class Training(TenantOwned, Timestamped, Base):
     feature_importance: Mapped[dict[str, Any] | None]
     failure: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(150))
+
+
+class DeletedTraining(TenantOwned, Base):
+    """What stays of a training that was deleted, so that its predictions can be traced.
+
+    The id is that of the training. `detail` is the answer to `GET /train/{train_id}` as it was then, without what
+    describes the data that the model has seen.
+    """
+
+    __tablename__ = "deleted_training"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "predictor_name", "version"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    predictor_name: Mapped[str] = mapped_column(String(100))
+    version: Mapped[int]
+    parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
+    dataset_id: Mapped[int] = mapped_column(BigId)
+    domain: Mapped[str] = mapped_column(String(200))
+    problem_type: Mapped[str] = mapped_column(String(20))
+    accuracy: Mapped[float | None]
+    created_at: Mapped[datetime]
+    deleted_by: Mapped[str] = mapped_column(String(150))
+    deleted_at: Mapped[datetime]
+    detail: Mapped[dict[str, Any]]
 
 
 @dataclass(frozen=True)

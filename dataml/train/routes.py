@@ -140,12 +140,18 @@ async def generate_feature_importance(train_id: TrainId, user: Trainer, database
 
 @router.get("/download-schema/{train_id}")
 async def download_schema(train_id: int, user: Viewer, database: Db, response: Response) -> SchemaAnswer:
-    """Download the columns of a training as a JSON file."""
+    """Download the columns that a training was made with as a JSON file, whatever it is bound to by now."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
-        preprocessing = await service.get_preprocessing(session, user.scope, training.preprocess_id)
+        own_id = training.own_preprocess_id or training.preprocess_id
+        preprocessing = await service.get_preprocessing(session, user.scope, own_id)
     response.headers["Content-Disposition"] = f'attachment; filename="{training.predictor_name}-schema.json"'
-    return SchemaAnswer(schema=list_columns(preprocessing.parse_contract()))
+    return SchemaAnswer(
+        schema=list_columns(preprocessing.parse_contract()),
+        train_id=train_id,
+        preprocess_id=own_id,
+        bound_preprocess_id=training.preprocess_id,
+    )
 
 
 async def _list(user: Principal, database: Database, page: Page) -> TrainList:

@@ -281,7 +281,12 @@ class SchemaAnswer(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    columns: list[TrainingColumn] = Field(alias="schema")
+    columns: list[TrainingColumn] = Field(alias="schema", description="The columns that the training was made with.")
+    train_id: int
+    preprocess_id: int = Field(description="The training's own preprocessing, whose columns these are.")
+    bound_preprocess_id: int = Field(
+        description="The one that the model is bound to: another one after `POST /train/update`."
+    )
 
 
 def list_columns(contract: Contract) -> list[TrainingColumn]:

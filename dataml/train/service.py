@@ -32,7 +32,7 @@ from dataml.storage.storage import Storage
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation
 from dataml.train.checks.request import check_request, check_target_values
 from dataml.train.checks.series import check_continued_series, check_series
-from dataml.train.models import Training, TrainingOverview, TrainingPreprocessing
+from dataml.train.models import DeletedTraining, Training, TrainingOverview, TrainingPreprocessing
 from dataml.train.schemas import TrainRequest
 
 # Fields of a request that have columns of their own in the row.
@@ -153,11 +153,25 @@ async def _next_version(session: AsyncSession, scope: Scope, request: TrainReque
         Conflict: `predictor_exists`: the request asks for no new version.
     """
     same_name = Training.predictor_name == request.predictor_name
-    newest = await session.scalar(scope.select_columns(Training, func.max(Training.version)).where(same_name))
+    newest = await _find_newest_version(session, scope, request.predictor_name)
     current = await scope.find(session, Training, same_name, Training.status.not_in(_UNSUCCESSFUL))
     if current is not None and not (request.new_version or request.is_incremental):
         raise _predictor_exists(request.predictor_name)
-    return (newest or 0) + 1
+    return newest + 1
+
+
+async def _find_newest_version(session: AsyncSession, scope: Scope, predictor_name: str) -> int:
+    """Return the highest version of a predictor, deleted ones included; 0 without one.
+
+    A deleted version keeps its number, by which its predictions name it.
+    """
+    versions = [
+        await session.scalar(
+            scope.select_columns(table, func.max(table.version)).where(table.predictor_name == predictor_name)
+        )
+        for table in (Training, DeletedTraining)
+    ]
+    return max(version or 0 for version in versions)
 
 
 async def _find_parent(session: AsyncSession, scope: Scope, predictor_name: str) -> Parent:
@@ -206,6 +220,22 @@ async def get(session: AsyncSession, scope: Scope, train_id: int) -> Training:
         NotFound: `training_not_found`.
     """
     return await scope.get(session, Training, train_id, "training")
+
+
+async def get_or_deleted(session: AsyncSession, scope: Scope, train_id: int) -> Training | DeletedTraining:
+    """Return a training, or what stays of it when it was deleted.
+
+    Raises:
+        NotFound: `training_not_found`.
+    """
+    deleted = await find_deleted(session, scope, train_id)
+    return deleted if deleted is not None else await get(session, scope, train_id)
+
+
+async def find_deleted(session: AsyncSession, scope: Scope, train_id: int) -> DeletedTraining | None:
+    """Return what stays of a training that was deleted, or None."""
+    # Ids beyond the database's integers would fail in the driver.
+    return await scope.find(session, DeletedTraining, DeletedTraining.id == train_id) if 0 < train_id < 2**63 else None
 
 
 async def hold(session: AsyncSession, scope: Scope, train_id: int) -> Training:
@@ -341,6 +371,7 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
     training.metrics = {**result.metrics, "confusion_matrix": result.confusion_matrix}
     training.summary = result.summary
     training.bundle = result.bundle
+    training.bundle_sha256 = result.bundle_sha256
     training.is_promoted = result.is_promoted
     training.code_version = __version__
     if training.shap_enabled and _has_features(training):

@@ -91,14 +91,14 @@ def test_deleted_model_is_removed_with_its_files_and_its_name_is_free(
     assert (folder_of(platform, row) / "bundle").is_dir()
     deleted(client, row["id"])
     assert not folder_of(platform, row).exists()
-    for answer in (client.get(f"/train/{row['id']}"), predict(client, row), delete(client, row["id"])):
+    for answer in (predict(client, row), delete(client, row["id"])):
         assert refusal(answer) == (404, "training_not_found")
     assert refusal(predict_by_name(client, name)) == (404, "predictor_not_found")
     view = client.get("/train/view-feature-importance", params={"train_id": row["id"]})
     assert refusal(view) == (404, "training_not_found")
     assert row["preprocess_id"] not in [key for key, *_ in read_stored_rows(platform)["preprocess"]]
     again = trained(client, dataset_id, predictor_name=name)
-    assert (again["version"], again["id"] > row["id"]) == (1, True)
+    assert (again["version"], again["id"] > row["id"]) == (2, True)
 
 
 def test_previous_version_serves_after_a_deletion(client: Client, dataset_id: int) -> None:
@@ -182,12 +182,12 @@ def test_files_of_a_model_deleted_just_before_a_crash_are_removed_a_day_later(
         database, scope = Database(platform.settings), Scope(tenant_id, "admin")
         async with database.transaction() as session:
             training = await service.hold_deletable(session, scope, row["id"])
-            await service.delete(session, scope, training)
+            await service.delete(session, scope, training, {})
         await database.close()
 
     client.portal.call(delete_and_die)
     left = folder_of(platform, row).relative_to(platform.settings.storage_root).as_posix()
-    assert refusal(client.get(f"/train/{row['id']}")) == (404, "training_not_found")
+    assert refusal(predict(client, row)) == (404, "training_not_found")
     assert left in list_folders(platform)
     assert left not in collect(platform, hours=23)
     assert left in collect(platform, hours=25)
@@ -269,6 +269,9 @@ def test_feature_importance_is_not_deleted_while_it_is_computed(
 
 def test_model_is_bound_to_another_preprocessing_with_the_same_layout(client: Client, dataset_id: int) -> None:
     first, second = trained(client, dataset_id), trained(client, dataset_id, seed=3)
+    own_schema = client.get(f"/train/download-schema/{first['id']}").json()
+    own_id, bound_id = first["preprocess_id"], second["preprocess_id"]
+    assert (own_schema["preprocess_id"], own_schema["bound_preprocess_id"]) == (own_id, own_id)
     body = {"train_id": first["id"], "preprocess_id": second["preprocess_id"]}
     answer = client.post("/train/update/", json=body)
     done = {"data": "Model updated successfully", "status_code": 200, "message": "Success"}
@@ -278,7 +281,34 @@ def test_model_is_bound_to_another_preprocessing_with_the_same_layout(client: Cl
     deleted(client, second["id"])
     # The preprocessing stays as long as a model is bound to it.
     assert predict(client, row_of(client, first["id"])).status_code == 200
-    assert client.get(f"/train/download-schema/{first['id']}").status_code == 200
+    lineage = detail(client, first["id"])["lineage"]
+    assert (lineage["preprocess_id"], lineage["own_preprocess_id"]) == (bound_id, own_id)
+    schema = client.get(f"/train/download-schema/{first['id']}").json()
+    assert schema == own_schema | {"bound_preprocess_id": bound_id}
+    # It can be bound to its own again, which is then the only one.
+    assert client.post("/train/update/", json=body | {"preprocess_id": own_id}).status_code == 200
+    lineage = detail(client, first["id"])["lineage"]
+    assert (lineage["preprocess_id"], lineage["own_preprocess_id"]) == (own_id, own_id)
+    deleted(client, first["id"])
+
+
+def test_preprocessing_goes_with_the_last_training_that_refers_to_it(
+    platform: Platform, client: Client, dataset_id: int
+) -> None:
+    first, second = trained(client, dataset_id), trained(client, dataset_id, seed=3)
+    ids = [row["preprocess_id"] for row in (first, second)]
+    for row, other in zip((first, second), reversed(ids), strict=True):
+        body = {"train_id": row["id"], "preprocess_id": other}
+        assert client.post("/train/update/", json=body).status_code == 200
+
+    def stored() -> list[int]:
+        return [key for key in ids if key in [row[0] for row in read_stored_rows(platform)["preprocess"]]]
+
+    deleted(client, first["id"])
+    assert stored() == ids
+    assert client.get(f"/train/download-schema/{second['id']}").json()["preprocess_id"] == ids[1]
+    deleted(client, second["id"])
+    assert stored() == []
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from dataml.jobs.spec import ExplainResult, JobFailure, TrainResult, TrainSpec
 from dataml.ml.bundle.manifest import FEATURE_ROLES, MANIFEST_FILE, BundleDamaged, Manifest, read_manifest
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 from dataml.train import service
@@ -91,7 +92,8 @@ async def import_bundle(storage: Storage, name: str, spec: TrainSpec, outcome: T
     if isinstance(verified, Manifest):
         # Only the worker that compared a continuation with its parent can say that it is better.
         is_promoted = spec.parent is None if outcome.is_promoted is None else outcome.is_promoted
-        return TrainResult.from_manifest(copy, verified, is_promoted=is_promoted)
+        sha256 = await asyncio.to_thread(hash_file, storage.path(copy) / MANIFEST_FILE)
+        return TrainResult.from_manifest(copy, verified, sha256, is_promoted=is_promoted)
     await storage.delete(copy)
     if isinstance(verified, (Invalid, Unavailable)):
         raise verified

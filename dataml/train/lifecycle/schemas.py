@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataml.http.answers import build_answer
 from dataml.jobs.schemas import JobAnswer
 from dataml.train.lifecycle.service import TrainingDetail
-from dataml.train.models import Training
+from dataml.train.models import DeletedTraining, Training
 from dataml.train.schemas import TrainRow, row_fields
 
 
@@ -64,7 +64,7 @@ class Relative(BaseModel):
     """A version that was continued, or that continues this one."""
 
     id: int
-    version: int | None = Field(description="Null when it was deleted.")
+    version: int | None = Field(description="Null when an older version of dataml has deleted it.")
     dataset_id: int | None
     status: str = Field(description="completed, submitted_to_ray, failed, cancelled or deleted.")
     accuracy: float | None
@@ -76,9 +76,14 @@ class Lineage(BaseModel):
     """What a training was made from, and the trainings that continue it."""
 
     dataset: DatasetOrigin
-    preprocess_id: int
+    preprocess_id: int = Field(description="The preprocessing that the model is bound to.")
+    own_preprocess_id: int = Field(description="The preprocessing that it was trained with.")
+    bundle_sha256: str | None = Field(
+        description="SHA-256 of the bundle's `manifest.json`, which has the SHA-256 of every other file. Null until "
+        "the training has completed, and for trainings of older versions of dataml."
+    )
     parent: Relative | None = Field(description="The version that this one continues.")
-    children: list[Relative] = Field(description="Versions that continue this one.")
+    children: list[Relative] = Field(description="Versions that continue this one, deleted ones too.")
     job: JobAnswer | None
     code_version: str | None = Field(description="Version of dataml that recorded the result.")
     library_versions: dict[str, str] | None
@@ -95,6 +100,10 @@ class TrainDetail(TrainRow):
     metrics: dict[str, Any] | None = Field(description="Metrics on rows that the model never saw.")
     summary: dict[str, Any] | None = Field(description="The model's manifest; null until the training has completed.")
     lineage: Lineage
+    deleted_at: datetime | None = Field(
+        description="When it was deleted: the other fields are then as they were, without `summary` and `warnings`."
+    )
+    deleted_by: str | None
 
 
 def build_detail(detail: TrainingDetail, tenant_name: str) -> TrainDetail:
@@ -108,7 +117,26 @@ def build_detail(detail: TrainingDetail, tenant_name: str) -> TrainDetail:
         hyperparameters=requested.pop("hyperparameters", {}),
         requested=requested,
         lineage=_build_lineage(detail),
+        deleted_at=None,
+        deleted_by=None,
     )
+
+
+def build_record(detail: TrainDetail) -> dict[str, Any]:
+    """Return what stays of a training that is being deleted, as JSON: no summary, whose values are those of rows."""
+    status = {"training_status": "Deleted", "train_status": "deleted", "ml_model_status": "deleted"}
+    removed = {"summary": None, "warnings": [], "endpoint": None, "endpoint_url": None, "is_promoted": False}
+    return detail.model_dump(mode="json") | status | removed
+
+
+def build_deleted(deleted: DeletedTraining) -> TrainDetail:
+    """Return what stays of a deleted training.
+
+    Fields that the record of an older version of dataml does not have are null.
+    """
+    absent = dict.fromkeys(TrainDetail.model_fields)
+    when = {"deleted_at": deleted.deleted_at, "deleted_by": deleted.deleted_by}
+    return TrainDetail.model_validate(absent | deleted.detail | when)
 
 
 def _build_lineage(detail: TrainingDetail) -> Lineage:
@@ -126,15 +154,22 @@ def _build_lineage(detail: TrainingDetail) -> Lineage:
             files=[SourceOfRows.model_validate(file) for file in detail.files],
         ),
         parent=_build_parent(training.parent_id, detail.parent),
-        children=[build_answer(Relative, child) for child in detail.children],
+        own_preprocess_id=training.own_preprocess_id or training.preprocess_id,
+        children=[_build_relative(child) for child in detail.children],
         job=JobAnswer.of(job) if job is not None else None,
         library_versions=(training.summary or {}).get("versions"),
     )
 
 
-def _build_parent(parent_id: int | None, parent: Training | None) -> Relative | None:
+def _build_relative(version: Training | DeletedTraining) -> Relative:
+    if isinstance(version, DeletedTraining):
+        return build_answer(Relative, version, status="deleted", is_promoted=False)
+    return build_answer(Relative, version)
+
+
+def _build_parent(parent_id: int | None, parent: Training | DeletedTraining | None) -> Relative | None:
     if parent is not None:
-        return build_answer(Relative, parent)
+        return _build_relative(parent)
     if parent_id is None:
         return None
     unknown = dict.fromkeys(("version", "dataset_id", "accuracy", "is_promoted", "created_at"))

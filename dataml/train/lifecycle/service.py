@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
 from dataml.dataset import service as datasets
+from dataml.db.base import utc_now
 from dataml.db.scope import Scope
-from dataml.errors import Conflict, NotFound
+from dataml.errors import Conflict, NotFound, Unavailable
 from dataml.jobs import service as jobs
 from dataml.jobs.spec import JobKind
+from dataml.ml.bundle.manifest import MANIFEST_FILE
+from dataml.storage.hashing import hash_file
+from dataml.storage.objects import FileMissing
+from dataml.storage.storage import Storage
 from dataml.train import service
 from dataml.train.checks.layout import join_differences, list_layout_differences
-from dataml.train.models import Training, TrainingOverview, TrainingPreprocessing
+from dataml.train.models import DeletedTraining, Training, TrainingOverview, TrainingPreprocessing
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,14 @@ class TrainingDetail:
     """A training with all it refers to, and all that refers to it.
 
     `files` are the files that its rows came from, as the validation of its dataset was given them. `parent` is None
-    for a first version, and for one whose parent was deleted.
+    for a first version, and for one whose parent an older version of dataml has deleted without a trace.
     """
 
     overview: TrainingOverview
     preprocessing: TrainingPreprocessing
     files: Sequence[dict[str, Any]]
-    parent: Training | None
-    children: Sequence[Training]
+    parent: Training | DeletedTraining | None
+    children: Sequence[Training | DeletedTraining]
 
 
 async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> TrainingDetail:
@@ -45,14 +50,24 @@ async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> Trai
     job = await jobs.find_latest(session, scope, JobKind.TRAIN, training.id)
     validation = await jobs.find_by_output(session, scope, training.dataset_parquet)
     serving_ids = await service.find_serving_ids(session, scope, {training.predictor_name})
-    children = scope.select(Training).where(Training.parent_id == training.id).order_by(Training.id)
+    parent_id = training.parent_id
+    children = [
+        child
+        for table in (Training, DeletedTraining)
+        for child in await session.scalars(scope.select(table).where(table.parent_id == training.id))
+    ]
     return TrainingDetail(
         overview=TrainingOverview(training, dataset, job, training.id in serving_ids),
         preprocessing=await service.get_preprocessing(session, scope, training.preprocess_id),
         files=validation.payload["files"] if validation is not None else (),
-        parent=await scope.find(session, Training, Training.id == training.parent_id),
-        children=(await session.scalars(children)).all(),
+        parent=None if parent_id is None else await _find_version(session, scope, parent_id),
+        children=sorted(children, key=lambda child: child.id),
     )
+
+
+async def _find_version(session: AsyncSession, scope: Scope, train_id: int) -> Training | DeletedTraining | None:
+    training = await scope.find(session, Training, Training.id == train_id)
+    return training if training is not None else await service.find_deleted(session, scope, train_id)
 
 
 async def bind(session: AsyncSession, scope: Scope, train_id: int, preprocess_id: int) -> None:
@@ -70,6 +85,8 @@ async def bind(session: AsyncSession, scope: Scope, train_id: int, preprocess_id
         raise Conflict(detail, code="layout_differs")
     subject = f"training:{training.id}"
     audit.record(session, scope, "training.update", subject, preprocess_id=other.id, before=bound.id)
+    own_id = training.own_preprocess_id or training.preprocess_id
+    training.own_preprocess_id = own_id if own_id != other.id else None
     training.preprocess_id = other.id
 
 
@@ -91,27 +108,68 @@ async def hold_deletable(session: AsyncSession, scope: Scope, train_id: int) -> 
     return training
 
 
-async def delete(session: AsyncSession, scope: Scope, training: Training) -> list[str]:
+def find_bundle_hash(storage: Storage, training: Training) -> str | None:
+    """Return the hash of a training's bundle, from its file where an older version has not recorded it. Blocking.
+
+    None for a training without a bundle, or whose bundle storage has lost.
+    """
+    if training.bundle_sha256 is not None or not training.bundle:
+        return training.bundle_sha256
+    try:
+        return hash_file(storage.fetch(training.bundle) / MANIFEST_FILE)
+    except (OSError, FileMissing, Unavailable):
+        return None
+
+
+async def delete(session: AsyncSession, scope: Scope, training: Training, detail: dict[str, Any]) -> list[str]:
     """Delete a training that `hold_deletable` returned; return the folders to delete after the commit.
 
-    Its preprocessing is deleted with it when no other training is bound to that, and its explain job is cancelled.
+    Its preprocessing is deleted with it when no other training refers to that, and its explain job is cancelled.
     From the commit on the previous version is the promoted one. Its predictions stay in the log under its id, which no
-    other training will have, and the versions that continue it stay, too.
+    other training will have, and the versions that continue it stay, too. `detail` is kept as what stays of it.
     """
     own_jobs = await jobs.list_for(session, scope, (JobKind.TRAIN, JobKind.EXPLAIN), training.id)
     folders = {job.directory for job in own_jobs if job.attempt}
     folders |= {str(PurePosixPath(name).parent) for name in (training.bundle, training.explanation) if name}
     for job in own_jobs:
         await jobs.cancel(session, job)
-    preprocessing = await _hold_preprocessing(session, scope, training.preprocess_id)
+    preprocess_ids = sorted({training.preprocess_id, training.own_preprocess_id or training.preprocess_id})
+    for preprocess_id in preprocess_ids:
+        await _hold_preprocessing(session, scope, preprocess_id)
+    session.add(_to_deleted(scope, training, detail))
     await session.execute(scope.delete(Training).where(Training.id == training.id))
-    bound = scope.select_columns(Training, func.count()).where(Training.preprocess_id == preprocessing.id)
-    if not await session.scalar(bound):
-        await session.execute(scope.delete(TrainingPreprocessing).where(TrainingPreprocessing.id == preprocessing.id))
+    for preprocess_id in preprocess_ids:
+        refers = or_(Training.preprocess_id == preprocess_id, Training.own_preprocess_id == preprocess_id)
+        if await scope.find(session, Training, refers) is None:
+            rows = scope.delete(TrainingPreprocessing).where(TrainingPreprocessing.id == preprocess_id)
+            await session.execute(rows)
     name, version = training.predictor_name, training.version
     subject = f"training:{training.id}"
     audit.record(session, scope, "training.delete", subject, predictor_name=name, version=version)
     return sorted(folders)
+
+
+def _to_deleted(scope: Scope, training: Training, detail: dict[str, Any]) -> DeletedTraining:
+    return DeletedTraining(
+        id=training.id,
+        tenant_id=training.tenant_id,
+        predictor_name=training.predictor_name,
+        version=training.version,
+        parent_id=training.parent_id,
+        dataset_id=training.dataset_id,
+        domain=training.domain,
+        problem_type=training.problem_type,
+        accuracy=training.accuracy,
+        created_at=training.created_at,
+        deleted_by=scope.username,
+        deleted_at=utc_now(),
+        detail=detail,
+    )
+
+
+async def forget_deleted(session: AsyncSession, scope: Scope, tenant_id: str) -> None:
+    """Remove what stays of the deleted trainings of a tenant that is being closed."""
+    await session.execute(scope.delete(DeletedTraining))
 
 
 async def delete_importance(session: AsyncSession, scope: Scope, train_id: int) -> list[str]:
