@@ -36,7 +36,8 @@ async def add_files(
     """Add files to a dataset, and start to validate all of it again.
 
     Until that job has ended, the rows of the last validation can be read, and no training or prediction starts from the
-    dataset. A validation that runs is superseded. Trainings keep the rows that they were made from.
+    dataset. A validation that runs is superseded. When the new one is cancelled, the dataset is as it was, without
+    these files. Trainings keep the rows that they were made from.
     """
     async with received_files(http, settings.max_upload_bytes) as parts:
         upload = await uploads.add(database, settings, user.scope, dataset_id, parts, csv)
@@ -52,13 +53,16 @@ async def delete_file(
 ) -> FileDeleted:
     """Delete a file of a dataset, which is then validated again without it; a validation that runs is superseded.
 
+    When the new validation is cancelled, the file is back, and the dataset as it was.
+
     After the result of a batch prediction was deleted, its dataset is not validated again.
     """
     async with database.transaction() as session:
         await dependents.release(session, user.scope, File, file_id)
         file, dataset, job = await file_service.delete_file(session, settings, user.scope, file_id)
-    await downloads.remove(Storage.from_settings(settings), file)
-    if job is not None:
+    if job is None:
+        await downloads.remove(Storage.from_settings(settings), file)
+    else:
         await jobs.notify()
     return FileDeleted(
         message="File deleted successfully",

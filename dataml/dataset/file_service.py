@@ -7,11 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import roles
 from dataml.audit import service as audit
-from dataml.dataset import service, validation
+from dataml.dataset import restoration, service, validation
 from dataml.dataset.models import Dataset, File
 from dataml.db import every_tenant
+from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
-from dataml.errors import Conflict, TooLarge
+from dataml.errors import Conflict, NotFound, TooLarge
 from dataml.jobs.models import Job
 from dataml.settings import Settings
 
@@ -23,7 +24,7 @@ async def list_files(session: AsyncSession, scope: Scope, dataset_id: int, page:
         NotFound: `dataset_not_found`.
     """
     await service.get(session, scope, dataset_id)
-    return await scope.list(session, File, page, File.dataset_id == dataset_id)
+    return await scope.list(session, File, page, File.dataset_id == dataset_id, File.deleted_at.is_(None))
 
 
 async def get_file(session: AsyncSession, scope: Scope, file_id: int) -> tuple[File, Dataset]:
@@ -32,13 +33,13 @@ async def get_file(session: AsyncSession, scope: Scope, file_id: int) -> tuple[F
     Raises:
         NotFound: `file_not_found`.
     """
-    file = await scope.get(session, File, file_id, "file")
+    file = _require(await scope.get(session, File, file_id, "file"))
     return file, await service.get(session, scope, file.dataset_id)
 
 
 async def find_file(session: AsyncSession, scope: Scope, paths: Sequence[str]) -> File | None:
     """Return the file whose storage name is one of these, or None."""
-    return await scope.find(session, File, File.path.in_(paths))
+    return await scope.find(session, File, File.path.in_(paths), File.deleted_at.is_(None))
 
 
 async def add_result_file(
@@ -71,33 +72,48 @@ async def add_result_file(
 async def delete_file(
     session: AsyncSession, settings: Settings, scope: Scope, file_id: int
 ) -> tuple[File, Dataset, Job | None]:
-    """Delete the row of a file, and start the validation of its dataset without it.
+    """Delete a file, and start the validation of its dataset without it.
 
-    A validation that runs is superseded. The dataset of a batch prediction's result is not validated again, so there is
-    no job.
+    A validation that runs is superseded. The row stays until the new one has ended: when that is cancelled, the file is
+    back. `deleted_files` removes it then. The dataset of a batch prediction's result is not validated
+    again, so there is no job.
 
     Raises:
         NotFound: `file_not_found`.
         Conflict: `last_file`.
     """
-    file = await scope.get(session, File, file_id, "file")
+    file = _require(await scope.get(session, File, file_id, "file"))
     if file.purpose != "source":
         dataset = await service.get(session, scope, file.dataset_id)
-        await _delete_row(session, scope, file, [])
+        await session.execute(scope.delete(File).where(File.id == file.id))
+        _record_deletion(session, scope, file, [])
         return file, dataset, None
     dataset, cancelled = await service.hold_to_change(session, scope, file.dataset_id)
     # Another change may have deleted the file before this one had the lock.
-    await scope.hold(session, File, file_id, "file")
+    _require(await scope.hold(session, File, file_id, "file"))
     remaining = [row for row in await service.list_uploaded_files(session, scope, dataset.id) if row.id != file.id]
     if not remaining:
         raise Conflict("This is the last file of its dataset; delete the dataset instead.", code="last_file")
-    await _delete_row(session, scope, file, cancelled)
+    await restoration.remember(session, scope, dataset)
+    file.deleted_at = utc_now()
+    await session.flush()
+    _record_deletion(session, scope, file, cancelled)
     contract = await validation.get_pinned_contract(session, scope, dataset)
     return file, dataset, await validation.validate(session, settings, scope, dataset, contract)
 
 
-async def _delete_row(session: AsyncSession, scope: Scope, file: File, cancelled: Sequence[Job]) -> None:
-    await session.execute(scope.delete(File).where(File.id == file.id))
+def _require(file: File) -> File:
+    """Return a file that is not deleted; its row may stay for a while.
+
+    Raises:
+        NotFound: `file_not_found`.
+    """
+    if file.deleted_at is not None:
+        raise NotFound("There is no file with this id.", code="file_not_found")
+    return file
+
+
+def _record_deletion(session: AsyncSession, scope: Scope, file: File, cancelled: Sequence[Job]) -> None:
     details = {"name": file.name, "dataset_id": file.dataset_id} | service.name_cancelled(cancelled)
     audit.record(session, scope, "file.delete", f"file:{file.id}", **details)
 
@@ -112,7 +128,8 @@ async def check_quota(session: AsyncSession, settings: Settings, scope: Scope, m
         return
     # Of two uploads at once, the second waits here, and counts the files of the first.
     await roles.lock(session, scope.tenant_id)
-    used_bytes = await session.scalar(scope.select_columns(File, func.coalesce(func.sum(File.size_bytes), 0))) or 0
+    sizes = scope.select_columns(File, func.coalesce(func.sum(File.size_bytes), 0))
+    used_bytes = await session.scalar(sizes.where(File.deleted_at.is_(None))) or 0
     if used_bytes + more_bytes > settings.tenant_quota_bytes:
         detail = (
             f"Your tenant may store {settings.tenant_quota_bytes:,} bytes of files and has {used_bytes:,}; delete some."

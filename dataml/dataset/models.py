@@ -1,5 +1,6 @@
 """Tables of datasets and their files."""
 
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,6 +21,7 @@ class Dataset(TenantOwned, Timestamped, Base):
     - `warnings` are those of the last validation.
     - When files are added or deleted, all of them are validated again. The results of the last validation stay until
       those of the new one replace them, all at once; `version` then increases by one.
+    - `settled` is what the dataset goes back to when the validation that runs is cancelled; see `dataset.restoration`.
     - `iceberg_table_name` is `schema.table`: where the rows came from (`data_source` is `iceberg`), or where they are
       written to, with `lake_mode`. `iceberg_snapshot_id` is the snapshot that has them.
     - `raw_table_name` is the table that all rows are written to as they were uploaded, in the same mode.
@@ -56,6 +58,7 @@ class Dataset(TenantOwned, Timestamped, Base):
     statistics: Mapped[dict[str, Any] | None]
     failure: Mapped[str | None]
     warnings: Mapped[list[dict[str, Any]] | None]
+    settled: Mapped[dict[str, Any] | None]
     created_by: Mapped[str] = mapped_column(String(150))
 
     @property
@@ -78,6 +81,9 @@ class Dataset(TenantOwned, Timestamped, Base):
 
 class File(TenantOwned, Timestamped, Base):
     """A file of a dataset, uploaded or made by a batch prediction; `path` is its storage name.
+
+    With `deleted_at` the file is gone for everybody; its row stays until the validation of its dataset has ended, which
+    brings it back when it is cancelled.
 
     `delimiter`, `encoding`, `header_row`, `has_row_numbers` and `repeated_headers` are what is known about a CSV; see
     `CsvOptions`.
@@ -104,6 +110,7 @@ class File(TenantOwned, Timestamped, Base):
     total_fields: Mapped[int]
     total_records: Mapped[int] = mapped_column(BigId)
     error_report: Mapped[dict[str, Any] | None]
+    deleted_at: Mapped[datetime | None]
 
     @property
     def csv_options(self) -> CsvOptions:

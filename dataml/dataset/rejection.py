@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
 from dataml.contract.warnings import warnings_from_json
-from dataml.dataset import service, validation
+from dataml.dataset import restoration, service, validation
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.uploads import CommittedUpload, upload_folder
 from dataml.db.scope import Scope
@@ -88,6 +88,7 @@ async def _undo(session: AsyncSession, settings: Settings, scope: Scope, upload:
     audit.record(session, scope, "file.reject", f"dataset:{dataset.id}", name=dataset.name, **details)
     was_validated = upload.state_before not in (None, "validating") and newest and newest.id == upload.job.id
     if has_others and not was_validated:
+        await restoration.remember(session, scope, dataset)
         contract = await validation.get_pinned_contract(session, scope, dataset)
         await validation.validate(session, settings, scope, dataset, contract)
     elif was_validated and dataset.state == "failed" and upload.state_before is not None:

@@ -82,7 +82,8 @@ async def count_files(session: AsyncSession, scope: Scope, datasets: Sequence[Da
     """Return the number of files by dataset id, results of batch predictions included."""
     rows = scope.select_columns(File, File.dataset_id, func.count(File.id))
     ids = [dataset.id for dataset in datasets]
-    counts = await session.execute(rows.where(File.dataset_id.in_(ids)).group_by(File.dataset_id))
+    present = rows.where(File.dataset_id.in_(ids), File.deleted_at.is_(None))
+    counts = await session.execute(present.group_by(File.dataset_id))
     return {row[0]: row[1] for row in counts}
 
 
@@ -186,5 +187,5 @@ async def find_by_parquet(session: AsyncSession, scope: Scope, parquet: str) -> 
 
 async def list_uploaded_files(session: AsyncSession, scope: Scope, dataset_id: int) -> Sequence[File]:
     """Return the files of a dataset that were uploaded, in the order of the upload."""
-    rows = scope.select(File).where(File.dataset_id == dataset_id, File.purpose == "source")
+    rows = scope.select(File).where(File.dataset_id == dataset_id, File.purpose == "source", File.deleted_at.is_(None))
     return (await session.scalars(rows.order_by(File.id))).all()

@@ -15,7 +15,7 @@ from dataml.contract.contract import Contract
 from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
 from dataml.contract.files.reading import read_column_names
 from dataml.contract.warnings import DataWarning
-from dataml.dataset import file_service, service, validation
+from dataml.dataset import file_service, restoration, service, validation
 from dataml.dataset.first_rows import find_structure_warnings, find_warnings
 from dataml.dataset.lake_tables import SourceTable, TargetTables
 from dataml.dataset.models import Dataset, File
@@ -270,6 +270,7 @@ async def _commit_files(
     async with database.transaction() as session:
         dataset, cancelled = await service.hold_to_change(session, scope, dataset_id)
         state_before = dataset.state
+        await restoration.remember(session, scope, dataset)
         files = await _add_files(session, settings, scope, dataset, stored)
         job = await validation.validate(session, settings, scope, dataset, contract)
         details = {"name": dataset.name, "files": [file.name for file in files]} | service.name_cancelled(cancelled)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
 from dataml.contract.warnings import warnings_to_json
-from dataml.dataset import lake_tables, service
+from dataml.dataset import lake_tables, restoration, service
 from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.jobs import service as jobs
@@ -59,6 +59,7 @@ async def validate_again(session: AsyncSession, settings: Settings, scope: Scope
         NotFound: `dataset_not_found`.
     """
     dataset, cancelled = await service.hold_to_change(session, scope, dataset_id)
+    await restoration.remember(session, scope, dataset)
     contract = await get_pinned_contract(session, scope, dataset)
     job = await validate(session, settings, scope, dataset, contract)
     details = service.name_cancelled(cancelled)
@@ -79,15 +80,19 @@ async def _list_unrecorded_jobs(session: AsyncSession, scope: Scope, dataset: Da
 async def apply_validation(session: AsyncSession, job: Job, result: ValidateResult | None) -> None:
     """Store the result of a validate job: the dataset is valid, invalid or failed from this commit on.
 
-    `result` is None when the job has failed or was cancelled. A job that another one has superseded changes nothing.
+    `result` is None when the job has failed or was cancelled. A cancelled one leaves a dataset that had been validated
+    before as it was then. A job that another one has superseded changes nothing.
     """
     scope = Scope(job.tenant_id, job.created_by)
     dataset = await scope.find(session, Dataset, Dataset.id == job.subject_id, lock=True)
     newest = await jobs.find_latest(session, scope, JobKind.VALIDATE, job.subject_id)
     if dataset is None or newest is None or newest.id != job.id:
         return
+    is_cancelled = job.state == JobState.CANCELLED
+    if result is None and is_cancelled and await restoration.restore(session, job, dataset):
+        return
+    dataset.settled = None
     if result is None:
-        is_cancelled = job.state == JobState.CANCELLED
         dataset.state = "failed"
         dataset.failure = "The validation was cancelled." if is_cancelled else job.failure_detail
         return

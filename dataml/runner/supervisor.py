@@ -15,6 +15,7 @@ from typing import Protocol
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.dataset.deleted_files import collect_deleted_files
 from dataml.db.session import Database
 from dataml.jobs import service
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
@@ -63,6 +64,7 @@ class Supervisor:
     LEASE_S = 6.0
     ORPHAN_INTERVAL_S = 24 * 3600.0
     ORPHAN_RETRY_S = 60.0
+    DELETED_FILES_INTERVAL_S = 60.0
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Supervisor:
         self._is_leader = False
         self._lease_renewed_at = 0.0
         self._orphans_due_at = 0.0
+        self._deleted_files_due_at = 0.0
         self._busy: dict[str, Attempt] = {}
         # Warm workers without a job: a job waits for one of them rather than for a cold start.
         self._idle: list[str] = []
@@ -126,6 +129,8 @@ class Supervisor:
             if job is not None:
                 await RESULT_HANDLERS.apply(session, job, report.result)
         await self._clean_up(Attempt(report.job_id, report.attempt))
+        if job is not None and job.kind == JobKind.VALIDATE:
+            self._deleted_files_due_at = 0.0
         self.wake()
         if job is not None and job.kind == JobKind.TRAIN and report.result is not None:
             self._on_models_changed()
@@ -143,6 +148,9 @@ class Supervisor:
         if time.monotonic() >= self._orphans_due_at:
             self._orphans_due_at = float("inf")
             self._spawn(self._collect_orphans())
+        if time.monotonic() >= self._deleted_files_due_at:
+            self._deleted_files_due_at = float("inf")
+            self._spawn(self._collect_deleted_files())
         while self._idle and await self._dispatch():
             pass
 
@@ -273,6 +281,14 @@ class Supervisor:
             log.exception("the database failed; orphans are collected later")
         finally:
             self._orphans_due_at = time.monotonic() + (self.ORPHAN_INTERVAL_S if is_done else self.ORPHAN_RETRY_S)
+
+    async def _collect_deleted_files(self) -> None:
+        try:
+            await collect_deleted_files(self._database, self._storage)
+        except SQLAlchemyError:
+            log.exception("the database failed; deleted files are removed later")
+        finally:
+            self._deleted_files_due_at = time.monotonic() + self.DELETED_FILES_INTERVAL_S
 
     async def _kill_needless_workers(self) -> None:
         """Kill the workers whose job was cancelled or ended by a callback; `_supervise` cleans up after them."""

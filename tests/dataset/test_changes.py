@@ -1,5 +1,6 @@
 """Files can be added to and deleted from datasets, and datasets can be deleted."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from httpx import Response
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform
+from tests.database import execute_sql
 from tests.dataset.datasets import create_dataset, create_template, get_dataset, list_upload_folders, upload
 from tests.sample_tenant import customers_csv, training_request
 from tests.test_every_route import refusal
@@ -103,6 +105,17 @@ def test_a_training_keeps_its_rows_when_files_are_added(client: Client) -> None:
     assert refusal(answer) == (409, "dataset_in_use")
 
 
+def wait_until_gone(platform: Platform, file: dict[str, Any]) -> None:
+    """Wait until a deleted file is in neither storage nor database: the supervisor removes it after the validation."""
+    deadline = time.monotonic() + 60
+    count = "SELECT count(*) FROM file WHERE id = ?"
+    while (platform.settings.storage_root / file["file_path"]).exists() or execute_sql(
+        platform.settings, count, file["id"]
+    ) != [(0,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_the_rows_of_a_deleted_file_are_removed(platform: Platform, client: Client) -> None:
     made = create_dataset(client, ("a.csv", b"n\n1\n"), ("b.csv", b"n\nx\n3\n4\n5\n6\n"))
     first, second = sorted(list_files(client, made["id"]), key=lambda row: row["id"])
@@ -112,7 +125,7 @@ def test_the_rows_of_a_deleted_file_are_removed(platform: Platform, client: Clie
     wait_for_job(client, answer.json()["job_id"])
     now = get_dataset(client, made["id"])
     assert (now["version"], now["total_records"], now["file_count"]) == (2, 5, 1)
-    assert not (platform.settings.storage_root / first["file_path"]).exists()
+    wait_until_gone(platform, first)
     assert refusal(client.get("/files/view", params={"file_id": first["id"]})) == (404, "file_not_found")
     assert refusal(client.request("DELETE", f"/files/delete/{first['id']}")) == (404, "file_not_found")
     assert refusal(client.request("DELETE", f"/files/delete/{second['id']}")) == (409, "last_file")
