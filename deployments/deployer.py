@@ -212,6 +212,6 @@ def _deploy(name: str, model: ServableModel, settings: Settings, *, is_routed: b
             "look_back_period_s": 6,
         },
     ).bind(settings, model)
-    route = f"/models/{model.tenant_name}/{model.predictor_name}" if is_routed else None
+    route = f"/models/{model.tenant_name}/{model.url_name}" if is_routed else None
     target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING_CONFIG)
     serve.run_many([target], wait_for_applications_running=False)

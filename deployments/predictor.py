@@ -80,7 +80,7 @@ class DirectRoute:
     def __init__(self, runner: ModelRunner, authenticator: Authenticator) -> None:
         self._runner = runner
         self._authenticator = authenticator
-        root = f"/models/{runner.model.tenant_name}/{runner.model.predictor_name}"
+        root = f"/models/{runner.model.tenant_name}/{runner.model.url_name}"
         self._paths = tuple(root + call for call in DIRECT_CALLS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

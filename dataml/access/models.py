@@ -108,7 +108,8 @@ class UserRole(Base):
 class Session(TenantOwned, Base):
     """One login and its family of refresh tokens; an access token is valid only while its session is.
 
-    `network` is where it was opened: an IPv4 address, or the /64 of an IPv6 one.
+    `network` is where it was opened: an IPv4 address, or the /64 of an IPv6 one. `permissions` narrow what it allows to
+    these, of those that the user holds; None: to nothing less.
     """
 
     __tablename__ = "session"
@@ -121,6 +122,7 @@ class Session(TenantOwned, Base):
 
     user_id: Mapped[int] = mapped_column(BigId)
     network: Mapped[str] = mapped_column(String(45))
+    permissions: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

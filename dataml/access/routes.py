@@ -35,8 +35,13 @@ InSessions = Annotated[Sessions, Depends(_sessions)]
 async def log_in(
     form: Annotated[OAuth2PasswordRequestForm, Depends()], sessions: InSessions, origin: RequestOrigin
 ) -> TokenAnswer:
-    """Log in with a form; send the `access_token` as a bearer token with every other call."""
-    return await sessions.log_in(form.username, form.password, origin)
+    """Log in with a form; send the `access_token` as a bearer token with every other call.
+
+    `scope` narrows the session to the permissions that it names, with a space between: of those the user holds the
+    named ones, and nothing that only administrators of the platform may do. A refresh keeps it. A name that is no
+    permission is refused, and so is a scope of which the user holds nothing.
+    """
+    return await sessions.log_in(form.username, form.password, origin, form.scopes)
 
 
 @router.post("/login/test-token")

@@ -115,6 +115,10 @@ class TokenAnswer(BaseModel):
     refresh_token: str = Field(description="Opaque secret that stands for the whole session; good once.")
     token_type: Literal["bearer"] = "bearer"
     expires_in: int = Field(description="Seconds until the access token expires.")
+    scope: str = Field(
+        description="The permissions that the session has at the moment, with a space between: those of the user, or "
+        "of these the ones that `scope` of the login has named."
+    )
 
 
 class UserAnswer(BaseModel):

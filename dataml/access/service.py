@@ -156,7 +156,10 @@ class Authenticator:
         rows = await self._database.look_up(_BY_SESSION, named)
         if not rows:
             raise Unauthorized("The session has ended; log in again.", code="session_ended")
-        return _principal(rows, is_platform_admin=rows[0].is_platform_admin, session_id=session_id)
+        within = rows[0].permissions
+        # A session that was narrowed has none of the powers that are no permission.
+        is_platform_admin = rows[0].is_platform_admin and within is None
+        return _principal(rows, within=within, is_platform_admin=is_platform_admin, session_id=session_id)
 
     async def _by_key(self, key: str) -> tuple[Principal, float]:
         rows = await self._database.look_up(_BY_KEY, {"key_hash": hash_of(key), "now": utc_now()})
@@ -219,7 +222,7 @@ def _active_principals(source: type[Session] | type[ApiKey], *columns: Any) -> S
 
 
 _NOW = bindparam("now", type_=UtcDateTime())
-_BY_SESSION = _active_principals(Session, User.is_platform_admin).where(
+_BY_SESSION = _active_principals(Session, User.is_platform_admin, Session.permissions).where(
     Session.id == bindparam("session_id"),
     Session.user_id == bindparam("user_id"),
     Session.ended_at.is_(None),

@@ -5,6 +5,7 @@ statement. The immediate predecessor stays valid for `GRACE`, and gives the same
 lost an answer, or asked twice at once, can go on. Any other token that comes back was copied: it ends the session.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -12,8 +13,8 @@ from typing import Final
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.access import names, throttle
-from dataml.access.models import RefreshToken, Session, Tenant, User
+from dataml.access import names, roles, throttle
+from dataml.access.models import RefreshToken, Session, Tenant, TenantPermission, User
 from dataml.access.passwords import PasswordCheck, hashing, verify_password
 from dataml.access.schemas import TokenAnswer
 from dataml.access.tokens import TokenKeys, hash_of, new_secret
@@ -39,10 +40,13 @@ class Sessions:
         self._settings = settings
         self._keys = keys
 
-    async def log_in(self, username: str, password: str, origin: Origin) -> TokenAnswer:
-        """Open a session.
+    async def log_in(
+        self, username: str, password: str, origin: Origin, permissions: Sequence[str] = ()
+    ) -> TokenAnswer:
+        """Open a session, narrowed to `permissions` when there are any.
 
         Raises:
+            DatamlError: `invalid_scope`: a name is no permission of the tenant, or the user holds none of them.
             Unauthorized: `bad_credentials`, the same for an unknown user, a wrong password and a closed account.
             TooManyRequests: `too_many_logins`.
         """
@@ -64,7 +68,7 @@ class Sessions:
                     and now_user.password_hash == user.password_hash
                 ):
                     await throttle.forget_failures(session, counted)
-                    return await self._open(session, now_user, check, origin)
+                    return await self._open(session, now_user, check, origin, permissions)
                 await throttle.record_failure(session, counted)
                 await _record_failed_login(session, user, origin)
         raise Unauthorized("Wrong username or password.", code="bad_credentials")
@@ -98,7 +102,9 @@ class Sessions:
                 scope = await _scope_of(session, opened, origin)
                 audit.record(session, scope, "session.end", f"session:{opened.id}")
 
-    async def _open(self, session: AsyncSession, user: User, check: PasswordCheck, origin: Origin) -> TokenAnswer:
+    async def _open(
+        self, session: AsyncSession, user: User, check: PasswordCheck, origin: Origin, permissions: Sequence[str]
+    ) -> TokenAnswer:
         if check.better_hash is not None:
             user.password_hash = check.better_hash
         now = utc_now()
@@ -107,6 +113,7 @@ class Sessions:
             tenant_id=user.tenant_id,
             user_id=user.id,
             network=throttle.network(origin.address),
+            permissions=sorted(set(permissions)) or None,
             created_at=now,
             expires_at=now + timedelta(days=self._settings.refresh_token_days),
         )
@@ -115,8 +122,10 @@ class Sessions:
         refresh_token = new_secret()
         _add_token(session, opened, refresh_token)
         scope = Scope(user.tenant_id, user.username, user.id, origin)
-        audit.record(session, scope, "session.open", f"session:{opened.id}")
-        return self._answer(opened, refresh_token)
+        await _check_scope(session, scope, opened)
+        details = {"permissions": opened.permissions} if opened.permissions else {}
+        audit.record(session, scope, "session.open", f"session:{opened.id}", **details)
+        return await self._answer(session, opened, refresh_token)
 
     async def _rotate(self, session: AsyncSession, refresh_token: str, origin: Origin) -> TokenAnswer | DatamlError:
         now = utc_now()
@@ -134,27 +143,55 @@ class Sessions:
         if taken.first() is not None:
             _add_token(session, opened, successors[0])
             opened.expires_at = now + timedelta(days=self._settings.refresh_token_days)
-            return self._answer(opened, successors[0])
+            return await self._answer(session, opened, successors[0])
         if token.replaced_at is not None and now - token.replaced_at <= GRACE:
             for successor in successors:
                 follower = await _find_token(session, successor)
                 if follower is not None and follower.replaced_at is None:
-                    return self._answer(opened, successor)
+                    return await self._answer(session, opened, successor)
         opened.ended_at = now
         audit.record(session, scope, "session.reuse", f"session:{opened.id}", Outcome.REFUSED)
         detail = "This refresh token was used before, so its session has been ended; log in again."
         return Unauthorized(detail, code="refresh_token_reused")
 
-    def _answer(self, opened: Session, refresh_token: str) -> TokenAnswer:
+    async def _answer(self, session: AsyncSession, opened: Session, refresh_token: str) -> TokenAnswer:
         lifetime_s = self._settings.access_token_minutes * 60
         access_token = self._keys.sign(opened.user_id, opened.id, lifetime_s)
-        return TokenAnswer(access_token=access_token, refresh_token=refresh_token, expires_in=lifetime_s)
+        allowed = await _allowed(session, opened)
+        return TokenAnswer(
+            access_token=access_token,
+            refresh_token=refresh_token,
+            expires_in=lifetime_s,
+            scope=" ".join(sorted(allowed)),
+        )
 
 
 async def end_all(session: AsyncSession, scope: Scope, user_id: int) -> None:
     """End every session of a user of the scope's tenant; their access tokens are invalid from the commit on."""
     running = scope.update(Session).where(Session.user_id == user_id, Session.ended_at.is_(None))
     await session.execute(running.values(ended_at=utc_now()))
+
+
+async def _allowed(session: AsyncSession, opened: Session) -> set[str]:
+    """Return the permissions that a session has at the moment."""
+    held = await roles.permissions_of_user(session, Scope(opened.tenant_id, ""), opened.user_id)
+    return held if opened.permissions is None else held.intersection(opened.permissions)
+
+
+async def _check_scope(session: AsyncSession, scope: Scope, opened: Session) -> None:
+    """Refuse a session that is narrowed to what is no permission, or to nothing.
+
+    Raises:
+        DatamlError: `invalid_scope`.
+    """
+    if opened.permissions is None:
+        return
+    known = set(await session.scalars(scope.select_columns(TenantPermission, TenantPermission.name)))
+    if unknown := [name for name in opened.permissions if name not in known]:
+        shown = ", ".join(repr(name[:100]) for name in unknown[:5])
+        raise DatamlError(f"The scope names what is no permission: {shown}.", code="invalid_scope")
+    if not await _allowed(session, opened):
+        raise DatamlError("You hold none of the permissions that the scope names.", code="invalid_scope")
 
 
 def _invalid() -> Unauthorized:

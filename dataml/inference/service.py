@@ -62,7 +62,8 @@ async def get_servable_model_by_name(
     # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
     if "\0" in predictor_name or tenant_name != user.tenant_name:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-    return to_servable_model(await trainings.get_promoted(session, user.scope, predictor_name), tenant_name)
+    training = await trainings.get_promoted(session, user.scope, predictor_name, in_url=True)
+    return to_servable_model(training, tenant_name)
 
 
 def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
@@ -72,6 +73,7 @@ def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
         tenant_id=training.tenant_id,
         tenant_name=tenant_name,
         predictor_name=training.predictor_name,
+        url_name=training.url_name,
         preprocess_id=training.preprocess_id,
         target=training.target,
         bundle=training.bundle or "",

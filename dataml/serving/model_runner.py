@@ -26,13 +26,14 @@ from dataml.storage.storage import Storage
 class ServableModel:
     """A completed training as a runner needs it.
 
-    `bundle` is a storage name; `endpoint` is `pool` or `own`.
+    `bundle` is a storage name; `endpoint` is `pool` or `own`; `url_name` is the predictor in URLs.
     """
 
     train_id: int
     tenant_id: str
     tenant_name: str
     predictor_name: str
+    url_name: str
     preprocess_id: int
     target: str
     bundle: str

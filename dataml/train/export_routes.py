@@ -31,7 +31,7 @@ async def export_model(train_id: int, user: Viewer, database: Db, settings: AppS
     """
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
-    name = f"{training.predictor_name}-v{training.version}"
+    name = f"{training.url_name}-v{training.version}"
     file, size_bytes = await asyncio.to_thread(
         _build_archive, Storage.from_settings(settings), training.bundle or "", name
     )

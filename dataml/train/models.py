@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.contract.contract import Contract
@@ -31,6 +31,7 @@ class Training(TenantOwned, Timestamped, Base):
     """One version of a predictor.
 
     Attributes:
+        url_name: the predictor in URLs and in names of files; the same for all its versions.
         dataset_parquet: storage name of the rows it was trained on, which stay when the dataset changes.
         dataset_sha256: the hash of that file.
         parent_id: the version that an incremental training continued; it stays when that version is deleted.
@@ -49,12 +50,14 @@ class Training(TenantOwned, Timestamped, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "id"),
         UniqueConstraint("tenant_id", "predictor_name", "version"),
+        Index("ix_training_url_name", "tenant_id", "url_name", "version", unique=True),
         ForeignKeyConstraint(["tenant_id", "dataset_id"], ["dataset.tenant_id", "dataset.id"]),
         ForeignKeyConstraint(["tenant_id", "preprocess_id"], ["preprocess.tenant_id", "preprocess.id"]),
         {"sqlite_autoincrement": True},
     )
 
     predictor_name: Mapped[str] = mapped_column(String(100))
+    url_name: Mapped[str] = mapped_column(String(100))
     version: Mapped[int] = mapped_column(default=1)
     dataset_id: Mapped[int] = mapped_column(BigId, index=True)
     dataset_version: Mapped[int]

@@ -54,7 +54,7 @@ async def get_report(
         dataset = await datasets.get(session, user.scope, training.dataset_id)
     storage = Storage.from_settings(settings)
     if report_format == "html":
-        name = f"{training.predictor_name}-v{training.version}-report.html"
+        name = f"{training.url_name}-v{training.version}-report.html"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(await reports.render_page(storage, training, dataset), headers=headers, media_type="text/html")
 

@@ -145,7 +145,7 @@ async def download_schema(train_id: int, user: Viewer, database: Db, response: R
         training = await service.get(session, user.scope, train_id)
         own_id = training.own_preprocess_id or training.preprocess_id
         preprocessing = await service.get_preprocessing(session, user.scope, own_id)
-    response.headers["Content-Disposition"] = f'attachment; filename="{training.predictor_name}-schema.json"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{training.url_name}-schema.json"'
     return SchemaAnswer(
         schema=list_columns(preprocessing.parse_contract()),
         train_id=train_id,

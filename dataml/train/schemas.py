@@ -1,9 +1,9 @@
 """The JSON of the training calls."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.contract.contract import Contract
 from dataml.http.answers import build_answer
@@ -13,9 +13,9 @@ from dataml.jobs.spec import JobState
 from dataml.ml.labels import to_label
 from dataml.ml.positive_class import resolve_positive_code
 from dataml.train.models import Training, TrainingOverview
+from dataml.train.predictor_names import PredictorName
 
 _STATUS_OF_UNFINISHED: Final = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
-PredictorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class RequestColumn(BaseModel):
@@ -104,7 +104,8 @@ class TrainRequest(BaseModel):
 
     dataset_id: int = Field(description="A valid dataset of usage `t`.")
     predictor_name: PredictorName = Field(
-        description="Unique in the tenant; letters, digits, dot, hyphen and underscore, because it is part of a URL."
+        description="Unique in the tenant: 1 to 100 printable characters. `url_name` of the answer stands for it in "
+        "URLs."
     )
     domain: str = Field(max_length=200, description="The business domain.", examples=["Churn"])
     problem_type: str = Field(description="Classification, Regression or Forecast, in any case.")
@@ -154,6 +155,7 @@ class TrainCreated(BaseModel):
     training_status: str
     preprocess_id: int
     version: int
+    url_name: str = Field(description="The predictor in URLs, such as that of its direct route, and in names of files.")
     job_id: str
 
 
@@ -191,6 +193,7 @@ class TrainRow(BaseModel):
 
     tenant_id: str
     predictor_name: str
+    url_name: str = Field(description="The predictor in URLs, such as that of its direct route, and in names of files.")
     version: int
     preprocess_id: int
     problem_type: str
@@ -344,4 +347,4 @@ def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
 def _direct_route(training: Training, tenant_name: str) -> str:
     """Return the path by which the promoted version of a predictor is called by its name."""
     call = "forecast" if training.problem_type == "Forecast" else "predict"
-    return f"/models/{tenant_name}/{training.predictor_name}/{call}"
+    return f"/models/{tenant_name}/{training.url_name}/{call}"

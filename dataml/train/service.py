@@ -33,6 +33,7 @@ from dataml.train.checks.continuation import Parent, check_classes, check_contin
 from dataml.train.checks.request import check_request, check_target_values
 from dataml.train.checks.series import check_continued_series, check_series
 from dataml.train.models import DeletedTraining, Training, TrainingOverview, TrainingPreprocessing
+from dataml.train.predictor_names import resolve_url_name
 from dataml.train.schemas import TrainRequest
 
 # Fields of a request that have columns of their own in the row.
@@ -70,8 +71,9 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
 
     Raises:
         NotFound: `dataset_not_found`; of an incremental training also `predictor_not_found`, `training_not_found`.
-        Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`; of an incremental training also
-            `training_in_progress`, `predictor_changed`, and what `check_continuation` and `check_classes` raise.
+        Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`, `url_name_exists`; of an
+            incremental training also `training_in_progress`, `predictor_changed`, and what `check_continuation` and
+            `check_classes` raise.
         Invalid: the request does not fit the dataset; see `check_request`, `check_target_values` and `check_series`.
     """
     async with database.reading() as session:
@@ -110,6 +112,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan:
     training = Training(
         tenant_id=scope.tenant_id,
         predictor_name=request.predictor_name,
+        url_name=await resolve_url_name(session, scope, request.predictor_name),
         version=version,
         dataset_id=dataset.id,
         dataset_version=dataset.version,
@@ -262,13 +265,19 @@ async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, h
     return training
 
 
-async def get_promoted(session: AsyncSession, scope: Scope, predictor_name: str) -> Training:
+async def get_promoted(session: AsyncSession, scope: Scope, name: str, *, in_url: bool = False) -> Training:
     """Return the newest completed version of a predictor, except for those that came out worse than their parent.
+
+    With `in_url`, the name may also be the one that stands for the predictor in URLs.
 
     Raises:
         NotFound: `predictor_not_found`.
     """
-    versions = scope.select(Training).where(Training.predictor_name == predictor_name, *_CAN_SERVE)
+    # No predictor has the URL name of another as its own name.
+    is_named = Training.predictor_name == name
+    if in_url:
+        is_named |= Training.url_name == name
+    versions = scope.select(Training).where(is_named, *_CAN_SERVE)
     training = await session.scalar(versions.order_by(Training.version.desc()).limit(1))
     if training is None:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")

@@ -47,7 +47,7 @@ def test_login_returns_tokens(anonymous: Client) -> None:
     body = login(anonymous, "admin", PASSWORD).json()
     assert (body["token_type"], body["expires_in"]) == ("bearer", 900)
     assert len(body["refresh_token"]) >= 43
-    assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "scope"}
 
 
 def test_each_login_opens_its_own_session(anonymous: Client) -> None:

@@ -59,7 +59,14 @@ class NoDatabase:
 
 
 def training(train_id: int) -> Any:
-    fields = {"id": train_id, "tenant_id": "t", "predictor_name": "p", "preprocess_id": 1, "target": "y"}
+    fields = {
+        "id": train_id,
+        "tenant_id": "t",
+        "predictor_name": "p",
+        "url_name": "p",
+        "preprocess_id": 1,
+        "target": "y",
+    }
     return SimpleNamespace(**fields, bundle="b", accuracy=None, endpoint="pool", problem_type="Classification")
 
 

@@ -17,7 +17,7 @@ from deployments.predictor import DirectRoute
 from tests.client import Client
 from tests.conftest import Platform
 
-MODEL = SimpleNamespace(tenant_id="a tenant's id", tenant_name="acme", predictor_name="churn")
+MODEL = SimpleNamespace(tenant_id="a tenant's id", tenant_name="acme", predictor_name="churn", url_name="churn")
 PATHS = [
     "/models/acme/churn",
     "/models/acme/churn/",

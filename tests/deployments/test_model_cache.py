@@ -38,7 +38,7 @@ def cache(new_home: NewHome, loads: list[int], monkeypatch: pytest.MonkeyPatch) 
 
 
 def model(train_id: int) -> ServableModel:
-    return ServableModel(train_id, "t", "tenant", "predictor", 1, "y", "bundle", None, "pool")
+    return ServableModel(train_id, "t", "tenant", "predictor", "predictor", 1, "y", "bundle", None, "pool")
 
 
 def predict(cache: ModelCache, *train_ids: int) -> list[list[InferenceResponse]]:

@@ -55,7 +55,7 @@ def runner(predictor: Predictor, log: ListLog) -> ModelRunner:
 
 
 def model(bundle: str) -> ServableModel:
-    return ServableModel(7, "t", "tenant", "predictor", 1, "y", bundle, 0.9, "pool")
+    return ServableModel(7, "t", "tenant", "predictor", "predictor", 1, "y", bundle, 0.9, "pool")
 
 
 def predict(runner: ModelRunner, *requests: InferenceRequest) -> list[Any]:
