@@ -227,8 +227,8 @@ DOCUMENTED_CALLS: list[tuple[str, str, Any, int, Any]] = [
         "/datalake/table_metadata?schema_name=silver&table_name={table_name}",
         None,
         200,
-        {"schema": STRING, "table": STRING, "owner": STRING, "created_time": TIME, "last_access_time": TIME}
-        | {"location": STRING, "format": STRING},
+        {"schema": STRING, "table": STRING, "owner": STRING, "created_time": TIME}
+        | {"last_access_time": TIME + "?", "location": STRING, "format": STRING},
     ),
     (
         "GET",

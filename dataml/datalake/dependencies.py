@@ -1,12 +1,14 @@
 """Dependencies of routes that read a lake."""
 
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
 from dataml.datalake import service
 from dataml.datalake.executor import Deadline
-from dataml.datalake.service import LakeQuery, Lakes
+from dataml.datalake.lake import TableInfo
+from dataml.datalake.service import LakeQuery, Lakes, SchemaRef
 from dataml.db.scope import Scope
 from dataml.http.dependencies import Db
 
@@ -35,8 +37,28 @@ class LakeQueries:
             NotFound: `schema_not_found`, or what the query raises.
             Unavailable: `lake_timeout`, or what the query raises.
         """
+        return await self._run(await self._resolve(scope, schema_name), query)
+
+    async def read(self, scope: Scope, schema_name: str, table: str, query: LakeQuery[T]) -> T:
+        """Return the result of a query that reads rows of a table, and record the access. Raises as `run`."""
+        schema = await self._resolve(scope, schema_name)
+        result = await self._run(schema, query)
+        async with self._database.transaction() as session:
+            await service.record_access(session, schema, table)
+        return result
+
+    async def get_table_info(self, scope: Scope, schema_name: str, table: str) -> tuple[TableInfo, datetime | None]:
+        """Return the metadata of a table, and when it was last accessed. Raises as `run`."""
+        schema = await self._resolve(scope, schema_name)
+        info = await self._run(schema, lambda lake, name, deadline: lake.get_table_info(name, table, deadline))
         async with self._database.reading() as session:
-            schema = await service.resolve_schema(session, scope, schema_name)
+            return info, await service.find_last_access(session, schema, table, info)
+
+    async def _resolve(self, scope: Scope, schema_name: str) -> SchemaRef:
+        async with self._database.reading() as session:
+            return await service.resolve_schema(session, scope, schema_name)
+
+    async def _run(self, schema: SchemaRef, query: LakeQuery[T]) -> T:
         lake, executor = self._lakes.get(schema.source)
 
         def work(deadline: Deadline) -> T:

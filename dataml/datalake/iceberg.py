@@ -153,7 +153,7 @@ def _table_info(table: "Table", config: LakeConfig) -> TableInfo:
     return TableInfo(
         owner=table.properties.get("owner"),
         created_at=_to_datetime(created_ms),
-        last_access_at=_to_datetime(snapshot.timestamp_ms if snapshot else metadata.last_updated_ms),
+        last_write_at=_to_datetime(snapshot.timestamp_ms) if snapshot and snapshot.parent_snapshot_id else None,
         location=_hide_home(table.location(), config),
         format="iceberg",
         row_count=_total(snapshot, "total-records") if snapshot else 0,

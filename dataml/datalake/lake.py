@@ -41,11 +41,14 @@ class SnapshotInfo:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """The metadata of a table beside its columns; None for what the lake does not report. Snapshots: newest first."""
+    """The metadata of a table beside its columns; None for what the lake does not report. Snapshots: newest first.
+
+    `last_write_at` is the time of the newest snapshot, unless that is the table's first one.
+    """
 
     owner: str | None
     created_at: datetime | None
-    last_access_at: datetime | None
+    last_write_at: datetime | None
     location: str | None
     format: str
     row_count: int | None

@@ -1,4 +1,6 @@
-"""The table of the schemas that are shared with tenants."""
+"""Tables of the schemas that are shared with tenants, and of when lake tables were read."""
+
+from datetime import datetime
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -20,3 +22,17 @@ class LakeShare(TenantOwned, Timestamped, Base):
     schema: Mapped[str] = mapped_column(String(255))
     owner_tenant_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("tenant.id"))
     created_by: Mapped[str] = mapped_column(String(150))
+
+
+class LakeAccess(Base):
+    """When the rows of a lake table were last read through the platform, by whatever tenant.
+
+    `source` and `schema` are as in `LakeShare`. The row stays when the table is dropped.
+    """
+
+    __tablename__ = "lake_access"
+
+    source: Mapped[str] = mapped_column(String(10), primary_key=True)
+    schema: Mapped[str] = mapped_column(String(255), primary_key=True)
+    table_name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    accessed_at: Mapped[datetime]

@@ -49,10 +49,8 @@ async def get_table_metadata(
     user: LakeReader, lakes: RequestLakeQueries, schema_name: SchemaQuery, table_name: TableQuery, page: Paged
 ) -> TableMetadata:
     """Return the metadata of a table: its owner, location and size, and its snapshots with what made them."""
-    info = await lakes.run(
-        user.scope, schema_name, lambda lake, schema, deadline: lake.get_table_info(schema, table_name, deadline)
-    )
-    return TableMetadata.from_info(schema_name, table_name, info, page)
+    info, last_access_at = await lakes.get_table_info(user.scope, schema_name, table_name)
+    return TableMetadata.from_info(schema_name, table_name, info, last_access_at, page)
 
 
 @router.get("/numeric_stats")
@@ -64,9 +62,10 @@ async def get_numeric_stats(
     column_name: ColumnQuery,
 ) -> NumericStats:
     """Return count, mean, standard deviation, extremes and median of a numeric column; no other column is read."""
-    statistics = await lakes.run(
+    statistics = await lakes.read(
         user.scope,
         schema_name,
+        table_name,
         lambda lake, schema, deadline: lake.compute_statistics(schema, table_name, column_name, deadline),
     )
     return NumericStats.from_statistics(column_name, statistics)
@@ -77,7 +76,7 @@ async def get_distinct_count(
     user: LakeReader, lakes: RequestLakeQueries, schema: SchemaQuery, table: TableQuery, column: ColumnQuery
 ) -> DistinctCount:
     """Return the number of distinct values of a column."""
-    estimate = await lakes.run(
-        user.scope, schema, lambda lake, name, deadline: lake.count_distinct(name, table, column, deadline)
+    estimate = await lakes.read(
+        user.scope, schema, table, lambda lake, name, deadline: lake.count_distinct(name, table, column, deadline)
     )
     return DistinctCount(column=column, distinct_count=estimate.distinct, is_exact=estimate.is_exact)

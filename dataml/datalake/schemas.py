@@ -50,7 +50,10 @@ class TableMetadata(BaseModel):
     table: str = Field(description="Name of the table.")
     owner: str | None = Field(description="Who created it.")
     created_time: datetime | None = Field(description="When it was created.")
-    last_access_time: datetime | None = Field(description="When its newest snapshot was committed.")
+    last_access_time: datetime | None = Field(
+        description="When its rows were last read through the platform, or last written after it was created; null "
+        "when neither has happened."
+    )
     location: str | None = Field(description="Where its files are.")
     format: str = Field(description="iceberg, or the name of Trino's connector.")
     row_count: int | None = Field(description="Number of rows.")
@@ -59,7 +62,9 @@ class TableMetadata(BaseModel):
     snapshots: list[TableSnapshot] = Field(description="A page of its snapshots, newest first.")
 
     @classmethod
-    def from_info(cls, schema_name: str, table: str, info: TableInfo, page: Page) -> Self:
+    def from_info(
+        cls, schema_name: str, table: str, info: TableInfo, last_access_at: datetime | None, page: Page
+    ) -> Self:
         """Return the metadata of a table, with this page of its snapshots."""
         snapshots = info.snapshots[page.offset : page.offset + page.limit]
         return build_answer(
@@ -68,7 +73,7 @@ class TableMetadata(BaseModel):
             schema_name=schema_name,
             table=table,
             created_time=info.created_at,
-            last_access_time=info.last_access_at,
+            last_access_time=last_access_at,
             snapshot_count=len(info.snapshots),
             snapshots=[TableSnapshot.model_validate(snapshot) for snapshot in snapshots],
         )

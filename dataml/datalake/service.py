@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Final, Literal, TypeVar
 
@@ -14,11 +15,13 @@ from dataml.access.service import Principal
 from dataml.audit import service as audit
 from dataml.datalake.executor import Deadline, LakeExecutor
 from dataml.datalake.iceberg import IcebergLake
-from dataml.datalake.lake import Lake, schema_not_found
-from dataml.datalake.models import LakeShare
+from dataml.datalake.lake import Lake, TableInfo, schema_not_found
+from dataml.datalake.models import LakeAccess, LakeShare
 from dataml.datalake.trino import TrinoLake
 from dataml.db import every_tenant
+from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
+from dataml.db.upsert import insert
 from dataml.errors import Conflict, Invalid, NotFound
 from dataml.iceberg.catalog import LakeConfig
 from dataml.iceberg.names import SCHEMAS, is_catalog_name, tenant_namespace
@@ -95,6 +98,24 @@ async def resolve_schema(session: AsyncSession, scope: Scope, name: str) -> Sche
     if share is None:
         raise schema_not_found()
     return _schema_ref(share)
+
+
+async def record_access(session: AsyncSession, schema: SchemaRef, table: str) -> None:
+    """Record that the rows of a table are read now."""
+    key = {"source": schema.source, "schema": schema.name, "table_name": table}
+    statement = insert(session, LakeAccess).values(**key, accessed_at=utc_now())
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=list(key), set_={"accessed_at": statement.excluded.accessed_at})
+    )
+
+
+async def find_last_access(session: AsyncSession, schema: SchemaRef, table: str, info: TableInfo) -> datetime | None:
+    """Return when a table was last read through the platform, or written after its creation; None without either."""
+    this = (LakeAccess.source == schema.source, LakeAccess.schema == schema.name, LakeAccess.table_name == table)
+    read_at = await session.scalar(every_tenant.select(LakeAccess.accessed_at).where(*this))
+    if read_at is not None and info.created_at is not None and read_at < info.created_at:
+        read_at = None  # of a table of this name that was dropped
+    return max((time for time in (read_at, info.last_write_at) if time is not None), default=None)
 
 
 def _schema_ref(share: LakeShare | NewShare) -> SchemaRef:

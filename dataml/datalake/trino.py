@@ -96,7 +96,7 @@ class TrinoLake:
         return TableInfo(
             owner=properties.get("owner"),
             created_at=min(times, default=None),
-            last_access_at=max(times, default=None),
+            last_write_at=max(times) if len(times) > 1 else None,
             location=properties.get("location"),
             format="iceberg",
             row_count=row_count if size[1] is None else int(size[1]),

@@ -137,6 +137,7 @@ async def get_source_file(session: AsyncSession, scope: Scope, dataset: Dataset,
         NotFound: `schema_not_found`: the schema is no longer shared with the tenant.
     """
     name = await _resolve_table(session, scope, *_split_name(dataset.iceberg_table_name or ""))
+    await lake.record_access(session, lake.SchemaRef("iceberg", name.namespace), name.table)
     return SourceFile(
         file.id,
         file.name,

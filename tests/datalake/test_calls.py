@@ -7,6 +7,7 @@ import pytest
 from tests.client import Client
 from tests.conftest import ON_REST_CATALOG, Platform
 from tests.datalake.lake import VISITS, call_lake, create_in_lake, new_table_name
+from tests.dataset.datasets import create_dataset
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,37 @@ def test_metadata_names_what_made_the_table(platform: Platform, client: Client) 
     assert (found["row_count"], found["snapshot_count"]) == (3, 1)
     assert found["size_bytes"] > 100
     assert found["created_time"].endswith("Z")
-    assert found["created_time"] <= found["last_access_time"]
+    assert found["last_access_time"] is None
     assert found["location"].startswith("s3://" if ON_REST_CATALOG else "lake/warehouse/")
     assert str(platform.settings.root) not in str(found)
     snapshot = found["snapshots"][0]
     assert snapshot["snapshot_id"] == dataset["iceberg_snapshot_id"]
     assert snapshot["made_by"].items() >= {"dataset-id": str(dataset["id"]), "dataset-version": "1"}.items()
     assert f"validate-job-{snapshot['made_by']['job-id']}" == dataset["job_id"]
+
+
+def test_metadata_has_the_last_access(client: Client) -> None:
+    name, other = new_table_name(), new_table_name()
+    create_in_lake(client, name)
+    create_in_lake(client, other)
+
+    def accessed(table: str = name) -> str | None:
+        return call_lake(client, "table_metadata", table=table)["last_access_time"]
+
+    assert accessed() is None
+    call_lake(client, "tables/columns", table=name)
+    assert accessed() is None
+    times = []
+    for read in (
+        lambda: call_lake(client, "numeric_stats", table=name, column_name="id"),
+        lambda: client.get("/datalake/distinct-count", params={"schema": "silver", "table": name, "column": "id"}),
+        lambda: create_dataset(client, iceberg_table_name=name),
+    ):
+        read()
+        times.append(accessed())
+    assert times == sorted(set(times))
+    assert times[0] > call_lake(client, "table_metadata", table=name)["created_time"]
+    assert accessed(other) is None
 
 
 def test_statistics_are_computed_of_numeric_columns_only(client: Client, table: str) -> None:
