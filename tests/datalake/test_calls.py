@@ -6,8 +6,7 @@ import pytest
 
 from tests.client import Client
 from tests.conftest import ON_REST_CATALOG, Platform
-from tests.datalake.lake import VISITS, call_lake, create_in_lake, new_table_name
-from tests.dataset.datasets import create_dataset
+from tests.datalake.lake import VISITS, call_lake, create_from_table, create_in_lake, new_table_name
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def test_metadata_has_the_last_access(client: Client) -> None:
     for read in (
         lambda: call_lake(client, "numeric_stats", table=name, column_name="id"),
         lambda: client.get("/datalake/distinct-count", params={"schema": "silver", "table": name, "column": "id"}),
-        lambda: create_dataset(client, iceberg_table_name=name),
+        lambda: create_from_table(client, name),
     ):
         read()
         times.append(accessed())

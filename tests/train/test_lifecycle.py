@@ -77,6 +77,10 @@ def change(platform: Platform, statement: str, *values: Any) -> None:
     execute_sql(platform.settings, statement, *values)
 
 
+def list_preprocess_ids(platform: Platform) -> list[int]:
+    return [key for (key,) in execute_sql(platform.settings, "SELECT id FROM preprocess")]
+
+
 def folder_of(platform: Platform, row: dict[str, Any]) -> Path:
     return platform.settings.storage_root / "jobs" / f"{row['job_id'].removeprefix('train-job-')}.1"
 
@@ -89,6 +93,7 @@ def test_deleted_model_is_removed_with_its_files_and_its_name_is_free(
     explained(client, row["id"])
     assert predict(client, row).status_code == predict_by_name(client, name).status_code == 200
     assert (folder_of(platform, row) / "bundle").is_dir()
+    assert row["preprocess_id"] in list_preprocess_ids(platform)
     deleted(client, row["id"])
     assert not folder_of(platform, row).exists()
     for answer in (predict(client, row), delete(client, row["id"])):
@@ -96,7 +101,7 @@ def test_deleted_model_is_removed_with_its_files_and_its_name_is_free(
     assert refusal(predict_by_name(client, name)) == (404, "predictor_not_found")
     view = client.get("/train/view-feature-importance", params={"train_id": row["id"]})
     assert refusal(view) == (404, "training_not_found")
-    assert row["preprocess_id"] not in [key for key, *_ in read_stored_rows(platform)["preprocess"]]
+    assert row["preprocess_id"] not in list_preprocess_ids(platform)
     again = trained(client, dataset_id, predictor_name=name)
     assert (again["version"], again["id"] > row["id"]) == (2, True)
 
@@ -302,7 +307,7 @@ def test_preprocessing_goes_with_the_last_training_that_refers_to_it(
         assert client.post("/train/update/", json=body).status_code == 200
 
     def stored() -> list[int]:
-        return [key for key in ids if key in [row[0] for row in read_stored_rows(platform)["preprocess"]]]
+        return [key for key in ids if key in list_preprocess_ids(platform)]
 
     deleted(client, first["id"])
     assert stored() == ids

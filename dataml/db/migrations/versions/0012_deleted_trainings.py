@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("dataset_id", big_id, nullable=False),
         sa.Column("domain", sa.String(length=200), nullable=False),
         sa.Column("problem_type", sa.String(length=20), nullable=False),
-        sa.Column("accuracy", sa.Float(), nullable=True),
+        sa.Column("accuracy", sa.Double(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_by", sa.String(length=150), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=False),
