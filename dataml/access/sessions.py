@@ -8,7 +8,7 @@ lost an answer, or asked twice at once, can go on. Any other token that comes ba
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -123,7 +123,7 @@ class Sessions:
         _add_token(session, opened, refresh_token)
         scope = Scope(user.tenant_id, user.username, user.id, origin)
         await _check_scope(session, scope, opened)
-        details = {"permissions": opened.permissions} if opened.permissions else {}
+        details: dict[str, Any] = {"permissions": opened.permissions} if opened.permissions else {}
         audit.record(session, scope, "session.open", f"session:{opened.id}", **details)
         return await self._answer(session, opened, refresh_token)
 
