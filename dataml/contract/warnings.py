@@ -28,6 +28,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "duplicates_across_split": "Held-out rows have the features of rows that were learned from.",
     "shifted_holdout": "The held-out rows have other values of a feature than the rows that were learned from.",
     "few_rows_per_class": "Classes have fewer than 10 rows.",
+    "rows_without_target": "Rows without a value in the target were left out of a training.",
     "rare_class": "One of two classes has less than 5% of the rows.",
     "unseen_category": "A prediction was for a text that the training has not seen; it counts as missing.",
     "out_of_range": "A prediction was for a number outside the range of the training dataset.",

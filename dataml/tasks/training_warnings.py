@@ -41,9 +41,23 @@ def find_training_warnings(spec: TrainSpec, data: TrainingData) -> tuple[DataWar
 
 def _find_target_warnings(data: TrainingData) -> list[DataWarning]:
     target = data.target
+    warnings = _find_rows_without_target(data)
     if target.classes is None:
+        return warnings
+    labels = [to_label(value) for value in target.classes]
+    return warnings + find_rare_classes(target.name, labels, target.values, target.positive)
+
+
+def _find_rows_without_target(data: TrainingData) -> list[DataWarning]:
+    total, name = data.rows.total, data.target.name
+    missing = total - data.rows.num_rows
+    if not missing:
         return []
-    return find_rare_classes(target.name, [to_label(value) for value in target.classes], target.values, target.positive)
+    message = (
+        f"{missing:,} of {total:,} rows have no value in '{name}' and were left out. Where a missing value means "
+        "something, such as no, write it as a value."
+    )
+    return [DataWarning("rows_without_target", message, name, missing)]
 
 
 def _find_leaks(spec: TrainSpec, data: TrainingData, skipped: frozenset[str]) -> list[DataWarning]:

@@ -258,6 +258,18 @@ def test_uninformative_columns_are_dropped_and_named(tmp_path: Path) -> None:
     assert set(result.summary["dropped_features"]) == {"same", "none", "key"}
 
 
+def test_rows_without_a_target_have_a_warning(tmp_path: Path) -> None:
+    table = numbers(400, target=np.array(["no", "yes"] * 200))
+    labels = pa.array([None if row % 8 == 0 else label for row, label in enumerate(table["target"].to_pylist())])
+    position = table.column_names.index("target")
+    result = train_on(tmp_path, table.set_column(position, "target", labels))
+    (warning,) = [each for each in result.summary["warnings"] if each["code"] == "rows_without_target"]
+    assert (warning["column"], warning["count"]) == ("target", 50)
+    assert "50 of 400" in warning["message"]
+    whole = train_on(tmp_path, table)
+    assert "rows_without_target" not in {each["code"] for each in whole.summary["warnings"]}
+
+
 def test_a_rare_class_has_a_warning(tmp_path: Path) -> None:
     rare = np.array(["no"] * 970 + ["yes"] * 30)
     result = train_on(tmp_path, numbers(1_000, target=rare))
