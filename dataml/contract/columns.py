@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataml.contract.dates import InvalidValue
+from dataml.contract.local_times import MICROSECOND_RANGE, to_moments
 from dataml.contract.numbers import EQUAL_CHARACTERS, NumberFormat
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
@@ -44,9 +45,8 @@ _PROBE_ROWS: Final = 1_000
 _MAX_CACHED_VALUES: Final = 16_384
 _NAIVE: Final = pa.timestamp("us")
 _UTC: Final = pa.timestamp("us", "UTC")
-# The years 1 to 9999, which Python and pandas share, in days and in microseconds since 1970.
+# The same years in days since 1970.
 _DAY_RANGE: Final = (-719162, 2932896)
-_MICROSECOND_RANGE: Final = (-62135596800000000, 253402300799999999)
 
 
 class RuleViolation(NamedTuple):
@@ -84,12 +84,14 @@ def parse_column(cells: pa.Array, data_type: DataType, value_format: ValueFormat
 def _parse_cells(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
     if pa.types.is_null(cells.type):
         return _all_valid(pa.nulls(len(cells), data_type.arrow))
-    cells = _nan_to_null(_unify_storage(cells))
+    cells = _nan_to_null(_unify_storage(cells, value_format.time_zone))
     if value_format.missing_values is not None and (data_type is not DataType.STRING or _is_number(cells.type)):
         cells = _own_markers_to_null(cells, value_format)
     if not pa.types.is_string(cells.type):
         values = _cast_typed(cells, data_type, value_format)
-        return _parse_distinct(cells, data_type, value_format) if values is None else _all_valid(values)
+        if values is None:
+            return _parse_distinct(cells, data_type, value_format)
+        return _parse_open(cells, values, data_type, value_format)
     if data_type is DataType.STRING:
         return _parse_strings(cells, value_format)
     cells = _empty_to_null(cells)
@@ -97,8 +99,10 @@ def _parse_cells(cells: pa.Array, data_type: DataType, value_format: ValueFormat
         return _parse_distinct(cells, data_type, value_format)
     if not value_format.numbers.is_plain and not data_type.is_temporal:
         return _parse_spelled(cells, data_type, value_format)
-    values = _cast_text(cells, data_type)
-    return _parse_mixed(cells, data_type, value_format) if values is None else _all_valid(values)
+    values = _cast_text(cells, data_type, value_format.time_zone)
+    if values is None:
+        return _parse_mixed(cells, data_type, value_format)
+    return _parse_open(cells, values, data_type, value_format)
 
 
 def mark_missing(cells: pa.Array, value_format: ValueFormat) -> pa.BooleanArray:
@@ -169,8 +173,11 @@ def to_floats(values: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
     return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
-def _unify_storage(cells: pa.Array) -> pa.Array:
-    """Convert storage variants that mean nothing to a user: dictionaries, large strings, half floats."""
+def _unify_storage(cells: pa.Array, time_zone: str | None = None) -> pa.Array:
+    """Convert storage variants that mean nothing to a user: dictionaries, large strings, half floats.
+
+    Timestamps become those in UTC; with a time zone, local times, which have none, stay as they are.
+    """
     kind = cells.type
     if pa.types.is_dictionary(kind):
         cells = cells.dictionary_decode()
@@ -182,7 +189,7 @@ def _unify_storage(cells: pa.Array) -> pa.Array:
     if pa.types.is_date64(kind):
         return cells.cast(pa.date32())
     if pa.types.is_timestamp(kind) and kind != _UTC:
-        return _to_utc_microseconds(cells)
+        return _to_microseconds(cells, _NAIVE if time_zone is not None and kind.tz is None else _UTC)
     return cells
 
 
@@ -199,11 +206,15 @@ def _to_decimal_text(cells: pa.Array) -> pa.Array:
     return pa.array(distinct, pa.string()).take(encoded.indices)
 
 
-def _to_utc_microseconds(cells: pa.Array) -> pa.Array:
-    """Convert timestamps to UTC, which a naive one is in already; digits below the microsecond are cut."""
+def _to_microseconds(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Convert timestamps to microseconds, where a naive one is in UTC; digits below the microsecond are cut."""
     is_finer = cells.type.unit == "ns"
     try:
-        return cells.cast(pa.timestamp("us", cells.type.tz), safe=not is_finer).cast(_UTC)
+        # A name of a zone means nothing here: the values are moments.
+        zone = None if cells.type.tz is None else "UTC"
+        return (
+            cells.cast(pa.timestamp(cells.type.unit, zone)).cast(pa.timestamp("us", zone), safe=not is_finer).cast(kind)
+        )
     except pa.ArrowInvalid:
         return cells.cast(pa.int64()).cast(
             pa.string()
@@ -238,19 +249,31 @@ def _has_byte(cells: pa.Array, byte: bytes) -> bool:
     return data is not None and bool((np.frombuffer(data, np.uint8) == byte[0]).any())
 
 
-def _cast_text(cells: pa.Array, data_type: DataType) -> pa.Array | None:
-    """Cast the column at once when Arrow reads every cell of it as `parse_value` does; else return None."""
+def _cast_text(cells: pa.Array, data_type: DataType, time_zone: str | None = None) -> pa.Array | None:
+    """Cast the column at once when Arrow reads every cell of it as `parse_value` does; else return None.
+
+    Local times that clocks were put forward over are null.
+    """
     if data_type is DataType.INTEGER and (_has_byte(cells, b"x") or _has_byte(cells, b"X")):
         return None  # Arrow reads 0x1F as a number
     kinds = (_NAIVE, _UTC) if data_type is DataType.TIMESTAMP else (data_type.arrow,)
     for kind in kinds:
         try:
             cells.slice(0, _PROBE_ROWS).cast(kind)  # Arrow words an error for each bad cell: slow
-            values = cells.cast(kind).cast(data_type.arrow)
+            values = _localize(cells.cast(kind), time_zone).cast(data_type.arrow)
         except pa.ArrowInvalid:
             continue
         return values if _in_bounds(values, data_type) else None
     return None
+
+
+def _localize(values: pa.Array, time_zone: str | None) -> pa.Array:
+    """Return naive timestamps as moments, null where clocks were put forward over them; other values as they are."""
+    if time_zone is None or values.type != _NAIVE:
+        return values
+    found = to_moments(values.cast(pa.int64()).fill_null(0).to_numpy(), time_zone)
+    is_null = found.is_skipped | values.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(found.moments, pa.int64(), mask=is_null).cast(_UTC)
 
 
 def _in_bounds(values: pa.Array, data_type: DataType) -> bool:
@@ -268,7 +291,7 @@ def _in_bounds(values: pa.Array, data_type: DataType) -> bool:
 def _ticks(values: pa.Array) -> tuple[pa.Array, tuple[int, int]]:
     if pa.types.is_date32(values.type):
         return values.view(pa.int32()), _DAY_RANGE
-    return values.view(pa.int64()), _MICROSECOND_RANGE
+    return values.view(pa.int64()), MICROSECOND_RANGE
 
 
 def _cast_typed(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> pa.Array | None:
@@ -290,6 +313,8 @@ def _cast_typed(cells: pa.Array, data_type: DataType, value_format: ValueFormat)
         # Arrow rounds decimals otherwise than `float(value)` does, but not their text.
         cells = _to_decimal_text(cells)
     try:
+        if data_type is DataType.TIMESTAMP and value_format.time_zone is not None and kind != _UTC:
+            cells = _localize(cells.cast(_NAIVE), value_format.time_zone)
         # Integers beyond 2^53 round to the nearest float, as in `float(value)`.
         values = cells.cast(data_type.arrow, safe=data_type is not DataType.FLOAT)
     except pa.ArrowInvalid:
@@ -302,11 +327,14 @@ def _cast_typed(cells: pa.Array, data_type: DataType, value_format: ValueFormat)
 def _parse_mixed(cells: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
     """Parse canonical cells vectorised, and each distinct value of the others once."""
     # Bytes are several times faster to test than patterns, and enough when every invalid cell has a foreign byte.
-    values = _cast_text(_keep_where(cells, pa.array(~_has_foreign_byte(cells, data_type))), data_type)
+    zone = value_format.time_zone
+    values = _cast_text(_keep_where(cells, pa.array(~_has_foreign_byte(cells, data_type))), data_type, zone)
     if values is None:
         # A marker without a foreign byte, such as "-" or ".", is no number either.
         cells = _null_where(cells, mark_missing(cells, value_format))
-        parts = [part for pattern in _CANONICAL[data_type] if (part := _canonical_part(cells, pattern, data_type))]
+        parts = [
+            part for pattern in _CANONICAL[data_type] if (part := _canonical_part(cells, pattern, data_type, zone))
+        ]
         if not parts:
             return _parse_distinct(cells, data_type, value_format)
         values = pc.coalesce(*parts)
@@ -368,8 +396,8 @@ def _has_foreign_byte(cells: pa.Array, data_type: DataType) -> np.ndarray[Any, n
     return has_foreign
 
 
-def _canonical_part(cells: pa.Array, pattern: str, data_type: DataType) -> pa.Array | None:
-    return _cast_text(_keep_where(cells, pc.match_substring_regex(cells, pattern)), data_type)
+def _canonical_part(cells: pa.Array, pattern: str, data_type: DataType, time_zone: str | None) -> pa.Array | None:
+    return _cast_text(_keep_where(cells, pc.match_substring_regex(cells, pattern)), data_type, time_zone)
 
 
 def _keep_where(cells: pa.Array, mask: pa.BooleanArray) -> pa.Array:

@@ -52,17 +52,19 @@ class Constraints:
         maximum: str | None,
         allowed_values: Sequence[str] | None,
         pattern: str | None,
+        time_zone: str | None = None,
     ) -> "Constraints":
-        """Return the constraints that these texts describe.
+        """Return the constraints that these texts describe; timestamps without an offset are local times of the zone.
 
         Raises:
             InvalidConstraint: `bad_minimum`, `bad_maximum`, `bad_range`, `bad_allowed_values` or `bad_pattern`.
         """
-        low = _parse_bound("minimum", data_type, minimum)
-        high = _parse_bound("maximum", data_type, maximum)
+        low = _parse_bound("minimum", data_type, minimum, time_zone)
+        high = _parse_bound("maximum", data_type, maximum, time_zone)
         if low is not None and high is not None and low > high:
             raise InvalidConstraint("bad_range", f"the minimum {minimum} is greater than the maximum {maximum}")
-        return cls(data_type, low, high, _parse_allowed(data_type, allowed_values), _anchor(data_type, pattern))
+        allowed = _parse_allowed(data_type, allowed_values, time_zone)
+        return cls(data_type, low, high, allowed, _anchor(data_type, pattern))
 
     def __bool__(self) -> bool:
         """Return whether there is any constraint."""
@@ -134,17 +136,17 @@ def add_violations(
     )
 
 
-def _parse_stated(text: str, data_type: DataType) -> Value:
-    return parse_value(text, data_type, ValueFormat(settle_date_order(text)))
+def _parse_stated(text: str, data_type: DataType, time_zone: str | None) -> Value:
+    return parse_value(text, data_type, ValueFormat(settle_date_order(text), time_zone=time_zone))
 
 
-def _parse_bound(name: str, data_type: DataType, text: str | None) -> Any:
+def _parse_bound(name: str, data_type: DataType, text: str | None, time_zone: str | None) -> Any:
     if text is None:
         return None
     if data_type not in _ORDERED:
         raise InvalidConstraint(f"bad_{name}", f"a column of type {data_type} cannot have a {name}")
     try:
-        value = _parse_stated(text, data_type)
+        value = _parse_stated(text, data_type, time_zone)
     except InvalidValue as error:
         raise InvalidConstraint(
             f"bad_{name}", f"the {name} {text!r} is not of type {data_type}: {error.reason}"
@@ -154,7 +156,7 @@ def _parse_bound(name: str, data_type: DataType, text: str | None) -> Any:
     return value
 
 
-def _parse_allowed(data_type: DataType, texts: Sequence[str] | None) -> tuple[Any, ...] | None:
+def _parse_allowed(data_type: DataType, texts: Sequence[str] | None, time_zone: str | None) -> tuple[Any, ...] | None:
     if texts is None:
         return None
     if not 1 <= len(texts) <= MAX_ALLOWED_VALUES:
@@ -162,7 +164,7 @@ def _parse_allowed(data_type: DataType, texts: Sequence[str] | None) -> tuple[An
     values = []
     for text in texts:
         try:
-            value = _parse_stated(text, data_type)
+            value = _parse_stated(text, data_type, time_zone)
         except InvalidValue as error:
             detail = f"the allowed value {text[:100]!r} is not of type {data_type}: {error.reason}"
             raise InvalidConstraint("bad_allowed_values", detail) from error

@@ -17,6 +17,7 @@ from dataml.contract.columns import ParsedColumn, RuleViolation, parse_column
 from dataml.contract.constraints import Constraints, InvalidConstraint, add_violations
 from dataml.contract.dates import DateOrder, InvalidValue, settle_date_order
 from dataml.contract.numbers import NumberFormat
+from dataml.contract.time_zones import is_time_zone
 from dataml.contract.types import DataType
 from dataml.contract.value_format import DateFormat, ValueFormat
 from dataml.contract.values import Value, parse_value
@@ -48,6 +49,7 @@ class Column:
         allowed_values: as text.
         pattern: an RE2 regular expression that matches the whole text of a String.
         unique: whether a value occurs at most once in all rows of a dataset.
+        time_zone: the zone of a Timestamp's local times, as in `ValueFormat`.
         unseen: whether a prediction takes a text that training has not seen as `missing`, or answers with a refusal.
     """
 
@@ -66,11 +68,14 @@ class Column:
     number_format: str | None = None
     missing_values: tuple[str, ...] | None = None
     strip: bool = False
+    time_zone: str | None = None
 
     @property
     def value_format(self) -> ValueFormat:
         """How its values are written."""
-        return ValueFormat(self.date_order, self.date_format, self.number_format, self.missing_values, self.strip)
+        return ValueFormat(
+            self.date_order, self.date_format, self.number_format, self.missing_values, self.strip, self.time_zone
+        )
 
     @property
     def plain_format(self) -> ValueFormat:
@@ -84,7 +89,9 @@ class Column:
         Raises:
             InvalidConstraint: as `Constraints.build`.
         """
-        return Constraints.build(self.data_type, self.minimum, self.maximum, self.allowed_values, self.pattern)
+        return Constraints.build(
+            self.data_type, self.minimum, self.maximum, self.allowed_values, self.pattern, self.time_zone
+        )
 
 
 @dataclass(frozen=True)
@@ -332,6 +339,15 @@ def _find_format_problems(column: Column) -> Iterable[tuple[str, str]]:
                     "number_format",
                     "number_format is the number 1234.5 as the column writes it, such as 1.234,5 or $1,234.5",
                 )
+    if column.time_zone is not None:
+        if column.data_type is not DataType.TIMESTAMP:
+            yield "time_zone", f"only a Timestamp has a time_zone, not a {column.data_type}"
+        elif not is_time_zone(column.time_zone):
+            yield (
+                "time_zone",
+                f"there is no time zone {column.time_zone[:60]!r}; use a name of the IANA database such as "
+                "Europe/Berlin, or an offset from UTC such as +02:00",
+            )
     if column.date_format is not None and not column.data_type.is_temporal:
         yield "date_format", f"only a Date or a Timestamp has a date_format, not a {column.data_type}"
 

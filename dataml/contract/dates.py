@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from dataml.contract.months import MONTHS
 from dataml.contract.periods import parse_period, to_full_year
+from dataml.contract.time_zones import SkippedTime, UnknownTimeZone, to_utc
 
 DateOrder = Literal["dmy", "mdy", "ymd"]
 """The order of day, month and year where all are digits; `ymd` means years of two digits, since others need none."""
@@ -77,7 +78,7 @@ _YEAR_LAST = re.compile(
 _NUMERIC = re.compile(r"(?P<a>[0-9]{1,2})([-/.])(?P<b>[0-9]{1,2})\2" + _YEAR + _CLOCK)
 _WEEKDAY = re.compile(r"[^\W\d_]{2,10}\.?,?\s+(?=\S)")
 _ZONE = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})?")
-_ZONE_NAME = re.compile(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+)*\]$")
+_ZONE_NAME = re.compile(r"\[(?P<name>[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)\]$")
 
 
 def split_date(text: str) -> tuple[int, int, str] | None:
@@ -115,21 +116,78 @@ def detect_order_of_parts(first: int, second: int) -> Literal["dmy", "mdy", "eit
     return "dmy" if first > 12 else "mdy"
 
 
-def parse_moment(text: str, order: DateOrder | None) -> datetime:
-    """Return a written date, or date and time, as an aware UTC datetime; a naive one is UTC.
+def parse_moment(text: str, order: DateOrder | None, time_zone: str | None = None) -> datetime:
+    """Return a written date, or date and time, as an aware UTC datetime.
+
+    One without an offset is on the clock of the zone that it names in brackets, of the `time_zone`, or in UTC.
 
     A period stands for its first day. Names of months are read in the languages of `dataml.contract.months`; the name
     of a weekday before the date is not compared with it.
 
     Raises:
-        InvalidValue: `not_a_date`, `ambiguous_date` or `out_of_range`.
+        InvalidValue: `not_a_date`, `ambiguous_date`, `skipped_time` or `out_of_range`.
     """
     if len(text) > _MAX_CHARACTERS:
         raise _not_a_date()
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)  # an accent may be a character of its own
-    # The offset before it says what the name of a zone in brackets says (RFC 9557).
-    text = _ZONE_NAME.sub("", text)
+    name = _ZONE_NAME.search(text) if text.endswith("]") else None
+    if name is not None:
+        # An offset before it says what the name in brackets says (RFC 9557).
+        text, time_zone = text[: name.start()], name["name"]
+    moment = _read_moment(text, order)
+    return moment if moment.tzinfo is not None else localize(moment, time_zone)
+
+
+def localize(local: datetime, time_zone: str | None) -> datetime:
+    """Return the moment of a naive local time of a zone, or of UTC, as an aware UTC datetime.
+
+    Raises:
+        InvalidValue: `skipped_time`, `not_a_date` or `out_of_range`.
+    """
+    try:
+        return to_utc(local, time_zone)
+    except SkippedTime:
+        reason = f"clocks in {time_zone} were put forward over this time: it did not exist"
+        raise InvalidValue("skipped_time", reason) from None
+    except UnknownTimeZone:
+        raise InvalidValue("not_a_date", "there is no time zone of this name") from None
+    except OverflowError:
+        raise _out_of_years() from None
+
+
+def find_offset(text: str) -> str | None:
+    """Return the zone that a written moment names: its name in brackets or its offset; None of one without either.
+
+    Text that is no date names none.
+    """
+    name = _ZONE_NAME.search(text) if text.endswith("]") else None
+    if name is not None:
+        return name["name"]
+    for pattern in _WITH_CLOCK:
+        if match := pattern.fullmatch(text):
+            break
+    else:
+        weekday = _WEEKDAY.match(text)
+        match = weekday and (
+            _DAY_NAME.fullmatch(text, weekday.end())
+            or _NAME_DAY.fullmatch(text, weekday.end())
+            or _YEAR_LAST.fullmatch(text, weekday.end())
+        )
+    if not match or not (zone := (match["zone"] or "").strip()):
+        return None
+    try:
+        minutes = _offset(zone) // timedelta(minutes=1)
+    except InvalidValue:
+        return None
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+_WITH_CLOCK: Final = (_YEAR_FIRST, _COMPACT, _YEAR_FIRST_WORDS, _NUMERIC, _DAY_NAME, _NAME_DAY, _YEAR_LAST)
+
+
+def _read_moment(text: str, order: DateOrder | None) -> datetime:
+    """Return a written date or time: aware and in UTC where it has an offset, else naive."""
     match = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text) or _YEAR_FIRST_WORDS.fullmatch(text)
     if match:
         return _build(match, int(match["m"]), int(match["d"]))
@@ -149,19 +207,22 @@ def parse_moment(text: str, order: DateOrder | None) -> datetime:
     return moment
 
 
-def parse_digits(number: float, date_format: str) -> datetime:
+def parse_digits(number: float, date_format: str, time_zone: str | None = None) -> datetime:
     """Return the moment that a number counts or spells.
 
     It counts calendar years, months (201503), units since 1970 or spreadsheet days, or spells a day, and perhaps a time
     of day, by its digits: 20240131, 2024013113 with the hour, 202401311305, 20240131130559.
 
+    All but units since 1970 are on the clock of the `time_zone`; without one they are in UTC.
+
     Raises:
-        InvalidValue: `not_a_date` or `out_of_range`.
+        InvalidValue: `not_a_date`, `skipped_time` or `out_of_range`.
     """
     try:
-        return _DIGITS[date_format](number)
+        moment = _DIGITS[date_format](number)
     except (ValueError, OverflowError):
         raise InvalidValue("out_of_range", f"as {date_format} it is no date of the years 1 to 9999") from None
+    return moment if moment.tzinfo is not None else localize(moment, time_zone)
 
 
 def _parse_named(text: str) -> datetime | None:
@@ -178,7 +239,11 @@ def _parse_period(text: str) -> datetime | None:
         day = parse_period(text)
     except ValueError as error:
         raise InvalidValue("not_a_date", str(error)) from None
-    return None if day is None else datetime.combine(day, time(), UTC)
+    return None if day is None else datetime.combine(day, time())
+
+
+def _out_of_years() -> InvalidValue:
+    return InvalidValue("out_of_range", "it is before the year 1 or after the year 9999")
 
 
 def _not_a_date() -> InvalidValue:
@@ -225,14 +290,14 @@ def _build(match: re.Match[str], month: int, day: int, year: str | None = None) 
             minute,
             59 if is_leap else second,
             microsecond,
-            UTC,
         )
     except ValueError:
         raise InvalidValue("not_a_date", "there is no such day or time") from None
     try:
-        return moment + timedelta(days=ends_day, seconds=is_leap) - _offset(match["zone"])
+        moment += timedelta(days=ends_day, seconds=is_leap)
+        return (moment - _offset(match["zone"])).replace(tzinfo=UTC) if match["zone"] else moment
     except OverflowError:
-        raise InvalidValue("out_of_range", "it is before the year 1 or after the year 9999") from None
+        raise _out_of_years() from None
 
 
 def _hour(match: re.Match[str]) -> int:
@@ -245,10 +310,10 @@ def _hour(match: re.Match[str]) -> int:
     return hour % 12 + (12 if half.lower() == "p" else 0)
 
 
-def _offset(zone: str | None) -> timedelta:
-    match = _ZONE.search(zone) if zone else None
+def _offset(zone: str) -> timedelta:
+    match = _ZONE.search(zone)
     if match is None:
-        return timedelta(hours=_ZONES.get((zone or "").strip(), 0))
+        return timedelta(hours=_ZONES.get(zone.strip(), 0))
     hours, minutes = int(match[2]), int(match[3] or 0)
     if hours > 23 or minutes > 59:
         raise InvalidValue("not_a_date", "there is no such offset from UTC")
@@ -257,7 +322,7 @@ def _offset(zone: str | None) -> timedelta:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Spreadsheets count from 1899-12-30, since they take 1900 for a leap year.
-_SPREADSHEET_EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
+_SPREADSHEET_EPOCH: Final = datetime(1899, 12, 30)
 
 
 def _whole(number: float) -> int:
@@ -275,7 +340,7 @@ def _excel(number: float) -> datetime:
 
 def _first_day(year: int, month: int) -> datetime:
     try:
-        return datetime(year, month, 1, tzinfo=UTC)
+        return datetime(year, month, 1)
     except ValueError:
         raise InvalidValue("not_a_date", "there is no such day or time") from None
 

@@ -26,6 +26,7 @@ from dataml.contract.type_inference import NULL_MARK, TypeInference
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, DateFormat
 from dataml.contract.warnings import DataWarning
+from dataml.contract.zone_evidence import RepeatedTimes
 from dataml.errors import Invalid
 
 ReadBatches = Callable[[Sequence[str] | None], Iterable[pa.RecordBatch]]
@@ -71,36 +72,59 @@ def infer_contract(read: ReadBatches) -> InferredContract:
         for column in inferred
         if order is not None and column.date_order is not None and inferences[column.name].has_open_order
     ]
+    timestamps = [column.name for column in contract.columns if column.data_type is DataType.TIMESTAMP]
+    warnings += [inferences[name].zones.find_warning(name) for name in timestamps]
     return InferredContract(contract, tuple(filter(None, [*warnings, find_header_like_values(contract)])))
 
 
-def settle_formats(contract: Contract, read: ReadBatches) -> Contract:
-    """Return the contract with the order of day and month, and the meaning of digits, of its date columns settled.
+def settle_formats(contract: Contract, read: ReadBatches) -> InferredContract:
+    """Return the contract with the order of day and month, the meaning of digits and the time zone of dates settled.
 
-    What the values leave open, or contradict, stays None: then ambiguous cells are invalid.
+    What the values leave open, or contradict, stays None: then ambiguous cells are invalid, and timestamps are in UTC.
     """
-    open_columns = [
-        column
-        for column in contract.columns
-        if column.data_type.is_temporal and column.date_order is None and column.date_format is None
-    ]
-    if not open_columns:
-        return contract
-    orders = {column.name: TypeInference(frozenset({DataType.TIMESTAMP})) for column in open_columns}
-    digits = {column.name: DigitMeanings() for column in open_columns}
-    for batch in read(list(orders)):
-        for name, inference in orders.items():
+    columns = {column.name: column for column in contract.columns if _has_open_format(column)}
+    if not columns:
+        return InferredContract(contract)
+    orders = {name: TypeInference(frozenset({DataType.TIMESTAMP})) for name in columns}
+    digits = {name: DigitMeanings() for name in columns}
+    repeated = {name: RepeatedTimes(column) for name, column in columns.items()}
+    for batch in read(list(columns)):
+        for name, column in columns.items():
             index = batch.schema.get_field_index(name)
-            if index >= 0:
-                inference.add_date_orders(batch.column(index))
-                digits[name].add(batch.column(index))
-    settled = (
-        replace(column, date_order=orders[column.name].date_order, date_format=digits[column.name].date_format)
-        if column.name in orders
-        else column
-        for column in contract.columns
+            if index < 0:
+                continue
+            cells = batch.column(index)
+            if column.date_order is None and column.date_format is None:
+                orders[name].add_date_orders(cells)
+                digits[name].add(cells)
+            if column.time_zone is not None:
+                repeated[name].add(cells)
+            elif column.data_type is DataType.TIMESTAMP:
+                orders[name].zones.add(cells)
+    settled = Contract(
+        tuple(
+            _settle_column(column, orders[column.name], digits[column.name]) if column.name in columns else column
+            for column in contract.columns
+        )
     )
-    return Contract(tuple(settled))
+    warnings = [orders[name].zones.find_warning(name) for name in columns]
+    warnings += [each.warning for each in repeated.values()]
+    return InferredContract(settled, tuple(filter(None, warnings)))
+
+
+def _has_open_format(column: Column) -> bool:
+    """Return whether all values have to be read for how dates are written, or whether clocks show them twice."""
+    if column.data_type is DataType.TIMESTAMP:
+        return True
+    return column.data_type is DataType.DATE and column.date_order is None and column.date_format is None
+
+
+def _settle_column(column: Column, inference: TypeInference, digits: "DigitMeanings") -> Column:
+    if column.time_zone is None:
+        column = replace(column, time_zone=inference.zones.time_zone)
+    if column.date_order is not None or column.date_format is not None:
+        return column
+    return replace(column, date_order=inference.date_order, date_format=digits.date_format)
 
 
 def settle_number_formats(contract: Contract, read: ReadBatches) -> InferredContract:
@@ -132,13 +156,19 @@ def _new_column(name: str, inference: TypeInference, order: DateOrder | None) ->
     """Return the column; where its dates leave the order of day and month open, `order` settles it."""
     data_type = inference.data_type
     if order is not None and inference.open_date_type is not None:
-        return Column(name, inference.open_date_type, date_order=order)
+        zone = _zone_of(inference.open_date_type, inference)
+        return Column(name, inference.open_date_type, date_order=order, time_zone=zone)
     if data_type.is_temporal and inference.has_only_digits:
         return Column(name, data_type, date_format="compact")
     date_order = inference.date_order if data_type.is_temporal else None
     is_string = data_type is DataType.STRING
     missing = (NULL_MARK,) if is_string and inference.has_null_mark else None
-    return Column(name, data_type, date_order=date_order, strip=is_string, missing_values=missing)
+    zone = _zone_of(data_type, inference)
+    return Column(name, data_type, date_order=date_order, strip=is_string, missing_values=missing, time_zone=zone)
+
+
+def _zone_of(data_type: DataType, inference: TypeInference) -> str | None:
+    return inference.zones.time_zone if data_type is DataType.TIMESTAMP else None
 
 
 def _find_common_order(inferences: Iterable[TypeInference]) -> DateOrder | None:

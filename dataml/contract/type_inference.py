@@ -19,6 +19,7 @@ from dataml.contract.periods import is_season
 from dataml.contract.types import DataType
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 from dataml.contract.values import parse_value
+from dataml.contract.zone_evidence import ZoneEvidence
 
 # Narrower than the parser: 007 and +49 are codes, 12.0 is a Float, and 19 digits may not fit.
 _SPELLINGS: Final = {
@@ -57,6 +58,7 @@ class TypeInference:
     def __init__(self, candidates: frozenset[DataType] = frozenset(_PREFERENCE)) -> None:
         self._candidates = set(candidates)
         self._orders = DateOrders()
+        self.zones = ZoneEvidence()
         self._has_text = False
         self._declared: set[DataType] = set()
         self._has_fraction = False
@@ -147,6 +149,7 @@ class TypeInference:
         declared = _declared_type(cells.type)
         if declared is not None:
             self._add_exact(cells)
+            self.zones.add(cells)
             self._declared.add(declared)
             return
         cells = to_text(cells)
@@ -216,6 +219,8 @@ class TypeInference:
                 return False
         self.add_date_orders(cells)
         self._add_seasons(cells)
+        if kind is DataType.TIMESTAMP:
+            self.zones.add(cells)
         return True
 
     def _add_seasons(self, cells: pa.Array) -> None:

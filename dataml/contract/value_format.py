@@ -72,6 +72,8 @@ class ValueFormat:
         missing_values: the texts that stand for a missing value, and the numbers and dates that they are in the column,
             however these are written; None means MISSING_MARKERS, and none in a String.
         strip: whether the blanks around a String are left out.
+        time_zone: the zone of local times, timestamps without an offset, and of the days and hours of all timestamps: a
+            name such as Europe/Berlin, or an offset from UTC such as +02:00; None means UTC.
     """
 
     date_order: DateOrder | None = None
@@ -79,6 +81,7 @@ class ValueFormat:
     number_format: str | None = None
     missing_values: tuple[str, ...] | None = None
     strip: bool = False
+    time_zone: str | None = None
 
     @cached_property
     def numbers(self) -> NumberFormat:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from dataml.contract.dates import InvalidValue, parse_digits, parse_moment
+from dataml.contract.dates import InvalidValue, localize, parse_digits, parse_moment
 from dataml.contract.numbers import GROUPS, join_readings, list_readings
 from dataml.contract.value_format import ANY_FORMAT, ValueFormat
 
@@ -25,7 +25,8 @@ _MAX_EXACT: Final = 2**53
 def parse_value(value: object, data_type: str, value_format: ValueFormat = ANY_FORMAT) -> Value:
     """Return the typed value of a CSV cell, form field (text) or JSON value; None when it is missing.
 
-    Timestamps are aware, in UTC. `data_type` is a `DataType` or its name.
+    Timestamps are aware, in UTC; those without an offset are local times of the format's zone. `data_type` is a
+    `DataType` or its name.
 
     Raises:
         InvalidValue: the value does not fit the type.
@@ -232,13 +233,14 @@ def _timestamp(value: object, value_format: ValueFormat, expected: str = "a time
         if isinstance(value, str) and _DIGITS.fullmatch(value):
             value = Decimal(value.replace(",", "."))
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            return parse_digits(int(value) if value == int(value) else float(value), value_format.date_format)
+            number = int(value) if value == int(value) else float(value)
+            return parse_digits(number, value_format.date_format, value_format.time_zone)
     if isinstance(value, str):
-        return parse_moment(value, value_format.date_order)
+        return parse_moment(value, value_format.date_order, value_format.time_zone)
     if isinstance(value, datetime):
-        return _as_utc(value)
+        return localize(value, value_format.time_zone) if value.tzinfo is None else value.astimezone(UTC)
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return localize(datetime(value.year, value.month, value.day), value_format.time_zone)
     raise _wrong_type(value, expected)
 
 

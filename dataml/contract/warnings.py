@@ -13,6 +13,8 @@ WARNING_CODES: Final[dict[str, str]] = {
     "date_order_of_others": "The order of day and month in a column is that of the others; its values leave it open.",
     "season_or_month": "A column is text because its values, such as 2009/10, can be seasons or months.",
     "contradictory_date_order": "A column is text because some of its dates have the day first and some the month.",
+    "mixed_offsets": "Timestamps of a column have different offsets from UTC, or only some have one.",
+    "repeated_local_times": "Local times of a column are in an hour that clocks show twice; the first one is taken.",
     "header_like_values": "Names of columns are like values; a file without a header loses its first row.",
     "repeated_header": "Rows that repeat the header were left out.",
     "unnamed_index_left_out": "A first column without a name that numbers the rows, or an index of pandas without one, "

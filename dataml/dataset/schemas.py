@@ -231,6 +231,10 @@ class DatasetColumn(BaseModel):
     date_format: str | None = Field(
         description="What digits count in a Date or Timestamp; null where dates are written."
     )
+    time_zone: str | None = Field(
+        description="Zone of a Timestamp's local times, and of its days and hours; null for UTC.",
+        examples=["Europe/Berlin"],
+    )
     number_format: str | None = Field(
         description="How numbers are written: 1234.5 in that spelling; null where plainly.", examples=["1.234,5"]
     )

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataml.contract.local_times import to_local_times
+from dataml.contract.time_zones import find_time_zone, to_local
 from dataml.contract.types import DataType
 from dataml.ml.number_shift import IDENTITY, LIMIT, NumberShift, choose_shift
 
@@ -44,7 +46,8 @@ class EncodedColumn:
     """One column of the matrix: feature `source` after `encoding`.
 
     `vocabulary` lists the texts of a category by code, most frequent first; with `has_other` one more code stands for
-    every text that is not listed. `shift` is taken off numbers and days before they become float32.
+    every text that is not listed. `shift` is taken off numbers and days before they become float32. Years to hours of a
+    timestamp are those of the clock of `time_zone`, None for UTC.
     """
 
     name: str
@@ -54,6 +57,7 @@ class EncodedColumn:
     vocabulary: tuple[str, ...] = ()
     has_other: bool = False
     shift: NumberShift = IDENTITY
+    time_zone: str | None = None
 
     @property
     def is_categorical(self) -> bool:
@@ -70,6 +74,8 @@ class EncodedColumn:
         }
         if self.is_categorical:
             record |= {"vocabulary": list(self.vocabulary), "has_other": self.has_other}
+        if self.time_zone is not None:
+            record["time_zone"] = self.time_zone
         return record | self.shift.to_json()
 
     @classmethod
@@ -83,6 +89,7 @@ class EncodedColumn:
             vocabulary=tuple(record.get("vocabulary", ())),
             has_other=record.get("has_other", False),
             shift=NumberShift.from_json(record),
+            time_zone=record.get("time_zone"),
         )
 
     def fit_shift(self, values: pa.ChunkedArray) -> Self:
@@ -118,6 +125,8 @@ class EncodedColumn:
             case _:
                 parts = _DATE_PARTS if self.data_type is DataType.DATE else _TIMESTAMP_PARTS
                 read = parts[self.encoding]
+                if self.time_zone is not None:
+                    return _local_encoder(read, self.time_zone)
                 if not self.shift.is_identity:
                     return _shifted_encoder(read, self.shift)
                 return lambda moment: _NAN if moment is None else float(read(moment))
@@ -145,6 +154,11 @@ def _shifted_encoder(read: Encoder, shift: NumberShift) -> Encoder:
     return lambda value: encode(None if value is None else read(value))
 
 
+def _local_encoder(read: Encoder, time_zone: str) -> Encoder:
+    zone = find_time_zone(time_zone)
+    return lambda moment: _NAN if moment is None else float(read(to_local(moment, zone).replace(tzinfo=UTC)))
+
+
 def _to_moments(values: pa.ChunkedArray) -> np.ndarray:
     return values.cast(pa.timestamp("us")).fill_null(0).to_numpy().astype("datetime64[us]")
 
@@ -156,6 +170,8 @@ def _epoch_days_of(moments: np.ndarray) -> np.ndarray:
 def _encode_calendar(column: EncodedColumn, values: pa.ChunkedArray) -> np.ndarray:
     missing = values.is_null().to_numpy()
     moments = _to_moments(values)
+    if column.time_zone is not None:
+        moments = to_local_times(moments.astype(np.int64), column.time_zone).astype("datetime64[us]")
     days = moments.astype("datetime64[D]")
     match column.encoding:
         case Encoding.EPOCH_DAYS:

@@ -9,7 +9,7 @@ the tree libraries), and dates and timestamps become calendar numbers.
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -93,12 +93,12 @@ class Preprocessing:
         dropped: dict[str, str] = {}
         for name in features:
             values = table.column(name)
-            data_type = contract.column(name).data_type
+            data_type, time_zone = contract.column(name).data_type, contract.column(name).time_zone
             is_category = name in categories and data_type is DataType.INTEGER
             candidates = (
                 [_category_column(name, values, data_type)]
                 if is_category
-                else _candidate_columns(name, data_type, values)
+                else _candidate_columns(name, data_type, values, time_zone)
             )
             candidates = [candidate.fit_shift(values) for candidate in candidates]
             reasons = [_drop_reason(candidate, values) for candidate in candidates]
@@ -160,13 +160,19 @@ class Preprocessing:
         return cls(tuple(EncodedColumn.from_json(column) for column in record["columns"]), dict(record["dropped"]))
 
 
-def _candidate_columns(name: str, data_type: DataType, values: pa.ChunkedArray) -> list[EncodedColumn]:
+def _candidate_columns(
+    name: str, data_type: DataType, values: pa.ChunkedArray, time_zone: str | None
+) -> list[EncodedColumn]:
     encodings = _ENCODINGS[data_type]
     if encodings == (Encoding.CATEGORY,):
         return [_category_column(name, values, data_type)]
     if len(encodings) == 1:
         return [EncodedColumn(name, name, data_type, encodings[0])]
-    return [EncodedColumn(f"{name}.{encoding.value}", name, data_type, encoding) for encoding in encodings]
+    columns = [EncodedColumn(f"{name}.{encoding.value}", name, data_type, encoding) for encoding in encodings]
+    # Days since 1970 are a moment, the same on every clock.
+    return [
+        column if column.encoding is Encoding.EPOCH_DAYS else replace(column, time_zone=time_zone) for column in columns
+    ]
 
 
 def _category_column(name: str, values: pa.ChunkedArray, data_type: DataType) -> EncodedColumn:

@@ -169,7 +169,7 @@ class _Validation:
         if contract is None:
             inferred = infer_contract(self._all_batches)
         else:
-            inferred = InferredContract(settle_formats(contract, self._all_batches))
+            inferred = settle_formats(contract, self._all_batches)
         inferred = replace(inferred, warnings=(*self._find_structure_warnings(), *inferred.warnings))
         return self._with_lost_digits(inferred)
 

@@ -82,6 +82,13 @@ class TemplateColumn(BaseModel):
     date_order: DateOrder | None = _optional(
         None, "How 08/09/2024 is read. By default as all values of the column show."
     )
+    time_zone: str | None = _optional(
+        None,
+        "Zone of a Timestamp: a name of the IANA database such as `Europe/Berlin`, or an offset from UTC such as "
+        "`+02:00`. Values without an offset are local times of it, and days, weekdays and hours are those of its "
+        "clock. By default the zone that all values name, else UTC.",
+        max_length=60,
+    )
     missing_values: list[Annotated[str, Field(max_length=200)]] | None = _optional(
         None,
         "Texts that stand for a missing value. By default NA, null, NaN, -, ? and others, and none in a String.",

@@ -262,7 +262,7 @@ def test_meaning_of_digits_is_settled_when_a_template_says_timestamp(
     cells: list[str], date_format: str, first: str
 ) -> None:
     batch = pa.record_batch({"x": pa.array(cells)})
-    contract = settle_formats(Contract.build([Column("x", DataType.TIMESTAMP)]), reader(batch))
+    contract = settle_formats(Contract.build([Column("x", DataType.TIMESTAMP)]), reader(batch)).contract
     assert contract.column("x").date_format == date_format
     assert contract.parse_batch(batch).table["x"][0].as_py().isoformat() == first
     assert contract.parse_row({"x": cells[0]})["x"].isoformat() == first  # type: ignore[union-attr]
@@ -270,7 +270,7 @@ def test_meaning_of_digits_is_settled_when_a_template_says_timestamp(
 
 def test_digits_of_several_kinds_are_no_dates() -> None:
     batch = pa.record_batch({"x": pa.array(["2015", "1700000000"])})
-    contract = settle_formats(Contract.build([Column("x", DataType.TIMESTAMP)]), reader(batch))
+    contract = settle_formats(Contract.build([Column("x", DataType.TIMESTAMP)]), reader(batch)).contract
     assert contract.column("x").date_format is None
     assert contract.parse_batch(batch).table.num_rows == 0
 
@@ -303,7 +303,7 @@ def test_spelling_is_settled_for_a_template(cells: list[str], number_format: str
 )
 def test_date_order_is_settled_by_all_values(cells: list[str | None], order: str | None) -> None:
     batches = [pa.record_batch({"x": pa.array([cell], pa.string())}) for cell in cells]
-    contract = settle_formats(Contract.build([Column("x", DataType.TIMESTAMP)]), reader(*batches))
+    contract = settle_formats(Contract.build([Column("x", DataType.TIMESTAMP)]), reader(*batches)).contract
     assert contract.column("x").date_order == order
 
 
@@ -313,7 +313,7 @@ def test_known_formats_are_not_inferred() -> None:
     def untouched(columns: Sequence[str] | None) -> Iterable[pa.RecordBatch]:
         raise DatamlError("the batches were read")
 
-    assert settle_formats(given, untouched) == given
+    assert settle_formats(given, untouched).contract == given
 
 
 def test_files_of_one_dataset_must_share_their_columns() -> None:

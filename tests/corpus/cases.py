@@ -17,7 +17,7 @@ _KEYS: Final = frozenset({"about", "options", "template", "pending"})
 _REFUSED_KEYS: Final = frozenset({"refused", "message"})
 _READ_KEYS: Final = frozenset({"columns", "rows", "errors", "warnings", "first_row", "last_row"})
 _RANGE: Final = re.compile(r"(.*)\{([0-9]+)\.\.([0-9]+)\}")
-_FORMATS: Final = ("date_order", "date_format", "number_format", "missing_values")
+_FORMATS: Final = ("date_order", "date_format", "number_format", "missing_values", "time_zone")
 
 
 class BrokenCase(Exception):

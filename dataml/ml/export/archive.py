@@ -32,7 +32,7 @@ from dataml.ml.labels import to_label
 MLFLOW: Final = "mlflow"
 _PYTHON: Final = "3.11"
 # Plain Python, which imports nothing of the platform but each other.
-_VALUE_MODULES: Final = ("months", "periods", "numbers", "dates", "value_format", "values")
+_VALUE_MODULES: Final = ("months", "periods", "numbers", "time_zones", "dates", "value_format", "values")
 _LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
 # Only texts have their own type in a signature, for MLflow's other checks refuse whole numbers where a Float is wanted,
 # numbers with gaps where an Integer is, and written dates; the scorer reads them all.
@@ -68,7 +68,9 @@ def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str
     package, modules = _value_modules()
     scorer = _read_source("dataml.ml.export", "standalone_scorer.py", package)
     yield "README.md", README.format(name=name, model=manifest.model, target=manifest.target).encode()
-    yield "requirements.txt", "".join(f"{line}\n" for line in _requirements(manifest)).encode()
+    contract = Contract.from_json(json.loads(read_file(directory, manifest, CONTRACT_FILE)))
+    requirements = _requirements(manifest, contract)
+    yield "requirements.txt", "".join(f"{line}\n" for line in requirements).encode()
     yield "scorer.py", scorer
     for module, source in modules.items():
         yield f"{package}/{module}", source
@@ -76,7 +78,7 @@ def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str
     for file in manifest.files:
         yield file, read_file(directory, manifest, file)
     code = {f"{package}/{module}": source for module, source in modules.items()}
-    yield from _mlflow_files(directory, manifest, scorer, code)
+    yield from _mlflow_files(directory, manifest, contract, scorer, code)
 
 
 def _value_modules() -> tuple[str, dict[str, bytes]]:
@@ -110,7 +112,7 @@ def _forecast_files(directory: Path, manifest: Manifest, name: str) -> Iterator[
 
 
 def _mlflow_files(
-    directory: Path, manifest: Manifest, scorer: bytes, code: Mapping[str, bytes]
+    directory: Path, manifest: Manifest, contract: Contract, scorer: bytes, code: Mapping[str, bytes]
 ) -> Iterator[tuple[str, bytes]]:
     """Yield an MLflow model (https://mlflow.org/docs/latest/ml/model/) with its data, code and environments."""
     import yaml
@@ -124,10 +126,9 @@ def _mlflow_files(
     for path, source in code.items():
         yield f"{MLFLOW}/code/{path}", source
     yield f"{MLFLOW}/code/{module}_mlflow.py", LOADER.format(module=module).encode()
-    contract = Contract.from_json(json.loads(read_file(directory, manifest, CONTRACT_FILE)))
     model = _describe_mlflow_model(manifest, contract, f"{module}_mlflow")
     environment = {"python": _PYTHON, "dependencies": ["-r requirements.txt"]}
-    requirements = [*_requirements(manifest), "mlflow-skinny>=2.20", "pandas"]
+    requirements = [*_requirements(manifest, contract), "mlflow-skinny>=2.20", "pandas"]
     yield f"{MLFLOW}/MLmodel", yaml.safe_dump(model, sort_keys=False, allow_unicode=True).encode()
     yield f"{MLFLOW}/python_env.yaml", yaml.safe_dump(environment, sort_keys=False).encode()
     yield f"{MLFLOW}/requirements.txt", "".join(f"{line}\n" for line in requirements).encode()
@@ -167,9 +168,11 @@ def _outputs(manifest: Manifest) -> list[dict[str, Any]]:
     return [{"name": name, "type": kind, "required": True} for name, kind in outputs]
 
 
-def _requirements(manifest: Manifest) -> list[str]:
+def _requirements(manifest: Manifest, contract: Contract) -> list[str]:
+    """Return the lines of requirements.txt; Python reads time zones from `tzdata` where the system has none."""
+    zones = ["tzdata"] if any(column.time_zone is not None for column in contract.columns) else []
     libraries = ["numpy", *(_LIBRARIES[algorithm] for algorithm in _algorithms(manifest))]
-    return [f"{name}=={manifest.versions[name]}" for name in libraries]
+    return [*(f"{name}=={manifest.versions[name]}" for name in libraries), *zones]
 
 
 def _algorithms(manifest: Manifest) -> list[str]:

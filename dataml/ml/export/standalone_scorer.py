@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dataml.contract.dates import InvalidValue, settle_date_order
+from dataml.contract.time_zones import find_time_zone, to_local
 from dataml.contract.value_format import ValueFormat
 from dataml.contract.values import parse_value
 
@@ -188,6 +189,7 @@ def value_format(column):
         number_format=column.get("number_format"),
         missing_values=None if missing is None else tuple(missing),
         strip=column.get("strip", False),
+        time_zone=column.get("time_zone"),
     )
 
 
@@ -205,6 +207,8 @@ def encode(value, column):
         count = (value - EPOCH) / timedelta(days=1) if encoding == "epoch_days" else value
         number = float(count - column.get("offset", 0)) * column.get("scale", 1.0)
         return min(max(number, -MAX_FLOAT32), MAX_FLOAT32)
+    if column.get("time_zone"):
+        value = to_local(value, find_time_zone(column["time_zone"]))
     return value.weekday() if encoding == "weekday" else getattr(value, encoding)
 
 

@@ -69,7 +69,8 @@ here.
 
 `model.*` and `.onnx` read the matrix that `preprocess.json` describes, float32, a column for each entry of `columns`.
 A number is itself or, where the entry has `offset` and `scale`, `(value - offset) * scale`. The difference is one of
-whole numbers, or of float64: float32 would merge numbers that are close together and far from 0.
+whole numbers, or of float64: float32 would merge numbers that are close together and far from 0. Years to hours of a
+timestamp are those of UTC or, where the entry has a `time_zone`, of the clock of that zone.
 
 They predict `{target}` in its own unit, unless `manifest.json` has `target_scaling`, for a target that float32 does not
 hold. Then the target is their prediction, as float64, times `scale` plus `shift`. `scorer.py` and `mlflow` do all this.

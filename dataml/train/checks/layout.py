@@ -15,6 +15,7 @@ _ATTRIBUTE_NAMES: Final = {
     "date_format": "meaning of digits",
     "number_format": "spelling of numbers",
     "missing_values": "markers of missing values",
+    "time_zone": "time zone",
     "strip": "treatment of blanks",
 }
 _MAX_SHOWN: Final = 10

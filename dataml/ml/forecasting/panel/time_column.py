@@ -51,7 +51,7 @@ def settle_time_column(table: pa.Table, contract: Contract, time: str) -> Contra
     cells = _combine(table.column(time))
     timestamp = Column(time, DataType.TIMESTAMP, nullable=column.nullable, missing_values=column.missing_values)
     batch = pa.record_batch({time: cells})
-    settled = settle_formats(Contract((timestamp,)), lambda names: [batch]).column(time)
+    settled = settle_formats(Contract((timestamp,)), lambda names: [batch]).contract.column(time)
     parsed = _parse(cells, settled)
     if len(parsed.invalid_rows):
         raise _refusal(column, cells, parsed)
@@ -66,6 +66,7 @@ def settle_time_column(table: pa.Table, contract: Contract, time: str) -> Contra
         date_format=settled.date_format,
         nullable=column.nullable,
         missing_values=column.missing_values,
+        time_zone=settled.time_zone if has_clock else None,
     )
     return Contract(tuple(new if each.name == time else each for each in contract.columns))
 
