@@ -1,13 +1,14 @@
 """A column and a single value are encoded alike, and a recorded encoding is the same again."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from dataml.contract.time_zones import find_time_zone
 from dataml.contract.types import DataType
 from dataml.ml.encoding import EncodedColumn, Encoding
 from dataml.ml.number_shift import NumberShift
@@ -104,3 +105,20 @@ def test_only_numbers_and_days_are_shifted() -> None:
     column = make_column(DataType.STRING, Encoding.CATEGORY)
     assert column.fit_shift(values) == column
     assert "offset" not in column.to_json()
+
+
+@pytest.mark.parametrize("encoding", [*CALENDAR[1:], Encoding.HOUR])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "-09:30"])
+def test_calendar_numbers_of_a_column_with_a_zone_are_those_of_its_clock(zone: str, encoding: Encoding) -> None:
+    column = EncodedColumn("x", "x", DataType.TIMESTAMP, encoding, time_zone=zone)
+    hours = [datetime(2024, 3, 30, 12, tzinfo=UTC) + timedelta(hours=hour) for hour in range(48)]
+    hours += [datetime(2023, 12, 31, 20, tzinfo=UTC) + timedelta(hours=hour) for hour in range(12)]
+    values = [*hours, None, datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)]
+    together = column.encode(pa.chunked_array([pa.array(values, DataType.TIMESTAMP.arrow)]))
+    encode = column.value_encoder()
+    assert np.array([encode(value) for value in values], np.float32).tobytes() == together.tobytes()
+    local = [hour.astimezone(find_time_zone(zone)) for hour in hours]
+    name = encoding.value
+    expected = [each.weekday() if name == "weekday" else getattr(each, name) for each in local]
+    assert together[: len(hours)].tolist() == expected
+    assert EncodedColumn.from_json(json.loads(json.dumps(column.to_json()))) == column

@@ -281,7 +281,7 @@ class Forecaster:
     ) -> SeriesForecast:
         """Return these steps of a forecast in buckets of a coarser frequency."""
         fine = whole.select(steps)
-        buckets = Buckets.group(fine.times, frequency)
+        buckets = Buckets.group(frequency.convert_times(fine.times, self.frequency), frequency)
         sums = buckets.sum(fine.values)
         if self.sums is None:
             # Nothing is known of sums: as if the errors of all steps were the same, too wide where they are not.
@@ -338,9 +338,15 @@ class Forecaster:
     def _number_by_id(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.ids)}
 
+    @property
+    def _bucket_zone(self) -> str | None:
+        """The zone whose days and longer steps the steps of the model are summed up to."""
+        own = self.frequency
+        return own.time_zone if own.is_date_based else self.contract.column(self.config.roles.time).time_zone
+
     def _output_frequency(self, text: str | None) -> Frequency:
         own = self.frequency
-        requested = own if text is None else Frequency.parse(text)
+        requested = own if text is None else Frequency.parse(text).on_clock(self._bucket_zone)
         if requested.has_same_step(own):
             return own
         if not requested.is_multiple_of(own):

@@ -105,7 +105,7 @@ class FutureCovariates:
         for number in range(len(ids)):
             begin, end = np.searchsorted(series, (number, number + 1))
             if end > begin:
-                wanted = times[number].astype(np.int64)
+                wanted = self.frequency.to_moments(times[number]).astype(np.int64)
                 row = np.minimum(np.searchsorted(row_times[begin:end], wanted), end - begin - 1) + begin
                 numbers[number] = np.where(row_times[row] == wanted, order[row], -1)
         return numbers
@@ -129,7 +129,8 @@ class FutureCovariates:
         if len(duplicates):
             row = int(duplicates[0])
             name = series_label(ids, int(series[row]))
-            date = self.frequency.format_times(row_times[row : row + 1].astype("datetime64[us]"))[0]
+            moment = row_times[row : row + 1].astype("datetime64[us]")
+            date = self.frequency.format_times(self.frequency.read_moments(moment))[0]
             raise Invalid(f"future has two rows of {name} at {date}.", code="duplicate_timestamps")
 
     def _matrix(self, table: pa.Table) -> np.ndarray:

@@ -58,7 +58,7 @@ class Buckets:
 
     @classmethod
     def group(cls, times: np.ndarray, frequency: Frequency) -> "Buckets":
-        """Return the buckets of the times (steps,) of a forecast."""
+        """Return the buckets of the times (steps,) of a forecast, on the clock of the frequency."""
         labels, of_step = np.unique(frequency.bucket_labels(times), return_inverse=True)
         return cls(labels, of_step, np.bincount(of_step))
 

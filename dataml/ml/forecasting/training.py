@@ -108,6 +108,9 @@ def train(
     is_small_count = find_small_counts(panel.y, panel.starts)
     selected = select_candidates(options.algorithm, data, splits, config.season, is_small_count)
     spec = _lag_spec(config, data, covariates)
+    if not panel.frequency.is_date_based:
+        # Days and longer steps are on the local clock themselves.
+        spec = replace(spec, time_zone=options.contract.column(roles.time).time_zone)
     history = _history_length(selected, config.season, spec)
     candidates = _build_candidates(selected, options, config.season, history, spec, _regressors(covariates))
 

@@ -8,12 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from dataml.contract.contract import Column, Contract
+from dataml.contract.types import DataType
+from dataml.jobs.spec import JobContext, TrainSpec
 from dataml.ml.bundle.predictor import Predictor
+from dataml.storage.storage import Storage
+from dataml.tasks import train
 from tests.ml.export.exports import (
     ALGORITHMS,
     ISOLATED,
@@ -22,9 +29,10 @@ from tests.ml.export.exports import (
     make_table,
     run_isolated,
     to_json_rows,
+    unpack_export,
     with_classes,
 )
-from tests.ml.samples import CHURN_ROLES, churn
+from tests.ml.samples import CHURN_ROLES, churn, contract_of
 
 PREDICT = "import json; from scorer import Scorer; json.dump(Scorer().predict(json.load(sys.stdin)), sys.stdout)"
 PARSE = """
@@ -292,3 +300,29 @@ def test_a_blend_is_the_weighted_mean_of_its_members(tmp_path: Path, classes: in
     expected = 0.7 * second.native.predict(encoded) + 0.3 * first.native.predict(encoded)
     actual = [list(each["probabilities"].values()) if classes else each["prediction"] for each in predictions]
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_hours_of_a_zone_are_read_as_the_platform_reads_them(tmp_path: Path) -> None:
+    hours = np.arange(1_711_800_000, 1_711_800_000 + 600 * 3_600, 3_600)  # over a change of clocks
+    moments = pa.array(hours * 1_000_000).cast(pa.timestamp("us", "UTC"))
+    zone = ZoneInfo("Europe/Berlin")
+    local = [moment.as_py().astimezone(zone) for moment in moments]
+    table = pa.table({"moment": moments, "target": [10.0 * each.hour + each.weekday() for each in local]})
+    contract = Contract(
+        (Column("moment", DataType.TIMESTAMP, time_zone="Europe/Berlin"), *contract_of(table).columns[1:])
+    )
+    pq.write_table(table, tmp_path / "train.parquet")
+    roles = {"moment": "Feature", "target": "Target"}
+    spec = TrainSpec(1, "train.parquet", contract, "Regression", "LightGBM", roles)
+    bundle = tmp_path / train.run(spec, JobContext(Storage(tmp_path), "jobs/1")).bundle
+    predictor, folder = Predictor.load(bundle), unpack_export(bundle, tmp_path / "export")
+    assert "tzdata" in (folder / "requirements.txt").read_text().splitlines()
+    rows = [{"moment": each.isoformat()} for each in local]
+    rows += [{"moment": f"{each:%Y-%m-%d %H:%M}"} for each in local] + [{"moment": None}]
+    parsed = run_isolated(folder, PARSE, rows)
+    encoded = np.array([[np.nan if x is None else x for x in row] for row in parsed], np.float32)
+    np.testing.assert_array_equal(encoded, np.array([predictor.parse(row) for row in rows], np.float32))
+    np.testing.assert_array_equal(encoded[:-1], np.tile(predictor.preprocessing.transform(table), (2, 1)))
+    assert [row[-1] for row in parsed[: len(local)]] == [each.hour for each in local]
+    [refusal] = run_isolated(folder, PARSE, [{"moment": "2024-03-31 02:30"}])
+    assert "put forward" in refusal

@@ -21,6 +21,7 @@ from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.frequency.messages import format_span, series_label, shifted_hours_hint
 
 _SHORTEST_MONTH_DAYS: Final = 28
+_SHORTEST_DAY_US: Final = 23 * 3_600 * calendar.SECOND_US
 _MIN_INFORMATIVE_STEPS: Final = 3
 """Steps that a series must have to show a frequency of its own."""
 _MIN_SINGLE_STEPS: Final = 0.8
@@ -87,6 +88,15 @@ def check_frequency(
         f"Request {detected.name}, or leave the frequency out.",
         code="frequency_mismatch",
     )
+
+
+def has_daily_steps(times: np.ndarray, starts: np.ndarray) -> bool:
+    """Return whether the usual step of the times is a day, which may be one of 23 hours, or more.
+
+    Shapes are those of `detect_frequency`. Series of one time each have no step.
+    """
+    steps = _within(np.diff(calendar.microseconds(times)), starts)
+    return bool(len(steps)) and float(np.median(steps)) >= _SHORTEST_DAY_US
 
 
 def refuse_off_grid(frequency: Frequency, times: np.ndarray, starts: np.ndarray, ids: Sequence[str], row: int) -> None:
@@ -204,7 +214,7 @@ def _refuse_mixed(
     coarse = np.gcd.reduceat(steps, starts[:-1])
     is_informative = count >= _MIN_INFORMATIVE_STEPS
     suspicious = is_informative & ((coarse > 1) | (single == 0))
-    if frequency == Frequency("day"):
+    if (frequency.unit, frequency.count) == ("day", 1):
         suspicious |= is_informative & _without_weekends(times, starts, single, count)
     fitting = int(np.argmax(np.where(suspicious, -1, single)))
     for series in np.flatnonzero(suspicious)[:_MAX_INSPECTED_SERIES].tolist():

@@ -1,11 +1,12 @@
 """The frequency of a series: its name, its steps through the calendar, and buckets of coarser ones."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
+from dataml.contract.local_times import to_local_times, to_moments
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency import calendar
 from dataml.ml.forecasting.frequency.aliases import MONTH_END, Unit, parse_alias
@@ -39,13 +40,16 @@ class Frequency:
 
     `anchor_day` belongs to months, quarters and years: 31 stays on the last day of the month, 29 and 30 are clipped to
     it where the month is shorter; None keeps the day of the month that a series has. `week_start` is the first day of
-    a week's bucket, 0 for Monday; weekly series themselves may lie on any day.
+    a week's bucket, 0 for Monday; weekly series themselves may lie on any day. Times are those on the clock of
+    `time_zone`, without an offset; with None they are in UTC. Only days and longer steps have a zone: a local day of 23
+    hours is one step, while an hour is an hour on any clock.
     """
 
     unit: Unit
     count: int = 1
     anchor_day: int | None = None
     week_start: int = 0
+    time_zone: str | None = None
 
     @classmethod
     def from_unit(cls, unit: Unit, count: int = 1, anchor_day: int | None = None, week_start: int = 0) -> Self:
@@ -87,7 +91,12 @@ class Frequency:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the frequency that `to_json` wrote."""
-        return cls.from_unit(data["unit"], data["count"], data["anchor_day"], data["week_start"])
+        frequency = cls.from_unit(data["unit"], data["count"], data["anchor_day"], data["week_start"])
+        return frequency.on_clock(data.get("time_zone"))
+
+    def on_clock(self, time_zone: str | None) -> Self:
+        """Return the frequency of times on the clock of a zone; steps below a day are always in UTC."""
+        return replace(self, time_zone=time_zone if self.is_date_based else None)
 
     @property
     def name(self) -> str:
@@ -213,6 +222,36 @@ class Frequency:
         whole = calendar.DAY_US if self.unit in _MONTHS else self._step_us
         return whole % finer._step_us == 0
 
+    def read_moments(self, moments: np.ndarray) -> np.ndarray:
+        """Return moments in UTC as times on the clock of the frequency, datetime64[us].
+
+        A day that begins at its first moment, as clocks were put forward over midnight, begins at midnight; so do steps
+        of another time of day than midnight, which is the most common one.
+        """
+        if self.time_zone is None or not moments.size:
+            return moments
+        utc = calendar.microseconds(moments).ravel()
+        local = to_local_times(utc, self.time_zone)
+        clocks, counts = np.unique(np.remainder(local, calendar.DAY_US), return_counts=True)
+        for clock in {0, int(clocks[counts.argmax()])}:
+            usual = local - np.remainder(local, calendar.DAY_US) + clock
+            local = np.where(to_moments(usual, self.time_zone).moments == utc, usual, local)
+        return calendar.from_microseconds(local).reshape(moments.shape)
+
+    def to_moments(self, times: np.ndarray) -> np.ndarray:
+        """Return times on the clock of the frequency as moments in UTC, datetime64[us].
+
+        A time that clocks were put forward over is moved forward, too; of two equal ones it is the first.
+        """
+        if self.time_zone is None:
+            return times
+        found = to_moments(calendar.microseconds(times).ravel(), self.time_zone)
+        return calendar.from_microseconds(found.moments).reshape(times.shape)
+
+    def convert_times(self, times: np.ndarray, clock: "Frequency") -> np.ndarray:
+        """Return times on the clock of another frequency as times on the own one."""
+        return times if clock.time_zone == self.time_zone else self.read_moments(clock.to_moments(times))
+
     def bucket_labels(self, times: np.ndarray) -> np.ndarray:
         """Return the label of the bucket that each time lies in, datetime64[us].
 
@@ -228,24 +267,30 @@ class Frequency:
     def count_bucket_steps(self, finer: "Frequency", last: np.datetime64 | np.ndarray, buckets: int) -> BucketSteps:
         """Return how many steps of `finer` after `last` complete a number of buckets that lie wholly in the future.
 
-        The rest of a bucket that the history has begun is skipped. Shapes are those of `last`.
+        The rest of a bucket that the history has begun is skipped. `last` is on the clock of `finer`; shapes are those
+        of `last`.
         """
         last = np.asarray(last, "datetime64[us]")
-        first = self._bucket_starts(finer.shift(last, 1))
-        begins = np.where(self._bucket_starts(last) == first, self._next_buckets(first, 1), first)
+        first = self._bucket_starts(self.convert_times(finer.shift(last, 1), finer))
+        begins = np.where(
+            self._bucket_starts(self.convert_times(last, finer)) == first, self._next_buckets(first, 1), first
+        )
         moment = np.timedelta64(1, "us")
-        ends = self._next_buckets(begins, buckets)
+        ends = finer.convert_times(self._next_buckets(begins, buckets), self)
+        begins = finer.convert_times(begins, self)
         return BucketSteps(finer.count_steps(last, begins - moment), finer.count_steps(last, ends - moment))
 
     def format_times(self, times: np.ndarray) -> list[str]:
-        """Return times as JSON has them: dates for a day and coarser, else ISO 8601 with Z.
+        """Return times as JSON has them: dates for a day and coarser, else moments in ISO 8601 with Z.
 
-        Days that do not begin at midnight in UTC keep their time: their local date may be another one.
+        Dates are those of the frequency's clock. Days that do not begin at its midnight keep their time: another date
+        may be meant.
         """
         times = np.asarray(times, "datetime64[us]")
-        clock = calendar.time_of_day(times)
-        if self.is_date_based and not clock.any():
+        if self.is_date_based and not calendar.time_of_day(times).any():
             return np.datetime_as_string(times, unit="D").tolist()
+        times = self.to_moments(times)
+        clock = calendar.time_of_day(times)
         unit = "us" if np.remainder(clock, calendar.SECOND_US).any() else "s"
         return [f"{text}Z" for text in np.datetime_as_string(times, unit=unit).tolist()]
 

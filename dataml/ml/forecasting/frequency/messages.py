@@ -73,5 +73,5 @@ def shifted_hours_hint(times: np.ndarray) -> str:
         return ""
     return (
         " The times of day alternate by an hour, as local days do in UTC under daylight saving: "
-        "give dates without a time or an offset."
+        "give dates without a time or an offset, or upload with a template in which the column has its time_zone."
     )

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dataml.contract.local_times import to_local_times
 from dataml.ml.forecasting.frequency.calendar import (
     SECOND_US,
     days,
     days_of_month,
+    from_microseconds,
     microseconds,
     month_lengths,
     months,
@@ -101,8 +103,14 @@ def select_calendar_features(unit: str, length: int, step: int = 1) -> tuple[str
     return tuple(name for name in names if name not in _YEARLY or years >= _MIN_YEARS)
 
 
-def compute_calendar_features(names: Sequence[str], times: np.ndarray) -> np.ndarray:
-    """Return float32 of the shape of `times` (datetime64[us]) and one more axis: the features, ordered as `names`."""
+def compute_calendar_features(names: Sequence[str], times: np.ndarray, time_zone: str | None = None) -> np.ndarray:
+    """Return float32 of the shape of `times` (datetime64[us]) and one more axis: the features, ordered as `names`.
+
+    With a `time_zone`, `times` are in UTC, and the features are those of its clock.
+    """
+    if time_zone is not None:
+        local = to_local_times(microseconds(times).ravel(), time_zone)
+        times = from_microseconds(local).reshape(times.shape)
     features = np.empty((*times.shape, len(names)), dtype=np.float32)
     for i, name in enumerate(names):
         features[..., i] = _FEATURES[name](times)

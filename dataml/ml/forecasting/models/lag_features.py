@@ -98,7 +98,7 @@ def build_training_matrix(spec: LagSpec, data: GroupedSeries, scale: np.ndarray)
         x[:, i] = np.clip((column - c if is_level else column) / s, -LIMIT, LIMIT)
     x[:, spec.history_width :] = np.concatenate(
         (
-            compute_calendar_features(spec.calendar, data.times[chosen]),
+            compute_calendar_features(spec.calendar, data.times[chosen], spec.time_zone),
             data.known[chosen],
             data.static[series],
             _delayed_past(spec, data)[chosen],

@@ -29,6 +29,7 @@ class LagSpec:
       before the row.
 
     `categorical` are names of covariates that hold codes of categories. `season` is the lag that the scale is made of.
+    `time_zone` is that of the clock of calendar features, None where times are on their clock themselves.
     """
 
     horizon: int
@@ -43,6 +44,7 @@ class LagSpec:
     static: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
     categorical: tuple[str, ...] = field(default=())
+    time_zone: str | None = None
 
     @cached_property
     def reach(self) -> int:

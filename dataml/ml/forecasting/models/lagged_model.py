@@ -158,7 +158,7 @@ class LaggedModel:
     def _fixed_features(self, inputs: ForecastInput) -> np.ndarray:
         """Return the columns that do not depend on the forecast, float32 (series, steps, columns)."""
         count, steps = inputs.times.shape
-        calendar = compute_calendar_features(self.spec.calendar, inputs.times)
+        calendar = compute_calendar_features(self.spec.calendar, inputs.times, self.spec.time_zone)
         static = np.broadcast_to(inputs.static[:, None], (count, steps, len(self.spec.static)))
         # Beyond the horizon the last known value of a past covariate is carried forward.
         past = inputs.past[:, np.minimum(np.arange(steps), self.spec.horizon - 1)]

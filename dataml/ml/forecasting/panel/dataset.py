@@ -84,5 +84,6 @@ def read_series(
         frequency=None if frequency is None else Frequency.parse(frequency),
         fill=fill,  # type: ignore[arg-type]
         horizon=horizon or 1,
+        time_zone=contract.column(columns.time).time_zone,
     )
     return parsed, table

@@ -65,7 +65,7 @@ def _missing_error(panel: Panel, missed: np.ndarray, values: np.ndarray) -> Inva
         problems.append(f"Target values are missing: {join_examples(examples, len(without))}.")
     hint = clock_change_hint(panel.times[rows]) if panel.frequency.unit in ("hour", "minute") else ""
     advice = f" Add them, or set fill ({', '.join(FILL_METHODS)})."
-    if panel.frequency == Frequency("day") and len(rows) and (missed[rows] == 2).mean() > 0.9:
+    if panel.frequency.has_same_step(Frequency("day")) and len(rows) and (missed[rows] == 2).mean() > 0.9:
         advice += " If only days from Monday to Friday are counted, the frequency is Business day."
     return Invalid(" ".join(problems) + advice + hint, code="irregular_series")
 

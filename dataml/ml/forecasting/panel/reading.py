@@ -3,6 +3,7 @@
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from dataml.contract.types import DataType
 from dataml.contract.values import parse_value
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency import calendar
-from dataml.ml.forecasting.frequency.detection import check_frequency, detect_frequency
+from dataml.ml.forecasting.frequency.detection import check_frequency, detect_frequency, has_daily_steps
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.frequency.messages import (
     MAX_EXAMPLES,
@@ -81,8 +82,12 @@ def read_panel(
     frequency: Frequency | None = None,
     fill: FillMethod | None = None,
     horizon: int | None = None,
+    time_zone: str | None = None,
 ) -> ParsedPanel:
     """Read the series of a table to learn from.
+
+    With a `time_zone`, days and longer steps are those of its clock, unless the times are on the grid of UTC alone. The
+    times of the panel are on the clock of its frequency.
 
     Columns have the types of a contract; `time` is a Date or Timestamp, the target an Integer or Float; without
     `series` there is one series, called "". A series begins at its first target value and ends at its last one. Ids
@@ -97,7 +102,7 @@ def read_panel(
     rows = _sort_rows(table, target, time, series)
     if not len(rows.times):
         raise Invalid("The table has no rows.", code="too_few_rows")
-    parsed = _parse(rows, frequency, fill, horizon)
+    parsed = _parse(rows, frequency, fill, horizon, time_zone)
     longest = int(parsed.panel.lengths.max())
     if longest < MIN_VALUES:
         detail = f"No series has {MIN_VALUES} values; the longest one has {longest}."
@@ -113,7 +118,7 @@ def read_panel(
 def read_observations(
     table: pa.Table, *, target: str, time: str, series: str | None, frequency: Frequency, fill: FillMethod | None = None
 ) -> ParsedPanel:
-    """Read new values of known series, few as they may be, to append to a panel of that frequency.
+    """Read new values of known series, few as they may be, to append to a panel of that frequency and clock.
 
     Raises:
         Invalid: as `read_panel`, without `constant_target` and without a minimum number of values.
@@ -121,10 +126,17 @@ def read_observations(
     rows = _sort_rows(table, target, time, series)
     if not len(rows.times):
         raise Invalid("The table has no rows.", code="too_few_rows")
-    return _parse(rows, frequency, fill, horizon=None)
+    return _parse(rows, frequency, fill, horizon=None, time_zone=frequency.time_zone, is_clock_known=True)
 
 
-def _parse(rows: _SortedRows, frequency: Frequency | None, fill: FillMethod | None, horizon: int | None) -> ParsedPanel:
+def _parse(
+    rows: _SortedRows,
+    frequency: Frequency | None,
+    fill: FillMethod | None,
+    horizon: int | None,
+    time_zone: str | None,
+    is_clock_known: bool = False,
+) -> ParsedPanel:
     _refuse_duplicates(rows)
     future, leading = _outside_targets(rows)
     history = rows.filter(~(future | leading))
@@ -132,13 +144,20 @@ def _parse(rows: _SortedRows, frequency: Frequency | None, fill: FillMethod | No
     if len(empty):
         detail = f"Without any target value: {series_labels(rows.ids, empty)}. Leave these series out, or add values."
         raise Invalid(detail, code="series_too_short")
-    times, starts, ids = history.times, history.starts, history.ids
-    if frequency is None:
-        frequency = detect_frequency(times, starts, ids)
-    else:
-        frequency = check_frequency(frequency, times, starts, ids, fills=fill is not None)
-    panel = fill_gaps(Panel(ids, starts, times, history.y, frequency, history.rows), fill)
-    min_length = max(2 * frequency.season_length, (horizon or 0) + 1)
+    starts, ids = history.starts, history.ids
+
+    def settle(clock: str | None) -> tuple[Frequency, np.ndarray]:
+        times = Frequency("day", time_zone=clock).read_moments(history.times)
+        if frequency is None:
+            found = detect_frequency(times, starts, ids)
+        else:
+            found = check_frequency(frequency, times, starts, ids, fills=fill is not None)
+        return (found.on_clock(clock), times) if clock is None or found.is_date_based else settle(None)
+
+    clocks = [time_zone] if is_clock_known else _list_clocks(history.times, starts, time_zone)
+    settled, times = _first_that_fits(settle, clocks)
+    panel = fill_gaps(Panel(ids, starts, times, history.y, settled, history.rows), fill)
+    min_length = max(2 * settled.season_length, (horizon or 0) + 1)
     highest = np.maximum.reduceat(panel.y, panel.starts[:-1])
     lowest = np.minimum.reduceat(panel.y, panel.starts[:-1])
     return ParsedPanel(
@@ -149,6 +168,32 @@ def _parse(rows: _SortedRows, frequency: Frequency | None, fill: FillMethod | No
         future=rows.rows[future],
         leading=int(leading.sum()),
     )
+
+
+def _first_that_fits(
+    settle: Callable[[str | None], tuple[Frequency, np.ndarray]], clocks: Sequence[str | None]
+) -> tuple[Frequency, np.ndarray]:
+    """Return the frequency and the times on the first of these clocks that the times have a frequency on.
+
+    Raises:
+        Invalid: they have none on any; the error is that of the local clock, if there is one.
+    """
+    errors: dict[str | None, Invalid] = {}
+    for clock in clocks:
+        try:
+            return settle(clock)
+        except Invalid as error:
+            errors[clock] = error
+    raise next((error for clock, error in errors.items() if clock is not None), errors[clocks[0]])
+
+
+def _list_clocks(times: np.ndarray, starts: np.ndarray, time_zone: str | None) -> list[str | None]:
+    """Return the zones on whose clocks the times may have their frequency, the likelier one first; None is UTC."""
+    if time_zone is None or not has_daily_steps(times, starts):
+        return [None]
+    local = Frequency("day", time_zone=time_zone).read_moments(times)
+    is_utc = not calendar.time_of_day(times).any() and calendar.time_of_day(local).any()
+    return [None, time_zone] if is_utc else [time_zone, None]
 
 
 def read_times(column: pa.ChunkedArray) -> np.ndarray:
