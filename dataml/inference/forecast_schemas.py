@@ -72,7 +72,12 @@ class ForecastStep(BaseModel):
     """The forecast of one step of one series."""
 
     unique_id: str | None = Field(description="The series; null where the model has one series without an Id.")
-    date: str = Field(description="Start of the step: a date, or a time in UTC for frequencies below a day.")
+    date: str = Field(
+        description=(
+            "Start of the step: a date, on the clock of the Time column's time zone if it has one, or a time in UTC for "
+            "frequencies below a day, and for days that do not begin at midnight."
+        )
+    )
     value: int | float = Field(
         description="The expected value, within the bounds of the target's contract, and never negative for a series "
         "that never was; with `round` an integer for an Integer target."
