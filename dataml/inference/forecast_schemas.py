@@ -74,8 +74,8 @@ class ForecastStep(BaseModel):
     unique_id: str | None = Field(description="The series; null where the model has one series without an Id.")
     date: str = Field(
         description=(
-            "Start of the step: a date, on the clock of the Time column's time zone if it has one, or a time in UTC for "
-            "frequencies below a day, and for days that do not begin at midnight."
+            "Start of the step: a date, on the clock of the Time column's time zone if it has one, or a time in UTC "
+            "for frequencies below a day, and for days that do not begin at midnight."
         )
     )
     value: int | float = Field(
