@@ -55,7 +55,7 @@ def test_local_days_over_a_change_of_clocks_are_forecast(
 ) -> None:
     query = {"template_id": create_zoned_template(client).json()["id"]} if has_template else {}
     dataset = create_dataset(client, file, **query)
-    assert {column["column_name"]: column["time_zone"] for column in dataset["columns"]} == {
+    assert {column["column_name"]: column["time_zone"] for column in dataset["schema"]} == {
         "day": BERLIN,
         "sold": None,
     }
