@@ -39,7 +39,7 @@ def read(values: list[Any], data_type: DataType) -> tuple[Column, list[Any]]:
     [
         ([2019, 2020], "year", [dt.date(2019, 1, 1), dt.date(2020, 1, 1)]),
         ([201901, 201902], "year_month", MONTHS),
-        ([20190101, 20190102], None, DAYS),
+        ([20190101, 20190102], "compact", DAYS),
         ([43466, 43467], "excel", DAYS),
         ([SECOND, SECOND + 86_400], "epoch_s", DAYS),
         ([SECOND, SECOND + 3_600], "epoch_s", HOURS),
