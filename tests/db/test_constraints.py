@@ -41,7 +41,14 @@ def new_dataset(tenant: Tenant, **changes: Any) -> Dataset:
 
 def new_training(tenant: Tenant, **changes: Any) -> Training:
     """Return a training of a dataset that does not exist."""
-    fields = {"predictor_name": "churn", "dataset_version": 1, "dataset_parquet": "x", "domain": "x", "target": "y"}
+    fields = {
+        "predictor_name": "churn",
+        "url_name": "churn",
+        "dataset_version": 1,
+        "dataset_parquet": "x",
+        "domain": "x",
+        "target": "y",
+    }
     fields |= {"problem_type": "Regression", "requested_algorithm": "auto", "created_by": "admin"}
     ids = {"tenant_id": tenant.id, "dataset_id": 10**9, "preprocess_id": 10**9}
     return Training(**fields | ids | {"shap_enabled": False, "shap_sample_rows": 1} | changes)

@@ -28,7 +28,8 @@ EVERY_TENANT = {
     "dataml.jobs.service": "the supervisor works for all tenants",
     "dataml.train.service": "finds the newest predictors of all tenants, to deploy them",
     "dataml.dataset.file_service": "tells which uploads in storage belong to anybody",
-    "dataml.datalake.service": "administrators of the platform list and remove what they have shared",
+    "dataml.dataset.deleted_files": "the supervisor removes deleted files of all tenants",
+    "dataml.datalake.service": "administrators share schemas between tenants; a table is read by all that see it",
     "deployments.deployer": "writes down which predictors it has deployed",
 }
 ROOT = Path(__file__).parents[2]
