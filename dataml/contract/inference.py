@@ -8,7 +8,7 @@ disagree, or a few values are something else, the column stays text, and a warni
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -57,7 +57,7 @@ def infer_contract(read: ReadBatches) -> InferredContract:
             inference.add(batch.column(index))
     if not inferences:
         raise Invalid("There are no rows to infer columns from.", code="no_rows")
-    order = _find_common_order(inferences.values())
+    order = _find_common_order(each for each in inferences.values() if each.data_type.is_temporal)
     inferred = [_new_column(name, inference, order) for name, inference in inferences.items()]
     spellings = _open_spellings(inferred, inferences)
     _count_spellings(spellings, read)
@@ -80,7 +80,8 @@ def infer_contract(read: ReadBatches) -> InferredContract:
 def settle_formats(contract: Contract, read: ReadBatches) -> InferredContract:
     """Return the contract with the order of day and month, the meaning of digits and the time zone of dates settled.
 
-    What the values leave open, or contradict, stays None: then ambiguous cells are invalid, and timestamps are in UTC.
+    A column whose values leave the order open takes the one that all other columns of dates show or have, with a
+    warning. What stays open, or is contradicted, stays None: then ambiguous cells are invalid, and timestamps in UTC.
     """
     columns = {column.name: column for column in contract.columns if _has_open_format(column)}
     if not columns:
@@ -101,14 +102,25 @@ def settle_formats(contract: Contract, read: ReadBatches) -> InferredContract:
                 repeated[name].add(cells)
             elif column.data_type is DataType.TIMESTAMP:
                 orders[name].zones.add(cells)
+    stated: set[DateOrder] = {
+        column.date_order for column in contract.columns if column.data_type.is_temporal and column.date_order
+    }
+    common = _find_common_order(orders.values(), stated)
     settled = Contract(
         tuple(
-            _settle_column(column, orders[column.name], digits[column.name]) if column.name in columns else column
+            _settle_column(column, orders[column.name], digits[column.name], common)
+            if column.name in columns
+            else column
             for column in contract.columns
         )
     )
     warnings = [orders[name].zones.find_warning(name) for name in columns]
     warnings += [each.warning for each in repeated.values()]
+    warnings += [
+        warn_order_of_others(name, common)
+        for name, inference in orders.items()
+        if common is not None and inference.leaves_order_open
+    ]
     return InferredContract(settled, tuple(filter(None, warnings)))
 
 
@@ -119,12 +131,15 @@ def _has_open_format(column: Column) -> bool:
     return column.data_type is DataType.DATE and column.date_order is None and column.date_format is None
 
 
-def _settle_column(column: Column, inference: TypeInference, digits: "DigitMeanings") -> Column:
+def _settle_column(
+    column: Column, inference: TypeInference, digits: "DigitMeanings", common_order: DateOrder | None
+) -> Column:
     if column.time_zone is None:
         column = replace(column, time_zone=inference.zones.time_zone)
     if column.date_order is not None or column.date_format is not None:
         return column
-    return replace(column, date_order=inference.date_order, date_format=digits.date_format)
+    order = common_order if common_order is not None and inference.leaves_order_open else inference.date_order
+    return replace(column, date_order=order, date_format=digits.date_format)
 
 
 def settle_number_formats(contract: Contract, read: ReadBatches) -> InferredContract:
@@ -171,10 +186,11 @@ def _zone_of(data_type: DataType, inference: TypeInference) -> str | None:
     return inference.zones.time_zone if data_type is DataType.TIMESTAMP else None
 
 
-def _find_common_order(inferences: Iterable[TypeInference]) -> DateOrder | None:
-    """Return the order of day and month that all columns of dates show which show one."""
+def _find_common_order(inferences: Iterable[TypeInference], stated: Collection[DateOrder] = ()) -> DateOrder | None:
+    """Return the order of day and month that all columns of dates show which show one, and that a template states."""
     orders: set[DateOrder] = {
-        each.date_order for each in inferences if each.data_type.is_temporal and each.date_order is not None
+        *stated,
+        *(each.date_order for each in inferences if each.date_order is not None),
     }
     return orders.pop() if len(orders) == 1 else None
 

@@ -109,9 +109,12 @@ class TypeInference:
     @property
     def open_date_type(self) -> DataType | None:
         """The type of a text column whose values are all dates but for the order, which they leave open; else None."""
-        is_two_ways = self.has_open_order and not self.has_both_orders and not self._orders.may_lead_with_year
-        is_open = is_two_ways and not self._declared
-        return self._temporal_type if is_open else None
+        return self._temporal_type if self.leaves_order_open and not self._declared else None
+
+    @property
+    def leaves_order_open(self) -> bool:
+        """Whether dates can have the day or the month first, nothing shows which, and no year rather comes first."""
+        return self.has_open_order and not self.has_both_orders and not self._orders.may_lead_with_year
 
     @property
     def may_be_grouped(self) -> bool:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from dataml.contract.contract import Column, Contract
+from dataml.contract.dates import DateOrder
 from dataml.contract.inference import (
     InferredContract,
     ReadBatches,
@@ -327,3 +328,33 @@ def test_nothing_is_inferred_from_no_rows() -> None:
     with pytest.raises(Invalid) as caught:
         infer_contract(reader())
     assert caught.value.code == "no_rows"
+
+
+@pytest.mark.parametrize(
+    ("others", "stated", "order"),
+    [
+        (["13/09/2024"], None, "dmy"),
+        (["09/13/2024"], None, "mdy"),
+        (["08/10/2024"], "mdy", "mdy"),
+        (["13/09/2024"], "mdy", None),
+        (["08/10/2024"], None, None),
+        (["13/09/2024", "09/13/2024"], None, None),
+    ],
+)
+def test_template_takes_the_order_of_other_columns(
+    others: list[str], stated: DateOrder | None, order: str | None
+) -> None:
+    cells = {"open": ["08/09/2024"] * len(others), "shown": others, "stated": ["2024-01-01"] * len(others)}
+    columns = [Column("open", DataType.DATE), Column("shown", DataType.DATE)]
+    columns += [Column("stated", DataType.DATE, date_order=stated)] if stated else []
+    settled = settle_formats(Contract.build(columns), reader(pa.record_batch(cells)))
+    assert settled.contract.column("open").date_order == order
+    warned = [warning.column for warning in settled.warnings]
+    assert ("open" in warned) is (order is not None)
+    assert {warning.code for warning in settled.warnings} <= {"date_order_of_others"}
+
+
+def test_order_with_a_short_year_that_may_come_first_is_not_taken_from_others() -> None:
+    batch = pa.record_batch({"x": ["24-01-15", "24-01-16", "24-01-17"], "y": ["13/09/2024"] * 3})
+    settled = settle_formats(Contract.build([Column(name, DataType.DATE) for name in "xy"]), reader(batch))
+    assert (settled.contract.column("x").date_order, settled.warnings) == (None, ())
