@@ -29,6 +29,7 @@ FEATURE_ROLES = ("Feature", "Time")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_FLOAT64 = float(np.finfo(np.float64).max)
 MIN_PROBABILITY = 1e-6
+BOOLEAN_TEXTS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +50,7 @@ class Scorer:
         self.layout = self._read_json("preprocess.json")["columns"]
         for column in self.layout:
             column["codes"] = {text: code for code, text in enumerate(column.get("vocabulary", ()))}
+        self.boolean_texts = find_boolean_texts(self.columns, self.layout)
         self.categorical = [i for i, column in enumerate(self.layout) if column["encoding"] == "category"]
         self.classes = self.manifest["classes"]
         members = self.manifest.get("members") or [{"algorithm": self.manifest["algorithm"], "weight": 1.0}]
@@ -65,8 +67,11 @@ class Scorer:
             name, default = column["name"], column["default"]
             if name not in row and default is None:
                 raise ValueError(f"{name}: it is missing and has no default")
+            sent = row.get(name)
+            if isinstance(sent, bool) and name in self.boolean_texts:
+                sent = self.boolean_texts[name][sent]
             try:
-                value = parse_value(row.get(name), column["data_type"], column["format"])
+                value = parse_value(sent, column["data_type"], column["format"])
                 values[name] = (
                     parse_value(default, column["data_type"], column["plain_format"]) if value is None else value
                 )
@@ -191,6 +196,25 @@ def value_format(column):
         strip=column.get("strip", False),
         time_zone=column.get("time_zone"),
     )
+
+
+def find_boolean_texts(columns, layout):
+    """Return how text features spelled false and true in the training, for those that did in one way only."""
+    texts = {column["name"] for column in columns if column["data_type"] == "String"}
+    found = {}
+    for column in layout:
+        if column["encoding"] != "category" or column["source"] not in texts:
+            continue
+        pairs = []
+        for family in BOOLEAN_TEXTS:
+            spellings = [[text for text in column["vocabulary"] if text.lower() == member] for member in family]
+            others = [text for text in column["vocabulary"] if text.isdigit() and text not in family]
+            is_number = family == ("0", "1") and bool(others)
+            if all(len(each) == 1 for each in spellings) and not is_number:
+                pairs.append((spellings[0][0], spellings[1][0]))
+        if len(pairs) == 1:
+            found[column["source"]] = pairs[0]
+    return found
 
 
 def encode(value, column):

@@ -60,6 +60,23 @@ def test_the_scorer_predicts_as_the_platform_does_without_it(tmp_path: Path, alg
     assert_same(run_isolated(folder, PREDICT, rows), predictor, rows)
 
 
+@pytest.mark.parametrize(
+    "texts", [["yes", "no"], ["True", "False"], ["1", "0"], ["N", "Y", "maybe"], ["yes", "no", "1", "0"]]
+)
+def test_a_boolean_for_a_text_is_spelled_as_in_the_training(tmp_path: Path, texts: list[str]) -> None:
+    table = make_table()
+    answers = [texts[number % len(texts)] for number in range(table.num_rows)]
+    target = [50.0 * texts.index(answer) for answer in answers]
+    table = table.drop_columns(["target", "key"]).append_column("answer", pa.array(answers))
+    predictor, folder = export_model(tmp_path, table.append_column("target", pa.array(target)), "LightGBM", roles={})
+    rows = [row | {"answer": value} for row in to_json_rows(predictor, table)[:3] for value in (True, False)]
+    predictions = run_isolated(folder, PREDICT, rows)
+    assert_same(predictions, predictor, rows)
+    is_spelled = predictor.boolean_texts != {}
+    assert is_spelled is (len(texts) < 4)
+    assert (predictions[0]["prediction"] != predictions[1]["prediction"]) is is_spelled
+
+
 def test_every_row_of_the_churn_example_is_predicted_alike(tmp_path: Path) -> None:
     predictor, folder = export_model(tmp_path, churn(), "auto", roles=CHURN_ROLES)
     rows = to_json_rows(predictor, churn())
