@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, MetaData, String
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -53,11 +54,15 @@ class Base(DeclarativeBase):
     }
 
 
+def _created_at(context: DefaultExecutionContext) -> datetime:
+    return context.get_current_parameters().get("created_at") or utc_now()
+
+
 class Timestamped:
-    """Columns with the times at which a row was made and last changed."""
+    """Columns with the times at which a row was made and last changed; they are equal until it is changed."""
 
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
-    modified_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+    modified_at: Mapped[datetime] = mapped_column(default=_created_at, onupdate=utc_now)
 
 
 class TenantOwned:
