@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,9 @@ def settings(new_home: NewHome) -> Settings:
     return new_home()
 
 
-@pytest.fixture(scope="module")
-def platform(settings: Settings, migrated_database: Path) -> Iterator[Platform]:
+@contextmanager
+def run_platform(settings: Settings, migrated_database: Path) -> Iterator[Platform]:
+    """Start a platform with the users of these tests, and stop it afterwards."""
     database_file = settings.root / SQLITE_FILE
     if settings.database_url is None and not database_file.exists():
         shutil.copy(migrated_database, database_file)
@@ -176,6 +178,12 @@ def platform(settings: Settings, migrated_database: Path) -> Iterator[Platform]:
         yield Platform(settings, anonymous, log_in(anonymous, ADMIN))
         portal.call(database.close)
     supervisor.stop()
+
+
+@pytest.fixture(scope="module")
+def platform(settings: Settings, migrated_database: Path) -> Iterator[Platform]:
+    with run_platform(settings, migrated_database) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
