@@ -100,7 +100,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
         RuntimeError: a route does not state what its caller needs.
     """
     app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
-    realtime = RealTimeApp(services.database, services.keys, services.inference_client)
+    realtime = RealTimeApp(services.database, services.settings, services.keys, services.inference_client)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
     app.state.database = services.database
@@ -132,7 +132,7 @@ def _dependents(services: Services) -> Dependents:
             Tenant: (end_jobs, lifecycle_service.forget_deleted),
             Template: (dataset_service.refuse_template_in_use,),
             Dataset: (inference_service.release_dataset, train_service.refuse_dataset_in_use),
-            File: (inference_service.release_file,),
+            File: (inference_service.release_file, train_service.refuse_file_in_use),
             Training: (inference_service.refuse_training_in_use,),
         }
     )

@@ -31,7 +31,7 @@ _FIELD_OF_CODE: Final = {"bad_range": "minimum"}
 # Surrogates, which are not text, and marks of direction, byte order and zero width: two names would look like one.
 _INVISIBLE: Final = re.compile("[\ud800-\udfff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 # A default that breaks another rule is reported by `_check_defaults`.
-_CONSTRAINT_RULES: Final = frozenset({"below_minimum", "above_maximum", "not_allowed", "pattern_mismatch"})
+CONSTRAINT_RULES: Final = frozenset({"below_minimum", "above_maximum", "not_allowed", "pattern_mismatch"})
 
 
 @dataclass(frozen=True)
@@ -375,7 +375,7 @@ def _check_constraints(columns: tuple[Column, ...]) -> Iterable[FieldError]:
             field = _FIELD_OF_CODE.get(error.code, error.code.removeprefix("bad_"))
             yield FieldError(("body", "template_schema", index, field), f"Column {column.name!r}: {error}.", error.code)
         except InvalidValue as error:
-            if error.rule in _CONSTRAINT_RULES:
+            if error.rule in CONSTRAINT_RULES:
                 message = f"Column {column.name!r}: the default {column.default!r} is invalid: {error.reason}."
                 yield FieldError(("body", "template_schema", index, "default_value"), message, "bad_default")
 

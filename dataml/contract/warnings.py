@@ -15,6 +15,8 @@ WARNING_CODES: Final[dict[str, str]] = {
     "contradictory_date_order": "A column is text because some of its dates have the day first and some the month.",
     "mixed_offsets": "Timestamps of a column have different offsets from UTC, or only some have one.",
     "repeated_local_times": "Local times of a column are in an hour that clocks show twice; the first one is taken.",
+    "rows_left_out": "Rows have values that the contract of a model refuses, and were left out.",
+    "missing_columns": "Prediction data lacks columns of its template, which a model may not need.",
     "header_like_values": "Names of columns are like values; a file without a header loses its first row.",
     "repeated_header": "Rows that repeat the header were left out.",
     "unnamed_index_left_out": "A first column without a name that numbers the rows, or an index of pandas without one, "
@@ -41,6 +43,8 @@ WARNING_CODES: Final[dict[str, str]] = {
     "rows_before_first_value": "Rows before the first target value of their series were left out.",
     "rows_after_last_value": "Rows after the last target value of their series were left out.",
     "known_observations": "New observations were known already.",
+    "revised_observations": "Known values of series were replaced by those of new observations.",
+    "early_observations": "New observations are from before the history that a model keeps, and were skipped.",
     "beyond_horizon": "A forecast has more steps ahead than its backtest measured.",
     "sums_of_bounds": "Bounds of a coarser frequency are sums of the bounds of steps, which are too wide.",
     "rounded_for_table": "A forecast was rounded, as the lake table that it was written to holds whole numbers.",

@@ -112,9 +112,11 @@ def _check_same_columns(schema: pa.Schema, contract: Contract, table: str) -> No
 
 
 async def find_source(
-    database: Database, lakes: Lakes, scope: Scope, options: LakeOptions, contract: Contract | None
+    database: Database, lakes: Lakes, scope: Scope, options: LakeOptions, contract: Contract | None, *, partial: bool
 ) -> SourceTable:
     """Return the table that an upload names, at the snapshot that it names or the newest.
+
+    With `partial`, as for prediction data, it need not have all columns of the contract.
 
     Raises:
         NotFound: `schema_not_found`, `table_not_found`, `snapshot_not_found`.
@@ -126,7 +128,7 @@ async def find_source(
         name = await _resolve_table(session, scope, schema, table)
     snapshot = await lakes.iceberg_executor.run(lambda deadline: lakes.iceberg.get_snapshot(name, options.snapshot_id))
     columns = tuple(snapshot.schema.names)
-    check_columns(columns, contract)
+    check_columns(columns, contract, partial=partial)
     return SourceTable(f"{schema}.{table}", snapshot.snapshot_id, columns, snapshot.rows)
 
 

@@ -62,11 +62,15 @@ async def upload_dataset(
     async with received_files(http, settings.max_upload_bytes, may_be_none=bool(lake.iceberg_table_name)) as parts:
         lake.check(has_files=bool(parts))
         if parts:
-            targets = await lake_tables.resolve_targets(lakes, user.scope, lake, draft.contract)
+            # Of prediction data the files decide which columns there are.
+            contract = None if draft.usage == "p" else draft.contract
+            targets = await lake_tables.resolve_targets(lakes, user.scope, lake, contract)
             upload = await uploads.create(database, settings, user.scope, draft, targets, parts, csv)
         else:
             user.require(Permission.READ_DATALAKE)
-            source = await lake_tables.find_source(database, lakes, user.scope, lake, draft.contract)
+            source = await lake_tables.find_source(
+                database, lakes, user.scope, lake, draft.contract, partial=draft.usage == "p"
+            )
             upload = await uploads.create_from_table(database, settings, user.scope, draft, source)
     await jobs.notify()
     if draft.on_error == "reject":

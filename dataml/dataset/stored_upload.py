@@ -80,8 +80,12 @@ async def stored_upload(
     budget_bytes: int,
     contract: Contract | None,
     csv: CsvOptions = PLAIN_CSV,
+    *,
+    partial: bool = False,
 ) -> AsyncIterator[StoredUpload]:
     """Store the files of a request in a new folder, which is removed at the end unless `StoredUpload.commit` keeps it.
+
+    With `partial`, as for prediction data, a file need not have all columns of the contract.
 
     Raises:
         TooLarge: `upload_too_large`.
@@ -92,7 +96,8 @@ async def stored_upload(
     folder = storage.new_upload_folder(tenant_id)
     upload: StoredUpload | None = None
     try:
-        upload = StoredUpload(storage, folder, await _store(storage, folder, parts, budget_bytes, contract, csv))
+        files = await _store(storage, folder, parts, budget_bytes, contract, csv, partial)
+        upload = StoredUpload(storage, folder, files)
         yield upload
     finally:
         if upload is None or not upload.is_kept:
@@ -106,6 +111,7 @@ async def _store(
     budget_bytes: int,
     contract: Contract | None,
     csv: CsvOptions,
+    partial: bool,
 ) -> list[StoredFile]:
     if sum(part.size or 0 for part in parts) > budget_bytes:
         raise upload_too_large()
@@ -114,7 +120,7 @@ async def _store(
     files: list[StoredFile] = []
     for number, part in enumerate(parts, 1):
         stem = f"{folder}/{number}"
-        file = await _store_file(storage, stem, part, remaining_bytes, remaining_text_bytes, contract, csv)
+        file = await _store_file(storage, stem, part, remaining_bytes, remaining_text_bytes, contract, csv, partial)
         remaining_bytes -= file.size_bytes
         remaining_text_bytes -= file.summary.text_bytes
         files.append(file)
@@ -131,6 +137,7 @@ async def _store_file(
     text_budget_bytes: int,
     contract: Contract | None,
     csv: CsvOptions,
+    partial: bool,
 ) -> StoredFile:
     name = display_name(part.filename or "")
     _check_suffix(name)
@@ -141,7 +148,9 @@ async def _store_file(
         path = f"{stem}.{file_format}"
         size_bytes = await storage.write(path, part.file, budget_bytes)
         local_path = storage.path(path)
-        summary = await asyncio.to_thread(reading.scan_file, local_path, file_format, contract, text_budget_bytes, csv)
+        summary = await asyncio.to_thread(
+            reading.scan_file, local_path, file_format, contract, text_budget_bytes, csv, partial=partial
+        )
     return StoredFile(name, path, size_bytes, file_format, summary)
 
 

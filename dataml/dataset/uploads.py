@@ -14,6 +14,7 @@ from dataml.audit import service as audit
 from dataml.contract.contract import Contract
 from dataml.contract.files.layout import PLAIN_CSV, CsvOptions
 from dataml.contract.files.reading import read_column_names
+from dataml.contract.partial import find_missing_columns
 from dataml.contract.warnings import DataWarning
 from dataml.dataset import file_service, restoration, service, validation
 from dataml.dataset.first_rows import find_structure_warnings, find_warnings
@@ -130,7 +131,8 @@ async def create(
     """
     storage = Storage.from_settings(settings)
     limit = settings.max_upload_bytes
-    async with stored_upload(storage, scope.tenant_id, parts, limit, draft.contract, csv) as upload:
+    partial = draft.usage == "p"
+    async with stored_upload(storage, scope.tenant_id, parts, limit, draft.contract, csv, partial=partial) as upload:
         await upload.publish()
         warnings = await _find_warnings(storage, draft.contract, upload.files)
         committed = await upload.commit(_commit_dataset(database, settings, scope, draft, targets, upload.files))
@@ -162,7 +164,8 @@ async def add(
         present = await service.list_uploaded_files(session, scope, dataset_id)
     storage = Storage.from_settings(settings)
     limit = settings.max_upload_bytes
-    async with stored_upload(storage, scope.tenant_id, parts, limit, contract, csv) as upload:
+    partial = dataset.usage == "p"
+    async with stored_upload(storage, scope.tenant_id, parts, limit, contract, csv, partial=partial) as upload:
         if contract is None and (names := await _read_column_names(storage, dataset, present)):
             check_same_columns(upload.files, names, "the dataset")
         await upload.publish()
@@ -174,10 +177,11 @@ async def add(
 async def _find_warnings(
     storage: Storage, contract: Contract | None, files: Sequence[StoredFile]
 ) -> tuple[DataWarning, ...]:
-    """Return the warnings about the files, and about inferred columns; a template has decided what they are."""
+    """Return the warnings about the files, about inferred columns, and about those that prediction data lacks."""
     structure = await asyncio.to_thread(find_structure_warnings, storage, files, contract is not None)
-    inferred = await asyncio.to_thread(find_warnings, storage, files) if contract is None else ()
-    return (*structure, *inferred)
+    if contract is None:
+        return (*structure, *await asyncio.to_thread(find_warnings, storage, files))
+    return (*structure, *find_missing_columns(contract, [file.summary.names for file in files]))
 
 
 async def _read_column_names(storage: Storage, dataset: Dataset, files: Sequence[File]) -> Sequence[str]:

@@ -1,19 +1,18 @@
 """Starts the validation of a dataset, and stores its result."""
 
 from dataclasses import asdict
-from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
 from dataml.contract.contract import Contract
 from dataml.contract.warnings import warnings_to_json
-from dataml.dataset import lake_tables, restoration, service
+from dataml.dataset import lake_tables, restoration, service, source_rows
 from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import JobKind, JobState, SourceFile, ValidateResult, ValidateSpec
+from dataml.jobs.spec import JobKind, JobState, ValidateResult, ValidateSpec
 from dataml.settings import Settings
 from dataml.template import service as template_service
 
@@ -30,9 +29,10 @@ async def validate(
     dataset.failure = None
     files = await service.list_uploaded_files(session, scope, dataset.id)
     dataset.data_source = "+".join(sorted({file.format for file in files}))
+    sources = await source_rows.list_sources(session, scope, dataset, files)
     spec = ValidateSpec(
         dataset_id=dataset.id,
-        files=tuple([await _source_file(session, scope, dataset, file) for file in files]),
+        files=sources,
         contract=contract,
         on_error="reject" if dataset.on_error == "reject" else "quarantine",
         min_usability=settings.min_usability,
@@ -41,6 +41,7 @@ async def validate(
         lake=lake_tables.validated_target(dataset),
         raw=lake_tables.raw_target(dataset),
         superseded=await _list_unrecorded_jobs(session, scope, dataset),
+        partial=dataset.usage == "p",
     )
     return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
 
@@ -118,21 +119,3 @@ async def apply_validation(session: AsyncSession, job: Job, result: ValidateResu
         file.total_fields = report.total_fields
         file.total_records = report.total_records
         file.error_report = asdict(report.error_report) if report.error_report is not None else None
-
-
-async def _source_file(session: AsyncSession, scope: Scope, dataset: Dataset, file: File) -> SourceFile:
-    if file.format == "iceberg":
-        return await lake_tables.get_source_file(session, scope, dataset, file)
-    file_format: Literal["csv", "parquet"] = "parquet" if file.format == "parquet" else "csv"
-    return SourceFile(
-        file.id,
-        file.name,
-        file.path,
-        file_format,
-        file.delimiter,
-        file.total_records,
-        encoding=file.encoding,
-        header_row=file.header_row,
-        has_row_numbers=file.has_row_numbers,
-        repeated_headers=file.repeated_headers,
-    )

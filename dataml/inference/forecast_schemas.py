@@ -14,6 +14,13 @@ _ROUND_DESCRIPTION = (
 )
 
 
+_DATASET_DESCRIPTION = (
+    "A valid dataset with the values observed since the training, the exogenous values of the steps, or both. Rows up "
+    "to the last value of the target of their series are observations: the forecast starts where they end, and nothing "
+    "is trained. Rows behind it, or all rows of a dataset without the target, are about the future."
+)
+
+
 class FutureDataset(BaseModel):
     """A dataset with the exogenous values of the steps."""
 
@@ -43,15 +50,16 @@ class DirectForecastRequest(BaseModel):
     unique_ids: list[str] | Literal["all"] | None = Field(
         None, description="Several series, or `all` of them, instead of `unique_id`."
     )
-    dataset_id: int | None = Field(
-        None,
-        description="A valid dataset with the values observed since the training: the forecast starts where it ends, "
-        "and nothing is trained.",
-    )
+    dataset_id: int | None = Field(None, description=_DATASET_DESCRIPTION)
     future: list[dict[str, Any]] | FutureDataset | None = Field(
         None,
         description="The exogenous values of the steps: one row for each series and step with the Time column (and the "
         "Id column, where several series are forecast), or a dataset.",
+    )
+    revised: Literal["refuse", "use"] = Field(
+        "refuse",
+        description="Observations may repeat the history; what is known is skipped. use: values that differ replace "
+        "the known ones, with a warning. refuse: they are an error.",
     )
     level: float = Field(95.0, ge=50, le=99.9, description="Share of values that lie in the interval, in percent.")
     aggregate: Literal["sum", "mean"] = Field(
@@ -108,7 +116,7 @@ class ForecastAnswer(BaseModel):
 
 
 class BatchForecast(BaseModel):
-    """The options of a batch forecast; the dataset of the batch has the exogenous values of the steps."""
+    """The options of a batch forecast."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -118,8 +126,13 @@ class BatchForecast(BaseModel):
     frequency: str | None = Field(None, max_length=50, description="As in a single forecast.")
     unique_ids: list[str] | None = Field(None, min_length=1, description="Ids of the series; by default all.")
     observations_id: int | None = Field(
-        None, description="A valid dataset with the values observed since the training."
+        None, description="A valid dataset with the values observed since the training, beside that of the batch."
     )
+    future_id: int | None = Field(
+        None,
+        description="A valid dataset of usage `p` with the exogenous values of the steps, beside that of the batch.",
+    )
+    revised: Literal["refuse", "use"] = Field("refuse", description="As in a single forecast.")
     level: float = Field(95.0, ge=50, le=99.9)
     aggregate: Literal["sum", "mean"] = "sum"
     round: bool = Field(False, description=_ROUND_DESCRIPTION)

@@ -1,13 +1,16 @@
 """Forecasts: the model and the datasets of a request, checked before any compute."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.service import Principal
+from dataml.contract.adaptation import list_foreign_types
 from dataml.contract.contract import Contract
 from dataml.dataset import service as datasets
+from dataml.dataset import source_rows
 from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.errors import Conflict, Invalid
@@ -17,11 +20,13 @@ from dataml.inference.models import PredictionLogEntry
 from dataml.inference.requests import describe_forecast
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import ForecastSpec, JobKind
+from dataml.jobs.spec import DatasetInput, DatasetRows, ForecastInputs, ForecastSpec, JobKind
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.serving.model_runner import ForecastInferenceRequest, ServableModel
+from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from dataml.train import service as trainings
-from dataml.train.checks.layout import find_series_time, join_differences, list_schema_changes
+from dataml.train.checks.layout import join_differences
 from dataml.train.checks.request import ColumnRole
 from dataml.train.models import Training
 
@@ -36,54 +41,141 @@ class _ModelColumns:
     roles: dict[str, str]
 
     @property
-    def time(self) -> str:
-        """The Time column."""
-        return find_series_time(self.roles)
+    def observed(self) -> Contract:
+        """The columns of an observation."""
+        return self._select(*(role for role in ColumnRole if role != ColumnRole.IGNORE))
 
-    def select(self, *roles: ColumnRole) -> Contract:
-        """Return the columns of these roles."""
+    @property
+    def future(self) -> Contract:
+        """The columns of a row about the future."""
+        return self._select(*_FUTURE_ROLES)
+
+    @property
+    def target(self) -> Contract:
+        """The target alone."""
+        return self._select(ColumnRole.TARGET)
+
+    @property
+    def has_exogenous(self) -> bool:
+        """Whether the model reads values of the future."""
+        return ColumnRole.EXOGENOUS.value in self.roles.values()
+
+    def _select(self, *roles: ColumnRole) -> Contract:
         return self.contract.select(name for name in self.contract.names if self.roles[name] in roles)
 
 
+@dataclass(frozen=True)
+class _FoundDataset:
+    """A dataset that a forecast reads, and its rows."""
+
+    dataset: Dataset
+    rows: DatasetInput
+
+
+class _DatasetReader:
+    """Finds the datasets of a forecast, and checks that they have the columns of the model."""
+
+    def __init__(self, session: AsyncSession, scope: Scope, settings: Settings, columns: _ModelColumns) -> None:
+        self._session = session
+        self._scope = scope
+        self._storage = Storage.from_settings(settings)
+        self._columns = columns
+
+    async def find(self, dataset_id: int) -> _FoundDataset:
+        """Return a dataset of observations, of values of the future, or of both.
+
+        Raises:
+            NotFound: `dataset_not_found`.
+            Conflict: `dataset_not_validated`, `schema_changed`.
+            Invalid: `nothing_to_use`: it has no target, and the model reads no exogenous column.
+        """
+        found = await self._get(dataset_id)
+        if not await self._list_missing(found.rows.rows, self._columns.target):
+            return await self._check(found, self._columns.observed)
+        if not self._columns.has_exogenous:
+            target = self._columns.target.names[0]
+            detail = (
+                f"The dataset has no column {target!r}, so that it holds no observations, and the model reads no "
+                "exogenous values; leave dataset_id out."
+            )
+            raise Invalid(detail, code="nothing_to_use")
+        return await self._check(found, self._columns.future)
+
+    async def find_observations(self, dataset_id: int) -> _FoundDataset:
+        """Return a dataset of values observed since the training. Raises as `find`."""
+        found = await self._get(dataset_id)
+        return await self._check(found, self._columns.observed)
+
+    async def find_future(self, dataset_id: int) -> _FoundDataset:
+        """Return a dataset of usage `p` with exogenous values of the steps.
+
+        Raises:
+            NotFound: `dataset_not_found`.
+            Conflict: `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
+        """
+        await datasets.get_valid(self._session, self._scope, dataset_id, "p")
+        found = await self._get(dataset_id)
+        return await self._check(found, self._columns.future)
+
+    async def _get(self, dataset_id: int) -> _FoundDataset:
+        dataset = await datasets.get(self._session, self._scope, dataset_id)
+        if dataset.state != "valid":
+            raise datasets.not_validated(dataset)
+        rows = await source_rows.get_rows(self._session, self._scope, dataset)
+        return _FoundDataset(dataset, DatasetInput(dataset.validated()[1], rows))
+
+    async def _check(self, found: _FoundDataset, needed: Contract) -> _FoundDataset:
+        changes = [f"{name!r} is missing" for name in await self._list_missing(found.rows.rows, needed)]
+        changes += list_foreign_types(needed, found.rows.rows.contract)
+        if changes:
+            detail = f"The dataset does not have the model's columns: {join_differences(changes)}."
+            raise Conflict(detail, code="schema_changed")
+        return found
+
+    async def _list_missing(self, rows: DatasetRows, needed: Contract) -> list[str]:
+        return await asyncio.to_thread(source_rows.list_missing, self._storage, rows, needed)
+
+
 async def prepare_request(
-    session: AsyncSession, user: Principal, request: ForecastRequest
+    session: AsyncSession, settings: Settings, user: Principal, request: ForecastRequest
 ) -> tuple[ServableModel, ForecastInferenceRequest]:
-    """Return the model and the request to it, which has the storage names of its datasets.
+    """Return the model and the request to it, which has the rows of its datasets.
 
     Raises:
         NotFound: `training_not_found`, `dataset_not_found`.
         Conflict: `model_not_ready`, `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`,
             `schema_changed`.
-        Invalid: `wrong_preprocess_id`, `unknown_frequency`, `one_or_several`.
+        Invalid: `wrong_preprocess_id`, `unknown_frequency`, `one_or_several`, `nothing_to_use`.
     """
     model = await service.get_servable_model(session, user, request.train_id)
     service.check_problem_type(model.problem_type, forecast=True)
     if request.preprocess_id != model.preprocess_id:
         raise Invalid(f"preprocess_id is {model.preprocess_id} for this model.", code="wrong_preprocess_id")
-    return model, await prepare_direct_request(session, user.scope, model, request)
+    return model, await prepare_direct_request(session, settings, user.scope, model, request)
 
 
 async def prepare_direct_request(
-    session: AsyncSession, scope: Scope, model: ServableModel, request: DirectForecastRequest
+    session: AsyncSession, settings: Settings, scope: Scope, model: ServableModel, request: DirectForecastRequest
 ) -> ForecastInferenceRequest:
-    """Return the request to a forecast model, which has the storage names of its datasets.
+    """Return the request to a forecast model, which has the rows of its datasets.
 
     Raises:
         NotFound: `dataset_not_found`.
         Conflict: `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
-        Invalid: `unknown_frequency`, `one_or_several`.
+        Invalid: `unknown_frequency`, `one_or_several`, `nothing_to_use`.
     """
     service.check_problem_type(model.problem_type, forecast=True)
     if request.frequency is not None:
         Frequency.parse(request.frequency)
     columns = await _read_columns(session, scope, model.preprocess_id)
+    reader = _DatasetReader(session, scope, settings, columns)
     rows, future = None, None
     if isinstance(request.future, FutureDataset):
-        future = await _find_future(session, scope, columns, request.future.dataset_id)
+        future = await reader.find_future(request.future.dataset_id)
     elif request.future is not None:
         rows = tuple(request.future)
+    dataset = None if request.dataset_id is None else await reader.find(request.dataset_id)
     unique_ids = _requested_series(request, columns)
-    observations = await _find_observations(session, scope, columns, request.dataset_id)
     return ForecastInferenceRequest(
         steps=request.steps,
         frequency=request.frequency,
@@ -94,21 +186,21 @@ async def prepare_direct_request(
         round=request.round,
         username=scope.username,
         future_rows=rows,
-        future=future.parquet if future is not None else None,
-        observations=observations.parquet if observations is not None else None,
+        inputs=ForecastInputs(_rows_of(dataset), future=_rows_of(future), revised=request.revised),
         record=describe_forecast(
             model.preprocess_id,
             request,
             unique_ids,
             explain=request.explain,
-            observations=observations,
-            future=rows if future is None else future,
+            dataset=_dataset_of(dataset),
+            future=rows if future is None else future.dataset,
         ),
     )
 
 
 async def start_batch(
     session: AsyncSession,
+    settings: Settings,
     scope: Scope,
     training: Training,
     dataset_id: int | None,
@@ -119,30 +211,38 @@ async def start_batch(
 ) -> tuple[PredictionLogEntry, Job]:
     """Add a batch forecast and its job in one transaction; `training` is a completed one that is held.
 
-    The result is a file of the dataset with the exogenous values or, without one, of the dataset that the model was
-    trained on.
+    The result is a file of the dataset of the batch or, without one, of the dataset that the model was trained on.
 
     Raises:
         NotFound: `dataset_not_found`.
         Conflict: `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
-        Invalid: `unknown_frequency`, `bad_table_name`.
+        Invalid: `unknown_frequency`, `bad_table_name`, `nothing_to_use`, `missing_future`: the model reads exogenous
+            values, and no dataset has any.
     """
     service.check_problem_type(training.problem_type, forecast=True)
     if options.frequency is not None:
         Frequency.parse(options.frequency)
     columns = await _read_columns(session, scope, training.preprocess_id)
-    dataset = await _find_future(session, scope, columns, dataset_id) if dataset_id is not None else None
-    observations = await _find_observations(session, scope, columns, options.observations_id)
-    owner = dataset or await datasets.get(session, scope, training.dataset_id)
+    reader = _DatasetReader(session, scope, settings, columns)
+    _refuse_missing_future(training, dataset_id, options)
+    dataset = None if dataset_id is None else await reader.find(dataset_id)
+    observations, future = None, None
+    if options.observations_id is not None:
+        observations = await reader.find_observations(options.observations_id)
+    if options.future_id is not None:
+        future = await reader.find_future(options.future_id)
+    owner = await datasets.get(session, scope, training.dataset_id) if dataset is None else dataset.dataset
     record = describe_forecast(
         training.preprocess_id,
         options,
         options.unique_ids,
         explain=explain,
-        observations=observations,
-        future=dataset,
+        dataset=_dataset_of(dataset),
+        observations=_dataset_of(observations),
+        future=_dataset_of(future),
     )
     prediction = await service.add_batch(session, scope, training, owner, 0, record, result_table)
+    inputs = ForecastInputs(_rows_of(dataset), _rows_of(observations), _rows_of(future), options.revised)
     spec = ForecastSpec(
         prediction_id=prediction.id,
         bundle=training.bundle or "",
@@ -152,13 +252,24 @@ async def start_batch(
         level=options.level,
         aggregate=options.aggregate,
         round=options.round,
-        future=dataset.parquet if dataset is not None else None,
-        observations=observations.parquet if observations is not None else None,
+        inputs=inputs,
         explain=explain,
         request=prediction.request,
         lake=service.lake_target(scope, prediction, result_table),
     )
     return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
+
+
+def _refuse_missing_future(training: Training, dataset_id: int | None, options: BatchForecast) -> None:
+    """Refuse a batch without any values of the future for a model that reads them.
+
+    Raises:
+        Invalid: `missing_future`.
+    """
+    is_needed = ((training.summary or {}).get("forecast") or {}).get("needs_future", False)
+    if is_needed and dataset_id is None and options.future_id is None:
+        detail = "The model reads exogenous values of the steps; send a dataset that has them as dataset_id."
+        raise Invalid(detail, code="missing_future")
 
 
 def _requested_series(request: DirectForecastRequest, columns: _ModelColumns) -> tuple[str, ...] | None:
@@ -186,35 +297,9 @@ async def _read_columns(session: AsyncSession, scope: Scope, preprocess_id: int)
     return _ModelColumns(preprocessing.parse_contract(), dict(preprocessing.roles))
 
 
-async def _find_future(session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int) -> Dataset:
-    """Return the dataset with the exogenous values of the steps."""
-    dataset = await datasets.get_valid(session, scope, dataset_id, "p")
-    _check_columns(dataset, columns.select(*_FUTURE_ROLES), columns.time)
-    return dataset
+def _rows_of(found: _FoundDataset | None) -> DatasetInput | None:
+    return None if found is None else found.rows
 
 
-async def _find_observations(
-    session: AsyncSession, scope: Scope, columns: _ModelColumns, dataset_id: int | None
-) -> Dataset | None:
-    """Return the dataset, of either usage, with the values observed since the training."""
-    if dataset_id is None:
-        return None
-    dataset = await datasets.get(session, scope, dataset_id)
-    if dataset.state != "valid":
-        raise datasets.not_validated(dataset)
-    needed = columns.select(*(role for role in ColumnRole if role != ColumnRole.IGNORE))
-    _check_columns(dataset, needed, columns.time)
-    return dataset
-
-
-def _check_columns(dataset: Dataset, needed: Contract, time: str) -> None:
-    """Check that the rows of a valid dataset have these columns.
-
-    Raises:
-        Conflict: `schema_changed`.
-    """
-    contract, _ = dataset.validated()
-    if changes := list_schema_changes(needed, contract, time):
-        raise Conflict(
-            f"The dataset does not have the model's columns: {join_differences(changes)}.", code="schema_changed"
-        )
+def _dataset_of(found: _FoundDataset | None) -> Dataset | None:
+    return None if found is None else found.dataset

@@ -20,6 +20,7 @@ from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.schemas import DirectRequest, PredictRequest
 from dataml.serving.model_runner import InferenceClient, InferenceRequest, InferenceResponse, ServableModel
+from dataml.settings import Settings
 
 log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
@@ -36,8 +37,11 @@ _M = TypeVar("_M", bound=BaseModel)
 class RealTimeApp:
     """`POST /api/v1/inference` by training; `POST /models/{tenant}/{predictor}/predict` and `/forecast` by name."""
 
-    def __init__(self, database: Database, keys: TokenKeys, inference_client: InferenceClient) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, keys: TokenKeys, inference_client: InferenceClient
+    ) -> None:
         self._database = database
+        self._settings = settings
         self._authenticator = Authenticator(database, keys, SESSION_CACHE_S)
         self._inference_client = inference_client
         self._models: dict[tuple[Any, ...], tuple[float, ServableModel]] = {}
@@ -96,7 +100,7 @@ class RealTimeApp:
         service.check_problem_type(model.problem_type, forecast=True)
         request = parse_body(DirectForecastRequest, body)
         async with self._database.reading() as session:
-            prepared = await forecasts.prepare_direct_request(session, principal.scope, model, request)
+            prepared = await forecasts.prepare_direct_request(session, self._settings, principal.scope, model, request)
         return await self._inference_client.forecast(model, prepared)
 
     async def _get_model_by_name(self, principal: Principal, path: str) -> ServableModel:

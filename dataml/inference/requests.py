@@ -29,8 +29,9 @@ def describe_forecast(
     unique_ids: Sequence[str] | None,
     *,
     explain: bool,
-    observations: Dataset | None,
-    future: Dataset | Sequence[dict[str, Any]] | None,
+    dataset: Dataset | None = None,
+    observations: Dataset | None = None,
+    future: Dataset | Sequence[dict[str, Any]] | None = None,
 ) -> RequestRecord:
     """Return what the log keeps of the request for a forecast.
 
@@ -39,8 +40,9 @@ def describe_forecast(
         request: the options; a field that was not sent has its default.
         unique_ids: the series that were asked for; None for all.
         explain: whether contributions were asked for.
-        observations: the dataset with values observed since the training.
-        future: the dataset with exogenous values, or the rows that were sent.
+        dataset: with values observed since the training, with exogenous values, or with both.
+        observations: a dataset with values observed since the training.
+        future: a dataset with exogenous values, or the rows that were sent.
     """
     return {
         "preprocess_id": preprocess_id,
@@ -51,6 +53,8 @@ def describe_forecast(
         "aggregate": request.aggregate,
         "round": request.round,
         "explain": explain,
+        "revised": request.revised,
+        "dataset": describe_dataset(dataset) if dataset is not None else None,
         "observations": describe_dataset(observations) if observations is not None else None,
         "future": describe_dataset(future) if isinstance(future, Dataset) else _describe_rows(future),
     }

@@ -10,7 +10,7 @@ from fastapi import Path, Query, Response
 from dataml.access.dependencies import PredictionUser, Viewer
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
-from dataml.http.dependencies import Db, Paged
+from dataml.http.dependencies import AppSettings, Db, Paged
 from dataml.http.routing import Router
 from dataml.http.warnings import list_stored_warnings
 from dataml.inference import forecasts, service
@@ -39,15 +39,23 @@ direct = Router(tags=["Inference"])
 
 @router.post("/batch-prediction", status_code=202)
 @router.post("/batchPrediction", status_code=202)
-async def start_batch(request: BatchRequest, user: PredictionUser, database: Db, jobs: Jobs) -> BatchStarted:
+async def start_batch(
+    request: BatchRequest, user: PredictionUser, database: Db, settings: AppSettings, jobs: Jobs
+) -> BatchStarted:
     """Score a whole dataset.
 
-    The result is a CSV file with one row for each row of the dataset, in order: its Id columns, `prediction`,
+    The result is a CSV file with one row for each row of the uploaded files, in order: its Id columns, `prediction`,
     `probability_<class>`, with `explain` the features with the largest effect on the prediction, and `error`.
+
+    The files are read by the model's contract, as a real-time prediction is: its types, defaults and rules. Only the
+    model's features have to be there. A row with a value that does not fit has the reason in `error`, and no
+    prediction.
 
     The result of a Forecast has the next steps of all series, or of some: the Id column, the Time column, `value`,
     `lower`, `upper`, `confidence`.
     """
+    if request.dataset_id is not None and request.forecast is None:
+        await service.check_dataset(database, settings, user.scope, request.train_id, request.dataset_id)
     async with database.transaction() as session:
         training = await trainings.get_completed(session, user.scope, request.train_id, held=True)
         result_table = service.ResultTable(request.result_table, request.result_mode) if request.result_table else None
@@ -55,6 +63,7 @@ async def start_batch(request: BatchRequest, user: PredictionUser, database: Db,
             options = request.forecast or BatchForecast.model_validate({})
             prediction, job = await forecasts.start_batch(
                 session,
+                settings,
                 user.scope,
                 training,
                 request.dataset_id,

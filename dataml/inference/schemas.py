@@ -70,7 +70,7 @@ class BatchRequest(BaseModel):
     train_id: int = Field(description="Id of a completed training.")
     dataset_id: int | None = Field(
         None,
-        description="A valid dataset of usage `p`. A Forecast that needs no exogenous values needs none.",
+        description="A valid dataset of usage `p`. For a Forecast, which may need none, it is as in a single forecast.",
     )
     forecast: BatchForecast | None = Field(None, description="What to forecast, for a model of problem_type Forecast.")
     explain: bool = Field(

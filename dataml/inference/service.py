@@ -1,5 +1,6 @@
 """Predictions: the model that serves a request, batches, and the prediction log."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.service import Principal
 from dataml.audit import service as audit
-from dataml.contract.contract import Column
+from dataml.contract.adaptation import refuse_foreign_types, refuse_missing
+from dataml.contract.contract import Column, Contract
 from dataml.contract.warnings import warnings_to_json
-from dataml.dataset import file_service
+from dataml.dataset import file_service, source_rows
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset, File
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
+from dataml.db.session import Database
 from dataml.db.upsert import insert
 from dataml.errors import Conflict, NotFound
 from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
@@ -27,6 +30,8 @@ from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
 from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
+from dataml.settings import Settings
+from dataml.storage.storage import Storage
 from dataml.train import service as trainings
 from dataml.train.checks.request import ColumnRole
 from dataml.train.models import DeletedTraining, Training
@@ -110,6 +115,28 @@ def check_problem_type(problem_type: str, *, forecast: bool) -> None:
         raise Conflict(f"The model is a {problem_type}; use {call}.", code="wrong_problem_type")
 
 
+async def check_dataset(database: Database, settings: Settings, scope: Scope, train_id: int, dataset_id: int) -> None:
+    """Refuse a batch of a dataset that does not have the features of the model, before any compute.
+
+    A Forecast has features of its own; see `forecasts.start_batch`.
+
+    Raises:
+        NotFound: `training_not_found`, `dataset_not_found`.
+        Conflict: `model_not_ready`, `wrong_dataset_usage`, `dataset_not_validated`.
+        InvalidFields: `missing_feature`.
+        Invalid: `schema_mismatch`.
+    """
+    async with database.reading() as session:
+        training, columns = await get_form(session, scope, train_id)
+        if training.problem_type == "Forecast":
+            return
+        rows = await source_rows.get_rows(session, scope, await datasets.get_valid(session, scope, dataset_id, "p"))
+    needed = Contract(tuple(columns))
+    storage = Storage.from_settings(settings)
+    refuse_missing(await asyncio.to_thread(source_rows.list_missing, storage, rows, needed))
+    refuse_foreign_types(needed, rows.contract)
+
+
 async def start_batch(
     session: AsyncSession,
     scope: Scope,
@@ -129,9 +156,10 @@ async def start_batch(
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     record = describe_batch(training.preprocess_id, dataset, explain=explain)
-    prediction = await add_batch(session, scope, training, dataset, dataset.kept_records, record, result_table)
+    prediction = await add_batch(session, scope, training, dataset, dataset.total_records, record, result_table)
     lake = lake_target(scope, prediction, result_table)
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake, prediction.request)
+    rows = await source_rows.get_rows(session, scope, dataset)
+    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake, prediction.request, rows)
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 
@@ -245,18 +273,29 @@ async def release_dataset(session: AsyncSession, scope: Scope, dataset_id: int) 
     Raises:
         Conflict: `dataset_in_use`: a batch prediction of it is running.
     """
-    if await _has_running_batch(session, scope, PredictionLogEntry.dataset_id == dataset_id):
-        detail = "A batch prediction of this dataset is running; wait for its end, or terminate its job."
-        raise Conflict(detail, code="dataset_in_use")
+    await _refuse_running_batch(session, scope, dataset_id)
     rows = scope.update(PredictionLogEntry).where(PredictionLogEntry.dataset_id == dataset_id)
     await session.execute(rows.values(dataset_id=None, file_id=None))
 
 
 async def release_file(session: AsyncSession, scope: Scope, file_id: int) -> None:
-    """Remove a file that is being deleted from the prediction log, whose rows stay."""
+    """Remove a file that is being deleted from the prediction log, whose rows stay.
+
+    Raises:
+        Conflict: `dataset_in_use`: a batch prediction reads it.
+    """
     if 0 < file_id < 2**63:
+        file = await scope.find(session, File, File.id == file_id)
+        if file is not None and file.purpose == "source":
+            await _refuse_running_batch(session, scope, file.dataset_id)
         rows = scope.update(PredictionLogEntry).where(PredictionLogEntry.file_id == file_id)
         await session.execute(rows.values(file_id=None))
+
+
+async def _refuse_running_batch(session: AsyncSession, scope: Scope, dataset_id: int) -> None:
+    if await _has_running_batch(session, scope, PredictionLogEntry.dataset_id == dataset_id):
+        detail = "A batch prediction of this dataset is running; wait for its end, or terminate its job."
+        raise Conflict(detail, code="dataset_in_use")
 
 
 async def _has_running_batch(session: AsyncSession, scope: Scope, where: ColumnElement[bool]) -> bool:

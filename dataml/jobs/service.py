@@ -182,8 +182,11 @@ async def list_directories(session: AsyncSession) -> tuple[set[str], set[str]]:
 
 async def list_storage_names(session: AsyncSession) -> set[str]:
     """Return the storage names that unfinished jobs of every tenant will read."""
-    payloads = await session.scalars(every_tenant.select(Job.payload).where(Job.state.in_(_UNFINISHED)))
-    return {payload[key] for payload in payloads for key in _INPUT_FIELDS if payload.get(key)}
+    rows = await session.scalars(every_tenant.select(Job.payload).where(Job.state.in_(_UNFINISHED)))
+    payloads = rows.all()
+    names = {payload[key] for payload in payloads for key in _INPUT_FIELDS if payload.get(key)}
+    inputs = (each for payload in payloads for each in payload.get("inputs", {}).values() if isinstance(each, dict))
+    return names | {each["parquet"] for each in inputs}
 
 
 async def find_by_id(session: AsyncSession, job_id: int) -> Job | None:

@@ -89,6 +89,21 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class DatasetRows:
+    """The rows of a valid dataset as they were uploaded, for a model, which reads them by its own contract.
+
+    Attributes:
+        files: what was uploaded.
+        contract: what the dataset itself was validated with: how its values are spelled, and the types of its Ids.
+        is_whole: whether the validation has kept every row.
+    """
+
+    files: tuple[SourceFile, ...]
+    contract: Contract
+    is_whole: bool
+
+
+@dataclass(frozen=True)
 class ValidateSpec:
     """A check of every cell of `files` against `contract`; without a contract, it is inferred from all values.
 
@@ -96,7 +111,8 @@ class ValidateSpec:
     is written. With `distributed`, Ray Data checks sections of the files in parallel, where the cluster has the CPUs
     for it. The kept rows of a valid dataset are also written to the table `lake`; all rows as they came are written to
     the table `raw`, whether the dataset is valid or not. What the jobs `superseded` have written there, validations of
-    the same dataset that ended without a result, is undone first.
+    the same dataset that ended without a result, is undone first. With `partial`, columns of the contract that not all
+    files have are left out: of prediction data, a model says what it needs.
     """
 
     dataset_id: int
@@ -108,6 +124,7 @@ class ValidateSpec:
     lake: LakeTarget | None = None
     raw: LakeTarget | None = None
     superseded: tuple[int, ...] = ()
+    partial: bool = False
 
     def is_enough(self, kept_records: int, total_records: int) -> bool:
         """Return whether a dataset with these counts is valid; without kept rows it is not, whatever the threshold."""
@@ -217,7 +234,8 @@ class ForecastConfig:
     """How a forecast is trained; None means that the data decides.
 
     `horizon` is the number of steps that the model is trained and backtested for, `frequency` and `fill` are as
-    `ml.forecasting` reads them, and `windows` is the number of cutoffs of the backtest.
+    `ml.forecasting` reads them, and `windows` is the number of cutoffs of the backtest. `revised` is for a
+    continuation, as in `ForecastInputs`.
     """
 
     horizon: int | None = None
@@ -225,6 +243,7 @@ class ForecastConfig:
     season_length: int | None = None
     fill: str | None = None
     windows: int | None = None
+    revised: Literal["refuse", "use"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -233,9 +252,9 @@ class TrainSpec:
 
     `roles` is the role (Id, Target, Feature, Time, Ignore, Exogenous) of every column; `categories` are numeric columns
     whose numbers are categories. `positive_class` is a label of the target; None when the data decides. A Forecast has
-    `forecasting`. `parent` is the bundle of the version that an incremental training continues. `dataset_warnings` are
-    those of the dataset's validation, and of the check of its rows. With several `workers`, or when the matrix has at
-    least `distributed_bytes`, Ray Train fits on shards.
+    `forecasting`. `parent` is the bundle of the version that an incremental training continues, on `rows`, which are
+    read by `contract`, the parent's. `dataset_warnings` are those of the dataset's validation, and of the check of its
+    rows. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray Train fits on shards.
     """
 
     train_id: int
@@ -256,6 +275,7 @@ class TrainSpec:
     forecasting: ForecastConfig | None = None
     positive_class: str | None = None
     dataset_warnings: tuple[DataWarning, ...] = ()
+    rows: DatasetRows | None = None
 
     @property
     def target(self) -> str:
@@ -274,6 +294,8 @@ class TrainResult:
 
     `bundle` is the storage name of the bundle's folder; `summary` is its `manifest.json` without the file hashes, and
     `bundle_sha256` the hash of that file. A model that is not promoted is kept, and its parent goes on serving.
+    `parquet` is the storage name of the rows that were trained on, and `parquet_sha256` the hash of that file, where
+    they are not the validated copy of the dataset.
     """
 
     bundle: str
@@ -285,6 +307,8 @@ class TrainResult:
     summary: dict[str, Any]
     is_promoted: bool = True
     bundle_sha256: str | None = None
+    parquet: str | None = None
+    parquet_sha256: str | None = None
 
     @classmethod
     def from_manifest(cls, bundle: str, manifest: Manifest, sha256: str, *, is_promoted: bool = True) -> Self:
@@ -329,10 +353,12 @@ class ExplainResult:
 
 @dataclass(frozen=True)
 class ScoreSpec:
-    """A batch prediction of every row of `parquet`.
+    """A batch prediction of every row of a dataset.
 
-    With `explain`, the result also has the features with the largest effect on each prediction. The result is also
-    written to the table `lake`. `request` is what was asked, for those who look at the job.
+    `rows` are the uploaded ones and `parquet` their validated copy, which is read where it says the same. In jobs that
+    a version without `rows` has queued, it is what is scored. With `explain`, the result also has the features with the
+    largest effect on each prediction. The result is also written to the table `lake`. `request` is what was asked, for
+    those who look at the job.
     """
 
     prediction_id: int
@@ -341,6 +367,7 @@ class ScoreSpec:
     explain: bool = False
     lake: LakeTarget | None = None
     request: dict[str, Any] | None = None
+    rows: DatasetRows | None = None
 
 
 @dataclass(frozen=True)
@@ -364,13 +391,40 @@ class ScoreResult:
 
 
 @dataclass(frozen=True)
+class DatasetInput:
+    """A dataset that a forecast reads: the storage name of its validated copy, and the uploaded rows."""
+
+    parquet: str
+    rows: DatasetRows
+
+
+@dataclass(frozen=True)
+class ForecastInputs:
+    """The datasets of a forecast.
+
+    `dataset` has observations, values of the future, or both, which are told apart by what its rows hold;
+    `observations` and `future` are for one of them. With `revised` `use`, observations replace known values
+    that differ.
+    """
+
+    dataset: DatasetInput | None = None
+    observations: DatasetInput | None = None
+    future: DatasetInput | None = None
+    revised: Literal["refuse", "use"] = "refuse"
+
+
+NO_INPUTS = ForecastInputs()
+
+
+@dataclass(frozen=True)
 class ForecastSpec:
     """A batch forecast of the next `steps` (None: the model's horizon) of the series `unique_ids` (None: of all).
 
-    `future` has the exogenous values of the steps and `observations` the values observed since the training: Parquet
-    files of validated datasets. `aggregate` combines steps of the model's frequency into one of a coarser `frequency`.
-    With `round` the values of an Integer target are whole numbers, as they always were in jobs that a version without
-    this field has queued. The result is also written to the table `lake`. `request` is as in `ScoreSpec`.
+    `inputs` are its datasets. Jobs that a version without them has queued have `future`, with the exogenous values of
+    the steps, and `observations`, with the values observed since the training: Parquet files of validated datasets.
+    `aggregate` combines steps of the model's frequency into one of a coarser `frequency`. With `round` the values of an
+    Integer target are whole numbers, as they always were in jobs that a version without this field has queued. The
+    result is also written to the table `lake`. `request` is as in `ScoreSpec`.
     """
 
     prediction_id: int
@@ -386,6 +440,7 @@ class ForecastSpec:
     lake: LakeTarget | None = None
     round: bool = True
     request: dict[str, Any] | None = None
+    inputs: ForecastInputs = NO_INPUTS
 
 
 Payload = ValidateSpec | DescribeSpec | TrainSpec | ExplainSpec | ScoreSpec | ForecastSpec

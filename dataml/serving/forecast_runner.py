@@ -5,11 +5,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from dataml.contract.warnings import DataWarning, warnings_to_json
 from dataml.errors import DatamlError, Invalid
 from dataml.http.strict_json import dump_json
+from dataml.jobs.spec import ForecastInputs, JobContext
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecast_warnings import find_forecast_warnings
 from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
@@ -24,6 +25,7 @@ from dataml.serving.model_runner import (
     new_prediction_id,
 )
 from dataml.storage.storage import Storage
+from dataml.tasks.forecast_inputs import read_inputs
 
 MAX_VALUES: Final = 20_000
 """Steps of all series in one response; a batch may have more."""
@@ -31,7 +33,7 @@ _MAX_CACHED_UPDATES: Final = 4
 _MAX_LOGGED: Final = 100
 """Series ids and steps that the prediction log keeps of one forecast."""
 
-_Update = tuple[Forecaster, tuple[DataWarning, ...]]
+_Update = tuple[Forecaster, pa.Table | None, tuple[DataWarning, ...]]
 
 
 class ForecastRunner:
@@ -46,7 +48,7 @@ class ForecastRunner:
         self._forecaster = forecaster
         self._storage = storage
         self._log = log
-        self._updates: OrderedDict[str, _Update] = OrderedDict()
+        self._updates: OrderedDict[tuple[str | None, ...], _Update] = OrderedDict()
 
     @classmethod
     def load(cls, model: ServableModel, storage: Storage, log: PredictionLog) -> "ForecastRunner":
@@ -63,7 +65,7 @@ class ForecastRunner:
         return body
 
     def _forecast(self, request: ForecastInferenceRequest) -> tuple[bytes, LogRecord]:
-        forecaster, warnings = self._updated(request.observations)
+        forecaster, rows, warnings = self._read_inputs(request.inputs)
         parameters = ForecastParameters(
             request.steps,
             request.frequency,
@@ -78,8 +80,10 @@ class ForecastRunner:
             detail = f"{count:,} series of {request.steps:,} steps are too many for one answer; parameters for a batch."
             raise Invalid(detail, code="too_many_steps")
         future: Any = request.future_rows
-        if request.future is not None:
-            future = self._read(request.future, forecaster.future_columns)
+        if rows is not None:
+            if future is not None:
+                raise Invalid("Values of the future come from rows and from a dataset; send one.", code="sent_twice")
+            future = rows
         forecasts = forecaster.forecast(parameters, future)
         prediction_id = new_prediction_id()
         steps = render_steps(forecasts)
@@ -93,21 +97,23 @@ class ForecastRunner:
         }
         return dump_json(body), self._log_record(request, body)
 
-    def _updated(self, observations: str | None) -> _Update:
-        """Return the model, updated with the new observations when there are some, and warnings about these."""
-        if observations is None:
-            return self._forecaster, ()
-        updated = self._updates.get(observations)
+    def _read_inputs(self, inputs: ForecastInputs) -> _Update:
+        """Return the model, updated with new observations, the rows about the future, and warnings about both."""
+        if inputs.dataset is None and inputs.future is None:
+            return self._forecaster, None, ()
+        names = (None if each is None else each.parquet for each in (inputs.dataset, inputs.future))
+        key = (*names, inputs.revised)
+        updated = self._updates.get(key)
         if updated is None:
-            rows = self._read(observations, self._forecaster.observation_columns)
-            updated = self._forecaster.update_with_warnings(rows)
-            self._updates[observations] = updated
+            rows = read_inputs(inputs, self._forecaster, JobContext(self._storage, ""))
+            forecaster, warnings = self._forecaster, rows.warnings
+            if rows.observations is not None:
+                forecaster, found = forecaster.update_with_warnings(rows.observations, inputs.revised)
+                warnings = (*warnings, *found)
+            updated = self._updates[key] = (forecaster, rows.future, warnings)
             while len(self._updates) > _MAX_CACHED_UPDATES:
                 self._updates.popitem(last=False)
         return updated
-
-    def _read(self, name: str, columns: Sequence[str]) -> Any:
-        return pq.read_table(self._storage.fetch(name), columns=list(columns))
 
     def _log_record(self, request: ForecastInferenceRequest, body: dict[str, Any]) -> LogRecord:
         steps = body["forecast"]

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from dataml.contract.warnings import warnings_to_json
 from dataml.errors import DatamlError, FieldError, InvalidFields
 from dataml.http.strict_json import dump_json
+from dataml.jobs.spec import NO_INPUTS, ForecastInputs
 from dataml.ml.bundle.manifest import BundleDamaged
 from dataml.ml.bundle.predictor import InputRow, Predictor, RowPrediction
 from dataml.storage.objects import FileMissing
@@ -70,8 +71,8 @@ class InferenceRequest:
 class ForecastInferenceRequest:
     """Series to forecast, on behalf of a user; all series when `unique_ids` is None.
 
-    The exogenous values of the future are `future_rows`, or a Parquet file of the storage name `future`;
-    `observations` is the storage name of one as well. `record` is what the prediction log keeps of the request.
+    `inputs` are its datasets. The exogenous values of the future can also be `future_rows`. `record` is what the
+    prediction log keeps of the request.
     """
 
     steps: int
@@ -82,8 +83,7 @@ class ForecastInferenceRequest:
     explain: bool
     username: str
     future_rows: tuple[dict[str, Any], ...] | None = None
-    future: str | None = None
-    observations: str | None = None
+    inputs: ForecastInputs = NO_INPUTS
     round: bool = False
     record: dict[str, Any] | None = None
 

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.warnings import DataWarning
-from dataml.jobs.spec import ForecastSpec, JobContext, ScoreResult
+from dataml.jobs.spec import NO_INPUTS, ForecastSpec, JobContext, ScoreResult
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.forecast_warnings import find_forecast_warnings
 from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
 from dataml.ml.forecasting.series_forecast import SeriesForecast
+from dataml.tasks.forecast_inputs import ForecastRows, read_inputs
 from dataml.tasks.lake import find_schema
 from dataml.tasks.result_writer import ResultWriter
 
@@ -31,19 +32,17 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
     `upper`, `confidence`, and with `explain` a column for each contribution, `effect of <name>`.
 
     Raises:
+        Invalid: what `read_inputs` raises.
         DatamlError: what `Forecaster.update` and `Forecaster.forecast` raise; what `tasks.lake.write` raises, with a
             lake table.
     """
     context.report_progress(0.02, "Loading the model")
     forecaster = load_forecaster(context.fetch(spec.bundle))
-    warnings: tuple[DataWarning, ...] = ()
-    if spec.observations is not None:
-        columns = list(forecaster.observation_columns)
-        rows = pq.read_table(context.fetch(spec.observations), columns=columns)
-        forecaster, warnings = forecaster.update_with_warnings(rows)
-    future = None
-    if spec.future is not None:
-        future = pq.read_table(context.fetch(spec.future), columns=list(forecaster.future_columns))
+    rows = _read_rows(spec, forecaster, context)
+    warnings, future = rows.warnings, rows.future
+    if rows.observations is not None:
+        forecaster, found = forecaster.update_with_warnings(rows.observations, spec.inputs.revised)
+        warnings += found
     ids = forecaster.ids if spec.unique_ids is None else spec.unique_ids
     spec, rounded = _round_for_table(spec, context, forecaster)
     warnings += rounded
@@ -54,6 +53,17 @@ def run(spec: ForecastSpec, context: JobContext) -> ScoreResult:
         for table in chain((first,), tables):
             writer.write(table)
     return writer.finish(warnings=warnings)
+
+
+def _read_rows(spec: ForecastSpec, forecaster: Forecaster, context: JobContext) -> ForecastRows:
+    if spec.inputs != NO_INPUTS:
+        return read_inputs(spec.inputs, forecaster, context)
+
+    def read(name: str | None, columns: Sequence[str]) -> pa.Table | None:
+        return None if name is None else pq.read_table(context.fetch(name), columns=list(columns))
+
+    observations = read(spec.observations, forecaster.observation_columns)
+    return ForecastRows(observations, read(spec.future, forecaster.future_columns))
 
 
 def _round_for_table(

@@ -12,23 +12,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from dataml.contract.contract import Column, Contract, ParsedBatch
+from dataml.contract.adaptation import refuse_missing
+from dataml.contract.columns import parse_column
+from dataml.contract.contract import CONSTRAINT_RULES, Column, Contract, ParsedBatch
 from dataml.contract.dates import InvalidValue
 from dataml.contract.types import DataType
 from dataml.contract.values import parse_value
-from dataml.errors import FieldError, Invalid, InvalidFields
-from dataml.jobs.spec import JobContext, ScoreResult, ScoreSpec
+from dataml.contract.warnings import DataWarning
+from dataml.errors import Invalid
+from dataml.jobs.spec import DatasetRows, JobContext, ScoreResult, ScoreSpec
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.explanation.shap_values import top_effects
 from dataml.ml.input_checks import InputCounter
+from dataml.tasks.model_rows import ModelRows
 from dataml.tasks.result_writer import ResultWriter
 
 BATCH_ROWS = 65_536
 # Explained rows take a thousand times as long: with smaller batches, the progress is reported more often.
 EXPLAINED_BATCH_ROWS = 4_096
 EXPLAINED_FEATURES = 5
+MIN_TEXTS = 20
 _NUMBERS = range(1, EXPLAINED_FEATURES + 1)
 EXPLANATION_COLUMNS = tuple(f"explanation_{n}_{of}" for n in _NUMBERS for of in ("feature", "effect"))
 RESULT_COLUMNS = ("prediction", *EXPLANATION_COLUMNS, "error")
@@ -37,16 +41,19 @@ RESULT_COLUMNS = ("prediction", *EXPLANATION_COLUMNS, "error")
 def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     """Predict every row, in order.
 
+    The rows are those of the uploaded files, read by the predictor's own contract: what a value means does not depend
+    on the other rows of its file. Their spelling is that of the dataset; see `contract.adaptation`.
+
     The columns of the result are the Id columns, `prediction`, `probability_<class>`..., `error` (empty when there is
     none). With `explain`, ten more columns come before `error`: `explanation_1_feature`, `explanation_1_effect`, ... to
     5, the features with the largest SHAP values of this prediction, largest first, empty when the model has fewer. An
     effect is what the feature adds to the number, to the log-odds of the second of two classes, or to the score of the
     predicted one of several; see `ml.explanation.shap_values` for blends.
 
-    A row whose values the predictor's contract refuses has the reason instead of a prediction. Id columns are written
-    unchanged: a text that starts with = + - or @ stays as it is, since the file is data for programs and changing an id
-    would break their joins; import it as text into a spreadsheet. An Id column with the name of a result column becomes
-    `input_<name>`.
+    A row whose values the predictor's contract refuses has the reason instead of a prediction. Id columns have the
+    types of the dataset and are written unchanged: a text that starts with = + - or @ stays as it is, since the file is
+    data for programs and changing an id would break their joins; import it as text into a spreadsheet. An Id column
+    with the name of a result column becomes `input_<name>`.
 
     Raises:
         BundleDamaged: the bundle cannot be loaded.
@@ -56,53 +63,118 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     """
     context.report_progress(0.02, "Loading the model")
     predictor = Predictor.load(context.fetch(spec.bundle), threads=len(os.sched_getaffinity(0)))
-    # Without pre-buffering, which would keep all that it has read of a large file.
-    source = pq.ParquetFile(context.fetch(spec.parquet), pre_buffer=False)
-    schema = source.schema_arrow
-    check_schema(schema, predictor.contract, predictor.boolean_texts)
-    counter = InputCounter(predictor.input_checks)
-    ids = [column for column in predictor.id_columns if column in schema.names]
-    needed = {*ids, *predictor.contract.names}
-    columns = [column for column in schema.names if column in needed]
-    total, rows, failed = source.metadata.num_rows, 0, 0
-    result_schema = _result_schema(predictor, schema, ids, spec.explain)
+    rows = ModelRows(spec.rows, spec.parquet, predictor.contract, context)
+    refuse_missing(rows.missing())
+    ids = _id_contract(predictor, rows, spec.rows)
+    scorer = _Scorer(predictor, rows.contract, ids, spec.explain)
+    schema, total, done, failed = scorer.schema, max(rows.total, 1), 0, 0
     batch_rows = EXPLAINED_BATCH_ROWS if spec.explain else BATCH_ROWS
-    with ResultWriter(context, "predictions", result_schema, spec.lake) as writer:
-        for batch in source.iter_batches(batch_rows, columns=columns):
-            result, batch_failed = _score_batch(predictor, batch, ids, spec.explain, counter)
-            writer.write(result.cast(result_schema))
-            rows, failed = rows + batch.num_rows, failed + batch_failed
-            context.report_progress(0.05 + 0.9 * rows / total, f"Scored {rows:,} of {total:,} rows")
-    return replace(writer.finish(failed, counter.warnings()), positive_class=predictor.positive_label)
+    with ResultWriter(context, "predictions", schema, spec.lake) as writer:
+        for batch in rows.batches({*ids.names, *rows.contract.names}, batch_rows):
+            result, batch_failed = scorer.score(batch, is_first=not done)
+            writer.write(result.cast(schema))
+            done, failed = done + batch.num_rows, failed + batch_failed
+            context.report_progress(min(0.05 + 0.9 * done / total, 0.95), f"Scored {done:,} of {total:,} rows")
+    return replace(writer.finish(failed, scorer.warnings()), positive_class=predictor.positive_label)
 
 
-def check_schema(schema: pa.Schema, contract: Contract, boolean_texts: Mapping[str, tuple[str, str]]) -> None:
-    """Check that a dataset can fit the predictor, before any row is read.
+def _id_contract(predictor: Predictor, rows: ModelRows, dataset: DatasetRows | None) -> Contract:
+    """Return the Id columns that the rows have, in the types of the dataset; none of their values is refused."""
+    names = [name for name in predictor.id_columns if name in rows.names]
+    if dataset is None:
+        types = {name: rows.copied_type(name) for name in names}
+        return Contract(tuple(Column(name, data_type) for name, data_type in types.items()))
+    known = [name for name in names if name in dataset.contract.names]
+    return Contract(tuple(replace(dataset.contract.column(name), nullable=True) for name in known))
+
+
+class _Scorer:
+    """Scores batches of rows.
+
+    Attributes:
+        schema: the columns of the result.
+    """
+
+    def __init__(self, predictor: Predictor, contract: Contract, ids: Contract, explain: bool) -> None:
+        self._predictor = predictor
+        self._contract = contract
+        self._ids = ids
+        self._explain = explain
+        self._counter = InputCounter(predictor.input_checks)
+        self.schema = self._build_schema()
+
+    def warnings(self) -> tuple[DataWarning, ...]:
+        """Return the warnings about the values of all rows."""
+        return self._counter.warnings()
+
+    def score(self, batch: pa.RecordBatch, *, is_first: bool) -> tuple[pa.Table, int]:
+        """Return the result of a batch, and how many of its rows failed.
+
+        Raises:
+            Invalid: `schema_mismatch`: this is the first batch, and a feature has no value in it that fits.
+        """
+        predictor = self._predictor
+        parsed = self._contract.parse_batch(_spell_booleans(batch, predictor.boolean_texts))
+        if is_first:
+            check_types(parsed, batch, self._contract, predictor.boolean_texts)
+        rows = pa.Table.from_batches([parsed.table])
+        self._counter.add(rows)
+        predicted = predictor.predict_table(rows)
+        if self._explain:
+            predicted = _append_explanation(predictor, rows, predicted)
+        failed = batch.num_rows - parsed.table.num_rows
+        error = pa.nulls(batch.num_rows, pa.string())
+        if failed:
+            predicted = predicted.take(_kept_positions(parsed))
+            error = pa.array(_error_texts(parsed, batch.num_rows), pa.string())
+        columns = {_id_name(predictor, column.name): _read_ids(batch, column) for column in self._ids.columns}
+        columns |= {name: predicted.column(name) for name in predicted.column_names}
+        return pa.table(columns | {"error": error}), failed
+
+    def _build_schema(self) -> pa.Schema:
+        predictor = self._predictor
+        is_regression = predictor.manifest.classes is None
+        prediction = pa.float64() if is_regression else predictor.manifest.target_type.arrow
+        explanations = EXPLANATION_COLUMNS if self._explain else ()
+        return pa.schema(
+            [
+                *((_id_name(predictor, column.name), column.data_type.arrow) for column in self._ids.columns),
+                ("prediction", prediction),
+                *((name, pa.float64()) for name in predictor.probability_columns),
+                *((name, pa.string() if name.endswith("feature") else pa.float64()) for name in explanations),
+                ("error", pa.string()),
+            ]
+        )
+
+
+def _read_ids(batch: pa.RecordBatch, column: Column) -> pa.Array:
+    """Return the values of an Id column; one that the dataset's own validation refuses is null."""
+    return parse_column(batch.column(column.name), column.data_type, column.value_format).values
+
+
+def check_types(
+    parsed: ParsedBatch, batch: pa.RecordBatch, contract: Contract, boolean_texts: Mapping[str, tuple[str, str]]
+) -> None:
+    """Refuse rows whose features are of other types than the predictor's, as their first batch shows.
+
+    A typed column is refused where no value of its type fits, and text where none of at least `MIN_TEXTS` cells does.
 
     Args:
-        schema: the columns of the dataset.
+        parsed: the batch as the contract reads it.
+        batch: the rows as they were uploaded.
         contract: the features of the predictor.
         boolean_texts: how text features spell false and true, for those that do.
 
     Raises:
-        InvalidFields: `missing_feature`: columns are missing and have no default.
-        Invalid: `schema_mismatch`: columns have a type that no value of the feature can have.
+        Invalid: `schema_mismatch`.
     """
-    stored = dict(zip(schema.names, schema.types, strict=True))
-    missing = [c.name for c in contract.columns if c.name not in stored and c.default is None]
-    if missing:
-        raise InvalidFields(
-            [
-                FieldError(("dataset", name), f"Feature '{name}' is not a column of the dataset.", "missing_feature")
-                for name in missing
-            ],
-            code="missing_feature",
-        )
+    stored = dict(zip(batch.schema.names, batch.schema.types, strict=True))
     mismatches = [
-        f"'{c.name}' is {stored[c.name]}, the predictor needs {c.data_type}"
-        for c in contract.columns
-        if c.name in stored and not _fits(stored[c.name], c, boolean_texts)
+        f"'{column.name}' is {stored[column.name]}, the predictor needs {column.data_type}"
+        for column in contract.columns
+        if column.name in stored and not _fits(stored[column.name], column, boolean_texts)
     ]
+    mismatches += _list_wrong_texts(parsed, batch, contract)
     if mismatches:
         raise Invalid("The dataset does not fit the predictor: " + "; ".join(mismatches) + ".", code="schema_mismatch")
 
@@ -113,7 +185,7 @@ def _fits(stored: pa.DataType, column: Column, boolean_texts: Mapping[str, tuple
         return column.data_type is DataType.BOOLEAN or column.name in boolean_texts
     example = next((value for is_type, value in _EXAMPLES if is_type(stored)), None)
     try:
-        parse_value(example, column.data_type)
+        parse_value(example, column.data_type, column.value_format)
     except InvalidValue:
         return False
     return True
@@ -127,24 +199,18 @@ _EXAMPLES: list[tuple[Any, object]] = [
 ]
 
 
-def _score_batch(
-    predictor: Predictor, batch: pa.RecordBatch, ids: list[str], explain: bool, counter: InputCounter
-) -> tuple[pa.Table, int]:
-    """Return the result of a batch, and how many of its rows failed."""
-    parsed = predictor.contract.parse_batch(_spell_booleans(batch, predictor.boolean_texts))
-    rows = pa.Table.from_batches([parsed.table])
-    counter.add(rows)
-    predicted = predictor.predict_table(rows)
-    if explain:
-        predicted = _append_explanation(predictor, rows, predicted)
-    failed = batch.num_rows - parsed.table.num_rows
-    error = pa.nulls(batch.num_rows, pa.string())
-    if failed:
-        predicted = predicted.take(_kept_positions(parsed))
-        error = pa.array(_error_texts(parsed, batch.num_rows), pa.string())
-    columns = {_id_name(predictor, name): batch.column(name) for name in ids}
-    columns |= {name: predicted.column(name) for name in predicted.column_names}
-    return pa.table(columns | {"error": error}), failed
+def _list_wrong_texts(parsed: ParsedBatch, batch: pa.RecordBatch, contract: Contract) -> list[str]:
+    errors = parsed.errors.to_pylist()
+    by_column: dict[str, list[dict[str, Any]]] = {}
+    for error in errors:
+        if error["rule"] not in CONSTRAINT_RULES:
+            by_column.setdefault(error["column"], []).append(error)
+    return [
+        f"'{name}' is no {contract.column(name).data_type} in any of the first {len(wrong):,} rows with a value, such "
+        f"as {wrong[0]['value']!r}: {wrong[0]['reason']}"
+        for name, wrong in by_column.items()
+        if len(wrong) >= MIN_TEXTS and len(wrong) == batch.num_rows - batch.column(name).null_count
+    ]
 
 
 def _spell_booleans(batch: pa.RecordBatch, boolean_texts: Mapping[str, tuple[str, str]]) -> pa.RecordBatch:
@@ -188,21 +254,6 @@ def _error_texts(parsed: ParsedBatch, rows: int) -> Iterator[str | None]:
     for error in parsed.errors.to_pylist():
         by_row.setdefault(error["row"], []).append(f"{error['column']}: {error['reason']}")
     return ("; ".join(by_row[row]) if row in by_row else None for row in range(rows))
-
-
-def _result_schema(predictor: Predictor, schema: pa.Schema, ids: list[str], explain: bool) -> pa.Schema:
-    is_regression = predictor.manifest.classes is None
-    prediction = pa.float64() if is_regression else predictor.manifest.target_type.arrow
-    explanations = EXPLANATION_COLUMNS if explain else ()
-    return pa.schema(
-        [
-            *((_id_name(predictor, name), schema.field(name).type) for name in ids),
-            ("prediction", prediction),
-            *((name, pa.float64()) for name in predictor.probability_columns),
-            *((name, pa.string() if name.endswith("feature") else pa.float64()) for name in explanations),
-            ("error", pa.string()),
-        ]
-    )
 
 
 def _id_name(predictor: Predictor, name: str) -> str:

@@ -1,5 +1,6 @@
 """The training task: a typed Parquet file and roles in, a scored bundle out."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of
 from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
 from dataml.ml.training.target import TrainingTarget
 from dataml.storage.hashing import hash_file
+from dataml.tasks.continued_rows import prepare_rows
 from dataml.tasks.fitting import fit_model
 from dataml.tasks.training_data import TrainingData, column_roles, load_training_data
 from dataml.tasks.training_warnings import find_training_warnings
@@ -30,13 +32,19 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     """Fit, score and write one predictor.
 
     No model ever learns from the rows held out for the scores: the predictor that serves is the one that was scored.
-    An incremental training continues the boosters of `spec.parent` with its preprocessing unchanged; both are scored on
-    the same held-out rows, and the new one is promoted when it is no worse.
+    An incremental training continues the boosters of `spec.parent` with its preprocessing unchanged, on rows that are
+    read by its contract; both are scored on the same held-out rows, and the new one is promoted when it is no worse.
 
     Raises:
-        Invalid: the codes of `load_training_data` and `check_hyperparameters`.
+        Invalid: the codes of `prepare_rows`, `load_training_data` and `check_hyperparameters`.
         Conflict: `new_class`.
     """
+    rows = prepare_rows(spec, context)
+    result = _train(rows.spec, context)
+    return result if rows.sha256 is None else replace(result, parquet=rows.spec.parquet, parquet_sha256=rows.sha256)
+
+
+def _train(spec: TrainSpec, context: JobContext) -> TrainResult:
     if spec.problem_type == "Forecast":
         # Other trainings need not import the libraries of forecasts.
         from dataml.tasks import train_forecast

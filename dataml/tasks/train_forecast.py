@@ -1,5 +1,6 @@
 """The training task of a forecast: a typed Parquet file of series in, a scored bundle out."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -73,15 +74,22 @@ def _update(spec: TrainSpec, context: JobContext, parent: str) -> TrainResult:
     directory = context.fetch(parent)
     before = load_forecaster(directory)
     table = read_rows(context.fetch(spec.parquet), spec.contract, before.observation_columns)
-    update = update_forecaster(before, table)
     manifest = read_manifest(directory)
-    summary = dict(manifest.forecast or {}) | _last_observation(update.forecaster)
+    summary = dict(manifest.forecast or {})
+    backtest_values = int(summary.get("windows", 0)) * int(summary.get("series", 0))
+    revised = spec.forecasting.revised if spec.forecasting is not None else "refuse"
+    update = update_forecaster(before, table, revised, backtest_values)
+    rows = manifest.rows
     changed = {
         "comparison": update.comparison,
-        "forecast": summary,
+        "forecast": summary | _last_observation(update.forecaster),
+        "rows": replace(rows, total=rows.total + update.added, train=rows.train + update.added),
         "created_at": _now(),
         "warnings": (*manifest.warnings, *update.warnings, *_dataset_warnings(spec)),
     }
+    if update.scores is not None:
+        changed["metrics"] = dict(update.scores.metrics)
+        changed["rows"] = replace(changed["rows"], test=update.scores.values)
     report = update.report(directory)
     return _write(context, update.forecaster, Manifest(**{**vars(manifest), **changed}), report)
 
@@ -110,6 +118,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "interval_method": forecaster.intervals.method,
         "models": count_series_by_model(forecaster),
         "fallbacks": _fallbacks(forecaster),
+        "needs_future": forecaster.needs_future,
     }
     covariates = forecaster.covariates.preprocessing
     backtest_rows = trained.splits.n_windows * config.horizon * len(series.lengths)
@@ -160,8 +169,12 @@ def _validation_metric(is_small_count: np.ndarray) -> str:
 
 
 def _dataset_warnings(spec: TrainSpec) -> tuple[DataWarning, ...]:
-    """Return the warnings of the dataset about columns in use."""
-    return tuple(warning for warning in spec.dataset_warnings if spec.roles.get(warning.column or "") not in _UNUSED)
+    """Return the warnings of the dataset about columns in use, and about its rows."""
+    return tuple(
+        warning
+        for warning in spec.dataset_warnings
+        if warning.code == "rows_left_out" or spec.roles.get(warning.column or "") not in _UNUSED
+    )
 
 
 def _records(forecaster: Forecaster) -> tuple[MemberRecord, ...]:

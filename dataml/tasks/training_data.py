@@ -4,7 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,10 +23,8 @@ from dataml.ml.memory import allocate_matrix
 from dataml.ml.preprocessing import Preprocessing
 from dataml.ml.target_scaling import UNSCALED, TargetScaling, choose_scaling
 from dataml.ml.training import split
-from dataml.ml.training.target import TrainingTarget, read_classes, read_numbers
+from dataml.ml.training.target import TrainingTarget, check_row_count, read_classes, read_numbers
 from dataml.tasks.parquet_rows import ParquetRows
-
-MIN_ROWS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,7 @@ def _read(
     contract = spec.contract.select(columns)
     rows = ParquetRows(context.fetch(spec.parquet), contract)
     rows = rows.take(np.flatnonzero(rows.column(name).is_valid().to_numpy()))
-    if rows.num_rows < MIN_ROWS:
-        raise Invalid(f"{rows.num_rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows")
+    check_row_count(name, rows.num_rows)
     data_type = contract.column(name).data_type
     if spec.problem_type == "Regression":
         return rows, read_numbers(name, data_type, rows.column(name))

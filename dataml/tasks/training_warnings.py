@@ -36,7 +36,10 @@ def find_training_warnings(spec: TrainSpec, data: TrainingData) -> tuple[DataWar
         *_find_split_warnings(spec, data, skipped),
     ]
     used = {data.target.name, *data.preprocessing.features}
-    return (*warnings, *(warning for warning in spec.dataset_warnings if warning.column in used))
+    return (
+        *warnings,
+        *(warning for warning in spec.dataset_warnings if warning.column in used or warning.code == "rows_left_out"),
+    )
 
 
 def _find_target_warnings(data: TrainingData) -> list[DataWarning]:

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 
 from dataml.contract.columns import to_text
 from dataml.contract.contract import CellError, Contract, ErrorReport
-from dataml.contract.files.reading import open_batches, read_column_names, scan_file, split_file
+from dataml.contract.files.reading import scan_file, split_file
 from dataml.contract.files.sections import WHOLE_FILE, Section
 from dataml.contract.files.structure_warnings import find_structure_warnings, join_structure_warnings
 from dataml.contract.inference import InferredContract, infer_contract, settle_formats, settle_number_formats
 from dataml.contract.lost_digits import find_lost_digits
+from dataml.contract.partial import find_missing_columns, select_present
 from dataml.contract.types import DataType
 from dataml.contract.uniqueness import find_duplicate_rows
 from dataml.contract.warnings import DataWarning
@@ -35,9 +36,10 @@ from dataml.jobs.spec import (
 )
 from dataml.storage.hashing import hash_file
 from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections, is_worth_distributing
-from dataml.tasks.lake import parquet_rows, table_batches, table_names, undo, withdraw, write
+from dataml.tasks.lake import parquet_rows, undo, withdraw, write
 from dataml.tasks.outputs import ValidationOutputs
 from dataml.tasks.row_checks import CheckedRows, check_rows
+from dataml.tasks.source_files import read_batches, read_names
 
 # pyarrow makes its compute functions at import, where a type checker does not see them.
 # pyright: reportAttributeAccessIssue=false
@@ -67,6 +69,20 @@ def run(spec: ValidateSpec, context: JobContext) -> ValidateResult:
         DatamlError: what `tasks.lake` raises, where rows come from the lake or go there.
     """
     undo([target for target in (spec.raw, spec.lake) if target is not None], spec.superseded, context)
+    spec, missing = _select_present(spec, context)
+    result = _validate(spec, context)
+    return replace(result, warnings=(*missing, *result.warnings))
+
+
+def _select_present(spec: ValidateSpec, context: JobContext) -> tuple[ValidateSpec, tuple[DataWarning, ...]]:
+    """Return the spec without the columns that prediction data does not have, and the warning that names them."""
+    if spec.contract is None or not spec.partial:
+        return spec, ()
+    files = [read_names(file, context) for file in spec.files]
+    return replace(spec, contract=select_present(spec.contract, files)), find_missing_columns(spec.contract, files)
+
+
+def _validate(spec: ValidateSpec, context: JobContext) -> ValidateResult:
     # An error in a file's structure explains all other errors in it, so it is reported first. The upload has checked
     # the structure already; it is checked again because that is cheap, and what is in storage is what is trained on.
     with ThreadPoolExecutor(2) as pool:
@@ -250,10 +266,7 @@ class _Validation:
     def _batches(
         self, file: SourceFile, columns: list[str] | None, section: Section = WHOLE_FILE
     ) -> Iterator[pa.RecordBatch]:
-        if file.format == "iceberg":
-            return table_batches(file, self._context, columns)
-        path = self._context.fetch(file.path)
-        return open_batches(path, file.format, columns, section, options=file.csv_options)
+        return read_batches(file, self._context, columns, section)
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows as they came, also those with wrong cells and columns that the template does not have.
@@ -274,9 +287,7 @@ class _Validation:
                 row += count
 
     def _column_names(self, file: SourceFile) -> tuple[str, ...]:
-        if file.format == "iceberg":
-            return table_names(file, self._context)
-        return read_column_names(self._context.fetch(file.path), file.format, file.csv_options)
+        return read_names(file, self._context)
 
     def _all_batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)

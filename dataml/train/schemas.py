@@ -95,6 +95,11 @@ class ForecastOptions(BaseModel):
         le=20,
         description="Cutoffs of the backtest, a horizon apart; by default as many as the series allow.",
     )
+    revised: Literal["refuse", "use"] = Field(
+        "refuse",
+        description="For is_incremental, whose dataset may repeat the history. use: values that differ replace the "
+        "known ones, with a warning. refuse: they are an error.",
+    )
 
 
 class TrainRequest(BaseModel):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import pyarrow.parquet as pq
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,8 @@ from dataml.access.models import Tenant
 from dataml.audit import service as audit
 from dataml.contract.warnings import warnings_from_json
 from dataml.dataset import service as datasets
-from dataml.dataset.models import Dataset
+from dataml.dataset import source_rows
+from dataml.dataset.models import Dataset, File
 from dataml.db import every_tenant
 from dataml.db.constraints import read_violation
 from dataml.db.scope import Page, Scope
@@ -23,13 +25,24 @@ from dataml.db.session import Database
 from dataml.errors import Conflict, NotFound
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
-from dataml.jobs.spec import ExplainResult, ExplainSpec, JobKind, JobState, TrainResult, TrainSpec
+from dataml.jobs.spec import (
+    DatasetRows,
+    ExplainResult,
+    ExplainSpec,
+    JobContext,
+    JobKind,
+    JobState,
+    TrainResult,
+    TrainSpec,
+)
 from dataml.ml.boosters.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
 from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
-from dataml.train.checks.continuation import Parent, check_classes, check_continuation
+from dataml.tasks.continued_rows import used_columns
+from dataml.tasks.model_rows import ModelRows
+from dataml.train.checks.continuation import Parent, check_classes, check_continuation, check_schema
 from dataml.train.checks.request import check_request, check_target_values
 from dataml.train.checks.series import check_continued_series, check_series
 from dataml.train.models import DeletedTraining, Training, TrainingOverview, TrainingPreprocessing
@@ -79,12 +92,13 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, scope, request.dataset_id, "t")
         await _next_version(session, scope, request)
+        rows = await source_rows.get_rows(session, scope, dataset)
         parent = await _find_parent(session, scope, request.predictor_name) if request.is_incremental else None
     contract, parquet = dataset.validated()
     if parent is None:
         spec = check_request(request, contract, parquet)
     else:
-        spec = check_continuation(request, parent, contract, parquet)
+        spec = check_continuation(request, parent, rows, parquet)
     try:
         spec, sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent)
         plan = TrainingPlan(request, dataset, parent, spec, sha256)
@@ -365,6 +379,21 @@ async def refuse_dataset_in_use(session: AsyncSession, scope: Scope, dataset_id:
         raise Conflict(f"{trainings} made from this dataset, so it cannot be deleted.", code="dataset_in_use")
 
 
+async def refuse_file_in_use(session: AsyncSession, scope: Scope, file_id: int) -> None:
+    """Refuse to delete a file that an incremental training reads.
+
+    Raises:
+        Conflict: `dataset_in_use`.
+    """
+    file = await scope.find(session, File, File.id == file_id) if 0 < file_id < 2**63 else None
+    if file is None or file.purpose != "source":
+        return
+    reads = (Training.dataset_id == file.dataset_id, Training.status == "submitted_to_ray")
+    if await scope.find(session, Training, *reads, Training.parent_id.is_not(None)) is not None:
+        detail = "A training that continues a predictor reads this file; wait for its end, or terminate its job."
+        raise Conflict(detail, code="dataset_in_use")
+
+
 async def apply_training(session: AsyncSession, job: Job, result: TrainResult | None) -> None:
     """Record the end of a train job: from this commit on the predictor can serve."""
     scope = Scope(job.tenant_id, job.created_by)
@@ -382,6 +411,8 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
     training.bundle = result.bundle
     training.bundle_sha256 = result.bundle_sha256
     training.is_promoted = result.is_promoted
+    if result.parquet is not None:
+        training.dataset_parquet, training.dataset_sha256 = result.parquet, result.parquet_sha256
     training.code_version = __version__
     if training.shap_enabled and _has_features(training):
         await _enqueue_explain(session, scope, training)
@@ -404,15 +435,24 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
 def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> tuple[TrainSpec, str]:
     """Check the rows to train on; return the spec as they settle it, and the SHA-256 hash of their file. Blocking."""
     path = storage.fetch(spec.parquet)
-    if spec.forecasting is None:
-        check_target_values(path, spec)
-        if parent is not None:
-            check_classes(path, parent)
-    elif spec.parent is not None:
-        check_continued_series(path, storage.fetch(spec.parent))
+    if parent is not None and spec.rows is not None:
+        _check_continued_rows(storage, spec, parent, spec.rows)
+    elif spec.forecasting is None:
+        check_target_values(pq.read_table(path, columns=[spec.target]).column(spec.target), spec)
     else:
         spec = check_series(path, spec, spec.forecasting)
     return spec, hash_file(path)
+
+
+def _check_continued_rows(storage: Storage, spec: TrainSpec, parent: Parent, dataset: DatasetRows) -> None:
+    rows = ModelRows(dataset, spec.parquet, used_columns(spec), JobContext(storage, ""))
+    check_schema(rows, dataset.contract)
+    if spec.forecasting is not None:
+        check_continued_series(rows, storage.fetch(spec.parent or ""), spec.forecasting.revised)
+        return
+    target = rows.read([spec.target]).column(spec.target)
+    check_target_values(target, spec)
+    check_classes(target, parent)
 
 
 def _has_features(training: Training) -> bool:

@@ -1,5 +1,7 @@
 """Forecasts over HTTP: their values, where they start, and what is refused at once."""
 
+import csv
+import io
 import random
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.inference.series import (
     day,
     forecast_request,
     future_of,
+    rain,
     shop_rows,
     sold,
     train_forecast,
@@ -205,12 +208,18 @@ def test_incremental_training_continues_from_new_observations(client: Client, pl
     whole = client.get(f"/train/{answer.json()['id']}").json()
     comparison = whole["summary"]["comparison"]
     assert whole["is_promoted"]
-    assert (comparison["rows"], comparison["metric"]) == (21, "wape")
+    assert (comparison["rows"], comparison["windows"], comparison["metric"]) == (42, 2, "wape")
     assert comparison["after"] < 0.15
+    assert comparison["before"] < 0.3
+    before = client.get(f"/train/{plain['id']}").json()
+    assert whole["summary"]["rows"]["total"] == before["summary"]["rows"]["total"] + 42
+    assert whole["metrics"]["wape"] == comparison["after"] != before["metrics"]["wape"]
     continued = ask(client, whole, unique_id="north").json()["forecast"]
     assert continued[0]["date"] == day(DAYS + 14)
     by_dataset = ask(client, plain, unique_id="north", dataset_id=new["id"]).json()["forecast"]
-    assert by_dataset == continued
+    assert [step["value"] for step in by_dataset] == [step["value"] for step in continued]
+    # The confidence of the new version counts the new days in.
+    assert [step["confidence"] for step in by_dataset] != [step["confidence"] for step in continued]
 
 
 def test_incremental_training_with_a_gap_is_refused_before_it_starts(client: Client, plain: dict[str, Any]) -> None:
@@ -303,9 +312,74 @@ def test_batch_takes_exogenous_values_from_its_dataset(client: Client, model: di
     assert job["state"] == "succeeded", job
     result = client.get("/inference/result", params={"prediction_id": answer.json()["prediction_id"]}).json()
     assert (result["no_of_records"], result["dataset_id"]) == (21, dataset["id"])
-    without = client.post("/inference/batchPrediction", json={"train_id": model["id"]}).json()
-    job = wait_for_job(client, without["job_id"])
-    assert (job["state"], job["error"]["code"]) == ("failed", "missing_future")
+    without = client.post("/inference/batchPrediction", json={"train_id": model["id"]})
+    assert (without.status_code, without.json()["code"]) == (422, "missing_future")
+
+
+def run_batch(client: Client, train_id: int, **body: Any) -> list[dict[str, str]]:
+    answer = client.post("/inference/batchPrediction", json={"train_id": train_id} | body)
+    assert answer.status_code == 202, answer.text
+    job = wait_for_job(client, answer.json()["job_id"])
+    assert job["state"] == "succeeded", job
+    result = client.get("/inference/result", params={"prediction_id": answer.json()["prediction_id"]}).json()
+    content = client.get("/files/download/", params={"file_path": result["result_path"]})
+    return list(csv.DictReader(io.StringIO(content.text)))
+
+
+def test_a_dataset_means_the_same_in_a_forecast_and_in_a_batch(client: Client, model: dict[str, Any]) -> None:
+    """Its rows with a target are observations; the ones behind them are about the future."""
+    observed = shop_rows(range(DAYS, DAYS + 4)).decode()
+    ahead = shop_rows(range(DAYS + 4, DAYS + 7), target=False).decode().splitlines()[1:]
+    dataset = create_dataset(client, ("both.csv", (observed + "\n".join(f"{row}," for row in ahead)).encode()))
+    answer = ask(client, model, unique_ids="all", dataset_id=dataset["id"])
+    assert answer.status_code == 200, answer.text
+    steps = answer.json()["forecast"]
+    assert [step["date"] for step in steps[:3]] == [day(DAYS + 4), day(DAYS + 5), day(DAYS + 6)]
+    rows = run_batch(client, model["id"], dataset_id=dataset["id"], forecast={"steps": 3})
+    assert [(row["shop"], row["day"], float(row["value"])) for row in rows] == [
+        (step["unique_id"], step["date"], pytest.approx(step["value"])) for step in steps
+    ]
+
+
+def test_a_dataset_of_nothing_that_a_forecast_reads_is_refused(client: Client, plain: dict[str, Any]) -> None:
+    dataset = create_dataset(client, ("days.csv", b"shop,day\nnorth,2030-01-01\n"), usage="p")
+    single = ask(client, plain, unique_id="north", dataset_id=dataset["id"])
+    batch = client.post("/inference/batchPrediction", json={"train_id": plain["id"], "dataset_id": dataset["id"]})
+    for answer in (single, batch):
+        assert (answer.status_code, answer.json()["code"]) == (422, "nothing_to_use")
+
+
+def test_values_of_the_future_come_from_one_place(client: Client, model: dict[str, Any]) -> None:
+    days = range(DAYS, DAYS + 3)
+    dataset = create_dataset(client, ("future.csv", shop_rows(days, target=False)), usage="p")
+    answer = ask(client, model, unique_id="north", dataset_id=dataset["id"], future=future_of(days, "north"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "sent_twice")
+    options = {"future_id": dataset["id"], "steps": 3}
+    body = {"train_id": model["id"], "dataset_id": dataset["id"], "forecast": options}
+    job = wait_for_job(client, client.post("/inference/batchPrediction", json=body).json()["job_id"])
+    assert (job["state"], job["error"]["code"]) == ("failed", "sent_twice")
+
+
+def test_the_whole_history_again_with_new_days_adds_the_new_days(client: Client, plain: dict[str, Any]) -> None:
+    dataset = create_dataset(client, ("extract.csv", shop_rows(range(DAYS + 2), shops=["north"])))
+    short = create_dataset(client, ("new.csv", shop_rows(range(DAYS, DAYS + 2), shops=["north"])))
+    whole, new = (ask(client, plain, unique_id="north", dataset_id=each["id"]).json() for each in (dataset, short))
+    assert whole["forecast"] == new["forecast"]
+    assert whole["forecast"][0]["date"] == day(DAYS + 2)
+
+
+def test_values_that_were_revised_are_refused_or_used(client: Client, plain: dict[str, Any]) -> None:
+    content = shop_rows(range(DAYS - 3, DAYS + 2), shops=["north"]).decode()
+    value = sold(DAYS - 2, "north")
+    revised = content.replace(f"{day(DAYS - 2)},{rain(DAYS - 2, 'north')},{value}", f"{day(DAYS - 2)},1,{value + 50}")
+    dataset = create_dataset(client, ("revised.csv", revised.encode()))
+    refused = ask(client, plain, unique_id="north", dataset_id=dataset["id"])
+    assert (refused.status_code, refused.json()["code"]) == (422, "duplicate_timestamps")
+    assert day(DAYS - 2) in refused.json()["detail"]
+    answer = ask(client, plain, unique_id="north", dataset_id=dataset["id"], revised="use")
+    (warning,) = [each for each in answer.json()["warnings"] if each["code"] == "revised_observations"]
+    assert (warning["count"], warning["column"]) == (1, "sold")
+    assert f"({value} known, {value + 50} sent)" in warning["examples"][0]
 
 
 def test_the_report_of_a_forecast_has_scores_by_horizon_and_a_page(client: Client, plain: dict[str, Any]) -> None:

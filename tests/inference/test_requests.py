@@ -59,6 +59,8 @@ def test_forecast_is_logged_with_its_options(client: Client, model: dict[str, An
         "aggregate": "sum",
         "round": True,
         "explain": False,
+        "revised": "refuse",
+        "dataset": None,
         "observations": None,
         "future": None,
     }
@@ -75,7 +77,7 @@ def test_forecasts_with_other_observations_are_told_apart(
     contents = [shop_rows(range(DAYS, DAYS + more)) for more in (3, 5)]
     ids = [create_dataset(client, ("new.csv", content), usage="p")["id"] for content in contents]
     rows = [forecast_entry(client, model, unique_id="north", dataset_id=dataset_id) for dataset_id in ids]
-    observed = [row["request"]["observations"] for row in rows]
+    observed = [row["request"]["dataset"] for row in rows]
     assert observed == [described(platform, client, dataset_id) for dataset_id in ids]
     assert observed[0]["parquet_sha256"] != observed[1]["parquet_sha256"]
     added = client.post(
@@ -84,11 +86,11 @@ def test_forecasts_with_other_observations_are_told_apart(
         files=[("files", ("more.csv", shop_rows(range(DAYS + 3, DAYS + 4))))],
     ).json()
     assert wait_for_job(client, added["job_id"])["state"] == "succeeded"
-    again = forecast_entry(client, model, unique_id="north", dataset_id=ids[0])["request"]["observations"]
+    again = forecast_entry(client, model, unique_id="north", dataset_id=ids[0])["request"]["dataset"]
     assert (observed[0]["dataset_version"], again["dataset_version"]) == (1, 2)
     assert again["parquet_sha256"] != observed[0]["parquet_sha256"]
     client.request("DELETE", f"/dataset/delete/{ids[1]}")
-    assert entry(client, model, rows[1]["prediction_id"])["request"]["observations"] == observed[1]
+    assert entry(client, model, rows[1]["prediction_id"])["request"]["dataset"] == observed[1]
 
 
 def test_future_values_are_logged_or_hashed(platform: Platform, client: Client) -> None:

@@ -66,7 +66,7 @@ def test_continuation_is_the_next_version_with_the_same_preprocessing(
     assert found["roles"] == before["roles"]
     assert (found["lineage"]["parent"]["id"], found["lineage"]["parent"]["version"]) == (parent["id"], 1)
     assert [child["id"] for child in before["lineage"]["children"]] == [made["id"]]
-    schemas = [client.get(f"/train/download-schema/{row}").json() for row in (made["id"], parent["id"])]
+    schemas = [client.get(f"/train/download-schema/{row}").json()["schema"] for row in (made["id"], parent["id"])]
     assert schemas[0] == schemas[1]
     assert found["requested"]["is_incremental"] is True
 
@@ -175,7 +175,7 @@ def test_continued_version_is_not_deleted_and_its_child_outlives_it(
     change(platform, state, ended, made["id"])
     assert client.request("DELETE", f"/train/delete/{first['id']}").status_code == 200
     relative = client.get(f"/train/{made['id']}").json()["lineage"]["parent"]
-    assert (relative["id"], relative["status"], relative["version"]) == (first["id"], "deleted", None)
+    assert (relative["id"], relative["status"], relative["version"]) == (first["id"], "deleted", 1)
 
 
 def test_one_of_many_concurrent_continuations_is_accepted(client: Client, dataset_id: int) -> None:

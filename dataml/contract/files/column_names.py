@@ -6,15 +6,17 @@ from dataml.contract.contract import MAX_COLUMNS, Contract, find_name_problem
 from dataml.errors import Invalid
 
 
-def check_columns(header: Iterable[str], contract: Contract | None = None) -> tuple[str, ...]:
+def check_columns(header: Iterable[str], contract: Contract | None = None, *, partial: bool = False) -> tuple[str, ...]:
     """Check column names from anywhere as `scan_file` does, and return those that the contract does not have.
+
+    With `partial`, as for prediction data, one column of the contract is enough.
 
     Raises:
         Invalid: the codes of `scan_file` for columns.
     """
     names = trim_names(header)
     check_names(names)
-    return find_ignored(names, contract)
+    return find_ignored(names, contract, partial=partial)
 
 
 def trim_names(header: Iterable[str]) -> tuple[str, ...]:
@@ -44,17 +46,17 @@ def check_names(names: tuple[str, ...], first_position: int = 1) -> None:
         seen.add(name)
 
 
-def find_ignored(names: tuple[str, ...], contract: Contract | None) -> tuple[str, ...]:
+def find_ignored(names: tuple[str, ...], contract: Contract | None, *, partial: bool = False) -> tuple[str, ...]:
     """Return the names that the contract does not have.
 
     Raises:
-        Invalid: `missing_column`: one without a default is not among the names.
+        Invalid: `missing_column`: one without a default is not among the names; with `partial`, all of them.
     """
     if contract is None:
         return ()
     present = set(names)
     missing = [column.name for column in contract.columns if column.name not in present and column.default is None]
-    if missing:
+    if missing and not (partial and present.intersection(contract.names)):
         listed = ", ".join(repr(name) for name in missing[:10])
         raise Invalid(f"The file lacks columns that have no default: {listed}.", code="missing_column")
     return tuple(name for name in names if name not in contract.names)

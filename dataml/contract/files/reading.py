@@ -52,6 +52,8 @@ def scan_file(
     contract: Contract | None = None,
     max_bytes: int | None = None,
     options: CsvOptions = PLAIN_CSV,
+    *,
+    partial: bool = False,
 ) -> SourceSummary:
     """Check the structure of a whole file, streaming, without its cells.
 
@@ -61,6 +63,7 @@ def scan_file(
         contract: columns that the file must have.
         max_bytes: limit of its size as plain CSV, since a small file may hold a very large table.
         options: what the user says about CSV files.
+        partial: whether the file needs one column of the contract only, as prediction data does.
 
     Raises:
         Invalid: the codes of `detect_format`, `open_text`, `scan_csv` and `open_uploaded_parquet`, and for columns
@@ -74,7 +77,7 @@ def scan_file(
         else _scan_csv(path, max_bytes, contract, options)
     )
     check_names(summary.names)
-    return replace(summary, ignored=find_ignored(summary.names, contract))
+    return replace(summary, ignored=find_ignored(summary.names, contract, partial=partial))
 
 
 def _scan_parquet(path: Path, max_bytes: int | None, contract: Contract | None) -> SourceSummary:

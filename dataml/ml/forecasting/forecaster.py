@@ -21,7 +21,7 @@ from dataml.ml.forecasting.models.lagged_model import ForecastInput
 from dataml.ml.forecasting.models.statistical import forecast
 from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
-from dataml.ml.forecasting.panel.observations import update_series
+from dataml.ml.forecasting.panel.observations import RevisedPolicy, update_series
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
@@ -149,21 +149,28 @@ class Forecaster:
                 shares[name] = shares.get(name, 0.0) + share * weight / total
         return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
-    def update(self, rows: pa.Table) -> "Forecaster":
+    def update(self, rows: pa.Table, revised: RevisedPolicy = "refuse") -> "Forecaster":
         """Return the same model with new observations; see `update_with_warnings`."""
-        return self.update_with_warnings(rows)[0]
+        return self.update_with_warnings(rows, revised)[0]
 
-    def update_with_warnings(self, rows: pa.Table) -> tuple["Forecaster", tuple[DataWarning, ...]]:
+    def update_with_warnings(
+        self, rows: pa.Table, revised: RevisedPolicy = "refuse"
+    ) -> tuple["Forecaster", tuple[DataWarning, ...]]:
         """Return the same model with new observations: its forecasts start where they end, and nothing is fitted again.
 
         With it comes what a user should know of the observations.
+
+        Args:
+            rows: the observations, which may repeat what is known.
+            revised: whether values that differ from the known ones are refused, or used in their place.
 
         Raises:
             Invalid: what `parse_times` and `update_series` refuse, such as `time_not_temporal`, `unknown_series`,
                 `irregular_series`, `duplicate_timestamps`.
         """
         rows = parse_times(rows, self.contract)
-        updated = update_series(self.panel, self.series, rows, self.config.roles, self.covariates, self.config.fill)
+        config = self.config
+        updated = update_series(self.panel, self.series, rows, config.roles, self.covariates, config.fill, revised)
         series = updated.series
         # A series that becomes negative may do so again.
         floors = np.minimum(self.floors, self.config.limits.floors(series.y, series.starts))

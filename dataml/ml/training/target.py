@@ -19,6 +19,7 @@ from dataml.ml.labels import shorten, to_label
 from dataml.ml.positive_class import choose_positive_class, find_class
 
 MAX_CLASSES: Final = 1_000
+MIN_ROWS: Final = 20
 _NUMERIC: Final = (DataType.INTEGER, DataType.FLOAT)
 _MAX_WHOLE: Final = 2.0**63
 _MAX_SHOWN: Final = 3
@@ -52,6 +53,16 @@ class TrainingTarget:
     def positive_class(self) -> Any:
         """The positive one of two classes; None where there is none."""
         return self.classes[self.positive] if self.classes is not None and len(self.classes) == 2 else None
+
+
+def check_row_count(name: str, rows: int) -> None:
+    """Refuse a target with too few values to learn from and to score on.
+
+    Raises:
+        Invalid: `too_few_rows`.
+    """
+    if rows < MIN_ROWS:
+        raise Invalid(f"{rows} rows have a value in '{name}'; training needs {MIN_ROWS}.", code="too_few_rows")
 
 
 def read_numbers(name: str, data_type: DataType, column: pa.ChunkedArray) -> TrainingTarget:

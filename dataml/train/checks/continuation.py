@@ -1,21 +1,24 @@
 """Checks a request that continues a predictor on new data, before any compute."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, get_args
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
+from dataml.contract.adaptation import list_foreign_types
 from dataml.contract.contract import Contract
 from dataml.errors import Conflict, Invalid
-from dataml.jobs.spec import TrainSpec
+from dataml.jobs.spec import DatasetRows, TrainSpec
 from dataml.ml.labels import to_label
-from dataml.train.checks.layout import find_series_time, join_differences, list_schema_changes
+from dataml.tasks.model_rows import ModelRows
+from dataml.train.checks.layout import find_series_time, join_differences
 from dataml.train.checks.request import Algorithm, check_request
 from dataml.train.models import Training
 from dataml.train.schemas import RequestColumn, TrainRequest
 
 _MAX_SHOWN: Final = 10
+# Rows with other values are left out, as a validation does; a column with more of them has changed.
+_MAX_MISFITS: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,15 @@ class Parent:
     roles: dict[str, str]
 
 
-def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract, parquet: str) -> TrainSpec:
-    """Return the job spec of a request that continues `parent` on a dataset; its `train_id` is 0.
+def check_continuation(request: TrainRequest, parent: Parent, rows: DatasetRows, parquet: str) -> TrainSpec:
+    """Return the job spec of a request that continues `parent` on the rows of a dataset; its `train_id` is 0.
 
     Raises:
-        Conflict: `schema_changed`, `problem_type_changed`, `algorithm_changed`, `roles_changed`: the request
-            is for another model than the parent.
+        Conflict: `problem_type_changed`, `algorithm_changed`, `roles_changed`: the request is for another model than
+            the parent.
         Invalid: what `check_request` finds, and `not_with_incremental`.
     """
     time = find_series_time(parent.roles) if parent.training.problem_type == "Forecast" else None
-    if changes := list_schema_changes(parent.contract, dataset, time):
-        detail = f"The dataset does not have the model's columns: {join_differences(changes)}."
-        raise Conflict(detail, code="schema_changed")
     names = {column.column_name for column in request.columns}
     if unknown := sorted(names - set(parent.contract.names)):
         raise _roles_changed([f"{name!r} is not among the model's columns" for name in unknown])
@@ -60,7 +60,8 @@ def check_continuation(request: TrainRequest, parent: Parent, dataset: Contract,
             "out tuning, positive_class and workers."
         )
         raise Invalid(detail, code="not_with_incremental")
-    return replace(spec, algorithm=_continued_algorithm(spec, training), roles=parent.roles, parent=training.bundle)
+    algorithm = _continued_algorithm(spec, training)
+    return replace(spec, algorithm=algorithm, roles=parent.roles, parent=training.bundle, rows=rows)
 
 
 def _without_type(column: RequestColumn) -> RequestColumn:
@@ -68,7 +69,36 @@ def _without_type(column: RequestColumn) -> RequestColumn:
     return column.model_copy(update={"data_type": None})
 
 
-def check_classes(parquet: Path, parent: Parent) -> None:
+def check_schema(rows: ModelRows, dataset: Contract) -> None:
+    """Refuse rows without a column of the model, or in which one has become another.
+
+    Args:
+        rows: the rows as the model reads them.
+        dataset: how the dataset itself reads them.
+
+    Raises:
+        Conflict: `schema_changed`, with the differences.
+    """
+    changes = [f"{name!r} is missing" for name in rows.missing()]
+    changes += list_foreign_types(rows.contract, dataset)
+    changes = changes or _list_changed_values(rows, dataset)
+    if changes:
+        detail = f"The dataset does not have the model's columns: {join_differences(changes)}."
+        raise Conflict(detail, code="schema_changed")
+
+
+def _list_changed_values(rows: ModelRows, dataset: Contract) -> list[str]:
+    """Return the columns of another type in the dataset of which too few of the first values fit the model."""
+    own = {column.name: column.data_type for column in dataset.columns}
+    return [
+        f"{column.name!r} is {own[column.name]}, it was {column.data_type}: {example}"
+        for column in rows.contract.columns
+        if own.get(column.name, column.data_type) is not column.data_type
+        and (example := rows.find_misfit(column.name, _MAX_MISFITS)) is not None
+    ]
+
+
+def check_classes(values: pa.ChunkedArray, parent: Parent) -> None:
     """Refuse rows whose target has values that the model has no class for.
 
     Raises:
@@ -78,8 +108,7 @@ def check_classes(parquet: Path, parent: Parent) -> None:
     if not classes:
         return
     target = parent.training.target
-    values = pq.read_table(parquet, columns=[target]).column(target).drop_null().unique().to_pylist()
-    new = sorted(to_label(value) for value in values if value not in classes)
+    new = sorted(to_label(value) for value in values.drop_null().unique().to_pylist() if value not in classes)
     if new:
         names = ", ".join(repr(name) for name in new[:_MAX_SHOWN]) + (", …" if len(new) > _MAX_SHOWN else "")
         detail = f"The target {target!r} has values that are no class of the model: {names}. Train a new version."

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Literal
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from dataml.contract.contract import Contract
 from dataml.contract.types import DataType
@@ -15,7 +14,7 @@ from dataml.ml.boosters.hyperparameters import ALGORITHMS, available_algorithms,
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 from dataml.ml.labels import to_label
-from dataml.ml.training.target import check_classes, check_numbers
+from dataml.ml.training.target import check_classes, check_numbers, check_row_count
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
 
 ProblemType = Literal["Classification", "Regression", "Forecast"]
@@ -215,18 +214,19 @@ def _parse_algorithm(request: TrainRequest, algorithms: dict[str, Algorithm]) ->
     return algorithm
 
 
-def check_target_values(parquet: Path, spec: TrainSpec) -> None:
+def check_target_values(target: pa.ChunkedArray, spec: TrainSpec) -> None:
     """Refuse a target whose values cannot be learned.
 
     Raises:
-        Invalid: what `check_classes` or `check_numbers` find.
+        Invalid: what `check_classes`, `check_numbers` or `check_row_count` find.
     """
-    values = pq.read_table(parquet, columns=[spec.target]).column(spec.target).drop_null()
+    values = target.drop_null()
     data_type = spec.contract.column(spec.target).data_type
     if spec.problem_type == "Regression":
         check_numbers(spec.target, data_type, values)
     else:
         check_classes(spec.target, data_type, values, spec.positive_class)
+    check_row_count(spec.target, len(values))
 
 
 def _check_workers(request: TrainRequest, algorithm: Algorithm) -> None:

@@ -9,7 +9,9 @@ from dataml.jobs.spec import ForecastConfig, TrainSpec
 from dataml.ml.forecasting.backtest.splits import split_panel
 from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
+from dataml.ml.forecasting.panel.observations import RevisedPolicy
 from dataml.ml.forecasting.panel.time_column import settle_time_column, warn_of_settled_time
+from dataml.tasks.model_rows import ModelRows
 
 
 def check_series(parquet: Path, spec: TrainSpec, config: ForecastConfig) -> TrainSpec:
@@ -32,11 +34,11 @@ def check_series(parquet: Path, spec: TrainSpec, config: ForecastConfig) -> Trai
     return replace(spec, contract=contract, dataset_warnings=() if warning is None else (warning,))
 
 
-def check_continued_series(parquet: Path, parent_bundle: Path) -> None:
+def check_continued_series(rows: ModelRows, parent_bundle: Path, revised: RevisedPolicy) -> None:
     """Refuse rows that do not continue the series of the forecast in `parent_bundle`.
 
     Raises:
         Invalid: what `ml.forecasting` finds.
     """
     forecaster = load_forecaster(parent_bundle)
-    forecaster.update(pq.read_table(parquet, columns=list(forecaster.observation_columns)))
+    forecaster.update(rows.read(forecaster.observation_columns), revised)

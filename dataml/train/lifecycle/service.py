@@ -14,6 +14,7 @@ from dataml.db.base import utc_now
 from dataml.db.scope import Scope
 from dataml.errors import Conflict, NotFound, Unavailable
 from dataml.jobs import service as jobs
+from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind
 from dataml.ml.bundle.manifest import MANIFEST_FILE
 from dataml.storage.hashing import hash_file
@@ -59,10 +60,15 @@ async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> Trai
     return TrainingDetail(
         overview=TrainingOverview(training, dataset, job, training.id in serving_ids),
         preprocessing=await service.get_preprocessing(session, scope, training.preprocess_id),
-        files=validation.payload["files"] if validation is not None else (),
+        files=_list_files(validation) if validation is not None else (),
         parent=None if parent_id is None else await _find_version(session, scope, parent_id),
         children=sorted(children, key=lambda child: child.id),
     )
+
+
+def _list_files(job: Job) -> Sequence[dict[str, Any]]:
+    """Return the files of the job that has written the rows: a validation, or a training that has read them itself."""
+    return job.payload["files"] if job.kind == JobKind.VALIDATE else job.payload["rows"]["files"]
 
 
 async def _find_version(session: AsyncSession, scope: Scope, train_id: int) -> Training | DeletedTraining | None:

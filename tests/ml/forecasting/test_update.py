@@ -25,15 +25,38 @@ def test_new_observations_are_scored_by_the_forecasts_made_before_them(forecaste
     errors = np.concatenate([series.values - own for series, own in zip(forecasts, truth, strict=True)])
     inside = [(series.lower <= own) & (own <= series.upper) for series, own in zip(forecasts, truth, strict=True)]
     assert update.comparison["metric"] == "wape"
-    assert update.comparison["rows"] == 8
-    assert update.comparison["after"] == pytest.approx(np.abs(errors).sum() / np.concatenate(truth).sum())
+    assert (update.comparison["rows"], update.comparison["windows"], update.added) == (8, 1, 8)
+    wape = np.abs(errors).sum() / np.concatenate(truth).sum()
+    # In the first window both versions know the same.
+    assert update.comparison["before"] == update.comparison["after"] == pytest.approx(wape)
     assert update.comparison["coverage"] == np.concatenate(inside).mean()
     assert update.warnings == ()
     assert (update.forecaster.last_times - forecaster.last_times == np.timedelta64(4, "h")).all()
 
 
-def test_at_most_a_horizon_of_each_series_is_scored(forecaster: Forecaster) -> None:
-    assert update_forecaster(forecaster, make_rows(first=110, extra=50)).comparison["rows"] == 2 * 6
+def test_each_window_is_forecast_from_the_values_before_it(forecaster: Forecaster) -> None:
+    update = update_forecaster(forecaster, make_rows(first=110, extra=50))
+    horizon = forecaster.config.horizon
+    errors, size = 0.0, 0.0
+    for start in range(0, 50, horizon):
+        state = forecaster if not start else forecaster.update(make_rows(first=110, extra=start))
+        end = min(start + horizon, 50)
+        rows = make_rows(first=110, extra=end)["y"].to_numpy()
+        truth = np.split(rows, [10 + end])
+        for series, own in zip(state.forecast(ForecastParameters(end - start)), truth, strict=True):
+            known = own[-(end - start) :]
+            errors, size = errors + np.abs(series.values - known).sum(), size + known.sum()
+    assert (update.comparison["rows"], update.comparison["windows"]) == (100, -(-50 // horizon))
+    assert update.comparison["after"] == pytest.approx(errors / size)
+    assert update.comparison["before"] != update.comparison["after"]
+
+
+def test_the_confidence_counts_the_new_values_in(forecaster: Forecaster) -> None:
+    rows = make_rows(first=110, extra=12)
+    alone = update_forecaster(forecaster, rows).forecaster.config.confidence
+    weighed = update_forecaster(forecaster, rows, backtest_values=4).forecaster.config.confidence
+    for own, new, both in zip(forecaster.config.confidence, alone, weighed, strict=True):
+        assert both == pytest.approx((own + new) / 2)
 
 
 def test_series_without_new_observations_are_not_scored(forecaster: Forecaster) -> None:
@@ -58,10 +81,15 @@ def test_a_corrected_value_is_refused(forecaster: Forecaster) -> None:
     with pytest.raises(Invalid) as refused:
         update_forecaster(forecaster, changed)
     assert refused.value.code == "duplicate_timestamps"
+    update = update_forecaster(forecaster, changed, "use")
+    assert [warning.code for warning in update.warnings] == ["revised_observations"]
 
 
 def test_the_report_of_the_parent_gets_the_comparison(forecaster: Forecaster, tmp_path: Path) -> None:
     update = update_forecaster(forecaster, make_rows(first=110, extra=4))
     parent = write_bundle(tmp_path / "with", forecaster, {"windows": 2})
-    assert update.report(parent) == {"windows": 2, "new_observations": update.comparison}
-    assert update.report(write_bundle(tmp_path / "without", forecaster)) == {"new_observations": update.comparison}
+    report = update.report(parent)
+    assert report["windows"] == 2
+    assert report["new_observations"].items() >= update.comparison.items()
+    assert report["new_observations"]["scores"]["values"] == 8
+    assert set(update.report(write_bundle(tmp_path / "without", forecaster))) == {"new_observations"}

@@ -10,7 +10,12 @@ from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.covariates import Covariates, group_series
 from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.gaps import FillMethod
-from dataml.ml.forecasting.panel.observations import UpdatedSeries, append_observations, update_series
+from dataml.ml.forecasting.panel.observations import (
+    RevisedPolicy,
+    UpdatedSeries,
+    append_observations,
+    update_series,
+)
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import read_observations, read_panel
 from tests.ml.forecasting.tables import make_table, make_times
@@ -59,7 +64,23 @@ def test_another_value_for_a_time_is_refused(panel: Panel) -> None:
     error = refusal(panel, observed({"a": (DAYS[18:22], [18, 99, 20, 21])}))
     assert error.code == "duplicate_timestamps"
     assert "series 'a' at 2024-01-20" in error.detail
-    assert "not replaced" in error.detail
+    assert "(19 known, 99 sent)" in error.detail
+
+
+def test_another_value_for_a_time_is_used_on_request(panel: Panel) -> None:
+    other = observed({"a": (DAYS[18:22], [18, 99, 20, 21])})
+    used = append_observations(panel, other, revised="use")
+    assert used.y[used.series_slice(0)].tolist() == [*range(19), 99, 20, 21]
+    assert panel.y[19] == 19
+    (warning,) = update(panel, {"a": (DAYS[19:20], [99])}, None, "use").warnings
+    assert (warning.code, warning.count) == ("revised_observations", 1)
+
+
+def test_the_whole_history_may_come_again(panel: Panel) -> None:
+    times = make_times("Day", "2023-12-20", 33)
+    updated = update(panel, {"a": (times, [7.0] * 12 + [*range(21)])}, None)
+    assert updated.panel.y[updated.panel.series_slice(0)].tolist() == list(range(21))
+    assert [(w.code, w.count) for w in updated.warnings] == [("early_observations", 12)]
 
 
 def test_a_gap_before_new_observations_is_refused_or_filled(panel: Panel) -> None:
@@ -77,9 +98,6 @@ def test_unknown_series_other_frequencies_and_times_off_the_grid_are_refused(pan
     assert refusal(panel, late).code == "irregular_series"
     between = observed({"a": (DAYS[10:11] + np.timedelta64(5, "h"), [1])})
     assert refusal(panel, between).code == "irregular_series"
-    early = refusal(panel, observed({"b": (DAYS[:2], [1, 2])}))
-    assert early.code == "irregular_series"
-    assert "Before the series begins: series 'b' at 2024-01-01" in early.detail
 
 
 def test_a_series_on_month_ends_continues_from_february() -> None:
@@ -103,11 +121,14 @@ def test_a_panel_updated_step_by_step_equals_one_read_at_once(panel: Panel) -> N
 
 
 def update(
-    panel: Panel, series: dict[str, tuple[np.ndarray, Sequence[float | None]]], fill: str | None
+    panel: Panel,
+    series: dict[str, tuple[np.ndarray, Sequence[float | None]]],
+    fill: str | None,
+    revised: RevisedPolicy = "refuse",
 ) -> UpdatedSeries:
     roles = ColumnRoles("y", "time", "id", (), ())
     grouped = group_series(panel, TABLE, Covariates(None))
-    return update_series(panel, grouped, make_table(series), roles, Covariates(None), fill)
+    return update_series(panel, grouped, make_table(series), roles, Covariates(None), fill, revised)
 
 
 def test_values_that_an_update_fills_in_are_counted(panel: Panel) -> None:
