@@ -71,6 +71,12 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def get_dataset_id(request: RequestRecord | None) -> int | None:
+    """Return the dataset that a forecast read: the one with the observed values, else the one with future values."""
+    parts = ((request or {}).get(name) or {} for name in ("observations", "future"))
+    return next((part["dataset_id"] for part in parts if "dataset_id" in part), None)
+
+
 def _describe_series(unique_ids: Sequence[str] | None) -> dict[str, Any]:
     if unique_ids is None:
         return {"unique_ids": "all"}

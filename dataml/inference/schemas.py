@@ -132,7 +132,9 @@ class PredictionRow(BaseModel):
     prediction_id: int
     train_id: int
     date: datetime
-    dataset_id: int | None
+    dataset_id: int | None = Field(
+        description="The dataset of a batch or of a forecast from new rows; null without one, and when it is deleted."
+    )
     predictor_name: str
     predictor_version: int
     model_deleted_at: datetime | None = Field(description="When the training was deleted; null while it exists.")

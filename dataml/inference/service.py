@@ -25,7 +25,7 @@ from dataml.errors import Conflict, NotFound
 from dataml.iceberg.names import TableName, parse_table_name, tenant_namespace
 from dataml.iceberg.writing import LakeTarget, WriteMode
 from dataml.inference.models import PredictionLogEntry
-from dataml.inference.requests import RequestRecord, describe_batch
+from dataml.inference.requests import RequestRecord, describe_batch, get_dataset_id
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
@@ -340,6 +340,7 @@ async def store_predictions(session: AsyncSession, records: Sequence[LogRecord])
             "tenant_id": record.tenant_id,
             "training_id": record.training_id,
             "prediction_type": record.prediction_type,
+            "dataset_id": await _find_dataset_read(session, record),
             "status": "completed",
             "records": record.records,
             "failed_records": 0,
@@ -353,3 +354,13 @@ async def store_predictions(session: AsyncSession, records: Sequence[LogRecord])
     ]
     # Records whose acknowledgement was lost come twice.
     await session.execute(insert(session, PredictionLogEntry).on_conflict_do_nothing(), rows)
+
+
+async def _find_dataset_read(session: AsyncSession, record: LogRecord) -> int | None:
+    """Return the dataset that a forecast was made from, unless it has been deleted since."""
+    dataset_id = get_dataset_id(record.request)
+    if dataset_id is None:
+        return None
+    found = Scope(record.tenant_id, record.username).select_columns(Dataset, Dataset.id).where(Dataset.id == dataset_id)
+    # Held, so that it is not deleted before the record that refers to it is stored.
+    return await session.scalar(found.with_for_update(read=True, key_share=True))
