@@ -51,7 +51,7 @@ test: $(INSTALLED)
 test-fast: $(INSTALLED)
 	@$(PYTEST) $(PARALLEL) -m "not cluster and not services" $(addprefix --ignore=tests/,$(NOT_FAST)) $(ARGS)
 
-NOT_FAST := deployments datalake inference ml/explanation ml/export ml/test_memory.py tasks train upgrade \
+NOT_FAST := deployments datalake inference ml/explanation ml/export ml/test_memory.py reference tasks train upgrade \
     test_installation.py test_readme.py test_samples.py
 
 # All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so. Two suites run

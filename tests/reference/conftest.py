@@ -1,6 +1,7 @@
 """One platform for all modules of this folder, with a record of its answers, and models that they share."""
 
 import importlib
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,11 +16,22 @@ from tests.conftest import NewHome, Platform, log_in, run_platform
 from tests.dataset.datasets import create_dataset, upload
 from tests.inference.series import columns_of, forecast_request, shop_rows
 from tests.reference.record import RECORD, RecordingApp
-from tests.sample_tenant import create_user, customers_csv, training_request
+from tests.sample_tenant import create_user, training_request
 
 DAYS = 60
 """Number of days that the forecast model has been trained on."""
 SHOP_ROLES = {"shop": "Id", "day": "Time", "sold": "Target", "rain": "Ignore"}
+
+
+def customers_csv(rows: int = 200) -> bytes:
+    """Return a CSV in which `age` and `plan` determine `left`, but for one in five who leave for no reason."""
+    chance = random.Random(7)
+    lines = ["id,age,plan,left"]
+    for number in range(1, rows + 1):
+        age, plan = chance.randint(18, 80), chance.choice(["basic", "premium"])
+        left = (age > 50) == (plan == "basic") or chance.random() < 0.25
+        lines.append(f"{number},{age},{plan},{'true' if left else 'false'}")
+    return "\n".join(lines).encode()
 
 
 @pytest.fixture(scope="package")

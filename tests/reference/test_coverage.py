@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 
 import pytest
 
@@ -33,6 +34,16 @@ def test_documented_calls_are_those_of_the_api(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     routes = {f"{method.upper()} {path.removeprefix(API)}" for path, methods in paths.items() for method in methods}
     assert set(CALLS) | set(ALIASES) <= routes
+
+
+@pytest.mark.parametrize("call", [*CALLS, *ALIASES])
+def test_documented_path_answers_with_and_without_its_trailing_slash(anonymous: Client, call: str) -> None:
+    method, _, path = call.partition(" ")
+    path = re.sub(r"{\w+}", "1", path)
+    statuses = {anonymous.request(method, path + slash).status_code for slash in ("", "/")}
+    # Nobody may make the call, or it misses something.
+    assert len(statuses) == 1
+    assert statuses <= {200, 401, 422}
 
 
 def test_every_constant_field_has_a_reason() -> None:

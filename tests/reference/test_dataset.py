@@ -119,6 +119,16 @@ def test_list_has_every_dataset_as_it_is_now(
     assert rows(stranger)[theirs]["tenant_id"] == own_tenant(stranger) != now["tenant_id"] == own_tenant(client)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "usability", "is_valid"), [(0, "100%", True), (1, "99%", True), (51, "79%", False), (249, "0%", False)]
+)
+def test_usability_is_the_share_of_rows_kept(client: Client, wrong: int, usability: str, is_valid: bool) -> None:
+    """A share is never shown as one that the rows do not reach: 199 of 200 are not 100%."""
+    content = b"n\n" + b"x\n" * wrong + b"1\n" * (250 - wrong)
+    dataset = create_dataset(client, ("a.csv", content), template_id=create_template(client, n="Integer"))
+    assert (dataset["dataset_usability"], dataset["is_valid"]) == (usability, is_valid)
+
+
 @shows("GET /dataset/list_validated")
 def test_validated_datasets_have_passed_their_validation(
     client: Client, colleague: Client, stranger: Client, customers: dict[str, Any], hold: Hold
@@ -202,6 +212,9 @@ def test_preview_has_the_rows_with_typed_values(client: Client) -> None:
         {"tower": "T1", "load": None, "day": "2025-08-11", "up": True},
         {"tower": "T3", "load": 7.5, "day": "2025-08-12", "up": False},
     ]
+    minutes = b"timestamp,tower_id\n2025-08-09T16:23:00Z,TOWER_001\n2025-08-09T16:24:00Z,TOWER_001\n"
+    measured = create_dataset(client, ("a.csv", minutes))
+    assert view(client, measured["id"])[1] == {"timestamp": "2025-08-09T16:24:00Z", "tower_id": "TOWER_001"}
     wrong = create_dataset(client, ("a.csv", WRONG), template_id=create_template(client, n="Integer"))
     assert [row["n"] for row in view(client, wrong["id"])] == [n for n in range(1, 20) if n % 7]
 

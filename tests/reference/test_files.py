@@ -120,6 +120,9 @@ def test_deleted_file_is_gone_from_its_dataset(client: Client, stranger: Client,
     for path in ("/files/get_file_by_id/", "/files/view"):
         assert refusal(client.get(path, params={"file_id": file["id"]}))[0] == 404, path
     assert refusal(download(client, file["file_path"]))[0] == 404
+    # A dataset without a file is none.
+    (last,) = list_files(client, dataset["id"])
+    assert refusal(client.request("DELETE", f"/files/delete/{last['id']}"))[0] == 409
 
 
 @shows("GET /files/download")

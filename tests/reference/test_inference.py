@@ -12,9 +12,8 @@ import pytest
 from tests.client import Client, wait_for_job
 from tests.dataset.datasets import create_dataset
 from tests.inference.series import day, shop_rows
-from tests.reference.conftest import DAYS, Hold, churn_request, wait_for_training
+from tests.reference.conftest import DAYS, Hold, churn_request, customers_csv, wait_for_training
 from tests.reference.record import shows
-from tests.sample_tenant import customers_csv
 from tests.test_every_route import refusal
 
 OLD, YOUNG = {"age": 75, "plan": "basic"}, {"age": 20, "plan": "basic"}

@@ -8,10 +8,9 @@ import pytest
 from tests.client import Client, wait_for_job
 from tests.dataset.datasets import create_dataset, create_template, new_name, upload
 from tests.inference.series import SHOPS
-from tests.reference.conftest import SHOP_ROLES, Hold, churn_request, get_row, wait_for_training
+from tests.reference.conftest import SHOP_ROLES, Hold, churn_request, customers_csv, get_row, wait_for_training
 from tests.reference.record import RECORD, shows
 from tests.reference.test_users import own_tenant
-from tests.sample_tenant import customers_csv
 from tests.test_every_route import refusal
 
 FEATURES = {"age": 60, "plan": "basic"}
@@ -118,6 +117,16 @@ def test_columns_say_what_is_learned_from_what(
     row = trained(client, customers["id"], columns=columns, hyperparameters={"n_estimators": 2})
     form = client.get("/inference/form-based-prediction", params={"id": row["id"]}).json()
     assert [header["column_name"] for header in form["headers"]] == ["age"]
+
+
+def test_words_of_a_request_are_read_in_any_case(client: Client, customers: dict[str, Any]) -> None:
+    columns = [
+        {"column_name": "left", "data_type": "bool", "attribute_name": "target"},
+        {"column_name": "id", "data_type": "INT", "attribute_name": "ID"},
+    ]
+    changes = {"columns": columns, "problem_type": "classification", "algorithm": "xgboost"}
+    row = trained(client, customers["id"], hyperparameters={"n_estimators": 2}, **changes)
+    assert (row["problem_type"], row["algorithm"]) == ("Classification", "XGBoost")
 
 
 def test_incremental_training_continues_the_predictor_on_new_data(client: Client, customers: dict[str, Any]) -> None:
@@ -326,6 +335,7 @@ def test_summary_has_the_metrics_of_the_model(client: Client, churn: dict[str, A
     assert summary["precision"] == pytest.approx(precision)
     assert summary["recall"] == pytest.approx(recall)
     assert summary["f1_score"] == pytest.approx(2 * precision * recall / (precision + recall))
+    assert len({summary[name] for name in ("accuracy", "precision", "recall", "f1_score")}) == 4
     assert summary["accuracy"] == get_row(client, churn["id"])["accuracy"]
     other = client.get("/train/model-summary", params={"train_id": age["id"]}).json()
     assert "XGB" in other["model_summary"]["model"]
