@@ -72,8 +72,8 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def get_dataset_id(request: RequestRecord | None) -> int | None:
-    """Return the dataset that a forecast read: the one with the observed values, else the one with future values."""
-    parts = ((request or {}).get(name) or {} for name in ("observations", "future"))
+    """Return the dataset that a forecast read: its `dataset_id`, else one with observations or values of the future."""
+    parts = ((request or {}).get(name) or {} for name in ("dataset", "observations", "future"))
     return next((part["dataset_id"] for part in parts if "dataset_id" in part), None)
 
 

@@ -67,8 +67,8 @@ def test_forecasts_with_other_inputs_can_be_told_apart(client: Client, shops: di
     assert [(request["steps"], request["frequency"], request["unique_ids"]) for request in requests] == (
         [(2, "Day", ["west"])] * 2
     )
-    assert requests[0]["observations"] is None
-    assert requests[1]["observations"]["dataset_id"] == later["id"]
+    assert requests[0]["dataset"] is None
+    assert requests[1]["dataset"]["dataset_id"] == later["id"]
     assert [entries[prediction_id]["dataset_id"] for prediction_id in asked] == [None, later["id"]]
     # The record stays when the dataset is deleted.
     assert client.request("DELETE", f"/dataset/delete/{later['id']}").status_code == 200
