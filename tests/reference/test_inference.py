@@ -11,7 +11,7 @@ import pytest
 
 from tests.client import Client, wait_for_job
 from tests.dataset.datasets import create_dataset
-from tests.inference.series import day, shop_rows
+from tests.inference.series import day, forecast_request, shop_rows
 from tests.reference.conftest import DAYS, Hold, churn_request, customers_csv, wait_for_training
 from tests.reference.record import shows
 from tests.test_every_route import refusal
@@ -200,6 +200,27 @@ def test_forecast_of_a_dataset_starts_where_its_rows_end(client: Client, shops: 
     continued = forecast(client, shops, unique_id="south", dataset_id=later["id"]).json()["forecast"]
     assert [step["date"] for step in without] == [day(DAYS + n) for n in range(3)]
     assert [step["date"] for step in continued] == [day(DAYS + 5 + n) for n in range(3)]
+
+
+@shows("POST /inference/forecast", "forecast[].value")
+def test_forecast_uses_the_exogenous_values_of_a_dataset(client: Client) -> None:
+    """The rain keeps customers away: the dataset says how it will be."""
+    history = create_dataset(client, ("shops.csv", shop_rows(range(DAYS))))
+    changes = {"algorithm": "LightGBM", "hyperparameters": {"n_estimators": 30}}
+    row = wait_for_training(client, client.post("/train/", json=forecast_request(history["id"], **changes)))
+
+    def ask(rain: int) -> list[dict[str, Any]]:
+        lines = [f"north,{day(DAYS + n)},{rain}" for n in range(3)]
+        content = "\n".join(["shop,day,rain", *lines]).encode()
+        dataset = create_dataset(client, ("future.csv", content), usage="p")
+        answer = forecast(client, row, unique_id="north", dataset_id=dataset["id"])
+        assert answer.status_code == 200, answer.text
+        return answer.json()["forecast"]
+
+    dry, wet = ask(0), ask(4)
+    assert [step["date"] for step in dry] == [step["date"] for step in wet] == [day(DAYS + n) for n in range(3)]
+    assert all(one["value"] > other["value"] + 3 for one, other in zip(dry, wet, strict=True))
+    assert refusal(forecast(client, row, unique_id="north"))[0] == 422
 
 
 def test_forecast_that_does_not_fit_the_model_is_refused(
