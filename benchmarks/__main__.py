@@ -22,6 +22,7 @@ from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.plain import predict_plainly, train_plainly
 from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
 from benchmarks.reading import compare_readers
+from benchmarks.scaling import scaling
 
 PORT = 8170
 HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
@@ -39,6 +40,7 @@ def main(sections: list[str]) -> None:
         "training": training,
         "forecast": forecast,
         "responsive": responsive,
+        "scaling": scaling,
         "access": access,
         "data": data,
         "large": large,
@@ -92,7 +94,7 @@ def story(folder: Path) -> None:
         first = _time(lambda: client.post("/inference/", body))
         print(f"first prediction after Completed: {first * 1000:.0f} ms (at most 100 ms)")
         pool = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
-        _await_own(client, training["id"])
+        client.await_own(training["id"])
         own = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
         own_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token, connections=1)
         route = client.get("/train/list")["data"][0]["endpoint_url"]
@@ -383,22 +385,8 @@ def forecast(folder: Path) -> None:
 
 def _await_idle(client: Client) -> None:
     """Return when the last training is deployed: a starting deployment would take a core of the next measurement."""
-    _await_own(client, client.get("/train/list")["data"][0]["id"])
+    client.await_own(client.get("/train/list")["data"][0]["id"])
     time.sleep(2)
-
-
-def _await_own(client: Client, train_id: int) -> None:
-    """Return when the training has a deployment of its own.
-
-    Raises:
-        RuntimeError: The deployment does not start within 90 seconds.
-    """
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        if any(row["id"] == train_id and row["endpoint"] == "own" for row in client.get("/train/list")["data"]):
-            return
-        time.sleep(0.2)
-    raise RuntimeError("the predictor's own deployment did not start")
 
 
 def _measure_batch(client: Client, train_id: int, folder: Path, home: Path) -> None:

@@ -51,6 +51,19 @@ class Client:
         if job["state"] != "succeeded":
             raise RuntimeError(f"{job_id}: {job['error']}")
 
+    def await_own(self, train_id: int) -> None:
+        """Return when the training has a deployment of its own.
+
+        Raises:
+            RuntimeError: The deployment does not start within 90 seconds.
+        """
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            if any(row["id"] == train_id and row["endpoint"] == "own" for row in self.get("/train/list")["data"]):
+                return
+            time.sleep(0.2)
+        raise RuntimeError("the predictor's own deployment did not start")
+
     def train(self, dataset_id: int, name: str, algorithm: str = "auto") -> dict[str, Any]:
         """Submit a training of the churn dataset and return the answer, without waiting for the job."""
         body = {

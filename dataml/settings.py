@@ -3,7 +3,7 @@
 import unicodedata
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -105,7 +105,26 @@ class Settings(BaseSettings):
     own_endpoints: int = Field(4, ge=0, description="Newest predictors that get a Serve deployment of their own.")
     endpoint_min_replicas: int = Field(1, ge=1, description="Replicas that a predictor's own deployment keeps.")
     endpoint_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to.")
-    pool_replicas: int = Field(1, ge=1, description="Replicas of the shared predictor pool.")
+    # A replica's event loop has one core: with one request in it at all times it is fully busy.
+    endpoint_target_ongoing_requests: float = Field(
+        0.8,
+        gt=0,
+        allow_inf_nan=False,
+        description="Mean number of requests in a replica of it, above which Serve adds a replica.",
+    )
+    pool_min_replicas: int = Field(1, ge=1, description="Replicas that the shared predictor pool keeps.")
+    pool_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to; each loads models of its own.")
+    # One client that waits for each answer before its next request never makes the pool grow.
+    pool_target_ongoing_requests: float = Field(
+        1.2,
+        gt=0,
+        allow_inf_nan=False,
+        description="Mean number of calls in a replica of the pool, above which Serve adds a replica. Requests for one "
+        "model that wait together are one call.",
+    )
+    pool_replicas: int | None = Field(
+        None, ge=1, description="Older name of `DATAML_POOL_MIN_REPLICAS`, which goes before it."
+    )
     pool_models: int = Field(64, ge=1, description="Models that one replica of the pool keeps loaded.")
     request_timeout_s: float = Field(
         30, gt=0, allow_inf_nan=False, description="Longest time for a real-time prediction, in seconds."
@@ -113,10 +132,23 @@ class Settings(BaseSettings):
     api_replicas: int = Field(1, ge=1, description="Replicas of the API.")
     prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take the constant number of replicas of older configurations for the smallest one."""
+        replicas = str(values.get("pool_replicas"))
+        if "pool_min_replicas" in values or not replicas.isdecimal() or int(replicas) < 1:
+            return values
+        # What worked as a constant must not become larger than the default of the other bound.
+        is_bounded = "pool_max_replicas" in values or int(replicas) <= cls.model_fields["pool_max_replicas"].default
+        return values | {"pool_min_replicas": replicas} | ({} if is_bounded else {"pool_max_replicas": replicas})
+
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
-        if self.endpoint_min_replicas > self.endpoint_max_replicas:
-            raise ValueError("DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS")
+        for deployment in ("endpoint", "pool"):
+            smallest, largest = (f"{deployment}_{bound}_replicas" for bound in ("min", "max"))
+            if getattr(self, smallest) > getattr(self, largest):
+                raise ValueError(f"DATAML_{smallest.upper()} is larger than DATAML_{largest.upper()}")
         if self.admin_password is not None:
             # Bytes of Unicode form NFC, as the log-in counts them.
             counted = unicodedata.normalize("NFC", self.admin_password.get_secret_value()[:5000])

@@ -5,6 +5,7 @@ from ray.serve import Application
 from dataml.installation import prepare
 from dataml.settings import Settings
 from deployments.api import api
+from deployments.autoscaling import autoscaling_config
 from deployments.pool import PredictorPool
 
 
@@ -20,5 +21,8 @@ def build(args: Settings) -> Application:
     prepare(args)
     # Replicas share no working directory, and do not need the first password.
     settings = args.model_copy(update={"home": args.root, "admin_password": None})
-    pool = PredictorPool.options(num_replicas=settings.pool_replicas).bind(settings)
+    scaling = autoscaling_config(
+        settings.pool_min_replicas, settings.pool_max_replicas, settings.pool_target_ongoing_requests
+    )
+    pool = PredictorPool.options(autoscaling_config=scaling).bind(settings)
     return api(settings, pool)

@@ -20,6 +20,7 @@ from dataml.serving.model_runner import ServableModel
 from dataml.settings import Settings
 from dataml.train import service as trainings
 from dataml.train.models import Training
+from deployments.autoscaling import autoscaling_config
 from deployments.platform import LOGGING_CONFIG
 
 _PREFIX = "predictor-"
@@ -202,15 +203,9 @@ def _deploy(name: str, model: ServableModel, settings: Settings, *, is_routed: b
         # no longer have it.
         version=str(model.train_id),
         _internal=True,
-        autoscaling_config={
-            "min_replicas": settings.endpoint_min_replicas,
-            "max_replicas": settings.endpoint_max_replicas,
-            # A replica's event loop has one core: with one request in it at all times it is fully busy.
-            "target_ongoing_requests": 0.8,
-            "upscale_delay_s": 5,
-            "metrics_interval_s": 2,
-            "look_back_period_s": 6,
-        },
+        autoscaling_config=autoscaling_config(
+            settings.endpoint_min_replicas, settings.endpoint_max_replicas, settings.endpoint_target_ongoing_requests
+        ),
     ).bind(settings, model)
     route = f"/models/{model.tenant_name}/{model.url_name}" if is_routed else None
     target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING_CONFIG)

@@ -46,7 +46,7 @@ class Gateway:
         schema.check(settings)
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
-        self._inference_client = RayInferenceClient(pool, settings.request_timeout_s)
+        self._inference_client = RayInferenceClient(pool, settings)
         self._services = Services(
             settings=settings,
             database=Database(settings),

@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from dataml.errors import DatamlError, Unavailable
 from dataml.serving.model_runner import ForecastInferenceRequest, InferenceRequest, InferenceResponse, ServableModel
+from dataml.settings import Settings
 from deployments.deployer import application_name
 
 # An own deployment that does not respond within this time has no replica up: the pool takes the requests.
@@ -26,9 +27,11 @@ SendBatch = Callable[[Sequence[InferenceRequest]], Awaitable[Sequence[InferenceR
 class RayInferenceClient:
     """The `InferenceClient` of a Ray cluster."""
 
-    def __init__(self, pool: DeploymentHandle, timeout_s: float) -> None:
+    def __init__(self, pool: DeploymentHandle, settings: Settings) -> None:
         self._pool = pool
-        self._timeout_s = timeout_s
+        self._timeout_s = settings.request_timeout_s
+        # One call at a time would never use a second replica.
+        self._max_calls = {"own": settings.endpoint_max_replicas, "pool": settings.pool_max_replicas}
         self._batchers: dict[tuple[str, int], Batcher] = {}
 
     async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
@@ -58,7 +61,9 @@ class RayInferenceClient:
             if len(self._batchers) > _MAX_BATCHERS:
                 self._batchers.clear()
             call = self._call_own if model.endpoint == "own" else self._call_pool
-            batcher = self._batchers[key] = Batcher(lambda requests: call(model, requests), self._timeout_s)
+            batcher = self._batchers[key] = Batcher(
+                lambda requests: call(model, requests), self._timeout_s, self._max_calls[model.endpoint]
+            )
         return batcher
 
     async def _call_pool(
@@ -98,18 +103,19 @@ def _no_model_host() -> DatamlError:
 
 
 class Batcher:
-    """Dynamic batching: requests that arrive while a call is under way are sent together in the next call.
+    """Dynamic batching: requests that arrive while all calls are under way are sent together in the next call.
 
     A lone request is sent at once and waits for no other; under load all requests of a batch share the cost of the
-    call. A request waits at most `timeout_s`, in the queue and for its call together. A call is cancelled when no
-    caller waits for it any more.
+    call. At most `max_calls` are under way, each of which Serve gives to a replica. A request waits at most
+    `timeout_s`, in the queue and for its call together. A call is cancelled when no caller waits for it any more.
     """
 
-    def __init__(self, call: SendBatch, timeout_s: float) -> None:
+    def __init__(self, call: SendBatch, timeout_s: float, max_calls: int = 1) -> None:
         self._call = call
         self._timeout_s = timeout_s
+        self._max_calls = max_calls
         self._queue: list[tuple[InferenceRequest, asyncio.Future[InferenceResponse]]] = []
-        self._sender: asyncio.Task[None] | None = None
+        self._senders: set[asyncio.Task[None]] = set()
 
     async def submit(self, request: InferenceRequest) -> InferenceResponse:
         """Return the response to a request, or an `Unavailable` as a value: too many requests wait, or it timed out."""
@@ -117,23 +123,30 @@ class Batcher:
             return _too_many_predictions()
         future: asyncio.Future[InferenceResponse] = asyncio.get_running_loop().create_future()
         self._queue.append((request, future))
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send_queue())
+        if len(self._senders) < self._max_calls:
+            self._start_sender()
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await future
         except TimeoutError:
             return _timed_out()
 
+    def _start_sender(self) -> None:
+        self._senders.add(asyncio.create_task(self._send_queue()))
+
     async def _send_queue(self) -> None:
+        sender = asyncio.current_task()
+        assert sender is not None
         try:
             while self._queue:
                 batch, self._queue = self._queue[:_MAX_BATCH_SIZE], self._queue[_MAX_BATCH_SIZE:]
                 if pending := [(request, future) for request, future in batch if not future.done()]:
                     await self._send_batch(pending)
         finally:
+            self._senders.discard(sender)
             # A call that failed unexpectedly ends this task; the requests that arrived meanwhile get another one.
-            self._sender = asyncio.create_task(self._send_queue()) if self._queue else None
+            if self._queue:
+                self._start_sender()
 
     async def _send_batch(self, batch: list[tuple[InferenceRequest, "asyncio.Future[InferenceResponse]"]]) -> None:
         responses: Sequence[InferenceResponse] = ()

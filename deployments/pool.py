@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from dataml.settings import Settings
 
@@ -27,11 +29,17 @@ if TYPE_CHECKING:
     graceful_shutdown_timeout_s=10,
 )
 class PredictorPool:
-    """A deployment around a `ModelCache`, imported only once the API is up so that the platform starts sooner."""
+    """A deployment around a `ModelCache`.
 
-    def __init__(self, settings: Settings) -> None:
+    The cache is imported only once the API is up, so that the platform starts sooner. A replica that Serve adds later
+    imports it, and all that predictions need, before it takes a request.
+    """
+
+    async def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loading: asyncio.Task[ModelCache] | None = None
+        if await asyncio.to_thread(_is_api_up):
+            await self._warm()
 
     async def predict(
         self, model: "ServableModel", requests: "Sequence[InferenceRequest]"
@@ -44,7 +52,13 @@ class PredictorPool:
         return await (await self._models()).forecast(model, request)
 
     async def warm(self) -> None:
-        """Import what the first prediction needs."""
+        """Start to import what the first prediction needs, and return at once.
+
+        A call that lasts as long as the imports would count as load, for which Serve adds a replica.
+        """
+        self._warming = asyncio.create_task(self._warm())
+
+    async def _warm(self) -> None:
         await (await self._models()).warm()
 
     async def _models(self) -> "ModelCache":
@@ -55,3 +69,13 @@ class PredictorPool:
     async def _load_cache(self) -> "ModelCache":
         module = await asyncio.to_thread(importlib.import_module, "deployments.model_cache")
         return module.ModelCache(self._settings)
+
+
+def _is_api_up() -> bool:
+    """Return whether a replica of the API of this application runs; also False when Serve cannot tell. Blocking."""
+    try:
+        application = serve.status().applications.get(serve.get_replica_context().app_name)
+    except (RayError, RayServeException):
+        return False
+    api = application and application.deployments.get("Api")
+    return api is not None and api.replica_states.get("RUNNING", 0) > 0

@@ -43,7 +43,13 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("JOB_ATTEMPTS", "11"),
         ("OWN_ENDPOINTS", "-1"),
         ("ENDPOINT_MAX_REPLICAS", "0"),
+        ("ENDPOINT_TARGET_ONGOING_REQUESTS", "0"),
         ("POOL_REPLICAS", "0"),
+        ("POOL_REPLICAS", "many"),
+        ("POOL_MIN_REPLICAS", "0"),
+        ("POOL_MAX_REPLICAS", "0"),
+        ("POOL_TARGET_ONGOING_REQUESTS", "0"),
+        ("POOL_TARGET_ONGOING_REQUESTS", "inf"),
         ("POOL_MODELS", "0"),
         ("REQUEST_TIMEOUT_S", "0"),
         ("REQUEST_TIMEOUT_S", "inf"),
@@ -64,11 +70,42 @@ def test_invalid_value_is_refused_in_one_line_that_names_it(
     assert not (name == "ADMIN_PASSWORD" and value and value in line)
 
 
-def test_more_minimum_than_maximum_replicas_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATAML_ENDPOINT_MIN_REPLICAS", "3")
+@pytest.mark.parametrize("deployment", ["ENDPOINT", "POOL"])
+def test_more_minimum_than_maximum_replicas_are_refused(monkeypatch: pytest.MonkeyPatch, deployment: str) -> None:
+    monkeypatch.setenv(f"DATAML_{deployment}_MIN_REPLICAS", "3")
     with pytest.raises(StartupError) as caught:
         load_settings()
-    assert str(caught.value) == "DATAML_ENDPOINT_MIN_REPLICAS is larger than DATAML_ENDPOINT_MAX_REPLICAS"
+    assert str(caught.value) == f"DATAML_{deployment}_MIN_REPLICAS is larger than DATAML_{deployment}_MAX_REPLICAS"
+
+
+@pytest.mark.parametrize(
+    ("environment", "replicas"),
+    [
+        ({}, (1, 2)),
+        ({"POOL_REPLICAS": "2"}, (2, 2)),
+        ({"POOL_REPLICAS": "5"}, (5, 5)),
+        ({"POOL_REPLICAS": "2", "POOL_MAX_REPLICAS": "4"}, (2, 4)),
+        ({"POOL_REPLICAS": "5", "POOL_MIN_REPLICAS": "1"}, (1, 2)),
+    ],
+    ids=["neither", "older", "older, beyond the largest", "older and largest", "both names"],
+)
+def test_the_older_name_of_the_pools_replicas_is_its_smallest_number(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], replicas: tuple[int, int]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"DATAML_{name}", value)
+    settings = load_settings()
+    assert (settings.pool_min_replicas, settings.pool_max_replicas) == replicas
+    # The supervisor reads the settings from JSON.
+    again = Settings.model_validate_json(settings.model_dump_json())
+    assert (again.pool_min_replicas, again.pool_max_replicas) == replicas
+
+
+def test_a_larger_older_number_than_the_largest_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAML_POOL_REPLICAS", "5")
+    monkeypatch.setenv("DATAML_POOL_MAX_REPLICAS", "4")
+    with pytest.raises(StartupError, match="DATAML_POOL_MIN_REPLICAS is larger than DATAML_POOL_MAX_REPLICAS"):
+        load_settings()
 
 
 def test_password_is_hidden_in_the_settings() -> None:

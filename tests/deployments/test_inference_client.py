@@ -46,6 +46,48 @@ def test_requests_that_arrive_during_a_call_share_the_next_one() -> None:
     run(body)
 
 
+def test_as_many_calls_are_under_way_as_replicas_may_take() -> None:
+    async def body() -> None:
+        model = Model()
+        batcher = Batcher(model, 5, max_calls=2)
+        tasks = []
+        for number in range(20):
+            tasks.append(asyncio.create_task(batcher.submit(request(number))))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        assert model.calls == [1, 1]
+        model.gate.set()
+        assert await asyncio.gather(*tasks) == [str(number).encode() for number in range(20)]
+        assert model.calls == [1, 1, 18]
+
+    run(body)
+
+
+def test_a_failed_call_stops_no_other_one() -> None:
+    async def body() -> None:
+        gate = asyncio.Event()
+
+        async def call(requests: Sequence[InferenceRequest]) -> Sequence[InferenceResponse]:
+            await gate.wait()
+            if requests[0].rows[0]["number"] == 0:
+                raise TypeError("unforeseen")
+            return [b"fine"] * len(requests)
+
+        batcher = Batcher(call, 5, max_calls=2)
+        tasks = []
+        for number in range(4):
+            tasks.append(asyncio.create_task(batcher.submit(request(number))))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        gate.set()
+        first, *others = await asyncio.gather(*tasks)
+        assert isinstance(first, Unavailable)
+        assert others == [b"fine"] * 3
+        assert await batcher.submit(request(5)) == b"fine"
+
+    run(body)
+
+
 def test_a_cancelled_request_does_not_affect_the_others() -> None:
     async def body() -> None:
         model = Model()
