@@ -29,6 +29,8 @@ from dataml.db.dependents import Dependents
 from dataml.db.scope import Origin
 from dataml.db.scope import Scope as TenantScope
 from dataml.db.session import Database
+from dataml.endpoint import routes as endpoint
+from dataml.endpoint import service as endpoint_service
 from dataml.errors import Forbidden
 from dataml.http.errors import add_exception_handlers
 from dataml.http.headers import client_address, request_id_of, security_headers
@@ -69,6 +71,7 @@ _MODULES = (
     report_routes,
     inference,
     forecast_routes,
+    endpoint,
     datalake,
     share_routes,
     jobs,
@@ -133,7 +136,7 @@ def _dependents(services: Services) -> Dependents:
             Template: (dataset_service.refuse_template_in_use,),
             Dataset: (inference_service.release_dataset, train_service.refuse_dataset_in_use),
             File: (inference_service.release_file, train_service.refuse_file_in_use),
-            Training: (inference_service.refuse_training_in_use,),
+            Training: (inference_service.refuse_training_in_use, endpoint_service.release_training),
         }
     )
 

@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Mean number of requests in a replica of it, above which Serve adds a replica.",
     )
+    requested_endpoints: int = Field(
+        4, ge=0, description="Predictors for which the users of a tenant may ask for a deployment of its own."
+    )
+    requested_max_replicas: int = Field(
+        4, ge=1, le=1000, description="Largest number of replicas that they may ask for."
+    )
     pool_min_replicas: int = Field(1, ge=1, description="Replicas that the shared predictor pool keeps.")
     pool_max_replicas: int = Field(2, ge=1, description="Replicas it may grow to; each loads models of its own.")
     # One client that waits for each answer before its next request never makes the pool grow.

@@ -1,10 +1,12 @@
-"""The deployer: gives the newest predictors a Serve deployment of their own, and removes those of others."""
+"""The deployer: gives predictors a Serve deployment of their own, and removes those of others.
+
+The newest predictors have one, and those that a user has asked for.
+"""
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ray import serve
@@ -15,37 +17,50 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db import every_tenant
 from dataml.db.session import Database
+from dataml.endpoint import service as endpoints
+from dataml.endpoint.service import WantedDeployment
 from dataml.inference import service as inference
 from dataml.serving.model_runner import ServableModel
 from dataml.settings import Settings
 from dataml.train import service as trainings
 from dataml.train.models import Training
+from deployments.applications import Applications, application_name, count_replicas, is_serving, list_applications
 from deployments.autoscaling import autoscaling_config
 from deployments.platform import LOGGING_CONFIG
 
-_PREFIX = "predictor-"
-Applications = dict[str, ApplicationStatusOverview]
 log = logging.getLogger(__name__)
 
 
-def application_name(tenant_id: str, predictor_name: str) -> str:
-    """Return the name of a predictor's own Serve application, the same for all its versions.
+@dataclass(frozen=True)
+class Replicas:
+    """The smallest and the largest number of replicas of an application."""
 
-    A new version replaces the old one in place.
-    """
-    return _PREFIX + hashlib.sha256(f"{tenant_id}/{predictor_name}".encode()).hexdigest()[:16]
+    smallest: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class WantedApplication:
+    """The model that an application should serve, and by how many replicas."""
+
+    model: ServableModel
+    replicas: Replicas
 
 
 @dataclass(frozen=True)
 class DeployedVersion:
-    """The training that an application was last deployed for, and whether the direct route leads to it."""
+    """The training that an application was last deployed for, and whether the direct route leads to it.
+
+    `replicas` are None for an application of a previous supervisor.
+    """
 
     train_id: int
     is_routed: bool
+    replicas: Replicas | None = None
 
 
 class Deployer:
-    """Reconciles Serve's applications with the newest predictors in the database, one step at a time.
+    """Reconciles Serve's applications with the predictors that should have one, one step at a time.
 
     A start takes seconds of a core; the pool serves the model meanwhile. An application gets its HTTP route only once a
     replica is up, and loses it when none is: without the route the request goes to the API, which calls the pool. With
@@ -90,32 +105,31 @@ class Deployer:
         deployed_ids = {version.train_id for version in (self._deployed or {}).values()}
         async with self._database.reading() as session:
             deleted_ids = deployed_ids - await trainings.filter_existing(session, deployed_ids)
-            promoted = await trainings.list_promoted(session, self._settings.own_endpoints)
+            wanted = _to_applications(await endpoints.list_wanted(session, self._settings))
             recorded_ids = await trainings.list_with_own_endpoint(session)
-        models = [inference.to_servable_model(training, tenant_name) for training, tenant_name in promoted]
-        wanted = {application_name(model.tenant_id, model.predictor_name): model for model in models}
         if self._deployed is None:
             self._deployed = {
-                name: DeployedVersion(model.train_id, is_routed=True)
-                for name, model in wanted.items()
-                if model.train_id in recorded_ids
+                name: DeployedVersion(each.model.train_id, is_routed=True)
+                for name, each in wanted.items()
+                if each.model.train_id in recorded_ids
             }
         # A deleted model serves nobody: its deployment is removed before one of the previous version is started.
         for name, version in self._deployed.items():
             if version.train_id in deleted_ids:
                 wanted.pop(name, None)
-        applications = await asyncio.to_thread(_list_applications)
+        applications = await asyncio.to_thread(list_applications)
         for name in self._deployed.keys() - applications.keys():
             del self._deployed[name]
         await self._record_endpoints(recorded_ids, self._own_endpoints(wanted.keys(), applications))
         for name in applications.keys() - wanted.keys():
             if applications[name].status != ApplicationStatus.DELETING:
                 await asyncio.to_thread(serve.delete, name, _blocking=False)
-        return any([await self._reconcile_one(name, model, applications) for name, model in wanted.items()])
+        return any([await self._reconcile_one(name, each, applications) for name, each in wanted.items()])
 
-    async def _reconcile_one(self, name: str, model: ServableModel, applications: Applications) -> bool:
-        """Start, replace, route, unroute or retry one application; return whether it is being deployed."""
+    async def _reconcile_one(self, name: str, wanted: WantedApplication, applications: Applications) -> bool:
+        """Start, replace, route, unroute, resize or retry one application; return whether it is being deployed."""
         assert self._deployed is not None
+        model = wanted.model
         application, version = applications.get(name), self._deployed.get(name)
         if application is not None and application.status == ApplicationStatus.DELETING:
             return True
@@ -123,15 +137,17 @@ class Deployer:
             others = [app.status for other, app in applications.items() if other != name and not self._is_routed(other)]
             if ApplicationStatus.DEPLOYING not in others:
                 log.info("starting a deployment for %s (training %s)", model.predictor_name, model.train_id)
-                await self._deploy(name, model, is_routed=False)
+                await self._deploy(name, wanted, is_routed=False)
             return True
         if application.status == ApplicationStatus.DEPLOY_FAILED:
             await self._retry_later(name, application)
-        elif not version.is_routed and _is_serving(application):
+        elif not version.is_routed and is_serving(application):
             self._retries.pop(name, None)
-            await self._deploy(name, model, is_routed=True)
-        elif version.is_routed and not _has_replica(application):
-            await self._deploy(name, model, is_routed=False)
+            await self._deploy(name, wanted, is_routed=True)
+        elif version.is_routed and not count_replicas(application):
+            await self._deploy(name, wanted, is_routed=False)
+        elif version.replicas != wanted.replicas:
+            await self._deploy(name, wanted, is_routed=version.is_routed)
         return application.status == ApplicationStatus.DEPLOYING and not self._is_routed(name)
 
     def _is_routed(self, name: str) -> bool:
@@ -143,13 +159,13 @@ class Deployer:
         return {
             version.train_id
             for name, version in (self._deployed or {}).items()
-            if version.is_routed and name in wanted and _has_replica(applications[name])
+            if version.is_routed and name in wanted and count_replicas(applications[name])
         }
 
-    async def _deploy(self, name: str, model: ServableModel, *, is_routed: bool) -> None:
+    async def _deploy(self, name: str, wanted: WantedApplication, *, is_routed: bool) -> None:
         assert self._deployed is not None
-        await asyncio.to_thread(_deploy, name, model, self._settings, is_routed=is_routed)
-        self._deployed[name] = DeployedVersion(model.train_id, is_routed)
+        await asyncio.to_thread(_deploy, name, wanted, self._settings, is_routed=is_routed)
+        self._deployed[name] = DeployedVersion(wanted.model.train_id, is_routed, wanted.replicas)
 
     async def _retry_later(self, name: str, application: ApplicationStatusOverview) -> None:
         """Delete a failed application, so that it is deployed again, after pauses that double each time.
@@ -176,27 +192,20 @@ class Deployer:
                 await session.execute(rows.values(endpoint=endpoint))
 
 
-def _list_applications() -> Applications:
-    return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
+def _to_applications(wanted: Sequence[WantedDeployment]) -> dict[str, WantedApplication]:
+    applications: dict[str, WantedApplication] = {}
+    for each in wanted:
+        model = inference.to_servable_model(each.training, each.tenant_name)
+        name = application_name(model.tenant_id, model.predictor_name)
+        applications[name] = WantedApplication(model, Replicas(each.min_replicas, each.max_replicas))
+    return applications
 
 
-def _has_replica(application: ApplicationStatusOverview) -> bool:
-    states = [state for deployment in application.deployments.values() for state in deployment.replica_states.items()]
-    return any(count for state, count in states if state == "RUNNING")
-
-
-def _is_serving(application: ApplicationStatusOverview) -> bool:
-    """Return whether a replica of the last deployed version runs.
-
-    While the application deploys, its replicas may be those of an older version.
-    """
-    return application.status == ApplicationStatus.RUNNING and _has_replica(application)
-
-
-def _deploy(name: str, model: ServableModel, settings: Settings, *, is_routed: bool) -> None:
+def _deploy(name: str, wanted: WantedApplication, settings: Settings, *, is_routed: bool) -> None:
     # The predictor's module imports the serving stack, which the supervisor otherwise never needs.
     from deployments.predictor import PredictorDeployment
 
+    model, replicas = wanted.model, wanted.replicas
     bound = PredictorDeployment.options(
         # Serve restarts replicas when the version changes, and without one it makes a new one for every deploy. With
         # the training as the version, a change of the route alone does not restart them. The public options of Serve
@@ -204,7 +213,7 @@ def _deploy(name: str, model: ServableModel, settings: Settings, *, is_routed: b
         version=str(model.train_id),
         _internal=True,
         autoscaling_config=autoscaling_config(
-            settings.endpoint_min_replicas, settings.endpoint_max_replicas, settings.endpoint_target_ongoing_requests
+            replicas.smallest, replicas.largest, settings.endpoint_target_ongoing_requests
         ),
     ).bind(settings, model)
     route = f"/models/{model.tenant_name}/{model.url_name}" if is_routed else None

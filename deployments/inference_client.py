@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from ray import serve
 from ray.exceptions import RayError
@@ -10,11 +10,17 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from dataml.errors import DatamlError, Unavailable
-from dataml.serving.model_runner import ForecastInferenceRequest, InferenceRequest, InferenceResponse, ServableModel
+from dataml.serving.model_runner import (
+    DeploymentStatus,
+    ForecastInferenceRequest,
+    InferenceRequest,
+    InferenceResponse,
+    ServableModel,
+)
 from dataml.settings import Settings
-from deployments.deployer import application_name
+from deployments.applications import application_name, describe, list_applications
 
-# An own deployment that does not respond within this time has no replica up: the pool takes the requests.
+# An own deployment that takes no request within this time has no replica up: the pool takes the requests.
 _FALLBACK_AFTER_S = 1.0
 _MAX_BATCH_SIZE = 64
 _MAX_QUEUED = 1024
@@ -39,16 +45,34 @@ class RayInferenceClient:
         return await self._batcher(model).submit(request)
 
     async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
-        """Return the response of the pool: forecasts have no deployment of their own."""
+        """Return the response, or an `Unavailable` as a value when no replica responds in time."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._pool.forecast.remote(model, request)
+                response = await self._forecast_by_own(model, request) if model.endpoint == "own" else None
+                return response if response is not None else await self._pool.forecast.remote(model, request)
         except TimeoutError:
             return _timed_out()
         except BackPressureError:
             return _too_many_predictions()
         except (RayError, RayServeException):
             return _no_model_host()
+
+    async def list_deployments(
+        self, tenant_id: str, predictor_names: Collection[str]
+    ) -> Mapping[str, DeploymentStatus]:
+        """Return what runs of the own deployments of these predictors; those without one are left out.
+
+        Raises:
+            Unavailable: Serve cannot be asked.
+        """
+        try:
+            applications = await asyncio.to_thread(list_applications)
+        except (RayError, RayServeException) as error:
+            raise Unavailable(
+                "The states of endpoints are unknown; try again.", code="endpoints_unavailable"
+            ) from error
+        found = ((name, applications.get(application_name(tenant_id, name))) for name in predictor_names)
+        return {name: describe(application) for name, application in found if application is not None}
 
     async def warm(self) -> None:
         """Connect to the pool and load its libraries, so that the first prediction is fast."""
@@ -80,14 +104,35 @@ class RayInferenceClient:
         self, model: ServableModel, requests: Sequence[InferenceRequest]
     ) -> Sequence[InferenceResponse]:
         try:
-            application = application_name(model.tenant_id, model.predictor_name)
-            # Serve does not check whether it exists: that would block the event loop, and the call fails anyway.
-            handle = serve.get_deployment_handle("Predictor", application, _check_exists=False)
             async with asyncio.timeout(_FALLBACK_AFTER_S):
-                responses = await handle.predict.remote(model.train_id, requests)
+                responses = await _own_deployment(model).predict.remote(model.train_id, requests)
         except (RayError, RayServeException, TimeoutError):
             responses = None
         return responses if responses is not None else await self._call_pool(model, requests)
+
+    async def _forecast_by_own(
+        self, model: ServableModel, request: ForecastInferenceRequest
+    ) -> InferenceResponse | None:
+        """Return the response of the model's own deployment; None when the pool has to answer."""
+        try:
+            handle = _own_deployment(model)
+            # A forecast of many series may take longer than a deployment gets to respond, so that is asked for first.
+            async with asyncio.timeout(_FALLBACK_AFTER_S):
+                is_ready = await handle.serves.remote(model.train_id)
+        except (RayError, RayServeException, TimeoutError):
+            return None
+        if not is_ready:
+            return None
+        try:
+            return await handle.forecast.remote(model.train_id, request)
+        except (RayError, RayServeException):
+            return None
+
+
+def _own_deployment(model: ServableModel) -> DeploymentHandle:
+    # Serve does not check whether it exists: that would block the event loop, and the call fails anyway.
+    application = application_name(model.tenant_id, model.predictor_name)
+    return serve.get_deployment_handle("Predictor", application, _check_exists=False)
 
 
 def _too_many_predictions() -> DatamlError:

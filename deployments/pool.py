@@ -78,4 +78,4 @@ def _is_api_up() -> bool:
     except (RayError, RayServeException):
         return False
     api = application and application.deployments.get("Api")
-    return api is not None and api.replica_states.get("RUNNING", 0) > 0
+    return api is not None and any(count for state, count in api.replica_states.items() if state == "RUNNING")

@@ -13,21 +13,27 @@ from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.headers import request_id_of
+from dataml.inference import forecasts
 from dataml.inference import service as inference
+from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.realtime import (
     DIRECT_CALLS,
     FORECAST_CALL,
     SESSION_CACHE_S,
+    parse_body,
     parse_direct_request,
     respond,
     send_response,
 )
 from dataml.ml.bundle.predictor import Predictor
+from dataml.serving.forecast_runner import ForecastRunner
 from dataml.serving.model_runner import (
+    ForecastInferenceRequest,
     InferenceRequest,
     InferenceResponse,
     ModelRunner,
     NoLog,
+    PredictionLog,
     ServableModel,
     fetch_bundle,
 )
@@ -50,20 +56,31 @@ class PredictorDeployment:
     def __init__(self, settings: Settings, model: ServableModel) -> None:
         redaction.install()
         self._model = model
-        database = Database(settings)
-        self._authenticator = Authenticator(database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
-        self._log = BufferedLog(database) if settings.prediction_log else NoLog()
-        self._runner = ModelRunner(
-            model, Predictor.load(fetch_bundle(Storage.from_settings(settings), model)), self._log
-        )
+        self._settings = settings
+        self._database = Database(settings)
+        self._authenticator = Authenticator(self._database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
+        self._log = BufferedLog(self._database) if settings.prediction_log else NoLog()
+        self._runner = _load_runner(model, Storage.from_settings(settings), self._log)
+
+    async def serves(self, train_id: int) -> bool:
+        """Return whether this deployment serves that version of the predictor, and no other by now."""
+        return train_id == self._model.train_id
 
     async def predict(self, train_id: int, requests: Sequence[InferenceRequest]) -> list[InferenceResponse] | None:
         """Return the responses in order; None when this deployment serves another version of the predictor by now."""
-        return await self._runner.predict(requests) if train_id == self._model.train_id else None
+        if train_id != self._model.train_id or not isinstance(self._runner, ModelRunner):
+            return None
+        return await self._runner.predict(requests)
+
+    async def forecast(self, train_id: int, request: ForecastInferenceRequest) -> InferenceResponse | None:
+        """Return the response; None when this deployment serves another version of the predictor by now."""
+        if train_id != self._model.train_id or not isinstance(self._runner, ForecastRunner):
+            return None
+        return await self._runner.forecast(request)
 
     def __serve_build_asgi_app__(self) -> "DirectRoute":
         """Return the application of the direct route; Serve calls this."""
-        return DirectRoute(self._runner, self._authenticator)
+        return DirectRoute(self._runner, self._authenticator, self._database, self._settings)
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.
@@ -71,15 +88,30 @@ class PredictorDeployment:
             await asyncio.wait_for(self._log.flush(), 5)
 
 
-class DirectRoute:
-    """The ASGI application of `POST /models/{tenant}/{predictor}/predict` in the model's own replica.
+def _load_runner(model: ServableModel, storage: Storage, log: PredictionLog) -> ModelRunner | ForecastRunner:
+    """Load a model. Raises as `fetch_bundle` and the loaders. Blocking."""
+    if model.problem_type == "Forecast":
+        return ForecastRunner.load(model, storage, log)
+    return ModelRunner(model, Predictor.load(fetch_bundle(storage, model)), log)
 
-    `/forecast` is refused as the API refuses it: no forecast has a deployment of its own.
+
+class DirectRoute:
+    """The ASGI application of `POST /models/{tenant}/{predictor}/predict` or `/forecast` in the model's own replica.
+
+    The call that is not for the model is refused as the API refuses it.
     """
 
-    def __init__(self, runner: ModelRunner, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        runner: ModelRunner | ForecastRunner,
+        authenticator: Authenticator,
+        database: Database,
+        settings: Settings,
+    ) -> None:
         self._runner = runner
         self._authenticator = authenticator
+        self._database = database
+        self._settings = settings
         root = f"/models/{runner.model.tenant_name}/{runner.model.url_name}"
         self._paths = tuple(root + call for call in DIRECT_CALLS)
 
@@ -101,16 +133,24 @@ class DirectRoute:
             await send_response(scope, send, refusal)
             return
         is_forecast = path.endswith(FORECAST_CALL)
-        await respond(scope, receive, send, self._refuse_forecast if is_forecast else self._predict)
+        await respond(scope, receive, send, self._forecast if is_forecast else self._predict)
 
     async def _predict(self, authorization: str | None, body: bytes) -> InferenceResponse:
         principal = await self._authenticate(authorization)
+        inference.check_problem_type(self._runner.model.problem_type, forecast=False)
+        assert isinstance(self._runner, ModelRunner)
         return (await self._runner.predict([parse_direct_request(principal, body)]))[0]
 
-    async def _refuse_forecast(self, authorization: str | None, body: bytes) -> InferenceResponse:
-        await self._authenticate(authorization)
+    async def _forecast(self, authorization: str | None, body: bytes) -> InferenceResponse:
+        principal = await self._authenticate(authorization)
         inference.check_problem_type(self._runner.model.problem_type, forecast=True)
-        raise AssertionError("a forecast has a deployment of its own")
+        assert isinstance(self._runner, ForecastRunner)
+        request = parse_body(DirectForecastRequest, body)
+        async with self._database.reading() as session:
+            # It may have been bound to another preprocessing meanwhile.
+            model = await inference.get_servable_model(session, principal, self._runner.model.train_id)
+            prepared = await forecasts.prepare_direct_request(session, self._settings, principal.scope, model, request)
+        return await self._runner.forecast(prepared)
 
     async def _authenticate(self, authorization: str | None) -> Principal:
         principal = await self._authenticator.authenticate(authorization)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,6 +18,7 @@ from dataml.runner.execution import execute
 from dataml.runner.supervisor import Supervisor, WorkerLost
 from dataml.serving.forecast_runner import ForecastRunner
 from dataml.serving.model_runner import (
+    DeploymentStatus,
     ForecastInferenceRequest,
     InferenceRequest,
     InferenceResponse,
@@ -156,6 +157,7 @@ class InProcessInferenceClient:
         self._log = log
         self._runners: dict[int, ModelRunner] = {}
         self._forecast_runners: dict[int, ForecastRunner] = {}
+        self.deployments: dict[tuple[str, str], DeploymentStatus] = {}
 
     async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
         """Return the predictions as JSON, or the error as a value."""
@@ -170,6 +172,13 @@ class InProcessInferenceClient:
             runner = await asyncio.to_thread(ForecastRunner.load, model, self._storage, self._log)
             self._forecast_runners[model.train_id] = runner
         return await self._forecast_runners[model.train_id].forecast(request)
+
+    async def list_deployments(
+        self, tenant_id: str, predictor_names: Collection[str]
+    ) -> Mapping[str, DeploymentStatus]:
+        """Return what a test has put into `deployments`; without Ray nothing runs by itself."""
+        found = ((name, self.deployments.get((tenant_id, name))) for name in predictor_names)
+        return {name: status for name, status in found if status is not None}
 
     def _load(self, model: ServableModel) -> Predictor:
         return Predictor.load(fetch_bundle(self._storage, model))

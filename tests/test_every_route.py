@@ -74,6 +74,7 @@ OTHER_PARAMETERS |= {"refresh_token", "user_name", "new_password", "current_pass
 
 # Calls that delete their object, or change it each time. Tests that make every call give them ids that do not exist.
 DELETING_PATHS = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
+DELETING_PATHS |= {"/api/v1/endpoints/{train_id}"}
 DELETING_PATHS |= {"/api/v1/datalake/shares/{share_id}", "/api/v1/dataset/{dataset_id}/validate"}
 
 # Ids that no row has, which a user or an attacker may send.
@@ -145,6 +146,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/template": {"template_name": new_name("never")},
         "/api/v1/template/update/{template_id}": {"template_name": new_name("never")},
         "/api/v1/users/{user_id}": {},
+        "/api/v1/endpoints/{train_id}": {},
         "/api/v1/train": training_request(ids["dataset_id"], "never"),
         "/api/v1/train/update": of_training,
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},

@@ -8,10 +8,10 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from dataml.contract.warnings import warnings_to_json
 from dataml.errors import DatamlError, FieldError, InvalidFields
@@ -120,6 +120,14 @@ class PredictionLog(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """What runs of a predictor's own deployment."""
+
+    state: Literal["starting", "running", "failed", "stopping"]
+    replicas: int
+
+
 class InferenceClient(Protocol):
     """Sends requests to the models, wherever they run."""
 
@@ -129,6 +137,16 @@ class InferenceClient(Protocol):
 
     async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the forecast as JSON, or the error as a value."""
+        ...
+
+    async def list_deployments(
+        self, tenant_id: str, predictor_names: Collection[str]
+    ) -> Mapping[str, DeploymentStatus]:
+        """Return what runs of the own deployments of these predictors; those without one are left out.
+
+        Raises:
+            Unavailable: it cannot be found out at the moment.
+        """
         ...
 
 

@@ -345,11 +345,11 @@ def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
         "positive_class": positive_label(training),
         "warnings": read_warnings(training),
         "endpoint": training.endpoint if training.status == "completed" else None,
-        "endpoint_url": _direct_route(training, tenant_name) if overview.is_serving else None,
+        "endpoint_url": direct_route(training, tenant_name) if overview.is_serving else None,
     }
 
 
-def _direct_route(training: Training, tenant_name: str) -> str:
+def direct_route(training: Training, tenant_name: str) -> str:
     """Return the path by which the promoted version of a predictor is called by its name."""
     call = "forecast" if training.problem_type == "Forecast" else "predict"
     return f"/models/{tenant_name}/{training.url_name}/{call}"

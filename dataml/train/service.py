@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow.parquet as pq
-from sqlalchemy import func
+from sqlalchemy import Select, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -298,18 +298,22 @@ async def get_promoted(session: AsyncSession, scope: Scope, name: str, *, in_url
     return training
 
 
-async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
-    """Return what `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first.
-
-    Forecasts are left out: they have no direct route, and the pool answers them.
-    """
-    newest = (
+def select_promoted_ids() -> Select[int]:
+    """Return a `SELECT` of the ids of what `get_promoted` finds for every predictor of every tenant."""
+    return (
         every_tenant.select(func.max(Training.id))
         .where(*_CAN_SERVE)
         .group_by(Training.tenant_id, Training.predictor_name)
     )
+
+
+async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
+    """Return what `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first.
+
+    Forecasts are left out: they get a deployment of their own on request only.
+    """
     query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
-    query = query.where(Training.id.in_(newest), Training.problem_type != "Forecast", Tenant.is_active)
+    query = query.where(Training.id.in_(select_promoted_ids()), Training.problem_type != "Forecast", Tenant.is_active)
     rows = await session.execute(query.order_by(Training.id.desc()).limit(limit))
     return [(training, name) for training, name in rows.all()]
 

@@ -30,6 +30,7 @@ EVERY_TENANT = {
     "dataml.dataset.file_service": "tells which uploads in storage belong to anybody",
     "dataml.dataset.deleted_files": "the supervisor removes deleted files of all tenants",
     "dataml.datalake.service": "administrators share schemas between tenants; a table is read by all that see it",
+    "dataml.endpoint.service": "finds the predictors of all tenants that a deployment was asked for",
     "deployments.deployer": "writes down which predictors it has deployed",
 }
 ROOT = Path(__file__).parents[2]

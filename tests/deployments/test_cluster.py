@@ -22,6 +22,7 @@ from deployments.processes import is_ray_core
 from tests.client import PASSWORD
 from tests.dataset.datasets import CHURN
 from tests.deployments.cluster import Cluster, wait_until
+from tests.inference.series import shop_rows
 from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, small_csv
 
 pytestmark = pytest.mark.cluster
@@ -224,6 +225,38 @@ def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced
     assert cluster.post("/inference/", by_handle | {"features": features})["prediction"] is True
     older = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
     assert cluster.post("/inference/", older | {"features": features})["prediction"] is True
+
+
+def test_a_forecast_has_a_deployment_of_its_own_on_request(cluster: Cluster) -> None:
+    """It answers by name and by training, with the datasets of a request, while the pool cannot answer."""
+    dataset_id = cluster.upload("series", shop_rows(range(60)))
+    roles = {"shop": "Id", "day": "Time", "sold": "Target", "rain": "Ignore"}
+    columns = [{"column_name": name, "attribute_name": role} for name, role in roles.items()]
+    wanted = {"problem_type": "Forecast", "columns": columns, "algorithm": "SeasonalNaive", "forecast": {"horizon": 7}}
+    row = train_completed(cluster, "shops", dataset_id, **wanted)
+    observed = cluster.upload("observed", shop_rows(range(60, 65)))
+    question = {"steps": 3, "unique_ids": "all", "dataset_id": observed}
+    by_id = question | {"train_id": row["id"], "preprocess_id": row["preprocess_id"]}
+    by_pool = cluster.post("/inference/forecast", by_id)["forecast"]
+
+    answer = cluster.http.put(f"/endpoints/{row['id']}", json={"max_replicas": 1})
+    assert answer.json()["wanted"] == "requested", answer.text
+    wait_until(lambda: cluster.get(f"/endpoints/{row['id']}"), lambda endpoint: endpoint["state"] == "running")
+    time.sleep(1)  # The API remembers for as long which deployment answers for a model.
+    (pool,) = cluster.processes("ray::ServeReplica:dataml:PredictorPool")
+    os.kill(pool, signal.SIGSTOP)
+    try:
+        assert cluster.post("/inference/forecast", by_id)["forecast"] == by_pool
+        direct = cluster.http.post(cluster.url + row["endpoint_url"], json=question)
+        assert direct.json()["forecast"] == by_pool
+    finally:
+        os.kill(pool, signal.SIGCONT)
+    refused = cluster.http.post(f"{cluster.url}/models/default/shops/predict", json={"features": {}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_problem_type")
+
+    assert cluster.http.delete(f"/endpoints/{row['id']}").json()["wanted"] is None
+    wait_until(lambda: cluster.get(f"/endpoints/{row['id']}"), lambda endpoint: endpoint["state"] == "pool")
+    assert cluster.http.post(cluster.url + row["endpoint_url"], json=question).json()["forecast"] == by_pool
 
 
 def test_a_terminated_training_leaves_no_process(cluster: Cluster) -> None:

@@ -9,10 +9,13 @@ import pytest
 from ray import serve
 from ray.serve.schema import ApplicationStatus
 
-from dataml.serving.model_runner import ServableModel
+from dataml.endpoint import service as endpoints
+from dataml.endpoint.service import WantedDeployment
 from dataml.train import service as trainings
 from deployments import deployer
-from deployments.deployer import DeployedVersion, Deployer
+from deployments.deployer import DeployedVersion, Deployer, Replicas, WantedApplication
+
+USUAL = Replicas(1, 2)
 
 
 class FakeServe:
@@ -20,6 +23,8 @@ class FakeServe:
 
     def __init__(self) -> None:
         self.running: dict[str, int] = {}
+        self.routed: dict[str, int | None] = {}
+        self.replicas: dict[str, Replicas] = {}
         self.deleting: set[str] = set()
         self.done: list[tuple[str, int | None]] = []
 
@@ -29,9 +34,13 @@ class FakeServe:
         self.deleting.clear()
         return applications
 
-    def deploy(self, name: str, model: ServableModel, settings: Any, *, is_routed: bool) -> None:
-        self.running[name] = model.train_id
-        self.done.append(("routed" if is_routed else "started", model.train_id))
+    def deploy(self, name: str, wanted: WantedApplication, settings: Any, *, is_routed: bool) -> None:
+        train_id = wanted.model.train_id
+        is_resized = is_routed and self.routed.get(name) == train_id
+        self.running[name] = train_id
+        self.routed[name] = train_id if is_routed else None
+        self.replicas[name] = wanted.replicas
+        self.done.append(("resized" if is_resized else "routed" if is_routed else "started", train_id))
 
     def delete(self, name: str, _blocking: bool) -> None:
         self.done.append(("deleted", self.running.pop(name)))
@@ -73,13 +82,15 @@ def training(train_id: int) -> Any:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> FakeServe:
     served = FakeServe()
-    monkeypatch.setattr(deployer, "_list_applications", served.applications)
+    monkeypatch.setattr(deployer, "list_applications", served.applications)
     monkeypatch.setattr(deployer, "_deploy", served.deploy)
     monkeypatch.setattr(serve, "delete", served.delete)
     return served
 
 
-def reconciler(monkeypatch: pytest.MonkeyPatch, ids: list[int]) -> Callable[[Deployer, int], None]:
+def reconciler(
+    monkeypatch: pytest.MonkeyPatch, ids: list[int], replicas: Replicas = USUAL
+) -> Callable[[Deployer, int], None]:
     """Return a function that reconciles while these trainings exist, the newest last."""
 
     def returning(value: Any) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -91,7 +102,10 @@ def reconciler(monkeypatch: pytest.MonkeyPatch, ids: list[int]) -> Callable[[Dep
     async def existing(session: Any, train_ids: set[int]) -> set[int]:
         return train_ids & set(ids)
 
-    monkeypatch.setattr(trainings, "list_promoted", returning([(training(number), "tenant") for number in ids[-1:]]))
+    wanted = [
+        WantedDeployment(training(number), "tenant", replicas.smallest, replicas.largest, None) for number in ids[-1:]
+    ]
+    monkeypatch.setattr(endpoints, "list_wanted", returning(wanted))
     monkeypatch.setattr(trainings, "list_with_own_endpoint", returning(set()))
     monkeypatch.setattr(trainings, "filter_existing", existing)
 
@@ -119,6 +133,41 @@ def test_the_deployment_of_a_deleted_model_is_removed_before_another_starts(
     served.running[name] = 2
     settings: Any = SimpleNamespace(own_endpoints=4)
     subject = Deployer(NoDatabase(), settings)  # type: ignore[arg-type]
-    subject._deployed = {name: DeployedVersion(2, is_routed=True)}
+    subject._deployed = {name: DeployedVersion(2, is_routed=True, replicas=USUAL)}
     reconciler(monkeypatch, left)(subject, 6)
     assert served.done == done
+
+
+def test_a_deployment_gets_the_replicas_that_were_asked_for(monkeypatch: pytest.MonkeyPatch, served: FakeServe) -> None:
+    name = deployer.application_name("t", "p")
+    subject = Deployer(NoDatabase(), SimpleNamespace())  # type: ignore[arg-type]
+    subject._deployed = {}
+    reconciler(monkeypatch, [1], Replicas(1, 1))(subject, 4)
+    assert served.done == [("started", 1), ("routed", 1)]
+    assert served.replicas[name] == Replicas(1, 1)
+    # It keeps its route, and the version of the application says to Serve that no replica has to be replaced.
+    reconciler(monkeypatch, [1], Replicas(2, 4))(subject, 4)
+    assert served.done[2:] == [("resized", 1)]
+    assert served.replicas[name] == Replicas(2, 4)
+
+
+def test_a_deployment_of_the_previous_supervisor_gets_the_replicas_of_today(
+    monkeypatch: pytest.MonkeyPatch, served: FakeServe
+) -> None:
+    name = deployer.application_name("t", "p")
+    served.running[name] = served.routed[name] = 2
+    subject = Deployer(NoDatabase(), SimpleNamespace())  # type: ignore[arg-type]
+    subject._deployed = {name: DeployedVersion(2, is_routed=True)}
+    reconciler(monkeypatch, [1, 2], Replicas(3, 4))(subject, 4)
+    assert served.done == [("resized", 2)]
+    assert served.replicas[name] == Replicas(3, 4)
+
+
+def test_a_predictor_that_needs_no_deployment_any_more_loses_it(
+    monkeypatch: pytest.MonkeyPatch, served: FakeServe
+) -> None:
+    subject = Deployer(NoDatabase(), SimpleNamespace())  # type: ignore[arg-type]
+    subject._deployed = {}
+    reconciler(monkeypatch, [1])(subject, 4)
+    reconciler(monkeypatch, [])(subject, 4)
+    assert served.done == [("started", 1), ("routed", 1), ("deleted", 1)]

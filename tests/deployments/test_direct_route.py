@@ -17,7 +17,13 @@ from deployments.predictor import DirectRoute
 from tests.client import Client
 from tests.conftest import Platform
 
-MODEL = SimpleNamespace(tenant_id="a tenant's id", tenant_name="acme", predictor_name="churn", url_name="churn")
+MODEL = SimpleNamespace(
+    tenant_id="a tenant's id",
+    tenant_name="acme",
+    predictor_name="churn",
+    url_name="churn",
+    problem_type="Classification",
+)
 PATHS = [
     "/models/acme/churn",
     "/models/acme/churn/",
@@ -43,7 +49,7 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS"]
 def deployment(platform: Platform) -> Iterator[DirectRoute]:
     database = Database(platform.settings)
     authenticator = Authenticator(database, TokenKeys.load(platform.settings.key_file), 5.0)
-    yield DirectRoute(cast(ModelRunner, SimpleNamespace(model=MODEL)), authenticator)
+    yield DirectRoute(cast(ModelRunner, SimpleNamespace(model=MODEL)), authenticator, database, platform.settings)
     asyncio.run(database.close())
 
 

@@ -1,12 +1,19 @@
-"""Dynamic batching: which requests share a call, and that every caller gets a response."""
+"""Dynamic batching, and which deployment answers: every caller gets a response."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from types import SimpleNamespace
 from typing import Any
 
-from dataml.errors import Unavailable
-from dataml.serving.model_runner import InferenceRequest, InferenceResponse
-from deployments.inference_client import Batcher
+import pytest
+from ray import serve
+from ray.serve.exceptions import RayServeException
+
+from dataml.errors import Conflict, Unavailable
+from dataml.serving.model_runner import ForecastInferenceRequest, InferenceRequest, InferenceResponse, ServableModel
+from dataml.settings import load_settings
+from deployments import inference_client
+from deployments.inference_client import Batcher, RayInferenceClient
 
 
 def request(number: int) -> InferenceRequest:
@@ -151,5 +158,53 @@ def test_a_call_that_nobody_waits_for_is_cancelled_and_the_next_one_is_made() ->
         await cancelled.wait()
         is_stuck = False
         assert await batcher.submit(request(3)) == b"fine"
+
+    run(body)
+
+
+class FakeMethod:
+    """A method of a handle: responds with a value, raises an exception of Serve, or never responds."""
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+
+    async def remote(self, *_: Any) -> Any:
+        if self.response is NEVER:
+            await asyncio.Event().wait()
+        if isinstance(self.response, RayServeException):
+            raise self.response
+        return self.response
+
+
+NEVER = object()
+FORECAST = ForecastInferenceRequest(1, None, None, 0.9, "none", False, "tester")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "serves", "own", "answer"),
+    [
+        ("own", True, b"own", b"own"),
+        ("pool", True, b"own", b"pool"),
+        ("own", False, b"own", b"pool"),
+        ("own", True, None, b"pool"),
+        ("own", NEVER, b"own", b"pool"),
+        ("own", RayServeException("gone"), b"own", b"pool"),
+        ("own", True, RayServeException("gone"), b"pool"),
+        ("own", True, Conflict("no"), Conflict),
+    ],
+    ids=["up", "not its own", "another version", "replaced meanwhile", "no replica", "removed", "died", "refused"],
+)
+def test_a_forecast_is_answered_by_its_own_deployment_or_else_by_the_pool(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, serves: Any, own: Any, answer: Any
+) -> None:
+    monkeypatch.setattr(inference_client, "_FALLBACK_AFTER_S", 0.02)
+    handle = SimpleNamespace(serves=FakeMethod(serves), forecast=FakeMethod(own))
+    monkeypatch.setattr(serve, "get_deployment_handle", lambda *_, **__: handle)
+    pool: Any = SimpleNamespace(forecast=FakeMethod(b"pool"))
+    model = ServableModel(1, "t", "tenant", "p", "p", 1, "y", "bundle", None, endpoint, "Forecast")
+
+    async def body() -> None:
+        response = await RayInferenceClient(pool, load_settings()).forecast(model, FORECAST)
+        assert isinstance(response, answer) if isinstance(answer, type) else response == answer
 
     run(body)

@@ -1,0 +1,97 @@
+"""The JSON of the calls about endpoints."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataml.endpoint.service import WantedDeployment
+from dataml.serving.model_runner import DeploymentStatus
+from dataml.train.models import Training
+from dataml.train.schemas import direct_route
+
+EndpointState = Literal["pool", "waiting", "starting", "running", "failed", "stopping"]
+
+
+class EndpointRequest(BaseModel):
+    """How many replicas the deployment of a predictor has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_replicas: int = Field(default=1, ge=1, le=1000, description="Replicas that it keeps.")
+    max_replicas: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Replicas that it may grow to under load; without it as many as a deployment that nobody has asked "
+        "for, `DATAML_ENDPOINT_MAX_REPLICAS`. At most `DATAML_REQUESTED_MAX_REPLICAS`.",
+    )
+
+
+class EndpointAnswer(BaseModel):
+    """What is wanted of the deployment of a predictor, and what runs."""
+
+    predictor_name: str
+    train_id: int = Field(description="The version.")
+    problem_type: str
+    wanted: Literal["requested", "newest"] | None = Field(
+        description="Why the predictor has a deployment: `requested` by a user, or among the `newest` of the platform; "
+        "null when it has none, or only until it is stopped."
+    )
+    min_replicas: int | None = Field(description="Replicas that it keeps; null when none is wanted.")
+    max_replicas: int | None = Field(description="Replicas that it may grow to; null when none is wanted.")
+    state: EndpointState = Field(
+        description="`running`: the deployment answers. In all other states the pool does: `pool` none is wanted; "
+        "`waiting` for its start; `starting`; `failed`, and started again after a pause; `stopping`."
+    )
+    replicas: int = Field(description="Replicas that run.")
+    endpoint_url: str | None = Field(
+        description="Path of the predictor's direct route, for POST, whatever answers it. Null for a version that does "
+        "not answer for its predictor."
+    )
+    created_by: str | None = Field(description="Who asked for it; null when nobody has.")
+    created_at: datetime | None = Field(description="When it was asked for.")
+    modified_at: datetime | None = Field(description="When the numbers of replicas were last changed.")
+
+    @classmethod
+    def from_training(
+        cls,
+        training: Training,
+        tenant_name: str,
+        wanted: WantedDeployment | None,
+        status: DeploymentStatus | None,
+        *,
+        is_serving: bool,
+    ) -> Self:
+        """Return the endpoint of a version; `wanted` and `status` are of its predictor, for the one that serves."""
+        request = wanted.request if wanted is not None else None
+        return cls(
+            predictor_name=training.predictor_name,
+            train_id=training.id,
+            problem_type=training.problem_type,
+            wanted=None if wanted is None else "newest" if request is None else "requested",
+            min_replicas=wanted and wanted.min_replicas,
+            max_replicas=wanted and wanted.max_replicas,
+            state=_state(training, wanted, status),
+            replicas=status.replicas if status is not None else 0,
+            endpoint_url=direct_route(training, tenant_name) if is_serving else None,
+            created_by=request and request.created_by,
+            created_at=request and request.created_at,
+            modified_at=request and request.modified_at,
+        )
+
+
+def _state(training: Training, wanted: WantedDeployment | None, status: DeploymentStatus | None) -> EndpointState:
+    if status is None:
+        return "pool" if wanted is None else "waiting"
+    if training.endpoint == "own" and status.replicas > 0:
+        return "running"
+    # It runs, and its route does not lead to it yet.
+    return "starting" if status.state == "running" else status.state
+
+
+class EndpointList(BaseModel):
+    """A page of the endpoints of a tenant."""
+
+    total: int
+    data: list[EndpointAnswer]

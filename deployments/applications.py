@@ -1,0 +1,58 @@
+"""The Serve applications that are predictors' own deployments: their names, and what runs of them."""
+
+import hashlib
+from typing import Literal
+
+from ray import serve
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+
+from dataml.serving.model_runner import DeploymentStatus
+
+_PREFIX = "predictor-"
+Applications = dict[str, ApplicationStatusOverview]
+
+
+def application_name(tenant_id: str, predictor_name: str) -> str:
+    """Return the name of a predictor's own Serve application, the same for all its versions.
+
+    A new version replaces the old one in place.
+    """
+    return _PREFIX + hashlib.sha256(f"{tenant_id}/{predictor_name}".encode()).hexdigest()[:16]
+
+
+def list_applications() -> Applications:
+    """Return the applications of all predictors. Blocking.
+
+    Raises:
+        RayServeException, RayError: Serve cannot be reached.
+    """
+    return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
+
+
+def count_replicas(application: ApplicationStatusOverview) -> int:
+    """Return how many replicas run, of any version."""
+    states = [state for deployment in application.deployments.values() for state in deployment.replica_states.items()]
+    return sum(count for state, count in states if state == "RUNNING")
+
+
+def is_serving(application: ApplicationStatusOverview) -> bool:
+    """Return whether a replica of the last deployed version runs.
+
+    While the application deploys, its replicas may be those of an older version.
+    """
+    return application.status == ApplicationStatus.RUNNING and count_replicas(application) > 0
+
+
+def describe(application: ApplicationStatusOverview) -> DeploymentStatus:
+    """Return what runs of an application."""
+    replicas = count_replicas(application)
+    return DeploymentStatus(_state(application.status, replicas), replicas)
+
+
+def _state(status: ApplicationStatus, replicas: int) -> Literal["starting", "running", "failed", "stopping"]:
+    if status == ApplicationStatus.DELETING:
+        return "stopping"
+    if status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY) and replicas == 0:
+        return "failed"
+    is_up = replicas > 0 and status != ApplicationStatus.DEPLOYING
+    return "running" if is_up else "starting"
