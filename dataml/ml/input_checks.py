@@ -51,18 +51,32 @@ class InputChecks:
 
 @dataclass
 class _Count:
+    """The number of some values, and the first different ones of them, as text."""
+
     count: int = 0
     examples: dict[str, None] = field(default_factory=dict)
 
     def add(self, values: pa.ChunkedArray) -> None:
-        self.count += len(values)
-        if len(self.examples) < MAX_EXAMPLES:
-            texts = [shorten(str(value)) for value in pc.unique(values).slice(0, MAX_EXAMPLES).to_pylist()]
-            self.examples = dict.fromkeys([*self.examples, *texts][:MAX_EXAMPLES])
+        is_full = len(self.examples) == MAX_EXAMPLES
+        self.merge(len(values), () if is_full else (shorten(str(value.as_py())) for value in pc.unique(values)))
+
+    def merge(self, count: int, texts: Iterable[str]) -> None:
+        self.count += count
+        for text in texts:
+            if len(self.examples) == MAX_EXAMPLES:
+                return
+            self.examples[text] = None
+
+
+InputCounts = dict[str, dict[str, tuple[int, list[str]]]]
+"""The number and the examples of the values `outside` and `unseen` of each column; plain JSON."""
 
 
 class InputCounter:
-    """Counts over tables of typed values, of any number of rows."""
+    """Counts over tables of typed values, of any number of rows.
+
+    The warnings depend on the rows and on their order alone, not on how they are divided into tables.
+    """
 
     def __init__(self, checks: InputChecks) -> None:
         self._ranges = checks.ranges
@@ -88,11 +102,27 @@ class InputCounter:
             if len(unseen):
                 self._unseen.setdefault(name, _Count()).add(unseen)
 
+    def counts(self) -> InputCounts:
+        """Return the counts, for the `merge` of another counter."""
+        return {"outside": _to_json(self._outside), "unseen": _to_json(self._unseen)}
+
+    def merge(self, counts: InputCounts) -> None:
+        """Add the counts of rows that follow those of this counter."""
+        for mine, theirs in ((self._outside, counts["outside"]), (self._unseen, counts["unseen"])):
+            for name, (count, examples) in theirs.items():
+                mine.setdefault(name, _Count()).merge(count, examples)
+
     def warnings(self) -> tuple[DataWarning, ...]:
-        """Return a warning for each column with such values."""
-        ranges = {name: (low, high) for name, low, high in self._ranges}
-        outside = [_warn_of_numbers(name, each, *ranges[name]) for name, each in self._outside.items()]
-        return (*outside, *(_warn_of_categories(name, each) for name, each in self._unseen.items()))
+        """Return a warning for each column with such values, in the order of the model's features."""
+        outside, unseen = self._outside, self._unseen
+        numbers = [
+            _warn_of_numbers(name, outside[name], low, high) for name, low, high in self._ranges if name in outside
+        ]
+        return (*numbers, *(_warn_of_categories(name, unseen[name]) for name, _ in self._categories if name in unseen))
+
+
+def _to_json(counts: Mapping[str, _Count]) -> dict[str, tuple[int, list[str]]]:
+    return {name: (each.count, list(each.examples)) for name, each in counts.items()}
 
 
 def find_boolean_texts(layout: Iterable[EncodedColumn]) -> dict[str, tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Values that the training has not seen are noticed in single rows and counted in tables."""
 
+import json
 from typing import Any
 
 import pyarrow as pa
@@ -69,6 +70,25 @@ def test_at_most_five_examples_are_kept() -> None:
     )
     (warning,) = counter.warnings()
     assert (warning.count, warning.examples) == (70, ("c0", "c1", "c2", "c3", "c4"))
+
+
+@pytest.mark.parametrize("size", [1, 3, 40])
+def test_warnings_do_not_depend_on_how_rows_are_divided(size: int) -> None:
+    rows = 120
+    colours = ["red" if n % 3 else f"c{n % 4 if n < 60 else n}" for n in range(rows)]
+    codes = [30 + n % 2 if n > 10 else 10 for n in range(rows)]
+    ages = [90 + n // 20 if n % 7 == 0 else 20 for n in range(rows)]
+    table = pa.table({"colour": colours, "place": ["a"] * rows, "code": codes, "age": ages})
+    whole, added, merged = InputCounter(CHECKS), InputCounter(CHECKS), InputCounter(CHECKS)
+    whole.add(table)
+    for start in range(0, rows, size):
+        part = InputCounter(CHECKS)
+        for counter in (part, added):
+            counter.add(table.slice(start, size))
+        merged.merge(json.loads(json.dumps(part.counts())))
+    assert len(whole.warnings()) == 3
+    assert added.warnings() == whole.warnings()
+    assert merged.warnings() == whole.warnings()
 
 
 @pytest.mark.parametrize(
