@@ -29,6 +29,9 @@ HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
 UP = ["-m", "dataml.cli", "up"]
 BATCH_ROWS = 1_000_000
 _TASK_S = 300
+_LONG_TASK_S = 3_600
+_SCORING_TASKS = ("alone", "distributed")
+_EXPLAINING_TASKS = ("explain_alone", "explain_distributed")
 
 
 def main(sections: list[str]) -> None:
@@ -44,6 +47,7 @@ def main(sections: list[str]) -> None:
         "access": access,
         "data": data,
         "large": large,
+        "scoring": scoring,
         "lake": lake,
         "reading": compare_readers,
     }
@@ -220,11 +224,41 @@ def large(folder: Path) -> None:
     _print_row("Ray Data", distributed["seconds"], single["seconds"], "s", "one worker")
 
 
-def _run_task(folder: Path, task: str, *arguments: str, times: int = 2, module: str = "data_tasks") -> dict[str, Any]:
+def scoring(folder: Path) -> None:
+    """Measure batch scoring and SHAP values of 10,000,000 rows by one worker, and by Ray Data on the same machine.
+
+    `ROWS` is another number of rows. A hundredth of them is scored with explanations, and a tenth is explained.
+    """
+    rows = int(os.environ.get("ROWS", "10000000"))
+    run_task = partial(_run_task, folder, times=1, module="score_tasks", timeout_s=_LONG_TASK_S)
+    prepared = run_task("prepare", str(rows))
+    bundle = prepared["bundle"]
+    print(f"{rows:,} rows x 19 columns, {prepared['bytes'] / 1e6:.0f} MB of CSV")
+    _print_comparison("batch scoring", "sha256", *(run_task(t, bundle, "rows.csv", "") for t in _SCORING_TASKS))
+    lines = (folder / "rows.csv").open().readlines(prepared["bytes"] // 100)
+    (folder / "part.csv").write_text("".join(lines))
+    label = f"batch scoring of {len(lines) - 1:,} rows with explanations"
+    _print_comparison(label, "sha256", *(run_task(t, bundle, "part.csv", "explained") for t in _SCORING_TASKS))
+    label = f"SHAP values of {rows // 10:,} rows"
+    _print_comparison(label, "importance", *(run_task(t, bundle, str(rows // 10)) for t in _EXPLAINING_TASKS))
+
+
+def _print_comparison(label: str, output: str, alone: dict[str, Any], distributed: dict[str, Any]) -> None:
+    """Print the time of Ray Data and of one worker, and whether their `output` is the same."""
+    _print_row(f"{label} by Ray Data", distributed["seconds"], alone["seconds"], "s", "one worker")
+    same = "the same" if alone[output] == distributed[output] else "ANOTHER"
+    print(
+        f"  {same} result; peak memory of the worker {distributed['peak_mb']:.0f} MB, alone {alone['peak_mb']:.0f} MB"
+    )
+
+
+def _run_task(
+    folder: Path, task: str, *arguments: str, times: int = 2, module: str = "data_tasks", timeout_s: float = _TASK_S
+) -> dict[str, Any]:
     """Return the JSON of the fastest of several runs of a task, each in a process of its own."""
     command = [sys.executable, "-m", f"benchmarks.{module}", task, str(folder), *arguments]
     runs = [
-        json.loads(subprocess.run(command, capture_output=True, check=True, timeout=_TASK_S).stdout)
+        json.loads(subprocess.run(command, capture_output=True, check=True, timeout=timeout_s).stdout)
         for _ in range(times)
     ]
     return min(runs, key=lambda run: run["seconds"])

@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     distributed_bytes: int = Field(
         1024**3,
         ge=0,
-        description="Size of a dataset from which Ray Data validates it on all CPUs of a cluster with more than two.",
+        description="Size of a dataset from which Ray Data validates, scores and explains it on all CPUs of a cluster "
+        "with more than two.",
     )
     distributed_training_bytes: int = Field(
         8 * 1024**3,

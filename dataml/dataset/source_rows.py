@@ -11,6 +11,7 @@ from dataml.dataset import lake_tables, service
 from dataml.dataset.models import Dataset, File
 from dataml.db.scope import Scope
 from dataml.jobs.spec import DatasetRows, SourceFile
+from dataml.settings import Settings
 from dataml.storage.storage import Storage
 
 
@@ -24,6 +25,15 @@ async def get_rows(session: AsyncSession, scope: Scope, dataset: Dataset) -> Dat
     contract, _ = dataset.validated()
     sources = await list_sources(session, scope, dataset, files)
     return DatasetRows(sources, contract, dataset.kept_records == dataset.total_records)
+
+
+async def is_large(session: AsyncSession, settings: Settings, scope: Scope, dataset_id: int) -> bool:
+    """Return whether the uploaded files of a dataset are so large that Ray Data reads them, where that is worth it.
+
+    A lake table counts as nothing: the worker reads it by itself.
+    """
+    files = await service.list_uploaded_files(session, scope, dataset_id)
+    return sum(file.size_bytes for file in files) >= settings.distributed_bytes
 
 
 async def list_sources(

@@ -74,7 +74,7 @@ async def start_batch(
         else:
             dataset_id = _require_dataset(request)
             prediction, job = await service.start_batch(
-                session, user.scope, training, dataset_id, explain=request.explain, result_table=result_table
+                session, settings, user.scope, training, dataset_id, explain=request.explain, result_table=result_table
             )
     await jobs.notify()
     return BatchStarted(

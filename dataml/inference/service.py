@@ -139,6 +139,7 @@ async def check_dataset(database: Database, settings: Settings, scope: Scope, tr
 
 async def start_batch(
     session: AsyncSession,
+    settings: Settings,
     scope: Scope,
     training: Training,
     dataset_id: int,
@@ -159,7 +160,16 @@ async def start_batch(
     prediction = await add_batch(session, scope, training, dataset, dataset.total_records, record, result_table)
     lake = lake_target(scope, prediction, result_table)
     rows = await source_rows.get_rows(session, scope, dataset)
-    spec = ScoreSpec(prediction.id, training.bundle or "", parquet, explain, lake, prediction.request, rows)
+    spec = ScoreSpec(
+        prediction.id,
+        training.bundle or "",
+        parquet,
+        explain,
+        lake,
+        prediction.request,
+        rows,
+        distributed=await source_rows.is_large(session, settings, scope, dataset.id),
+    )
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
 
 

@@ -255,6 +255,7 @@ class TrainSpec:
     `forecasting`. `parent` is the bundle of the version that an incremental training continues, on `rows`, which are
     read by `contract`, the parent's. `dataset_warnings` are those of the dataset's validation, and of the check of its
     rows. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray Train fits on shards.
+    `is_large` is for the explanation that follows: its `distributed`.
     """
 
     train_id: int
@@ -276,6 +277,7 @@ class TrainSpec:
     positive_class: str | None = None
     dataset_warnings: tuple[DataWarning, ...] = ()
     rows: DatasetRows | None = None
+    is_large: bool = False
 
     @property
     def target(self) -> str:
@@ -328,13 +330,17 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class ExplainSpec:
-    """An explanation of a model by `sample_rows` rows of `parquet`, drawn by `seed`."""
+    """An explanation of a model by `sample_rows` rows of `parquet`, drawn by `seed`.
+
+    With `distributed`, all CPUs of the cluster share a large sample.
+    """
 
     train_id: int
     bundle: str
     parquet: str
     sample_rows: int
     seed: int = 0
+    distributed: bool = False
 
 
 @dataclass(frozen=True)
@@ -358,7 +364,8 @@ class ScoreSpec:
     `rows` are the uploaded ones and `parquet` their validated copy, which is read where it says the same. In jobs that
     a version without `rows` has queued, it is what is scored. With `explain`, the result also has the features with the
     largest effect on each prediction. The result is also written to the table `lake`. `request` is what was asked, for
-    those who look at the job.
+    those who look at the job. With `distributed`, Ray Data scores sections of the rows in parallel, where the cluster
+    has the CPUs for it.
     """
 
     prediction_id: int
@@ -368,6 +375,7 @@ class ScoreSpec:
     lake: LakeTarget | None = None
     request: dict[str, Any] | None = None
     rows: DatasetRows | None = None
+    distributed: bool = False
 
 
 @dataclass(frozen=True)

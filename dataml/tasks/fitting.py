@@ -13,7 +13,7 @@ from dataml.ml.boosters.native_model import LabeledRows
 from dataml.ml.evaluation.evaluate import evaluate
 from dataml.ml.training.model_selection import Candidates, Selection, cross_validate, select
 from dataml.ml.training.split import Split
-from dataml.tasks.distributed.validation import is_worth_distributing
+from dataml.tasks.distributed.cluster import is_worth_distributing
 from dataml.tasks.training_data import TrainingData
 
 ReportProgress = Callable[[float, str], None]

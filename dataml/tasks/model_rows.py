@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataml.contract.adaptation import adopt_spellings, list_open_decimals, reads_alike, spell_plainly
-from dataml.contract.columns import parse_column, to_text
+from dataml.contract.columns import parse_column
 from dataml.contract.contract import Contract, ParsedBatch
 from dataml.contract.types import DataType
 from dataml.contract.warnings import MAX_EXAMPLES, DataWarning
 from dataml.jobs.spec import DatasetRows, JobContext, SourceFile
+from dataml.tasks.row_sections import RowSection, prepare_batches, split_rows
 from dataml.tasks.source_files import read_batches, read_names
 
 _BATCH_ROWS: Final = 65_536
@@ -109,17 +110,22 @@ class ModelRows:
         return [column.name for column in self.contract.columns if column.name not in names and column.default is None]
 
     def batches(self, columns: Collection[str], batch_rows: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """Yield the rows with those of these columns that they have, for `contract` to parse.
+        """Return the rows with those of these columns that they have, for `contract` to parse.
 
         Raises:
             Invalid: as `contract.files.reading.open_batches`.
             DatamlError: what `tasks.lake.table_batches` raises, for a lake table.
         """
         wanted = [name for name in self.names if name in columns]
-        whole = self._read(wanted, batch_rows)
-        for batch in whole:
-            for start in range(0, batch.num_rows, batch_rows):
-                yield self._spell_compact_dates(batch.slice(start, batch_rows))
+        return prepare_batches(self._read(wanted, batch_rows), self.contract, batch_rows)
+
+    def split(self, section_bytes: int) -> list[RowSection]:
+        """Return sections of the rows for other processes to read, with `contract`; none of rows in a lake table.
+
+        Raises:
+            Invalid: as `tasks.row_sections.split_rows`.
+        """
+        return split_rows(self._context.storage, self._files, self._parquet, section_bytes)
 
     def parse(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows that the contract accepts, typed; the others are counted in `left_out`.
@@ -186,14 +192,3 @@ class ModelRows:
         column = self.contract.column(name)
         cells = (batch.column(0) for batch in self.batches([name]) if batch.num_columns)
         return not any(len(parse_column(each, column.data_type, column.value_format).invalid_rows) for each in cells)
-
-    def _spell_compact_dates(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch with whole numbers such as 20240131 as text where they are dates without another meaning."""
-        for column in self.contract.columns:
-            position = batch.schema.get_field_index(column.name)
-            if position < 0 or not column.data_type.is_temporal or column.date_format is not None:
-                continue
-            if pa.types.is_integer(batch.schema.field(position).type):
-                field = pa.field(column.name, pa.string())
-                batch = batch.set_column(position, field, to_text(batch.column(position)))
-        return batch

@@ -71,3 +71,23 @@ class _Columns:
         read = table.select(group).cast(self._contract.select(group).schema)
         self.held = dict(zip(group, read.columns, strict=True))
         return self.held[name]
+
+
+def take_rows(path: Path, contract: Contract, places: np.ndarray) -> pa.Table:
+    """Return these rows of a file, by row number and in this order, with the columns and types of `contract`.
+
+    One row group is in memory at a time.
+    """
+    with pq.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        starts = np.cumsum([0, *groups])
+        order = np.argsort(places, kind="stable")
+        borders = np.searchsorted(places[order], starts)
+        taken = [contract.schema.empty_table()]
+        for number in np.flatnonzero(np.diff(borders)):
+            rows = places[order[borders[number] : borders[number + 1]]] - starts[number]
+            group = file.read_row_group(int(number), columns=list(contract.names)).select(contract.names)
+            taken.append(group.take(pa.array(rows)).cast(contract.schema))
+    positions = np.empty(len(places), np.int64)
+    positions[order] = np.arange(len(places))
+    return pa.concat_tables(taken).take(pa.array(positions))

@@ -28,7 +28,8 @@ class ResultWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._csv_writer = stack.enter_context(pacsv.CSVWriter(self._unfinished, self._schema))
+            self._sink = stack.enter_context(pa.OSFile(str(self._unfinished), "wb"))
+            self._csv_writer = stack.enter_context(pacsv.CSVWriter(self._sink, self._schema))
             self._parquet_writer = None
             if self._lake is not None:
                 self._parquet_writer = stack.enter_context(pq.ParquetWriter(self._parquet_path, self._schema))
@@ -44,6 +45,13 @@ class ResultWriter:
         if self._parquet_writer is not None:
             self._parquet_writer.write_table(table)
         self._rows += table.num_rows
+
+    def write_lines(self, rows: int, lines: pa.Buffer, table: pa.Table | None) -> None:
+        """Add rows that are lines of the CSV file already; `table` has them for the lake."""
+        self._sink.write(lines)
+        if self._parquet_writer is not None:
+            self._parquet_writer.write_table(table)
+        self._rows += rows
 
     def finish(self, failed_records: int = 0, warnings: tuple[DataWarning, ...] = ()) -> ScoreResult:
         """Give the file its name, write the rows to the lake, and return the result. Raises as `write_parquet`."""

@@ -35,7 +35,8 @@ from dataml.jobs.spec import (
     quarantine_column_names,
 )
 from dataml.storage.hashing import hash_file
-from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections, is_worth_distributing
+from dataml.tasks.distributed.cluster import is_worth_distributing
+from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections
 from dataml.tasks.lake import parquet_rows, undo, withdraw, write
 from dataml.tasks.outputs import ValidationOutputs
 from dataml.tasks.row_checks import CheckedRows, check_rows

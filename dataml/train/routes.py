@@ -125,13 +125,15 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
 
 @router.get("/generate-feature-importance", status_code=202)
 @router.post("/generate-feature-importance", status_code=202)
-async def generate_feature_importance(train_id: TrainId, user: Trainer, database: Db, jobs: Jobs) -> ImportanceStarted:
+async def generate_feature_importance(
+    train_id: TrainId, user: Trainer, database: Db, settings: AppSettings, jobs: Jobs
+) -> ImportanceStarted:
     """Compute SHAP values on a sample of the training's dataset.
 
     While such a job runs, another call starts none and returns the id of that job.
     """
     async with database.transaction() as session:
-        job = await service.start_explanation(session, user.scope, train_id)
+        job = await service.start_explanation(session, settings, user.scope, train_id)
     await jobs.notify()
     return ImportanceStarted(
         status="success", message="Feature importance job submitted successfully.", shap_job_id=job.public_id

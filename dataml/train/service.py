@@ -159,6 +159,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan:
         threads=settings.job_threads,
         dataset_warnings=(*spec.dataset_warnings, *warnings_from_json(dataset.warnings)),
         distributed_bytes=settings.distributed_training_bytes,
+        is_large=await source_rows.is_large(session, settings, scope, dataset.id),
     )
     return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, payload)
 
@@ -348,7 +349,7 @@ async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tup
     ]
 
 
-async def start_explanation(session: AsyncSession, scope: Scope, train_id: int) -> Job:
+async def start_explanation(session: AsyncSession, settings: Settings, scope: Scope, train_id: int) -> Job:
     """Start to compute the feature importance of a completed training; return the job, which may run already.
 
     Raises:
@@ -363,11 +364,14 @@ async def start_explanation(session: AsyncSession, scope: Scope, train_id: int) 
     if running is not None:
         return running
     audit.record(session, scope, "training.explain", f"training:{training.id}")
-    return await _enqueue_explain(session, scope, training)
+    is_large = await source_rows.is_large(session, settings, scope, training.dataset_id)
+    return await _enqueue_explain(session, scope, training, distributed=is_large)
 
 
-async def _enqueue_explain(session: AsyncSession, scope: Scope, training: Training) -> Job:
-    spec = ExplainSpec(training.id, training.bundle or "", training.dataset_parquet, training.shap_sample_rows)
+async def _enqueue_explain(session: AsyncSession, scope: Scope, training: Training, *, distributed: bool) -> Job:
+    sample_rows = training.shap_sample_rows
+    bundle, parquet = training.bundle or "", training.dataset_parquet
+    spec = ExplainSpec(training.id, bundle, parquet, sample_rows, distributed=distributed)
     return await jobs.enqueue(session, scope, JobKind.EXPLAIN, training.id, spec)
 
 
@@ -419,7 +423,8 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
         training.dataset_parquet, training.dataset_sha256 = result.parquet, result.parquet_sha256
     training.code_version = __version__
     if training.shap_enabled and _has_features(training):
-        await _enqueue_explain(session, scope, training)
+        # A version without this field may have queued the training.
+        await _enqueue_explain(session, scope, training, distributed=job.payload.get("is_large", False))
 
 
 async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResult | None) -> None:

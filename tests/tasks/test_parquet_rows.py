@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataml.tasks import parquet_rows
-from dataml.tasks.parquet_rows import ParquetRows
+from dataml.tasks.parquet_rows import ParquetRows, take_rows
 from tests.ml.samples import contract_of
 
 TABLE = pa.table(
@@ -51,3 +51,11 @@ def test_released_columns_are_read_again(rows: ParquetRows) -> None:
     first = rows.column("a.b").to_pylist()
     rows.release()
     assert rows.column("a.b").to_pylist() == first
+
+
+@pytest.mark.parametrize("places", [[], [2], [4, 0, 3], [3, 0, 0, 4, 1], [0, 1, 2, 3, 4]])
+def test_rows_are_taken_from_their_row_groups_in_the_order_of_the_places(tmp_path: Path, places: list[int]) -> None:
+    pq.write_table(TABLE, tmp_path / "rows.parquet", row_group_size=2)
+    contract = contract_of(TABLE).select(["c", "a.b"])
+    taken = take_rows(tmp_path / "rows.parquet", contract, np.array(places, np.int64))
+    assert taken.equals(TABLE.select(["c", "a.b"]).take(pa.array(places, pa.int64())))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pytest
 
 from dataml.errors import Unavailable
@@ -35,6 +36,18 @@ def test_all_tables_are_in_the_file_in_order(tmp_path: Path, context: JobContext
     assert (result.total_records, result.total_fields, result.failed_records) == (3, 2, 1)
     assert (result.csv, result.size_bytes, result.snapshot_id) == ("jobs/1.1/result.csv", len(content), None)
     assert files(tmp_path) == {"result.csv"}
+
+
+def test_lines_of_other_processes_are_added_as_they_are(context: JobContext, tmp_path: Path) -> None:
+    lines = pa.BufferOutputStream()
+    pacsv.write_csv(TABLE, lines, pacsv.WriteOptions(include_header=False))
+    with ResultWriter(context, "result", TABLE.schema, None) as writer:
+        writer.write(TABLE)
+        writer.write_lines(2, lines.getvalue(), None)
+        writer.write(TABLE)
+    result = writer.finish()
+    assert (tmp_path / result.csv).read_text() == '"id","text"\n' + '1,"a"\n2,\n' * 3
+    assert result.total_records == 6
 
 
 def test_an_error_leaves_no_file_of_that_name(tmp_path: Path, context: JobContext) -> None:

@@ -10,7 +10,7 @@ while the blend takes the mean of probabilities and may calibrate it: signs and 
 and the values add up to the mean margin, not to the margin of the blended probability.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,8 @@ Members = Sequence[tuple[NativeModel, float]]
 """Models and their weights, which add up to 1."""
 _MAX_CELLS: Final = 8_000_000
 """Rows times outputs times columns of SHAP values (float64) that are in memory at a time."""
+_MAX_BATCH_ROWS: Final = 16_384
+"""Rows whose values are added up before others: seconds of work, so that many processes can share it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def explain_rows(
     outputs: Sequence[int] = (0,),
     keep: int = 0,
     unit: float = 1.0,
+    more_totals: Iterable[np.ndarray] = (),
 ) -> ShapValues:
     """Explain the rows of a matrix.
 
@@ -59,17 +62,32 @@ def explain_rows(
         outputs: whose effects to keep: 0 for a number or two classes, else positions of classes.
         keep: how many of the first rows' effects to keep.
         unit: what an effect of 1 on the models' own predictions is worth, `TargetScaling.scale`.
+        more_totals: `column_totals` of batches that follow the matrix, which is whole batches then; they count in the
+            importance as if their rows were in the matrix.
     """
     by_column = np.zeros(matrix.shape[1])
     dtype = np.float32 if unit == 1.0 else np.float64  # float32 cannot hold every unit
     kept: list[np.ndarray] = []
     for rows, values in _in_batches(members, matrix):
-        by_column += np.abs(values).sum(axis=(0, 1))
+        by_column += _column_totals(values)
         if rows.start < keep:
             effects = _by_feature(preprocessing, values[: keep - rows.start, list(outputs)])
             kept.append(multiply_finitely(effects, unit).astype(dtype))
+    for totals in more_totals:
+        by_column += totals
     effects = np.concatenate(kept) if kept else np.empty((0, len(outputs), len(preprocessing.features)), dtype)
     return ShapValues(_shares(preprocessing, by_column), effects)
+
+
+def list_batches(members: Members, width: int, rows: int) -> list[slice]:
+    """Return the batches in which `explain_rows` adds up the rows of a matrix of this width."""
+    size = _batch_rows(members, width)
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def column_totals(members: Members, matrix: np.ndarray) -> np.ndarray:
+    """Return the sum of the absolute SHAP values of each column (width,), of the rows of one batch."""
+    return _column_totals(_blend(members, matrix))
 
 
 def row_contributions(
@@ -164,11 +182,17 @@ def _correlations(effect: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _in_batches(members: Members, matrix: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the SHAP values of `matrix` in batches that fit in memory, each with its rows."""
+    for rows in list_batches(members, matrix.shape[1], len(matrix)):
+        yield rows, _blend(members, matrix[rows])
+
+
+def _batch_rows(members: Members, width: int) -> int:
     outputs = max(1, members[0][0].task.classes)
-    size = max(1, _MAX_CELLS // (outputs * matrix.shape[1]))
-    for start in range(0, len(matrix), size):
-        batch = matrix[start : start + size]
-        yield slice(start, start + len(batch)), _blend(members, batch)
+    return max(1, min(_MAX_BATCH_ROWS, _MAX_CELLS // (outputs * width)))
+
+
+def _column_totals(values: np.ndarray) -> np.ndarray:
+    return np.abs(values).sum(axis=(0, 1))
 
 
 def _blend(members: Members, matrix: np.ndarray) -> np.ndarray:

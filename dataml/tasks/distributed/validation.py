@@ -16,6 +16,7 @@ from dataml.contract.files.reading import open_batches, scan_file_section
 from dataml.contract.files.sections import Section
 from dataml.errors import Invalid
 from dataml.storage.storage import Storage
+from dataml.tasks.distributed import cluster
 from dataml.tasks.row_checks import CheckedRows, check_rows, quarantine_schema
 
 SECTION_BYTES: Final = 32 << 20
@@ -31,11 +32,6 @@ class FileSection:
     section: Section
     duplicates: dict[str, np.ndarray]
     csv: CsvOptions = PLAIN_CSV
-
-
-def is_worth_distributing() -> bool:
-    """Return whether the cluster has more CPUs than the two that one worker uses by itself, to check and to write."""
-    return _cpu_count() > 2
 
 
 def check_sections(sections: Sequence[FileSection], contract: Contract) -> Generator[CheckedRows, None, None]:
@@ -59,7 +55,7 @@ def check_sections(sections: Sequence[FileSection], contract: Contract) -> Gener
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=0,  # the platform itself holds most CPUs of a small machine: the number of tasks is limited instead
-        compute=TaskPoolStrategy(_cpu_count()),
+        compute=TaskPoolStrategy(cluster.cpu_count()),
     )
     tables: Any = iter(checked.iter_batches(batch_size=None, batch_format="pyarrow"))
     try:
@@ -68,12 +64,6 @@ def check_sections(sections: Sequence[FileSection], contract: Contract) -> Gener
                 yield _unpack(table.slice(row, 1))
     finally:
         tables.close()  # ends the tasks that still run
-
-
-def _cpu_count() -> int:
-    import ray
-
-    return int(ray.cluster_resources().get("CPU", 1)) if ray.is_initialized() else 1
 
 
 def _check_section(numbers: pa.Table, sections: list[FileSection], contract: Contract) -> pa.Table:

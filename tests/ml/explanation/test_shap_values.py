@@ -10,7 +10,9 @@ from dataml.ml.boosters.fitting import FitConfig, fit
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 from dataml.ml.explanation import shap_values
 from dataml.ml.explanation.shap_values import (
+    column_totals,
     explain_rows,
+    list_batches,
     row_contributions,
     strongest_interaction,
     top_effects,
@@ -123,6 +125,20 @@ def test_batches_make_no_difference(classes: int, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal(parts.effects, whole.effects)
     assert whole.effects.shape == (250, len(outputs), 4)
     assert parts.importance == pytest.approx(whole.importance)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_batches_that_others_have_added_up_make_no_difference(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, preprocessing, x = fit_model("LightGBM", classes)
+    monkeypatch.setattr(shap_values, "_MAX_BATCH_ROWS", 70)
+    members = [(model, 1.0)]
+    whole = explain_rows(members, preprocessing, x, keep=100)
+    batches = list_batches(members, x.shape[1], len(x))
+    assert [batch.stop for batch in batches] == [*range(70, len(x), 70), len(x)]
+    others = (column_totals(members, x[batch]) for batch in batches[2:])
+    parts = explain_rows(members, preprocessing, x[:140], keep=100, more_totals=others)
+    np.testing.assert_array_equal(parts.effects, whole.effects)
+    assert parts.importance == whole.importance
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])

@@ -29,7 +29,7 @@ SECTION_BYTES = 20_000
 @pytest.fixture(autouse=True)
 def small_sections(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "SECTION_BYTES", SECTION_BYTES)
-    monkeypatch.setattr("dataml.tasks.distributed.validation._cpu_count", lambda: 3)
+    monkeypatch.setattr("dataml.tasks.distributed.cluster.cpu_count", lambda: 3)
     monkeypatch.setattr("dataml.contract.files.csv.BLOCK_BYTES", 7_000)
 
 
