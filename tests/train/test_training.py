@@ -128,7 +128,7 @@ def role(name: str, attribute: str, **more: str) -> dict[str, str]:
         ({"problem_type": "Regression"}, "target_not_numeric"),
         ({"columns": [role("price", "Target")]}, "target_not_a_class"),
         ({"algorithm": "ResNet"}, "unknown_algorithm"),
-        ({"predictor_name": "a/b"}, "invalid_request"),
+        ({"predictor_name": "a\nb"}, "invalid_request"),
         ({"predictor_name": ""}, "invalid_request"),
         ({"seed": -1}, "invalid_request"),
         ({"unheard_of": 1}, "invalid_request"),
