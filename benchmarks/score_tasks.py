@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -22,7 +23,9 @@ from dataml.storage.storage import Storage
 from dataml.tasks import explain, score, train
 
 _TRAINED_ROWS = 100_000
-_WARM_ROWS = 50_000
+_WARM_ROWS = 2_000
+_WARM_SECTION_BYTES = 100_000
+_WARM_SAMPLE = 20_000
 _TYPES = {"x": DataType.FLOAT, "n": DataType.INTEGER, "t": DataType.STRING, "y": DataType.BOOLEAN}
 
 
@@ -47,7 +50,8 @@ def alone(folder: Path, bundle: str, name: str, explained: str) -> dict[str, Any
 def distributed(folder: Path, bundle: str, name: str, explained: str) -> dict[str, Any]:
     """Score by Ray Data, on a running cluster that has scored another file before."""
     _start_cluster()
-    _score(folder, bundle, "warm.csv", explained == "explained", distributed=True)
+    with patch.multiple(score, SECTION_BYTES=_WARM_SECTION_BYTES, EXPLAINED_SECTION_BYTES=_WARM_SECTION_BYTES):
+        _score(folder, bundle, "warm.csv", explained == "explained", distributed=True)
     started = time.perf_counter()
     sha256 = _score(folder, bundle, name, explained == "explained", distributed=True)
     return {"seconds": time.perf_counter() - started, "sha256": sha256}
@@ -61,7 +65,7 @@ def explain_alone(folder: Path, bundle: str, rows: str) -> dict[str, Any]:
 def explain_distributed(folder: Path, bundle: str, rows: str) -> dict[str, Any]:
     """Explain by Ray Data, on a running cluster that has explained another sample before."""
     _start_cluster()
-    _explain(folder, bundle, _WARM_ROWS, distributed=True)
+    _explain(folder, bundle, _WARM_SAMPLE, distributed=True)
     started = time.perf_counter()
     importance = _explain(folder, bundle, int(rows), distributed=True)
     return {"seconds": time.perf_counter() - started, "importance": importance}
