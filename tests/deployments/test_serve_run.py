@@ -20,7 +20,9 @@ def test_serve_run_starts_a_whole_platform(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path / "home")
     config = tmp_path / "serve_config.yaml"
     config.write_text((ROOT / "serve_config.yaml").read_text().replace("port: 8000", f"port: {cluster.port}"))
-    environment = {**os.environ, "DATAML_HOME": str(cluster.home), "DATAML_ADMIN_PASSWORD": PASSWORD}
+    # A cluster of its own, whatever else runs on this machine.
+    own = {"RAY_ADDRESS": "local", "DATAML_HOME": str(cluster.home), "DATAML_ADMIN_PASSWORD": PASSWORD}
+    environment = {**os.environ, **own}
     with (tmp_path / "log").open("w") as log:
         command = [str(Path(sys.executable).with_name("serve")), "run", "--app-dir", str(ROOT), str(config)]
         process = subprocess.Popen(
