@@ -65,6 +65,8 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
         ("POST", "/train/update", {name: ids[name] for name in ("train_id", "preprocess_id")}, "training.update"),
         ("GET", f"/train/{ids['train_id']}/export", None, "training.export"),
+        ("PUT", f"/endpoints/{ids['train_id']}", {}, "endpoint.request"),
+        ("DELETE", f"/endpoints/{ids['train_id']}", None, "endpoint.withdraw"),
         (
             "POST",
             "/inference/batchPrediction",
