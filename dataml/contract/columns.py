@@ -91,7 +91,7 @@ def _parse_cells(cells: pa.Array, data_type: DataType, value_format: ValueFormat
         values = _cast_typed(cells, data_type, value_format)
         if values is None:
             return _parse_distinct(cells, data_type, value_format)
-        return _parse_open(cells, values, data_type, value_format)
+        return _parse_skipped(cells, values, data_type, value_format)
     if data_type is DataType.STRING:
         return _parse_strings(cells, value_format)
     cells = _empty_to_null(cells)
@@ -102,6 +102,13 @@ def _parse_cells(cells: pa.Array, data_type: DataType, value_format: ValueFormat
     values = _cast_text(cells, data_type, value_format.time_zone)
     if values is None:
         return _parse_mixed(cells, data_type, value_format)
+    return _parse_skipped(cells, values, data_type, value_format)
+
+
+def _parse_skipped(cells: pa.Array, values: pa.Array, data_type: DataType, value_format: ValueFormat) -> ParsedColumn:
+    """Return the parsed values; with a time zone, also what is wrong with local times that clocks skip."""
+    if value_format.time_zone is None:
+        return _all_valid(values)
     return _parse_open(cells, values, data_type, value_format)
 
 

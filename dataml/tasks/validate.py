@@ -34,6 +34,7 @@ from dataml.jobs.spec import (
     ValidateSpec,
     quarantine_column_names,
 )
+from dataml.ml.memory import release_memory
 from dataml.storage.hashing import hash_file
 from dataml.tasks.distributed.cluster import is_worth_distributing
 from dataml.tasks.distributed.validation import SECTION_BYTES, FileSection, check_sections
@@ -187,6 +188,8 @@ class _Validation:
             inferred = infer_contract(self._all_batches)
         else:
             inferred = settle_formats(contract, self._all_batches)
+        # What the pass over the columns has read would stay beside what the check of all of them reads.
+        release_memory()
         inferred = replace(inferred, warnings=(*self._find_structure_warnings(), *inferred.warnings))
         return self._with_lost_digits(inferred)
 

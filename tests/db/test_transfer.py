@@ -15,11 +15,11 @@ from dataml.errors import StartupError
 from dataml.settings import Settings
 from dataml.tables import METADATA
 from deployments import platform as platforms
-from tests.client import Client
+from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform, needs_postgresql
 from tests.database import execute_sql
 from tests.postgres import PostgresServer
-from tests.sample_tenant import create_sample_tenant
+from tests.sample_tenant import create_sample_tenant, training_request
 
 pytestmark = needs_postgresql
 STOPPED = "UPDATE supervisor_lease SET expires_at = '2020-01-01 00:00:00.000000'"
@@ -38,6 +38,12 @@ def populated(platform: Platform, client: Client) -> Settings:
         f"/models/default/{objects.ids['predictor_name']}/predict", json={"features": {"age": 60, "plan": "basic"}}
     )
     client.post("/login/access-token", data={"username": "admin", "password": "Ünïcode \u2028 \U0001f600"})
+    assert client.request("PUT", f"/endpoints/{objects.ids['train_id']}", json={}).status_code == 200
+    column = {"schema": objects.ids["schema_name"], "table": objects.ids["table_name"], "column": "age"}
+    assert client.get("/datalake/distinct-count", params=column).status_code == 200
+    deleted = client.post("/train/", json=training_request(objects.ids["dataset_id"], "deleted")).json()
+    wait_for_job(client, deleted["job_id"])
+    assert client.request("DELETE", f"/train/delete/{deleted['id']}").status_code == 200
     return platform.settings
 
 
