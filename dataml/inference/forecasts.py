@@ -113,14 +113,16 @@ class _DatasetReader:
             NotFound: `dataset_not_found`.
             Conflict: `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
         """
-        await datasets.get_valid(self._session, self._scope, dataset_id, "p")
-        found = await self._get(dataset_id)
-        return await self._check(found, self._columns.future)
+        dataset = await datasets.get_valid(self._session, self._scope, dataset_id, "p")
+        return await self._check(await self._with_rows(dataset), self._columns.future)
 
     async def _get(self, dataset_id: int) -> _FoundDataset:
         dataset = await datasets.get(self._session, self._scope, dataset_id)
         if dataset.state != "valid":
             raise datasets.not_validated(dataset)
+        return await self._with_rows(dataset)
+
+    async def _with_rows(self, dataset: Dataset) -> _FoundDataset:
         rows = await source_rows.get_rows(self._session, self._scope, dataset)
         return _FoundDataset(dataset, DatasetInput(dataset.validated()[1], rows))
 

@@ -410,7 +410,7 @@ class DatasetInput:
 class ForecastInputs:
     """The datasets of a forecast.
 
-    `dataset` has observations, values of the future, or both, which are told apart by what its rows hold;
+    `dataset` has observations, values of the future, or both, which are distinguished by what its rows hold;
     `observations` and `future` are for one of them. With `revised` `use`, observations replace known values
     that differ.
     """

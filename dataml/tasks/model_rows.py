@@ -90,8 +90,9 @@ class ModelRows:
             is_readable = context.lake is not None or all(file.format != "iceberg" for file in rows.files)
             if is_readable and not (rows.is_whole and reads_alike(self.contract, rows.contract)):
                 self._files = rows.files
-                self.contract = self._settle_decimals(rows.contract)
         self._names_of_all, self.names = self._read_names()
+        if rows is not None and self._files:
+            self.contract = self._settle_decimals(rows.contract)
         self.total = sum(file.records for file in self._files) if self._files else self._copy().metadata.num_rows
 
     def copied_type(self, name: str) -> DataType:
@@ -183,7 +184,6 @@ class ModelRows:
 
     def _settle_decimals(self, dataset: Contract) -> Contract:
         """Return the contract in which columns are plain that the model's decimal comma does not read."""
-        _, self.names = self._read_names()
         names = list_open_decimals(self.contract, dataset)
         plain = {name for name in names if not self._is_read_by(name)}
         return spell_plainly(self.contract, plain) if plain else self.contract

@@ -1,4 +1,4 @@
-"""The batch prediction task: a dataset's Parquet file in, a CSV file with one line a row out, in Arrow batches."""
+"""The batch prediction task: the rows of a dataset in, a CSV file with one line a row out, in Arrow batches."""
 
 import os
 from collections.abc import Iterator, Sequence

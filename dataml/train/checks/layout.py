@@ -1,11 +1,10 @@
-"""Compares how two preprocessings, or a preprocessing and a dataset, read their columns."""
+"""Compares how two preprocessings read their columns."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
 from dataml.contract.contract import Column, Contract
-from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 
 # Columns of these roles never reach the model.
 _UNUSED_ROLES: Final = ("Id", "Ignore")
@@ -41,24 +40,6 @@ def list_layout_differences(
     if not differences and before != after:
         differences = ["the columns are in another order"]
     return differences
-
-
-def list_schema_changes(parent: Contract, dataset: Contract, time: str | None = None) -> list[str]:
-    """Return what keeps a dataset from continuing a model: missing columns and other types; empty when nothing does.
-
-    More columns than the model's do not. The column `time` of a forecast may be numbers or text, which the model reads
-    by its contract.
-    """
-    changes = []
-    names = set(dataset.names)
-    for column in parent.columns:
-        if column.name not in names:
-            changes.append(f"{column.name!r} is missing")
-        elif (actual := dataset.column(column.name).data_type) is not column.data_type and not (
-            column.name == time and column.data_type.is_temporal and actual in READABLE_TYPES
-        ):
-            changes.append(f"{column.name!r} is {actual}, it was {column.data_type}")
-    return changes
 
 
 def find_series_time(roles: Mapping[str, str]) -> str:
