@@ -6,23 +6,29 @@ Run it by itself for a shorter time: `python -m benchmarks.scaling SECONDS`.
 import csv
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.load import Load, drive, require_wrk
 from benchmarks.platform_run import CHURN, Client, environment, process
+from deployments.platform import private_folder
+from deployments.processes import find_processes
 
 PORT = 8171
 PREDICTORS = 5
 """One more than have a deployment of their own by default."""
-CONNECTIONS = 16
-_PROBE_S = 4
+_SLICE_S = 8
+"""Every figure is of a load of this length, so that the first and the last can be compared."""
+_PROCESSES = {"API": "ray::ServeReplica:dataml:Api", "pool": "ray::ServeReplica:dataml:PredictorPool"}
 _POLL_INTERVAL_S = 0.5
 
 
-def scaling(folder: Path, seconds: int = 60) -> None:
-    """Measure the fifth newest predictor under load: before the pool has scaled, meanwhile, and after."""
+def scaling(folder: Path, seconds: int = 64) -> None:
+    """Measure the fifth newest predictor under load: by the number of replicas, for `seconds` seconds."""
     require_wrk()
     home = folder / "home"
     url = f"http://127.0.0.1:{PORT}"
@@ -30,14 +36,13 @@ def scaling(folder: Path, seconds: int = 60) -> None:
         client = Client(url)
         body = _train(client)
         client.post("/inference/", body)
-        before = _count_replicas(home)
-        _print("before", [before], _load(url, client, body, _PROBE_S))
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(_load, url, client, body, seconds)
-            counts = _watch(home, running)
-        _print(f"during {seconds} s of load", counts, running.result())
-        after = _load(url, client, body, _PROBE_S)
-        _print("after", [_count_replicas(home)], after)
+        for start in range(0, seconds, _SLICE_S):
+            before = _cpu_seconds(home)
+            with ThreadPoolExecutor(1) as pool:
+                running = pool.submit(drive, f"{url}/api/v1/inference/", body, client.token, seconds=_SLICE_S)
+                counts = _watch(home, running)
+            after = _cpu_seconds(home)
+            _print(f"from {start} s", counts, running.result(), {name: after[name] - before[name] for name in after})
 
 
 def _train(client: Client) -> dict[str, Any]:
@@ -57,10 +62,6 @@ def _train(client: Client) -> dict[str, Any]:
     return body | {"features": features}
 
 
-def _load(url: str, client: Client, body: dict[str, Any], seconds: int) -> Load:
-    return drive(f"{url}/api/v1/inference/", body, client.token, connections=CONNECTIONS, seconds=seconds)
-
-
 def _watch(home: Path, running: "Future[Load]") -> list[int]:
     """Return each number of replicas of the pool while the load runs, in order, without repetitions."""
     counts = [_count_replicas(home)]
@@ -75,18 +76,35 @@ def _watch(home: Path, running: "Future[Load]") -> list[int]:
 
 
 def _count_replicas(home: Path) -> int:
-    from deployments.platform import private_folder
-    from deployments.processes import find_processes
-
-    commands = (" ".join(process.cmdline()) for process in find_processes(private_folder(home)))
-    return sum(command.startswith("ray::ServeReplica:dataml:PredictorPool") for command in commands)
+    return sum(name == "pool" for name, _ in _replicas(home))
 
 
-def _print(label: str, replicas: list[int], load: Load) -> None:
+def _cpu_seconds(home: Path) -> Counter[str]:
+    """Return the processor time of all replicas of the API and of the pool."""
+    seconds: Counter[str] = Counter()
+    for name, replica in _replicas(home):
+        times = replica.cpu_times()
+        seconds[name] += times.user + times.system
+    return seconds
+
+
+def _replicas(home: Path) -> list[tuple[str, psutil.Process]]:
+    commands = [(" ".join(process.cmdline()), process) for process in find_processes(private_folder(home))]
+    return [
+        (name, process)
+        for command, process in commands
+        for name, start in _PROCESSES.items()
+        if command.startswith(start)
+    ]
+
+
+def _print(label: str, replicas: list[int], load: Load, cpu_seconds: dict[str, float]) -> None:
+    requests = load.per_second * _SLICE_S
+    costs = ", ".join(f"{name} {1000 * seconds / requests:.2f}" for name, seconds in cpu_seconds.items())
     errors = f", {load.errors} errors" if load.errors else ""
     print(
         f"{label}: {' -> '.join(map(str, replicas))} replicas of the pool, {load.per_second:.0f} requests/s, "
-        f"p50 {load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms{errors}",
+        f"p50 {load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms{errors}; ms of the processor a request: {costs}",
         flush=True,
     )
 
