@@ -120,7 +120,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
     app.include_router(api)
     for router in (inference.direct, forecast_routes.direct):
         app.include_router(_with_stated_needs(router))
-    add_exception_handlers(app, _record_refusal)
+    add_exception_handlers(app, services.settings, _record_refusal)
     return GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
 
 

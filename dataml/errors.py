@@ -12,6 +12,7 @@
     │   └── InvalidFields           422  invalid_fields (a list, one entry a field)
     ├── TooManyRequests             429  too_many_requests
     └── Unavailable                 503  unavailable
+        └── StorageFull             507  storage_full
     StartupError                    the platform cannot start; a line for the console, exit 2
 
 An error is raised where its rule lives, with the code of that rule; `http.errors` renders all of them.
@@ -124,6 +125,12 @@ class Unavailable(DatamlError):
     """A part of the platform is away for the moment."""
 
     status, default_code = 503, "unavailable"
+
+
+class StorageFull(Unavailable):
+    """A disk, a database or a store has too little space; nothing was changed."""
+
+    status, default_code = 507, "storage_full"
 
 
 class StartupError(Exception):

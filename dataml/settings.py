@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     storage_cache_bytes: int = Field(
         20 * 1024**3, ge=0, description="Largest size of a node's copies of an object store's files."
     )
+    storage_reserve_bytes: int = Field(
+        1024**3,
+        ge=0,
+        description="Free space on the disk of the home below which uploads and jobs are refused, and queued jobs "
+        "wait.",
+    )
     storage_timeout_s: float = Field(
         60,
         ge=0,

@@ -12,7 +12,7 @@ from dataml.dataset.models import File
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
 from dataml.errors import Invalid
 from dataml.http.csv_options import SentCsvOptions
-from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
+from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
 from dataml.jobs.dependencies import Jobs
@@ -28,6 +28,7 @@ async def add_files(
     http: Request,
     dataset_id: Annotated[int, Query(description="Id of the dataset.")],
     user: Uploader,
+    _: RequiredSpace,
     database: Db,
     settings: AppSettings,
     jobs: Jobs,

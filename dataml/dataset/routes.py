@@ -28,7 +28,7 @@ from dataml.dataset.upload_options import LakeOptions, UploadOptions
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.http.csv_options import SentCsvOptions
-from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
+from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
 from dataml.jobs import service as job_service
@@ -45,6 +45,7 @@ DatasetId = Annotated[int, Query(description="Id of the dataset.")]
 async def upload_dataset(
     http: Request,
     user: Uploader,
+    _: RequiredSpace,
     database: Db,
     settings: AppSettings,
     jobs: Jobs,
@@ -80,7 +81,7 @@ async def upload_dataset(
 
 @router.post("/{dataset_id}/validate", status_code=202)
 async def validate_dataset(
-    dataset_id: int, user: Uploader, database: Db, settings: AppSettings, jobs: Jobs
+    dataset_id: int, user: Uploader, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> JobStarted:
     """Validate a dataset again, with its files and template as they are and the settings of today.
 
@@ -174,6 +175,7 @@ async def view_dataset(
 async def generate_statistics(
     dataset_id: DatasetId,
     user: Viewer,
+    _: RequiredSpace,
     database: Db,
     jobs: Jobs,
     target: Annotated[

@@ -1,6 +1,7 @@
 """The database engine and its sessions: SQLite on one node by default, PostgreSQL through psycopg 3 elsewhere."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -8,13 +9,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from dataml.errors import Unavailable
+from dataml.errors import StorageFull, Unavailable
 from dataml.settings import Settings
+from dataml.storage.space import is_exhausted, is_storage_full, storage_full
 
 # Threads and connections of the statements that every request runs.
 _LOOKUPS = 4
@@ -28,8 +30,24 @@ _POSTGRESQL: Final = {
     "application_name": "dataml",
     "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
 }
+# PostgreSQL's code of an error for lack of space.
+_DISK_FULL: Final = "53100"
 # The database is away or overloaded, or two transactions deadlocked: a retry may succeed.
 UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError)
+
+
+def is_database_full(error: SQLAlchemyError, settings: Settings) -> bool:
+    """Return whether the database has failed for lack of space on its disk."""
+    cause = getattr(error, "orig", None)
+    if getattr(cause, "sqlstate", None) == _DISK_FULL or is_storage_full(error):
+        return True
+    # SQLite names the file that it could not open or write, such as its journal, and no reason.
+    return settings.is_sqlite and isinstance(cause, sqlite3.OperationalError) and is_exhausted(settings.root)
+
+
+def database_full(settings: Settings) -> StorageFull:
+    """Return the answer of a call that met a full database; nothing was changed."""
+    return storage_full("the database", settings.root if settings.is_sqlite else None)
 
 
 def unavailable() -> Unavailable:

@@ -6,11 +6,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from dataml.db.session import UNREACHABLE, unavailable
+from dataml.db.session import UNREACHABLE, database_full, is_database_full, unavailable
 from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
 from dataml.http.strict_json import dump_json
+from dataml.settings import Settings
+from dataml.storage.space import is_storage_full, storage_full
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media"}
 OnForbidden = Callable[[Request, Forbidden], Awaitable[None]]
@@ -25,7 +28,7 @@ def error_body(error: DatamlError, request_id: str) -> bytes:
     return dump_json({"detail": detail, "code": error.code, "request_id": request_id})
 
 
-def add_exception_handlers(app: FastAPI, on_forbidden: OnForbidden) -> None:
+def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnForbidden) -> None:
     """Render every error of every route in one shape; `on_forbidden` is called before a 403 is sent."""
 
     async def render(request: Request, error: Exception) -> Response:
@@ -50,12 +53,21 @@ def add_exception_handlers(app: FastAPI, on_forbidden: OnForbidden) -> None:
         return Response(body, error.status_code, error.headers, "application/json")
 
     async def render_unreachable(request: Request, error: Exception) -> Response:
+        assert isinstance(error, SQLAlchemyError)
         log.error("The database could not be reached", exc_info=error)
-        return await render(request, unavailable())
+        is_full = is_database_full(error, settings)
+        return await render(request, database_full(settings) if is_full else unavailable())
+
+    async def render_os_error(request: Request, error: Exception) -> Response:
+        if not is_storage_full(error):
+            raise error
+        log.error("A disk is full", exc_info=error)
+        return await render(request, storage_full())
 
     app.add_exception_handler(DatamlError, render)
     app.add_exception_handler(RequestValidationError, render_validation)
     app.add_exception_handler(HTTPException, render_http)
+    app.add_exception_handler(OSError, render_os_error)
     for unreachable in UNREACHABLE:
         app.add_exception_handler(unreachable, render_unreachable)
     app.add_exception_handler(Exception, _render_defect)

@@ -1,6 +1,5 @@
 """The Iceberg catalog of the platform: its configuration, how it is opened, and the translation of its errors."""
 
-import errno
 import importlib
 import logging
 from collections.abc import Iterator, Mapping
@@ -11,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from dataml.errors import NotFound, Unavailable
+from dataml.errors import NotFound, StorageFull, Unavailable
 from dataml.iceberg.names import TableName, is_catalog_name
 from dataml.iceberg.warehouse import warehouse_properties
 from dataml.settings import Settings
+from dataml.storage.space import is_storage_full
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
 log = logging.getLogger(__name__)
-_FULL_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT)
 # How long to wait for the lock of the built-in catalog: longer than any commit holds it.
 _SQLITE: Final = "sqlite:///{path}?timeout=30"
 
@@ -150,7 +149,8 @@ def translate_lake_errors() -> Iterator[None]:
 
     Raises:
         NotFound: `table_not_found`.
-        Unavailable: `lake_full`, `lake_damaged`, `lake_unavailable`.
+        StorageFull: `lake_full`.
+        Unavailable: `lake_damaged`, `lake_unavailable`.
     """
     import pyarrow as pa
     from pyiceberg import exceptions as iceberg
@@ -162,8 +162,8 @@ def translate_lake_errors() -> Iterator[None]:
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise Unavailable("A file of this lake table is missing or damaged.", code="lake_damaged") from error
     except lake_exception_types() as error:
-        if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
-            raise Unavailable("No space is left in the lake; ask an administrator.", code="lake_full") from error
+        if is_storage_full(error):
+            raise StorageFull("No space is left in the lake; ask an administrator.", code="lake_full") from error
         name = type(error).__name__
         log.warning("the lake does not answer", exc_info=error)
         detail = f"The lake's catalog or storage does not answer ({name}); try again, or ask an administrator."

@@ -10,7 +10,7 @@ from fastapi import Path, Query, Response
 from dataml.access.dependencies import PredictionUser, Viewer
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
-from dataml.http.dependencies import AppSettings, Db, Paged
+from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace
 from dataml.http.routing import Router
 from dataml.http.warnings import list_stored_warnings
 from dataml.inference import forecasts, service
@@ -40,7 +40,7 @@ direct = Router(tags=["Inference"])
 @router.post("/batch-prediction", status_code=202)
 @router.post("/batchPrediction", status_code=202)
 async def start_batch(
-    request: BatchRequest, user: PredictionUser, database: Db, settings: AppSettings, jobs: Jobs
+    request: BatchRequest, user: PredictionUser, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> BatchStarted:
     """Score a whole dataset.
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from dataml.db.base import Base, BigId, TenantOwned
 from dataml.jobs.spec import Attempt, JobKind, JobState
 
+WAITING_FOR_WORKER = "Waiting for a worker"
 _PUBLIC_NAMES = {
     JobKind.VALIDATE: "validate-job",
     JobKind.DESCRIBE: "stat-job",
@@ -39,7 +40,7 @@ class Job(TenantOwned, Base):
     state: Mapped[str] = mapped_column(String(20), default=JobState.QUEUED.value)
     attempt: Mapped[int] = mapped_column(default=0)
     progress: Mapped[float] = mapped_column(default=0.0)
-    message: Mapped[str] = mapped_column("phrase", String(200), default="Waiting for a worker")
+    message: Mapped[str] = mapped_column("phrase", String(200), default=WAITING_FOR_WORKER)
     payload: Mapped[dict[str, Any]]
     failure_code: Mapped[str | None] = mapped_column(String(100))
     failure_detail: Mapped[str | None] = mapped_column(Text)

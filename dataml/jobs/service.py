@@ -22,7 +22,7 @@ from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
-from dataml.jobs.models import Job, SupervisorLease
+from dataml.jobs.models import WAITING_FOR_WORKER, Job, SupervisorLease
 from dataml.jobs.spec import (
     Attempt,
     DescribeSpec,
@@ -115,13 +115,13 @@ async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
     return (await session.scalars(scope.select(Job).where(Job.state.in_(_UNFINISHED)))).all()
 
 
-async def claim(session: AsyncSession, busy: Collection[int] = ()) -> JobSpec | None:
-    """Claim the oldest queued job, as a new attempt; None when there is none.
+async def claim(session: AsyncSession, busy: Collection[int] = (), waiting: Collection[int] = ()) -> JobSpec | None:
+    """Claim the oldest queued job that is not `waiting`, as a new attempt; None when there is none.
 
     `busy` are the jobs that workers run. While a cancelled one is among them, the job that has taken its place waits:
     nothing that the cancelled one still does comes after the new one has begun.
     """
-    queued = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)
+    queued = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value, Job.id.not_in(waiting))
     if busy:
         ending = aliased(Job)
         is_ending = every_tenant.select(ending.id).where(ending.id.in_(busy), ending.state == JobState.CANCELLED.value)
@@ -157,9 +157,9 @@ async def list_running(session: AsyncSession) -> Sequence[Job]:
     return (await session.scalars(rows)).all()
 
 
-async def has_queued(session: AsyncSession) -> bool:
-    """Return whether a job is queued; called before `claim` so that an idle platform writes nothing."""
-    queued = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value)
+async def has_queued(session: AsyncSession, waiting: Collection[int] = ()) -> bool:
+    """Return whether a job is queued that is not `waiting`; before `claim`, so that an idle platform writes nothing."""
+    queued = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value, Job.id.not_in(waiting))
     return await session.scalar(queued.limit(1)) is not None
 
 
@@ -228,11 +228,20 @@ async def retry_or_fail(session: AsyncSession, job_id: int, attempt: int, attemp
     if attempt >= attempts:
         failure = JobFailure("worker_lost", f"The worker ended unexpectedly, {attempt} times; see the platform's log.")
         return await finish(session, job_id, attempt, failure)
-    again = _update_attempt(job_id, attempt).values(
-        state=JobState.QUEUED.value, progress=0.0, message="Waiting for a worker"
-    )
-    await _update_one(session, again)
+    await requeue(session, job_id, attempt, WAITING_FOR_WORKER)
     return None
+
+
+async def requeue(session: AsyncSession, job_id: int, attempt: int, message: str) -> bool:
+    """Put the job of this attempt back into the queue; False when the attempt had ended before."""
+    again = _update_attempt(job_id, attempt).values(state=JobState.QUEUED.value, progress=0.0, message=message)
+    return await _update_one(session, again)
+
+
+async def describe_queued(session: AsyncSession, message: str, but: Collection[int] = ()) -> None:
+    """Write what queued jobs of every tenant wait for, but for some of them."""
+    queued = every_tenant.update(Job).where(Job.state == JobState.QUEUED.value, Job.id.not_in(but))
+    await session.execute(queued.values(message=message).execution_options(synchronize_session=False))
 
 
 async def cancel(session: AsyncSession, job: Job, message: str = "Cancelled") -> bool:

@@ -16,15 +16,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset.deleted_files import collect_deleted_files
-from dataml.db.session import Database
+from dataml.db.session import Database, is_database_full
 from dataml.jobs import service
+from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.runner.orphans import collect_orphans
 from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings
+from dataml.storage.space import DiskSpace
 from dataml.storage.storage import Storage
 
 log = logging.getLogger(__name__)
+# Failures of an attempt that another one may not meet, once somebody has made room.
+_SPACE_CODES = ("storage_full", "lake_full")
+_WAITING_FOR_SPACE = "Waiting for free space"
 
 
 class WorkerLost(Exception):
@@ -65,6 +70,9 @@ class Supervisor:
     ORPHAN_INTERVAL_S = 24 * 3600.0
     ORPHAN_RETRY_S = 60.0
     DELETED_FILES_INTERVAL_S = 60.0
+    # Attempts at a job that finds no space, and the pause after the first one; it doubles after each.
+    SPACE_ATTEMPTS = 5
+    SPACE_RETRY_S = 30.0
 
     def __init__(
         self,
@@ -78,12 +86,16 @@ class Supervisor:
         self._database = database
         self._settings = settings
         self._storage = Storage.from_settings(settings)
+        self._space = DiskSpace.from_settings(settings)
         self._workers = workers
         self._on_models_changed = on_models_changed
         self._holder = name
         self._is_leader = False
         self._lease_renewed_at = 0.0
         self._orphans_due_at = 0.0
+        self._is_space_low = False
+        # Jobs that found no space, and when each may be tried again.
+        self._waiting: dict[int, float] = {}
         self._deleted_files_due_at = 0.0
         self._busy: dict[str, Attempt] = {}
         # Warm workers without a job: a job waits for one of them rather than for a cold start.
@@ -120,14 +132,18 @@ class Supervisor:
 
         Returns:
             True when the worker may drop the report, because it is recorded or came too late to matter; False while
-            this supervisor does not hold the lease.
+            this supervisor does not hold the lease, or the database is full.
         """
-        async with self._database.transaction() as session:
-            if not await self._renew_lease(session):
-                return False
-            job = await service.finish(session, report.job_id, report.attempt, report.failure)
-            if job is not None:
-                await RESULT_HANDLERS.apply(session, job, report.result)
+        try:
+            async with self._database.transaction() as session:
+                if not await self._renew_lease(session):
+                    return False
+                job = await self._record(session, report)
+        except SQLAlchemyError as error:
+            if not is_database_full(error, self._settings):
+                raise
+            log.error("the database has no space for the report of job %s, which is sent again", report.job_id)
+            return False
         await self._clean_up(Attempt(report.job_id, report.attempt))
         if job is not None and job.kind == JobKind.VALIDATE:
             self._deleted_files_due_at = 0.0
@@ -135,6 +151,18 @@ class Supervisor:
         if job is not None and job.kind == JobKind.TRAIN and report.result is not None:
             self._on_models_changed()
         return True
+
+    async def _record(self, session: AsyncSession, report: JobReport) -> Job | None:
+        """Record a report; return the job that has ended by it, None when it had ended before or waits for space."""
+        lacks_space = report.failure is not None and report.failure.code in _SPACE_CODES
+        if lacks_space and report.attempt < self.SPACE_ATTEMPTS:
+            self._waiting[report.job_id] = time.monotonic() + self.SPACE_RETRY_S * 2 ** (report.attempt - 1)
+            await service.requeue(session, report.job_id, report.attempt, _WAITING_FOR_SPACE)
+            return None
+        job = await service.finish(session, report.job_id, report.attempt, report.failure)
+        if job is not None:
+            await RESULT_HANDLERS.apply(session, job, report.result)
+        return job
 
     async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
         """Write the progress of an attempt."""
@@ -207,16 +235,30 @@ class Supervisor:
 
     async def _dispatch(self) -> bool:
         """Give the oldest queued job to an idle worker; False when there is none."""
+        self._waiting = {job: due_at for job, due_at in self._waiting.items() if due_at > time.monotonic()}
         async with self._database.reading() as session:
-            if not await service.has_queued(session):
+            if not await service.has_queued(session, self._waiting):
                 return False
+        if not await self._has_space():
+            return False
         async with self._database.transaction() as session:
             busy = [attempt.job_id for attempt in self._busy.values()]
-            spec = await service.claim(session, busy) if await self._renew_lease(session) else None
+            spec = await service.claim(session, busy, self._waiting) if await self._renew_lease(session) else None
         if spec is None:
             return False
         self._watch(self._idle.pop(), Attempt(spec.job_id, spec.attempt), spec)
         return True
+
+    async def _has_space(self) -> bool:
+        """Return whether jobs may start; when that changes, queued jobs say what they wait for."""
+        is_low = self._space.is_low()
+        if is_low != self._is_space_low:
+            message = _WAITING_FOR_SPACE if is_low else WAITING_FOR_WORKER
+            async with self._database.transaction() as session:
+                if await self._renew_lease(session):
+                    await service.describe_queued(session, message, self._waiting)
+            self._is_space_low = is_low
+        return not is_low
 
     def _watch(self, name: str, attempt: Attempt, spec: JobSpec | None = None) -> None:
         self._busy[name] = attempt

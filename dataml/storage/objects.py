@@ -1,6 +1,5 @@
 """The object store that holds a platform's files, and the translation of its failures to errors of the platform."""
 
-import errno
 import logging
 import os
 import shutil
@@ -20,14 +19,12 @@ from pyarrow import fs
 
 from dataml.errors import NotFound, StartupError, Unavailable
 from dataml.storage import disk
+from dataml.storage.space import is_storage_full, storage_full
 
 log = logging.getLogger(__name__)
 _MAX_ATTEMPTS: Final = 3
 _CHUNK_BYTES: Final = 8 << 20
 _MAX_CONCURRENCY: Final = 4
-_FULL_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT)
-# S3-compatible servers have error names of their own for a full store, in the message only.
-_FULL_PHRASES: Final = ("no space left", "storagefull", "insufficientstorage", "quotaexceeded", "http status 507")
 # Stores whose keys need no folder.
 _FLAT_STORES: Final = ("s3", "gcs", "abfs")
 
@@ -89,7 +86,7 @@ class ObjectStore:
             FileMissing: there is no such object.
             Unavailable: `storage_unavailable`, `storage_full`; a part of it may be there then.
         """
-        with translate_store_errors():
+        with translate_store_errors("the copies of files on this machine"):
             store, prefix = _open_store(self.url)
             info = store.get_file_info(f"{prefix}/{name}")
             if info.type != fs.FileType.Directory:
@@ -163,12 +160,15 @@ class ObjectStore:
 
 
 @contextmanager
-def translate_store_errors() -> Iterator[None]:
+def translate_store_errors(target: str = "files in the object store") -> Iterator[None]:
     """Translate errors of a store, or of the local disk, to errors of the platform, and log their cause.
+
+    `target` says in words what is written to.
 
     Raises:
         FileMissing: there is no such object.
-        Unavailable: `storage_full`, `storage_unavailable`.
+        StorageFull: `storage_full`.
+        Unavailable: `storage_unavailable`.
     """
     try:
         yield
@@ -176,23 +176,10 @@ def translate_store_errors() -> Iterator[None]:
         raise FileMissing from error
     except (OSError, pa.ArrowException) as error:
         if is_storage_full(error):
-            raise storage_full() from error
+            raise storage_full(target) from error
         log.warning("the file storage does not answer", exc_info=error)
         detail = "The file storage does not answer; try again, or ask an administrator."
         raise Unavailable(detail, code="storage_unavailable") from error
-
-
-def is_storage_full(error: Exception) -> bool:
-    """Return whether a disk or a store has failed for lack of space."""
-    message = str(error).lower()
-    return (isinstance(error, OSError) and error.errno in _FULL_ERRNOS) or any(
-        phrase in message for phrase in _FULL_PHRASES
-    )
-
-
-def storage_full() -> Unavailable:
-    """Return the error for a disk or a store without space."""
-    return Unavailable("No space is left for files; ask an administrator.", code="storage_full")
 
 
 @cache

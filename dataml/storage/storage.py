@@ -25,7 +25,8 @@ from dataml.errors import NotFound, TooLarge, Unavailable
 from dataml.settings import Settings
 from dataml.storage import disk
 from dataml.storage.cache import evict_copies, mark_used
-from dataml.storage.objects import ObjectStore, is_storage_full, storage_full
+from dataml.storage.objects import ObjectStore
+from dataml.storage.space import is_storage_full, storage_full
 
 UPLOADS: Final = "files"
 ATTEMPTS: Final = "jobs"
@@ -141,7 +142,7 @@ class Storage:
 
         Raises:
             TooLarge: `upload_too_large`: `source` has more than `budget_bytes`.
-            Unavailable: `storage_full`.
+            StorageFull: `storage_full`.
         """
 
         def check(size_bytes: int) -> None:
@@ -152,7 +153,7 @@ class Storage:
             return await asyncio.to_thread(disk.write, source, self.path(name), check)
         except OSError as error:
             if is_storage_full(error):
-                raise storage_full() from error
+                raise storage_full(folder=self.root) from error
             raise
 
     async def delete(self, name: str) -> None:

@@ -10,7 +10,7 @@ from dataml.dataset import service as datasets
 from dataml.db.scope import Page
 from dataml.db.session import Database
 from dataml.http.answers import build_answer
-from dataml.http.dependencies import AppSettings, Db, Paged
+from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace
 from dataml.http.routing import Router
 from dataml.jobs import service as jobs_service
 from dataml.jobs.dependencies import Jobs
@@ -42,7 +42,7 @@ TrainId = Annotated[int, Query(description="Id of the training.")]
 
 @router.post("", status_code=201)
 async def create_training(
-    request: TrainRequest, user: Trainer, database: Db, settings: AppSettings, jobs: Jobs
+    request: TrainRequest, user: Trainer, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> TrainCreated:
     """Train a predictor on a valid dataset.
 
@@ -126,7 +126,7 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
 @router.get("/generate-feature-importance", status_code=202)
 @router.post("/generate-feature-importance", status_code=202)
 async def generate_feature_importance(
-    train_id: TrainId, user: Trainer, database: Db, settings: AppSettings, jobs: Jobs
+    train_id: TrainId, user: Trainer, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> ImportanceStarted:
     """Compute SHAP values on a sample of the training's dataset.
 

@@ -1,13 +1,19 @@
 """Errors have one shape on the wire, whatever was raised."""
 
+import errno
+import sqlite3
+from pathlib import Path
+
 import orjson
 import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
+from psycopg.errors import DiskFull
 from sqlalchemy.exc import OperationalError
 
 from dataml.errors import Conflict, DatamlError, FieldError, Forbidden, InvalidFields
 from dataml.http.errors import add_exception_handlers, error_body
+from dataml.settings import load_settings
 
 
 def test_an_error_has_detail_code_and_request_id() -> None:
@@ -22,7 +28,7 @@ def test_several_wrong_fields_are_a_list_as_fastapi_writes_them() -> None:
     assert body["code"] == "invalid_fields"
 
 
-def client_of(error: Exception, refused: list[str]) -> TestClient:
+def client_of(error: Exception, refused: list[str], home: Path = Path(".dataml")) -> TestClient:
     """Return a client of an application whose only call raises this error."""
     app = FastAPI()
 
@@ -33,7 +39,7 @@ def client_of(error: Exception, refused: list[str]) -> TestClient:
     async def on_forbidden(request: Request, error: Forbidden) -> None:
         refused.append(error.code)
 
-    add_exception_handlers(app, on_forbidden)
+    add_exception_handlers(app, load_settings(home=home), on_forbidden)
 
     async def with_request_id(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         scope.setdefault("state", {})["request_id"] = "r1"
@@ -50,12 +56,16 @@ def client_of(error: Exception, refused: list[str]) -> TestClient:
         (HTTPException(415), 415, "unsupported_media"),
         (HTTPException(418), 418, "bad_request"),
         (OperationalError("SELECT 1", {}, Exception("away")), 503, "database_unavailable"),
+        (OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full")), 507, "storage_full"),
+        (OperationalError("INSERT", {}, DiskFull("could not extend file")), 507, "storage_full"),
+        (OSError(errno.ENOSPC, "No space left on device", "/a/secret"), 507, "storage_full"),
+        (OSError(errno.EIO, "Input/output error", "/a/secret"), 500, "internal_error"),
         (RuntimeError("a secret in the message"), 500, "internal_error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_every_error_is_rendered_alike(error: Exception, status: int, code: str) -> None:
-    answer = client_of(error, []).get("/")
+def test_every_error_is_rendered_alike(error: Exception, status: int, code: str, tmp_path: Path) -> None:
+    answer = client_of(error, [], tmp_path).get("/")
     assert (answer.status_code, answer.json()["code"], answer.json()["request_id"]) == (status, code, "r1")
     assert "secret" not in answer.text
 

@@ -10,6 +10,7 @@ from dataml.errors import Forbidden
 from dataml.http.errors import add_exception_handlers
 from dataml.http.routing import Router
 from dataml.http.strict_json import MAX_JSON_BYTES
+from dataml.settings import load_settings
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def client() -> TestClient:
     async def on_forbidden(request: Request, error: Forbidden) -> None:
         raise AssertionError(error)
 
-    add_exception_handlers(app, on_forbidden)
+    add_exception_handlers(app, load_settings(), on_forbidden)
 
     async def with_request_id(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         scope.setdefault("state", {})["request_id"] = "r1"

@@ -1,5 +1,6 @@
 """The execution of a task: every way in which it can end becomes a report."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext, JobFailur
 from dataml.runner.execution import execute
 from dataml.storage.storage import Storage
 from dataml.tasks import describe
+from tests.storage.small_disks import filled, small_disk
 
 SPEC = DescribeSpec(1, "jobs/1.1/data.parquet", Contract.build([Column("n", DataType.INTEGER)]))
 
@@ -33,6 +35,7 @@ def test_a_result_is_reported_with_its_attempt(tmp_path: Path, monkeypatch: pyte
     [
         (Invalid("The dataset has no rows.", code="no_rows"), "no_rows"),
         (MemoryError(), "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "/a/path"), "storage_full"),
         (KeyError("/a/path"), "internal_error"),
     ],
 )
@@ -48,3 +51,17 @@ def test_every_error_becomes_a_failure(
     assert isinstance(report.failure, JobFailure)
     assert report.failure.code == code
     assert "/a/path" not in report.failure.detail
+
+
+def test_unknown_failure_on_a_full_disk_is_storage_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def task(spec: DescribeSpec, context: JobContext) -> DescribeResult:
+        _, path = context.output("part")
+        path.write_bytes(b"a part of the result")
+        raise RuntimeError("the library does not say why")
+
+    monkeypatch.setattr(describe, "run", task)
+    with small_disk(tmp_path / "home", 1 << 20) as root, filled(root, left_bytes=16 << 10):
+        report = run(root)
+        assert report.failure is not None
+        assert report.failure.code == "storage_full"
+        assert not (root / "jobs" / "3.2").exists()

@@ -4,11 +4,14 @@
 # ruff: noqa: ASYNC110
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from dataml.access import tenants
 from dataml.contract.contract import Column, Contract
@@ -225,6 +228,56 @@ def test_without_the_lease_a_report_is_neither_recorded_nor_dropped(settings: Se
         async with supervising(settings, workers, "second") as (supervisor, database):
             assert not await supervisor.report(failure_of(spec))
             assert (await wait_for_state(database, job, JobState.RUNNING)).failure_code is None
+
+    run(body)
+
+
+@pytest.mark.parametrize("code", ["storage_full", "lake_full"])
+def test_job_without_space_is_tried_again_after_a_pause(settings: Settings, code: str) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            supervisor.SPACE_RETRY_S = 0.3  # type: ignore[misc]
+            job = await queue(database, supervisor)
+            for attempt in range(1, supervisor.SPACE_ATTEMPTS + 1):
+                spec = await workers.started.get()
+                assert spec.attempt == attempt
+                failure = JobFailure(code, "No space is left.")
+                supervisor.SPACE_RETRY_S = 0.3 if attempt == 1 else 0.0  # type: ignore[misc]
+                reported_at = time.monotonic()
+                assert await supervisor.report(JobReport(spec.job_id, spec.attempt, failure=failure))
+                if attempt == 1:
+                    waiting = await wait_for_state(database, job, JobState.QUEUED)
+                    assert (waiting.message, waiting.failure_code) == ("Waiting for free space", None)
+                    workers.finish("one")
+                    supervisor.wake()
+                    await workers.started.put(await workers.started.get())
+                    assert time.monotonic() - reported_at >= 0.3
+                else:
+                    workers.finish("one")
+            ended = await wait_for_state(database, job, JobState.FAILED)
+        assert (ended.failure_code, ended.attempt) == (code, supervisor.SPACE_ATTEMPTS)
+
+    run(body)
+
+
+def test_report_that_finds_the_database_full_is_kept_by_the_worker(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise OperationalError("UPDATE job", {}, sqlite3.OperationalError("database or disk is full"))
+
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            spec = await workers.started.get()
+            with monkeypatch.context() as full:
+                full.setattr(service, "finish", fail)
+                assert not await supervisor.report(failure_of(spec))
+            assert await supervisor.report(failure_of(spec))
+            assert await wait_for_state(database, job, JobState.FAILED)
+            workers.finish("one")
 
     run(body)
 

@@ -82,7 +82,7 @@ def test_full_disk_or_store_is_storage_full(storage: Storage) -> None:
     ):
         with pytest.raises(Unavailable) as refused, translate_store_errors():
             raise error
-        assert (refused.value.status, refused.value.code) == (503, "storage_full")
+        assert (refused.value.status, refused.value.code) == (507, "storage_full")
 
 
 @pytest.mark.parametrize("url", ["s3://key:very-secret@bucket/p?nonsense=1", "nonsense://key:very-secret@bucket"])
