@@ -12,10 +12,10 @@ from dataml.datalake.executor import Deadline
 from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, get_column, select_made_by
 from dataml.errors import Invalid, NotFound, Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, open_catalog, translate_lake_errors
+from dataml.iceberg.commits import PROPERTY_PREFIX, snapshot_properties
 from dataml.iceberg.names import TableName
 from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, snapshot_schema
 from dataml.iceberg.trino_types import trino_type
-from dataml.iceberg.writing import PROPERTY_PREFIX, snapshot_properties
 from dataml.ml.profiling.exact_statistics import (
     DistinctEstimate,
     NumericStatistics,

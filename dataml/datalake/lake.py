@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from dataml.datalake.executor import Deadline
 from dataml.errors import Invalid, NotFound
-from dataml.iceberg.writing import PROPERTY_PREFIX
+from dataml.iceberg.commits import PROPERTY_PREFIX
 from dataml.ml.profiling.exact_statistics import DistinctEstimate, NumericStatistics
 
 _NUMERIC_TYPES: Final = ("tinyint", "smallint", "integer", "bigint", "real", "double", "decimal")

@@ -4,14 +4,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from dataml.iceberg.catalog import translate_lake_errors
-from dataml.iceberg.writing import (
-    PROPERTY_PREFIX,
-    LakeTarget,
-    WriteAttempt,
-    find_table,
-    retry_commits,
-    snapshot_properties,
-)
+from dataml.iceberg.commits import PROPERTY_PREFIX, commit, find_table, retry_commits, snapshot_properties
+from dataml.iceberg.writing import LakeTarget, WriteAttempt
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -28,7 +22,7 @@ def undo_jobs(catalog: "Catalog", target: LakeTarget, job_ids: Collection[int], 
 
     Raises:
         Conflict: `table_busy`.
-        Unavailable: the lake does not answer.
+        Unavailable: the lake does not answer; whether the jobs are undone is not known.
     """
     with translate_lake_errors():
         retry_commits(lambda: _undo(catalog, target, {str(job_id) for job_id in job_ids}, writer))
@@ -52,7 +46,7 @@ def _undo(catalog: "Catalog", target: LakeTarget, job_ids: set[str], writer: Wri
             update.delete_data_file(present[path])
         for path in wanted.keys() - present.keys():
             update.append_data_file(wanted[path])
-    transaction.commit_transaction()
+    commit(catalog, target.name, transaction)
 
 
 def _find_commits(table: "Table", source: str, job_ids: set[str]) -> "list[Snapshot]":

@@ -7,9 +7,10 @@ import pyarrow as pa
 from dataml.contract.files.parquet import open_parquet
 from dataml.errors import Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog, translate_lake_errors
+from dataml.iceberg.commits import find_table
 from dataml.iceberg.reading import plain_schema, read_batches, snapshot_schema
 from dataml.iceberg.undo import undo_jobs
-from dataml.iceberg.writing import BatchSource, LakeTarget, WriteAttempt, delete_rows, find_table, write_tables
+from dataml.iceberg.writing import BatchSource, LakeTarget, TablesWrite, WriteAttempt, delete_rows
 from dataml.jobs.spec import JobContext, SourceFile
 
 _BATCH_ROWS = 131_072
@@ -74,13 +75,14 @@ def write(wanted: Sequence[tuple[LakeTarget, BatchSource]], context: JobContext)
     tried again for as long as a store.
 
     Raises:
-        DatamlError: as `write_tables` and `Storage.publish`.
+        DatamlError: as `TablesWrite.run` and `Storage.publish`.
     """
     if not wanted:
         return []
     context.publish()
     context.report_progress(0.99, "Writing the rows to the lake")
-    return context.storage.with_retry(lambda: write_tables(open_catalog(_config(context)), _writer(context), wanted))
+    with TablesWrite(_writer(context), wanted) as tables:
+        return context.storage.with_retry(lambda: tables.run(open_catalog(_config(context))))
 
 
 def withdraw(target: LakeTarget, context: JobContext) -> None:

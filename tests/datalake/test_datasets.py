@@ -10,7 +10,7 @@ import pytest
 from dataml.iceberg.catalog import LakeConfig, open_catalog
 from dataml.iceberg.reading import read_batches
 from dataml.settings import Settings
-from dataml.tasks import lake as job_lake
+from dataml.tasks import validate
 from tests.client import Client, wait_for_job
 from tests.conftest import NewHome, Platform, log_in, needs_builtin_lake
 from tests.datalake.lake import VISITS, call_lake, create_from_table, create_in_lake, new_table_name
@@ -246,13 +246,13 @@ def test_a_lake_that_cannot_be_written_leaves_a_failed_dataset_and_no_table(plat
 def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second attempt at the job finds the rows that the first has committed."""
     written = []
-    write = job_lake.write_tables
+    write = validate.write
 
     def write_twice(*args: Any) -> list[int]:
         written.extend([*write(*args), *write(*args)])
         return written[-1:]
 
-    monkeypatch.setattr(job_lake, "write_tables", write_twice)
+    monkeypatch.setattr(validate, "write", write_twice)
     table = new_table_name()
     made = create_in_lake(client, table)
     assert written == [made["iceberg_snapshot_id"]] * 2

@@ -6,8 +6,9 @@ import pytest
 
 from dataml.errors import Conflict
 from dataml.iceberg.catalog import load_table
+from dataml.iceberg.commits import snapshot_properties
 from dataml.iceberg.undo import undo_jobs
-from dataml.iceberg.writing import WriteAttempt, delete_rows, snapshot_properties
+from dataml.iceberg.writing import WriteAttempt, delete_rows
 from tests.iceberg.test_writing import TABLE, numbers, rows, target, write
 
 if TYPE_CHECKING:

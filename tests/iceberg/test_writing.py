@@ -15,8 +15,9 @@ import pyarrow as pa
 import pytest
 
 from dataml.errors import Conflict, NotFound, Unavailable
-from dataml.iceberg import writing
+from dataml.iceberg import commits
 from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
+from dataml.iceberg.commits import snapshot_properties
 from dataml.iceberg.names import TableName
 from dataml.iceberg.reading import read_batches
 from dataml.iceberg.writing import (
@@ -24,7 +25,6 @@ from dataml.iceberg.writing import (
     LakeTarget,
     WriteAttempt,
     delete_rows,
-    snapshot_properties,
     write_rows,
     write_tables,
 )
@@ -79,23 +79,6 @@ def test_later_job_of_a_source_replaces_its_rows_and_no_others(catalog: "Catalog
     assert numbers(catalog) == [2, 10, 11]
 
 
-def test_replace_removes_all_other_rows_and_sets_the_columns(catalog: "Catalog") -> None:
-    before = write(catalog, target("dataset-1"), 1, rows(1))
-    write(catalog, target("dataset-2", mode="replace"), 2, rows(7, name="m"))
-    assert numbers(catalog, column="m") == [7]
-    assert numbers(catalog, before) == [1]
-
-
-def test_other_columns_are_refused_and_the_table_stays(catalog: "Catalog", data_files: DataFiles) -> None:
-    write(catalog, target("dataset-1"), 1, rows(1))
-    with pytest.raises(Conflict) as caught:
-        write(catalog, target("dataset-2"), 2, rows(2, name="m"))
-    assert caught.value.code == "table_differs"
-    assert "'m' is missing there, int64 here" in caught.value.detail
-    assert numbers(catalog) == [1]
-    assert len(data_files()) == 1
-
-
 def test_next_attempt_at_a_job_that_has_committed_writes_nothing(catalog: "Catalog", data_files: DataFiles) -> None:
     snapshot_id = write(catalog, target(), 1, rows(1, 2))
     assert write(catalog, target(), 1, rows(1, 2), attempt=2) == snapshot_id
@@ -143,7 +126,7 @@ def test_concurrent_writers_all_commit(config: LakeConfig, data_files: DataFiles
 def test_table_that_others_change_all_the_time_is_a_conflict(
     catalog: "Catalog", config: LakeConfig, data_files: DataFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "_MAX_COMMITS", 1)
+    monkeypatch.setattr(commits, "_MAX_COMMITS", 1)
     write(catalog, target("dataset-1"), 1, rows(1))
 
     def meanwhile() -> Iterator[pa.RecordBatch]:
@@ -168,33 +151,6 @@ def test_full_storage_leaves_no_table_and_no_files(catalog: "Catalog", data_file
     with pytest.raises(NotFound):
         load_table(catalog, TABLE)
     assert data_files() == set()
-
-
-@pytest.mark.parametrize("has_taken_effect", [True, False])
-def test_commit_that_fails_with_an_error_counts_when_it_has_taken_effect(
-    catalog: "Catalog",
-    config: LakeConfig,
-    data_files: DataFiles,
-    monkeypatch: pytest.MonkeyPatch,
-    has_taken_effect: bool,
-) -> None:
-    write(catalog, target("dataset-2"), 1, rows(1))
-    commit = catalog.commit_table
-
-    def commit_and_fail(*args: Any) -> None:
-        if has_taken_effect:
-            commit(*args)
-        raise OSError("the line is down")
-
-    monkeypatch.setattr(catalog, "commit_table", commit_and_fail)
-    if has_taken_effect:
-        snapshot_id = write(catalog, target(), 2, rows(2))
-        assert snapshot_id == load_table(catalog, TABLE).snapshots()[-1].snapshot_id
-    else:
-        with pytest.raises(Unavailable):
-            write(catalog, target(), 2, rows(2))
-    assert numbers(catalog) == ([1, 2] if has_taken_effect else [1])
-    assert len(data_files()) == (2 if has_taken_effect else 1)
 
 
 KILLED = """
@@ -268,11 +224,3 @@ def test_no_table_is_written_when_the_rows_of_one_do_not_fit(catalog: "Catalog",
         load_table(catalog, other.name)
     assert numbers(catalog) == [1]
     assert len(data_files()) == 1
-
-
-def test_table_that_widens_gets_new_columns_and_lacks_none(catalog: "Catalog") -> None:
-    write(catalog, target("dataset-1", widens=True), 1, rows(1))
-    write(catalog, target("dataset-2", widens=True), 2, rows(2, name="m"))
-    table = load_table(catalog, TABLE)
-    assert table.schema().column_names == ["n", 'a"b', "m"]
-    assert sorted((r["n"] or 0, r["m"] or 0) for b in read_batches(table) for r in b.to_pylist()) == [(0, 2), (1, 0)]
