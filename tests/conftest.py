@@ -41,6 +41,8 @@ ON_REST_CATALOG = os.environ.get("DATAML_TEST_LAKE") == "rest"
 needs_builtin_lake = pytest.mark.skipif(ON_REST_CATALOG, reason="of the built-in lake only: make test")
 needs_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="on SQLite only: make test")
 SQLITE_FILE = "dataml.db"
+# A node of the Ray cluster in the process of the tests.
+_RAY_NODE: dict[str, Any] = {"num_cpus": 0, "object_store_memory": 500 << 20}
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
 
@@ -143,6 +145,27 @@ def new_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return load_settings(**{"home": tmp_path_factory.mktemp("home"), "admin_password": PASSWORD} | overrides)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """One Ray cluster in the process of the tests, with no CPU to give: no job may wait for one."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    # Without CPUs Ray would end each process after one task, and start another for the next one.
+    cluster.add_node(**_RAY_NODE, include_dashboard=False, _system_config={"num_workers_soft_limit": 4})
+    ray.init(address=cluster.address, log_to_driver=False, namespace="tests")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def second_node(ray_cluster: Any) -> Any:
+    """Add a node, which shares this machine and its disk, to the cluster."""
+    return ray_cluster.add_node(**_RAY_NODE)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from dataml.inference import service as inference
 from dataml.jobs.spec import Attempt, JobReport, JobSpec
 from dataml.ml.bundle.predictor import Predictor
 from dataml.runner.execution import execute
-from dataml.runner.supervisor import Supervisor, WorkerLost
+from dataml.runner.supervisor import Supervisor
+from dataml.runner.workers import WorkerLost
 from dataml.serving.forecast_runner import ForecastRunner
 from dataml.serving.model_runner import (
     DeploymentStatus,
@@ -61,6 +62,12 @@ class InProcessWorkers:
         if task.cancelled():
             raise WorkerLost(name)
         task.result()
+
+    async def ping(self, name: str) -> None:
+        return
+
+    async def is_active(self, name: str) -> bool:
+        return True
 
     async def kill(self, name: str) -> None:
         self._running[name].cancel()

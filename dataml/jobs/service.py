@@ -226,7 +226,9 @@ async def retry_or_fail(session: AsyncSession, job_id: int, attempt: int, attemp
         The job when this call has failed it.
     """
     if attempt >= attempts:
-        failure = JobFailure("worker_lost", f"The worker ended unexpectedly, {attempt} times; see the platform's log.")
+        failure = JobFailure(
+            "worker_lost", f"The worker ended unexpectedly or hung, {attempt} times; see the platform's log."
+        )
         return await finish(session, job_id, attempt, failure)
     await requeue(session, job_id, attempt, WAITING_FOR_WORKER)
     return None

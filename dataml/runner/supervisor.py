@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Protocol
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,46 +20,19 @@ from dataml.db.session import Database, is_database_full
 from dataml.jobs import service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
+from dataml.runner import heartbeat
 from dataml.runner.orphans import collect_orphans
 from dataml.runner.result_handlers import RESULT_HANDLERS
+from dataml.runner.workers import WorkerLost, Workers
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
 from dataml.storage.storage import Storage
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 # Failures of an attempt that another one may not meet, once somebody has made room.
 _SPACE_CODES = ("storage_full", "lake_full")
 _WAITING_FOR_SPACE = "Waiting for free space"
-
-
-class WorkerLost(Exception):
-    """A worker's process is gone."""
-
-
-class Workers(Protocol):
-    """Named workers that run one job at a time; the names are the same after a restart of the supervisor."""
-
-    names: tuple[str, ...]
-
-    async def attach(self, name: str) -> Attempt | None:
-        """Make the worker report to this supervisor; return its attempt, None when it is idle or was never started."""
-        ...
-
-    async def warm(self, name: str) -> None:
-        """Return when the worker runs and has imported its libraries. Raises WorkerLost."""
-        ...
-
-    async def start(self, name: str, spec: JobSpec) -> None:
-        """Start this attempt. Raises WorkerLost."""
-        ...
-
-    async def join(self, name: str) -> None:
-        """Return when the worker is idle again and its report is recorded. Raises WorkerLost."""
-        ...
-
-    async def kill(self, name: str) -> None:
-        """Kill the worker and the attempt it runs; no error when there is none."""
-        ...
 
 
 class Supervisor:
@@ -101,7 +74,11 @@ class Supervisor:
         # Warm workers without a job: a job waits for one of them rather than for a cold start.
         self._idle: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._joining: set[asyncio.Task[None]] = set()
+        self._worker_calls: set[asyncio.Task[Any]] = set()
+        self._killing: set[str] = set()
+        self._recovery = asyncio.Lock()
+        # Until all have ended no job is claimed: it would look as one that no worker runs.
+        self._recoveries = 0
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -179,7 +156,7 @@ class Supervisor:
         if time.monotonic() >= self._deleted_files_due_at:
             self._deleted_files_due_at = float("inf")
             self._spawn(self._collect_deleted_files())
-        while self._idle and await self._dispatch():
+        while self._idle and not self._recoveries and await self._dispatch():
             pass
 
     async def _acquire_lease(self) -> bool:
@@ -189,8 +166,9 @@ class Supervisor:
         async with self._database.transaction() as session:
             holds = await self._renew_lease(session)
         if holds and not self._is_leader:
-            # Until this has succeeded the supervisor does not work, and the next round recovers again.
-            await self._recover()
+            # The lease is renewed meanwhile, while a worker may be slow to answer.
+            self._recoveries += 1
+            self._spawn(self._recover())
         self._is_leader = holds
         return holds
 
@@ -201,18 +179,35 @@ class Supervisor:
         return holds
 
     async def _recover(self) -> None:
-        self._idle.clear()
-        for name in self._workers.names:
-            attempt = await self._workers.attach(name)
-            if attempt is not None and name not in self._busy:
-                self._watch(name, attempt)
+        async with self._recovery:
+            self._idle.clear()
+            names = self._workers.names
+            attempts = await asyncio.gather(*(self._attach(name) for name in names))
+            for name, attempt in zip(names, attempts, strict=True):
+                if attempt is not None and name not in self._busy:
+                    self._watch(name, attempt)
+            while not await self._try(self._retry_abandoned):  # noqa: ASYNC110 - the database is polled
+                await asyncio.sleep(self.POLL_INTERVAL_S)
+            self._recoveries -= 1
+        self._orphans_due_at = 0.0
+        self._spawn(self._warm_up([name for name in names if name not in self._busy]))
+        self._on_models_changed()
+
+    async def _attach(self, name: str) -> Attempt | None:
+        """Return the attempt of a worker; one that does not answer is killed, because its attempt is not known."""
+        try:
+            return await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.attach(name)))
+        except TimeoutError:
+            log.warning("worker %s does not answer this supervisor and is killed", name)
+            await self._kill(name)
+            return None
+
+    async def _retry_abandoned(self) -> None:
+        """Give up the running attempts that no worker runs."""
         async with self._database.reading() as session:
             running = {Attempt(job.id, job.attempt) for job in await service.list_running(session)}
         for attempt in running - set(self._busy.values()):
             await self._handle_lost(attempt)
-        self._orphans_due_at = 0.0
-        self._spawn(self._warm_up([name for name in self._workers.names if name not in self._busy]))
-        self._on_models_changed()
 
     async def _warm_up(self, names: Sequence[str]) -> None:
         """Start these workers one after the other: each start takes seconds of a core."""
@@ -224,11 +219,12 @@ class Supervisor:
 
     async def _warm(self, name: str) -> bool:
         try:
-            await self._workers.warm(name)
+            await self._call(name, self._workers.warm(name))
         except WorkerLost:
             log.warning("worker %s did not start; trying again", name)
+            await self._kill(name)
             return False
-        if name not in self._idle:
+        if name not in self._idle and name not in self._busy:
             self._idle.append(name)
         self.wake()
         return True
@@ -272,26 +268,43 @@ class Supervisor:
     async def _supervise(self, name: str, attempt: Attempt, spec: JobSpec | None) -> None:
         try:
             if spec is not None:
-                await self._workers.start(name, spec)
-            await self._join(name)
+                await self._call(name, self._workers.start(name, spec))
+            await self._call(name, self._workers.join(name))
         except WorkerLost:
             log.warning("worker %s was lost during job %s", name, attempt.job_id)
-            # It may be unreachable rather than dead: it must not go on once the job is given to another worker.
-            await self._workers.kill(name)
+            # It may hang or be unreachable: it must not go on once the job is given to another worker.
+            await self._kill(name)
         # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
-        while not await self._try_handle_lost(attempt):  # noqa: ASYNC110 - the database is polled: there is no event
+        while not await self._try(lambda: self._handle_lost(attempt)):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(self.POLL_INTERVAL_S)
         del self._busy[name]
         await self._warm_up([name])
 
-    async def _join(self, name: str) -> None:
+    async def _call(self, name: str, call: Coroutine[Any, Any, T]) -> T:
+        """Return what a call of a worker returns. Raises WorkerLost: the worker is gone, or hangs."""
+        return await self._wait(heartbeat.call_while_alive(self._workers, name, call))
+
+    async def _wait(self, call: Coroutine[Any, Any, T]) -> T:
+        """Return what a call returns that `_shut_down` may cancel."""
         task = asyncio.current_task()
         assert task is not None
-        self._joining.add(task)
+        self._worker_calls.add(task)
         try:
-            await self._workers.join(name)
+            return await call
         finally:
-            self._joining.discard(task)
+            self._worker_calls.discard(task)
+
+    async def _kill(self, name: str) -> None:
+        """Return when the worker is killed: before that its job must not be given to another one."""
+        self._killing.add(name)
+        try:
+            while True:
+                try:
+                    return await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.kill(name)))
+                except TimeoutError:
+                    log.warning("worker %s could not be killed; trying again", name)
+        finally:
+            self._killing.discard(name)
 
     async def _handle_lost(self, attempt: Attempt) -> None:
         async with self._database.transaction() as session:
@@ -300,9 +313,10 @@ class Supervisor:
                 await RESULT_HANDLERS.apply(session, job, None)
         await self._clean_up(attempt)
 
-    async def _try_handle_lost(self, attempt: Attempt) -> bool:
+    async def _try(self, change: Callable[[], Coroutine[None, None, None]]) -> bool:
+        """Return whether a change of the database has succeeded."""
         try:
-            await self._handle_lost(attempt)
+            await change()
         except SQLAlchemyError:
             log.exception("the database failed; trying again")
             return False
@@ -339,12 +353,12 @@ class Supervisor:
         async with self._database.reading() as session:
             ended = await service.find_ended_elsewhere(session, [attempt.job_id for attempt in self._busy.values()])
         for name, attempt in list(self._busy.items()):
-            if attempt.job_id in ended:
-                await self._workers.kill(name)
+            if attempt.job_id in ended and name not in self._killing:
+                self._spawn(self._kill(name))
 
     async def _shut_down(self) -> None:
         # Only tasks that wait for a worker are cancelled: a transaction is never interrupted.
-        for task in list(self._joining):
+        for task in list(self._worker_calls):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._database.transaction() as session:

@@ -5,17 +5,20 @@ import importlib
 import logging
 import os
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dataml import redaction
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
 from dataml.ml.memory import limit_allocator_caches
+from dataml.runner import process_activity
 from dataml.runner.execution import execute
-from dataml.runner.supervisor import WorkerLost
+from dataml.runner.workers import WorkerLost
 from dataml.storage.storage import Storage
 
 NAMESPACE = "dataml"
@@ -29,6 +32,14 @@ _LIBRARIES = ("sklearn.metrics", "lightgbm", "xgboost", "onnx")
 _TASKS = ("dataml.tasks.validate", "dataml.tasks.train", "dataml.tasks.score")
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerProcess:
+    """The node of a worker, as Ray names it, and the id of its process there."""
+
+    node_id: str
+    pid: int
 
 
 class Worker:
@@ -58,6 +69,10 @@ class Worker:
     async def warm(self) -> None:
         """Import what jobs need."""
         await asyncio.to_thread(_import_heavy)
+
+    async def ping(self) -> WorkerProcess:
+        """Return the process; it answers unless it is stopped, or something holds the interpreter lock."""
+        return WorkerProcess(ray.get_runtime_context().get_node_id(), os.getpid())
 
     async def attach(self, supervisor: ActorRef) -> Attempt | None:
         """Report to this supervisor from now on; return the current attempt, None when idle."""
@@ -139,6 +154,7 @@ class RayWorkers:
         self._storage = storage
         self._lake = lake
         self._cpus = cpus
+        self._processes: dict[str, WorkerProcess] = {}
 
     async def attach(self, name: str) -> Attempt | None:
         """Make the worker report to this actor; return its attempt, None when it is idle or does not run."""
@@ -160,18 +176,42 @@ class RayWorkers:
         """Return when the worker is idle again and its report is recorded. Raises WorkerLost."""
         await self._call(name, "join")
 
+    async def ping(self, name: str) -> None:
+        """Return when the worker has answered, and remember its process. Raises WorkerLost."""
+        self._processes[name] = await self._call(name, "ping")
+
+    async def is_active(self, name: str) -> bool:
+        """Return whether the worker's process works, which its node is asked; True where that is not known."""
+        process = self._processes.get(name)
+        if process is None:
+            return True  # it has not begun
+        if process.node_id == ray.get_runtime_context().get_node_id():
+            return await asyncio.to_thread(process_activity.is_active, process.pid)
+        node = NodeAffinitySchedulingStrategy(process.node_id, soft=False)
+        inspect: ActorRef = ray.remote(process_activity.is_active).options(num_cpus=0, scheduling_strategy=node)
+        try:
+            return await inspect.remote(process.pid)
+        except RayError:
+            return True
+
     async def kill(self, name: str) -> None:
-        """Kill the worker and the attempt it runs; no error when there is none."""
+        """Kill the worker and the attempt it runs; no error when there is none.
+
+        Ray takes a process that does not end by itself, such as a stopped one, from the cluster at once and kills it
+        with SIGKILL after 5 s.
+        """
+        self._processes.pop(name, None)
         try:
             ray.kill(ray.get_actor(name, NAMESPACE))
         except ValueError:
             return
 
-    async def _call(self, name: str, method: str, *args: Any) -> None:
+    async def _call(self, name: str, method: str, *args: Any) -> Any:
         try:
             actor: ActorRef = self._actor(name)
-            await getattr(actor, method).remote(*args)
+            return await getattr(actor, method).remote(*args)
         except RayError as error:
+            self._processes.pop(name, None)
             raise WorkerLost(name) from error
 
     def _actor(self, name: str) -> ActorRef:

@@ -23,7 +23,9 @@ from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
-from dataml.runner.supervisor import Supervisor, WorkerLost
+from dataml.runner import heartbeat
+from dataml.runner.supervisor import Supervisor
+from dataml.runner.workers import WorkerLost
 from dataml.settings import Settings
 from tests.conftest import NewHome
 
@@ -39,14 +41,20 @@ class ScriptedWorkers:
         self.started: asyncio.Queue[JobSpec] = asyncio.Queue()
         self.alive: dict[str, Attempt] = {}
         self._ends: dict[str, asyncio.Future[None]] = {}
+        # While it is cleared the workers do not answer, as stopped processes.
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.kills = 0
 
     async def attach(self, name: str) -> Attempt | None:
+        await self.answering.wait()
         return self.alive.get(name)
 
     async def warm(self, name: str) -> None:
-        return
+        await self.answering.wait()
 
     async def start(self, name: str, spec: JobSpec) -> None:
+        await self.answering.wait()
         self.alive[name] = Attempt(spec.job_id, spec.attempt)
         self._ends[name] = asyncio.get_running_loop().create_future()
         await self.started.put(spec)
@@ -56,12 +64,20 @@ class ScriptedWorkers:
             self._ends[name] = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._ends[name])
 
+    async def ping(self, name: str) -> None:
+        await self.answering.wait()
+
+    async def is_active(self, name: str) -> bool:
+        return False
+
     async def kill(self, name: str) -> None:
+        self.kills += 1
+        self.answering.set()
         self.die(name)
 
     def die(self, name: str) -> None:
         self.alive.pop(name, None)
-        if not self._ends[name].done():
+        if name in self._ends and not self._ends[name].done():
             self._ends[name].set_exception(WorkerLost(name))
 
     def finish(self, name: str) -> None:
@@ -318,6 +334,88 @@ def test_the_worker_of_a_job_reported_from_outside_is_killed(settings: Settings)
             assert (await wait_for_state(database, job, JobState.SUCCEEDED)).attempt == 1
         assert workers.started.empty()
         assert written.exists(), "the result stays where the attempt wrote it"
+
+    run(body)
+
+
+@pytest.fixture
+def short_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("INTERVAL_S", "TIMEOUT_S", "_STEP_S", "_INSPECT_AFTER_S"):
+        monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / 100)
+
+
+@pytest.mark.usefixtures("short_heartbeats")
+def test_the_job_of_a_worker_that_hangs_is_retried(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            await workers.started.get()
+            workers.answering.clear()
+            second = await workers.started.get()
+            assert (second.job_id, second.attempt, workers.kills) == (job.id, 2, 1)
+
+    run(body)
+
+
+@pytest.mark.usefixtures("short_heartbeats")
+def test_a_worker_that_hangs_when_its_job_starts_is_killed(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            # The worker is warm once it has a job; then it hangs without one.
+            await queue(database, supervisor)
+            await supervisor.report(failure_of(await workers.started.get()))
+            workers.finish("one")
+            while not supervisor._idle:
+                await asyncio.sleep(0.01)
+            workers.answering.clear()
+            async with database.transaction() as session:
+                tenant = await tenants.add(session, "another")
+                spec = DescribeSpec(1, "jobs/1.1/validated.parquet", CONTRACT)
+                await service.enqueue(session, Scope(tenant.id, "tester"), JobKind.DESCRIBE, 1, spec)
+            supervisor.wake()
+            assert ((await workers.started.get()).attempt, workers.kills) == (2, 1)
+
+    run(body)
+
+
+@pytest.mark.usefixtures("short_heartbeats")
+def test_a_worker_that_does_not_answer_a_new_supervisor_is_killed(settings: Settings) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue(database, supervisor)
+            await workers.started.get()
+        workers.answering.clear()
+        async with supervising(settings, workers, "second"):
+            assert ((await workers.started.get()).attempt, workers.kills) == (2, 1)
+
+    run(body)
+
+
+@pytest.mark.usefixtures("short_heartbeats")
+def test_a_kill_without_an_answer_is_tried_again_before_the_job_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        tries = 0
+
+        async def kill(name: str) -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                await asyncio.Event().wait()
+            assert workers.started.empty(), "the job waits until its worker is dead"
+            await ScriptedWorkers.kill(workers, name)
+
+        monkeypatch.setattr(workers, "kill", kill)
+        async with supervising(settings, workers) as (supervisor, database):
+            await queue(database, supervisor)
+            await workers.started.get()
+            workers.answering.clear()
+            assert ((await workers.started.get()).attempt, tries) == (2, 2)
 
     run(body)
 
