@@ -11,8 +11,10 @@
     ├── Invalid                     422  invalid
     │   └── InvalidFields           422  invalid_fields (a list, one entry a field)
     ├── TooManyRequests             429  too_many_requests
-    └── Unavailable                 503  unavailable
-        └── StorageFull             507  storage_full
+    ├── BadGateway                  502  bad_gateway
+    ├── Unavailable                 503  unavailable
+    │   └── StorageFull             507  storage_full
+    └── GatewayTimeout              504  gateway_timeout
     StartupError                    the platform cannot start; a line for the console, exit 2
 
 An error is raised where its rule lives, with the code of that rule; `http.errors` renders all of them.
@@ -131,6 +133,18 @@ class StorageFull(Unavailable):
     """A disk, a database or a store has too little space; nothing was changed."""
 
     status, default_code = 507, "storage_full"
+
+
+class BadGateway(DatamlError):
+    """The connection between the proxy and a replica broke."""
+
+    status, default_code = 502, "bad_gateway"
+
+
+class GatewayTimeout(DatamlError):
+    """A replica did not answer the proxy in time."""
+
+    status, default_code = 504, "gateway_timeout"
 
 
 class StartupError(Exception):

