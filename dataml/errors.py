@@ -128,6 +128,9 @@ class Unavailable(DatamlError):
 
     status, default_code = 503, "unavailable"
 
+    def __init__(self, detail: str, *, code: str | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail, code=code, headers={"Retry-After": "1"} | (headers or {}))
+
 
 class StorageFull(Unavailable):
     """A disk, a database or a store has too little space; nothing was changed."""

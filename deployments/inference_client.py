@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from ray import serve
@@ -19,9 +20,12 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from deployments.applications import application_name, describe, list_applications
+from deployments.replica_watch import NoReplica, ReplicaWatch, has_replica
 
 # An own deployment that takes no request within this time has no replica up: the pool takes the requests.
 _FALLBACK_AFTER_S = 1.0
+# It is tried again after this time; meanwhile requests do not wait for it.
+_AWAY_S = 2.0
 _MAX_BATCH_SIZE = 64
 _MAX_QUEUED = 1024
 _MAX_BATCHERS = 1000
@@ -35,6 +39,9 @@ class RayInferenceClient:
 
     def __init__(self, pool: DeploymentHandle, settings: Settings) -> None:
         self._pool = pool
+        self._pool_watch = ReplicaWatch(lambda: has_replica(pool.app_name, pool.deployment_name))
+        # Until when the pool answers for an own deployment that has not responded, by the deployment's application.
+        self._away_until: dict[str, float] = {}
         self._timeout_s = settings.request_timeout_s
         # One call at a time would never use a second replica.
         self._max_calls = {"own": settings.endpoint_max_replicas, "pool": settings.pool_max_replicas}
@@ -49,12 +56,14 @@ class RayInferenceClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._forecast_by_own(model, request) if model.endpoint == "own" else None
-                return response if response is not None else await self._pool.forecast.remote(model, request)
+                if response is not None:
+                    return response
+                return await self._pool_watch.run(lambda: self._pool.forecast.remote(model, request))
         except TimeoutError:
             return _timed_out()
         except BackPressureError:
             return _too_many_predictions()
-        except (RayError, RayServeException):
+        except (RayError, RayServeException, NoReplica):
             return _no_model_host()
 
     async def list_deployments(
@@ -94,45 +103,54 @@ class RayInferenceClient:
         self, model: ServableModel, requests: Sequence[InferenceRequest]
     ) -> Sequence[InferenceResponse]:
         try:
-            return await self._pool.predict.remote(model, requests)
+            return await self._pool_watch.run(lambda: self._pool.predict.remote(model, requests))
         except BackPressureError:
             return [_too_many_predictions()] * len(requests)
-        except (RayError, RayServeException):
+        except (RayError, RayServeException, NoReplica):
             return [_no_model_host()] * len(requests)
 
     async def _call_own(
         self, model: ServableModel, requests: Sequence[InferenceRequest]
     ) -> Sequence[InferenceResponse]:
-        try:
-            async with asyncio.timeout(_FALLBACK_AFTER_S):
-                responses = await _own_deployment(model).predict.remote(model.train_id, requests)
-        except (RayError, RayServeException, TimeoutError):
-            responses = None
+        responses = None
+        if self._may_be_up(model):
+            try:
+                async with asyncio.timeout(_FALLBACK_AFTER_S):
+                    responses = await _own_deployment(model).predict.remote(model.train_id, requests)
+            except (RayError, RayServeException, TimeoutError):
+                self._use_pool_for_a_while(model)
         return responses if responses is not None else await self._call_pool(model, requests)
 
     async def _forecast_by_own(
         self, model: ServableModel, request: ForecastInferenceRequest
     ) -> InferenceResponse | None:
         """Return the response of the model's own deployment; None when the pool has to answer."""
+        if not self._may_be_up(model):
+            return None
         try:
             handle = _own_deployment(model)
             # A forecast of many series may take longer than a deployment gets to respond, so that is asked for first.
             async with asyncio.timeout(_FALLBACK_AFTER_S):
                 is_ready = await handle.serves.remote(model.train_id)
+            return await handle.forecast.remote(model.train_id, request) if is_ready else None
         except (RayError, RayServeException, TimeoutError):
+            self._use_pool_for_a_while(model)
             return None
-        if not is_ready:
-            return None
-        try:
-            return await handle.forecast.remote(model.train_id, request)
-        except (RayError, RayServeException):
-            return None
+
+    def _may_be_up(self, model: ServableModel) -> bool:
+        return self._away_until.get(_application(model), 0.0) < time.monotonic()
+
+    def _use_pool_for_a_while(self, model: ServableModel) -> None:
+        self._away_until[_application(model)] = time.monotonic() + _AWAY_S
 
 
 def _own_deployment(model: ServableModel) -> DeploymentHandle:
     # Serve does not check whether it exists: that would block the event loop, and the call fails anyway.
-    application = application_name(model.tenant_id, model.predictor_name)
-    return serve.get_deployment_handle("Predictor", application, _check_exists=False)
+    return serve.get_deployment_handle("Predictor", _application(model), _check_exists=False)
+
+
+def _application(model: ServableModel) -> str:
+    return application_name(model.tenant_id, model.predictor_name)
 
 
 def _too_many_predictions() -> DatamlError:

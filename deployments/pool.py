@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 
 from dataml.settings import Settings
 from deployments.replica_health import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
+from deployments.replica_watch import has_replica
 
 if TYPE_CHECKING:
     from dataml.serving.model_runner import (
@@ -75,10 +74,5 @@ class PredictorPool:
 
 
 def _is_api_up() -> bool:
-    """Return whether a replica of the API of this application runs; also False when Serve cannot tell. Blocking."""
-    try:
-        application = serve.status().applications.get(serve.get_replica_context().app_name)
-    except (RayError, RayServeException):
-        return False
-    api = application and application.deployments.get("Api")
-    return api is not None and any(count for state, count in api.replica_states.items() if state == "RUNNING")
+    """Return whether a replica of the API of this application runs. Blocking."""
+    return has_replica(serve.get_replica_context().app_name, "Api")

@@ -200,11 +200,65 @@ def test_a_forecast_is_answered_by_its_own_deployment_or_else_by_the_pool(
     monkeypatch.setattr(inference_client, "_FALLBACK_AFTER_S", 0.02)
     handle = SimpleNamespace(serves=FakeMethod(serves), forecast=FakeMethod(own))
     monkeypatch.setattr(serve, "get_deployment_handle", lambda *_, **__: handle)
-    pool: Any = SimpleNamespace(forecast=FakeMethod(b"pool"))
+    pool: Any = SimpleNamespace(forecast=FakeMethod(b"pool"), app_name="dataml", deployment_name="PredictorPool")
     model = ServableModel(1, "t", "tenant", "p", "p", 1, "y", "bundle", None, endpoint, "Forecast")
 
     async def body() -> None:
         response = await RayInferenceClient(pool, load_settings()).forecast(model, FORECAST)
         assert isinstance(response, answer) if isinstance(answer, type) else response == answer
+
+    run(body)
+
+
+@pytest.mark.parametrize("problem_type", ["Classification", "Forecast"])
+def test_an_own_deployment_that_is_away_is_tried_again_only_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, problem_type: str
+) -> None:
+    monkeypatch.setattr(inference_client, "_FALLBACK_AFTER_S", 0.02)
+    calls = 0
+
+    async def fail(*_: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise RayServeException("died")
+
+    own = SimpleNamespace(remote=fail)
+    monkeypatch.setattr(serve, "get_deployment_handle", lambda *_, **__: SimpleNamespace(predict=own, serves=own))
+    pool: Any = SimpleNamespace(
+        predict=FakeMethod([b"pool"]), forecast=FakeMethod(b"pool"), app_name="dataml", deployment_name="PredictorPool"
+    )
+    model = ServableModel(1, "t", "tenant", "p", "p", 1, "y", "bundle", None, "own", problem_type)
+
+    async def body() -> None:
+        client = RayInferenceClient(pool, load_settings())
+
+        async def predict() -> InferenceResponse:
+            if problem_type == "Forecast":
+                return await client.forecast(model, FORECAST)
+            return await client.predict(model, request(1))
+
+        assert [await predict() for _ in range(3)] == [b"pool"] * 3
+        assert calls == 1
+        monkeypatch.setattr(inference_client, "_AWAY_S", 0.0)
+        client._away_until.clear()
+        assert [await predict() for _ in range(3)] == [b"pool"] * 3
+        assert calls == 4
+
+    run(body)
+
+
+def test_a_pool_without_a_replica_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_client, "has_replica", lambda *_: False)
+    pool: Any = SimpleNamespace(
+        predict=FakeMethod(NEVER), forecast=FakeMethod(NEVER), app_name="dataml", deployment_name="PredictorPool"
+    )
+    model = ServableModel(1, "t", "tenant", "p", "p", 1, "y", "bundle", None, "pool")
+
+    async def body() -> None:
+        client = RayInferenceClient(pool, load_settings())
+        for response in (await client.predict(model, request(1)), await client.forecast(model, FORECAST)):
+            assert isinstance(response, Unavailable)
+            assert response.code == "no_model_host"
+            assert response.headers["Retry-After"] == "1"
 
     run(body)
