@@ -127,15 +127,17 @@ class Unavailable(DatamlError):
     """A part of the platform is away for the moment."""
 
     status, default_code = 503, "unavailable"
+    retry_after_s = 1
 
     def __init__(self, detail: str, *, code: str | None = None, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail, code=code, headers={"Retry-After": "1"} | (headers or {}))
+        super().__init__(detail, code=code, headers={"Retry-After": str(self.retry_after_s)} | (headers or {}))
 
 
 class StorageFull(Unavailable):
     """A disk, a database or a store has too little space; nothing was changed."""
 
     status, default_code = 507, "storage_full"
+    retry_after_s = 60
 
 
 class BadGateway(DatamlError):
