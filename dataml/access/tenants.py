@@ -1,6 +1,7 @@
 """Tenants: made, listed and closed by administrators of the platform."""
 
 import uuid
+from collections.abc import Sequence
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -44,6 +45,11 @@ async def list_all(session: AsyncSession, page: Page) -> tuple[int, list[Tenant]
     total = await session.scalar(every_tenant.select(func.count()).select_from(Tenant))
     rows = every_tenant.select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(page.limit).offset(page.offset)
     return total or 0, list((await session.scalars(rows)).all())
+
+
+async def list_ids(session: AsyncSession) -> Sequence[str]:
+    """Return the ids of all tenants, also of closed ones."""
+    return (await session.scalars(every_tenant.select(Tenant.id))).all()
 
 
 async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenant:

@@ -5,6 +5,7 @@ Their paths are compared in the spelling of `normalize`.
 
 import os
 import posixpath
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -35,17 +36,41 @@ def list_files(io: "FileIO", location: str) -> dict[str, float] | None:
     Raises:
         OSError: the storage does not answer.
     """
-    from pyarrow.fs import FileSelector, FileType
+    from pyarrow.fs import FileType
+
+    return _list(io, location, FileType.File, recursive=True)
+
+
+def list_folders(io: "FileIO", location: str) -> dict[str, float] | None:
+    """Return the folders in a location, with the time of their last change, which is 0 in an object store.
+
+    Returns:
+        None when this access to the warehouse cannot list folders.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    from pyarrow.fs import FileType
+
+    return _list(io, location, FileType.Directory, recursive=False)
+
+
+def _list(io: "FileIO", location: str, kind: Any, *, recursive: bool) -> dict[str, float] | None:
+    from pyarrow.fs import FileSelector
 
     folder = normalize(location)
     if (filesystem := _find_filesystem(io, folder)) is None:
         return None
-    path = folder.partition("://")[2] or folder
-    found = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
+    path = _path_in_filesystem(folder)
+    found = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
     prefix = folder.removesuffix(path)
-    files = {normalize(prefix + info.path): info.mtime.timestamp() for info in found if info.type == FileType.File}
+    times = {
+        normalize(prefix + info.path): info.mtime.timestamp() if info.mtime is not None else 0.0
+        for info in found
+        if info.type == kind
+    }
     # A symbolic link may lead elsewhere.
-    return {file: written_at for file, written_at in files.items() if is_below(file, folder)}
+    return {each: time for each, time in times.items() if is_below(each, folder)}
 
 
 def remove_file(io: "FileIO", path: str) -> None:
@@ -56,10 +81,21 @@ def remove_file(io: "FileIO", path: str) -> None:
     """
     filesystem = _find_filesystem(io, path)
     assert filesystem is not None, "what cannot be listed is not removed"
-    try:
-        filesystem.delete_file(path.partition("://")[2] or path)
-    except FileNotFoundError:
-        return
+    with suppress(FileNotFoundError):
+        filesystem.delete_file(_path_in_filesystem(path))
+
+
+def remove_folder(io: "FileIO", path: str) -> None:
+    """Remove a folder that `list_folders` has returned, if no file is left in it.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    filesystem = _find_filesystem(io, path)
+    assert filesystem is not None, "what cannot be listed is not removed"
+    if not list_files(io, path):
+        with suppress(FileNotFoundError):
+            filesystem.delete_dir(_path_in_filesystem(path))
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -85,6 +121,28 @@ def list_referenced_files(table: "Table") -> set[str]:
         entries = manifest.fetch_manifest_entry(table.io, discard_deleted=False)
         paths |= {entry.data_file.file_path for entry in entries}
     return {normalize(path) for path in paths}
+
+
+def list_metadata_history(table: "Table") -> set[str]:
+    """Return the metadata files that a table has ever had: a long history is continued by the oldest file of it."""
+    from pyiceberg.serializers import FromInputFile
+
+    history: set[str] = set()
+    metadata = table.metadata
+    while metadata.metadata_log:
+        oldest = metadata.metadata_log[0].metadata_file
+        if normalize(oldest) in history:
+            break
+        history |= {normalize(entry.metadata_file) for entry in metadata.metadata_log}
+        try:
+            metadata = FromInputFile.table_metadata(table.io.new_input(oldest))
+        except FileNotFoundError:
+            break  # removed by an engine that keeps a number of them
+    return history
+
+
+def _path_in_filesystem(path: str) -> str:
+    return path.partition("://")[2] or path
 
 
 def _find_filesystem(io: "FileIO", path: str) -> Any:

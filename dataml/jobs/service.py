@@ -189,6 +189,12 @@ async def list_storage_names(session: AsyncSession) -> set[str]:
     return names | {each["parquet"] for each in inputs}
 
 
+async def list_states(session: AsyncSession, job_ids: Collection[int]) -> dict[int, JobState]:
+    """Return the states of jobs of any tenant by their numbers, without those that do not exist."""
+    rows = every_tenant.select(Job.id, Job.state).where(Job.id.in_(job_ids))
+    return {job_id: JobState(state) for job_id, state in await session.execute(rows)}
+
+
 async def find_by_id(session: AsyncSession, job_id: int) -> Job | None:
     """Return a job by its number, of any tenant: for the report of a worker."""
     return await session.scalar(every_tenant.select(Job).where(Job.id == job_id))

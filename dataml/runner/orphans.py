@@ -17,7 +17,8 @@ from dataml.storage.storage import ATTEMPTS, Storage
 from dataml.train import service as trainings
 
 # Longer than any upload takes, even over a slow connection.
-_MIN_AGE_S: Final = 24 * 3600.0
+MIN_AGE_S: Final = 24 * 3600.0
+"""How long what nothing refers to is kept."""
 log = logging.getLogger(__name__)
 
 
@@ -39,7 +40,7 @@ async def collect_orphans(database: Database, storage: Storage) -> bool:
     async with database.reading() as session:
         running, with_result = await jobs.list_directories(session)
         needed = running | _with_parents(await _referenced_names(session)) if folders else set()
-    oldest = time.time() - _MIN_AGE_S
+    oldest = time.time() - MIN_AGE_S
     for folder, written_at in folders.items():
         is_recent = written_at >= oldest and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))
         if folder not in needed and not is_recent:

@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset.deleted_files import collect_deleted_files
 from dataml.db.session import Database, is_database_full
+from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs import service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.runner import heartbeat
+from dataml.runner.lake_orphans import LakeOrphanCollector
 from dataml.runner.orphans import collect_orphans
 from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.runner.workers import WorkerLost, Workers
@@ -59,6 +61,7 @@ class Supervisor:
         self._database = database
         self._settings = settings
         self._storage = Storage.from_settings(settings)
+        self._lake_orphans = LakeOrphanCollector(LakeConfig.from_settings(settings))
         self._space = DiskSpace.from_settings(settings)
         self._workers = workers
         self._on_models_changed = on_models_changed
@@ -333,6 +336,8 @@ class Supervisor:
         is_done = False
         try:
             is_done = await collect_orphans(self._database, self._storage)
+            if is_done:
+                await self._lake_orphans.collect(self._database)
         except SQLAlchemyError:
             log.exception("the database failed; orphans are collected later")
         finally:

@@ -1,6 +1,7 @@
 """Files and lake in a real S3 server: every node does all, and one that is away loses nothing."""
 
 import queue
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 
 from dataml.errors import StartupError, Unavailable
+from dataml.iceberg.catalog import LakeConfig, load_table, open_catalog
+from dataml.iceberg.names import TableName, tenant_namespace
+from dataml.iceberg.orphans import find_orphans
 from dataml.installation import prepare
 from dataml.runner import supervisor as supervision
 from dataml.runner.orphans import collect_orphans
@@ -166,3 +170,27 @@ def test_start_names_the_problem_of_the_store(
 def test_start_without_the_store_is_refused(new_home: NewHome, away: S3Server) -> None:
     with pytest.raises(StartupError, match="NETWORK_CONNECTION"):
         prepare(new_home(storage_url=away.url("platform")))
+
+
+def test_orphans_of_a_lake_in_the_store_are_removed(platform: Platform, s3: S3Server) -> None:
+    table = new_table_name()
+    create_in_lake(platform.client, table)
+    config = LakeConfig.from_settings(platform.settings)
+    catalog = open_catalog(config)
+    tenant_id = platform.client.post("/login/test-token").json()["tenant_id"]
+    namespace = tenant_namespace(tenant_id, "silver")
+    files_before = s3.objects("platform")
+    location = load_table(catalog, TableName(namespace, table)).location()
+    io = load_table(catalog, TableName(namespace, table)).io
+    folder = f"{location.rpartition('/')[0]}/never-job-999999"
+    for path in (f"{location}/data/dataset-9-job-9.1-left-1.parquet", f"{folder}/data/x.parquet"):
+        with io.new_output(path).create() as stream:
+            stream.write(b"x")
+    assert find_orphans(catalog, [namespace], time.time() - 3600).files == []
+    orphans = find_orphans(catalog, [namespace], time.time() + 3600)
+    assert [path.rpartition("/")[2] for _, path in orphans.files] == ["dataset-9-job-9.1-left-1.parquet"]
+    assert orphans.is_complete
+    assert [each.path for _, each in orphans.folders] == [folder]
+    orphans.remove([folder])
+    assert s3.objects("platform") == files_before
+    assert ask_lake(platform.client, "numeric_stats", table=table, column_name="id")["count"] == 3
