@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dataml import __version__, redaction
 from dataml.errors import StartupError
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(settings: Settings, options: argparse.Namespace) -> int:
     from dataml.installation import password_hint
     from deployments import platform
+    from deployments.restarts import keep_running
 
     def application() -> "platform.Application":
         from deployments.app import build
@@ -63,13 +64,22 @@ def _up(settings: Settings, options: argparse.Namespace) -> int:
         # The platform's own HAProxy forwards the client's address to the replicas.
         return build(settings.model_copy(update={"forwarded_hops": settings.forwarded_hops + 1}))
 
-    def ready() -> None:
-        print(f"dataml {__version__} is up: http://{settings.host}:{settings.port}/docs")
-        print(password_hint(settings), flush=True)
+    def run(report_ready: Callable[[], None]) -> None:
+        def ready() -> None:
+            report_ready()
+            print(f"dataml {__version__} is up: http://{settings.host}:{settings.port}/docs")
+            print(password_hint(settings), flush=True)
 
-    platform.run(
-        settings.root, settings.port, application, host=settings.host, dashboard=options.dashboard, on_ready=ready
-    )
+        platform.run(
+            settings.root,
+            settings.port,
+            application,
+            host=settings.host,
+            dashboard=options.dashboard,
+            on_ready=ready,
+        )
+
+    keep_running(settings.root, settings.host, settings.port, run, settings.max_restarts)
     return 0
 
 

@@ -24,6 +24,11 @@ class Settings(BaseSettings):
         None,
         description="First password of `admin`, 12 to 1,024 bytes; random when not set. Read at the first start only.",
     )
+    max_restarts: int = Field(
+        5,
+        ge=0,
+        description="Restarts by `dataml up` in ten minutes, when Ray has ended by itself.",
+    )
     database_url: str | None = Field(
         None,
         pattern=r"^(postgresql\+psycopg|sqlite\+aiosqlite)://",

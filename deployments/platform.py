@@ -14,8 +14,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_TIMEOUT_S = 8.0
+EXIT_CANNOT_START = 2
 # For Serve's own processes and for every application: Serve passes it on to none. An access log costs throughput.
 LOGGING_CONFIG = {"encoding": "JSON", "enable_access_log": False}
 
@@ -98,7 +99,7 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
 
 
 class Platform:
-    """One platform, from `start` to `stop` or to the end of a `with` block.
+    """One platform, from `start` to `stop` or to the end of a `with` block; the caller holds the home.
 
     The process and the thread that start it must stay alive: Ray's processes end with them.
     """
@@ -109,7 +110,7 @@ class Platform:
         self.host = host
         self.dashboard = dashboard
         self.folder = private_folder(self.home)
-        self._lock: TextIO | None = None
+        self._is_started = False
         self._guard: HAProxyGuard | None = None
         self._ray_core: list[psutil.Process] = []
 
@@ -123,16 +124,14 @@ class Platform:
         """Start Ray and Serve, deploy what `build` returns, and wait until the port answers.
 
         Raises:
-            StartupError: the home cannot be written or a platform runs in it, the port is taken, or the application
-                fails.
+            StartupError: the port is taken, or the application fails.
         """
-        self._lock = lock_home(self.home)
+        self._is_started = True
         stop_processes(self.folder)
+        _archive_logs(self.folder, self.home)
         check_port(self.host, self.port)
         os.environ.update(fast_data_plane_environment(self.home, self.port))
         _prepare_folders(self.home, self.folder)
-        record = PlatformRecord(os.getpid(), start_id(os.getpid()), self.host, self.port, str(self.folder))
-        record_file(self.home).write_text(json.dumps(asdict(record), indent=2) + "\n")
 
         # Ray reads its environment when it is imported, so it is imported only here.
         from ray import serve
@@ -186,7 +185,7 @@ class Platform:
 
     def stop(self) -> None:
         """Stop the application, Serve, Ray and every process left, in at most 15 s; harmless when nothing runs."""
-        if self._lock is None:
+        if not self._is_started:
             return
         if self._guard is not None:
             self._guard.stop()
@@ -197,8 +196,7 @@ class Platform:
         stop_processes(self.folder)
         _archive_logs(self.folder, self.home)
         self._ray_core = []
-        self._lock.close()
-        self._lock = None
+        self._is_started = False
 
 
 def run(
@@ -248,6 +246,7 @@ def stop(home: Path, timeout_s: float = 20.0) -> bool:
         time.sleep(0.1)
     stopped = stop_processes(private_folder(home))
     _archive_logs(private_folder(home), home)
+    record_file(home).unlink(missing_ok=True)
     return record is not None or stopped > 0
 
 
@@ -270,7 +269,6 @@ def _archive_logs(folder: Path, home: Path) -> None:
             log_folder(home).parent.mkdir(exist_ok=True)
             shutil.move(logs.resolve(), log_folder(home))
     shutil.rmtree(folder, ignore_errors=True)
-    record_file(home).unlink(missing_ok=True)
 
 
 def record_file(home: Path) -> Path:
@@ -291,6 +289,22 @@ def check_port(host: str, port: int) -> None:
             probe.listen(1)
         except OSError as error:
             raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+
+
+@contextmanager
+def hold_home(home: Path, host: str, port: int) -> Iterator[None]:
+    """Lock the home for the platform that this process runs, and record that it does.
+
+    Raises:
+        StartupError: the home cannot be written, or a platform runs in it.
+    """
+    with lock_home(home):
+        record = PlatformRecord(os.getpid(), start_id(os.getpid()), host, port, str(private_folder(home)))
+        record_file(home).write_text(json.dumps(asdict(record), indent=2) + "\n")
+        try:
+            yield
+        finally:
+            record_file(home).unlink(missing_ok=True)
 
 
 def lock_home(home: Path) -> TextIO:

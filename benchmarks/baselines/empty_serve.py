@@ -19,4 +19,6 @@ def build():
 
 
 if __name__ == "__main__":
-    platform.run(Path(sys.argv[1]), int(sys.argv[2]), build, on_ready=lambda: print("ready", flush=True))
+    home, port = Path(sys.argv[1]).absolute(), int(sys.argv[2])
+    with platform.hold_home(home, "127.0.0.1", port):
+        platform.run(home, port, build, on_ready=lambda: print("ready", flush=True))

@@ -55,24 +55,20 @@ class TestStart:
     def test_a_home_that_cannot_be_written_is_refused_in_one_line(self, tmp_path: Path, home: str):
         (tmp_path / "file").write_text("")
         with pytest.raises(StartupError, match=r"^cannot write to DATAML_HOME .*file.*: .+$"):
-            Platform(tmp_path / home, 8000).start(build_nothing)
+            with platform.hold_home(tmp_path / home, "127.0.0.1", 8000):
+                pass
 
     def test_a_home_runs_one_platform_at_a_time(self, tmp_path: Path):
-        first = platform.lock_home(tmp_path)
-        write_record(tmp_path, port=8123)
-        with pytest.raises(StartupError, match=f"already runs in .*:8123, process {os.getpid()}$"):
-            Platform(tmp_path, 8000).start(build_nothing)
-        first.close()
-        platform.lock_home(tmp_path).close()
-
-    def test_a_refused_start_unlocks_the_home(self, tmp_path: Path):
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", 0))
-            other.listen()
-            refused = Platform(tmp_path, other.getsockname()[1])
-            with pytest.raises(StartupError):
-                refused.start(build_nothing)
-        refused.stop()
+        with platform.hold_home(tmp_path, "127.0.0.1", 8123):
+            record = find_running(tmp_path)
+            assert record is not None
+            assert (record.pid, record.port) == (os.getpid(), 8123)
+            with (
+                pytest.raises(StartupError, match=f"already runs in .*:8123, process {os.getpid()}$"),
+                platform.hold_home(tmp_path, "127.0.0.1", 8124),
+            ):
+                pass
+        assert not record_file(tmp_path).exists()
         platform.lock_home(tmp_path).close()
 
     def test_stop_without_start_is_harmless(self, tmp_path: Path):
