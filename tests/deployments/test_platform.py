@@ -54,9 +54,11 @@ class TestStart:
     @pytest.mark.parametrize("home", ["file", "file/below"])
     def test_a_home_that_cannot_be_written_is_refused_in_one_line(self, tmp_path: Path, home: str):
         (tmp_path / "file").write_text("")
-        with pytest.raises(StartupError, match=r"^cannot write to DATAML_HOME .*file.*: .+$"):
-            with platform.hold_home(tmp_path / home, "127.0.0.1", 8000):
-                pass
+        with (
+            pytest.raises(StartupError, match=r"^cannot write to DATAML_HOME .*file.*: .+$"),
+            platform.hold_home(tmp_path / home, "127.0.0.1", 8000),
+        ):
+            pass
 
     def test_a_home_runs_one_platform_at_a_time(self, tmp_path: Path):
         with platform.hold_home(tmp_path, "127.0.0.1", 8123):
