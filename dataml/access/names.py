@@ -37,6 +37,14 @@ def is_printable(name: str) -> bool:
     return all(unicodedata.category(letter)[0] not in "CZ" or letter == " " for letter in name)
 
 
+def printable_display(name: str, max_characters: int) -> str | None:
+    """Return a name as it is stored, or None unless it then has 1 to `max_characters` printable characters."""
+    if len(name) > MAX_CHARACTERS:
+        return None
+    shown = display(name)
+    return shown if 1 <= len(shown) <= max_characters and is_printable(shown) else None
+
+
 def is_username(name: str) -> bool:
     """Return whether a name has letters, marks and digits of any script, and `. _ @ + -` only: nothing invisible."""
     if _INVISIBLE.search(name):

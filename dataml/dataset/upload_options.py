@@ -1,27 +1,30 @@
 """The parameters in the query of an upload."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query
-from pydantic import StringConstraints
 
+from dataml.access import names
 from dataml.dataset.schemas import OnError
 from dataml.errors import Invalid
 from dataml.iceberg.writing import WriteMode
 
-DatasetName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
-    Query(description="Name of the new dataset, unique in the tenant."),
-]
+MAX_NAME_CHARACTERS: Final = 200
+_PATH_SEPARATORS: Final = ("/", "\\")
 
 
 @dataclass(frozen=True)
 class UploadOptions:
     """The parameters about the new dataset itself."""
 
-    dataset_name: DatasetName
+    dataset_name: Annotated[
+        str,
+        Query(
+            description="Name of the new dataset, unique in the tenant: 1 to 200 printable characters without / and "
+            "\\, kept in Unicode form NFKC and without spaces around it."
+        ),
+    ]
     usage: Annotated[str, Query(description="t (train, training) or p (predict, prediction).", max_length=20)]
     template_id: Annotated[
         int | None, Query(description="Template to validate against; without one the columns are inferred.")
@@ -34,6 +37,18 @@ class UploadOptions:
             "After a minute the answer is 201 with state validating, and a wrong cell makes the dataset failed."
         ),
     ] = "quarantine"
+
+    def parse_name(self) -> str:
+        """Return the name of the dataset as it is stored.
+
+        Raises:
+            Invalid: `bad_dataset_name`.
+        """
+        name = names.printable_display(self.dataset_name, MAX_NAME_CHARACTERS)
+        if name is None or any(separator in name for separator in _PATH_SEPARATORS):
+            detail = f"dataset_name is 1 to {MAX_NAME_CHARACTERS} printable characters, without / and \\."
+            raise Invalid(detail, code="bad_dataset_name")
+        return name
 
 
 @dataclass(frozen=True)

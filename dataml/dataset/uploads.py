@@ -90,24 +90,25 @@ async def draft_dataset(database: Database, scope: Scope, options: UploadOptions
     """Return the dataset that an upload asks for; all that can be refused is refused before its files are read.
 
     Raises:
-        Invalid: `invalid_usage`.
+        Invalid: `invalid_usage`, `bad_dataset_name`.
         NotFound: `template_not_found`.
         Conflict: `template_is_empty`, `dataset_exists`.
     """
     usage = _USAGES.get(options.usage.strip().casefold())
     if usage is None:
         raise Invalid("usage is t (training) or p (prediction).", code="invalid_usage")
+    name = options.parse_name()
     async with database.reading() as session:
-        if await scope.find(session, Dataset, Dataset.name == options.dataset_name) is not None:
-            raise _dataset_exists(options.dataset_name)
+        if await scope.find(session, Dataset, Dataset.name == name) is not None:
+            raise _dataset_exists(name)
         if options.template_id is None:
-            return DatasetDraft(options.dataset_name, usage, options.on_error)
+            return DatasetDraft(name, usage, options.on_error)
         template = await templates.get(session, scope, options.template_id)
     if not template.columns:
         detail = "This template has no columns; add some, or upload without a template."
         raise Conflict(detail, code="template_is_empty")
     contract = Contract.from_json(template.contract)
-    return DatasetDraft(options.dataset_name, usage, options.on_error, template.id, template.version, contract)
+    return DatasetDraft(name, usage, options.on_error, template.id, template.version, contract)
 
 
 async def create(

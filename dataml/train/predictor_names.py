@@ -20,8 +20,8 @@ _MAX_DERIVED: Final = 90
 
 
 def _check(value: str) -> str:
-    name = names.display(value)
-    if not 1 <= len(name) <= MAX_CHARACTERS or not names.is_printable(name):
+    name = names.printable_display(value, MAX_CHARACTERS)
+    if name is None:
         raise ValueError(f"the name of a predictor has 1 to {MAX_CHARACTERS} printable characters")
     return name
 
