@@ -112,7 +112,23 @@ class Settings(BaseSettings):
         0.5, ge=0, allow_inf_nan=False, description="Logical CPUs of the Ray cluster that one worker holds."
     )
     job_threads: int = Field(2, ge=1, description="Threads of one training.")
-    job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies.")
+    job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies or hangs.")
+    validate_time_limit_s: int = Field(
+        6 * 3600, ge=1, lt=2**31, description="Longest time for a validation, in seconds."
+    )
+    describe_time_limit_s: int = Field(
+        2 * 3600, ge=1, lt=2**31, description="Longest time for the statistics of a dataset, in seconds."
+    )
+    train_time_limit_s: int = Field(6 * 3600, ge=1, lt=2**31, description="Longest time for a training, in seconds.")
+    explain_time_limit_s: int = Field(
+        2 * 3600, ge=1, lt=2**31, description="Longest time for a feature importance, in seconds."
+    )
+    score_time_limit_s: int = Field(
+        6 * 3600, ge=1, lt=2**31, description="Longest time for a batch prediction, in seconds."
+    )
+    forecast_time_limit_s: int = Field(
+        2 * 3600, ge=1, lt=2**31, description="Longest time for a batch forecast, in seconds."
+    )
 
     own_endpoints: int = Field(4, ge=0, description="Newest predictors that get a Serve deployment of their own.")
     endpoint_min_replicas: int = Field(1, ge=1, description="Replicas that a predictor's own deployment keeps.")

@@ -34,6 +34,7 @@ from dataml.http.routing import Router
 from dataml.jobs import service as job_service
 from dataml.jobs.dependencies import Jobs
 from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobKind, quarantine_column_names
+from dataml.jobs.time_limits import TimeLimit
 from dataml.storage.storage import Storage
 
 router = Router(prefix="/dataset", tags=["Dataset"])
@@ -81,7 +82,13 @@ async def upload_dataset(
 
 @router.post("/{dataset_id}/validate", status_code=202)
 async def validate_dataset(
-    dataset_id: int, user: Uploader, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
+    dataset_id: int,
+    user: Uploader,
+    _: RequiredSpace,
+    database: Db,
+    settings: AppSettings,
+    jobs: Jobs,
+    time_limit_s: TimeLimit = None,
 ) -> JobStarted:
     """Validate a dataset again, with its files and template as they are and the settings of today.
 
@@ -89,7 +96,7 @@ async def validate_dataset(
     changed. A validation that runs is superseded. Until the job has ended, the rows of the last validation can be read.
     """
     async with database.transaction() as session:
-        job = await validation.validate_again(session, settings, user.scope, dataset_id)
+        job = await validation.validate_again(session, settings, user.scope, dataset_id, time_limit_s)
     await jobs.notify()
     return JobStarted(message="Validation job submitted successfully.", job_id=job.public_id)
 

@@ -13,12 +13,19 @@ from dataml.db.scope import Scope
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ValidateResult, ValidateSpec
+from dataml.jobs.time_limits import check_time_limit
 from dataml.settings import Settings
 from dataml.template import service as template_service
 
 
 async def validate(
-    session: AsyncSession, settings: Settings, scope: Scope, dataset: Dataset, contract: Contract | None
+    session: AsyncSession,
+    settings: Settings,
+    scope: Scope,
+    dataset: Dataset,
+    contract: Contract | None,
+    *,
+    time_limit_s: int | None = None,
 ) -> Job:
     """Start the validation of all files of a dataset, in this transaction.
 
@@ -43,7 +50,7 @@ async def validate(
         superseded=await _list_unrecorded_jobs(session, scope, dataset),
         partial=dataset.usage == "p",
     )
-    return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec)
+    return await jobs.enqueue(session, scope, JobKind.VALIDATE, dataset.id, spec, time_limit_s=time_limit_s)
 
 
 async def get_pinned_contract(session: AsyncSession, scope: Scope, dataset: Dataset) -> Contract | None:
@@ -53,16 +60,20 @@ async def get_pinned_contract(session: AsyncSession, scope: Scope, dataset: Data
     return await template_service.get_contract(session, scope, dataset.template_id, dataset.template_version)
 
 
-async def validate_again(session: AsyncSession, settings: Settings, scope: Scope, dataset_id: int) -> Job:
+async def validate_again(
+    session: AsyncSession, settings: Settings, scope: Scope, dataset_id: int, time_limit_s: int | None = None
+) -> Job:
     """Validate a dataset as it is, with today's settings; a validation that runs is superseded.
 
     Raises:
         NotFound: `dataset_not_found`.
+        Invalid: `time_limit_too_long`.
     """
+    check_time_limit(settings, JobKind.VALIDATE, time_limit_s)
     dataset, cancelled = await service.hold_to_change(session, scope, dataset_id)
     await restoration.remember(session, scope, dataset)
     contract = await get_pinned_contract(session, scope, dataset)
-    job = await validate(session, settings, scope, dataset, contract)
+    job = await validate(session, settings, scope, dataset, contract, time_limit_s=time_limit_s)
     details = service.name_cancelled(cancelled)
     audit.record(session, scope, "dataset.validate", f"dataset:{dataset.id}", name=dataset.name, **details)
     return job

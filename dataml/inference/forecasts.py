@@ -21,6 +21,7 @@ from dataml.inference.requests import describe_forecast
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import DatasetInput, DatasetRows, ForecastInputs, ForecastSpec, JobKind
+from dataml.jobs.time_limits import check_time_limit
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.serving.model_runner import ForecastInferenceRequest, ServableModel
 from dataml.settings import Settings
@@ -210,6 +211,7 @@ async def start_batch(
     *,
     explain: bool,
     result_table: service.ResultTable | None = None,
+    time_limit_s: int | None = None,
 ) -> tuple[PredictionLogEntry, Job]:
     """Add a batch forecast and its job in one transaction; `training` is a completed one that is held.
 
@@ -219,9 +221,10 @@ async def start_batch(
         NotFound: `dataset_not_found`.
         Conflict: `wrong_problem_type`, `wrong_dataset_usage`, `dataset_not_validated`, `schema_changed`.
         Invalid: `unknown_frequency`, `bad_table_name`, `nothing_to_use`, `missing_future`: the model reads exogenous
-            values, and no dataset has any.
+            values, and no dataset has any; `time_limit_too_long`.
     """
     service.check_problem_type(training.problem_type, forecast=True)
+    check_time_limit(settings, JobKind.FORECAST, time_limit_s)
     if options.frequency is not None:
         Frequency.parse(options.frequency)
     columns = await _read_columns(session, scope, training.preprocess_id)
@@ -259,7 +262,9 @@ async def start_batch(
         request=prediction.request,
         lake=service.lake_target(scope, prediction, result_table),
     )
-    return prediction, await jobs.enqueue(session, scope, JobKind.FORECAST, prediction.id, spec)
+    return prediction, await jobs.enqueue(
+        session, scope, JobKind.FORECAST, prediction.id, spec, time_limit_s=time_limit_s
+    )
 
 
 def _refuse_missing_future(training: Training, dataset_id: int | None, options: BatchForecast) -> None:

@@ -70,11 +70,19 @@ async def start_batch(
                 options,
                 explain=request.explain,
                 result_table=result_table,
+                time_limit_s=request.time_limit_s,
             )
         else:
             dataset_id = _require_dataset(request)
             prediction, job = await service.start_batch(
-                session, settings, user.scope, training, dataset_id, explain=request.explain, result_table=result_table
+                session,
+                settings,
+                user.scope,
+                training,
+                dataset_id,
+                explain=request.explain,
+                result_table=result_table,
+                time_limit_s=request.time_limit_s,
             )
     await jobs.notify()
     return BatchStarted(

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.http.warnings import WarningAnswer
 from dataml.inference.forecast_schemas import BatchForecast
+from dataml.jobs.time_limits import TimeLimit
 
 REQUEST_DESCRIPTION: Final = (
     "What was asked of a batch or a forecast: the options, and each dataset as its id, version, and the name and "
@@ -87,6 +88,7 @@ class BatchRequest(BaseModel):
     result_mode: Literal["append", "replace"] = Field(
         "append", description="append keeps the rows of other batches in the lake table; replace removes them."
     )
+    time_limit_s: TimeLimit = None
 
 
 class BatchStarted(BaseModel):

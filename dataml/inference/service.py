@@ -29,6 +29,7 @@ from dataml.inference.requests import RequestRecord, describe_batch, get_dataset
 from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
+from dataml.jobs.time_limits import check_time_limit
 from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
@@ -146,14 +147,16 @@ async def start_batch(
     *,
     explain: bool = False,
     result_table: ResultTable | None = None,
+    time_limit_s: int | None = None,
 ) -> tuple[PredictionLogEntry, Job]:
     """Commit a batch and its job together; `training` is a completed one that is held.
 
     Raises:
-        Invalid: `bad_table_name`.
+        Invalid: `bad_table_name`, `time_limit_too_long`.
         NotFound, Conflict: the dataset is unknown, not valid or for training.
     """
     check_problem_type(training.problem_type, forecast=False)
+    check_time_limit(settings, JobKind.SCORE, time_limit_s)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
     record = describe_batch(training.preprocess_id, dataset, explain=explain)
@@ -170,7 +173,7 @@ async def start_batch(
         rows,
         distributed=await source_rows.is_large(session, settings, scope, dataset.id),
     )
-    return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec)
+    return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec, time_limit_s=time_limit_s)
 
 
 def lake_target(scope: Scope, prediction: PredictionLogEntry, result_table: ResultTable | None) -> LakeTarget | None:

@@ -24,7 +24,8 @@ class Job(TenantOwned, Base):
     """One long operation.
 
     `subject_id` is the row it works for: a dataset, a training or a prediction, by its kind. `callback_digest` is the
-    SHA-256 of the report that ended it, when that came from outside the cluster.
+    SHA-256 of the report that ended it, when that came from outside the cluster. `time_limit_s` is what was asked for,
+    below the limit of the installation. `elapsed_s` is how long the current attempt has run, recorded at intervals.
     """
 
     __tablename__ = "job"
@@ -45,6 +46,8 @@ class Job(TenantOwned, Base):
     failure_code: Mapped[str | None] = mapped_column(String(100))
     failure_detail: Mapped[str | None] = mapped_column(Text)
     callback_digest: Mapped[str | None] = mapped_column(String(64))
+    time_limit_s: Mapped[int | None]
+    elapsed_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query
 
 from dataml.access.dependencies import Keys, Trainer, Viewer
-from dataml.http.dependencies import Db, Paged
+from dataml.http.dependencies import AppSettings, Db, Paged
 from dataml.http.routing import Router
 from dataml.jobs import callbacks, service
 from dataml.jobs.models import Job
@@ -32,10 +32,10 @@ async def list_jobs(
 
 
 @router.get("/{job_id}")
-async def get_job(job_id: str, user: Viewer, database: Db) -> JobDetail:
-    """Return the state, progress, attempts, times and error of one job, and of a batch what was asked."""
+async def get_job(job_id: str, user: Viewer, database: Db, settings: AppSettings) -> JobDetail:
+    """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked."""
     async with database.reading() as session:
-        return JobDetail.of(await service.find(session, user.scope, job_id))
+        return JobDetail.for_job(await service.find(session, user.scope, job_id), settings)
 
 
 @router.post("/{job_id}/callback-token")

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 from dataml.http.answers import build_answer
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
+from dataml.jobs.time_limits import effective_time_limit_s
+from dataml.settings import Settings
 
 
 class JobError(BaseModel):
@@ -43,15 +45,19 @@ class JobAnswer(BaseModel):
 class JobDetail(JobAnswer):
     """One job, with what was asked of it."""
 
+    time_limit_s: int = Field(description="Seconds that an attempt at it may run. Time in the queue does not count.")
+
     request: dict[str, Any] | None = Field(
         description="What was asked of a batch prediction: its options, and each dataset as its id, version, and the "
         "name and SHA-256 of the file with its rows. Null for other jobs."
     )
 
     @classmethod
-    def of(cls, job: Job) -> "JobDetail":
+    def for_job(cls, job: Job, settings: Settings) -> "JobDetail":
         """Return the JSON of a job."""
-        return cls(**JobAnswer.of(job).model_dump(), request=job.payload.get("request"))
+        time_limit_s = effective_time_limit_s(settings, JobKind(job.kind), job.time_limit_s)
+        request = job.payload.get("request")
+        return cls(**JobAnswer.of(job).model_dump(), time_limit_s=time_limit_s, request=request)
 
 
 class JobList(BaseModel):

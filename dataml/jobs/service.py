@@ -1,7 +1,8 @@
 """The job queue: every change of a job's state is one conditional statement here.
 
     queued ──claim──> running ──finish──> succeeded | failed
-       │                 │ └──retry_or_fail──> queued (another attempt) | failed
+       │                 │ ├──retry_or_fail──> queued (another attempt) | failed
+       │                 │ └──time_out───────> failed
        └────cancel───────┴──────────────> cancelled
 
 A final state never changes again: each statement names the state and the attempt that it expects, and changes nothing
@@ -10,6 +11,7 @@ when the row has others.
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -48,19 +50,40 @@ _PAYLOADS: dict[JobKind, TypeAdapter[Any]] = {
     JobKind.FORECAST: TypeAdapter(ForecastSpec),
 }
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
+_ENDED_WITHOUT_RESULT = (JobState.CANCELLED.value, JobState.FAILED.value)
+_TIMEOUT = "job_timeout"
 # Fields of payloads that are storage names.
 _INPUT_FIELDS = ("parquet", "bundle", "parent", "future", "observations")
 _OUTPUT = re.compile(rf"{ATTEMPTS}/([0-9]{{1,18}})\.", re.ASCII)
 _PUBLIC_ID = re.compile(r"(?:[a-z]+-job-)?([0-9]{1,18})", re.ASCII)
 
 
-async def enqueue(session: AsyncSession, scope: Scope, kind: JobKind, subject_id: int, payload: Payload) -> Job:
+@dataclass(frozen=True)
+class RunTime:
+    """The time of an attempt that runs: the limit that was asked for it, and what is recorded of it, in seconds."""
+
+    attempt: Attempt
+    kind: JobKind
+    requested_limit_s: int | None
+    elapsed_s: float
+
+
+async def enqueue(
+    session: AsyncSession,
+    scope: Scope,
+    kind: JobKind,
+    subject_id: int,
+    payload: Payload,
+    *,
+    time_limit_s: int | None = None,
+) -> Job:
     """Add a job in the caller's transaction, together with the row it works for."""
     job = Job(
         tenant_id=scope.tenant_id,
         kind=kind.value,
         subject_id=subject_id,
         payload=_PAYLOADS[kind].dump_python(payload, mode="json"),
+        time_limit_s=time_limit_s,
         created_by=scope.username,
         created_at=utc_now(),
     )
@@ -118,13 +141,13 @@ async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
 async def claim(session: AsyncSession, busy: Collection[int] = (), waiting: Collection[int] = ()) -> JobSpec | None:
     """Claim the oldest queued job that is not `waiting`, as a new attempt; None when there is none.
 
-    `busy` are the jobs that workers run. While a cancelled one is among them, the job that has taken its place waits:
-    nothing that the cancelled one still does comes after the new one has begun.
+    `busy` are the jobs that workers run. While one that was cancelled or ran too long is among them, the job that has
+    taken its place waits: nothing that the ended one still does comes after the new one has begun.
     """
     queued = every_tenant.select(Job.id).where(Job.state == JobState.QUEUED.value, Job.id.not_in(waiting))
     if busy:
         ending = aliased(Job)
-        is_ending = every_tenant.select(ending.id).where(ending.id.in_(busy), ending.state == JobState.CANCELLED.value)
+        is_ending = every_tenant.select(ending.id).where(ending.id.in_(busy), ending.state.in_(_ENDED_WITHOUT_RESULT))
         same_work = is_ending.where(ending.kind == Job.kind, ending.subject_id == Job.subject_id)
         queued = queued.where(~same_work.correlate(Job).exists())
     # A row that another transaction is claiming or cancelling at the moment is skipped.
@@ -136,6 +159,7 @@ async def claim(session: AsyncSession, busy: Collection[int] = (), waiting: Coll
             state=JobState.RUNNING.value,
             attempt=Job.attempt + 1,
             started_at=utc_now(),
+            elapsed_s=0.0,
             progress=0.0,
             message="Starting",
         )
@@ -164,8 +188,8 @@ async def has_queued(session: AsyncSession, waiting: Collection[int] = ()) -> bo
 
 
 async def find_ended_elsewhere(session: AsyncSession, job_ids: Sequence[int]) -> set[int]:
-    """Return which of these jobs need no worker any more: cancelled, or reported from outside the cluster."""
-    ended = (Job.state == JobState.CANCELLED.value) | Job.callback_digest.is_not(None)
+    """Return which of these jobs need no worker any more: cancelled, overdue, or reported from outside the cluster."""
+    ended = (Job.state == JobState.CANCELLED.value) | Job.callback_digest.is_not(None) | (Job.failure_code == _TIMEOUT)
     query = every_tenant.select(Job.id).where(Job.id.in_(job_ids), ended)
     return set((await session.scalars(query)).all())
 
@@ -250,6 +274,28 @@ async def describe_queued(session: AsyncSession, message: str, but: Collection[i
     """Write what queued jobs of every tenant wait for, but for some of them."""
     queued = every_tenant.update(Job).where(Job.state == JobState.QUEUED.value, Job.id.not_in(but))
     await session.execute(queued.values(message=message).execution_options(synchronize_session=False))
+
+
+async def list_run_times(session: AsyncSession, attempts: Collection[Attempt]) -> Sequence[RunTime]:
+    """Return what is recorded about the time of those of these attempts that run."""
+    columns = every_tenant.select(Job.id, Job.attempt, Job.kind, Job.time_limit_s, Job.elapsed_s)
+    running = columns.where(Job.id.in_([each.job_id for each in attempts]), Job.state == JobState.RUNNING.value)
+    found = [
+        RunTime(Attempt(job_id, attempt), JobKind(kind), time_limit_s, elapsed_s)
+        for job_id, attempt, kind, time_limit_s, elapsed_s in await session.execute(running)
+    ]
+    return [each for each in found if each.attempt in attempts]
+
+
+async def record_run_time(session: AsyncSession, attempt: Attempt, elapsed_s: float) -> None:
+    """Write how long an attempt has run, unless it has ended."""
+    await _update_one(session, _update_attempt(attempt.job_id, attempt.attempt).values(elapsed_s=elapsed_s))
+
+
+async def time_out(session: AsyncSession, attempt: Attempt, limit_s: int) -> Job | None:
+    """Fail the job of an attempt that has run longer than its limit; return it, None when it had ended before."""
+    detail = f"The job ran longer than its limit of {limit_s} s; give it less to do, or a larger time limit."
+    return await finish(session, attempt.job_id, attempt.attempt, JobFailure(_TIMEOUT, detail))
 
 
 async def cancel(session: AsyncSession, job: Job, message: str = "Cancelled") -> bool:

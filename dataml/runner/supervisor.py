@@ -21,10 +21,12 @@ from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs import service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
+from dataml.jobs.time_limits import effective_time_limit_s
 from dataml.runner import heartbeat
 from dataml.runner.lake_orphans import LakeOrphanCollector
 from dataml.runner.orphans import collect_orphans
 from dataml.runner.result_handlers import RESULT_HANDLERS
+from dataml.runner.run_timer import RunTimer
 from dataml.runner.workers import WorkerLost, Workers
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
@@ -45,6 +47,8 @@ class Supervisor:
     ORPHAN_INTERVAL_S = 24 * 3600.0
     ORPHAN_RETRY_S = 60.0
     DELETED_FILES_INTERVAL_S = 60.0
+    # A supervisor that dies forgets no more than this of how long a job has run.
+    RUN_TIME_INTERVAL_S = 30.0
     # Attempts at a job that finds no space, and the pause after the first one; it doubles after each.
     SPACE_ATTEMPTS = 5
     SPACE_RETRY_S = 30.0
@@ -74,6 +78,8 @@ class Supervisor:
         self._waiting: dict[int, float] = {}
         self._deleted_files_due_at = 0.0
         self._busy: dict[str, Attempt] = {}
+        self._timers: dict[Attempt, RunTimer] = {}
+        self._times_due_at = 0.0
         # Warm workers without a job: a job waits for one of them rather than for a cold start.
         self._idle: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,6 +158,7 @@ class Supervisor:
     async def _run_once(self) -> None:
         if not await self._acquire_lease():
             return
+        await self._check_run_times()
         await self._kill_needless_workers()
         if time.monotonic() >= self._orphans_due_at:
             self._orphans_due_at = float("inf")
@@ -261,6 +268,7 @@ class Supervisor:
 
     def _watch(self, name: str, attempt: Attempt, spec: JobSpec | None = None) -> None:
         self._busy[name] = attempt
+        self._timers[attempt] = RunTimer()
         self._spawn(self._supervise(name, attempt, spec))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -281,6 +289,7 @@ class Supervisor:
         while not await self._try(lambda: self._handle_lost(attempt)):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(self.POLL_INTERVAL_S)
         del self._busy[name]
+        del self._timers[attempt]
         await self._warm_up([name])
 
     async def _call(self, name: str, call: Coroutine[Any, Any, T]) -> T:
@@ -351,8 +360,39 @@ class Supervisor:
         finally:
             self._deleted_files_due_at = time.monotonic() + self.DELETED_FILES_INTERVAL_S
 
+    async def _check_run_times(self) -> None:
+        """Fail the jobs that run longer than their limits, and record from time to time how long the others have."""
+        timers = dict(self._timers)
+        if not timers:
+            return
+        async with self._database.reading() as session:
+            runs = await service.list_run_times(session, timers)
+        elapsed_s = {run.attempt: timers[run.attempt].elapsed_s(run.elapsed_s) for run in runs}
+        for run in runs:
+            limit_s = effective_time_limit_s(self._settings, run.kind, run.requested_limit_s)
+            if elapsed_s[run.attempt] >= limit_s:
+                await self._time_out(run.attempt, limit_s)
+        if time.monotonic() >= self._times_due_at:
+            self._times_due_at = time.monotonic() + self.RUN_TIME_INTERVAL_S
+            async with self._database.transaction() as session:
+                if await self._renew_lease(session):
+                    for attempt, attempt_s in elapsed_s.items():
+                        await service.record_run_time(session, attempt, attempt_s)
+
+    async def _time_out(self, attempt: Attempt, limit_s: int) -> None:
+        log.warning("job %s has run longer than %s s", attempt.job_id, limit_s)
+        async with self._database.transaction() as session:
+            if not await self._renew_lease(session):
+                return
+            job = await service.time_out(session, attempt, limit_s)
+            if job is not None:
+                await RESULT_HANDLERS.apply(session, job, None)
+
     async def _kill_needless_workers(self) -> None:
-        """Kill the workers whose job was cancelled or ended by a callback; `_supervise` cleans up after them."""
+        """Kill the workers whose job was cancelled, ran too long or was ended by a callback.
+
+        `_supervise` cleans up after them.
+        """
         if not self._busy:
             return
         async with self._database.reading() as session:

@@ -10,6 +10,7 @@ from dataml.http.answers import build_answer
 from dataml.http.warnings import WarningAnswer, list_stored_warnings
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobState
+from dataml.jobs.time_limits import TimeLimit
 from dataml.ml.labels import to_label
 from dataml.ml.positive_class import resolve_positive_code
 from dataml.train.models import Training, TrainingOverview
@@ -144,6 +145,7 @@ class TrainRequest(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the split and of the algorithm.")
     shap_enabled: bool = Field(False, description="Compute the feature importance when the training has completed.")
     new_version: bool = Field(False, description="Train the next version of a predictor that exists.")
+    time_limit_s: TimeLimit = None
 
 
 class TrainCreated(BaseModel):

@@ -35,6 +35,7 @@ from dataml.jobs.spec import (
     TrainResult,
     TrainSpec,
 )
+from dataml.jobs.time_limits import check_time_limit
 from dataml.ml.boosters.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
 from dataml.storage.hashing import hash_file
@@ -87,8 +88,10 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`, `url_name_exists`; of an
             incremental training also `training_in_progress`, `predictor_changed`, and what `check_continuation` and
             `check_classes` raise.
-        Invalid: the request does not fit the dataset; see `check_request`, `check_target_values` and `check_series`.
+        Invalid: `time_limit_too_long`; the request does not fit the dataset: see `check_request`,
+            `check_target_values` and `check_series`.
     """
+    check_time_limit(settings, JobKind.TRAIN, request.time_limit_s)
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, scope, request.dataset_id, "t")
         await _next_version(session, scope, request)
@@ -161,7 +164,9 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan:
         distributed_bytes=settings.distributed_training_bytes,
         is_large=await source_rows.is_large(session, settings, scope, dataset.id),
     )
-    return training, await jobs.enqueue(session, scope, JobKind.TRAIN, training.id, payload)
+    return training, await jobs.enqueue(
+        session, scope, JobKind.TRAIN, training.id, payload, time_limit_s=request.time_limit_s
+    )
 
 
 async def _next_version(session: AsyncSession, scope: Scope, request: TrainRequest) -> int:

@@ -24,12 +24,24 @@ from dataml.jobs import service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
 from dataml.runner import heartbeat
+from dataml.runner import supervisor as supervisor_module
+from dataml.runner.run_timer import RunTimer
 from dataml.runner.supervisor import Supervisor
 from dataml.runner.workers import WorkerLost
 from dataml.settings import Settings
 from tests.conftest import NewHome
 
 CONTRACT = Contract.build([Column("n", DataType.INTEGER)])
+
+
+class Clock:
+    """A monotonic clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class ScriptedWorkers:
@@ -118,11 +130,12 @@ async def supervising(
         await database.close()
 
 
-async def queue(database: Database, supervisor: Supervisor) -> Job:
+async def queue(database: Database, supervisor: Supervisor, time_limit_s: int | None = None) -> Job:
     async with database.transaction() as session:
         tenant = await tenants.add(session, "tenant")
         spec = DescribeSpec(1, "jobs/1.1/validated.parquet", CONTRACT)
-        job = await service.enqueue(session, Scope(tenant.id, "tester"), JobKind.DESCRIBE, 1, spec)
+        scope = Scope(tenant.id, "tester")
+        job = await service.enqueue(session, scope, JobKind.DESCRIBE, 1, spec, time_limit_s=time_limit_s)
     supervisor.wake()
     return job
 
@@ -416,6 +429,82 @@ def test_a_kill_without_an_answer_is_tried_again_before_the_job_is(
             await workers.started.get()
             workers.answering.clear()
             assert ((await workers.started.get()).attempt, tries) == (2, 2)
+
+    run(body)
+
+
+def test_a_job_that_takes_too_long_fails_and_is_not_retried(new_home: NewHome) -> None:
+    settings = new_home(describe_time_limit_s=1)
+    prepare(settings)
+
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor)
+            spec = await workers.started.get()
+            left = settings.storage_root / spec.directory
+            left.mkdir(parents=True)
+            failed = await wait_for_state(database, job, JobState.FAILED)
+            assert (failed.failure_code, failed.attempt) == ("job_timeout", 1)
+            assert "its limit of 1 s" in (failed.failure_detail or "")
+            while workers.alive or left.exists():
+                await asyncio.sleep(0.01)
+            assert await supervisor.report(JobReport(spec.job_id, spec.attempt, result=DescribeResult({})))
+            assert (await wait_for_state(database, job, JobState.FAILED)).failure_code == "job_timeout"
+        assert workers.started.empty()
+
+    run(body)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of how long jobs run, which is recorded in each round."""
+    clock = Clock()
+    monkeypatch.setattr(supervisor_module, "RunTimer", lambda: RunTimer(clock))
+    monkeypatch.setattr(Supervisor, "RUN_TIME_INTERVAL_S", 0.0)
+    return clock
+
+
+async def wait_for_run_time(supervisor: Supervisor, database: Database, job: Job, elapsed_s: float) -> None:
+    while (await wait_for_state(database, job, JobState.RUNNING)).elapsed_s != elapsed_s:
+        supervisor.wake()
+        await asyncio.sleep(0.01)
+
+
+def test_the_time_of_a_job_is_kept_by_the_next_supervisor(settings: Settings, clock: Clock) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor, time_limit_s=100)
+            await workers.started.get()
+            clock.now += 60
+            await wait_for_run_time(supervisor, database, job, 60)
+        # Nobody watches: this time does not count.
+        clock.now += 1000
+        async with supervising(settings, workers, "second") as (supervisor, database):
+            while not supervisor._timers:
+                await asyncio.sleep(0.01)
+            clock.now += 39
+            await wait_for_run_time(supervisor, database, job, 99)
+            clock.now += 1
+            supervisor.wake()
+            assert (await wait_for_state(database, job, JobState.FAILED)).failure_code == "job_timeout"
+
+    run(body)
+
+
+def test_another_attempt_counts_from_zero(settings: Settings, clock: Clock) -> None:
+    async def body() -> None:
+        workers = ScriptedWorkers()
+        async with supervising(settings, workers) as (supervisor, database):
+            job = await queue(database, supervisor, time_limit_s=100)
+            await workers.started.get()
+            clock.now += 99
+            await wait_for_run_time(supervisor, database, job, 99)
+            workers.die("one")
+            assert (await workers.started.get()).attempt == 2
+            clock.now += 98
+            await wait_for_run_time(supervisor, database, job, 98)
 
     run(body)
 
