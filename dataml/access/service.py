@@ -13,6 +13,7 @@ from dataml.access.permissions import Permission
 from dataml.access.tokens import TokenKeys, hash_of
 from dataml.db import every_tenant
 from dataml.db.base import UtcDateTime, utc_now
+from dataml.db.outage_cache import OutageCache
 from dataml.db.scope import Origin, Scope
 from dataml.db.session import Database
 from dataml.errors import Forbidden, Unauthorized
@@ -103,36 +104,34 @@ class Authenticator:
     """Authenticates callers by the text of their `Authorization` header.
 
     With `cache_s` > 0 a principal is cached that long for the same header, so an ended session stays valid for at most
-    that time. Only the prediction routes do that; every other route reads the database each time.
+    that time; while the database does not answer, for a minute. Only the prediction routes do that; every other route
+    reads the database each time.
     """
-
-    _MAX_CACHED = 10_000
 
     def __init__(self, database: Database, keys: TokenKeys, cache_s: float = 0.0) -> None:
         self._database = database
         self._keys = keys
-        self._cache_s = cache_s
-        self._cached: dict[str, tuple[float, Principal]] = {}
+        self._cache = OutageCache[tuple[Principal, float]](cache_s) if cache_s else None
 
     async def authenticate(self, header: str | None) -> Principal:
         """Return the caller.
 
         Raises:
             Unauthorized: `missing_token`, `invalid_token`, `token_expired`, `session_ended` or `invalid_api_key`.
+            Unavailable: `database_unavailable`.
         """
-        if header and self._cache_s:
-            cached = self._cached.get(header)
-            if cached and cached[0] > time.time():
-                return cached[1]
-        token = bearer_of(header)
-        principal, expires_at = await (
-            self._by_key(token) if token.startswith(API_KEY_PREFIX) else self._by_session(token)
-        )
-        if header and self._cache_s:
-            if len(self._cached) >= self._MAX_CACHED:
-                self._cached.clear()
-            self._cached[header] = (min(time.time() + self._cache_s, expires_at), principal)
+        if self._cache is None or header is None:
+            return (await self._look_up(header))[0]
+        principal, expires_at = await self._cache.get(header, lambda: self._look_up(header))
+        if expires_at <= time.time():
+            self._cache.remove(header)
+            return (await self._look_up(header))[0]
         return principal
+
+    async def _look_up(self, header: str | None) -> tuple[Principal, float]:
+        """Return a caller, and until when their token is valid, in seconds since 1970."""
+        token = bearer_of(header)
+        return await (self._by_key(token) if token.startswith(API_KEY_PREFIX) else self._by_session(token))
 
     async def renew(self, principal: Principal) -> Principal:
         """Return the same caller as of this moment, for a call that has waited since it was authenticated.

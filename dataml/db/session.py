@@ -20,6 +20,8 @@ from dataml.storage.space import is_exhausted, is_storage_full, storage_full
 
 # Threads and connections of the statements that every request runs.
 _LOOKUPS = 4
+# How long they may take, in seconds.
+LOOKUP_TIMEOUT_S: Final = 4.5
 # Connections of everything else: this many stay open, and up to twice as many more are opened under load.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 10
 # How long to wait for a connection, and the age at which one is replaced, before a firewall drops it.
@@ -86,11 +88,18 @@ class Database:
     async def look_up(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[Any]]:
         """Return all rows of one statement, as committed at this moment.
 
+        Raises:
+            Unavailable: `database_unavailable`: it does not answer within `LOOKUP_TIMEOUT_S`.
+
         It takes one thread switch and back. A session of the async engine switches for each of its five or more calls
         of the driver, which takes ten times as long.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._fetch, statement, parameters)
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+                return await loop.run_in_executor(self._threads, self._fetch, statement, parameters)
+        except TimeoutError as error:
+            raise unavailable() from error
 
     def _fetch(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[Any]]:
         with self._lookups.connect() as connection:
@@ -115,6 +124,7 @@ def _lookup_engine(settings: Settings) -> Engine:
     )
     if settings.is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", _limit_wait_of_sqlite)
     return engine
 
 
@@ -169,6 +179,13 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.close()
+
+
+def _limit_wait_of_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # The thread must not wait for a lock any longer than the caller waits for the thread.
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={LOOKUP_TIMEOUT_S * 1000:.0f}")
     cursor.close()
 
 

@@ -1,9 +1,8 @@
 """Predictions in real time and by name as plain ASGI: FastAPI's own work would take longer than the prediction."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
@@ -11,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
+from dataml.db.outage_cache import OutageCache, within_timeout
 from dataml.db.session import UNREACHABLE, Database, unavailable
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
 from dataml.http.errors import error_body
@@ -19,13 +19,18 @@ from dataml.http.strict_json import MAX_JSON_BYTES, read_json
 from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.schemas import DirectRequest, PredictRequest
-from dataml.serving.model_runner import InferenceClient, InferenceRequest, InferenceResponse, ServableModel
+from dataml.serving.model_runner import (
+    ForecastInferenceRequest,
+    InferenceClient,
+    InferenceRequest,
+    InferenceResponse,
+    ServableModel,
+)
 from dataml.settings import Settings
 
 log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
 MODEL_CACHE_S = 1.0
-_MAX_CACHED_MODELS = 10_000
 MAX_EXPLAINED_ROWS = 100
 _PATH = "/api/v1/inference"
 FORECAST_CALL = "/forecast"
@@ -44,7 +49,7 @@ class RealTimeApp:
         self._settings = settings
         self._authenticator = Authenticator(database, keys, SESSION_CACHE_S)
         self._inference_client = inference_client
-        self._models: dict[tuple[Any, ...], tuple[float, ServableModel]] = {}
+        self._models = OutageCache[ServableModel](MODEL_CACHE_S)
 
     def serves(self, path: str) -> bool:
         """Return whether a request to this path is for this application."""
@@ -81,7 +86,7 @@ class RealTimeApp:
             async with self._database.reading() as session:
                 return await service.get_servable_model(session, principal, request.train_id)
 
-        model = await self._get_model((principal.tenant_id, request.train_id), look_up)
+        model = await self._models.get((principal.tenant_id, request.train_id), look_up)
         service.check_problem_type(model.problem_type, forecast=False)
         if request.preprocess_id != model.preprocess_id:
             detail = f"preprocess_id is {model.preprocess_id} for this model."
@@ -99,9 +104,12 @@ class RealTimeApp:
         model = await self._get_model_by_name(principal, path)
         service.check_problem_type(model.problem_type, forecast=True)
         request = parse_body(DirectForecastRequest, body)
-        async with self._database.reading() as session:
-            prepared = await forecasts.prepare_direct_request(session, self._settings, principal.scope, model, request)
-        return await self._inference_client.forecast(model, prepared)
+
+        async def prepare() -> ForecastInferenceRequest:
+            async with self._database.reading() as session:
+                return await forecasts.prepare_direct_request(session, self._settings, principal.scope, model, request)
+
+        return await self._inference_client.forecast(model, await within_timeout(prepare()))
 
     async def _get_model_by_name(self, principal: Principal, path: str) -> ServableModel:
         _, _, tenant_name, predictor_name, _ = path.split("/")
@@ -110,18 +118,7 @@ class RealTimeApp:
             async with self._database.reading() as session:
                 return await service.get_servable_model_by_name(session, principal, tenant_name, predictor_name)
 
-        return await self._get_model((principal.tenant_id, tenant_name, predictor_name), look_up)
-
-    async def _get_model(self, key: tuple[Any, ...], look_up: Callable[[], Awaitable[ServableModel]]) -> ServableModel:
-        now = time.monotonic()
-        expires_at, cached = self._models.get(key, (0.0, None))
-        if cached is not None and expires_at > now:
-            return cached
-        model = await look_up()
-        if len(self._models) >= _MAX_CACHED_MODELS:
-            self._models.clear()
-        self._models[key] = (now + MODEL_CACHE_S, model)
-        return model
+        return await self._models.get((principal.tenant_id, tenant_name, predictor_name), look_up)
 
 
 def parse_direct_request(principal: Principal, body: bytes) -> InferenceRequest:

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pytest
 from httpx import Response
 
-from dataml.access import names, service
+from dataml.access import names
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
+from dataml.db import outage_cache
 from dataml.db.session import Database
 from dataml.errors import Unauthorized
 from dataml.settings import Settings
@@ -196,8 +197,8 @@ def test_cached_principal_is_looked_up_again_after_it_expires(
 ) -> None:
     header = log_in(platform.anonymous, "analyst").headers["Authorization"]
     end = "UPDATE session SET ended_at = '2020-01-01 00:00:00' WHERE id = (SELECT max(id) FROM session)"
-    clock = SimpleNamespace(time=time.time)
-    monkeypatch.setattr(service, "time", clock)
+    clock = SimpleNamespace(monotonic=time.monotonic)
+    monkeypatch.setattr(outage_cache, "time", clock)
 
     async def run() -> None:
         database = Database(platform.settings)
@@ -209,7 +210,7 @@ def test_cached_principal_is_looked_up_again_after_it_expires(
         assert await remembering.authenticate(header) == first
         with pytest.raises(Unauthorized):
             await asking.authenticate(header)
-        clock.time = lambda: time.time() + 5.1
+        clock.monotonic = lambda: time.monotonic() + 5.1
         with pytest.raises(Unauthorized):
             await remembering.authenticate(header)
         await database.close()
