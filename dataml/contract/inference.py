@@ -15,6 +15,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataml.contract.column_case import warn_of_case
 from dataml.contract.columns import drop_missing, select_texts
 from dataml.contract.contract import Column, Contract
 from dataml.contract.date_spellings import DateSpellings, warn_order_of_others
@@ -74,7 +75,8 @@ def infer_contract(read: ReadBatches) -> InferredContract:
     ]
     timestamps = [column.name for column in contract.columns if column.data_type is DataType.TIMESTAMP]
     warnings += [inferences[name].zones.find_warning(name) for name in timestamps]
-    return InferredContract(contract, tuple(filter(None, [*warnings, find_header_like_values(contract)])))
+    warnings += [*warn_of_case(contract.names), find_header_like_values(contract)]
+    return InferredContract(contract, tuple(filter(None, warnings)))
 
 
 def settle_formats(contract: Contract, read: ReadBatches) -> InferredContract:

@@ -22,6 +22,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "unnamed_index_left_out": "A first column without a name that numbers the rows, or an index of pandas without one, "
     "was left out.",
     "unnamed_column": "The first column has no name in the header, and values that do not number the rows.",
+    "names_differ_by_case": "Names of columns differ by case only; in lake tables the later one has another name.",
     "single_column": "The delimiter that was said is not in the header, and another one is.",
     "flattened_struct": "Structs of a Parquet file are read as a column for each of their fields.",
     "mixed_units": "A column is text because its numbers have different currencies, or only some a percent sign.",

@@ -7,6 +7,7 @@ from typing import Final
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.contract.column_case import distinguish_by_case
 from dataml.contract.contract import Contract
 from dataml.contract.files.column_names import check_columns
 from dataml.datalake import service as lake
@@ -104,7 +105,8 @@ async def _check_target(lakes: Lakes, scope: Scope, target: TargetTable, contrac
 
 def _check_same_columns(schema: pa.Schema, contract: Contract, table: str) -> None:
     columns = {*zip(schema.names, schema.types, strict=True)}
-    differing = sorted(columns ^ {(field.name, field.type) for field in contract.schema}, key=str)
+    names = distinguish_by_case(contract.names, schema.names)
+    differing = sorted(columns ^ {*zip(names, contract.schema.types, strict=True)}, key=str)
     if differing:
         names = ", ".join(dict.fromkeys(repr(name) for name, _ in differing[:10]))
         detail = f"The lake table {table} and the template differ in columns or types: {names}."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import pyarrow as pa
 
+from dataml.contract.column_case import distinguish_by_case
 from dataml.errors import Conflict, StorageFull, Unavailable
 from dataml.iceberg.catalog import lake_exception_types, translate_lake_errors
 from dataml.iceberg.columns import fit_columns, select_columns
@@ -181,6 +182,7 @@ class _TableWrite:
         # No other try has these names: a file that a snapshot may refer to is never overwritten.
         self._tag = uuid.uuid4().hex[:12]
         self._file_count = 0
+        self._names: tuple[str, ...] = ()
         self._files: list[DataFile] = []
         self._written_for: object = None
         self._removable: list[str] = []
@@ -242,11 +244,14 @@ class _TableWrite:
 
     def _stage(self, catalog: "Catalog", table: "Table | None") -> "Transaction":
         """Write the files, and return a transaction that gives the table their columns."""
+        is_append, name = self._target.mode == "append", self._target.name.table
+        widens = is_append and self._target.widens
+        columns = table.schema().column_names if table is not None and is_append else ()
+        self._names = distinguish_by_case(self._read_schema().names, columns, widens=widens)
         transaction = self._create_table(catalog) if table is None else table.transaction()
         if table is not None:
-            name, widens = self._target.name.table, self._target.mode == "append" and self._target.widens
-            replaces = self._target.mode == "replace" or self._has_left_no_rows(transaction.table_metadata)
-            fit_columns(transaction, self._read_schema(), name, widens=widens, replaces=replaces)
+            replaces = not is_append or self._has_left_no_rows(transaction.table_metadata)
+            fit_columns(transaction, self._renamed_schema(), name, widens=widens, replaces=replaces)
         self._write_files(transaction, is_new=table is None)
         return transaction
 
@@ -300,13 +305,16 @@ class _TableWrite:
         warehouse = catalog.properties.get("warehouse") if catalog.properties["type"] != "rest" else None
         location = f"{warehouse}/{name.namespace}/{name.table}-{tag}" if warehouse else None
         properties = {"owner": self._target.owner, PROPERTY_PREFIX + "created-at": str(int(time.time() * 1000))}
-        return catalog.create_table_transaction(
-            (name.namespace, name.table), iceberg_schema(self._read_schema()), location=location, properties=properties
-        )
+        schema = iceberg_schema(self._renamed_schema())
+        identifier = (name.namespace, name.table)
+        return catalog.create_table_transaction(identifier, schema, location=location, properties=properties)
 
     def _read_schema(self) -> pa.Schema:
         batch = next(self._rows(), None)
         return batch.schema if batch is not None else pa.schema([])
+
+    def _renamed_schema(self) -> pa.Schema:
+        return pa.schema([f.with_name(name) for f, name in zip(self._read_schema(), self._names, strict=True)])
 
     def _has_left_no_rows(self, metadata: "TableMetadata") -> bool:
         """Return whether the rows of this source were the only ones of the table ever, and are deleted."""
@@ -330,7 +338,8 @@ class _TableWrite:
         self._io = table.io
         schema = file_schema(metadata.schema())
         columns = schema_to_pyarrow(metadata.schema(), include_field_ids=False)
-        batches = (select_columns(batch, columns) for batch in self._rows() if batch.num_rows)
+        rows = (batch.rename_columns(list(self._names)) for batch in self._rows() if batch.num_rows)
+        batches = (select_columns(batch, columns) for batch in rows)
         files: list[DataFile] = []
         paths: list[str] = []
         try:

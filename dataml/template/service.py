@@ -6,10 +6,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
+from dataml.contract.column_case import find_differing_by_case
 from dataml.contract.contract import Contract
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
-from dataml.errors import Conflict
+from dataml.errors import Conflict, FieldError, InvalidFields
 from dataml.template.models import Template, TemplateVersion
 from dataml.template.schemas import CreateTemplate, TemplateColumn, UpdateTemplate
 
@@ -111,7 +112,27 @@ async def hold(session: AsyncSession, scope: Scope, template_id: int) -> Templat
 
 def _contract(schema: Sequence[TemplateColumn]) -> Contract:
     columns = [column.to_column() for column in schema]
-    return Contract.build(columns) if columns else Contract(())
+    contract = Contract.build(columns) if columns else Contract(())
+    _refuse_differing_by_case(contract.names)
+    return contract
+
+
+def _refuse_differing_by_case(names: Sequence[str]) -> None:
+    """Refuse columns that SQL engines take for one; templates that have them already stay as they are.
+
+    Raises:
+        InvalidFields: `duplicate_column`.
+    """
+    errors = [
+        FieldError(
+            ("body", "template_schema", names.index(name), "column_name"),
+            f"Column {name!r} differs from {first!r} by case only, and SQL engines take them for one.",
+            "duplicate_column",
+        )
+        for first, name in find_differing_by_case(names)
+    ]
+    if errors:
+        raise InvalidFields(errors, code="duplicate_column")
 
 
 def _add_version(session: AsyncSession, scope: Scope, template: Template) -> None:

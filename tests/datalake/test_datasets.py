@@ -259,6 +259,15 @@ def test_a_report_that_is_lost_does_not_double_the_rows(client: Client, monkeypa
     assert count_values(client, table) == 3
 
 
+def test_columns_that_differ_by_case_have_another_name_in_the_lake(client: Client) -> None:
+    table = new_table_name()
+    made = create_in_lake(client, table, b"Id,id\n1,2\n3,4\n", raw_table_name=table)
+    assert (made["state"], [each["column_name"] for each in made["schema"]]) == ("valid", ["Id", "id"])
+    assert [(each["code"], each["column"]) for each in made["warnings"]] == [("names_differ_by_case", "id")]
+    for schema, expected in (("silver", ["Id", "id_2"]), ("bronze", ["file_id", "row", "Id", "id_2"])):
+        assert [each["column_name"] for each in call_lake(client, "tables/columns", schema, table)] == expected
+
+
 def test_a_dataset_from_a_table_has_its_rows_and_names_it(client: Client) -> None:
     table = new_table_name()
     source = create_in_lake(client, table)

@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from dataml.errors import Conflict
 from dataml.iceberg.catalog import load_table
 from dataml.iceberg.reading import read_batches
+from dataml.iceberg.writing import BatchSource
 from tests.iceberg.conftest import DataFiles
 from tests.iceberg.test_writing import TABLE, numbers, rows, target, write
 
@@ -37,3 +39,29 @@ def test_replace_removes_all_other_rows_and_sets_the_columns(catalog: "Catalog")
     write(catalog, target("dataset-2", mode="replace"), 2, rows(7, name="m"))
     assert numbers(catalog, column="m") == [7]
     assert numbers(catalog, before) == [1]
+
+
+def test_columns_that_differ_by_case_have_names_that_engines_tell_apart(catalog: "Catalog") -> None:
+    def both(*names: str) -> BatchSource:
+        batch = pa.record_batch({name: pa.array([place]) for place, name in enumerate(names)})
+        return lambda: iter([batch])
+
+    write(catalog, target("dataset-1", widens=True), 1, both("Id", "id", "x"))
+    write(catalog, target("dataset-2", widens=True), 2, both("id", "Id", "X"))
+    write(catalog, target("dataset-3", widens=True), 3, both("ID"))
+    table = load_table(catalog, TABLE)
+    assert table.schema().column_names == ["Id", "id_2", "x"]
+    found = {tuple(row.values()) for batch in read_batches(table) for row in batch.to_pylist()}
+    assert found == {(0, 1, 2), (1, 0, 2), (0, None, None)}
+
+
+def test_columns_that_differ_by_case_in_an_older_table_stay_until_they_are_replaced(catalog: "Catalog") -> None:
+    fields = [pa.field(name, pa.int64()) for name in ("n", "N")]
+    catalog.create_namespace(TABLE.namespace)
+    catalog.create_table((TABLE.namespace, TABLE.table), pa.schema(fields))
+    batch = pa.record_batch([pa.array([1]), pa.array([2])], schema=pa.schema(fields))
+    write(catalog, target(), 1, lambda: iter([batch]))
+    assert load_table(catalog, TABLE).schema().column_names == ["n", "N"]
+    write(catalog, target(mode="replace"), 2, lambda: iter([batch]))
+    assert load_table(catalog, TABLE).schema().column_names == ["n", "N_2"]
+    assert numbers(catalog, column="N_2") == [2]

@@ -92,6 +92,13 @@ def test_an_unknown_type_is_422(client: Client) -> None:
     assert refused(client, body)[:2] == (422, "unknown_data_type")
 
 
+def test_columns_that_differ_by_case_only_are_422(client: Client) -> None:
+    body = {"template_name": new_name("template"), "template_schema": [*map(column, ("Straße", "a", "STRASSE", "A"))]}
+    status, code, places = refused(client, body)
+    assert (status, code) == (422, "duplicate_column")
+    assert [place[2] for place in places] == [2, 3]
+
+
 @pytest.mark.parametrize("second", ["a", ""])
 def test_a_duplicate_or_empty_column_name_is_422(client: Client, second: str) -> None:
     body = {"template_name": "never", "template_schema": [column("a"), column(second)]}
