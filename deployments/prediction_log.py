@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db.session import Database
-from dataml.jobs import service as jobs
+from dataml.jobs import lease
 from dataml.serving.model_runner import LogRecord
 
 SERVE_NAMESPACE = "serve"
@@ -47,7 +47,7 @@ class BufferedLog:
         try:
             # Looked up each time: the lease names the current supervisor, and a handle dies with its actor.
             async with self._database.reading() as session:
-                holder = await jobs.find_lease_holder(session)
+                holder = await lease.find_holder(session)
             supervisor: Any = ray.get_actor(holder or "", SERVE_NAMESPACE)
             await supervisor.record_predictions.remote(records)
         except (RayError, SQLAlchemyError, ValueError):

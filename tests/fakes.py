@@ -47,13 +47,13 @@ class InProcessWorkers:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._progress: set[Future[None]] = set()
 
-    async def attach(self, name: str) -> Attempt | None:
+    async def attach(self, name: str, term: int) -> Attempt | None:
         return None
 
-    async def warm(self, name: str) -> None:
+    async def warm(self, name: str, term: int) -> None:
         return
 
-    async def start(self, name: str, spec: JobSpec) -> None:
+    async def start(self, name: str, spec: JobSpec, term: int) -> None:
         self._running[name] = asyncio.create_task(self._run(spec))
 
     async def join(self, name: str) -> None:

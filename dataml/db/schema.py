@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
-VERSION = "0018"
+VERSION = "0019"
 # Key of the advisory lock in PostgreSQL that is held while the schema changes.
 _LOCK = 0x646174616D6C
 

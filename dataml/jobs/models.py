@@ -65,10 +65,11 @@ class Job(TenantOwned, Base):
 
 
 class SupervisorLease(Base):
-    """The lease of the one supervisor that may claim jobs and write reports, until `expires_at`."""
+    """The lease of the one supervisor that may write; see `dataml.jobs.lease`. `term` grows with each takeover."""
 
     __tablename__ = "supervisor_lease"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     holder: Mapped[str] = mapped_column(String(255))
+    term: Mapped[int] = mapped_column(default=0, server_default="0")
     expires_at: Mapped[datetime]

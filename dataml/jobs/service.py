@@ -12,7 +12,6 @@ when the row has others.
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -24,7 +23,7 @@ from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
-from dataml.jobs.models import WAITING_FOR_WORKER, Job, SupervisorLease
+from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import (
     Attempt,
     DescribeSpec,
@@ -304,37 +303,6 @@ async def cancel(session: AsyncSession, job: Job, message: str = "Cancelled") ->
     return await _update_one(
         session, statement.values(state=JobState.CANCELLED.value, message=message, finished_at=utc_now())
     )
-
-
-async def acquire_lease(session: AsyncSession, holder: str, lifetime_s: float) -> bool:
-    """Acquire or renew the supervisor's lease; False while another supervisor holds it."""
-    now = utc_now()
-    values = {"holder": holder, "expires_at": now + timedelta(seconds=lifetime_s)}
-    ours_or_expired = (SupervisorLease.holder == holder) | (SupervisorLease.expires_at <= now)
-    if await _update_one(
-        session, every_tenant.update(SupervisorLease).where(SupervisorLease.id == 1, ours_or_expired).values(**values)
-    ):
-        return True
-    if await _lease(session) is not None:
-        return False
-    session.add(SupervisorLease(id=1, **values))
-    return True
-
-
-async def find_lease_holder(session: AsyncSession) -> str | None:
-    """Return the name of the supervisor that holds the lease, or held it last."""
-    lease = await _lease(session)
-    return lease.holder if lease is not None else None
-
-
-async def release_lease(session: AsyncSession, holder: str) -> None:
-    """Give up the lease, so that the next supervisor need not wait for its end."""
-    ours = every_tenant.update(SupervisorLease).where(SupervisorLease.id == 1, SupervisorLease.holder == holder)
-    await _update_one(session, ours.values(expires_at=utc_now()))
-
-
-async def _lease(session: AsyncSession) -> SupervisorLease | None:
-    return await session.scalar(every_tenant.select(SupervisorLease).where(SupervisorLease.id == 1))
 
 
 def _update_attempt(job_id: int, attempt: int) -> Update:

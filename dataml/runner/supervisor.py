@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.dataset.deleted_files import collect_deleted_files
 from dataml.db.session import Database, is_database_full
 from dataml.iceberg.catalog import LakeConfig
-from dataml.jobs import service
+from dataml.jobs import lease, service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.jobs.time_limits import effective_time_limit_s
@@ -70,7 +70,9 @@ class Supervisor:
         self._workers = workers
         self._on_models_changed = on_models_changed
         self._holder = name
-        self._is_leader = False
+        # The term of the lease that this supervisor holds, as far as it knows: it may have been taken over meanwhile.
+        self._term: int | None = None
+        self._has_led = False
         self._lease_renewed_at = 0.0
         self._orphans_due_at = 0.0
         self._is_space_low = False
@@ -121,8 +123,8 @@ class Supervisor:
             this supervisor does not hold the lease, or the database is full.
         """
         try:
-            async with self._database.transaction() as session:
-                if not await self._renew_lease(session):
+            async with self._leading() as session:
+                if session is None:
                     return False
                 job = await self._record(session, report)
         except SQLAlchemyError as error:
@@ -152,8 +154,9 @@ class Supervisor:
 
     async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
         """Write the progress of an attempt."""
-        async with self._database.transaction() as session:
-            await service.record_progress(session, job_id, attempt, fraction, message)
+        async with self._leading() as session:
+            if session is not None:
+                await service.record_progress(session, job_id, attempt, fraction, message)
 
     async def _run_once(self) -> None:
         if not await self._acquire_lease():
@@ -171,70 +174,100 @@ class Supervisor:
 
     async def _acquire_lease(self) -> bool:
         """Return whether this supervisor holds the lease; a new holder first recovers what the last one left."""
-        if self._is_leader and time.monotonic() - self._lease_renewed_at < self.LEASE_S / 3:
+        now = time.monotonic()
+        if self._term is not None and now - self._lease_renewed_at < self.LEASE_S / 3:
             return True
         async with self._database.transaction() as session:
-            holds = await self._renew_lease(session)
-        if holds and not self._is_leader:
-            # The lease is renewed meanwhile, while a worker may be slow to answer.
-            self._recoveries += 1
-            self._spawn(self._recover())
-        self._is_leader = holds
-        return holds
+            term = self._term
+            if term is None or not await lease.renew(session, term, self.LEASE_S):
+                # Serve starts a supervisor under the name of the one that has died. One that has led has not.
+                is_successor = not self._has_led
+                term = await lease.take(session, self._holder, self.LEASE_S, is_successor=is_successor)
+        self._lease_renewed_at = now
+        if term != self._term:
+            self._term = term
+            self._forget_workers()
+            if term is not None:
+                self._has_led = True
+                # The lease is renewed meanwhile, while a worker may be slow to answer.
+                self._recoveries += 1
+                self._spawn(self._recover(term))
+        return term is not None
 
-    async def _renew_lease(self, session: AsyncSession) -> bool:
-        holds = await service.acquire_lease(session, self._holder, self.LEASE_S)
-        if holds:
-            self._lease_renewed_at = time.monotonic()
-        return holds
+    def _forget_workers(self) -> None:
+        """Forget what an earlier term knew: another supervisor may have given the workers other jobs."""
+        self._cancel_worker_calls()
+        self._busy.clear()
+        self._idle.clear()
+        self._timers.clear()
 
-    async def _recover(self) -> None:
-        async with self._recovery:
-            self._idle.clear()
-            names = self._workers.names
-            attempts = await asyncio.gather(*(self._attach(name) for name in names))
-            for name, attempt in zip(names, attempts, strict=True):
-                if attempt is not None and name not in self._busy:
-                    self._watch(name, attempt)
-            while not await self._try(self._retry_abandoned):  # noqa: ASYNC110 - the database is polled
-                await asyncio.sleep(self.POLL_INTERVAL_S)
+    @contextlib.asynccontextmanager
+    async def _leading(self, term: int | None = None) -> AsyncIterator[AsyncSession | None]:
+        """Open a transaction during which this supervisor holds the lease, in this `term` where it is given.
+
+        Yields:
+            None when it does not hold it: then nothing may be changed.
+        """
+        term = self._term if term is None else term
+        async with self._database.transaction() as session:
+            yield session if term is not None and await lease.is_held(session, term) else None
+
+    async def _recover(self, term: int) -> None:
+        try:
+            async with self._recovery:
+                await self._adopt_workers(term)
+        finally:
             self._recoveries -= 1
+        if term != self._term:
+            return
         self._orphans_due_at = 0.0
-        self._spawn(self._warm_up([name for name in names if name not in self._busy]))
+        self._spawn(self._warm_up([name for name in self._workers.names if name not in self._busy], term))
         self._on_models_changed()
 
-    async def _attach(self, name: str) -> Attempt | None:
+    async def _adopt_workers(self, term: int) -> None:
+        """Watch the attempts that living workers run, and give up those that nobody runs."""
+        names = self._workers.names
+        attempts = await asyncio.gather(*(self._attach(name, term) for name in names))
+        if term != self._term:
+            return
+        for name, attempt in zip(names, attempts, strict=True):
+            if attempt is not None:
+                self._watch(name, attempt, term)
+        while not await self._try(lambda: self._retry_abandoned(term)):  # noqa: ASYNC110 - the database is polled
+            await asyncio.sleep(self.POLL_INTERVAL_S)
+
+    async def _attach(self, name: str, term: int) -> Attempt | None:
         """Return the attempt of a worker; one that does not answer is killed, because its attempt is not known."""
         try:
-            return await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.attach(name)))
+            return await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.attach(name, term)))
         except TimeoutError:
             log.warning("worker %s does not answer this supervisor and is killed", name)
-            await self._kill(name)
+            await self._kill(name, term)
             return None
 
-    async def _retry_abandoned(self) -> None:
+    async def _retry_abandoned(self, term: int) -> None:
         """Give up the running attempts that no worker runs."""
         async with self._database.reading() as session:
             running = {Attempt(job.id, job.attempt) for job in await service.list_running(session)}
         for attempt in running - set(self._busy.values()):
-            await self._handle_lost(attempt)
+            await self._handle_lost(attempt, term)
 
-    async def _warm_up(self, names: Sequence[str]) -> None:
+    async def _warm_up(self, names: Sequence[str], term: int) -> None:
         """Start these workers one after the other: each start takes seconds of a core."""
         for name in names:
-            while not self._stopping:
-                if await self._warm(name):
+            while self._term == term and not self._stopping:
+                if await self._warm(name, term):
                     break
                 await asyncio.sleep(self.POLL_INTERVAL_S)
 
-    async def _warm(self, name: str) -> bool:
+    async def _warm(self, name: str, term: int) -> bool:
         try:
-            await self._call(name, self._workers.warm(name))
+            await self._call(name, self._workers.warm(name, term))
         except WorkerLost:
             log.warning("worker %s did not start; trying again", name)
-            await self._kill(name)
+            await self._kill(name, term)
             return False
-        if name not in self._idle and name not in self._busy:
+        if self._term == term and name not in self._idle and name not in self._busy:
             self._idle.append(name)
         self.wake()
         return True
@@ -247,12 +280,13 @@ class Supervisor:
                 return False
         if not await self._has_space():
             return False
-        async with self._database.transaction() as session:
+        term = self._term
+        async with self._leading(term) as session:
             busy = [attempt.job_id for attempt in self._busy.values()]
-            spec = await service.claim(session, busy, self._waiting) if await self._renew_lease(session) else None
-        if spec is None:
+            spec = await service.claim(session, busy, self._waiting) if session is not None else None
+        if spec is None or term is None:
             return False
-        self._watch(self._idle.pop(), Attempt(spec.job_id, spec.attempt), spec)
+        self._watch(self._idle.pop(), Attempt(spec.job_id, spec.attempt), term, spec)
         return True
 
     async def _has_space(self) -> bool:
@@ -260,37 +294,38 @@ class Supervisor:
         is_low = self._space.is_low()
         if is_low != self._is_space_low:
             message = _WAITING_FOR_SPACE if is_low else WAITING_FOR_WORKER
-            async with self._database.transaction() as session:
-                if await self._renew_lease(session):
+            async with self._leading() as session:
+                if session is not None:
                     await service.describe_queued(session, message, self._waiting)
             self._is_space_low = is_low
         return not is_low
 
-    def _watch(self, name: str, attempt: Attempt, spec: JobSpec | None = None) -> None:
+    def _watch(self, name: str, attempt: Attempt, term: int, spec: JobSpec | None = None) -> None:
         self._busy[name] = attempt
         self._timers[attempt] = RunTimer()
-        self._spawn(self._supervise(name, attempt, spec))
+        self._spawn(self._supervise(name, attempt, term, spec))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _supervise(self, name: str, attempt: Attempt, spec: JobSpec | None) -> None:
+    async def _supervise(self, name: str, attempt: Attempt, term: int, spec: JobSpec | None) -> None:
         try:
             if spec is not None:
-                await self._call(name, self._workers.start(name, spec))
+                await self._call(name, self._workers.start(name, spec, term))
             await self._call(name, self._workers.join(name))
         except WorkerLost:
             log.warning("worker %s was lost during job %s", name, attempt.job_id)
             # It may hang or be unreachable: it must not go on once the job is given to another worker.
-            await self._kill(name)
+            await self._kill(name, term)
         # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
-        while not await self._try(lambda: self._handle_lost(attempt)):  # noqa: ASYNC110 - the database is polled
+        while not await self._try(lambda: self._handle_lost(attempt, term)):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(self.POLL_INTERVAL_S)
-        del self._busy[name]
-        del self._timers[attempt]
-        await self._warm_up([name])
+        if self._term == term:
+            del self._busy[name]
+            del self._timers[attempt]
+            await self._warm_up([name], term)
 
     async def _call(self, name: str, call: Coroutine[Any, Any, T]) -> T:
         """Return what a call of a worker returns. Raises WorkerLost: the worker is gone, or hangs."""
@@ -306,20 +341,36 @@ class Supervisor:
         finally:
             self._worker_calls.discard(task)
 
-    async def _kill(self, name: str) -> None:
-        """Return when the worker is killed: before that its job must not be given to another one."""
+    async def _kill(self, name: str, term: int) -> None:
+        """Return when the worker is killed: before that its job must not be given to another one.
+
+        After this term it is not: it may work for another supervisor.
+        """
         self._killing.add(name)
         try:
-            while True:
-                try:
-                    return await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.kill(name)))
-                except TimeoutError:
-                    log.warning("worker %s could not be killed; trying again", name)
+            while not await self._try_kill(name, term):  # noqa: ASYNC110 - the database and Ray are polled
+                await asyncio.sleep(self.POLL_INTERVAL_S)
         finally:
             self._killing.discard(name)
 
-    async def _handle_lost(self, attempt: Attempt) -> None:
-        async with self._database.transaction() as session:
+    async def _try_kill(self, name: str, term: int) -> bool:
+        try:
+            async with self._leading(term) as session:
+                if session is None:
+                    return True
+            await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.kill(name)))
+        except TimeoutError:
+            log.warning("worker %s could not be killed; trying again", name)
+            return False
+        except SQLAlchemyError:
+            log.exception("the database failed; worker %s is killed later", name)
+            return False
+        return True
+
+    async def _handle_lost(self, attempt: Attempt, term: int) -> None:
+        async with self._leading(term) as session:
+            if session is None:
+                return
             job = await service.retry_or_fail(session, attempt.job_id, attempt.attempt, self._settings.job_attempts)
             if job is not None:
                 await RESULT_HANDLERS.apply(session, job, None)
@@ -335,7 +386,10 @@ class Supervisor:
         return True
 
     async def _clean_up(self, attempt: Attempt) -> None:
-        """Remove the folder of an attempt that has ended, unless its result lives there."""
+        """Remove the folder of an attempt that has ended, unless its result lives there.
+
+        That needs no lease: an attempt that has ended without a result never runs again.
+        """
         async with self._database.reading() as session:
             job = await service.find_by_id(session, attempt.job_id)
         if job is None or job.attempt != attempt.attempt or job.state not in (JobState.SUCCEEDED, JobState.RUNNING):
@@ -374,15 +428,15 @@ class Supervisor:
                 await self._time_out(run.attempt, limit_s)
         if time.monotonic() >= self._times_due_at:
             self._times_due_at = time.monotonic() + self.RUN_TIME_INTERVAL_S
-            async with self._database.transaction() as session:
-                if await self._renew_lease(session):
+            async with self._leading() as session:
+                if session is not None:
                     for attempt, attempt_s in elapsed_s.items():
                         await service.record_run_time(session, attempt, attempt_s)
 
     async def _time_out(self, attempt: Attempt, limit_s: int) -> None:
         log.warning("job %s has run longer than %s s", attempt.job_id, limit_s)
-        async with self._database.transaction() as session:
-            if not await self._renew_lease(session):
+        async with self._leading() as session:
+            if session is None:
                 return
             job = await service.time_out(session, attempt, limit_s)
             if job is not None:
@@ -393,18 +447,23 @@ class Supervisor:
 
         `_supervise` cleans up after them.
         """
-        if not self._busy:
+        term = self._term
+        if not self._busy or term is None:
             return
         async with self._database.reading() as session:
             ended = await service.find_ended_elsewhere(session, [attempt.job_id for attempt in self._busy.values()])
-        for name, attempt in list(self._busy.items()):
+        for name, attempt in self._busy.items():
             if attempt.job_id in ended and name not in self._killing:
-                self._spawn(self._kill(name))
+                self._spawn(self._kill(name, term))
 
-    async def _shut_down(self) -> None:
+    def _cancel_worker_calls(self) -> None:
         # Only tasks that wait for a worker are cancelled: a transaction is never interrupted.
         for task in list(self._worker_calls):
             task.cancel()
+
+    async def _shut_down(self) -> None:
+        self._cancel_worker_calls()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        async with self._database.transaction() as session:
-            await service.release_lease(session, self._holder)
+        if self._term is not None:
+            async with self._database.transaction() as session:
+                await lease.release(session, self._term)

@@ -60,6 +60,7 @@ class Worker:
         self._storage = storage
         self._lake = lake
         self._supervisor: ActorRef | None = None
+        self._term = 0
         self._attempt: Attempt | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,17 +75,25 @@ class Worker:
         """Return the process; it answers unless it is stopped, or something holds the interpreter lock."""
         return WorkerProcess(ray.get_runtime_context().get_node_id(), os.getpid())
 
-    async def attach(self, supervisor: ActorRef) -> Attempt | None:
-        """Report to this supervisor from now on; return the current attempt, None when idle."""
-        self._supervisor = supervisor
+    async def attach(self, supervisor: ActorRef, term: int) -> Attempt | None:
+        """Report to this supervisor from now on; return the current attempt, None when idle.
+
+        Raises:
+            RuntimeError: another supervisor has taken over.
+        """
+        if term < self._term:
+            raise RuntimeError(f"another supervisor has taken over, in term {self._term}")
+        self._supervisor, self._term = supervisor, term
         return self._attempt
 
-    async def start(self, spec: JobSpec, supervisor: ActorRef) -> None:
+    async def start(self, spec: JobSpec, supervisor: ActorRef, term: int) -> None:
         """Start this attempt in a thread.
 
         Raises:
-            RuntimeError: another job runs.
+            RuntimeError: another job runs, or another supervisor has attached.
         """
+        if term != self._term:
+            raise RuntimeError(f"the worker belongs to the supervisor of term {self._term}")
         if self._attempt is not None:
             raise RuntimeError(f"busy with job {self._attempt.job_id}")
         self._supervisor = supervisor
@@ -156,21 +165,22 @@ class RayWorkers:
         self._cpus = cpus
         self._processes: dict[str, WorkerProcess] = {}
 
-    async def attach(self, name: str) -> Attempt | None:
+    async def attach(self, name: str, term: int) -> Attempt | None:
         """Make the worker report to this actor; return its attempt, None when it is idle or does not run."""
         try:
             worker: ActorRef = ray.get_actor(name, NAMESPACE)
-            return await worker.attach.remote(_this_actor())
+            return await worker.attach.remote(_this_actor(), term)
         except (ValueError, RayError):
             return None
 
-    async def warm(self, name: str) -> None:
-        """Return when the worker runs and has imported its libraries. Raises WorkerLost."""
+    async def warm(self, name: str, term: int) -> None:
+        """Return when the worker runs, reports to this actor and has imported its libraries. Raises WorkerLost."""
+        await self._call(name, "attach", _this_actor(), term)
         await self._call(name, "warm")
 
-    async def start(self, name: str, spec: JobSpec) -> None:
-        """Start this attempt. Raises WorkerLost."""
-        await self._call(name, "start", spec, _this_actor())
+    async def start(self, name: str, spec: JobSpec, term: int) -> None:
+        """Start this attempt. Raises WorkerLost, also where the worker refuses."""
+        await self._call(name, "start", spec, _this_actor(), term)
 
     async def join(self, name: str) -> None:
         """Return when the worker is idle again and its report is recorded. Raises WorkerLost."""

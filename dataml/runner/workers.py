@@ -14,16 +14,19 @@ class Workers(Protocol):
 
     names: tuple[str, ...]
 
-    async def attach(self, name: str) -> Attempt | None:
-        """Make the worker report to this supervisor; return its attempt, None when it is idle or was never started."""
+    async def attach(self, name: str, term: int) -> Attempt | None:
+        """Make the worker report to this supervisor; return its attempt, None when it is idle or was never started.
+
+        A worker takes nothing from a supervisor with a lower term than one before.
+        """
         ...
 
-    async def warm(self, name: str) -> None:
-        """Return when the worker runs and has imported its libraries. Raises WorkerLost."""
+    async def warm(self, name: str, term: int) -> None:
+        """Return when the worker runs, reports to this supervisor and has imported its libraries. Raises WorkerLost."""
         ...
 
-    async def start(self, name: str, spec: JobSpec) -> None:
-        """Start this attempt. Raises WorkerLost."""
+    async def start(self, name: str, spec: JobSpec, term: int) -> None:
+        """Start this attempt. Raises WorkerLost, also where the worker refuses: another supervisor has taken over."""
         ...
 
     async def join(self, name: str) -> None:

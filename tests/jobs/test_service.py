@@ -178,23 +178,6 @@ def test_progress_of_an_ended_job_is_not_recorded(run: Run) -> None:
     run(body)
 
 
-def test_one_supervisor_at_a_time_holds_the_lease(run: Run) -> None:
-    async def body(database: Database, scope: Scope) -> None:
-        async def hold(holder: str, lifetime_s: float) -> bool:
-            async with database.transaction() as session:
-                return await service.acquire_lease(session, holder, lifetime_s)
-
-        assert await hold("first", 60)
-        assert await hold("first", 60)
-        assert not await hold("second", 60)
-        async with database.transaction() as session:
-            await service.release_lease(session, "first")
-        assert await hold("second", -1)  # a lease that has run out at once
-        assert await hold("third", -1)
-
-    run(body)
-
-
 def test_a_job_is_found_by_its_public_id(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)

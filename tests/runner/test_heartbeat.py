@@ -33,13 +33,13 @@ class Worker:
         self.inspections += 1
         return self.active
 
-    async def attach(self, name: str) -> Attempt | None:
+    async def attach(self, name: str, term: int) -> Attempt | None:
         raise NotImplementedError
 
-    async def warm(self, name: str) -> None:
+    async def warm(self, name: str, term: int) -> None:
         raise NotImplementedError
 
-    async def start(self, name: str, spec: JobSpec) -> None:
+    async def start(self, name: str, spec: JobSpec, term: int) -> None:
         raise NotImplementedError
 
     async def join(self, name: str) -> None:

@@ -20,7 +20,7 @@ from dataml.dataset.models import Dataset
 from dataml.db.scope import Scope
 from dataml.db.session import Database
 from dataml.installation import prepare
-from dataml.jobs import service
+from dataml.jobs import lease, service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
 from dataml.runner import heartbeat
@@ -58,14 +58,14 @@ class ScriptedWorkers:
         self.answering.set()
         self.kills = 0
 
-    async def attach(self, name: str) -> Attempt | None:
+    async def attach(self, name: str, term: int) -> Attempt | None:
         await self.answering.wait()
         return self.alive.get(name)
 
-    async def warm(self, name: str) -> None:
+    async def warm(self, name: str, term: int) -> None:
         await self.answering.wait()
 
-    async def start(self, name: str, spec: JobSpec) -> None:
+    async def start(self, name: str, spec: JobSpec, term: int) -> None:
         await self.answering.wait()
         self.alive[name] = Attempt(spec.job_id, spec.attempt)
         self._ends[name] = asyncio.get_running_loop().create_future()
@@ -119,14 +119,11 @@ async def supervising(
     try:
         yield supervisor, database
     finally:
-        if not releases_lease:
-            async with database.reading() as session:
-                holder = await service.find_lease_holder(session)
         supervisor.stop()
         await task
         if not releases_lease:
             async with database.transaction() as session:
-                await service.acquire_lease(session, holder or name, 60)
+                await lease.take(session, name, Supervisor.LEASE_S)
         await database.close()
 
 
