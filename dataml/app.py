@@ -1,6 +1,8 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.dependencies.models import Dependant
@@ -18,6 +20,7 @@ from dataml.access.tokens import TokenKeys
 from dataml.audit import routes as audit
 from dataml.audit import service as audit_log
 from dataml.audit.service import Outcome
+from dataml.concurrency import ConcurrencyLimiter
 from dataml.datalake import routes as datalake
 from dataml.datalake import share_routes
 from dataml.datalake.service import Lakes
@@ -31,13 +34,14 @@ from dataml.db.scope import Scope as TenantScope
 from dataml.db.session import Database
 from dataml.endpoint import routes as endpoint
 from dataml.endpoint import service as endpoint_service
-from dataml.errors import Forbidden
+from dataml.errors import Forbidden, Unavailable
 from dataml.http.errors import add_exception_handlers
 from dataml.http.headers import client_address, request_id_of, security_headers
+from dataml.http.overload import PREDICTIONS, limiter_of
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference import service as inference_service
-from dataml.inference.realtime import RealTimeApp
+from dataml.inference.realtime import RealTimeApp, send_response
 from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
@@ -191,7 +195,7 @@ class GatewayMiddleware:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         if scope["method"] == "POST" and self._realtime.serves(path):
-            await self._realtime(scope, receive, send)
+            await _answer_within_limit(PREDICTIONS, self._realtime, scope, receive, send)
             return
         state["origin"] = Origin(client_address(scope, self._forwarded_hops), request_id)
         headers = [(b"x-request-id", request_id.encode()), *security_headers(path)]
@@ -201,7 +205,28 @@ class GatewayMiddleware:
                 message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
+        limiter = limiter_of(path)
+        if limiter is None:
+            await self.app(scope, receive, send_with_id)
+        else:
+            # A refusal has these headers already.
+            await _answer_within_limit(limiter, partial(self._call, send_with_id), scope, receive, send)
+
+    async def _call(self, send_with_id: Send, scope: Scope, receive: Receive, _: Send) -> None:
         await self.app(scope, receive, send_with_id)
+
+
+async def _answer_within_limit(
+    limiter: ConcurrencyLimiter, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Let an application answer when its turn comes, or refuse the request."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(limiter.acquire())
+        except Unavailable as error:
+            await send_response(scope, send, error)
+            return
+        await app(scope, receive, send)
 
 
 async def _record_refusal(request: Request, error: Forbidden) -> None:

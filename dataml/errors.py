@@ -5,6 +5,7 @@
     ├── Forbidden                   403  forbidden
     ├── NotFound                    404  not_found
     ├── MethodNotAllowed            405  method_not_allowed
+    ├── RequestTimeout              408  request_timeout
     ├── Conflict                    409  conflict
     ├── TooLarge                    413  too_large
     ├── UnsupportedMedia            415  unsupported_media
@@ -72,6 +73,12 @@ class MethodNotAllowed(DatamlError):
     """The path exists, and does not take this method."""
 
     status, default_code = 405, "method_not_allowed"
+
+
+class RequestTimeout(DatamlError):
+    """The request did not arrive in time."""
+
+    status, default_code = 408, "request_timeout"
 
 
 class Conflict(DatamlError):

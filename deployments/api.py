@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 @serve.deployment(
     name="Api",
-    max_ongoing_requests=256,
-    max_queued_requests=2048,
+    # The application limits each class of requests by itself, and answers health checks however many others wait.
+    max_ongoing_requests=2048,
+    max_queued_requests=256,
     ray_actor_options={"num_cpus": 0.1},
     health_check_period_s=HEALTH_CHECK_PERIOD_S,
     health_check_timeout_s=HEALTH_CHECK_TIMEOUT_S,

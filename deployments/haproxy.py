@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from dataml.errors import BadGateway, DatamlError, GatewayTimeout, StartupError, Unavailable
+from dataml.errors import BadGateway, DatamlError, GatewayTimeout, RequestTimeout, StartupError, Unavailable
 from deployments import haproxy_launcher
 from deployments.haproxy_launcher import RECORD_FILE, SPARE_CONFIG_FILE, SPARE_RECORD_FILE, HAProxyRecord, read_running
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 def own_errors() -> list[DatamlError]:
     """Return what HAProxy answers itself, in place of the API."""
     return [
+        RequestTimeout("The request did not arrive in time.", code="request_timeout"),
         BadGateway(
             "The connection to the API broke; the request may have been carried out.", code="api_connection_lost"
         ),

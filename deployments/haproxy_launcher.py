@@ -25,8 +25,9 @@ _REQUEST_ID = "txn.request_id"
 _REPEATABLE = ("method GET HEAD OPTIONS", "path_beg /models/", "path /api/v1/inference /api/v1/inference/")
 # Between two attempts at a server HAProxy waits for this long, and replicas are on this machine.
 _CONNECT_TIMEOUT = "250ms"
-# For the headers of a request. Serve lets a connection wait for its first request for an hour.
-_HEADERS_TIMEOUT = "30s"
+# For the headers and the beginning of the body of a request: a slow client holds a connection, and no replica. Serve
+# lets a connection wait for its first request for an hour.
+_REQUEST_TIMEOUT = "30s"
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,15 @@ def _rewrite_default(line: str, settings: LauncherSettings) -> list[str]:
         return ["    option forwardfor", f'    log-format "{_LOG_FORMAT}"']
     if words[:1] == ["errorfile"]:
         return [_answer("http-error", words[1], settings)]
+    if words == ["option", "abortonclose"]:
+        return [line, _answer("http-error", "408", settings)]
     if words[:2] == ["timeout", "connect"]:
-        return [f"    timeout connect {_CONNECT_TIMEOUT}", f"    timeout http-request {_HEADERS_TIMEOUT}"]
+        return [
+            f"    timeout connect {_CONNECT_TIMEOUT}",
+            f"    timeout http-request {_REQUEST_TIMEOUT}",
+            # Up to the size of a buffer; what is longer goes to a replica as it comes.
+            "    option http-buffer-request",
+        ]
     if words[:1] == ["retry-on"]:
         return ["    retry-on conn-failure empty-response"]
     return [line]

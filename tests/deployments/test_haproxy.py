@@ -196,7 +196,8 @@ def own() -> Iterator[Replica]:
         yield server
 
 
-SETTINGS = LauncherSettings("haproxy", "/folder", [8198, 8197], {"502": "{}", "503": '{"id":"%s"}', "504": "{}"})
+ERRORS = {"408": "{}", "502": "{}", "503": '{"id":"%s"}', "504": "{}"}
+SETTINGS = LauncherSettings("haproxy", "/folder", [8198, 8197], ERRORS)
 
 
 def rewritten(tmp_path: Path, servers: dict[str, list[int]]) -> str:
@@ -301,6 +302,19 @@ def test_only_some_requests_are_repeated(proxy: Proxy, api: Replica, method: str
 def test_a_replica_sees_the_clients_address(proxy: Proxy, api: Replica):
     proxy.start({API: [api.port]})
     assert httpx.get(f"{proxy.url}/x").headers["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_a_slow_client_holds_no_replica(proxy: Proxy, api: Replica):
+    config = proxy.config({API: [api.port]})
+    proxy.start({API: [api.port]})
+    assert "timeout http-request 30s" in Path(config).read_text()
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as slow:
+        slow.sendall(b"POST /api/v1/template HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1")
+        assert httpx.get(f"{proxy.url}/x").text == "api"
+        assert api.requests == [("GET", "/x")]
+        slow.sendall(b"2345")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert api.requests[-1] == ("POST", "/api/v1/template")
 
 
 class TestGuard:

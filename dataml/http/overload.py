@@ -1,0 +1,47 @@
+"""Limits on how many requests a replica of the API works on at once, by class, so that no class starves another.
+
+A request beyond its limit waits in order; one more than may wait is refused at once. Health checks have no limit.
+"""
+
+from functools import partial
+from typing import Final
+
+from dataml.concurrency import ConcurrencyLimiter
+from dataml.errors import Unavailable
+
+_DETAIL: Final = "Too many requests of this kind are under way; try again in a moment."
+
+
+def _limiter(max_concurrency: int, max_waiting: int) -> ConcurrencyLimiter:
+    rejection = partial(Unavailable, _DETAIL, code="api_overloaded")
+    return ConcurrencyLimiter(max_concurrency=max_concurrency, max_waiting=max_waiting, rejection=rejection)
+
+
+PREDICTIONS: Final = _limiter(512, 512)
+"""Predictions in real time and by name: they wait for models, not for the API."""
+
+_LOGINS: Final = _limiter(128, 32)
+"""Log-ins, which wait for their turn to hash a password."""
+
+_TRANSFERS: Final = _limiter(64, 64)
+"""Uploads and downloads, which may last as long as the client's line is slow."""
+
+_CALLS: Final = _limiter(32, 256)
+"""All other calls."""
+
+_UNLIMITED: Final = frozenset({"/api/v1/utils/health-check"})
+_BY_PATH: Final = {
+    "/api/v1/login/access-token": _LOGINS,
+    "/api/v1/reset-password": _LOGINS,
+    "/api/v1/dataset/upload": _TRANSFERS,
+    "/api/v1/files/add": _TRANSFERS,
+    "/api/v1/files/download": _TRANSFERS,
+    "/api/v1/dataset/error-report": _TRANSFERS,
+}
+
+
+def limiter_of(path: str) -> ConcurrencyLimiter | None:
+    """Return the limiter of the class of a path without a trailing slash; None for a path without a limit."""
+    if path in _UNLIMITED:
+        return None
+    return _BY_PATH.get(path, _CALLS)
