@@ -135,6 +135,11 @@ class TrainRequest(BaseModel):
         "default the labels say it (true, yes, 1, positive, churned, fraud, ...), or it is the rarer class.",
         examples=["fraud"],
     )
+    allow_identifier_target: bool = Field(
+        False,
+        description="Train also when every row has another value in the target, and it is text, or integers that are "
+        "named like an identifier, fill their range or rise with the row number. Otherwise 422 `target_is_identifier`.",
+    )
     hyperparameters: dict[str, Any] = Field(
         {}, description="Parameters by scikit-learn's names, or for a named algorithm by the library's own."
     )

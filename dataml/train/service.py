@@ -103,7 +103,7 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
     else:
         spec = check_continuation(request, parent, rows, parquet)
     try:
-        spec, sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent)
+        spec, sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent, request)
         plan = TrainingPlan(request, dataset, parent, spec, sha256)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, plan)
@@ -446,13 +446,16 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
     training.explanation = result.explanation
 
 
-def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None) -> tuple[TrainSpec, str]:
+def _check_rows(
+    storage: Storage, spec: TrainSpec, parent: Parent | None, request: TrainRequest
+) -> tuple[TrainSpec, str]:
     """Check the rows to train on; return the spec as they settle it, and the SHA-256 hash of their file. Blocking."""
     path = storage.fetch(spec.parquet)
     if parent is not None and spec.rows is not None:
         _check_continued_rows(storage, spec, parent, spec.rows)
     elif spec.forecasting is None:
-        check_target_values(pq.read_table(path, columns=[spec.target]).column(spec.target), spec)
+        target = pq.read_table(path, columns=[spec.target]).column(spec.target)
+        check_target_values(target, spec, allow_identifier=request.allow_identifier_target)
     else:
         spec = check_series(path, spec, spec.forecasting)
     return spec, hash_file(path)
@@ -465,7 +468,7 @@ def _check_continued_rows(storage: Storage, spec: TrainSpec, parent: Parent, dat
         check_continued_series(rows, storage.fetch(spec.parent or ""), spec.forecasting.revised)
         return
     target = rows.read([spec.target]).column(spec.target)
-    check_target_values(target, spec)
+    check_target_values(target, spec, allow_identifier=True)  # that was settled with the first version
     check_classes(target, parent)
 
 

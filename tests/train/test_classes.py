@@ -164,8 +164,11 @@ def _unlabelled(client: Client) -> int:
         (["a", "b"] * 30, "Regression", "target_not_numeric", ("Classification",)),
         (["yes", "no"] * 30, "Regression", "target_not_numeric", ("Classification", "Integer")),
         (["2024-01-01", "2024-01-02"] * 30, "Classification", "target_not_a_class", ("Date", "String")),
-        ([f"row {n}" for n in range(1_100)], "Classification", "too_many_classes", ("1,100", "Id")),
-        ([str(7 * n) for n in range(1_100)], "Classification", "too_many_classes", ("Regression", "Id")),
+        ([f"row {n % 1_050}" for n in range(1_100)], "Classification", "too_many_classes", ("1,050", "Id")),
+        ([str(7 * (n % 1_050)) for n in range(1_100)], "Classification", "too_many_classes", ("Regression", "Id")),
+        ([f"row {n}" for n in range(60)], "Classification", "target_is_identifier", ("Id", "allow_identifier_target")),
+        ([str(n) for n in range(60)], "Classification", "target_is_identifier", ("Id", "allow_identifier_target")),
+        ([str(n) for n in range(60)], "Regression", "target_is_identifier", ("Id", "allow_identifier_target")),
     ],
 )
 def test_a_target_that_does_not_fit_is_refused_with_what_would_do(
@@ -174,3 +177,22 @@ def test_a_target_that_does_not_fit_is_refused_with_what_would_do(
     answer = train(client, labelled(client, labels), columns=TARGET, problem_type=problem_type)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert [word for word in words if word not in answer.json()["detail"]] == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem_type", "options"),
+    [
+        ([str(n) for n in range(60)], "Regression", {"allow_identifier_target": True}),
+        ([str(n) for n in range(60)], "Regression", {"allow_identifier_target": False, "expected": 422}),
+        ([str(n * n * 7919 % 1_000_003) for n in range(1, 61)], "Regression", {}),
+        ([f"{n}.5" for n in range(60)], "Regression", {}),
+        ([str(n // 2) for n in range(60)], "Regression", {}),
+    ],
+    ids=["allowed", "not allowed", "amounts", "floats", "repeated"],
+)
+def test_a_target_that_numbers_the_rows_is_trained_when_that_is_asked_for(
+    client: Client, labels: list[str], problem_type: str, options: dict[str, Any]
+) -> None:
+    expected = options.pop("expected", 201)
+    answer = train(client, labelled(client, labels), columns=TARGET, problem_type=problem_type, **options)
+    assert answer.status_code == expected, answer.text

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataml.contract.types import DataType
 from dataml.contract.warnings import DataWarning
 from dataml.ml.preprocessing import IDENTIFIER_SHARE, MAX_CATEGORIES
 
@@ -52,6 +53,19 @@ def find_identifier(name: str, values: pa.ChunkedArray, places: np.ndarray, shar
         "the rows from it, and nothing about new ones: give it the role Id or Ignore, or the hint category."
     )
     return [DataWarning("identifier_feature", message, name, None, tuple(map(str, numbers[:3].tolist())))]
+
+
+def is_identifier(name: str, data_type: DataType, values: pa.ChunkedArray) -> bool:
+    """Return whether a column has another value in each row that has one, and names or numbers the rows.
+
+    Texts do when they are all different, integers when `find_identifier` says so as well. Floats are amounts.
+    """
+    present = len(values) - values.null_count
+    if data_type not in (DataType.STRING, DataType.INTEGER) or present < MIN_ROWS:
+        return False
+    if pc.count_distinct(values).as_py() < present:
+        return False
+    return data_type is DataType.STRING or bool(find_identifier(name, values, np.arange(len(values))))
 
 
 def is_identifier_name(name: str) -> bool:

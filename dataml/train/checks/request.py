@@ -11,6 +11,7 @@ from dataml.contract.types import DataType
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.jobs.spec import ForecastConfig, SplitConfig, TrainSpec, TuningConfig
 from dataml.ml.boosters.hyperparameters import ALGORITHMS, available_algorithms, check_hyperparameters
+from dataml.ml.data_checks.identifiers import is_identifier
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 from dataml.ml.labels import to_label
@@ -214,17 +215,24 @@ def _parse_algorithm(request: TrainRequest, algorithms: dict[str, Algorithm]) ->
     return algorithm
 
 
-def check_target_values(target: pa.ChunkedArray, spec: TrainSpec) -> None:
-    """Refuse a target whose values cannot be learned.
+def check_target_values(target: pa.ChunkedArray, spec: TrainSpec, *, allow_identifier: bool) -> None:
+    """Refuse a target whose values cannot be learned, or, unless that is allowed, one that names the rows.
 
     Raises:
-        Invalid: what `check_classes`, `check_numbers` or `check_row_count` find.
+        Invalid: `target_is_identifier`, and what `check_classes`, `check_numbers` or `check_row_count` find.
     """
     values = target.drop_null()
     data_type = spec.contract.column(spec.target).data_type
     if spec.problem_type == "Regression":
         check_numbers(spec.target, data_type, values)
-    else:
+    if not allow_identifier and is_identifier(spec.target, data_type, target):
+        detail = (
+            f"The target '{spec.target}' has another value in every row, as an identifier has, which nothing predicts. "
+            "Give it the role Id or Ignore, and name another Target; or, if it is to be predicted, send "
+            "allow_identifier_target."
+        )
+        raise Invalid(detail, code="target_is_identifier")
+    if spec.problem_type != "Regression":
         check_classes(spec.target, data_type, values, spec.positive_class)
     check_row_count(spec.target, len(values))
 

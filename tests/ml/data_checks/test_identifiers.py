@@ -1,11 +1,15 @@
 """Numbers that name or count the rows are noticed; measured ones are not."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from dataml.contract.types import DataType
 from dataml.ml.data_checks.identifiers import (
     find_identifier,
+    is_identifier,
     is_identifier_name,
     warn_of_dropped_identifier,
     warn_of_many_values,
@@ -82,3 +86,21 @@ def test_texts_have_warnings_of_their_own() -> None:
     many = warn_of_many_values("place", texts)
     assert (many.code, many.count) == ("many_values", 300)
     assert "46 rows" in many.message
+
+
+@pytest.mark.parametrize(
+    ("data_type", "values", "expected"),
+    [
+        (DataType.STRING, [f"row {n}" for n in range(50)], True),
+        (DataType.STRING, [f"row {n}" for n in range(49)], False),
+        (DataType.STRING, [*(f"row {n}" for n in range(60)), "row 0"], False),
+        (DataType.INTEGER, list(range(60)), True),
+        (DataType.INTEGER, [None, *range(60)], True),
+        (DataType.INTEGER, [0, *range(60)], False),
+        (DataType.INTEGER, [n * n * 7919 % 1_000_003 for n in range(1, 61)], False),
+        (DataType.FLOAT, [float(n) for n in range(60)], False),
+    ],
+    ids=["texts", "few", "repeated text", "numbers", "missing", "repeated number", "amounts", "floats"],
+)
+def test_a_column_names_the_rows_when_no_value_repeats(data_type: DataType, values: list[Any], expected: bool) -> None:
+    assert is_identifier("x", data_type, pa.chunked_array([pa.array(values, data_type.arrow)])) is expected
