@@ -153,13 +153,17 @@ def ray_cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster()
-    # Without CPUs Ray would end each process after one task, and start another for the next one.
-    cluster.add_node(**_RAY_NODE, include_dashboard=False, _system_config={"num_workers_soft_limit": 4})
-    ray.init(address=cluster.address, log_to_driver=False, namespace="tests")
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # As the platform has it. Otherwise Ray Data asks for metrics in a thread until the process ends, and logs the
+        # tracebacks of what it cannot reach.
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        cluster = Cluster()
+        # Without CPUs Ray would end each process after one task, and start another for the next one.
+        cluster.add_node(**_RAY_NODE, include_dashboard=False, _system_config={"num_workers_soft_limit": 4})
+        ray.init(address=cluster.address, log_to_driver=False, namespace="tests")
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
 
 
 @pytest.fixture(scope="session")

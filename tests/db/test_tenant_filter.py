@@ -12,6 +12,7 @@ from dataml.tables import METADATA
 from dataml.template.models import Template
 from tests.conftest import Platform
 from tests.database import execute_sql
+from tests.source import parse
 
 # What makes a statement, and what reads a row without one.
 STATEMENTS = {"select", "update", "delete", "insert", "text", "exists", "union", "union_all", "values", "lambda_stmt"}
@@ -45,7 +46,7 @@ def module_name(path: Path) -> str:
 def imports(path: Path) -> set[str]:
     """Return the modules that a file imports anywhere, also inside functions."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -58,7 +59,7 @@ OUTSIDE_DB = [path for path in MODULES if not module_name(path).startswith("data
 
 @pytest.mark.parametrize("path", OUTSIDE_DB, ids=module_name)
 def test_no_module_bypasses_the_scope(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = parse(path.read_text())
     made = [
         f"{alias.name} in line {node.lineno}"
         for node in ast.walk(tree)

@@ -6,6 +6,7 @@ from importlib import import_module
 
 from dataml.ml.export import standalone_scorer
 from dataml.ml.export.templates import FORECAST_README, LOADER, README
+from tests.source import parse
 
 
 def python_blocks(text: str) -> list[str]:
@@ -17,18 +18,18 @@ def test_the_readme_names_the_predictor_and_its_example_calls_the_scorer() -> No
     assert text.startswith("# churn-v2\n")
     assert "A LightGBMClassifier that predicts `churn`" in text
     predict, mlflow = python_blocks(text)
-    assert [ast.unparse(each) for each in ast.parse(predict).body] == [
+    assert [ast.unparse(each) for each in parse(predict).body] == [
         "from scorer import Scorer",
         "Scorer().predict([{'column': 'value'}])",
     ]
     assert callable(standalone_scorer.Scorer.predict)
-    assert "load_model('mlflow')" in ast.unparse(ast.parse(mlflow))
+    assert "load_model('mlflow')" in ast.unparse(parse(mlflow))
 
 
 def test_the_names_of_the_forecast_readme_are_importable() -> None:
     text = FORECAST_README.format(name="sales-v1", model="LightGBM", target="sold")
     (example,) = python_blocks(text)
-    imports = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in ast.walk(parse(example)) if isinstance(node, ast.ImportFrom)]
     ours = [node for node in imports if (node.module or "").startswith("dataml.")]
     assert ours
     for node in ours:
@@ -36,7 +37,7 @@ def test_the_names_of_the_forecast_readme_are_importable() -> None:
 
 
 def test_the_mlflow_loader_is_a_module_that_loads_the_scorer() -> None:
-    tree = ast.parse(LOADER.format(module="dataml_scorer_12345678"))
+    tree = parse(LOADER.format(module="dataml_scorer_12345678"))
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     assert "_load_pyfunc" in functions
     assert "from dataml_scorer_12345678 import Scorer" in ast.unparse(tree)
