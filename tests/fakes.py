@@ -36,6 +36,10 @@ from tests.client import job_reported
 log = logging.getLogger(__name__)
 
 
+class _Killed(BaseException):
+    """Ends the thread of a worker that was killed; no task catches it."""
+
+
 class InProcessWorkers:
     """The `Workers` of a supervisor; each job runs in a thread."""
 
@@ -45,6 +49,8 @@ class InProcessWorkers:
         self._storage = storage
         self._lake = lake
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._killed: dict[str, asyncio.Event] = {}
+        self._executing: set[asyncio.Future[JobReport]] = set()
         self._progress: set[Future[None]] = set()
 
     async def attach(self, name: str, term: int) -> Attempt | None:
@@ -54,13 +60,12 @@ class InProcessWorkers:
         return
 
     async def start(self, name: str, spec: JobSpec, term: int) -> None:
-        self._running[name] = asyncio.create_task(self._run(spec))
+        self._killed[name] = asyncio.Event()
+        self._running[name] = asyncio.create_task(self._run(name, spec, self._killed[name]))
 
     async def join(self, name: str) -> None:
         task = self._running[name]
         await asyncio.wait({task})
-        if task.cancelled():
-            raise WorkerLost(name)
         task.result()
 
     async def ping(self, name: str) -> None:
@@ -70,27 +75,35 @@ class InProcessWorkers:
         return True
 
     async def kill(self, name: str) -> None:
-        self._running[name].cancel()
+        self._killed[name].set()
 
     async def settle(self) -> None:
-        """Return when no job runs any more."""
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
-        await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
+        """Return when no job runs any more, and no thread of a killed one."""
+        for work in (self._running.values(), self._executing, map(asyncio.wrap_future, set(self._progress))):
+            await asyncio.gather(*work, return_exceptions=True)
 
-    async def _run(self, spec: JobSpec) -> None:
-        supervisor, loop, task = self.supervisor, asyncio.get_running_loop(), asyncio.current_task()
+    async def _run(self, name: str, spec: JobSpec, killed: asyncio.Event) -> None:
+        """Run a job and report it. A kill ends the wait for the job; it interrupts no transaction, since a connection
+        whose statement is cancelled may outlive the event loop."""
+        supervisor, loop = self.supervisor, asyncio.get_running_loop()
         assert supervisor is not None
-        assert task is not None
 
         def report_progress(fraction: float, message: str) -> None:
-            # The thread of a killed worker goes on, but must not reach a database that may be closed by now.
-            if not task.cancelling():
-                progress = supervisor.record_progress(spec.job_id, spec.attempt, fraction, message)
-                recorded = asyncio.run_coroutine_threadsafe(progress, loop)
-                self._progress.add(recorded)
-                recorded.add_done_callback(self._progress.discard)
+            if killed.is_set():
+                raise _Killed
+            progress = supervisor.record_progress(spec.job_id, spec.attempt, fraction, message)
+            recorded = asyncio.run_coroutine_threadsafe(progress, loop)
+            self._progress.add(recorded)
+            recorded.add_done_callback(self._progress.discard)
 
-        report = await asyncio.to_thread(execute, spec, self._storage, report_progress, self._lake)
+        executing = loop.run_in_executor(None, execute, spec, self._storage, report_progress, self._lake)
+        self._executing.add(executing)
+        dying = asyncio.create_task(killed.wait())
+        await asyncio.wait({executing, dying}, return_when=asyncio.FIRST_COMPLETED)
+        if killed.is_set():
+            raise WorkerLost(name)
+        dying.cancel()
+        report = executing.result()
         # The progress that a real worker reports may be lost.
         await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
         while not await _send(supervisor, report):  # noqa: ASYNC110 - there is no event for the return of the database

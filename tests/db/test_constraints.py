@@ -1,11 +1,11 @@
 """A violated constraint is read from the error of the database, the same on SQLite and PostgreSQL."""
 
-import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from sqlalchemy.exc import IntegrityError
 
 from dataml.access import tenants
@@ -18,13 +18,17 @@ from dataml.installation import prepare
 from dataml.settings import Settings
 from dataml.train.models import Training
 
+ReadViolation = Callable[[Callable[[Tenant], list[Base]]], ConstraintViolation]
+
 
 @pytest.fixture(scope="module")
-def database(settings: Settings) -> Iterator[Database]:
+def violation(settings: Settings) -> Iterator[ReadViolation]:
+    """Return a function that inserts rows one after the other in a new tenant, and returns the violation."""
     prepare(settings)
     database = Database(settings)
-    yield database
-    asyncio.run(database.close())
+    with start_blocking_portal() as portal:
+        yield lambda make_rows: portal.call(insert, database, make_rows)
+        portal.call(database.close)
 
 
 def new_user(tenant: Tenant, **changes: Any) -> User:
@@ -54,13 +58,11 @@ def new_training(tenant: Tenant, **changes: Any) -> Training:
     return Training(**fields | ids | {"shap_enabled": False, "shap_sample_rows": 1} | changes)
 
 
-async def violation(database: Database, make_rows: Any) -> ConstraintViolation:
-    """Return the violation of inserting rows one after the other; each call works in a tenant of its own."""
+async def insert(database: Database, make_rows: Callable[[Tenant], list[Base]]) -> ConstraintViolation:
     try:
         async with database.transaction() as session:
             tenant = await tenants.add(session, uuid.uuid4().hex)
-            rows: list[Base] = make_rows(tenant)
-            for row in rows:
+            for row in make_rows(tenant):
                 session.add(row)
                 await session.flush()
                 session.expunge(row)
@@ -85,8 +87,10 @@ async def violation(database: Database, make_rows: Any) -> ConstraintViolation:
     ],
     ids=["a unique column", "a unique index", "a unique constraint", "a primary key"],
 )
-def test_duplicate_has_the_columns_of_its_constraint(database: Database, make_rows: Any, columns: set[str]) -> None:
-    read = asyncio.run(violation(database, make_rows))
+def test_duplicate_has_the_columns_of_its_constraint(
+    violation: ReadViolation, make_rows: Any, columns: set[str]
+) -> None:
+    read = violation(make_rows)
     assert read == ConstraintViolation(ConstraintKind.UNIQUE, frozenset(columns))
     assert all(read.is_duplicate(column) for column in columns)
     assert not read.is_duplicate("created_by")
@@ -103,12 +107,12 @@ def test_duplicate_has_the_columns_of_its_constraint(database: Database, make_ro
     ],
     ids=["template", "dataset", "session"],
 )
-def test_missing_row_violates_a_foreign_key(database: Database, make_rows: Any) -> None:
-    read = asyncio.run(violation(database, make_rows))
+def test_missing_row_violates_a_foreign_key(violation: ReadViolation, make_rows: Any) -> None:
+    read = violation(make_rows)
     assert read == ConstraintViolation(ConstraintKind.FOREIGN_KEY)
     assert not read.is_duplicate("template_id")
 
 
-def test_missing_value_violates_neither_kind_of_constraint(database: Database) -> None:
-    rows = asyncio.run(violation(database, lambda tenant: [new_dataset(tenant, created_by=None)]))
+def test_missing_value_violates_neither_kind_of_constraint(violation: ReadViolation) -> None:
+    rows = violation(lambda tenant: [new_dataset(tenant, created_by=None)])
     assert rows == ConstraintViolation(ConstraintKind.OTHER)

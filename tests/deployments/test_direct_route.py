@@ -1,6 +1,5 @@
 """The direct route of a model's own deployment reveals no more than the API does without one."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -50,7 +49,7 @@ def deployment(platform: Platform) -> Iterator[DirectRoute]:
     database = Database(platform.settings)
     authenticator = Authenticator(database, TokenKeys.load(platform.settings.key_file), 5.0)
     yield DirectRoute(cast(ModelRunner, SimpleNamespace(model=MODEL)), authenticator, database, platform.settings)
-    asyncio.run(database.close())
+    platform.client.portal.call(database.close)
 
 
 @pytest.mark.parametrize("signed_in", [False, True], ids=["nobody", "another tenant"])
@@ -68,7 +67,7 @@ def test_without_permission_own_deployment_and_api_respond_the_same(
     for method, path, parts in itertools.product(METHODS, PATHS, BODIES):
         request = parts | {"headers": {"X-Request-ID": "same"} | parts.get("headers", {})}
         by_api = caller.request(method, path, **request)
-        by_route = asyncio.run(by_deployment(method, path, request))
+        by_route = caller.portal.call(by_deployment, method, path, request)
         answers = [(a.status_code, a.content, _headers(a)) for a in (by_api, by_route)]
         if answers[0] != answers[1]:
             different[f"{method} {path} {list(parts)}"] = answers
