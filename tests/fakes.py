@@ -79,8 +79,9 @@ class InProcessWorkers:
 
     async def settle(self) -> None:
         """Return when no job runs any more, and no thread of a killed one."""
-        for work in (self._running.values(), self._executing, map(asyncio.wrap_future, set(self._progress))):
-            await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*self._executing, return_exceptions=True)
+        await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
 
     async def _run(self, name: str, spec: JobSpec, killed: asyncio.Event) -> None:
         """Run a job and report it. A kill ends the wait for the job; it interrupts no transaction, since a connection
@@ -106,7 +107,9 @@ class InProcessWorkers:
         report = executing.result()
         # The progress that a real worker reports may be lost.
         await asyncio.gather(*map(asyncio.wrap_future, set(self._progress)), return_exceptions=True)
-        while not await _send(supervisor, report):  # noqa: ASYNC110 - there is no event for the return of the database
+        while not await _send(supervisor, report):  # there is no event for the return of the database
+            if killed.is_set():
+                raise WorkerLost(name)
             await asyncio.sleep(0.1)
         job_reported.send()
 
