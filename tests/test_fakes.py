@@ -53,7 +53,7 @@ def test_a_kill_interrupts_no_transaction(tmp_path: Path, monkeypatch: pytest.Mo
 
     async def body() -> None:
         workers, supervisor, spec = start(tmp_path)
-        await workers.start("worker-0", spec)
+        await workers.start("worker-0", spec, 1)
         await supervisor.recording.wait()
         await asyncio.wait(workers._executing)
         await asyncio.sleep(0)  # the report waits for the progress
@@ -86,7 +86,7 @@ def test_the_thread_of_a_killed_worker_ends_at_its_next_progress(
     async def body() -> None:
         workers, supervisor, spec = start(tmp_path)
         supervisor.release.set()
-        await workers.start("worker-0", spec)
+        await workers.start("worker-0", spec, 1)
         await supervisor.recording.wait()
         await workers.kill("worker-0")
         with pytest.raises(WorkerLost):
