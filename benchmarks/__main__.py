@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from benchmarks.load import Load, drive, require_wrk, resident_mb
+from benchmarks.login import compare_failed_logins
 from benchmarks.plain import predict_plainly, train_plainly
 from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
 from benchmarks.reading import compare_readers
@@ -45,6 +46,7 @@ def main(sections: list[str]) -> None:
         "responsive": responsive,
         "scaling": scaling,
         "access": access,
+        "login": compare_failed_logins,
         "data": data,
         "large": large,
         "scoring": scoring,

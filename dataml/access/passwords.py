@@ -85,10 +85,10 @@ async def verify_password(password: str, password_hash: str | None) -> PasswordC
 
 
 def _verify(password: str, password_hash: str | None) -> PasswordCheck:
-    if password_hash is None:
-        _hasher().verify_and_update(_bytes(password), _dummy_hash())
-        return PasswordCheck(False)
-    return PasswordCheck(*_hasher().verify_and_update(_bytes(password), password_hash))
+    # It is hashed once in a process, at the first login, whoever that is.
+    dummy = _dummy_hash()
+    is_match, better_hash = _hasher().verify_and_update(_bytes(password), password_hash or dummy)
+    return PasswordCheck(is_match, better_hash) if password_hash is not None else PasswordCheck(False)
 
 
 def _is_too_long(password: str) -> bool:

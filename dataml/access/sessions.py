@@ -60,13 +60,8 @@ class Sessions:
             check = await verify_password(password, user.password_hash if user else None)
             async with self._database.transaction() as session:
                 # The user may have been deactivated, or given another password, meanwhile.
-                now_user = await _find_active(session, username_key, for_update=True)
-                if (
-                    check.is_match
-                    and user is not None
-                    and now_user is not None
-                    and now_user.password_hash == user.password_hash
-                ):
+                now_user = await _find_active(session, username_key, for_update=True) if check.is_match else None
+                if user is not None and now_user is not None and now_user.password_hash == user.password_hash:
                     await throttle.forget_failures(session, counted)
                     return await self._open(session, now_user, check, origin, permissions)
                 await throttle.record_failure(session, counted)
@@ -211,12 +206,13 @@ async def _find_active(session: AsyncSession, username_key: str, *, for_update: 
 
 async def _record_failed_login(session: AsyncSession, user: User | None, origin: Origin) -> None:
     """Record a failed login in the log of the user's tenant, or of the first tenant and without the name if unknown."""
-    if user is not None:
-        scope = Scope(user.tenant_id, "", None, origin)
-        audit.record(session, scope, "session.open", f"user:{user.id}", Outcome.FAILURE, username=user.username)
-        return
+    # Looked up for a known user too: the time of an answer must not reveal who exists.
     first = await session.scalar(every_tenant.select(Tenant.id).order_by(Tenant.created_at).limit(1))
-    audit.record(session, Scope(first or "", "", None, origin), "session.open", None, Outcome.FAILURE)
+    scope = Scope(user.tenant_id if user is not None else first or "", "", None, origin)
+    if user is not None:
+        audit.record(session, scope, "session.open", f"user:{user.id}", Outcome.FAILURE, username=user.username)
+    else:
+        audit.record(session, scope, "session.open", None, Outcome.FAILURE)
 
 
 async def _find_token(session: AsyncSession, refresh_token: str, *, for_update: bool = False) -> RefreshToken | None:

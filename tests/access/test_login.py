@@ -6,16 +6,20 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from httpx import Response
+from sqlalchemy import event
 
-from dataml.access import names
+from dataml.access import names, passwords
 from dataml.access.service import Authenticator
+from dataml.access.sessions import Sessions
 from dataml.access.tokens import TokenKeys
 from dataml.db import outage_cache
+from dataml.db.scope import Origin
 from dataml.db.session import Database
 from dataml.errors import Unauthorized
 from dataml.settings import Settings
@@ -94,6 +98,54 @@ def test_every_failed_login_gets_the_same_401(anonymous: Client, username: str, 
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_credentials")
     assert answer.json()["detail"] == "Wrong username or password."
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_failed_logins_do_the_same_work_whether_the_user_exists(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same statements in the same order, and one hash each: the time of the answer does not say who exists."""
+    known, unknown, too_long = (
+        work_of_failed_login(platform.settings, monkeypatch, *attempt)
+        for attempt in (("admin", "another password"), ("nobody", "another password"), ("admin", "x" * 2000))
+    )
+    assert known.statements == unknown.statements == too_long.statements
+    assert any(statement.startswith("INSERT INTO audit_event") for statement in known.statements)
+    assert [len(work.hashes) for work in (known, unknown, too_long)] == [1, 1, 1]
+    parameters = {found.rsplit("$", 2)[0] for work in (known, unknown, too_long) for found in work.hashes}
+    assert len(parameters) == 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a login does: the statements that it sends, and the hashes that it compares with."""
+
+    statements: list[str]
+    hashes: list[str]
+
+
+def work_of_failed_login(settings: Settings, monkeypatch: pytest.MonkeyPatch, username: str, password: str) -> Work:
+    work = Work([], [])
+    hasher = passwords._hasher()
+
+    def compare(text: bytes, password_hash: str) -> tuple[bool, str | None]:
+        work.hashes.append(password_hash)
+        return hasher.verify_and_update(text, password_hash)
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        work.statements.append(statement)
+
+    async def run() -> None:
+        database = Database(settings)
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        sessions = Sessions(database, settings, TokenKeys.load(settings.key_file))
+        with pytest.raises(Unauthorized):
+            await sessions.log_in(username, password, Origin("192.0.2.1"))
+        await database.close()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: SimpleNamespace(hash=hasher.hash, verify_and_update=compare))
+        asyncio.run(run())
+    return work
 
 
 @pytest.mark.parametrize("form", [{}, {"username": "admin"}, {"password": PASSWORD}, {"username": "", "password": ""}])
