@@ -24,6 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         print(f"dataml: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
+    except OSError as error:
+        # A disk that is full, or read-only, at a file that a command writes.
+        print(f"dataml: {error.filename or 'an operation'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_CANNOT_START
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@
     ├── BadGateway                  502  bad_gateway
     ├── Unavailable                 503  unavailable
     │   └── StorageFull             507  storage_full
+    ├── FileDamaged                 503  file_damaged
     └── GatewayTimeout              504  gateway_timeout
     StartupError                    the platform cannot start; a line for the console, exit 2
 
@@ -157,6 +158,12 @@ class GatewayTimeout(DatamlError):
     """A replica did not answer the proxy in time."""
 
     status, default_code = 504, "gateway_timeout"
+
+
+class FileDamaged(DatamlError):
+    """A file in storage is not what was written: to send the call again does not help."""
+
+    status, default_code = 503, "file_damaged"
 
 
 class StartupError(Exception):

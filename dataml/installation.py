@@ -11,7 +11,7 @@ from dataml.access.permissions import BuiltinRole
 from dataml.access.tokens import TokenKeys, write_secret
 from dataml.db import schema
 from dataml.db.session import Database
-from dataml.errors import StartupError
+from dataml.errors import StartupError, Unavailable
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 
@@ -42,7 +42,17 @@ def _make_home(settings: Settings) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise StartupError(f"DATAML_HOME {settings.root} cannot be written: {error.strerror}") from error
+        detail = f"DATAML_HOME {settings.root} cannot be written: {error.strerror}{_owner_hint(settings.root)}"
+        raise StartupError(detail) from error
+
+
+def _owner_hint(home: Path) -> str:
+    """Return in words to which other user a home belongs; nothing when it is this one's, or cannot be found out."""
+    try:
+        owner = home.stat().st_uid
+    except OSError:
+        return ""
+    return f"; it belongs to user {owner}, and this is user {os.geteuid()}" if owner != os.geteuid() else ""
 
 
 async def _first_start(settings: Settings) -> None:
@@ -51,6 +61,7 @@ async def _first_start(settings: Settings) -> None:
         async with database.reading() as session:
             if await users.exist(session):
                 return
+        _refuse_files_of_another_database(settings)
         if not settings.key_file.exists():
             TokenKeys.create(settings.key_file)
         # The password is on disk before the user is committed: a crash between the two locks nobody out.
@@ -63,6 +74,23 @@ async def _first_start(settings: Settings) -> None:
             await users.add_builtin(session, tenant.id, ADMIN, hash_password(password), admin, is_platform_admin=True)
     finally:
         await database.close()
+
+
+def _refuse_files_of_another_database(settings: Settings) -> None:
+    """Refuse an empty database beside files: they would be taken for orphans, and removed a day later.
+
+    Raises:
+        StartupError: there are files of uploads or jobs, or the object store cannot be reached.
+    """
+    try:
+        folders = Storage.from_settings(settings).list_folders()
+    except Unavailable as error:
+        raise StartupError(f"the object store cannot be listed: {error.detail}") from error
+    if folders:
+        raise StartupError(
+            "the database is empty, and storage has files of an installation; restore the database, set "
+            "DATAML_DATABASE_URL to it, or use another home"
+        )
 
 
 def _admin_password(settings: Settings) -> str:
@@ -93,9 +121,11 @@ async def _renew_admin_password(settings: Settings, password_hash: str) -> None:
     schema.check(settings)
     database = Database(settings)
     try:
-        async with database.transaction() as session:
-            if not await users.recover(session, ADMIN, password_hash):
-                raise StartupError("there is no administrator yet; the first start makes one")
+        with schema.translate_errors():
+            async with database.transaction() as session:
+                is_found = await users.recover(session, ADMIN, password_hash)
+        if not is_found:
+            raise StartupError("there is no administrator yet; the first start makes one")
     finally:
         await database.close()
 

@@ -1,8 +1,13 @@
 """The first start makes an installation, every later one leaves it as it is."""
 
 import asyncio
+import os
 import re
+import signal
 import stat
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +16,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from dataml.access.passwords import verify_password
 from dataml.db import schema
@@ -135,6 +142,82 @@ def test_newer_database_stops_the_start_and_is_unchanged(settings: Settings) -> 
     with pytest.raises(StartupError, match=re.escape(line)):
         schema.check(settings)
     assert contents(settings) == before
+
+
+@needs_sqlite
+def test_migration_that_is_killed_between_two_statements_is_done_by_the_next_start(
+    settings: Settings, tmp_path: Path
+) -> None:
+    program = """
+import os, signal
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from dataml.db import schema
+from dataml.settings import load_settings
+
+def kill(connection, cursor, statement, *_):
+    if "has_row_numbers" in statement:  # in the middle of migration 0011
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "after_cursor_execute", kill)
+schema.migrate(load_settings())
+"""
+    settings.root.mkdir()
+    killed = subprocess.run([sys.executable, "-c", program], env=os.environ | {"DATAML_HOME": str(settings.root)})
+    assert killed.returncode == -signal.SIGKILL
+    assert (settings.root / "dataml.db-journal").exists(), "it was in the middle of a transaction"
+    prepare(settings)
+    assert execute_sql(settings, "SELECT version_num FROM alembic_version") == [(schema.VERSION,)]
+    assert execute_sql(settings, "PRAGMA integrity_check") == [("ok",)]
+
+
+@needs_sqlite
+def test_migration_that_fails_says_from_which_schema_and_changes_nothing(settings: Settings) -> None:
+    prepare(settings)
+    execute_sql(settings, "UPDATE alembic_version SET version_num = '0010'")
+    before = contents(settings)
+    assert refused(settings).startswith("the database cannot be migrated from schema 0010: ")
+    assert contents(settings) == before
+
+
+@needs_sqlite
+def test_tables_without_a_version_stop_the_start(settings: Settings) -> None:
+    prepare(settings)
+    execute_sql(settings, "DELETE FROM alembic_version")
+    assert "no version" in refused(settings)
+
+
+@needs_sqlite
+@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: content[:4096] * 9])
+def test_damaged_database_stops_the_start(settings: Settings, damage: Callable[[bytes], bytes]) -> None:
+    prepare(settings)
+    file = settings.root / "dataml.db"
+    file.write_bytes(damage(file.read_bytes()))
+    assert "restore it from a backup" in refused(settings)
+
+
+@needs_sqlite
+def test_database_that_can_only_be_read_stops_the_start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(settings)
+
+    def only_read(connection: DBAPIConnection, _: object) -> None:
+        connection.cursor().execute("PRAGMA query_only=ON")
+
+    event.listen(Engine, "connect", only_read)
+    try:
+        assert "readonly database" in refused(settings)
+    finally:
+        event.remove(Engine, "connect", only_read)
+
+
+def test_empty_database_beside_files_of_an_installation_stops_the_start(settings: Settings) -> None:
+    """Else the files would be taken for orphans, and removed."""
+    kept = settings.storage_root / "files" / "tenant" / "upload" / "1.csv"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"a\n1\n")
+    assert "storage has files" in refused(settings)
+    assert kept.exists()
+    assert not settings.key_file.exists()
 
 
 @needs_sqlite

@@ -16,6 +16,7 @@ from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace, RowD
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
 from dataml.jobs.dependencies import Jobs
+from dataml.storage.damage import translate_read_errors
 from dataml.storage.storage import Storage
 
 router = Router(prefix="/files", tags=["File"])
@@ -94,7 +95,8 @@ async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSe
 
     def read() -> list[str]:
         file_format = "parquet" if file.format == "parquet" else "csv"
-        return previews.first_lines(storage.fetch(file.path), file_format, file.encoding)
+        with translate_read_errors():
+            return previews.first_lines(storage.fetch(file.path), file_format, file.encoding)
 
     return FilePreview(file_id=file.id, content_preview=await asyncio.to_thread(read))
 

@@ -25,7 +25,7 @@ _POLL_INTERVAL_S: Final = 0.05
 # Failures whose cause is not in the data.
 _PLATFORM_FAILURES: Final = frozenset(
     {"internal_error", "out_of_memory", "worker_lost", "job_timeout"}
-    | {"storage_unavailable", "storage_full", "file_missing"}
+    | {"storage_unavailable", "storage_full", "file_missing", "file_damaged"}
     | {"lake_unavailable", "lake_full", "lake_damaged", "lake_misconfigured", "lake_timeout", "lake_commit_unknown"}
 )
 

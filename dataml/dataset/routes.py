@@ -1,6 +1,8 @@
 """Dataset calls: upload, lists, rows, statistics, error report, deletion."""
 
 import asyncio
+import itertools
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import orjson
@@ -35,6 +37,7 @@ from dataml.jobs import service as job_service
 from dataml.jobs.dependencies import Jobs
 from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobKind, quarantine_column_names
 from dataml.jobs.time_limits import TimeLimit
+from dataml.storage.damage import translate_read_errors
 from dataml.storage.storage import Storage
 
 router = Router(prefix="/dataset", tags=["Dataset"])
@@ -172,7 +175,8 @@ async def view_dataset(
     storage = Storage.from_settings(settings)
 
     def render() -> bytes:
-        preview = previews.read_rows(storage.fetch(parquet), names, page) if parquet is not None else []
+        with translate_read_errors():
+            preview = previews.read_rows(storage.fetch(parquet), names, page) if parquet is not None else []
         return orjson.dumps({"preview": preview, "total": total})
 
     return Response(await asyncio.to_thread(render), media_type="application/json")
@@ -229,9 +233,18 @@ async def get_error_report(
         files = await service.list_uploaded_files(session, user.scope, dataset_id)
     if report_format == "json":
         return ErrorReportAnswer.from_dataset(dataset, files)
-    errors = await asyncio.to_thread(Storage.from_settings(settings).fetch, dataset.errors) if dataset.errors else None
+    storage = Storage.from_settings(settings)
+    errors = await asyncio.to_thread(storage.fetch, dataset.errors) if dataset.errors else None
     disposition = {"Content-Disposition": f'attachment; filename="dataset_{dataset.id}_errors.csv"'}
-    return StreamingResponse(previews.error_lines(errors), media_type="text/csv", headers=disposition)
+    lines = await asyncio.to_thread(_begin, previews.error_lines(errors))
+    return StreamingResponse(lines, media_type="text/csv", headers=disposition)
+
+
+def _begin(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Read the first lines before the response begins: a damaged file can still be answered with its error."""
+    with translate_read_errors():
+        first = [next(lines), *itertools.islice(lines, 1)]
+    return itertools.chain(first, lines)
 
 
 async def _list_rows(database: Database, scope: Scope, page: Page, *, only_valid: bool) -> tuple[int, list[DatasetRow]]:

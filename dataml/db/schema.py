@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
 VERSION = "0019"
+# What SQLite says of a file that is not whole.
+_DAMAGED = ("malformed", "not a database")
 # Key of the advisory lock in PostgreSQL that is held while the schema changes.
 _LOCK = 0x646174616D6C
 
@@ -26,13 +28,15 @@ def migrate(settings: Settings) -> None:
     """Apply the migrations that are missing.
 
     Raises:
-        StartupError: the database was written by a newer version, or cannot be reached.
+        StartupError: the database was written by a newer version, is damaged, or cannot be reached or written to.
     """
     with connected(settings) as connection:
         version = _read_version(connection)
         if version != VERSION:
-            _upgrade(connection, version)
-            connection.commit()
+            _migrate_from(connection, version)
+        # A transaction that is rolled back: a database that can only be read fails here, and not at the first login.
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        connection.rollback()
 
 
 def create(connection: Connection) -> None:
@@ -72,13 +76,30 @@ def connected(settings: Settings) -> Iterator[Connection]:
     except (ArgumentError, ValueError) as error:
         raise StartupError("DATAML_DATABASE_URL is no URL of a database") from error
     try:
-        with engine.connect() as connection:
+        with translate_errors(), engine.connect() as connection:
             yield connection
-    except DatabaseError as error:
-        # PostgreSQL's own words take several lines.
-        raise StartupError(f"the database cannot be opened: {' '.join(str(error.orig).split())}") from error
     finally:
         engine.dispose()
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Translate errors of the database to one line for the console.
+
+    Raises:
+        StartupError: the database cannot be reached, is damaged, or refuses.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        reason = one_line(error)
+        advice = "; restore it from a backup" if any(phrase in reason for phrase in _DAMAGED) else ""
+        raise StartupError(f"the database cannot be opened: {reason}{advice}") from error
+
+
+def one_line(error: DatabaseError) -> str:
+    """Return what the database says; PostgreSQL's own words take several lines."""
+    return " ".join(str(error.orig).split())
 
 
 @contextmanager
@@ -120,6 +141,18 @@ def _upgrade(connection: Connection, version: str | None) -> None:
             raise _newer(version) from error
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _migrate_from(connection: Connection, version: str | None) -> None:
+    if version is None and inspect(connection).get_table_names():
+        raise StartupError("the database has tables, and no version of dataml's schema; restore it from a backup")
+    try:
+        _upgrade(connection, version)
+        connection.commit()
+    except DatabaseError as error:
+        # All is in one transaction, so the database is as it was.
+        detail = f"the database cannot be migrated from schema {version or '0000'}: {one_line(error)}"
+        raise StartupError(detail) from error
 
 
 def _config() -> "Config":

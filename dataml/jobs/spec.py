@@ -497,10 +497,14 @@ class JobContext:
     """When the attempt began, in seconds since 1970."""
     not_to_publish: set[str] = field(default_factory=set)
     """Files of this attempt that are published already, or never will be."""
+    fetched: set[Path] = field(default_factory=set)
+    """What the task has read, or begun to read."""
 
     def fetch(self, name: str) -> Path:
         """Return the local path of a storage name. Raises as `Storage.fetch`."""
-        return self.storage.fetch(name)
+        path = self.storage.fetch(name)
+        self.fetched.add(path)
+        return path
 
     def output(self, name: str, *, only_here: bool = False) -> tuple[str, Path]:
         """Return the storage name and local path of a new file or folder of this attempt.

@@ -8,6 +8,7 @@ from dataml.errors import DatamlError
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobContext, JobFailure, JobReport, JobSpec
 from dataml.storage import disk
+from dataml.storage.damage import file_damaged, has_damaged_parquet
 from dataml.storage.space import is_exhausted, is_storage_full, storage_full
 from dataml.storage.storage import Storage
 
@@ -38,17 +39,21 @@ def execute(
     except Exception as error:
         # The one place that catches everything: any error of a task becomes a failed report, and the log has the cause.
         log.exception("job %s failed", spec.job_id)
-        failure = _failure_of(error, storage)
+        failure = _failure_of(error, context)
     # The supervisor removes the attempt from the store, and cannot reach this node's disk. On a full disk it cannot
     # even record the failure before there is room.
     disk.remove(storage.path(spec.directory))
     return JobReport(spec.job_id, spec.attempt, failure=failure)
 
 
-def _failure_of(error: Exception, storage: Storage) -> JobFailure:
-    # Not every library names the lack of space as the cause of its failure.
-    if is_storage_full(error) or is_exhausted(storage.root):
-        full = storage_full("the files of the job", storage.root)
+def _failure_of(error: Exception, context: JobContext) -> JobFailure:
+    root = context.storage.root
+    # Not every library names the lack of space, or a damaged file, as the cause of its failure.
+    if is_storage_full(error) or is_exhausted(root):
+        full = storage_full("the files of the job", root)
         return JobFailure(full.code, full.detail)
+    if has_damaged_parquet(context.fetched):
+        damaged = file_damaged()
+        return JobFailure(damaged.code, damaged.detail)
     detail = f"The job failed unexpectedly ({type(error).__name__}); the platform's log has the cause."
     return JobFailure("internal_error", detail)

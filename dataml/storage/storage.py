@@ -25,7 +25,7 @@ from dataml.errors import NotFound, TooLarge, Unavailable
 from dataml.settings import Settings
 from dataml.storage import disk
 from dataml.storage.cache import evict_copies, mark_used
-from dataml.storage.objects import ObjectStore
+from dataml.storage.objects import FileMissing, ObjectStore
 from dataml.storage.space import is_storage_full, storage_full
 
 UPLOADS: Final = "files"
@@ -86,14 +86,16 @@ class Storage:
     def fetch(self, name: str) -> Path:
         """Return the local path of a file or a folder, downloaded from the store when it is not here. Blocking.
 
-        It appears completely or not at all. Without a store the path is returned whether or not the file is there.
+        It appears completely or not at all.
 
         Raises:
-            FileMissing: the store has no such object.
+            FileMissing: storage has no such file.
             Unavailable: `storage_unavailable`, `storage_full`.
         """
         path = self.path(name)
         if self.store is None:
+            if not path.exists():
+                raise FileMissing
             return path
         with suppress(FileNotFoundError):
             mark_used(path)

@@ -15,6 +15,7 @@ from dataml.http.dependencies import AppSettings, Db
 from dataml.http.routing import Router
 from dataml.ml.explanation import artifacts
 from dataml.settings import Settings
+from dataml.storage.damage import translate_read_errors
 from dataml.storage.storage import Storage
 from dataml.train import service
 from dataml.train.explanation_schemas import ExplanationAnswer
@@ -26,7 +27,8 @@ router = Router(prefix="/train", tags=["Train"])
 async def get_explanation(train_id: int, user: Viewer, database: Db, settings: AppSettings) -> Response:
     """Show the newest finished explanation of a training: feature importance, charts with their data, example rows."""
     folder = await _folder(train_id, user, database, settings)
-    content = await asyncio.to_thread(artifacts.read_explanation, folder)
+    with translate_read_errors():
+        content = await asyncio.to_thread(artifacts.read_explanation, folder)
     return Response(content, media_type="application/json")
 
 
@@ -44,7 +46,8 @@ async def get_chart(
 ) -> Response:
     """Download a chart of the explanation as a picture."""
     folder = await _folder(train_id, user, database, settings)
-    content = await asyncio.to_thread(artifacts.read_chart_image, folder, chart_name)
+    with translate_read_errors():
+        content = await asyncio.to_thread(artifacts.read_chart_image, folder, chart_name)
     return Response(content, media_type="image/png")
 
 

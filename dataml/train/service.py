@@ -38,6 +38,7 @@ from dataml.jobs.spec import (
 from dataml.jobs.time_limits import check_time_limit
 from dataml.ml.boosters.hyperparameters import ALGORITHMS
 from dataml.settings import Settings
+from dataml.storage.damage import file_damaged, translate_read_errors
 from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
@@ -88,6 +89,8 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`, `url_name_exists`; of an
             incremental training also `training_in_progress`, `predictor_changed`, and what `check_continuation` and
             `check_classes` raise.
+        FileMissing: `file_missing`: storage has lost the rows.
+        FileDamaged: `file_damaged`.
         Invalid: `time_limit_too_long`; the request does not fit the dataset: see `check_request`,
             `check_target_values` and `check_series`.
     """
@@ -104,6 +107,8 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         spec = check_continuation(request, parent, rows, parquet)
     try:
         spec, sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent, request)
+        if dataset.parquet_sha256 not in (None, sha256):
+            raise file_damaged()
         plan = TrainingPlan(request, dataset, parent, spec, sha256)
         async with database.transaction() as session:
             return await _insert(session, settings, scope, plan)
@@ -111,8 +116,11 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         if read_violation(error).is_duplicate("predictor_name"):
             raise _predictor_exists(request.predictor_name) from error
         raise _dataset_deleted() from error
-    except (FileNotFoundError, FileMissing) as error:
-        raise _dataset_deleted() from error
+    except FileMissing as error:
+        async with database.reading() as session:
+            as_read = (Dataset.id == dataset.id, Dataset.parquet == parquet)
+            is_lost = await scope.find(session, Dataset, *as_read) is not None
+        raise error if is_lost else _dataset_deleted() from error
 
 
 async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan: TrainingPlan) -> tuple[Training, Job]:
@@ -450,6 +458,13 @@ def _check_rows(
     storage: Storage, spec: TrainSpec, parent: Parent | None, request: TrainRequest
 ) -> tuple[TrainSpec, str]:
     """Check the rows to train on; return the spec as they settle it, and the SHA-256 hash of their file. Blocking."""
+    with translate_read_errors():
+        return _check_readable_rows(storage, spec, parent, request)
+
+
+def _check_readable_rows(
+    storage: Storage, spec: TrainSpec, parent: Parent | None, request: TrainRequest
+) -> tuple[TrainSpec, str]:
     path = storage.fetch(spec.parquet)
     if parent is not None and spec.rows is not None:
         _check_continued_rows(storage, spec, parent, spec.rows)
