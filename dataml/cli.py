@@ -15,7 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code.
 
     Returns:
-        0 for success, 1 for a demo that failed, 2 (with one line on stderr) when the platform cannot start.
+        0 for success, 1 for a demo that failed or an installation with errors, 2 (with one line on stderr) when the
+        platform cannot start.
     """
     redaction.install()
     options = _parser().parse_args(arguments)
@@ -49,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     admin = commands.add_parser("admin", help="print where the administrator's first password is")
     admin.add_argument("--new-password", action="store_true", help="give the administrator a new random one")
     admin.set_defaults(run=_admin)
+    doctor = commands.add_parser("doctor", help="look for what is wrong with an installation; nothing is changed")
+    doctor.add_argument("--hash", action="store_true", help="compare the content of files with their hashes, too")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run=_doctor)
     rotate = commands.add_parser("rotate-key", help="sign tokens with a new key; the last key is still accepted")
     rotate.set_defaults(run=_rotate_key)
     return parser
@@ -139,6 +144,15 @@ def _rotate_key(settings: Settings, options: argparse.Namespace) -> int:
     TokenKeys.rotate(settings.key_file)
     print("tokens are signed with a new key; those of the last key stay valid, those of older keys do not")
     return 0
+
+
+def _doctor(settings: Settings, options: argparse.Namespace) -> int:
+    from dataml.doctor.examination import examine, to_json, to_text
+    from dataml.doctor.findings import Severity
+
+    findings = examine(settings, hashes=options.hash)
+    print(to_json(settings, findings) if options.json else to_text(findings))
+    return int(any(each.severity is Severity.ERROR for each in findings))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from tests.conftest import NewHome
 from tests.database import execute_sql
 
-COMMANDS = ("up", "down", "demo", "migrate", "admin", "rotate-key")
+COMMANDS = ("up", "down", "demo", "migrate", "admin", "doctor", "rotate-key")
 
 
 def refusal(capsys: pytest.CaptureFixture[str], command: str = "up") -> str:

@@ -31,7 +31,7 @@ def migrate(settings: Settings) -> None:
         StartupError: the database was written by a newer version, is damaged, or cannot be reached or written to.
     """
     with connected(settings) as connection:
-        version = _read_version(connection)
+        version = read_version(connection)
         if version != VERSION:
             _migrate_from(connection, version)
         # A transaction that is rolled back: a database that can only be read fails here, and not at the first login.
@@ -57,7 +57,7 @@ def check(settings: Settings) -> None:
         StartupError: it is older or newer, or cannot be reached.
     """
     with connected(settings) as connection:
-        version = _read_version(connection)
+        version = read_version(connection)
     if version is None or version < VERSION:
         raise StartupError("the database's schema is older than this version: run `dataml migrate`")
     if version != VERSION:
@@ -163,7 +163,8 @@ def _config() -> "Config":
     return config
 
 
-def _read_version(connection: Connection) -> str | None:
+def read_version(connection: Connection) -> str | None:
+    """Return the version of a database's schema; None for one that was never migrated."""
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

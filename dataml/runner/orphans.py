@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -38,15 +38,25 @@ async def collect_orphans(database: Database, storage: Storage) -> bool:
     except Unavailable:
         return False
     async with database.reading() as session:
-        running, with_result = await jobs.list_directories(session)
-        needed = running | _with_parents(await _referenced_names(session)) if folders else set()
-    oldest = time.time() - MIN_AGE_S
-    for folder, written_at in folders.items():
-        is_recent = written_at >= oldest and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))
-        if folder not in needed and not is_recent:
-            log.warning("removing %s, which no row refers to", folder)
-            await storage.delete(folder)
+        orphans = await find_orphans(session, folders)
+    for folder in orphans:
+        log.warning("removing %s, which no row refers to", folder)
+        await storage.delete(folder)
     return True
+
+
+async def find_orphans(session: AsyncSession, folders: Mapping[str, float]) -> list[str]:
+    """Return which of these folders of storage, with the times of their last writes, `collect_orphans` removes."""
+    if not folders:
+        return []
+    running, with_result = await jobs.list_directories(session)
+    needed = running | _with_parents(await _referenced_names(session))
+    oldest = time.time() - MIN_AGE_S
+
+    def is_recent(folder: str, written_at: float) -> bool:
+        return written_at >= oldest and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))
+
+    return [folder for folder, at in folders.items() if folder not in needed and not is_recent(folder, at)]
 
 
 async def _referenced_names(session: AsyncSession) -> set[str]:

@@ -33,6 +33,7 @@ EVERY_TENANT = {
     "dataml.dataset.deleted_files": "the supervisor removes deleted files of all tenants",
     "dataml.datalake.service": "administrators share schemas between tenants; a table is read by all that see it",
     "dataml.endpoint.service": "finds the predictors of all tenants that a deployment was asked for",
+    "dataml.doctor.references": "compares the files of an installation with its rows",
     "deployments.deployer": "writes down which predictors it has deployed",
 }
 ROOT = Path(__file__).parents[2]
