@@ -112,7 +112,8 @@ $(REST_CATALOG): tests/services/iceberg_rest/pom.xml
 
 test-rest: $(INSTALLED) $(S3PROXY) $(REST_CATALOG)
 	@DATAML_TEST_LAKE=rest DATAML_TEST_S3PROXY=$(S3PROXY) DATAML_TEST_REST_CATALOG=$(CURDIR)/$(REST_CATALOG) \
-	    $(PYTEST) -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/iceberg/test_writing.py tests/datalake)
+	    $(PYTEST) -m "" $(or $(ARGS),tests/services/test_rest_catalog.py tests/iceberg/test_writing.py \
+	        tests/iceberg/test_commits.py tests/iceberg/test_columns.py tests/datalake)
 
 # 800 MB, for Java 24 or newer: the newest where Debian has them, or JAVA_HOME.
 TRINO_VERSION := 476

@@ -62,8 +62,8 @@ class Orphans:
     folders: list[tuple["FileIO", OrphanFolder]] = field(default_factory=list)
     is_complete: bool = True
 
-    def remove(self, is_removable: "Collection[str]") -> None:
-        """Remove the files, and the folders of these paths.
+    def remove(self, removable_folders: Collection[str]) -> None:
+        """Remove the files, and of the folders those of these paths.
 
         Raises:
             OSError: the storage does not answer.
@@ -72,7 +72,7 @@ class Orphans:
             log.warning("removing %s of the lake, which no table refers to", path)
             remove_file(io, path)
         for io, folder in self.folders:
-            if folder.path in is_removable:
+            if folder.path in removable_folders:
                 log.warning("removing %s of the lake, which is of no table", folder.path)
                 for path in folder.files:
                     remove_file(io, path)

@@ -57,7 +57,7 @@ def test_columns_that_differ_by_case_have_names_that_engines_tell_apart(catalog:
 
 def test_columns_that_differ_by_case_in_an_older_table_stay_until_they_are_replaced(catalog: "Catalog") -> None:
     fields = [pa.field(name, pa.int64()) for name in ("n", "N")]
-    catalog.create_namespace(TABLE.namespace)
+    catalog.create_namespace_if_not_exists(TABLE.namespace)
     catalog.create_table((TABLE.namespace, TABLE.table), pa.schema(fields))
     batch = pa.record_batch([pa.array([1]), pa.array([2])], schema=pa.schema(fields))
     write(catalog, target(), 1, lambda: iter([batch]))

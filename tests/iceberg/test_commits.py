@@ -18,7 +18,6 @@ from dataml.iceberg.names import TableName
 from dataml.iceberg.reading import read_batches
 from dataml.iceberg.undo import undo_jobs
 from dataml.iceberg.writing import LakeTarget, TablesWrite, WriteAttempt, delete_rows, write_rows
-from tests.conftest import ON_REST_CATALOG
 from tests.iceberg.conftest import DataFiles
 from tests.iceberg.faults import Fault, FaultyCatalog
 from tests.iceberg.test_writing import TABLE, numbers, rows, target, write
@@ -207,8 +206,7 @@ def test_tries_after_an_unknown_outcome_use_the_same_files(
                 tables.run(catalog)
         tables.run(catalog)
     assert numbers(catalog) == [2]
-    # A REST catalog gives a table that it has not created another folder at each try.
-    assert tries == ([1, 2, 3, 4] if ON_REST_CATALOG else [1, 1, 1, 1])
+    assert tries == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new table", "existing table"])
