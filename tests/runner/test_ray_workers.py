@@ -53,11 +53,19 @@ def supervisor(settings: Settings) -> Iterator[Any]:
             from dataml.db.session import Database
             from dataml.iceberg.catalog import LakeConfig
             from dataml.runner import heartbeat
+            from dataml.runner import worker as worker_module
             from dataml.runner.supervisor import Supervisor
-            from dataml.runner.worker import RayWorkers
+            from dataml.runner.worker import RayWorkers, Worker
             from dataml.settings import Settings
             from dataml.storage.storage import Storage
 
+            class ColdWorker(Worker):
+                """A worker that imports nothing beforehand: that takes longer than all else here."""
+
+                async def warm(self) -> None:
+                    return
+
+            worker_module.Worker = ColdWorker  # type: ignore[misc]
             heartbeat.TIMEOUT_S, heartbeat._INSPECT_AFTER_S, heartbeat.INTERVAL_S = 3.0, 1.0, 0.5  # type: ignore[misc]
             self._settings = Settings.model_validate_json(settings)
             storage, lake = Storage.for_jobs(self._settings), LakeConfig.from_settings(self._settings)
@@ -130,13 +138,15 @@ def test_the_job_of_a_stopped_worker_is_tried_again_by_another_process(settings:
     # The first attempt waits for a writer of this pipe, for ever and outside of Python.
     os.mkfifo(data)
     job_id = asyncio.run(queue_statistics(settings))
-    wait_until(lambda: read_job(settings, job_id).state, lambda state: state == "running")
+    wait_until(lambda: read_job(settings, job_id).state, lambda state: state == "running", timeout_s=300)
     first: WorkerProcess = wait_until(lambda: ray.get(supervisor.worker_process.remote()), lambda found: found)
     os.kill(first.pid, signal.SIGSTOP)
     data.unlink()
     pq.write_table(pa.table({"n": [1, 2, 3]}), data)
 
-    job = wait_until(lambda: read_job(settings, job_id), lambda job: job.state in ("succeeded", "failed"), timeout_s=60)
+    job = wait_until(
+        lambda: read_job(settings, job_id), lambda job: job.state in ("succeeded", "failed"), timeout_s=300
+    )
 
     assert (job.state, job.attempt, job.failure_code) == ("succeeded", 2, None)
     second: WorkerProcess = ray.get(supervisor.worker_process.remote())
