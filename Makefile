@@ -17,7 +17,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip bench bench-quality lint docs clean
+    s3-or-skip rest-or-skip trino-or-skip chaos bench bench-quality lint docs clean
 
 help:
 	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-fast  run those that need neither Ray nor a server nor much time"
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
+	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format, import layers and types"
 	@echo "make docs    build the documentation into build/site"
@@ -130,6 +131,12 @@ $(TRINO):
 test-trino: $(INSTALLED) $(TRINO)
 	@PATH="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin:)$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
 	    $(PYTEST) -m services tests/services/test_trino.py tests/services/test_shared_catalog.py $(ARGS)
+
+# Faults are random, and the same for the same seed. Each is injected at least once.
+SECONDS ?= 1200
+SEED ?= 20000
+chaos: $(INSTALLED)
+	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SHORT),--short,--seconds $(SECONDS)) $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

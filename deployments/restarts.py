@@ -96,6 +96,8 @@ class _Child:
         self.was_up = False
         self._ready, ready = os.pipe()
         parent = os.getpid()
+        # A signal that comes before the child can take it waits.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._pid = os.fork()
         if self._pid == 0:
             exit_code = 1
@@ -104,6 +106,7 @@ class _Child:
             finally:
                 # The child must never return into the code of its parent.
                 os._exit(exit_code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(ready)
         # The child does the same: whichever comes first.
         with suppress(OSError):
@@ -111,17 +114,17 @@ class _Child:
 
     def wait(self, stop: _Stop) -> int:
         """Return the exit code, negative for a signal; pass the request to stop on."""
-        tell_at = 0.0
+        is_told = False
         while True:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
                 self.was_up = bool(os.read(self._ready, 1))
                 os.close(self._ready)
                 return os.waitstatus_to_exitcode(status)
-            if stop.is_asked and time.monotonic() >= tell_at:
-                # Again and again: a child that has just begun may not take the signal yet.
+            if stop.is_asked and not is_told:
+                # Once: a second signal would end a child that is stopping Ray.
                 os.kill(self._pid, signal.SIGTERM)
-                tell_at = time.monotonic() + 1
+                is_told = True
             time.sleep(_POLL_INTERVAL_S)
 
 
@@ -131,7 +134,11 @@ def _run_child(run: RunPlatform, parent: int, ready: int) -> int:
     if os.getppid() != parent:
         return 1
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         run(lambda: _report(ready))
+    except KeyboardInterrupt:
+        return 0
     except StartupError as error:
         print(f"dataml: {error}", file=sys.stderr, flush=True)
         return EXIT_CANNOT_START

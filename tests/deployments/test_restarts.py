@@ -95,6 +95,23 @@ def test_a_signal_stops_the_platform_and_the_command(tmp_path: Path, number: sig
     assert len(starts(tmp_path)) == 1
 
 
+def test_the_platform_gets_one_signal_however_long_it_takes_to_stop(tmp_path: Path):
+    behaviour = (
+        "report_ready()\n"
+        "    try:\n"
+        "        serve()\n"
+        "    finally:\n"
+        "        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "        time.sleep(1.5)\n"
+        "        (home / 'cleaned').touch()"
+    )
+    with started(tmp_path, behaviour) as process:
+        wait_for(lambda: starts(tmp_path))
+        process.terminate()
+        assert process.wait(_WAIT_S) == 0
+    assert (tmp_path / "cleaned").exists()
+
+
 def test_a_platform_that_has_died_starts_again(tmp_path: Path):
     with started(tmp_path, DIES_ONCE) as process:
         wait_for(lambda: len(starts(tmp_path)) == 2)

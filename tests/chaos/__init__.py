@@ -1,0 +1,1 @@
+"""Faults injected into a running platform under load: `make chaos` (`python -m tests.chaos --help`)."""

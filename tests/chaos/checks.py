@@ -1,0 +1,95 @@
+"""What must hold when the faults are over."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from deployments.processes import find_processes
+from tests.chaos.load import Ledger, Load, User
+from tests.chaos.running_platform import RunningPlatform
+
+_PAGE = 200
+
+
+def check_acknowledged(load: Load) -> Iterator[str]:
+    """Yield what was acknowledged and is not there, and jobs that did not end well; wait for those that still run."""
+    user, ledger = load.new_user(), load.ledger
+    for job_id in sorted(ledger.jobs):
+        job = load.wait_for(job_id)
+        if job["state"] != "succeeded":
+            yield f"job {job_id} is {job['state']}: {job['error']}"
+    yield from _missing("template", ledger.templates, _ids(user, "/api/v1/template/list"))
+    yield from _missing("dataset", ledger.datasets, _ids(user, "/api/v1/dataset/list"))
+    yield from _missing("training", ledger.trainings, _ids(user, "/api/v1/train/list"))
+    for prediction_id in sorted(ledger.batches):
+        query = {"prediction_id": prediction_id}
+        result = user.call("result", "GET", "/api/v1/inference/result", params=query)
+        if result is None or result["status"] != "completed":
+            yield f"batch {prediction_id}: {result}"
+
+
+def check_database(platform: RunningPlatform) -> Iterator[str]:
+    """Yield what is wrong in the database of a platform that is stopped."""
+    connection = sqlite3.connect(platform.home / "dataml.db")
+    for (message,) in connection.execute("PRAGMA integrity_check"):
+        if message != "ok":
+            yield f"the database: {message}"
+    for row in connection.execute("PRAGMA foreign_key_check"):
+        yield f"a foreign key: {row}"
+    for row in connection.execute("SELECT id, state FROM job WHERE state IN ('queued', 'running')"):
+        yield f"a job that has not ended: {row}"
+    doubled = "SELECT subject_id, kind, count(*) FROM job WHERE state = 'succeeded' GROUP BY 1, 2 HAVING count(*) > 1"
+    for row in connection.execute(doubled):
+        yield f"jobs that were done twice: {row}"
+    connection.close()
+
+
+def check_leftovers(platform: RunningPlatform) -> Iterator[str]:
+    """Yield what a platform that is stopped has left behind."""
+    for process in find_processes(platform.folder):
+        yield f"process {process.pid} still runs: {process.cmdline()}"
+    if platform.folder.exists():
+        yield f"{platform.folder} is still there"
+
+
+def check_files(platform: RunningPlatform) -> Iterator[str]:
+    """Yield the errors that `dataml doctor` finds in the home of a platform that is stopped.
+
+    What interrupted uploads have left is removed after a day, and only a warning.
+    """
+    command = [sys.executable, "-m", "dataml.cli", "doctor", "--json"]
+    output = subprocess.run(command, env=platform.environment, capture_output=True, text=True, check=False)
+    try:
+        found = json.loads(output.stdout)
+    except ValueError:
+        yield f"dataml doctor failed: {output.stdout}{output.stderr}"
+        return
+    for finding in found["findings"]:
+        if finding["severity"] == "error":
+            yield f"dataml doctor: {finding['message']}"
+
+
+def _missing(noun: str, acknowledged: set[int], stored: set[int]) -> Iterator[str]:
+    for missing in sorted(acknowledged - stored):
+        yield f"{noun} {missing} was acknowledged and is not there"
+
+
+def _ids(user: User, path: str) -> set[int]:
+    ids: set[int] = set()
+    while True:
+        answer = user.call("read", "GET", path, params={"skip": len(ids), "limit": _PAGE})
+        assert answer is not None, path
+        ids |= {row["id"] for row in answer["data"]}
+        if len(answer["data"]) < _PAGE:
+            return ids
+
+
+def summary(ledger: Ledger) -> str:
+    """Return the numbers of what was acknowledged and answered."""
+    counts = ", ".join(f"{number} {what}" for what, number in sorted(ledger.answers.items()))
+    return (
+        f"acknowledged: {len(ledger.templates)} templates, {len(ledger.datasets)} datasets, "
+        f"{len(ledger.trainings)} trainings, {len(ledger.batches)} batches, {len(ledger.jobs)} jobs\nanswers: {counts}"
+    )

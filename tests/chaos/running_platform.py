@@ -1,0 +1,106 @@
+"""A platform that `dataml up` runs, and its processes."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import httpx
+import psutil
+
+from deployments.platform import private_folder
+from deployments.processes import find_free_ports, find_processes
+
+PASSWORD: Final = "chaos-password"
+START_TIMEOUT_S: Final = 180.0
+COMMANDS: Final = {
+    "haproxy": "-db -f",
+    "manager": "ray::ProxyActor",
+    "api": "ray::ServeReplica:dataml:Api",
+    "pool": "ray::ServeReplica:dataml:PredictorPool",
+    "own": "ray::ServeReplica:predictor-",
+    "controller": "ray::ServeController",
+    "supervisor": "ray::SupervisorActor",
+    "worker": "ray::Worker",
+    "raylet": "raylet/raylet",
+    "gcs": "gcs_server",
+    "agent": "ray::DashboardAgent",
+}
+"""What the command line of each kind of process has in it."""
+
+
+class RunningPlatform:
+    """One platform in a home of its own; it may be killed and started again."""
+
+    def __init__(self, home: Path, log: Path) -> None:
+        self.home = home
+        self.port = find_free_ports(1, exclude=0)[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = private_folder(home)
+        self._log = log
+        self._command: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run `dataml up` and wait until it answers."""
+        with self._log.open("ab") as log:
+            self._command = subprocess.Popen(
+                [sys.executable, "-m", "dataml.cli", "up"], env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.is_healthy():
+            if self._command.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the platform does not start:\n{self._log.read_text(errors='replace')[-5000:]}")
+            time.sleep(0.2)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every command in this home."""
+        return os.environ | {
+            "DATAML_HOME": str(self.home),
+            "DATAML_PORT": str(self.port),
+            "DATAML_ADMIN_PASSWORD": PASSWORD,
+            "DATAML_ACCESS_TOKEN_MINUTES": "1440",
+            # Faults end more attempts than a user meets, and Ray more often.
+            "DATAML_JOB_ATTEMPTS": "10",
+            "DATAML_MAX_RESTARTS": "100",
+            # The home is a small disk.
+            "DATAML_STORAGE_RESERVE_BYTES": str(50 * 1024**2),
+        }
+
+    def is_healthy(self) -> bool:
+        """Return whether the platform answers its health check."""
+        try:
+            return httpx.get(f"{self.url}/api/v1/utils/health-check/", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def find(self, kind: str) -> list[psutil.Process]:
+        """Return the processes of a kind of `COMMANDS`."""
+        return [process for process in find_processes(self.folder) if COMMANDS[kind] in _command_of(process)]
+
+    def kill_all(self) -> None:
+        """Kill the command and everything it has started, as a loss of power does."""
+        if self._command is not None:
+            self._command.kill()
+        for process in find_processes(self.folder):
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        if self._command is not None:
+            self._command.wait()
+
+    def stop(self) -> int:
+        """Stop the platform as a user does, and return the exit code."""
+        assert self._command is not None
+        self._command.terminate()
+        return self._command.wait(60)
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
