@@ -63,6 +63,7 @@ OTHER_PARAMETERS |= {
     "target",
     "username",
     "action",
+    "time_limit_s",
     "subject",
     "outcome",
     "address",

@@ -1,6 +1,7 @@
 """A batch result keeps the order and the ids of its rows, and agrees with real-time predictions."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -121,9 +122,15 @@ def test_the_result_of_an_empty_dataset_is_a_header(root: Path, bundle: str) -> 
     assert (root / result.csv).read_text().count("\n") == 1
 
 
-def test_a_damaged_bundle_is_refused(root: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_is_lost_or_damaged_is_refused(root: Path, bundle: str) -> None:
     with pytest.raises(DatamlError) as refusal:
         score_table(root, "absent", churn())
+    assert refusal.value.code == "file_missing"
+    shutil.copytree(root / bundle, root / "damaged")
+    manifest = root / "damaged" / "manifest.json"
+    manifest.write_text(manifest.read_text()[:-10])
+    with pytest.raises(DatamlError) as refusal:
+        score_table(root, "damaged", churn())
     assert refusal.value.code == "bundle_damaged"
 
 
