@@ -20,6 +20,8 @@ from pathlib import Path
 from dataml.errors import StartupError
 from deployments import restarts
 
+# Ignored where the tests run under nohup.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 home = Path(sys.argv[1])
 restarts._FIRST_PAUSE_S = float(sys.argv[3])
 
