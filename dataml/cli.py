@@ -5,10 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from dataml import __version__, redaction
-from dataml.errors import StartupError
+from dataml.errors import EXIT_CANNOT_START, StartupError
 from dataml.settings import Settings, load_settings
-
-EXIT_CANNOT_START = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

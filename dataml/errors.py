@@ -23,6 +23,10 @@ An error is raised where its rule lives, with the code of that rule; `http.error
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+EXIT_CANNOT_START: Final = 2
+"""Exit code of a command that a `StartupError` has ended."""
 
 
 class DatamlError(Exception):

@@ -4,7 +4,7 @@ import hashlib
 from typing import Literal
 
 from ray import serve
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview
 
 from dataml.serving.model_runner import DeploymentStatus
 
@@ -31,8 +31,12 @@ def list_applications() -> Applications:
 
 def count_replicas(application: ApplicationStatusOverview) -> int:
     """Return how many replicas run, of any version."""
-    states = [state for deployment in application.deployments.values() for state in deployment.replica_states.items()]
-    return sum(count for state, count in states if state == "RUNNING")
+    return sum(map(count_running, application.deployments.values()))
+
+
+def count_running(deployment: DeploymentStatusOverview) -> int:
+    """Return how many replicas of a deployment run, of any version."""
+    return sum(count for state, count in deployment.replica_states.items() if state == "RUNNING")
 
 
 def is_serving(application: ApplicationStatusOverview) -> bool:

@@ -18,7 +18,14 @@ from pathlib import Path
 
 from dataml.errors import BadGateway, DatamlError, GatewayTimeout, RequestTimeout, StartupError, Unavailable
 from deployments import haproxy_launcher
-from deployments.haproxy_launcher import RECORD_FILE, SPARE_CONFIG_FILE, SPARE_RECORD_FILE, HAProxyRecord, read_running
+from deployments.haproxy_launcher import (
+    RECORD_FILE,
+    SPARE_CONFIG_FILE,
+    SPARE_RECORD_FILE,
+    SPARE_SOCKET,
+    HAProxyRecord,
+    read_running,
+)
 
 _POLL_INTERVAL_S = 0.2
 _MIN_INTERVAL_S = 1.0
@@ -122,7 +129,7 @@ class HAProxyGuard:
             spare = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         # One that another HAProxy has replaced ends once its connections have.
         self._spares = [spare, *(other for other in self._spares if other.poll() is None)]
-        HAProxyRecord(spare.pid, f"{self._folder}/spare.sock").write(self._folder / SPARE_RECORD_FILE)
+        HAProxyRecord(spare.pid, f"{self._folder}/{SPARE_SOCKET}").write(self._folder / SPARE_RECORD_FILE)
 
     def _is_listening(self) -> bool:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET

@@ -17,6 +17,7 @@ API_BACKEND = "http-dataml"
 RECORD_FILE = "haproxy.json"
 SPARE_RECORD_FILE = "haproxy-spare.json"
 SPARE_CONFIG_FILE = "haproxy-spare.cfg"
+SPARE_SOCKET = "spare.sock"
 # HAProxy's own format for HTTP, but with the path (%HPO) instead of the whole request line.
 _LOG_FORMAT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %HM %HPO"
 _REQUEST_ID = "txn.request_id"
@@ -117,7 +118,7 @@ def main(settings_file: str, *arguments: str) -> None:
         config = with_admin_socket(spare_file.read_text(), socket)
     config_file.write_text(config)
     if knows_routes(config):
-        spare_file.write_text(with_admin_socket(config, f"{folder}/spare.sock"))
+        spare_file.write_text(with_admin_socket(config, f"{folder}/{SPARE_SOCKET}"))
     taken_over = _take_over(folder, arguments)
     # The process keeps its id when it becomes HAProxy.
     HAProxyRecord(os.getpid(), socket).write(folder / RECORD_FILE)

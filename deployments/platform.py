@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_TIMEOUT_S = 8.0
-EXIT_CANNOT_START = 2
 # For Serve's own processes and for every application: Serve passes it on to none. An access log costs throughput.
 LOGGING_CONFIG = {"encoding": "JSON", "enable_access_log": False}
 

@@ -8,6 +8,8 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
+from deployments.applications import count_running
+
 T = TypeVar("T")
 _ASK_AFTER_S = 0.5
 _ASK_AGAIN_S = 0.2
@@ -62,4 +64,4 @@ def has_replica(application: str, deployment: str) -> bool:
     except (RayError, RayServeException):
         return True
     status = found and found.deployments.get(deployment)
-    return status is not None and any(count for state, count in status.replica_states.items() if state == "RUNNING")
+    return status is not None and count_running(status) > 0

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from dataml.errors import StartupError
-from deployments.platform import EXIT_CANNOT_START, hold_home
+from dataml.errors import EXIT_CANNOT_START, StartupError
+from deployments.platform import hold_home
 
 WINDOW_S: Final = 600.0
 """The time in which restarts count towards the largest number of them."""
