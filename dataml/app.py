@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,6 +37,7 @@ from dataml.endpoint import service as endpoint_service
 from dataml.errors import Forbidden, Unavailable
 from dataml.http.errors import add_exception_handlers
 from dataml.http.headers import client_address, request_id_of, security_headers
+from dataml.http.openapi import Application
 from dataml.http.overload import PREDICTIONS, limiter_of
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
@@ -106,7 +107,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
     Raises:
         RuntimeError: a route does not state what its caller needs.
     """
-    app = FastAPI(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
+    app = Application(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
     realtime = RealTimeApp(services.database, services.settings, services.keys, services.inference_client)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings

@@ -54,7 +54,7 @@ async def test_token(user: Caller, database: Db) -> CallerAnswer:
 
 
 @router.post("/refresh", dependencies=[OPEN], openapi_extra=documented(RefreshRequest))
-async def refresh(
+async def refresh_token(
     request: Annotated[RefreshRequest, Depends(secrets_in(RefreshRequest))], sessions: InSessions, origin: RequestOrigin
 ) -> TokenAnswer:
     """Exchange a refresh token for a new access token and a new refresh token.
@@ -98,7 +98,7 @@ async def reset_password(
     return DoneAnswer(message="Password has been reset successfully")
 
 
-@router.get("/validate-token", tags=["Auth"])
+@router.get("/validate-token")
 async def validate_token(user: Caller) -> StatusAnswer:
     """Answer 200 when the bearer token is valid, else 401 with the reason."""
     return StatusAnswer(status="success", message="Token is valid.")

@@ -7,6 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.http.openapi import SCHEMA_REF
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -44,7 +45,7 @@ async def _form(request: Request) -> dict[str, Any]:
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
     """Return the OpenAPI description of such a request."""
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template=SCHEMA_REF)
     query = [
         {
             "name": name,

@@ -19,7 +19,7 @@ async def create_user(
 
 
 @router.get("/read-users")
-async def read_users(user: UserManager, database: Db, page: Paged) -> UserList:
+async def list_users(user: UserManager, database: Db, page: Paged) -> UserList:
     """List the users of the tenant, in the order they were made."""
     async with database.reading() as session:
         total, rows = await users.list_users(session, user.scope, page)

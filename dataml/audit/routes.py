@@ -27,7 +27,7 @@ def create_router(audited_scope: Callable[..., Awaitable[Scope]]) -> Router:
     router = Router(prefix="/audit", tags=["Audit"])
 
     @router.get("/list")
-    async def list_events(
+    async def list_audit_events(
         scope: Annotated[Scope, Depends(audited_scope)],
         database: Db,
         page: Paged,

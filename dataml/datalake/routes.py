@@ -19,7 +19,7 @@ ColumnQuery = Annotated[str, Query(description="Name of the column.", min_length
 
 
 @router.get("/schemas")
-async def list_schemas(user: LakeReader, database: Db, page: Paged) -> list[str]:
+async def list_lake_schemas(user: LakeReader, database: Db, page: Paged) -> list[str]:
     """List the tenant's own schemas, then those that are shared with it."""
     async with database.reading() as session:
         names = await service.list_schemas(session, user.scope)
@@ -27,14 +27,16 @@ async def list_schemas(user: LakeReader, database: Db, page: Paged) -> list[str]
 
 
 @router.get("/schemas/tables")
-async def list_tables(user: LakeReader, lakes: RequestLakeQueries, schema_name: SchemaQuery, page: Paged) -> list[str]:
+async def list_lake_tables(
+    user: LakeReader, lakes: RequestLakeQueries, schema_name: SchemaQuery, page: Paged
+) -> list[str]:
     """List the names of the tables of a schema, sorted."""
     names = await lakes.run(user.scope, schema_name, lambda lake, schema, deadline: lake.list_tables(schema, deadline))
     return names[page.offset : page.offset + page.limit]
 
 
 @router.get("/tables/columns")
-async def list_columns(
+async def list_lake_columns(
     user: LakeReader, lakes: RequestLakeQueries, schema_name: SchemaQuery, table_name: TableQuery, page: Paged
 ) -> list[TableColumn]:
     """List the columns of a table, in their order, with Trino's names of their types."""

@@ -183,7 +183,7 @@ async def view_dataset(
 
 
 @router.post("/generate_statistics", status_code=202)
-async def generate_statistics(
+async def generate_dataset_statistics(
     dataset_id: DatasetId,
     user: Viewer,
     _: RequiredSpace,
@@ -205,7 +205,7 @@ async def generate_statistics(
 
 
 @router.get("/statistics")
-async def get_statistics(dataset_id: DatasetId, user: Viewer, database: Db) -> StatisticsAnswer:
+async def get_dataset_statistics(dataset_id: DatasetId, user: Viewer, database: Db) -> StatisticsAnswer:
     """Return the statistics of a dataset, or the state of their job; 404 when they were not requested yet."""
     async with database.reading() as session:
         dataset, job = await statistics.get_statistics(session, user.scope, dataset_id)
@@ -217,7 +217,7 @@ async def get_statistics(dataset_id: DatasetId, user: Viewer, database: Db) -> S
     response_model=ErrorReportAnswer,
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
-async def get_error_report(
+async def get_dataset_error_report(
     dataset_id: DatasetId,
     user: Viewer,
     database: Db,

@@ -27,6 +27,7 @@ OPENAPI_BODY: Final[dict[str, Any]] = {
         "content": {
             "multipart/form-data": {
                 "schema": {
+                    "title": "FilesForm",
                     "type": "object",
                     "required": [FIELD],
                     "properties": {

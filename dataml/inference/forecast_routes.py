@@ -38,7 +38,7 @@ async def forecast(
     response_model=ForecastAnswer,
     openapi_extra=request_body(DirectForecastRequest),
 )
-async def forecast_directly(
+async def forecast_by_name(
     user: PredictionUser,
     tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
     forecast_name: Annotated[str, Path(description="A predictor of a Forecast; its newest promoted version answers.")],

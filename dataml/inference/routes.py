@@ -6,11 +6,13 @@ The two real-time ones only document what `realtime.RealTimeApp` serves.
 from typing import Annotated, Final
 
 from fastapi import Path, Query, Response
+from pydantic import BaseModel
 
 from dataml.access.dependencies import PredictionUser, Viewer
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
 from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace
+from dataml.http.openapi import SCHEMA_REF
 from dataml.http.routing import Router
 from dataml.http.warnings import list_stored_warnings
 from dataml.inference import forecasts, service
@@ -37,9 +39,9 @@ router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
 
 
-@router.post("/batch-prediction", status_code=202)
+@router.post("/batch-prediction", status_code=202, operation_id="start_batch_prediction_alias")
 @router.post("/batchPrediction", status_code=202)
-async def start_batch(
+async def start_batch_prediction(
     request: BatchRequest, user: PredictionUser, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> BatchStarted:
     """Score a whole dataset.
@@ -100,7 +102,7 @@ def _require_dataset(request: BatchRequest) -> int:
 
 
 @router.get("/result")
-async def get_result(
+async def get_batch_result(
     prediction_id: Annotated[int, Query(description="Id of a batch prediction.")], user: PredictionUser, database: Db
 ) -> ResultAnswer:
     """Show the state of a batch, and the name of its result file once it has completed."""
@@ -148,7 +150,7 @@ def _build_row(prediction: PredictionLogEntry, training: Training | DeletedTrain
 
 
 @router.get("/form-based-prediction")
-async def get_form(
+async def get_prediction_form(
     train_id: Annotated[int, Query(alias="id", description="Id of the training.")], user: PredictionUser, database: Db
 ) -> FormAnswer:
     """List the fields that a prediction with this model needs."""
@@ -163,9 +165,9 @@ async def get_form(
 NOT_ROUTED: Final = RuntimeError("a real-time prediction went past the gateway")
 
 
-def request_body(schema: type) -> dict[str, object]:
+def request_body(schema: type[BaseModel]) -> dict[str, object]:
     """Return the OpenAPI description of a body that FastAPI does not read."""
-    content = {"application/json": {"schema": schema.model_json_schema()}}  # type: ignore[attr-defined]
+    content = {"application/json": {"schema": schema.model_json_schema(ref_template=SCHEMA_REF)}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -180,7 +182,7 @@ async def predict(user: PredictionUser) -> Response:
     response_model=PredictAnswer | PredictionsAnswer,
     openapi_extra=request_body(DirectRequest),
 )
-async def predict_directly(
+async def predict_by_name(
     user: PredictionUser,
     tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
     predictor_name: Annotated[str, Path(description="A predictor; its newest promoted version answers.")],

@@ -21,7 +21,7 @@ class HealthAnswer(BaseModel):
 
 
 @router.get("/utils/health-check", dependencies=[OPEN])
-async def health_check(settings: AppSettings) -> HealthAnswer:
+async def check_health(settings: AppSettings) -> HealthAnswer:
     """Answer 200 as soon as the API can answer.
 
     `status` is `degraded` while less than `DATAML_STORAGE_RESERVE_BYTES` is free on the disk.

@@ -67,7 +67,7 @@ async def get_template(template_id: int, user: Viewer, database: Db) -> Template
 
 
 @router.get("/{template_id}/versions")
-async def list_versions(template_id: int, user: Viewer, database: Db, page: Paged) -> VersionList:
+async def list_template_versions(template_id: int, user: Viewer, database: Db, page: Paged) -> VersionList:
     """List the versions of a template, newest first."""
     async with database.reading() as session:
         total, versions = await service.list_versions(session, user.scope, template_id, page)

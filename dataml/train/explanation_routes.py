@@ -37,7 +37,7 @@ async def get_explanation(train_id: int, user: Viewer, database: Db, settings: A
     response_class=Response,
     responses={200: {"content": {"image/png": {}}, "description": "The picture."}},
 )
-async def get_chart(
+async def get_explanation_chart(
     train_id: int,
     chart_name: Annotated[str, InPath(description="`beeswarm`, or `dependence-1` and so on.")],
     user: Viewer,

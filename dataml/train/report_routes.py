@@ -38,7 +38,7 @@ class ReportAnswer(BaseModel):
     response_model=ReportAnswer,
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
-async def get_report(
+async def get_training_report(
     train_id: int,
     user: Viewer,
     database: Db,

@@ -54,7 +54,7 @@ async def create_training(
 
 
 @router.post("/get_details")
-async def get_details(request: DetailsRequest, user: Viewer, database: Db) -> DetailsAnswer:
+async def get_training_details(request: DetailsRequest, user: Viewer, database: Db) -> DetailsAnswer:
     """List the columns of a dataset and the roles they can have, to configure a training with."""
     problem_type = parse_problem_type(request.problem_type)
     async with database.reading() as session:
@@ -85,7 +85,7 @@ async def refresh_trainings(user: Viewer, database: Db, page: Paged) -> TrainLis
 
 
 @router.get("/model-summary")
-async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> SummaryAnswer:
+async def get_model_summary(train_id: TrainId, user: Viewer, database: Db) -> SummaryAnswer:
     """Show the model of a completed training, with its metrics on rows that it never saw."""
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
@@ -106,7 +106,7 @@ async def model_summary(train_id: TrainId, user: Viewer, database: Db) -> Summar
 
 
 @router.get("/view-feature-importance")
-async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db) -> ImportanceAnswer:
+async def get_feature_importance(train_id: TrainId, user: Viewer, database: Db) -> ImportanceAnswer:
     """Show the newest feature importance of a training, and the state of the last request for one."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)
@@ -123,7 +123,7 @@ async def view_feature_importance(train_id: TrainId, user: Viewer, database: Db)
     )
 
 
-@router.get("/generate-feature-importance", status_code=202)
+@router.get("/generate-feature-importance", status_code=202, operation_id="generate_feature_importance_by_get")
 @router.post("/generate-feature-importance", status_code=202)
 async def generate_feature_importance(
     train_id: TrainId, user: Trainer, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
@@ -141,7 +141,7 @@ async def generate_feature_importance(
 
 
 @router.get("/download-schema/{train_id}")
-async def download_schema(train_id: int, user: Viewer, database: Db, response: Response) -> SchemaAnswer:
+async def download_training_schema(train_id: int, user: Viewer, database: Db, response: Response) -> SchemaAnswer:
     """Download the columns that a training was made with as a JSON file, whatever it is bound to by now."""
     async with database.reading() as session:
         training = await service.get(session, user.scope, train_id)

@@ -20,7 +20,7 @@ router = Router(prefix="/train", tags=["Train"])
 
 
 @router.post("/result")
-async def receive_result(
+async def report_training_result(
     request: TrainReport, reporter: JobReporter, database: Db, settings: AppSettings, jobs: Jobs, results: JobResults
 ) -> ReportReceived:
     """Report the end of a training that was run outside the cluster.
@@ -57,7 +57,7 @@ async def receive_result(
 
 
 @router.post("/shap-result")
-async def receive_shap_result(
+async def report_shap_result(
     request: ExplainReport, reporter: JobReporter, database: Db, jobs: Jobs, results: JobResults
 ) -> ReportReceived:
     """Report the feature importance of a training that was computed outside the cluster.

@@ -1,0 +1,181 @@
+"""The OpenAPI document: what FastAPI derives from the routes, completed in one place.
+
+Each operation gets the errors that it can answer, derived from what it needs and takes. Bodies that FastAPI does not
+read, and whose routes describe them, become schemas by their names, as those that it reads are.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+
+SCHEMA_REF: Final = "#/components/schemas/{model}"
+"""`ref_template` of Pydantic, with which its schemas refer to those of the document."""
+
+Json = dict[str, Any]
+_NOBODY: Final = "nothing"
+_JOB_TOKEN: Final = "a job's token"
+_PAGING: Final = frozenset({"limit", "offset"})
+# FastAPI's own schemas of a 422, which `Error` replaces.
+_REPLACED: Final = ("HTTPValidationError", "ValidationError")
+
+
+class WrongField(BaseModel):
+    """One wrong field of a request."""
+
+    type: str = Field(description="Code of the rule that the field breaks.")
+    loc: list[str | int] = Field(description="Where it is, such as `body`, `columns`, `0`, `column_name`.")
+    msg: str = Field(description="What is wrong, as a sentence.")
+
+
+class Error(BaseModel):
+    """A refused call."""
+
+    detail: str | list[WrongField] = Field(
+        description="What is wrong and what to do, as a sentence; a list where fields of the request are wrong."
+    )
+    code: str = Field(description="Stable code of the error, for programs.", examples=["dataset_not_found"])
+    request_id: str = Field(description="The id of the request, as in the header `X-Request-ID` and in the logs.")
+
+
+_ERRORS: Final = {
+    400: "The body cannot be read.",
+    401: "There is no valid token, or the login is wrong.",
+    403: "The caller may not do this.",
+    404: "There is no such thing in the tenant.",
+    409: "The state of something else is in the way.",
+    413: "The body is larger than it may be.",
+    415: "The body is of a type that the call does not take.",
+    422: "A value is wrong.",
+    429: "There were too many calls; wait.",
+    503: "A part of the platform is away for the moment.",
+    507: "There is too little space; nothing was changed.",
+}
+"""What an error says, by its status."""
+
+_WITH_RETRY: Final = (429, 503, 507)
+_RETRY_AFTER: Final = {
+    "description": "Seconds to wait before the call is sent again.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_WWW_AUTHENTICATE: Final = {"description": "How to authenticate: `Bearer`.", "schema": {"type": "string"}}
+
+_TAGS: Final = {
+    "Login": "Sessions: log in, refresh, log out, passwords.",
+    "User": "The users of a tenant.",
+    "RBAC": "Roles and permissions.",
+    "Tenant": "Tenants, for administrators of the platform.",
+    "API keys": "Keys of programs, which stand for a user with some of their permissions.",
+    "Template": "Templates say which columns a file has, of which types, and what their values may be.",
+    "Dataset": "Datasets: upload, validation, rows, statistics, wrong cells.",
+    "File": "The files of datasets, and the results of batch predictions.",
+    "Train": "Trainings and their models: metrics, reports, explanations, exports.",
+    "Inference": "Predictions and forecasts, in real time and in batch.",
+    "Endpoints": "Deployments of single predictors.",
+    "Datalake": "Schemas and tables of the lake.",
+    "Jobs": "Long operations: state, progress, results of workers outside the cluster.",
+    "Utils": "The health check.",
+    "Ray": "Jobs as Ray runs them.",
+    "Audit": "The audit log: who has changed what.",
+}
+"""What the calls of a tag are about."""
+
+
+class Application(FastAPI):
+    """A FastAPI application whose operations are named as their functions are, and declare their errors."""
+
+    def __init__(self, **options: Any) -> None:
+        tags = [{"name": name, "description": text} for name, text in _TAGS.items()]
+        super().__init__(openapi_tags=tags, generate_unique_id_function=_operation_id, **options)
+
+    def openapi(self) -> Json:
+        """Return the OpenAPI document."""
+        document = super().openapi()
+        # FastAPI makes it once.
+        if "responses" not in document["components"]:
+            complete(document)
+        return document
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def complete(document: Json) -> None:
+    """Add to a document of FastAPI what it does not derive: errors, named bodies, internal calls.
+
+    Raises:
+        RuntimeError: two schemas have one name.
+    """
+    schemas: Json = document["components"]["schemas"]
+    for name in _REPLACED:
+        schemas.pop(name, None)
+    _add_schema(schemas, Error.model_json_schema(ref_template=SCHEMA_REF))
+    document["components"]["responses"] = {_response_name(status): _response(status) for status in _ERRORS}
+    for method, operation in _operations(document):
+        _name_bodies(schemas, operation)
+        errors = {str(status): _response_ref(status) for status in _error_statuses(method, operation)}
+        operation["responses"] = dict(sorted((operation["responses"] | errors).items()))
+        if operation["x-needs"] == _JOB_TOKEN:
+            operation["x-internal"] = True
+
+
+def _operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for path in document["paths"].values():
+        yield from path.items()
+
+
+def _name_bodies(schemas: Json, operation: Json) -> None:
+    """Move the schemas of bodies that are written out where they are used to those with a name."""
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        if media["schema"].get("type") == "object":
+            media["schema"] = _add_schema(schemas, media["schema"])
+
+
+def _add_schema(schemas: Json, schema: Json) -> Json:
+    """Add a schema under its title, with those that it brings along, and return the reference to it."""
+    own = {key: value for key, value in schema.items() if key != "$defs"}
+    for name, added in {**schema.get("$defs", {}), own["title"]: own}.items():
+        if schemas.setdefault(name, added) != added:
+            raise RuntimeError(f"two schemas have the name {name}")
+    return {"$ref": SCHEMA_REF.format(model=own["title"])}
+
+
+def _error_statuses(method: str, operation: Json) -> list[int]:
+    """Return the statuses of the errors that a call can answer, by what it needs and takes."""
+    has_caller = operation["x-needs"] != _NOBODY
+    has_body = "requestBody" in operation
+    has_parameters = any(p["name"] not in _PAGING for p in operation.get("parameters", ()))
+    can_name_something = has_caller and (has_body or has_parameters)
+    can_occur = {
+        400: has_body,
+        401: has_caller or has_body,
+        403: has_caller,
+        404: can_name_something,
+        409: can_name_something,
+        413: has_body,
+        415: has_body,
+        422: True,
+        429: has_caller or has_body,
+        503: True,
+        507: method != "get",
+    }
+    return [status for status, can in can_occur.items() if can]
+
+
+def _response_name(status: int) -> str:
+    return f"Error{status}"
+
+
+def _response_ref(status: int) -> Json:
+    return {"$ref": f"#/components/responses/{_response_name(status)}"}
+
+
+def _response(status: int) -> Json:
+    content = {"application/json": {"schema": {"$ref": SCHEMA_REF.format(model=Error.__name__)}}}
+    headers: Json = {"Retry-After": _RETRY_AFTER} if status in _WITH_RETRY else {}
+    if status == 401:
+        headers = {"WWW-Authenticate": _WWW_AUTHENTICATE}
+    return {"description": _ERRORS[status], "content": content} | ({"headers": headers} if headers else {})
