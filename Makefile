@@ -84,7 +84,7 @@ s3-or-skip rest-or-skip trino-or-skip: %-or-skip:
 # What reaches the database most; trainings and predictions go the same ways, and take long (ARGS="tests/train tests/inference").
 ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset \
     tests/jobs/test_service.py tests/runner/test_supervisor.py tests/runner/test_orphans.py \
-    tests/test_cli.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
+    tests/cli/test_platform.py tests/test_every_route.py tests/test_installation.py tests/test_samples.py tests/datalake
 
 test-postgresql: $(INSTALLED)
 	@DATAML_TEST_DATABASE=postgresql $(PYTEST) $(PARALLEL) $(or $(ARGS),$(ON_POSTGRESQL))

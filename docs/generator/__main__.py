@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from docs.generator import api, error_codes, python_modules, tables
+from docs.generator import api, commands, error_codes, python_modules, tables
 from docs.generator.source import ROOT
 
 TARGET: Final = ROOT / "build" / "docs"
@@ -19,7 +19,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "settings": tables.settings,
     "permissions": tables.permissions,
     "roles": tables.roles,
-    "commands": tables.commands,
+    "commands": commands.page,
+    "exit codes": commands.exit_codes,
     "layers": tables.layers,
     "warnings": tables.warnings,
     "error codes": error_codes.page,

@@ -1,6 +1,5 @@
-"""Writes the tables of settings, permissions, roles and commands from the code."""
+"""Writes the tables of settings, permissions, roles and layers from the code."""
 
-import argparse
 import tomllib
 from typing import Any, Final
 
@@ -8,7 +7,6 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from dataml import cli
 from dataml.access.permissions import BuiltinRole, Permission
 from dataml.contract.warnings import WARNING_CODES
 from dataml.settings import Settings
@@ -57,22 +55,6 @@ def roles() -> str:
     return "\n".join(lines)
 
 
-def commands() -> str:
-    """Return a section for each subcommand of `dataml`."""
-    # argparse offers no other way to a parser's subcommands.
-    parser = cli._parser()
-    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    lines: list[str] = []
-    for action in actions:
-        helps = {choice.dest: choice.help for choice in action._choices_actions}
-        for name, command in action.choices.items():
-            usage = " ".join(command.format_usage().removeprefix("usage: ").split()).replace(" [-h]", "")
-            lines += [f"## `dataml {name}`", "", _sentence(helps.get(name) or ""), "", "```", usage, "```", ""]
-            lines += [f"- `{'`, `'.join(o.option_strings)}`: {o.help}." for o in command._actions if o.dest != "help"]
-            lines.append("")
-    return "\n".join(lines)
-
-
 def layers() -> str:
     """Return the layers of the packages, the highest first, from the contracts of import-linter."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -81,10 +63,6 @@ def layers() -> str:
     (packages,) = [each["layers"] for each in contracts if each.get("exhaustive")]
     names = list(dict.fromkeys([layer.replace("dataml.", "") for layer in top] + packages))
     return " → ".join(", ".join(f"`{name.strip()}`" for name in layer.split("|")) for layer in names)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
 
 
 def _limits(field: FieldInfo) -> str:

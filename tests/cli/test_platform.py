@@ -6,6 +6,7 @@ import pytest
 
 from dataml import cli
 from dataml.access.tokens import TokenKeys
+from dataml.errors import EXIT_CANNOT_START
 from dataml.installation import ADMIN_PASSWORD_FILE, prepare
 from tests.conftest import NewHome
 from tests.database import execute_sql
@@ -19,7 +20,7 @@ def refusal(capsys: pytest.CaptureFixture[str], command: str = "up") -> str:
 
 
 def refusal_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    assert cli.main(arguments) == cli.EXIT_CANNOT_START == 2
+    assert cli.main(arguments) == EXIT_CANNOT_START == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("dataml: ")
