@@ -1,0 +1,1389 @@
+# Generated from the OpenAPI document by `make client`: change the platform's schemas.
+"""The bodies and the answers of all calls, as types."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class ApiKeyAnswer(TypedDict):
+    """An API key, without its secret."""
+
+    id: int
+    user_id: int
+    name: str
+    prefix: str
+    permissions: list[str]
+    created_at: str
+    expires_at: str
+    revoked_at: "str | None"
+
+
+class ApiKeyCreated(TypedDict):
+    """A new API key with its secret."""
+
+    id: int
+    user_id: int
+    name: str
+    prefix: str
+    permissions: list[str]
+    created_at: str
+    expires_at: str
+    revoked_at: "str | None"
+    key: str
+
+
+class ApiKeyList(TypedDict):
+    """A page of API keys."""
+
+    total: int
+    data: "list[ApiKeyAnswer]"
+
+
+class AuditList(TypedDict):
+    """A page of the audit log."""
+
+    total: int
+    data: "list[AuditRow]"
+
+
+class AuditRow(TypedDict):
+    """One event of the audit log."""
+
+    id: int
+    at: str
+    tenant_id: str
+    user_id: "int | None"
+    username: "str | None"
+    action: str
+    subject: "str | None"
+    outcome: "Outcome"
+    address: "str | None"
+    request_id: "str | None"
+    detail: "dict[str, Any] | None"
+
+
+class BatchForecast(TypedDict):
+    """The options of a batch forecast."""
+
+    steps: NotRequired["int | None"]
+    frequency: NotRequired["str | None"]
+    unique_ids: NotRequired["list[str] | None"]
+    observations_id: NotRequired["int | None"]
+    future_id: NotRequired["int | None"]
+    revised: NotRequired[Literal["refuse", "use"]]
+    level: NotRequired[float]
+    aggregate: NotRequired[Literal["sum", "mean"]]
+    round: NotRequired[bool]
+
+
+class BatchRequest(TypedDict):
+    """A dataset to score, and the training that scores it."""
+
+    train_id: int
+    dataset_id: NotRequired["int | None"]
+    forecast: NotRequired["BatchForecast | None"]
+    explain: NotRequired[bool]
+    result_table: NotRequired["str | None"]
+    result_mode: NotRequired[Literal["append", "replace"]]
+    time_limit_s: NotRequired["int | None"]
+
+
+class BatchStarted(TypedDict):
+    """A batch that has been accepted."""
+
+    message: str
+    status_code: NotRequired[int]
+    prediction_id: int
+    job_id: str
+
+
+class Body_log_in_api_v1_login_access_token_post(TypedDict):
+    """Body_log_in_api_v1_login_access_token_post."""
+
+    grant_type: NotRequired["str | None"]
+    username: str
+    password: str
+    scope: NotRequired[str]
+    client_id: NotRequired["str | None"]
+    client_secret: NotRequired["str | None"]
+
+
+class CallbackToken(TypedDict):
+    """A token for a worker outside the cluster, with the work to do."""
+
+    token: str
+    job_id: str
+    attempt: int
+    expires_at: str
+    directory: str
+    spec: "dict[str, Any]"
+
+
+class CallerAnswer(TypedDict):
+    """The caller."""
+
+    id: int
+    tenant_id: str
+    first_name: "str | None"
+    last_name: "str | None"
+    email: "str | None"
+    username: str
+    is_active: bool
+    roles: NotRequired[list[str]]
+    permissions: NotRequired[list[str]]
+
+
+class CreateApiKey(TypedDict):
+    """A new API key."""
+
+    name: str
+    permissions: NotRequired[list[str]]
+    expires_at: NotRequired["str | None"]
+
+
+class CreateTemplate(TypedDict):
+    """A new template."""
+
+    template_name: str
+    template_schema: NotRequired["list[TemplateColumn]"]
+
+
+class CreateTenant(TypedDict):
+    """A new tenant."""
+
+    name: str
+
+
+class CreateUser(TypedDict):
+    """A new user."""
+
+    tenant_id: str
+    username: str
+    password: str
+    email: str
+    first_name: NotRequired["str | None"]
+    last_name: NotRequired["str | None"]
+    roles: NotRequired[list[str]]
+
+
+class DatasetAnswer(TypedDict):
+    """A dataset with its columns and its wrong cells in numbers."""
+
+    tenant_id: str
+    dataset_name: str
+    file_count: int
+    is_valid: bool
+    created_by: str
+    template_id: "int | None"
+    data_source: str
+    iceberg_table_name: "str | None"
+    iceberg_snapshot_id: "int | None"
+    raw_table_name: "str | None"
+    raw_snapshot_id: "int | None"
+    id: int
+    template_name: "str | None"
+    created_at: str
+    modified_at: str
+    dataset_usability: "str | None"
+    usage: Literal["t", "p"]
+    dataset_usage: "Literal['Training', 'Prediction']"
+    state: Literal["validating", "valid", "invalid", "failed"]
+    total_records: int
+    kept_records: int
+    version: int
+    dataset_path: str
+    validated_path: "str | None"
+    validated_sha256: "str | None"
+    template_version: "int | None"
+    schema: "list[DatasetColumn] | None"
+    error_summary: "ErrorSummary"
+    warnings: "list[WarningAnswer]"
+    failure: "str | None"
+    on_error: Literal["quarantine", "reject"]
+    job_id: "str | None"
+
+
+class DatasetColumn(TypedDict):
+    """A column of a validated dataset."""
+
+    column_name: str
+    data_type: str
+    default_value: "str | None"
+    date_order: "Literal['dmy', 'mdy', 'ymd'] | None"
+    date_format: "str | None"
+    time_zone: "str | None"
+    number_format: "str | None"
+    missing_values: "list[str] | None"
+    strip: bool
+
+
+class DatasetDeleted(TypedDict):
+    """The answer when a dataset was deleted."""
+
+    status_code: NotRequired[int]
+    message: str
+
+
+class DatasetList(TypedDict):
+    """A page of datasets."""
+
+    total: int
+    data: "list[DatasetRow]"
+
+
+class DatasetOrigin(TypedDict):
+    """The dataset that a training learned from, as it was then."""
+
+    id: int
+    name: str
+    version: int
+    current_version: int
+    data_source: str
+    template_id: "int | None"
+    template_version: "int | None"
+    parquet: str
+    parquet_sha256: "str | None"
+    files: "list[SourceOfRows]"
+
+
+class DatasetPreview(TypedDict):
+    """A page of the rows of a dataset."""
+
+    preview: "list[dict[str, Any]]"
+    total: int
+
+
+class DatasetRow(TypedDict):
+    """A dataset in a list."""
+
+    tenant_id: str
+    dataset_name: str
+    file_count: int
+    is_valid: bool
+    created_by: str
+    template_id: "int | None"
+    data_source: str
+    iceberg_table_name: "str | None"
+    iceberg_snapshot_id: "int | None"
+    raw_table_name: "str | None"
+    raw_snapshot_id: "int | None"
+    id: int
+    template_name: "str | None"
+    created_at: str
+    modified_at: str
+    dataset_usability: "str | None"
+    usage: Literal["t", "p"]
+    dataset_usage: "Literal['Training', 'Prediction']"
+    state: Literal["validating", "valid", "invalid", "failed"]
+    total_records: int
+    kept_records: int
+    version: int
+
+
+class DependenceChart(TypedDict):
+    """The chart of one feature: its values against their SHAP values."""
+
+    name: str
+    feature: str
+    coloured_by: "str | None"
+    chart: "dict[str, Any]"
+
+
+class DetailsAnswer(TypedDict):
+    """The columns of a dataset and the roles they can have."""
+
+    dataset_id: int
+    predictor_name: str
+    domain: str
+    problem_type: str
+    dataset_schema: "list[TrainingColumn]"
+    attributes: list[str]
+
+
+class DetailsRequest(TypedDict):
+    """A training that is being configured."""
+
+    dataset_id: int
+    predictor_name: str
+    domain: str
+    problem_type: str
+
+
+class DirectForecastRequest(TypedDict):
+    """The series and steps to forecast with a predictor that the path names."""
+
+    steps: int
+    frequency: NotRequired["str | None"]
+    unique_id: NotRequired["str | None"]
+    unique_ids: NotRequired["list[str] | Literal['all'] | None"]
+    dataset_id: NotRequired["int | None"]
+    future: NotRequired["list[dict[str, Any]] | FutureDataset | None"]
+    revised: NotRequired[Literal["refuse", "use"]]
+    level: NotRequired[float]
+    aggregate: NotRequired[Literal["sum", "mean"]]
+    explain: NotRequired[bool]
+    round: NotRequired[bool]
+
+
+class DirectRequest(TypedDict):
+    """One row as `features`, or several as `instances`."""
+
+    features: NotRequired["dict[str, Any] | None"]
+    instances: NotRequired["list[dict[str, Any]] | None"]
+    explain: NotRequired[bool]
+
+
+class DistinctCount(TypedDict):
+    """The number of distinct values of a column."""
+
+    column: str
+    distinct_count: int
+    is_exact: bool
+
+
+class DoneAnswer(TypedDict):
+    """The confirmation of a call."""
+
+    status: NotRequired[int]
+    message: str
+
+
+class EndpointAnswer(TypedDict):
+    """What is wanted of the deployment of a predictor, and what runs."""
+
+    predictor_name: str
+    train_id: int
+    problem_type: str
+    wanted: "Literal['requested', 'newest'] | None"
+    min_replicas: "int | None"
+    max_replicas: "int | None"
+    state: Literal["pool", "waiting", "starting", "running", "failed", "stopping"]
+    replicas: int
+    endpoint_url: "str | None"
+    created_by: "str | None"
+    created_at: "str | None"
+    modified_at: "str | None"
+
+
+class EndpointList(TypedDict):
+    """A page of the endpoints of a tenant."""
+
+    total: int
+    data: "list[EndpointAnswer]"
+
+
+class EndpointRequest(TypedDict):
+    """How many replicas the deployment of a predictor has."""
+
+    min_replicas: NotRequired[int]
+    max_replicas: NotRequired["int | None"]
+
+
+class ErrorReportAnswer(TypedDict):
+    """The wrong cells of a dataset, in numbers and by file."""
+
+    total_errors: int
+    rows_with_errors: int
+    by_column: dict[str, int]
+    by_rule: dict[str, int]
+    dataset_id: int
+    total_records: int
+    kept_records: int
+    dataset_usability: "str | None"
+    files: "list[FileErrorReport]"
+
+
+class ErrorSummary(TypedDict):
+    """The wrong cells of a dataset in numbers."""
+
+    total_errors: int
+    rows_with_errors: int
+    by_column: dict[str, int]
+    by_rule: dict[str, int]
+
+
+class ExplainReport(TypedDict):
+    """The report of a feature importance."""
+
+    training_id: int
+    result: dict[str, float]
+    sample_rows: NotRequired["int | None"]
+    total_rows: NotRequired["int | None"]
+
+
+ExplainedRow = TypedDict(
+    "ExplainedRow", {"row": int, "class": "str | None", "values": "dict[str, Any]", "effects": dict[str, float]}
+)
+
+
+class ExplanationAnswer(TypedDict):
+    """An explanation of a model."""
+
+    feature_importance: dict[str, float]
+    sample_rows: int
+    total_rows: int
+    effect: str
+    classes: "list[str] | None"
+    rows: "list[ExplainedRow]"
+    beeswarm: "dict[str, Any] | None"
+    dependence: "list[DependenceChart]"
+
+
+class FileAnswer(TypedDict):
+    """A file with the download names of its copies."""
+
+    dataset_id: int
+    id: int
+    file_name: str
+    created_at: str
+    modified_at: str
+    total_fields: int
+    total_records: int
+    error_report: "FileErrors | None"
+    file_path: str
+    format: Literal["csv", "parquet", "iceberg"]
+    purpose: Literal["source", "prediction"]
+    size_bytes: int
+    encoding: str
+    delimiter: "str | None"
+    header_row: "int | None"
+    csv_file_path: "str | None"
+    hdf_file_path: "str | None"
+    parquet_file_path: "str | None"
+
+
+class FileDeleted(TypedDict):
+    """The answer when a file was deleted."""
+
+    status_code: NotRequired[int]
+    message: str
+    dataset_id: int
+    state: Literal["validating", "valid", "invalid", "failed"]
+    job_id: "str | None"
+
+
+class FileErrorReport(TypedDict):
+    """The wrong cells of a file that is named."""
+
+    total_errors: int
+    rows_with_errors: int
+    by_column: dict[str, int]
+    by_rule: dict[str, int]
+    first: "list[WrongCell]"
+    file_id: int
+    file_name: str
+
+
+class FileErrors(TypedDict):
+    """The wrong cells of a file."""
+
+    total_errors: int
+    rows_with_errors: int
+    by_column: dict[str, int]
+    by_rule: dict[str, int]
+    first: "list[WrongCell]"
+
+
+class FileList(TypedDict):
+    """A page of the files of a dataset."""
+
+    total: int
+    data: "list[FileRow]"
+
+
+class FilePreview(TypedDict):
+    """The first lines of a file."""
+
+    file_id: int
+    content_preview: list[str]
+
+
+class FileRow(TypedDict):
+    """A file in a list."""
+
+    dataset_id: int
+    id: int
+    file_name: str
+    created_at: str
+    modified_at: str
+    total_fields: int
+    total_records: int
+    error_report: "FileErrors | None"
+    file_path: str
+    format: Literal["csv", "parquet", "iceberg"]
+    purpose: Literal["source", "prediction"]
+    size_bytes: int
+    encoding: str
+    delimiter: "str | None"
+    header_row: "int | None"
+
+
+class ForecastAnswer(TypedDict):
+    """A forecast."""
+
+    forecast: "list[ForecastStep]"
+    train_id: int
+    frequency: str
+    level: float
+    prediction_id: int
+    warnings: "list[WarningAnswer]"
+
+
+class ForecastOptions(TypedDict):
+    """How a forecast is trained."""
+
+    horizon: NotRequired["int | None"]
+    frequency: NotRequired["str | None"]
+    season_length: NotRequired["int | None"]
+    fill: NotRequired["Literal['previous', 'linear', 'zero', 'mean', 'seasonal'] | None"]
+    windows: NotRequired["int | None"]
+    revised: NotRequired[Literal["refuse", "use"]]
+
+
+class ForecastRequest(TypedDict):
+    """The series and steps to forecast, and the training that forecasts them."""
+
+    steps: int
+    frequency: NotRequired["str | None"]
+    unique_id: NotRequired["str | None"]
+    unique_ids: NotRequired["list[str] | Literal['all'] | None"]
+    dataset_id: NotRequired["int | None"]
+    future: NotRequired["list[dict[str, Any]] | FutureDataset | None"]
+    revised: NotRequired[Literal["refuse", "use"]]
+    level: NotRequired[float]
+    aggregate: NotRequired[Literal["sum", "mean"]]
+    explain: NotRequired[bool]
+    round: NotRequired[bool]
+    train_id: int
+    preprocess_id: int
+
+
+class ForecastStep(TypedDict):
+    """The forecast of one step of one series."""
+
+    unique_id: "str | None"
+    date: str
+    value: int | float
+    confidence: "float | None"
+    lower: int | float
+    upper: int | float
+    explanation: NotRequired["dict[str, float] | None"]
+
+
+class FormAnswer(TypedDict):
+    """The fields that predictions with a model need."""
+
+    id: int
+    headers: "list[FormField]"
+    target: str
+    preprocess_id: int
+
+
+class FormField(TypedDict):
+    """A field of a form for predictions."""
+
+    column_name: str
+    data_type: str
+    default_value: "str | None"
+
+
+class FutureDataset(TypedDict):
+    """A dataset with the exogenous values of the steps."""
+
+    dataset_id: int
+
+
+class HTTPValidationError(TypedDict):
+    """HTTPValidationError."""
+
+    detail: NotRequired["list[ValidationError]"]
+
+
+class HealthAnswer(TypedDict):
+    """The answer of the health check."""
+
+    status: Literal["ok", "degraded"]
+    message: str
+
+
+class ImportanceAnswer(TypedDict):
+    """The newest feature importance of a training."""
+
+    feature_importance: dict[str, float]
+    status: str
+    sample_rows: "int | None"
+    total_rows: "int | None"
+    error: "str | None"
+
+
+class ImportanceStarted(TypedDict):
+    """The job that computes a feature importance."""
+
+    status: str
+    message: str
+    shap_job_id: str
+
+
+class InferredTemplate(TypedDict):
+    """Columns that were inferred from sample files."""
+
+    template_schema: "list[TemplateColumn]"
+    warnings: "list[WarningAnswer]"
+    rows_read: int
+    delimiter: "str | None"
+
+
+class JobAnswer(TypedDict):
+    """One job."""
+
+    job_id: str
+    kind: "JobKind"
+    state: "JobState"
+    progress: float
+    phrase: str
+    attempts: int
+    subject_id: int
+    created_by: str
+    created_at: str
+    started_at: "str | None"
+    finished_at: "str | None"
+    error: "JobError | None"
+
+
+class JobDetail(TypedDict):
+    """One job, with what was asked of it."""
+
+    job_id: str
+    kind: "JobKind"
+    state: "JobState"
+    progress: float
+    phrase: str
+    attempts: int
+    subject_id: int
+    created_by: str
+    created_at: str
+    started_at: "str | None"
+    finished_at: "str | None"
+    error: "JobError | None"
+    time_limit_s: int
+    request: "dict[str, Any] | None"
+
+
+class JobError(TypedDict):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+JobKind = Literal["validate", "describe", "train", "explain", "score", "forecast"]
+
+
+class JobList(TypedDict):
+    """A page of jobs."""
+
+    total: int
+    data: "list[JobAnswer]"
+
+
+class JobStarted(TypedDict):
+    """The answer when a job was started."""
+
+    status: NotRequired[Literal["success"]]
+    message: str
+    job_id: str
+
+
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class Lineage(TypedDict):
+    """What a training was made from, and the trainings that continue it."""
+
+    dataset: "DatasetOrigin"
+    preprocess_id: int
+    own_preprocess_id: int
+    bundle_sha256: "str | None"
+    parent: "Relative | None"
+    children: "list[Relative]"
+    job: "JobAnswer | None"
+    code_version: "str | None"
+    library_versions: "dict[str, str] | None"
+
+
+class NamedInTenant(TypedDict):
+    """The name of a new role or permission, and its tenant."""
+
+    name: str
+    tenant_id: str
+
+
+class NumericStats(TypedDict):
+    """Statistics of a numeric column."""
+
+    column: str
+    count: int
+    mean: "float | None"
+    std_dev: "float | None"
+    min: "int | float | None"
+    max: "int | float | None"
+    median: "float | None"
+
+
+Outcome = Literal["success", "failure", "refused"]
+
+
+class PermissionAnswer(TypedDict):
+    """A permission of a tenant."""
+
+    id: int
+    tenant_id: str
+    name: str
+    is_builtin: bool
+
+
+class PermissionList(TypedDict):
+    """A page of permissions."""
+
+    total: int
+    data: "list[PermissionAnswer]"
+
+
+class PredictAnswer(TypedDict):
+    """The prediction of one row."""
+
+    prediction: bool | int | float | str
+    accuracy: "float | None"
+    probability: "float | None"
+    probabilities: "dict[str, float] | None"
+    positive_class: "str | None"
+    prediction_id: int
+    warnings: "list[WarningAnswer]"
+    explanation: NotRequired["dict[str, float] | None"]
+
+
+class PredictRequest(TypedDict):
+    """One row to predict, and the training that predicts it."""
+
+    train_id: int
+    preprocess_id: int
+    features: "dict[str, Any]"
+    target: str
+    explain: NotRequired[bool]
+
+
+class PredictionList(TypedDict):
+    """A page of the prediction log."""
+
+    total: int
+    data: "list[PredictionRow]"
+
+
+class PredictionRow(TypedDict):
+    """One entry of the prediction log."""
+
+    prediction_id: int
+    train_id: int
+    date: str
+    dataset_id: "int | None"
+    predictor_name: str
+    predictor_version: int
+    model_deleted_at: "str | None"
+    prediction_type: str
+    input_data: str
+    request: "dict[str, Any] | None"
+    output_data: "str | None"
+    status: str
+    no_of_records: int
+    accuracy: "float | None"
+    problem_type: str
+    domain_name: str
+    created_by: str
+
+
+class PredictionsAnswer(TypedDict):
+    """The predictions of several rows."""
+
+    predictions: "list[PredictAnswer]"
+
+
+class RefreshRequest(TypedDict):
+    """A refresh token to use or to end."""
+
+    refresh_token: str
+
+
+class Relative(TypedDict):
+    """A version that was continued, or that continues this one."""
+
+    id: int
+    version: "int | None"
+    dataset_id: "int | None"
+    status: str
+    accuracy: "float | None"
+    is_promoted: "bool | None"
+    created_at: "str | None"
+
+
+class ReportAnswer(TypedDict):
+    """The report of a model as JSON."""
+
+    train_id: int
+    predictor_name: str
+    version: int
+    summary: "dict[str, Any]"
+    report: "dict[str, Any]"
+    feature_importance: dict[str, float]
+
+
+class ReportReceived(TypedDict):
+    """A report that was received."""
+
+    status: NotRequired[str]
+    message: str
+
+
+class RequestColumn(TypedDict):
+    """The role of one column in a training."""
+
+    column_name: str
+    data_type: NotRequired["str | None"]
+    attribute_name: str
+    hint: NotRequired["Literal['category'] | None"]
+
+
+class ResetPassword(TypedDict):
+    """A new password for a user."""
+
+    user_name: str
+    new_password: str
+    current_password: NotRequired["str | None"]
+
+
+class ResultAnswer(TypedDict):
+    """The state and the result of a batch."""
+
+    status: str
+    train_id: int
+    result_path: "str | None"
+    file_id: "int | None"
+    dataset_id: "int | None"
+    no_of_records: int
+    failed_records: int
+    request: "dict[str, Any] | None"
+    progress: float
+    error: "str | None"
+    job_id: "str | None"
+    result_table: "str | None"
+    result_snapshot_id: "int | None"
+    positive_class: "str | None"
+    warnings: "list[WarningAnswer]"
+
+
+class RoleAnswer(TypedDict):
+    """A role and the permissions it holds."""
+
+    id: int
+    tenant_id: str
+    name: str
+    permissions: NotRequired[list[str]]
+
+
+class RoleList(TypedDict):
+    """A page of roles."""
+
+    total: int
+    data: "list[RoleAnswer]"
+
+
+class SchemaAnswer(TypedDict):
+    """The columns of a training."""
+
+    schema: "list[TrainingColumn]"
+    train_id: int
+    preprocess_id: int
+    bound_preprocess_id: int
+
+
+class ShareAnswer(TypedDict):
+    """A schema that is shared with a tenant."""
+
+    id: int
+    tenant_id: str
+    name: str
+    source: Literal["iceberg", "trino"]
+    schema_name: str
+    owner_tenant_id: "str | None"
+    created_by: str
+    created_at: str
+
+
+class ShareList(TypedDict):
+    """A page of shares."""
+
+    total: int
+    data: "list[ShareAnswer]"
+
+
+class ShareRequest(TypedDict):
+    """A schema to share with a tenant."""
+
+    tenant_id: str
+    schema_name: str
+    source: NotRequired[Literal["iceberg", "trino"]]
+    owner_tenant_id: NotRequired["str | None"]
+    name: NotRequired["str | None"]
+
+
+class SourceOfRows(TypedDict):
+    """A file that rows came from."""
+
+    file_id: int
+    name: str
+    format: str
+    records: int
+
+
+class StatisticsAnswer(TypedDict):
+    """The statistics of a dataset, and the state of their job."""
+
+    dataset_id: int
+    status: "JobState"
+    job_id: str
+    statistics: "dict[str, Any] | None"
+    error: "JobError | None"
+
+
+class StatusAnswer(TypedDict):
+    """The outcome of a call, in words."""
+
+    status: str
+    message: str
+
+
+class SummaryAnswer(TypedDict):
+    """The model of a completed training."""
+
+    model_summary: "dict[str, Any]"
+    confusion_matrix: "list[list[int]] | None"
+    classes: "list[str] | None"
+    positive_class: "str | None"
+    average: "dict[str, str] | None"
+    warnings: "list[WarningAnswer]"
+
+
+class TableColumn(TypedDict):
+    """A column of a lake table."""
+
+    column_name: str
+    data_type: str
+
+
+class TableMetadata(TypedDict):
+    """The metadata of a lake table, with a page of its snapshots."""
+
+    schema: str
+    table: str
+    owner: "str | None"
+    created_time: "str | None"
+    last_access_time: "str | None"
+    location: "str | None"
+    format: str
+    row_count: "int | None"
+    size_bytes: "int | None"
+    snapshot_count: int
+    snapshots: "list[TableSnapshot]"
+
+
+class TableSnapshot(TypedDict):
+    """A snapshot of a lake table."""
+
+    snapshot_id: int
+    created_time: str
+    operation: "str | None"
+    made_by: dict[str, str]
+
+
+class TemplateAnswer(TypedDict):
+    """A template with the columns of its newest version."""
+
+    template_name: str
+    id: int
+    tenant_id: str
+    no_of_columns: int
+    version: int
+    created_by: str
+    created_at: str
+    modified_at: str
+    modified_by: str
+    template_schema: "list[TemplateColumn]"
+
+
+class TemplateColumn(TypedDict):
+    """A column of a template: its name, its type, and the rules for its values."""
+
+    column_name: str
+    data_type: str
+    default_value: NotRequired["str | None"]
+    nullable: NotRequired[bool]
+    minimum: NotRequired["str | None"]
+    maximum: NotRequired["str | None"]
+    allowed_values: NotRequired["list[str] | None"]
+    pattern: NotRequired["str | None"]
+    unique: NotRequired[bool]
+    unseen: NotRequired[Literal["missing", "refuse"]]
+    number_format: NotRequired["str | None"]
+    date_format: NotRequired[
+        "Literal['year', 'year_month', 'compact', 'epoch_s', 'epoch_ms', 'epoch_us', 'epoch_ns', 'excel'] | None"
+    ]
+    date_order: NotRequired["Literal['dmy', 'mdy', 'ymd'] | None"]
+    time_zone: NotRequired["str | None"]
+    missing_values: NotRequired["list[str] | None"]
+    strip: NotRequired[bool]
+
+
+class TemplateCreated(TypedDict):
+    """The answer when a template was created."""
+
+    status: NotRequired[int]
+    message: str
+    id: int
+
+
+class TemplateDeleted(TypedDict):
+    """The answer when a template was deleted."""
+
+    status_code: NotRequired[int]
+    message: str
+
+
+class TemplateList(TypedDict):
+    """A page of templates."""
+
+    total: int
+    data: "list[TemplateRow]"
+
+
+class TemplateRow(TypedDict):
+    """A template in a list, without its columns."""
+
+    template_name: str
+    id: int
+    tenant_id: str
+    no_of_columns: int
+    version: int
+    created_by: str
+    created_at: str
+    modified_at: str
+    modified_by: str
+
+
+class TenantAnswer(TypedDict):
+    """A tenant."""
+
+    id: str
+    name: str
+    is_active: bool
+    created_at: str
+    modified_at: str
+
+
+class TenantList(TypedDict):
+    """A page of tenants."""
+
+    total: int
+    data: "list[TenantAnswer]"
+
+
+class TokenAnswer(TypedDict):
+    """The tokens of a session."""
+
+    access_token: str
+    refresh_token: str
+    token_type: NotRequired[Literal["bearer"]]
+    expires_in: int
+    scope: str
+
+
+class TrainCreated(TypedDict):
+    """A training that has been accepted."""
+
+    id: int
+    tenant_id: str
+    predictor_name: str
+    problem_type: str
+    created_by: str
+    dataset_id: int
+    created_at: str
+    modified_at: str
+    training_status: str
+    preprocess_id: int
+    version: int
+    url_name: str
+    job_id: str
+
+
+class TrainDetail(TypedDict):
+    """All about one training."""
+
+    tenant_id: str
+    predictor_name: str
+    url_name: str
+    version: int
+    preprocess_id: int
+    problem_type: str
+    domain: str
+    created_by: str
+    id: int
+    dataset_id: int
+    dataset_name: str
+    data_source: str
+    created_at: str
+    modified_at: str
+    algorithm: "str | None"
+    accuracy: "float | None"
+    ml_model_status: str
+    train_status: str
+    training_status: str
+    progress: float
+    phrase: str
+    error: "str | None"
+    job_id: "str | None"
+    is_promoted: bool
+    positive_class: "str | None"
+    warnings: "list[WarningAnswer]"
+    endpoint: "str | None"
+    endpoint_url: "str | None"
+    model: "str | None"
+    target: str
+    roles: dict[str, str]
+    hyperparameters: "dict[str, Any]"
+    requested: "dict[str, Any]"
+    metrics: "dict[str, Any] | None"
+    summary: "dict[str, Any] | None"
+    lineage: "Lineage"
+    deleted_at: "str | None"
+    deleted_by: "str | None"
+
+
+class TrainList(TypedDict):
+    """A page of trainings."""
+
+    total: int
+    data: "list[TrainRow]"
+
+
+class TrainOutcome(TypedDict):
+    """How a training has ended."""
+
+    metrics: NotRequired["dict[str, float | None]"]
+    checkpoint: NotRequired["str | None"]
+    error: NotRequired["str | None"]
+    path: NotRequired["str | None"]
+    is_promoted: NotRequired["bool | None"]
+
+
+class TrainReport(TypedDict):
+    """The report of a training."""
+
+    result: "TrainOutcome"
+    train_id: NotRequired["int | None"]
+    preprocess_id: NotRequired["str | None"]
+
+
+class TrainRequest(TypedDict):
+    """What is trained, and on which dataset."""
+
+    dataset_id: int
+    predictor_name: str
+    domain: str
+    problem_type: str
+    columns: "list[RequestColumn]"
+    is_incremental: NotRequired[bool]
+    algorithm: NotRequired["str | None"]
+    positive_class: NotRequired["bool | int | float | str | None"]
+    allow_identifier_target: NotRequired[bool]
+    hyperparameters: NotRequired["dict[str, Any]"]
+    validation: NotRequired["ValidationRequest | None"]
+    tuning: NotRequired["TuningRequest | None"]
+    forecast: NotRequired["ForecastOptions | None"]
+    workers: NotRequired[int]
+    seed: NotRequired[int]
+    shap_enabled: NotRequired[bool]
+    new_version: NotRequired[bool]
+    time_limit_s: NotRequired["int | None"]
+
+
+class TrainRow(TypedDict):
+    """One training in a list."""
+
+    tenant_id: str
+    predictor_name: str
+    url_name: str
+    version: int
+    preprocess_id: int
+    problem_type: str
+    domain: str
+    created_by: str
+    id: int
+    dataset_id: int
+    dataset_name: str
+    data_source: str
+    created_at: str
+    modified_at: str
+    algorithm: "str | None"
+    accuracy: "float | None"
+    ml_model_status: str
+    train_status: str
+    training_status: str
+    progress: float
+    phrase: str
+    error: "str | None"
+    job_id: "str | None"
+    is_promoted: bool
+    positive_class: "str | None"
+    warnings: "list[WarningAnswer]"
+    endpoint: "str | None"
+    endpoint_url: "str | None"
+
+
+class TrainingColumn(TypedDict):
+    """A column and its type."""
+
+    column_name: str
+    data_type: str
+
+
+class TrainingDeleted(TypedDict):
+    """A training, or its feature importance, that was deleted."""
+
+    status_code: NotRequired[int]
+    message: str
+
+
+class TuningRequest(TypedDict):
+    """A search for hyperparameters."""
+
+    trials: NotRequired[int]
+    time_budget_s: NotRequired["float | None"]
+    metric: NotRequired["str | None"]
+
+
+class UpdateAnswer(TypedDict):
+    """A model that was bound to another preprocessing."""
+
+    data: str
+    status_code: NotRequired[int]
+    message: str
+
+
+class UpdateRequest(TypedDict):
+    """A model and the preprocessing that it is bound to."""
+
+    train_id: int
+    preprocess_id: int
+
+
+class UpdateTemplate(TypedDict):
+    """The next version of a template."""
+
+    template_name: str
+    template_schema: NotRequired["list[TemplateColumn] | None"]
+
+
+class UpdateUser(TypedDict):
+    """Fields that are not sent stay as they are."""
+
+    first_name: NotRequired["str | None"]
+    last_name: NotRequired["str | None"]
+    email: NotRequired["str | None"]
+    is_active: NotRequired[bool]
+
+
+class UploadAnswer(TypedDict):
+    """The dataset that files were uploaded to, and the job that validates it."""
+
+    dataset_id: int
+    dataset_name: str
+    data_source: str
+    files: "list[FileRow]"
+    job_id: str
+    state: Literal["validating", "valid", "invalid", "failed"]
+    usage: Literal["t", "p"]
+    template_id: "int | None"
+    warnings: "list[WarningAnswer]"
+
+
+class UserAnswer(TypedDict):
+    """A user, without secrets."""
+
+    id: int
+    tenant_id: str
+    first_name: "str | None"
+    last_name: "str | None"
+    email: "str | None"
+    username: str
+    is_active: bool
+    roles: NotRequired[list[str]]
+
+
+class UserList(TypedDict):
+    """A page of users."""
+
+    data: "list[UserAnswer]"
+    count: int
+
+
+class ValidationError(TypedDict):
+    """ValidationError."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+    input: NotRequired["Any"]
+    ctx: NotRequired["dict[str, Any]"]
+
+
+class ValidationRequest(TypedDict):
+    """How rows are held out."""
+
+    holdout: NotRequired[float]
+    folds: NotRequired["int | None"]
+    group: NotRequired["str | None"]
+
+
+class VersionAnswer(TypedDict):
+    """One version of a template."""
+
+    version: int
+    template_name: str
+    template_schema: "list[TemplateColumn]"
+    created_by: str
+    created_at: str
+
+
+class VersionList(TypedDict):
+    """A page of the versions of a template."""
+
+    total: int
+    data: "list[VersionAnswer]"
+
+
+class WarningAnswer(TypedDict):
+    """What a user should know about data that was accepted."""
+
+    code: str
+    column: "str | None"
+    message: str
+    count: "int | None"
+    examples: list[str]
+
+
+class WrongCell(TypedDict):
+    """A cell that breaks a rule."""
+
+    file: str
+    row: int
+    column: str
+    value: str
+    rule: str
+    reason: str

@@ -1,0 +1,1199 @@
+# Generated from dataml/client/aio/operations.py by `make client`: change that file.
+# Generated from the OpenAPI document by `make client`: change the platform's routes.
+"""Every call of the API as a method, by its operation id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
+    from dataml.client.multipart import FilePart, ReportBytes
+    from dataml.client.sync.transport import Transport
+
+
+class Operations:
+    """The calls of one platform; each raises `ApiError` when it is refused, and `NotConnected` without an answer."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def log_in(self, body: schemas.Body_log_in_api_v1_login_access_token_post) -> schemas.TokenAnswer:
+        """Log in with a form; send the `access_token` as a bearer token with every other call.
+
+        `scope` narrows the session to the permissions that it names, with a space between: of those the user holds
+        the named ones, and nothing that only administrators of the platform may do. A refresh keeps it. A name that
+        is no permission is refused, and so is a scope of which the user holds nothing.
+
+        Args:
+            body: What is sent, as a form.
+        """
+        return self._transport.call("POST", "/api/v1/login/access-token", form=body)
+
+    def test_token(self) -> schemas.CallerAnswer:
+        """Show whose bearer token it is, and what it allows."""
+        return self._transport.call("POST", "/api/v1/login/test-token")
+
+    def refresh(
+        self, body: schemas.RefreshRequest | None = None, *, refresh_token: str | None = None
+    ) -> schemas.TokenAnswer:
+        """Exchange a refresh token for a new access token and a new refresh token.
+
+        The old refresh token is invalid then. Using it again ends the session, except within 10 seconds, when the
+        answer is the same.
+
+        Args:
+            body: What is sent, as JSON.
+            refresh_token: Better sent in the body, which no log and no browser history keeps.
+        """
+        return self._transport.call("POST", "/api/v1/refresh", body=body, query={"refresh_token": refresh_token})
+
+    def log_out(
+        self, body: schemas.RefreshRequest | None = None, *, refresh_token: str | None = None
+    ) -> schemas.DoneAnswer:
+        """End the session of a refresh token: its access tokens are invalid from the next request on.
+
+        Args:
+            body: What is sent, as JSON.
+            refresh_token: Better sent in the body, which no log and no browser history keeps.
+        """
+        return self._transport.call("POST", "/api/v1/logout", body=body, query={"refresh_token": refresh_token})
+
+    def reset_password(
+        self,
+        body: schemas.ResetPassword | None = None,
+        *,
+        user_name: str | None = None,
+        new_password: str | None = None,
+        current_password: str | None = None,
+    ) -> schemas.DoneAnswer:
+        """Set the own password, with `current_password`, or another user's, with `can_manage_users`.
+
+        All sessions of that user end.
+
+        Args:
+            body: What is sent, as JSON.
+            user_name: Better sent in the body, which no log and no browser history keeps.
+            new_password: Better sent in the body, which no log and no browser history keeps.
+            current_password: Better sent in the body, which no log and no browser history keeps.
+        """
+        return self._transport.call(
+            "POST",
+            "/api/v1/reset-password",
+            body=body,
+            query={"user_name": user_name, "new_password": new_password, "current_password": current_password},
+        )
+
+    def validate_token(self) -> schemas.StatusAnswer:
+        """Answer 200 when the bearer token is valid, else 401 with the reason."""
+        return self._transport.call("GET", "/api/v1/validate-token")
+
+    def create_user(self, body: schemas.CreateUser) -> schemas.UserAnswer:
+        """Make a user, with roles that hold no more than you do.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/users/create-user", body=body)
+
+    def read_users(self, *, limit: int | None = None, offset: int | None = None) -> schemas.UserList:
+        """List the users of the tenant, in the order they were made.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/users/read-users", query={"limit": limit, "offset": offset})
+
+    def get_user(self, user_id: int) -> schemas.UserAnswer:
+        """Show one user of the tenant.
+
+        Args:
+            user_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/users/{quote(str(user_id), safe='')}")
+
+    def update_user(self, user_id: int, body: schemas.UpdateUser) -> schemas.UserAnswer:
+        """Change a user, deactivate or reactivate them.
+
+        Args:
+            user_id: As the path has it.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("PUT", f"/api/v1/users/{quote(str(user_id), safe='')}", body=body)
+
+    def list_roles(self, *, limit: int | None = None, offset: int | None = None) -> schemas.RoleList:
+        """List the roles of the tenant with their permissions, the built-in ones first.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/rbac/roles", query={"limit": limit, "offset": offset})
+
+    def create_role(self, body: schemas.NamedInTenant) -> schemas.RoleAnswer:
+        """Make a role without permissions.
+
+        The name of a built-in role answers that role.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/rbac/roles", body=body)
+
+    def list_permissions(self, *, limit: int | None = None, offset: int | None = None) -> schemas.PermissionList:
+        """List the permissions of the tenant, the built-in ones first.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/rbac/permissions", query={"limit": limit, "offset": offset})
+
+    def create_permission(self, body: schemas.NamedInTenant) -> schemas.PermissionAnswer:
+        """Make a permission of the tenant's own, for applications that read the answer of `/login/test-token`.
+
+        Calls of the platform check the built-in permissions only. The name of a built-in permission answers that
+        one.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/rbac/permissions", body=body)
+
+    def grant_permission(self, role_id: int, permission_id: int) -> schemas.RoleAnswer:
+        """Grant a role a permission that you hold.
+
+        Args:
+            role_id: As the path has it.
+            permission_id: As the path has it.
+        """
+        return self._transport.call(
+            "PUT", f"/api/v1/rbac/roles/{quote(str(role_id), safe='')}/permissions/{quote(str(permission_id), safe='')}"
+        )
+
+    def revoke_permission(self, role_id: int, permission_id: int) -> schemas.RoleAnswer:
+        """Revoke a permission that you hold from a role; its users lose it with their next request.
+
+        Args:
+            role_id: As the path has it.
+            permission_id: As the path has it.
+        """
+        return self._transport.call(
+            "DELETE",
+            f"/api/v1/rbac/roles/{quote(str(role_id), safe='')}/permissions/{quote(str(permission_id), safe='')}",
+        )
+
+    def grant_role(self, user_id: int, role_id: int) -> schemas.UserAnswer:
+        """Give a user a role that holds no more than you do.
+
+        Args:
+            user_id: As the path has it.
+            role_id: As the path has it.
+        """
+        return self._transport.call(
+            "PUT", f"/api/v1/rbac/users/{quote(str(user_id), safe='')}/roles/{quote(str(role_id), safe='')}"
+        )
+
+    def revoke_role(self, user_id: int, role_id: int) -> schemas.UserAnswer:
+        """Revoke a role that holds no more than you do from a user, with effect from their next request.
+
+        Args:
+            user_id: As the path has it.
+            role_id: As the path has it.
+        """
+        return self._transport.call(
+            "DELETE", f"/api/v1/rbac/users/{quote(str(user_id), safe='')}/roles/{quote(str(role_id), safe='')}"
+        )
+
+    def create_tenant(self, body: schemas.CreateTenant) -> schemas.TenantAnswer:
+        """Make a tenant with the built-in roles.
+
+        Make its first user with `POST /users/create-user`, with its `tenant_id` and the role `admin`.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/tenants", body=body)
+
+    def list_tenants(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TenantList:
+        """List all tenants, in the order they were made.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/tenants/list", query={"limit": limit, "offset": offset})
+
+    def close_tenant(self, tenant_id: str) -> schemas.TenantAnswer:
+        """Close a tenant.
+
+        Its users and API keys are refused from the next request on, its jobs end, and its predictors stop
+        answering. Its data stays.
+
+        Args:
+            tenant_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/tenants/{quote(str(tenant_id), safe='')}")
+
+    def create_api_key(self, body: schemas.CreateApiKey) -> schemas.ApiKeyCreated:
+        """Make a key for a service that calls the platform in your name.
+
+        The answer is the only place that shows it.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/api-keys", body=body)
+
+    def list_api_keys(
+        self, *, user_id: int | None = None, limit: int | None = None, offset: int | None = None
+    ) -> schemas.ApiKeyList:
+        """List your keys, newest first, without their secrets.
+
+        Args:
+            user_id: Whose; another's needs can_manage_users.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/api-keys/list", query={"user_id": user_id, "limit": limit, "offset": offset}
+        )
+
+    def revoke_api_key(self, key_id: int) -> schemas.ApiKeyAnswer:
+        """Revoke a key: it is refused from the next request on.
+
+        Another user's key needs can_manage_users.
+
+        Args:
+            key_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/api-keys/{quote(str(key_id), safe='')}")
+
+    def create_template(self, body: schemas.CreateTemplate) -> schemas.TemplateCreated:
+        """Create a template: the names, types and defaults of the columns of your data, and the rules for their values.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/template", body=body)
+
+    def infer_template(
+        self,
+        files: Sequence[FilePart],
+        *,
+        rows: int | None = None,
+        encoding: str | None = None,
+        header_row: int | None = None,
+        delimiter: str | None = None,
+        report_bytes: ReportBytes | None = None,
+    ) -> schemas.InferredTemplate:
+        """Infer the columns of a template from sample files.
+
+        Nothing is stored.
+
+        Args:
+            files: What is uploaded.
+            rows: Maximum number of rows to read of each file.
+            encoding: Encoding of the CSV files: utf-8, utf-16, utf-16-le, utf-16-be, cp1252, latin-1, iso-8859-15,
+                cp1250, cp1251, or an alias that Python knows, such as windows-1252. Nothing is guessed: a file that
+                is not in it is refused.
+            header_row: Number of the line with the column names of the CSV files, counted from 1. Lines before it,
+                such as titles and comments, are left out. By default the first line that is not blank.
+            delimiter: What stands between two fields of the CSV files: comma, semicolon, tab, pipe, space, or one
+                ASCII character that is no letter, digit, quote or line break. By default the most frequent of
+                comma, semicolon, tab and | in the header.
+            report_bytes: Called with the bytes sent so far, and of all.
+        """
+        return self._transport.upload(
+            "/api/v1/template/infer",
+            files,
+            query={"rows": rows, "encoding": encoding, "header_row": header_row, "delimiter": delimiter},
+            report_bytes=report_bytes,
+        )
+
+    def list_templates(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TemplateList:
+        """List the templates of the tenant, newest first.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/template/list", query={"limit": limit, "offset": offset})
+
+    def get_template(self, template_id: int) -> schemas.TemplateAnswer:
+        """Return a template with the columns of its newest version.
+
+        Args:
+            template_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/template/{quote(str(template_id), safe='')}")
+
+    def delete_template(self, template_id: int) -> schemas.TemplateDeleted:
+        """Delete a template that no dataset uses.
+
+        Args:
+            template_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/template/{quote(str(template_id), safe='')}")
+
+    def list_versions(
+        self, template_id: int, *, limit: int | None = None, offset: int | None = None
+    ) -> schemas.VersionList:
+        """List the versions of a template, newest first.
+
+        Args:
+            template_id: As the path has it.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET",
+            f"/api/v1/template/{quote(str(template_id), safe='')}/versions",
+            query={"limit": limit, "offset": offset},
+        )
+
+    def update_template(self, template_id: int, body: schemas.UpdateTemplate) -> schemas.TemplateAnswer:
+        """Update a template, which makes its next version.
+
+        A dataset keeps the version it was validated against.
+
+        Args:
+            template_id: As the path has it.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("PUT", f"/api/v1/template/update/{quote(str(template_id), safe='')}", body=body)
+
+    def upload_dataset(
+        self,
+        files: Sequence[FilePart],
+        *,
+        dataset_name: str,
+        usage: str,
+        template_id: int | None = None,
+        on_error: Literal["quarantine", "reject"] | None = None,
+        iceberg_table_name: str | None = None,
+        raw_table_name: str | None = None,
+        lake_mode: Literal["append", "replace"] | None = None,
+        snapshot_id: int | None = None,
+        encoding: str | None = None,
+        header_row: int | None = None,
+        delimiter: str | None = None,
+        report_bytes: ReportBytes | None = None,
+    ) -> schemas.UploadAnswer:
+        r"""Create a dataset from uploaded files or from a lake table, and start to validate every cell.
+
+        A file with a broken structure (not UTF-8, rows of different lengths, a missing column, ...) is refused at
+        once, and nothing of the upload is stored. Rows with wrong cells are quarantined; `GET /dataset/error-
+        report` lists the cells.
+
+        Args:
+            files: What is uploaded.
+            dataset_name: Name of the new dataset, unique in the tenant: 1 to 200 printable characters without / and
+                \, kept in Unicode form NFKC and without spaces around it.
+            usage: t (train, training) or p (predict, prediction).
+            template_id: Template to validate against; without one the columns are inferred.
+            on_error: What happens to a row with a wrong cell. quarantine: the row is quarantined and reported.
+                reject: the upload fails with 422; the answer waits until every cell is validated, at most a minute.
+                After a minute the answer is 201 with state validating, and a wrong cell makes the dataset failed.
+            iceberg_table_name: With files: the lake table that the validated rows are also written to, in schema
+                `silver` unless the name begins with another of the tenant's own (`gold.visits`). Without files: the
+                table that the dataset is made from, in any schema that the tenant may read.
+            raw_table_name: With files: the lake table that all rows are written to as they were uploaded, in schema
+                `bronze` unless the name begins with another. They are written once the structure of the files is
+                valid: every cell as text, wrong ones too, after the columns `file_id` and `row`.
+            lake_mode: append keeps the rows that other datasets wrote to the lake tables; replace deletes them.
+            snapshot_id: Snapshot of the table to make the dataset from; by default the newest.
+            encoding: Encoding of the CSV files: utf-8, utf-16, utf-16-le, utf-16-be, cp1252, latin-1, iso-8859-15,
+                cp1250, cp1251, or an alias that Python knows, such as windows-1252. Nothing is guessed: a file that
+                is not in it is refused.
+            header_row: Number of the line with the column names of the CSV files, counted from 1. Lines before it,
+                such as titles and comments, are left out. By default the first line that is not blank.
+            delimiter: What stands between two fields of the CSV files: comma, semicolon, tab, pipe, space, or one
+                ASCII character that is no letter, digit, quote or line break. By default the most frequent of
+                comma, semicolon, tab and | in the header.
+            report_bytes: Called with the bytes sent so far, and of all.
+        """
+        return self._transport.upload(
+            "/api/v1/dataset/upload",
+            files,
+            query={
+                "dataset_name": dataset_name,
+                "usage": usage,
+                "template_id": template_id,
+                "on_error": on_error,
+                "iceberg_table_name": iceberg_table_name,
+                "raw_table_name": raw_table_name,
+                "lake_mode": lake_mode,
+                "snapshot_id": snapshot_id,
+                "encoding": encoding,
+                "header_row": header_row,
+                "delimiter": delimiter,
+            },
+            report_bytes=report_bytes,
+        )
+
+    def validate_dataset(self, dataset_id: int, *, time_limit_s: int | None = None) -> schemas.JobStarted:
+        """Validate a dataset again, with its files and template as they are and the settings of today.
+
+        For a dataset that has failed because storage or the lake was away, and after the required share of rows was
+        changed. A validation that runs is superseded. Until the job has ended, the rows of the last validation can
+        be read.
+
+        Args:
+            dataset_id: As the path has it.
+            time_limit_s: Seconds that the job may run, at most those of the installation, which are the default.
+                Time in the queue does not count. A job that takes longer fails with `job_timeout`.
+        """
+        return self._transport.call(
+            "POST", f"/api/v1/dataset/{quote(str(dataset_id), safe='')}/validate", query={"time_limit_s": time_limit_s}
+        )
+
+    def delete_dataset(self, dataset_id: int) -> schemas.DatasetDeleted:
+        """Delete a dataset that no training uses, with its files and its error report.
+
+        A validation that runs is cancelled. Predictions of its rows stay in the prediction log, and rows that were
+        written to lake tables stay there.
+
+        Args:
+            dataset_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/dataset/delete/{quote(str(dataset_id), safe='')}")
+
+    def list_datasets(self, *, limit: int | None = None, offset: int | None = None) -> schemas.DatasetList:
+        """List the datasets of the tenant, newest first.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/dataset/list", query={"limit": limit, "offset": offset})
+
+    def list_validated_datasets(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> list[schemas.DatasetRow]:
+        """List the datasets that trainings and predictions can start from, newest first.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/dataset/list_validated", query={"limit": limit, "offset": offset})
+
+    def get_dataset(self, *, dataset_id: int) -> schemas.DatasetAnswer:
+        """Return a dataset with its columns and its wrong cells in numbers.
+
+        Args:
+            dataset_id: Id of the dataset.
+        """
+        return self._transport.call("GET", "/api/v1/dataset/get_dataset_by_id", query={"dataset_id": dataset_id})
+
+    def view_dataset(
+        self,
+        *,
+        dataset_id: int,
+        columns: list[str] | None = None,
+        rows: Literal["kept", "set_aside"] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> schemas.DatasetPreview:
+        """Return a page of the kept rows, typed, or of the quarantined rows, as text after `file_id` and `row`.
+
+        Args:
+            dataset_id: Id of the dataset.
+            columns: Only these columns, in this order; repeat the parameter.
+            rows: kept: the validated rows, typed; set_aside: the quarantined rows, as text.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/dataset/view",
+            query={"dataset_id": dataset_id, "columns": columns, "rows": rows, "limit": limit, "offset": offset},
+        )
+
+    def generate_statistics(self, *, dataset_id: int, target: str | None = None) -> schemas.JobStarted:
+        """Start a job that computes descriptive statistics, with Vega-Lite specifications of their charts.
+
+        `GET /dataset/statistics` returns them when the job has succeeded. While the job runs, this call returns the
+        same job.
+
+        Args:
+            dataset_id: Id of the dataset.
+            target: Column to compute the association of each other column with.
+        """
+        return self._transport.call(
+            "POST", "/api/v1/dataset/generate_statistics", query={"dataset_id": dataset_id, "target": target}
+        )
+
+    def get_statistics(self, *, dataset_id: int) -> schemas.StatisticsAnswer:
+        """Return the statistics of a dataset, or the state of their job; 404 when they were not requested yet.
+
+        Args:
+            dataset_id: Id of the dataset.
+        """
+        return self._transport.call("GET", "/api/v1/dataset/statistics", query={"dataset_id": dataset_id})
+
+    def get_error_report(
+        self, *, dataset_id: int, format: Literal["json", "csv"] | None = None
+    ) -> schemas.ErrorReportAnswer:
+        """Return the wrong cells of a dataset, whose rows were quarantined.
+
+        Args:
+            dataset_id: Id of the dataset.
+            format: json: counts, and the first cells of each file; csv: every cell.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/dataset/error-report", query={"dataset_id": dataset_id, "format": format}
+        )
+
+    def get_error_report_csv(self, *, dataset_id: int) -> str:
+        """Return the wrong cells of a dataset, whose rows were quarantined.
+
+        Args:
+            dataset_id: Id of the dataset.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/dataset/error-report", query={"dataset_id": dataset_id, "format": "csv"}, answer="text"
+        )
+
+    def add_files(
+        self,
+        files: Sequence[FilePart],
+        *,
+        dataset_id: int,
+        encoding: str | None = None,
+        header_row: int | None = None,
+        delimiter: str | None = None,
+        report_bytes: ReportBytes | None = None,
+    ) -> schemas.UploadAnswer:
+        """Add files to a dataset, and start to validate all of it again.
+
+        Until that job has ended, the rows of the last validation can be read, and no training or prediction starts
+        from the dataset. A validation that runs is superseded. When the new one is cancelled, the dataset is as it
+        was, without these files. Trainings keep the rows that they were made from.
+
+        Args:
+            files: What is uploaded.
+            dataset_id: Id of the dataset.
+            encoding: Encoding of the CSV files: utf-8, utf-16, utf-16-le, utf-16-be, cp1252, latin-1, iso-8859-15,
+                cp1250, cp1251, or an alias that Python knows, such as windows-1252. Nothing is guessed: a file that
+                is not in it is refused.
+            header_row: Number of the line with the column names of the CSV files, counted from 1. Lines before it,
+                such as titles and comments, are left out. By default the first line that is not blank.
+            delimiter: What stands between two fields of the CSV files: comma, semicolon, tab, pipe, space, or one
+                ASCII character that is no letter, digit, quote or line break. By default the most frequent of
+                comma, semicolon, tab and | in the header.
+            report_bytes: Called with the bytes sent so far, and of all.
+        """
+        return self._transport.upload(
+            "/api/v1/files/add",
+            files,
+            query={"dataset_id": dataset_id, "encoding": encoding, "header_row": header_row, "delimiter": delimiter},
+            report_bytes=report_bytes,
+        )
+
+    def delete_file(self, file_id: int) -> schemas.FileDeleted:
+        """Delete a file of a dataset, which is then validated again without it; a validation that runs is superseded.
+
+        When the new validation is cancelled, the file is back, and the dataset as it was.
+
+        After the result of a batch prediction was deleted, its dataset is not validated again.
+
+        Args:
+            file_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/files/delete/{quote(str(file_id), safe='')}")
+
+    def list_files(self, *, dataset_id: int, limit: int | None = None, offset: int | None = None) -> schemas.FileList:
+        """List the files of a dataset, results of batch predictions included, newest first.
+
+        Args:
+            dataset_id: Id of the dataset.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/files/list", query={"dataset_id": dataset_id, "limit": limit, "offset": offset}
+        )
+
+    def view_file(self, *, file_id: int) -> schemas.FilePreview:
+        """Return the first lines of a file.
+
+        Args:
+            file_id: Id of the file.
+        """
+        return self._transport.call("GET", "/api/v1/files/view", query={"file_id": file_id})
+
+    def download_file(self, *, file_path: str | None = None, file_id: int | None = None) -> bytes:
+        """Return the content of a file, byte for byte as it was uploaded, or of one of its copies.
+
+        Args:
+            file_path: Name in another answer: `file_path`, `csv_file_path`, `result_path`, ...
+            file_id: Id of the file, in place of a name.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/files/download", query={"file_path": file_path, "file_id": file_id}, answer="bytes"
+        )
+
+    def get_file(self, *, file_id: int) -> schemas.FileAnswer:
+        """Return a file with the names of its copies.
+
+        Args:
+            file_id: Id of the file.
+        """
+        return self._transport.call("GET", "/api/v1/files/get_file_by_id", query={"file_id": file_id})
+
+    def create_training(self, body: schemas.TrainRequest) -> schemas.TrainCreated:
+        """Train a predictor on a valid dataset.
+
+        The answer comes at once; `/train/list` and `/jobs/{job_id}` show the progress.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/train", body=body)
+
+    def get_details(self, body: schemas.DetailsRequest) -> schemas.DetailsAnswer:
+        """List the columns of a dataset and the roles they can have, to configure a training with.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/train/get_details", body=body)
+
+    def list_trainings(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TrainList:
+        """List the trainings of the tenant, newest first.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/train/list", query={"limit": limit, "offset": offset})
+
+    def refresh_trainings(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TrainList:
+        """List the trainings of the tenant, newest first.
+
+        This is the same as `/train/list`: workers report every change as it happens, so the list is always up to
+        date.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/train/refresh", query={"limit": limit, "offset": offset})
+
+    def model_summary(self, *, train_id: int) -> schemas.SummaryAnswer:
+        """Show the model of a completed training, with its metrics on rows that it never saw.
+
+        Args:
+            train_id: Id of the training.
+        """
+        return self._transport.call("GET", "/api/v1/train/model-summary", query={"train_id": train_id})
+
+    def view_feature_importance(self, *, train_id: int) -> schemas.ImportanceAnswer:
+        """Show the newest feature importance of a training, and the state of the last request for one.
+
+        Args:
+            train_id: Id of the training.
+        """
+        return self._transport.call("GET", "/api/v1/train/view-feature-importance", query={"train_id": train_id})
+
+    def generate_feature_importance(self, *, train_id: int) -> schemas.ImportanceStarted:
+        """Compute SHAP values on a sample of the training's dataset.
+
+        While such a job runs, another call starts none and returns the id of that job.
+
+        Args:
+            train_id: Id of the training.
+        """
+        return self._transport.call("GET", "/api/v1/train/generate-feature-importance", query={"train_id": train_id})
+
+    def download_schema(self, train_id: int) -> schemas.SchemaAnswer:
+        """Download the columns that a training was made with as a JSON file, whatever it is bound to by now.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/train/download-schema/{quote(str(train_id), safe='')}")
+
+    def receive_result(self, body: schemas.TrainReport) -> schemas.ReportReceived:
+        """Report the end of a training that was run outside the cluster.
+
+        The report has an error, or names a bundle in the attempt's own directory. The same report again changes
+        nothing and gets the same answer.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/train/result", body=body)
+
+    def receive_shap_result(self, body: schemas.ExplainReport) -> schemas.ReportReceived:
+        """Report the feature importance of a training that was computed outside the cluster.
+
+        The same report again changes nothing and gets the same answer.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/train/shap-result", body=body)
+
+    def get_training(self, train_id: int) -> schemas.TrainDetail:
+        """Show all about one training: the request, the metrics, and the lineage.
+
+        The lineage has the dataset, the preprocessing, the version that it continues, the versions that continue
+        it, the job, and the versions of code and libraries. Of a deleted training it is as it was then, with
+        `deleted_at`.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/train/{quote(str(train_id), safe='')}")
+
+    def update_model(self, body: schemas.UpdateRequest) -> schemas.UpdateAnswer:
+        """Bind a model to the preprocessing of another training.
+
+        That must have the identical feature layout: columns, types, roles, and all else that decides how a value is
+        read.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/train/update", body=body)
+
+    def delete_training(self, id: int) -> schemas.TrainingDeleted:
+        """Delete a version of a predictor: its model, its deployment, its feature importance and the training.
+
+        From then on the previous version serves; without one the name is free again. Its predictions stay: the rows
+        of the prediction log, and the result files of batches. So does the record of the training, with its metrics
+        and lineage: `GET /train/{train_id}` shows it, and no list. Its version number is not given again.
+
+        Args:
+            id: Id of the training.
+        """
+        return self._transport.call("DELETE", f"/api/v1/train/delete/{quote(str(id), safe='')}")
+
+    def delete_feature_importance(self, train_id: int) -> schemas.TrainingDeleted:
+        """Delete the feature importance of a training, unless it is being computed.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call(
+            "DELETE", f"/api/v1/train/delete-feature-importance/{quote(str(train_id), safe='')}"
+        )
+
+    def get_explanation(self, train_id: int) -> schemas.ExplanationAnswer:
+        """Show the newest finished explanation of a training: feature importance, charts with their data, example rows.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/train/{quote(str(train_id), safe='')}/explanation")
+
+    def get_chart(self, train_id: int, chart_name: str) -> bytes:
+        """Download a chart of the explanation as a picture.
+
+        Args:
+            train_id: As the path has it.
+            chart_name: `beeswarm`, or `dependence-1` and so on.
+        """
+        return self._transport.call(
+            "GET",
+            f"/api/v1/train/{quote(str(train_id), safe='')}/explanation/{quote(str(chart_name), safe='')}.png",
+            answer="bytes",
+        )
+
+    def export_model(self, train_id: int) -> bytes:
+        """Download a completed training as a ZIP file.
+
+        It contains the bundle, `scorer.py`, which predicts with it and needs only NumPy and the model's own
+        library, and a folder that MLflow loads.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/train/{quote(str(train_id), safe='')}/export", answer="bytes")
+
+    def get_report(self, train_id: int, *, format: Literal["json", "html"] | None = None) -> schemas.ReportAnswer:
+        """Return the report of a completed training, measured on rows that the model did not see.
+
+        Args:
+            train_id: As the path has it.
+            format: json: data; html: one self-contained page with charts.
+        """
+        return self._transport.call(
+            "GET", f"/api/v1/train/{quote(str(train_id), safe='')}/report", query={"format": format}
+        )
+
+    def get_report_html(self, train_id: int) -> str:
+        """Return the report of a completed training, measured on rows that the model did not see.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call(
+            "GET", f"/api/v1/train/{quote(str(train_id), safe='')}/report", query={"format": "html"}, answer="text"
+        )
+
+    def start_batch(self, body: schemas.BatchRequest) -> schemas.BatchStarted:
+        """Score a whole dataset.
+
+        The result is a CSV file with one row for each row of the uploaded files, in order: its Id columns,
+        `prediction`, `probability_<class>`, with `explain` the features with the largest effect on the prediction,
+        and `error`.
+
+        The files are read by the model's contract, as a real-time prediction is: its types, defaults and rules.
+        Only the model's features have to be there. A row with a value that does not fit has the reason in `error`,
+        and no prediction.
+
+        The result of a Forecast has the next steps of all series, or of some: the Id column, the Time column,
+        `value`, `lower`, `upper`, `confidence`.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/inference/batchPrediction", body=body)
+
+    def get_result(self, *, prediction_id: int) -> schemas.ResultAnswer:
+        """Show the state of a batch, and the name of its result file once it has completed.
+
+        Args:
+            prediction_id: Id of a batch prediction.
+        """
+        return self._transport.call("GET", "/api/v1/inference/result", query={"prediction_id": prediction_id})
+
+    def list_predictions(
+        self, *, train_id: int, limit: int | None = None, offset: int | None = None
+    ) -> schemas.PredictionList:
+        """List the predictions of a model, newest first, also of one that was deleted.
+
+        Args:
+            train_id: Id of the training.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/inference/predictions", query={"train_id": train_id, "limit": limit, "offset": offset}
+        )
+
+    def get_form(self, *, id: int) -> schemas.FormAnswer:
+        """List the fields that a prediction with this model needs.
+
+        Args:
+            id: Id of the training.
+        """
+        return self._transport.call("GET", "/api/v1/inference/form-based-prediction", query={"id": id})
+
+    def predict(self, body: schemas.PredictRequest) -> schemas.PredictAnswer:
+        """Predict one row with a completed training.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/inference", body=body)
+
+    def forecast(self, body: schemas.ForecastRequest) -> schemas.ForecastAnswer:
+        """Forecast the next steps of one series, of several or of all.
+
+        The conformal intervals come from the model's backtest.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/inference/forecast", body=body)
+
+    def list_endpoints(self, *, limit: int | None = None, offset: int | None = None) -> schemas.EndpointList:
+        """List the predictors that have a deployment of their own, or soon get one.
+
+        Those that a user has asked for come first, then those that are among the newest of the platform.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/endpoints", query={"limit": limit, "offset": offset})
+
+    def get_endpoint(self, train_id: int) -> schemas.EndpointAnswer:
+        """Return what is wanted of a predictor's deployment, and what runs.
+
+        Only the newest promoted version of a predictor has one. The pool answers for all others.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/endpoints/{quote(str(train_id), safe='')}")
+
+    def request_endpoint(
+        self, train_id: int, body: schemas.EndpointRequest | None | None = None
+    ) -> schemas.EndpointAnswer:
+        """Give the predictor of a completed training a deployment of its own, or change its numbers of replicas.
+
+        The pool answers until the deployment is up. A newer version of the predictor takes it over.
+
+        Args:
+            train_id: As the path has it.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("PUT", f"/api/v1/endpoints/{quote(str(train_id), safe='')}", body=body)
+
+    def withdraw_endpoint(self, train_id: int) -> schemas.EndpointAnswer:
+        """Give a predictor back to the pool.
+
+        One that is among the newest of the platform keeps its deployment: then `wanted` is `newest`.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/endpoints/{quote(str(train_id), safe='')}")
+
+    def list_schemas(self, *, limit: int | None = None, offset: int | None = None) -> list[str]:
+        """List the tenant's own schemas, then those that are shared with it.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/datalake/schemas", query={"limit": limit, "offset": offset})
+
+    def list_tables(self, *, schema_name: str, limit: int | None = None, offset: int | None = None) -> list[str]:
+        """List the names of the tables of a schema, sorted.
+
+        Args:
+            schema_name: Name of the schema.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/datalake/schemas/tables",
+            query={"schema_name": schema_name, "limit": limit, "offset": offset},
+        )
+
+    def list_columns(
+        self, *, schema_name: str, table_name: str, limit: int | None = None, offset: int | None = None
+    ) -> list[schemas.TableColumn]:
+        """List the columns of a table, in their order, with Trino's names of their types.
+
+        Args:
+            schema_name: Name of the schema.
+            table_name: Name of the table.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/datalake/tables/columns",
+            query={"schema_name": schema_name, "table_name": table_name, "limit": limit, "offset": offset},
+        )
+
+    def get_table_metadata(
+        self, *, schema_name: str, table_name: str, limit: int | None = None, offset: int | None = None
+    ) -> schemas.TableMetadata:
+        """Return the metadata of a table: its owner, location and size, and its snapshots with what made them.
+
+        Args:
+            schema_name: Name of the schema.
+            table_name: Name of the table.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/datalake/table_metadata",
+            query={"schema_name": schema_name, "table_name": table_name, "limit": limit, "offset": offset},
+        )
+
+    def get_numeric_stats(self, *, schema_name: str, table_name: str, column_name: str) -> schemas.NumericStats:
+        """Return count, mean, standard deviation, extremes and median of a numeric column; no other column is read.
+
+        Args:
+            schema_name: Name of the schema.
+            table_name: Name of the table.
+            column_name: Name of the column.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/datalake/numeric_stats",
+            query={"schema_name": schema_name, "table_name": table_name, "column_name": column_name},
+        )
+
+    def get_distinct_count(self, *, schema: str, table: str, column: str) -> schemas.DistinctCount:
+        """Return the number of distinct values of a column.
+
+        Args:
+            schema: Name of the schema.
+            table: Name of the table.
+            column: Name of the column.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/datalake/distinct-count", query={"schema": schema, "table": table, "column": column}
+        )
+
+    def share_schema(self, body: schemas.ShareRequest) -> schemas.ShareAnswer:
+        """Let a tenant read a schema: another tenant's (`owner_tenant_id`), the Iceberg catalog's, or Trino's.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/datalake/shares", body=body)
+
+    def list_shares(self, *, limit: int | None = None, offset: int | None = None) -> schemas.ShareList:
+        """List the shares of all tenants, in the order of their creation.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call("GET", "/api/v1/datalake/shares/list", query={"limit": limit, "offset": offset})
+
+    def unshare_schema(self, share_id: int) -> schemas.ShareAnswer:
+        """Remove a share: from the next request on, the tenant does not see the schema.
+
+        Datasets that were made from its tables stay.
+
+        Args:
+            share_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/datalake/shares/{quote(str(share_id), safe='')}")
+
+    def list_jobs(
+        self,
+        *,
+        kind: schemas.JobKind | None = None,
+        state: schemas.JobState | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> schemas.JobList:
+        """List the jobs of the tenant, newest first.
+
+        Args:
+            kind: Only jobs of this kind.
+            state: Only jobs in this state.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/jobs/list", query={"kind": kind, "state": state, "limit": limit, "offset": offset}
+        )
+
+    def get_job(self, job_id: str) -> schemas.JobDetail:
+        """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked.
+
+        Args:
+            job_id: As the path has it.
+        """
+        return self._transport.call("GET", f"/api/v1/jobs/{quote(str(job_id), safe='')}")
+
+    def grant_callback_token(self, job_id: str) -> schemas.CallbackToken:
+        """Issue a token to report a training or feature importance from outside the cluster, with the work to do.
+
+        The worker reports by `POST /train/result` or `/train/shap-result`.
+
+        Args:
+            job_id: As the path has it.
+        """
+        return self._transport.call("POST", f"/api/v1/jobs/{quote(str(job_id), safe='')}/callback-token")
+
+    def health_check(self) -> schemas.HealthAnswer:
+        """Answer 200 as soon as the API can answer.
+
+        `status` is `degraded` while less than `DATAML_STORAGE_RESERVE_BYTES` is free on the disk.
+        """
+        return self._transport.call("GET", "/api/v1/utils/health-check")
+
+    def terminate_ray_job(self, *, ray_job_id: str, usage: str | None = None) -> schemas.StatusAnswer:
+        """End a job of the own tenant.
+
+        The job is cancelled when this call answers, and its worker is ended within seconds. A job that has ended
+        already stays as it is. A job of another `usage` is not ended.
+
+        Args:
+            ray_job_id: Id of the job, e.g. `train-job-12`.
+            usage: What the job is for, which must be so: `validation`, `statistics`, `training`,
+                `feature_importance`, `prediction` or `forecast`, or the `kind` of the job. Not needed to find it.
+        """
+        return self._transport.call(
+            "POST", "/api/v1/ray/terminate_ray_job", query={"ray_job_id": ray_job_id, "usage": usage}
+        )
+
+    def list_events(
+        self,
+        *,
+        username: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        outcome: schemas.Outcome | None = None,
+        address: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        tenant_id: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> schemas.AuditList:
+        """Who did what, on what, from where, and what came of it; newest first.
+
+        Args:
+            username: Who, as the log has it.
+            action: What: `user.create`, or `user` for all that was done to users.
+            subject: On what, e.g. `user:7`.
+            outcome: What came of it.
+            address: From where.
+            since: Not before this time.
+            until: Before this time.
+            tenant_id: Another tenant's log, for an administrator of the platform.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/audit/list",
+            query={
+                "username": username,
+                "action": action,
+                "subject": subject,
+                "outcome": outcome,
+                "address": address,
+                "since": since,
+                "until": until,
+                "tenant_id": tenant_id,
+                "limit": limit,
+                "offset": offset,
+            },
+        )
+
+    def predict_directly(
+        self, tenant_name: str, predictor_name: str, body: schemas.DirectRequest
+    ) -> schemas.PredictAnswer | schemas.PredictionsAnswer:
+        """Predict with a predictor by its name.
+
+        This is the fastest route: the predictor's own deployment answers it when that runs.
+
+        Args:
+            tenant_name: Name of your own tenant.
+            predictor_name: A predictor; its newest promoted version answers.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call(
+            "POST",
+            f"/models/{quote(str(tenant_name), safe='')}/{quote(str(predictor_name), safe='')}/predict",
+            body=body,
+        )
+
+    def forecast_directly(
+        self, tenant_name: str, forecast_name: str, body: schemas.DirectForecastRequest
+    ) -> schemas.ForecastAnswer:
+        """Forecast with a predictor by its name, as `POST /inference/forecast` does by a training's id.
+
+        Args:
+            tenant_name: Name of your own tenant.
+            forecast_name: A predictor of a Forecast; its newest promoted version answers.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call(
+            "POST",
+            f"/models/{quote(str(tenant_name), safe='')}/{quote(str(forecast_name), safe='')}/forecast",
+            body=body,
+        )
