@@ -17,7 +17,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip chaos bench bench-quality lint docs clean
+    s3-or-skip rest-or-skip trino-or-skip chaos bench bench-quality lint client docs clean
 
 help:
 	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -30,6 +30,7 @@ help:
 	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format, import layers and types"
+	@echo "make client  write the generated part of the Python client again, after a change of the API"
 	@echo "make docs    build the documentation into build/site"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
 	@echo
@@ -151,6 +152,9 @@ lint: $(INSTALLED)
 	@$(BIN)/deptry .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
+client: $(INSTALLED)
+	@$(BIN)/python -m codegen
+
 # Draws the diagrams; fetched once, so that the site needs no other server. 3 MB of a package of 14 MB.
 MERMAID_VERSION := 11.12.2
 MERMAID := build/mermaid-$(MERMAID_VERSION)/package/dist/mermaid.min.js
@@ -182,7 +186,7 @@ clean:
 # uv installs in seconds but knows nothing of pip's own configuration (a private index, say): then pip does it.
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/python -m pip install --quiet $(1)
 # A comma in the call itself would end its argument.
-EDITABLE := .[catboost,dev]
+EDITABLE := .[server,catboost,dev]
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -67,13 +67,14 @@ def operations_module(document: Json, schemas: SchemaWriter) -> str:
         for method in _METHODS:
             if method in item:
                 for name, lines in _methods(path, method, item[method], schemas):
-                    # Another path, or another method, of the same route.
-                    methods.setdefault(name, lines)
+                    if name in methods:
+                        raise ValueError(f"two operations are named {name}")
+                    methods[name] = lines
     return "\n".join([_HEADER, *methods.values()])
 
 
 def _methods(path: str, method: str, operation: Json, schemas: SchemaWriter) -> Iterator[tuple[str, str]]:
-    name = re.split("_api_v1|_models_", operation["operationId"])[0]
+    name = operation["operationId"]
     for answer in _answers(operation, schemas, name):
         full_name = f"{name}_{answer.suffix}" if answer.suffix else name
         yield full_name, _method(full_name, path, method, operation, answer, schemas)

@@ -1,3 +1,68 @@
-"""dataml: a self-hosted, multi-tenant machine-learning platform for tabular and time-series data, on Ray."""
+"""dataml: a self-hosted, multi-tenant machine-learning platform for tabular and time-series data, on Ray.
+
+`dataml.connect` returns a client of a platform, and `dataml.aio.connect` one that awaits. Both, and the errors that
+they raise, are imported when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from dataml.client import aio as aio
+    from dataml.client.errors import ApiError as ApiError
+    from dataml.client.errors import BadRequest as BadRequest
+    from dataml.client.errors import ClientError as ClientError
+    from dataml.client.errors import Conflict as Conflict
+    from dataml.client.errors import Forbidden as Forbidden
+    from dataml.client.errors import Invalid as Invalid
+    from dataml.client.errors import JobCancelled as JobCancelled
+    from dataml.client.errors import JobFailed as JobFailed
+    from dataml.client.errors import NotConnected as NotConnected
+    from dataml.client.errors import NotFound as NotFound
+    from dataml.client.errors import NotSignedIn as NotSignedIn
+    from dataml.client.errors import StorageFull as StorageFull
+    from dataml.client.errors import TooLarge as TooLarge
+    from dataml.client.errors import TooManyRequests as TooManyRequests
+    from dataml.client.errors import Unauthorized as Unauthorized
+    from dataml.client.errors import Unavailable as Unavailable
+    from dataml.client.errors import UnsupportedMedia as UnsupportedMedia
+    from dataml.client.errors import WaitTimeout as WaitTimeout
+    from dataml.client.errors import WrongRows as WrongRows
 
 __version__ = "0.1.0"
+
+_ERRORS: Final = (
+    "ApiError",
+    "BadRequest",
+    "ClientError",
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "JobCancelled",
+    "JobFailed",
+    "NotConnected",
+    "NotFound",
+    "NotSignedIn",
+    "StorageFull",
+    "TooLarge",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "UnsupportedMedia",
+    "WaitTimeout",
+    "WrongRows",
+)
+# The name of each thing that is imported at its first use, and its module.
+_LAZY: Final = dict.fromkeys(_ERRORS, "dataml.client.errors")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "aio":
+        return importlib.import_module("dataml.client.aio")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY, "aio"])

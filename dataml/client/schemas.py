@@ -96,8 +96,8 @@ class BatchStarted(TypedDict):
     job_id: str
 
 
-class Body_log_in_api_v1_login_access_token_post(TypedDict):
-    """Body_log_in_api_v1_login_access_token_post."""
+class Body_log_in(TypedDict):
+    """Body_log_in."""
 
     grant_type: NotRequired["str | None"]
     username: str
@@ -378,6 +378,14 @@ class EndpointRequest(TypedDict):
     max_replicas: NotRequired["int | None"]
 
 
+class Error(TypedDict):
+    """A refused call."""
+
+    detail: "str | list[WrongField]"
+    code: str
+    request_id: str
+
+
 class ErrorReportAnswer(TypedDict):
     """The wrong cells of a dataset, in numbers and by file."""
 
@@ -517,6 +525,12 @@ class FileRow(TypedDict):
     header_row: "int | None"
 
 
+class FilesForm(TypedDict):
+    """FilesForm."""
+
+    files: list[str]
+
+
 class ForecastAnswer(TypedDict):
     """A forecast."""
 
@@ -590,12 +604,6 @@ class FutureDataset(TypedDict):
     """A dataset with the exogenous values of the steps."""
 
     dataset_id: int
-
-
-class HTTPValidationError(TypedDict):
-    """HTTPValidationError."""
-
-    detail: NotRequired["list[ValidationError]"]
 
 
 class HealthAnswer(TypedDict):
@@ -1333,16 +1341,6 @@ class UserList(TypedDict):
     count: int
 
 
-class ValidationError(TypedDict):
-    """ValidationError."""
-
-    loc: list[str | int]
-    msg: str
-    type: str
-    input: NotRequired["Any"]
-    ctx: NotRequired["dict[str, Any]"]
-
-
 class ValidationRequest(TypedDict):
     """How rows are held out."""
 
@@ -1387,3 +1385,11 @@ class WrongCell(TypedDict):
     value: str
     rule: str
     reason: str
+
+
+class WrongField(TypedDict):
+    """One wrong field of a request."""
+
+    type: str
+    loc: list[str | int]
+    msg: str

@@ -20,7 +20,7 @@ class Operations:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def log_in(self, body: schemas.Body_log_in_api_v1_login_access_token_post) -> schemas.TokenAnswer:
+    def log_in(self, body: schemas.Body_log_in) -> schemas.TokenAnswer:
         """Log in with a form; send the `access_token` as a bearer token with every other call.
 
         `scope` narrows the session to the permissions that it names, with a space between: of those the user holds
@@ -36,7 +36,7 @@ class Operations:
         """Show whose bearer token it is, and what it allows."""
         return self._transport.call("POST", "/api/v1/login/test-token")
 
-    def refresh(
+    def refresh_token(
         self, body: schemas.RefreshRequest | None = None, *, refresh_token: str | None = None
     ) -> schemas.TokenAnswer:
         """Exchange a refresh token for a new access token and a new refresh token.
@@ -98,7 +98,7 @@ class Operations:
         """
         return self._transport.call("POST", "/api/v1/users/create-user", body=body)
 
-    def read_users(self, *, limit: int | None = None, offset: int | None = None) -> schemas.UserList:
+    def list_users(self, *, limit: int | None = None, offset: int | None = None) -> schemas.UserList:
         """List the users of the tenant, in the order they were made.
 
         Args:
@@ -282,7 +282,7 @@ class Operations:
 
     def infer_template(
         self,
-        files: Sequence[FilePart],
+        files: Sequence[FilePart] = (),
         *,
         rows: int | None = None,
         encoding: str | None = None,
@@ -339,7 +339,7 @@ class Operations:
         """
         return self._transport.call("DELETE", f"/api/v1/template/{quote(str(template_id), safe='')}")
 
-    def list_versions(
+    def list_template_versions(
         self, template_id: int, *, limit: int | None = None, offset: int | None = None
     ) -> schemas.VersionList:
         """List the versions of a template, newest first.
@@ -368,7 +368,7 @@ class Operations:
 
     def upload_dataset(
         self,
-        files: Sequence[FilePart],
+        files: Sequence[FilePart] = (),
         *,
         dataset_name: str,
         usage: str,
@@ -514,7 +514,7 @@ class Operations:
             query={"dataset_id": dataset_id, "columns": columns, "rows": rows, "limit": limit, "offset": offset},
         )
 
-    def generate_statistics(self, *, dataset_id: int, target: str | None = None) -> schemas.JobStarted:
+    def generate_dataset_statistics(self, *, dataset_id: int, target: str | None = None) -> schemas.JobStarted:
         """Start a job that computes descriptive statistics, with Vega-Lite specifications of their charts.
 
         `GET /dataset/statistics` returns them when the job has succeeded. While the job runs, this call returns the
@@ -528,7 +528,7 @@ class Operations:
             "POST", "/api/v1/dataset/generate_statistics", query={"dataset_id": dataset_id, "target": target}
         )
 
-    def get_statistics(self, *, dataset_id: int) -> schemas.StatisticsAnswer:
+    def get_dataset_statistics(self, *, dataset_id: int) -> schemas.StatisticsAnswer:
         """Return the statistics of a dataset, or the state of their job; 404 when they were not requested yet.
 
         Args:
@@ -536,7 +536,7 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/dataset/statistics", query={"dataset_id": dataset_id})
 
-    def get_error_report(
+    def get_dataset_error_report(
         self, *, dataset_id: int, format: Literal["json", "csv"] | None = None
     ) -> schemas.ErrorReportAnswer:
         """Return the wrong cells of a dataset, whose rows were quarantined.
@@ -549,7 +549,7 @@ class Operations:
             "GET", "/api/v1/dataset/error-report", query={"dataset_id": dataset_id, "format": format}
         )
 
-    def get_error_report_csv(self, *, dataset_id: int) -> str:
+    def get_dataset_error_report_csv(self, *, dataset_id: int) -> str:
         """Return the wrong cells of a dataset, whose rows were quarantined.
 
         Args:
@@ -561,7 +561,7 @@ class Operations:
 
     def add_files(
         self,
-        files: Sequence[FilePart],
+        files: Sequence[FilePart] = (),
         *,
         dataset_id: int,
         encoding: str | None = None,
@@ -656,7 +656,7 @@ class Operations:
         """
         return self._transport.call("POST", "/api/v1/train", body=body)
 
-    def get_details(self, body: schemas.DetailsRequest) -> schemas.DetailsAnswer:
+    def get_training_details(self, body: schemas.DetailsRequest) -> schemas.DetailsAnswer:
         """List the columns of a dataset and the roles they can have, to configure a training with.
 
         Args:
@@ -685,7 +685,7 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/train/refresh", query={"limit": limit, "offset": offset})
 
-    def model_summary(self, *, train_id: int) -> schemas.SummaryAnswer:
+    def get_model_summary(self, *, train_id: int) -> schemas.SummaryAnswer:
         """Show the model of a completed training, with its metrics on rows that it never saw.
 
         Args:
@@ -693,7 +693,7 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/train/model-summary", query={"train_id": train_id})
 
-    def view_feature_importance(self, *, train_id: int) -> schemas.ImportanceAnswer:
+    def get_feature_importance(self, *, train_id: int) -> schemas.ImportanceAnswer:
         """Show the newest feature importance of a training, and the state of the last request for one.
 
         Args:
@@ -701,7 +701,7 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/train/view-feature-importance", query={"train_id": train_id})
 
-    def generate_feature_importance(self, *, train_id: int) -> schemas.ImportanceStarted:
+    def generate_feature_importance_by_get(self, *, train_id: int) -> schemas.ImportanceStarted:
         """Compute SHAP values on a sample of the training's dataset.
 
         While such a job runs, another call starts none and returns the id of that job.
@@ -711,7 +711,17 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/train/generate-feature-importance", query={"train_id": train_id})
 
-    def download_schema(self, train_id: int) -> schemas.SchemaAnswer:
+    def generate_feature_importance(self, *, train_id: int) -> schemas.ImportanceStarted:
+        """Compute SHAP values on a sample of the training's dataset.
+
+        While such a job runs, another call starts none and returns the id of that job.
+
+        Args:
+            train_id: Id of the training.
+        """
+        return self._transport.call("POST", "/api/v1/train/generate-feature-importance", query={"train_id": train_id})
+
+    def download_training_schema(self, train_id: int) -> schemas.SchemaAnswer:
         """Download the columns that a training was made with as a JSON file, whatever it is bound to by now.
 
         Args:
@@ -719,7 +729,7 @@ class Operations:
         """
         return self._transport.call("GET", f"/api/v1/train/download-schema/{quote(str(train_id), safe='')}")
 
-    def receive_result(self, body: schemas.TrainReport) -> schemas.ReportReceived:
+    def report_training_result(self, body: schemas.TrainReport) -> schemas.ReportReceived:
         """Report the end of a training that was run outside the cluster.
 
         The report has an error, or names a bundle in the attempt's own directory. The same report again changes
@@ -730,7 +740,7 @@ class Operations:
         """
         return self._transport.call("POST", "/api/v1/train/result", body=body)
 
-    def receive_shap_result(self, body: schemas.ExplainReport) -> schemas.ReportReceived:
+    def report_shap_result(self, body: schemas.ExplainReport) -> schemas.ReportReceived:
         """Report the feature importance of a training that was computed outside the cluster.
 
         The same report again changes nothing and gets the same answer.
@@ -793,7 +803,7 @@ class Operations:
         """
         return self._transport.call("GET", f"/api/v1/train/{quote(str(train_id), safe='')}/explanation")
 
-    def get_chart(self, train_id: int, chart_name: str) -> bytes:
+    def get_explanation_chart(self, train_id: int, chart_name: str) -> bytes:
         """Download a chart of the explanation as a picture.
 
         Args:
@@ -817,7 +827,9 @@ class Operations:
         """
         return self._transport.call("GET", f"/api/v1/train/{quote(str(train_id), safe='')}/export", answer="bytes")
 
-    def get_report(self, train_id: int, *, format: Literal["json", "html"] | None = None) -> schemas.ReportAnswer:
+    def get_training_report(
+        self, train_id: int, *, format: Literal["json", "html"] | None = None
+    ) -> schemas.ReportAnswer:
         """Return the report of a completed training, measured on rows that the model did not see.
 
         Args:
@@ -828,7 +840,7 @@ class Operations:
             "GET", f"/api/v1/train/{quote(str(train_id), safe='')}/report", query={"format": format}
         )
 
-    def get_report_html(self, train_id: int) -> str:
+    def get_training_report_html(self, train_id: int) -> str:
         """Return the report of a completed training, measured on rows that the model did not see.
 
         Args:
@@ -838,7 +850,7 @@ class Operations:
             "GET", f"/api/v1/train/{quote(str(train_id), safe='')}/report", query={"format": "html"}, answer="text"
         )
 
-    def start_batch(self, body: schemas.BatchRequest) -> schemas.BatchStarted:
+    def start_batch_prediction(self, body: schemas.BatchRequest) -> schemas.BatchStarted:
         """Score a whole dataset.
 
         The result is a CSV file with one row for each row of the uploaded files, in order: its Id columns,
@@ -857,7 +869,26 @@ class Operations:
         """
         return self._transport.call("POST", "/api/v1/inference/batchPrediction", body=body)
 
-    def get_result(self, *, prediction_id: int) -> schemas.ResultAnswer:
+    def start_batch_prediction_alias(self, body: schemas.BatchRequest) -> schemas.BatchStarted:
+        """Score a whole dataset.
+
+        The result is a CSV file with one row for each row of the uploaded files, in order: its Id columns,
+        `prediction`, `probability_<class>`, with `explain` the features with the largest effect on the prediction,
+        and `error`.
+
+        The files are read by the model's contract, as a real-time prediction is: its types, defaults and rules.
+        Only the model's features have to be there. A row with a value that does not fit has the reason in `error`,
+        and no prediction.
+
+        The result of a Forecast has the next steps of all series, or of some: the Id column, the Time column,
+        `value`, `lower`, `upper`, `confidence`.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("POST", "/api/v1/inference/batch-prediction", body=body)
+
+    def get_batch_result(self, *, prediction_id: int) -> schemas.ResultAnswer:
         """Show the state of a batch, and the name of its result file once it has completed.
 
         Args:
@@ -879,7 +910,7 @@ class Operations:
             "GET", "/api/v1/inference/predictions", query={"train_id": train_id, "limit": limit, "offset": offset}
         )
 
-    def get_form(self, *, id: int) -> schemas.FormAnswer:
+    def get_prediction_form(self, *, id: int) -> schemas.FormAnswer:
         """List the fields that a prediction with this model needs.
 
         Args:
@@ -949,7 +980,7 @@ class Operations:
         """
         return self._transport.call("DELETE", f"/api/v1/endpoints/{quote(str(train_id), safe='')}")
 
-    def list_schemas(self, *, limit: int | None = None, offset: int | None = None) -> list[str]:
+    def list_lake_schemas(self, *, limit: int | None = None, offset: int | None = None) -> list[str]:
         """List the tenant's own schemas, then those that are shared with it.
 
         Args:
@@ -958,7 +989,7 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/datalake/schemas", query={"limit": limit, "offset": offset})
 
-    def list_tables(self, *, schema_name: str, limit: int | None = None, offset: int | None = None) -> list[str]:
+    def list_lake_tables(self, *, schema_name: str, limit: int | None = None, offset: int | None = None) -> list[str]:
         """List the names of the tables of a schema, sorted.
 
         Args:
@@ -972,7 +1003,7 @@ class Operations:
             query={"schema_name": schema_name, "limit": limit, "offset": offset},
         )
 
-    def list_columns(
+    def list_lake_columns(
         self, *, schema_name: str, table_name: str, limit: int | None = None, offset: int | None = None
     ) -> list[schemas.TableColumn]:
         """List the columns of a table, in their order, with Trino's names of their types.
@@ -1097,7 +1128,7 @@ class Operations:
         """
         return self._transport.call("POST", f"/api/v1/jobs/{quote(str(job_id), safe='')}/callback-token")
 
-    def health_check(self) -> schemas.HealthAnswer:
+    def check_health(self) -> schemas.HealthAnswer:
         """Answer 200 as soon as the API can answer.
 
         `status` is `degraded` while less than `DATAML_STORAGE_RESERVE_BYTES` is free on the disk.
@@ -1119,7 +1150,7 @@ class Operations:
             "POST", "/api/v1/ray/terminate_ray_job", query={"ray_job_id": ray_job_id, "usage": usage}
         )
 
-    def list_events(
+    def list_audit_events(
         self,
         *,
         username: str | None = None,
@@ -1164,7 +1195,7 @@ class Operations:
             },
         )
 
-    def predict_directly(
+    def predict_by_name(
         self, tenant_name: str, predictor_name: str, body: schemas.DirectRequest
     ) -> schemas.PredictAnswer | schemas.PredictionsAnswer:
         """Predict with a predictor by its name.
@@ -1182,7 +1213,7 @@ class Operations:
             body=body,
         )
 
-    def forecast_directly(
+    def forecast_by_name(
         self, tenant_name: str, forecast_name: str, body: schemas.DirectForecastRequest
     ) -> schemas.ForecastAnswer:
         """Forecast with a predictor by its name, as `POST /inference/forecast` does by a training's id.

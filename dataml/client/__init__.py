@@ -1,0 +1,1 @@
+"""The Python client of a platform. It imports nothing of the platform itself."""
