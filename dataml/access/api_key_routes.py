@@ -8,12 +8,12 @@ from dataml.access import api_keys
 from dataml.access.dependencies import LoggedIn
 from dataml.access.schemas import ApiKeyAnswer, ApiKeyCreated, ApiKeyList, CreateApiKey
 from dataml.http.dependencies import Db, Paged
-from dataml.http.routing import Router
+from dataml.http.routing import SECRET_ANSWER, Router
 
 router = Router(prefix="/api-keys", tags=["API keys"])
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[SECRET_ANSWER])
 async def create_api_key(request: CreateApiKey, user: LoggedIn, database: Db) -> ApiKeyCreated:
     """Make a key for a service that calls the platform in your name. The answer is the only place that shows it."""
     async with database.transaction() as session:

@@ -17,6 +17,7 @@ from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.scope import Scope
 from dataml.http.dependencies import Db, RequestOrigin
+from dataml.http.idempotency import call as idempotency
 
 
 async def _keys(request: Request) -> TokenKeys:
@@ -60,9 +61,12 @@ class Requirement:
         self.needs = needs
         self._check = check
 
-    async def __call__(self, user: Annotated[Principal, Depends(_authenticated)]) -> Principal:
-        """Return the caller. Raises Unauthorized or Forbidden."""
+    async def __call__(
+        self, request: Request, user: Annotated[Principal, Depends(_authenticated)], keys: Keys
+    ) -> Principal:
+        """Return the caller. Raises Unauthorized or Forbidden, and what `idempotency.begin` raises."""
         self._check(user)
+        await idempotency.begin(request, user.scope, keys.digests)
         return user
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Query, Request
 from dataml.db.dependents import Dependents
 from dataml.db.scope import Origin, Page
 from dataml.db.session import Database
+from dataml.http.request_hooks import hooks_of
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
 
@@ -19,7 +20,7 @@ AppSettings = Annotated[Settings, Depends(_settings)]
 
 
 async def _database(request: Request) -> Database:
-    return request.app.state.database
+    return hooks_of(request).database or request.app.state.database
 
 
 async def _dependents(request: Request) -> Dependents:

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
 from dataml.errors import DatamlError, Invalid
+from dataml.http.request_hooks import hooks_of
 from dataml.storage.storage import upload_too_large
 
 FIELD: Final = "files"
@@ -68,6 +69,8 @@ async def received_files(
         files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile) and part.filename]
         if not files and not may_be_none:
             raise Invalid(f"Send at least one file in the multipart field `{FIELD}`.", code="no_file")
+        for hook in hooks_of(request).on_files:
+            await hook(files)
         yield files
     finally:
         await form.close()

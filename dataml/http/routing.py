@@ -1,12 +1,14 @@
 """The router of every feature: its routes read JSON bodies strictly, once, and within a budget."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from dataml.errors import TooLarge
+from dataml.http.idempotency import call as idempotency
+from dataml.http.request_hooks import hooks_of
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
 
 
@@ -48,19 +50,41 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of FastAPI, called with a `StrictRequest` of the same scope."""
         handle = super().get_route_handler()
+        takes_key = any(each.call is idempotency.document_key for each in self.dependant.dependencies)
 
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             if self.body_field is not None and await strict.body() and strict.is_json:
                 # FastAPI goes by the first content type only, and gets this value from the request again.
                 await strict.json()
-            return await handle(strict)
+            if takes_key and idempotency.HEADER in strict.headers:
+                response = await idempotency.answer_once(strict, handle)
+            else:
+                response = await handle(strict)
+            for hook in hooks_of(strict).on_response:
+                response = await hook(response)
+            return response
 
         return handle_strictly
 
 
 class Router(APIRouter):
-    """An `APIRouter` of strict routes."""
+    """An `APIRouter` of strict routes. A `POST` that makes something, by its status, takes an `Idempotency-Key`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(route_class=StrictRoute, **options)
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Add a route, as `APIRouter`."""
+        own = list(options.pop("dependencies", None) or ())
+        if options.get("methods") == ["POST"] and options.get("status_code") in (201, 202) and SECRET_ANSWER not in own:
+            own.append(Depends(idempotency.document_key))
+        super().add_api_route(path, endpoint, dependencies=own, **options)
+
+
+async def _secret_answer() -> None:
+    pass
+
+
+SECRET_ANSWER: Final = Depends(_secret_answer)
+"""Marks a route whose answer has a secret: it must not be stored, so the route takes no `Idempotency-Key`."""

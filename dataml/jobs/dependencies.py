@@ -1,5 +1,6 @@
 """Dependencies of routes that start, end or report jobs."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -10,6 +11,7 @@ from dataml.access.service import active_user, bearer_of
 from dataml.db.scope import Scope
 from dataml.errors import Unauthorized
 from dataml.http.dependencies import Db, RequestOrigin
+from dataml.http.request_hooks import hooks_of
 from dataml.jobs import service
 from dataml.jobs.results import ResultHandlers
 from dataml.jobs.spec import Attempt
@@ -55,8 +57,21 @@ class JobToken:
         )
 
 
+@dataclass(frozen=True)
+class _QueueAfterCommit:
+    """The queue of a request whose transactions are committed later: it is told then."""
+
+    queue: JobQueue
+    after_commit: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+
+    async def notify(self) -> None:
+        await self.after_commit(self.queue.notify)
+
+
 async def _jobs(request: Request) -> JobQueue:
-    return request.app.state.jobs
+    queue: JobQueue = request.app.state.jobs
+    after_commit = hooks_of(request).after_commit
+    return queue if after_commit is None else _QueueAfterCommit(queue, after_commit)
 
 
 async def _result_handlers(request: Request) -> ResultHandlers:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset.deleted_files import collect_deleted_files
 from dataml.db.session import Database, is_database_full
+from dataml.http.idempotency.store import delete_expired
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs import lease, service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
@@ -409,8 +410,9 @@ class Supervisor:
     async def _collect_deleted_files(self) -> None:
         try:
             await collect_deleted_files(self._database, self._storage)
+            await delete_expired(self._database)
         except SQLAlchemyError:
-            log.exception("the database failed; deleted files are removed later")
+            log.exception("the database failed; deleted files and expired keys are removed later")
         finally:
             self._deleted_files_due_at = time.monotonic() + self.DELETED_FILES_INTERVAL_S
 

@@ -26,6 +26,7 @@ EVERY_TENANT = {
     "dataml.access.users": "usernames are unique over all tenants",
     "dataml.access.tenants": "lists the tenants themselves",
     "dataml.access.roles": "locks the row of a tenant; grants are deleted by their whole key",
+    "dataml.http.idempotency.store": "the supervisor deletes expired keys of all tenants",
     "dataml.jobs.lease": "the supervisor works for all tenants",
     "dataml.jobs.service": "the supervisor works for all tenants",
     "dataml.train.service": "finds the newest predictors of all tenants, to deploy them",

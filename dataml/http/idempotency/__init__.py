@@ -1,0 +1,1 @@
+"""Requests with an `Idempotency-Key`: a repeated one gets the first answer, and makes no second thing."""
