@@ -10,13 +10,11 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,22 +22,23 @@ from typing import Any
 import httpx
 
 from tests.chaos import checks
-from tests.chaos.faults import FAULTS, NEED_SMALL_DISK, SHORT, Fault
+from tests.chaos.disk import mounted_disk
+from tests.chaos.faults import FAULTS, NEED_DISK, SHORT, Fault
 from tests.chaos.load import Load
-from tests.chaos.probes import Prober, outcomes, time_to_service
+from tests.chaos.probes import Prober, outcomes, slowest_s, time_to_service
 from tests.chaos.running_platform import RunningPlatform
 
 _RECOVERED_FOR_S = 3.0
 _RECOVERY_TIMEOUT_S = 180.0
 _PAUSE_S = (1.0, 6.0)
-_SMALL_DISK = "600m"
 
 
 @dataclass
 class Measured:
-    """All injections of one fault: the time to service of each, and the outcomes of probes that failed."""
+    """All injections of one fault: the time to service and the slowest answer of each, and how probes failed."""
 
     times_s: list[float] = field(default_factory=list)
+    slowest_s: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
 
 
@@ -48,13 +47,16 @@ def main() -> int:
     options = _parse()
     # So that nothing is left when this program is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory(prefix="dataml-chaos-") as folder, _home(Path(folder)) as (home, is_small):
+    with tempfile.TemporaryDirectory(prefix="dataml-chaos-") as folder, ExitStack() as stack:
+        home = Path(folder) / "home"
+        home.mkdir()
+        disk = stack.enter_context(mounted_disk(Path(folder), home))
         names = list(options.fault or (SHORT if options.short else FAULTS))
-        left_out = [name for name in names if name in NEED_SMALL_DISK and not is_small]
+        left_out = [name for name in names if name in NEED_DISK and disk is None]
         faults = [FAULTS[name] for name in names if name not in left_out]
         print(f"seed {options.seed}, {options.seconds} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         log = Path(options.log or f"{folder}/up.log")
-        platform = RunningPlatform(home, log)
+        platform = RunningPlatform(home, log, disk)
         try:
             measured, load, wrong = _run(platform, faults, options)
         finally:
@@ -100,20 +102,6 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@contextmanager
-def _home(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield a home, and whether it is a disk of its own that may be filled."""
-    home = folder / "home"
-    home.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK}", "tmpfs", str(home)]
-    is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    try:
-        yield home, is_small
-    finally:
-        if is_small:
-            subprocess.run(["umount", "--lazy", str(home)], check=False)
-
-
 def _probe(name: str, request: dict[str, Any], load: Load) -> Prober:
     return Prober(name, lambda: httpx.request(timeout=40.0, **request), load.ledger)
 
@@ -135,9 +123,11 @@ def _inject_all(
         probes = [probe for prober in probers for probe in prober.since(began_at)]
         taken_s = time_to_service(probes, began_at)
         measured[fault.name].times_s.append(taken_s)
+        measured[fault.name].slowest_s.append(slowest_s(probes))
         measured[fault.name].failed += outcomes(probes)
         mark = "" if taken_s <= fault.target_s else f" (target {fault.target_s:g} s)"
-        print(f"{fault.name}: service after {taken_s:.1f} s{mark}; {dict(outcomes(probes))}", flush=True)
+        slowest = f"slowest answer {measured[fault.name].slowest_s[-1]:.1f} s"
+        print(f"{fault.name}: service after {taken_s:.1f} s{mark}; {slowest}; {dict(outcomes(probes))}", flush=True)
     return measured
 
 
@@ -150,13 +140,15 @@ def _await_service(probers: list[Prober], name: str, ended_at: float) -> None:
 
 
 def _print_table(faults: list[Fault], measured: dict[str, Measured]) -> None:
-    print("\n| fault | injected | target | median | longest | probes that failed |\n|---|---|---|---|---|---|")
+    print("\n| fault | injected | target | median | longest | slowest answer | probes that failed |")
+    print("|---|---|---|---|---|---|---|")
     for fault in faults:
-        times_s = sorted(measured[fault.name].times_s)
-        failed = ", ".join(f"{n} x {what}" for what, n in sorted(measured[fault.name].failed.items())) or "none"
-        median = times_s[len(times_s) // 2]
-        figures = f"{len(times_s)} | {fault.target_s:g} s | {median:.1f} s | {times_s[-1]:.1f} s"
-        print(f"| {fault.name} | {figures} | {failed} |")
+        of = measured[fault.name]
+        times_s = sorted(of.times_s)
+        failed = ", ".join(f"{n} x {what}" for what, n in sorted(of.failed.items())) or "none"
+        seconds = [fault.target_s, times_s[len(times_s) // 2], times_s[-1], max(of.slowest_s)]
+        figures = " | ".join(f"{value:.3g} s" for value in seconds)
+        print(f"| {fault.name} | {len(times_s)} | {figures} | {failed} |")
 
 
 if __name__ == "__main__":

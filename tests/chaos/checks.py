@@ -79,7 +79,7 @@ def _missing(noun: str, acknowledged: set[int], stored: set[int]) -> Iterator[st
 def _ids(user: User, path: str) -> set[int]:
     ids: set[int] = set()
     while True:
-        answer = user.call("read", "GET", path, params={"skip": len(ids), "limit": _PAGE})
+        answer = user.call("read", "GET", path, params={"offset": len(ids), "limit": _PAGE})
         assert answer is not None, path
         ids |= {row["id"] for row in answer["data"]}
         if len(answer["data"]) < _PAGE:

@@ -64,6 +64,16 @@ def _kill_everything(platform: RunningPlatform) -> None:
     platform.start()
 
 
+def _cut_power(platform: RunningPlatform) -> None:
+    """Lose everything that is not on the disk: all processes, and what they have written and not synced."""
+    assert platform.disk is not None
+    platform.suspend_all()
+    copied = platform.disk.copy()
+    platform.kill_all()
+    platform.disk.replace_by(copied)
+    platform.start()
+
+
 def _lock_database(platform: RunningPlatform) -> None:
     connection = sqlite3.connect(platform.home / "dataml.db", isolation_level=None, timeout=30)
     connection.execute("BEGIN EXCLUSIVE")
@@ -75,10 +85,10 @@ def _lock_database(platform: RunningPlatform) -> None:
 def _fill_disk(platform: RunningPlatform) -> None:
     """Fill the disk of the home, which is a small one, to the last byte."""
     file = platform.home / "filler"
-    with file.open("wb") as filler, suppress(OSError):
+    # Without a buffer: what it held could not be written when the file is closed.
+    with file.open("wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(b"\0" * min(1024**2, max(1, shutil.disk_usage(platform.home).free)))
-            filler.flush()
     time.sleep(_FULL_S)
     file.unlink()
 
@@ -143,6 +153,7 @@ FAULTS: Final = {
         Fault("GCS killed", _kill("gcs"), 60),
         Fault("dashboard agent killed", _kill("agent"), 60),
         Fault("everything killed", _kill_everything, 85),
+        Fault("power cut", _cut_power, 85),
         Fault("SQLite locked for 20 s", _lock_database, 1),
         Fault("disk full for 15 s", _fill_disk, 1),
         Fault("overload for 10 s", _overload, _OVERLOAD_S + 5),
@@ -152,4 +163,4 @@ FAULTS: Final = {
 SHORT: Final = ("HAProxy killed", "API replica killed", "worker killed", "supervisor killed", "everything killed")
 """The faults of the short form."""
 
-NEED_SMALL_DISK: Final = frozenset({"disk full for 15 s"})
+NEED_DISK: Final = frozenset({"disk full for 15 s", "power cut"})

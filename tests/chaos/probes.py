@@ -12,6 +12,7 @@ import httpx
 from tests.chaos.load import DOCUMENTED, Ledger
 
 _INTERVAL_S = 0.1
+_SLOW_S = 1.0
 _TIMEOUT_S: Final = 40.0
 
 
@@ -70,8 +71,13 @@ class Prober:
 
 def time_to_service(probes: list[Probe], began_at: float) -> float:
     """Return the seconds from the beginning of a fault to the end of the last request that failed or was slow."""
-    late = [probe for probe in probes if not probe.is_ok or probe.answered_at - probe.sent_at > 1.0]
+    late = [probe for probe in probes if not probe.is_ok or probe.answered_at - probe.sent_at > _SLOW_S]
     return max((probe.answered_at - began_at for probe in late), default=0.0)
+
+
+def slowest_s(probes: list[Probe]) -> float:
+    """Return the seconds that the slowest answer has taken."""
+    return max((probe.answered_at - probe.sent_at for probe in probes), default=0.0)
 
 
 def outcomes(probes: list[Probe]) -> Counter[str]:

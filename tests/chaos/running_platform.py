@@ -1,9 +1,11 @@
 """A platform that `dataml up` runs, and its processes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ import psutil
 
 from deployments.platform import private_folder
 from deployments.processes import find_free_ports, find_processes
+from tests.chaos.disk import Disk
 
 PASSWORD: Final = "chaos-password"
 START_TIMEOUT_S: Final = 180.0
@@ -34,8 +37,9 @@ COMMANDS: Final = {
 class RunningPlatform:
     """One platform in a home of its own; it may be killed and started again."""
 
-    def __init__(self, home: Path, log: Path) -> None:
+    def __init__(self, home: Path, log: Path, disk: Disk | None) -> None:
         self.home = home
+        self.disk = disk
         self.port = find_free_ports(1, exclude=0)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = private_folder(home)
@@ -78,17 +82,23 @@ class RunningPlatform:
 
     def find(self, kind: str) -> list[psutil.Process]:
         """Return the processes of a kind of `COMMANDS`."""
-        return [process for process in find_processes(self.folder) if COMMANDS[kind] in _command_of(process)]
+        return [process for process in find_processes(self.folder) if COMMANDS[kind] in command_of(process)]
+
+    def suspend_all(self) -> None:
+        """Stop the command and everything it has started for a while."""
+        assert self._command is not None
+        self._command.send_signal(signal.SIGSTOP)
+        for process in find_processes(self.folder):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSTOP)
 
     def kill_all(self) -> None:
         """Kill the command and everything it has started, as a loss of power does."""
         if self._command is not None:
             self._command.kill()
         for process in find_processes(self.folder):
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
         if self._command is not None:
             self._command.wait()
 
@@ -99,7 +109,8 @@ class RunningPlatform:
         return self._command.wait(60)
 
 
-def _command_of(process: psutil.Process) -> str:
+def command_of(process: psutil.Process) -> str:
+    """Return the command line of a process; empty when it has ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:
