@@ -24,6 +24,7 @@ from dataml.contract.files.layout import CsvOptions
 from dataml.contract.files.reading import open_batches
 from dataml.contract.inference import infer_contract
 from dataml.contract.types import DataType
+from dataml.storage import disk
 
 _CHUNK_ROWS: Final = 8192
 _TEXT: Final = h5py.string_dtype()
@@ -44,6 +45,7 @@ def ensure_copy(source: Path, file_format: FileFormat, options: CsvOptions, targ
     unfinished = target.with_name(f".{uuid.uuid4().hex}.hdf")
     try:
         _write(source, file_format, options, unfinished)
+        disk.sync(unfinished)  # else a loss of power could leave a damaged copy under the name
         os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)

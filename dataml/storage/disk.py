@@ -3,14 +3,15 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 CHUNK_BYTES: Final = 4 << 20
 
 
-def write(source: BinaryIO, path: Path, check: Callable[[int], None]) -> int:
-    """Copy `source` to a new file, which is on disk when this returns, and return its size in bytes.
+def write(source: BinaryIO, path: Path, root: Path, check: Callable[[int], None]) -> int:
+    """Copy `source` to a new file below `root`, which is on disk when this returns, and return its size in bytes.
 
     `check` is called with the size as it grows, and may raise to stop the copy.
     """
@@ -23,10 +24,39 @@ def write(source: BinaryIO, path: Path, check: Callable[[int], None]) -> int:
             target.write(chunk)
         target.flush()
         os.fsync(target.fileno())
-    # A file survives a loss of power only when the folders that lead to it do.
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        sync(folder)
+    _sync_folders_above(path, root)
     return size_bytes
+
+
+def sync_all(path: Path, root: Path) -> None:
+    """Flush a file, or a folder and everything in it, and the folders that lead to it from `root`, to the disk.
+
+    Files and folders that are removed meanwhile are left out.
+    """
+    if path.is_dir():
+        for folder, _, names in os.walk(path):
+            for name in names:
+                _sync_if_present(Path(folder, name))
+            _sync_if_present(Path(folder))
+    else:
+        _sync_if_present(path)
+    _sync_folders_above(path, root)
+
+
+def _sync_folders_above(path: Path, root: Path) -> None:
+    """Flush the folders that lead to a file: it survives a loss of power only when they do."""
+    for folder in path.parents:
+        sync(folder)
+        if folder == root:
+            break
+
+
+def _sync_if_present(path: Path) -> None:
+    # A link would lead out of the folder, and to a pipe nobody writes.
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        return
+    with suppress(FileNotFoundError):
+        sync(path)
 
 
 def sync(path: Path) -> None:

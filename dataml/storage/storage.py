@@ -121,19 +121,20 @@ class Storage:
         self.with_retry(lambda: store.download(name, target))
 
     def publish(self, name: str, without: Collection[str] = ()) -> Collection[str]:
-        """Upload a file, or all files of a folder but those `without`, and return their names. Blocking.
+        """Flush a file or a folder to this disk, upload all its files but those `without`, and return their names.
 
-        Nothing is uploaded without a store.
+        Blocking. Nothing is uploaded without a store.
 
         Raises:
             Unavailable: `storage_unavailable`, `storage_full`.
         """
         path = self.path(name)
-        if self.store is None or not path.exists():
+        if not path.exists():
             return ()
-        # This disk and the store must hold the same, even after a loss of power.
-        for file in disk.list_files(path):
-            disk.sync(file)
+        # A row that names a file outlives a loss of power, and a copy here must equal what the store has.
+        disk.sync_all(path, self.root)
+        if self.store is None:
+            return ()
         store = self.store
         published = self.with_retry(lambda: store.upload(path, name, without))
         evict_copies(self.root, self.cache_bytes, store)
@@ -152,7 +153,7 @@ class Storage:
                 raise upload_too_large()
 
         try:
-            return await asyncio.to_thread(disk.write, source, self.path(name), check)
+            return await asyncio.to_thread(disk.write, source, self.path(name), self.root, check)
         except OSError as error:
             if is_storage_full(error):
                 raise storage_full(folder=self.root) from error

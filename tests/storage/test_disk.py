@@ -14,25 +14,43 @@ def unlimited(size_bytes: int) -> None:
     return
 
 
-def test_written_file_is_flushed_with_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[str] = []
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Provide the paths of what is flushed to the disk, in order."""
+    paths: list[str] = []
     fsync = os.fsync
 
     def record(descriptor: int) -> None:
-        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
+    return paths
+
+
+def test_written_file_is_flushed_with_its_folders(tmp_path: Path, flushed: list[str]) -> None:
     path = tmp_path / "files" / "t" / "a" / "1.csv"
-    assert disk.write(io.BytesIO(b"content"), path, unlimited) == 7
+    assert disk.write(io.BytesIO(b"content"), path, tmp_path, unlimited) == 7
     assert path.read_bytes() == b"content"
-    assert flushed == [str(path), *map(str, list(path.parents)[:3])]
+    assert flushed == [str(path), *map(str, list(path.parents)[:4])]
+
+
+def test_folder_is_flushed_with_all_that_is_in_it_and_what_leads_to_it(folder: Path, flushed: list[str]) -> None:
+    disk.sync_all(folder / "deep", folder.parent)
+    assert sorted(flushed[:2]) == [str(folder / "deep"), str(folder / "deep" / "b")]
+    assert flushed[2:] == [str(folder), str(folder.parent)]
+
+
+def test_file_that_goes_meanwhile_is_not_flushed(folder: Path, flushed: list[str]) -> None:
+    (folder / "a").unlink()
+    disk.sync_all(folder / "a", folder)
+    assert flushed == [str(folder)]
 
 
 def test_check_is_called_with_the_growing_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "CHUNK_BYTES", 2)
     sizes: list[int] = []
-    disk.write(io.BytesIO(b"12345"), tmp_path / "a" / "b" / "c", sizes.append)
+    disk.write(io.BytesIO(b"12345"), tmp_path / "a" / "b" / "c", tmp_path, sizes.append)
     assert sizes == [2, 4, 5]
 
 
@@ -44,15 +62,15 @@ def test_refused_chunk_is_not_written(tmp_path: Path, monkeypatch: pytest.Monkey
             raise TooLarge("too much", code="upload_too_large")
 
     with pytest.raises(TooLarge):
-        disk.write(io.BytesIO(b"12345"), tmp_path / "a" / "b" / "c", refuse)
+        disk.write(io.BytesIO(b"12345"), tmp_path / "a" / "b" / "c", tmp_path, refuse)
     assert (tmp_path / "a" / "b" / "c").read_bytes() == b"12"
 
 
 def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c"
-    disk.write(io.BytesIO(b"first"), path, unlimited)
+    disk.write(io.BytesIO(b"first"), path, tmp_path, unlimited)
     with pytest.raises(FileExistsError):
-        disk.write(io.BytesIO(b"second"), path, unlimited)
+        disk.write(io.BytesIO(b"second"), path, tmp_path, unlimited)
     assert path.read_bytes() == b"first"
 
 

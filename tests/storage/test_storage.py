@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import pickle
 import shutil
 import time
@@ -161,3 +162,12 @@ def test_without_a_store_the_disk_has_all_files(tmp_path: Path) -> None:
     publish_new_file(replace(storage, cache_bytes=0))
     assert storage.fetch("files/t/a/1.csv").read_text() == "content"
     assert set(storage.list_folders()) >= {"files/t/a"}
+
+
+def test_published_folder_is_on_this_disk_also_without_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    storage = Storage(tmp_path)
+    path = make_file(storage, "jobs/1.1/model/manifest.json")
+    storage.publish("jobs/1.1")
+    assert set(flushed) >= {str(path), *map(str, list(path.parents)[:4])}

@@ -149,7 +149,9 @@ def _import_files(storage: Storage, name: str, copy: str, spec: TrainSpec, outco
     An object store is read directly: a worker on this node may be writing local files under the same name.
     """
     if storage.store is None:
-        return _copy_and_verify(storage.path(name), storage.path(copy), spec, outcome)
+        manifest = _copy_and_verify(storage.path(name), storage.path(copy), spec, outcome)
+        storage.publish(copy)
+        return manifest
     with tempfile.TemporaryDirectory(prefix="dataml-bundle-") as folder:
         downloaded = Path(folder) / BUNDLE
         with suppress(FileMissing):  # `_copy_and_verify` raises then.
@@ -170,7 +172,6 @@ def _copy_and_verify(source: Path, copy: Path, spec: TrainSpec, outcome: TrainOu
         _copy_file(source, copy, name)
     manifest = _verify(copy, spec)
     _check_metrics(outcome.metrics, manifest.metrics)
-    _sync(copy)
     return manifest
 
 
@@ -184,17 +185,6 @@ def _copy_file(source: Path, copy: Path, name: str) -> None:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleDamaged(f"Its file '{name}' is no file.")
         shutil.copyfileobj(file, target)
-        target.flush()
-        os.fsync(target.fileno())
-
-
-def _sync(folder: Path) -> None:
-    for path in (folder, folder.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _verify(copy: Path, spec: TrainSpec) -> Manifest:
