@@ -1,6 +1,6 @@
 """Login, session and token calls."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends
 from fastapi.security import OAuth2PasswordRequestForm
@@ -22,6 +22,13 @@ from dataml.http.dependencies import AppSettings, Db, RequestOrigin
 from dataml.http.routing import Router
 
 router = Router(tags=["Login"])
+_LOGIN: Final = {
+    "requestBody": {
+        "content": {
+            "application/x-www-form-urlencoded": {"example": {"username": "ada", "password": "the password of ada"}}
+        }
+    }
+}
 
 
 async def _sessions(database: Db, settings: AppSettings, keys: Keys) -> Sessions:
@@ -31,7 +38,7 @@ async def _sessions(database: Db, settings: AppSettings, keys: Keys) -> Sessions
 InSessions = Annotated[Sessions, Depends(_sessions)]
 
 
-@router.post("/login/access-token", dependencies=[OPEN])
+@router.post("/login/access-token", dependencies=[OPEN], openapi_extra=_LOGIN)
 async def log_in(
     form: Annotated[OAuth2PasswordRequestForm, Depends()], sessions: InSessions, origin: RequestOrigin
 ) -> TokenAnswer:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from dataml.access import names
 from dataml.access.models import ApiKey, Tenant, TenantPermission, User
 from dataml.access.permissions import Permission
+from dataml.http.requests import request_config
 
 
 def _username(value: str) -> str:
@@ -53,11 +54,21 @@ class _Request(BaseModel):
 class RefreshRequest(_Request):
     """A refresh token to use or to end."""
 
+    model_config = request_config({"refresh_token": "the newest refresh token of the session"})
+
     refresh_token: SecretStr = Field(description="The newest refresh token of the session.")
 
 
 class ResetPassword(_Request):
     """A new password for a user."""
+
+    model_config = request_config(
+        {
+            "user_name": "ada",
+            "new_password": "a new password of 12 bytes or more",
+            "current_password": "the password of today",
+        }
+    )
 
     user_name: str = Field(max_length=1000, description="Whose password.")
     new_password: SecretStr = Field(description="12 to 1,024 bytes.")
@@ -66,6 +77,18 @@ class ResetPassword(_Request):
 
 class CreateUser(_Request):
     """A new user."""
+
+    model_config = request_config(
+        {
+            "tenant_id": "4f9c2a1e-7d30-4b58-9c61-2f0a8e5d7b13",
+            "username": "ada",
+            "password": "a password of 12 bytes or more",
+            "email": "ada@example.com",
+            "first_name": "Ada",
+            "last_name": "Lovelace",
+            "roles": ["analyst"],
+        }
+    )
 
     tenant_id: str = Field(description="The own tenant's id; any tenant's for an administrator of the platform.")
     username: Username = Field(description="Unique in the installation, in whatever case; logs in.")
@@ -79,6 +102,8 @@ class CreateUser(_Request):
 class UpdateUser(_Request):
     """Fields that are not sent stay as they are."""
 
+    model_config = request_config({"first_name": "Ada", "email": "ada@example.com"})
+
     first_name: PersonName | None = None
     last_name: PersonName | None = None
     email: Email | None = None
@@ -88,6 +113,8 @@ class UpdateUser(_Request):
 class NamedInTenant(_Request):
     """The name of a new role or permission, and its tenant."""
 
+    model_config = request_config({"name": "can_approve", "tenant_id": "4f9c2a1e-7d30-4b58-9c61-2f0a8e5d7b13"})
+
     name: str = Field(max_length=1000)
     tenant_id: str = Field(description="The own tenant's id; any tenant's for an administrator of the platform.")
 
@@ -95,11 +122,15 @@ class NamedInTenant(_Request):
 class CreateTenant(_Request):
     """A new tenant."""
 
+    model_config = request_config({"name": "acme"})
+
     name: TenantName = Field(description="Part of URLs: letters, digits, dot, hyphen and underscore; unique.")
 
 
 class CreateApiKey(_Request):
     """A new API key."""
+
+    model_config = request_config({"name": "the scoring service", "permissions": ["can_predict"]})
 
     name: Annotated[PersonName, Field(min_length=1, max_length=100)] = Field(description="What it is for.")
     permissions: list[Annotated[str, Field(max_length=100)]] = Field(

@@ -9,6 +9,7 @@ from dataml.datalake.lake import TableInfo
 from dataml.datalake.service import LakeSource, NewShare
 from dataml.db.scope import Page
 from dataml.http.answers import build_answer
+from dataml.http.requests import request_config
 from dataml.ml.profiling.exact_statistics import NumericStatistics
 
 SchemaName = Annotated[
@@ -107,7 +108,14 @@ class DistinctCount(BaseModel):
 class ShareRequest(BaseModel):
     """A schema to share with a tenant."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {
+            "tenant_id": "4f9c2a1e-7d30-4b58-9c61-2f0a8e5d7b13",
+            "schema_name": "gold",
+            "owner_tenant_id": "0b7d51c2-96ae-4f0b-8a37-c5e2149fd860",
+            "name": "partner_gold",
+        }
+    )
 
     tenant_id: str = Field(max_length=36, description="Tenant that may read the schema.")
     schema_name: SchemaName = Field(description="Name of the schema: its owner's, the Iceberg catalog's, or Trino's.")

@@ -30,6 +30,8 @@ COMPRESSED_TYPES: Final = {
     ".zst": "application/zstd",
     ".zstd": "application/zstd",
 }
+MEDIA_TYPES: Final = (*_MEDIA_TYPES.values(), *sorted(set(COMPRESSED_TYPES.values())))
+"""The media types that a download can have."""
 
 
 @dataclass(frozen=True)

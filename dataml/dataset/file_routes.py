@@ -14,6 +14,7 @@ from dataml.errors import Invalid
 from dataml.http.csv_options import SentCsvOptions
 from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace, RowDependents
 from dataml.http.multipart import OPENAPI_BODY, received_files
+from dataml.http.openapi import BINARY
 from dataml.http.routing import Router
 from dataml.jobs.dependencies import Jobs
 from dataml.storage.damage import translate_read_errors
@@ -101,7 +102,11 @@ async def view_file(file_id: FileId, user: Viewer, database: Db, settings: AppSe
     return FilePreview(file_id=file.id, content_preview=await asyncio.to_thread(read))
 
 
-@router.get("/download", response_class=FileResponse)
+@router.get(
+    "/download",
+    response_class=FileResponse,
+    responses={200: {"content": dict.fromkeys(downloads.MEDIA_TYPES, BINARY), "description": "The file."}},
+)
 async def download_file(
     user: Viewer,
     database: Db,

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from dataml.endpoint.service import WantedDeployment
+from dataml.http.requests import request_config
 from dataml.serving.model_runner import DeploymentStatus
 from dataml.train.models import Training
 from dataml.train.schemas import direct_route
@@ -16,7 +17,7 @@ EndpointState = Literal["pool", "waiting", "starting", "running", "failed", "sto
 class EndpointRequest(BaseModel):
     """How many replicas the deployment of a predictor has."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config({"min_replicas": 1, "max_replicas": 4})
 
     min_replicas: int = Field(default=1, ge=1, le=1000, description="Replicas that it keeps.")
     max_replicas: int | None = Field(

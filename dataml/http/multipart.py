@@ -29,6 +29,8 @@ OPENAPI_BODY: Final[dict[str, Any]] = {
             "multipart/form-data": {
                 "schema": {
                     "title": "FilesForm",
+                    "description": "The files of an upload.",
+                    "examples": [{FIELD: ["customer_id,tenure,plan\n1,12,basic\n2,3,premium\n"]}],
                     "type": "object",
                     "required": [FIELD],
                     "properties": {

@@ -17,6 +17,9 @@ SCHEMA_REF: Final = "#/components/schemas/{model}"
 Json = dict[str, Any]
 _NOBODY: Final = "nothing"
 _JOB_TOKEN: Final = "a job's token"
+BINARY: Final[Json] = {"schema": {"type": "string", "format": "binary"}}
+"""The content of an answer that is a file."""
+
 _PAGING: Final = frozenset({"limit", "offset"})
 # FastAPI's own schemas of a 422, which `Error` replaces.
 _REPLACED: Final = ("HTTPValidationError", "ValidationError")
@@ -132,6 +135,10 @@ def _name_bodies(schemas: Json, operation: Json) -> None:
     for media in operation.get("requestBody", {}).get("content", {}).values():
         if media["schema"].get("type") == "object":
             media["schema"] = _add_schema(schemas, media["schema"])
+        # A body that may be left out: FastAPI says that it may also be `null`.
+        for option in media["schema"].get("anyOf", ()):
+            if "$ref" in option:
+                media["schema"] = option
 
 
 def _add_schema(schemas: Json, schema: Json) -> Json:

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dataml.http.requests import request_config
 from dataml.http.warnings import WarningAnswer
 
 MAX_STEPS = 1_000
@@ -32,7 +33,7 @@ class FutureDataset(BaseModel):
 class DirectForecastRequest(BaseModel):
     """The series and steps to forecast with a predictor that the path names."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config({"steps": 4, "frequency": "Week", "unique_id": "CUST_0001"})
 
     steps: int = Field(ge=1, le=MAX_STEPS, description="How many steps, in `frequency`.")
     frequency: str | None = Field(
@@ -71,6 +72,10 @@ class DirectForecastRequest(BaseModel):
 
 class ForecastRequest(DirectForecastRequest):
     """The series and steps to forecast, and the training that forecasts them."""
+
+    model_config = request_config(
+        {"train_id": 19, "preprocess_id": 19, "steps": 4, "frequency": "Week", "unique_id": "CUST_0001"}
+    )
 
     train_id: int = Field(description="Id of a completed training of problem_type Forecast.")
     preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")

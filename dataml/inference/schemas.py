@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from dataml.http.requests import request_config
 from dataml.http.warnings import WarningAnswer
 from dataml.inference.forecast_schemas import BatchForecast
 from dataml.jobs.time_limits import TimeLimit
@@ -19,7 +20,9 @@ REQUEST_DESCRIPTION: Final = (
 class PredictRequest(BaseModel):
     """One row to predict, and the training that predicts it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {"train_id": 19, "preprocess_id": 19, "features": {"tenure": 12, "plan": "basic"}, "target": "left"}
+    )
 
     train_id: int = Field(description="Id of a completed training.")
     preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")
@@ -33,7 +36,7 @@ class PredictRequest(BaseModel):
 class DirectRequest(BaseModel):
     """One row as `features`, or several as `instances`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config({"features": {"tenure": 12, "plan": "basic"}})
 
     features: dict[str, Any] | None = Field(None, description="One row.")
     instances: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=1000, description="Several rows.")
@@ -66,7 +69,7 @@ class PredictionsAnswer(BaseModel):
 class BatchRequest(BaseModel):
     """A dataset to score, and the training that scores it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config({"train_id": 19, "dataset_id": 102, "explain": True})
 
     train_id: int = Field(description="Id of a completed training.")
     dataset_id: int | None = Field(

@@ -11,6 +11,7 @@ from dataml.contract.dates import DateOrder
 from dataml.contract.types import DataType
 from dataml.contract.value_format import DateFormat
 from dataml.http.answers import build_answer
+from dataml.http.requests import request_config
 from dataml.http.warnings import WarningAnswer
 from dataml.template.models import Template, TemplateVersion
 
@@ -117,7 +118,17 @@ class TemplateColumn(BaseModel):
 class CreateTemplate(BaseModel):
     """A new template."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {
+            "template_name": "customers",
+            "template_schema": [
+                {"column_name": "customer_id", "data_type": "String"},
+                {"column_name": "tenure", "data_type": "Integer", "minimum": "0"},
+                {"column_name": "plan", "data_type": "String", "allowed_values": ["basic", "premium"]},
+                {"column_name": "left", "data_type": "Boolean"},
+            ],
+        }
+    )
 
     template_name: Name = Field(description="Unique in the tenant.")
     template_schema: list[TemplateColumn] = Field([], description="The columns; a dataset needs at least one.")
@@ -126,7 +137,15 @@ class CreateTemplate(BaseModel):
 class UpdateTemplate(BaseModel):
     """The next version of a template."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {
+            "template_name": "customers",
+            "template_schema": [
+                {"column_name": "customer_id", "data_type": "String"},
+                {"column_name": "tenure", "data_type": "Float", "default_value": "0"},
+            ],
+        }
+    )
 
     template_name: Name = Field(description="Unique in the tenant.")
     template_schema: list[TemplateColumn] | None = Field(

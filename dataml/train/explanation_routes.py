@@ -12,6 +12,7 @@ from dataml.access.service import Principal
 from dataml.db.session import Database
 from dataml.errors import NotFound
 from dataml.http.dependencies import AppSettings, Db
+from dataml.http.openapi import BINARY
 from dataml.http.routing import Router
 from dataml.ml.explanation import artifacts
 from dataml.settings import Settings
@@ -35,7 +36,7 @@ async def get_explanation(train_id: int, user: Viewer, database: Db, settings: A
 @router.get(
     "/{train_id}/explanation/{chart_name}.png",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "The picture."}},
+    responses={200: {"content": {"image/png": BINARY}, "description": "The picture."}},
 )
 async def get_explanation_chart(
     train_id: int,

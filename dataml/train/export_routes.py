@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from dataml.access.dependencies import Viewer
 from dataml.audit import service as audit
 from dataml.http.dependencies import AppSettings, Db
+from dataml.http.openapi import BINARY
 from dataml.http.routing import Router
 from dataml.storage.storage import Storage
 from dataml.train import service
@@ -18,7 +19,7 @@ from dataml.train import service
 router = Router(prefix="/train", tags=["Train"])
 _CHUNK_BYTES: Final = 1 << 20
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/zip": {}}, "description": "The ZIP file."}
+    200: {"content": {"application/zip": BINARY}, "description": "The ZIP file."}
 }
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataml.contract.contract import Contract
 from dataml.http.answers import build_answer
+from dataml.http.requests import request_config
 from dataml.http.warnings import WarningAnswer, list_stored_warnings
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobState
@@ -106,7 +107,19 @@ class ForecastOptions(BaseModel):
 class TrainRequest(BaseModel):
     """What is trained, and on which dataset."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {
+            "dataset_id": 101,
+            "predictor_name": "churn",
+            "domain": "Churn",
+            "problem_type": "Classification",
+            "columns": [
+                {"column_name": "customer_id", "attribute_name": "Id"},
+                {"column_name": "left", "attribute_name": "Target"},
+            ],
+            "shap_enabled": True,
+        }
+    )
 
     dataset_id: int = Field(description="A valid dataset of usage `t`.")
     predictor_name: PredictorName = Field(
@@ -174,7 +187,9 @@ class TrainCreated(BaseModel):
 class DetailsRequest(BaseModel):
     """A training that is being configured."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {"dataset_id": 101, "predictor_name": "churn", "domain": "Churn", "problem_type": "Classification"}
+    )
 
     dataset_id: int
     predictor_name: PredictorName

@@ -1,5 +1,6 @@
 """Writes the reference of the HTTP API, a page a feature, from the application's OpenAPI description."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -145,7 +146,14 @@ def _object(name: str, names: dict[str, None]) -> list[str]:
         lines += [schema["description"], ""]
     if "enum" in schema:
         return [*lines, "One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + ".", ""]
-    return [*lines, *_fields(schema, names), ""]
+    return [*lines, *_fields(schema, names), "", *_example(schema)]
+
+
+def _example(schema: Json) -> list[str]:
+    """Return the example of a body, which a schema of an answer does not have."""
+    if not schema.get("examples"):
+        return []
+    return ["An example:", "", "```json", json.dumps(schema["examples"][0], indent=2), "```", ""]
 
 
 def _fields(schema: Json, names: dict[str, None]) -> list[str]:

@@ -7,10 +7,12 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from dataml.app import create_app
 from dataml.http.openapi import complete
 from dataml.settings import Settings
+from tests.client import Client
 
 Json = dict[str, Any]
 # Calls that take a job's token, which no user holds.
@@ -121,3 +123,42 @@ def test_every_error_has_one_schema(document: Json) -> None:
         has_retry_after = "Retry-After" in response.get("headers", {})
         assert has_retry_after == (name in ("Error429", "Error503", "Error507"))
     assert document["components"]["schemas"]["Error"]["required"] == ["detail", "code", "request_id"]
+
+
+def examples(document: Json) -> Iterator[tuple[str, str, Json, Json]]:
+    """Yield operation id, media type, schema and example of every body."""
+    schemas = document["components"]["schemas"]
+    for _, call in operations(document):
+        for media_type, media in call.get("requestBody", {}).get("content", {}).items():
+            schema = schemas[media["schema"]["$ref"].rpartition("/")[2]]
+            found = [media["example"]] if "example" in media else schema.get("examples", [])
+            assert len(found) == 1, call["operationId"]
+            yield call["operationId"], media_type, schema, found[0]
+
+
+def test_every_body_has_an_example_that_fits_its_schema(document: Json) -> None:
+    wrong = {}
+    for operation_id, media_type, schema, example in examples(document):
+        validator = Draft202012Validator({**schema, "components": document["components"]})
+        if errors := [error.message for error in validator.iter_errors(example)]:
+            wrong[f"{operation_id} {media_type}"] = errors
+    assert wrong == {}
+
+
+def test_every_example_is_a_body_that_the_call_reads(client: Client, document: Json) -> None:
+    """What an example names need not exist: then the call says so, and finds nothing wrong in the body itself."""
+    urls = {call["operationId"]: (m, path) for path, calls in document["paths"].items() for m, call in calls.items()}
+    wrong = {}
+    for operation_id, media_type, _, example in examples(document):
+        method, path = urls[operation_id]
+        url = re.sub(r"\{[^}]*\}", "9999", path)
+        if media_type == "multipart/form-data":
+            body: Json = {"files": [("files", ("a.csv", text.encode())) for text in example["files"]]}
+        else:
+            body = {"json" if media_type == "application/json" else "data": example}
+        params = {"dataset_name": "example", "usage": "t"} if operation_id == "upload_dataset" else {}
+        params |= {"dataset_id": 9999} if operation_id == "add_files" else {}
+        answer = client.request(method, url, params=params, **body)
+        if answer.status_code == 422 and answer.json()["code"] in ("invalid_request", "invalid_json"):
+            wrong[operation_id] = answer.json()["detail"]
+    assert wrong == {}

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 
+from dataml.http.requests import request_config
+
 Number = Annotated[float, Strict()]
 
 
@@ -30,7 +32,7 @@ class TrainOutcome(BaseModel):
 class TrainReport(BaseModel):
     """The report of a training."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config({"result": {"path": "bundle", "metrics": {"accuracy": 0.91}}, "train_id": 19})
 
     result: TrainOutcome
     train_id: int | None = Field(None, description="The training; when sent it must be the job's.")
@@ -45,7 +47,9 @@ class TrainReport(BaseModel):
 class ExplainReport(BaseModel):
     """The report of a feature importance."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config(
+        {"training_id": 19, "result": {"tenure": 0.7, "plan": 0.3}, "sample_rows": 1000, "total_rows": 7000}
+    )
 
     training_id: int
     result: dict[str, Number] = Field(

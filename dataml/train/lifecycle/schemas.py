@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from dataml.http.answers import build_answer
+from dataml.http.requests import request_config
 from dataml.jobs.schemas import JobAnswer
 from dataml.train.lifecycle.service import TrainingDetail
 from dataml.train.models import DeletedTraining, Training
@@ -15,7 +16,7 @@ from dataml.train.schemas import TrainRow, row_fields
 class UpdateRequest(BaseModel):
     """A model and the preprocessing that it is bound to."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = request_config({"train_id": 19, "preprocess_id": 20})
 
     train_id: int = Field(description="A completed training.")
     preprocess_id: int = Field(description="The preprocessing of another training with the same feature layout.")
