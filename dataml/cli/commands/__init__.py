@@ -1,0 +1,1 @@
+"""The commands that call a platform, a module for each noun."""

@@ -1,0 +1,120 @@
+"""`dataml login`, `logout`, `status`: who calls which platform."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from dataml.cli.options import PasswordStdin
+from dataml.cli.secrets import read_password
+from dataml.cli.session import Session, client_command
+from dataml.client import errors
+
+if TYPE_CHECKING:
+    from dataml.client.credentials import Credentials
+
+PANEL: Final = "Account"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    client_command(app, "login", panel=PANEL)(_login)
+    client_command(app, "logout", panel=PANEL)(_logout)
+    client_command(app, "status", panel=PANEL)(_status)
+
+
+def _login(
+    session: Session,
+    username: Annotated[
+        str | None, typer.Option("--username", "-u", metavar="NAME", help="Who signs in; asked for if not given.")
+    ] = None,
+    password_stdin: PasswordStdin = False,
+    ca_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificates to trust, of a platform with its own authority.")
+    ] = None,
+) -> None:
+    """Sign in, and keep the session in a profile for later commands and for `dataml.connect()`.
+
+    The password comes from DATAML_PASSWORD, from stdin or from a prompt. With --api-key the profile keeps the key.
+    Only the owner can read the file of the profiles, and it never holds a password.
+    """
+    from dataml.client import profiles
+
+    name = session.options.profile
+    credentials = _credentials(session, username, password_stdin)
+    credentials.verify = ca_file
+    session.credentials = credentials
+    caller = session.api.test_token()
+    tokens = session.transport.session.tokens
+    profile = profiles.Profile(
+        url=credentials.url,
+        username=caller["username"],
+        api_key=credentials.api_key,
+        access_token=tokens.access_token if tokens else None,
+        refresh_token=tokens.refresh_token if tokens else None,
+        expires_at=tokens.expires_at if tokens else 0.0,
+        verify=ca_file or True,
+    )
+    path = profiles.save_profile(profile, name)
+    used = profiles.profile_name(name)
+    session.output.say(f"Signed in to {profile.url} as {profile.username}; the profile {used!r} is in {path}.")
+
+
+def _credentials(session: Session, username: str | None, password_stdin: bool) -> "Credentials":
+    from dataml.client import profiles
+    from dataml.client.credentials import resolve
+
+    given = session.options
+    stored = profiles.load_profile(given.profile)
+    url = given.url or os.environ.get("DATAML_URL") or (stored.url if stored else None)
+    if given.api_key:
+        return resolve(url, api_key=given.api_key)
+    if username is None:
+        username = _ask_for_username()
+    password = read_password("DATAML_PASSWORD", "Password", from_stdin=password_stdin)
+    return resolve(url, username, password)
+
+
+def _ask_for_username() -> str:
+    import sys
+
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("No terminal to ask for it: give --username or --api-key.")
+    return typer.prompt("Username", err=True)
+
+
+def _logout(session: Session) -> None:
+    """End the session of a profile, and delete the profile."""
+    from dataml.client import profiles
+
+    name = session.options.profile
+    used = profiles.profile_name(name)
+    stored = profiles.load_profile(name)
+    if stored is None:
+        raise errors.NotSignedIn(f"There is no profile {used!r}.")
+    try:
+        if stored.refresh_token:
+            session.api.log_out({"refresh_token": stored.refresh_token})
+    except errors.ClientError as error:
+        # The profile goes in any case; its session ends by itself in time.
+        session.output.say(f"The platform has not ended the session: {error.detail}")
+    profiles.delete_profile(name)
+    session.output.say(f"The profile {used!r} is deleted.")
+
+
+def _status(session: Session) -> None:
+    """Show the platform, whether it is healthy, and who is signed in with which permissions."""
+    credentials = session.credentials
+    health = session.api.check_health()
+    caller = session.api.test_token()
+    shown: dict[str, Any] = {
+        "url": credentials.url,
+        "profile": credentials.profile,
+        "status": health["status"],
+        "message": health["message"],
+        "username": caller["username"],
+        "tenant_id": caller["tenant_id"],
+        "roles": caller.get("roles", []),
+        "permissions": caller.get("permissions", []),
+    }
+    session.output.record(shown)

@@ -1,0 +1,52 @@
+"""`dataml jobs`: what the platform works on."""
+
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, print_page
+from dataml.cli.session import Session, client_command
+from dataml.cli.waiting import wait_for_job
+
+app = typer.Typer(help="See what the platform works on, wait for it, cancel it.", no_args_is_help=True)
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job, such as train-job-12.")]
+Kind = Literal["validate", "describe", "train", "explain", "score", "forecast"]
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+_COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
+
+
+def add_to(root: typer.Typer, panel: str) -> None:
+    """Add the commands to the command line."""
+    client_command(app, "list")(_list)
+    client_command(app, "show")(_show)
+    client_command(app, "watch")(_watch)
+    client_command(app, "cancel")(_cancel)
+    root.add_typer(app, name="jobs", rich_help_panel=panel)
+
+
+def _list(
+    session: Session,
+    kind: Annotated[Kind | None, typer.Option(help="Only jobs of this kind.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    offset: Offset = 0,
+) -> None:
+    """List the jobs, newest first."""
+    print_page(session, session.api.list_jobs(kind=kind, state=state, limit=limit, offset=offset), _COLUMNS, offset)
+
+
+def _show(session: Session, job: Job) -> None:
+    """Show a job: its state, progress, attempts, times and error."""
+    session.output.record(session.api.get_job(job))
+
+
+def _watch(session: Session, job: Job) -> None:
+    """Wait until a job has ended; Ctrl-C leaves it running, a second one cancels it."""
+    ended: Any = wait_for_job(session, job, job)
+    session.output.record(ended)
+
+
+def _cancel(session: Session, job: Job) -> None:
+    """Cancel a job; one that has ended stays as it is."""
+    session.output.say(session.api.terminate_ray_job(ray_job_id=job)["message"])

@@ -1,0 +1,53 @@
+"""`dataml roles`: which permissions belong together."""
+
+from typing import Annotated, Final
+
+import typer
+
+from dataml.cli import lookup
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, print_page
+from dataml.cli.session import Session, client_command
+
+app = typer.Typer(help="Say which permissions belong together.", no_args_is_help=True)
+
+Role = Annotated[str, typer.Argument(metavar="ROLE", help="Id or name of the role.")]
+Permission = Annotated[str, typer.Argument(metavar="PERMISSION", help="Id or name of the permission.")]
+_COLUMNS: Final = ("id", "name", "permissions")
+
+
+def add_to(root: typer.Typer, panel: str) -> None:
+    """Add the commands to the command line."""
+    client_command(app, "list")(_list)
+    client_command(app, "permissions")(_permissions)
+    client_command(app, "create")(_create)
+    client_command(app, "grant")(_grant)
+    client_command(app, "revoke")(_revoke)
+    root.add_typer(app, name="roles", rich_help_panel=panel)
+
+
+def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
+    """List the roles of the tenant with their permissions."""
+    print_page(session, session.api.list_roles(limit=limit, offset=offset), _COLUMNS, offset)
+
+
+def _permissions(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
+    """List the permissions of the tenant."""
+    answer = session.api.list_permissions(limit=limit, offset=offset)
+    print_page(session, answer, ("id", "name", "is_builtin"), offset)
+
+
+def _create(session: Session, name: Annotated[str, typer.Argument(metavar="NAME", help="Of the role.")]) -> None:
+    """Create a role without permissions."""
+    session.output.record(session.api.create_role({"name": name, "tenant_id": session.api.test_token()["tenant_id"]}))
+
+
+def _grant(session: Session, role: Role, permission: Permission) -> None:
+    """Give a permission to a role, and so to all who have the role."""
+    answer = session.api.grant_permission(lookup.role_id(session, role), lookup.permission_id(session, permission))
+    session.output.record(answer)
+
+
+def _revoke(session: Session, role: Role, permission: Permission) -> None:
+    """Take a permission from a role."""
+    answer = session.api.revoke_permission(lookup.role_id(session, role), lookup.permission_id(session, permission))
+    session.output.record(answer)

@@ -1,0 +1,39 @@
+"""Options that several commands have."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+from dataml.cli.session import Session
+
+Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Rows to show, at most 1,000.")]
+Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Rows to leave out at the start.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to do it.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the job; print its id.")]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+DEFAULT_LIMIT: Final = 100
+
+
+def print_page(session: Session, answer: Any, columns: Sequence[str], offset: int, total: str = "total") -> None:
+    """Print a page of a list, and say when there are more rows than it has."""
+    rows = answer["data"]
+    session.output.rows(answer, rows, columns)
+    end = offset + len(rows)
+    if end < answer[total]:
+        session.output.say(f"{offset + 1:,} to {end:,} of {answer[total]:,}; --offset {end} shows the next.")
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask before something is deleted.
+
+    Raises:
+        BadParameter: `--yes` was not given, and there is nobody to ask.
+        Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("No terminal to ask: give --yes.")
+    typer.confirm(question, abort=True, err=True)
