@@ -3,18 +3,18 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
 _PIPE_WIDTH: Final = 10_000
+# Gets what is done, and all that is to do, or None where that is not known.
+ReportProgress = Callable[[float, float | None], None]
 
 
 class OutputFormat(StrEnum):
@@ -68,9 +68,7 @@ class Output:
             print(printable(message), file=sys.stderr, flush=True)
 
     @contextmanager
-    def progress(
-        self, description: str, *, in_bytes: bool = False
-    ) -> Iterator["Callable[[float, float | None], None]"]:
+    def progress(self, description: str, *, in_bytes: bool = False) -> Iterator[ReportProgress]:
         """Show a progress bar on a terminal; the function it gives takes what is done and the total, or None."""
         console = _console(stderr=True)
         if self.quiet or not console.is_terminal:
@@ -132,7 +130,7 @@ def _print_table(headers: Sequence[str] | None, rows: Sequence[Mapping[str, Any]
     for index, column in enumerate(columns):
         is_number = all(isinstance(row.get(column), int | float | None) for row in rows) and bool(rows)
         justify = "right" if is_number and headers else "left"
-        table.add_column(headers[index] if headers else None, justify=justify, overflow="fold")
+        table.add_column(headers[index] if headers else "", justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(row.get(column))) for column in columns))
     _console().print(table)
