@@ -39,6 +39,7 @@ from dataml.http.errors import add_exception_handlers
 from dataml.http.headers import client_address, request_id_of, security_headers
 from dataml.http.openapi import Application
 from dataml.http.overload import PREDICTIONS, limiter_of
+from dataml.http.pages import add_pages
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference import service as inference_service
@@ -107,7 +108,14 @@ def create_app(services: Services) -> "GatewayMiddleware":
     Raises:
         RuntimeError: a route does not state what its caller needs.
     """
-    app = Application(title="dataml", version=__version__, description=_DESCRIPTION, redirect_slashes=False)
+    app = Application(
+        title="dataml",
+        version=__version__,
+        description=_DESCRIPTION,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
     realtime = RealTimeApp(services.database, services.settings, services.keys, services.inference_client)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
@@ -125,6 +133,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
     app.include_router(api)
     for router in (inference.direct, forecast_routes.direct):
         app.include_router(_with_stated_needs(router))
+    add_pages(app)
     add_exception_handlers(app, services.settings, _record_refusal)
     return GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
 
@@ -203,7 +212,9 @@ class GatewayMiddleware:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *headers]
+                own = message.get("headers", [])
+                names = {name.lower() for name, _ in own}
+                message["headers"] = [*own, *(header for header in headers if header[0] not in names)]
             await send(message)
 
         limiter = limiter_of(path)

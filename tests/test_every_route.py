@@ -435,9 +435,6 @@ def test_every_answer_has_the_security_headers(
             missing[str(call)] = dict(answer.headers)
         assert not [name for name in answer.headers if name.startswith("access-control-")]
     assert missing == {}
-    page = anonymous.get("/docs")
-    assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net" in page.headers["content-security-policy"]
-    assert page.headers["x-frame-options"] == "DENY"
 
 
 def test_cross_origin_requests_are_not_allowed(anonymous: Client, calls: list[Call]) -> None:

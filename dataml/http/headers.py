@@ -16,14 +16,17 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
-_DOCS_POLICY = (
-    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
-    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com; "
-    b"connect-src 'self'; worker-src blob:; frame-ancestors 'none'"
+ASSETS_PATH = "/docs/assets"
+"""The folder of the files that the pages for people load."""
+
+# Only files of this server. Redoc and Swagger UI write their styles into the page, and Redoc searches in a worker.
+_PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_DOCS = ("/docs", "/redoc")
+_PAGES = ("/", "/docs", "/redoc")
 _SECURITY_HEADERS = tuple(_HEADERS.items())
-_SECURITY_HEADERS_OF_DOCS = tuple((_HEADERS | {b"content-security-policy": _DOCS_POLICY}).items())
+_SECURITY_HEADERS_OF_PAGES = tuple((_HEADERS | {b"content-security-policy": _PAGE_POLICY}).items())
 
 
 def request_id_of(scope: Scope) -> str:
@@ -35,8 +38,8 @@ def request_id_of(scope: Scope) -> str:
 
 
 def security_headers(path: str) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the security headers of an answer; only the pages of the API documentation may run scripts."""
-    return _SECURITY_HEADERS_OF_DOCS if path in _DOCS else _SECURITY_HEADERS
+    """Return the security headers of an answer that has none of them; only the pages for people may run scripts."""
+    return _SECURITY_HEADERS_OF_PAGES if path in _PAGES else _SECURITY_HEADERS
 
 
 def client_address(scope: Scope, forwarded_hops: int) -> str | None:

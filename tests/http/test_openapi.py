@@ -1,5 +1,6 @@
 """The OpenAPI document, as generators of clients read it."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
 
 from dataml.app import create_app
 from dataml.http.openapi import complete
@@ -162,3 +164,7 @@ def test_every_example_is_a_body_that_the_call_reads(client: Client, document: J
         if answer.status_code == 422 and answer.json()["code"] in ("invalid_request", "invalid_json"):
             wrong[operation_id] = answer.json()["detail"]
     assert wrong == {}
+
+
+def test_document_is_valid_openapi(document: Json) -> None:
+    validate(json.loads(json.dumps(document)))
