@@ -1,6 +1,5 @@
 """The faults: how each is injected and ended, and how soon the platform has to serve again."""
 
-import shutil
 import signal
 import socket
 import sqlite3
@@ -86,9 +85,13 @@ def _fill_disk(platform: RunningPlatform) -> None:
     """Fill the disk of the home, which is a small one, to the last byte."""
     file = platform.home / "filler"
     # Without a buffer: what it held could not be written when the file is closed.
-    with file.open("wb", buffering=0) as filler, suppress(OSError):
-        while True:
-            filler.write(b"\0" * min(1024**2, max(1, shutil.disk_usage(platform.home).free)))
+    with file.open("wb", buffering=0) as filler:
+        size_bytes = 1024**2
+        while size_bytes:
+            try:
+                filler.write(b"\0" * size_bytes)
+            except OSError:
+                size_bytes //= 2
     time.sleep(_FULL_S)
     file.unlink()
 
