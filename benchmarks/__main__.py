@@ -20,6 +20,7 @@ import httpx
 
 from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.login import compare_failed_logins
+from benchmarks.overload import overload
 from benchmarks.plain import predict_plainly, train_plainly
 from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
 from benchmarks.reading import compare_readers
@@ -45,6 +46,7 @@ def main(sections: list[str]) -> None:
         "forecast": forecast,
         "responsive": responsive,
         "scaling": scaling,
+        "overload": overload,
         "access": access,
         "login": compare_failed_logins,
         "data": data,

@@ -57,7 +57,10 @@ def require_wrk() -> None:
 
 
 def _latency(output: str, percentile: str) -> float:
-    value, unit = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s)$", output, re.M).groups()  # type: ignore[union-attr]
+    found = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s)\s*$", output, re.M)
+    if found is None:
+        raise RuntimeError(f"wrk has measured no latency:\n{output}")
+    value, unit = found.groups()
     return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
 
 

@@ -17,7 +17,7 @@ def _limiter(max_concurrency: int, max_waiting: int) -> ConcurrencyLimiter:
     return ConcurrencyLimiter(max_concurrency=max_concurrency, max_waiting=max_waiting, rejection=rejection)
 
 
-PREDICTIONS: Final = _limiter(512, 512)
+PREDICTIONS: Final = _limiter(128, 896)
 """Predictions in real time and by name: they wait for models, not for the API."""
 
 _LOGINS: Final = _limiter(128, 32)
@@ -26,7 +26,7 @@ _LOGINS: Final = _limiter(128, 32)
 _TRANSFERS: Final = _limiter(64, 64)
 """Uploads and downloads, which may last as long as the client's line is slow."""
 
-_CALLS: Final = _limiter(32, 256)
+_CALLS: Final = _limiter(16, 272)
 """All other calls."""
 
 _UNLIMITED: Final = frozenset({"/api/v1/utils/health-check"})
