@@ -47,6 +47,7 @@ from dataml.inference.realtime import RealTimeApp, send_response
 from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
+from dataml.jobs.watcher import JobWatcher
 from dataml.ops import health, ray_jobs
 from dataml.serving.model_runner import InferenceClient
 from dataml.settings import Settings
@@ -122,6 +123,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
     app.state.database = services.database
     app.state.keys = services.keys
     app.state.jobs = services.jobs
+    app.state.job_watcher = JobWatcher(services.database)
     app.state.result_handlers = services.result_handlers
     app.state.inference_client = services.inference_client
     app.state.dependents = _dependents(services)
@@ -234,7 +236,8 @@ async def _answer_within_limit(
     """Let an application answer when its turn comes, or refuse the request."""
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(limiter.acquire())
+            # A request that only waits releases it.
+            scope["state"]["slot"] = await stack.enter_async_context(limiter.acquire())
         except Unavailable as error:
             await send_response(scope, send, error)
             return

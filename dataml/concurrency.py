@@ -13,6 +13,19 @@ class _Queue:
     waiting: int = 0
 
 
+class Slot:
+    """A place within a limit; released at the end of its context, or earlier by its holder."""
+
+    def __init__(self, semaphore: asyncio.Semaphore) -> None:
+        self._semaphore: asyncio.Semaphore | None = semaphore
+
+    def release(self) -> None:
+        """Give the place to another; a second call does nothing."""
+        semaphore, self._semaphore = self._semaphore, None
+        if semaphore is not None:
+            semaphore.release()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConcurrencyLimiter:
     """A semaphore with a bounded queue, for expensive work that must not pile up.
@@ -34,7 +47,7 @@ class ConcurrencyLimiter:
     )
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[None]:
+    async def acquire(self) -> AsyncIterator[Slot]:
         """Wait for a free slot, in order of arrival, and hold it within the context.
 
         Raises:
@@ -48,10 +61,11 @@ class ConcurrencyLimiter:
             await queue.semaphore.acquire()
         finally:
             queue.waiting -= 1
+        slot = Slot(queue.semaphore)
         try:
-            yield
+            yield slot
         finally:
-            queue.semaphore.release()
+            slot.release()
 
     def _queue(self) -> _Queue:
         loop = asyncio.get_running_loop()

@@ -42,6 +42,7 @@ COMMON_NAMES = {"chart_name", "schema_name", "schema", "column_name", "column"}
 # Parameters that name no object.
 OTHER_PARAMETERS = {
     "limit",
+    "wait",
     "offset",
     "columns",
     "format",

@@ -17,6 +17,8 @@ from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.openapi import BINARY
 from dataml.http.routing import Router
 from dataml.jobs.dependencies import Jobs
+from dataml.jobs.spec import JobState
+from dataml.jobs.waiting import WAIT
 from dataml.storage.damage import translate_read_errors
 from dataml.storage.storage import Storage
 
@@ -25,7 +27,7 @@ router = Router(prefix="/files", tags=["File"])
 FileId = Annotated[int, Query(description="Id of the file.")]
 
 
-@router.post("/add", status_code=201, openapi_extra=OPENAPI_BODY)
+@router.post("/add", status_code=201, openapi_extra=OPENAPI_BODY, dependencies=[WAIT])
 async def add_files(
     http: Request,
     dataset_id: Annotated[int, Query(description="Id of the dataset.")],
@@ -50,7 +52,7 @@ async def add_files(
     return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job, upload.warnings)
 
 
-@router.delete("/delete/{file_id}")
+@router.delete("/delete/{file_id}", dependencies=[WAIT])
 async def delete_file(
     file_id: int, user: DatasetDeleter, database: Db, settings: AppSettings, jobs: Jobs, dependents: RowDependents
 ) -> FileDeleted:
@@ -72,6 +74,7 @@ async def delete_file(
         dataset_id=dataset.id,
         state=dataset.state,  # type: ignore[arg-type]
         job_id=job.public_id if job else None,
+        job_state=JobState(job.state) if job else None,
     )
 
 

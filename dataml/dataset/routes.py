@@ -35,8 +35,9 @@ from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
 from dataml.jobs import service as job_service
 from dataml.jobs.dependencies import Jobs
-from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobKind, quarantine_column_names
+from dataml.jobs.spec import QUARANTINE_ORIGIN_COLUMNS, JobKind, JobState, quarantine_column_names
 from dataml.jobs.time_limits import TimeLimit
+from dataml.jobs.waiting import WAIT
 from dataml.storage.damage import translate_read_errors
 from dataml.storage.storage import Storage
 
@@ -45,7 +46,7 @@ router = Router(prefix="/dataset", tags=["Dataset"])
 DatasetId = Annotated[int, Query(description="Id of the dataset.")]
 
 
-@router.post("/upload", status_code=201, openapi_extra=OPENAPI_BODY)
+@router.post("/upload", status_code=201, openapi_extra=OPENAPI_BODY, dependencies=[WAIT])
 async def upload_dataset(
     http: Request,
     user: Uploader,
@@ -83,7 +84,7 @@ async def upload_dataset(
     return UploadAnswer.from_upload(upload.dataset, upload.files, upload.job, upload.warnings)
 
 
-@router.post("/{dataset_id}/validate", status_code=202)
+@router.post("/{dataset_id}/validate", status_code=202, dependencies=[WAIT])
 async def validate_dataset(
     dataset_id: int,
     user: Uploader,
@@ -101,7 +102,9 @@ async def validate_dataset(
     async with database.transaction() as session:
         job = await validation.validate_again(session, settings, user.scope, dataset_id, time_limit_s)
     await jobs.notify()
-    return JobStarted(message="Validation job submitted successfully.", job_id=job.public_id)
+    return JobStarted(
+        message="Validation job submitted successfully.", job_id=job.public_id, job_state=JobState(job.state)
+    )
 
 
 @router.delete("/delete/{dataset_id}")
@@ -182,7 +185,7 @@ async def view_dataset(
     return Response(await asyncio.to_thread(render), media_type="application/json")
 
 
-@router.post("/generate_statistics", status_code=202)
+@router.post("/generate_statistics", status_code=202, dependencies=[WAIT])
 async def generate_dataset_statistics(
     dataset_id: DatasetId,
     user: Viewer,
@@ -201,7 +204,9 @@ async def generate_dataset_statistics(
     async with database.transaction() as session:
         job = await statistics.describe(session, user.scope, dataset_id, target)
     await jobs.notify()
-    return JobStarted(message="Statistics generation job submitted successfully.", job_id=job.public_id)
+    return JobStarted(
+        message="Statistics generation job submitted successfully.", job_id=job.public_id, job_state=JobState(job.state)
+    )
 
 
 @router.get("/statistics")

@@ -14,7 +14,7 @@ from dataml.dataset.models import Dataset, File
 from dataml.http.answers import build_answer
 from dataml.http.warnings import WarningAnswer, list_stored_warnings, list_warnings
 from dataml.jobs.models import Job
-from dataml.jobs.schemas import JobError
+from dataml.jobs.schemas import JOB_STATE, JobError
 from dataml.jobs.spec import JobState
 
 DatasetState = Literal["validating", "valid", "invalid", "failed"]
@@ -120,6 +120,7 @@ class UploadAnswer(BaseModel):
     job_id: str = Field(
         description="Job that validates every cell; see `GET /jobs/{job_id}`.", examples=["validate-job-7"]
     )
+    job_state: JobState = Field(description=JOB_STATE)
     state: DatasetState = Field(description="validating; with on_error=reject, valid or invalid already.")
     usage: Usage = Field(description="t (training) or p (prediction).")
     template_id: int | None = Field(description="Template that it is validated against; null: columns are inferred.")
@@ -142,6 +143,7 @@ class UploadAnswer(BaseModel):
             dataset_name=dataset.name,
             files=[FileRow.model_validate(file) for file in files],
             job_id=job.public_id,
+            job_state=job.state,
             warnings=list_warnings(warnings),
         )
 
@@ -159,6 +161,7 @@ class FileDeleted(DatasetDeleted):
     dataset_id: int = Field(description="Dataset that the file belonged to.")
     state: DatasetState = Field(description="validating, when the dataset is validated again without the file.")
     job_id: str | None = Field(description="Job that validates the dataset; null for the result of a batch prediction.")
+    job_state: JobState | None = Field(description=JOB_STATE)
 
 
 class DatasetRow(BaseModel):
@@ -314,6 +317,7 @@ class JobStarted(BaseModel):
     status: Literal["success"] = Field(default="success", description="Always success: the job was queued.")
     message: str = Field(description="What was started.")
     job_id: str = Field(description="Id of the job; see `GET /jobs/{job_id}`.", examples=["stat-job-12"])
+    job_state: JobState = Field(description=JOB_STATE)
 
 
 class StatisticsAnswer(BaseModel):

@@ -32,6 +32,8 @@ from dataml.inference.schemas import (
     ResultAnswer,
 )
 from dataml.jobs.dependencies import Jobs
+from dataml.jobs.spec import JobState
+from dataml.jobs.waiting import WAIT
 from dataml.train import service as trainings
 from dataml.train.models import DeletedTraining, Training
 
@@ -39,8 +41,8 @@ router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
 
 
-@router.post("/batch-prediction", status_code=202, operation_id="start_batch_prediction_alias")
-@router.post("/batchPrediction", status_code=202)
+@router.post("/batch-prediction", status_code=202, dependencies=[WAIT], operation_id="start_batch_prediction_alias")
+@router.post("/batchPrediction", status_code=202, dependencies=[WAIT])
 async def start_batch_prediction(
     request: BatchRequest, user: PredictionUser, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> BatchStarted:
@@ -88,7 +90,10 @@ async def start_batch_prediction(
             )
     await jobs.notify()
     return BatchStarted(
-        message="Batch prediction job started successfully.", prediction_id=prediction.id, job_id=job.public_id
+        message="Batch prediction job started successfully.",
+        prediction_id=prediction.id,
+        job_id=job.public_id,
+        job_state=JobState(job.state),
     )
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 from dataml.http.requests import request_config
 from dataml.http.warnings import WarningAnswer
 from dataml.inference.forecast_schemas import BatchForecast
+from dataml.jobs.schemas import JOB_STATE
+from dataml.jobs.spec import JobState
 from dataml.jobs.time_limits import TimeLimit
 
 REQUEST_DESCRIPTION: Final = (
@@ -101,6 +103,7 @@ class BatchStarted(BaseModel):
     status_code: int = 202
     prediction_id: int
     job_id: str
+    job_state: JobState = Field(description=JOB_STATE)
 
 
 class ResultAnswer(BaseModel):

@@ -3,15 +3,20 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Header, Query, Request, Response
 
-from dataml.access.dependencies import Keys, Trainer, Viewer
+from dataml.access.dependencies import CallerAuthenticator, Keys, Trainer, Viewer
+from dataml.access.permissions import Permission
+from dataml.errors import DatamlError, Unavailable
 from dataml.http.dependencies import AppSettings, Db, Paged
 from dataml.http.routing import Router
-from dataml.jobs import callbacks, service
+from dataml.jobs import callbacks, events, service
+from dataml.jobs.events import EventStream
 from dataml.jobs.models import Job
 from dataml.jobs.schemas import CallbackToken, JobAnswer, JobDetail, JobList
 from dataml.jobs.spec import JobKind, JobState
+from dataml.jobs.waiting import WaitSeconds, Watcher, release_slot, wait_for_job
+from dataml.jobs.watcher import JobStatus
 
 router = Router(prefix="/jobs", tags=["Jobs"])
 
@@ -32,10 +37,61 @@ async def list_jobs(
 
 
 @router.get("/{job_id}")
-async def get_job(job_id: str, user: Viewer, database: Db, settings: AppSettings) -> JobDetail:
-    """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked."""
+async def get_job(
+    job_id: str,
+    request: Request,
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+    watcher: Watcher,
+    wait: WaitSeconds = 0,
+) -> JobDetail:
+    """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked.
+
+    With `wait` the answer comes when the job has ended, or after so many seconds.
+    """
     async with database.reading() as session:
-        return JobDetail.for_job(await service.find(session, user.scope, job_id), settings)
+        job = await service.find(session, user.scope, job_id)
+    if wait > 0 and not JobState(job.state).is_terminal:
+        await wait_for_job(request, watcher, job, wait)
+        async with database.reading() as session:
+            job = await service.find(session, user.scope, job_id)
+    return JobDetail.for_job(job, settings)
+
+
+@router.get("/{job_id}/events", status_code=200, response_class=EventStream, responses=events.DOCUMENTED)
+async def stream_job_events(
+    job_id: str,
+    request: Request,
+    user: Viewer,
+    database: Db,
+    watcher: Watcher,
+    authenticator: CallerAuthenticator,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", max_length=300, description="Id of the last event that arrived.")
+    ] = None,
+) -> Response:
+    """Stream the changes of a job as server-sent events: `state`, `progress`, and `end`, which is the last one.
+
+    The data of an event is the job's `job_id`, `state`, `progress`, `phrase`, `attempts` and `error`, as JSON. A
+    comment comes every 15 seconds. After 10 minutes the stream ends: connect again, with the id of the last event.
+    """
+    async with database.reading() as session:
+        job = await service.find(session, user.scope, job_id)
+    if JobState(job.state).is_terminal and JobStatus.of(job).version == last_event_id:
+        return Response(status_code=204)
+
+    async def may_continue() -> bool:
+        try:
+            (await authenticator.renew(user)).require(Permission.VIEW)
+        except Unavailable:
+            return True
+        except DatamlError:
+            return False
+        return True
+
+    release_slot(request)
+    return EventStream(watcher, job, last_event_id, may_continue)
 
 
 @router.post("/{job_id}/callback-token")

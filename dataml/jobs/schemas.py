@@ -1,7 +1,7 @@
 """The JSON of the job calls."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
@@ -10,6 +10,8 @@ from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
 from dataml.jobs.time_limits import effective_time_limit_s
 from dataml.settings import Settings
+
+JOB_STATE: Final = "State of the job, with `wait` after the wait; the other fields are of before."
 
 
 class JobError(BaseModel):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import CursorResult, Update
+from sqlalchemy import CursorResult, Update, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -54,6 +54,10 @@ _TIMEOUT = "job_timeout"
 # Fields of payloads that are storage names.
 _INPUT_FIELDS = ("parquet", "bundle", "parent", "future", "observations")
 _OUTPUT = re.compile(rf"{ATTEMPTS}/([0-9]{{1,18}})\.", re.ASCII)
+# What `jobs.watcher` reads of jobs of any tenant.
+STATUSES = every_tenant.select(
+    Job.id, Job.state, Job.progress, Job.message, Job.attempt, Job.failure_code, Job.failure_detail
+).where(Job.id.in_(bindparam("job_ids", expanding=True)))
 _PUBLIC_ID = re.compile(r"(?:[a-z]+-job-)?([0-9]{1,18})", re.ASCII)
 
 

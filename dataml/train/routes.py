@@ -16,6 +16,7 @@ from dataml.jobs import service as jobs_service
 from dataml.jobs.dependencies import Jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
+from dataml.jobs.waiting import WAIT
 from dataml.ml.labels import to_label
 from dataml.train import service
 from dataml.train.checks.request import list_roles, parse_problem_type
@@ -40,7 +41,7 @@ router = Router(prefix="/train", tags=["Train"])
 TrainId = Annotated[int, Query(description="Id of the training.")]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[WAIT])
 async def create_training(
     request: TrainRequest, user: Trainer, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> TrainCreated:
@@ -123,8 +124,13 @@ async def get_feature_importance(train_id: TrainId, user: Viewer, database: Db) 
     )
 
 
-@router.get("/generate-feature-importance", status_code=202, operation_id="generate_feature_importance_by_get")
-@router.post("/generate-feature-importance", status_code=202)
+@router.get(
+    "/generate-feature-importance",
+    status_code=202,
+    dependencies=[WAIT],
+    operation_id="generate_feature_importance_by_get",
+)
+@router.post("/generate-feature-importance", status_code=202, dependencies=[WAIT])
 async def generate_feature_importance(
     train_id: TrainId, user: Trainer, _: RequiredSpace, database: Db, settings: AppSettings, jobs: Jobs
 ) -> ImportanceStarted:
@@ -136,7 +142,10 @@ async def generate_feature_importance(
         job = await service.start_explanation(session, settings, user.scope, train_id)
     await jobs.notify()
     return ImportanceStarted(
-        status="success", message="Feature importance job submitted successfully.", shap_job_id=job.public_id
+        status="success",
+        message="Feature importance job submitted successfully.",
+        shap_job_id=job.public_id,
+        job_state=JobState(job.state),
     )
 
 

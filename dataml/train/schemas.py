@@ -10,6 +10,7 @@ from dataml.http.answers import build_answer
 from dataml.http.requests import request_config
 from dataml.http.warnings import WarningAnswer, list_stored_warnings
 from dataml.jobs.models import Job
+from dataml.jobs.schemas import JOB_STATE
 from dataml.jobs.spec import JobState
 from dataml.jobs.time_limits import TimeLimit
 from dataml.ml.labels import to_label
@@ -182,6 +183,7 @@ class TrainCreated(BaseModel):
     version: int
     url_name: str = Field(description="The predictor in URLs, such as that of its direct route, and in names of files.")
     job_id: str
+    job_state: JobState = Field(description=JOB_STATE)
 
 
 class DetailsRequest(BaseModel):
@@ -304,6 +306,7 @@ class ImportanceStarted(BaseModel):
     status: str
     message: str
     shap_job_id: str
+    job_state: JobState = Field(description=JOB_STATE)
 
 
 class SchemaAnswer(BaseModel):
@@ -340,7 +343,9 @@ def read_warnings(training: Training) -> list[WarningAnswer]:
 
 def build_created(training: Training, job: Job) -> TrainCreated:
     """Return the answer to an accepted training."""
-    return build_answer(TrainCreated, training, training_status=training.status, job_id=job.public_id)
+    return build_answer(
+        TrainCreated, training, training_status=training.status, job_id=job.public_id, job_state=job.state
+    )
 
 
 def build_row(overview: TrainingOverview, tenant_name: str) -> TrainRow:
