@@ -11,7 +11,7 @@ import pytest
 from httpx import Response
 from starlette.types import Message
 
-from dataml.http.overload import limiter_of
+from dataml.http import overload
 from dataml.jobs import events, watcher
 from dataml.jobs.watcher import JobWatcher
 from tests.client import API, Client, wait_for_job
@@ -35,8 +35,8 @@ def job_id(platform: Platform, client: Client, dataset_id: int) -> Iterator[str]
     tenant_id = client.post("/login/test-token").json()["tenant_id"]
     execute_sql(
         platform.settings,
-        "INSERT INTO job (tenant_id, kind, subject_id, state, attempt, progress, phrase, payload, created_by, created_at, "
-        "started_at, elapsed_s) VALUES (?, 'describe', ?, 'running', 1, 0.0, 'Starting', '{}', 'admin', "
+        "INSERT INTO job (tenant_id, kind, subject_id, state, attempt, progress, phrase, payload, created_by, "
+        "created_at, started_at, elapsed_s) VALUES (?, 'describe', ?, 'running', 1, 0.0, 'Starting', '{}', 'admin', "
         "'2026-01-01 00:00:00+00:00', '2026-01-01 00:00:00+00:00', 0)",
         tenant_id,
         dataset_id,
@@ -109,7 +109,7 @@ def run(client: Client, body: Callable[[], Awaitable[None]]) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.01)
 
 
@@ -191,20 +191,20 @@ def test_many_waiters_cost_one_query_a_tick_and_no_place_of_other_calls(
         return await query(self, job_ids)
 
     monkeypatch.setattr(JobWatcher, "_query", count)
-    limiter = limiter_of(f"{API}/jobs/1")
-    assert limiter is not None
-    waiters = 300
-    assert waiters > limiter.max_concurrency + limiter.max_waiting
+    at_once, waiters = 4, 24
+    monkeypatch.setattr(overload, "_CALLS", overload._limiter(at_once, at_once))
 
     async def body() -> None:
         async def poll() -> Response:
             return await client._client.get(f"{API}/jobs/{job_id}", params={"wait": 60})
 
-        # In turns: as many as may come at once.
+        async def wait_for(count: int) -> None:
+            await until(lambda: watcher_of(client).count == count)
+
         polls = []
-        for _ in range(6):
-            polls += [asyncio.create_task(poll()) for _ in range(waiters // 6)]
-            await until(lambda: watcher_of(client).count == len(polls))
+        for turn in range(waiters // at_once):
+            polls += [asyncio.create_task(poll()) for _ in range(at_once)]
+            await wait_for(at_once * (turn + 1))
         assert (await client._client.get(f"{API}/dataset/list")).status_code == 200
         queries.clear()
         started = asyncio.get_running_loop().time()
