@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.errors import Invalid
 from dataml.http.openapi import SCHEMA_REF
+from dataml.http.validation import read_as
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -26,11 +27,7 @@ def secrets_in(model: type[_M]) -> Callable[[Request], Awaitable[_M]]:
             source = "body"
             is_json = "json" in request.headers.get("content-type", "application/json").lower()
             values = await request.json() if is_json else await _form(request)
-        try:
-            return model.model_validate(values)
-        except ValidationError as error:
-            fields = [FieldError((source, *e["loc"]), e["msg"], e["type"]) for e in error.errors(include_input=False)]
-            raise InvalidFields(fields, code="invalid_request") from None
+        return read_as(model, values, source)
 
     return read
 

@@ -22,6 +22,7 @@ from dataml.contract.types import DataType
 from dataml.contract.value_format import DateFormat, ValueFormat
 from dataml.contract.values import Value, parse_value
 from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.suggestions import describe_all_unknown, describe_unknown
 
 MAX_COLUMNS: Final = 16_384
 MAX_NAME_CHARACTERS: Final = 255
@@ -183,7 +184,7 @@ class Contract:
         """
         column = self._by_name.get(name)
         if column is None:
-            raise Invalid(f"There is no column {name!r}.", code="unknown_column")
+            raise Invalid(describe_unknown("column", name, self.names), code="unknown_column")
         return column
 
     def select(self, names: Iterable[str]) -> "Contract":
@@ -207,17 +208,12 @@ class Contract:
                 a column that is not nullable), or the rule that its value breaks; for each invalid field.
         """
         row: dict[str, Value] = {}
-        errors: list[FieldError] = []
+        errors = self._list_unknown(values)
         for column in self.columns:
             try:
                 row[column.name] = self._parse_field(column, values)
             except InvalidValue as error:
                 errors.append(_feature_error(column.name, error.reason, error.rule))
-        unknown = [name for name in values if name not in self._by_name]
-        errors += [
-            _feature_error(name, _describe_unknown(name, values[name], self.names), "unknown_feature")
-            for name in unknown
-        ]
         if errors:
             raise InvalidFields(errors)
         return row
@@ -259,6 +255,16 @@ class Contract:
     @cached_property
     def _formats(self) -> dict[str, ValueFormat]:
         return {column.name: column.value_format for column in self.columns}
+
+    def _list_unknown(self, values: Mapping[str, object]) -> list[FieldError]:
+        unknown = [name for name in values if name not in self._by_name]
+        if not unknown:
+            return []
+        messages = describe_all_unknown("feature", unknown, self.names)
+        return [
+            FieldError(_location(name), _describe_object(name, values[name], self.names) or message, "unknown_feature")
+            for name, message in zip(unknown, messages, strict=True)
+        ]
 
     def _parse_field(self, column: Column, values: Mapping[str, object]) -> Value:
         default = self._defaults[column.name]
@@ -391,15 +397,22 @@ def _column_from_json(record: Mapping[str, Any]) -> Column:
 
 
 def _feature_error(name: str, reason: str, code: str) -> FieldError:
-    return FieldError(("body", "features", name), f"Feature {name!r}: {reason}.", code)
+    return FieldError(_location(name), f"Feature {name!r}: {reason}.", code)
 
 
-def _describe_unknown(name: str, value: object, features: Iterable[str]) -> str:
+def _location(name: str) -> tuple[str, str, str]:
+    return ("body", "features", name)
+
+
+def _describe_object(name: str, value: object, features: Iterable[str]) -> str | None:
+    """Return how the object of an unknown feature is sent, if there are features for its fields."""
+    if not isinstance(value, Mapping):
+        return None
     flat = [feature for feature in features if feature.startswith(f"{name}.")]
-    if isinstance(value, Mapping) and flat:
-        listed = ", ".join(map(repr, flat[:10])) + (", ..." if flat[10:] else "")
-        return f"objects are not read; send its fields as features of their own: {listed}"
-    return "there is no such feature"
+    if not flat:
+        return None
+    listed = ", ".join(map(repr, flat[:10])) + (", ..." if flat[10:] else "")
+    return f"Feature {name!r}: objects are not read; send its fields as features of their own: {listed}."
 
 
 def _add_missing_values(parsed: ParsedColumn) -> ParsedColumn:

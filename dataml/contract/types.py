@@ -6,6 +6,7 @@ from typing import Final
 import pyarrow as pa
 
 from dataml.errors import Invalid
+from dataml.suggestions import describe_unknown
 
 
 class DataType(StrEnum):
@@ -27,8 +28,7 @@ class DataType(StrEnum):
         """
         data_type = _ALIASES.get(text.strip().lower())
         if data_type is None:
-            known = ", ".join(cls)
-            raise Invalid(f"Unknown data type {text[:40]!r}; use one of {known}.", code="unknown_data_type")
+            raise Invalid(describe_unknown("data type", text, cls, is_listed=True), code="unknown_data_type")
         return data_type
 
     @property

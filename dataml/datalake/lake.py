@@ -9,6 +9,7 @@ from dataml.datalake.executor import Deadline
 from dataml.errors import Invalid, NotFound
 from dataml.iceberg.commits import PROPERTY_PREFIX
 from dataml.ml.profiling.exact_statistics import DistinctEstimate, NumericStatistics
+from dataml.suggestions import describe_unknown
 
 _NUMERIC_TYPES: Final = ("tinyint", "smallint", "integer", "bigint", "real", "double", "decimal")
 
@@ -103,7 +104,8 @@ def get_column(columns: Sequence[ColumnInfo], name: str, *, numeric: bool = Fals
     """
     column = next((column for column in columns if column.name == name), None)
     if column is None:
-        raise NotFound("There is no column of this name in the table.", code="column_not_found")
+        detail = describe_unknown("column", name, (column.name for column in columns))
+        raise NotFound(detail, code="column_not_found")
     if numeric and not column.is_numeric:
         detail = f"The type of the column is {column.data_type}, which is not numeric; ask for its distinct count."
         raise Invalid(detail, code="not_numeric")

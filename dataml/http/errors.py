@@ -1,17 +1,21 @@
 """Errors on the wire: how a `DatamlError`, and everything else that a call can raise, is rendered."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from dataml.db.session import UNREACHABLE, database_full, is_database_full, unavailable
-from dataml.errors import DatamlError, FieldError, Forbidden, InvalidFields
+from dataml.errors import DatamlError, Forbidden, InvalidFields
+from dataml.http.headers import PROBLEM_JSON, prefers_problem
 from dataml.http.strict_json import dump_json
+from dataml.http.validation import invalid_request
 from dataml.settings import Settings
 from dataml.storage.space import is_storage_full, storage_full
 
@@ -20,12 +24,36 @@ OnForbidden = Callable[[Request, Forbidden], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
+def render_error(error: DatamlError, status: int, scope: Scope) -> tuple[bytes, str]:
+    """Return the body of an error and its media type: `application/problem+json` where the caller asks for it."""
+    request_id: str = scope["state"]["request_id"]
+    if prefers_problem(scope):
+        return problem_body(error, status, request_id, quote(scope["path"], errors="replace")), PROBLEM_JSON
+    return error_body(error, request_id), "application/json"
+
+
 def error_body(error: DatamlError, request_id: str) -> bytes:
     """Return `{"detail", "code", "request_id"}`; several wrong fields are a list, as FastAPI writes them."""
-    detail: Any = error.detail
-    if isinstance(error, InvalidFields):
-        detail = [{"type": f.code, "loc": list(f.location), "msg": f.message} for f in error.fields]
+    detail = _list_fields(error) if isinstance(error, InvalidFields) else error.detail
     return dump_json({"detail": detail, "code": error.code, "request_id": request_id})
+
+
+def problem_body(error: DatamlError, status: int, request_id: str, path: str) -> bytes:
+    """Return an error as RFC 9457 has it: `detail` is text, and several wrong fields are also a list `errors`."""
+    body: dict[str, Any] = {
+        "type": f"urn:dataml:error:{error.code}",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": error.detail,
+        "instance": path,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    return dump_json(body | ({"errors": _list_fields(error)} if isinstance(error, InvalidFields) else {}))
+
+
+def _list_fields(error: InvalidFields) -> list[dict[str, Any]]:
+    return [{"type": f.code, "loc": list(f.location), "msg": f.message} for f in error.fields]
 
 
 def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnForbidden) -> None:
@@ -35,13 +63,11 @@ def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnFor
         assert isinstance(error, DatamlError)
         if isinstance(error, Forbidden):
             await on_forbidden(request, error)
-        body = error_body(error, request.scope["state"]["request_id"])
-        return Response(body, error.status, error.headers, "application/json")
+        return _respond(request, error, error.status, error.headers)
 
     async def render_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        fields = [FieldError(tuple(e["loc"]), e["msg"], e["type"]) for e in error.errors()]
-        return await render(request, InvalidFields(fields, code="invalid_request"))
+        return await render(request, invalid_request(error.errors(), _body_schema(request)))
 
     async def render_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -49,8 +75,7 @@ def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnFor
             # FastAPI wraps whatever is raised while it reads a body into a 400.
             return await render(request, error.__cause__)
         refusal = DatamlError(str(error.detail), code=_CODES.get(error.status_code, "bad_request"))
-        body = error_body(refusal, request.scope["state"]["request_id"])
-        return Response(body, error.status_code, error.headers, "application/json")
+        return _respond(request, refusal, error.status_code, error.headers)
 
     async def render_unreachable(request: Request, error: Exception) -> Response:
         assert isinstance(error, SQLAlchemyError)
@@ -76,4 +101,15 @@ def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnFor
 async def _render_defect(request: Request, error: Exception) -> Response:
     # Starlette logs the exception itself after this answer.
     defect = DatamlError("The platform has made a mistake; its log has the cause.", code="internal_error")
-    return Response(error_body(defect, request.scope["state"]["request_id"]), 500, media_type="application/json")
+    return _respond(request, defect, 500)
+
+
+def _respond(request: Request, error: DatamlError, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    body, media_type = render_error(error, status, request.scope)
+    return Response(body, status, headers, media_type)
+
+
+def _body_schema(request: Request) -> object:
+    """Return the type of the body of the call, if it has one."""
+    body_field = getattr(request.scope.get("route"), "body_field", None)
+    return None if body_field is None else body_field.field_info.annotation

@@ -1,11 +1,14 @@
-"""Headers: the id and the client address of a request, and what every answer tells a browser."""
+"""Headers: id, client address and accepted media type of a request, and what every answer tells a browser."""
 
 import ipaddress
 import re
 import secrets
+from typing import Final
 
 from starlette.types import Scope
 
+PROBLEM_JSON: Final = "application/problem+json"
+_JSON: Final = "application/json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _HEADERS = {
     # Answers are data of one tenant, or tokens: no browser may store, frame, sniff or run them.
@@ -35,6 +38,23 @@ def request_id_of(scope: Scope) -> str:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
             return given
     return secrets.token_hex(8)
+
+
+def prefers_problem(scope: Scope) -> bool:
+    """Return whether `Accept` names `application/problem+json`, and does not prefer plain JSON."""
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1").lower()
+    if PROBLEM_JSON not in accepted:
+        return False
+    qualities = dict(_parse_accepted(part) for part in accepted.split(","))
+    quality = qualities.get(PROBLEM_JSON, 0.0)
+    return quality > 0 and quality >= qualities.get(_JSON, 0.0)
+
+
+def _parse_accepted(part: str) -> tuple[str, float]:
+    """Return a media type of `Accept` and its quality, 0 to 1; one that cannot be read is 0."""
+    media_type, *parameters = (text.strip() for text in part.split(";"))
+    quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    return media_type, float(quality) if re.fullmatch(r"[01](\.[0-9]{0,3})?", quality) else 0.0
 
 
 def security_headers(path: str) -> tuple[tuple[bytes, bytes], ...]:

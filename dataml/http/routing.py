@@ -4,12 +4,15 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 
 from dataml.errors import TooLarge
 from dataml.http.idempotency import call as idempotency
 from dataml.http.request_hooks import hooks_of
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
+from dataml.http.validation import refuse_unknown_parameters
 
 
 class StrictRequest(Request):
@@ -45,15 +48,17 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose handler and dependencies get a `StrictRequest`."""
+    """A route whose handler and dependencies get a `StrictRequest`, and which refuses unknown parameters."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of FastAPI, called with a `StrictRequest` of the same scope."""
         handle = super().get_route_handler()
         takes_key = any(each.call is idempotency.document_key for each in self.dependant.dependencies)
+        known = self.query_parameters
 
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
+            refuse_unknown_parameters(strict.query_params, known)
             if self.body_field is not None and await strict.body() and strict.is_json:
                 # FastAPI goes by the first content type only, and gets this value from the request again.
                 await strict.json()
@@ -66,6 +71,13 @@ class StrictRoute(APIRoute):
             return response
 
         return handle_strictly
+
+    @property
+    def query_parameters(self) -> list[str]:
+        """The names that the query of a call can have."""
+        read = [field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, Query)]
+        described = (self.openapi_extra or {}).get("parameters", ())
+        return [*read, *(parameter["name"] for parameter in described if parameter["in"] == "query")]
 
 
 class Router(APIRouter):

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from dataml.access.permissions import Permission
@@ -12,10 +13,11 @@ from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.outage_cache import OutageCache, within_timeout
 from dataml.db.session import UNREACHABLE, Database, unavailable
-from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields, TooLarge, UnsupportedMedia
-from dataml.http.errors import error_body
+from dataml.errors import DatamlError, Invalid, TooLarge, UnsupportedMedia
+from dataml.http.errors import render_error
 from dataml.http.headers import security_headers
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
+from dataml.http.validation import read_as, refuse_unknown_parameters
 from dataml.inference import forecasts, service
 from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.schemas import DirectRequest, PredictRequest
@@ -145,11 +147,7 @@ def parse_body(model: type[_M], body: bytes) -> _M:
         Invalid: `invalid_json`.
         InvalidFields: `invalid_request`.
     """
-    try:
-        return model.model_validate(read_json(body), strict=True)
-    except ValidationError as error:
-        fields = [FieldError(("body", *e["loc"]), e["msg"], e["type"]) for e in error.errors()]
-        raise InvalidFields(fields, code="invalid_request") from error
+    return read_as(model, read_json(body), strict=True)
 
 
 async def respond(
@@ -158,6 +156,8 @@ async def respond(
     """Read the body of a request, call `answer`, and send JSON, or the error that `answer` raised or returned."""
     headers = dict(scope["headers"])
     try:
+        if scope["query_string"]:
+            refuse_unknown_parameters(QueryParams(scope["query_string"]), ())
         body = await _read_body(headers, receive)
         header = headers.get(b"authorization")
         response = await answer(header.decode("latin-1") if header else None, body)
@@ -172,13 +172,13 @@ async def respond(
 async def send_response(scope: Scope, send: Send, response: InferenceResponse) -> None:
     """Send JSON, or an error as every other route renders it."""
     request_id: str = scope["state"]["request_id"]
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *security_headers("")]
-    status = 200
+    headers = [(b"x-request-id", request_id.encode()), *security_headers("")]
+    status, media_type = 200, "application/json"
     if isinstance(response, DatamlError):
         status = response.status
         headers += [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-        response = error_body(response, request_id)
-    headers.append((b"content-length", str(len(response)).encode()))
+        response, media_type = render_error(response, status, scope)
+    headers += [(b"content-type", media_type.encode()), (b"content-length", str(len(response)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": response})
 

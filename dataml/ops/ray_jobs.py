@@ -14,6 +14,7 @@ from dataml.jobs import service
 from dataml.jobs.dependencies import JobResults, Jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind
+from dataml.suggestions import describe_unknown
 
 router = Router(prefix="/ray", tags=["Ray"])
 # The words of API users for each kind of job, besides the kind itself; the first one is documented.
@@ -72,8 +73,8 @@ def _check_usage(job: Job, usage: str) -> None:
         return
     kinds = [kind for kind, words in _USAGES.items() if sent in (kind.value, *words)]
     if not kinds:
-        known = ", ".join(words[0] for words in _USAGES.values())
-        raise Invalid(f"No job has this usage; it is one of {known}.", code="unknown_job_usage")
+        known = [words[0] for words in _USAGES.values()]
+        raise Invalid(describe_unknown("usage of a job", usage, known, is_listed=True), code="unknown_job_usage")
     if JobKind(job.kind) not in kinds:
         detail = f"The usage of this job is {_USAGES[JobKind(job.kind)][0]!r}; it was not ended."
         raise Conflict(detail, code="wrong_job_usage")

@@ -81,3 +81,47 @@ def test_only_a_403_is_reported_to_the_audit_log() -> None:
     client_of(Conflict("No."), refused).get("/")
     client_of(Forbidden("No.", code="session_needed"), refused).get("/")
     assert refused == ["session_needed"]
+
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_problem"),
+    [
+        (None, False),
+        ("*/*", False),
+        ("application/json", False),
+        (PROBLEM, True),
+        (f"application/json, {PROBLEM}", True),
+        (f"application/json;q=0.5, {PROBLEM}; q=0.9", True),
+        (f"application/json, {PROBLEM};q=0.2", False),
+        (f"{PROBLEM};q=0", False),
+        (f"{PROBLEM};q=nan", False),
+        ("Application/Problem+JSON;charset=utf-8", True),
+    ],
+)
+def test_an_error_is_a_problem_where_the_caller_asks_for_it(accept: str | None, is_problem: bool) -> None:
+    headers = {"Accept": accept} if accept else {}
+    answer = client_of(Conflict("No.", code="in_use"), []).get("/", headers=headers)
+    assert answer.headers["content-type"] == (PROBLEM if is_problem else "application/json")
+    plain = {"detail": "No.", "code": "in_use", "request_id": "r1"}
+    problem = {"type": "urn:dataml:error:in_use", "title": "In use", "status": 409, "instance": "/"}
+    assert answer.json() == (plain | problem if is_problem else plain)
+
+
+def test_the_detail_of_a_problem_is_text_and_wrong_fields_are_its_errors() -> None:
+    answer = client_of(RuntimeError("not reached"), []).get("/", params={"count": "x"}, headers={"Accept": PROBLEM})
+    body = answer.json()
+    assert body["detail"] == "'count' must be a whole number."
+    assert [error["loc"] for error in body["errors"]] == [["query", "count"]]
+
+
+@pytest.mark.parametrize("status", [404, 405, 500])
+def test_errors_of_the_framework_are_problems_too(status: int) -> None:
+    client = client_of(RuntimeError("a secret"), [])
+    answer = client.request(
+        "POST" if status == 405 else "GET", "/no" if status == 404 else "/", headers={"Accept": PROBLEM}
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
+    assert answer.json()["status"] == status

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final, Protocol
 import pyarrow as pa
 
 from dataml.errors import Invalid
+from dataml.suggestions import describe_unknown
 
 ENCODINGS: Final = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", "iso-8859-15", "cp1250", "cp1251")
 """The encodings that a CSV may have, by their names in Python."""
@@ -43,7 +44,7 @@ def parse_encoding(name: str) -> str:
     for encoding in ENCODINGS:
         if codecs.lookup(encoding).name == codec:
             return encoding
-    raise Invalid(f"Unknown encoding {name[:40]!r}; use one of {', '.join(ENCODINGS)}.", code="unknown_encoding")
+    raise Invalid(describe_unknown("encoding", name, ENCODINGS, is_listed=True), code="unknown_encoding")
 
 
 def detect_compression(first_bytes: bytes) -> str | None:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from dataml.errors import Invalid
+from dataml.suggestions import describe_all_unknown, join_names
 
 Algorithm = Literal["LightGBM", "XGBoost", "CatBoost"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -97,10 +98,9 @@ def check_hyperparameters(algorithm: str, hyperparameters: Mapping[str, Any]) ->
         name: rule for name, rule in HYPERPARAMETERS.items() if any(rule.library_name(each) for each in algorithms)
     }
     if unknown := sorted(hyperparameters.keys() - known.keys()):
-        raise Invalid(
-            f"Unknown hyperparameters for {algorithm}: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.",
-            code="unknown_hyperparameter",
-        )
+        messages = describe_all_unknown(f"hyperparameter of {algorithm}", unknown, known)
+        detail = f"{' '.join(messages)} Use {join_names(sorted(known))}."
+        raise Invalid(detail, code="unknown_hyperparameter")
     for name, value in hyperparameters.items():
         rule = known[name]
         if not rule.allows(value):

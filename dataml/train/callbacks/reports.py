@@ -27,6 +27,7 @@ from dataml.ml.forecasting.bundle import load_forecaster
 from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
+from dataml.suggestions import describe_unknown
 from dataml.train import service
 from dataml.train.callbacks.schemas import ExplainReport, TrainOutcome, TrainReport
 from dataml.train.models import Training
@@ -137,7 +138,7 @@ async def normalize_importance(session: AsyncSession, scope: Scope, job: Job, re
 def _check_value(name: str, value: float, features: list[str]) -> FieldError | None:
     location = ("body", "result", name)
     if name not in features:
-        return FieldError(location, f"{name!r} is no feature of this training.", "unknown_feature")
+        return FieldError(location, describe_unknown("feature", name, features), "unknown_feature")
     if not math.isfinite(value) or value < 0:
         return FieldError(location, f"The importance of {name!r} is not a number from 0 up.", "invalid_importance")
     return None

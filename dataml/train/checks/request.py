@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 from dataml.ml.labels import to_label
 from dataml.ml.training.target import check_classes, check_numbers, check_row_count
+from dataml.suggestions import MAX_SUGGESTIONS, describe_unknown
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
 
 ProblemType = Literal["Classification", "Regression", "Forecast"]
@@ -99,7 +100,8 @@ def parse_problem_type(text: str) -> ProblemType:
     """
     problem_type = _PROBLEM_TYPES.get(text.strip().casefold())
     if problem_type is None:
-        raise Invalid("problem_type is Classification, Regression or Forecast.", code="unknown_problem_type")
+        known = get_args(ProblemType)
+        raise Invalid(describe_unknown("problem_type", text, known, is_listed=True), code="unknown_problem_type")
     return problem_type
 
 
@@ -211,7 +213,8 @@ def _parse_algorithm(request: TrainRequest, algorithms: dict[str, Algorithm]) ->
     algorithm = algorithms.get((request.algorithm or "").strip().casefold())
     if algorithm is None:
         names = [name for name in dict.fromkeys(algorithms.values()) if name != "auto"]
-        raise Invalid(f"algorithm is {', '.join(names)} or auto.", code="unknown_algorithm")
+        detail = describe_unknown("algorithm", request.algorithm or "", [*names, "auto"], is_listed=True)
+        raise Invalid(detail, code="unknown_algorithm")
     return algorithm
 
 
@@ -249,8 +252,11 @@ def _parse_validation(request: TrainRequest, spec: TrainSpec) -> SplitConfig:
     if options is None:
         return SplitConfig()
     if options.group is not None:
-        if options.group not in spec.contract.names or options.group == spec.target:
-            raise Invalid("validation.group is a column of the dataset other than the target.", code="bad_validation")
+        if options.group not in spec.contract.names:
+            detail = describe_unknown("column", options.group, spec.contract.names)
+            raise Invalid(f"validation.group: {detail}", code="bad_validation")
+        if options.group == spec.target:
+            raise Invalid("validation.group is a column other than the target.", code="bad_validation")
         if ColumnRole.TIME in spec.roles.values():
             raise Invalid("Rows are held out by time or by group, not by both.", code="bad_validation")
     return SplitConfig(**options.model_dump())
@@ -262,7 +268,8 @@ def _parse_tuning(request: TrainRequest, problem_type: ProblemType) -> TuningCon
         return None
     metrics = TUNING_METRICS[problem_type]
     if options.metric is not None and options.metric not in metrics:
-        raise Invalid(f"tuning.metric of a {problem_type} is one of {', '.join(metrics)}.", code="bad_tuning")
+        detail = describe_unknown(f"tuning.metric of a {problem_type}", options.metric, metrics, is_listed=True)
+        raise Invalid(detail, code="bad_tuning")
     return TuningConfig(**options.model_dump())
 
 
@@ -271,14 +278,15 @@ def _parse_roles(columns: list[RequestColumn], contract: Contract, problem_type:
     errors: list[FieldError] = []
     requested: dict[str, str] = {}
     for index, column in enumerate(columns):
-        error = _column_error(column, contract, requested, problem_type)
+        is_first = len(errors) < MAX_SUGGESTIONS
+        error = _column_error(column, contract, requested, problem_type, is_first=is_first)
         if error is not None:
             field, message, code = error
             errors.append(FieldError(("body", "columns", index, field), message, code))
         else:
             requested[column.column_name] = ColumnRole(column.attribute_name.strip().capitalize()).value
     if errors:
-        raise InvalidFields(errors, code="invalid_columns")
+        raise InvalidFields(sorted(errors, key=lambda error: error.code != "unknown_column"), code="invalid_columns")
     roles = {name: requested.get(name, ColumnRole.FEATURE.value) for name in contract.names}
     target_count = list(roles.values()).count(ColumnRole.TARGET)
     if target_count != 1:
@@ -290,24 +298,24 @@ def _parse_roles(columns: list[RequestColumn], contract: Contract, problem_type:
 
 
 def _column_error(
-    column: RequestColumn, contract: Contract, requested: dict[str, str], problem_type: ProblemType
+    column: RequestColumn, contract: Contract, requested: dict[str, str], problem_type: ProblemType, *, is_first: bool
 ) -> tuple[str, str, str] | None:
     """Return the wrong field of a column of the request, with a message and a code; None when nothing is wrong."""
     name = column.column_name
     if name not in contract.names:
-        return "column_name", f"The dataset has no column {name!r}.", "unknown_column"
+        # Columns are at most 2,000: only for the first few of them a search can be paid.
+        known = contract.names if is_first else ()
+        return "column_name", describe_unknown("column", name, known), "unknown_column"
     if name in requested:
         return "column_name", f"The column {name!r} is listed twice.", "duplicate_column"
     allowed = list_roles(problem_type)
     if column.attribute_name.strip().capitalize() not in allowed:
-        return "attribute_name", f"attribute_name of a {problem_type} is {_join_names(allowed)}.", "unknown_attribute"
+        noun = f"attribute_name of a {problem_type}"
+        message = describe_unknown(noun, column.attribute_name, allowed, is_listed=True)
+        return "attribute_name", message, "unknown_attribute"
     actual = contract.column(name).data_type
     if column.hint == "category" and actual not in (DataType.INTEGER, DataType.STRING):
         return "hint", f"The column {name!r} is {actual}; whole numbers and text can be categories.", "bad_hint"
     if column.data_type is not None and DataType.parse(column.data_type) != actual:
         return "data_type", f"The column {name!r} is {actual} in the dataset.", "data_type_mismatch"
     return None
-
-
-def _join_names(names: tuple[ColumnRole, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

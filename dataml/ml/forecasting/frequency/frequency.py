@@ -10,13 +10,15 @@ from dataml.contract.local_times import to_local_times, to_moments
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency import calendar
 from dataml.ml.forecasting.frequency.aliases import MONTH_END, Unit, parse_alias
+from dataml.suggestions import describe_unknown
 
 MAX_COUNT: Final = 9_999
 _SECONDS: Final = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 _MONTHS: Final = {"year": 12, "quarter": 3, "month": 1}
 _SUB_DAILY: Final = ("second", "minute", "hour")
+_WORDS: Final = ("Minute", "Hour", "Day", "Business day", "Week", "Month", "Quarter", "Year")
 _UNDERSTOOD: Final = (
-    "a word (Minute, Hour, Day, Business day, Week, Month, Quarter, Year), also with a count (15 minutes), "
+    f"a word ({', '.join(_WORDS)}), also with a count (15 minutes), "
     "a pandas alias (15min, h, D, B, W, MS, ME, QS, YS) or an ISO 8601 duration (PT15M, P1D, P1M)"
 )
 
@@ -80,8 +82,8 @@ class Frequency:
         """
         alias = parse_alias(text) if isinstance(text, str) else None
         if alias is None or alias.number < 1:
-            quoted = f" {text[:40]!r}" if isinstance(text, str) else ""
-            raise Invalid(f"Unknown frequency{quoted}; write {_UNDERSTOOD}.", code="unknown_frequency")
+            detail = describe_unknown("frequency", str(text), _WORDS)
+            raise Invalid(f"{detail} Write {_UNDERSTOOD}.", code="unknown_frequency")
         return cls.from_unit(*alias)
 
     def to_json(self) -> dict[str, Any]:

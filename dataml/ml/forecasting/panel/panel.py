@@ -7,6 +7,7 @@ import numpy as np
 
 from dataml.errors import Invalid
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.suggestions import describe_unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Panel:
         """
         index = self._index_by_id.get(series_id)
         if index is None:
-            raise Invalid(f"There is no series {series_id[:60]!r}.", code="unknown_series")
+            raise Invalid(describe_unknown("series", series_id, self.ids), code="unknown_series")
         return index
 
     @cached_property
