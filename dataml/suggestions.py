@@ -28,17 +28,17 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     return by_folded[near[0]] if near else None
 
 
-def describe_all_unknown(noun: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+def describe_all_unknown(kind: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return what `describe_unknown` does for several names."""
     known = list(known)
-    return [describe_unknown(noun, name, known if i < MAX_SUGGESTIONS else ()) for i, name in enumerate(names)]
+    return [describe_unknown(kind, name, known if i < MAX_SUGGESTIONS else ()) for i, name in enumerate(names)]
 
 
-def describe_unknown(noun: str, name: str, known: Iterable[str], *, is_listed: bool = False) -> str:
+def describe_unknown(kind: str, name: str, known: Iterable[str], *, is_listed: bool = False) -> str:
     """Return that there is nothing of this name among the known ones, as a sentence.
 
     Args:
-        noun: what the name should stand for: `feature`, `column`.
+        kind: what the name should stand for: `feature`, `column`.
         name: the name that was sent.
         known: the names that exist.
         is_listed: whether to add a sentence that lists the known names; for few of them.
@@ -46,7 +46,7 @@ def describe_unknown(noun: str, name: str, known: Iterable[str], *, is_listed: b
     names = list(known)
     meant = suggest(name, names)
     end = "." if meant is None else f"; did you mean '{meant}'?"
-    return f"There is no {noun} '{shorten(name)}'{end}" + (f" Use {join_names(names)}." if is_listed else "")
+    return f"There is no {kind} '{shorten(name)}'{end}" + (f" Use {join_names(names)}." if is_listed else "")
 
 
 def join_names(names: Iterable[str]) -> str:

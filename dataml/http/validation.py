@@ -116,10 +116,10 @@ def refuse_unknown_parameters(sent: Iterable[str], known: Collection[str]) -> No
     """
     unknown = [name for name in dict.fromkeys(sent) if name not in known]
     if unknown:
-        code = "unknown_parameter"
         messages = describe_all_unknown("parameter", unknown, known)
-        fields = [FieldError(("query", name), text, code) for name, text in zip(unknown, messages, strict=True)]
-        raise InvalidFields(fields, code=code)
+        pairs = zip(unknown, messages, strict=True)
+        fields = [FieldError(("query", name), text, "unknown_parameter") for name, text in pairs]
+        raise InvalidFields(fields, code="unknown_parameter")
 
 
 def _describe(error: Mapping[str, Any], path: _Location, known: Sequence[str], *, has_suggestion: bool) -> str:

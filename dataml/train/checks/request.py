@@ -310,8 +310,8 @@ def _column_error(
         return "column_name", f"The column {name!r} is listed twice.", "duplicate_column"
     allowed = list_roles(problem_type)
     if column.attribute_name.strip().capitalize() not in allowed:
-        noun = f"attribute_name of a {problem_type}"
-        message = describe_unknown(noun, column.attribute_name, allowed, is_listed=True)
+        kind = f"attribute_name of a {problem_type}"
+        message = describe_unknown(kind, column.attribute_name, allowed, is_listed=True)
         return "attribute_name", message, "unknown_attribute"
     actual = contract.column(name).data_type
     if column.hint == "category" and actual not in (DataType.INTEGER, DataType.STRING):
