@@ -78,7 +78,9 @@ class ForecastRequest(DirectForecastRequest):
     )
 
     train_id: int = Field(description="Id of a completed training of problem_type Forecast.")
-    preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")
+    preprocess_id: int | None = Field(
+        None, description="Need not be sent; else the model's preprocessing, `preprocess_id` of the training."
+    )
 
 
 class ForecastStep(BaseModel):

@@ -152,7 +152,7 @@ async def prepare_request(
     """
     model = await service.get_servable_model(session, user, request.train_id)
     service.check_problem_type(model.problem_type, forecast=True)
-    if request.preprocess_id != model.preprocess_id:
+    if request.preprocess_id not in (None, model.preprocess_id):
         raise Invalid(f"preprocess_id is {model.preprocess_id} for this model.", code="wrong_preprocess_id")
     return model, await prepare_direct_request(session, settings, user.scope, model, request)
 

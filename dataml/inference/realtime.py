@@ -90,10 +90,10 @@ class RealTimeApp:
 
         model = await self._models.get((principal.tenant_id, request.train_id), look_up)
         service.check_problem_type(model.problem_type, forecast=False)
-        if request.preprocess_id != model.preprocess_id:
+        if request.preprocess_id not in (None, model.preprocess_id):
             detail = f"preprocess_id is {model.preprocess_id} for this model."
             raise Invalid(detail, code="wrong_preprocess_id")
-        if request.target != model.target:
+        if request.target not in (None, model.target):
             raise Invalid(f"target is {model.target!r} for this model.", code="wrong_target")
         return model, InferenceRequest((request.features,), principal.username, explain=request.explain)
 

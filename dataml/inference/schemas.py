@@ -27,11 +27,15 @@ class PredictRequest(BaseModel):
     )
 
     train_id: int = Field(description="Id of a completed training.")
-    preprocess_id: int = Field(description="The model's preprocessing: `preprocess_id` of the training.")
-    features: dict[str, Any] = Field(
-        description="A value for each feature; `GET /inference/form-based-prediction` lists them with their types."
+    preprocess_id: int | None = Field(
+        None, description="Need not be sent; else the model's preprocessing, `preprocess_id` of the training."
     )
-    target: str = Field(description="The target of the training.")
+    features: dict[str, Any] = Field(
+        {},
+        description="A value for each feature; `GET /inference/form-based-prediction` lists them with their types. "
+        "Those with a default can be left out.",
+    )
+    target: str | None = Field(None, description="Need not be sent; else the target of the training.")
     explain: bool = Field(False, description="Add the contribution of each feature to this prediction.")
 
 

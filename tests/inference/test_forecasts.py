@@ -258,6 +258,12 @@ def test_invalid_forecast_request_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
+def test_preprocess_id_need_not_be_sent(client: Client, plain: dict[str, Any]) -> None:
+    body = {"train_id": plain["id"], "steps": 1, "unique_id": "north"}
+    answer = client.post("/inference/forecast", json=body)
+    assert answer.status_code == 200, answer.text
+
+
 def test_model_of_another_tenant_is_not_found(stranger: Client, plain: dict[str, Any]) -> None:
     assert ask(stranger, plain, unique_id="north").status_code == 404
 

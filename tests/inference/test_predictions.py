@@ -228,6 +228,33 @@ def test_request_that_does_not_fit_the_model_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_what_the_training_says_need_not_be_sent(client: Client, model: dict[str, Any]) -> None:
+    answer = client.post("/inference", json={"train_id": model["id"], "features": ROW})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["probabilities"] == ask(client, model, ROW).json()["probabilities"]
+    empty = client.post("/inference", json={"train_id": model["id"]})
+    assert {error["type"] for error in empty.json()["detail"]} == {"missing_feature"}
+
+
+def test_unknown_feature_is_named_first_with_the_one_that_was_meant(client: Client, model: dict[str, Any]) -> None:
+    features = {("Age" if name == "age" else name): value for name, value in ROW.items()}
+    assert "Age" in features
+    (first, *_) = ask(client, model, features).json()["detail"]
+    assert (first["type"], first["msg"]) == ("unknown_feature", "There is no feature 'Age'; did you mean 'age'?")
+
+
+@pytest.mark.parametrize("status", [401, 422, 404])
+def test_errors_of_the_fast_path_are_problems_where_asked_for(
+    client: Client, anonymous: Client, model: dict[str, Any], status: int
+) -> None:
+    user = anonymous if status == 401 else client
+    body = {"train_id": 10**9 if status == 404 else model["id"], "features": {}}
+    answer = user.post("/inference", json=body, headers={"Accept": "application/problem+json"})
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert isinstance(answer.json()["detail"], str)
+
+
 def test_body_that_is_not_strict_json_is_refused(client: Client, model: dict[str, Any]) -> None:
     for body, status in ((b"{", 422), (b'{"features": {"age": NaN}}', 422), (b"x" * 1_100_000, 413)):
         answer = client.post(model["endpoint_url"], content=body, headers={"content-type": "application/json"})

@@ -27,6 +27,7 @@ from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.forecasting.panel.time_column import parse_times
 from dataml.ml.forecasting.series_forecast import Buckets, SeriesForecast, add_contribution
+from dataml.suggestions import MAX_SUGGESTIONS, describe_all_unknown
 
 MAX_STEPS: Final = 10_000
 """Steps of the model's own frequency that are forecast at a time."""
@@ -337,8 +338,8 @@ class Forecaster:
             unique_ids = tuple(normalize_series_id(name, data_type) for name in unique_ids)
         unknown = [name for name in unique_ids if name not in self._number_by_id]
         if unknown:
-            examples = ", ".join(repr(name[:100]) for name in unknown[:10])
-            raise NotFound(f"The model has no series {examples}.", code="series_not_found")
+            detail = " ".join(describe_all_unknown("series", unknown[:MAX_SUGGESTIONS], self._number_by_id))
+            raise NotFound(detail, code="series_not_found")
         return np.array([self._number_by_id[name] for name in unique_ids], np.int64)
 
     @cached_property
