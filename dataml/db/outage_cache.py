@@ -49,7 +49,7 @@ class _Lookup(Generic[V]):
 
 
 class OutageCache(Generic[V]):
-    """Values by key: looked up again after `fresh_s`, and used for `STALE_S` while the database does not answer.
+    """Values by key: looked up again after `fresh_s`, and used for `STALE_S` more while the database does not answer.
 
     A value that the database does not have any more is gone at once. Requests for one key share a look-up.
     """
@@ -77,7 +77,7 @@ class OutageCache(Generic[V]):
         lookup = self._lookups.get(key) or self._start(key, look_up)
         entry = self._entries.get(key)
         now = time.monotonic()
-        is_usable = entry is not None and now < entry.looked_up_at + STALE_S
+        is_usable = entry is not None and now < entry.looked_up_at + self._fresh_s + STALE_S
         await asyncio.wait(
             (lookup.task,), timeout=max(0.0, lookup.started_at + PATIENCE_S - now) if is_usable else TIMEOUT_S
         )

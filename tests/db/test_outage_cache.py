@@ -88,9 +88,9 @@ def test_a_value_is_used_for_a_minute_while_the_database_is_away(clock: Clock, h
         cache, source = OutageCache[str](FRESH_S), Source("a")
         await cache.get("k", source)
         source.hung, source.value = hung, "b" if hung else away()
-        for clock.ahead_s in (FRESH_S + 1, STALE_S - 1):
+        for clock.ahead_s in (FRESH_S + 1, FRESH_S + STALE_S - 1):
             assert await cache.get("k", source) == "a"
-        clock.ahead_s = STALE_S + 1
+        clock.ahead_s = FRESH_S + STALE_S + 1
         with pytest.raises(Unavailable) as caught:
             await cache.get("k", source)
         assert caught.value.code == "database_unavailable"
