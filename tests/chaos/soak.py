@@ -7,6 +7,7 @@ when an answer was not documented, something acknowledged is lost, or something 
 """
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def main() -> int:
             load, wrong = _run(platform, samples, options)
         finally:
             platform.kill_all()
+            shutil.rmtree(platform.folder, ignore_errors=True)
     samples.print_table()
     print(f"\n{checks.summary(load.ledger)}\n")
     for text in wrong[:50]:
