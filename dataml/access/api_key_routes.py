@@ -2,15 +2,30 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from dataml.access import api_keys
 from dataml.access.dependencies import LoggedIn
+from dataml.access.models import ApiKey
 from dataml.access.schemas import ApiKeyAnswer, ApiKeyCreated, ApiKeyList, CreateApiKey
-from dataml.http.dependencies import Db, Paged
+from dataml.db.scope import Page
+from dataml.http.dependencies import Db
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import SECRET_ANSWER, Router
 
 router = Router(prefix="/api-keys", tags=["API keys"])
+ApiKeyPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            ApiKey,
+            search=("name",),
+            filters={"name": Filter("name")},
+            sort=("id", "name", "created_at", "expires_at"),
+            time="created_at",
+        )
+    ),
+]
 
 
 @router.post("", status_code=201, dependencies=[SECRET_ANSWER])
@@ -25,7 +40,7 @@ async def create_api_key(request: CreateApiKey, user: LoggedIn, database: Db) ->
 async def list_api_keys(
     user: LoggedIn,
     database: Db,
-    page: Paged,
+    page: ApiKeyPage,
     user_id: Annotated[int | None, Query(description="Whose; another's needs can_manage_users.")] = None,
 ) -> ApiKeyList:
     """List your keys, newest first, without their secrets."""

@@ -1,8 +1,12 @@
 """Calls for roles, permissions, and who has them."""
 
+from typing import Annotated
+
+from fastapi import Depends
+
 from dataml.access import roles, tenants, users
 from dataml.access.dependencies import RoleManager
-from dataml.access.models import Role
+from dataml.access.models import Role, TenantPermission
 from dataml.access.roles import RoleWithPermissions
 from dataml.access.schemas import (
     NamedInTenant,
@@ -13,11 +17,35 @@ from dataml.access.schemas import (
     UserAnswer,
 )
 from dataml.access.service import Principal
+from dataml.db.scope import Page
 from dataml.db.session import Database
-from dataml.http.dependencies import Db, Paged
+from dataml.http.dependencies import Db
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 
 router = Router(prefix="/rbac", tags=["RBAC"])
+PermissionPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            TenantPermission,
+            search=("name",),
+            filters={"name": Filter("name")},
+            sort=("id", "name"),
+        )
+    ),
+]
+RolePage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            Role,
+            search=("name",),
+            filters={"name": Filter("name")},
+            sort=("id", "name"),
+        )
+    ),
+]
 
 
 @router.post("/roles", status_code=201)
@@ -30,7 +58,7 @@ async def create_role(request: NamedInTenant, user: RoleManager, database: Db) -
 
 
 @router.get("/roles")
-async def list_roles(user: RoleManager, database: Db, page: Paged) -> RoleList:
+async def list_roles(user: RoleManager, database: Db, page: RolePage) -> RoleList:
     """List the roles of the tenant with their permissions, the built-in ones first."""
     async with database.reading() as session:
         total, rows = await roles.list_roles(session, user.scope, page)
@@ -50,7 +78,7 @@ async def create_permission(request: NamedInTenant, user: RoleManager, database:
 
 
 @router.get("/permissions")
-async def list_permissions(user: RoleManager, database: Db, page: Paged) -> PermissionList:
+async def list_permissions(user: RoleManager, database: Db, page: PermissionPage) -> PermissionList:
     """List the permissions of the tenant, the built-in ones first."""
     async with database.reading() as session:
         total, permissions = await roles.list_permissions(session, user.scope, page)

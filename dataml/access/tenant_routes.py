@@ -1,14 +1,31 @@
 """Tenant calls, for administrators of the platform."""
 
+from typing import Annotated
+
+from fastapi import Depends
+
 from dataml.access import tenants
 from dataml.access.dependencies import PlatformAdmin
 from dataml.access.models import Tenant
 from dataml.access.schemas import CreateTenant, TenantAnswer, TenantList
-from dataml.db.scope import Scope
-from dataml.http.dependencies import Db, Paged, RowDependents
+from dataml.db.scope import Page, Scope
+from dataml.http.dependencies import Db, RowDependents
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 
 router = Router(prefix="/tenants", tags=["Tenant"])
+TenantPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            Tenant,
+            search=("name",),
+            filters={"name": Filter("name"), "is_active": Filter("is_active", bool)},
+            sort=("name", "created_at"),
+            time="created_at",
+        )
+    ),
+]
 
 
 @router.post("", status_code=201)
@@ -22,7 +39,7 @@ async def create_tenant(request: CreateTenant, user: PlatformAdmin, database: Db
 
 
 @router.get("/list")
-async def list_tenants(user: PlatformAdmin, database: Db, page: Paged) -> TenantList:
+async def list_tenants(user: PlatformAdmin, database: Db, page: TenantPage) -> TenantList:
     """List all tenants, in the order they were made."""
     async with database.reading() as session:
         total, rows = await tenants.list_all(session, page)

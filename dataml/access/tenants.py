@@ -42,8 +42,9 @@ async def create(session: AsyncSession, user: Principal, name: str) -> Tenant:
 
 async def list_all(session: AsyncSession, page: Page) -> tuple[int, list[Tenant]]:
     """List all tenants, in the order they were made."""
-    total = await session.scalar(every_tenant.select(func.count()).select_from(Tenant))
-    rows = every_tenant.select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(page.limit).offset(page.offset)
+    total = await session.scalar(every_tenant.select(func.count()).select_from(Tenant).where(*page.where))
+    order = page.order or (Tenant.created_at, Tenant.id)
+    rows = every_tenant.select(Tenant).where(*page.where).order_by(*order).limit(page.limit).offset(page.offset)
     return total or 0, list((await session.scalars(rows)).all())
 
 

@@ -1,12 +1,36 @@
 """User calls."""
 
+from typing import Annotated
+
+from fastapi import Depends
+
 from dataml.access import users
 from dataml.access.dependencies import CallerAuthenticator, UserManager
+from dataml.access.models import User
 from dataml.access.schemas import CreateUser, UpdateUser, UserAnswer, UserList
-from dataml.http.dependencies import Db, Paged
+from dataml.db.scope import Page
+from dataml.http.dependencies import Db
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 
 router = Router(prefix="/users", tags=["User"])
+UserPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            User,
+            search=("username", "email", "first_name", "last_name"),
+            filters={
+                "username": Filter("username"),
+                "name": Filter("username", description="The same as `username`."),
+                "email": Filter("email"),
+                "is_active": Filter("is_active", bool),
+            },
+            sort=("id", "username", "email", "created_at"),
+            time="created_at",
+        )
+    ),
+]
 
 
 @router.post("/create-user", status_code=201)
@@ -19,7 +43,7 @@ async def create_user(
 
 
 @router.get("/read-users")
-async def list_users(user: UserManager, database: Db, page: Paged) -> UserList:
+async def list_users(user: UserManager, database: Db, page: UserPage) -> UserList:
     """List the users of the tenant, in the order they were made."""
     async with database.reading() as session:
         total, rows = await users.list_users(session, user.scope, page)

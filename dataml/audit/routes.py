@@ -1,19 +1,24 @@
 """The audit log's call."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
 
 from dataml.audit import service
+from dataml.audit.models import AuditEvent
 from dataml.audit.schemas import AuditList, AuditRow
 from dataml.audit.service import Filters, Outcome
-from dataml.db.scope import Scope
+from dataml.db.scope import Page, Scope
 from dataml.errors import Invalid
-from dataml.http.dependencies import Db, Paged
+from dataml.http.dependencies import Db
+from dataml.http.lists import ListQuery, to_utc
 from dataml.http.routing import Router
 
+AuditPage = Annotated[
+    Page, Depends(ListQuery(AuditEvent, search=("username", "action", "subject"), sort=("id", "at", "action")))
+]
 Text = Annotated[str | None, Query(max_length=300)]
 
 
@@ -30,7 +35,7 @@ def create_router(audited_scope: Callable[..., Awaitable[Scope]]) -> Router:
     async def list_audit_events(
         scope: Annotated[Scope, Depends(audited_scope)],
         database: Db,
-        page: Paged,
+        page: AuditPage,
         username: Annotated[Text, Query(description="Who, as the log has it.")] = None,
         action: Annotated[
             Text, Query(description="What: `user.create`, or `user` for all that was done to users.")
@@ -44,19 +49,10 @@ def create_router(audited_scope: Callable[..., Awaitable[Scope]]) -> Router:
         """Who did what, on what, from where, and what came of it; newest first."""
         if any("\0" in text for text in (username, action, subject, address) if text):
             raise Invalid("A filter holds a NUL.", code="bad_filter")
-        filters = Filters(username, action, subject, outcome, address, _utc(since), _utc(until))
+        times = (to_utc(since) if since else None, to_utc(until) if until else None)
+        filters = Filters(username, action, subject, outcome, address, *times)
         async with database.reading() as session:
             total, events = await service.list_events(session, scope, page, filters)
         return AuditList(total=total, data=[AuditRow.model_validate(event) for event in events])
 
     return router
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    """Return a time in UTC; one without a zone is UTC already, as all times of answers are."""
-    if time is None or time.tzinfo is None:
-        return time.replace(tzinfo=UTC) if time is not None else None
-    try:
-        return time.astimezone(UTC)
-    except OverflowError as error:
-        raise Invalid("A time lies beyond the calendar.", code="bad_filter") from error

@@ -9,6 +9,7 @@ from dataml.datalake import service
 from dataml.datalake.dependencies import RequestLakeQueries
 from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableMetadata
 from dataml.http.dependencies import Db, Paged
+from dataml.http.lists import PagedNames
 from dataml.http.routing import Router
 
 router = Router(prefix="/datalake", tags=["Datalake"])
@@ -19,20 +20,20 @@ ColumnQuery = Annotated[str, Query(description="Name of the column.", min_length
 
 
 @router.get("/schemas")
-async def list_lake_schemas(user: LakeReader, database: Db, page: Paged) -> list[str]:
+async def list_lake_schemas(user: LakeReader, database: Db, page: PagedNames) -> list[str]:
     """List the tenant's own schemas, then those that are shared with it."""
     async with database.reading() as session:
         names = await service.list_schemas(session, user.scope)
-    return names[page.offset : page.offset + page.limit]
+    return page.select(names)
 
 
 @router.get("/schemas/tables")
 async def list_lake_tables(
-    user: LakeReader, lakes: RequestLakeQueries, schema_name: SchemaQuery, page: Paged
+    user: LakeReader, lakes: RequestLakeQueries, schema_name: SchemaQuery, page: PagedNames
 ) -> list[str]:
     """List the names of the tables of a schema, sorted."""
     names = await lakes.run(user.scope, schema_name, lambda lake, schema, deadline: lake.list_tables(schema, deadline))
-    return names[page.offset : page.offset + page.limit]
+    return page.select(names)
 
 
 @router.get("/tables/columns")

@@ -1,18 +1,20 @@
 """File calls: add, list, preview, download, delete."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import FileResponse
 
 from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
 from dataml.dataset import downloads, file_service, lake_tables, previews, rejection, uploads
 from dataml.dataset.models import File
 from dataml.dataset.schemas import FileAnswer, FileDeleted, FileList, FilePreview, FileRow, UploadAnswer
+from dataml.db.scope import Page
 from dataml.errors import Invalid
 from dataml.http.csv_options import SentCsvOptions
-from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace, RowDependents
+from dataml.http.dependencies import AppSettings, Db, RequiredSpace, RowDependents
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.openapi import BINARY
 from dataml.http.routing import Router
@@ -24,6 +26,18 @@ from dataml.storage.storage import Storage
 
 router = Router(prefix="/files", tags=["File"])
 
+FilePage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            File,
+            search=("name",),
+            filters={"name": Filter("name"), "purpose": Filter("purpose", Literal["source", "result"])},
+            sort=("id", "name", "created_at", "size_bytes", "total_records"),
+            time="created_at",
+        )
+    ),
+]
 FileId = Annotated[int, Query(description="Id of the file.")]
 
 
@@ -80,7 +94,7 @@ async def delete_file(
 
 @router.get("/list")
 async def list_files(
-    dataset_id: Annotated[int, Query(description="Id of the dataset.")], user: Viewer, database: Db, page: Paged
+    dataset_id: Annotated[int, Query(description="Id of the dataset.")], user: Viewer, database: Db, page: FilePage
 ) -> FileList:
     """List the files of a dataset, results of batch predictions included, newest first."""
     async with database.reading() as session:

@@ -21,16 +21,19 @@ from dataml.dataset.schemas import (
     DatasetList,
     DatasetPreview,
     DatasetRow,
+    DatasetState,
     ErrorReportAnswer,
     JobStarted,
     StatisticsAnswer,
     UploadAnswer,
+    Usage,
 )
 from dataml.dataset.upload_options import LakeOptions, UploadOptions
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.http.csv_options import SentCsvOptions
 from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace, RowDependents
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
 from dataml.jobs import service as job_service
@@ -43,6 +46,23 @@ from dataml.storage.storage import Storage
 
 router = Router(prefix="/dataset", tags=["Dataset"])
 
+DatasetPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            Dataset,
+            search=("name",),
+            filters={
+                "name": Filter("name"),
+                "state": Filter("state", DatasetState),
+                "usage": Filter("usage", Usage, "Only datasets for training (t) or prediction (p)."),
+                "template_id": Filter("template_id", int),
+            },
+            sort=("id", "name", "created_at", "modified_at", "total_records"),
+            time="created_at",
+        )
+    ),
+]
 DatasetId = Annotated[int, Query(description="Id of the dataset.")]
 
 
@@ -127,14 +147,14 @@ async def delete_dataset(
 
 
 @router.get("/list")
-async def list_datasets(user: Viewer, database: Db, page: Paged) -> DatasetList:
+async def list_datasets(user: Viewer, database: Db, page: DatasetPage) -> DatasetList:
     """List the datasets of the tenant, newest first."""
     total, rows = await _list_rows(database, user.scope, page, only_valid=False)
     return DatasetList(total=total, data=rows)
 
 
 @router.get("/list_validated")
-async def list_validated_datasets(user: Viewer, database: Db, page: Paged) -> list[DatasetRow]:
+async def list_validated_datasets(user: Viewer, database: Db, page: DatasetPage) -> list[DatasetRow]:
     """List the datasets that trainings and predictions can start from, newest first."""
     _, rows = await _list_rows(database, user.scope, page, only_valid=True)
     return rows

@@ -20,10 +20,15 @@ T = TypeVar("T", bound=TenantOwned)
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a list: at most `limit` rows from `offset`."""
+    """A part of a list: at most `limit` rows from `offset`, of the rows that fulfil all conditions of `where`.
+
+    Without an `order` it is the list's own.
+    """
 
     limit: int = 100
     offset: int = 0
+    where: tuple[ColumnElement[bool], ...] = ()
+    order: tuple[ColumnElement[Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,10 @@ class Scope:
         without: Sequence[InstrumentedAttribute[Any]] = (),
     ) -> tuple[int, list[T]]:
         """Return how many rows there are in all, and a page of them; columns in `without` are not read."""
+        where = (*where, *page.where)
         total = await session.scalar(self.select_columns(model, func.count()).where(*where))
-        order = model.id.desc() if newest_first else model.id.asc()
-        rows = self.select(model).where(*where).order_by(order).limit(page.limit).offset(page.offset)
+        order = page.order or (model.id.desc() if newest_first else model.id.asc(),)
+        rows = self.select(model).where(*where).order_by(*order).limit(page.limit).offset(page.offset)
         rows = rows.options(*(defer(column, raiseload=True) for column in without))
         return total or 0, list((await session.scalars(rows)).all())
 

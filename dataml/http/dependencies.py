@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
 from dataml.db.dependents import Dependents
 from dataml.db.scope import Origin, Page
 from dataml.db.session import Database
+from dataml.http.lists import Limit, Offset
 from dataml.http.request_hooks import hooks_of
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
@@ -44,10 +45,7 @@ async def _require_space(request: Request, settings: AppSettings) -> None:
     DiskSpace.from_settings(settings).require(min(int(length), settings.max_upload_bytes) if is_known else 0)
 
 
-async def _page(
-    limit: Annotated[int, Query(ge=1, le=1000, description="Rows to return at most.")] = 100,
-    offset: Annotated[int, Query(ge=0, le=2**53, description="Rows to skip.")] = 0,
-) -> Page:
+async def _page(limit: Limit = 100, offset: Offset = 0) -> Page:
     return Page(limit, offset)
 
 

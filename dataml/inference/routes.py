@@ -3,15 +3,17 @@
 The two real-time ones only document what `realtime.RealTimeApp` serves.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from fastapi import Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel
 
 from dataml.access.dependencies import PredictionUser, Viewer
+from dataml.db.scope import Page
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
-from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace
+from dataml.http.dependencies import AppSettings, Db, RequiredSpace
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.openapi import SCHEMA_REF
 from dataml.http.routing import Router
 from dataml.http.warnings import list_stored_warnings
@@ -39,6 +41,21 @@ from dataml.train.models import DeletedTraining, Training
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
+PredictionPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            PredictionLogEntry,
+            search=("created_by",),
+            filters={
+                "status": Filter("status", Literal["running", "completed", "failed", "cancelled"]),
+                "dataset_id": Filter("dataset_id", int),
+            },
+            sort=("id", "created_at", "records"),
+            time="created_at",
+        )
+    ),
+]
 
 
 @router.post("/batch-prediction", status_code=202, dependencies=[WAIT], operation_id="start_batch_prediction_alias")
@@ -129,7 +146,7 @@ async def get_batch_result(
 
 @router.get("/predictions")
 async def list_predictions(
-    train_id: Annotated[int, Query(description="Id of the training.")], user: Viewer, database: Db, page: Paged
+    train_id: Annotated[int, Query(description="Id of the training.")], user: Viewer, database: Db, page: PredictionPage
 ) -> PredictionList:
     """List the predictions of a model, newest first, also of one that was deleted."""
     async with database.reading() as session:

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Depends, Header, Request, Response
 
 from dataml.access.dependencies import CallerAuthenticator, Keys, Trainer, Viewer
 from dataml.access.permissions import Permission
+from dataml.db.scope import Page
 from dataml.errors import DatamlError, Unavailable
-from dataml.http.dependencies import AppSettings, Db, Paged
+from dataml.http.dependencies import AppSettings, Db
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 from dataml.jobs import callbacks, events, service
 from dataml.jobs.events import EventStream
@@ -21,18 +23,31 @@ from dataml.jobs.watcher import JobStatus
 router = Router(prefix="/jobs", tags=["Jobs"])
 
 
+JobPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            Job,
+            search=("kind", "message", "created_by"),
+            filters={
+                "kind": Filter("kind", JobKind, "Only jobs of this kind."),
+                "state": Filter("state", JobState, "Only jobs in this state."),
+                "status": Filter("state", JobState, "The same as `state`."),
+                "subject_id": Filter("subject_id", int, "Only jobs for this dataset, training or prediction."),
+                "created_by": Filter("created_by", description="Only jobs of this user, by username."),
+            },
+            sort=("id", "kind", "state", "created_at", "started_at", "finished_at"),
+            time="created_at",
+        )
+    ),
+]
+
+
 @router.get("/list")
-async def list_jobs(
-    user: Viewer,
-    database: Db,
-    page: Paged,
-    kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
-    state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
-) -> JobList:
+async def list_jobs(user: Viewer, database: Db, page: JobPage) -> JobList:
     """List the jobs of the tenant, newest first."""
-    where = [column == value.value for column, value in ((Job.kind, kind), (Job.state, state)) if value is not None]
     async with database.reading() as session:
-        total, jobs = await user.scope.list(session, Job, page, *where, without=(Job.payload,))
+        total, jobs = await user.scope.list(session, Job, page, without=(Job.payload,))
     return JobList(total=total, data=[JobAnswer.of(job) for job in jobs])
 
 

@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 
 from dataml.access.dependencies import TemplateEditor, Viewer
+from dataml.db.scope import Page
 from dataml.http.csv_options import SentCsvOptions
 from dataml.http.dependencies import AppSettings, Db, Paged, RowDependents
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.multipart import OPENAPI_BODY, received_files
 from dataml.http.routing import Router
 from dataml.template import drafts, service
@@ -25,6 +27,18 @@ from dataml.template.schemas import (
 )
 
 router = Router(prefix="/template", tags=["Template"])
+TemplatePage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            Template,
+            search=("name",),
+            filters={"name": Filter("name")},
+            sort=("id", "name", "created_at", "modified_at"),
+            time="created_at",
+        )
+    ),
+]
 
 
 @router.post("", status_code=201)
@@ -51,7 +65,7 @@ async def infer_template(
 
 
 @router.get("/list")
-async def list_templates(user: Viewer, database: Db, page: Paged) -> TemplateList:
+async def list_templates(user: Viewer, database: Db, page: TemplatePage) -> TemplateList:
     """List the templates of the tenant, newest first."""
     async with database.reading() as session:
         total, templates = await user.scope.list(session, Template, page)

@@ -1,8 +1,8 @@
 """Routes of trainings."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 
 from dataml.access.dependencies import Trainer, Viewer
 from dataml.access.service import Principal
@@ -10,7 +10,8 @@ from dataml.dataset import service as datasets
 from dataml.db.scope import Page
 from dataml.db.session import Database
 from dataml.http.answers import build_answer
-from dataml.http.dependencies import AppSettings, Db, Paged, RequiredSpace
+from dataml.http.dependencies import AppSettings, Db, RequiredSpace
+from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 from dataml.jobs import service as jobs_service
 from dataml.jobs.dependencies import Jobs
@@ -20,6 +21,7 @@ from dataml.jobs.waiting import WAIT
 from dataml.ml.labels import to_label
 from dataml.train import service
 from dataml.train.checks.request import list_roles, parse_problem_type
+from dataml.train.models import Training
 from dataml.train.schemas import (
     DetailsAnswer,
     DetailsRequest,
@@ -38,6 +40,25 @@ from dataml.train.schemas import (
 )
 
 router = Router(prefix="/train", tags=["Train"])
+TrainingPage = Annotated[
+    Page,
+    Depends(
+        ListQuery(
+            Training,
+            search=("predictor_name",),
+            filters={
+                "name": Filter("predictor_name", description="Only versions of the predictor of this name."),
+                "predictor": Filter("predictor_name", description="The same as `name`."),
+                "state": Filter(None, JobState, "Only trainings whose job is in this state.", service.is_in_state),
+                "status": Filter("status", Literal["submitted_to_ray", "completed", "failed", "cancelled"]),
+                "problem_type": Filter("problem_type", Literal["Classification", "Regression", "Forecast"]),
+                "dataset_id": Filter("dataset_id", int),
+            },
+            sort=("id", "predictor_name", "version", "created_at", "accuracy"),
+            time="created_at",
+        )
+    ),
+]
 TrainId = Annotated[int, Query(description="Id of the training.")]
 
 
@@ -71,13 +92,13 @@ async def get_training_details(request: DetailsRequest, user: Viewer, database: 
 
 
 @router.get("/list")
-async def list_trainings(user: Viewer, database: Db, page: Paged) -> TrainList:
+async def list_trainings(user: Viewer, database: Db, page: TrainingPage) -> TrainList:
     """List the trainings of the tenant, newest first."""
     return await _list(user, database, page)
 
 
 @router.get("/refresh")
-async def refresh_trainings(user: Viewer, database: Db, page: Paged) -> TrainList:
+async def refresh_trainings(user: Viewer, database: Db, page: TrainingPage) -> TrainList:
     """List the trainings of the tenant, newest first.
 
     This is the same as `/train/list`: workers report every change as it happens, so the list is always up to date.

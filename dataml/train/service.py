@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow.parquet as pq
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -346,6 +346,13 @@ async def get_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: 
         NotFound: `preprocessing_not_found`.
     """
     return await scope.get(session, TrainingPreprocessing, preprocess_id, "preprocessing")
+
+
+def is_in_state(state: JobState) -> ColumnElement[bool]:
+    """Return the condition of trainings whose job is in a state."""
+    # Together with the tenant's condition of the list: a job is of the tenant of its training.
+    in_state = (Job.kind == JobKind.TRAIN.value, Job.state == state.value)
+    return Training.id.in_(every_tenant.select(Job.subject_id).where(*in_state))
 
 
 async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[TrainingOverview]]:
