@@ -67,18 +67,22 @@ class Output:
         if not self.quiet:
             print(printable(message), file=sys.stderr, flush=True)
 
+    @property
+    def has_bars(self) -> bool:
+        """Whether progress is shown by a bar."""
+        return not self.quiet and _console(stderr=True).is_terminal
+
     @contextmanager
     def progress(self, description: str, *, in_bytes: bool = False) -> Iterator[ReportProgress]:
         """Show a progress bar on a terminal; the function it gives takes what is done and the total, or None."""
-        console = _console(stderr=True)
-        if self.quiet or not console.is_terminal:
+        if not self.has_bars:
             yield lambda done, total: None
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
         share = DownloadColumn() if in_bytes else TextColumn("{task.percentage:>3.0f}%")
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), share, TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
+        with Progress(*columns, console=_console(stderr=True), transient=True) as bar:
             task = bar.add_task(printable(description), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 

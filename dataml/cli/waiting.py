@@ -39,6 +39,8 @@ def wait_for_job(session: Session, job_id: str, what: str) -> Any:
 
 def _poll(session: Session, job_id: str, what: str) -> Any:
     pause_s = _FIRST_PAUSE_S
+    if not session.output.has_bars:
+        session.output.say(f"{job_id}: {what}")
     with session.output.progress(what) as report:
         while (job := session.api.get_job(job_id))["state"] not in ENDED:
             report(job["progress"], 1.0 if job["state"] == "running" else None)
@@ -49,9 +51,9 @@ def _poll(session: Session, job_id: str, what: str) -> Any:
 
 def _interrupted(session: Session, job_id: str) -> None:
     say = session.output.say
-    say(f"\n{job_id} goes on. Watch it with: dataml jobs watch {job_id}")
-    say(f"Press Ctrl-C again within {SECOND_INTERRUPT_S:.0f} s to cancel it.")
     try:
+        say(f"\n{job_id} goes on. Watch it with: dataml jobs watch {job_id}")
+        say(f"Press Ctrl-C again within {SECOND_INTERRUPT_S:.0f} s to cancel it.")
         time.sleep(SECOND_INTERRUPT_S)
     except KeyboardInterrupt:
         session.api.terminate_ray_job(ray_job_id=job_id)

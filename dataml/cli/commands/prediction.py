@@ -62,7 +62,7 @@ def _uploaded(session: Session, file: Path, *, keep: bool) -> Iterator[int]:
     try:
         wait_for_job(session, uploaded["job_id"], f"validate {file.name}")
         yield dataset_id
-    except typer.Exit:
+    except (typer.Exit, KeyboardInterrupt):
         # Ctrl-C: the job that goes on needs its rows.
         session.output.say(f"The rows stay on the platform as the dataset {dataset_id}.")
         raise
