@@ -20,6 +20,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "permissions": tables.permissions,
     "roles": tables.roles,
     "commands": commands.page,
+    "common options": commands.common_options,
     "exit codes": commands.exit_codes,
     "layers": tables.layers,
     "warnings": tables.warnings,

@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from dataml.cli.app import app
 from dataml.cli.exit_codes import ExitCode
+from dataml.cli.session import COMMON_OPTIONS
 
 
 def exit_codes() -> str:
@@ -19,6 +20,12 @@ def exit_codes() -> str:
 def page() -> str:
     """Return a section for each command, in the order of `dataml --help`."""
     return "\n".join(line for name, command in leaves() for line in _section(name, command))
+
+
+def common_options() -> str:
+    """Return the list of the options that every command which calls a platform has."""
+    _, login = next(each for each in leaves() if each[0] == "dataml login")
+    return "\n".join(_item(each) for each in login.params if each.name in COMMON_OPTIONS)
 
 
 def leaves() -> list[tuple[str, Any]]:
@@ -35,11 +42,16 @@ def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _section(name: str, command: Any) -> list[str]:
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
-    options = [each for each in command.params if each.param_type_name == "option"]
+    own = [each for each in command.params if each.name not in COMMON_OPTIONS]
+    arguments = [each for each in own if each.param_type_name == "argument"]
+    options = [each for each in own if each.param_type_name == "option"]
     usage = " ".join([name, *map(_usage, (*arguments, *options))])
-    lines = [f"## `{name}`", "", command.help, "", "```", usage, "```", ""]
-    return [*lines, *(f"- `{_spelling(each)}`: {each.help}" for each in (*arguments, *options)), ""]
+    lines = [f"### `{name}`", "", command.help, "", "```", usage, "```", ""]
+    return [*lines, *map(_item, (*arguments, *options)), ""]
+
+
+def _item(parameter: Any) -> str:
+    return f"- `{_spelling(parameter)}`: {parameter.help}"
 
 
 def _usage(parameter: Any) -> str:

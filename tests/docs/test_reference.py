@@ -18,6 +18,8 @@ WRITTEN = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CO
 ARCHITECTURE = sorted((ROOT / "docs" / "architecture").glob("*.md"))
 # Where a path in the texts may begin.
 BASES = (".", "dataml", "deployments")
+# What the client and the command line read.
+CLIENT_VARIABLES = {"DATAML_URL", "DATAML_API_KEY", "DATAML_PROFILE", "DATAML_PASSWORD", "DATAML_NEW_PASSWORD"}
 # What stands for many in the texts: a template's file names, and folders of a home.
 PLACEHOLDERS = {"routes.py", "service.py", "models.py", "schemas.py", "dependencies.py", "scorer.py", "run/"}
 
@@ -138,8 +140,8 @@ def test_a_page_names_only_what_exists(page: Path, calls: set[tuple[str, str, st
         is_of_the_repository = not path.startswith((".", "/")) and path not in PLACEHOLDERS
         assert not is_of_the_repository or any((ROOT / base / path).exists() for base in BASES), path
     settings = set(re.findall(r"\bDATAML_[A-Z_]*[A-Z]\b", text))
-    for_tests = {"DATAML_TEST_COLUMNS", "DATAML_TEST_DATABASE"}
-    assert settings - {f"DATAML_{name.upper()}" for name in Settings.model_fields} <= for_tests
+    others = {"DATAML_TEST_COLUMNS", "DATAML_TEST_DATABASE", *CLIENT_VARIABLES}
+    assert settings - {f"DATAML_{name.upper()}" for name in Settings.model_fields} <= others
     shown = {f"{method} {re.sub(r'{[^}]*}', '{}', path.removeprefix(API))}" for method, path, _ in calls}
     for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?]*)[`?]", text):
         assert f"{method} {re.sub(r'{[^}]*}', '{}', path.removeprefix(API).rstrip('/'))}" in shown, path

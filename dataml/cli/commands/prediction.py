@@ -66,7 +66,7 @@ def _uploaded(session: Session, file: Path, *, keep: bool) -> Iterator[int]:
         # Ctrl-C: the job that goes on needs its rows.
         session.output.say(f"The rows stay on the platform as the dataset {dataset_id}.")
         raise
-    except errors.ClientError:
+    except (errors.ClientError, OSError):
         _discard(session, dataset_id)
         raise
     if keep:
