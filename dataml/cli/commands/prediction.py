@@ -32,7 +32,7 @@ def _predict(
     model: Annotated[str, typer.Option(metavar="MODEL", help="Id, name or NAME@VERSION of the model.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="CSV or .parquet file; by default FILE-predictions. `-` is stdout, as CSV."),
+        typer.Option(metavar="FILE", help="CSV file; by default FILE-predictions.csv. `-` is stdout."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add what moved each prediction.")] = False,
     keep: Keep = False,
@@ -42,7 +42,9 @@ def _predict(
     The file is uploaded, scored by a batch job, and deleted from the platform once the result is here.
     """
     train_id = lookup.train_id(session, model)
-    path = out or file.with_name(f"{file.stem}-predictions{'.parquet' if _is_parquet(file) else '.csv'}")
+    path = out or file.with_name(f"{file.stem}-predictions.csv")
+    if path.suffix.lower() in _PARQUET:
+        raise typer.BadParameter("Predictions are written as CSV.", param_hint="--out")
     with _uploaded(session, file, keep=keep) as dataset_id:
         body: Any = {"train_id": train_id, "dataset_id": dataset_id, "explain": explain}
         started = session.api.start_batch_prediction(body)
@@ -83,12 +85,10 @@ def _discard(session: Session, dataset_id: int) -> None:
 
 
 def _download(session: Session, result: Any, path: Path) -> None:
-    file = session.api.get_file(file_id=result["file_id"])
+    name = result["result_path"]
     if str(path) == "-":
-        content = session.api.download_file(file_path=file["csv_file_path"] or result["result_path"])
-        session.output.text(content.decode())
+        session.output.text(session.api.download_file(file_path=name).decode())
         return
-    name = file["parquet_file_path"] if _is_parquet(path) else file["csv_file_path"] or result["result_path"]
     with open_whole(path) as target, session.output.progress("download", in_bytes=True) as report:
         session.transport.download("/api/v1/files/download", target, query={"file_path": name}, report_bytes=report)
 
@@ -98,10 +98,6 @@ def _report(session: Session, result: Any, path: Path) -> None:
     session.output.say(f"{path}: {result['no_of_records']:,} rows, {failed:,} with an error in place of a prediction.")
     for warning in result["warnings"]:
         session.output.say(f"warning: {warning['message']}")
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in _PARQUET
 
 
 def _forecast(
