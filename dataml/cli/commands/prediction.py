@@ -120,7 +120,7 @@ def _forecast(
         ),
     ] = None,
     level: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Share of the values within the bounds.")
+        float | None, typer.Option(metavar="PERCENT", help="Of the values within the bounds, such as 80.")
     ] = None,
     round_values: Annotated[bool, typer.Option("--round", help="Whole numbers, for an Integer target.")] = False,
     keep: Keep = False,

@@ -1,0 +1,223 @@
+"""`dataml train`, `models`, `predict`, `forecast` and `jobs`, on models that are trained in this process."""
+
+import json
+import zipfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from dataml.cli.exit_codes import ExitCode
+from tests.cli.conftest import CommandLine, csv_rows, write_csv
+from tests.sample_tenant import customers_csv
+
+COLUMNS = ("--target", "left", "--id", "id", "--algorithm", "LightGBM")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="module")
+def customers(admin: CommandLine, folder: Path) -> Path:
+    """A file of 200 customers, which is also the dataset `customers`."""
+    path = folder / "customers.csv"
+    path.write_bytes(customers_csv())
+    admin.data("datasets", "upload", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(admin: CommandLine, customers: Path) -> int:
+    """The id of the model `leaving`."""
+    return admin.data("train", "customers", *COLUMNS, "--name", "leaving")["id"]
+
+
+@pytest.fixture(scope="module")
+def calls(admin: CommandLine, folder: Path) -> str:
+    """The name of a forecast of two series."""
+    first = date(2024, 1, 1)
+    lines = [f"{name},{first + timedelta(n)},{n % 7 + n % 3}" for name in ("A", "B") for n in range(60)]
+    path = write_csv(folder / "calls.csv", ["customer,day,calls", *lines])
+    admin.data("datasets", "upload", path)
+    roles = ("--target", "calls", "--id", "customer", "--time", "day")
+    admin.data("train", "calls", *roles, "--horizon", "7", "--algorithm", "SeasonalNaive")
+    return "calls"
+
+
+def test_train_shows_the_model_and_its_metrics(admin: CommandLine, model: int) -> None:
+    shown = admin.data("models", "show", "leaving")
+    assert (shown["id"], shown["problem_type"], shown["target"]) == (model, "Classification", "left")
+    table = admin.run("models", "show", model).stdout
+    for text in ("leaving", "left (Target)", "id (Id)", "roc_auc: "):
+        assert text in table
+
+
+def test_train_without_waiting_prints_the_job(admin: CommandLine, model: int) -> None:
+    started = admin.data("train", "customers", *COLUMNS, "--name", "leaving", "--new-version", "--no-wait")
+    assert admin.data("jobs", "watch", started["job_id"])["state"] == "succeeded"
+    second = admin.data("models", "show", "leaving@2")
+    assert second["id"] == started["id"]
+    assert admin.data("models", "show", "leaving@1")["id"] == model
+    assert admin.run("models", "delete", "leaving@2", "--yes").exit_code == 0
+    assert "'leaving@2'" in admin.refused(ExitCode.NOT_FOUND, "models", "show", "leaving@2")
+
+
+def test_training_that_the_platform_refuses_is_exit_code_1(admin: CommandLine, model: int) -> None:
+    assert "[" in admin.refused(ExitCode.FAILED, "train", "customers", *COLUMNS, "--name", "leaving")
+    words = ("--target", "left", "--id", "absent")
+    assert "absent" in admin.refused(ExitCode.FAILED, "train", "customers", *words, "--name", "x")
+
+
+def test_training_of_wrong_words_is_wrong_usage(admin: CommandLine, customers: Path) -> None:
+    message = admin.refused(ExitCode.USAGE, "train", "customers", "--target", "absent")
+    assert "plan" in message
+    assert "--problem" in admin.refused(ExitCode.USAGE, "train", "customers", "--target", "age")
+    for text in ("{", "3"):
+        admin.refused(ExitCode.USAGE, "train", "customers", *COLUMNS, "--parameters", text)
+
+
+def test_training_without_the_permission_is_exit_code_3(viewer: CommandLine, customers: Path) -> None:
+    assert "can_train_models" in viewer.refused(ExitCode.FORBIDDEN, "train", "customers", *COLUMNS)
+
+
+def test_training_that_fails_is_exit_code_5_with_its_reason(
+    admin: CommandLine, customers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dataml.tasks.train.run", fail)
+    message = admin.refused(ExitCode.JOB_FAILED, "train", "customers", *COLUMNS, "--name", "failing", "--quiet")
+    assert "[out_of_memory]" in message
+    (job,) = admin.data("jobs", "list", "--state", "failed", "--kind", "train")["data"]
+    assert "out_of_memory" in admin.refused(ExitCode.JOB_FAILED, "jobs", "watch", job["job_id"])
+
+
+def test_parameters_are_sent_as_they_are(admin: CommandLine, customers: Path) -> None:
+    words = (*COLUMNS, "--name", "tuned", "--seed", "3", "--parameters", '{"hyperparameters": {"num_leaves": 4}}')
+    assert admin.data("train", "customers", *words)["hyperparameters"]["num_leaves"] == 4
+
+
+def test_list_has_the_model(admin: CommandLine, model: int) -> None:
+    assert model in [row["id"] for row in admin.data("models", "list")["data"]]
+    assert "leaving" in admin.run("models", "list").stdout
+
+
+def test_report_is_a_table_a_page_or_data(admin: CommandLine, model: int, folder: Path) -> None:
+    header, *rows = csv_rows(admin.run("models", "report", "leaving", "-o", "csv").stdout)
+    assert header == ["metric", "value"]
+    assert 0.0 <= float(dict(rows)["roc_auc"]) <= 1.0
+    page, data = folder / "report.html", folder / "report.json"
+    assert admin.run("models", "report", "leaving", "--out", page).stdout == ""
+    assert "<html" in page.read_text()
+    admin.run("models", "report", "leaving", "--out", data)
+    assert json.loads(data.read_text())["train_id"] == model
+    assert ".json" in admin.refused(ExitCode.USAGE, "models", "report", "leaving", "--out", folder / "report.pdf")
+    absent = folder / "absent" / "report.html"
+    assert str(absent) in admin.refused(ExitCode.USAGE, "models", "report", "leaving", "--out", absent)
+
+
+def test_importance_is_sorted(admin: CommandLine, model: int) -> None:
+    header, *rows = csv_rows(admin.run("models", "importance", "leaving", "-o", "csv").stdout)
+    assert header == ["feature", "importance"]
+    assert {name for name, _ in rows} == {"age", "plan"}
+    assert float(rows[0][1]) >= float(rows[1][1])
+
+
+def test_export_is_an_archive(admin: CommandLine, model: int, folder: Path) -> None:
+    path = folder / "model.zip"
+    assert admin.run("models", "export", "leaving", "--out", path).stdout == ""
+    assert zipfile.is_zipfile(path)
+
+
+def test_model_of_another_tenant_does_not_exist(other_tenant: CommandLine, model: int, folder: Path) -> None:
+    for words in (("show",), ("report",), ("importance",), ("export", "--out", folder / "x"), ("delete", "--yes")):
+        other_tenant.refused(ExitCode.NOT_FOUND, "models", words[0], model, *words[1:])
+    assert not (folder / "x").exists()
+
+
+def test_predict_writes_a_row_for_each_row(admin: CommandLine, model: int, customers: Path) -> None:
+    before = admin.data("datasets", "list")["total"]
+    ended = admin.run("predict", customers, "--model", "leaving")
+    assert (ended.exit_code, ended.stdout) == (0, ""), ended
+    assert "200 rows, 0 with an error" in ended.stderr
+    header, *rows = csv_rows((customers.parent / "customers-predictions.csv").read_text())
+    assert [row[header.index("id")] for row in rows] == [str(number) for number in range(1, 201)]
+    assert admin.data("datasets", "list")["total"] == before, "nothing is left on the platform"
+
+
+def test_predict_reads_parquet(admin: CommandLine, model: int, customers: Path, folder: Path) -> None:
+    source, out = folder / "rows.parquet", folder / "scored.csv"
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(customers), source)
+    assert admin.run("predict", source, "--model", model, "--out", out).exit_code == 0
+    assert pyarrow.csv.read_csv(out).column("id").to_pylist() == list(range(1, 201))
+    words = ("--model", model, "--out", folder / "scored.parquet")
+    assert "CSV" in admin.refused(ExitCode.USAGE, "predict", source, *words)
+
+
+def test_predict_prints_to_stdout(admin: CommandLine, model: int, customers: Path) -> None:
+    ended = admin.run("predict", customers, "--model", "leaving", "--out", "-", "--explain", "--keep")
+    assert len(csv_rows(ended.stdout)) == 201
+    kept = admin.data("datasets", "list", "--limit", "1")["data"][0]
+    assert f"dataset {kept['id']}" in ended.stderr
+
+
+def test_predict_counts_rows_with_errors(admin: CommandLine, model: int, folder: Path) -> None:
+    path = write_csv(folder / "some.csv", ["id,age,plan", "1,30,basic", "2,old,basic"])
+    ended = admin.run("predict", path, "--model", "leaving")
+    assert "2 rows, 1 with an error" in ended.stderr
+
+
+def test_predict_of_a_wrong_file_leaves_nothing(admin: CommandLine, model: int, folder: Path) -> None:
+    before = admin.data("datasets", "list")["total"]
+    path = write_csv(folder / "columns.csv", ["id,height", "1,180"])
+    ended = admin.run("predict", path, "--model", "leaving")
+    assert ended.exit_code in (ExitCode.FAILED, ExitCode.JOB_FAILED)
+    assert "age" in ended.stderr
+    assert not (folder / "columns-predictions.csv").exists()
+    assert admin.data("datasets", "list")["total"] == before
+
+
+def test_predict_with_an_unknown_model_is_exit_code_4(admin: CommandLine, customers: Path) -> None:
+    assert "'absent'" in admin.refused(ExitCode.NOT_FOUND, "predict", customers, "--model", "absent")
+
+
+def test_forecast_prints_every_step_of_every_series(admin: CommandLine, calls: str) -> None:
+    header, *rows = csv_rows(admin.run("forecast", calls, "--steps", "3", "-o", "csv").stdout)
+    assert [row[header.index("unique_id")] for row in rows] == ["A"] * 3 + ["B"] * 3
+    assert [row[header.index("date")][:10] for row in rows[:3]] == ["2024-03-01", "2024-03-02", "2024-03-03"]
+    answer = admin.data("forecast", calls, "--steps", "1", "--series", "B", "--level", "0.5", "--round")
+    assert [step["unique_id"] for step in answer["forecast"]] == ["B"]
+    assert answer["level"] == 0.5
+
+
+def test_forecast_that_the_platform_refuses_is_exit_code_1(admin: CommandLine, calls: str, model: int) -> None:
+    assert "'C'" in admin.refused(ExitCode.FAILED, "forecast", calls, "--steps", "1", "--series", "C")
+    admin.refused(ExitCode.FAILED, "forecast", "leaving", "--steps", "1")
+    admin.refused(ExitCode.USAGE, "forecast", calls, "--steps", "0")
+
+
+def test_jobs_are_listed_and_shown(admin: CommandLine, model: int) -> None:
+    listed = admin.data("jobs", "list", "--kind", "train", "--state", "succeeded")["data"]
+    assert model in [row["subject_id"] for row in listed]
+    job = listed[-1]["job_id"]
+    assert admin.data("jobs", "show", job)["state"] == "succeeded"
+    assert job in admin.run("jobs", "list").stdout
+    assert "already ended" in admin.run("jobs", "cancel", job).stderr
+
+
+def test_job_that_is_not_there_is_exit_code_4(admin: CommandLine, other_tenant: CommandLine, model: int) -> None:
+    job = admin.data("jobs", "list", "--kind", "train")["data"][0]["job_id"]
+    for word in ("show", "watch", "cancel"):
+        admin.refused(ExitCode.NOT_FOUND, "jobs", word, "train-job-999999")
+        other_tenant.refused(ExitCode.NOT_FOUND, "jobs", word, job)
+    admin.refused(ExitCode.USAGE, "jobs", "list", "--kind", "nonsense")
+
+
+def test_job_is_not_cancelled_without_the_permission(admin: CommandLine, viewer: CommandLine, model: int) -> None:
+    job = admin.data("jobs", "list", "--kind", "train")["data"][0]["job_id"]
+    assert "can_terminate_jobs" in viewer.refused(ExitCode.FORBIDDEN, "jobs", "cancel", job)
