@@ -190,13 +190,13 @@ def test_forecast_prints_every_step_of_every_series(admin: CommandLine, calls: s
     header, *rows = csv_rows(admin.run("forecast", calls, "--steps", "3", "-o", "csv").stdout)
     assert [row[header.index("unique_id")] for row in rows] == ["A"] * 3 + ["B"] * 3
     assert [row[header.index("date")][:10] for row in rows[:3]] == ["2024-03-01", "2024-03-02", "2024-03-03"]
-    answer = admin.data("forecast", calls, "--steps", "1", "--series", "B", "--level", "0.5", "--round")
+    answer = admin.data("forecast", calls, "--steps", "1", "--series", "B", "--level", "50", "--round")
     assert [step["unique_id"] for step in answer["forecast"]] == ["B"]
-    assert answer["level"] == 0.5
+    assert answer["level"] == 50
 
 
 def test_forecast_that_the_platform_refuses_is_exit_code_1(admin: CommandLine, calls: str, model: int) -> None:
-    assert "'C'" in admin.refused(ExitCode.FAILED, "forecast", calls, "--steps", "1", "--series", "C")
+    assert "'C'" in admin.refused(ExitCode.NOT_FOUND, "forecast", calls, "--steps", "1", "--series", "C")
     admin.refused(ExitCode.FAILED, "forecast", "leaving", "--steps", "1")
     admin.refused(ExitCode.USAGE, "forecast", calls, "--steps", "0")
 
