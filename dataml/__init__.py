@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from dataml.client.errors import UnsupportedMedia as UnsupportedMedia
     from dataml.client.errors import WaitTimeout as WaitTimeout
     from dataml.client.errors import WrongRows as WrongRows
+    from dataml.client.sync.connection import Client as Client
+    from dataml.client.sync.connection import connect as connect
+    from dataml.client.sync.datasets import Dataset as Dataset
+    from dataml.client.sync.jobs import Job as Job
+    from dataml.client.sync.models import Model as Model
+    from dataml.client.sync.templates import Template as Template
 
 __version__ = "0.1.0"
 
@@ -53,7 +59,15 @@ _ERRORS: Final = (
     "WrongRows",
 )
 # The name of each thing that is imported at its first use, and its module.
-_LAZY: Final = dict.fromkeys(_ERRORS, "dataml.client.errors")
+_LAZY: Final = {
+    "Client": "dataml.client.sync.connection",
+    "Dataset": "dataml.client.sync.datasets",
+    "Job": "dataml.client.sync.jobs",
+    "Model": "dataml.client.sync.models",
+    "Template": "dataml.client.sync.templates",
+    "connect": "dataml.client.sync.connection",
+    **dict.fromkeys(_ERRORS, "dataml.client.errors"),
+}
 
 
 def __getattr__(name: str) -> Any:

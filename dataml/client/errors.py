@@ -66,7 +66,8 @@ class ApiError(ClientError):
         self.fields = tuple(fields)
 
     def __str__(self) -> str:
-        return f"{self.detail} [{self.status} {self.code}, request {self.request_id}]"
+        request = f", request {self.request_id}" if self.request_id else ""
+        return f"{self.detail} [{self.status} {self.code}{request}]"
 
 
 class BadRequest(ApiError):

@@ -3,6 +3,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 import httpx
@@ -163,6 +164,23 @@ class Transport:
             raise _not_connected(self.url, error) from error
         finally:
             response.close()
+
+    def download_to(self, path: str, target: Path, *, query: Mapping[str, Any] | None = None) -> Path:
+        """Write the body of an answer to a file, and return its path; a download that fails leaves no file.
+
+        Raises:
+            ApiError: The platform has refused the call.
+            NotConnected: There was no answer, or it ended before its end.
+            OSError: The file cannot be written.
+        """
+        part = target.with_name(f"{target.name}.part")
+        file = run_in_thread(lambda: part.open("wb"))
+        try:
+            with file:
+                self.download(path, file, query=query)
+            return run_in_thread(part.replace, target)
+        finally:
+            run_in_thread(lambda: part.unlink(missing_ok=True))
 
     def _send(
         self,

@@ -1,0 +1,130 @@
+"""Jobs: what takes long, and waiting for it."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeVar
+
+from dataml.client import schemas
+from dataml.client.aio.operations import Operations
+from dataml.client.aio.paging import fetch_all
+from dataml.client.aio.runtime import sleep
+from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
+from dataml.client.progress import ShowProgress, open_progress
+from dataml.client.tables import Table
+
+_T = TypeVar("_T")
+_ENDED: Final = ("succeeded", "failed", "cancelled")
+_FIRST_POLL_S: Final = 0.1
+_MAX_POLL_S: Final = 1.0
+_COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
+
+
+class Job(Generic[_T]):
+    """A job; `info` is the last answer of the API about it, and waiting for it returns what it has made."""
+
+    def __init__(self, api: Operations, info: schemas.JobAnswer, load: Callable[[], Awaitable[_T]]) -> None:
+        self._api = api
+        self._load = load
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """Id of the job, such as `train-job-12`."""
+        return self.info["job_id"]
+
+    @property
+    def state(self) -> str:
+        """State that the job had when it was last asked for: queued, running, succeeded, failed or cancelled."""
+        return self.info["state"]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the job had ended."""
+        return self.state in _ENDED
+
+    async def refresh(self) -> "Job[_T]":
+        """Ask for the job again, and return this object."""
+        self.info = await self._api.get_job(self.id)
+        return self
+
+    async def cancel(self) -> None:
+        """End the job; one that has ended stays as it is."""
+        await self._api.terminate_ray_job(ray_job_id=self.id)
+        await self.refresh()
+
+    async def wait(self, *, timeout_s: float | None = None, progress: ShowProgress = None) -> _T:
+        """Wait until the job has succeeded, and return what it has made.
+
+        An interruption, Ctrl-C for example, ends the waiting and not the job.
+
+        Args:
+            timeout_s: How long to wait at most, in seconds.
+            progress: Whether the progress is shown, or a function that gets it.
+
+        Raises:
+            JobFailed: The job has failed.
+            JobCancelled: The job was cancelled.
+            WaitTimeout: It has not ended in time; it goes on.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with open_progress(progress, self.info["kind"]) as shown:
+            interval_s = _FIRST_POLL_S
+            while True:
+                shown.update(self.info["progress"], self.info["phrase"] or self.state)
+                if self.is_done:
+                    break
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise WaitTimeout(f"{self.id} is {self.state} after {timeout_s:g} s; it goes on.")
+                await sleep(interval_s)
+                interval_s = min(interval_s * 1.3, _MAX_POLL_S)
+                await self.refresh()
+            self._check()
+        return await self._load()
+
+    def _check(self) -> None:
+        if self.state == "succeeded":
+            return
+        error = self.info["error"] or {"code": None, "detail": "no reason is known"}
+        if self.state == "cancelled":
+            raise JobCancelled(f"{self.id} was cancelled.", job=self.info)
+        raise JobFailed(f"{self.id} failed: {error['detail']}", job=self.info, code=error["code"])
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r}, state={self.state!r}, progress={self.info['progress']:.0%})"
+
+
+class Jobs:
+    """All jobs of the tenant."""
+
+    def __init__(self, api: Operations, load: Callable[[schemas.JobAnswer], Awaitable[Any]]) -> None:
+        self._api = api
+        self._load = load
+
+    async def list(
+        self, *, kind: schemas.JobKind | None = None, state: schemas.JobState | None = None, limit: int | None = None
+    ) -> Table:
+        """Return the jobs, newest first: all of them, or at most `limit`."""
+
+        async def page(limit: int, offset: int) -> schemas.JobList:
+            return await self._api.list_jobs(kind=kind, state=state, limit=limit, offset=offset)
+
+        return Table(await fetch_all(page, limit), _COLUMNS)
+
+    async def get(self, job_id: str) -> Job[Any]:
+        """Return a job; waiting for it returns the dataset or the model that it makes, if it is one.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        info = await self._api.get_job(job_id)
+        return Job(self._api, info, self._loader(info))
+
+    async def wait(self, job_id: str, *, timeout_s: float | None = None, progress: ShowProgress = None) -> Any:
+        """Wait for a job by its id; see `Job.wait`."""
+        return await (await self.get(job_id)).wait(timeout_s=timeout_s, progress=progress)
+
+    def _loader(self, info: schemas.JobAnswer) -> Callable[[], Awaitable[Any]]:
+        async def load() -> Any:
+            return await self._load(info)
+
+        return load

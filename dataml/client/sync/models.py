@@ -1,0 +1,251 @@
+# Generated from dataml/client/aio/models.py by `make client`: change that file.
+"""Models: what a training has made, its quality, its predictions."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from dataml.client import reports, schemas
+from dataml.client.charts import Picture
+from dataml.client.errors import NotFound
+from dataml.client.predictions import How, ModelColumns
+from dataml.client.progress import ShowProgress
+from dataml.client.sync import forecasting, prediction
+from dataml.client.sync.jobs import Job
+from dataml.client.sync.operations import Operations
+from dataml.client.sync.paging import fetch_all
+from dataml.client.sync.prediction import Scorer
+from dataml.client.sync.transport import Transport
+from dataml.client.tables import Fields, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+Rows = TypeVar("Rows", "pd.DataFrame", "pl.DataFrame", "pa.Table", dict[str, Any], list[dict[str, Any]])
+_COLUMNS: Final = ("id", "predictor_name", "version", "problem_type", "algorithm", "train_status", "is_promoted")
+
+
+class Model:
+    """A training and its model; `info` is the last answer of the API about it."""
+
+    def __init__(self, transport: Transport, api: Operations, info: schemas.TrainDetail) -> None:
+        self._transport = transport
+        self._api = api
+        self._columns: ModelColumns | None = None
+        self.info = info
+
+    @property
+    def id(self) -> int:
+        """Id of the training."""
+        return self.info["id"]
+
+    @property
+    def name(self) -> str:
+        """Name of the predictor."""
+        return self.info["predictor_name"]
+
+    @property
+    def version(self) -> int:
+        """Version of the predictor."""
+        return self.info["version"]
+
+    @property
+    def problem_type(self) -> str:
+        """Classification, Regression or Forecast."""
+        return self.info["problem_type"]
+
+    @property
+    def target(self) -> str:
+        """The column that is predicted."""
+        return self.info["target"]
+
+    @property
+    def metrics(self) -> Fields:
+        """Metrics on rows that the model has not seen; empty until the training has completed."""
+        return reports.metrics_of(self.info["metrics"])
+
+    @property
+    def warnings(self) -> Table:
+        """What to know about the data of the training."""
+        return Table(self.info["warnings"])
+
+    def leaderboard(self) -> Table:
+        """Return the candidates that the training has tried, the best first: their errors, so less is better."""
+        return reports.leaderboard_of(self.info["summary"] or {})
+
+    def refresh(self) -> "Model":
+        """Ask for the training again, and return this object."""
+        self.info = self._api.get_training(self.id)
+        self._columns = None
+        return self
+
+    def report(self) -> reports.Report:
+        """Return the report: a page with charts in a notebook, the metrics in a terminal."""
+        page = self._api.get_training_report_html(self.id)
+        return reports.Report(self._api.get_training_report(self.id), page)
+
+    def importance(self, *, progress: ShowProgress = None) -> reports.Importance:
+        """Return the share of each feature in the predictions; a job computes it where that was not done yet.
+
+        Raises:
+            JobFailed: The job has failed.
+        """
+        answer = self._api.get_feature_importance(train_id=self.id)
+        if not answer["feature_importance"]:
+            started = self._api.generate_feature_importance(train_id=self.id)
+
+            def load() -> schemas.ImportanceAnswer:
+                return self._api.get_feature_importance(train_id=self.id)
+
+            job = Job(self._api, self._api.get_job(started["shap_job_id"]), load)
+            answer = job.wait(progress=progress)
+        return reports.Importance(answer)
+
+    def chart(self, name: str = "beeswarm") -> Picture:
+        """Return a picture of the explanation: `beeswarm`, `dependence-1` and so on.
+
+        Raises:
+            NotFound: There is no explanation yet, or no such picture.
+        """
+        return Picture(self._api.get_explanation_chart(self.id, name))
+
+    def predict(self, rows: Rows, *, how: How = "auto", progress: ShowProgress = None) -> Rows:
+        """Return a prediction for each row, as an object of the kind that was sent, with the same index.
+
+        The columns are `prediction`, `probability_<class>` for each class, and `error`, the reason why a row has no
+        prediction. They are the same by every way: up to 5,000 rows are answered in real time, in calls of 1,000 rows
+        at most; more rows are scored by a batch job, which needs the permission to upload. A version that does not
+        serve its predictor answers 50 rows in real time.
+
+        Args:
+            rows: A DataFrame of pandas or polars, an Arrow table, a dict (one row) or a list of dicts. Columns that
+                the model does not read are not sent; the target may be among them.
+            how: realtime or batch, in place of what the number of rows says.
+            progress: Whether the progress of a batch is shown, or a function that gets it.
+
+        Raises:
+            WrongRows: A column that the model reads is missing, or a value cannot be sent.
+            JobFailed: The batch has failed.
+        """
+        return prediction.predict(self._scorer(), rows, how, progress)
+
+    def explain(self, rows: Rows) -> Rows:
+        """Return the contribution of each feature to the prediction of each row, a column for each feature.
+
+        Args:
+            rows: As for `predict`; at most 5,000 of them.
+
+        Raises:
+            WrongRows: A column is missing, a value cannot be sent, or there are too many rows.
+        """
+        return prediction.explain(self._scorer(), rows)
+
+    def forecast(
+        self,
+        steps: int | None = None,
+        *,
+        future: Any = None,
+        ids: list[str] | str | None = None,
+        dataset: int | None = None,
+        frequency: str | None = None,
+        level: float = 95.0,
+        aggregate: Literal["sum", "mean"] = "sum",
+        round: bool = False,
+    ) -> Any:
+        """Return the next steps of the series, a row for each series and step.
+
+        The columns are the Id and the Time column of the training, `value`, `lower`, `upper` and `confidence`. The
+        rows are of the kind of `future`; without it a DataFrame of pandas where that is installed, else a list.
+
+        Args:
+            steps: How many steps; by default as many as the model was trained for.
+            future: The exogenous values of the steps: a row for each series and step, with the Time column and, where
+                there are several series, the Id column.
+            ids: The series, by default all.
+            dataset: Id of a dataset with values observed since the training, or with the exogenous values.
+            frequency: A coarser frequency than the model's own, such as `Week`.
+            level: Share of values that lie in the interval, in percent.
+            aggregate: How steps are combined into one of a coarser frequency.
+            round: Round the answers for an Integer target.
+
+        Raises:
+            Invalid: Rows of the future are missing or wrong.
+            Conflict: The model is no Forecast, or is not ready.
+        """
+        options = {
+            "unique_ids": [ids] if isinstance(ids, str) else ids,
+            "dataset_id": dataset,
+            "frequency": frequency,
+            "level": level,
+            "aggregate": aggregate,
+            "round": round,
+        }
+        return forecasting.forecast(self._api, self.info, steps, future, options)
+
+    def export(self, path: "str | os.PathLike[str]") -> Path:
+        """Write the model with all that it needs to a ZIP file, and return its path."""
+        return self._transport.download_to(f"/api/v1/train/{self.id}/export", Path(path))
+
+    def delete(self) -> None:
+        """Delete the training and its model.
+
+        Raises:
+            Conflict: A batch uses it, or it is training.
+        """
+        self._api.delete_training(self.id)
+
+    def _scorer(self) -> Scorer:
+        if self._columns is None:
+            form = self._api.get_prediction_form(id=self.id)
+            self._columns = ModelColumns.of(self.info, form)
+        return Scorer(self._transport, self._api, self.info, self._columns)
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, version={self.version}, {self.problem_type}, {self.info['train_status']})"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<p><code>{html.escape(repr(self))}</code></p>{self.metrics._repr_html_()}"
+
+
+class Models:
+    """All models of the tenant."""
+
+    def __init__(self, transport: Transport, api: Operations) -> None:
+        self._transport = transport
+        self._api = api
+
+    def list(self, *, limit: int | None = None) -> Table:
+        """Return the trainings, newest first: all of them, or at most `limit`."""
+
+        def page(limit: int, offset: int) -> schemas.TrainList:
+            return self._api.list_trainings(limit=limit, offset=offset)
+
+        return Table(fetch_all(page, limit), _COLUMNS)
+
+    def get(self, model: int | str, version: int | None = None) -> Model:
+        """Return a model by its id, or by the name of its predictor.
+
+        Args:
+            model: Id of the training, or name of the predictor.
+            version: Of a name, its version; by default the one that serves, else the newest.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if isinstance(model, str):
+            model = self._find(model, version)
+        return Model(self._transport, self._api, self._api.get_training(model))
+
+    def _find(self, name: str, version: int | None) -> int:
+        rows = [row for row in self.list() if name in (row["predictor_name"], row["url_name"])]
+        if version is not None:
+            rows = [row for row in rows if row["version"] == version]
+        serving = [row for row in rows if row["endpoint_url"]]
+        if not rows:
+            what = f"{name!r}" + (f" of version {version}" if version is not None else "")
+            raise NotFound(f"There is no model {what}.", status=404, code="training_not_found")
+        return int((serving or rows)[0]["id"])

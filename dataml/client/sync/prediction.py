@@ -1,0 +1,176 @@
+# Generated from dataml/client/aio/prediction.py by `make client`: change that file.
+"""Predictions of a model: in real time for few rows, by a batch job for many."""
+
+import tempfile
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from dataml.client import predictions, schemas
+from dataml.client.errors import Conflict, Forbidden, Invalid, NotFound, WrongRows
+from dataml.client.frames import Frame, to_file
+from dataml.client.multipart import FilePart
+from dataml.client.predictions import ModelColumns
+from dataml.client.progress import ShowProgress
+from dataml.client.sync.jobs import Job
+from dataml.client.sync.operations import Operations
+from dataml.client.sync.runtime import run_in_thread
+from dataml.client.sync.transport import Transport
+
+_MAX_EXPLAINED_ROWS: Final = 5_000
+
+
+class Answers:
+    """The answers of a model in real time, and the reasons of the rows that have none, by the position of the row."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, dict[str, Any]] = {}
+        self.errors: dict[int, str] = {}
+
+
+class TooManyWrongRows(Exception):
+    """So many rows are wrong that a batch is faster."""
+
+
+class Scorer:
+    """Sends rows to one model."""
+
+    def __init__(self, transport: Transport, api: Operations, info: schemas.TrainDetail, columns: ModelColumns) -> None:
+        self._transport = transport
+        self._api = api
+        self._info = info
+        self.columns = columns
+
+    @property
+    def max_realtime_rows(self) -> int:
+        """How many rows are answered in real time."""
+        return predictions.MAX_REALTIME_ROWS if self._info["endpoint_url"] else predictions.MAX_SINGLE_ROWS
+
+    def realtime(self, frame: Frame, *, explain: bool = False, max_wrong: int | None = None) -> Answers:
+        """Return the answers to rows in real time.
+
+        Raises:
+            TooManyWrongRows: More than `max_wrong` rows are refused.
+        """
+        rows = run_in_thread(frame.records, self.columns.inputs)
+        answers = Answers()
+        chunk_rows = predictions.EXPLAIN_CHUNK_ROWS if explain else predictions.CHUNK_ROWS
+        if not self._info["endpoint_url"]:
+            chunk_rows = 1
+        for begin, chunk in predictions.split_rows(rows, chunk_rows):
+            self._answer(begin, chunk, answers, explain=explain, max_wrong=max_wrong)
+        return answers
+
+    def _answer(
+        self, begin: int, chunk: list[dict[str, Any]], answers: Answers, *, explain: bool, max_wrong: int | None
+    ) -> None:
+        """Ask for some rows, without those that are refused, until all others have an answer."""
+        positions = list(range(begin, begin + len(chunk)))
+        while positions:
+            rows = [chunk[position - begin] for position in positions]
+            try:
+                answered = self._ask_one(rows[0], explain) if len(rows) == 1 else self._ask(rows, explain)
+            except Invalid as error:
+                wrong = predictions.wrong_row(error, len(rows))
+                if wrong is None:
+                    raise
+                index, reason = wrong
+                answers.errors[positions.pop(index)] = reason
+                if max_wrong is not None and len(answers.errors) > max_wrong:
+                    raise TooManyWrongRows from error
+            else:
+                answers.rows.update(zip(positions, answered, strict=True))
+                return
+
+    def _ask_one(self, row: dict[str, Any], explain: bool) -> Sequence[Any]:
+        body: Any = {
+            "train_id": self._info["id"],
+            "preprocess_id": self._info["preprocess_id"],
+            "target": self._info["target"],
+            "features": row,
+            "explain": explain,
+        }
+        return [self._api.predict(body)]
+
+    def _ask(self, rows: list[dict[str, Any]], explain: bool) -> Sequence[Any]:
+        path = self._info["endpoint_url"] or ""
+        body = {"instances": rows, "explain": explain}
+        return (self._transport.call("POST", path, body=body))["predictions"]
+
+    def still_serves(self) -> bool:
+        """Return whether this version is the one that has answered by the predictor's name."""
+        info = self._api.get_training(self._info["id"])
+        return info["endpoint_url"] == self._info["endpoint_url"]
+
+    def batch(self, frame: Frame, *, progress: ShowProgress = None) -> dict[str, Any]:
+        """Return the columns of a result by a batch job; the dataset that it needs is deleted afterwards.
+
+        Raises:
+            Forbidden: The caller may not upload.
+            JobFailed: The validation or the batch has failed.
+        """
+        content, ending = run_in_thread(to_file, frame.source, self.columns.inputs)
+        name = f"predict-{uuid.uuid4().hex[:12]}"
+        part = FilePart.open(content, f"{name}.{ending}")
+        uploaded = self._api.upload_dataset([part], dataset_name=name, usage="prediction")
+        dataset_id = uploaded["dataset_id"]
+        try:
+            self._wait(uploaded["job_id"], progress)
+            return self._score(dataset_id, progress)
+        finally:
+            self._delete(dataset_id)
+
+    def _score(self, dataset_id: int, progress: ShowProgress) -> dict[str, Any]:
+        started = self._api.start_batch_prediction({"train_id": self._info["id"], "dataset_id": dataset_id})
+        self._wait(started["job_id"], progress)
+        result = self._api.get_batch_result(prediction_id=started["prediction_id"])
+        with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
+            query = {"file_path": result["result_path"]}
+            path = self._transport.download_to("/api/v1/files/download", Path(folder) / "result.csv", query=query)
+            return run_in_thread(predictions.read_result, path, self.columns.result_types)
+
+    def _wait(self, job_id: str, progress: ShowProgress) -> None:
+        def nothing() -> None:
+            return None
+
+        Job(self._api, self._api.get_job(job_id), nothing).wait(progress=progress)
+
+    def _delete(self, dataset_id: int) -> None:
+        # Who may upload may not always delete, and a batch that was left runs on: the dataset then stays.
+        with suppress(Forbidden, NotFound, Conflict):
+            self._api.delete_dataset(dataset_id)
+
+
+def predict(scorer: Scorer, source: Any, how: predictions.How, progress: ShowProgress) -> Any:
+    """Return the predictions of rows as an object of their kind."""
+    frame = Frame(source)
+    scorer.columns.check(frame)
+    types = scorer.columns.result_types
+    if not len(frame):
+        return frame.with_columns({name: [] for name in types}, types)
+    is_small = len(frame) <= scorer.max_realtime_rows
+    if how == "realtime" or (how == "auto" and is_small):
+        try:
+            max_wrong = None if how == "realtime" or len(frame) == 1 else predictions.MAX_WRONG_ROWS
+            answers = scorer.realtime(frame, max_wrong=max_wrong)
+            if len(frame) == 1 or scorer.still_serves():
+                columns = predictions.result_columns(scorer.columns, answers.rows, answers.errors, len(frame))
+                return frame.with_columns(columns, types)
+        except TooManyWrongRows:
+            pass
+    return frame.with_columns(scorer.batch(frame, progress=progress), types)
+
+
+def explain(scorer: Scorer, source: Any) -> Any:
+    """Return the contribution of each feature to the prediction of each row."""
+    frame = Frame(source)
+    scorer.columns.check(frame)
+    if len(frame) > _MAX_EXPLAINED_ROWS:
+        detail = f"At most {_MAX_EXPLAINED_ROWS:,} rows are explained at a time; a batch explains more of them."
+        raise WrongRows(detail, code="too_many_rows")
+    answers = scorer.realtime(frame, explain=True)
+    columns = predictions.explanation_columns(list(scorer.columns.inputs), answers.rows, answers.errors, len(frame))
+    types = dict.fromkeys(columns, "Float") | {"error": "String"}
+    return frame.with_columns(columns, types)

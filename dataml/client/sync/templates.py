@@ -1,0 +1,105 @@
+# Generated from dataml/client/aio/templates.py by `make client`: change that file.
+"""Templates: which columns a file has, and what their values may be."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Final
+
+from dataml.client import schemas
+from dataml.client.errors import NotFound
+from dataml.client.sources import Source, open_sources
+from dataml.client.sync.operations import Operations
+from dataml.client.sync.paging import fetch_all
+from dataml.client.sync.runtime import run_in_thread
+from dataml.client.tables import Table
+
+_COLUMNS: Final = ("id", "template_name", "no_of_columns", "created_by", "modified_at")
+_COLUMN_FIELDS: Final = ("column_name", "data_type", "default_value")
+
+
+class Template:
+    """A template; `info` is the answer of the API about it."""
+
+    def __init__(self, api: Operations, info: schemas.TemplateAnswer) -> None:
+        self._api = api
+        self.info = info
+
+    @property
+    def id(self) -> int:
+        """Id of the template."""
+        return self.info["id"]
+
+    @property
+    def name(self) -> str:
+        """Name of the template."""
+        return self.info["template_name"]
+
+    @property
+    def columns(self) -> Table:
+        """The columns, with their types and rules."""
+        return Table(self.info["template_schema"], _COLUMN_FIELDS)
+
+    def delete(self) -> None:
+        """Delete the template.
+
+        Raises:
+            Conflict: A dataset uses it.
+        """
+        self._api.delete_template(self.id)
+
+    def __repr__(self) -> str:
+        return f"Template({self.name!r}, id={self.id})"
+
+
+class Templates:
+    """All templates of the tenant."""
+
+    def __init__(self, api: Operations) -> None:
+        self._api = api
+
+    def list(self, *, limit: int | None = None) -> Table:
+        """Return the templates: all of them, or at most `limit`."""
+
+        def page(limit: int, offset: int) -> schemas.TemplateList:
+            return self._api.list_templates(limit=limit, offset=offset)
+
+        return Table(fetch_all(page, limit), _COLUMNS)
+
+    def get(self, template: int | str) -> Template:
+        """Return a template by its id or its name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if isinstance(template, str):
+            rows = [row for row in self.list() if row["template_name"] == template]
+            if not rows:
+                raise NotFound(f"There is no template {template!r}.", status=404, code="template_not_found")
+            template = int(rows[0]["id"])
+        return Template(self._api, self._api.get_template(template))
+
+    def draft(self, source: Source, **options: Any) -> schemas.InferredTemplate:
+        """Return a template that fits a file, to be looked at, changed and given to `create`.
+
+        Args:
+            source: A path, bytes, an open file, or a table.
+            **options: `rows`, `encoding`, `header_row`, `delimiter`, as `infer_template` takes them.
+        """
+        with ExitStack() as stack:
+            parts = run_in_thread(lambda: stack.enter_context(open_sources(source, None)))
+            return self._api.infer_template(parts, **options)
+
+    def create(self, name: str, columns: Sequence[Any]) -> Template:
+        """Create a template.
+
+        Args:
+            name: Name of the template.
+            columns: For each column `column_name`, `data_type`, and its rules; a draft's are fit.
+
+        Raises:
+            Conflict: There is one of this name.
+            Invalid: A column is wrong.
+        """
+        body: Any = {"template_name": name, "template_schema": list(columns)}
+        created = self._api.create_template(body)
+        return self.get(created["id"])
