@@ -168,15 +168,15 @@ def _answers(operation: Json, schemas: SchemaWriter, name: str) -> Iterator[Answ
     if _JSON in content:
         title = "".join(word.capitalize() for word in name.split("_")) + "Answer"
         yield Answer(schemas.annotation(content[_JSON].get("schema", {}), prefix="schemas.", name=title))
+    if _JSON not in content:
+        is_text = bool(content) and all(media_type.startswith("text/") for media_type in content)
+        yield Answer("str", "text") if is_text else Answer("bytes", "bytes")
+        return
     for media_type in content:
-        if media_type == _JSON:
-            continue
-        suffix = re.sub(r"\W", "_", media_type.rpartition("/")[2]) if _JSON in content else ""
-        is_text = media_type.startswith("text/")
-        query = (("format", suffix),) if suffix and _takes_format(operation) else ()
-        yield Answer("str" if is_text else "bytes", "text" if is_text else "bytes", suffix, query)
-    if not content:
-        yield Answer("bytes", "bytes")
+        if media_type != _JSON:
+            suffix = re.sub(r"\W", "_", media_type.rpartition("/")[2])
+            kind = ("str", "text") if media_type.startswith("text/") else ("bytes", "bytes")
+            yield Answer(*kind, suffix, (("format", suffix),) if _takes_format(operation) else ())
 
 
 def _takes_format(operation: Json) -> bool:

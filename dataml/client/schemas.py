@@ -526,7 +526,7 @@ class FileRow(TypedDict):
 
 
 class FilesForm(TypedDict):
-    """FilesForm."""
+    """The files of an upload."""
 
     files: list[str]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
+from dataml.client.aio.transport import new_idempotency_key
+
 if TYPE_CHECKING:
     from dataml.client import schemas
     from dataml.client.aio.transport import Transport
@@ -89,13 +91,16 @@ class Operations:
         """Answer 200 when the bearer token is valid, else 401 with the reason."""
         return await self._transport.call("GET", "/api/v1/validate-token")
 
-    async def create_user(self, body: schemas.CreateUser) -> schemas.UserAnswer:
+    async def create_user(self, body: schemas.CreateUser, *, idempotency_key: str | None = None) -> schemas.UserAnswer:
         """Make a user, with roles that hold no more than you do.
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/users/create-user", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/users/create-user", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def list_users(self, *, limit: int | None = None, offset: int | None = None) -> schemas.UserList:
         """List the users of the tenant, in the order they were made.
@@ -132,15 +137,20 @@ class Operations:
         """
         return await self._transport.call("GET", "/api/v1/rbac/roles", query={"limit": limit, "offset": offset})
 
-    async def create_role(self, body: schemas.NamedInTenant) -> schemas.RoleAnswer:
+    async def create_role(
+        self, body: schemas.NamedInTenant, *, idempotency_key: str | None = None
+    ) -> schemas.RoleAnswer:
         """Make a role without permissions.
 
         The name of a built-in role answers that role.
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/rbac/roles", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/rbac/roles", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def list_permissions(self, *, limit: int | None = None, offset: int | None = None) -> schemas.PermissionList:
         """List the permissions of the tenant, the built-in ones first.
@@ -151,7 +161,9 @@ class Operations:
         """
         return await self._transport.call("GET", "/api/v1/rbac/permissions", query={"limit": limit, "offset": offset})
 
-    async def create_permission(self, body: schemas.NamedInTenant) -> schemas.PermissionAnswer:
+    async def create_permission(
+        self, body: schemas.NamedInTenant, *, idempotency_key: str | None = None
+    ) -> schemas.PermissionAnswer:
         """Make a permission of the tenant's own, for applications that read the answer of `/login/test-token`.
 
         Calls of the platform check the built-in permissions only. The name of a built-in permission answers that
@@ -159,8 +171,11 @@ class Operations:
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/rbac/permissions", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/rbac/permissions", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def grant_permission(self, role_id: int, permission_id: int) -> schemas.RoleAnswer:
         """Grant a role a permission that you hold.
@@ -207,15 +222,20 @@ class Operations:
             "DELETE", f"/api/v1/rbac/users/{quote(str(user_id), safe='')}/roles/{quote(str(role_id), safe='')}"
         )
 
-    async def create_tenant(self, body: schemas.CreateTenant) -> schemas.TenantAnswer:
+    async def create_tenant(
+        self, body: schemas.CreateTenant, *, idempotency_key: str | None = None
+    ) -> schemas.TenantAnswer:
         """Make a tenant with the built-in roles.
 
         Make its first user with `POST /users/create-user`, with its `tenant_id` and the role `admin`.
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/tenants", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/tenants", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def list_tenants(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TenantList:
         """List all tenants, in the order they were made.
@@ -271,13 +291,18 @@ class Operations:
         """
         return await self._transport.call("DELETE", f"/api/v1/api-keys/{quote(str(key_id), safe='')}")
 
-    async def create_template(self, body: schemas.CreateTemplate) -> schemas.TemplateCreated:
+    async def create_template(
+        self, body: schemas.CreateTemplate, *, idempotency_key: str | None = None
+    ) -> schemas.TemplateCreated:
         """Create a template: the names, types and defaults of the columns of your data, and the rules for their values.
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/template", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/template", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def infer_template(
         self,
@@ -382,6 +407,7 @@ class Operations:
         encoding: str | None = None,
         header_row: int | None = None,
         delimiter: str | None = None,
+        idempotency_key: str | None = None,
         report_bytes: ReportBytes | None = None,
     ) -> schemas.UploadAnswer:
         r"""Create a dataset from uploaded files or from a lake table, and start to validate every cell.
@@ -415,6 +441,7 @@ class Operations:
             delimiter: What stands between two fields of the CSV files: comma, semicolon, tab, pipe, space, or one
                 ASCII character that is no letter, digit, quote or line break. By default the most frequent of
                 comma, semicolon, tab and | in the header.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
             report_bytes: Called with the bytes sent so far, and of all.
         """
         return await self._transport.upload(
@@ -433,10 +460,13 @@ class Operations:
                 "header_row": header_row,
                 "delimiter": delimiter,
             },
+            idempotency_key=idempotency_key or new_idempotency_key(),
             report_bytes=report_bytes,
         )
 
-    async def validate_dataset(self, dataset_id: int, *, time_limit_s: int | None = None) -> schemas.JobStarted:
+    async def validate_dataset(
+        self, dataset_id: int, *, time_limit_s: int | None = None, idempotency_key: str | None = None
+    ) -> schemas.JobStarted:
         """Validate a dataset again, with its files and template as they are and the settings of today.
 
         For a dataset that has failed because storage or the lake was away, and after the required share of rows was
@@ -447,9 +477,13 @@ class Operations:
             dataset_id: As the path has it.
             time_limit_s: Seconds that the job may run, at most those of the installation, which are the default.
                 Time in the queue does not count. A job that takes longer fails with `job_timeout`.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return await self._transport.call(
-            "POST", f"/api/v1/dataset/{quote(str(dataset_id), safe='')}/validate", query={"time_limit_s": time_limit_s}
+            "POST",
+            f"/api/v1/dataset/{quote(str(dataset_id), safe='')}/validate",
+            query={"time_limit_s": time_limit_s},
+            idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
     async def delete_dataset(self, dataset_id: int) -> schemas.DatasetDeleted:
@@ -517,7 +551,9 @@ class Operations:
             query={"dataset_id": dataset_id, "columns": columns, "rows": rows, "limit": limit, "offset": offset},
         )
 
-    async def generate_dataset_statistics(self, *, dataset_id: int, target: str | None = None) -> schemas.JobStarted:
+    async def generate_dataset_statistics(
+        self, *, dataset_id: int, target: str | None = None, idempotency_key: str | None = None
+    ) -> schemas.JobStarted:
         """Start a job that computes descriptive statistics, with Vega-Lite specifications of their charts.
 
         `GET /dataset/statistics` returns them when the job has succeeded. While the job runs, this call returns the
@@ -526,9 +562,13 @@ class Operations:
         Args:
             dataset_id: Id of the dataset.
             target: Column to compute the association of each other column with.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return await self._transport.call(
-            "POST", "/api/v1/dataset/generate_statistics", query={"dataset_id": dataset_id, "target": target}
+            "POST",
+            "/api/v1/dataset/generate_statistics",
+            query={"dataset_id": dataset_id, "target": target},
+            idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
     async def get_dataset_statistics(self, *, dataset_id: int) -> schemas.StatisticsAnswer:
@@ -570,6 +610,7 @@ class Operations:
         encoding: str | None = None,
         header_row: int | None = None,
         delimiter: str | None = None,
+        idempotency_key: str | None = None,
         report_bytes: ReportBytes | None = None,
     ) -> schemas.UploadAnswer:
         """Add files to a dataset, and start to validate all of it again.
@@ -589,12 +630,14 @@ class Operations:
             delimiter: What stands between two fields of the CSV files: comma, semicolon, tab, pipe, space, or one
                 ASCII character that is no letter, digit, quote or line break. By default the most frequent of
                 comma, semicolon, tab and | in the header.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
             report_bytes: Called with the bytes sent so far, and of all.
         """
         return await self._transport.upload(
             "/api/v1/files/add",
             files,
             query={"dataset_id": dataset_id, "encoding": encoding, "header_row": header_row, "delimiter": delimiter},
+            idempotency_key=idempotency_key or new_idempotency_key(),
             report_bytes=report_bytes,
         )
 
@@ -651,15 +694,20 @@ class Operations:
         """
         return await self._transport.call("GET", "/api/v1/files/get_file_by_id", query={"file_id": file_id})
 
-    async def create_training(self, body: schemas.TrainRequest) -> schemas.TrainCreated:
+    async def create_training(
+        self, body: schemas.TrainRequest, *, idempotency_key: str | None = None
+    ) -> schemas.TrainCreated:
         """Train a predictor on a valid dataset.
 
         The answer comes at once; `/train/list` and `/jobs/{job_id}` show the progress.
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/train", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/train", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def get_training_details(self, body: schemas.DetailsRequest) -> schemas.DetailsAnswer:
         """List the columns of a dataset and the roles they can have, to configure a training with.
@@ -718,16 +766,22 @@ class Operations:
             "GET", "/api/v1/train/generate-feature-importance", query={"train_id": train_id}
         )
 
-    async def generate_feature_importance(self, *, train_id: int) -> schemas.ImportanceStarted:
+    async def generate_feature_importance(
+        self, *, train_id: int, idempotency_key: str | None = None
+    ) -> schemas.ImportanceStarted:
         """Compute SHAP values on a sample of the training's dataset.
 
         While such a job runs, another call starts none and returns the id of that job.
 
         Args:
             train_id: Id of the training.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return await self._transport.call(
-            "POST", "/api/v1/train/generate-feature-importance", query={"train_id": train_id}
+            "POST",
+            "/api/v1/train/generate-feature-importance",
+            query={"train_id": train_id},
+            idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
     async def download_training_schema(self, train_id: int) -> schemas.SchemaAnswer:
@@ -861,7 +915,9 @@ class Operations:
             "GET", f"/api/v1/train/{quote(str(train_id), safe='')}/report", query={"format": "html"}, answer="text"
         )
 
-    async def start_batch_prediction(self, body: schemas.BatchRequest) -> schemas.BatchStarted:
+    async def start_batch_prediction(
+        self, body: schemas.BatchRequest, *, idempotency_key: str | None = None
+    ) -> schemas.BatchStarted:
         """Score a whole dataset.
 
         The result is a CSV file with one row for each row of the uploaded files, in order: its Id columns,
@@ -877,10 +933,18 @@ class Operations:
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/inference/batchPrediction", body=body)
+        return await self._transport.call(
+            "POST",
+            "/api/v1/inference/batchPrediction",
+            body=body,
+            idempotency_key=idempotency_key or new_idempotency_key(),
+        )
 
-    async def start_batch_prediction_alias(self, body: schemas.BatchRequest) -> schemas.BatchStarted:
+    async def start_batch_prediction_alias(
+        self, body: schemas.BatchRequest, *, idempotency_key: str | None = None
+    ) -> schemas.BatchStarted:
         """Score a whole dataset.
 
         The result is a CSV file with one row for each row of the uploaded files, in order: its Id columns,
@@ -896,8 +960,14 @@ class Operations:
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/inference/batch-prediction", body=body)
+        return await self._transport.call(
+            "POST",
+            "/api/v1/inference/batch-prediction",
+            body=body,
+            idempotency_key=idempotency_key or new_idempotency_key(),
+        )
 
     async def get_batch_result(self, *, prediction_id: int) -> schemas.ResultAnswer:
         """Show the state of a batch, and the name of its result file once it has completed.
@@ -969,7 +1039,7 @@ class Operations:
         return await self._transport.call("GET", f"/api/v1/endpoints/{quote(str(train_id), safe='')}")
 
     async def request_endpoint(
-        self, train_id: int, body: schemas.EndpointRequest | None | None = None
+        self, train_id: int, body: schemas.EndpointRequest | None = None
     ) -> schemas.EndpointAnswer:
         """Give the predictor of a completed training a deployment of its own, or change its numbers of replicas.
 
@@ -1076,13 +1146,18 @@ class Operations:
             "GET", "/api/v1/datalake/distinct-count", query={"schema": schema, "table": table, "column": column}
         )
 
-    async def share_schema(self, body: schemas.ShareRequest) -> schemas.ShareAnswer:
+    async def share_schema(
+        self, body: schemas.ShareRequest, *, idempotency_key: str | None = None
+    ) -> schemas.ShareAnswer:
         """Let a tenant read a schema: another tenant's (`owner_tenant_id`), the Iceberg catalog's, or Trino's.
 
         Args:
             body: What is sent, as JSON.
+            idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
-        return await self._transport.call("POST", "/api/v1/datalake/shares", body=body)
+        return await self._transport.call(
+            "POST", "/api/v1/datalake/shares", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+        )
 
     async def list_shares(self, *, limit: int | None = None, offset: int | None = None) -> schemas.ShareList:
         """List the shares of all tenants, in the order of their creation.
