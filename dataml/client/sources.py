@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-from dataml.client.frames import is_frame, to_file
+from dataml.client.frames import is_frame
 from dataml.client.multipart import FilePart
+from dataml.client.row_files import to_file
 
 if TYPE_CHECKING:
     import pandas as pd

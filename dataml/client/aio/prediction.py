@@ -13,10 +13,11 @@ from dataml.client.aio.operations import Operations
 from dataml.client.aio.runtime import run_in_thread
 from dataml.client.aio.transport import Transport
 from dataml.client.errors import Conflict, Forbidden, Invalid, NotFound, WrongRows
-from dataml.client.frames import Frame, to_file
+from dataml.client.frames import Frame
 from dataml.client.multipart import FilePart
 from dataml.client.predictions import ModelColumns
 from dataml.client.progress import ShowProgress
+from dataml.client.row_files import to_file
 
 _MAX_EXPLAINED_ROWS: Final = 5_000
 

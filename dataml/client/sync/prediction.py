@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from dataml.client import predictions, schemas
 from dataml.client.errors import Conflict, Forbidden, Invalid, NotFound, WrongRows
-from dataml.client.frames import Frame, to_file
+from dataml.client.frames import Frame
 from dataml.client.multipart import FilePart
 from dataml.client.predictions import ModelColumns
 from dataml.client.progress import ShowProgress
+from dataml.client.row_files import to_file
 from dataml.client.sync.jobs import Job
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.runtime import run_in_thread
