@@ -1,5 +1,6 @@
 """The examples of the README and the tutorials run as they are written."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -59,7 +60,11 @@ def run(command: list[str], code: str, folder: Path, port: int) -> str:
     for problem, algorithm in QUICK.items():
         named = f'"problem_type": "{problem}"'
         code = code.replace(named, f'{named}, "algorithm": "{algorithm}"')
-    done = subprocess.run(command, input=code, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    # The client of this repository, from a folder that is not its own.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, input=code, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -86,3 +91,24 @@ def test_the_examples_run(port: int, folder: Path) -> None:
     printed = run([sys.executable, "-"], blocks(TUTORIAL, "python"), folder, port)
     assert printed.startswith("7043 rows, 0 with an error")
     assert "customer_id" in printed
+
+
+def test_the_story_of_the_readme_runs_and_is_short(port: int, folder: Path) -> None:
+    code = blocks(ROOT / "README.md", "python")
+    assert len(code.splitlines()) <= 12
+    printed = run(
+        [sys.executable, "-"], code.replace('id="customer_id"', 'id="customer_id", algorithm="LightGBM"'), folder, port
+    )
+    assert "roc_auc" in printed
+    assert "Feature importance" in printed
+    assert "probability_true" in printed
+
+
+def test_wait_for_a_job_that_is_not_there_fails_with_the_reason(port: int, folder: Path) -> None:
+    code = blocks(TUTORIAL, "sh").split("DATASET=")[0] + "finished validate-job-999999"
+    code = code.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    done = subprocess.run(
+        ["bash", "-eu"], input=code, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "job_not_found" in done.stderr
