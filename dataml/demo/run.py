@@ -5,16 +5,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import httpx
 
+from dataml.client.progress import ReportProgress
+from dataml.client.sync.connection import Client, connect
+from dataml.client.sync.datasets import Dataset
+from dataml.client.sync.models import Model
 from dataml.demo import forecast
-from dataml.demo.client import DemoClient, ReportProgress, StepFailed, wait_until
 from dataml.demo.forecast import ForecastDemo
 from dataml.demo.screen import Screen
+from dataml.demo.steps import StepFailed, wait_until
 from dataml.errors import StartupError
 from dataml.installation import ADMIN_PASSWORD_FILE, password_hint
 from dataml.settings import Settings
@@ -22,6 +25,7 @@ from deployments import platform
 
 DATA: Final = Path(__file__).parents[2] / "examples" / "data" / "telecom_churn.csv"
 ID, TARGET = "customer_id", "churn"
+Usage = Literal["training", "prediction"]
 START_TIMEOUT_S: Final = 240.0
 EXIT_INTERRUPTED = 130
 _LOG_LINES: Final = 20
@@ -51,7 +55,9 @@ def run_demo(settings: Settings, *, once: bool, verbose: bool) -> int:
             wait_until(lambda: _is_healthy(url), START_TIMEOUT_S, "the start of the platform")
             step.result = f"{'runs already' if record else 'started'} at {url}"
         with tempfile.TemporaryDirectory(prefix="dataml-demo-") as folder:
-            ChurnDemo(url, screen, Path(folder)).run(_password(settings))
+            password = _password(settings)
+            with connect(url, username="admin", password=password, on_call=screen.show_call) as dm:
+                ChurnDemo(dm, screen, Path(folder)).run()
     except StepFailed:
         return 1
     except KeyboardInterrupt:
@@ -136,8 +142,8 @@ def _password(settings: Settings) -> str:
 class ChurnDemo:
     """The churn example, step by step, followed by the forecast example."""
 
-    def __init__(self, url: str, screen: Screen, folder: Path) -> None:
-        self._api = DemoClient(url, screen.show_call)
+    def __init__(self, dm: Client, screen: Screen, folder: Path) -> None:
+        self._dm = dm
         self._screen = screen
         self._folder = folder
         # Names are unique in a tenant, and the demo can run again.
@@ -146,100 +152,82 @@ class ChurnDemo:
             self._rows = list(csv.DictReader(file))
         self._columns = list(self._rows[0])
 
-    def run(self, password: str) -> None:
+    def run(self) -> None:
         """Run all steps in their order.
 
         Raises:
             StepFailed: One of the steps failed; it has been printed already.
         """
-        with closing(self._api):
-            self._run_steps(password)
-
-    def _run_steps(self, password: str) -> None:
-        self._log_in(password)
-        training_set = self._upload("dataset", DATA, "t", self._columns)
+        self._log_in()
+        training_set = self._upload("dataset", DATA, "training", self._columns)
         self._describe(training_set)
-        train_id, preprocess_id = self._train(training_set)
-        self._explain(train_id)
-        self._predict(train_id, preprocess_id)
+        model = self._train(training_set)
+        self._explain(model)
+        self._predict(model)
         unlabelled = [column for column in self._columns if column != TARGET]
-        to_score = self._upload("dataset to score", self._write_without_target(unlabelled), "p", unlabelled)
-        self._score(train_id, to_score)
-        ForecastDemo(self._api, self._screen, self._folder, self._name, self._upload).run()
+        to_score = self._upload("dataset to score", self._write_without_target(unlabelled), "prediction", unlabelled)
+        self._score(model, to_score)
+        ForecastDemo(self._dm, self._screen, self._folder, self._name, self._upload).run()
 
-    def _log_in(self, password: str) -> None:
+    def _log_in(self) -> None:
         with self._screen.step("log in") as step:
-            self._api.log_in("admin", password)
-            user = self._api.post("/api/v1/login/test-token")
-            step.result = f"as {user['username']}"
+            step.result = f"as {self._dm.whoami()['username']}"
 
-    def _upload(self, noun: str, path: Path, usage: str, columns: list[str]) -> int:
-        """Create a template for these columns, upload the file, wait until it is valid, and return the dataset's id."""
-        name = f"{self._name}-{path.stem}-{usage}"
+    def _upload(self, noun: str, path: Path, usage: Usage, columns: list[str]) -> Dataset:
+        """Create a template for these columns, upload the file, wait until it is valid, and return the dataset."""
+        name = f"{self._name}-{path.stem}-{usage[0]}"
         with self._screen.step(f"template of the {noun}") as step:
             schema = [{"column_name": column, "data_type": _data_type(column)} for column in columns]
-            body = {"template_name": name, "template_schema": schema}
-            template_id = self._api.post("/api/v1/template/", body)["id"]
-            step.result = f"{len(columns)} columns, id {template_id}"
+            template = self._dm.templates.create(name, schema)
+            step.result = f"{len(columns)} columns, id {template.id}"
         with self._screen.step(noun) as step:
-            query = {"dataset_name": name, "usage": usage, "template_id": template_id}
-            uploaded = self._api.upload("/api/v1/dataset/upload", path, **query)
-            self._api.wait_for_job(uploaded["job_id"], step.report_progress)
-            dataset_id = uploaded["dataset_id"]
-            dataset = self._api.get("/api/v1/dataset/get_dataset_by_id", dataset_id=dataset_id)
-            step.result = f"{dataset['kept_records']:,} of {dataset['total_records']:,} rows kept, {dataset['state']}"
-            if not dataset["is_valid"]:
-                raise StepFailed(f"the dataset is {dataset['state']}: {dataset['error_summary']}")
-        return dataset_id
+            dataset = self._dm.datasets.upload(
+                path, name, usage=usage, template=template.id, progress=step.report_progress
+            )
+            kept, total = dataset.info["kept_records"], dataset.info["total_records"]
+            step.result = f"{kept:,} of {total:,} rows kept, {dataset.state}"
+            if not dataset.is_valid:
+                raise StepFailed(f"the dataset is {dataset.state}: {dataset.info['error_summary']}")
+        return dataset
 
-    def _describe(self, dataset_id: int) -> None:
+    def _describe(self, dataset: Dataset) -> None:
         with self._screen.step("statistics") as step:
-            job_id = self._api.post("/api/v1/dataset/generate_statistics", dataset_id=dataset_id)["job_id"]
-            self._api.wait_for_job(job_id, step.report_progress)
-            statistics = self._api.get("/api/v1/dataset/statistics", dataset_id=dataset_id)["statistics"]
-            column = statistics["columns"]["total_charges"]
+            column = dataset.statistics(progress=step.report_progress)["columns"]["total_charges"]
             step.result = f"total_charges: mean {column['mean']:,.2f}, {column['missing']} missing"
 
-    def _train(self, dataset_id: int) -> tuple[int, int]:
+    def _train(self, dataset: Dataset) -> Model:
         with self._screen.step("train") as step:
-            roles = {ID: "Id", TARGET: "Target"}
-            body = {
-                "dataset_id": dataset_id,
-                "predictor_name": self._name,
-                "domain": "Churn",
-                "problem_type": "Classification",
-                "columns": [{"column_name": column, "attribute_name": role} for column, role in roles.items()],
-                "algorithm": "auto",
-                "shap_enabled": True,
-            }
-            training = self._api.post("/api/v1/train/", body)
-            self._api.wait_for_job(training["job_id"], step.report_progress)
-            result = self._api.get("/api/v1/train/model-summary", train_id=training["id"])
-            summary, held_out = result["model_summary"], sum(map(sum, result["confusion_matrix"]))
-            scores = f"ROC AUC {summary['metrics']['roc_auc']:.3f}, accuracy {summary['accuracy']:.3f}"
-            step.result = f"{summary['model']}, {scores} on {held_out:,} held-out rows"
-        return training["id"], training["preprocess_id"]
+            model = self._dm.train(
+                dataset,
+                TARGET,
+                id=ID,
+                name=self._name,
+                domain="Churn",
+                explain=True,
+                problem_type="Classification",
+                progress=step.report_progress,
+            )
+            held_out = (model.info["summary"] or {})["rows"]["test"]
+            scores = f"ROC AUC {model.metrics['roc_auc']:.3f}, accuracy {model.metrics['accuracy']:.3f}"
+            step.result = f"{model.info['model']}, {scores} on {held_out:,} held-out rows"
+        return model
 
-    def _explain(self, train_id: int) -> None:
+    def _explain(self, model: Model) -> None:
         with self._screen.step("feature importance") as step:
-            path = "/api/v1/train/view-feature-importance"
-            explanation = self._api.poll(path, lambda answer: answer["status"] != "running", train_id=train_id)
-            if explanation["status"] != "completed":
-                raise StepFailed(f"the feature importance is {explanation['status']}: {explanation['error']}")
-            largest = sorted(explanation["feature_importance"].items(), key=lambda item: -item[1])[:3]
-            step.result = ", ".join(f"{name} {share:.0%}" for name, share in largest)
+            importance = model.importance(progress=step.report_progress)
+            step.result = ", ".join(f"{name} {share:.0%}" for name, share in list(importance.items())[:3])
 
-    def _predict(self, train_id: int, preprocess_id: int) -> None:
+    def _predict(self, model: Model) -> None:
         row = self._rows[0]
         features = {name: _PARSERS[_data_type(name)](text) for name, text in row.items() if name not in (ID, TARGET)}
         with self._screen.step("predict by id") as step:
-            body = {"train_id": train_id, "preprocess_id": preprocess_id, "features": features, "target": TARGET}
-            answer = self._api.post("/api/v1/inference/", body)
-            step.result = f"{row[ID]}: churn {answer['prediction']}, probability {answer['probability']:.3f}"
+            answer: dict[str, Any] = model.predict(features)
+            chance = answer[f"probability_{answer['prediction']}"]
+            step.result = f"{row[ID]}: churn {answer['prediction']}, probability {chance:.3f}"
         with self._screen.step("predict by name") as step:
-            again = self._api.post(f"/models/default/{self._name}/predict", {"features": features})
-            if again["probabilities"] != answer["probabilities"]:
-                raise StepFailed(f"the two routes disagree: {answer['probabilities']}, {again['probabilities']}")
+            again: Any = self._dm.api.predict_by_name("default", model.info["url_name"], {"features": features})
+            if again["probability"] != chance:
+                raise StepFailed(f"the two routes disagree: {chance}, {again['probabilities']}")
             step.result = "the same prediction by the model's own route"
 
     def _write_without_target(self, columns: list[str]) -> Path:
@@ -250,15 +238,14 @@ class ChurnDemo:
             writer.writerows(self._rows)
         return path
 
-    def _score(self, train_id: int, dataset_id: int) -> None:
+    def _score(self, model: Model, dataset: Dataset) -> None:
         with self._screen.step("predict in batch") as step:
-            body = {"train_id": train_id, "dataset_id": dataset_id}
-            batch = self._api.post("/api/v1/inference/batch-prediction", body)
-            self._api.wait_for_job(batch["job_id"], step.report_progress)
-            result = self._api.get("/api/v1/inference/result", prediction_id=batch["prediction_id"])
+            batch = self._dm.api.start_batch_prediction({"train_id": model.id, "dataset_id": dataset.id})
+            self._dm.jobs.wait(batch["job_id"], progress=step.report_progress)
+            result = self._dm.api.get_batch_result(prediction_id=batch["prediction_id"])
             step.result = f"{result['no_of_records']:,} rows, {result['failed_records']} failed"
         with self._screen.step("download") as step:
-            lines = self._api.text("/api/v1/files/download/", file_path=result["result_path"]).splitlines()
+            lines = self._dm.api.download_file(file_path=result["result_path"]).decode().splitlines()
             if len(lines) != len(self._rows) + 1:
                 raise StepFailed(f"the result has {len(lines) - 1:,} rows instead of {len(self._rows):,}")
             step.result = f"{len(lines) - 1:,} rows; {lines[0]}: {lines[1]}"

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from dataml.demo.client import ReportProgress, StepFailed
+from dataml.client.errors import ClientError
+from dataml.client.progress import ReportProgress
+from dataml.demo.curl import curl_command
+from dataml.demo.steps import StepFailed
 
 
 @dataclass
@@ -26,15 +30,22 @@ class Screen:
     def __init__(self, *, verbose: bool) -> None:
         self._verbose = verbose
         self._console = Console(highlight=False)
+        self._last_call = ""
 
-    def show_call(self, command: str) -> None:
-        """Print the curl command of a call, if verbose."""
-        if self._verbose:
+    def show_call(self, request: httpx.Request) -> None:
+        """Print the curl command of a call, if verbose; of one that is repeated to wait, once."""
+        command = curl_command(request) if self._verbose else ""
+        if command and command != self._last_call:
             self._print(f"  {command}", "dim")
+        self._last_call = command
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Time the block, and print its result or why it failed."""
+        """Time the block, and print its result or why it failed.
+
+        Raises:
+            StepFailed: The block has raised it, or an error of the client.
+        """
         started = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         bars = Bars(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
@@ -48,9 +59,9 @@ class Screen:
         try:
             with bars:
                 yield step
-        except StepFailed as error:
+        except (StepFailed, ClientError) as error:
             self._print(f"✗ {name:<32}{_duration(started)}  {error}", "red")
-            raise
+            raise StepFailed(str(error)) from error
         self._print(f"✓ {name:<32}{_duration(started)}  {step.result}", "")
 
     def _print(self, line: str, style: str) -> None:

@@ -20,6 +20,7 @@ _CONNECT_TIMEOUT_S: Final = 10.0
 # The platform answers an upload when it has read all of it.
 _UPLOAD_TIMEOUT_S: Final = 900.0
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 OnCall = Callable[[httpx.Request], None]
 
 
@@ -45,6 +46,8 @@ class Transport:
             timeout=httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S),
             verify=_tls(verify),
             transport=http_transport,
+            # A proxy of the environment does not know this machine by the name that is its own.
+            trust_env=httpx.URL(credentials.url).host not in _LOOPBACK,
             headers={"User-Agent": "dataml-python", "Accept": "application/json, */*;q=0.5"},
         )
         self.session = Session(credentials, self._send_form)
