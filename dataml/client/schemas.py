@@ -94,6 +94,7 @@ class BatchStarted(TypedDict):
     status_code: NotRequired[int]
     prediction_id: int
     job_id: str
+    job_state: "JobState"
 
 
 class Body_log_in(TypedDict):
@@ -467,6 +468,7 @@ class FileDeleted(TypedDict):
     dataset_id: int
     state: Literal["validating", "valid", "invalid", "failed"]
     job_id: "str | None"
+    job_state: "JobState | None"
 
 
 class FileErrorReport(TypedDict):
@@ -568,7 +570,7 @@ class ForecastRequest(TypedDict):
     explain: NotRequired[bool]
     round: NotRequired[bool]
     train_id: int
-    preprocess_id: int
+    preprocess_id: NotRequired["int | None"]
 
 
 class ForecastStep(TypedDict):
@@ -629,6 +631,7 @@ class ImportanceStarted(TypedDict):
     status: str
     message: str
     shap_job_id: str
+    job_state: "JobState"
 
 
 class InferredTemplate(TypedDict):
@@ -699,6 +702,7 @@ class JobStarted(TypedDict):
     status: NotRequired[Literal["success"]]
     message: str
     job_id: str
+    job_state: "JobState"
 
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -773,9 +777,9 @@ class PredictRequest(TypedDict):
     """One row to predict, and the training that predicts it."""
 
     train_id: int
-    preprocess_id: int
-    features: "dict[str, Any]"
-    target: str
+    preprocess_id: NotRequired["int | None"]
+    features: NotRequired["dict[str, Any]"]
+    target: NotRequired["str | None"]
     explain: NotRequired[bool]
 
 
@@ -1128,6 +1132,7 @@ class TrainCreated(TypedDict):
     version: int
     url_name: str
     job_id: str
+    job_state: "JobState"
 
 
 class TrainDetail(TypedDict):
@@ -1315,6 +1320,7 @@ class UploadAnswer(TypedDict):
     data_source: str
     files: "list[FileRow]"
     job_id: str
+    job_state: "JobState"
     state: Literal["validating", "valid", "invalid", "failed"]
     usage: Literal["t", "p"]
     template_id: "int | None"

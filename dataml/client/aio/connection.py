@@ -152,8 +152,7 @@ class Client:
         dataset = data if isinstance(data, Dataset) else await self.datasets.get(data)
         problem_type = options.get("problem_type") or await self._guess_problem_type(dataset, target, options)
         body = train_request(dataset.id, dataset.name, target, problem_type, options)
-        key = options.get("idempotency_key")
-        created = await self.api.create_training(body, **({"idempotency_key": key} if key else {}))
+        created = await self.api.create_training(body, idempotency_key=options.get("idempotency_key"))
         train_id = created["id"]
 
         async def load() -> Model:

@@ -7,15 +7,13 @@ from typing import Any, Final, Generic, TypeVar
 from dataml.client import schemas
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
-from dataml.client.aio.runtime import sleep
 from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
 from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.tables import Table
 
 _T = TypeVar("_T")
 _ENDED: Final = ("succeeded", "failed", "cancelled")
-_FIRST_POLL_S: Final = 0.1
-_MAX_POLL_S: Final = 1.0
+_WAIT_S: Final = 1.0
 _COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
 
 
@@ -68,16 +66,14 @@ class Job(Generic[_T]):
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with open_progress(progress, self.info["kind"]) as shown:
-            interval_s = _FIRST_POLL_S
             while True:
                 shown.update(self.info["progress"], self.info["phrase"] or self.state)
                 if self.is_done:
                     break
                 if deadline is not None and time.monotonic() >= deadline:
                     raise WaitTimeout(f"{self.id} is {self.state} after {timeout_s:g} s; it goes on.")
-                await sleep(interval_s)
-                interval_s = min(interval_s * 1.3, _MAX_POLL_S)
-                await self.refresh()
+                # The platform answers when the job has ended, or after a second with its progress.
+                self.info = await self._api.get_job(self.id, wait=_WAIT_S)
             self._check()
         return await self._load()
 

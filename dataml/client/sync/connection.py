@@ -153,8 +153,7 @@ class Client:
         dataset = data if isinstance(data, Dataset) else self.datasets.get(data)
         problem_type = options.get("problem_type") or self._guess_problem_type(dataset, target, options)
         body = train_request(dataset.id, dataset.name, target, problem_type, options)
-        key = options.get("idempotency_key")
-        created = self.api.create_training(body, **({"idempotency_key": key} if key else {}))
+        created = self.api.create_training(body, idempotency_key=options.get("idempotency_key"))
         train_id = created["id"]
 
         def load() -> Model:

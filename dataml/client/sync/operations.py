@@ -393,6 +393,7 @@ class Operations:
         *,
         dataset_name: str,
         usage: str,
+        wait: float | None = None,
         template_id: int | None = None,
         on_error: Literal["quarantine", "reject"] | None = None,
         iceberg_table_name: str | None = None,
@@ -416,6 +417,7 @@ class Operations:
             dataset_name: Name of the new dataset, unique in the tenant: 1 to 200 printable characters without / and
                 \, kept in Unicode form NFKC and without spaces around it.
             usage: t (train, training) or p (predict, prediction).
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             template_id: Template to validate against; without one the columns are inferred.
             on_error: What happens to a row with a wrong cell. quarantine: the row is quarantined and reported.
                 reject: the upload fails with 422; the answer waits until every cell is validated, at most a minute.
@@ -443,6 +445,7 @@ class Operations:
             "/api/v1/dataset/upload",
             files,
             query={
+                "wait": wait,
                 "dataset_name": dataset_name,
                 "usage": usage,
                 "template_id": template_id,
@@ -460,7 +463,12 @@ class Operations:
         )
 
     def validate_dataset(
-        self, dataset_id: int, *, time_limit_s: int | None = None, idempotency_key: str | None = None
+        self,
+        dataset_id: int,
+        *,
+        time_limit_s: int | None = None,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
     ) -> schemas.JobStarted:
         """Validate a dataset again, with its files and template as they are and the settings of today.
 
@@ -472,12 +480,13 @@ class Operations:
             dataset_id: As the path has it.
             time_limit_s: Seconds that the job may run, at most those of the installation, which are the default.
                 Time in the queue does not count. A job that takes longer fails with `job_timeout`.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return self._transport.call(
             "POST",
             f"/api/v1/dataset/{quote(str(dataset_id), safe='')}/validate",
-            query={"time_limit_s": time_limit_s},
+            query={"time_limit_s": time_limit_s, "wait": wait},
             idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
@@ -545,7 +554,12 @@ class Operations:
         )
 
     def generate_dataset_statistics(
-        self, *, dataset_id: int, target: str | None = None, idempotency_key: str | None = None
+        self,
+        *,
+        dataset_id: int,
+        target: str | None = None,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
     ) -> schemas.JobStarted:
         """Start a job that computes descriptive statistics, with Vega-Lite specifications of their charts.
 
@@ -555,12 +569,13 @@ class Operations:
         Args:
             dataset_id: Id of the dataset.
             target: Column to compute the association of each other column with.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return self._transport.call(
             "POST",
             "/api/v1/dataset/generate_statistics",
-            query={"dataset_id": dataset_id, "target": target},
+            query={"dataset_id": dataset_id, "target": target, "wait": wait},
             idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
@@ -600,6 +615,7 @@ class Operations:
         files: Sequence[FilePart] = (),
         *,
         dataset_id: int,
+        wait: float | None = None,
         encoding: str | None = None,
         header_row: int | None = None,
         delimiter: str | None = None,
@@ -615,6 +631,7 @@ class Operations:
         Args:
             files: What is uploaded.
             dataset_id: Id of the dataset.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             encoding: Encoding of the CSV files: utf-8, utf-16, utf-16-le, utf-16-be, cp1252, latin-1, iso-8859-15,
                 cp1250, cp1251, or an alias that Python knows, such as windows-1252. Nothing is guessed: a file that
                 is not in it is refused.
@@ -629,12 +646,18 @@ class Operations:
         return self._transport.upload(
             "/api/v1/files/add",
             files,
-            query={"dataset_id": dataset_id, "encoding": encoding, "header_row": header_row, "delimiter": delimiter},
+            query={
+                "dataset_id": dataset_id,
+                "wait": wait,
+                "encoding": encoding,
+                "header_row": header_row,
+                "delimiter": delimiter,
+            },
             idempotency_key=idempotency_key or new_idempotency_key(),
             report_bytes=report_bytes,
         )
 
-    def delete_file(self, file_id: int) -> schemas.FileDeleted:
+    def delete_file(self, file_id: int, *, wait: float | None = None) -> schemas.FileDeleted:
         """Delete a file of a dataset, which is then validated again without it; a validation that runs is superseded.
 
         When the new validation is cancelled, the file is back, and the dataset as it was.
@@ -643,8 +666,11 @@ class Operations:
 
         Args:
             file_id: As the path has it.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
         """
-        return self._transport.call("DELETE", f"/api/v1/files/delete/{quote(str(file_id), safe='')}")
+        return self._transport.call(
+            "DELETE", f"/api/v1/files/delete/{quote(str(file_id), safe='')}", query={"wait": wait}
+        )
 
     def list_files(self, *, dataset_id: int, limit: int | None = None, offset: int | None = None) -> schemas.FileList:
         """List the files of a dataset, results of batch predictions included, newest first.
@@ -686,7 +712,7 @@ class Operations:
         return self._transport.call("GET", "/api/v1/files/get_file_by_id", query={"file_id": file_id})
 
     def create_training(
-        self, body: schemas.TrainRequest, *, idempotency_key: str | None = None
+        self, body: schemas.TrainRequest, *, wait: float | None = None, idempotency_key: str | None = None
     ) -> schemas.TrainCreated:
         """Train a predictor on a valid dataset.
 
@@ -694,10 +720,15 @@ class Operations:
 
         Args:
             body: What is sent, as JSON.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return self._transport.call(
-            "POST", "/api/v1/train", body=body, idempotency_key=idempotency_key or new_idempotency_key()
+            "POST",
+            "/api/v1/train",
+            body=body,
+            query={"wait": wait},
+            idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
     def get_training_details(self, body: schemas.DetailsRequest) -> schemas.DetailsAnswer:
@@ -745,18 +776,8 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/train/view-feature-importance", query={"train_id": train_id})
 
-    def generate_feature_importance_by_get(self, *, train_id: int) -> schemas.ImportanceStarted:
-        """Compute SHAP values on a sample of the training's dataset.
-
-        While such a job runs, another call starts none and returns the id of that job.
-
-        Args:
-            train_id: Id of the training.
-        """
-        return self._transport.call("GET", "/api/v1/train/generate-feature-importance", query={"train_id": train_id})
-
-    def generate_feature_importance(
-        self, *, train_id: int, idempotency_key: str | None = None
+    def generate_feature_importance_by_get(
+        self, *, train_id: int, wait: float | None = None
     ) -> schemas.ImportanceStarted:
         """Compute SHAP values on a sample of the training's dataset.
 
@@ -764,12 +785,28 @@ class Operations:
 
         Args:
             train_id: Id of the training.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
+        """
+        return self._transport.call(
+            "GET", "/api/v1/train/generate-feature-importance", query={"train_id": train_id, "wait": wait}
+        )
+
+    def generate_feature_importance(
+        self, *, train_id: int, wait: float | None = None, idempotency_key: str | None = None
+    ) -> schemas.ImportanceStarted:
+        """Compute SHAP values on a sample of the training's dataset.
+
+        While such a job runs, another call starts none and returns the id of that job.
+
+        Args:
+            train_id: Id of the training.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return self._transport.call(
             "POST",
             "/api/v1/train/generate-feature-importance",
-            query={"train_id": train_id},
+            query={"train_id": train_id, "wait": wait},
             idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
@@ -903,7 +940,7 @@ class Operations:
         )
 
     def start_batch_prediction(
-        self, body: schemas.BatchRequest, *, idempotency_key: str | None = None
+        self, body: schemas.BatchRequest, *, wait: float | None = None, idempotency_key: str | None = None
     ) -> schemas.BatchStarted:
         """Score a whole dataset.
 
@@ -920,17 +957,19 @@ class Operations:
 
         Args:
             body: What is sent, as JSON.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return self._transport.call(
             "POST",
             "/api/v1/inference/batchPrediction",
             body=body,
+            query={"wait": wait},
             idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
     def start_batch_prediction_alias(
-        self, body: schemas.BatchRequest, *, idempotency_key: str | None = None
+        self, body: schemas.BatchRequest, *, wait: float | None = None, idempotency_key: str | None = None
     ) -> schemas.BatchStarted:
         """Score a whole dataset.
 
@@ -947,12 +986,14 @@ class Operations:
 
         Args:
             body: What is sent, as JSON.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
             idempotency_key: A second call with the same key makes no second thing; a new key by default.
         """
         return self._transport.call(
             "POST",
             "/api/v1/inference/batch-prediction",
             body=body,
+            query={"wait": wait},
             idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
@@ -1179,13 +1220,28 @@ class Operations:
             "GET", "/api/v1/jobs/list", query={"kind": kind, "state": state, "limit": limit, "offset": offset}
         )
 
-    def get_job(self, job_id: str) -> schemas.JobDetail:
+    def get_job(self, job_id: str, *, wait: float | None = None) -> schemas.JobDetail:
         """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked.
+
+        With `wait` the answer comes when the job has ended, or after so many seconds.
+
+        Args:
+            job_id: As the path has it.
+            wait: Seconds to wait for the end of the job, at most. The answer comes when it has ended, or then.
+        """
+        return self._transport.call("GET", f"/api/v1/jobs/{quote(str(job_id), safe='')}", query={"wait": wait})
+
+    def stream_job_events(self, job_id: str) -> str:
+        """Stream the changes of a job as server-sent events: `state`, `progress`, and `end`, which is the last one.
+
+        The data of an event is the job's `job_id`, `state`, `progress`, `phrase`, `attempts` and `error`, as JSON.
+        A comment comes every 15 seconds. After 10 minutes the stream ends: connect again, with the id of the last
+        event.
 
         Args:
             job_id: As the path has it.
         """
-        return self._transport.call("GET", f"/api/v1/jobs/{quote(str(job_id), safe='')}")
+        return self._transport.call("GET", f"/api/v1/jobs/{quote(str(job_id), safe='')}/events", answer="text")
 
     def grant_callback_token(self, job_id: str) -> schemas.CallbackToken:
         """Issue a token to report a training or feature importance from outside the cluster, with the work to do.
