@@ -103,14 +103,51 @@ class Operations:
             "POST", "/api/v1/users/create-user", body=body, idempotency_key=idempotency_key or new_idempotency_key()
         )
 
-    def list_users(self, *, limit: int | None = None, offset: int | None = None) -> schemas.UserList:
+    def list_users(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        username: str | None = None,
+        name: str | None = None,
+        email: str | None = None,
+        is_active: bool | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal["id", "-id", "username", "-username", "email", "-email", "created_at", "-created_at"]
+        | None = None,
+    ) -> schemas.UserList:
         """List the users of the tenant, in the order they were made.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in username or email or first_name or last_name, in any case of letters.
+            username: Only rows with this username.
+            name: The same as `username`.
+            email: Only rows with this email.
+            is_active: Only rows with this is_active.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/users/read-users", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/users/read-users",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "username": username,
+                "name": name,
+                "email": email,
+                "is_active": is_active,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
     def get_user(self, user_id: int) -> schemas.UserAnswer:
         """Show one user of the tenant.
@@ -129,14 +166,27 @@ class Operations:
         """
         return self._transport.call("PUT", f"/api/v1/users/{quote(str(user_id), safe='')}", body=body)
 
-    def list_roles(self, *, limit: int | None = None, offset: int | None = None) -> schemas.RoleList:
+    def list_roles(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        sort: Literal["id", "-id", "name", "-name"] | None = None,
+    ) -> schemas.RoleList:
         """List the roles of the tenant with their permissions, the built-in ones first.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/rbac/roles", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET", "/api/v1/rbac/roles", query={"limit": limit, "offset": offset, "q": q, "name": name, "sort": sort}
+        )
 
     def create_role(self, body: schemas.NamedInTenant, *, idempotency_key: str | None = None) -> schemas.RoleAnswer:
         """Make a role without permissions.
@@ -151,14 +201,29 @@ class Operations:
             "POST", "/api/v1/rbac/roles", body=body, idempotency_key=idempotency_key or new_idempotency_key()
         )
 
-    def list_permissions(self, *, limit: int | None = None, offset: int | None = None) -> schemas.PermissionList:
+    def list_permissions(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        sort: Literal["id", "-id", "name", "-name"] | None = None,
+    ) -> schemas.PermissionList:
         """List the permissions of the tenant, the built-in ones first.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/rbac/permissions", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/rbac/permissions",
+            query={"limit": limit, "offset": offset, "q": q, "name": name, "sort": sort},
+        )
 
     def create_permission(
         self, body: schemas.NamedInTenant, *, idempotency_key: str | None = None
@@ -234,14 +299,44 @@ class Operations:
             "POST", "/api/v1/tenants", body=body, idempotency_key=idempotency_key or new_idempotency_key()
         )
 
-    def list_tenants(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TenantList:
+    def list_tenants(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        is_active: bool | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal["name", "-name", "created_at", "-created_at"] | None = None,
+    ) -> schemas.TenantList:
         """List all tenants, in the order they were made.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            is_active: Only rows with this is_active.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/tenants/list", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/tenants/list",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "is_active": is_active,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
     def close_tenant(self, tenant_id: str) -> schemas.TenantAnswer:
         """Close a tenant.
@@ -265,7 +360,17 @@ class Operations:
         return self._transport.call("POST", "/api/v1/api-keys", body=body)
 
     def list_api_keys(
-        self, *, user_id: int | None = None, limit: int | None = None, offset: int | None = None
+        self,
+        *,
+        user_id: int | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal["id", "-id", "name", "-name", "created_at", "-created_at", "expires_at", "-expires_at"]
+        | None = None,
     ) -> schemas.ApiKeyList:
         """List your keys, newest first, without their secrets.
 
@@ -273,9 +378,25 @@ class Operations:
             user_id: Whose; another's needs can_manage_users.
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
         return self._transport.call(
-            "GET", "/api/v1/api-keys/list", query={"user_id": user_id, "limit": limit, "offset": offset}
+            "GET",
+            "/api/v1/api-keys/list",
+            query={
+                "user_id": user_id,
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
         )
 
     def revoke_api_key(self, key_id: int) -> schemas.ApiKeyAnswer:
@@ -335,14 +456,42 @@ class Operations:
             report_bytes=report_bytes,
         )
 
-    def list_templates(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TemplateList:
+    def list_templates(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal["id", "-id", "name", "-name", "created_at", "-created_at", "modified_at", "-modified_at"]
+        | None = None,
+    ) -> schemas.TemplateList:
         """List the templates of the tenant, newest first.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/template/list", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/template/list",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
     def get_template(self, template_id: int) -> schemas.TemplateAnswer:
         """Return a template with the columns of its newest version.
@@ -501,25 +650,119 @@ class Operations:
         """
         return self._transport.call("DELETE", f"/api/v1/dataset/delete/{quote(str(dataset_id), safe='')}")
 
-    def list_datasets(self, *, limit: int | None = None, offset: int | None = None) -> schemas.DatasetList:
+    def list_datasets(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        state: Literal["validating", "valid", "invalid", "failed"] | None = None,
+        usage: Literal["t", "p"] | None = None,
+        template_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id",
+            "-id",
+            "name",
+            "-name",
+            "created_at",
+            "-created_at",
+            "modified_at",
+            "-modified_at",
+            "total_records",
+            "-total_records",
+        ]
+        | None = None,
+    ) -> schemas.DatasetList:
         """List the datasets of the tenant, newest first.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            state: Only rows with this state.
+            usage: Only datasets for training (t) or prediction (p).
+            template_id: Only rows with this template_id.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/dataset/list", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/dataset/list",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "state": state,
+                "usage": usage,
+                "template_id": template_id,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
     def list_validated_datasets(
-        self, *, limit: int | None = None, offset: int | None = None
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        state: Literal["validating", "valid", "invalid", "failed"] | None = None,
+        usage: Literal["t", "p"] | None = None,
+        template_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id",
+            "-id",
+            "name",
+            "-name",
+            "created_at",
+            "-created_at",
+            "modified_at",
+            "-modified_at",
+            "total_records",
+            "-total_records",
+        ]
+        | None = None,
     ) -> list[schemas.DatasetRow]:
         """List the datasets that trainings and predictions can start from, newest first.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            state: Only rows with this state.
+            usage: Only datasets for training (t) or prediction (p).
+            template_id: Only rows with this template_id.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/dataset/list_validated", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/dataset/list_validated",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "state": state,
+                "usage": usage,
+                "template_id": template_id,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
     def get_dataset(self, *, dataset_id: int) -> schemas.DatasetAnswer:
         """Return a dataset with its columns and its wrong cells in numbers.
@@ -672,16 +915,58 @@ class Operations:
             "DELETE", f"/api/v1/files/delete/{quote(str(file_id), safe='')}", query={"wait": wait}
         )
 
-    def list_files(self, *, dataset_id: int, limit: int | None = None, offset: int | None = None) -> schemas.FileList:
+    def list_files(
+        self,
+        *,
+        dataset_id: int,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        purpose: Literal["source", "result"] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id",
+            "-id",
+            "name",
+            "-name",
+            "created_at",
+            "-created_at",
+            "size_bytes",
+            "-size_bytes",
+            "total_records",
+            "-total_records",
+        ]
+        | None = None,
+    ) -> schemas.FileList:
         """List the files of a dataset, results of batch predictions included, newest first.
 
         Args:
             dataset_id: Id of the dataset.
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in name, in any case of letters.
+            name: Only rows with this name.
+            purpose: Only rows with this purpose.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
         return self._transport.call(
-            "GET", "/api/v1/files/list", query={"dataset_id": dataset_id, "limit": limit, "offset": offset}
+            "GET",
+            "/api/v1/files/list",
+            query={
+                "dataset_id": dataset_id,
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "purpose": purpose,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
         )
 
     def view_file(self, *, file_id: int) -> schemas.FilePreview:
@@ -739,16 +1024,97 @@ class Operations:
         """
         return self._transport.call("POST", "/api/v1/train/get_details", body=body)
 
-    def list_trainings(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TrainList:
+    def list_trainings(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        predictor: str | None = None,
+        state: schemas.JobState | None = None,
+        status: Literal["submitted_to_ray", "completed", "failed", "cancelled"] | None = None,
+        problem_type: Literal["Classification", "Regression", "Forecast"] | None = None,
+        dataset_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id",
+            "-id",
+            "predictor_name",
+            "-predictor_name",
+            "version",
+            "-version",
+            "created_at",
+            "-created_at",
+            "accuracy",
+            "-accuracy",
+        ]
+        | None = None,
+    ) -> schemas.TrainList:
         """List the trainings of the tenant, newest first.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in predictor_name, in any case of letters.
+            name: Only versions of the predictor of this name.
+            predictor: The same as `name`.
+            state: Only trainings whose job is in this state.
+            status: Only rows with this status.
+            problem_type: Only rows with this problem_type.
+            dataset_id: Only rows with this dataset_id.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/train/list", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/train/list",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "predictor": predictor,
+                "state": state,
+                "status": status,
+                "problem_type": problem_type,
+                "dataset_id": dataset_id,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
-    def refresh_trainings(self, *, limit: int | None = None, offset: int | None = None) -> schemas.TrainList:
+    def refresh_trainings(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        name: str | None = None,
+        predictor: str | None = None,
+        state: schemas.JobState | None = None,
+        status: Literal["submitted_to_ray", "completed", "failed", "cancelled"] | None = None,
+        problem_type: Literal["Classification", "Regression", "Forecast"] | None = None,
+        dataset_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id",
+            "-id",
+            "predictor_name",
+            "-predictor_name",
+            "version",
+            "-version",
+            "created_at",
+            "-created_at",
+            "accuracy",
+            "-accuracy",
+        ]
+        | None = None,
+    ) -> schemas.TrainList:
         """List the trainings of the tenant, newest first.
 
         This is the same as `/train/list`: workers report every change as it happens, so the list is always up to
@@ -757,8 +1123,35 @@ class Operations:
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in predictor_name, in any case of letters.
+            name: Only versions of the predictor of this name.
+            predictor: The same as `name`.
+            state: Only trainings whose job is in this state.
+            status: Only rows with this status.
+            problem_type: Only rows with this problem_type.
+            dataset_id: Only rows with this dataset_id.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/train/refresh", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET",
+            "/api/v1/train/refresh",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "name": name,
+                "predictor": predictor,
+                "state": state,
+                "status": status,
+                "problem_type": problem_type,
+                "dataset_id": dataset_id,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
 
     def get_model_summary(self, *, train_id: int) -> schemas.SummaryAnswer:
         """Show the model of a completed training, with its metrics on rows that it never saw.
@@ -1006,7 +1399,17 @@ class Operations:
         return self._transport.call("GET", "/api/v1/inference/result", query={"prediction_id": prediction_id})
 
     def list_predictions(
-        self, *, train_id: int, limit: int | None = None, offset: int | None = None
+        self,
+        *,
+        train_id: int,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        status: Literal["running", "completed", "failed", "cancelled"] | None = None,
+        dataset_id: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal["id", "-id", "created_at", "-created_at", "records", "-records"] | None = None,
     ) -> schemas.PredictionList:
         """List the predictions of a model, newest first, also of one that was deleted.
 
@@ -1014,9 +1417,27 @@ class Operations:
             train_id: Id of the training.
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in created_by, in any case of letters.
+            status: Only rows with this status.
+            dataset_id: Only rows with this dataset_id.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
         return self._transport.call(
-            "GET", "/api/v1/inference/predictions", query={"train_id": train_id, "limit": limit, "offset": offset}
+            "GET",
+            "/api/v1/inference/predictions",
+            query={
+                "train_id": train_id,
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "status": status,
+                "dataset_id": dataset_id,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
         )
 
     def get_prediction_form(self, *, id: int) -> schemas.FormAnswer:
@@ -1087,27 +1508,48 @@ class Operations:
         """
         return self._transport.call("DELETE", f"/api/v1/endpoints/{quote(str(train_id), safe='')}")
 
-    def list_lake_schemas(self, *, limit: int | None = None, offset: int | None = None) -> list[str]:
+    def list_lake_schemas(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        sort: Literal["name", "-name"] | None = None,
+    ) -> list[str]:
         """List the tenant's own schemas, then those that are shared with it.
 
         Args:
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only names with this text, in any case of letters.
+            sort: Order; with `-` the reverse.
         """
-        return self._transport.call("GET", "/api/v1/datalake/schemas", query={"limit": limit, "offset": offset})
+        return self._transport.call(
+            "GET", "/api/v1/datalake/schemas", query={"limit": limit, "offset": offset, "q": q, "sort": sort}
+        )
 
-    def list_lake_tables(self, *, schema_name: str, limit: int | None = None, offset: int | None = None) -> list[str]:
+    def list_lake_tables(
+        self,
+        *,
+        schema_name: str,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        sort: Literal["name", "-name"] | None = None,
+    ) -> list[str]:
         """List the names of the tables of a schema, sorted.
 
         Args:
             schema_name: Name of the schema.
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only names with this text, in any case of letters.
+            sort: Order; with `-` the reverse.
         """
         return self._transport.call(
             "GET",
             "/api/v1/datalake/schemas/tables",
-            query={"schema_name": schema_name, "limit": limit, "offset": offset},
+            query={"schema_name": schema_name, "limit": limit, "offset": offset, "q": q, "sort": sort},
         )
 
     def list_lake_columns(
@@ -1203,21 +1645,63 @@ class Operations:
     def list_jobs(
         self,
         *,
-        kind: schemas.JobKind | None = None,
-        state: schemas.JobState | None = None,
         limit: int | None = None,
         offset: int | None = None,
+        q: str | None = None,
+        kind: schemas.JobKind | None = None,
+        state: schemas.JobState | None = None,
+        status: schemas.JobState | None = None,
+        subject_id: int | None = None,
+        created_by: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id",
+            "-id",
+            "kind",
+            "-kind",
+            "state",
+            "-state",
+            "created_at",
+            "-created_at",
+            "started_at",
+            "-started_at",
+            "finished_at",
+            "-finished_at",
+        ]
+        | None = None,
     ) -> schemas.JobList:
         """List the jobs of the tenant, newest first.
 
         Args:
-            kind: Only jobs of this kind.
-            state: Only jobs in this state.
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in kind or message or created_by, in any case of letters.
+            kind: Only jobs of this kind.
+            state: Only jobs in this state.
+            status: The same as `state`.
+            subject_id: Only jobs for this dataset, training or prediction.
+            created_by: Only jobs of this user, by username.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
         """
         return self._transport.call(
-            "GET", "/api/v1/jobs/list", query={"kind": kind, "state": state, "limit": limit, "offset": offset}
+            "GET",
+            "/api/v1/jobs/list",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "kind": kind,
+                "state": state,
+                "status": status,
+                "subject_id": subject_id,
+                "created_by": created_by,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
         )
 
     def get_job(self, job_id: str, *, wait: float | None = None) -> schemas.JobDetail:
@@ -1288,6 +1772,8 @@ class Operations:
         tenant_id: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
+        q: str | None = None,
+        sort: Literal["id", "-id", "at", "-at", "action", "-action"] | None = None,
     ) -> schemas.AuditList:
         """Who did what, on what, from where, and what came of it; newest first.
 
@@ -1302,6 +1788,8 @@ class Operations:
             tenant_id: Another tenant's log, for an administrator of the platform.
             limit: Rows to return at most.
             offset: Rows to skip.
+            q: Only rows with this text in username or action or subject, in any case of letters.
+            sort: Order of the rows; with `-` the reverse.
         """
         return self._transport.call(
             "GET",
@@ -1317,6 +1805,8 @@ class Operations:
                 "tenant_id": tenant_id,
                 "limit": limit,
                 "offset": offset,
+                "q": q,
+                "sort": sort,
             },
         )
 
