@@ -159,6 +159,20 @@ def test_filters_do_not_reach_another_tenant(client: Client, stranger: Client) -
     assert names(stranger, q="alpha") == names(stranger, name="alpha") == []
 
 
+def test_an_object_of_another_tenant_selects_as_one_that_does_not_exist(
+    client: Client, stranger: Client, templates: dict[str, int]
+) -> None:
+    dataset_id = upload(client, ("a.csv", b"id,n\n1,2\n")).json()["dataset_id"]
+    for path, name, value in (
+        ("/dataset/list", "template_id", templates["alpha"]),
+        ("/train/list", "dataset_id", dataset_id),
+        ("/train/refresh", "dataset_id", dataset_id),
+    ):
+        for given in (value, 999_999, -1, 2**63 - 1):
+            assert stranger.get(path, params={name: given}).json() == {"total": 0, "data": []}
+        assert stranger.get(path, params={name: 2**63}).status_code == 422
+
+
 def test_jobs_and_datasets_by_state(client: Client) -> None:
     for job in client.get("/jobs/list").json()["data"]:
         client.get(f"/jobs/{job['job_id']}", params={"wait": 30})
