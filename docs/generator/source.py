@@ -44,7 +44,7 @@ class Source:
         self.pairs: list[tuple[str, str, str]] = []
         for package in PACKAGES:
             for path in sorted((ROOT / package).rglob("*.py")):
-                if not _LEFT_OUT & set(path.parts):
+                if not _LEFT_OUT & set(path.relative_to(ROOT).parts):
                     self._read(ast.parse(path.read_text()), _package(path))
         self._calls: dict[str, list[Site]] = defaultdict(list)
         for site in self.sites:
