@@ -85,7 +85,7 @@ def test_wrong_fields_become_one_sentence() -> None:
 def test_answer_of_something_else_is_an_error_too() -> None:
     with pytest.raises(dataml.ApiError, match="Bad gateway") as caught:
         with_key(Script(httpx.Response(502, text="<h1>Bad gateway</h1>")), retries=RetryPolicy(0)).call("GET", HEALTH)
-    assert caught.value.code == "no_json"
+    assert (caught.value.code, caught.value.status) == ("no_json", 502)
 
 
 def test_call_that_was_refused_for_the_moment_waits_as_long_as_it_is_told(waits: list[float]) -> None:
