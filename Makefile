@@ -17,7 +17,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip chaos bench bench-quality lint client docs clean
+    s3-or-skip rest-or-skip trino-or-skip chaos fuzz bench bench-quality lint client docs clean
 
 help:
 	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once)"
+	@echo "make fuzz    send generated requests to every call, and compare the answers with the OpenAPI document (REQUESTS=, SEED=)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format, import layers and types"
 	@echo "make client  write the generated part of the Python client again, after a change of the API"
@@ -138,6 +139,12 @@ SECONDS ?= 1200
 SEED ?= 20000
 chaos: $(INSTALLED)
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SHORT),--short,--seconds $(SECONDS)) $(ARGS)
+
+# The time is for 2,000 requests on a machine that does little else; more requests get more.
+REQUESTS ?= 2000
+fuzz: $(INSTALLED)
+	@$(BIN)/python -m tests.fuzz --seed $(SEED) --requests $(REQUESTS) \
+	    --seconds $(or $(FUZZ_SECONDS),$(shell expr 120 + $(REQUESTS) / 20)) $(if $(ARGS),-- $(ARGS))
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)
