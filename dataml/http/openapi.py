@@ -120,9 +120,17 @@ def complete(document: Json) -> None:
     for method, operation in _operations(document):
         _name_bodies(schemas, operation)
         errors = {str(status): _response_ref(status) for status in _error_statuses(method, operation)}
+        _leave_out_schema_of_events(operation)
         operation["responses"] = dict(sorted((operation["responses"] | errors).items()))
         if operation["x-needs"] == _JOB_TOKEN:
             operation["x-internal"] = True
+
+
+def _leave_out_schema_of_events(operation: Json) -> None:
+    # A schema would describe each event, as a text; OpenAPI 3.1 has no words for events.
+    for answer in operation["responses"].values():
+        if "text/event-stream" in answer.get("content", {}):
+            answer["content"]["text/event-stream"] = {}
 
 
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:

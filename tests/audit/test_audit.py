@@ -161,10 +161,10 @@ def test_failed_login_is_logged_without_unknown_usernames(client: Client, anonym
 
 
 def test_refused_call_is_logged(client: Client, analyst: Client) -> None:
-    assert refusal(analyst.post("/template?x=secret", json={"template_name": "x"})) == (403, "missing_permission")
+    assert refusal(analyst.get("/audit/list?username=secret")) == (403, "missing_permission")
     event = events(client)[0]
     assert (event["username"], event["action"], event["outcome"]) == ("analyst", "access.refuse", "refused")
-    assert event["subject"] == "POST /api/v1/template"
+    assert event["subject"] == "GET /api/v1/audit/list"
     assert event["detail"] == {"code": "missing_permission"}
 
 
