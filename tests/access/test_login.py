@@ -238,10 +238,12 @@ def test_authorization_header_is_parsed_by_the_standard(
     assert answer.json().get("code") == code
 
 
-def test_token_in_the_query_is_ignored(client: Client, anonymous: Client) -> None:
+@pytest.mark.parametrize("name", ["access_token", "token"])
+def test_token_in_the_query_is_refused(client: Client, anonymous: Client, name: str) -> None:
     token = client.headers["Authorization"].removeprefix("Bearer ")
-    answer = anonymous.get("/validate-token", params={"access_token": token, "token": token})
-    assert answer.json()["code"] == "missing_token"
+    answer = anonymous.get("/validate-token", params={name: token})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_parameter")
+    assert token not in answer.text
 
 
 def test_cached_principal_is_looked_up_again_after_it_expires(

@@ -91,7 +91,6 @@ def test_refresh_token_is_read_from_the_body_or_the_query(
         {"json": {"refresh_token": "x", "is_superuser": True}},
         {"json": ["x"]},
         {"data": {"token": "x"}},
-        {"params": {"token": "x"}},
         {"files": {"refresh_token": ("a.txt", b"x")}},
     ],
     ids=str,
@@ -99,6 +98,12 @@ def test_refresh_token_is_read_from_the_body_or_the_query(
 @pytest.mark.parametrize("path", ["/refresh", "/logout"])
 def test_invalid_body_is_refused(anonymous: Client, path: str, request_parts: dict[str, Any]) -> None:
     assert refused(anonymous.post(path, **request_parts)) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/refresh", "/logout"])
+def test_token_by_another_name_in_the_query_is_refused(anonymous: Client, path: str) -> None:
+    answer = anonymous.post(path, params={"token": "x"}, json={"refresh_token": "x"})
+    assert refused(answer) == (422, "unknown_parameter")
 
 
 @pytest.mark.parametrize(
