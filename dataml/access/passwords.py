@@ -10,7 +10,7 @@ from typing import Final
 
 from pwdlib import PasswordHash
 
-from dataml.concurrency import ConcurrencyLimiter
+from dataml.concurrency import ConcurrencyLimiter, Slot
 from dataml.errors import Invalid, TooManyRequests
 
 MIN_BYTES: Final = 12
@@ -39,7 +39,7 @@ _limiter: Final = ConcurrencyLimiter(
 )
 
 
-def hashing() -> AbstractAsyncContextManager[None]:
+def hashing() -> AbstractAsyncContextManager[Slot]:
     """Hold one of the two slots for hashing; many logins at once wait here and leave the machine to other calls.
 
     Raises:
