@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from dataml import cli
 from dataml.db import transfer as module
 from dataml.db.transfer import transfer
-from dataml.errors import StartupError
+from dataml.errors import EXIT_CANNOT_START, StartupError
 from dataml.settings import Settings
 from dataml.tables import METADATA
 from deployments import platform as platforms
@@ -41,7 +41,8 @@ def populated(platform: Platform, client: Client) -> Settings:
     assert client.request("PUT", f"/endpoints/{objects.ids['train_id']}", json={}).status_code == 200
     column = {"schema": objects.ids["schema_name"], "table": objects.ids["table_name"], "column": "age"}
     assert client.get("/datalake/distinct-count", params=column).status_code == 200
-    deleted = client.post("/train/", json=training_request(objects.ids["dataset_id"], "deleted")).json()
+    request = training_request(objects.ids["dataset_id"], "deleted")
+    deleted = client.post("/train/", json=request, headers={"Idempotency-Key": "transferred"}).json()
     wait_for_job(client, deleted["job_id"])
     assert client.request("DELETE", f"/train/delete/{deleted['id']}").status_code == 200
     return platform.settings
@@ -172,10 +173,10 @@ def test_command_transfers_the_database_of_the_home(
     monkeypatch.setenv("DATAML_HOME", str(source.root))
     assert target.database_url is not None
     with platforms.lock_home(source.root):
-        assert cli.main(["migrate", "--to", target.database_url]) == cli.EXIT_CANNOT_START
+        assert cli.main(["migrate", "--to", target.database_url]) == EXIT_CANNOT_START
     assert "already runs" in capsys.readouterr().err
     for url in ("postgres://localhost/x", "nonsense"):
-        assert cli.main(["migrate", "--to", url]) == cli.EXIT_CANNOT_START
+        assert cli.main(["migrate", "--to", url]) == EXIT_CANNOT_START
         assert "DATAML_DATABASE_URL" in capsys.readouterr().err
     assert cli.main(["migrate", "--to", target.database_url]) == 0
     assert "DATAML_DATABASE_URL" in capsys.readouterr().out
