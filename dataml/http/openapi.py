@@ -162,10 +162,7 @@ def _error_statuses(method: str, operation: Json) -> list[int]:
     """Return the statuses of the errors that a call can answer, by what it needs and takes."""
     has_caller = operation["x-needs"] != _NOBODY
     has_body = "requestBody" in operation
-    parameters = operation.get("parameters", ())
-    # A filter of a list that fits nothing gives an empty list.
-    filters = any(p["name"] == "sort" for p in parameters)
-    has_parameters = any(p["in"] == "path" if filters else p["name"] not in _PAGING for p in parameters)
+    has_parameters = any(p["name"] not in _PAGING for p in operation.get("parameters", ()))
     can_name_something = has_caller and (has_body or has_parameters)
     can_occur = {
         400: has_body,
