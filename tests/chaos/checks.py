@@ -13,6 +13,16 @@ from tests.chaos.running_platform import RunningPlatform
 _PAGE = 200
 
 
+def stop_and_check(platform: RunningPlatform, load: Load) -> list[str]:
+    """Stop a platform whose load has stopped, and return everything that is wrong."""
+    wrong = [*load.ledger.violations, *check_acknowledged(load)]
+    exit_code = platform.stop()
+    wrong += [f"dataml up ended with {exit_code}"] if exit_code else []
+    for check in (check_database, check_leftovers, check_files):
+        wrong += check(platform)
+    return wrong
+
+
 def check_acknowledged(load: Load) -> Iterator[str]:
     """Yield what was acknowledged and is not there, and jobs that did not end well; wait for those that still run."""
     user, ledger = load.new_user(), load.ledger

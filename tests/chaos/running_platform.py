@@ -1,6 +1,7 @@
 """A platform that `dataml up` runs, and its processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,11 @@ class RunningPlatform:
                 process.kill()
         if self._command is not None:
             self._command.wait()
+
+    def remove(self) -> None:
+        """Kill everything, and remove what a platform that was killed leaves in its private folder."""
+        self.kill_all()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self) -> int:
         """Stop the platform as a user does, and return the exit code."""

@@ -7,7 +7,6 @@ when an answer was not documented, something acknowledged is lost, or something 
 """
 
 import argparse
-import shutil
 import signal
 import sys
 import tempfile
@@ -96,8 +95,7 @@ def main() -> int:
         try:
             load, wrong = _run(platform, samples, options)
         finally:
-            platform.kill_all()
-            shutil.rmtree(platform.folder, ignore_errors=True)
+            platform.remove()
     samples.print_table()
     print(f"\n{checks.summary(load.ledger)}\n")
     for text in wrong[:50]:
@@ -115,12 +113,7 @@ def _run(platform: RunningPlatform, samples: Samples, options: argparse.Namespac
         samples.take(platform, at_s)
         time.sleep(_INTERVAL_S)
     load.stop()
-    wrong = [*load.ledger.violations, *checks.check_acknowledged(load)]
-    exit_code = platform.stop()
-    wrong += [f"dataml up ended with {exit_code}"] if exit_code else []
-    for check in (checks.check_database, checks.check_leftovers, checks.check_files):
-        wrong += check(platform)
-    return load, wrong
+    return load, checks.stop_and_check(platform, load)
 
 
 def _kind_of(process: psutil.Process) -> str:
