@@ -22,7 +22,7 @@ from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.login import compare_failed_logins
 from benchmarks.overload import overload
 from benchmarks.plain import predict_plainly, train_plainly
-from benchmarks.platform_run import CHURN, PASSWORD, Client, environment, process
+from benchmarks.platform_run import CHURN, PASSWORD, Client, churn_request, environment, process
 from benchmarks.reading import compare_readers
 from benchmarks.scaling import scaling
 
@@ -92,13 +92,8 @@ def story(folder: Path) -> None:
         training = client.train(dataset, "churn-1", "LightGBM")
         client.wait(training["job_id"])
         row = client.get("/dataset/view", dataset_id=dataset)["preview"][0]
-        features = {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
-        body = {
-            "train_id": training["id"],
-            "preprocess_id": training["preprocess_id"],
-            "features": features,
-            "target": "churn",
-        }
+        body = churn_request(training, row)
+        features = body["features"]
         first = _time(lambda: client.post("/inference/", body))
         print(f"first prediction after Completed: {first * 1000:.0f} ms (at most 100 ms)")
         pool = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)

@@ -3,7 +3,6 @@
 Run it by itself for another time: `python -m benchmarks.overload SECONDS`.
 """
 
-import csv
 import statistics
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any, Self
 import httpx
 
 from benchmarks.load import Load, drive, require_wrk, resident_mb
-from benchmarks.platform_run import CHURN, Client, environment, process
+from benchmarks.platform_run import CHURN, Client, churn_request, environment, first_churn_row, process
 from deployments.platform import private_folder
 
 PORT = 8172
@@ -90,15 +89,7 @@ def _train(client: Client) -> dict[str, Any]:
     dataset = client.upload("churn", "t", CHURN)["dataset_id"]
     training = client.train(dataset, "churn", "LightGBM")
     client.wait(training["job_id"])
-    with CHURN.open() as file:
-        row = next(csv.DictReader(file))
-    features = {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
-    return {
-        "train_id": training["id"],
-        "preprocess_id": training["preprocess_id"],
-        "target": "churn",
-        "features": features,
-    }
+    return churn_request(training, first_churn_row())
 
 
 def _time_to_normal(client: Client, body: dict[str, Any]) -> float:

@@ -1,5 +1,6 @@
 """A platform started for one measurement, and a client of its API."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -83,6 +84,22 @@ class Client:
         if response.is_error:
             raise RuntimeError(f"{response.request.url}: {response.status_code} {response.text}")
         return response.json()
+
+
+def churn_request(training: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of `POST /inference/` that asks a churn training about a row of its file."""
+    return {
+        "train_id": training["id"],
+        "preprocess_id": training["preprocess_id"],
+        "target": "churn",
+        "features": {name: value for name, value in row.items() if name not in ("customer_id", "churn")},
+    }
+
+
+def first_churn_row() -> dict[str, str]:
+    """Return the first row of the churn file, as texts."""
+    with CHURN.open(newline="") as file:
+        return next(csv.DictReader(file))
 
 
 def environment(home: Path, port: int) -> dict[str, str]:

@@ -3,7 +3,6 @@
 Run it by itself for a shorter time: `python -m benchmarks.scaling SECONDS`.
 """
 
-import csv
 import sys
 import tempfile
 from collections import Counter
@@ -14,7 +13,7 @@ from typing import Any
 import psutil
 
 from benchmarks.load import Load, drive, require_wrk
-from benchmarks.platform_run import CHURN, Client, environment, process
+from benchmarks.platform_run import CHURN, Client, churn_request, environment, first_churn_row, process
 from deployments.platform import private_folder
 from deployments.processes import find_processes
 
@@ -54,12 +53,7 @@ def _train(client: Client) -> dict[str, Any]:
         client.wait(trainings[-1]["job_id"])
     for training in trainings[1:]:
         client.await_own(training["id"])
-    with CHURN.open() as file:
-        row = next(csv.DictReader(file))
-    features = {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
-    oldest = trainings[0]
-    body = {"train_id": oldest["id"], "preprocess_id": oldest["preprocess_id"], "target": "churn"}
-    return body | {"features": features}
+    return churn_request(trainings[0], first_churn_row())
 
 
 def _watch(home: Path, running: "Future[Load]") -> list[int]:
