@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,6 +66,11 @@ class Output:
         """Print a message, unless the command is quiet."""
         if not self.quiet:
             print(printable(message), file=sys.stderr, flush=True)
+
+    def warn(self, warnings: Iterable[Mapping[str, Any]]) -> None:
+        """Print the warnings of an answer."""
+        for warning in warnings:
+            self.say(f"warning: {warning['message']}")
 
     @property
     def has_bars(self) -> bool:

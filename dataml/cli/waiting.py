@@ -8,8 +8,8 @@ import typer
 from dataml.cli.exit_codes import ExitCode
 from dataml.cli.session import Session
 from dataml.client import errors
+from dataml.client.job_states import ENDED
 
-ENDED: Final = ("succeeded", "failed", "cancelled")
 SECOND_INTERRUPT_S: Final = 3.0
 """How long after a Ctrl-C another one cancels the job."""
 

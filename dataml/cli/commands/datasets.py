@@ -81,8 +81,7 @@ def _upload(
 def _print_validated(session: Session, dataset_id: int) -> None:
     dataset = session.api.get_dataset(dataset_id=dataset_id)
     session.output.record(dataset, _summary(dataset))
-    for warning in dataset["warnings"]:
-        session.output.say(f"warning: {warning['message']}")
+    session.output.warn(dataset["warnings"])
     if dataset["error_summary"]["total_errors"]:
         session.output.say(f"See the wrong cells with: dataml datasets errors {dataset_id}")
     if dataset["state"] != "valid":

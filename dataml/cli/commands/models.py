@@ -11,7 +11,8 @@ from dataml.cli import lookup
 from dataml.cli.files import open_whole, write_file
 from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm, print_page
 from dataml.cli.session import Session, client_command
-from dataml.cli.waiting import ENDED, wait_for_job
+from dataml.cli.waiting import wait_for_job
+from dataml.client.job_states import ENDED
 
 app = typer.Typer(help="See what was trained, and how good it is.", no_args_is_help=True)
 
@@ -59,8 +60,7 @@ def print_model(session: Session, train_id: int) -> None:
     """Print a model, and its warnings as messages."""
     answer = session.api.get_training(train_id)
     session.output.record(answer, _summary(answer))
-    for warning in answer["warnings"]:
-        session.output.say(f"warning: {warning['message']}")
+    session.output.warn(answer["warnings"])
 
 
 def _summary(training: Any) -> dict[str, Any]:

@@ -96,8 +96,7 @@ def _download(session: Session, result: Any, path: Path) -> None:
 def _report(session: Session, result: Any, path: Path) -> None:
     failed = result["failed_records"]
     session.output.say(f"{path}: {result['no_of_records']:,} rows, {failed:,} with an error in place of a prediction.")
-    for warning in result["warnings"]:
-        session.output.say(f"warning: {warning['message']}")
+    session.output.warn(result["warnings"])
 
 
 def _forecast(
@@ -151,5 +150,4 @@ def _forecast(
 def _print_forecast(session: Session, body: Any) -> None:
     answer = session.api.forecast(body)
     session.output.rows(answer, answer["forecast"], _STEP)
-    for warning in answer["warnings"]:
-        session.output.say(f"warning: {warning['message']}")
+    session.output.warn(answer["warnings"])

@@ -52,8 +52,7 @@ def _draft(session: Session, file: Annotated[Path, InputFile("CSV or Parquet fil
     with open_parts([file]) as parts:
         answer = session.api.infer_template(parts)
     session.output.rows(answer, answer["template_schema"], _SCHEMA)
-    for warning in answer["warnings"]:
-        session.output.say(f"warning: {warning['message']}")
+    session.output.warn(answer["warnings"])
 
 
 def _create(

@@ -8,11 +8,11 @@ from dataml.client import schemas
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
+from dataml.client.job_states import ENDED
 from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.tables import Table
 
 _T = TypeVar("_T")
-_ENDED: Final = ("succeeded", "failed", "cancelled")
 _WAIT_S: Final = 1.0
 _COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
 
@@ -38,7 +38,7 @@ class Job(Generic[_T]):
     @property
     def is_done(self) -> bool:
         """Whether the job had ended."""
-        return self.state in _ENDED
+        return self.state in ENDED
 
     async def refresh(self) -> "Job[_T]":
         """Ask for the job again, and return this object."""

@@ -7,13 +7,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from dataml.client import schemas
 from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
+from dataml.client.job_states import ENDED
 from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
 
 _T = TypeVar("_T")
-_ENDED: Final = ("succeeded", "failed", "cancelled")
 _WAIT_S: Final = 1.0
 _COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
 
@@ -39,7 +39,7 @@ class Job(Generic[_T]):
     @property
     def is_done(self) -> bool:
         """Whether the job had ended."""
-        return self.state in _ENDED
+        return self.state in ENDED
 
     def refresh(self) -> "Job[_T]":
         """Ask for the job again, and return this object."""
