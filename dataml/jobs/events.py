@@ -19,7 +19,7 @@ MAX_STREAM_S: Final = 600.0
 _RETRY_MS: Final = 2000
 _HEADERS: Final = {"X-Accel-Buffering": "no"}
 DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"text/event-stream": {}}, "description": "The events."},
+    200: {"description": "The events."},
     204: {"description": "The job has ended, and the client has its last event."},
 }
 

@@ -11,7 +11,7 @@ import tempfile
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,15 +149,14 @@ def _import_files(storage: Storage, name: str, copy: str, spec: TrainSpec, outco
 
     An object store is read directly: a worker on this node may be writing local files under the same name.
     """
-    if storage.store is None:
-        manifest = _copy_and_verify(storage.path(name), storage.path(copy), spec, outcome)
-        storage.publish(copy)
-        return manifest
-    with tempfile.TemporaryDirectory(prefix="dataml-bundle-") as folder:
-        downloaded = Path(folder) / BUNDLE
-        with suppress(FileMissing):  # `_copy_and_verify` raises then.
-            storage.download(name, downloaded)
-        manifest = _copy_and_verify(downloaded, storage.path(copy), spec, outcome)
+    with ExitStack() as stack:
+        source = storage.path(name)
+        if storage.store is not None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dataml-bundle-"))
+            source = Path(folder) / BUNDLE
+            with suppress(FileMissing):  # `_copy_and_verify` raises then.
+                storage.download(name, source)
+        manifest = _copy_and_verify(source, storage.path(copy), spec, outcome)
     storage.publish(copy)
     return manifest
 
