@@ -10,7 +10,7 @@ OneOrMore: TypeAlias = "str | Sequence[str] | None"
 
 
 class TrainOptions(TypedDict, total=False):
-    """What a training may be told.
+    """The options of a training.
 
     Attributes:
         name: Name of the predictor, by default that of the dataset.

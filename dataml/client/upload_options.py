@@ -1,10 +1,10 @@
-"""What an upload may be told."""
+"""The options of an upload."""
 
 from typing import Any, Final, Literal, TypedDict
 
 
 class UploadOptions(TypedDict, total=False):
-    """What an upload may be told.
+    """The options of an upload.
 
     Attributes:
         usage: training (the default), or prediction for rows that a batch scores.

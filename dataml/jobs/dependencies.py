@@ -59,7 +59,7 @@ class JobToken:
 
 @dataclass(frozen=True)
 class _QueueAfterCommit:
-    """The queue of a request whose transactions are committed later: it is told then."""
+    """The queue of a request whose transactions are committed later: it is notified then."""
 
     queue: JobQueue
     after_commit: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]

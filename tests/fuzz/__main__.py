@@ -44,7 +44,7 @@ _HOOKS: Final = Path(__file__).with_name("hooks.py")
 
 
 class CountedAnswers:
-    """An application that counts its answers by status, and how many of them each operation has given."""
+    """An application that counts its answers by status."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.statuses: Counter[int] = Counter()

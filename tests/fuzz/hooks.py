@@ -1,4 +1,4 @@
-"""What Schemathesis is told of this API: parameters name something that exists, half of the time."""
+"""Hooks of Schemathesis: parameters name something that exists, half of the time."""
 
 import json
 import os
