@@ -23,7 +23,7 @@ from dataml.audit.service import Outcome
 from dataml.concurrency import ConcurrencyLimiter
 from dataml.datalake import routes as datalake
 from dataml.datalake import share_routes
-from dataml.datalake.service import Lakes
+from dataml.datalake.service import Lakes, OwnTable
 from dataml.dataset import file_routes
 from dataml.dataset import routes as dataset
 from dataml.dataset import service as dataset_service
@@ -153,6 +153,7 @@ def _dependents(services: Services) -> Dependents:
             Dataset: (inference_service.release_dataset, train_service.refuse_dataset_in_use),
             File: (inference_service.release_file, train_service.refuse_file_in_use),
             Training: (inference_service.refuse_training_in_use, endpoint_service.release_training),
+            OwnTable: (dataset_service.refuse_lake_table_in_use,),
         }
     )
 

@@ -990,6 +990,12 @@ class TableColumn(TypedDict):
     data_type: str
 
 
+class TableDeleted(TypedDict):
+    """The answer when a lake table was deleted."""
+
+    message: str
+
+
 class TableMetadata(TypedDict):
     """The metadata of a lake table, with a page of its snapshots."""
 

@@ -8,7 +8,8 @@ from fastapi import Depends, Request
 from dataml.datalake import service
 from dataml.datalake.executor import Deadline
 from dataml.datalake.lake import TableInfo
-from dataml.datalake.service import LakeQuery, Lakes, SchemaRef
+from dataml.datalake.service import LakeQuery, Lakes, OwnTable, SchemaRef
+from dataml.db.dependents import Dependents
 from dataml.db.scope import Scope
 from dataml.http.dependencies import Db
 
@@ -53,6 +54,33 @@ class LakeQueries:
         info = await self._run(schema, lambda lake, name, deadline: lake.get_table_info(name, table, deadline))
         async with self._database.reading() as session:
             return info, await service.find_last_access(session, schema, table, info)
+
+    async def delete_table(self, scope: Scope, table: OwnTable, dependents: Dependents) -> None:
+        """Delete a table that nothing uses.
+
+        The lake is not asked within a transaction, since it may take its time. Of two calls at once, the catalog lets
+        one delete the table; the other one does not find it.
+
+        Raises:
+            NotFound: `schema_not_found`, `table_not_found`.
+            Forbidden: `schema_is_shared`.
+            Conflict: `table_in_use`.
+            Unavailable: the lake does not answer; the table may be deleted all the same.
+        """
+        async with self._database.reading() as session:
+            schema = await service.require_own_schema(session, scope, table.schema)
+        lakes = self._lakes
+        # Without this, one that is not there would be said to be in use.
+        await lakes.iceberg_executor.run(
+            lambda deadline: lakes.iceberg.get_table_info(schema.name, table.table, deadline)
+        )
+        async with self._database.reading() as session:
+            await service.refuse_table_in_use(session, scope, schema, table)
+            await dependents.release(session, scope, OwnTable, table)
+        # Not for as long as the client waits only: what was deleted is recorded.
+        await lakes.iceberg_executor.run(lambda deadline: lakes.iceberg.delete_table(schema.name, table.table))
+        async with self._database.transaction() as session:
+            service.record_deletion(session, scope, table)
 
     async def _resolve(self, scope: Scope, schema_name: str) -> SchemaRef:
         async with self._database.reading() as session:

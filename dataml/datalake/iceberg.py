@@ -13,6 +13,7 @@ from dataml.datalake.lake import ColumnInfo, SnapshotInfo, TableInfo, get_column
 from dataml.errors import Invalid, NotFound, Unavailable
 from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, open_catalog, translate_lake_errors
 from dataml.iceberg.commits import PROPERTY_PREFIX, snapshot_properties
+from dataml.iceberg.deletion import drop_table
 from dataml.iceberg.names import TableName
 from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, snapshot_schema
 from dataml.iceberg.trino_types import trino_type
@@ -87,6 +88,15 @@ class IcebergLake:
             return count_distinct(_column_reader(iceberg_table, column), deadline.check)
 
         return self._read(schema, table, count)
+
+    def delete_table(self, schema: str, table: str) -> None:
+        """Delete a table; its files follow, see `drop_table`.
+
+        Raises:
+            NotFound: `table_not_found`.
+            Unavailable: the lake does not answer.
+        """
+        drop_table(self._open(), TableName(schema, table))
 
     def get_snapshot(self, name: TableName, snapshot_id: int | None) -> SourceSnapshot:
         """Return a snapshot (None: the newest) that a dataset is to be made from.

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from dataml.access.dependencies import LakeReader
+from dataml.access.dependencies import DatasetDeleter, LakeReader
 from dataml.datalake import service
 from dataml.datalake.dependencies import RequestLakeQueries
-from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableMetadata
-from dataml.http.dependencies import Db, Paged
+from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableDeleted, TableMetadata
+from dataml.datalake.service import OwnTable
+from dataml.http.dependencies import Db, Paged, RowDependents
 from dataml.http.lists import PagedNames
 from dataml.http.routing import Router
 
@@ -34,6 +35,24 @@ async def list_lake_tables(
     """List the names of the tables of a schema, sorted."""
     names = await lakes.run(user.scope, schema_name, lambda lake, schema, deadline: lake.list_tables(schema, deadline))
     return page.select(names)
+
+
+@router.delete("/tables")
+async def delete_lake_table(
+    user: DatasetDeleter,
+    lakes: RequestLakeQueries,
+    dependents: RowDependents,
+    schema_name: SchemaQuery,
+    table_name: TableQuery,
+) -> TableDeleted:
+    """Delete a table of one of the tenant's own schemas, with all its snapshots.
+
+    A table that a job reads or writes, or that a dataset of the tenant was made from, is in use (409). Datasets whose
+    rows were written to it keep their own copy, and the next validation of one of them creates the table again. Tables
+    of shared schemas cannot be deleted (403). The files of the table are removed a day later.
+    """
+    await lakes.delete_table(user.scope, OwnTable(schema_name, table_name), dependents)
+    return TableDeleted(message="Table deleted successfully")
 
 
 @router.get("/tables/columns")

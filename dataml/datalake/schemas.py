@@ -31,6 +31,12 @@ class TableColumn(BaseModel):
     data_type: str = Field(description="Trino's name of its type.", examples=["varchar", "bigint", "timestamp(6)"])
 
 
+class TableDeleted(BaseModel):
+    """The answer when a lake table was deleted."""
+
+    message: str = Field(description="What was done.")
+
+
 class TableSnapshot(BaseModel):
     """A snapshot of a lake table."""
 

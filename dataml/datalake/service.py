@@ -22,9 +22,10 @@ from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
-from dataml.errors import Conflict, Invalid, NotFound
+from dataml.errors import Conflict, Forbidden, Invalid, NotFound
 from dataml.iceberg.catalog import LakeConfig
-from dataml.iceberg.names import SCHEMAS, is_catalog_name, tenant_namespace
+from dataml.iceberg.names import SCHEMAS, TableName, is_catalog_name, tenant_namespace
+from dataml.jobs import service as jobs
 from dataml.settings import Settings
 
 T = TypeVar("T")
@@ -70,6 +71,17 @@ class SchemaRef:
 
 
 @dataclass(frozen=True)
+class OwnTable:
+    """A table in one of a tenant's own schemas, by its names there."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True)
 class NewShare:
     """A schema that `tenant_id` is to read under `name`; the fields are those of `LakeShare`."""
 
@@ -98,6 +110,37 @@ async def resolve_schema(session: AsyncSession, scope: Scope, name: str) -> Sche
     if share is None:
         raise schema_not_found()
     return _schema_ref(share)
+
+
+async def require_own_schema(session: AsyncSession, scope: Scope, name: str) -> SchemaRef:
+    """Return a schema whose tables the tenant may delete.
+
+    Raises:
+        NotFound: `schema_not_found`, as `resolve_schema`.
+        Forbidden: `schema_is_shared`: the schema belongs to another tenant, or to a company's catalog.
+    """
+    schema = await resolve_schema(session, scope, name)
+    if name not in SCHEMAS:
+        detail = "This schema is shared with you, and can only be read; its owner can delete its tables."
+        raise Forbidden(detail, code="schema_is_shared")
+    return schema
+
+
+async def refuse_table_in_use(session: AsyncSession, scope: Scope, schema: SchemaRef, table: OwnTable) -> None:
+    """Refuse to delete a table that an unfinished job of the tenant reads or writes.
+
+    Raises:
+        Conflict: `table_in_use`.
+    """
+    job = await jobs.find_using_table(session, scope, TableName(schema.name, table.table))
+    if job is not None:
+        detail = f"The job {job.public_id} uses this lake table; wait for its end, or terminate it."
+        raise Conflict(detail, code="table_in_use")
+
+
+def record_deletion(session: AsyncSession, scope: Scope, table: OwnTable) -> None:
+    """Record in the audit log that a table was deleted."""
+    audit.record(session, scope, "lake.delete_table", f"lake_table:{table}", schema=table.schema, table=table.table)
 
 
 async def record_access(session: AsyncSession, schema: SchemaRef, table: str) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.audit import service as audit
+from dataml.datalake.service import OwnTable
 from dataml.dataset.models import Dataset, File
 from dataml.dataset.schemas import Usage
 from dataml.db.scope import Page, Scope
@@ -104,6 +105,19 @@ async def refuse_template_in_use(session: AsyncSession, scope: Scope, template_i
     if used_by := await session.scalar(rows):
         datasets = "a dataset uses" if used_by == 1 else f"{used_by:,} datasets use"
         raise Conflict(f"The template cannot be deleted: {datasets} it.", code="template_in_use")
+
+
+async def refuse_lake_table_in_use(session: AsyncSession, scope: Scope, table: OwnTable) -> None:
+    """Raise an error if a dataset of the tenant was made from this lake table.
+
+    Raises:
+        Conflict: `table_in_use`.
+    """
+    made_from = (Dataset.data_source == "iceberg", Dataset.iceberg_table_name == str(table))
+    rows = scope.select_columns(Dataset, func.count()).where(*made_from)
+    if used_by := await session.scalar(rows):
+        datasets = "a dataset is" if used_by == 1 else f"{used_by:,} datasets are"
+        raise Conflict(f"The lake table cannot be deleted: {datasets} made from it.", code="table_in_use")
 
 
 async def hold_to_change(session: AsyncSession, scope: Scope, dataset_id: int) -> tuple[Dataset, list[Job]]:

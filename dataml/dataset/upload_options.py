@@ -75,7 +75,11 @@ class LakeOptions:
     ] = None
     lake_mode: Annotated[
         WriteMode,
-        Query(description="append keeps the rows that other datasets wrote to the lake tables; replace deletes them."),
+        Query(
+            description="For `iceberg_table_name` and `raw_table_name` of an upload with files. append: the rows of "
+            "other datasets stay in the tables, whose columns must be those of the rows. replace: they are deleted, "
+            "and the columns become those of the rows. In both, rows that this dataset wrote before are replaced."
+        ),
     ] = "append"
     snapshot_id: Annotated[
         int | None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dataml.iceberg.commits import PROPERTY_PREFIX
+from dataml.iceberg.deletion import has_mark
 from dataml.iceberg.files import (
     is_below,
     list_files,
@@ -40,12 +41,14 @@ class OrphanFolder:
         job_id: number of the job that has written it.
         files: in it.
         has_metadata: whether it has metadata of a table, so that only a lost catalog may be the reason.
+        is_deleted: whether the table was deleted through the platform.
     """
 
     path: str
     job_id: int
     files: tuple[str, ...]
     has_metadata: bool
+    is_deleted: bool
 
 
 @dataclass
@@ -159,7 +162,8 @@ def _find_folders(
             files = list_files(io, path) or {}
             if all(time < written_before for time in (*files.values(), changed_at)):
                 has_metadata = any(_METADATA_FILE.fullmatch(posixpath.basename(file)) for file in files)
-                orphans.folders.append((io, OrphanFolder(path, int(match[1]), tuple(files), has_metadata)))
+                folder = OrphanFolder(path, int(match[1]), tuple(files), has_metadata, has_mark(files))
+                orphans.folders.append((io, folder))
 
 
 def _keep_referenced(catalog: "Catalog", orphans: Orphans) -> None:

@@ -95,7 +95,9 @@ class BatchRequest(BaseModel):
         "another of the tenant's schemas (`silver.scores`).",
     )
     result_mode: Literal["append", "replace"] = Field(
-        "append", description="append keeps the rows of other batches in the lake table; replace removes them."
+        "append",
+        description="For `result_table`. append: the rows of other batches stay in the lake table. replace: they are "
+        "deleted, and the columns become those of this result.",
     )
     time_limit_s: TimeLimit = None
 

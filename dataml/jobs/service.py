@@ -11,7 +11,7 @@ when the row has others.
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -23,6 +23,7 @@ from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
+from dataml.iceberg.names import TableName
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import (
     Attempt,
@@ -139,6 +140,20 @@ async def find_by_output(session: AsyncSession, scope: Scope, storage_name: str)
 async def list_unfinished(session: AsyncSession, scope: Scope) -> Sequence[Job]:
     """Return every job of the tenant that has not ended."""
     return (await session.scalars(scope.select(Job).where(Job.state.in_(_UNFINISHED)))).all()
+
+
+async def find_using_table(session: AsyncSession, scope: Scope, table: TableName) -> Job | None:
+    """Return a job of the tenant that has not ended and reads this lake table or writes to it, or None."""
+    wanted = asdict(table)
+    return next((job for job in await list_unfinished(session, scope) if _has_value(job.payload, wanted)), None)
+
+
+def _has_value(payload: Any, wanted: Any) -> bool:
+    """Return whether a value stands anywhere in a payload."""
+    if payload == wanted:
+        return True
+    parts = payload.values() if isinstance(payload, dict) else payload if isinstance(payload, list) else ()
+    return any(_has_value(part, wanted) for part in parts)
 
 
 async def claim(session: AsyncSession, busy: Collection[int] = (), waiting: Collection[int] = ()) -> JobSpec | None:

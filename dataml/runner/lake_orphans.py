@@ -58,11 +58,13 @@ class LakeOrphanCollector:
 
 
 def _is_removable(folder: OrphanFolder, states: dict[int, JobState]) -> bool:
-    """Return whether the table of a folder was never created.
+    """Return whether the table of a folder was deleted through the platform, or was never created.
 
     Metadata is written before the catalog is asked. Behind a job that has succeeded, the table was there: another
     engine has dropped it, or the catalog is lost.
     """
+    if folder.is_deleted:
+        return True
     state = states.get(folder.job_id)
     if folder.has_metadata:
         return state in (JobState.FAILED, JobState.CANCELLED)

@@ -202,6 +202,18 @@ def test_lake_lists_and_shows_tables(admin: CommandLine, viewer: CommandLine, fo
     assert "age (" in admin.run("lake", "show", f"{found[0]}.{table}").stdout
 
 
+def test_lake_tables_are_deleted(admin: CommandLine, viewer: CommandLine, folder: Path) -> None:
+    table = new_name("ages").replace("-", "_")
+    file = write_csv(folder / f"{new_name('lake')}.csv", GOOD)
+    admin.data("datasets", "upload", file, "--lake-table", table)
+    command = ("lake", "delete", f"silver.{table}")
+    assert "--yes" in admin.refused(ExitCode.USAGE, *command)
+    assert "can_delete_dataset" in viewer.refused(ExitCode.FORBIDDEN, *command, "--yes")
+    assert "deleted" in admin.run(*command, "--yes").stderr
+    assert "[table_not_found]" in admin.refused(ExitCode.NOT_FOUND, *command, "--yes")
+    assert "SCHEMA.TABLE" in admin.refused(ExitCode.USAGE, "lake", "delete", table, "--yes")
+
+
 def test_lake_table_that_is_not_there_is_exit_code_4(admin: CommandLine) -> None:
     admin.refused(ExitCode.NOT_FOUND, "lake", "show", "silver.absent")
     assert "SCHEMA.TABLE" in admin.refused(ExitCode.USAGE, "lake", "show", "absent")

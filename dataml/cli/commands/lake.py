@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm
 from dataml.cli.session import Session, client_command
 
-app = typer.Typer(help="See the tables of the data lake.", no_args_is_help=True)
+app = typer.Typer(help="See and delete the tables of the data lake.", no_args_is_help=True)
 
 Table = Annotated[str, typer.Argument(metavar="SCHEMA.TABLE", help="Schema and name of the table.")]
 
@@ -17,6 +17,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "schemas")(_schemas)
     client_command(app, "tables")(_tables)
     client_command(app, "show")(_show)
+    client_command(app, "delete")(_delete)
     root.add_typer(app, name="lake", rich_help_panel=panel)
 
 
@@ -44,9 +45,7 @@ def _tables(
 
 def _show(session: Session, table: Table) -> None:
     """Show a table: its columns, rows, size and newest snapshots."""
-    schema_name, _, table_name = table.rpartition(".")
-    if not schema_name:
-        raise typer.BadParameter("Give the schema and the table, such as gold.predictions.", param_hint="SCHEMA.TABLE")
+    schema_name, table_name = _split(table)
     about = session.api.get_table_metadata(schema_name=schema_name, table_name=table_name, limit=10)
     columns = session.api.list_lake_columns(schema_name=schema_name, table_name=table_name)
     shown = {name: about[name] for name in ("schema", "table", "format", "row_count", "size_bytes", "created_time")}
@@ -55,3 +54,23 @@ def _show(session: Session, table: Table) -> None:
         f"{each['created_time']} {each['operation'] or ''} {each['snapshot_id']}" for each in about["snapshots"]
     )
     session.output.record({**about, "columns": columns}, shown)
+
+
+def _delete(session: Session, table: Table, yes: Yes = False) -> None:
+    """Delete a table of one of your tenant's own schemas, with all its snapshots."""
+    schema_name, table_name = _split(table)
+    confirm(yes, f"Delete the lake table {table} with all its rows?")
+    answer = session.api.delete_lake_table(schema_name=schema_name, table_name=table_name)
+    session.output.say(answer["message"])
+
+
+def _split(table: str) -> tuple[str, str]:
+    """Return the schema and the name of a table.
+
+    Raises:
+        BadParameter: there is no schema.
+    """
+    schema_name, _, table_name = table.rpartition(".")
+    if not schema_name:
+        raise typer.BadParameter("Give the schema and the table, such as gold.predictions.", param_hint="SCHEMA.TABLE")
+    return schema_name, table_name

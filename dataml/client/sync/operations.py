@@ -577,7 +577,10 @@ class Operations:
             raw_table_name: With files: the lake table that all rows are written to as they were uploaded, in schema
                 `bronze` unless the name begins with another. They are written once the structure of the files is
                 valid: every cell as text, wrong ones too, after the columns `file_id` and `row`.
-            lake_mode: append keeps the rows that other datasets wrote to the lake tables; replace deletes them.
+            lake_mode: For `iceberg_table_name` and `raw_table_name` of an upload with files. append: the rows of
+                other datasets stay in the tables, whose columns must be those of the rows. replace: they are
+                deleted, and the columns become those of the rows. In both, rows that this dataset wrote before are
+                replaced.
             snapshot_id: Snapshot of the table to make the dataset from; by default the newest.
             encoding: Encoding of the CSV files: utf-8, utf-16, utf-16-le, utf-16-be, cp1252, latin-1, iso-8859-15,
                 cp1250, cp1251, or an alias that Python knows, such as windows-1252. Nothing is guessed: a file that
@@ -1550,6 +1553,21 @@ class Operations:
             "GET",
             "/api/v1/datalake/schemas/tables",
             query={"schema_name": schema_name, "limit": limit, "offset": offset, "q": q, "sort": sort},
+        )
+
+    def delete_lake_table(self, *, schema_name: str, table_name: str) -> schemas.TableDeleted:
+        """Delete a table of one of the tenant's own schemas, with all its snapshots.
+
+        A table that a job reads or writes, or that a dataset of the tenant was made from, is in use (409). Datasets
+        whose rows were written to it keep their own copy, and the next validation of one of them creates the table
+        again. Tables of shared schemas cannot be deleted (403). The files of the table are removed a day later.
+
+        Args:
+            schema_name: Name of the schema.
+            table_name: Name of the table.
+        """
+        return self._transport.call(
+            "DELETE", "/api/v1/datalake/tables", query={"schema_name": schema_name, "table_name": table_name}
         )
 
     def list_lake_columns(
