@@ -163,6 +163,9 @@ class RayWorkers:
         self._storage = storage
         self._lake = lake
         self._cpus = cpus
+        # Made once: Ray exports each class and function that it is given to the whole cluster, and never forgets it.
+        self._actor_class: Any = ray.remote(Worker)
+        self._is_active: Any = ray.remote(process_activity.is_active)
         self._processes: dict[str, WorkerProcess] = {}
 
     async def attach(self, name: str, term: int) -> Attempt | None:
@@ -198,9 +201,8 @@ class RayWorkers:
         if process.node_id == ray.get_runtime_context().get_node_id():
             return await asyncio.to_thread(process_activity.is_active, process.pid)
         node = NodeAffinitySchedulingStrategy(process.node_id, soft=False)
-        inspect: ActorRef = ray.remote(process_activity.is_active).options(num_cpus=0, scheduling_strategy=node)
         try:
-            return await inspect.remote(process.pid)
+            return await self._is_active.options(num_cpus=0, scheduling_strategy=node).remote(process.pid)
         except RayError:
             return True
 
@@ -226,10 +228,8 @@ class RayWorkers:
 
     def _actor(self, name: str) -> ActorRef:
         options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-        return (
-            ray.remote(Worker)
-            .options(**options, num_cpus=self._cpus, max_concurrency=16)
-            .remote(self._storage, self._lake)
+        return self._actor_class.options(**options, num_cpus=self._cpus, max_concurrency=16).remote(
+            self._storage, self._lake
         )
 
 

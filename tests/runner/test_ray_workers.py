@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+from ray.experimental.internal_kv import _internal_kv_list
 
 from dataml.access import tenants
 from dataml.contract.contract import Column, Contract
@@ -175,3 +176,27 @@ def test_the_node_of_a_worker_says_whether_its_process_works(tmp_path: Path, sec
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_call_exports_no_class_again(tmp_path: Path, second_node: Any) -> None:
+    def exported() -> set[bytes]:
+        return set(_internal_kv_list(b"ActorClass:", namespace="fun")) | set(
+            _internal_kv_list(b"RemoteFunction:", namespace="fun")
+        )
+
+    workers = RayWorkers(Storage(tmp_path), LakeConfig({}, tmp_path), 1, 0)
+
+    async def call() -> None:
+        await workers.ping("worker-0")
+        process = workers._processes["worker-0"]
+        workers._processes["worker-0"] = WorkerProcess(second_node.node_id, process.pid)
+        await workers.is_active("worker-0")
+
+    try:
+        asyncio.run(call())
+        before = exported()
+        asyncio.run(call())
+        assert exported() == before
+        assert before
+    finally:
+        asyncio.run(workers.kill("worker-0"))
