@@ -164,6 +164,9 @@ class Settings(BaseSettings):
         30, gt=0, allow_inf_nan=False, description="Longest time for a real-time prediction, in seconds."
     )
     api_replicas: int = Field(1, ge=1, description="Replicas of the API.")
+    spare_process: bool = Field(
+        True, description="Keep an idle process that has imported the API, in which the next replica starts sooner."
+    )
     prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
 
     @model_validator(mode="before")

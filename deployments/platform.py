@@ -75,6 +75,10 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_DEPLOYMENT_ACTOR_HEALTH_CHECK_PERIOD_S": "2",
         # Ray's default is 15: replicas would have the lowest priority on the machine. Workers lower their own.
         "RAY_worker_niceness": "0",
+        "RAY_preload_python_modules": "deployments.preload",
+        # Each log file; Ray keeps six of 512 MB by default, and writes about 400 MB a day.
+        "RAY_ROTATION_MAX_BYTES": str(32 * 1024**2),
+        "RAY_ROTATION_BACKUP_COUNT": "2",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }

@@ -68,7 +68,10 @@ class SupervisorActor:
         control_plane: ControlPlane = module.ControlPlane(self._settings, self._name)
         loop = asyncio.get_running_loop()
         loop.create_task(control_plane.supervisor.run()).add_done_callback(_exit_process)
-        self._deployer_task = loop.create_task(_run_forever(control_plane.deployer.run))
+        self._tasks = [
+            loop.create_task(_run_forever(control_plane.deployer.run, "managing the predictors' deployments")),
+            loop.create_task(_run_forever(control_plane.keep_spare_process, "keeping a spare process")),
+        ]
         return control_plane
 
 
@@ -84,10 +87,10 @@ def _exit_process(task: "asyncio.Task[Any]") -> None:
         os._exit(1)
 
 
-async def _run_forever(run: Callable[[], Coroutine[None, None, None]]) -> None:
-    # The pool serves predictors whose own deployments cannot be managed, so the jobs go on.
+async def _run_forever(run: Callable[[], Coroutine[None, None, None]], name: str) -> None:
+    # Jobs go on without these: the pool serves predictors whose own deployments cannot be managed.
     while True:
         task = asyncio.create_task(run())
         await asyncio.wait({task})
-        log.error("managing the predictors' deployments failed; trying again", exc_info=task.exception())
+        log.error("%s failed; trying again", name, exc_info=task.exception())
         await asyncio.sleep(_RETRY_S)

@@ -18,6 +18,7 @@ import pytest
 
 from dataml.access.tokens import TokenKeys
 from deployments.platform import private_folder
+from deployments.preload import is_for_any_job
 from deployments.processes import is_ray_core
 from tests.client import PASSWORD
 from tests.dataset.datasets import CHURN
@@ -271,6 +272,25 @@ def test_a_terminated_training_leaves_no_process(cluster: Cluster) -> None:
     folders = cluster.home / "storage" / "jobs"
     wait_until(lambda: list(folders.glob(f"{job_number}.*")), lambda left: not left, timeout_s=5)
     assert cluster.training(training["id"])["training_status"] == "Cancelled"
+
+
+def spare_processes(cluster: Cluster) -> list[int]:
+    idle = [psutil.Process(pid) for pid in cluster.processes("ray::IDLE")]
+    return [process.pid for process in idle if is_for_any_job(process.environ())]
+
+
+def test_a_killed_replica_of_the_api_starts_in_the_spare_process(cluster: Cluster) -> None:
+    (spare,) = wait_until(lambda: spare_processes(cluster), lambda found: found)
+    (api,) = cluster.processes("ray::ServeReplica:dataml:Api")
+    os.kill(api, signal.SIGKILL)
+    replicas = wait_until(
+        lambda: cluster.processes("ray::ServeReplica:dataml:Api"), lambda alive: alive and alive != [api]
+    )
+    assert replicas == [spare]
+    health_check = "/utils/health-check/"
+    wait_until(lambda: cluster.http.get(health_check).status_code, lambda status: status == 200)
+    # Another one takes its place.
+    wait_until(lambda: spare_processes(cluster), lambda found: found and found != [spare])
 
 
 def test_a_killed_worker_costs_one_attempt(cluster: Cluster) -> None:
