@@ -50,9 +50,12 @@ class MultipartBody:
         self._end = f"--{self._boundary}--\r\n".encode()
 
     @property
-    def content_type(self) -> str:
-        """The value of the header `Content-Type`."""
-        return f"multipart/form-data; boundary={self._boundary}"
+    def headers(self) -> dict[str, str]:
+        """The headers of a request with this body."""
+        return {
+            "Content-Type": f"multipart/form-data; boundary={self._boundary}",
+            "Content-Length": str(self.size_bytes),
+        }
 
     @property
     def size_bytes(self) -> int:

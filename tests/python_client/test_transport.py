@@ -243,7 +243,7 @@ def test_form_is_what_the_platform_reads() -> None:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": content, "more_body": False}
 
-        headers = [(b"content-type", body.content_type.encode())]
+        headers = [(b"content-type", body.headers["Content-Type"].encode())]
         async with Request({"type": "http", "method": "POST", "headers": headers}, receive).form() as form:
             return [(each.filename, await each.read()) for each in form.getlist("files")]  # type: ignore[union-attr]
 
@@ -275,3 +275,55 @@ def test_each_call_is_shown_before_it_is_sent() -> None:
     note: Callable[[httpx.Request], None] = lambda request: seen.append(f"{request.method} {request.url}")  # noqa: E731
     with_key(Script(answer()), on_call=note).call("GET", HEALTH, query={"a": 1, "b": None})
     assert seen == [f"GET http://dataml{HEALTH}?a=1"]
+
+
+class TestSend:
+    """One request, whose answer is returned as it came."""
+
+    def test_answer_of_any_status_is_returned_and_asked_for_once(self, waits: list[float]) -> None:
+        for refused in (error(503, "api_overloaded"), error(429, "too_many_requests"), error(401, "token_expired")):
+            script = Script(refused)
+            assert with_key(script).send("GET", HEALTH) is not None
+            assert (len(script.requests), waits) == (1, [])
+
+    def test_status_body_and_headers_are_those_of_the_answer(self) -> None:
+        raw = with_key(Script(error(503, "api_unavailable", {"Retry-After": "7"}))).send("GET", HEALTH)
+        assert (raw.status_code, raw.json()["code"], raw.headers["retry-after"]) == (503, "api_unavailable", "7")
+
+    def test_refused_token_is_not_renewed(self) -> None:
+        script = Script(tokens_answer(1), error(401, "token_expired"))
+        transport = Transport(Credentials("http://dataml", username="u", password="p"), http_transport=script)
+        assert transport.send("GET", HEALTH).status_code == 401
+        assert [request.url.path for request in script.requests] == ["/api/v1/login/access-token", HEALTH]
+
+    def test_no_answer_has_the_error_of_httpx_as_its_cause(self, waits: list[float]) -> None:
+        script = Script(httpx.ConnectError("refused"))
+        with pytest.raises(dataml.NotConnected) as caught:
+            with_key(script).send("GET", HEALTH)
+        assert isinstance(caught.value.__cause__, httpx.ConnectError)
+        assert (len(script.requests), waits) == (1, [])
+
+    def test_own_headers_replace_those_of_the_client(self) -> None:
+        script = Script(answer(), answer())
+        transport = with_key(script)
+        transport.send("GET", HEALTH, headers={"authorization": "Bearer another"})
+        transport.send("GET", HEALTH, signed=False)
+        sent = [request.headers.get_list("authorization") for request in script.requests]
+        assert sent == [["Bearer another"], []]
+
+    def test_content_and_files_are_sent_as_they_are(self) -> None:
+        script = Script(answer(), answer())
+        transport = with_key(script)
+        transport.send("POST", HEALTH, content=b"{")
+        transport.send("POST", HEALTH, files=[FilePart.open(b"a\n1\n", "rows.csv")])
+        assert script.bodies[0] == b"{"
+        assert b'name="files"; filename="rows.csv"' in script.bodies[1]
+        assert int(script.requests[1].headers["content-length"]) == len(script.bodies[1])
+
+
+def test_call_that_waits_for_a_job_is_given_the_time_to() -> None:
+    script = Script(answer(), answer())
+    transport = with_key(script, timeout_s=10)
+    for query in ({"wait": 60}, {"wait": None}):
+        transport.call("GET", HEALTH, query=query)
+    assert [request.extensions["timeout"]["read"] for request in script.requests] == [70, 10]

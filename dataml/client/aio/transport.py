@@ -43,7 +43,7 @@ class Transport:
         self._on_call = on_call
         self._http = HttpClient(
             base_url=credentials.url,
-            timeout=httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S),
+            timeout=_timeout(timeout_s),
             verify=_tls(verify),
             transport=http_transport,
             # A proxy of the environment does not know this machine by the name that is its own.
@@ -86,19 +86,65 @@ class Transport:
             ApiError: The platform has refused the call.
             NotConnected: There was no answer.
         """
-        parts: dict[str, Any] = {"params": _clean(query)}
-        if body is not None:
-            parts["json"] = body
-        if form is not None:
-            parts["data"] = _clean(form)
-        if timeout_s is not None:
-            parts["timeout"] = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
+        parts = _parts(query, body, form)
+        # The platform answers a call that waits for a job when the job has ended, or then.
+        wait_s = float((query or {}).get("wait") or 0)
+        if timeout_s is not None or wait_s:
+            parts["timeout"] = _timeout((self.timeout_s if timeout_s is None else timeout_s) + wait_s)
 
         def build(headers: dict[str, str]) -> httpx.Request:
             return self._http.build_request(method, path, headers=headers, **parts)
 
         response = await self._send(build, method, idempotency_key, signed=signed)
         return _read(response, answer)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        form: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        files: Sequence[FilePart] = (),
+        headers: Mapping[str, str] | None = None,
+        signed: bool = True,
+    ) -> httpx.Response:
+        """Send one request once, and return its answer as it came, whatever its status.
+
+        The request is not sent again, and a token that is refused is not renewed. The login that a signed request needs
+        is sent as that of any other call.
+
+        Args:
+            method: GET, POST, PUT or DELETE.
+            path: From the root of the platform.
+            query: Parameters; those that are None are left out.
+            body: Sent as JSON, unless it is None.
+            form: Sent as a form, in place of a body.
+            content: Sent as it is, in place of a body.
+            files: Sent as a form with the field `files`, in place of a body.
+            headers: Sent in place of the client's own of the same name.
+            signed: Whether the request says who calls.
+
+        Raises:
+            ApiError: The login has been refused.
+            NotConnected: There was no answer; its cause is the error of httpx.
+        """
+        parts = _parts(query, body, form)
+        own = _headers(await self.session.token() if signed else None, None)
+        if content is not None:
+            parts["content"] = content
+        elif files:
+            multipart = MultipartBody("files", files)
+            own |= multipart.headers
+            parts["content"] = _pieces(multipart, None)
+        merged = httpx.Headers(own)
+        merged.update(headers)
+        try:
+            return await self._send_once(self._http.build_request(method, path, headers=merged, **parts), stream=False)
+        except httpx.TransportError as error:
+            raise _not_connected(self.url, error) from error
 
     async def upload(
         self,
@@ -125,13 +171,12 @@ class Transport:
             NotConnected: There was no answer.
         """
         body = MultipartBody(field, files)
-        timeout = httpx.Timeout(_UPLOAD_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
+        timeout = _timeout(_UPLOAD_TIMEOUT_S)
 
         def build(headers: dict[str, str]) -> httpx.Request:
-            sized = {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)}
             content = _pieces(body, report_bytes)
             return self._http.build_request(
-                "POST", path, headers=headers | sized, params=_clean(query), content=content, timeout=timeout
+                "POST", path, headers=headers | body.headers, params=_clean(query), content=content, timeout=timeout
             )
 
         return _read(await self._send(build, "POST", idempotency_key), "json")
@@ -245,6 +290,20 @@ async def _pieces(body: MultipartBody, report_bytes: ReportBytes | None) -> Asyn
         done += len(piece)
         if report_bytes is not None:
             report_bytes(done, body.size_bytes)
+
+
+def _parts(query: Mapping[str, Any] | None, body: Any, form: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a request's query and body as httpx takes them."""
+    parts: dict[str, Any] = {"params": _clean(query)}
+    if body is not None:
+        parts["json"] = body
+    if form is not None:
+        parts["data"] = _clean(form)
+    return parts
+
+
+def _timeout(timeout_s: float) -> httpx.Timeout:
+    return httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
 
 
 def _headers(token: str | None, idempotency_key: str | None) -> dict[str, str]:
