@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     from dataml.client.sync.connection import connect as connect
     from dataml.client.sync.datasets import Dataset as Dataset
     from dataml.client.sync.jobs import Job as Job
+    from dataml.client.sync.lake import LakeTable as LakeTable
     from dataml.client.sync.models import Model as Model
+    from dataml.client.sync.roles import Role as Role
     from dataml.client.sync.templates import Template as Template
+    from dataml.client.sync.tenants import Tenant as Tenant
+    from dataml.client.sync.users import User as User
 
 __version__ = "0.1.0"
 
@@ -63,8 +67,12 @@ _LAZY: Final = {
     "Client": "dataml.client.sync.connection",
     "Dataset": "dataml.client.sync.datasets",
     "Job": "dataml.client.sync.jobs",
+    "LakeTable": "dataml.client.sync.lake",
     "Model": "dataml.client.sync.models",
+    "Role": "dataml.client.sync.roles",
     "Template": "dataml.client.sync.templates",
+    "Tenant": "dataml.client.sync.tenants",
+    "User": "dataml.client.sync.users",
     "connect": "dataml.client.sync.connection",
     **dict.fromkeys(_ERRORS, "dataml.client.errors"),
 }

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from dataml.client.terminal import printable
+
 # Gets the share of the work that is done, 0 to 1 or None for unknown, and what is being done.
 ReportProgress: TypeAlias = Callable[[float | None, str], None]
 ShowProgress: TypeAlias = bool | ReportProgress | None
@@ -41,6 +43,16 @@ def in_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
+def report_bytes_to(shown: Progress, verb: str) -> Callable[[int, int], None]:
+    """Return a function that shows bytes as progress: it gets those that are done, and all, or 0 if not known."""
+
+    def report(done: int, total: int) -> None:
+        of_all = f" of {total / 1e6:,.1f}" if total else ""
+        shown.update(done / total if total else None, f"{done / 1e6:,.1f}{of_all} MB {verb}")
+
+    return report
+
+
 class _Silent:
     def update(self, share: float | None, text: str) -> None:
         """Show nothing."""
@@ -66,15 +78,17 @@ class _Terminal(_Silent):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        status = TextColumn("{task.fields[text]}", style="dim")
+        # Names of users are no markup.
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        status = TextColumn("{task.fields[text]}", style="dim", markup=False)
         self._bar = Progress(*columns, status, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(title, total=None, text="")
+        self._task = self._bar.add_task(printable(title), total=None, text="")
 
     def update(self, share: float | None, text: str) -> None:
         """Move the bar."""
         total = None if share is None else 1.0
-        self._bar.update(self._task, total=total, completed=share or 0.0, text=text)
+        self._bar.update(self._task, total=total, completed=share or 0.0, text=printable(text))
 
     def __enter__(self) -> Progress:
         self._bar.start()

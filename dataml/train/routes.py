@@ -47,8 +47,11 @@ TrainingPage = Annotated[
             Training,
             search=("predictor_name",),
             filters={
-                "name": Filter("predictor_name", description="Only versions of the predictor of this name."),
-                "predictor": Filter("predictor_name", description="The same as `name`."),
+                "name": Filter(
+                    description="Only versions of the predictor of this name, which may be the one in URLs.",
+                    where=service.is_named,
+                ),
+                "predictor": Filter(description="The same as `name`.", where=service.is_named),
                 "state": Filter(None, JobState, "Only trainings whose job is in this state.", service.is_in_state),
                 "status": Filter("status", Literal["submitted_to_ray", "completed", "failed", "cancelled"]),
                 "problem_type": Filter("problem_type", Literal["Classification", "Regression", "Forecast"]),

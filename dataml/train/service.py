@@ -301,11 +301,8 @@ async def get_promoted(session: AsyncSession, scope: Scope, name: str, *, in_url
     Raises:
         NotFound: `predictor_not_found`.
     """
-    # No predictor has the URL name of another as its own name.
-    is_named = Training.predictor_name == name
-    if in_url:
-        is_named |= Training.url_name == name
-    versions = scope.select(Training).where(is_named, *_CAN_SERVE)
+    named = is_named(name) if in_url else Training.predictor_name == name
+    versions = scope.select(Training).where(named, *_CAN_SERVE)
     training = await session.scalar(versions.order_by(Training.version.desc()).limit(1))
     if training is None:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
@@ -346,6 +343,12 @@ async def get_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: 
         NotFound: `preprocessing_not_found`.
     """
     return await scope.get(session, TrainingPreprocessing, preprocess_id, "preprocessing")
+
+
+def is_named(name: str) -> ColumnElement[bool]:
+    """Return the condition of the versions of a predictor, by its name or by the one that it has in URLs."""
+    # No predictor has the URL name of another as its own name.
+    return (Training.predictor_name == name) | (Training.url_name == name)
 
 
 def is_in_state(state: JobState) -> ColumnElement[bool]:

@@ -3,13 +3,19 @@
 from typing import Any, Literal, Unpack, overload
 
 from dataml.client import credentials, schemas
+from dataml.client.aio.audit import Audit
 from dataml.client.aio.datasets import Dataset, Datasets
 from dataml.client.aio.jobs import Job, Jobs
+from dataml.client.aio.keys import Keys
+from dataml.client.aio.lake import Lake
 from dataml.client.aio.models import Model, Models
 from dataml.client.aio.operations import Operations
+from dataml.client.aio.roles import Roles
 from dataml.client.aio.runtime import HttpTransport
 from dataml.client.aio.templates import Templates
+from dataml.client.aio.tenants import Tenants
 from dataml.client.aio.transport import DEFAULT_TIMEOUT_S, OnCall, Transport
+from dataml.client.aio.users import Users
 from dataml.client.progress import ShowProgress
 from dataml.client.retries import RetryPolicy
 from dataml.client.training_requests import ProblemType, TrainOptions, guess_problem_type, train_request
@@ -70,6 +76,12 @@ class Client:
         templates: Templates.
         models: Trainings and their models.
         jobs: What takes long.
+        lake: Tables of the data lake.
+        users: Who may use the platform.
+        roles: Which permissions belong together.
+        keys: API keys of the caller.
+        tenants: All tenants, for an administrator of the platform.
+        audit: Who did what.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -79,11 +91,22 @@ class Client:
         self.templates = Templates(self.api)
         self.models = Models(transport, self.api)
         self.jobs = Jobs(self.api, self._load_subject)
+        self.lake = Lake(self.api)
+        self.users = Users(self.api)
+        self.roles = Roles(self.api)
+        self.keys = Keys(self.api)
+        self.tenants = Tenants(self.api)
+        self.audit = Audit(self.api)
 
     @property
     def url(self) -> str:
         """Address of the platform."""
         return self.transport.url
+
+    @property
+    def profile(self) -> str | None:
+        """Name of the profile that says who calls; None where the arguments or the environment do."""
+        return self.transport.session.profile
 
     async def close(self) -> None:
         """Close the connections. The session goes on, so that a profile can be used again."""

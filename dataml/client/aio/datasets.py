@@ -2,20 +2,20 @@
 
 import os
 import warnings
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
 from dataml.client import schemas
 from dataml.client.aio.jobs import Job
+from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.aio.runtime import run_in_thread
 from dataml.client.aio.transport import Transport
 from dataml.client.error_reports import ErrorReport
-from dataml.client.errors import ClientError, NotFound
-from dataml.client.progress import Progress, ShowProgress, open_progress
+from dataml.client.errors import ClientError
+from dataml.client.progress import ShowProgress, open_progress, report_bytes_to
 from dataml.client.sources import Source, default_name, open_sources
 from dataml.client.tables import Table
 from dataml.client.upload_options import UploadOptions, upload_parameters
@@ -79,8 +79,12 @@ class Dataset:
         answer = await self._api.view_dataset(dataset_id=self.id, limit=limit, offset=offset, rows=rows)
         return Table(answer["preview"])
 
-    async def download(self, path: "str | os.PathLike[str]") -> Path:
+    async def download(self, path: "str | os.PathLike[str]", *, progress: ShowProgress = None) -> Path:
         """Write the kept rows to a Parquet file, and return its path.
+
+        Args:
+            path: The file, which is replaced if there is one.
+            progress: Whether the progress is shown, or a function that gets it.
 
         Raises:
             ClientError: `no_rows`: the dataset has not been validated.
@@ -88,7 +92,8 @@ class Dataset:
         name = self.info["validated_path"]
         if name is None:
             raise ClientError(f"Dataset {self.name!r} has no validated rows.", code="no_rows")
-        return await self._transport.download_to("/api/v1/files/download", Path(path), query={"file_path": name})
+        query = {"file_path": name}
+        return await self._transport.download_to("/api/v1/files/download", Path(path), query=query, progress=progress)
 
     async def to_pandas(self, limit: int = 1000) -> "pd.DataFrame":
         """Return the first kept rows as a DataFrame; `download` writes all of them."""
@@ -101,13 +106,16 @@ class Dataset:
             target: A column, to compute the association of each other column with.
             progress: Whether the progress is shown, or a function that gets it.
         """
+        return await (await self.start_statistics(target)).wait(progress=progress)
+
+    async def start_statistics(self, target: str | None = None) -> Job[dict[str, Any]]:
+        """Start the job that computes the statistics, and return it; see `statistics`."""
         started = await self._api.generate_dataset_statistics(dataset_id=self.id, target=target)
 
         async def load() -> dict[str, Any]:
             return (await self._api.get_dataset_statistics(dataset_id=self.id))["statistics"] or {}
 
-        job = Job(self._api, await self._api.get_job(started["job_id"]), load)
-        return await job.wait(progress=progress)
+        return Job(self._api, await self._api.get_job(started["job_id"]), load)
 
     async def delete(self) -> None:
         """Delete the dataset, with its files.
@@ -196,7 +204,7 @@ class Datasets:
             answer = await self._api.upload_dataset(
                 parts,
                 dataset_name=dataset_name,
-                report_bytes=_byte_reporter(shown),
+                report_bytes=report_bytes_to(shown, "sent"),
                 **upload_parameters(options),
             )
         job = await self._validation(answer["dataset_id"], answer["job_id"])
@@ -222,10 +230,7 @@ class Datasets:
             NotFound: There is none.
         """
         if isinstance(dataset, str):
-            rows = [row for row in await self.list() if row["dataset_name"] == dataset]
-            if not rows:
-                raise NotFound(f"There is no dataset {dataset!r}.", status=404, code="dataset_not_found")
-            dataset = int(rows[0]["id"])
+            dataset = await self._find(dataset)
         return Dataset(self._transport, self._api, await self._api.get_dataset(dataset_id=dataset))
 
     async def from_lake(
@@ -261,18 +266,14 @@ class Datasets:
         job = await self._validation(answer["dataset_id"], answer["job_id"])
         return await job.wait(timeout_s=timeout_s, progress=progress)
 
+    async def _find(self, name: str) -> int:
+        return (await find_by_name(lambda name: self._api.list_datasets(name=name, limit=1), "dataset", name))["id"]
+
     async def _validation(self, dataset_id: int, job_id: str) -> Job[Dataset]:
         async def load() -> Dataset:
             return await self.get(dataset_id)
 
         return Job(self._api, await self._api.get_job(job_id), load)
-
-
-def _byte_reporter(shown: Progress) -> Callable[[int, int], None]:
-    def report(done: int, total: int) -> None:
-        shown.update(done / max(total, 1), f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB sent")
-
-    return report
 
 
 def _invalid_text(dataset: Dataset) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from dataml.client import schemas
@@ -11,6 +12,7 @@ from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
 from dataml.client.job_states import ENDED
 from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.tables import Table
+from dataml.client.times import to_iso
 
 _T = TypeVar("_T")
 _WAIT_S: Final = 1.0
@@ -50,7 +52,9 @@ class Job(Generic[_T]):
         await self._api.terminate_ray_job(ray_job_id=self.id)
         await self.refresh()
 
-    async def wait(self, *, timeout_s: float | None = None, progress: ShowProgress = None) -> _T:
+    async def wait(
+        self, *, timeout_s: float | None = None, progress: ShowProgress = None, title: str | None = None
+    ) -> _T:
         """Wait until the job has succeeded, and return what it has made.
 
         An interruption, Ctrl-C for example, ends the waiting and not the job.
@@ -58,6 +62,7 @@ class Job(Generic[_T]):
         Args:
             timeout_s: How long to wait at most, in seconds.
             progress: Whether the progress is shown, or a function that gets it.
+            title: What the progress is named, by default the kind of the job.
 
         Raises:
             JobFailed: The job has failed.
@@ -65,7 +70,7 @@ class Job(Generic[_T]):
             WaitTimeout: It has not ended in time; it goes on.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with open_progress(progress, self.info["kind"]) as shown:
+        with open_progress(progress, title or self.info["kind"]) as shown:
             while True:
                 shown.update(self.info["progress"], self.info["phrase"] or self.state)
                 if self.is_done:
@@ -97,12 +102,36 @@ class Jobs:
         self._load = load
 
     async def list(
-        self, *, kind: schemas.JobKind | None = None, state: schemas.JobState | None = None, limit: int | None = None
+        self,
+        *,
+        kind: schemas.JobKind | None = None,
+        state: schemas.JobState | None = None,
+        created_by: str | None = None,
+        subject_id: int | None = None,
+        since: datetime | str | None = None,
+        limit: int | None = None,
     ) -> Table:
-        """Return the jobs, newest first: all of them, or at most `limit`."""
+        """Return the jobs, newest first: all of them, or at most `limit`.
+
+        Args:
+            kind: Only jobs of this kind.
+            state: Only jobs in this state.
+            created_by: Only jobs of this user.
+            subject_id: Only jobs for this dataset, training or prediction.
+            since: Only jobs that were created not before this time; without a zone it is UTC.
+            limit: Jobs to return at most.
+        """
 
         async def page(limit: int, offset: int) -> schemas.JobList:
-            return await self._api.list_jobs(kind=kind, state=state, limit=limit, offset=offset)
+            return await self._api.list_jobs(
+                kind=kind,
+                state=state,
+                created_by=created_by,
+                subject_id=subject_id,
+                since=to_iso(since),
+                limit=limit,
+                offset=offset,
+            )
 
         return Table(await fetch_all(page, limit), _COLUMNS)
 

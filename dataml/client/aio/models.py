@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from dataml.client import reports, schemas
 from dataml.client.aio import forecasting, prediction
 from dataml.client.aio.jobs import Job
+from dataml.client.aio.lookup import find_model_id
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.aio.prediction import Scorer
 from dataml.client.aio.transport import Transport
 from dataml.client.charts import Picture
-from dataml.client.errors import NotFound
 from dataml.client.predictions import How, ModelColumns
 from dataml.client.progress import ShowProgress
 from dataml.client.tables import Fields, Table
@@ -92,15 +92,18 @@ class Model:
             JobFailed: The job has failed.
         """
         answer = await self._api.get_feature_importance(train_id=self.id)
-        if not answer["feature_importance"]:
-            started = await self._api.generate_feature_importance(train_id=self.id)
+        if answer["feature_importance"]:
+            return reports.Importance(answer)
+        return await (await self.start_importance()).wait(progress=progress)
 
-            async def load() -> schemas.ImportanceAnswer:
-                return await self._api.get_feature_importance(train_id=self.id)
+    async def start_importance(self) -> Job[reports.Importance]:
+        """Start the job that computes the importance, or return the one that did; see `importance`."""
+        started = await self._api.generate_feature_importance(train_id=self.id)
 
-            job = Job(self._api, await self._api.get_job(started["shap_job_id"]), load)
-            answer = await job.wait(progress=progress)
-        return reports.Importance(answer)
+        async def load() -> reports.Importance:
+            return reports.Importance(await self._api.get_feature_importance(train_id=self.id))
+
+        return Job(self._api, await self._api.get_job(started["shap_job_id"]), load)
 
     async def chart(self, name: str = "beeswarm") -> Picture:
         """Return a picture of the explanation: `beeswarm`, `dependence-1` and so on.
@@ -183,9 +186,14 @@ class Model:
         }
         return await forecasting.forecast(self._api, self.info, steps, future, options)
 
-    async def export(self, path: "str | os.PathLike[str]") -> Path:
-        """Write the model with all that it needs to a ZIP file, and return its path."""
-        return await self._transport.download_to(f"/api/v1/train/{self.id}/export", Path(path))
+    async def export(self, path: "str | os.PathLike[str]", *, progress: ShowProgress = None) -> Path:
+        """Write the model with all that it needs to a ZIP file, and return its path.
+
+        Args:
+            path: The file, which is replaced if there is one.
+            progress: Whether the progress is shown, or a function that gets it.
+        """
+        return await self._transport.download_to(f"/api/v1/train/{self.id}/export", Path(path), progress=progress)
 
     async def delete(self) -> None:
         """Delete the training and its model.
@@ -229,22 +237,12 @@ class Models:
         """Return a model by its id, or by the name of its predictor.
 
         Args:
-            model: Id of the training, or name of the predictor.
+            model: Id of the training, or name of the predictor, or `NAME@VERSION`.
             version: Of a name, its version; by default the one that serves, else the newest.
 
         Raises:
             NotFound: There is none.
         """
         if isinstance(model, str):
-            model = await self._find(model, version)
+            model = await find_model_id(self._api, model, version)
         return Model(self._transport, self._api, await self._api.get_training(model))
-
-    async def _find(self, name: str, version: int | None) -> int:
-        rows = [row for row in await self.list() if name in (row["predictor_name"], row["url_name"])]
-        if version is not None:
-            rows = [row for row in rows if row["version"] == version]
-        serving = [row for row in rows if row["endpoint_url"]]
-        if not rows:
-            what = f"{name!r}" + (f" of version {version}" if version is not None else "")
-            raise NotFound(f"There is no model {what}.", status=404, code="training_not_found")
-        return int((serving or rows)[0]["id"])

@@ -5,10 +5,10 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from dataml.client import schemas
+from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.aio.runtime import run_in_thread
-from dataml.client.errors import NotFound
 from dataml.client.sources import Source, open_sources
 from dataml.client.tables import Table
 
@@ -71,10 +71,7 @@ class Templates:
             NotFound: There is none.
         """
         if isinstance(template, str):
-            rows = [row for row in await self.list() if row["template_name"] == template]
-            if not rows:
-                raise NotFound(f"There is no template {template!r}.", status=404, code="template_not_found")
-            template = int(rows[0]["id"])
+            template = await self._find(template)
         return Template(self._api, await self._api.get_template(template))
 
     async def draft(self, source: Source, **options: Any) -> schemas.InferredTemplate:
@@ -102,3 +99,6 @@ class Templates:
         body: Any = {"template_name": name, "template_schema": list(columns)}
         created = await self._api.create_template(body)
         return await self.get(created["id"])
+
+    async def _find(self, name: str) -> int:
+        return (await find_by_name(lambda name: self._api.list_templates(name=name, limit=1), "template", name))["id"]

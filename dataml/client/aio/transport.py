@@ -12,6 +12,7 @@ from dataml.client.aio.runtime import HttpClient, HttpTransport, iterate, run_in
 from dataml.client.aio.sessions import Session
 from dataml.client.credentials import Credentials
 from dataml.client.multipart import FilePart, MultipartBody, ReportBytes
+from dataml.client.progress import ShowProgress, open_progress, report_bytes_to
 from dataml.client.retries import RetryPolicy, is_repeatable
 
 AnswerKind = Literal["json", "text", "bytes"]
@@ -212,8 +213,16 @@ class Transport:
         finally:
             await response.aclose()
 
-    async def download_to(self, path: str, target: Path, *, query: Mapping[str, Any] | None = None) -> Path:
+    async def download_to(
+        self, path: str, target: Path, *, query: Mapping[str, Any] | None = None, progress: ShowProgress = None
+    ) -> Path:
         """Write the body of an answer to a file, and return its path; a download that fails leaves no file.
+
+        Args:
+            path: From the root of the platform.
+            target: The file, which is replaced if there is one.
+            query: Parameters; those that are None are left out.
+            progress: Whether the progress is shown, or a function that gets it.
 
         Raises:
             ApiError: The platform has refused the call.
@@ -223,8 +232,8 @@ class Transport:
         part = target.with_name(f"{target.name}.part")
         file = await run_in_thread(lambda: part.open("wb"))
         try:
-            with file:
-                await self.download(path, file, query=query)
+            with file, open_progress(progress, target.name) as shown:
+                await self.download(path, file, query=query, report_bytes=report_bytes_to(shown, "received"))
             return await run_in_thread(part.replace, target)
         finally:
             await run_in_thread(lambda: part.unlink(missing_ok=True))

@@ -6,13 +6,19 @@ from typing import Any, Literal, Unpack, overload
 from dataml.client import credentials, schemas
 from dataml.client.progress import ShowProgress
 from dataml.client.retries import RetryPolicy
+from dataml.client.sync.audit import Audit
 from dataml.client.sync.datasets import Dataset, Datasets
 from dataml.client.sync.jobs import Job, Jobs
+from dataml.client.sync.keys import Keys
+from dataml.client.sync.lake import Lake
 from dataml.client.sync.models import Model, Models
 from dataml.client.sync.operations import Operations
+from dataml.client.sync.roles import Roles
 from dataml.client.sync.runtime import HttpTransport
 from dataml.client.sync.templates import Templates
+from dataml.client.sync.tenants import Tenants
 from dataml.client.sync.transport import DEFAULT_TIMEOUT_S, OnCall, Transport
+from dataml.client.sync.users import Users
 from dataml.client.training_requests import ProblemType, TrainOptions, guess_problem_type, train_request
 
 
@@ -71,6 +77,12 @@ class Client:
         templates: Templates.
         models: Trainings and their models.
         jobs: What takes long.
+        lake: Tables of the data lake.
+        users: Who may use the platform.
+        roles: Which permissions belong together.
+        keys: API keys of the caller.
+        tenants: All tenants, for an administrator of the platform.
+        audit: Who did what.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -80,11 +92,22 @@ class Client:
         self.templates = Templates(self.api)
         self.models = Models(transport, self.api)
         self.jobs = Jobs(self.api, self._load_subject)
+        self.lake = Lake(self.api)
+        self.users = Users(self.api)
+        self.roles = Roles(self.api)
+        self.keys = Keys(self.api)
+        self.tenants = Tenants(self.api)
+        self.audit = Audit(self.api)
 
     @property
     def url(self) -> str:
         """Address of the platform."""
         return self.transport.url
+
+    @property
+    def profile(self) -> str | None:
+        """Name of the profile that says who calls; None where the arguments or the environment do."""
+        return self.transport.session.profile
 
     def close(self) -> None:
         """Close the connections. The session goes on, so that a profile can be used again."""

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from dataml.client import schemas
@@ -12,6 +13,7 @@ from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
+from dataml.client.times import to_iso
 
 _T = TypeVar("_T")
 _WAIT_S: Final = 1.0
@@ -51,7 +53,7 @@ class Job(Generic[_T]):
         self._api.terminate_ray_job(ray_job_id=self.id)
         self.refresh()
 
-    def wait(self, *, timeout_s: float | None = None, progress: ShowProgress = None) -> _T:
+    def wait(self, *, timeout_s: float | None = None, progress: ShowProgress = None, title: str | None = None) -> _T:
         """Wait until the job has succeeded, and return what it has made.
 
         An interruption, Ctrl-C for example, ends the waiting and not the job.
@@ -59,6 +61,7 @@ class Job(Generic[_T]):
         Args:
             timeout_s: How long to wait at most, in seconds.
             progress: Whether the progress is shown, or a function that gets it.
+            title: What the progress is named, by default the kind of the job.
 
         Raises:
             JobFailed: The job has failed.
@@ -66,7 +69,7 @@ class Job(Generic[_T]):
             WaitTimeout: It has not ended in time; it goes on.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with open_progress(progress, self.info["kind"]) as shown:
+        with open_progress(progress, title or self.info["kind"]) as shown:
             while True:
                 shown.update(self.info["progress"], self.info["phrase"] or self.state)
                 if self.is_done:
@@ -98,12 +101,36 @@ class Jobs:
         self._load = load
 
     def list(
-        self, *, kind: schemas.JobKind | None = None, state: schemas.JobState | None = None, limit: int | None = None
+        self,
+        *,
+        kind: schemas.JobKind | None = None,
+        state: schemas.JobState | None = None,
+        created_by: str | None = None,
+        subject_id: int | None = None,
+        since: datetime | str | None = None,
+        limit: int | None = None,
     ) -> Table:
-        """Return the jobs, newest first: all of them, or at most `limit`."""
+        """Return the jobs, newest first: all of them, or at most `limit`.
+
+        Args:
+            kind: Only jobs of this kind.
+            state: Only jobs in this state.
+            created_by: Only jobs of this user.
+            subject_id: Only jobs for this dataset, training or prediction.
+            since: Only jobs that were created not before this time; without a zone it is UTC.
+            limit: Jobs to return at most.
+        """
 
         def page(limit: int, offset: int) -> schemas.JobList:
-            return self._api.list_jobs(kind=kind, state=state, limit=limit, offset=offset)
+            return self._api.list_jobs(
+                kind=kind,
+                state=state,
+                created_by=created_by,
+                subject_id=subject_id,
+                since=to_iso(since),
+                limit=limit,
+                offset=offset,
+            )
 
         return Table(fetch_all(page, limit), _COLUMNS)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from dataml.client import reports, schemas
 from dataml.client.charts import Picture
-from dataml.client.errors import NotFound
 from dataml.client.predictions import How, ModelColumns
 from dataml.client.progress import ShowProgress
 from dataml.client.sync import forecasting, prediction
 from dataml.client.sync.jobs import Job
+from dataml.client.sync.lookup import find_model_id
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.sync.prediction import Scorer
@@ -93,15 +93,18 @@ class Model:
             JobFailed: The job has failed.
         """
         answer = self._api.get_feature_importance(train_id=self.id)
-        if not answer["feature_importance"]:
-            started = self._api.generate_feature_importance(train_id=self.id)
+        if answer["feature_importance"]:
+            return reports.Importance(answer)
+        return (self.start_importance()).wait(progress=progress)
 
-            def load() -> schemas.ImportanceAnswer:
-                return self._api.get_feature_importance(train_id=self.id)
+    def start_importance(self) -> Job[reports.Importance]:
+        """Start the job that computes the importance, or return the one that did; see `importance`."""
+        started = self._api.generate_feature_importance(train_id=self.id)
 
-            job = Job(self._api, self._api.get_job(started["shap_job_id"]), load)
-            answer = job.wait(progress=progress)
-        return reports.Importance(answer)
+        def load() -> reports.Importance:
+            return reports.Importance(self._api.get_feature_importance(train_id=self.id))
+
+        return Job(self._api, self._api.get_job(started["shap_job_id"]), load)
 
     def chart(self, name: str = "beeswarm") -> Picture:
         """Return a picture of the explanation: `beeswarm`, `dependence-1` and so on.
@@ -184,9 +187,14 @@ class Model:
         }
         return forecasting.forecast(self._api, self.info, steps, future, options)
 
-    def export(self, path: "str | os.PathLike[str]") -> Path:
-        """Write the model with all that it needs to a ZIP file, and return its path."""
-        return self._transport.download_to(f"/api/v1/train/{self.id}/export", Path(path))
+    def export(self, path: "str | os.PathLike[str]", *, progress: ShowProgress = None) -> Path:
+        """Write the model with all that it needs to a ZIP file, and return its path.
+
+        Args:
+            path: The file, which is replaced if there is one.
+            progress: Whether the progress is shown, or a function that gets it.
+        """
+        return self._transport.download_to(f"/api/v1/train/{self.id}/export", Path(path), progress=progress)
 
     def delete(self) -> None:
         """Delete the training and its model.
@@ -230,22 +238,12 @@ class Models:
         """Return a model by its id, or by the name of its predictor.
 
         Args:
-            model: Id of the training, or name of the predictor.
+            model: Id of the training, or name of the predictor, or `NAME@VERSION`.
             version: Of a name, its version; by default the one that serves, else the newest.
 
         Raises:
             NotFound: There is none.
         """
         if isinstance(model, str):
-            model = self._find(model, version)
+            model = find_model_id(self._api, model, version)
         return Model(self._transport, self._api, self._api.get_training(model))
-
-    def _find(self, name: str, version: int | None) -> int:
-        rows = [row for row in self.list() if name in (row["predictor_name"], row["url_name"])]
-        if version is not None:
-            rows = [row for row in rows if row["version"] == version]
-        serving = [row for row in rows if row["endpoint_url"]]
-        if not rows:
-            what = f"{name!r}" + (f" of version {version}" if version is not None else "")
-            raise NotFound(f"There is no model {what}.", status=404, code="training_not_found")
-        return int((serving or rows)[0]["id"])

@@ -1061,7 +1061,7 @@ class Operations:
             limit: Rows to return at most.
             offset: Rows to skip.
             q: Only rows with this text in predictor_name, in any case of letters.
-            name: Only versions of the predictor of this name.
+            name: Only versions of the predictor of this name, which may be the one in URLs.
             predictor: The same as `name`.
             state: Only trainings whose job is in this state.
             status: Only rows with this status.
@@ -1127,7 +1127,7 @@ class Operations:
             limit: Rows to return at most.
             offset: Rows to skip.
             q: Only rows with this text in predictor_name, in any case of letters.
-            name: Only versions of the predictor of this name.
+            name: Only versions of the predictor of this name, which may be the one in URLs.
             predictor: The same as `name`.
             state: Only trainings whose job is in this state.
             status: Only rows with this status.

@@ -30,6 +30,11 @@ class Session:
         """The tokens as they are now; None before the first call, and with an API key."""
         return self._tokens
 
+    @property
+    def profile(self) -> str | None:
+        """Name of the profile whose session this is; None for credentials that no profile has."""
+        return self._credentials.profile
+
     def token(self) -> str:
         """Return the bearer token for a call.
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from dataml.client import schemas
-from dataml.client.errors import NotFound
 from dataml.client.sources import Source, open_sources
+from dataml.client.sync.lookup import find_by_name
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.sync.runtime import run_in_thread
@@ -72,10 +72,7 @@ class Templates:
             NotFound: There is none.
         """
         if isinstance(template, str):
-            rows = [row for row in self.list() if row["template_name"] == template]
-            if not rows:
-                raise NotFound(f"There is no template {template!r}.", status=404, code="template_not_found")
-            template = int(rows[0]["id"])
+            template = self._find(template)
         return Template(self._api, self._api.get_template(template))
 
     def draft(self, source: Source, **options: Any) -> schemas.InferredTemplate:
@@ -103,3 +100,6 @@ class Templates:
         body: Any = {"template_name": name, "template_schema": list(columns)}
         created = self._api.create_template(body)
         return self.get(created["id"])
+
+    def _find(self, name: str) -> int:
+        return (find_by_name(lambda name: self._api.list_templates(name=name, limit=1), "template", name))["id"]

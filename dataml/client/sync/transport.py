@@ -11,6 +11,7 @@ import httpx
 from dataml.client import errors
 from dataml.client.credentials import Credentials
 from dataml.client.multipart import FilePart, MultipartBody, ReportBytes
+from dataml.client.progress import ShowProgress, open_progress, report_bytes_to
 from dataml.client.retries import RetryPolicy, is_repeatable
 from dataml.client.sync.runtime import HttpClient, HttpTransport, iterate, run_in_thread, sleep
 from dataml.client.sync.sessions import Session
@@ -213,8 +214,16 @@ class Transport:
         finally:
             response.close()
 
-    def download_to(self, path: str, target: Path, *, query: Mapping[str, Any] | None = None) -> Path:
+    def download_to(
+        self, path: str, target: Path, *, query: Mapping[str, Any] | None = None, progress: ShowProgress = None
+    ) -> Path:
         """Write the body of an answer to a file, and return its path; a download that fails leaves no file.
+
+        Args:
+            path: From the root of the platform.
+            target: The file, which is replaced if there is one.
+            query: Parameters; those that are None are left out.
+            progress: Whether the progress is shown, or a function that gets it.
 
         Raises:
             ApiError: The platform has refused the call.
@@ -224,8 +233,8 @@ class Transport:
         part = target.with_name(f"{target.name}.part")
         file = run_in_thread(lambda: part.open("wb"))
         try:
-            with file:
-                self.download(path, file, query=query)
+            with file, open_progress(progress, target.name) as shown:
+                self.download(path, file, query=query, report_bytes=report_bytes_to(shown, "received"))
             return run_in_thread(part.replace, target)
         finally:
             run_in_thread(lambda: part.unlink(missing_ok=True))

@@ -1,0 +1,59 @@
+"""The audit log: who did what."""
+
+from datetime import datetime
+from typing import Final
+
+from dataml.client import schemas
+from dataml.client.aio.operations import Operations
+from dataml.client.aio.paging import fetch_all
+from dataml.client.tables import Table
+from dataml.client.times import to_iso
+
+_COLUMNS: Final = ("at", "username", "action", "subject", "outcome", "address")
+
+
+class Audit:
+    """The audit log of the tenant."""
+
+    def __init__(self, api: Operations) -> None:
+        self._api = api
+
+    async def list(
+        self,
+        *,
+        username: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        outcome: schemas.Outcome | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = 100,
+    ) -> Table:
+        """Return the newest entries: at most `limit`, or all with None.
+
+        Args:
+            username: Only what this user did.
+            action: Only these actions: `user.create`, or `user` for all that was done to users.
+            subject: Only what was done to this: `user:7`.
+            outcome: success, failure or refused.
+            since: Not before this time; as text it is ISO 8601; without a zone it is UTC.
+            until: Before this time.
+            limit: Entries to return at most.
+
+        Raises:
+            Forbidden: The caller may not see the log.
+        """
+
+        async def page(limit: int, offset: int) -> schemas.AuditList:
+            return await self._api.list_audit_events(
+                username=username,
+                action=action,
+                subject=subject,
+                outcome=outcome,
+                since=to_iso(since),
+                until=to_iso(until),
+                limit=limit,
+                offset=offset,
+            )
+
+        return Table(await fetch_all(page, limit), _COLUMNS)

@@ -1,0 +1,77 @@
+"""Finds things by their names: a list is asked for those of one name."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from dataml.client.aio.operations import Operations
+from dataml.client.aio.paging import fetch_all
+from dataml.client.errors import Invalid, NotFound
+
+# Gets a name, and returns the page of a list with what has it.
+ListNamed = Callable[[str], Awaitable[Any]]
+_CODES: Final = {"model": "training_not_found"}
+
+
+async def find_by_name(list_named: ListNamed, noun: str, name: str) -> Any:
+    """Return the first row of a list that has a name.
+
+    Args:
+        list_named: Asks for the list.
+        noun: What the list is of, for the message.
+        name: The whole name.
+
+    Raises:
+        NotFound: `<noun>_not_found`: there is none.
+    """
+    rows = await _rows(list_named, name)
+    if not rows:
+        raise missing(noun, name)
+    return rows[0]
+
+
+async def find_model_id(api: Operations, name: str, version: int | None = None) -> int:
+    """Return the id of a version of a predictor: the one that serves it, else the newest.
+
+    Args:
+        api: The calls of the platform.
+        name: Name of the predictor, also the one that it has in URLs, or `NAME@VERSION`.
+        version: Its version, in place of that.
+
+    Raises:
+        NotFound: `training_not_found`: there is none.
+    """
+    asked = name if version is None else f"{name}@{version}"
+    rows = await _versions(api, name)
+    base, _, suffix = name.rpartition("@")
+    # The name of a predictor may hold an `@`.
+    if not rows and version is None and base and suffix.isdecimal():
+        rows, version = await _versions(api, base), int(suffix)
+    if version is not None:
+        rows = [row for row in rows if row["version"] == version]
+    if not rows:
+        raise missing("model", asked)
+    serving = [row for row in rows if row["endpoint_url"]]
+    return max(serving or rows, key=lambda row: row["version"])["id"]
+
+
+def missing(noun: str, name: str) -> NotFound:
+    """Return the error of a name that nothing has."""
+    return NotFound(f"There is no {noun} {name!r}.", status=404, code=_CODES.get(noun, f"{noun}_not_found"))
+
+
+async def _versions(api: Operations, name: str) -> list[Any]:
+    async def all_versions(name: str) -> Any:
+        async def page(limit: int, offset: int) -> Any:
+            return await api.list_trainings(name=name, limit=limit, offset=offset)
+
+        return {"data": await fetch_all(page)}
+
+    return await _rows(all_versions, name)
+
+
+async def _rows(list_named: ListNamed, name: str) -> list[Any]:
+    try:
+        return (await list_named(name))["data"]
+    except (Invalid, UnicodeEncodeError):
+        # Text that no name can be: too long, or not Unicode.
+        return []

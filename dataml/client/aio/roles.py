@@ -1,0 +1,123 @@
+"""Roles: which permissions belong together."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dataml.client import schemas
+from dataml.client.aio.lookup import find_by_name, missing
+from dataml.client.aio.operations import Operations
+from dataml.client.aio.paging import fetch_all
+from dataml.client.tables import Table
+
+_COLUMNS: Final = ("id", "name", "permissions")
+_PERMISSION_COLUMNS: Final = ("id", "name", "is_builtin")
+
+
+class Role:
+    """A role; `info` is the last answer of the API about it."""
+
+    def __init__(self, api: Operations, info: schemas.RoleAnswer) -> None:
+        self._api = api
+        self.info = info
+
+    @property
+    def id(self) -> int:
+        """Id of the role."""
+        return self.info["id"]
+
+    @property
+    def name(self) -> str:
+        """Name of the role."""
+        return self.info["name"]
+
+    @property
+    def permissions(self) -> list[str]:
+        """Names of the permissions that the role holds."""
+        return self.info.get("permissions", [])
+
+    async def grant(self, permission: int | str) -> None:
+        """Give a permission to the role, and so to all who have the role.
+
+        Args:
+            permission: Id or name of the permission.
+
+        Raises:
+            NotFound: There is no such permission.
+            Forbidden: The caller does not have the permission.
+        """
+        self.info = await self._api.grant_permission(self.id, await self._permission_id(permission))
+
+    async def revoke(self, permission: int | str) -> None:
+        """Take a permission from the role.
+
+        Args:
+            permission: Id or name of the permission.
+
+        Raises:
+            NotFound: There is no such permission, or the role does not hold it.
+        """
+        self.info = await self._api.revoke_permission(self.id, await self._permission_id(permission))
+
+    async def _permission_id(self, permission: int | str) -> int:
+        if isinstance(permission, int):
+            return permission
+        found = await find_by_name(
+            lambda name: self._api.list_permissions(name=name, limit=1), "permission", permission
+        )
+        return found["id"]
+
+    def __repr__(self) -> str:
+        return f"Role({self.name!r}, id={self.id}, permissions={self.permissions!r})"
+
+
+class Roles:
+    """All roles of the tenant; each call needs the permission to manage roles."""
+
+    def __init__(self, api: Operations) -> None:
+        self._api = api
+
+    async def list(self, *, limit: int | None = None) -> Table:
+        """Return the roles with their permissions: all of them, or at most `limit`."""
+
+        async def page(limit: int, offset: int) -> schemas.RoleList:
+            return await self._api.list_roles(limit=limit, offset=offset)
+
+        return Table(await fetch_all(page, limit), _COLUMNS)
+
+    async def permissions(self, *, limit: int | None = None) -> Table:
+        """Return the permissions that roles can hold: all of them, or at most `limit`."""
+
+        async def page(limit: int, offset: int) -> schemas.PermissionList:
+            return await self._api.list_permissions(limit=limit, offset=offset)
+
+        return Table(await fetch_all(page, limit), _PERMISSION_COLUMNS)
+
+    async def get(self, role: int | str) -> Role:
+        """Return a role by its id or its name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if isinstance(role, str):
+            return Role(self._api, await find_by_name(lambda name: self._api.list_roles(name=name), "role", role))
+        for row in await fetch_all(lambda limit, offset: self._api.list_roles(limit=limit, offset=offset)):
+            if row["id"] == role:
+                return Role(self._api, row)
+        raise missing("role", str(role))
+
+    async def create(self, name: str, permissions: Sequence[str] = ()) -> Role:
+        """Create a role.
+
+        Args:
+            name: Name of the role.
+            permissions: Names of the permissions that it holds.
+
+        Raises:
+            Conflict: There is a role of this name.
+            NotFound: There is no such permission; the role is there then, without it.
+        """
+        tenant_id = (await self._api.test_token())["tenant_id"]
+        role = Role(self._api, await self._api.create_role({"name": name, "tenant_id": tenant_id}))
+        for permission in permissions:
+            await role.grant(permission)
+        return role

@@ -1,0 +1,90 @@
+"""Tenants: who shares the platform, and sees nothing of the others."""
+
+import uuid
+from typing import Final
+
+from dataml.client import schemas
+from dataml.client.aio.lookup import find_by_name, missing
+from dataml.client.aio.operations import Operations
+from dataml.client.aio.paging import fetch_all
+from dataml.client.tables import Table
+
+_COLUMNS: Final = ("id", "name", "is_active", "created_at")
+
+
+class Tenant:
+    """A tenant; `info` is the last answer of the API about it."""
+
+    def __init__(self, api: Operations, info: schemas.TenantAnswer) -> None:
+        self._api = api
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """Id of the tenant."""
+        return self.info["id"]
+
+    @property
+    def name(self) -> str:
+        """Name of the tenant."""
+        return self.info["name"]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its users can sign in."""
+        return self.info["is_active"]
+
+    async def close(self) -> None:
+        """Close the tenant: its sessions end, its jobs are cancelled, its users cannot sign in. Its data stays.
+
+        Raises:
+            Conflict: It is the tenant of the caller.
+        """
+        self.info = await self._api.close_tenant(self.id)
+
+    def __repr__(self) -> str:
+        return f"Tenant({self.name!r}, id={self.id!r}, is_active={self.is_active})"
+
+
+class Tenants:
+    """All tenants; each call needs an administrator of the platform."""
+
+    def __init__(self, api: Operations) -> None:
+        self._api = api
+
+    async def list(self, *, is_active: bool | None = None, limit: int | None = None) -> Table:
+        """Return the tenants in the order of their creation: all of them, or at most `limit`."""
+
+        async def page(limit: int, offset: int) -> schemas.TenantList:
+            return await self._api.list_tenants(is_active=is_active, limit=limit, offset=offset)
+
+        return Table(await fetch_all(page, limit), _COLUMNS)
+
+    async def get(self, tenant: str) -> Tenant:
+        """Return a tenant by its id, a UUID, or by its name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if not _is_uuid(tenant):
+            found = await find_by_name(lambda name: self._api.list_tenants(name=name, limit=1), "tenant", tenant)
+            return Tenant(self._api, found)
+        for row in await fetch_all(lambda limit, offset: self._api.list_tenants(limit=limit, offset=offset)):
+            if row["id"] == tenant:
+                return Tenant(self._api, row)
+        raise missing("tenant", tenant)
+
+    async def create(self, name: str) -> Tenant:
+        """Create a tenant with the built-in roles and no user; `users.create` makes its first one.
+
+        Raises:
+            Conflict: There is a tenant of this name.
+        """
+        return Tenant(self._api, await self._api.create_tenant({"name": name}))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
