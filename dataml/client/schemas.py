@@ -831,6 +831,7 @@ class Relative(TypedDict):
     version: "int | None"
     dataset_id: "int | None"
     status: str
+    state: "TrainingState"
     accuracy: "float | None"
     is_promoted: "bool | None"
     created_at: "str | None"
@@ -1134,6 +1135,7 @@ class TrainCreated(TypedDict):
     created_at: str
     modified_at: str
     training_status: str
+    state: "TrainingState"
     preprocess_id: int
     version: int
     url_name: str
@@ -1160,6 +1162,9 @@ class TrainDetail(TypedDict):
     modified_at: str
     algorithm: "str | None"
     accuracy: "float | None"
+    metric: "str | None"
+    metric_value: "float | None"
+    state: "TrainingState"
     ml_model_status: str
     train_status: str
     training_status: str
@@ -1251,6 +1256,9 @@ class TrainRow(TypedDict):
     modified_at: str
     algorithm: "str | None"
     accuracy: "float | None"
+    metric: "str | None"
+    metric_value: "float | None"
+    state: "TrainingState"
     ml_model_status: str
     train_status: str
     training_status: str
@@ -1277,6 +1285,9 @@ class TrainingDeleted(TypedDict):
 
     status_code: NotRequired[int]
     message: str
+
+
+TrainingState = Literal["queued", "running", "succeeded", "failed", "cancelled", "deleted"]
 
 
 class TuningRequest(TypedDict):

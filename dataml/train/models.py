@@ -2,15 +2,41 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
-from sqlalchemy import ForeignKeyConstraint, Index, String, UniqueConstraint
+from sqlalchemy import ColumnElement, ForeignKeyConstraint, Index, String, UniqueConstraint, case
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.contract.contract import Contract
 from dataml.dataset.models import Dataset
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 from dataml.jobs.models import Job
+from dataml.jobs.spec import JobState
+
+MAIN_METRICS: Final = {"Classification": "accuracy", "Regression": "r2", "Forecast": "wape"}
+"""The metric that stands for a model in lists, by problem type."""
+
+
+class TrainingState(StrEnum):
+    """The state of a training: that of its job, or deleted."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+
+STATUS_BY_STATE: Final = {
+    TrainingState.SUCCEEDED: "completed",
+    TrainingState.FAILED: "failed",
+    TrainingState.CANCELLED: "cancelled",
+}
+"""The `status` of a training that has ended."""
+_STATE_BY_STATUS: Final = {status: state for state, status in STATUS_BY_STATE.items()}
 
 
 class TrainingPreprocessing(TenantOwned, Timestamped, Base):
@@ -88,6 +114,29 @@ class Training(TenantOwned, Timestamped, Base):
     feature_importance: Mapped[dict[str, Any] | None]
     failure: Mapped[str | None]
     created_by: Mapped[str] = mapped_column(String(150))
+
+    @property
+    def metric(self) -> str | None:
+        """The name of the main metric; None until the training has completed."""
+        return MAIN_METRICS[self.problem_type] if self.status == "completed" else None
+
+    @hybrid_property
+    def metric_value(self) -> float | None:
+        """Return the main metric on rows that the model never saw; None where it is not defined or not known yet."""
+        return (self.metrics or {}).get(MAIN_METRICS[self.problem_type])
+
+    @metric_value.inplace.expression
+    @classmethod
+    def _metric_value_expression(cls) -> ColumnElement[float]:
+        values = {problem_type: cls.metrics[name].as_float() for problem_type, name in MAIN_METRICS.items()}
+        return case(values, value=cls.problem_type)
+
+    def state_with(self, job: Job | None) -> TrainingState:
+        """Return the state, with the newest train job."""
+        ended = _STATE_BY_STATUS.get(self.status)
+        if ended is not None:
+            return ended
+        return TrainingState.RUNNING if job is not None and job.state == JobState.RUNNING else TrainingState.QUEUED
 
 
 class DeletedTraining(TenantOwned, Base):

@@ -21,7 +21,7 @@ from dataml.jobs.waiting import WAIT
 from dataml.ml.labels import to_label
 from dataml.train import service
 from dataml.train.checks.request import list_roles, parse_problem_type
-from dataml.train.models import Training
+from dataml.train.models import Training, TrainingState
 from dataml.train.schemas import (
     DetailsAnswer,
     DetailsRequest,
@@ -52,12 +52,12 @@ TrainingPage = Annotated[
                     where=service.is_named,
                 ),
                 "predictor": Filter(description="The same as `name`.", where=service.is_named),
-                "state": Filter(None, JobState, "Only trainings whose job is in this state.", service.is_in_state),
+                "state": Filter(None, TrainingState, "Only trainings in this state.", service.is_in_state),
                 "status": Filter("status", Literal["submitted_to_ray", "completed", "failed", "cancelled"]),
                 "problem_type": Filter("problem_type", Literal["Classification", "Regression", "Forecast"]),
                 "dataset_id": Filter("dataset_id", int),
             },
-            sort=("id", "predictor_name", "version", "created_at", "accuracy"),
+            sort=("id", "predictor_name", "version", "created_at", "accuracy", "metric_value"),
             time="created_at",
         )
     ),

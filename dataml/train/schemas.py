@@ -15,10 +15,17 @@ from dataml.jobs.spec import JobState
 from dataml.jobs.time_limits import TimeLimit
 from dataml.ml.labels import to_label
 from dataml.ml.positive_class import resolve_positive_code
-from dataml.train.models import Training, TrainingOverview
+from dataml.train.models import Training, TrainingOverview, TrainingState
 from dataml.train.predictor_names import PredictorName
 
 _STATUS_OF_UNFINISHED: Final = {JobState.QUEUED: "submitted_to_ray", JobState.RUNNING: "running"}
+STATE: Final = (
+    "State of the training, in the words of jobs: queued, running, succeeded, failed or cancelled; deleted when only "
+    "its record is left. The one to read in programs."
+)
+_OTHER_WORDS: Final = (
+    "`state` in other words: submitted_to_ray, running, completed, failed, cancelled or deleted."
+)
 
 
 class RequestColumn(BaseModel):
@@ -178,7 +185,8 @@ class TrainCreated(BaseModel):
     dataset_id: int
     created_at: datetime
     modified_at: datetime
-    training_status: str
+    training_status: str = Field(description="submitted_to_ray.")
+    state: TrainingState = Field(description=STATE)
     preprocess_id: int
     version: int
     url_name: str = Field(description="The predictor in URLs, such as that of its direct route, and in names of files.")
@@ -236,9 +244,21 @@ class TrainRow(BaseModel):
     modified_at: datetime
     algorithm: str | None = Field(description="The algorithm that was kept; null until the training has completed.")
     accuracy: float | None = Field(description="Accuracy of a classification on held-out rows.")
-    ml_model_status: str
-    train_status: str
-    training_status: str
+    metric: str | None = Field(
+        description="Name of the main metric: accuracy of a Classification, r2 of a Regression (more is better), wape "
+        "of a Forecast (less is better). Null until the training has completed.",
+        examples=["accuracy"],
+    )
+    metric_value: float | None = Field(
+        description="The main metric on rows that the model never saw; null where it is not defined, and until the "
+        "training has completed."
+    )
+    state: TrainingState = Field(description=STATE)
+    ml_model_status: str = Field(description=_OTHER_WORDS)
+    train_status: str = Field(description=_OTHER_WORDS)
+    training_status: str = Field(
+        description="`state` in other words: submitted_to_ray, Running, Completed, Failed, Cancelled or Deleted."
+    )
     progress: float = Field(description="Share of the training that is done, 0 to 1.")
     phrase: str = Field(description="What the training is doing.")
     error: str | None = Field(description="Why a training failed.")
@@ -344,7 +364,12 @@ def read_warnings(training: Training) -> list[WarningAnswer]:
 def build_created(training: Training, job: Job) -> TrainCreated:
     """Return the answer to an accepted training."""
     return build_answer(
-        TrainCreated, training, training_status=training.status, job_id=job.public_id, job_state=job.state
+        TrainCreated,
+        training,
+        training_status=training.status,
+        state=training.state_with(job),
+        job_id=job.public_id,
+        job_state=job.state,
     )
 
 
@@ -362,6 +387,7 @@ def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
     return {
         "dataset_name": dataset.name,
         "data_source": dataset.data_source,
+        "state": training.state_with(job),
         "ml_model_status": status,
         "train_status": status,
         "training_status": status if status == "submitted_to_ray" else status.capitalize(),

@@ -1,14 +1,15 @@
 """Trainings: from a checked request to a predictor that answers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow.parquet as pq
-from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy import ColumnElement, Select, false, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from dataml import __version__
 from dataml.access import roles
@@ -47,7 +48,14 @@ from dataml.tasks.model_rows import ModelRows
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation, check_schema
 from dataml.train.checks.request import check_request, check_target_values
 from dataml.train.checks.series import check_continued_series, check_series
-from dataml.train.models import DeletedTraining, Training, TrainingOverview, TrainingPreprocessing
+from dataml.train.models import (
+    STATUS_BY_STATE,
+    DeletedTraining,
+    Training,
+    TrainingOverview,
+    TrainingPreprocessing,
+    TrainingState,
+)
 from dataml.train.predictor_names import resolve_url_name
 from dataml.train.schemas import TrainRequest
 
@@ -351,21 +359,37 @@ def is_named(name: str) -> ColumnElement[bool]:
     return (Training.predictor_name == name) | (Training.url_name == name)
 
 
-def is_in_state(state: JobState) -> ColumnElement[bool]:
-    """Return the condition of trainings whose job is in a state."""
+def is_in_state(state: TrainingState) -> ColumnElement[bool]:
+    """Return the condition of trainings that are in a state; lists have no deleted ones."""
+    if state is TrainingState.DELETED:
+        return false()
+    if state in STATUS_BY_STATE:
+        return Training.status == STATUS_BY_STATE[state]
     # Together with the tenant's condition of the list: a job is of the tenant of its training.
-    in_state = (Job.kind == JobKind.TRAIN.value, Job.state == state.value)
-    return Training.id.in_(every_tenant.select(Job.subject_id).where(*in_state))
+    running = every_tenant.select(Job.subject_id).where(
+        Job.kind == JobKind.TRAIN.value, Job.state == JobState.RUNNING.value
+    )
+    is_running = Training.id.in_(running)
+    return (Training.status == "submitted_to_ray") & (is_running if state is TrainingState.RUNNING else ~is_running)
+
+
+async def find_train_jobs(session: AsyncSession, scope: Scope, train_ids: Collection[int]) -> dict[int, Job]:
+    """Return the newest train job of each of these trainings, without its payload, by the id of the training."""
+    rows = scope.select(Job).where(Job.kind == JobKind.TRAIN.value, Job.subject_id.in_(train_ids))
+    rows = rows.order_by(Job.id).options(defer(Job.payload, raiseload=True))
+    return {job.subject_id: job for job in await session.scalars(rows)}
 
 
 async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[TrainingOverview]]:
     """Return the number of trainings of the tenant, and a page of them, newest first."""
-    total, trainings = await scope.list(session, Training, page)
+    # Of wide datasets these have megabytes, and no list shows them.
+    unseen = (Training.feature_importance, Training.requested)
+    total, trainings = await scope.list(session, Training, page, without=unseen)
     dataset_ids, train_ids = {t.dataset_id for t in trainings}, [t.id for t in trainings]
-    dataset_rows = await session.scalars(scope.select(Dataset).where(Dataset.id.in_(dataset_ids)))
-    datasets_by_id = {dataset.id: dataset for dataset in dataset_rows}
-    job_rows = scope.select(Job).where(Job.kind == JobKind.TRAIN.value, Job.subject_id.in_(train_ids))
-    jobs_by_id = {job.subject_id: job for job in await session.scalars(job_rows.order_by(Job.id))}
+    dataset_rows = scope.select(Dataset).where(Dataset.id.in_(dataset_ids))
+    without = (defer(column, raiseload=True) for column in (Dataset.contract, Dataset.statistics))
+    datasets_by_id = {dataset.id: dataset for dataset in await session.scalars(dataset_rows.options(*without))}
+    jobs_by_id = await find_train_jobs(session, scope, train_ids)
     serving_ids = await find_serving_ids(session, scope, {t.predictor_name for t in trainings})
     return total, [
         TrainingOverview(t, datasets_by_id[t.dataset_id], jobs_by_id.get(t.id), t.id in serving_ids) for t in trainings

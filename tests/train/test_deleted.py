@@ -53,11 +53,13 @@ def test_deleted_training_is_shown_as_it_was(platform: Platform, client: Client)
     after = show(client, row["id"])
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"summary", "endpoint", "endpoint_url", "is_promoted", "deleted_at", "deleted_by"} | {
+        "state",
         "training_status",
         "train_status",
         "ml_model_status",
     }
     assert (after["training_status"], after["deleted_by"], after["summary"]) == ("Deleted", "admin", None)
+    assert after["state"] == "deleted"
     assert after["deleted_at"] >= before["modified_at"]
     # It does not hold its dataset, and stays when that is deleted.
     assert client.request("DELETE", f"/dataset/delete/{own}").status_code == 200

@@ -1040,7 +1040,7 @@ class Operations:
         q: str | None = None,
         name: str | None = None,
         predictor: str | None = None,
-        state: schemas.JobState | None = None,
+        state: schemas.TrainingState | None = None,
         status: Literal["submitted_to_ray", "completed", "failed", "cancelled"] | None = None,
         problem_type: Literal["Classification", "Regression", "Forecast"] | None = None,
         dataset_id: int | None = None,
@@ -1057,6 +1057,8 @@ class Operations:
             "-created_at",
             "accuracy",
             "-accuracy",
+            "metric_value",
+            "-metric_value",
         ]
         | None = None,
     ) -> schemas.TrainList:
@@ -1068,7 +1070,7 @@ class Operations:
             q: Only rows with this text in predictor_name, in any case of letters.
             name: Only versions of the predictor of this name, which may be the one in URLs.
             predictor: The same as `name`.
-            state: Only trainings whose job is in this state.
+            state: Only trainings in this state.
             status: Only rows with this status.
             problem_type: Only rows with this problem_type.
             dataset_id: Only rows with this dataset_id.
@@ -1103,7 +1105,7 @@ class Operations:
         q: str | None = None,
         name: str | None = None,
         predictor: str | None = None,
-        state: schemas.JobState | None = None,
+        state: schemas.TrainingState | None = None,
         status: Literal["submitted_to_ray", "completed", "failed", "cancelled"] | None = None,
         problem_type: Literal["Classification", "Regression", "Forecast"] | None = None,
         dataset_id: int | None = None,
@@ -1120,6 +1122,8 @@ class Operations:
             "-created_at",
             "accuracy",
             "-accuracy",
+            "metric_value",
+            "-metric_value",
         ]
         | None = None,
     ) -> schemas.TrainList:
@@ -1134,7 +1138,7 @@ class Operations:
             q: Only rows with this text in predictor_name, in any case of letters.
             name: Only versions of the predictor of this name, which may be the one in URLs.
             predictor: The same as `name`.
-            state: Only trainings whose job is in this state.
+            state: Only trainings in this state.
             status: Only rows with this status.
             problem_type: Only rows with this problem_type.
             dataset_id: Only rows with this dataset_id.

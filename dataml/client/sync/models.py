@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Rows = TypeVar("Rows", "pd.DataFrame", "pl.DataFrame", "pa.Table", dict[str, Any], list[dict[str, Any]])
-_COLUMNS: Final = ("id", "predictor_name", "version", "problem_type", "algorithm", "train_status", "is_promoted")
+_COLUMNS: Final = (
+    *("id", "predictor_name", "version", "problem_type", "algorithm", "metric", "metric_value"),
+    *("state", "is_promoted"),
+)
 
 
 class Model:
@@ -60,6 +63,11 @@ class Model:
     def target(self) -> str:
         """The column that is predicted."""
         return self.info["target"]
+
+    @property
+    def state(self) -> schemas.TrainingState:
+        """State of the training: queued, running, succeeded, failed, cancelled or deleted; `refresh` asks again."""
+        return self.info["state"]
 
     @property
     def metrics(self) -> Fields:
@@ -211,7 +219,7 @@ class Model:
         return Scorer(self._transport, self._api, self.info, self._columns)
 
     def __repr__(self) -> str:
-        return f"Model({self.name!r}, version={self.version}, {self.problem_type}, {self.info['train_status']})"
+        return f"Model({self.name!r}, version={self.version}, {self.problem_type}, {self.state})"
 
     def _repr_html_(self) -> str:
         import html

@@ -9,8 +9,8 @@ from dataml.http.answers import build_answer
 from dataml.http.requests import request_config
 from dataml.jobs.schemas import JobAnswer
 from dataml.train.lifecycle.service import TrainingDetail
-from dataml.train.models import DeletedTraining, Training
-from dataml.train.schemas import TrainRow, row_fields
+from dataml.train.models import DeletedTraining, Training, TrainingState
+from dataml.train.schemas import STATE, TrainRow, row_fields
 
 
 class UpdateRequest(BaseModel):
@@ -68,6 +68,7 @@ class Relative(BaseModel):
     version: int | None = Field(description="Null when an older version of dataml has deleted it.")
     dataset_id: int | None
     status: str = Field(description="completed, submitted_to_ray, failed, cancelled or deleted.")
+    state: TrainingState = Field(description=STATE)
     accuracy: float | None
     is_promoted: bool | None
     created_at: datetime | None
@@ -126,6 +127,7 @@ def build_detail(detail: TrainingDetail, tenant_name: str) -> TrainDetail:
 def build_record(detail: TrainDetail) -> dict[str, Any]:
     """Return what stays of a training that is being deleted, as JSON: no summary, whose values are those of rows."""
     status = {"training_status": "Deleted", "train_status": "deleted", "ml_model_status": "deleted"}
+    status |= {"state": TrainingState.DELETED.value}
     removed = {"summary": None, "warnings": [], "endpoint": None, "endpoint_url": None, "is_promoted": False}
     return detail.model_dump(mode="json") | status | removed
 
@@ -136,7 +138,7 @@ def build_deleted(deleted: DeletedTraining) -> TrainDetail:
     Fields that the record of an older version of dataml does not have are null.
     """
     absent = dict.fromkeys(TrainDetail.model_fields)
-    when = {"deleted_at": deleted.deleted_at, "deleted_by": deleted.deleted_by}
+    when = {"deleted_at": deleted.deleted_at, "deleted_by": deleted.deleted_by, "state": TrainingState.DELETED}
     return TrainDetail.model_validate(absent | deleted.detail | when)
 
 
@@ -154,24 +156,24 @@ def _build_lineage(detail: TrainingDetail) -> Lineage:
             parquet_sha256=training.dataset_sha256,
             files=[SourceOfRows.model_validate(file) for file in detail.files],
         ),
-        parent=_build_parent(training.parent_id, detail.parent),
+        parent=_build_parent(training.parent_id, detail),
         own_preprocess_id=training.own_preprocess_id or training.preprocess_id,
-        children=[_build_relative(child) for child in detail.children],
+        children=[_build_relative(child, detail) for child in detail.children],
         job=JobAnswer.of(job) if job is not None else None,
         library_versions=(training.summary or {}).get("versions"),
     )
 
 
-def _build_relative(version: Training | DeletedTraining) -> Relative:
+def _build_relative(version: Training | DeletedTraining, detail: TrainingDetail) -> Relative:
     if isinstance(version, DeletedTraining):
-        return build_answer(Relative, version, status="deleted", is_promoted=False)
-    return build_answer(Relative, version)
+        return build_answer(Relative, version, status="deleted", state=TrainingState.DELETED, is_promoted=False)
+    return build_answer(Relative, version, state=version.state_with(detail.jobs_of_children.get(version.id)))
 
 
-def _build_parent(parent_id: int | None, parent: Training | DeletedTraining | None) -> Relative | None:
-    if parent is not None:
-        return _build_relative(parent)
+def _build_parent(parent_id: int | None, detail: TrainingDetail) -> Relative | None:
+    if detail.parent is not None:
+        return _build_relative(detail.parent, detail)
     if parent_id is None:
         return None
     unknown = dict.fromkeys(("version", "dataset_id", "accuracy", "is_promoted", "created_at"))
-    return Relative.model_validate({"id": parent_id, "status": "deleted"} | unknown)
+    return Relative.model_validate({"id": parent_id, "status": "deleted", "state": TrainingState.DELETED} | unknown)

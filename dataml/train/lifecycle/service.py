@@ -1,6 +1,6 @@
 """Shows one training with all it refers to, binds it to another preprocessing, and deletes it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -31,6 +31,7 @@ class TrainingDetail:
 
     `files` are the files that its rows came from, as the validation of its dataset was given them. `parent` is None
     for a first version, and for one whose parent an older version of dataml has deleted without a trace.
+    `jobs_of_children` are the newest train jobs of the children, by the id of the training.
     """
 
     overview: TrainingOverview
@@ -38,6 +39,7 @@ class TrainingDetail:
     files: Sequence[dict[str, Any]]
     parent: Training | DeletedTraining | None
     children: Sequence[Training | DeletedTraining]
+    jobs_of_children: Mapping[int, Job]
 
 
 async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> TrainingDetail:
@@ -63,6 +65,7 @@ async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> Trai
         files=_list_files(validation) if validation is not None else (),
         parent=None if parent_id is None else await _find_version(session, scope, parent_id),
         children=sorted(children, key=lambda child: child.id),
+        jobs_of_children=await service.find_train_jobs(session, scope, [child.id for child in children]),
     )
 
 
