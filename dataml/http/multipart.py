@@ -1,6 +1,6 @@
 """Multipart uploads: the files of a request, read within a budget of bytes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -9,9 +9,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from dataml.errors import DatamlError, Invalid
+from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields
 from dataml.http.request_hooks import hooks_of
 from dataml.storage.storage import upload_too_large
+from dataml.suggestions import describe_all_unknown
 
 FIELD: Final = "files"
 MAX_FILES: Final = 100
@@ -60,6 +61,7 @@ async def received_files(
     Raises:
         TooLarge: `upload_too_large`, at once when the request says how long it is.
         Invalid: `no_file`.
+        InvalidFields: `unknown_field`: the form has a field of another name.
         DatamlError: `upload_cut_off`: the body ends before its last boundary; `bad_request`: it is no multipart form.
     """
     limit = max_bytes + _FRAMING_BYTES
@@ -68,6 +70,7 @@ async def received_files(
         raise upload_too_large()
     form = await _form(request, limit)
     try:
+        _refuse_unknown_fields(request, form)
         files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile) and part.filename]
         if not files and not may_be_none:
             raise Invalid(f"Send at least one file in the multipart field `{FIELD}`.", code="no_file")
@@ -76,6 +79,23 @@ async def received_files(
         yield files
     finally:
         await form.close()
+
+
+def _refuse_unknown_fields(request: Request, form: FormData) -> None:
+    unknown = [name for name in dict.fromkeys(form) if name != FIELD]
+    if not unknown:
+        return
+    of_query: Collection[str] = getattr(request.scope.get("route"), "query_parameters", ())
+    sentences = describe_all_unknown("field", unknown, [FIELD])
+    fields = [
+        FieldError(
+            ("body", name),
+            f"'{name}' is a parameter of the query, not a field of the form." if name in of_query else sentence,
+            "unknown_field",
+        )
+        for name, sentence in zip(unknown, sentences, strict=True)
+    ]
+    raise InvalidFields(fields, code="unknown_field")
 
 
 async def _form(request: Request, limit: int) -> FormData:

@@ -23,9 +23,7 @@ STATE: Final = (
     "State of the training, in the words of jobs: queued, running, succeeded, failed or cancelled; deleted when only "
     "its record is left. The one to read in programs."
 )
-_OTHER_WORDS: Final = (
-    "`state` in other words: submitted_to_ray, running, completed, failed, cancelled or deleted."
-)
+_OTHER_WORDS: Final = "`state` in other words: submitted_to_ray, running, completed, failed, cancelled or deleted."
 
 
 class RequestColumn(BaseModel):

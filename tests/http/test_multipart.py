@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from dataml.errors import DatamlError
+from dataml.errors import DatamlError, InvalidFields
 from dataml.http.multipart import MAX_FILES, OPENAPI_BODY, received_files
 
 BUDGET_BYTES = 1000
@@ -85,14 +85,27 @@ def test_a_body_can_come_in_any_pieces() -> None:
     assert receive(Body(*[whole[i : i + 1] for i in range(len(whole))])) == [("a.csv", b"n\r\n1\r\n")]
 
 
-def test_other_fields_and_fields_without_a_file_are_ignored() -> None:
-    body = Body(part(b"x", field="note", file_name=""), part(b"x", field="files", file_name=""), part(b"n\n"), END)
-    assert receive(body) == [("a.csv", b"n\n")]
-    assert receive(Body(part(b"x", field="others"), part(b"n\n"), END)) == [("a.csv", b"n\n")]
+def test_fields_without_a_file_are_ignored() -> None:
+    assert receive(Body(part(b"x", file_name=""), part(b"n\n"), END)) == [("a.csv", b"n\n")]
+
+
+@pytest.mark.parametrize("file_name", ["", "a.csv"])
+@pytest.mark.parametrize("may_be_none", [False, True])
+def test_fields_of_other_names_are_refused(file_name: str, may_be_none: bool) -> None:
+    body = Body(
+        part(b"x", field="file", file_name=file_name), part(b"n\n"), part(b"x", field="note", file_name=""), END
+    )
+    with pytest.raises(InvalidFields) as caught:
+        receive(body, may_be_none=may_be_none)
+    assert caught.value.code == "unknown_field"
+    assert [(field.location, field.message) for field in caught.value.fields] == [
+        (("body", "file"), "There is no field 'file'; did you mean 'files'?"),
+        (("body", "note"), "There is no field 'note'."),
+    ]
 
 
 def test_a_form_without_files_is_refused_unless_it_is_allowed() -> None:
-    assert refusal(Body(part(b"x", field="note", file_name=""), END)) == (422, "no_file")
+    assert refusal(Body(part(b"x", file_name=""), END)) == (422, "no_file")
     assert refusal(Body(END)) == (422, "no_file")
     assert receive(Body(END), may_be_none=True) == []
 
