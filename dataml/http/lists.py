@@ -18,7 +18,6 @@ from dataml.db.base import Base
 from dataml.db.scope import Page
 from dataml.errors import Invalid
 
-MAX_TEXT: Final = 300
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows to return at most.")]
 Offset = Annotated[int, Query(ge=0, le=2**53, description="Rows to skip.")]
 _SINCE: Final = "Not before this time; without a zone it is UTC."
@@ -80,10 +79,10 @@ class ListQuery:
         found: list[inspect.Parameter] = []
         if self._search:
             text = f"Only rows with this text in {' or '.join(self._search)}, in any case of letters."
-            found.append(_optional("q", str, text, max_length=MAX_TEXT))
+            found.append(_optional("q", str, text))
         for name, each in self._filters.items():
-            limits = {"max_length": MAX_TEXT} if each.values is str else {}
-            limits = {"ge": -(2**63), "lt": 2**63} if each.values is int else limits
+            # A text has no limit: one that is longer than any stored one selects no row, as any that no row has.
+            limits = {"ge": -(2**63), "lt": 2**63} if each.values is int else {}
             found.append(_optional(name, each.values, each.description or f"Only rows with this {name}.", **limits))
         if self._time is not None:
             found += [_optional("since", datetime, _SINCE), _optional("until", datetime, _UNTIL)]
@@ -172,9 +171,7 @@ class NamePage:
 async def _name_page(
     limit: Limit = 100,
     offset: Offset = 0,
-    q: Annotated[
-        str | None, Query(max_length=MAX_TEXT, description="Only names with this text, in any case of letters.")
-    ] = None,
+    q: Annotated[str | None, Query(description="Only names with this text, in any case of letters.")] = None,
     sort: Annotated[Literal["name", "-name"] | None, Query(description="Order; with `-` the reverse.")] = None,
 ) -> NamePage:
     return NamePage(limit, offset, q, sort)

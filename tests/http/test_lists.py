@@ -100,7 +100,6 @@ def test_times_are_from_and_before(client: Client) -> None:
         ({"sort": "name; DROP TABLE template"}, "invalid_request"),
         ({"sort": "--name"}, "invalid_request"),
         ({"since": "yesterday"}, "invalid_request"),
-        ({"q": "x" * 301}, "invalid_request"),
         ({"q": "a\0"}, "bad_filter"),
         ({"name": "a\0"}, "bad_filter"),
         ({"until": "0001-01-01T00:00:00+10:00"}, "bad_filter"),
@@ -110,6 +109,15 @@ def test_times_are_from_and_before(client: Client) -> None:
 def test_what_is_no_filter_is_refused(client: Client, query: dict[str, str], code: str) -> None:
     answer = client.get("/template/list", params=query)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/jobs/list", "/audit/list"])
+def test_a_text_longer_than_any_stored_one_selects_nothing(client: Client, path: str) -> None:
+    filters = {"/jobs/list": "created_by", "/audit/list": "username"}
+    for parameter in ("q", filters.get(path, "name")):
+        answer = client.get(path, params={parameter: "x" * 5000})
+        assert (answer.status_code, answer.json()["data"]) == (200, []), answer.text
+    assert client.get("/datalake/schemas", params={"q": "x" * 5000}).json() == []
 
 
 @pytest.mark.parametrize("path", LISTS)
