@@ -30,7 +30,11 @@ ApiKeyPage = Annotated[
 
 @router.post("", status_code=201, dependencies=[SECRET_ANSWER])
 async def create_api_key(request: CreateApiKey, user: LoggedIn, database: Db) -> ApiKeyCreated:
-    """Make a key for a service that calls the platform in your name. The answer is the only place that shows it."""
+    """Make a key for a service that calls the platform in your name. The answer is the only place that shows it.
+
+    Since the platform does not store the key, it cannot answer again: an `Idempotency-Key` is ignored. After a lost
+    answer, delete the key that `GET /api-keys/list` shows, and make another one.
+    """
     async with database.transaction() as session:
         key, secret = await api_keys.create(session, user, request.name, request.permissions, request.expires_at)
     return ApiKeyCreated(**ApiKeyAnswer.of(key).model_dump(), key=secret)

@@ -357,6 +357,9 @@ class Operations:
 
         The answer is the only place that shows it.
 
+        Since the platform does not store the key, it cannot answer again: an `Idempotency-Key` is ignored. After a
+        lost answer, delete the key that `GET /api-keys/list` shows, and make another one.
+
         Args:
             body: What is sent, as JSON.
         """
