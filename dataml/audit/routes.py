@@ -19,7 +19,6 @@ from dataml.http.routing import Router
 AuditPage = Annotated[
     Page, Depends(ListQuery(AuditEvent, search=("username", "action", "subject"), sort=("id", "at", "action")))
 ]
-Text = Annotated[str | None, Query(max_length=300)]
 
 
 def create_router(audited_scope: Callable[..., Awaitable[Scope]]) -> Router:
@@ -36,13 +35,13 @@ def create_router(audited_scope: Callable[..., Awaitable[Scope]]) -> Router:
         scope: Annotated[Scope, Depends(audited_scope)],
         database: Db,
         page: AuditPage,
-        username: Annotated[Text, Query(description="Who, as the log has it.")] = None,
+        username: Annotated[str | None, Query(description="Who, as the log has it.")] = None,
         action: Annotated[
-            Text, Query(description="What: `user.create`, or `user` for all that was done to users.")
+            str | None, Query(description="What: `user.create`, or `user` for all that was done to users.")
         ] = None,
-        subject: Annotated[Text, Query(description="On what, e.g. `user:7`.")] = None,
+        subject: Annotated[str | None, Query(description="On what, e.g. `user:7`.")] = None,
         outcome: Annotated[Outcome | None, Query(description="What came of it.")] = None,
-        address: Annotated[Text, Query(description="From where.")] = None,
+        address: Annotated[str | None, Query(description="From where.")] = None,
         since: Annotated[datetime | None, Query(description="Not before this time.")] = None,
         until: Annotated[datetime | None, Query(description="Before this time.")] = None,
     ) -> AuditList:

@@ -38,7 +38,8 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
     key = client.post("/api-keys", json={"name": "k"}).json()
     tenant = client.post("/tenants", json={"name": new_name("audited")}).json()
     permission = {"name": new_name("can_audit_").replace("-", "_"), "tenant_id": me["tenant_id"]}
-    slow = create_dataset(client, ("a.csv", b"a,b\n1,2\n"))
+    table = new_name("audited").replace("-", "_")
+    slow = create_dataset(client, ("a.csv", b"a,b\n1,2\n"), iceberg_table_name=table)
     unused, several = (create_dataset(client, ("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")) for _ in range(2))
     extra = client.get("/files/list", params={"dataset_id": several["id"]}).json()["data"][0]
     old = create_template(client, a="Integer")
@@ -60,6 +61,7 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("POST", "/reset-password", {"user_name": user["username"], "new_password": PASSWORD}, "password.reset"),
         ("DELETE", f"/api-keys/{key['id']}", None, "api_key.revoke"),
         ("DELETE", f"/tenants/{tenant['id']}", None, "tenant.close"),
+        ("DELETE", f"/datalake/tables?schema_name=silver&table_name={table}", None, "lake.delete_table"),
         ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
         ("POST", f"/dataset/{slow['id']}/validate", None, "dataset.validate"),
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
@@ -200,7 +202,7 @@ def test_events_are_filtered(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "filters",
-    [{"outcome": "x"}, {"since": "soon"}, {"username": "\0"}, {"subject": "x" * 301}, {"limit": 0}, {"offset": -1}],
+    [{"outcome": "x"}, {"since": "soon"}, {"username": "\0"}, {"limit": 0}, {"offset": -1}],
     ids=str,
 )
 def test_invalid_filter_is_refused(client: Client, filters: dict[str, Any]) -> None:
