@@ -60,6 +60,7 @@ from dataml.train.callbacks import routes as callbacks
 from dataml.train.lifecycle import routes as lifecycle
 from dataml.train.lifecycle import service as lifecycle_service
 from dataml.train.models import Training
+from dataml.train.threshold import routes as threshold
 
 _MODULES = (
     access,
@@ -74,6 +75,7 @@ _MODULES = (
     callbacks,
     lifecycle,
     explanation_routes,
+    threshold,
     export_routes,
     report_routes,
     inference,

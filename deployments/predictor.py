@@ -10,6 +10,7 @@ from dataml import redaction
 from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
+from dataml.db.outage_cache import OutageCache
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.headers import request_id_of
@@ -19,6 +20,7 @@ from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.realtime import (
     DIRECT_CALLS,
     FORECAST_CALL,
+    MODEL_CACHE_S,
     SESSION_CACHE_S,
     parse_body,
     parse_direct_request,
@@ -115,6 +117,8 @@ class DirectRoute:
         self._authenticator = authenticator
         self._database = database
         self._settings = settings
+        self._model = runner.model
+        self._models = OutageCache[ServableModel](MODEL_CACHE_S)
         root = f"/models/{runner.model.tenant_name}/{runner.model.url_name}"
         self._paths = tuple(root + call for call in DIRECT_CALLS)
 
@@ -142,7 +146,18 @@ class DirectRoute:
         principal = await self._authenticate(authorization)
         inference.check_problem_type(self._runner.model.problem_type, forecast=False)
         assert isinstance(self._runner, ModelRunner)
-        return (await self._runner.predict([parse_direct_request(principal, body)]))[0]
+        request = parse_direct_request(principal, body, await self._get_kept_threshold(principal))
+        return (await self._runner.predict([request]))[0]
+
+    async def _get_kept_threshold(self, principal: Principal) -> float | None:
+        """Return the threshold that is kept with the model, as the API sees it: it may be a second old."""
+
+        async def look_up() -> ServableModel:
+            async with self._database.reading() as session:
+                return await inference.refresh_threshold(session, principal.scope, self._model)
+
+        self._model = await self._models.get(self._model.train_id, look_up)
+        return self._model.threshold
 
     async def _forecast(self, authorization: str | None, body: bytes) -> InferenceResponse:
         principal = await self._authenticate(authorization)

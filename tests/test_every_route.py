@@ -168,6 +168,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/endpoints/{train_id}": {},
         "/api/v1/train": training_request(ids["dataset_id"], "never"),
         "/api/v1/train/update": of_training,
+        "/api/v1/train/{train_id}/threshold": {"threshold": 0.4},
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
         "/api/v1/datalake/shares": {"tenant_id": ids["tenant_id"], "schema_name": "gold", "name": new_name("never")}
         | {"owner_tenant_id": ids["tenant_id"]},

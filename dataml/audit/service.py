@@ -41,7 +41,7 @@ def record(
     outcome: Outcome = Outcome.SUCCESS,
     *,
     tenant_id: str | None = None,
-    **detail: str | int | bool | list[str],
+    **detail: str | int | float | bool | list[str],
 ) -> None:
     """Add an event to the log of the scope's tenant, or of `tenant_id` when a platform admin acts in another one.
 

@@ -25,6 +25,17 @@ def print_page(session: Session, answer: Any, columns: Sequence[str], offset: in
         session.output.say(f"{offset + 1:,} to {end:,} of {answer[total]:,}; --offset {end} shows the next.")
 
 
+def check_threshold(value: float | None) -> float | None:
+    """Return a decision threshold.
+
+    Raises:
+        typer.BadParameter: It is not between 0 and 1.
+    """
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter("A threshold is above 0 and below 1.")
+    return value
+
+
 def confirm(yes: bool, question: str) -> None:
     """Ask before something is deleted.
 

@@ -84,6 +84,7 @@ class BatchRequest(TypedDict):
     explain: NotRequired[bool]
     result_table: NotRequired["str | None"]
     result_mode: NotRequired[Literal["append", "replace"]]
+    threshold: NotRequired["float | None"]
     time_limit_s: NotRequired["int | None"]
 
 
@@ -331,6 +332,7 @@ class DirectRequest(TypedDict):
     features: NotRequired["dict[str, Any] | None"]
     instances: NotRequired["list[dict[str, Any]] | None"]
     explain: NotRequired[bool]
+    threshold: NotRequired["float | None"]
 
 
 class DistinctCount(TypedDict):
@@ -768,6 +770,7 @@ class PredictAnswer(TypedDict):
     probability: "float | None"
     probabilities: "dict[str, float] | None"
     positive_class: "str | None"
+    threshold: "float | None"
     prediction_id: int
     warnings: "list[WarningAnswer]"
     explanation: NotRequired["dict[str, float] | None"]
@@ -781,6 +784,7 @@ class PredictRequest(TypedDict):
     features: NotRequired["dict[str, Any]"]
     target: NotRequired["str | None"]
     explain: NotRequired[bool]
+    threshold: NotRequired["float | None"]
 
 
 class PredictionList(TypedDict):
@@ -845,6 +849,8 @@ class ReportAnswer(TypedDict):
     version: int
     summary: "dict[str, Any]"
     report: "dict[str, Any]"
+    threshold: "float | None"
+    threshold_source: "str | None"
     feature_importance: dict[str, float]
 
 
@@ -889,6 +895,7 @@ class ResultAnswer(TypedDict):
     result_table: "str | None"
     result_snapshot_id: "int | None"
     positive_class: "str | None"
+    threshold: "float | None"
     warnings: "list[WarningAnswer]"
 
 
@@ -1113,6 +1120,22 @@ class TenantList(TypedDict):
     data: "list[TenantAnswer]"
 
 
+class ThresholdAnswer(TypedDict):
+    """The threshold that is in force for a model."""
+
+    train_id: int
+    threshold: float
+    threshold_source: Literal["default", "best_f1", "best_youden", "custom"]
+    positive_class: str
+
+
+class ThresholdRequest(TypedDict):
+    """The threshold to keep with a model: a number, or what chooses it."""
+
+    threshold: NotRequired["float | None"]
+    criterion: NotRequired["Literal['best_f1', 'best_youden', 'default'] | None"]
+
+
 class TokenAnswer(TypedDict):
     """The tokens of a session."""
 
@@ -1184,6 +1207,8 @@ class TrainDetail(TypedDict):
     requested: "dict[str, Any]"
     metrics: "dict[str, Any] | None"
     summary: "dict[str, Any] | None"
+    threshold: "float | None"
+    threshold_source: "str | None"
     lineage: "Lineage"
     deleted_at: "str | None"
     deleted_by: "str | None"

@@ -95,12 +95,15 @@ class RealTimeApp:
             raise Invalid(detail, code="wrong_preprocess_id")
         if request.target not in (None, model.target):
             raise Invalid(f"target is {model.target!r} for this model.", code="wrong_target")
-        return model, InferenceRequest((request.features,), principal.username, explain=request.explain)
+        threshold = request.threshold if request.threshold is not None else model.threshold
+        return model, InferenceRequest(
+            (request.features,), principal.username, explain=request.explain, threshold=threshold
+        )
 
     async def _by_name(self, principal: Principal, path: str, body: bytes) -> tuple[ServableModel, InferenceRequest]:
         model = await self._get_model_by_name(principal, path)
         service.check_problem_type(model.problem_type, forecast=False)
-        return model, parse_direct_request(principal, body)
+        return model, parse_direct_request(principal, body, model.threshold)
 
     async def _forecast_by_name(self, principal: Principal, path: str, body: bytes) -> InferenceResponse:
         model = await self._get_model_by_name(principal, path)
@@ -123,8 +126,10 @@ class RealTimeApp:
         return await self._models.get((principal.tenant_id, tenant_name, predictor_name), look_up)
 
 
-def parse_direct_request(principal: Principal, body: bytes) -> InferenceRequest:
+def parse_direct_request(principal: Principal, body: bytes, kept_threshold: float | None) -> InferenceRequest:
     """Return the request to the model that the body of a direct route has.
+
+    `kept_threshold` is that of the model, which decides where the body has none.
 
     Raises:
         Invalid: `invalid_json`, `features_or_instances`, `too_many_to_explain`.
@@ -135,9 +140,13 @@ def parse_direct_request(principal: Principal, body: bytes) -> InferenceRequest:
         raise Invalid("Send either features (one row) or instances (several rows).", code="features_or_instances")
     if request.explain and len(request.instances or ()) > MAX_EXPLAINED_ROWS:
         raise Invalid(f"At most {MAX_EXPLAINED_ROWS} instances can be explained at a time.", code="too_many_to_explain")
-    if request.features is not None:
-        return InferenceRequest((request.features,), principal.username, explain=request.explain)
-    return InferenceRequest(tuple(request.instances or ()), principal.username, single=False, explain=request.explain)
+    return InferenceRequest(
+        (request.features,) if request.features is not None else tuple(request.instances or ()),
+        principal.username,
+        single=request.features is not None,
+        explain=request.explain,
+        threshold=request.threshold if request.threshold is not None else kept_threshold,
+    )
 
 
 def parse_body(model: type[_M], body: bytes) -> _M:

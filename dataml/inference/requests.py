@@ -11,6 +11,7 @@ from typing import Any, Final
 from dataml.dataset.models import Dataset
 from dataml.http.strict_json import dump_json
 from dataml.inference.forecast_schemas import BatchForecast, DirectForecastRequest
+from dataml.train.threshold.service import DecisionThreshold
 
 _MAX_SERIES: Final = 100
 _MAX_VALUES_BYTES: Final = 16_384
@@ -18,9 +19,17 @@ _MAX_VALUES_BYTES: Final = 16_384
 RequestRecord = dict[str, Any]
 
 
-def describe_batch(preprocess_id: int, dataset: Dataset, *, explain: bool) -> RequestRecord:
-    """Return what the log keeps of the request to score a dataset."""
-    return {"preprocess_id": preprocess_id, "dataset": describe_dataset(dataset), "explain": explain}
+def describe_batch(
+    preprocess_id: int, dataset: Dataset, *, explain: bool, threshold: DecisionThreshold | None
+) -> RequestRecord:
+    """Return what the log keeps of the request to score a dataset; `threshold` is None for other than two classes."""
+    return {
+        "preprocess_id": preprocess_id,
+        "dataset": describe_dataset(dataset),
+        "explain": explain,
+        "threshold": threshold.value if threshold is not None else None,
+        "threshold_source": threshold.source if threshold is not None else None,
+    }
 
 
 def describe_forecast(

@@ -38,6 +38,7 @@ from dataml.jobs.spec import JobState
 from dataml.jobs.waiting import WAIT
 from dataml.train import service as trainings
 from dataml.train.models import DeletedTraining, Training
+from dataml.train.threshold.service import not_two_classes
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
@@ -81,6 +82,8 @@ async def start_batch_prediction(
         training = await trainings.get_completed(session, user.scope, request.train_id, held=True)
         result_table = service.ResultTable(request.result_table, request.result_mode) if request.result_table else None
         if training.problem_type == "Forecast":
+            if request.threshold is not None:
+                raise not_two_classes()
             options = request.forecast or BatchForecast.model_validate({})
             prediction, job = await forecasts.start_batch(
                 session,
@@ -102,6 +105,7 @@ async def start_batch_prediction(
                 training,
                 dataset_id,
                 explain=request.explain,
+                threshold=request.threshold,
                 result_table=result_table,
                 time_limit_s=request.time_limit_s,
             )
@@ -141,6 +145,7 @@ async def get_batch_result(
         error=prediction.failure,
         job_id=job.public_id if job else None,
         warnings=list_stored_warnings(prediction.warnings),
+        threshold=(prediction.request or {}).get("threshold"),
     )
 
 

@@ -11,11 +11,18 @@ from dataml.inference.forecast_schemas import BatchForecast
 from dataml.jobs.schemas import JOB_STATE
 from dataml.jobs.spec import JobState
 from dataml.jobs.time_limits import TimeLimit
+from dataml.train.threshold.schemas import Threshold
 
 REQUEST_DESCRIPTION: Final = (
     "What was asked of a batch or a forecast: the options, and each dataset as its id, version, and the name and "
     "SHA-256 of the file with its rows. Of `future` rows in the request their number and SHA-256, and up to 16 KiB "
     "themselves. Null for a real-time prediction, and for entries of older versions of dataml."
+)
+
+
+THRESHOLD_OF_REQUEST: Final = (
+    "Of two classes: predict `positive_class` where its probability is at least this. By default the threshold that is "
+    "kept with the model, else the more probable class."
 )
 
 
@@ -37,6 +44,7 @@ class PredictRequest(BaseModel):
     )
     target: str | None = Field(None, description="Need not be sent; else the target of the training.")
     explain: bool = Field(False, description="Add the contribution of each feature to this prediction.")
+    threshold: Threshold | None = Field(None, description=THRESHOLD_OF_REQUEST)
 
 
 class DirectRequest(BaseModel):
@@ -47,6 +55,7 @@ class DirectRequest(BaseModel):
     features: dict[str, Any] | None = Field(None, description="One row.")
     instances: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=1000, description="Several rows.")
     explain: bool = Field(False, description="Add the contribution of each feature; for 100 rows at most.")
+    threshold: Threshold | None = Field(None, description=THRESHOLD_OF_REQUEST)
 
 
 class PredictAnswer(BaseModel):
@@ -58,6 +67,10 @@ class PredictAnswer(BaseModel):
     probabilities: dict[str, float] | None = Field(description="Probability of every class.")
     positive_class: str | None = Field(
         description="The one of two classes that the model's scores are about, as a key of `probabilities`."
+    )
+    threshold: float | None = Field(
+        description="The probability of `positive_class` from which on it is predicted; 0.5 for the more probable "
+        "class. Null for other models."
     )
     prediction_id: int = Field(description="63-bit id of this prediction in the prediction log.")
     warnings: list[WarningAnswer] = Field(
@@ -99,6 +112,7 @@ class BatchRequest(BaseModel):
         description="For `result_table`. append: the rows of other batches stay in the lake table. replace: they are "
         "deleted, and the columns become those of this result.",
     )
+    threshold: Threshold | None = Field(None, description=THRESHOLD_OF_REQUEST)
     time_limit_s: TimeLimit = None
 
 
@@ -134,6 +148,10 @@ class ResultAnswer(BaseModel):
     result_snapshot_id: int | None = Field(description="Snapshot of that table that has the result.")
     positive_class: str | None = Field(
         description="The one of two classes that the model's scores are about; its column is `probability_<class>`."
+    )
+    threshold: float | None = Field(
+        description="The probability of `positive_class` from which on it is predicted; 0.5 for the more probable "
+        "class. Null for other models, and for batches of older versions of dataml."
     )
     warnings: list[WarningAnswer] = Field(
         description="Values that the training has not seen, counted by column: `unseen_category`, `out_of_range`."

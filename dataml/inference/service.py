@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement
@@ -36,6 +36,7 @@ from dataml.storage.storage import Storage
 from dataml.train import service as trainings
 from dataml.train.checks.request import ColumnRole
 from dataml.train.models import DeletedTraining, Training
+from dataml.train.threshold import service as thresholds
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,15 @@ def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
         accuracy=training.accuracy,
         endpoint=training.endpoint,
         problem_type=training.problem_type,
+        threshold=training.threshold,
     )
+
+
+async def refresh_threshold(session: AsyncSession, scope: Scope, model: ServableModel) -> ServableModel:
+    """Return a model with the decision threshold that is kept with it now; as it is where it was deleted."""
+    columns = scope.select_columns(Training, Training.threshold).where(Training.id == model.train_id)
+    row = (await session.execute(columns)).one_or_none()
+    return model if row is None else replace(model, threshold=row.threshold)
 
 
 async def get_form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Training, list[Column]]:
@@ -146,20 +155,24 @@ async def start_batch(
     dataset_id: int,
     *,
     explain: bool = False,
+    threshold: float | None = None,
     result_table: ResultTable | None = None,
     time_limit_s: int | None = None,
 ) -> tuple[PredictionLogEntry, Job]:
     """Commit a batch and its job together; `training` is a completed one that is held.
 
+    Without a `threshold` the one that is kept with the training decides, until the end of the batch.
+
     Raises:
-        Invalid: `bad_table_name`, `time_limit_too_long`.
+        Invalid: `bad_table_name`, `time_limit_too_long`, `only_with_two_classes`.
         NotFound, Conflict: the dataset is unknown, not valid or for training.
     """
     check_problem_type(training.problem_type, forecast=False)
     check_time_limit(settings, JobKind.SCORE, time_limit_s)
+    decision = thresholds.choose_threshold(training, threshold)
     dataset = await datasets.get_valid(session, scope, dataset_id, "p")
     _, parquet = dataset.validated()
-    record = describe_batch(training.preprocess_id, dataset, explain=explain)
+    record = describe_batch(training.preprocess_id, dataset, explain=explain, threshold=decision)
     prediction = await add_batch(session, scope, training, dataset, dataset.total_records, record, result_table)
     lake = lake_target(scope, prediction, result_table)
     rows = await source_rows.get_rows(session, scope, dataset)
@@ -172,6 +185,7 @@ async def start_batch(
         prediction.request,
         rows,
         distributed=await source_rows.is_large(session, settings, scope, dataset.id),
+        threshold=decision.rule if decision is not None else None,
     )
     return prediction, await jobs.enqueue(session, scope, JobKind.SCORE, prediction.id, spec, time_limit_s=time_limit_s)
 

@@ -365,7 +365,7 @@ class ScoreSpec:
     a version without `rows` has queued, it is what is scored. With `explain`, the result also has the features with the
     largest effect on each prediction. The result is also written to the table `lake`. `request` is what was asked, for
     those who look at the job. With `distributed`, Ray Data scores sections of the rows in parallel, where the cluster
-    has the CPUs for it.
+    has the CPUs for it. `threshold` is the decision threshold of two classes; None for the more probable class.
     """
 
     prediction_id: int
@@ -376,6 +376,7 @@ class ScoreSpec:
     request: dict[str, Any] | None = None
     rows: DatasetRows | None = None
     distributed: bool = False
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from dataml.contract.warnings import warnings_to_json
-from dataml.errors import DatamlError, FieldError, InvalidFields
+from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields
 from dataml.http.strict_json import dump_json
 from dataml.jobs.spec import NO_INPUTS, ForecastInputs
 from dataml.ml.bundle.manifest import BundleDamaged
 from dataml.ml.bundle.predictor import InputRow, Predictor, RowPrediction
+from dataml.ml.decision_threshold import DEFAULT_THRESHOLD, ONLY_WITH_TWO_CLASSES
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 
@@ -27,7 +28,8 @@ from dataml.storage.storage import Storage
 class ServableModel:
     """A completed training as a runner needs it.
 
-    `bundle` is a storage name; `endpoint` is `pool` or `own`; `url_name` is the predictor in URLs.
+    `bundle` is a storage name; `endpoint` is `pool` or `own`; `url_name` is the predictor in URLs. `threshold` is the
+    decision threshold that is kept with it, which a runner may have as it was: a request brings the one in force.
     """
 
     train_id: int
@@ -41,6 +43,7 @@ class ServableModel:
     accuracy: float | None
     endpoint: str
     problem_type: str = "Classification"
+    threshold: float | None = None
 
 
 def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
@@ -59,12 +62,16 @@ def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """Rows to predict, on behalf of a user; a `single` request has one row and a flat response."""
+    """Rows to predict, on behalf of a user; a `single` request has one row and a flat response.
+
+    `threshold` is the decision threshold of two classes; None for the more probable class.
+    """
 
     rows: tuple[dict[str, Any], ...]
     username: str
     single: bool = True
     explain: bool = False
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +212,8 @@ class ModelRunner:
         return responses
 
     def _parse(self, request: InferenceRequest) -> list[InputRow] | DatamlError:
+        if request.threshold is not None and self._positive_label is None:
+            return Invalid("threshold is for a model of two classes; leave it out.", code=ONLY_WITH_TWO_CLASSES)
         rows: list[InputRow] = []
         for index, features in enumerate(request.rows):
             try:
@@ -221,6 +230,11 @@ class ModelRunner:
         records: list[LogRecord],
     ) -> bytes:
         bodies = []
+        threshold = request.threshold
+        if threshold is not None:
+            predictions = [self._predictor.decide(prediction, threshold) for prediction in predictions]
+        elif self._positive_label is not None:
+            threshold = DEFAULT_THRESHOLD
         for features, row, prediction in zip(request.rows, rows, predictions, strict=True):
             body = {
                 "prediction": prediction.prediction,
@@ -228,6 +242,7 @@ class ModelRunner:
                 "probability": prediction.probability,
                 "probabilities": prediction.probabilities,
                 "positive_class": self._positive_label,
+                "threshold": threshold,
                 "prediction_id": new_prediction_id(),
                 "warnings": warnings_to_json(row.warnings) if row.warnings else [],
             }
@@ -239,6 +254,8 @@ class ModelRunner:
 
     def _log_record(self, request: InferenceRequest, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:
         output = {"prediction": body["prediction"], "probability": body["probability"]}
+        if request.threshold is not None:
+            output["threshold"] = request.threshold
         return LogRecord(
             id=body["prediction_id"],
             tenant_id=self.model.tenant_id,

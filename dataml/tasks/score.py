@@ -43,6 +43,8 @@ def run(spec: ScoreSpec, context: JobContext) -> ScoreResult:
     data for programs and changing an id would break their joins; import it as text into a spreadsheet. An Id column
     with the name of a result column becomes `input_<name>`.
 
+    Of two classes the spec's `threshold` decides the prediction, where it has one.
+
     Raises:
         BundleDamaged: the bundle cannot be loaded.
         InvalidFields: `missing_feature`.
@@ -65,7 +67,7 @@ class _Scoring:
         self._context = context
         self._rows = rows
         self._ids = _id_contract(predictor, rows, spec.rows)
-        self._scorer = Scorer(predictor, rows.contract, self._ids, spec.explain)
+        self._scorer = Scorer(predictor, rows.contract, self._ids, spec.explain, spec.threshold)
         self._counter = InputCounter(predictor.input_checks)
         self._columns = {*self._ids.names, *rows.contract.names}
         self._batch_rows = EXPLAINED_BATCH_ROWS if spec.explain else BATCH_ROWS
@@ -111,6 +113,7 @@ class _Scoring:
             spec.explain,
             self._batch_rows,
             has_table=spec.lake is not None,
+            threshold=spec.threshold,
         )
         self._context.report_progress(0.05, f"Starting to score {len(sections):,} sections")
         try:

@@ -35,7 +35,9 @@ class Scorer:
         schema: the columns of the result.
     """
 
-    def __init__(self, predictor: Predictor, contract: Contract, ids: Contract, explain: bool) -> None:
+    def __init__(
+        self, predictor: Predictor, contract: Contract, ids: Contract, explain: bool, threshold: float | None = None
+    ) -> None:
         """Keep what is needed.
 
         Args:
@@ -43,11 +45,13 @@ class Scorer:
             contract: reads the predictor's features in the spelling of the rows.
             ids: reads the Id columns.
             explain: whether the result has the features with the largest effects.
+            threshold: the decision threshold of two classes; None for the more probable class.
         """
         self._predictor = predictor
         self._contract = contract
         self._ids = ids
         self._explain = explain
+        self._threshold = threshold
         self.schema = self._build_schema()
 
     def check_types(self, batch: pa.RecordBatch) -> None:
@@ -67,7 +71,7 @@ class Scorer:
         parsed = self._parse(batch)
         rows = pa.Table.from_batches([parsed.table])
         counter.add(rows)
-        predicted = predictor.predict_table(rows)
+        predicted = predictor.predict_table(rows, self._threshold)
         if self._explain:
             predicted = _append_explanation(predictor, rows, predicted)
         failed = batch.num_rows - parsed.table.num_rows

@@ -28,13 +28,13 @@ async def export_model(train_id: int, user: Viewer, database: Db, settings: AppS
     """Download a completed training as a ZIP file.
 
     It contains the bundle, `scorer.py`, which predicts with it and needs only NumPy and the model's own library, and a
-    folder that MLflow loads.
+    folder that MLflow loads. Both decide by the threshold that is kept with the model.
     """
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
     name = f"{training.url_name}-v{training.version}"
     file, size_bytes = await asyncio.to_thread(
-        _build_archive, Storage.from_settings(settings), training.bundle or "", name
+        _build_archive, Storage.from_settings(settings), training.bundle or "", name, training.threshold
     )
     async with database.transaction() as session:
         audit.record(session, user.scope, "training.export", f"training:{train_id}", size_bytes=size_bytes)
@@ -42,7 +42,7 @@ async def export_model(train_id: int, user: Viewer, database: Db, settings: AppS
     return StreamingResponse(_read_chunks(file), headers=headers, media_type="application/zip")
 
 
-def _build_archive(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, int]:
+def _build_archive(storage: Storage, bundle: str, name: str, threshold: float | None) -> tuple[BinaryIO, int]:
     """Return the ZIP file and its size in bytes. Blocking.
 
     The file has no name, so it is gone once it is closed, or when this process dies.
@@ -53,7 +53,7 @@ def _build_archive(storage: Storage, bundle: str, name: str) -> tuple[BinaryIO, 
     folder = storage.fetch(bundle)
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile(dir=storage.root))
-        archive.write_archive(folder, name, file)
+        archive.write_archive(folder, name, file, threshold)
         size_bytes = file.tell()
         file.seek(0)
         stack.pop_all()  # the response closes the file

@@ -66,6 +66,8 @@ class Training(TenantOwned, Timestamped, Base):
         bundle: storage name of the folder with the model.
         bundle_sha256: the hash of the bundle's manifest, which has the hash of every other file.
         is_promoted: True for a completed version, except for a continuation that came out worse than its parent.
+        threshold: the decision threshold that is kept with the model; None for the more probable class.
+        threshold_criterion: what chose it in the report, best_f1 or best_youden; None where a user has set a number.
         endpoint: what answers its predictions: pool, or own once its own deployment runs.
         explanation: storage name of the folder that an explain job wrote.
         requested: the fields of the request that have no column here.
@@ -107,6 +109,8 @@ class Training(TenantOwned, Timestamped, Base):
     bundle: Mapped[str | None] = mapped_column(String(500))
     bundle_sha256: Mapped[str | None] = mapped_column(String(64))
     is_promoted: Mapped[bool] = mapped_column(default=False)
+    threshold: Mapped[float | None]
+    threshold_criterion: Mapped[str | None] = mapped_column(String(20))
     endpoint: Mapped[str] = mapped_column(String(20), default="pool")
     explanation: Mapped[str | None] = mapped_column(String(500))
     requested: Mapped[dict[str, Any] | None]

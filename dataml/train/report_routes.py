@@ -13,6 +13,8 @@ from dataml.http.routing import Router
 from dataml.http.strict_json import dump_json
 from dataml.storage.storage import Storage
 from dataml.train import reports, service
+from dataml.train.threshold.schemas import THRESHOLD, THRESHOLD_SOURCE
+from dataml.train.threshold.service import choose_threshold
 
 router = Router(prefix="/train", tags=["Train"])
 
@@ -28,6 +30,8 @@ class ReportAnswer(BaseModel):
         description="The evaluation in detail: confidence intervals, calibration, thresholds and curves, or residuals "
         "and intervals, and `charts`, Vega-Lite specifications by name. Empty for a model of an earlier version."
     )
+    threshold: float | None = Field(description=THRESHOLD)
+    threshold_source: str | None = Field(description=THRESHOLD_SOURCE)
     feature_importance: dict[str, float] = Field(
         description="As in `view-feature-importance`; empty until it was computed."
     )
@@ -58,6 +62,8 @@ async def get_training_report(
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(await reports.render_page(storage, training, dataset), headers=headers, media_type="text/html")
 
+    threshold = choose_threshold(training)
+
     def render() -> bytes:
         report = reports.read_report(storage, training)
         return dump_json(
@@ -67,6 +73,8 @@ async def get_training_report(
                 "version": training.version,
                 "summary": report.summary,
                 "report": report.report,
+                "threshold": threshold.value if threshold is not None else None,
+                "threshold_source": threshold.source if threshold is not None else None,
                 "feature_importance": report.feature_importance,
             }
         )

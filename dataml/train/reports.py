@@ -98,6 +98,8 @@ def _render_page(storage: Storage, training: Training, dataset: Dataset) -> byte
         "domain": training.domain,
         "created_by": training.created_by,
         "dataset": f"{dataset.name}, version {training.dataset_version}",
+        "threshold": training.threshold,
+        "threshold_criterion": training.threshold_criterion,
     }
     data = {"summary": report.summary | names, "report": report.report, "importance": report.feature_importance}
     try:

@@ -66,6 +66,8 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("POST", f"/dataset/{slow['id']}/validate", None, "dataset.validate"),
         ("POST", f"/train/generate-feature-importance?train_id={ids['train_id']}", None, "training.explain"),
         ("POST", "/train/update", {name: ids[name] for name in ("train_id", "preprocess_id")}, "training.update"),
+        ("PUT", f"/train/{ids['train_id']}/threshold", {"threshold": 0.4}, "training.set_threshold"),
+        ("DELETE", f"/train/{ids['train_id']}/threshold", None, "training.set_threshold"),
         ("GET", f"/train/{ids['train_id']}/export", None, "training.export"),
         ("PUT", f"/endpoints/{ids['train_id']}", {}, "endpoint.request"),
         ("DELETE", f"/endpoints/{ids['train_id']}", None, "endpoint.withdraw"),

@@ -150,6 +150,27 @@ def test_predict_writes_a_row_for_each_row(admin: CommandLine, model: int, custo
     assert admin.data("datasets", "list")["total"] == before, "nothing is left on the platform"
 
 
+def test_threshold_is_kept_shown_and_removed(admin: CommandLine, model: int) -> None:
+    assert admin.data("models", "threshold", model, "0.3")["threshold"] == 0.3
+    shown = admin.data("models", "threshold", model)
+    assert (shown["threshold"], shown["threshold_source"], shown["positive_class"]) == (0.3, "custom", "true")
+    assert "0.3 (custom)" in admin.run("models", "show", model).stdout
+    assert admin.data("models", "threshold", model, "best_f1")["threshold_source"] == "best_f1"
+    assert admin.data("models", "threshold", model, "default")["threshold"] == 0.5
+    for value in ("1", "0", "nan", "much"):
+        assert "threshold" in admin.refused(ExitCode.USAGE, "models", "threshold", model, value)
+
+
+def test_predict_with_a_threshold(admin: CommandLine, model: int, customers: Path, folder: Path) -> None:
+    out = folder / "strict.csv"
+    assert admin.run("predict", customers, "--model", model, "--threshold", "0.9", "--out", out).exit_code == 0
+    scored = pyarrow.csv.read_csv(out)
+    expected = [probability >= 0.9 for probability in scored.column("probability_true").to_pylist()]
+    assert scored.column("prediction").to_pylist() == expected
+    for value in ("1", "nan"):
+        admin.refused(ExitCode.USAGE, "predict", customers, "--model", model, "--threshold", value)
+
+
 def test_predict_reads_parquet(admin: CommandLine, model: int, customers: Path, folder: Path) -> None:
     source, out = folder / "rows.parquet", folder / "scored.csv"
     pyarrow.parquet.write_table(pyarrow.csv.read_csv(customers), source)

@@ -1,20 +1,29 @@
 """The direct route of a model's own deployment reveals no more than the API does without one."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.service import Authenticator
 from dataml.access.tokens import TokenKeys
+from dataml.db.scope import Scope
 from dataml.db.session import Database
-from dataml.serving.model_runner import ModelRunner
+from dataml.inference import service as inference
+from dataml.inference.realtime import MODEL_CACHE_S
+from dataml.ml.bundle.predictor import Predictor
+from dataml.serving.model_runner import ModelRunner, NoLog, ServableModel, fetch_bundle
+from dataml.storage.storage import Storage
 from deployments.predictor import DirectRoute
 from tests.client import Client
 from tests.conftest import Platform
+from tests.database import execute_sql
+from tests.train.training import small_dataset, trained
 
 MODEL = SimpleNamespace(
     tenant_id="a tenant's id",
@@ -76,3 +85,48 @@ def test_without_permission_own_deployment_and_api_respond_the_same(
 
 def _headers(answer: httpx.Response) -> dict[str, str]:
     return dict(sorted(answer.headers.items()))
+
+
+def test_own_deployment_decides_by_the_threshold_that_is_kept_while_it_runs(
+    platform: Platform, client: Client, deployment: DirectRoute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = trained(client, small_dataset(client))
+    columns = "SELECT tenant_id, url_name, bundle FROM training WHERE id = ?"
+    ((tenant_id, name, bundle),) = execute_sql(platform.settings, columns, row["id"])
+    model = ServableModel(row["id"], tenant_id, "default", name, name, 1, "bought", bundle, None, "own")
+    predictor = Predictor.load(fetch_bundle(Storage.from_settings(platform.settings), model))
+    route = DirectRoute(
+        ModelRunner(model, predictor, NoLog()), deployment._authenticator, deployment._database, platform.settings
+    )
+    lookups: list[int] = []
+    original = inference.refresh_threshold
+
+    async def counted(session: AsyncSession, scope: Scope, model: ServableModel) -> ServableModel:
+        lookups.append(model.train_id)
+        return await original(session, scope, model)
+
+    monkeypatch.setattr(inference, "refresh_threshold", counted)
+
+    async def ask(**fields: Any) -> Any:
+        body = {"features": {"age": 60, "colour": "red", "price": 5.0}} | fields
+        transport = httpx.ASGITransport(route)
+        async with httpx.AsyncClient(transport=transport, base_url="http://dataml", headers=client.headers) as http:
+            answer = await http.post(row["endpoint_url"], json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def threshold_of(**fields: Any) -> float:
+        return client.portal.call(lambda: ask(**fields))["threshold"]
+
+    now, passed_s = time.monotonic, 0.0
+    monkeypatch.setattr("dataml.db.outage_cache.time.monotonic", lambda: now() + passed_s)
+    assert threshold_of() == 0.5
+    client.request("PUT", f"/train/{row['id']}/threshold", json={"threshold": 0.3})
+    passed_s = MODEL_CACHE_S + 0.1
+    before = len(lookups)
+    assert [threshold_of(), threshold_of(), threshold_of(threshold=0.9)] == [0.3, 0.3, 0.9]
+    assert len(lookups) - before <= 2, "it is not looked up for each request"
+    # Until its deployment is removed, a deleted model answers as it did.
+    assert client.request("DELETE", f"/train/delete/{row['id']}").status_code == 200
+    passed_s += MODEL_CACHE_S + 0.1
+    assert threshold_of() == 0.3

@@ -185,6 +185,26 @@ def test_both_ways_predict_the_same_columns_types_and_values(model: dataml.Model
     assert realtime["error"].isna().all()
 
 
+def test_threshold_decides_both_ways(model: dataml.Model, churn_rows: pd.DataFrame) -> None:
+    assert model.threshold == 0.5
+    frames = [
+        model.predict(churn_rows, threshold=0.2, how="realtime"),
+        model.predict(churn_rows, threshold=0.2, how="batch"),
+    ]
+    assert model.set_threshold(0.2).threshold == 0.2
+    frames += [model.predict(churn_rows, how="realtime"), model.predict(churn_rows, how="batch")]
+    single = model.predict(churn_rows.iloc[0].to_dict())
+    for frame in frames:
+        assert list(frame["prediction"]) == list(frame["probability_true"] >= 0.2)
+    assert single["prediction"] == frames[0]["prediction"].iloc[0]
+    assert model.set_threshold("best_youden").info["threshold_source"] == "best_youden"
+    assert model.set_threshold(None).threshold == 0.5
+    with pytest.raises(dataml.Invalid):
+        model.predict(churn_rows.head(3), threshold=1.0)
+    with pytest.raises(dataml.Invalid):
+        model.set_threshold(0.0)
+
+
 def test_dataset_of_a_batch_is_deleted(dm: dataml.Client, model: dataml.Model, churn_rows: pd.DataFrame) -> None:
     model.predict(churn_rows.head(3), how="batch")
     assert [row for row in dm.datasets.list() if row["dataset_name"].startswith("predict-")] == []

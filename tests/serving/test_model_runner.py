@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,29 @@ def test_the_log_has_what_was_sent_and_predicted(runner: ModelRunner, log: ListL
     assert (record.tenant_id, record.training_id, record.username) == ("t", 7, "tester")
     assert json.loads(record.input_data) == ROWS[1]
     assert json.loads(record.output_data) == {name: body[name] for name in ("prediction", "probability")}
+
+
+def test_requests_in_one_pass_have_thresholds_of_their_own(runner: ModelRunner, log: ListLog) -> None:
+    (plain,) = predict(runner, InferenceRequest((ROWS[2],), "tester"))
+    positive = plain["positive_class"]
+    probability = plain["probabilities"][positive]
+    thresholds = (None, probability, math.nextafter(probability, 2.0))
+    bodies = predict(runner, *(InferenceRequest((ROWS[2],), "tester", threshold=each) for each in thresholds))
+    assert bodies[0]["prediction"] == plain["prediction"]
+    assert bodies[1]["prediction"] == positive, "a probability that equals the threshold is enough"
+    assert bodies[2]["prediction"] != positive
+    assert [body["threshold"] for body in bodies] == [0.5, *thresholds[1:]]
+    for body in bodies:
+        assert body["probability"] == body["probabilities"][body["prediction"]]
+    assert [json.loads(record.output_data).get("threshold") for record in log.records] == [None, *thresholds]
+
+
+def test_threshold_kept_in_the_runner_decides_nothing(predictor: Predictor, log: ListLog) -> None:
+    kept = ModelRunner(replace(model("unused"), threshold=0.999), predictor, log)
+    plain = ModelRunner(model("unused"), predictor, log)
+    request = InferenceRequest(tuple(ROWS), "tester", single=False)
+    decided = [[each["prediction"] for each in predict(each, request)[0]["predictions"]] for each in (kept, plain)]
+    assert decided[0] == decided[1]
 
 
 def test_prediction_ids_sort_by_time_and_have_63_bits() -> None:

@@ -29,10 +29,11 @@ def bundle(root: Path) -> str:
 
 
 def score_table(
-    root: Path, bundle: str, table: pa.Table, explain: bool = False
+    root: Path, bundle: str, table: pa.Table, explain: bool = False, threshold: float | None = None
 ) -> tuple[ScoreResult, list[dict[str, str]]]:
     pq.write_table(table, root / "predict.parquet")
-    result = score.run(ScoreSpec(1, bundle, "predict.parquet", explain), JobContext(Storage(root), "jobs/2"))
+    spec = ScoreSpec(1, bundle, "predict.parquet", explain, threshold=threshold)
+    result = score.run(spec, JobContext(Storage(root), "jobs/2"))
     with (root / result.csv).open(newline="") as file:
         return result, list(csv.DictReader(file))
 
@@ -58,6 +59,20 @@ def test_every_row_is_predicted_in_order_like_in_real_time(
     assert {line["error"] for line in lines} == {""}
     assert result.size_bytes == (root / result.csv).stat().st_size
     assert [path.name for path in (root / "jobs/2").iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
+def test_threshold_decides_like_in_real_time(root: Path, bundle: str, threshold: float) -> None:
+    _, plain = score_table(root, bundle, churn())
+    _, lines = score_table(root, bundle, churn(), threshold=threshold)
+    predictor = Predictor.load(root / bundle)
+    live = predictor.predict([predictor.parse(row) for row in churn().to_pylist()])
+    assert [line["prediction"] for line in lines] == [predictor.decide(p, threshold).prediction for p in live]
+    expected = ["Yes" if float(line["probability_Yes"]) >= threshold else "No" for line in lines]
+    assert [line["prediction"] for line in lines] == expected
+    for line in (*plain, *lines):
+        del line["prediction"]
+    assert plain == lines
 
 
 def test_a_row_that_the_contract_refuses_has_the_reason(root: Path, bundle: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from dataml.cli import lookup
 from dataml.cli.files import open_whole, write_file
-from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm, print_page
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, check_threshold, confirm, print_page
 from dataml.cli.session import Session, client_command
 from dataml.cli.waiting import wait_for_job
 from dataml.client.job_states import ENDED
@@ -34,6 +34,8 @@ _COLUMNS: Final = (
     "is_promoted",
     "created_at",
 )
+_CRITERIA: Final = ("best_f1", "best_youden", "default")
+_THRESHOLD_FIELDS: Final = ("threshold", "threshold_source", "positive_class")
 
 
 def add_to(root: typer.Typer, panel: str) -> None:
@@ -42,6 +44,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "show")(_show)
     client_command(app, "report")(_report)
     client_command(app, "importance")(_importance)
+    client_command(app, "threshold")(_threshold)
     client_command(app, "export")(_export)
     client_command(app, "delete")(_delete)
     root.add_typer(app, name="models", rich_help_panel=panel)
@@ -79,8 +82,15 @@ def _summary(training: Any) -> dict[str, Any]:
         "dataset": f"{training['dataset_name']} ({training['dataset_id']})",
         "columns": ", ".join(roles),
         "metrics": "\n".join(metrics),
+        "threshold": _describe_threshold(training),
         "created": f"{training['created_at']} by {training['created_by']}",
     }
+
+
+def _describe_threshold(training: Any) -> str | None:
+    # A platform of an older version does not answer them.
+    value, source = training.get("threshold"), training.get("threshold_source")
+    return None if value is None else f"{_number(value)} ({source})"
 
 
 def _numbers(metrics: Mapping[str, Any] | None) -> list[tuple[str, float]]:
@@ -123,6 +133,37 @@ def _importance(session: Session, model: Model) -> None:
     shares = sorted(answer["feature_importance"].items(), key=lambda item: -item[1])
     rows = [{"feature": name, "importance": share} for name, share in shares]
     session.output.rows(answer, rows, ("feature", "importance"))
+
+
+def _threshold(
+    session: Session,
+    model: Model,
+    value: Annotated[
+        str | None,
+        typer.Argument(metavar="VALUE", help="A number between 0 and 1, `best_f1`, `best_youden` or `default`."),
+    ] = None,
+) -> None:
+    """Show the decision threshold of a model of two classes, or keep another one with it.
+
+    The positive class is predicted where its probability is at least the threshold.
+    """
+    train_id = lookup.train_id(session, model)
+    if value is None:
+        training: Any = session.api.get_training(train_id)
+        answer = {"train_id": train_id} | {name: training.get(name) for name in _THRESHOLD_FIELDS}
+    else:
+        answer = dict(session.api.set_threshold(train_id, _read_threshold(value)))
+    session.output.record(answer, {name: answer[name] for name in _THRESHOLD_FIELDS})
+
+
+def _read_threshold(value: str) -> Any:
+    if value in _CRITERIA:
+        return {"criterion": value}
+    try:
+        return {"threshold": check_threshold(float(value))}
+    except ValueError as error:
+        names = ", ".join(_CRITERIA)
+        raise typer.BadParameter(f"It is a number between 0 and 1, or one of {names}.", param_hint="VALUE") from error
 
 
 def _export(

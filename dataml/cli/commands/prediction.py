@@ -10,6 +10,7 @@ import typer
 
 from dataml.cli import lookup
 from dataml.cli.files import open_whole
+from dataml.cli.options import check_threshold
 from dataml.cli.session import Session, client_command
 from dataml.cli.uploads import InputFile, open_parts
 from dataml.cli.waiting import wait_for_job
@@ -35,6 +36,14 @@ def _predict(
         typer.Option(metavar="FILE", help="CSV file; by default FILE-predictions.csv. `-` is stdout."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add what moved each prediction.")] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            callback=check_threshold,
+            help="Of two classes: predict the positive one from this probability on.",
+        ),
+    ] = None,
     keep: Keep = False,
 ) -> None:
     """Predict every row of a file, in the same order, and write the predictions to a file.
@@ -47,6 +56,8 @@ def _predict(
         raise typer.BadParameter("Predictions are written as CSV.", param_hint="--out")
     with _uploaded(session, file, keep=keep) as dataset_id:
         body: Any = {"train_id": train_id, "dataset_id": dataset_id, "explain": explain}
+        if threshold is not None:
+            body["threshold"] = threshold
         started = session.api.start_batch_prediction(body)
         wait_for_job(session, started["job_id"], f"predict {file.name}")
         result = session.api.get_batch_result(prediction_id=started["prediction_id"])

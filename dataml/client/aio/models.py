@@ -78,6 +78,14 @@ class Model:
         """What to know about the data of the training."""
         return Table(self.info["warnings"])
 
+    @property
+    def threshold(self) -> float | None:
+        """The probability of the positive one of two classes from which on it is predicted; None for other models.
+
+        0.5 is the more probable class, the default.
+        """
+        return self.info.get("threshold")
+
     def leaderboard(self) -> Table:
         """Return the candidates that the training has tried, the best first: their errors, so less is better."""
         return reports.leaderboard_of(self.info["summary"] or {})
@@ -87,6 +95,23 @@ class Model:
         self.info = await self._api.get_training(self.id)
         self._columns = None
         return self
+
+    async def set_threshold(self, threshold: float | Literal["best_f1", "best_youden", "default"] | None) -> "Model":
+        """Keep a decision threshold with the model, and return this object.
+
+        It is in force everywhere after a second.
+
+        Args:
+            threshold: A number between 0 and 1, the `best_f1` or `best_youden` of the report, or `default`, as is
+                None: the more probable class.
+
+        Raises:
+            Invalid: The number is not between 0 and 1, or the model has not two classes.
+            Conflict: The training has not completed, or the report has no such threshold.
+        """
+        is_named = isinstance(threshold, str)
+        await self._api.set_threshold(self.id, {"criterion": threshold} if is_named else {"threshold": threshold})
+        return await self.refresh()
 
     async def report(self) -> reports.Report:
         """Return the report: a page with charts in a notebook, the metrics in a terminal."""
@@ -121,7 +146,9 @@ class Model:
         """
         return Picture(await self._api.get_explanation_chart(self.id, name))
 
-    async def predict(self, rows: Rows, *, how: How = "auto", progress: ShowProgress = None) -> Rows:
+    async def predict(
+        self, rows: Rows, *, threshold: float | None = None, how: How = "auto", progress: ShowProgress = None
+    ) -> Rows:
         """Return a prediction for each row, as an object of the kind that was sent, with the same index.
 
         The columns are `prediction`, `probability_<class>` for each class, and `error`, the reason why a row has no
@@ -132,14 +159,17 @@ class Model:
         Args:
             rows: A DataFrame of pandas or polars, an Arrow table, a dict (one row) or a list of dicts. Columns that
                 the model does not read are not sent; the target may be among them.
+            threshold: Of two classes, the probability of the positive one from which on it is predicted; by default
+                that of the model.
             how: realtime or batch, in place of what the number of rows says.
             progress: Whether the progress of a batch is shown, or a function that gets it.
 
         Raises:
             WrongRows: A column that the model reads is missing, or a value cannot be sent.
+            Invalid: The threshold is not between 0 and 1, or the model has not two classes.
             JobFailed: The batch has failed.
         """
-        return await prediction.predict(await self._scorer(), rows, how, progress)
+        return await prediction.predict(await self._scorer(threshold), rows, how, progress)
 
     async def explain(self, rows: Rows) -> Rows:
         """Return the contribution of each feature to the prediction of each row, a column for each feature.
@@ -211,11 +241,11 @@ class Model:
         """
         await self._api.delete_training(self.id)
 
-    async def _scorer(self) -> Scorer:
+    async def _scorer(self, threshold: float | None = None) -> Scorer:
         if self._columns is None:
             form = await self._api.get_prediction_form(id=self.id)
             self._columns = ModelColumns.of(self.info, form)
-        return Scorer(self._transport, self._api, self.info, self._columns)
+        return Scorer(self._transport, self._api, self.info, self._columns, threshold)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, version={self.version}, {self.problem_type}, {self.state})"

@@ -37,10 +37,18 @@ class TooManyWrongRows(Exception):
 class Scorer:
     """Sends rows to one model."""
 
-    def __init__(self, transport: Transport, api: Operations, info: schemas.TrainDetail, columns: ModelColumns) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        api: Operations,
+        info: schemas.TrainDetail,
+        columns: ModelColumns,
+        threshold: float | None = None,
+    ) -> None:
         self._transport = transport
         self._api = api
         self._info = info
+        self._threshold = threshold
         self.columns = columns
 
     @property
@@ -92,12 +100,17 @@ class Scorer:
             "features": row,
             "explain": explain,
         }
+        body |= self._options()
         return [await self._api.predict(body)]
 
     async def _ask(self, rows: list[dict[str, Any]], explain: bool) -> Sequence[Any]:
         path = self._info["endpoint_url"] or ""
-        body = {"instances": rows, "explain": explain}
+        body = {"instances": rows, "explain": explain} | self._options()
         return (await self._transport.call("POST", path, body=body))["predictions"]
+
+    def _options(self) -> dict[str, Any]:
+        # Platforms of older versions do not know the field.
+        return {} if self._threshold is None else {"threshold": self._threshold}
 
     async def still_serves(self) -> bool:
         """Return whether this version is the one that has answered by the predictor's name."""
@@ -123,7 +136,8 @@ class Scorer:
             await self._delete(dataset_id)
 
     async def _score(self, dataset_id: int, progress: ShowProgress) -> dict[str, Any]:
-        started = await self._api.start_batch_prediction({"train_id": self._info["id"], "dataset_id": dataset_id})
+        body: Any = {"train_id": self._info["id"], "dataset_id": dataset_id} | self._options()
+        started = await self._api.start_batch_prediction(body)
         await self._wait(started["job_id"], progress)
         result = await self._api.get_batch_result(prediction_id=started["prediction_id"])
         with tempfile.TemporaryDirectory(prefix="dataml-") as folder:

@@ -1308,11 +1308,31 @@ class Operations:
             answer="bytes",
         )
 
+    def set_threshold(self, train_id: int, body: schemas.ThresholdRequest) -> schemas.ThresholdAnswer:
+        """Keep a decision threshold with a model of two classes.
+
+        From then on it decides predictions that bring no threshold of their own, after a second at most. Batches
+        that have started keep theirs. Other versions of the predictor have their own threshold.
+
+        Args:
+            train_id: As the path has it.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call("PUT", f"/api/v1/train/{quote(str(train_id), safe='')}/threshold", body=body)
+
+    def reset_threshold(self, train_id: int) -> schemas.ThresholdAnswer:
+        """Put the default threshold of a model back: it predicts the more probable class.
+
+        Args:
+            train_id: As the path has it.
+        """
+        return self._transport.call("DELETE", f"/api/v1/train/{quote(str(train_id), safe='')}/threshold")
+
     def export_model(self, train_id: int) -> bytes:
         """Download a completed training as a ZIP file.
 
         It contains the bundle, `scorer.py`, which predicts with it and needs only NumPy and the model's own
-        library, and a folder that MLflow loads.
+        library, and a folder that MLflow loads. Both decide by the threshold that is kept with the model.
 
         Args:
             train_id: As the path has it.

@@ -163,8 +163,25 @@ class Predictor:
             predictions.append(RowPrediction(classes[row.index(best)], best, dict(zip(labels, row, strict=True))))
         return predictions
 
-    def predict_table(self, table: pa.Table) -> pa.Table:
+    def decide(self, prediction: RowPrediction, threshold: float) -> RowPrediction:
+        """Return a prediction of two classes with the class that the threshold decides.
+
+        That is the positive class where its probability reaches the threshold, else the other one. `threshold` is as
+        `ml.decision_threshold` has it; the probabilities stay.
+        """
+        classes, probabilities = self.manifest.classes, prediction.probabilities
+        assert classes is not None
+        assert probabilities is not None
+        scores, positive = tuple(probabilities.values()), self.manifest.positive_code
+        code = positive if scores[positive] >= threshold else 1 - positive
+        return RowPrediction(classes[code], scores[code], probabilities)
+
+    def predict_table(self, table: pa.Table, threshold: float | None = None) -> pa.Table:
         """Predict every row of a table of the features, in their contract's Arrow types.
+
+        Args:
+            table: the rows.
+            threshold: as for `decide`; None for the more probable class, and for models without two classes.
 
         Returns:
             Column `prediction` (the target's type; float64 for a regression) and, for classes, `probability_columns`
@@ -174,7 +191,11 @@ class Predictor:
         classes = self.manifest.classes
         if classes is None:
             return pa.table({"prediction": scores})
-        predicted = pa.array(classes, self.manifest.target_type.arrow).take(pa.array(scores.argmax(axis=1)))
+        codes = scores.argmax(axis=1)
+        if threshold is not None:
+            positive = self.manifest.positive_code
+            codes = np.where(scores[:, positive] >= threshold, positive, 1 - positive)
+        predicted = pa.array(classes, self.manifest.target_type.arrow).take(pa.array(codes))
         columns = {name: scores[:, i] for i, name in enumerate(self.probability_columns)}
         return pa.table({"prediction": predicted, **columns})
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.boosters.native_model import Task
+from dataml.ml.decision_threshold import DEFAULT_THRESHOLD
 from dataml.ml.evaluation import bootstrap
-from dataml.ml.evaluation.ranking import RankingCurve, auc_influence, roc_auc
+from dataml.ml.evaluation.ranking import RankingCurve, auc_influence, roc_auc, score_threshold
 from dataml.ml.evaluation.reliability import calibration_curve, expected_calibration_error
 from dataml.ml.json_numbers import finite_or_none, ratio_or_none
 
@@ -92,8 +93,8 @@ def score_classes(
     `details` has `rows`; `confidence`; `per_class` by name (the 50 classes with most rows, and `per_class_left_out`
     others); `average`, see `averages`; `calibration_curve`; and `calibration`: the class it is `of` (the positive one
     of two classes, or else the predicted one), its `expected_calibration_error`, `log_loss` and `brier`, and these with
-    a `curve` `before` the calibration. For two classes it also has `positive_class`, and `thresholds` with the same,
-    `roc_curve` and `pr_curve`, see `ranking`.
+    a `curve` `before` the calibration. For two classes it also has `positive_class`; `thresholds` with the same
+    and the `default`, by which the metrics are computed; `roc_curve` and `pr_curve`, see `ranking`.
 
     Args:
         task: what is predicted.
@@ -131,11 +132,21 @@ def score_classes(
     if ranking is not None:
         details |= {
             "positive_class": names[positive],
-            "thresholds": {"positive_class": names[positive]} | ranking.threshold_table(),
+            "thresholds": {
+                "positive_class": names[positive],
+                "default": _score_default_threshold(confusion, positive),
+                **ranking.threshold_table(),
+            },
             "roc_curve": ranking.roc_curve(),
             "pr_curve": ranking.pr_curve(),
         }
     return ClassificationScores(metrics, confusion, details)
+
+
+def _score_default_threshold(confusion: np.ndarray, positive: int) -> dict[str, float | None]:
+    """Return the scores of the more probable class, which are those of the metrics, as a row of the thresholds."""
+    hits, flagged = confusion[positive, positive], confusion[:, positive].sum()
+    return score_threshold(DEFAULT_THRESHOLD, hits, flagged, confusion[positive].sum(), confusion.sum())
 
 
 def _metrics(outcomes: _Outcomes, confusion: np.ndarray, ranking: RankingCurve | None) -> dict[str, float | None]:

@@ -118,11 +118,11 @@ class RankingCurve:
         for threshold in _THRESHOLDS:
             groups = int(np.searchsorted(-self.score, -threshold, side="right"))
             counts = (hits[groups - 1], flagged[groups - 1]) if groups else (0.0, 0.0)
-            table.append(_operating_point(threshold, *counts, positives, rows))
+            table.append(score_threshold(threshold, *counts, positives, rows))
 
         def best(gain: np.ndarray) -> dict[str, float | None]:
             group = int(gain.argmax())
-            return _operating_point(self.score[group], hits[group], flagged[group], positives, rows)
+            return score_threshold(self.score[group], hits[group], flagged[group], positives, rows)
 
         negatives = rows - positives
         f1 = 2 * hits / (positives + flagged)
@@ -134,9 +134,10 @@ class RankingCurve:
         }
 
 
-def _operating_point(
+def score_threshold(
     threshold: float, hits: float, flagged: float, positives: float, rows: float
 ) -> dict[str, float | None]:
+    """Return the scores of calling `flagged` of all `rows` positive, `hits` of which are among the `positives`."""
     negatives, alarms = rows - positives, flagged - hits
     recall, specificity = ratio_or_none(hits, positives), ratio_or_none(negatives - alarms, negatives)
     return {

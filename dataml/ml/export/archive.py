@@ -30,6 +30,8 @@ from dataml.ml.export.templates import FORECAST_README, LOADER, README
 from dataml.ml.labels import to_label
 
 MLFLOW: Final = "mlflow"
+THRESHOLD_FILE: Final = "threshold.json"
+"""The decision threshold that is kept with a model. It is not in the manifest, whose hash the platform has recorded."""
 _PYTHON: Final = "3.11"
 # Plain Python, which imports nothing of the platform but each other.
 _VALUE_MODULES: Final = ("months", "periods", "numbers", "time_zones", "dates", "value_format", "values")
@@ -39,13 +41,16 @@ _LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "
 _ANY_TYPE: Final = "any"
 
 
-def write_archive(directory: Path, name: str, target: BinaryIO) -> None:
-    """Write the ZIP file of a bundle, verified file by file. The same bundle gives the same bytes.
+def write_archive(directory: Path, name: str, target: BinaryIO, threshold: float | None = None) -> None:
+    """Write the ZIP file of a bundle, verified file by file.
+
+    The same bundle gives the same bytes with the same threshold.
 
     Args:
         directory: the bundle.
         name: the name of the predictor.
         target: a file to write to.
+        threshold: the decision threshold that is kept with a model of two classes.
 
     Raises:
         BundleDamaged: a file is absent or was changed.
@@ -53,14 +58,14 @@ def write_archive(directory: Path, name: str, target: BinaryIO) -> None:
     manifest = read_manifest(directory)
     moment = tuple(int(part) for part in manifest.created_at[:19].replace("T", "-").replace(":", "-").split("-"))
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in _files(directory, manifest, name):
+        for path, content in _files(directory, manifest, name, threshold):
             entry = zipfile.ZipInfo(path, moment)  # type: ignore[arg-type]
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
 
 
-def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str, bytes]]:
+def _files(directory: Path, manifest: Manifest, name: str, threshold: float | None) -> Iterator[tuple[str, bytes]]:
     """Yield the path and the content of each file."""
     if manifest.problem_type == "Forecast":
         yield from _forecast_files(directory, manifest, name)
@@ -77,6 +82,10 @@ def _files(directory: Path, manifest: Manifest, name: str) -> Iterator[tuple[str
     yield MANIFEST_FILE, to_json_bytes(manifest.to_json())
     for file in manifest.files:
         yield file, read_file(directory, manifest, file)
+    if threshold is not None:
+        content = to_json_bytes({"threshold": threshold})
+        yield THRESHOLD_FILE, content
+        yield f"{MLFLOW}/data/{THRESHOLD_FILE}", content
     code = {f"{package}/{module}": source for module, source in modules.items()}
     yield from _mlflow_files(directory, manifest, contract, scorer, code)
 

@@ -53,6 +53,7 @@ class Scorer:
         self.boolean_texts = find_boolean_texts(self.columns, self.layout)
         self.categorical = [i for i, column in enumerate(self.layout) if column["encoding"] == "category"]
         self.classes = self.manifest["classes"]
+        self.threshold = self._read_threshold()
         members = self.manifest.get("members") or [{"algorithm": self.manifest["algorithm"], "weight": 1.0}]
         self.members = [(load_booster(self.folder, m["algorithm"]), m["algorithm"], m["weight"]) for m in members]
 
@@ -91,7 +92,11 @@ class Scorer:
         return restore_target(combined, scaling) if scaling else combined
 
     def predict(self, rows):
-        """Return for each dict of `rows` a dict of `prediction` and, for classes, `probability` and `probabilities`."""
+        """Return for each dict of `rows` a dict of `prediction` and, for classes, `probability` and `probabilities`.
+
+        Of two classes the `threshold` of the scorer decides: the positive class is predicted where its probability is
+        at least that. It is None for the more probable class; set it to another number to decide otherwise.
+        """
         matrix = np.array([self.parse(row) for row in rows], np.float32).reshape(-1, len(self.layout))
         return [self.format_prediction(score) for score in (self.predict_matrix(matrix) if len(matrix) else ())]
 
@@ -100,12 +105,20 @@ class Scorer:
         if self.classes is None:
             return {"prediction": float(score), "probability": None, "probabilities": None}
         best = int(np.argmax(score))
+        if self.threshold is not None and len(self.classes) == 2:
+            positive = self.positive_code()
+            best = positive if float(score[positive]) >= self.threshold else 1 - positive
         probabilities = {to_label(value): float(p) for value, p in zip(self.classes, score, strict=True)}
         return {
             "prediction": self.classes[best],
             "probability": float(score[best]),
             "probabilities": probabilities,
         }
+
+    def positive_code(self):
+        """Return the position in `classes` of the positive one of two classes."""
+        positive = self.manifest.get("positive_class")
+        return 1 if positive is None else self.classes.index(positive)
 
     def _predict_member(self, booster, algorithm, matrix):
         if algorithm == "CatBoost":
@@ -117,6 +130,11 @@ class Scorer:
             scores = booster.predict(matrix)
         scores = np.asarray(scores)
         return np.column_stack((1 - scores, scores)) if self.classes and len(self.classes) == 2 else scores
+
+    def _read_threshold(self):
+        """Return the threshold that was kept with the model when it was exported, if there was one."""
+        has_threshold = (self.folder / "threshold.json").exists()
+        return self._read_json("threshold.json")["threshold"] if has_threshold else None
 
     def _read_json(self, name):
         return json.loads((self.folder / name).read_text(encoding="utf-8"))

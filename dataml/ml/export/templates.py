@@ -45,6 +45,7 @@ A {model} that predicts `{target}`, exported from dataml. It runs without the pl
 | `model.*` | the model in its library's own format; `.onnx` is its copy for ONNX Runtime, if verified to be equal |
 | `manifest.json` | where the model comes from, how well it scored, the SHA-256 of the other files |
 | `report.json` | how well it predicts, in detail |
+| `threshold.json` | the decision threshold that was kept with a model of two classes, if there was one |
 | `mlflow/` | the same model for MLflow |
 
 ## Predict
@@ -64,6 +65,9 @@ The CSV file is UTF-8 with a header and commas; columns that are no features are
 row that cannot be read has the reason in the column `error`. Values are read as on the platform, by its own modules in
 `dataml_values_*`. Bounds, allowed values and patterns of a template are for the platform's uploads, and not checked
 here.
+
+The predicted one of two classes is the more probable one or, with `threshold.json`, the positive class where its
+probability is at least the threshold. `Scorer.threshold` can be set to another number.
 
 ## The model's own file
 

@@ -14,7 +14,7 @@ _SHOWN_ELSEWHERE: Final = frozenset(
     {
         *("predictor_name", "version", "train_id", "dataset", "domain", "created_by", "created_at", "problem_type"),
         *("target", "target_type", "classes", "positive_class", "average", "algorithm", "model", "accuracy"),
-        *("metrics", "confusion_matrix"),
+        *("metrics", "confusion_matrix", "threshold", "threshold_criterion"),
         *("rows", "warnings", "split", "seed", "candidates", "validation_metric", "best_iteration", "params", "roles"),
         *("dropped_features", "versions", "onnx", "format_version", "files"),
     }

@@ -10,6 +10,7 @@ from dataml.ml.report.metrics import Interval, Metric, make_interval, read_metri
 from dataml.ml.report.svg_charts import draw_charts
 
 _HEADLINES: Final = ("accuracy", "roc_auc", "f1_score", "log_loss", "r2", "rmse", "mae")
+_CRITERIA: Final = {"best_f1": "F1", "best_youden": "Youden's J"}
 _CHARTS: Final = (
     "confusion_matrix",
     "roc_curve",
@@ -89,7 +90,11 @@ class CalibrationScores:
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """What the template `prediction.html` shows of a model's evaluation."""
+    """What the template `prediction.html` shows of a model's evaluation.
+
+    `kept_threshold` is the decision threshold that is kept with the model, and `kept_by` the criterion that chose it;
+    both are None where there is none.
+    """
 
     n_rows: int | None
     metrics: tuple[Metric, ...]
@@ -98,6 +103,8 @@ class PredictionReport:
     intervals: tuple[PredictionInterval, ...]
     residual_quantiles: tuple[ResidualQuantile, ...]
     thresholds: tuple[ThresholdScores, ...]
+    kept_threshold: float | None
+    kept_by: str | None
     classes: tuple[PerClassScores, ...]
     n_omitted_classes: int
     calibration: CalibrationScores | None
@@ -116,6 +123,8 @@ def read_prediction_report(summary: Mapping[str, Any], report: Mapping[str, Any]
             ResidualQuantile(float(level), value) for level, value in (report.get("residual_quantiles") or {}).items()
         ),
         thresholds=_read_thresholds(report.get("thresholds") or {}),
+        kept_threshold=summary.get("threshold"),
+        kept_by=_CRITERIA.get(summary.get("threshold_criterion") or ""),
         classes=_read_classes(report.get("per_class") or {}),
         n_omitted_classes=report.get("per_class_left_out") or 0,
         calibration=_read_calibration(report.get("calibration") or {}),
@@ -138,7 +147,7 @@ def _read_thresholds(thresholds: Mapping[str, Any]) -> tuple[ThresholdScores, ..
     """Return the rows of the table in the order of thresholds, the best ones among the others."""
     if not thresholds:
         return ()
-    best = {"F1": thresholds["best_f1"], "Youden's J": thresholds["best_youden"]}
+    best = {label: thresholds[criterion] for criterion, label in _CRITERIA.items()}
     rows = [_read_threshold(row, "") for row in thresholds["table"]]
     rows += [_read_threshold(row, name) for name, row in best.items() if row]
     return tuple(sorted(rows, key=lambda row: row.threshold))

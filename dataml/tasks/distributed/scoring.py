@@ -33,7 +33,7 @@ class ScoringConfig:
         contract: reads the features, in the spelling of the rows.
         ids: reads the Id columns.
         columns: those that are read.
-        explain: as for `Scorer`.
+        explain: as for `Scorer`, as is `threshold`.
         batch_rows: rows that are scored at a time.
         has_table: whether the rows of the result are wanted as a table, too.
     """
@@ -47,6 +47,7 @@ class ScoringConfig:
     explain: bool
     batch_rows: int
     has_table: bool
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class _SectionScorer:
         self._config = config
         # One thread: there are as many processes as CPUs.
         self._predictor = Predictor.load(config.storage.fetch(config.bundle))
-        self._scorer = Scorer(self._predictor, config.contract, config.ids, config.explain)
+        self._scorer = Scorer(self._predictor, config.contract, config.ids, config.explain, config.threshold)
 
     def work(self, part: int) -> Iterator[pa.Table]:
         config = self._config

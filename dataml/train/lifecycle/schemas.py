@@ -11,6 +11,8 @@ from dataml.jobs.schemas import JobAnswer
 from dataml.train.lifecycle.service import TrainingDetail
 from dataml.train.models import DeletedTraining, Training, TrainingState
 from dataml.train.schemas import STATE, TrainRow, row_fields
+from dataml.train.threshold.schemas import THRESHOLD, THRESHOLD_SOURCE
+from dataml.train.threshold.service import choose_threshold
 
 
 class UpdateRequest(BaseModel):
@@ -101,6 +103,8 @@ class TrainDetail(TrainRow):
     requested: dict[str, Any] = Field(description="The other fields of the request.")
     metrics: dict[str, Any] | None = Field(description="Metrics on rows that the model never saw.")
     summary: dict[str, Any] | None = Field(description="The model's manifest; null until the training has completed.")
+    threshold: float | None = Field(description=THRESHOLD)
+    threshold_source: str | None = Field(description=THRESHOLD_SOURCE)
     lineage: Lineage
     deleted_at: datetime | None = Field(
         description="When it was deleted: the other fields are then as they were, without `summary` and `warnings`."
@@ -111,6 +115,7 @@ class TrainDetail(TrainRow):
 def build_detail(detail: TrainingDetail, tenant_name: str) -> TrainDetail:
     """Return all about one training."""
     training, requested = detail.overview.training, dict(detail.overview.training.requested or {})
+    threshold = choose_threshold(training)
     return build_answer(
         TrainDetail,
         training,
@@ -118,6 +123,8 @@ def build_detail(detail: TrainingDetail, tenant_name: str) -> TrainDetail:
         roles=detail.preprocessing.roles,
         hyperparameters=requested.pop("hyperparameters", {}),
         requested=requested,
+        threshold=threshold.value if threshold is not None else None,
+        threshold_source=threshold.source if threshold is not None else None,
         lineage=_build_lineage(detail),
         deleted_at=None,
         deleted_by=None,

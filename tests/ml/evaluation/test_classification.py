@@ -164,6 +164,11 @@ def test_the_scores_of_two_classes_are_of_the_positive_one() -> None:
     assert named == ("fraud", "fraud", "fraud")
     (at_half,) = [row for row in details["thresholds"]["table"] if row["threshold"] == 0.5]
     assert at_half["recall"] == pytest.approx(np.mean(predicted[truth == 0, 0] >= 0.5))
+    default = details["thresholds"]["default"]
+    assert {name: default[name] for name in ("precision", "recall", "f1_score")} == pytest.approx(
+        {name: expected[name] for name in ("precision", "recall", "f1_score")}
+    )
+    assert (default["threshold"], default["predicted_positive"]) == (0.5, pytest.approx((chosen == 0).mean()))
     curve = details["calibration_curve"]
     assert sum(each["observed"] * each["rows"] for each in curve) == pytest.approx((truth == 0).sum())
     for name in ("f1_score", "pr_auc", "roc_auc"):

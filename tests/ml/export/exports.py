@@ -74,10 +74,10 @@ def export_model(root: Path, table: pa.Table, algorithm: str, **options: Any) ->
     return Predictor.load(bundle), unpack_export(bundle, root / "export")
 
 
-def unpack_export(bundle: Path, folder: Path) -> Path:
-    """Write the export of a bundle and unpack it."""
+def unpack_export(bundle: Path, folder: Path, threshold: float | None = None) -> Path:
+    """Write the export of a bundle, with the threshold that is kept with it, and unpack it."""
     file = io.BytesIO()
-    archive.write_archive(bundle, "a-name-v1", file)
+    archive.write_archive(bundle, "a-name-v1", file, threshold)
     with zipfile.ZipFile(file) as content:
         assert content.testzip() is None
         content.extractall(folder)

@@ -33,6 +33,7 @@ from tests.ml.export.exports import (
     with_classes,
 )
 from tests.ml.samples import CHURN_ROLES, churn, contract_of
+from tests.tasks.training import train_on
 
 PREDICT = "import json; from scorer import Scorer; json.dump(Scorer().predict(json.load(sys.stdin)), sys.stdout)"
 PARSE = """
@@ -343,3 +344,18 @@ def test_hours_of_a_zone_are_read_as_the_platform_reads_them(tmp_path: Path) -> 
     assert [row[-1] for row in parsed[: len(local)]] == [each.hour for each in local]
     [refusal] = run_isolated(folder, PARSE, [{"moment": "2024-03-31 02:30"}])
     assert "put forward" in refusal
+
+
+def test_exported_threshold_decides_like_the_platform(tmp_path: Path) -> None:
+    table = with_classes(make_table(), 2)
+    options: dict[str, Any] = {"hyperparameters": {"n_estimators": 60}, "roles": {"key": "Id"}}
+    bundle = tmp_path / train_on(tmp_path, table, algorithm="LightGBM", **options).bundle
+    predictor = Predictor.load(bundle)
+    rows = to_json_rows(predictor, table)
+    plain = predictor.predict([predictor.parse(row) for row in rows])
+    threshold = 0.15
+    folder = unpack_export(bundle, tmp_path / "export", threshold)
+    actual = run_isolated(folder, PREDICT, rows)
+    decided = [predictor.decide(each, threshold) for each in plain]
+    assert [each["prediction"] for each in actual] == [each.prediction for each in decided]
+    assert [each.prediction for each in plain] != [each.prediction for each in decided]
