@@ -33,7 +33,7 @@ def to_score(client: Client) -> int:
 
 @pytest.fixture(scope="module")
 def row(client: Client, dataset_id: int) -> dict[str, Any]:
-    """A completed training of the classes no and yes."""
+    """A completed training of the classes false and true."""
     return trained(client, dataset_id)
 
 
@@ -92,7 +92,11 @@ def score(client: Client, row: dict[str, Any], dataset_id: int, **fields: Any) -
 
 
 def decide(probabilities: dict[str, float], threshold: float) -> str:
-    return "yes" if probabilities["yes"] >= threshold else "no"
+    return "true" if probabilities["true"] >= threshold else "false"
+
+
+def label_of(answer: dict[str, Any]) -> str:
+    return str(answer["prediction"]).lower()
 
 
 def code_of(answer: Response) -> tuple[int, str]:
@@ -101,7 +105,7 @@ def code_of(answer: Response) -> tuple[int, str]:
 
 def test_without_a_threshold_the_more_probable_class_is_predicted(client: Client, row: dict[str, Any]) -> None:
     for each in ask(client, row):
-        assert each["prediction"] == max(each["probabilities"], key=each["probabilities"].__getitem__)
+        assert label_of(each) == max(each["probabilities"], key=each["probabilities"].__getitem__)
         assert each["threshold"] == 0.5
     detail = client.get(f"/train/{row['id']}").json()
     assert (detail["threshold"], detail["threshold_source"]) == (0.5, "default")
@@ -111,21 +115,21 @@ def test_without_a_threshold_the_more_probable_class_is_predicted(client: Client
 def test_threshold_of_a_request_decides_its_rows(client: Client, row: dict[str, Any], threshold: float) -> None:
     answers = ask(client, row, threshold=threshold)
     for each in answers:
-        assert each["prediction"] == decide(each["probabilities"], threshold)
-        assert each["probability"] == each["probabilities"][each["prediction"]]
-        assert (each["threshold"], each["positive_class"]) == (threshold, "yes")
+        assert label_of(each) == decide(each["probabilities"], threshold)
+        assert each["probability"] == each["probabilities"][label_of(each)]
+        assert (each["threshold"], each["positive_class"]) == (threshold, "true")
     assert [each["probabilities"] for each in answers] == [each["probabilities"] for each in ask(client, row)]
     single = ask_one(client, row, threshold=threshold)
     assert (single["prediction"], single["threshold"]) == (answers[0]["prediction"], threshold)
 
 
 def test_probability_that_equals_the_threshold_is_positive(client: Client, row: dict[str, Any]) -> None:
-    probabilities = [each["probabilities"]["yes"] for each in ask(client, row)]
+    probabilities = [each["probabilities"]["true"] for each in ask(client, row)]
     threshold = next(p for p in probabilities if 0 < p < 1)
     position = probabilities.index(threshold)
-    assert ask(client, row, threshold=threshold)[position]["prediction"] == "yes"
+    assert ask(client, row, threshold=threshold)[position]["prediction"] is True
     above = math.nextafter(threshold, 1.0)
-    assert ask(client, row, threshold=above)[position]["prediction"] == "no"
+    assert ask(client, row, threshold=above)[position]["prediction"] is False
 
 
 def test_threshold_of_a_request_comes_before_the_kept_one(client: Client, row: dict[str, Any]) -> None:
@@ -133,8 +137,8 @@ def test_threshold_of_a_request_comes_before_the_kept_one(client: Client, row: d
     kept, asked = ask(client, row), ask(client, row, threshold=0.01)
     assert {each["threshold"] for each in kept} == {0.99}
     assert {each["threshold"] for each in asked} == {0.01}
-    assert [each["prediction"] for each in kept] == [decide(each["probabilities"], 0.99) for each in kept]
-    assert [each["prediction"] for each in asked] == [decide(each["probabilities"], 0.01) for each in asked]
+    assert [label_of(each) for each in kept] == [decide(each["probabilities"], 0.99) for each in kept]
+    assert [label_of(each) for each in asked] == [decide(each["probabilities"], 0.01) for each in asked]
     assert ask_one(client, row)["threshold"] == 0.99
     assert ask_one(client, row, threshold=None)["threshold"] == 0.99
 
@@ -148,7 +152,7 @@ def test_effects_do_not_depend_on_the_threshold(client: Client, row: dict[str, A
 
 
 def test_kept_threshold_is_shown_and_removed(client: Client, row: dict[str, Any]) -> None:
-    expected = {"train_id": row["id"], "threshold": 0.3, "threshold_source": "custom", "positive_class": "yes"}
+    expected = {"train_id": row["id"], "threshold": 0.3, "threshold_source": "custom", "positive_class": "true"}
     assert put(client, row, threshold=0.3) == expected
     for path in (f"/train/{row['id']}", f"/train/{row['id']}/report"):
         shown = client.get(path).json()
@@ -197,14 +201,16 @@ def test_batch_is_decided_by_its_own_threshold_or_the_kept_one(
         result, lines = score(client, row, to_score, **fields)
         assert result["threshold"] == expected
         assert (result["request"]["threshold"], result["request"]["threshold_source"]) == (expected, source)
-        decided = [decide({"yes": float(line["probability_yes"])}, expected) for line in lines]
+        decided = [decide({"true": float(line["probability_true"])}, expected) for line in lines]
         assert [line["prediction"] for line in lines] == decided
     client.request("DELETE", path_of(row))
     result, lines = score(client, row, to_score)
     assert (result["threshold"], result["request"]["threshold_source"]) == (0.5, "default")
-    assert {line["prediction"] for line in lines} == {"yes", "no"}
+    assert {line["prediction"] for line in lines} == {"true", "false"}
     for line in lines:
-        assert line["prediction"] == ("yes" if float(line["probability_yes"]) > float(line["probability_no"]) else "no")
+        assert line["prediction"] == (
+            "true" if float(line["probability_true"]) > float(line["probability_false"]) else "false"
+        )
 
 
 def test_batch_explains_the_same_whatever_the_threshold(client: Client, row: dict[str, Any], to_score: int) -> None:
