@@ -133,6 +133,8 @@ def test_batch_is_logged_with_the_version_of_its_dataset(platform: Platform, cli
         "dataset": described(platform, client, dataset["id"]),
         "explain": True,
         "result_table": {"name": "scored", "mode": "append"},
+        "threshold": 0.5,
+        "threshold_source": "default",
     }
     assert row["input_data"] == f"dataset_id:{dataset['id']}"
     result = client.get("/inference/result", params={"prediction_id": batch["prediction_id"]}).json()
