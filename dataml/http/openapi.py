@@ -21,6 +21,10 @@ BINARY: Final[Json] = {"schema": {"type": "string", "format": "binary"}}
 """The content of an answer that is a file."""
 
 _PAGING: Final = frozenset({"limit", "offset"})
+_OWNERS: Final = frozenset({"user_id", "tenant_id"})
+"""Parameters of lists that say whose list it is, where it is not the caller's own."""
+_MAKES_FROM_NOTHING: Final = frozenset({"create_api_key", "create_template", "create_tenant", "infer_template"})
+"""Calls whose body or parameters name nothing that has to exist."""
 # FastAPI's own schemas of a 422, which `Error` replaces.
 _REPLACED: Final = ("HTTPValidationError", "ValidationError")
 
@@ -162,14 +166,13 @@ def _error_statuses(method: str, operation: Json) -> list[int]:
     """Return the statuses of the errors that a call can answer, by what it needs and takes."""
     has_caller = operation["x-needs"] != _NOBODY
     has_body = "requestBody" in operation
-    has_parameters = any(p["name"] not in _PAGING for p in operation.get("parameters", ()))
-    can_name_something = has_caller and (has_body or has_parameters)
+    depends_on_state = has_caller and (has_body or _names_something(operation))
     can_occur = {
         400: has_body,
         401: has_caller or has_body,
         403: has_caller,
-        404: can_name_something,
-        409: can_name_something,
+        404: depends_on_state and operation.get("operationId") not in _MAKES_FROM_NOTHING,
+        409: depends_on_state,
         413: has_body,
         415: has_body,
         422: True,
@@ -178,6 +181,14 @@ def _error_statuses(method: str, operation: Json) -> list[int]:
         507: method != "get",
     }
     return [status for status, can in can_occur.items() if can]
+
+
+def _names_something(operation: Json) -> bool:
+    """Return whether parameters name something that has to exist; a filter of a list, which has pages, does not."""
+    parameters = operation.get("parameters", ())
+    if not any(p["name"] in _PAGING for p in parameters):
+        return bool(parameters)
+    return any(p["required"] or p["name"] in _OWNERS for p in parameters)
 
 
 def _response_name(status: int) -> str:

@@ -181,6 +181,50 @@ def test_an_object_of_another_tenant_selects_as_one_that_does_not_exist(
         assert stranger.get(path, params={name: 2**63}).status_code == 422
 
 
+def test_a_filter_that_names_nothing_selects_nothing(anonymous: Client, client: Client) -> None:
+    """In every list that the document has, except for what a list belongs to."""
+    dataset_id = upload(client, ("a.csv", b"id,n\n1,2\n")).json()["dataset_id"]
+    owners = {"files/list": {"dataset_id": dataset_id}}
+    checked = set()
+    for path, calls in anonymous.get("/openapi.json").json()["paths"].items():
+        about = calls.get("get", {})
+        parameters = about.get("parameters", [])
+        required = owners.get(path.removeprefix("/api/v1/"), {})
+        names_parent = {p["name"] for p in parameters if p["required"]} - required.keys()
+        if names_parent or not {"limit", "offset"} <= {p["name"] for p in parameters}:
+            continue
+        for parameter in parameters:
+            name, types = parameter["name"], parameter["schema"].get("anyOf", [{}])
+            kind = types[0].get("type")
+            if (
+                name in ("user_id", "tenant_id")
+                or kind not in ("string", "integer")
+                or {"enum", "format"} & {*types[0]}
+            ):
+                continue
+            answer = client.get(path, params=required | {name: "nothing-has-this" if kind == "string" else 999_999})
+            rows = answer.json()
+            assert (answer.status_code, rows["data"] if isinstance(rows, dict) else rows) == (200, []), (path, name)
+            checked.add((path.removeprefix("/api/v1/"), name))
+    assert {("train/list", "dataset_id"), ("files/list", "name"), ("audit/list", "username")} <= checked
+    assert len(checked) > 30
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/files/list", "dataset_id"),
+        ("/inference/predictions", "train_id"),
+        ("/api-keys/list", "user_id"),
+        ("/audit/list", "tenant_id"),
+        ("/datalake/schemas/tables", "schema_name"),
+    ],
+)
+def test_what_a_list_belongs_to_must_exist(client: Client, path: str, name: str) -> None:
+    answer = client.get(path, params={name: 999_999})
+    assert answer.status_code == 404, answer.text
+
+
 def test_jobs_and_datasets_by_state(client: Client) -> None:
     for job in client.get("/jobs/list").json()["data"]:
         client.get(f"/jobs/{job['job_id']}", params={"wait": 30})
