@@ -9,7 +9,7 @@ _MAX_NAME_CHARACTERS: Final = 100
 _MIN_SIMILARITY: Final = 0.7
 # The search compares with each name: it ends in some milliseconds whatever exists.
 _MAX_FOLDED_NAMES: Final = 100_000
-_MAX_COMPARED_NAMES: Final = 2_000
+MAX_COMPARED_NAMES: Final = 2_000
 MAX_SUGGESTIONS: Final = 10
 """Names in one request for which a known one is looked up; the others are only said to be unknown."""
 
@@ -24,7 +24,7 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
         by_folded.setdefault(other.casefold(), other)
     if folded in by_folded:
         return by_folded[folded]
-    near = get_close_matches(folded, islice(by_folded, _MAX_COMPARED_NAMES), n=1, cutoff=_MIN_SIMILARITY)
+    near = get_close_matches(folded, islice(by_folded, MAX_COMPARED_NAMES), n=1, cutoff=_MIN_SIMILARITY)
     return by_folded[near[0]] if near else None
 
 
@@ -47,6 +47,12 @@ def describe_unknown(kind: str, name: str, known: Iterable[str], *, is_listed: b
     meant = suggest(name, names)
     end = "." if meant is None else f"; did you mean '{meant}'?"
     return f"There is no {kind} '{shorten(name)}'{end}" + (f" Use {join_names(names)}." if is_listed else "")
+
+
+def add_suggestion(sentence: str, name: str, known: Iterable[str]) -> str:
+    """Return a sentence about a name that does not exist, with the known name that was probably meant if any."""
+    meant = suggest(name, known)
+    return sentence if meant is None else f"{sentence.removesuffix('.')}; did you mean '{meant}'?"
 
 
 def join_names(names: Iterable[str]) -> str:

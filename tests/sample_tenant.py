@@ -1,6 +1,7 @@
 """A sample tenant with one object of each kind, and the requests that create users, roles and trainings."""
 
 import random
+import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -91,7 +92,7 @@ def _create_forecast(client: Client) -> dict[str, Any]:
     roles = {"customer": "Id", "day": "Time", "calls": "Target"}
     request = {
         "dataset_id": dataset["id"],
-        "predictor_name": new_name("calls"),
+        "predictor_name": _new_dissimilar_name(),
         "domain": "Forecast",
         "problem_type": "Forecast",
         "columns": [{"column_name": name, "attribute_name": role} for name, role in roles.items()],
@@ -106,16 +107,21 @@ def _create_forecast(client: Client) -> dict[str, Any]:
     }
 
 
+def _new_dissimilar_name() -> str:
+    """Return a name for which no other tenant's name is suggested, so that answers about it can be compared."""
+    return f"n{uuid.uuid4().hex}"
+
+
 def create_sample_tenant(client: Client) -> SampleTenant:
     """Upload, train, explain, predict and forecast in the client's tenant, and return when every job has ended."""
     forecast_ids = _create_forecast(client)
     template_id = create_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
-    table = new_name("customers").replace("-", "_")
+    table = _new_dissimilar_name()
     dataset = create_dataset(
         client, ("customers.csv", customers_csv()), template_id=template_id, iceberg_table_name=table
     )
     file = client.get("/files/list", params={"dataset_id": dataset["id"]}).json()["data"][0]
-    request = training_request(dataset["id"], new_name("predictor"))
+    request = training_request(dataset["id"], _new_dissimilar_name())
     answer = client.post("/train/", json=request)
     assert answer.status_code == 201, answer.text
     training = answer.json()

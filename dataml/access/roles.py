@@ -18,6 +18,7 @@ from dataml.db import every_tenant
 from dataml.db.scope import Page, Scope
 from dataml.db.upsert import insert
 from dataml.errors import Conflict, Forbidden, Invalid, NotFound
+from dataml.suggestions import MAX_COMPARED_NAMES, describe_unknown
 
 _PERMISSION_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,99}", re.ASCII)
 
@@ -176,8 +177,16 @@ async def give_admin(session: AsyncSession, user: User) -> None:
     await _set_row(session, UserRole, {"tenant_id": user.tenant_id, "user_id": user.id, "role_id": admin.id}, True)
 
 
-async def find_by_names(session: AsyncSession, scope: Scope, wanted: Iterable[str]) -> list[Role]:
+async def find_by_names(
+    session: AsyncSession, scope: Scope, wanted: Iterable[str], *, may_list: bool = False
+) -> list[Role]:
     """Return the roles of these names.
+
+    Args:
+        session: the transaction.
+        scope: the tenant.
+        wanted: the names, in any case.
+        may_list: whether the caller may list the tenant's roles; else only built-in ones are suggested.
 
     Raises:
         NotFound: `role_not_found`, with the name.
@@ -186,7 +195,10 @@ async def find_by_names(session: AsyncSession, scope: Scope, wanted: Iterable[st
     matches = (await session.scalars(scope.select(Role).where(Role.name_key.in_(by_key)))).all()
     missing = sorted(by_key.keys() - {role.name_key for role in matches})
     if missing:
-        raise NotFound(f"There is no role named {by_key[missing[0]][:100]!r}.", code="role_not_found")
+        known: Sequence[str] = [role.value for role in BuiltinRole]
+        if may_list:
+            known = (await session.scalars(scope.select_columns(Role, Role.name).limit(MAX_COMPARED_NAMES))).all()
+        raise NotFound(describe_unknown("role", by_key[missing[0]], known), code="role_not_found")
     return list(matches)
 
 

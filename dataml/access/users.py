@@ -21,6 +21,7 @@ from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
 from dataml.errors import Conflict, Forbidden, Invalid, NotFound
 from dataml.settings import Settings
+from dataml.suggestions import MAX_COMPARED_NAMES, add_suggestion
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,8 @@ async def _grantable_roles(session: AsyncSession, user: Principal, request: Crea
     """Return the tenant of a new user and the roles, after checking that the caller may give them."""
     tenant_id = await tenants.named_in_body(session, user, request.tenant_id)
     in_tenant = Scope(tenant_id, user.username)
-    matches = await roles.find_by_names(session, in_tenant, request.roles)
+    may_list = tenant_id == user.tenant_id and Permission.MANAGE_ROLES in user.permissions
+    matches = await roles.find_by_names(session, in_tenant, request.roles, may_list=may_list)
     if tenant_id == user.tenant_id:
         user.require_all(await roles.permissions_of_roles(session, in_tenant, [role.id for role in matches]))
     return tenant_id, matches
@@ -262,7 +264,9 @@ async def _find_password_owner(session: AsyncSession, user: Principal, username:
         return owner
     user.require(Permission.MANAGE_USERS)
     if owner is None:
-        raise NotFound("There is no user of this name.", code="user_not_found")
+        known = user.scope.select_columns(User, User.username).limit(MAX_COMPARED_NAMES)
+        detail = add_suggestion("There is no user of this name.", username, (await session.scalars(known)).all())
+        raise NotFound(detail, code="user_not_found")
     await require_authority_over(session, user, owner)
     return owner
 

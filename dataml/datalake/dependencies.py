@@ -7,11 +7,13 @@ from fastapi import Depends, Request
 
 from dataml.datalake import service
 from dataml.datalake.executor import Deadline
-from dataml.datalake.lake import TableInfo
+from dataml.datalake.lake import Lake, TableInfo
 from dataml.datalake.service import LakeQuery, Lakes, OwnTable, SchemaRef
 from dataml.db.dependents import Dependents
 from dataml.db.scope import Scope
+from dataml.errors import NotFound, Unavailable
 from dataml.http.dependencies import Db
+from dataml.suggestions import add_suggestion
 
 T = TypeVar("T")
 
@@ -31,19 +33,21 @@ class LakeQueries:
         self._database = database
         self._lakes = lakes
 
-    async def run(self, scope: Scope, schema_name: str, query: LakeQuery[T]) -> T:
-        """Return the result of a query on a schema, which is named as the tenant names it.
+    async def run(self, scope: Scope, schema_name: str, query: LakeQuery[T], *, table: str | None = None) -> T:
+        """Return the result of a query on a schema, which is named as the tenant names it, for who may list its tables.
+
+        With `table`, the table of the query, the error about one that does not exist names a similar one.
 
         Raises:
             NotFound: `schema_not_found`, or what the query raises.
             Unavailable: `lake_timeout`, or what the query raises.
         """
-        return await self._run(await self._resolve(scope, schema_name), query)
+        return await self._run(await self._resolve(scope, schema_name), query, table)
 
     async def read(self, scope: Scope, schema_name: str, table: str, query: LakeQuery[T]) -> T:
         """Return the result of a query that reads rows of a table, and record the access. Raises as `run`."""
         schema = await self._resolve(scope, schema_name)
-        result = await self._run(schema, query)
+        result = await self._run(schema, query, table)
         async with self._database.transaction() as session:
             await service.record_access(session, schema, table)
         return result
@@ -51,7 +55,7 @@ class LakeQueries:
     async def get_table_info(self, scope: Scope, schema_name: str, table: str) -> tuple[TableInfo, datetime | None]:
         """Return the metadata of a table, and when it was last accessed. Raises as `run`."""
         schema = await self._resolve(scope, schema_name)
-        info = await self._run(schema, lambda lake, name, deadline: lake.get_table_info(name, table, deadline))
+        info = await self._run(schema, lambda lake, name, deadline: lake.get_table_info(name, table, deadline), table)
         async with self._database.reading() as session:
             return info, await service.find_last_access(session, schema, table, info)
 
@@ -86,13 +90,27 @@ class LakeQueries:
         async with self._database.reading() as session:
             return await service.resolve_schema(session, scope, schema_name)
 
-    async def _run(self, schema: SchemaRef, query: LakeQuery[T]) -> T:
+    async def _run(self, schema: SchemaRef, query: LakeQuery[T], table: str | None) -> T:
         lake, executor = self._lakes.get(schema.source)
 
         def work(deadline: Deadline) -> T:
-            return query(lake, schema.name, deadline)
+            try:
+                return query(lake, schema.name, deadline)
+            except NotFound as error:
+                if table is None or error.code != "table_not_found":
+                    raise
+                raise _suggest_table(error, lake, schema.name, table, deadline) from None
 
         return await executor.run(work, self._http)
+
+
+def _suggest_table(error: NotFound, lake: Lake, schema: str, table: str, deadline: Deadline) -> NotFound:
+    """Return the error about a table that does not exist, with a similar name where the lake lists them in time."""
+    try:
+        names = lake.list_tables(schema, deadline)
+    except (NotFound, Unavailable):
+        return error
+    return NotFound(add_suggestion(error.detail, table, names), code=error.code)
 
 
 RequestLakeQueries = Annotated[LakeQueries, Depends()]

@@ -61,7 +61,10 @@ async def list_lake_columns(
 ) -> list[TableColumn]:
     """List the columns of a table, in their order, with Trino's names of their types."""
     columns = await lakes.run(
-        user.scope, schema_name, lambda lake, schema, deadline: lake.list_columns(schema, table_name, deadline)
+        user.scope,
+        schema_name,
+        lambda lake, schema, deadline: lake.list_columns(schema, table_name, deadline),
+        table=table_name,
     )
     return [TableColumn.model_validate(column) for column in columns[page.offset : page.offset + page.limit]]
 

@@ -13,7 +13,7 @@ from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.outage_cache import OutageCache, within_timeout
 from dataml.db.session import UNREACHABLE, Database, unavailable
-from dataml.errors import DatamlError, Invalid, TooLarge, UnsupportedMedia
+from dataml.errors import DatamlError, Invalid, NotFound, TooLarge, UnsupportedMedia
 from dataml.http.errors import render_error
 from dataml.http.headers import security_headers
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
@@ -29,6 +29,7 @@ from dataml.serving.model_runner import (
     ServableModel,
 )
 from dataml.settings import Settings
+from dataml.train import service as trainings
 
 log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
@@ -123,7 +124,15 @@ class RealTimeApp:
             async with self._database.reading() as session:
                 return await service.get_servable_model_by_name(session, principal, tenant_name, predictor_name)
 
-        return await self._models.get((principal.tenant_id, tenant_name, predictor_name), look_up)
+        try:
+            return await self._models.get((principal.tenant_id, tenant_name, predictor_name), look_up)
+        except NotFound as error:
+            if tenant_name != principal.tenant_name:
+                raise
+            # Not within the look-up, which callers with other permissions share.
+            raise await trainings.suggest_predictor(
+                self._database, principal, error, predictor_name, in_url=True
+            ) from None
 
 
 def parse_direct_request(principal: Principal, body: bytes, kept_threshold: float | None) -> InferenceRequest:

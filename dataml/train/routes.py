@@ -9,6 +9,7 @@ from dataml.access.service import Principal
 from dataml.dataset import service as datasets
 from dataml.db.scope import Page
 from dataml.db.session import Database
+from dataml.errors import NotFound
 from dataml.http.answers import build_answer
 from dataml.http.dependencies import AppSettings, Db, RequiredSpace
 from dataml.http.lists import Filter, ListQuery
@@ -73,7 +74,10 @@ async def create_training(
 
     The answer comes at once; `/train/list` and `/jobs/{job_id}` show the progress.
     """
-    training, job = await service.create(database, settings, user.scope, request)
+    try:
+        training, job = await service.create(database, settings, user.scope, request)
+    except NotFound as error:
+        raise await service.suggest_predictor(database, user, error, request.predictor_name) from None
     await jobs.notify()
     return build_created(training, job)
 

@@ -14,6 +14,8 @@ from sqlalchemy.orm import defer
 from dataml import __version__
 from dataml.access import roles
 from dataml.access.models import Tenant
+from dataml.access.permissions import Permission
+from dataml.access.service import Principal
 from dataml.audit import service as audit
 from dataml.contract.warnings import warnings_from_json
 from dataml.dataset import service as datasets
@@ -43,6 +45,7 @@ from dataml.storage.damage import file_damaged, translate_read_errors
 from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
+from dataml.suggestions import MAX_COMPARED_NAMES, add_suggestion
 from dataml.tasks.continued_rows import used_columns
 from dataml.tasks.model_rows import ModelRows
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation, check_schema
@@ -315,6 +318,22 @@ async def get_promoted(session: AsyncSession, scope: Scope, name: str, *, in_url
     if training is None:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
     return training
+
+
+async def suggest_predictor(
+    database: Database, user: Principal, error: NotFound, name: str, *, in_url: bool = False
+) -> NotFound:
+    """Return the error about a predictor that does not exist, with a similar name for who may list the trainings.
+
+    With `in_url`, names are those of predictors in URLs. Other errors are returned as they are.
+    """
+    if error.code != "predictor_not_found" or Permission.VIEW not in user.permissions:
+        return error
+    column = Training.url_name if in_url else Training.predictor_name
+    known = user.scope.select_columns(Training, column).where(*_CAN_SERVE).distinct().limit(MAX_COMPARED_NAMES)
+    async with database.reading() as session:
+        names = (await session.scalars(known)).all()
+    return NotFound(add_suggestion(error.detail, name, names), code=error.code)
 
 
 def select_promoted_ids() -> Select[int]:

@@ -182,6 +182,25 @@ def test_roles_are_assigned_by_name(client: Client, anonymous: Client) -> None:
     assert refusal(answer) == (404, "role_not_found")
 
 
+def test_misspelt_role_is_suggested_to_who_may_list_roles(client: Client, manager: Client) -> None:
+    role = create_role(client)["name"]
+    builtin = "There is no role 'analist'; did you mean 'analyst'?"
+    assert create(client, roles=["analist"]).json()["detail"] == create(manager, roles=["analist"]).json()["detail"]
+    assert create(manager, roles=["analist"]).json()["detail"] == builtin
+    assert create(client, roles=[f"{role}-"]).json()["detail"].startswith(f"There is no role '{role}-'; did you mean '")
+    assert create(manager, roles=[f"{role}-"]).json()["detail"] == f"There is no role '{role}-'."
+
+
+def test_misspelt_username_is_suggested_to_managers_of_its_tenant(client: Client, stranger: Client) -> None:
+    assert create(client, username="wilhelmina.quist").status_code == 201
+    unknown = "There is no user of this name."
+    assert reset(client, "wilhelmina.qvist").json()["detail"] == f"{unknown[:-1]}; did you mean 'wilhelmina.quist'?"
+    answer = reset(stranger, "wilhelmina.qvist")
+    assert (answer.status_code, answer.json()["detail"]) == (404, unknown)
+    analyst = log_in(client, create_user(client, roles=["analyst"])["username"])
+    assert reset(analyst, "wilhelmina.qvist").status_code == 403
+
+
 def test_manager_cannot_assign_permissions_that_they_do_not_hold(
     platform: Platform, client: Client, manager: Client
 ) -> None:

@@ -182,3 +182,18 @@ def test_the_namespace_of_a_tenant_cannot_be_shared_by_its_name(client: Client, 
     for name in (namespace, f" {namespace}", f"{namespace}.", f"x.{namespace}"):
         share = {"tenant_id": other, "schema_name": name, "name": "x"}
         assert client.post("/datalake/shares", json=share).json()["code"] == "schema_not_found"
+
+
+def test_a_misspelt_table_is_suggested_to_its_own_tenant(client: Client, stranger: Client) -> None:
+    create_in_lake(client, "quarterly_revenue")
+    params = {"schema_name": "silver", "table_name": "quaterly_revenue"}
+    statistics = {"schema": "silver", "table": "Quarterly_Revenue", "column": "id"}
+    for path, query in (("tables/columns", params), ("table_metadata", params), ("distinct-count", statistics)):
+        answer = client.get(f"/datalake/{path}", params=query)
+        assert (answer.status_code, answer.json()["code"]) == (404, "table_not_found")
+        assert answer.json()["detail"].endswith("in the schema; did you mean 'quarterly_revenue'?")
+        refusal = stranger.get(f"/datalake/{path}", params=query)
+        assert (refusal.status_code, refusal.json()["detail"]) == (404, "There is no table of this name in the schema.")
+    # The permission to delete tables is not the one to list them.
+    answer = client.request("DELETE", "/datalake/tables", params=params)
+    assert answer.json()["detail"] == "There is no table of this name in the schema."

@@ -6,6 +6,8 @@ import pytest
 
 from dataml.train.predictor_names import derive_url_name
 from tests.client import Client
+from tests.conftest import log_in
+from tests.sample_tenant import create_user
 from tests.test_every_route import refusal
 from tests.train.training import small_dataset, train, trained
 
@@ -50,6 +52,27 @@ def test_name_with_a_blank_is_shown_as_it_is(client: Client, churn: dict[str, An
     by_name = client.post("/models/default/Churn%20v1/predict", json=FEATURES)
     assert by_url.status_code == by_name.status_code == 200
     assert by_url.json()["prediction"] == by_name.json()["prediction"]
+
+
+def test_misspelt_predictor_is_suggested_to_who_may_list_them(
+    client: Client, stranger: Client, dataset_id: int, churn: dict[str, Any]
+) -> None:
+    unknown = "There is no predictor of this name"
+    assert client.post("/models/default/Chrun-v1/predict", json=FEATURES).json() | {"request_id": ""} == {
+        "detail": f"{unknown}; did you mean 'Churn-v1'?",
+        "code": "predictor_not_found",
+        "request_id": "",
+    }
+    continued = train(client, dataset_id, predictor_name="Churn V1", is_incremental=True)
+    assert continued.json()["detail"] == f"{unknown}; did you mean 'Churn v1'?"
+    service = log_in(client, create_user(client, roles=["service"])["username"])
+    for user, path in (
+        (service, "/models/default/Chrun-v1/predict"),
+        (stranger, "/models/default/Churn-v1/predict"),
+        (client, "/models/elsewhere/Churn-v1/predict"),
+    ):
+        answer = user.post(path, json=FEATURES)
+        assert (answer.status_code, answer.json()["detail"]) == (404, f"{unknown}.")
 
 
 def test_names_of_files_are_safe(client: Client, churn: dict[str, Any]) -> None:
