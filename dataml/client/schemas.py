@@ -822,6 +822,19 @@ class PredictionsAnswer(TypedDict):
     predictions: "list[PredictAnswer]"
 
 
+class Problem(TypedDict):
+    """A refused call, as RFC 9457 has it: for callers that send `Accept: application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: NotRequired["list[WrongField]"]
+
+
 class RefreshRequest(TypedDict):
     """A refresh token to use or to end."""
 

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
+from dataml.http.headers import PROBLEM_JSON
+
 SCHEMA_REF: Final = "#/components/schemas/{model}"
 """`ref_template` of Pydantic, with which its schemas refer to those of the document."""
 
@@ -47,6 +49,19 @@ class Error(BaseModel):
     request_id: str = Field(description="The id of the request, as in the header `X-Request-ID` and in the logs.")
 
 
+class Problem(BaseModel):
+    """A refused call, as RFC 9457 has it: for callers that send `Accept: application/problem+json`."""
+
+    type: str = Field(description="The code as a URN.", examples=["urn:dataml:error:dataset_not_found"])
+    title: str = Field(description="The code in words.")
+    status: int = Field(description="The status of the answer.")
+    detail: str = Field(description="What is wrong and what to do, as a sentence.")
+    instance: str = Field(description="The path of the call.")
+    code: str = Field(description="Stable code of the error, for programs.", examples=["dataset_not_found"])
+    request_id: str = Field(description="The id of the request, as in the header `X-Request-ID` and in the logs.")
+    errors: list[WrongField] = Field(default_factory=list, description="The wrong fields of the request, if any.")
+
+
 _ERRORS: Final = {
     400: "The body cannot be read.",
     401: "There is no valid token, or the login is wrong.",
@@ -62,6 +77,8 @@ _ERRORS: Final = {
 }
 """What an error says, by its status."""
 
+# Generators that read one type only take the first.
+_ERROR_MODELS: Final[dict[str, type[BaseModel]]] = {"application/json": Error, PROBLEM_JSON: Problem}
 _WITH_RETRY: Final = (429, 503, 507)
 _RETRY_AFTER: Final = {
     "description": "Seconds to wait before the call is sent again.",
@@ -119,7 +136,8 @@ def complete(document: Json) -> None:
     schemas: Json = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
-    _add_schema(schemas, Error.model_json_schema(ref_template=SCHEMA_REF))
+    for model in _ERROR_MODELS.values():
+        _add_schema(schemas, model.model_json_schema(ref_template=SCHEMA_REF))
     document["components"]["responses"] = {_response_name(status): _response(status) for status in _ERRORS}
     for method, operation in _operations(document):
         _name_bodies(schemas, operation)
@@ -200,7 +218,10 @@ def _response_ref(status: int) -> Json:
 
 
 def _response(status: int) -> Json:
-    content = {"application/json": {"schema": {"$ref": SCHEMA_REF.format(model=Error.__name__)}}}
+    content = {
+        media_type: {"schema": {"$ref": SCHEMA_REF.format(model=model.__name__)}}
+        for media_type, model in _ERROR_MODELS.items()
+    }
     headers: Json = {"Retry-After": _RETRY_AFTER} if status in _WITH_RETRY else {}
     if status == 401:
         headers = {"WWW-Authenticate": _WWW_AUTHENTICATE}

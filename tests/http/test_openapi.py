@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from dataml.app import create_app
+from dataml.errors import FieldError, InvalidFields, NotFound
+from dataml.http.errors import problem_body
 from dataml.http.openapi import complete
 from dataml.settings import Settings
 from tests.client import Client
@@ -121,17 +123,28 @@ def test_operation_declares_the_errors_that_can_occur(document: Json, operation_
     assert [int(status) for status in responses if int(status) >= 400] == statuses
 
 
-def test_every_error_has_one_schema(document: Json) -> None:
+def test_every_error_has_one_schema_for_each_type(document: Json) -> None:
     for _, call in operations(document):
         for status, response in call["responses"].items():
             if int(status) >= 400:
                 assert response == {"$ref": f"#/components/responses/Error{status}"}
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Error"}},
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+    }
     for name, response in document["components"]["responses"].items():
         assert response["content"] == error
         has_retry_after = "Retry-After" in response.get("headers", {})
         assert has_retry_after == (name in ("Error429", "Error503", "Error507"))
     assert document["components"]["schemas"]["Error"]["required"] == ["detail", "code", "request_id"]
+
+
+def test_a_problem_fits_its_schema(document: Json) -> None:
+    schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
+    wrong = InvalidFields([FieldError(("body", "name"), "Send a name.", "missing")], code="invalid_request")
+    for error in (NotFound("There is no such thing.", code="not_found"), wrong):
+        problem = json.loads(problem_body(error, error.status, "id", "/api/v1/train"))
+        Draft202012Validator({**schema, "unevaluatedProperties": False}).validate(problem)
 
 
 def examples(document: Json) -> Iterator[tuple[str, str, Json, Json]]:
