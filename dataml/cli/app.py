@@ -8,6 +8,7 @@ from dataml import __version__
 from dataml.cli import platform
 from dataml.cli.commands import (
     account,
+    audit,
     datasets,
     jobs,
     keys,
@@ -16,6 +17,7 @@ from dataml.cli.commands import (
     prediction,
     roles,
     templates,
+    tenants,
     training,
     users,
 )
@@ -40,6 +42,8 @@ lake.add_to(app, _WORK)
 users.add_to(app, _ACCESS)
 roles.add_to(app, _ACCESS)
 keys.add_to(app, _ACCESS)
+tenants.add_to(app, _ACCESS)
+audit.add_to(app, _ACCESS)
 platform.add_to(app)
 
 

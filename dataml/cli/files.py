@@ -1,13 +1,16 @@
-"""Files that a command writes on this machine."""
+"""Files of this machine that a command reads or writes."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
+
+import typer
 
 from dataml.cli.session import Session
+
+
+def InputFile(description: str) -> Any:  # it stands for a type of argument
+    """Return the argument of files to read, which must exist."""
+    return typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help=description)
 
 
 def write_file(session: Session, path: Path, content: bytes) -> None:
@@ -16,33 +19,17 @@ def write_file(session: Session, path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with open_whole(path) as file:
-        file.write(content)
-    session.output.say(f"{path}: {len(content):,} bytes")
-
-
-@contextmanager
-def open_whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write; it takes the place of the old one at the end, and is removed when writing fails.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    part = path.with_name(f"{path.name}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        part.write_bytes(content)
+        part.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        part.unlink(missing_ok=True)
+    say_written(session, path)
 
 
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+def say_written(session: Session, path: Path) -> None:
+    """Say where a file is that was written, and its size."""
+    session.output.say(f"{path}: {path.stat().st_size:,} bytes")

@@ -16,6 +16,11 @@ PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the 
 DEFAULT_LIMIT: Final = 100
 
 
+def id_or_name(text: str) -> int | str:
+    """Return an id where the text has digits only, else the text, which is a name."""
+    return int(text) if text.isdecimal() else text
+
+
 def print_page(session: Session, answer: Any, columns: Sequence[str], offset: int, total: str = "total") -> None:
     """Print a page of a list, and say when there are more rows than it has."""
     rows = answer["data"]

@@ -3,18 +3,17 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
+
+from dataml.client import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _PIPE_WIDTH: Final = 10_000
-# Gets what is done, and all that is to do, or None where that is not known.
-ReportProgress = Callable[[float, float | None], None]
 
 
 class OutputFormat(StrEnum):
@@ -74,22 +73,8 @@ class Output:
 
     @property
     def has_bars(self) -> bool:
-        """Whether progress is shown by a bar."""
-        return not self.quiet and _console(stderr=True).is_terminal
-
-    @contextmanager
-    def progress(self, description: str, *, in_bytes: bool = False) -> Iterator[ReportProgress]:
-        """Show a progress bar on a terminal; the function it gives takes what is done and the total, or None."""
-        if not self.has_bars:
-            yield lambda done, total: None
-            return
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
-
-        share = DownloadColumn() if in_bytes else TextColumn("{task.percentage:>3.0f}%")
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), share, TimeElapsedColumn())
-        with Progress(*columns, console=_console(stderr=True), transient=True) as bar:
-            task = bar.add_task(printable(description), total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+        """Whether the client shows progress by a bar."""
+        return not self.quiet and sys.stderr.isatty()
 
 
 def printable(value: Any) -> str:
@@ -101,7 +86,7 @@ def printable(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = value if isinstance(value, str) else _json(value) if isinstance(value, dict | list) else str(value)
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return terminal.printable(text)
 
 
 def _print_json(answer: Any) -> None:
@@ -145,9 +130,9 @@ def _print_table(headers: Sequence[str] | None, rows: Sequence[Mapping[str, Any]
     _console().print(table)
 
 
-def _console(*, stderr: bool = False) -> "Console":
+def _console() -> "Console":
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False)
+    console = Console(highlight=False)
     # Whatever reads a pipe takes whole lines.
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)

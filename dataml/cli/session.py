@@ -15,9 +15,8 @@ from dataml.cli.output import Output, OutputFormat, printable
 from dataml.client import errors
 
 if TYPE_CHECKING:
-    from dataml.client.credentials import Credentials
+    from dataml.client.sync.connection import Client
     from dataml.client.sync.operations import Operations
-    from dataml.client.sync.transport import Transport
 
 PANEL: Final = "Connection and output"
 # Refusals that another session does not help against.
@@ -54,35 +53,30 @@ class Session:
         self.output = Output(options.output or OutputFormat.TABLE, options.quiet)
 
     @cached_property
-    def credentials(self) -> "Credentials":
-        """Who calls which platform.
+    def client(self) -> "Client":
+        """The client of the platform, which connects at its first call.
 
         Raises:
             NotSignedIn: nothing says who calls.
         """
-        from dataml.client.credentials import resolve
+        from dataml.client.sync.connection import connect
 
-        return resolve(self.options.url, api_key=self.options.api_key, profile=self.options.profile)
+        return connect(self.options.url, api_key=self.options.api_key, profile=self.options.profile)
 
-    @cached_property
-    def transport(self) -> "Transport":
-        """The connection, which is made at the first call."""
-        from dataml.client.sync.transport import Transport
-
-        verify = self.credentials.verify
-        return Transport(self.credentials, verify=True if verify is None else verify)
-
-    @cached_property
+    @property
     def api(self) -> "Operations":
         """The calls of the platform."""
-        from dataml.client.sync.operations import Operations
+        return self.client.api
 
-        return Operations(self.transport)
+    @property
+    def progress(self) -> bool:
+        """Whether the client may show progress; it does so on a terminal only."""
+        return not self.output.quiet
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if "transport" in self.__dict__:
-            self.transport.close()
+        if "client" in self.__dict__:
+            self.client.close()
 
 
 Url = Annotated[

@@ -1,9 +1,13 @@
 """The wrong cells of a dataset, as a grid."""
 
-from typing import Final
+from __future__ import annotations
 
-from dataml.client import schemas
+from typing import TYPE_CHECKING, Final
+
 from dataml.client.tables import Table
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _CELL_FIELDS: Final = ("file", "row", "column", "value", "rule", "reason")
 

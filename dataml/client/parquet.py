@@ -32,6 +32,12 @@ def read_csv(path: Path, types: Mapping[str, str]) -> dict[str, Any]:
         path: The file.
         types: The columns that are read, and their data types.
     """
+    table = read_csv_table(path, types)
+    return {name: table[name].combine_chunks() for name in types}
+
+
+def read_csv_table(path: Path, types: Mapping[str, str]) -> pa.Table:
+    """Return columns of a CSV file as a table; see `read_csv`."""
     kinds = {"Boolean": pa.bool_(), "Integer": pa.int64(), "Float": pa.float64()}
     convert = pyarrow.csv.ConvertOptions(
         include_columns=list(types),
@@ -42,8 +48,43 @@ def read_csv(path: Path, types: Mapping[str, str]) -> dict[str, Any]:
         false_values=["false"],
     )
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    table = pyarrow.csv.read_csv(path, convert_options=convert, parse_options=parse)
-    return {name: table[name].combine_chunks() for name in types}
+    return pyarrow.csv.read_csv(path, convert_options=convert, parse_options=parse)
+
+
+def read_small(path: Path, names: Sequence[str], max_rows: int) -> pa.Table | None:
+    """Return columns of a Parquet file; those that it does not have are left out.
+
+    Returns:
+        None where it has no rows or more than `max_rows`, or is no file of flat columns: the platform says what it is.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            found = [name for name in names if name in schema.names]
+            is_flat = not any(pa.types.is_nested(schema.field(name).type) for name in found)
+            is_small = 0 < file.metadata.num_rows <= max_rows
+            return file.read(columns=found) if is_flat and is_small else None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError):
+        return None
+
+
+def write_table(target: Path, ids: Sequence[tuple[str, Any]], table: pa.Table) -> None:
+    """Write a table behind Id columns to a file, whole or not at all.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    for name, values in reversed(ids):
+        table = table.add_column(0, name, pa.array(values) if isinstance(values, list) else values)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        pyarrow.parquet.write_table(table, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _array(frame: Frame, name: str, data_type: str) -> Any:

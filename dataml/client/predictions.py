@@ -1,16 +1,19 @@
 """Rows that are sent to a model and the answers as columns: the same columns from every way to predict."""
 
-import difflib
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dataml.client import schemas
 from dataml.client.errors import Invalid, WrongRows
 from dataml.client.frames import Frame
 from dataml.client.tables import is_installed
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 How = Literal["auto", "realtime", "batch"]
 MAX_REALTIME_ROWS: Final = 5_000
@@ -23,6 +26,11 @@ MAX_WRONG_ROWS: Final = 20
 """Each wrong row costs a call in real time; beyond these a batch finds all of them at once."""
 # The platform reads a JSON body of 1 MiB at most.
 _MAX_BODY_BYTES: Final = 900_000
+
+
+def max_realtime_rows(info: schemas.TrainDetail) -> int:
+    """Return how many rows of a call are answered in real time: fewer where the version does not serve its name."""
+    return MAX_REALTIME_ROWS if info["endpoint_url"] else MAX_SINGLE_ROWS
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class ModelColumns:
     labels: tuple[str, ...]
 
     @classmethod
-    def of(cls, info: schemas.TrainDetail, form: schemas.FormAnswer) -> "ModelColumns":
+    def of(cls, info: schemas.TrainDetail, form: schemas.FormAnswer) -> ModelColumns:
         """Return the columns of a completed training, with the form that its predictions need."""
         summary = info["summary"] or {}
         return cls(
@@ -151,6 +159,8 @@ def _label(value: Any) -> str:
 
 
 def _nearest(name: str, others: Sequence[str]) -> str | None:
+    import difflib
+
     by_lower = {other.lower(): other for other in others}
     if name.lower() in by_lower:
         return by_lower[name.lower()]

@@ -1,16 +1,19 @@
 """What a model is shown as: its report, its metrics, the importance of its features."""
 
+from __future__ import annotations
+
 import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataml.client import schemas
 from dataml.client.charts import BarChart
 from dataml.client.tables import Fields, Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dataml.client import schemas
 
 # Not numbers, or shown by themselves.
 _NOT_METRICS = frozenset({"confusion_matrix"})
@@ -59,7 +62,7 @@ class Importance(dict[str, float]):
         """Return a chart of the most important features: a picture in a notebook, text in a terminal."""
         return BarChart(dict(list(self.items())[:top]), "Feature importance")
 
-    def to_pandas(self) -> "pd.DataFrame":
+    def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame with the columns `feature` and `importance`."""
         import pandas as pd
 

@@ -1,9 +1,13 @@
 """The body of a training, from the arguments of `train`."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from __future__ import annotations
 
-from dataml.client import schemas
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
+
 
 ProblemType = Literal["Classification", "Regression", "Forecast"]
 OneOrMore: TypeAlias = "str | Sequence[str] | None"
@@ -37,6 +41,7 @@ class TrainOptions(TypedDict, total=False):
         seed: Of the split and of the algorithm.
         time_limit_s: How long the job may run, in seconds.
         allow_identifier_target: Train also where the target looks like an identifier.
+        parameters: More fields of the request, by the names that the API gives them.
         idempotency_key: Two trainings with the same key are one; a new key by default.
     """
 
@@ -63,6 +68,7 @@ class TrainOptions(TypedDict, total=False):
     seed: int
     time_limit_s: int | None
     allow_identifier_target: bool
+    parameters: Mapping[str, Any]
     idempotency_key: str
 
 
@@ -89,6 +95,7 @@ def train_request(
         body["shap_enabled"] = True
     if (forecast := _forecast(options)) is not None:
         body["forecast"] = forecast
+    body |= options.get("parameters") or {}
     return body  # type: ignore[return-value]
 
 

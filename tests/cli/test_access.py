@@ -1,4 +1,4 @@
-"""`dataml users`, `roles` and `keys`."""
+"""`dataml users`, `roles`, `keys`, `tenants` and `audit`."""
 
 from datetime import datetime, timedelta
 
@@ -101,3 +101,44 @@ def test_key_is_shown_once_and_revoked(admin: CommandLine, nobody: CommandLine) 
 def test_key_beyond_the_own_permissions_is_refused(viewer: CommandLine) -> None:
     message = viewer.refused(ExitCode.FORBIDDEN, "keys", "create", "x", "--permission", "can_train_models")
     assert "can_train_models" in message
+
+
+def test_user_and_role_are_shown(admin: CommandLine, user: str) -> None:
+    shown = admin.data("users", "show", user)
+    assert admin.data("users", "show", shown["id"])["username"] == user
+    role = admin.data("roles", "create", new_name("role"), "--permission", "can_view")
+    assert admin.data("roles", "show", role["id"]) == admin.data("roles", "show", role["name"])
+    assert role["permissions"] == ["can_view"]
+
+
+def test_tenant_is_created_with_a_user_and_closed(admin: CommandLine, nobody: CommandLine) -> None:
+    tenant, name = new_name("tenant"), new_name("user")
+    created = admin.data("tenants", "create", tenant)
+    assert admin.data("tenants", "show", created["id"]) == admin.data("tenants", "show", tenant) == created
+    words = ("users", "create", name, "--email", f"{name}@example.com", "--tenant", tenant, "--role", "admin")
+    assert admin.data(*words, DATAML_NEW_PASSWORD=PASSWORD)["tenant_id"] == created["id"]
+    assert nobody.run("login", "-u", name, DATAML_PASSWORD=PASSWORD).exit_code == 0
+    assert tenant in admin.run("tenants", "list").stdout
+    assert "--yes" in admin.refused(ExitCode.USAGE, "tenants", "close", tenant)
+    assert admin.data("tenants", "close", tenant, "--yes")["is_active"] is False
+    nobody.refused(ExitCode.FORBIDDEN, "datasets", "list")
+    admin.refused(ExitCode.NOT_FOUND, "tenants", "close", "absent", "--yes")
+
+
+def test_audit_log_is_filtered(admin: CommandLine, viewer: CommandLine, user: str) -> None:
+    user_id = admin.data("users", "show", user)["id"]
+    admin.data("users", "deactivate", user)
+    words = ("audit", "--subject", f"user:{user_id}", "--user", "admin")
+    (row,) = admin.data(*words, "--action", "user.deactivate")["data"]
+    assert row["outcome"] == "success"
+    assert f"user:{user_id}" in admin.run(*words).stdout
+    tomorrow = (datetime.now() + timedelta(days=1)).date().isoformat()
+    assert admin.data(*words, "--since", tomorrow)["data"] == []
+    assert admin.data(*words, "--until", tomorrow)["data"]
+    admin.refused(ExitCode.USAGE, "audit", "--outcome", "nonsense")
+    viewer.refused(ExitCode.FORBIDDEN, "audit")
+
+
+@pytest.mark.parametrize("words", [("list",), ("create", "x"), ("show", "default")])
+def test_tenants_are_of_administrators_of_the_platform(other_tenant: CommandLine, words: tuple[str, ...]) -> None:
+    other_tenant.refused(ExitCode.FORBIDDEN, "tenants", *words)

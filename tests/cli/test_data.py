@@ -77,7 +77,7 @@ def test_upload_without_the_permission_is_exit_code_3(viewer: CommandLine, folde
 def test_upload_with_an_unknown_template_is_exit_code_4(admin: CommandLine, folder: Path) -> None:
     file = write_csv(folder / "good.csv", GOOD)
     message = admin.refused(ExitCode.NOT_FOUND, "datasets", "upload", file, "--template", "absent")
-    assert message == "dataml: There is no template 'absent'.\n"
+    assert message == "dataml: There is no template 'absent'. [template_not_found]\n"
 
 
 def test_dataset_that_is_not_valid_is_exit_code_5(admin: CommandLine, folder: Path, template: str) -> None:

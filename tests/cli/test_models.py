@@ -75,7 +75,6 @@ def test_training_that_the_platform_refuses_is_exit_code_1(admin: CommandLine, m
 def test_training_of_wrong_words_is_wrong_usage(admin: CommandLine, customers: Path) -> None:
     message = admin.refused(ExitCode.USAGE, "train", "customers", "--target", "absent")
     assert "plan" in message
-    assert "--problem" in admin.refused(ExitCode.USAGE, "train", "customers", "--target", "age")
     for text in ("{", "3"):
         admin.refused(ExitCode.USAGE, "train", "customers", *COLUMNS, "--parameters", text)
 
@@ -171,13 +170,60 @@ def test_predict_with_a_threshold(admin: CommandLine, model: int, customers: Pat
         admin.refused(ExitCode.USAGE, "predict", customers, "--model", model, "--threshold", value)
 
 
-def test_predict_reads_parquet(admin: CommandLine, model: int, customers: Path, folder: Path) -> None:
-    source, out = folder / "rows.parquet", folder / "scored.csv"
-    pyarrow.parquet.write_table(pyarrow.csv.read_csv(customers), source)
-    assert admin.run("predict", source, "--model", model, "--out", out).exit_code == 0
-    assert pyarrow.csv.read_csv(out).column("id").to_pylist() == list(range(1, 201))
-    words = ("--model", model, "--out", folder / "scored.parquet")
-    assert "CSV" in admin.refused(ExitCode.USAGE, "predict", source, *words)
+@pytest.fixture(scope="module")
+def parquet(customers: Path, folder: Path) -> Path:
+    """The customers as a Parquet file."""
+    path = folder / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(customers), path)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_predict_writes_the_same_in_real_time_and_by_a_batch(
+    admin: CommandLine, model: int, customers: Path, parquet: Path, folder: Path, ending: str
+) -> None:
+    written = []
+    for source in (customers, parquet):
+        for way in ((), ("--keep",)):
+            out = folder / f"scored-{source.suffix[1:]}{len(way)}.{ending}"
+            ended = admin.run("predict", source, "--model", "leaving", "--output-file", out, *way)
+            assert (ended.exit_code, ended.stdout) == (0, ""), ended
+            assert ("validate-job-" in ended.stderr) == bool(way), "few rows are answered in real time"
+            table = pyarrow.csv.read_csv(out) if ending == "csv" else pyarrow.parquet.read_table(out)
+            written.append(table.set_column(0, "id", table["id"].cast("int64")).to_pydict())
+    assert written[0]["id"] == list(range(1, 201))
+    assert all(table == written[0] for table in written[1:])
+
+
+def test_predict_of_many_rows_is_a_batch(
+    admin: CommandLine, model: int, customers: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataml.client.predictions.MAX_REALTIME_ROWS", 199)
+    ended = admin.run("predict", customers, "--model", "leaving", "--out", folder / "many.csv")
+    assert "predict-job-" in ended.stderr or "score-job-" in ended.stderr
+    assert "200 rows, 0 with an error" in ended.stderr
+
+
+@pytest.mark.parametrize("lines", [["id;age;plan", "1;30;basic"], ["id,age,plan", '1,"1,030",basic']])
+def test_predict_of_a_file_that_is_not_plain_is_a_batch(
+    admin: CommandLine, model: int, folder: Path, lines: list[str]
+) -> None:
+    path = write_csv(folder / "other.csv", lines)
+    ended = admin.run("predict", path, "--model", "leaving")
+    assert "validate-job-" in ended.stderr
+    assert "1 rows, 0 with an error" in ended.stderr
+
+
+def test_predict_writes_the_format_that_is_asked_for(
+    admin: CommandLine, model: int, customers: Path, folder: Path
+) -> None:
+    out = folder / "scored.data"
+    assert admin.run("predict", customers, "--model", "leaving", "--out", out, "--format", "parquet").exit_code == 0
+    assert pyarrow.parquet.read_table(out).num_rows == 200
+    words = ("--model", "leaving", "--out", "-", "--format", "parquet")
+    assert "stdout" in admin.refused(ExitCode.USAGE, "predict", customers, *words)
+    absent = folder / "absent" / "scored.csv"
+    admin.refused(ExitCode.USAGE, "predict", customers, "--model", "leaving", "--out", absent)
 
 
 def test_predict_prints_to_stdout(admin: CommandLine, model: int, customers: Path) -> None:

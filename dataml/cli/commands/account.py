@@ -11,7 +11,7 @@ from dataml.cli.session import Session, client_command
 from dataml.client import errors
 
 if TYPE_CHECKING:
-    from dataml.client.credentials import Credentials
+    from dataml.client.sync.connection import Client
 
 PANEL: Final = "Account"
 
@@ -41,15 +41,13 @@ def _login(
     from dataml.client import profiles
 
     name = session.options.profile
-    credentials = _credentials(session, username, password_stdin)
-    credentials.verify = ca_file
-    session.credentials = credentials
-    caller = session.api.test_token()
-    tokens = session.transport.session.tokens
+    session.client = client = _connect(session, username, password_stdin, ca_file)
+    caller = client.whoami()
+    tokens = client.transport.session.tokens
     profile = profiles.Profile(
-        url=credentials.url,
+        url=client.url,
         username=caller["username"],
-        api_key=credentials.api_key,
+        api_key=session.options.api_key,
         access_token=tokens.access_token if tokens else None,
         refresh_token=tokens.refresh_token if tokens else None,
         expires_at=tokens.expires_at if tokens else 0.0,
@@ -60,19 +58,19 @@ def _login(
     session.output.say(f"Signed in to {profile.url} as {profile.username}; the profile {used!r} is in {path}.")
 
 
-def _credentials(session: Session, username: str | None, password_stdin: bool) -> "Credentials":
+def _connect(session: Session, username: str | None, password_stdin: bool, ca_file: str | None) -> "Client":
     from dataml.client import profiles
-    from dataml.client.credentials import resolve
+    from dataml.client.sync.connection import connect
 
     given = session.options
     stored = profiles.load_profile(given.profile)
     url = given.url or os.environ.get("DATAML_URL") or (stored.url if stored else None)
     if given.api_key:
-        return resolve(url, api_key=given.api_key)
+        return connect(url, api_key=given.api_key, verify=ca_file)
     if username is None:
         username = _ask_for_username()
     password = read_password("DATAML_PASSWORD", "Password", from_stdin=password_stdin)
-    return resolve(url, username, password)
+    return connect(url, username=username, password=password, verify=ca_file)
 
 
 def _ask_for_username() -> str:
@@ -104,12 +102,12 @@ def _logout(session: Session) -> None:
 
 def _status(session: Session) -> None:
     """Show the platform, whether it is healthy, and who is signed in with which permissions."""
-    credentials = session.credentials
-    health = session.api.check_health()
-    caller = session.api.test_token()
+    client = session.client
+    health = client.api.check_health()
+    caller = client.whoami()
     shown: dict[str, Any] = {
-        "url": credentials.url,
-        "profile": credentials.profile,
+        "url": client.url,
+        "profile": client.profile,
         "status": health["status"],
         "message": health["message"],
         "username": caller["username"],

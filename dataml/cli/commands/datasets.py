@@ -1,17 +1,18 @@
 """`dataml datasets`: upload files, see what is in them and what is wrong with them."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from dataml.cli import lookup
 from dataml.cli.exit_codes import ExitCode
-from dataml.cli.files import write_file
-from dataml.cli.options import DEFAULT_LIMIT, Limit, NoWait, Offset, Yes, confirm, print_page
+from dataml.cli.files import InputFile, write_file
+from dataml.cli.options import DEFAULT_LIMIT, Limit, NoWait, Offset, Yes, confirm, id_or_name, print_page
 from dataml.cli.session import Session, client_command
-from dataml.cli.uploads import InputFile, open_parts
-from dataml.cli.waiting import wait_for_job
+from dataml.cli.waiting import wait_for
+
+if TYPE_CHECKING:
+    from dataml.client.sync.datasets import Dataset as DatasetHandle
 
 app = typer.Typer(help="Upload files, see what is in them and what is wrong with them.", no_args_is_help=True)
 
@@ -59,32 +60,29 @@ def _upload(
     no_wait: NoWait = False,
 ) -> None:
     """Upload files as a dataset, and wait until it is validated."""
-    query: dict[str, Any] = {
-        "dataset_name": name or files[0].stem,
-        "usage": "p" if for_prediction else "t",
-        "template_id": lookup.template_id(session, template) if template else None,
+    options: dict[str, Any] = {
+        "usage": "prediction" if for_prediction else "training",
+        "template": session.client.templates.get(id_or_name(template)).id if template else None,
         "on_error": on_error,
         "encoding": encoding,
         "delimiter": delimiter,
         "header_row": header_row,
-        "iceberg_table_name": lake_table,
+        "lake_table": lake_table,
     }
-    with open_parts(files) as parts, session.output.progress("upload", in_bytes=True) as report:
-        uploaded = session.api.upload_dataset(parts, report_bytes=report, **query)
+    dataset_name = name or files[0].stem
+    job = session.client.datasets.upload(files, dataset_name, wait=False, progress=session.progress, **options)
     if no_wait:
-        session.output.record(uploaded, {"dataset_id": uploaded["dataset_id"], "job_id": uploaded["job_id"]})
+        session.output.record(job.info, {"dataset_id": job.info["subject_id"], "job_id": job.id})
         return
-    wait_for_job(session, uploaded["job_id"], f"validate {uploaded['dataset_name']}")
-    _print_validated(session, uploaded["dataset_id"])
+    _print_validated(session, wait_for(session, job, f"validate {dataset_name}"))
 
 
-def _print_validated(session: Session, dataset_id: int) -> None:
-    dataset = session.api.get_dataset(dataset_id=dataset_id)
-    session.output.record(dataset, _summary(dataset))
-    session.output.warn(dataset["warnings"])
-    if dataset["error_summary"]["total_errors"]:
-        session.output.say(f"See the wrong cells with: dataml datasets errors {dataset_id}")
-    if dataset["state"] != "valid":
+def _print_validated(session: Session, dataset: "DatasetHandle") -> None:
+    session.output.record(dataset.info, _summary(dataset.info))
+    session.output.warn(dataset.info["warnings"])
+    if dataset.info["error_summary"]["total_errors"]:
+        session.output.say(f"See the wrong cells with: dataml datasets errors {dataset.id}")
+    if not dataset.is_valid:
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
@@ -95,8 +93,12 @@ def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) ->
 
 def _show(session: Session, dataset: Dataset) -> None:
     """Show a dataset: its state, its columns and its wrong cells in numbers."""
-    answer = session.api.get_dataset(dataset_id=lookup.dataset_id(session, dataset))
+    answer = _get(session, dataset).info
     session.output.record(answer, _summary(answer))
+
+
+def _get(session: Session, dataset: str) -> "DatasetHandle":
+    return session.client.datasets.get(id_or_name(dataset))
 
 
 def _summary(dataset: Any) -> dict[str, Any]:
@@ -127,9 +129,7 @@ def _view(
 ) -> None:
     """Show rows of a dataset."""
     rows: Literal["kept", "set_aside"] = "set_aside" if quarantined else "kept"
-    answer = session.api.view_dataset(
-        dataset_id=lookup.dataset_id(session, dataset), rows=rows, limit=limit, offset=offset
-    )
+    answer = session.api.view_dataset(dataset_id=_get(session, dataset).id, rows=rows, limit=limit, offset=offset)
     page = answer["preview"]
     session.output.rows(answer, page, list(dict.fromkeys(name for row in page for name in row)))
 
@@ -142,13 +142,13 @@ def _errors(
     ] = None,
 ) -> None:
     """Show the wrong cells of a dataset: row, column, value and reason."""
-    dataset_id = lookup.dataset_id(session, dataset)
+    found = _get(session, dataset)
     if out is not None:
-        write_file(session, out, session.api.get_dataset_error_report_csv(dataset_id=dataset_id).encode())
+        write_file(session, out, session.api.get_dataset_error_report_csv(dataset_id=found.id).encode())
         return
-    answer = session.api.get_dataset_error_report(dataset_id=dataset_id)
-    cells = [cell for file in answer["files"] for cell in file["first"]]
-    session.output.rows(answer, cells, ("file", "row", "column", "value", "rule", "reason"))
+    cells = found.errors()
+    answer = cells.info
+    session.output.rows(answer, cells, cells.columns)
     wrong, total = answer["rows_with_errors"], answer["total_records"]
     session.output.say(f"{answer['total_errors']:,} wrong cells in {wrong:,} of {total:,} rows.")
     if len(cells) < answer["total_errors"]:
@@ -157,17 +157,14 @@ def _errors(
 
 def _statistics(session: Session, dataset: Dataset) -> None:
     """Compute the statistics of a dataset's columns, and show them."""
-    dataset_id = lookup.dataset_id(session, dataset)
-    started = session.api.generate_dataset_statistics(dataset_id=dataset_id)
-    wait_for_job(session, started["job_id"], "statistics")
-    answer = session.api.get_dataset_statistics(dataset_id=dataset_id)
-    columns = (answer["statistics"] or {}).get("columns", {})
-    rows = [{"column": name, **values} for name, values in columns.items()]
-    session.output.rows(answer, rows, ("column", "type", "missing", "distinct", "mean", "min", "max"))
+    statistics = wait_for(session, _get(session, dataset).start_statistics(), "statistics")
+    rows = [{"column": name, **values} for name, values in statistics.get("columns", {}).items()]
+    session.output.rows(statistics, rows, ("column", "type", "missing", "distinct", "mean", "min", "max"))
 
 
 def _delete(session: Session, dataset: Dataset, yes: Yes = False) -> None:
     """Delete a dataset that no training uses, with its files."""
-    dataset_id = lookup.dataset_id(session, dataset)
-    confirm(yes, f"Delete the dataset {dataset_id} with its files?")
-    session.output.say(session.api.delete_dataset(dataset_id)["message"])
+    deleted = _get(session, dataset)
+    confirm(yes, f"Delete the dataset {deleted.name!r} ({deleted.id}) with its files?")
+    deleted.delete()
+    session.output.say(f"The dataset {deleted.name!r} is deleted.")

@@ -1,12 +1,12 @@
 """`dataml jobs`: what the platform works on."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, print_page
 from dataml.cli.session import Session, client_command
-from dataml.cli.waiting import wait_for_job
+from dataml.cli.waiting import wait_for
 
 app = typer.Typer(help="See what the platform works on, wait for it, cancel it.", no_args_is_help=True)
 
@@ -43,8 +43,9 @@ def _show(session: Session, job: Job) -> None:
 
 def _watch(session: Session, job: Job) -> None:
     """Wait until a job has ended; Ctrl-C leaves it running, a second one cancels it."""
-    ended: Any = wait_for_job(session, job, job)
-    session.output.record(ended)
+    watched = session.client.jobs.get(job)
+    wait_for(session, watched, watched.info["kind"])
+    session.output.record(watched.info)
 
 
 def _cancel(session: Session, job: Job) -> None:

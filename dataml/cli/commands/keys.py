@@ -1,7 +1,7 @@
 """`dataml keys`: API keys, with which programs sign in."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -37,12 +37,8 @@ def _create(
     ] = None,
 ) -> None:
     """Create an API key. This is the only time that it is shown."""
-    body: Any = {"name": name}
-    if permission:
-        body["permissions"] = permission
-    if expires is not None:
-        body["expires_at"] = expires.astimezone().isoformat()
-    session.output.record(session.api.create_api_key(body))
+    expires_at = None if expires is None else expires.astimezone()
+    session.output.record(session.client.keys.create(name, permission or (), expires_at=expires_at))
 
 
 def _revoke(
@@ -52,4 +48,4 @@ def _revoke(
 ) -> None:
     """Revoke an API key; the next call with it is refused."""
     confirm(yes, f"Revoke the API key {key_id}?")
-    session.output.record(session.api.revoke_api_key(key_id))
+    session.output.record(session.client.keys.revoke(key_id))

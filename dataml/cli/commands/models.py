@@ -3,23 +3,24 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from dataml.cli import lookup
-from dataml.cli.files import open_whole, write_file
-from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, check_threshold, confirm, print_page
+from dataml.cli.files import say_written, write_file
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, check_threshold, confirm, id_or_name, print_page
 from dataml.cli.session import Session, client_command
-from dataml.cli.waiting import wait_for_job
-from dataml.client.job_states import ENDED
+from dataml.cli.waiting import wait_for
+
+if TYPE_CHECKING:
+    from dataml.client.sync.models import Model as ModelHandle
 
 app = typer.Typer(help="See what was trained, and how good it is.", no_args_is_help=True)
 
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="Id, name (of its promoted version, else of the newest) or NAME@VERSION of the model."
+        metavar="MODEL", help="Id, name (of its serving version, else of the newest) or NAME@VERSION of the model."
     ),
 ]
 _COLUMNS: Final = (
@@ -57,14 +58,17 @@ def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) ->
 
 def _show(session: Session, model: Model) -> None:
     """Show a model: its state, what it was trained on, and its metrics."""
-    print_model(session, lookup.train_id(session, model))
+    print_model(session, _get(session, model))
 
 
-def print_model(session: Session, train_id: int) -> None:
+def print_model(session: Session, model: "ModelHandle") -> None:
     """Print a model, and its warnings as messages."""
-    answer = session.api.get_training(train_id)
-    session.output.record(answer, _summary(answer))
-    session.output.warn(answer["warnings"])
+    session.output.record(model.info, _summary(model.info))
+    session.output.warn(model.warnings)
+
+
+def _get(session: Session, model: str) -> "ModelHandle":
+    return session.client.models.get(id_or_name(model))
 
 
 def _summary(training: Any) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def _report(
     ] = None,
 ) -> None:
     """Show the metrics of a model, or write its report to a file."""
-    train_id = lookup.train_id(session, model)
+    train_id = _get(session, model).id
     if out is not None and out.suffix.lower() in (".html", ".htm"):
         write_file(session, out, session.api.get_training_report_html(train_id).encode())
         return
@@ -125,14 +129,9 @@ def _report(
 
 def _importance(session: Session, model: Model) -> None:
     """Show how much each feature moves the predictions of a model."""
-    train_id = lookup.train_id(session, model)
-    started = session.api.generate_feature_importance(train_id=train_id)
-    if session.api.get_job(started["shap_job_id"])["state"] not in ENDED:
-        wait_for_job(session, started["shap_job_id"], "feature importance")
-    answer = session.api.get_feature_importance(train_id=train_id)
-    shares = sorted(answer["feature_importance"].items(), key=lambda item: -item[1])
-    rows = [{"feature": name, "importance": share} for name, share in shares]
-    session.output.rows(answer, rows, ("feature", "importance"))
+    importance = wait_for(session, _get(session, model).start_importance(), "feature importance")
+    rows = [{"feature": name, "importance": share} for name, share in importance.items()]
+    session.output.rows(importance.info, rows, ("feature", "importance"))
 
 
 def _threshold(
@@ -147,12 +146,11 @@ def _threshold(
 
     The positive class is predicted where its probability is at least the threshold.
     """
-    train_id = lookup.train_id(session, model)
+    training = _get(session, model)
     if value is None:
-        training: Any = session.api.get_training(train_id)
-        answer = {"train_id": train_id} | {name: training.get(name) for name in _THRESHOLD_FIELDS}
+        answer = {"train_id": training.id} | {name: training.info.get(name) for name in _THRESHOLD_FIELDS}
     else:
-        answer = dict(session.api.set_threshold(train_id, _read_threshold(value)))
+        answer = dict(session.api.set_threshold(training.id, _read_threshold(value)))
     session.output.record(answer, {name: answer[name] for name in _THRESHOLD_FIELDS})
 
 
@@ -172,15 +170,14 @@ def _export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="By default NAME-vVERSION.zip.")] = None,
 ) -> None:
     """Download a model as an archive that predicts without the platform."""
-    training = session.api.get_training(lookup.train_id(session, model))
-    path = out or Path(f"{training['url_name']}-v{training['version']}.zip")
-    with open_whole(path) as file, session.output.progress("download", in_bytes=True) as report:
-        session.transport.download(f"/api/v1/train/{training['id']}/export", file, report_bytes=report)
-    session.output.say(f"{path}: {path.stat().st_size:,} bytes")
+    exported = _get(session, model)
+    path = out or Path(f"{exported.info['url_name']}-v{exported.version}.zip")
+    say_written(session, exported.export(path, progress=session.progress))
 
 
 def _delete(session: Session, model: Model, yes: Yes = False) -> None:
     """Delete a model with its files; predictions that it made stay in the log."""
-    train_id = lookup.train_id(session, model)
-    confirm(yes, f"Delete the model {model} ({train_id})?")
-    session.output.say(session.api.delete_training(train_id)["message"])
+    deleted = _get(session, model)
+    confirm(yes, f"Delete the model {deleted.name!r} of version {deleted.version} ({deleted.id})?")
+    deleted.delete()
+    session.output.say(f"The model {deleted.name!r} of version {deleted.version} is deleted.")

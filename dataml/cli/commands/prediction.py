@@ -1,22 +1,27 @@
 """`dataml predict` and `dataml forecast`: use a model."""
 
+import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from dataml.cli import lookup
-from dataml.cli.files import open_whole
-from dataml.cli.options import check_threshold
+from dataml.cli.files import InputFile
+from dataml.cli.options import check_threshold, id_or_name
 from dataml.cli.session import Session, client_command
-from dataml.cli.uploads import InputFile, open_parts
-from dataml.cli.waiting import wait_for_job
+from dataml.cli.waiting import wait_for
 from dataml.client import errors
 
-_PARQUET: Final = (".parquet", ".pq")
+if TYPE_CHECKING:
+    from dataml.client.sync.datasets import Dataset
+    from dataml.client.sync.models import Model
+
+FileFormat = Literal["csv", "parquet"]
 _STEP: Final = ("unique_id", "date", "value", "lower", "upper", "confidence")
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the uploaded dataset and the result on the platform.")]
 
@@ -33,7 +38,13 @@ def _predict(
     model: Annotated[str, typer.Option(metavar="MODEL", help="Id, name or NAME@VERSION of the model.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="CSV file; by default FILE-predictions.csv. `-` is stdout."),
+        typer.Option(
+            "--output-file", "--out", metavar="FILE", help="By default FILE-predictions.csv. `-` is stdout, as CSV."
+        ),
+    ] = None,
+    file_format: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="Of the file; by default that of the ending of its name."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add what moved each prediction.")] = False,
     threshold: Annotated[
@@ -46,35 +57,84 @@ def _predict(
     ] = None,
     keep: Keep = False,
 ) -> None:
-    """Predict every row of a file, in the same order, and write the predictions to a file.
+    """Predict every row of a file, in the same order, and write the predictions to a CSV or Parquet file.
 
-    The file is uploaded, scored by a batch job, and deleted from the platform once the result is here.
+    Up to 5,000 plain rows are answered in real time. Other files are uploaded, scored by a batch job, and deleted from
+    the platform once the result is here.
     """
-    train_id = lookup.train_id(session, model)
-    path = out or file.with_name(f"{file.stem}-predictions.csv")
-    if path.suffix.lower() in _PARQUET:
-        raise typer.BadParameter("Predictions are written as CSV.", param_hint="--out")
-    with _uploaded(session, file, keep=keep) as dataset_id:
-        body: Any = {"train_id": train_id, "dataset_id": dataset_id, "explain": explain}
-        if threshold is not None:
-            body["threshold"] = threshold
-        started = session.api.start_batch_prediction(body)
-        wait_for_job(session, started["job_id"], f"predict {file.name}")
-        result = session.api.get_batch_result(prediction_id=started["prediction_id"])
-        _download(session, result, path)
-    _report(session, result, path)
+    from dataml.client.prediction_files import format_of
+
+    is_stdout = out is not None and str(out) == "-"
+    if is_stdout and file_format == "parquet":
+        raise typer.BadParameter("stdout takes CSV.", param_hint="--format")
+    path = out or file.with_name(f"{file.stem}-predictions.{file_format or 'csv'}")
+    written: FileFormat = "csv" if is_stdout else format_of(path, file_format)
+    predictor = session.client.models.get(id_or_name(model))
+    with _target(session, path, is_stdout=is_stdout) as target:
+        if explain or keep or not _predict_in_real_time(session, predictor, file, target, written, threshold):
+            _predict_by_batch(session, predictor, file, target, written, threshold, explain=explain, keep=keep)
 
 
 @contextmanager
-def _uploaded(session: Session, file: Path, *, keep: bool) -> Iterator[int]:
+def _target(session: Session, path: Path, *, is_stdout: bool) -> Iterator[Path]:
+    """Give the file to write, and print it at the end where it stands for stdout."""
+    if not is_stdout:
+        yield path
+        session.output.say(f"{path}: {path.stat().st_size:,} bytes")
+        return
+    with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
+        target = Path(folder) / "predictions.csv"
+        yield target
+        with target.open(encoding="utf-8", newline="") as text:
+            shutil.copyfileobj(text, sys.stdout)
+
+
+def _predict_in_real_time(
+    session: Session, model: "Model", file: Path, target: Path, written: FileFormat, threshold: float | None
+) -> bool:
+    """Predict the rows of a small file; False where a batch must do it."""
+    from dataml.client import prediction_files, predictions
+
+    if model.problem_type == "Forecast":
+        return False
+    ids = [name for name, role in model.info["roles"].items() if role == "Id"]
+    columns = model.columns()
+    rows = prediction_files.read_rows(file, columns, ids, predictions.max_realtime_rows(model.info))
+    if rows is None:
+        return False
+    result = model.predict(rows, threshold=threshold, progress=session.progress)
+    prediction_files.write_rows(target, rows, result, ids, columns.result_types, written)
+    _report(session, *prediction_files.count(result))
+    return True
+
+
+def _predict_by_batch(
+    session: Session,
+    model: "Model",
+    file: Path,
+    target: Path,
+    written: FileFormat,
+    threshold: float | None,
+    *,
+    explain: bool,
+    keep: bool,
+) -> None:
+    with _uploaded(session, file, keep=keep) as dataset:
+        job = model.predict_dataset(dataset, explain=explain, threshold=threshold, wait=False)
+        batch = wait_for(session, job, f"predict {file.name}")
+        batch.download(target, format=written, progress=session.progress)
+    _report(session, batch.row_count, batch.error_count)
+    session.output.warn(batch.info["warnings"])
+
+
+@contextmanager
+def _uploaded(session: Session, file: Path, *, keep: bool) -> Iterator["Dataset"]:
     """Upload a file with rows to predict, and delete its dataset at the end, unless it is kept."""
     name = f"{file.stem} {time.time_ns() // 1_000_000}"
-    with open_parts([file]) as parts, session.output.progress("upload", in_bytes=True) as report:
-        uploaded = session.api.upload_dataset(parts, dataset_name=name, usage="p", report_bytes=report)
-    dataset_id = uploaded["dataset_id"]
+    job = session.client.datasets.upload(file, name, usage="prediction", wait=False, progress=session.progress)
+    dataset_id = job.info["subject_id"]
     try:
-        wait_for_job(session, uploaded["job_id"], f"validate {file.name}")
-        yield dataset_id
+        yield wait_for(session, job, f"validate {file.name}")
     except (typer.Exit, KeyboardInterrupt):
         # Ctrl-C: the job that goes on needs its rows.
         session.output.say(f"The rows stay on the platform as the dataset {dataset_id}.")
@@ -90,24 +150,13 @@ def _uploaded(session: Session, file: Path, *, keep: bool) -> Iterator[int]:
 
 def _discard(session: Session, dataset_id: int) -> None:
     try:
-        session.api.delete_dataset(dataset_id)
+        session.client.datasets.get(dataset_id).delete()
     except errors.ClientError as error:
         session.output.say(f"The dataset {dataset_id} stays on the platform: {error.detail}")
 
 
-def _download(session: Session, result: Any, path: Path) -> None:
-    name = result["result_path"]
-    if str(path) == "-":
-        session.output.text(session.api.download_file(file_path=name).decode())
-        return
-    with open_whole(path) as target, session.output.progress("download", in_bytes=True) as report:
-        session.transport.download("/api/v1/files/download", target, query={"file_path": name}, report_bytes=report)
-
-
-def _report(session: Session, result: Any, path: Path) -> None:
-    failed = result["failed_records"]
-    session.output.say(f"{path}: {result['no_of_records']:,} rows, {failed:,} with an error in place of a prediction.")
-    session.output.warn(result["warnings"])
+def _report(session: Session, row_count: int, error_count: int) -> None:
+    session.output.say(f"{row_count:,} rows, {error_count:,} with an error in place of a prediction.")
 
 
 def _forecast(
@@ -136,10 +185,9 @@ def _forecast(
     keep: Keep = False,
 ) -> None:
     """Forecast the next steps of series, with bounds."""
-    train_id = lookup.train_id(session, model)
-    training = session.api.get_training(train_id)
+    training = session.client.models.get(id_or_name(model)).info
     body: dict[str, Any] = {
-        "train_id": train_id,
+        "train_id": training["id"],
         "preprocess_id": training["preprocess_id"],
         "steps": steps,
         "round": round_values,
@@ -147,15 +195,15 @@ def _forecast(
     chosen = {
         "frequency": frequency,
         "unique_ids": series or ("all" if "Id" in training["roles"].values() else None),
-        "dataset_id": lookup.dataset_id(session, observations) if observations else None,
+        "dataset_id": session.client.datasets.get(id_or_name(observations)).id if observations else None,
         "level": level,
     }
     body |= {field: value for field, value in chosen.items() if value is not None}
     if future is None:
         _print_forecast(session, body)
         return
-    with _uploaded(session, future, keep=keep) as dataset_id:
-        _print_forecast(session, body | {"future": {"dataset_id": dataset_id}})
+    with _uploaded(session, future, keep=keep) as dataset:
+        _print_forecast(session, body | {"future": {"dataset_id": dataset.id}})
 
 
 def _print_forecast(session: Session, body: Any) -> None:

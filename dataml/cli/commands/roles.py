@@ -4,8 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dataml.cli import lookup
-from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, print_page
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, id_or_name, print_page
 from dataml.cli.session import Session, client_command
 
 app = typer.Typer(help="Say which permissions belong together.", no_args_is_help=True)
@@ -18,6 +17,7 @@ _COLUMNS: Final = ("id", "name", "permissions")
 def add_to(root: typer.Typer, panel: str) -> None:
     """Add the commands to the command line."""
     client_command(app, "list")(_list)
+    client_command(app, "show")(_show)
     client_command(app, "permissions")(_permissions)
     client_command(app, "create")(_create)
     client_command(app, "grant")(_grant)
@@ -30,24 +30,37 @@ def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) ->
     print_page(session, session.api.list_roles(limit=limit, offset=offset), _COLUMNS, offset)
 
 
+def _show(session: Session, role: Role) -> None:
+    """Show a role with its permissions."""
+    session.output.record(session.client.roles.get(id_or_name(role)).info)
+
+
 def _permissions(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
     """List the permissions of the tenant."""
     answer = session.api.list_permissions(limit=limit, offset=offset)
     print_page(session, answer, ("id", "name", "is_builtin"), offset)
 
 
-def _create(session: Session, name: Annotated[str, typer.Argument(metavar="NAME", help="Of the role.")]) -> None:
-    """Create a role without permissions."""
-    session.output.record(session.api.create_role({"name": name, "tenant_id": session.api.test_token()["tenant_id"]}))
+def _create(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the role.")],
+    permission: Annotated[
+        list[str] | None, typer.Option(metavar="PERMISSION", help="Name of one that it holds; none if not given.")
+    ] = None,
+) -> None:
+    """Create a role."""
+    session.output.record(session.client.roles.create(name, permission or ()).info)
 
 
 def _grant(session: Session, role: Role, permission: Permission) -> None:
     """Give a permission to a role, and so to all who have the role."""
-    answer = session.api.grant_permission(lookup.role_id(session, role), lookup.permission_id(session, permission))
-    session.output.record(answer)
+    granted = session.client.roles.get(id_or_name(role))
+    granted.grant(id_or_name(permission))
+    session.output.record(granted.info)
 
 
 def _revoke(session: Session, role: Role, permission: Permission) -> None:
     """Take a permission from a role."""
-    answer = session.api.revoke_permission(lookup.role_id(session, role), lookup.permission_id(session, permission))
-    session.output.record(answer)
+    revoked = session.client.roles.get(id_or_name(role))
+    revoked.revoke(id_or_name(permission))
+    session.output.record(revoked.info)

@@ -6,10 +6,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from dataml.cli import lookup
-from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm, print_page
+from dataml.cli.files import InputFile
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm, id_or_name, print_page
 from dataml.cli.session import Session, client_command
-from dataml.cli.uploads import InputFile, open_parts
 
 app = typer.Typer(help="Say what the columns of a file must be.", no_args_is_help=True)
 
@@ -37,20 +36,20 @@ def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) ->
 
 def _show(session: Session, template: Template) -> None:
     """Show the columns of a template; the JSON is what `create --schema` reads."""
-    answer = session.api.get_template(lookup.template_id(session, template))
+    answer = session.client.templates.get(id_or_name(template)).info
     session.output.rows(answer, answer["template_schema"], _SCHEMA)
 
 
 def _versions(session: Session, template: Template, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
     """List the versions of a template."""
-    answer = session.api.list_template_versions(lookup.template_id(session, template), limit=limit, offset=offset)
+    template_id = session.client.templates.get(id_or_name(template)).id
+    answer = session.api.list_template_versions(template_id, limit=limit, offset=offset)
     print_page(session, answer, ("version", "template_name", "created_by", "created_at"), offset)
 
 
 def _draft(session: Session, file: Annotated[Path, InputFile("CSV or Parquet file to read the columns of.")]) -> None:
     """Infer the columns of a file; `--output json` is a file to edit, and to give to `create --schema`."""
-    with open_parts([file]) as parts:
-        answer = session.api.infer_template(parts)
+    answer = session.client.templates.draft(file)
     session.output.rows(answer, answer["template_schema"], _SCHEMA)
     session.output.warn(answer["warnings"])
 
@@ -64,8 +63,8 @@ def _create(
     ],
 ) -> None:
     """Create a template."""
-    created = session.api.create_template({"template_name": name, "template_schema": _read_schema(schema)})
-    session.output.record(created, {"id": created["id"]})
+    created = session.client.templates.create(name, _read_schema(schema))
+    session.output.record(created.info, {"id": created.id})
 
 
 def _update(
@@ -77,18 +76,17 @@ def _update(
     ],
 ) -> None:
     """Make the next version of a template; datasets keep the version that they were validated with."""
-    template_id = lookup.template_id(session, template)
-    name = session.api.get_template(template_id)["template_name"]
-    body: Any = {"template_name": name, "template_schema": _read_schema(schema)}
-    answer = session.api.update_template(template_id, body)
-    session.output.record(answer, {"id": answer["id"], "version": answer["version"]})
+    updated = session.client.templates.get(id_or_name(template))
+    updated.update(_read_schema(schema))
+    session.output.record(updated.info, {"id": updated.id, "version": updated.version})
 
 
 def _delete(session: Session, template: Template, yes: Yes = False) -> None:
     """Delete a template that no dataset uses."""
-    template_id = lookup.template_id(session, template)
-    confirm(yes, f"Delete the template {template_id}?")
-    session.output.say(session.api.delete_template(template_id)["message"])
+    deleted = session.client.templates.get(id_or_name(template))
+    confirm(yes, f"Delete the template {deleted.name!r} ({deleted.id})?")
+    deleted.delete()
+    session.output.say(f"The template {deleted.name!r} is deleted.")
 
 
 def _read_schema(path: Path) -> Any:

@@ -5,16 +5,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from dataml.cli import lookup
 from dataml.cli.commands.models import print_model
-from dataml.cli.options import NoWait
+from dataml.cli.options import NoWait, id_or_name
 from dataml.cli.session import Session, client_command
-from dataml.cli.waiting import wait_for_job
+from dataml.cli.waiting import wait_for
 
 Names = list[str] | None
 _DEFAULT_DOMAIN: Final = "General"
-# An Integer can be a number or the name of a class; its user says which.
-_PROBLEMS: Final = {"String": "Classification", "Boolean": "Classification", "Float": "Regression"}
 
 
 def add_to(root: typer.Typer, panel: str) -> None:
@@ -28,7 +25,7 @@ def _train(
     target: Annotated[str, typer.Option(metavar="COLUMN", help="Column to predict.")],
     problem: Annotated[
         str | None,
-        typer.Option(metavar="KIND", help="classification, regression or forecast; of the target's type if not given."),
+        typer.Option(metavar="KIND", help="classification, regression or forecast; by the target if not given."),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the model; by default of the dataset.")] = None,
     id_column: Annotated[
@@ -58,53 +55,30 @@ def _train(
     no_wait: NoWait = False,
 ) -> None:
     """Train a model on a dataset, wait for it, and show its metrics."""
-    dataset_id = lookup.dataset_id(session, dataset)
-    about = session.api.get_dataset(dataset_id=dataset_id)
-    roles = {"Target": [target], "Id": id_column, "Time": [time_column], "Ignore": ignore, "Exogenous": exogenous}
-    body: dict[str, Any] = {
-        "dataset_id": dataset_id,
-        "predictor_name": name or about["dataset_name"],
-        "domain": domain,
-        "problem_type": problem or _problem(about, target, time_column, horizon),
-        "columns": [
-            {"column_name": column, "attribute_name": role}
-            for role, columns in roles.items()
-            for column in columns or []
-            if column is not None
-        ],
-        "new_version": new_version,
-    }
-    chosen = {
-        "algorithm": algorithm,
-        "seed": seed,
-        "tuning": {"trials": tune} if tune else None,
-        "forecast": {"horizon": horizon} if horizon else None,
-    }
-    body |= {field: value for field, value in chosen.items() if value is not None}
-    started: Any = session.api.create_training(body | _object(parameters))  # type: ignore[arg-type]
-    if no_wait:
-        session.output.record(started, {"train_id": started["id"], "job_id": started["job_id"]})
-        return
-    wait_for_job(session, started["job_id"], f"train {started['predictor_name']}")
-    print_model(session, started["id"])
-
-
-def _problem(dataset: Any, target: str, time_column: str | None, horizon: int | None) -> str:
-    """Return the kind of problem that the target's type stands for.
-
-    Raises:
-        BadParameter: the type leaves it open.
-    """
-    if time_column is not None and horizon is not None:
-        return "Forecast"
-    types = {each["column_name"]: each["data_type"] for each in dataset["schema"] or []}
-    if target not in types:
-        known = ", ".join(types) or "none"
+    about = session.client.datasets.get(id_or_name(dataset))
+    if problem is None and about.data_type(target) is None:
+        known = ", ".join(each["column_name"] for each in about.columns) or "none"
         raise typer.BadParameter(f"The dataset has no column {target!r}; it has {known}.", param_hint="--target")
-    if types[target] not in _PROBLEMS:
-        detail = f"{target!r} is of the type {types[target]}: say which kind of problem it is."
-        raise typer.BadParameter(detail, param_hint="--problem")
-    return _PROBLEMS[types[target]]
+    options: dict[str, Any] = {
+        "name": name,
+        "problem_type": problem,
+        "id": id_column,
+        "time": time_column,
+        "ignore": ignore,
+        "exogenous": exogenous,
+        "algorithm": algorithm,
+        "horizon": horizon,
+        "domain": domain,
+        "tuning": {"trials": tune} if tune else None,
+        "seed": seed,
+        "new_version": new_version,
+        "parameters": _object(parameters),
+    }
+    job = session.client.train(about, target, wait=False, **options)
+    if no_wait:
+        session.output.record(job.info, {"train_id": job.info["subject_id"], "job_id": job.id})
+        return
+    print_model(session, wait_for(session, job, f"train {name or about.name}"))
 
 
 def _object(text: str | None) -> dict[str, Any]:

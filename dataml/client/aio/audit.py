@@ -1,13 +1,17 @@
 """The audit log: who did what."""
 
-from datetime import datetime
-from typing import Final
+from __future__ import annotations
 
-from dataml.client import schemas
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.tables import Table
 from dataml.client.times import to_iso
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _COLUMNS: Final = ("at", "username", "action", "subject", "outcome", "address")
 

@@ -1,8 +1,10 @@
 """The client of a platform: `connect` returns one."""
 
-from typing import Any, Literal, Unpack, overload
+from __future__ import annotations
 
-from dataml.client import credentials, schemas
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+from dataml.client import credentials
 from dataml.client.aio.audit import Audit
 from dataml.client.aio.datasets import Dataset, Datasets
 from dataml.client.aio.jobs import Job, Jobs
@@ -20,6 +22,9 @@ from dataml.client.progress import ShowProgress
 from dataml.client.retries import RetryPolicy
 from dataml.client.training_requests import ProblemType, TrainOptions, guess_problem_type, train_request
 
+if TYPE_CHECKING:
+    from dataml.client import schemas
+
 
 def connect(
     url: str | None = None,
@@ -33,7 +38,7 @@ def connect(
     max_retries: int = 4,
     http_transport: HttpTransport | None = None,
     on_call: OnCall | None = None,
-) -> "Client":
+) -> Client:
     """Return a client of a platform. Nothing is sent before its first call.
 
     Who calls is said by the arguments, else by `DATAML_URL` and `DATAML_API_KEY`, else by the profile that
@@ -112,7 +117,7 @@ class Client:
         """Close the connections. The session goes on, so that a profile can be used again."""
         await self.transport.close()
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,12 +1,13 @@
 """Datasets: upload, validation, rows, wrong cells."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
-from dataml.client import schemas
 from dataml.client.aio.jobs import Job
 from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
@@ -22,6 +23,8 @@ from dataml.client.upload_options import UploadOptions, upload_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dataml.client import schemas
 
 _COLUMNS: Final = ("id", "dataset_name", "usage", "state", "total_records", "kept_records", "created_by", "created_at")
 _COLUMN_FIELDS: Final = ("column_name", "data_type", "default_value")
@@ -64,7 +67,7 @@ class Dataset:
         """Return the data type of a column; None where there is no such column."""
         return next((each["data_type"] for each in self.columns if each["column_name"] == column), None)
 
-    async def refresh(self) -> "Dataset":
+    async def refresh(self) -> Dataset:
         """Ask for the dataset again, and return this object."""
         self.info = await self._api.get_dataset(dataset_id=self.id)
         return self
@@ -79,7 +82,7 @@ class Dataset:
         answer = await self._api.view_dataset(dataset_id=self.id, limit=limit, offset=offset, rows=rows)
         return Table(answer["preview"])
 
-    async def download(self, path: "str | os.PathLike[str]", *, progress: ShowProgress = None) -> Path:
+    async def download(self, path: str | os.PathLike[str], *, progress: ShowProgress = None) -> Path:
         """Write the kept rows to a Parquet file, and return its path.
 
         Args:
@@ -95,7 +98,7 @@ class Dataset:
         query = {"file_path": name}
         return await self._transport.download_to("/api/v1/files/download", Path(path), query=query, progress=progress)
 
-    async def to_pandas(self, limit: int = 1000) -> "pd.DataFrame":
+    async def to_pandas(self, limit: int = 1000) -> pd.DataFrame:
         """Return the first kept rows as a DataFrame; `download` writes all of them."""
         return (await self.rows(limit)).to_pandas()
 

@@ -1,11 +1,15 @@
 """Forecasts of a model."""
 
-from typing import Any
+from __future__ import annotations
 
-from dataml.client import schemas
+from typing import TYPE_CHECKING, Any
+
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.runtime import run_in_thread
 from dataml.client.frames import Frame, build, preferred_kind
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _TYPES = {"value": "Float", "lower": "Float", "upper": "Float", "confidence": "Float"}
 

@@ -1,11 +1,12 @@
 """Jobs: what takes long, and waiting for it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from dataml.client import schemas
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
@@ -13,6 +14,9 @@ from dataml.client.job_states import ENDED
 from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.tables import Table
 from dataml.client.times import to_iso
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _T = TypeVar("_T")
 _WAIT_S: Final = 1.0
@@ -42,7 +46,7 @@ class Job(Generic[_T]):
         """Whether the job had ended."""
         return self.state in ENDED
 
-    async def refresh(self) -> "Job[_T]":
+    async def refresh(self) -> Job[_T]:
         """Ask for the job again, and return this object."""
         self.info = await self._api.get_job(self.id)
         return self

@@ -1,14 +1,18 @@
 """API keys, with which programs sign in."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from dataml.client import schemas
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.tables import Table
 from dataml.client.times import to_iso
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _COLUMNS: Final = ("id", "name", "prefix", "permissions", "created_at", "expires_at", "revoked_at")
 

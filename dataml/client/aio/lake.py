@@ -1,12 +1,16 @@
 """The data lake: its schemas and tables."""
 
-from typing import Any, Final
+from __future__ import annotations
 
-from dataml.client import schemas
+from typing import TYPE_CHECKING, Any, Final
+
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.errors import ClientError
 from dataml.client.tables import Table
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _COLUMN_FIELDS: Final = ("column_name", "data_type")
 _SNAPSHOT_FIELDS: Final = ("snapshot_id", "created_time", "operation")

@@ -1,11 +1,15 @@
 """Models: what a training has made, its quality, its predictions."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
-from dataml.client import reports, schemas
+from dataml.client import reports
 from dataml.client.aio import forecasting, prediction
+from dataml.client.aio.batches import Batch
+from dataml.client.aio.datasets import Dataset
 from dataml.client.aio.jobs import Job
 from dataml.client.aio.lookup import find_model_id
 from dataml.client.aio.operations import Operations
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from dataml.client import schemas
 
 Rows = TypeVar("Rows", "pd.DataFrame", "pl.DataFrame", "pa.Table", dict[str, Any], list[dict[str, Any]])
 _COLUMNS: Final = (
@@ -90,7 +96,7 @@ class Model:
         """Return the candidates that the training has tried, the best first: their errors, so less is better."""
         return reports.leaderboard_of(self.info["summary"] or {})
 
-    async def refresh(self) -> "Model":
+    async def refresh(self) -> Model:
         """Ask for the training again, and return this object."""
         self.info = await self._api.get_training(self.id)
         self._columns = None
@@ -162,7 +168,7 @@ class Model:
             threshold: Of two classes, the probability of the positive one from which on it is predicted; by default
                 that of the model.
             how: realtime or batch, in place of what the number of rows says.
-            progress: Whether the progress of a batch is shown, or a function that gets it.
+            progress: Whether the progress is shown, or a function that gets it.
 
         Raises:
             WrongRows: A column that the model reads is missing, or a value cannot be sent.
@@ -170,6 +176,67 @@ class Model:
             JobFailed: The batch has failed.
         """
         return await prediction.predict(await self._scorer(threshold), rows, how, progress)
+
+    @overload
+    async def predict_dataset(
+        self,
+        data: Dataset | int,
+        *,
+        explain: bool = False,
+        threshold: float | None = None,
+        wait: Literal[True] = True,
+        timeout_s: float | None = None,
+        progress: ShowProgress = None,
+    ) -> Batch: ...
+
+    @overload
+    async def predict_dataset(
+        self,
+        data: Dataset | int,
+        *,
+        explain: bool = False,
+        threshold: float | None = None,
+        wait: Literal[False],
+        timeout_s: float | None = None,
+        progress: ShowProgress = None,
+    ) -> Job[Batch]: ...
+
+    async def predict_dataset(
+        self,
+        data: Dataset | int,
+        *,
+        explain: bool = False,
+        threshold: float | None = None,
+        wait: bool = True,
+        timeout_s: float | None = None,
+        progress: ShowProgress = None,
+    ) -> Batch | Job[Batch]:
+        """Predict every row of a dataset by a batch job, and return the batch, or the job that makes it.
+
+        Args:
+            data: A dataset or its id.
+            explain: Whether the result has the features with the largest effects on each prediction.
+            threshold: Of two classes, the probability of the positive one from which on it is predicted; by default
+                that of the model.
+            wait: Whether to wait until the batch is done. False returns the job, which can be waited for.
+            timeout_s: How long to wait at most, in seconds.
+            progress: Whether the progress is shown, or a function that gets it.
+
+        Raises:
+            Invalid: The dataset lacks a feature, or has one of another type.
+            JobFailed: The batch has failed.
+            WaitTimeout: It has not ended in time; it goes on.
+        """
+        dataset_id = data if isinstance(data, int) else data.id
+        body: schemas.BatchRequest = {"train_id": self.id, "dataset_id": dataset_id, "explain": explain}
+        if threshold is not None:
+            body["threshold"] = threshold
+        job = await prediction.start_batch(self._transport, self._api, self.info, body)
+        return await job.wait(timeout_s=timeout_s, progress=progress) if wait else job
+
+    async def columns(self) -> ModelColumns:
+        """Return the columns that the model reads, and those that its predictions have."""
+        return (await self._scorer()).columns
 
     async def explain(self, rows: Rows) -> Rows:
         """Return the contribution of each feature to the prediction of each row, a column for each feature.
@@ -224,7 +291,7 @@ class Model:
         }
         return await forecasting.forecast(self._api, self.info, steps, future, options)
 
-    async def export(self, path: "str | os.PathLike[str]", *, progress: ShowProgress = None) -> Path:
+    async def export(self, path: str | os.PathLike[str], *, progress: ShowProgress = None) -> Path:
         """Write the model with all that it needs to a ZIP file, and return its path.
 
         Args:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
-import httpx
+from dataml.client.http_library import httpx
 
 HttpClient = httpx.AsyncClient
 HttpTransport = httpx.AsyncBaseTransport

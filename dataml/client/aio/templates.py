@@ -1,16 +1,20 @@
 """Templates: which columns a file has, and what their values may be."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dataml.client import schemas
 from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.aio.runtime import run_in_thread
 from dataml.client.sources import Source, open_sources
 from dataml.client.tables import Table
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _COLUMNS: Final = ("id", "template_name", "no_of_columns", "created_by", "modified_at")
 _COLUMN_FIELDS: Final = ("column_name", "data_type", "default_value")
@@ -37,6 +41,23 @@ class Template:
     def columns(self) -> Table:
         """The columns, with their types and rules."""
         return Table(self.info["template_schema"], _COLUMN_FIELDS)
+
+    @property
+    def version(self) -> int:
+        """Version of the template, from 1 on."""
+        return self.info["version"]
+
+    async def update(self, columns: Sequence[Any]) -> None:
+        """Make the next version; datasets keep the one that they were validated with.
+
+        Args:
+            columns: All columns of the new version, as `create` takes them.
+
+        Raises:
+            Invalid: A column is wrong.
+        """
+        body: Any = {"template_name": self.name, "template_schema": list(columns)}
+        self.info = await self._api.update_template(self.id, body)
 
     async def delete(self) -> None:
         """Delete the template.

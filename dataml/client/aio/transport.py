@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-import httpx
-
 from dataml.client import errors
 from dataml.client.aio.runtime import HttpClient, HttpTransport, iterate, run_in_thread, sleep
 from dataml.client.aio.sessions import Session
 from dataml.client.credentials import Credentials
+from dataml.client.http_library import httpx
 from dataml.client.multipart import FilePart, MultipartBody, ReportBytes
 from dataml.client.progress import ShowProgress, open_progress, report_bytes_to
 from dataml.client.retries import RetryPolicy, is_repeatable

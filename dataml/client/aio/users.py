@@ -1,15 +1,17 @@
 """Users: who may use the platform."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from dataml.client import schemas
 from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.tables import Table
 
 if TYPE_CHECKING:
+    from dataml.client import schemas
     from dataml.client.aio.roles import Role
 
 _COLUMNS: Final = ("id", "username", "email", "roles", "is_active")
@@ -42,12 +44,12 @@ class User:
         """Whether the user can sign in."""
         return self.info["is_active"]
 
-    async def refresh(self) -> "User":
+    async def refresh(self) -> User:
         """Ask for the user again, and return this object."""
         self.info = await self._api.get_user(self.id)
         return self
 
-    async def grant(self, role: "Role | int | str") -> None:
+    async def grant(self, role: Role | int | str) -> None:
         """Give a role to the user.
 
         Args:
@@ -59,7 +61,7 @@ class User:
         """
         self.info = await self._api.grant_role(self.id, await self._role_id(role))
 
-    async def revoke(self, role: "Role | int | str") -> None:
+    async def revoke(self, role: Role | int | str) -> None:
         """Take a role from the user.
 
         Args:
@@ -78,7 +80,7 @@ class User:
         """End the sessions of the user, who cannot sign in any more."""
         self.info = await self._api.update_user(self.id, {"is_active": False})
 
-    async def _role_id(self, role: "Role | int | str") -> int:
+    async def _role_id(self, role: Role | int | str) -> int:
         if isinstance(role, str):
             return (await find_by_name(lambda name: self._api.list_roles(name=name, limit=1), "role", role))["id"]
         return role if isinstance(role, int) else role.id

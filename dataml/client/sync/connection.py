@@ -1,9 +1,11 @@
 # Generated from dataml/client/aio/connection.py by `make client`: change that file.
 """The client of a platform: `connect` returns one."""
 
-from typing import Any, Literal, Unpack, overload
+from __future__ import annotations
 
-from dataml.client import credentials, schemas
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+from dataml.client import credentials
 from dataml.client.progress import ShowProgress
 from dataml.client.retries import RetryPolicy
 from dataml.client.sync.audit import Audit
@@ -21,6 +23,9 @@ from dataml.client.sync.transport import DEFAULT_TIMEOUT_S, OnCall, Transport
 from dataml.client.sync.users import Users
 from dataml.client.training_requests import ProblemType, TrainOptions, guess_problem_type, train_request
 
+if TYPE_CHECKING:
+    from dataml.client import schemas
+
 
 def connect(
     url: str | None = None,
@@ -34,7 +39,7 @@ def connect(
     max_retries: int = 4,
     http_transport: HttpTransport | None = None,
     on_call: OnCall | None = None,
-) -> "Client":
+) -> Client:
     """Return a client of a platform. Nothing is sent before its first call.
 
     Who calls is said by the arguments, else by `DATAML_URL` and `DATAML_API_KEY`, else by the profile that
@@ -113,7 +118,7 @@ class Client:
         """Close the connections. The session goes on, so that a profile can be used again."""
         self.transport.close()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,13 +1,14 @@
 # Generated from dataml/client/aio/datasets.py by `make client`: change that file.
 """Datasets: upload, validation, rows, wrong cells."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
-from dataml.client import schemas
 from dataml.client.error_reports import ErrorReport
 from dataml.client.errors import ClientError
 from dataml.client.progress import ShowProgress, open_progress, report_bytes_to
@@ -23,6 +24,8 @@ from dataml.client.upload_options import UploadOptions, upload_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dataml.client import schemas
 
 _COLUMNS: Final = ("id", "dataset_name", "usage", "state", "total_records", "kept_records", "created_by", "created_at")
 _COLUMN_FIELDS: Final = ("column_name", "data_type", "default_value")
@@ -65,7 +68,7 @@ class Dataset:
         """Return the data type of a column; None where there is no such column."""
         return next((each["data_type"] for each in self.columns if each["column_name"] == column), None)
 
-    def refresh(self) -> "Dataset":
+    def refresh(self) -> Dataset:
         """Ask for the dataset again, and return this object."""
         self.info = self._api.get_dataset(dataset_id=self.id)
         return self
@@ -80,7 +83,7 @@ class Dataset:
         answer = self._api.view_dataset(dataset_id=self.id, limit=limit, offset=offset, rows=rows)
         return Table(answer["preview"])
 
-    def download(self, path: "str | os.PathLike[str]", *, progress: ShowProgress = None) -> Path:
+    def download(self, path: str | os.PathLike[str], *, progress: ShowProgress = None) -> Path:
         """Write the kept rows to a Parquet file, and return its path.
 
         Args:
@@ -96,7 +99,7 @@ class Dataset:
         query = {"file_path": name}
         return self._transport.download_to("/api/v1/files/download", Path(path), query=query, progress=progress)
 
-    def to_pandas(self, limit: int = 1000) -> "pd.DataFrame":
+    def to_pandas(self, limit: int = 1000) -> pd.DataFrame:
         """Return the first kept rows as a DataFrame; `download` writes all of them."""
         return (self.rows(limit)).to_pandas()
 

@@ -1,12 +1,16 @@
 # Generated from dataml/client/aio/forecasting.py by `make client`: change that file.
 """Forecasts of a model."""
 
-from typing import Any
+from __future__ import annotations
 
-from dataml.client import schemas
+from typing import TYPE_CHECKING, Any
+
 from dataml.client.frames import Frame, build, preferred_kind
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.runtime import run_in_thread
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _TYPES = {"value": "Float", "lower": "Float", "upper": "Float", "confidence": "Float"}
 

@@ -1,12 +1,13 @@
 # Generated from dataml/client/aio/jobs.py by `make client`: change that file.
 """Jobs: what takes long, and waiting for it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from dataml.client import schemas
 from dataml.client.errors import JobCancelled, JobFailed, WaitTimeout
 from dataml.client.job_states import ENDED
 from dataml.client.progress import ShowProgress, open_progress
@@ -14,6 +15,9 @@ from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
 from dataml.client.times import to_iso
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _T = TypeVar("_T")
 _WAIT_S: Final = 1.0
@@ -43,7 +47,7 @@ class Job(Generic[_T]):
         """Whether the job had ended."""
         return self.state in ENDED
 
-    def refresh(self) -> "Job[_T]":
+    def refresh(self) -> Job[_T]:
         """Ask for the job again, and return this object."""
         self.info = self._api.get_job(self.id)
         return self

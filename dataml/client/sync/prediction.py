@@ -1,24 +1,30 @@
 # Generated from dataml/client/aio/prediction.py by `make client`: change that file.
 """Predictions of a model: in real time for few rows, by a batch job for many."""
 
+from __future__ import annotations
+
 import tempfile
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dataml.client import predictions, schemas
+from dataml.client import predictions
 from dataml.client.errors import Conflict, Forbidden, Invalid, NotFound, WrongRows
 from dataml.client.frames import Frame
 from dataml.client.multipart import FilePart
 from dataml.client.predictions import ModelColumns
-from dataml.client.progress import ShowProgress
+from dataml.client.progress import ShowProgress, open_progress
 from dataml.client.row_files import to_file
+from dataml.client.sync.batches import Batch
 from dataml.client.sync.jobs import Job
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.runtime import run_in_thread
 from dataml.client.sync.transport import Transport
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _MAX_EXPLAINED_ROWS: Final = 5_000
 
@@ -55,9 +61,16 @@ class Scorer:
     @property
     def max_realtime_rows(self) -> int:
         """How many rows are answered in real time."""
-        return predictions.MAX_REALTIME_ROWS if self._info["endpoint_url"] else predictions.MAX_SINGLE_ROWS
+        return predictions.max_realtime_rows(self._info)
 
-    def realtime(self, frame: Frame, *, explain: bool = False, max_wrong: int | None = None) -> Answers:
+    def realtime(
+        self,
+        frame: Frame,
+        *,
+        explain: bool = False,
+        max_wrong: int | None = None,
+        progress: ShowProgress = False,
+    ) -> Answers:
         """Return the answers to rows in real time.
 
         Raises:
@@ -68,8 +81,11 @@ class Scorer:
         chunk_rows = predictions.EXPLAIN_CHUNK_ROWS if explain else predictions.CHUNK_ROWS
         if not self._info["endpoint_url"]:
             chunk_rows = 1
-        for begin, chunk in predictions.split_rows(rows, chunk_rows):
-            self._answer(begin, chunk, answers, explain=explain, max_wrong=max_wrong)
+        with open_progress(progress, f"predict {self._info['predictor_name']}") as shown:
+            for begin, chunk in predictions.split_rows(rows, chunk_rows):
+                self._answer(begin, chunk, answers, explain=explain, max_wrong=max_wrong)
+                done = begin + len(chunk)
+                shown.update(done / len(rows), f"{done:,} of {len(rows):,} rows")
         return answers
 
     def _answer(
@@ -138,12 +154,10 @@ class Scorer:
 
     def _score(self, dataset_id: int, progress: ShowProgress) -> dict[str, Any]:
         body: Any = {"train_id": self._info["id"], "dataset_id": dataset_id} | self._options()
-        started = self._api.start_batch_prediction(body)
-        self._wait(started["job_id"], progress)
-        result = self._api.get_batch_result(prediction_id=started["prediction_id"])
+        job = start_batch(self._transport, self._api, self._info, body)
+        batch = job.wait(progress=progress, title=f"predict {self._info['predictor_name']}")
         with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
-            query = {"file_path": result["result_path"]}
-            path = self._transport.download_to("/api/v1/files/download", Path(folder) / "result.csv", query=query)
+            path = batch.download(Path(folder) / "result.csv", progress=progress)
             return run_in_thread(predictions.read_result, path, self.columns.result_types)
 
     def _wait(self, job_id: str, progress: ShowProgress) -> None:
@@ -158,6 +172,18 @@ class Scorer:
             self._api.delete_dataset(dataset_id)
 
 
+def start_batch(
+    transport: Transport, api: Operations, info: schemas.TrainDetail, body: schemas.BatchRequest
+) -> Job[Batch]:
+    """Start a batch, and return its job, which loads the batch when it has succeeded."""
+    started = api.start_batch_prediction(body)
+
+    def load() -> Batch:
+        return Batch(transport, api.get_batch_result(prediction_id=started["prediction_id"]), info)
+
+    return Job(api, api.get_job(started["job_id"]), load)
+
+
 def predict(scorer: Scorer, source: Any, how: predictions.How, progress: ShowProgress) -> Any:
     """Return the predictions of rows as an object of their kind."""
     frame = Frame(source)
@@ -169,7 +195,7 @@ def predict(scorer: Scorer, source: Any, how: predictions.How, progress: ShowPro
     if how == "realtime" or (how == "auto" and is_small):
         try:
             max_wrong = None if how == "realtime" or len(frame) == 1 else predictions.MAX_WRONG_ROWS
-            answers = scorer.realtime(frame, max_wrong=max_wrong)
+            answers = scorer.realtime(frame, max_wrong=max_wrong, progress=progress)
             if len(frame) == 1 or scorer.still_serves():
                 columns = predictions.result_columns(scorer.columns, answers.rows, answers.errors, len(frame))
                 return frame.with_columns(columns, types)

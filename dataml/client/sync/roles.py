@@ -1,14 +1,18 @@
 # Generated from dataml/client/aio/roles.py by `make client`: change that file.
 """Roles: which permissions belong together."""
 
-from collections.abc import Sequence
-from typing import Final
+from __future__ import annotations
 
-from dataml.client import schemas
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
 from dataml.client.sync.lookup import find_by_name, missing
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
 
 _COLUMNS: Final = ("id", "name", "permissions")
 _PERMISSION_COLUMNS: Final = ("id", "name", "is_builtin")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import httpx
+from dataml.client.http_library import httpx
 
 HttpClient = httpx.Client
 HttpTransport = httpx.BaseTransport

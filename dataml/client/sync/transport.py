@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-import httpx
-
 from dataml.client import errors
 from dataml.client.credentials import Credentials
+from dataml.client.http_library import httpx
 from dataml.client.multipart import FilePart, MultipartBody, ReportBytes
 from dataml.client.progress import ShowProgress, open_progress, report_bytes_to
 from dataml.client.retries import RetryPolicy, is_repeatable

@@ -1,16 +1,18 @@
 # Generated from dataml/client/aio/users.py by `make client`: change that file.
 """Users: who may use the platform."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from dataml.client import schemas
 from dataml.client.sync.lookup import find_by_name
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
 
 if TYPE_CHECKING:
+    from dataml.client import schemas
     from dataml.client.sync.roles import Role
 
 _COLUMNS: Final = ("id", "username", "email", "roles", "is_active")
@@ -43,12 +45,12 @@ class User:
         """Whether the user can sign in."""
         return self.info["is_active"]
 
-    def refresh(self) -> "User":
+    def refresh(self) -> User:
         """Ask for the user again, and return this object."""
         self.info = self._api.get_user(self.id)
         return self
 
-    def grant(self, role: "Role | int | str") -> None:
+    def grant(self, role: Role | int | str) -> None:
         """Give a role to the user.
 
         Args:
@@ -60,7 +62,7 @@ class User:
         """
         self.info = self._api.grant_role(self.id, self._role_id(role))
 
-    def revoke(self, role: "Role | int | str") -> None:
+    def revoke(self, role: Role | int | str) -> None:
         """Take a role from the user.
 
         Args:
@@ -79,7 +81,7 @@ class User:
         """End the sessions of the user, who cannot sign in any more."""
         self.info = self._api.update_user(self.id, {"is_active": False})
 
-    def _role_id(self, role: "Role | int | str") -> int:
+    def _role_id(self, role: Role | int | str) -> int:
         if isinstance(role, str):
             return (find_by_name(lambda name: self._api.list_roles(name=name, limit=1), "role", role))["id"]
         return role if isinstance(role, int) else role.id
