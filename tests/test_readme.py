@@ -50,8 +50,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def blocks(page: Path, language: str) -> str:
-    """All code of a language on a page, in its order."""
-    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
+    """All code of a language on a page, in its order, without what is marked as not run."""
+    block = rf"^(<!-- not run: .* -->\n)?```{language}\n(.*?)^```"
+    code = re.findall(block, page.read_text(), re.MULTILINE | re.DOTALL)
+    return "\n".join(text for marker, text in code if not marker)
 
 
 def run(command: list[str], code: str, folder: Path, port: int) -> str:
