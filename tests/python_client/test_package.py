@@ -7,8 +7,7 @@ from pathlib import Path
 from codegen.files import ROOT, generate
 from docs.generator.api import openapi
 
-# httpx itself imports rich where it is installed.
-HEAVY = ("ray", "pandas", "pyarrow", "numpy", "fastapi", "sqlalchemy", "pydantic", "polars", "IPython")
+HEAVY = ("ray", "rich", "pandas", "pyarrow", "numpy", "fastapi", "sqlalchemy", "pydantic", "polars", "IPython")
 
 
 def run(code: str) -> str:
