@@ -102,7 +102,7 @@ class Model:
         self._columns = None
         return self
 
-    async def set_threshold(self, threshold: float | Literal["best_f1", "best_youden", "default"] | None) -> "Model":
+    async def set_threshold(self, threshold: float | Literal["best_f1", "best_youden", "default"] | None) -> Model:
         """Keep a decision threshold with the model, and return this object.
 
         It is in force everywhere after a second.
