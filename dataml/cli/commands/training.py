@@ -76,7 +76,8 @@ def _train(
     }
     job = session.client.train(about, target, wait=False, **options)
     if no_wait:
-        session.output.record(job.info, {"train_id": job.info["subject_id"], "job_id": job.id})
+        train_id = job.info["subject_id"]
+        session.output.record({"id": train_id} | job.info, {"train_id": train_id, "job_id": job.id})
         return
     print_model(session, wait_for(session, job, f"train {name or about.name}"))
 
