@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 from ray import serve
 from ray.exceptions import RayError
@@ -20,17 +20,20 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from deployments.applications import application_name, describe, list_applications
+from deployments.away_deployments import AwayDeployments
 from deployments.replica_watch import NoReplica, ReplicaWatch, has_replica
 
-# An own deployment that takes no request within this time has no replica up: the pool takes the requests.
-_FALLBACK_AFTER_S = 1.0
-# It is tried again after this time; meanwhile requests do not wait for it.
-_AWAY_S = 2.0
+# An own deployment that has not responded within the first time is asked whether it takes requests. When it does not
+# answer that within the second time, it has no replica up, or one that hangs: the pool takes the requests. Both times
+# and the pool's response stay below a second. Serve would let the requests wait for the next replica.
+_ASK_AFTER_S = 0.25
+_ASK_TIMEOUT_S = 0.4
 _MAX_BATCH_SIZE = 64
 _MAX_QUEUED = 1024
 _MAX_BATCHERS = 1000
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 SendBatch = Callable[[Sequence[InferenceRequest]], Awaitable[Sequence[InferenceResponse]]]
 
 
@@ -40,8 +43,8 @@ class RayInferenceClient:
     def __init__(self, pool: DeploymentHandle, settings: Settings) -> None:
         self._pool = pool
         self._pool_watch = ReplicaWatch(lambda: has_replica(pool.app_name, pool.deployment_name))
-        # Until when the pool answers for an own deployment that has not responded, by the deployment's application.
-        self._away_until: dict[str, float] = {}
+        # The pool answers for these.
+        self._away = AwayDeployments()
         self._timeout_s = settings.request_timeout_s
         # One call at a time would never use a second replica.
         self._max_calls = {"own": settings.endpoint_max_replicas, "pool": settings.pool_max_replicas}
@@ -113,35 +116,60 @@ class RayInferenceClient:
         self, model: ServableModel, requests: Sequence[InferenceRequest]
     ) -> Sequence[InferenceResponse]:
         responses = None
-        if self._may_be_up(model):
+        if _application(model) not in self._away:
+            handle = _own_deployment(model)
             try:
-                async with asyncio.timeout(_FALLBACK_AFTER_S):
-                    responses = await _own_deployment(model).predict.remote(model.train_id, requests)
+                responses = await _while_up(handle, model, lambda: handle.predict.remote(model.train_id, requests))
             except (RayError, RayServeException, TimeoutError):
-                self._use_pool_for_a_while(model)
+                self._use_pool_for_now(model)
         return responses if responses is not None else await self._call_pool(model, requests)
 
     async def _forecast_by_own(
         self, model: ServableModel, request: ForecastInferenceRequest
     ) -> InferenceResponse | None:
         """Return the response of the model's own deployment; None when the pool has to answer."""
-        if not self._may_be_up(model):
+        if _application(model) in self._away:
             return None
+        handle = _own_deployment(model)
         try:
-            handle = _own_deployment(model)
-            # A forecast of many series may take longer than a deployment gets to respond, so that is asked for first.
-            async with asyncio.timeout(_FALLBACK_AFTER_S):
-                is_ready = await handle.serves.remote(model.train_id)
-            return await handle.forecast.remote(model.train_id, request) if is_ready else None
+            return await _while_up(handle, model, lambda: handle.forecast.remote(model.train_id, request))
         except (RayError, RayServeException, TimeoutError):
-            self._use_pool_for_a_while(model)
+            self._use_pool_for_now(model)
             return None
 
-    def _may_be_up(self, model: ServableModel) -> bool:
-        return self._away_until.get(_application(model), 0.0) < time.monotonic()
+    def _use_pool_for_now(self, model: ServableModel) -> None:
+        self._away.add(_application(model), lambda: _own_deployment(model).serves.remote(model.train_id))
 
-    def _use_pool_for_a_while(self, model: ServableModel) -> None:
-        self._away_until[_application(model)] = time.monotonic() + _AWAY_S
+
+async def _while_up(handle: DeploymentHandle, model: ServableModel, call: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of a call of a model's own deployment, however long it takes.
+
+    Raises:
+        TimeoutError: the deployment takes no requests.
+        RayError, RayServeException: it has none, or its replica has died.
+    """
+    running = asyncio.ensure_future(call())
+    try:
+        while not (await asyncio.wait((running,), timeout=_ASK_AFTER_S))[0]:
+            asking = asyncio.create_task(_takes_requests(handle, model))
+            try:
+                await asyncio.wait((running, asking), return_when=asyncio.FIRST_COMPLETED)
+                if not running.done() and not asking.result():
+                    raise TimeoutError
+            finally:
+                asking.cancel()
+        return running.result()
+    finally:
+        running.cancel()
+
+
+async def _takes_requests(handle: DeploymentHandle, model: ServableModel) -> bool:
+    try:
+        async with asyncio.timeout(_ASK_TIMEOUT_S):
+            await handle.serves.remote(model.train_id)
+    except (RayError, RayServeException, TimeoutError):
+        return False
+    return True
 
 
 def _own_deployment(model: ServableModel) -> DeploymentHandle:

@@ -12,7 +12,7 @@ from ray.serve.exceptions import RayServeException
 from dataml.errors import Conflict, Unavailable
 from dataml.serving.model_runner import ForecastInferenceRequest, InferenceRequest, InferenceResponse, ServableModel
 from dataml.settings import load_settings
-from deployments import inference_client
+from deployments import away_deployments, inference_client
 from deployments.inference_client import Batcher, RayInferenceClient
 
 
@@ -185,19 +185,19 @@ FORECAST = ForecastInferenceRequest(1, None, None, 0.9, "none", False, "tester")
     [
         ("own", True, b"own", b"own"),
         ("pool", True, b"own", b"pool"),
-        ("own", False, b"own", b"pool"),
-        ("own", True, None, b"pool"),
-        ("own", NEVER, b"own", b"pool"),
-        ("own", RayServeException("gone"), b"own", b"pool"),
+        ("own", False, None, b"pool"),
+        ("own", NEVER, NEVER, b"pool"),
+        ("own", RayServeException("gone"), NEVER, b"pool"),
         ("own", True, RayServeException("gone"), b"pool"),
         ("own", True, Conflict("no"), Conflict),
     ],
-    ids=["up", "not its own", "another version", "replaced meanwhile", "no replica", "removed", "died", "refused"],
+    ids=["up", "not its own", "another version", "no replica", "removed", "died", "refused"],
 )
 def test_a_forecast_is_answered_by_its_own_deployment_or_else_by_the_pool(
     monkeypatch: pytest.MonkeyPatch, endpoint: str, serves: Any, own: Any, answer: Any
 ) -> None:
-    monkeypatch.setattr(inference_client, "_FALLBACK_AFTER_S", 0.02)
+    monkeypatch.setattr(inference_client, "_ASK_AFTER_S", 0.02)
+    monkeypatch.setattr(inference_client, "_ASK_TIMEOUT_S", 0.02)
     handle = SimpleNamespace(serves=FakeMethod(serves), forecast=FakeMethod(own))
     monkeypatch.setattr(serve, "get_deployment_handle", lambda *_, **__: handle)
     pool: Any = SimpleNamespace(forecast=FakeMethod(b"pool"), app_name="dataml", deployment_name="PredictorPool")
@@ -210,39 +210,89 @@ def test_a_forecast_is_answered_by_its_own_deployment_or_else_by_the_pool(
     run(body)
 
 
-@pytest.mark.parametrize("problem_type", ["Classification", "Forecast"])
-def test_an_own_deployment_that_is_away_is_tried_again_only_after_a_while(
-    monkeypatch: pytest.MonkeyPatch, problem_type: str
-) -> None:
-    monkeypatch.setattr(inference_client, "_FALLBACK_AFTER_S", 0.02)
-    calls = 0
+class OwnDeployment:
+    """A handle of an own deployment whose replica may be away: Serve lets each call wait for the next replica."""
 
-    async def fail(*_: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        raise RayServeException("died")
+    def __init__(self) -> None:
+        self.is_up = asyncio.Event()
+        self.calls = 0
+        self.duration_s = 0.0
+        self.serves = SimpleNamespace(remote=self._answer)
+        self.predict = SimpleNamespace(remote=self._predict)
+        self.forecast = SimpleNamespace(remote=self._forecast)
 
-    own = SimpleNamespace(remote=fail)
-    monkeypatch.setattr(serve, "get_deployment_handle", lambda *_, **__: SimpleNamespace(predict=own, serves=own))
+    async def _answer(self, *_: Any) -> bool:
+        await self.is_up.wait()
+        return True
+
+    async def _predict(self, *_: Any) -> list[bytes]:
+        return [await self._forecast()]
+
+    async def _forecast(self, *_: Any) -> bytes:
+        self.calls += 1
+        await self.is_up.wait()
+        await asyncio.sleep(self.duration_s)
+        return b"own"
+
+
+def client_of(own: OwnDeployment, monkeypatch: pytest.MonkeyPatch) -> RayInferenceClient:
+    monkeypatch.setattr(inference_client, "_ASK_AFTER_S", 0.02)
+    monkeypatch.setattr(inference_client, "_ASK_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(serve, "get_deployment_handle", lambda *_, **__: own)
     pool: Any = SimpleNamespace(
         predict=FakeMethod([b"pool"]), forecast=FakeMethod(b"pool"), app_name="dataml", deployment_name="PredictorPool"
     )
+    return RayInferenceClient(pool, load_settings())
+
+
+async def ask(client: RayInferenceClient, problem_type: str) -> InferenceResponse:
     model = ServableModel(1, "t", "tenant", "p", "p", 1, "y", "bundle", None, "own", problem_type)
+    if problem_type == "Forecast":
+        return await client.forecast(model, FORECAST)
+    return await client.predict(model, request(1))
+
+
+@pytest.mark.parametrize("problem_type", ["Classification", "Forecast"])
+def test_no_request_waits_for_an_own_deployment_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, problem_type: str
+) -> None:
+    async def body() -> None:
+        own = OwnDeployment()
+        client = client_of(own, monkeypatch)
+        assert [await ask(client, problem_type) for _ in range(3)] == [b"pool"] * 3
+        assert own.calls == 1, "only the first request has asked it"
+        own.is_up.set()
+        await asyncio.sleep(0.05)
+        assert await ask(client, problem_type) == b"own"
+        assert len(client._away) == 0
+
+    run(body)
+
+
+@pytest.mark.parametrize("problem_type", ["Classification", "Forecast"])
+def test_an_own_deployment_that_takes_long_is_not_away(monkeypatch: pytest.MonkeyPatch, problem_type: str) -> None:
+    async def body() -> None:
+        own = OwnDeployment()
+        own.is_up.set()
+        own.duration_s = 0.3
+        client = client_of(own, monkeypatch)
+        assert await ask(client, problem_type) == b"own"
+        assert len(client._away) == 0
+
+    run(body)
+
+
+def test_an_own_deployment_that_no_request_wants_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(away_deployments, "_FORGET_AFTER_S", 0.1)
+    monkeypatch.setattr(away_deployments, "_ASK_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(away_deployments, "_ASK_AGAIN_S", 0.02)
 
     async def body() -> None:
-        client = RayInferenceClient(pool, load_settings())
-
-        async def predict() -> InferenceResponse:
-            if problem_type == "Forecast":
-                return await client.forecast(model, FORECAST)
-            return await client.predict(model, request(1))
-
-        assert [await predict() for _ in range(3)] == [b"pool"] * 3
-        assert calls == 1
-        monkeypatch.setattr(inference_client, "_AWAY_S", 0.0)
-        client._away_until.clear()
-        assert [await predict() for _ in range(3)] == [b"pool"] * 3
-        assert calls == 4
+        client = client_of(OwnDeployment(), monkeypatch)
+        assert await ask(client, "Classification") == b"pool"
+        assert len(client._away) == 1
+        await asyncio.sleep(0.4)
+        assert len(client._away) == 0
 
     run(body)
 
