@@ -2,12 +2,16 @@
 
 import csv
 import io
+import json
 import os
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import psutil
 import pytest
 
 from dataml.access.tokens import TokenKeys
+from deployments.applications import application_name
 from deployments.platform import private_folder
 from deployments.preload import is_for_any_job
 from deployments.processes import is_ray_core
@@ -49,6 +54,17 @@ def dataset_id(cluster: Cluster) -> int:
 @pytest.fixture(scope="module")
 def churn(cluster: Cluster) -> dict[str, Any]:
     return train_completed(cluster, "churn", cluster.upload("churn", CHURN.read_bytes()), columns=CHURN_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer to a prediction by training or by name, and when it was sent and answered, by the monotonic clock."""
+
+    is_by_id: bool
+    sent_at: float
+    answered_at: float
+    status: int
+    text: str
 
 
 def request(name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
@@ -226,6 +242,67 @@ def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced
     assert cluster.post("/inference/", by_handle | {"features": features})["prediction"] is True
     older = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
     assert cluster.post("/inference/", older | {"features": features})["prediction"] is True
+
+
+@contextmanager
+def predicting(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) -> Iterator[list[Prediction]]:
+    """Predict again and again, by training and by name, several at a time; yield what was answered so far."""
+    by_id = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought", "features": features}
+    calls = {"/inference/": by_id, cluster.url + row["endpoint_url"]: {"features": features}}
+    predictions: list[Prediction] = []
+    stop = threading.Event()
+
+    def keep_predicting(path: str, body: dict[str, Any]) -> None:
+        with httpx.Client(base_url=cluster.http.base_url, headers=cluster.http.headers, timeout=60) as http:
+            while not stop.is_set():
+                sent_at = time.monotonic()
+                answer = http.post(path, json=body)
+                is_by_id = path == "/inference/"
+                predictions.append(Prediction(is_by_id, sent_at, time.monotonic(), answer.status_code, answer.text))
+                time.sleep(0.02)
+
+    with ThreadPoolExecutor() as threads:
+        running = [threads.submit(keep_predicting, *call) for call in calls.items() for _ in range(2)]
+        try:
+            yield predictions
+        finally:
+            stop.set()
+    for each in running:
+        each.result()
+
+
+def test_a_killed_own_deployment_fails_no_prediction(cluster: Cluster, dataset_id: int) -> None:
+    """The pool answers until the deployment has a replica again, which then answers."""
+    row = train_completed(cluster, "own-killed", dataset_id)
+    features = {"age": 64, "colour": "red", "price": 12.5}
+    wait_until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
+    tenant_id = cluster.post("/login/test-token")["tenant_id"]
+    replica_name = f"ray::ServeReplica:{application_name(tenant_id, 'own-killed')}:"
+    (replica,) = cluster.processes(replica_name)
+    with predicting(cluster, row, features) as predictions:
+        wait_until(lambda: len(predictions), lambda count: count >= 40)
+        killed_at = time.monotonic()
+        os.kill(replica, signal.SIGKILL)
+        (successor,) = wait_until(
+            lambda: cluster.processes(replica_name), lambda alive: len(alive) == 1 and alive != [replica]
+        )
+        replaced_at = time.monotonic()
+        wait_until(lambda: cluster.get(f"/endpoints/{row['id']}")["state"], lambda state: state == "running")
+        time.sleep(3)  # The API asks the deployment again.
+    assert {prediction.status for prediction in predictions} == {200}, predictions
+    assert len({json.loads(prediction.text)["probability"] for prediction in predictions}) == 1
+    meanwhile = [p for p in predictions if p.sent_at > killed_at and p.answered_at < replaced_at]
+    assert {prediction.is_by_id for prediction in meanwhile} == {True, False}
+
+    (pool,) = cluster.processes("ray::ServeReplica:dataml:PredictorPool")
+    os.kill(pool, signal.SIGSTOP)
+    try:
+        with predicting(cluster, row, features) as predictions:
+            wait_until(lambda: len(predictions), lambda count: count >= 40, timeout_s=30)
+    finally:
+        os.kill(pool, signal.SIGCONT)
+    assert {prediction.status for prediction in predictions} == {200}, predictions
+    assert cluster.processes(replica_name) == [successor]
 
 
 def test_a_forecast_has_a_deployment_of_its_own_on_request(cluster: Cluster) -> None:
