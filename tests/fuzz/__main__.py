@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -37,9 +38,12 @@ _CHECKS: Final = (
     "not_a_server_error,status_code_conformance,response_schema_conformance,content_type_conformance,"
     "response_headers_conformance"
 )
-# Of the requests that Schemathesis makes for an operation: the others follow links from one operation to the next.
-_FUZZING_SHARE: Final = 0.6
+# What a run of Schemathesis sends is not known before: an operation without parameters gets few different requests, and
+# links from one operation to the next add some. So there are rounds, until about as many as asked for were sent.
+_MAX_REQUESTS_OF_ROUND: Final = 10_000
+_TOLERANCE: Final = 0.05
 _MAX_UNAUTHORIZED_SHARE: Final = 0.1
+_TOKEN_MINUTES: Final = 1440
 _HOOKS: Final = Path(__file__).with_name("hooks.py")
 
 
@@ -82,7 +86,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, patch.object(passwords, "_hasher", lambda: hasher):
         home = Path(folder) / "home"
         home.mkdir()
-        settings = load_settings(home=home, admin_password=PASSWORD)
+        # The token of the first login is sent with every request.
+        settings = load_settings(home=home, admin_password=PASSWORD, access_token_minutes=_TOKEN_MINUTES)
         schema.migrate(settings)
         with run_platform(settings, settings.root / SQLITE_FILE) as platform:
             ids = create_sample_tenant(platform.client).ids
@@ -90,7 +95,8 @@ def main() -> int:
             operations = len(_operations(platform))
             with served(platform) as (url, answers):
                 started = time.monotonic()
-                code = _run_schemathesis(url, platform, known, options, operations, Path(folder))
+                fuzzer = Schemathesis(url, platform.client.headers["Authorization"], known, options, Path(folder))
+                code = _run_rounds(fuzzer, answers, options, operations)
                 seconds = time.monotonic() - started
     return _report(code, answers.statuses, operations, seconds)
 
@@ -110,21 +116,46 @@ def _operations(platform: Platform) -> list[Any]:
     return [operation for calls in paths.values() for operation in calls.values()]
 
 
-def _run_schemathesis(
-    url: str, platform: Platform, known: dict[str, Any], options: argparse.Namespace, operations: int, folder: Path
-) -> int:
-    examples = max(1, math.ceil(options.requests * _FUZZING_SHARE / operations))
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"]
-    command += ["--checks", _CHECKS, "--phases", "examples,fuzzing,stateful", "--max-examples", str(examples)]
-    command += ["--continue-on-failure", "--no-shrink", "--suppress-health-check", "all", "--warnings", "off"]
-    command += ["--seed", str(options.seed), "--workers", str(options.workers), "--request-timeout", "60"]
-    command += ["--header", f"Authorization: {platform.client.headers['Authorization']}", *options.more]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(_HOOKS), "FUZZ_KNOWN_NAMES": json.dumps(known)}
-    try:
-        return subprocess.run(command, env=environment, cwd=folder, timeout=options.seconds).returncode
-    except subprocess.TimeoutExpired:
-        print(f"fuzz: not all was asked within {options.seconds} s")
-        return 1
+@dataclass(frozen=True)
+class Schemathesis:
+    """What every round of Schemathesis has in common."""
+
+    url: str
+    authorization: str
+    known: dict[str, Any]
+    options: argparse.Namespace
+    folder: Path
+
+    def run(self, seed: int, examples: int, timeout_s: float) -> int:
+        """Send up to so many requests to each operation, and return the exit code.
+
+        Raises:
+            TimeoutExpired: not all was asked within `timeout_s`.
+        """
+        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{self.url}/openapi.json"]
+        command += ["--checks", _CHECKS, "--phases", "examples,fuzzing,stateful", "--max-examples", str(examples)]
+        command += ["--continue-on-failure", "--no-shrink", "--suppress-health-check", "all", "--warnings", "off"]
+        command += ["--seed", str(seed), "--workers", str(self.options.workers), "--request-timeout", "60"]
+        command += ["--header", f"Authorization: {self.authorization}", *self.options.more]
+        environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(_HOOKS), "FUZZ_KNOWN_NAMES": json.dumps(self.known)}
+        return subprocess.run(command, env=environment, cwd=self.folder, timeout=timeout_s).returncode
+
+
+def _run_rounds(fuzzer: Schemathesis, answers: CountedAnswers, options: argparse.Namespace, operations: int) -> int:
+    """Run rounds of Schemathesis, each with another seed, until about `options.requests` were sent; return the code."""
+    deadline = time.monotonic() + options.seconds
+    seed, code = options.seed, 0
+    while code == 0 and (missing := options.requests - answers.statuses.total()) > options.requests * _TOLERANCE:
+        examples = math.ceil(min(missing, _MAX_REQUESTS_OF_ROUND) / operations)
+        try:
+            code = fuzzer.run(seed, examples, deadline - time.monotonic())
+        except subprocess.TimeoutExpired:
+            print(f"fuzz: not all was asked within {options.seconds} s")
+            return 1
+        if options.more:
+            break  # Arguments of Schemathesis may leave out most operations.
+        seed += 1
+    return code
 
 
 def _report(code: int, statuses: Counter[int], operations: int, seconds: float) -> int:

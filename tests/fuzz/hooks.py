@@ -1,10 +1,12 @@
-"""Hooks of Schemathesis: parameters name something that exists, half of the time."""
+"""Hooks of Schemathesis: parameters name something that exists, half of the time, and no request waits for long."""
 
 import json
 import os
 from typing import Any
 
 import schemathesis
+
+from dataml.jobs.waiting import MAX_WAIT_S
 
 _KNOWN: dict[str, Any] = json.loads(os.environ["FUZZ_KNOWN_NAMES"])
 
@@ -20,6 +22,17 @@ def _with_known(values: dict[str, Any] | None) -> dict[str, Any] | None:
     return {name: _KNOWN[name] if name in _KNOWN and _is_replaced(value) else value for name, value in values.items()}
 
 
+def _with_short_wait(query: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a query whose valid `wait`, in seconds, is divided by 100: a job may take long."""
+    if not isinstance(query, dict) or "wait" not in query:
+        return query
+    try:
+        wait_s = float(query["wait"])
+    except (TypeError, ValueError):
+        return query
+    return query | {"wait": wait_s / 100} if 0 < wait_s <= MAX_WAIT_S else query
+
+
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
     return _with_known(path_parameters)
@@ -27,7 +40,7 @@ def map_path_parameters(context: Any, path_parameters: Any) -> Any:
 
 @schemathesis.hook
 def map_query(context: Any, query: Any) -> Any:
-    return _with_known(query)
+    return _with_short_wait(_with_known(query))
 
 
 @schemathesis.hook
