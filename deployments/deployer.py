@@ -16,7 +16,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db import every_tenant
-from dataml.db.session import Database
+from dataml.db.session import Database, log_failure
 from dataml.endpoint import service as endpoints
 from dataml.endpoint.service import WantedDeployment
 from dataml.inference import service as inference
@@ -92,7 +92,9 @@ class Deployer:
             is_deploying = False
             try:
                 is_deploying = await self.reconcile()
-            except (RayServeException, RayError, RuntimeError, SQLAlchemyError):
+            except SQLAlchemyError as error:
+                log_failure(log, error, "predictors could not be deployed; trying again")
+            except (RayServeException, RayError, RuntimeError):
                 log.exception("predictors could not be deployed; trying again")
             interval_s = self.DEPLOYING_POLL_INTERVAL_S if is_deploying else self.POLL_INTERVAL_S
             try:

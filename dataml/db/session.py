@@ -1,10 +1,11 @@
 """The database engine and its sessions: SQLite on one node by default, PostgreSQL through psycopg 3 elsewhere."""
 
 import asyncio
+import logging
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from dataml.db.outage_log import OutageLog
 from dataml.errors import StorageFull, Unavailable
 from dataml.settings import Settings
 from dataml.storage.space import is_exhausted, is_storage_full, storage_full
@@ -34,6 +36,7 @@ _POSTGRESQL: Final = {
 }
 # PostgreSQL's code of an error for lack of space.
 _DISK_FULL: Final = "53100"
+_UNAVAILABLE: Final = "database_unavailable"
 # The database is away or overloaded, or two transactions deadlocked: a retry may succeed.
 UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError)
 
@@ -57,11 +60,25 @@ def unavailable() -> Unavailable:
 
     Nothing was changed, unless the connection broke during the commit itself.
     """
-    return Unavailable("The database cannot be reached; try again in a moment.", code="database_unavailable")
+    return Unavailable("The database cannot be reached; try again in a moment.", code=_UNAVAILABLE)
+
+
+def log_failure(log: logging.Logger, error: SQLAlchemyError, message: str, *arguments: object) -> None:
+    """Log the failure of work that is tried again; only for debugging when the database is away.
+
+    `Database` logs the beginning of the outage, with the error.
+    """
+    if isinstance(error, UNREACHABLE):
+        log.debug(message, *arguments)
+    else:
+        log.error(message, *arguments, exc_info=error)
 
 
 class Database:
-    """One database: `reading()`, `transaction()`, and `look_up()` for a single fast statement."""
+    """One database: `reading()`, `transaction()`, and `look_up()` for a single fast statement.
+
+    What fails because it is away is logged here, once an outage: its callers need not log it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.engine = _engine(settings)
@@ -72,18 +89,21 @@ class Database:
         )
         self._lookups = _lookup_engine(settings)
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+        self._outages = OutageLog()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session for reads of one snapshot; it never waits for a writer's lock before it starts."""
-        async with self._read() as session:
-            yield session
+        with self._noting_outages():
+            async with self._read() as session:
+                yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Open a session that is committed at the end and rolled back on any error."""
-        async with self._write() as session, session.begin():
-            yield session
+        with self._noting_outages():
+            async with self._write() as session, session.begin():
+                yield session
 
     async def look_up(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[Any]]:
         """Return all rows of one statement, as committed at this moment.
@@ -95,11 +115,25 @@ class Database:
         of the driver, which takes ten times as long.
         """
         loop = asyncio.get_running_loop()
+        with self._noting_outages():
+            try:
+                async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+                    return await loop.run_in_executor(self._threads, self._fetch, statement, parameters)
+            except TimeoutError as error:
+                raise unavailable() from error
+
+    @contextmanager
+    def _noting_outages(self) -> Iterator[None]:
         try:
-            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                return await loop.run_in_executor(self._threads, self._fetch, statement, parameters)
-        except TimeoutError as error:
-            raise unavailable() from error
+            yield
+        except UNREACHABLE as error:
+            self._outages.record_failure(error)
+            raise
+        except Unavailable as error:
+            if error.code == _UNAVAILABLE:
+                self._outages.record_failure(error)
+            raise
+        self._outages.record_success()
 
     def _fetch(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[Any]]:
         with self._lookups.connect() as connection:

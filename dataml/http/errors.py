@@ -79,7 +79,6 @@ def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnFor
 
     async def render_unreachable(request: Request, error: Exception) -> Response:
         assert isinstance(error, SQLAlchemyError)
-        log.error("The database could not be reached", exc_info=error)
         is_full = is_database_full(error, settings)
         return await render(request, database_full(settings) if is_full else unavailable())
 

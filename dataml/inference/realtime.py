@@ -1,6 +1,5 @@
 """Predictions in real time and by name as plain ASGI: FastAPI's own work would take longer than the prediction."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -31,7 +30,6 @@ from dataml.serving.model_runner import (
 from dataml.settings import Settings
 from dataml.train import service as trainings
 
-log = logging.getLogger(__name__)
 SESSION_CACHE_S = 5.0
 MODEL_CACHE_S = 1.0
 MAX_EXPLAINED_ROWS = 100
@@ -182,7 +180,6 @@ async def respond(
     except DatamlError as error:
         response = error
     except UNREACHABLE:
-        log.exception("the database could not be reached")
         response = unavailable()
     await send_response(scope, send, response)
 

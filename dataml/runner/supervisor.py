@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.dataset.deleted_files import collect_deleted_files
-from dataml.db.session import Database, is_database_full
+from dataml.db.session import Database, is_database_full, log_failure
 from dataml.http.idempotency.store import delete_expired
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs import lease, service
@@ -104,8 +104,8 @@ class Supervisor:
             self._wake.clear()
             try:
                 await self._run_once()
-            except SQLAlchemyError:
-                log.exception("the database failed; the next round tries again")
+            except SQLAlchemyError as error:
+                log_failure(log, error, "the database failed; the next round tries again")
             if not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self.POLL_INTERVAL_S)
@@ -363,8 +363,8 @@ class Supervisor:
         except TimeoutError:
             log.warning("worker %s could not be killed; trying again", name)
             return False
-        except SQLAlchemyError:
-            log.exception("the database failed; worker %s is killed later", name)
+        except SQLAlchemyError as error:
+            log_failure(log, error, "the database failed; worker %s is killed later", name)
             return False
         return True
 
@@ -381,8 +381,8 @@ class Supervisor:
         """Return whether a change of the database has succeeded."""
         try:
             await change()
-        except SQLAlchemyError:
-            log.exception("the database failed; trying again")
+        except SQLAlchemyError as error:
+            log_failure(log, error, "the database failed; trying again")
             return False
         return True
 
@@ -402,8 +402,8 @@ class Supervisor:
             is_done = await collect_orphans(self._database, self._storage)
             if is_done:
                 await self._lake_orphans.collect(self._database)
-        except SQLAlchemyError:
-            log.exception("the database failed; orphans are collected later")
+        except SQLAlchemyError as error:
+            log_failure(log, error, "the database failed; orphans are collected later")
         finally:
             self._orphans_due_at = time.monotonic() + (self.ORPHAN_INTERVAL_S if is_done else self.ORPHAN_RETRY_S)
 
@@ -411,8 +411,8 @@ class Supervisor:
         try:
             await collect_deleted_files(self._database, self._storage)
             await delete_expired(self._database)
-        except SQLAlchemyError:
-            log.exception("the database failed; deleted files and expired keys are removed later")
+        except SQLAlchemyError as error:
+            log_failure(log, error, "the database failed; deleted files and expired keys are removed later")
         finally:
             self._deleted_files_due_at = time.monotonic() + self.DELETED_FILES_INTERVAL_S
 
