@@ -27,7 +27,8 @@ help:
 	@echo "make test-fast  run those that need neither Ray nor a server nor much time"
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
-	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once)"
+	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once;"
+	@echo "             KILLS=20 JOBS=200 WRITES=1000 kills processes until so much was done)"
 	@echo "make fuzz    send generated requests to every call, and compare the answers with the OpenAPI document (REQUESTS=, SEED=)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format, import layers and types"
@@ -134,17 +135,20 @@ test-trino: $(INSTALLED) $(TRINO)
 	@PATH="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin:)$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
 	    $(PYTEST) -m services tests/services/test_trino.py tests/services/test_shared_catalog.py $(ARGS)
 
-# Faults are random, and the same for the same seed. Each is injected at least once.
+# Faults are random, and the same for the same seed. Each is injected at least once. With KILLS processes are killed, so
+# often, until the load has had JOBS jobs and WRITES writes acknowledged.
 SECONDS ?= 1200
 SEED ?= 20000
 chaos: $(INSTALLED)
-	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SHORT),--short,--seconds $(SECONDS)) $(ARGS)
+	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(KILLS)$(JOBS)$(WRITES), \
+	    $(addprefix --kills ,$(KILLS)) $(addprefix --jobs ,$(JOBS)) $(addprefix --writes ,$(WRITES)), \
+	    $(if $(SHORT),--short,--seconds $(SECONDS))) $(ARGS)
 
-# The time is for 2,000 requests on a machine that does little else; more requests get more.
+# It ends when about so many requests were sent. The time is a limit, several times what an idle machine needs.
 REQUESTS ?= 2000
 fuzz: $(INSTALLED)
 	@$(BIN)/python -m tests.fuzz --seed $(SEED) --requests $(REQUESTS) \
-	    --seconds $(or $(FUZZ_SECONDS),$(shell expr 120 + $(REQUESTS) / 20)) $(if $(ARGS),-- $(ARGS))
+	    --seconds $(or $(FUZZ_SECONDS),$(shell expr 120 + $(REQUESTS) / 5)) $(if $(ARGS),-- $(ARGS))
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)

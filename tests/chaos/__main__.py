@@ -1,6 +1,10 @@
 """Injects faults into a platform under load, checks that nothing is lost, and prints a table of times to service.
 
     python -m tests.chaos [--seconds N] [--seed S] [--fault NAME ...] [--short]
+    python -m tests.chaos --kills N [--jobs N] [--writes N] [--seed S]
+
+The second form only kills processes. It ends when so many were killed and the load has had so many jobs and writes
+acknowledged; the kills are spread over them.
 
 It exits with 1 when something that was acknowledged is lost, a job did not end well, an answer was not documented, or
 something is left behind. A time to service above its target is printed, and fails nothing: the machine may be slow.
@@ -23,14 +27,15 @@ import httpx
 
 from tests.chaos import checks
 from tests.chaos.disk import mounted_disk
-from tests.chaos.faults import FAULTS, NEED_DISK, SHORT, Fault
+from tests.chaos.faults import FAULTS, KILLS, NEED_DISK, SHORT, Fault
 from tests.chaos.load import Load
-from tests.chaos.probes import Prober, outcomes, slowest_s, time_to_service
+from tests.chaos.probes import Probe, Prober, outcomes, slowest_s, time_to_service
 from tests.chaos.running_platform import RunningPlatform
 
 _RECOVERED_FOR_S = 3.0
 _RECOVERY_TIMEOUT_S = 180.0
 _PAUSE_S = (1.0, 6.0)
+_COUNTS_TIMEOUT_S = 3600.0
 
 
 @dataclass
@@ -51,10 +56,11 @@ def main() -> int:
         home = Path(folder) / "home"
         home.mkdir()
         disk = stack.enter_context(mounted_disk(Path(folder), home))
-        names = list(options.fault or (SHORT if options.short else FAULTS))
+        names = list(options.fault or (SHORT if options.short else KILLS if options.kills else FAULTS))
         left_out = [name for name in names if name in NEED_DISK and disk is None]
         faults = [FAULTS[name] for name in names if name not in left_out]
-        print(f"seed {options.seed}, {options.seconds} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        length = f"{options.kills} kills" if options.kills else f"{options.seconds} s"
+        print(f"seed {options.seed}, {length}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         log = Path(options.log or f"{folder}/up.log")
         platform = RunningPlatform(home, log, disk)
         try:
@@ -78,9 +84,10 @@ def _run(
     platform.start()
     load = Load(platform.url, options.seed)
     load.prepare()
+    platform.own_application = load.own_application
     load.start()
     probers = [_probe(name, request, load) for name, request in load.probe_requests().items()]
-    measured = _inject_all(platform, faults, probers, options)
+    measured = _inject_all(platform, load, faults, probers, options)
     for prober in probers:
         prober.stop()
     load.stop()
@@ -93,8 +100,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=20_000)
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this one; may be given again")
     parser.add_argument("--short", action="store_true", help=f"only {', '.join(SHORT)}")
+    parser.add_argument("--kills", type=int, default=0, help="only kill processes, this often")
+    parser.add_argument("--jobs", type=int, default=0, help="with --kills: go on until so many jobs were acknowledged")
+    parser.add_argument("--writes", type=int, default=0, help="with --kills: go on until so many writes were")
     parser.add_argument("--log", metavar="FILE", help="keep the platform's output here")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if (options.jobs or options.writes) and not options.kills:
+        parser.error("--jobs and --writes need --kills")
+    return options
 
 
 def _probe(name: str, request: dict[str, Any], load: Load) -> Prober:
@@ -103,28 +116,49 @@ def _probe(name: str, request: dict[str, Any], load: Load) -> Prober:
 
 
 def _inject_all(
-    platform: RunningPlatform, faults: list[Fault], probers: list[Prober], options: argparse.Namespace
+    platform: RunningPlatform, load: Load, faults: list[Fault], probers: list[Prober], options: argparse.Namespace
 ) -> dict[str, Measured]:
-    """Inject every fault once in random order, and random ones until the time is over."""
+    """Inject every fault once in random order, and random ones until the time is over or the numbers are reached."""
     chosen = random.Random(options.seed)
     measured = {fault.name: Measured() for fault in faults}
     queue = chosen.sample(faults, len(faults))
     deadline = time.monotonic() + options.seconds
-    while queue or time.monotonic() < deadline:
+    injected = 0
+    before = load.ledger.counts()
+    while injected < options.kills if options.kills else queue or time.monotonic() < deadline:
         fault = queue.pop() if queue else chosen.choice(faults)
         time.sleep(chosen.uniform(*_PAUSE_S))
+        _await_counts(load, before, options, injected / max(options.kills, 1))
         began_at = time.monotonic()
         fault.inject(platform)
         _await_service(probers, fault.name, time.monotonic())
         probes = [probe for prober in probers for probe in prober.since(began_at)]
-        taken_s = time_to_service(probes, began_at)
-        measured[fault.name].times_s.append(taken_s)
-        measured[fault.name].slowest_s.append(slowest_s(probes))
-        measured[fault.name].failed += outcomes(probes)
-        mark = "" if taken_s <= fault.target_s else f" (target {fault.target_s:g} s)"
-        slowest = f"slowest answer {measured[fault.name].slowest_s[-1]:.1f} s"
-        print(f"{fault.name}: service after {taken_s:.1f} s{mark}; {slowest}; {dict(outcomes(probes))}", flush=True)
+        _record(measured[fault.name], fault, probes, began_at)
+        injected += 1
+    _await_counts(load, before, options, 1.0)
+    if options.kills:
+        reached = load.ledger.counts() - before
+        print(f"{injected} kills during {reached['jobs']} jobs and {reached['writes']} writes", flush=True)
     return measured
+
+
+def _record(measured: Measured, fault: Fault, probes: list[Probe], began_at: float) -> None:
+    taken_s = time_to_service(probes, began_at)
+    measured.times_s.append(taken_s)
+    measured.slowest_s.append(slowest_s(probes))
+    measured.failed += outcomes(probes)
+    mark = "" if taken_s <= fault.target_s else f" (target {fault.target_s:g} s)"
+    slowest = f"slowest answer {measured.slowest_s[-1]:.1f} s"
+    print(f"{fault.name}: service after {taken_s:.1f} s{mark}; {slowest}; {dict(outcomes(probes))}", flush=True)
+
+
+def _await_counts(load: Load, before: Counter[str], options: argparse.Namespace, share: float) -> None:
+    """Wait until this share of the jobs and writes that are asked for was acknowledged."""
+    deadline = time.monotonic() + _COUNTS_TIMEOUT_S
+    while any(load.ledger.counts()[what] - before[what] < share * getattr(options, what) for what in before):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"no progress of the load within {_COUNTS_TIMEOUT_S:.0f} s: {load.ledger.counts()}")
+        time.sleep(0.1)
 
 
 def _await_service(probers: list[Prober], name: str, ended_at: float) -> None:
@@ -140,6 +174,8 @@ def _print_table(faults: list[Fault], measured: dict[str, Measured]) -> None:
     print("|---|---|---|---|---|---|---|")
     for fault in faults:
         of = measured[fault.name]
+        if not of.times_s:
+            continue
         times_s = sorted(of.times_s)
         failed = ", ".join(f"{n} x {what}" for what, n in sorted(of.failed.items())) or "none"
         seconds = [fault.target_s, times_s[len(times_s) // 2], times_s[-1], max(of.slowest_s)]

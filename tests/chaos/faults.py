@@ -15,6 +15,7 @@ import psutil
 
 from tests.chaos.running_platform import RunningPlatform
 
+_FIND_TIMEOUT_S = 120.0
 _STOPPED_S = 20.0
 _LOCKED_S = 20.0
 _OVERLOAD_S = 10.0
@@ -39,8 +40,13 @@ class Fault:
 
 def _kill(kind: str) -> Callable[[RunningPlatform], None]:
     def inject(platform: RunningPlatform) -> None:
-        for process in platform.find(kind)[:1]:
-            process.kill()
+        deadline = time.monotonic() + _FIND_TIMEOUT_S
+        # One that an earlier fault has ended may be starting.
+        while not (found := platform.find(kind)):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"there is no process of the kind {kind} to kill")
+            time.sleep(0.1)
+        found[0].kill()
 
     return inject
 
@@ -165,5 +171,8 @@ FAULTS: Final = {
 }
 SHORT: Final = ("HAProxy killed", "API replica killed", "worker killed", "supervisor killed", "everything killed")
 """The faults of the short form."""
+
+KILLS: Final = tuple(name for name in FAULTS if name.endswith(" killed"))
+"""The faults that only kill."""
 
 NEED_DISK: Final = frozenset({"disk full for 15 s", "power cut"})

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from deployments.applications import application_name
 from tests.chaos.running_platform import PASSWORD
 
 CHURN: Final = Path(__file__).parents[2] / "examples" / "data" / "telecom_churn.csv"
@@ -42,6 +43,10 @@ class Ledger:
         """Count an answer: its status, or the name of the error of the connection."""
         with self.lock:
             self.answers[f"{what} {status}"] += 1
+
+    def counts(self) -> Counter[str]:
+        """Return how many jobs were acknowledged, and how many writes of the database by calls that start no job."""
+        return Counter(jobs=len(self.jobs), writes=len(self.templates))
 
     def violate(self, text: str) -> None:
         """Record an answer that the platform must not give."""
@@ -104,7 +109,10 @@ class Model:
 
 
 class Load:
-    """Threads that use a platform in different ways until `stop`; at the pace of 2, twice as often."""
+    """Threads that use a platform in different ways until `stop`; at the pace of 2, twice as often.
+
+    `own_application` is the Serve application of the model that is asked for predictions.
+    """
 
     def __init__(self, url: str, seed: int, pace: float = 1.0) -> None:
         self.ledger = Ledger()
@@ -117,6 +125,7 @@ class Load:
         with CHURN.open(newline="") as file:
             self._rows = list(csv.DictReader(file))
         self._dataset_id = self._dataset_to_score_id = 0
+        self.own_application = ""
         self._model: Model | None = None
         self._forecast_body: dict[str, Any] | None = None
 
@@ -143,6 +152,11 @@ class Load:
         }
         probability = user.call("predict", "POST", "/api/v1/inference/", json=body)["probability"]
         path = "/models/default/chaos-model/predict"
+        # It keeps a deployment of its own, also when newer predictors take the places of those that get one unasked.
+        user.call("endpoint", "PUT", f"/api/v1/endpoints/{trained['id']}", json={"max_replicas": 1})
+        self._wait_for_endpoint(user, trained["id"])
+        caller = user.call("caller", "POST", "/api/v1/login/test-token")
+        self.own_application = application_name(caller["tenant_id"], "chaos-model")
         self._model = Model(trained["id"], body, path, {"features": features}, probability)
         self._forecast_body = self._train_forecast(user)
 
@@ -184,6 +198,12 @@ class Load:
                 return job
             time.sleep(0.2)
         raise AssertionError(f"job {job_id} does not end")
+
+    def _wait_for_endpoint(self, user: User, train_id: int, timeout_s: float = 180.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while (user.call("endpoint", "GET", f"/api/v1/endpoints/{train_id}") or {}).get("state") != "running":
+            assert time.monotonic() < deadline, "the model's own deployment does not start"
+            time.sleep(0.5)
 
     def _repeat(self, activity: Callable[[User], object], pause_s: float) -> None:
         user = self.new_user()

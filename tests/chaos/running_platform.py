@@ -44,6 +44,8 @@ class RunningPlatform:
         self.port = find_free_ports(1, exclude=0)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = private_folder(home)
+        # The one whose processes are of the kind "own"; empty: any.
+        self.own_application = ""
         self._log = log
         self._command: subprocess.Popen[bytes] | None = None
 
@@ -83,7 +85,10 @@ class RunningPlatform:
 
     def find(self, kind: str) -> list[psutil.Process]:
         """Return the processes of a kind of `COMMANDS`."""
-        return [process for process in find_processes(self.folder) if COMMANDS[kind] in command_of(process)]
+        part = COMMANDS[kind]
+        if kind == "own" and self.own_application:
+            part = f"ray::ServeReplica:{self.own_application}:"
+        return [process for process in find_processes(self.folder) if part in command_of(process)]
 
     def suspend_all(self) -> None:
         """Stop the command and everything it has started for a while."""
