@@ -26,6 +26,7 @@ class Job(TenantOwned, Base):
     `subject_id` is the row it works for: a dataset, a training or a prediction, by its kind. `callback_digest` is the
     SHA-256 of the report that ended it, when that came from outside the cluster. `time_limit_s` is what was asked for,
     below the limit of the installation. `elapsed_s` is how long the current attempt has run, recorded at intervals.
+    `space_failures` is how many attempts have found no space: they do not count among those that lost their worker.
     """
 
     __tablename__ = "job"
@@ -40,6 +41,7 @@ class Job(TenantOwned, Base):
     subject_id: Mapped[int] = mapped_column(BigId)
     state: Mapped[str] = mapped_column(String(20), default=JobState.QUEUED.value)
     attempt: Mapped[int] = mapped_column(default=0)
+    space_failures: Mapped[int] = mapped_column(default=0, server_default="0")
     progress: Mapped[float] = mapped_column(default=0.0)
     message: Mapped[str] = mapped_column("phrase", String(200), default=WAITING_FOR_WORKER)
     payload: Mapped[dict[str, Any]]

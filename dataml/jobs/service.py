@@ -268,24 +268,35 @@ async def finish(session: AsyncSession, job_id: int, attempt: int, failure: JobF
 
 
 async def retry_or_fail(session: AsyncSession, job_id: int, attempt: int, attempts: int) -> Job | None:
-    """Put the job of a lost worker back into the queue, or fail it after `attempts` attempts.
+    """Put the job of a lost worker back into the queue, or fail it when `attempts` attempts have lost their worker.
 
     Returns:
         The job when this call has failed it.
     """
-    if attempt >= attempts:
+    job = await find_by_id(session, job_id)
+    lost = attempt - (job.space_failures if job is not None else 0)
+    if lost >= attempts:
         failure = JobFailure(
-            "worker_lost", f"The worker ended unexpectedly or hung, {attempt} times; see the platform's log."
+            "worker_lost", f"The worker ended unexpectedly or hung, {lost} times; see the platform's log."
         )
         return await finish(session, job_id, attempt, failure)
-    await requeue(session, job_id, attempt, WAITING_FOR_WORKER)
+    await _update_one(session, _requeue(job_id, attempt, WAITING_FOR_WORKER))
     return None
 
 
-async def requeue(session: AsyncSession, job_id: int, attempt: int, message: str) -> bool:
-    """Put the job of this attempt back into the queue; False when the attempt had ended before."""
-    again = _update_attempt(job_id, attempt).values(state=JobState.QUEUED.value, progress=0.0, message=message)
-    return await _update_one(session, again)
+async def retry_for_space(session: AsyncSession, job_id: int, attempt: int, attempts: int, message: str) -> int | None:
+    """Put a job that found no space back into the queue, unless that was so in `attempts` attempts now.
+
+    Returns:
+        How many of its attempts have found no space; None when it is not tried again, or the attempt had ended before.
+    """
+    again = _requeue(job_id, attempt, message).values(space_failures=Job.space_failures + 1)
+    again = again.where(Job.space_failures < attempts - 1)
+    return await session.scalar(again.returning(Job.space_failures))
+
+
+def _requeue(job_id: int, attempt: int, message: str) -> Update:
+    return _update_attempt(job_id, attempt).values(state=JobState.QUEUED.value, progress=0.0, message=message)
 
 
 async def describe_queued(session: AsyncSession, message: str, but: Collection[int] = ()) -> None:

@@ -144,10 +144,13 @@ class Supervisor:
     async def _record(self, session: AsyncSession, report: JobReport) -> Job | None:
         """Record a report; return the job that has ended by it, None when it had ended before or waits for space."""
         lacks_space = report.failure is not None and report.failure.code in _SPACE_CODES
-        if lacks_space and report.attempt < self.SPACE_ATTEMPTS:
-            self._waiting[report.job_id] = time.monotonic() + self.SPACE_RETRY_S * 2 ** (report.attempt - 1)
-            await service.requeue(session, report.job_id, report.attempt, _WAITING_FOR_SPACE)
-            return None
+        if lacks_space:
+            failures = await service.retry_for_space(
+                session, report.job_id, report.attempt, self.SPACE_ATTEMPTS, _WAITING_FOR_SPACE
+            )
+            if failures is not None:
+                self._waiting[report.job_id] = time.monotonic() + self.SPACE_RETRY_S * 2 ** (failures - 1)
+                return None
         job = await service.finish(session, report.job_id, report.attempt, report.failure)
         if job is not None:
             await RESULT_HANDLERS.apply(session, job, report.result)

@@ -144,6 +144,34 @@ def test_a_lost_job_is_retried_and_then_fails(run: Run) -> None:
     run(body)
 
 
+def test_attempts_without_space_and_attempts_that_lost_their_worker_have_limits_of_their_own(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        outcomes: list[Job | int | None] = []
+        for attempt, finds_space in enumerate((False, True, False, True, False), start=1):
+            async with database.transaction() as session:
+                spec = await service.claim(session)
+                assert spec is not None
+                assert spec.attempt == attempt
+                if finds_space:
+                    outcomes.append(await service.retry_or_fail(session, job.id, attempt, attempts=3))
+                else:
+                    outcomes.append(await service.retry_for_space(session, job.id, attempt, 3, "Waiting"))
+        # The third attempt without space is not repeated, nor is one that has ended.
+        assert outcomes == [1, None, 2, None, None]
+        assert await state(database, job) == JobState.RUNNING
+        async with database.transaction() as session:
+            assert await service.retry_for_space(session, job.id, 4, 9, "Waiting") is None
+            assert await service.retry_or_fail(session, job.id, 5, attempts=4) is None
+            await service.claim(session)
+            failed = await service.retry_or_fail(session, job.id, 6, attempts=4)
+        assert failed is not None
+        assert failed.failure_detail is not None
+        assert "4 times" in failed.failure_detail
+
+    run(body)
+
+
 @pytest.mark.parametrize("claimed", [False, True])
 def test_a_cancelled_job_stays_cancelled(run: Run, claimed: bool) -> None:
     async def body(database: Database, scope: Scope) -> None:
