@@ -36,7 +36,6 @@ _POSTGRESQL: Final = {
 }
 # PostgreSQL's code of an error for lack of space.
 _DISK_FULL: Final = "53100"
-_UNAVAILABLE: Final = "database_unavailable"
 # The database is away or overloaded, or two transactions deadlocked: a retry may succeed.
 UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError)
 
@@ -60,7 +59,7 @@ def unavailable() -> Unavailable:
 
     Nothing was changed, unless the connection broke during the commit itself.
     """
-    return Unavailable("The database cannot be reached; try again in a moment.", code=_UNAVAILABLE)
+    return Unavailable("The database cannot be reached; try again in a moment.", code="database_unavailable")
 
 
 def log_failure(log: logging.Logger, error: SQLAlchemyError, message: str, *arguments: object) -> None:
@@ -130,7 +129,7 @@ class Database:
             self._outages.record_failure(error)
             raise
         except Unavailable as error:
-            if error.code == _UNAVAILABLE:
+            if error.code == "database_unavailable":
                 self._outages.record_failure(error)
             raise
         self._outages.record_success()
