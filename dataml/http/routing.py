@@ -1,5 +1,6 @@
 """The router of every feature: its routes read JSON bodies strictly, once, and within a budget."""
 
+import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final
 
@@ -7,12 +8,17 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.routing import APIRoute
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from dataml.errors import TooLarge
 from dataml.http.idempotency import call as idempotency
 from dataml.http.request_hooks import hooks_of
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
 from dataml.http.validation import refuse_unknown_parameters
+
+# FastAPI makes a field of each parameter, with its name as an alias, of which Pydantic warns. FastAPI hides the warning
+# by filters that all threads share: while another thread changes them, the warning is printed at random.
+warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
 
 
 class StrictRequest(Request):

@@ -1,5 +1,7 @@
 """Every route reads its body once, strictly, and within a budget."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -64,3 +66,19 @@ def test_a_body_over_the_budget_is_refused(client: TestClient, call: str) -> Non
 
 def test_json_is_parsed_once(client: TestClient) -> None:
     assert client.post("/api/things/twice", json={"a": 1}).json() is True
+
+
+def test_parameters_of_routes_give_no_warning_while_another_thread_changes_the_filters() -> None:
+    """FastAPI's own filter has no effect then, as where `simplefilter` does nothing."""
+    program = """
+import warnings
+warnings.simplefilter = lambda *_, **__: None
+from fastapi import Query
+from typing import Annotated
+from dataml.http.routing import Router
+
+@Router().get("/rows")
+async def list_rows(delimiter: Annotated[str | None, Query(max_length=40)] = None) -> None: ...
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "UnsupportedFieldAttributeWarning" not in done.stderr
