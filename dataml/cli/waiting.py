@@ -26,9 +26,10 @@ def wait_for(session: Session, job: "Job[_T]", what: str) -> _T:
         JobFailed: the job failed or was cancelled.
         Exit: Ctrl-C.
     """
-    if not session.output.has_bars:
-        session.output.say(f"{job.id}: {what}")
     try:
+        # A reader of this message may press Ctrl-C at once.
+        if not session.output.has_bars:
+            session.output.say(f"{job.id}: {what}")
         return job.wait(progress=session.progress, title=what)
     except KeyboardInterrupt:
         _interrupted(session, job)

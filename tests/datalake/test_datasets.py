@@ -344,8 +344,7 @@ def test_a_snapshot_of_another_table_is_not_found(client: Client) -> None:
 
 
 def test_an_upload_without_files_and_table_is_refused(client: Client) -> None:
-    answer = client.post("/dataset/upload", params={"dataset_name": new_name(), "usage": "t"}, files={"x": b""})
-    assert refusal(answer) == (422, "no_file")
+    assert refusal(upload(client)) == (422, "no_file")
     answer = upload(client, raw_table_name="raw", iceberg_table_name="visits")
     assert refusal(answer) == (422, "raw_without_files")
 

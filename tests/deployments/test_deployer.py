@@ -76,7 +76,9 @@ def training(train_id: int) -> Any:
         "preprocess_id": 1,
         "target": "y",
     }
-    return SimpleNamespace(**fields, bundle="b", accuracy=None, endpoint="pool", problem_type="Classification")
+    return SimpleNamespace(
+        **fields, bundle="b", accuracy=None, endpoint="pool", problem_type="Classification", threshold=None
+    )
 
 
 @pytest.fixture
