@@ -144,7 +144,7 @@ def test_a_lost_job_is_retried_and_then_fails(run: Run) -> None:
     run(body)
 
 
-def test_attempts_without_space_and_attempts_that_lost_their_worker_have_limits_of_their_own(run: Run) -> None:
+def test_lack_of_space_and_lost_workers_have_limits_of_their_own(run: Run) -> None:
     async def body(database: Database, scope: Scope) -> None:
         job = await queue(database, scope)
         outcomes: list[Job | int | None] = []
