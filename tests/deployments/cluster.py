@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 
+import dataml
 from deployments.platform import private_folder
 from deployments.processes import find_free_ports, find_processes
 from tests.client import PASSWORD
+
+HEALTH_CHECK = "/api/v1/utils/health-check"
 
 
 class Cluster:
@@ -24,11 +26,12 @@ class Cluster:
         self.home = home
         (self.port,) = find_free_ports(1, exclude=0)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
+        # Each call is sent once, so that a test sees every failure.
+        self.client = dataml.connect(self.url, username="admin", password=PASSWORD, max_retries=0)
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start, wait until the API responds, and log in."""
+        """Start, and wait until the API responds."""
         environment = {
             **os.environ,
             "DATAML_HOME": str(self.home),
@@ -52,8 +55,6 @@ class Cluster:
                 break
         else:
             raise AssertionError("the platform did not start:\n" + "".join(printed))
-        answer = self.http.post("/login/access-token", data={"username": "admin", "password": PASSWORD})
-        self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def interrupt(self) -> int:
         """Send Ctrl-C; return the exit status."""
@@ -72,30 +73,12 @@ class Cluster:
         found = find_processes(private_folder(self.home))
         return [process.pid for process in found if _command(process).startswith(name)]
 
-    def get(self, path: str, **query: Any) -> Any:
-        answer = self.http.get(path, params=query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def post(self, path: str, body: Any = None, **query: Any) -> Any:
-        answer = self.http.post(path, json=body, params=query)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def upload(self, name: str, content: bytes, usage: str = "t") -> int:
-        """Upload, wait until the dataset is valid, and return its id."""
-        files = {"files": (f"{name}.csv", content)}
-        answer = self.http.post("/dataset/upload", params={"dataset_name": name, "usage": usage}, files=files)
-        assert answer.status_code == 201, answer.text
-        assert self.wait_for_job(answer.json()["job_id"])["state"] == "succeeded"
-        return answer.json()["dataset_id"]
-
-    def wait_for_job(self, job_id: str) -> dict[str, Any]:
-        """Return the job once it has ended."""
-        return wait_until(lambda: self.get(f"/jobs/{job_id}"), lambda job: job["state"] not in ("queued", "running"))
-
-    def training(self, train_id: int) -> dict[str, Any]:
-        return next(row for row in self.get("/train/list", limit=1000)["data"] if row["id"] == train_id)
+    def is_healthy(self) -> bool:
+        """Return whether the platform answers its health check."""
+        try:
+            return self.client.transport.send("GET", HEALTH_CHECK, signed=False).is_success
+        except dataml.NotConnected:
+            return False
 
 
 def wait_until(read: Callable[[], Any], is_done: Callable[[Any], bool], timeout_s: float = 120.0) -> Any:

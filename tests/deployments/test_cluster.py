@@ -1,7 +1,6 @@
 """The main job on a real Ray cluster, and what happens when parts of it are killed."""
 
 import csv
-import io
 import json
 import os
 import shutil
@@ -17,9 +16,11 @@ from typing import Any
 
 import httpx
 import jwt
+import pandas as pd
 import psutil
 import pytest
 
+import dataml
 from dataml.access.tokens import TokenKeys
 from deployments.applications import application_name
 from deployments.platform import private_folder
@@ -27,9 +28,9 @@ from deployments.preload import is_for_any_job
 from deployments.processes import is_ray_core
 from tests.client import PASSWORD
 from tests.dataset.datasets import CHURN
-from tests.deployments.cluster import Cluster, wait_until
+from tests.deployments.cluster import HEALTH_CHECK, Cluster, wait_until
 from tests.inference.series import shop_rows
-from tests.train.training import CHURN_COLUMNS, SMALL_COLUMNS, small_csv
+from tests.train.training import small_csv
 
 pytestmark = pytest.mark.cluster
 TOKENS = ("access_token", "refresh_token")
@@ -47,13 +48,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def dataset_id(cluster: Cluster) -> int:
-    return cluster.upload("small", small_csv())
+def client(cluster: Cluster) -> dataml.Client:
+    return cluster.client
 
 
 @pytest.fixture(scope="module")
-def churn(cluster: Cluster) -> dict[str, Any]:
-    return train_completed(cluster, "churn", cluster.upload("churn", CHURN.read_bytes()), columns=CHURN_COLUMNS)
+def small(client: dataml.Client) -> dataml.Dataset:
+    return client.datasets.upload(small_csv(), "small")
+
+
+@pytest.fixture(scope="module")
+def churn(client: dataml.Client) -> dataml.Model:
+    data = client.datasets.upload(CHURN, "churn")
+    return client.train(data, "churn", id="customer_id", problem_type="Classification")
 
 
 @dataclass(frozen=True)
@@ -67,109 +74,110 @@ class Prediction:
     text: str
 
 
-def request(name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
-    usual = {"domain": "Tests", "problem_type": "Classification", "columns": SMALL_COLUMNS}
-    return {"dataset_id": dataset_id, "predictor_name": name} | usual | changes
-
-
-def login(cluster: Cluster, password: str, **request: Any) -> httpx.Response:
+def login(client: dataml.Client, password: str, **request: Any) -> httpx.Response:
     form = {"username": "admin", "password": password}
-    return cluster.http.post("/login/access-token", data=form, **request)
+    return client.transport.send("POST", "/api/v1/login/access-token", form=form, signed=False, **request)
 
 
-def train_completed(cluster: Cluster, name: str, dataset_id: int, **changes: Any) -> dict[str, Any]:
-    answer = cluster.post("/train/", request(name, dataset_id, **changes))
-    job = cluster.wait_for_job(answer["job_id"])
-    assert job["state"] == "succeeded", job
-    return cluster.training(answer["id"])
+def train_small(client: dataml.Client, name: str, dataset: dataml.Dataset, **options: Any) -> dataml.Model:
+    return client.train(dataset, "bought", name=name, id="id", problem_type="Classification", **options)
 
 
-def start_long_training(cluster: Cluster, name: str) -> dict[str, Any]:
-    """Start a training that takes minutes, and return it once its job runs."""
-    if not any(row["dataset_name"] == "long" for row in cluster.get("/dataset/list", limit=1000)["data"]):
-        cluster.upload("long", small_csv(60_000))
-    dataset_id = next(d["id"] for d in cluster.get("/dataset/list", limit=1000)["data"] if d["dataset_name"] == "long")
-    slow = {"algorithm": "LightGBM", "hyperparameters": {"learning_rate": 1e-4, "n_estimators": 10_000}}
-    answer = cluster.post("/train/", request(name, dataset_id, **slow))
-    wait_until(lambda: cluster.get(f"/jobs/{answer['job_id']}"), lambda job: job["phrase"].startswith("Fitting"))
-    return answer
+def start_long_training(client: dataml.Client, name: str) -> dataml.Job[dataml.Model]:
+    """Start a training that takes minutes, and return its job once it runs."""
+    try:
+        dataset = client.datasets.get("long")
+    except dataml.NotFound:
+        dataset = client.datasets.upload(small_csv(60_000), "long")
+    slow = {"learning_rate": 1e-4, "n_estimators": 10_000}
+    job = client.train(
+        dataset,
+        "bought",
+        name=name,
+        id="id",
+        problem_type="Classification",
+        algorithm="LightGBM",
+        hyperparameters=slow,
+        wait=False,
+    )
+    wait_until(lambda: job.refresh().info, lambda info: info["phrase"].startswith("Fitting"))
+    return job
 
 
-def predict(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) -> httpx.Response:
-    return cluster.http.post(cluster.url + row["endpoint_url"], json={"features": features})
+def cancel(job: dataml.Job[dataml.Model]) -> None:
+    job.cancel()
+    with pytest.raises(dataml.JobCancelled):
+        job.wait(timeout_s=120)
+
+
+def await_own_deployment(model: dataml.Model) -> None:
+    wait_until(lambda: model.refresh().info["endpoint"], lambda endpoint: endpoint == "own")
+
+
+def predict(client: dataml.Client, model: dataml.Model, features: dict[str, Any], **request: Any) -> httpx.Response:
+    """Return the answer of the direct route."""
+    return client.transport.send("POST", str(model.info["endpoint_url"]), body={"features": features}, **request)
 
 
 def first_row() -> dict[str, Any]:
-    row = next(csv.DictReader(io.StringIO(CHURN.read_text())))
+    with CHURN.open(newline="") as file:
+        row = next(csv.DictReader(file))
     return {name: value for name, value in row.items() if name not in ("customer_id", "churn")}
 
 
-def test_the_churn_example(cluster: Cluster, churn: dict[str, Any]) -> None:
-    summary = cluster.get("/train/model-summary", train_id=churn["id"])["model_summary"]
-    assert summary["metrics"]["roc_auc"] >= 0.83
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
-    body = {"train_id": churn["id"], "preprocess_id": churn["preprocess_id"], "target": "churn"}
-    answer = cluster.post("/inference/", body | {"features": first_row()})
-    content = "\n".join(line.rpartition(",")[0] for line in CHURN.read_text().splitlines()).encode()
-    dataset_id = cluster.upload("churn-p", content, usage="p")
-    started = cluster.post("/inference/batchPrediction", {"train_id": churn["id"], "dataset_id": dataset_id})
-    assert cluster.wait_for_job(started["job_id"])["state"] == "succeeded"
-    result = cluster.get("/inference/result", prediction_id=started["prediction_id"])
-    scored = list(
-        csv.DictReader(
-            io.StringIO(cluster.http.get("/files/download/", params={"file_path": result["result_path"]}).text)
-        )
-    )
+
+def test_the_churn_example(client: dataml.Client, churn: dataml.Model) -> None:
+    assert churn.metrics["roc_auc"] >= 0.83
+    answer = churn.predict(first_row())
+    scored = churn.predict(pd.read_csv(CHURN).drop(columns="churn"), how="batch")
     assert len(scored) == 7043
-    assert float(scored[0]["probability_true"]) == answer["probabilities"]["true"]
-
-    job = cluster.post("/train/generate-feature-importance", train_id=churn["id"])["shap_job_id"]
-    assert cluster.wait_for_job(job)["state"] == "succeeded"
-    importance = cluster.get("/train/view-feature-importance", train_id=churn["id"])["feature_importance"]
-    assert next(iter(importance)) == "contract"
+    assert scored["probability_true"].iloc[0] == answer["probability_true"]
+    assert next(iter(churn.importance())) == "contract"
 
 
-def test_a_real_time_prediction_reaches_the_log(cluster: Cluster, churn: dict[str, Any]) -> None:
-    made = predict(cluster, churn, first_row()).json()["prediction_id"]
+def test_a_real_time_prediction_reaches_the_log(client: dataml.Client, churn: dataml.Model) -> None:
+    made = predict(client, churn, first_row()).json()["prediction_id"]
 
     def logged() -> list[int]:
-        return [row["prediction_id"] for row in cluster.get("/inference/predictions", train_id=churn["id"])["data"]]
+        return [row["prediction_id"] for row in client.api.list_predictions(train_id=churn.id)["data"]]
 
     wait_until(logged, lambda ids: made in ids, timeout_s=10)
 
 
-def test_an_ended_session_predicts_for_five_seconds_at_most(cluster: Cluster, churn: dict[str, Any]) -> None:
+def test_an_ended_session_predicts_for_five_seconds_at_most(
+    cluster: Cluster, client: dataml.Client, churn: dataml.Model
+) -> None:
     """On the direct route, by its own deployment; every other call refuses it at once."""
-    wait_until(lambda: cluster.training(churn["id"])["endpoint"], lambda endpoint: endpoint == "own")
-    session = login(cluster, PASSWORD).json()
-    header = {"Authorization": f"Bearer {session['access_token']}"}
+    await_own_deployment(churn)
+    session = login(client, PASSWORD).json()
+    header = bearer(session["access_token"])
 
-    def predict() -> int:
-        body = {"features": first_row()}
-        return cluster.http.post(cluster.url + churn["endpoint_url"], json=body, headers=header).status_code
+    def status_of_prediction() -> int:
+        return predict(client, churn, first_row(), headers=header).status_code
 
-    assert predict() == 200
-    cluster.post("/logout", {"refresh_token": session["refresh_token"]})
+    assert status_of_prediction() == 200
+    client.api.log_out({"refresh_token": session["refresh_token"]})
     ended = time.monotonic()
-    assert cluster.http.get("/validate-token", headers=header).status_code == 401
-    wait_until(predict, lambda status: status == 401, timeout_s=6)
+    assert client.transport.send("GET", "/api/v1/validate-token", headers=header).status_code == 401
+    wait_until(status_of_prediction, lambda status: status == 401, timeout_s=6)
     assert time.monotonic() - ended < 6
 
 
-def test_no_secret_is_in_any_log(cluster: Cluster, churn: dict[str, Any]) -> None:
+def test_no_secret_is_in_any_log(cluster: Cluster, client: dataml.Client, churn: dataml.Model) -> None:
     """Sent right and wrong, in bodies, headers and queries, as the documentation has them."""
-    session = login(cluster, PASSWORD).json()
+    session = login(client, PASSWORD).json()
     wrong, new = "wrong-secret-of-this-test", "new-secret-of-this-test"
-    assert login(cluster, wrong).status_code == 401
-    newer = cluster.post("/refresh", None, refresh_token=session["refresh_token"])
+    assert login(client, wrong).status_code == 401
+    newer = client.api.refresh_token(refresh_token=session["refresh_token"])
     query = {"user_name": "admin", "new_password": new, "current_password": wrong}
-    assert cluster.http.post("/reset-password", params=query).status_code == 403
-    key = cluster.post("/api-keys/", {"name": "this test"})["key"]
+    assert client.transport.send("POST", "/api/v1/reset-password", query=query).status_code == 403
+    key = client.api.create_api_key({"name": "this test"})["key"]
     for token in (key, newer["access_token"], f"{key}x"):
-        header = {"Authorization": f"Bearer {token}"}
-        answer = cluster.http.post(cluster.url + churn["endpoint_url"], json={"features": {}}, headers=header)
-        assert answer.status_code in (401, 422)
-        cluster.http.post("/inference/", content=b"{", headers=header)
+        assert predict(client, churn, {}, headers=bearer(token)).status_code in (401, 422)
+        client.transport.send("POST", "/api/v1/inference/", content=b"{", headers=bearer(token))
     secrets = [PASSWORD, wrong, new, key, *(pair[name] for pair in (session, newer) for name in TOKENS)]
     secrets.append((cluster.home / "run" / "ray.token").read_text())
     found = {
@@ -183,24 +191,25 @@ def test_no_secret_is_in_any_log(cluster: Cluster, churn: dict[str, Any]) -> Non
     assert found == {}
 
 
-def test_the_audit_log_has_the_clients_real_address(cluster: Cluster) -> None:
+def test_the_audit_log_has_the_clients_real_address(client: dataml.Client) -> None:
     header = {"X-Forwarded-For": "203.0.113.7", "X-Request-ID": "forged-address"}
-    assert login(cluster, PASSWORD, headers=header).status_code == 200
-    event = cluster.get("/audit/list", action="session.open", limit=1)["data"][0]
+    assert login(client, PASSWORD, headers=header).status_code == 200
+    event = client.api.list_audit_events(action="session.open", limit=1)["data"][0]
     assert event["address"] == "127.0.0.1"
 
 
-def test_a_rotated_key_needs_no_restart_and_ends_no_session(cluster: Cluster, churn: dict[str, Any]) -> None:
-    before = login(cluster, PASSWORD).json()
+def test_a_rotated_key_needs_no_restart_and_ends_no_session(
+    cluster: Cluster, client: dataml.Client, churn: dataml.Model
+) -> None:
+    before = login(client, PASSWORD).json()
     TokenKeys.rotate(cluster.home / "token.key")
-    after = login(cluster, PASSWORD).json()
+    after = login(client, PASSWORD).json()
     heads = [jwt.get_unverified_header(pair["access_token"])["kid"] for pair in (before, after)]
     assert heads[0] != heads[1]
     for pair in (before, after):
-        header = {"Authorization": f"Bearer {pair['access_token']}"}
-        assert cluster.http.get("/validate-token", headers=header).status_code == 200
-        body = {"features": first_row()}
-        assert cluster.http.post(cluster.url + churn["endpoint_url"], json=body, headers=header).status_code == 200
+        header = bearer(pair["access_token"])
+        assert client.transport.send("GET", "/api/v1/validate-token", headers=header).status_code == 200
+        assert predict(client, churn, first_row(), headers=header).status_code == 200
 
 
 def test_ray_requires_its_token(cluster: Cluster) -> None:
@@ -214,55 +223,51 @@ def test_ray_requires_its_token(cluster: Cluster) -> None:
 
 
 def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced(
-    cluster: Cluster, dataset_id: int
+    client: dataml.Client, small: dataml.Dataset
 ) -> None:
     """The pool, then the own deployment, then a new version of it: not one request fails on the way."""
-    row = train_completed(cluster, "direct", dataset_id)
+    older = train_small(client, "direct", small)
     features = {"age": 64, "colour": "red", "price": 12.5}
     answers: list[int] = []
     stop = threading.Event()
 
     def keep_asking() -> None:
         while not stop.is_set():
-            answers.append(predict(cluster, row, features).status_code)
+            answers.append(predict(client, older, features).status_code)
             time.sleep(0.02)
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
     try:
-        wait_until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
-        newer = train_completed(cluster, "direct", dataset_id, new_version=True, seed=1)
-        wait_until(lambda: cluster.training(newer["id"])["endpoint"], lambda endpoint: endpoint == "own")
-        assert cluster.training(row["id"])["endpoint"] == "pool"
+        await_own_deployment(older)
+        newer = train_small(client, "direct", small, new_version=True, seed=1)
+        await_own_deployment(newer)
+        assert older.refresh().info["endpoint"] == "pool"
     finally:
         stop.set()
         asking.join()
     assert set(answers) == {200}
-    by_handle = {"train_id": newer["id"], "preprocess_id": newer["preprocess_id"], "target": "bought"}
-    assert cluster.post("/inference/", by_handle | {"features": features})["prediction"] is True
-    older = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
-    assert cluster.post("/inference/", older | {"features": features})["prediction"] is True
+    assert newer.predict(features)["prediction"] is True
+    assert older.predict(features)["prediction"] is True
 
 
 @contextmanager
-def predicting(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) -> Iterator[list[Prediction]]:
+def predicting(client: dataml.Client, model: dataml.Model, features: dict[str, Any]) -> Iterator[list[Prediction]]:
     """Predict again and again, by training and by name, several at a time; yield what was answered so far."""
-    by_id = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought", "features": features}
-    calls = {"/inference/": by_id, cluster.url + row["endpoint_url"]: {"features": features}}
+    by_id = {"train_id": model.id, "preprocess_id": model.info["preprocess_id"], "target": "bought"}
+    calls = {True: ("/api/v1/inference/", by_id), False: (str(model.info["endpoint_url"]), {})}
     predictions: list[Prediction] = []
     stop = threading.Event()
 
-    def keep_predicting(path: str, body: dict[str, Any]) -> None:
-        with httpx.Client(base_url=cluster.http.base_url, headers=cluster.http.headers, timeout=60) as http:
-            while not stop.is_set():
-                sent_at = time.monotonic()
-                answer = http.post(path, json=body)
-                is_by_id = path == "/inference/"
-                predictions.append(Prediction(is_by_id, sent_at, time.monotonic(), answer.status_code, answer.text))
-                time.sleep(0.02)
+    def keep_predicting(is_by_id: bool, path: str, body: dict[str, Any]) -> None:
+        while not stop.is_set():
+            sent_at = time.monotonic()
+            answer = client.transport.send("POST", path, body=body | {"features": features})
+            predictions.append(Prediction(is_by_id, sent_at, time.monotonic(), answer.status_code, answer.text))
+            time.sleep(0.02)
 
     with ThreadPoolExecutor() as threads:
-        running = [threads.submit(keep_predicting, *call) for call in calls.items() for _ in range(2)]
+        running = [threads.submit(keep_predicting, by, *call) for by, call in calls.items() for _ in range(2)]
         try:
             yield predictions
         finally:
@@ -271,15 +276,16 @@ def predicting(cluster: Cluster, row: dict[str, Any], features: dict[str, Any]) 
         each.result()
 
 
-def test_a_killed_own_deployment_fails_no_prediction(cluster: Cluster, dataset_id: int) -> None:
+def test_a_killed_own_deployment_fails_no_prediction(
+    cluster: Cluster, client: dataml.Client, small: dataml.Dataset
+) -> None:
     """The pool answers until the deployment has a replica again, which then answers."""
-    row = train_completed(cluster, "own-killed", dataset_id)
+    model = train_small(client, "own-killed", small)
     features = {"age": 64, "colour": "red", "price": 12.5}
-    wait_until(lambda: cluster.training(row["id"])["endpoint"], lambda endpoint: endpoint == "own")
-    tenant_id = cluster.post("/login/test-token")["tenant_id"]
-    replica_name = f"ray::ServeReplica:{application_name(tenant_id, 'own-killed')}:"
+    await_own_deployment(model)
+    replica_name = f"ray::ServeReplica:{application_name(client.whoami()['tenant_id'], 'own-killed')}:"
     (replica,) = cluster.processes(replica_name)
-    with predicting(cluster, row, features) as predictions:
+    with predicting(client, model, features) as predictions:
         wait_until(lambda: len(predictions), lambda count: count >= 40)
         killed_at = time.monotonic()
         os.kill(replica, signal.SIGKILL)
@@ -287,7 +293,7 @@ def test_a_killed_own_deployment_fails_no_prediction(cluster: Cluster, dataset_i
             lambda: cluster.processes(replica_name), lambda alive: len(alive) == 1 and alive != [replica]
         )
         replaced_at = time.monotonic()
-        wait_until(lambda: cluster.get(f"/endpoints/{row['id']}")["state"], lambda state: state == "running")
+        wait_until(lambda: client.api.get_endpoint(model.id)["state"], lambda state: state == "running")
         time.sleep(3)  # The API asks the deployment again.
     assert {prediction.status for prediction in predictions} == {200}, predictions
     assert len({json.loads(prediction.text)["probability"] for prediction in predictions}) == 1
@@ -297,7 +303,7 @@ def test_a_killed_own_deployment_fails_no_prediction(cluster: Cluster, dataset_i
     (pool,) = cluster.processes("ray::ServeReplica:dataml:PredictorPool")
     os.kill(pool, signal.SIGSTOP)
     try:
-        with predicting(cluster, row, features) as predictions:
+        with predicting(client, model, features) as predictions:
             wait_until(lambda: len(predictions), lambda count: count >= 40, timeout_s=30)
     finally:
         os.kill(pool, signal.SIGCONT)
@@ -305,50 +311,51 @@ def test_a_killed_own_deployment_fails_no_prediction(cluster: Cluster, dataset_i
     assert cluster.processes(replica_name) == [successor]
 
 
-def test_a_forecast_has_a_deployment_of_its_own_on_request(cluster: Cluster) -> None:
+def test_a_forecast_has_a_deployment_of_its_own_on_request(cluster: Cluster, client: dataml.Client) -> None:
     """It answers by name and by training, with the datasets of a request, while the pool cannot answer."""
-    dataset_id = cluster.upload("series", shop_rows(range(60)))
-    roles = {"shop": "Id", "day": "Time", "sold": "Target", "rain": "Ignore"}
-    columns = [{"column_name": name, "attribute_name": role} for name, role in roles.items()]
-    wanted = {"problem_type": "Forecast", "columns": columns, "algorithm": "SeasonalNaive", "forecast": {"horizon": 7}}
-    row = train_completed(cluster, "shops", dataset_id, **wanted)
-    observed = cluster.upload("observed", shop_rows(range(60, 65)))
-    question = {"steps": 3, "unique_ids": "all", "dataset_id": observed}
-    by_id = question | {"train_id": row["id"], "preprocess_id": row["preprocess_id"]}
-    by_pool = cluster.post("/inference/forecast", by_id)["forecast"]
+    data = client.datasets.upload(shop_rows(range(60)), "series")
+    model = client.train(
+        data, "sold", name="shops", id="shop", time="day", ignore="rain", algorithm="SeasonalNaive", horizon=7
+    )
+    observed = client.datasets.upload(shop_rows(range(60, 65)), "observed")
+    question: Any = {"steps": 3, "unique_ids": "all", "dataset_id": observed.id}
+    by_id = question | {"train_id": model.id, "preprocess_id": model.info["preprocess_id"]}
+    by_pool = client.api.forecast(by_id)["forecast"]
 
-    answer = cluster.http.put(f"/endpoints/{row['id']}", json={"max_replicas": 1})
-    assert answer.json()["wanted"] == "requested", answer.text
-    wait_until(lambda: cluster.get(f"/endpoints/{row['id']}"), lambda endpoint: endpoint["state"] == "running")
+    def ask_directly() -> Any:
+        return client.transport.send("POST", str(model.info["endpoint_url"]), body=question).json()["forecast"]
+
+    assert client.api.request_endpoint(model.id, {"max_replicas": 1})["wanted"] == "requested"
+    wait_until(lambda: client.api.get_endpoint(model.id), lambda endpoint: endpoint["state"] == "running")
     time.sleep(1)  # The API remembers for as long which deployment answers for a model.
     (pool,) = cluster.processes("ray::ServeReplica:dataml:PredictorPool")
     os.kill(pool, signal.SIGSTOP)
     try:
-        assert cluster.post("/inference/forecast", by_id)["forecast"] == by_pool
-        direct = cluster.http.post(cluster.url + row["endpoint_url"], json=question)
-        assert direct.json()["forecast"] == by_pool
+        assert client.api.forecast(by_id)["forecast"] == by_pool
+        assert ask_directly() == by_pool
     finally:
         os.kill(pool, signal.SIGCONT)
-    refused = cluster.http.post(f"{cluster.url}/models/default/shops/predict", json={"features": {}})
-    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_problem_type")
+    with pytest.raises(dataml.Conflict) as refused:
+        client.api.predict_by_name("default", "shops", {"features": {}})
+    assert refused.value.code == "wrong_problem_type"
 
-    assert cluster.http.delete(f"/endpoints/{row['id']}").json()["wanted"] is None
-    wait_until(lambda: cluster.get(f"/endpoints/{row['id']}"), lambda endpoint: endpoint["state"] == "pool")
-    assert cluster.http.post(cluster.url + row["endpoint_url"], json=question).json()["forecast"] == by_pool
+    assert client.api.withdraw_endpoint(model.id)["wanted"] is None
+    wait_until(lambda: client.api.get_endpoint(model.id), lambda endpoint: endpoint["state"] == "pool")
+    assert ask_directly() == by_pool
 
 
-def test_a_terminated_training_leaves_no_process(cluster: Cluster) -> None:
-    training = start_long_training(cluster, "terminated")
+def test_a_terminated_training_leaves_no_process(cluster: Cluster, client: dataml.Client) -> None:
+    job = start_long_training(client, "terminated")
     workers = set(cluster.processes("ray::Worker"))
     started = time.monotonic()
-    cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
-    assert cluster.get(f"/jobs/{training['job_id']}")["state"] == "cancelled"
+    job.cancel()
+    assert job.state == "cancelled"
     wait_until(lambda: cluster.processes("ray::Worker"), lambda alive: not workers <= set(alive), timeout_s=5)
     assert time.monotonic() - started < 5
-    job_number = training["job_id"].rpartition("-")[2]
+    job_number = job.id.rpartition("-")[2]
     folders = cluster.home / "storage" / "jobs"
     wait_until(lambda: list(folders.glob(f"{job_number}.*")), lambda left: not left, timeout_s=5)
-    assert cluster.training(training["id"])["training_status"] == "Cancelled"
+    assert client.models.get(job.info["subject_id"]).info["training_status"] == "Cancelled"
 
 
 def spare_processes(cluster: Cluster) -> list[int]:
@@ -364,42 +371,41 @@ def test_a_killed_replica_of_the_api_starts_in_the_spare_process(cluster: Cluste
         lambda: cluster.processes("ray::ServeReplica:dataml:Api"), lambda alive: alive and alive != [api]
     )
     assert replicas == [spare]
-    health_check = "/utils/health-check/"
-    wait_until(lambda: cluster.http.get(health_check).status_code, lambda status: status == 200)
+    send = cluster.client.transport.send
+    wait_until(lambda: send("GET", HEALTH_CHECK).status_code, lambda status: status == 200)
     # Another one takes its place.
     wait_until(lambda: spare_processes(cluster), lambda found: found and found != [spare])
 
 
-def test_a_killed_worker_costs_one_attempt(cluster: Cluster) -> None:
-    training = start_long_training(cluster, "killed")
+def test_a_killed_worker_costs_one_attempt(cluster: Cluster, client: dataml.Client) -> None:
+    job = start_long_training(client, "killed")
     wait_until(lambda: len(cluster.processes("ray::Worker")), lambda count: count == 2)
     for pid in cluster.processes("ray::Worker"):
         os.kill(pid, signal.SIGKILL)
-    job_id = training["job_id"]
-    wait_until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
-    cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")
-    assert cluster.wait_for_job(job_id)["state"] == "cancelled"
+    wait_until(lambda: job.refresh().info, lambda info: info["attempts"] == 2 and info["state"] == "running")
+    cancel(job)
 
 
-def test_a_killed_supervisor_restarts_and_finds_its_jobs(cluster: Cluster, dataset_id: int) -> None:
-    training = start_long_training(cluster, "orphaned")
+def test_a_killed_supervisor_restarts_and_finds_its_jobs(
+    cluster: Cluster, client: dataml.Client, small: dataml.Dataset
+) -> None:
+    job = start_long_training(client, "orphaned")
     (supervisor,) = cluster.processes("ray::SupervisorActor")
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: cluster.processes("ray::SupervisorActor"), lambda alive: alive and alive != [supervisor])
-    job = cluster.get(f"/jobs/{training['job_id']}")
-    assert (job["state"], job["attempts"]) == ("running", 1)
-    assert train_completed(cluster, "afterwards", dataset_id)["training_status"] == "Completed"
-    cluster.post("/ray/terminate_ray_job", ray_job_id=training["job_id"], usage="training")
-    assert cluster.wait_for_job(training["job_id"])["state"] == "cancelled"
+    info = job.refresh().info
+    assert (info["state"], info["attempts"]) == ("running", 1)
+    assert train_small(client, "afterwards", small).info["training_status"] == "Completed"
+    cancel(job)
 
 
-def test_a_killed_platform_recovers_its_models_and_jobs(cluster: Cluster, churn: dict[str, Any]) -> None:
-    before = predict(cluster, churn, first_row()).json()["probabilities"]
-    training = start_long_training(cluster, "interrupted")
+def test_a_killed_platform_recovers_its_models_and_jobs(
+    cluster: Cluster, client: dataml.Client, churn: dataml.Model
+) -> None:
+    before = predict(client, churn, first_row()).json()["probabilities"]
+    job = start_long_training(client, "interrupted")
     cluster.kill()
     cluster.start()
-    assert predict(cluster, churn, first_row()).json()["probabilities"] == before
-    job_id = training["job_id"]
-    wait_until(lambda: cluster.get(f"/jobs/{job_id}"), lambda job: job["attempts"] == 2 and job["state"] == "running")
-    cluster.post("/ray/terminate_ray_job", ray_job_id=job_id, usage="training")
-    assert cluster.wait_for_job(job_id)["state"] == "cancelled"
+    assert predict(client, churn, first_row()).json()["probabilities"] == before
+    wait_until(lambda: job.refresh().info, lambda info: info["attempts"] == 2 and info["state"] == "running")
+    cancel(job)

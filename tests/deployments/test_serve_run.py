@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+import dataml
 from tests.deployments.cluster import PASSWORD, Cluster, wait_until
-from tests.train.training import SMALL_COLUMNS, small_csv
+from tests.train.training import small_csv
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
@@ -36,26 +37,16 @@ def test_serve_run_starts_a_whole_platform(tmp_path: Path) -> None:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
-        wait_until(lambda: _is_healthy(cluster), lambda healthy: healthy or process.poll() is not None)
+        wait_until(cluster.is_healthy, lambda healthy: healthy or process.poll() is not None)
         assert process.poll() is None, (tmp_path / "log").read_text()[-3000:]
-        answer = cluster.http.post("/login/access-token", data={"username": "admin", "password": PASSWORD})
-        cluster.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        dataset_id = cluster.upload("small", small_csv())
-        body = {"dataset_id": dataset_id, "predictor_name": "small", "domain": "Tests", "columns": SMALL_COLUMNS}
-        training = cluster.post("/train/", body | {"problem_type": "Classification"})
-        assert cluster.wait_for_job(training["job_id"])["state"] == "succeeded"
-        row = cluster.training(training["id"])
-        features = {"features": {"age": 64, "colour": "red", "price": 12.5}}
-        assert cluster.http.post(cluster.url + row["endpoint_url"], json=features).json()["prediction"] is True
+        dataset = cluster.client.datasets.upload(small_csv(), "small")
+        model = cluster.client.train(dataset, "bought", id="id", problem_type="Classification")
+        body = {"features": {"age": 64, "colour": "red", "price": 12.5}}
+        answer = cluster.client.transport.send("POST", str(model.info["endpoint_url"]), body=body)
+        assert answer.json()["prediction"] is True
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
-    with pytest.raises(httpx.ConnectError):
-        cluster.http.get("/utils/health-check/")
-
-
-def _is_healthy(cluster: Cluster) -> bool:
-    try:
-        return cluster.http.get("/utils/health-check/").status_code == 200
-    except httpx.TransportError:
-        return False
+    with pytest.raises(dataml.NotConnected) as no_answer:
+        cluster.client.api.check_health()
+    assert isinstance(no_answer.value.__cause__, httpx.ConnectError)
