@@ -21,9 +21,6 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from tests.chaos import checks
 from tests.chaos.disk import mounted_disk
@@ -86,7 +83,7 @@ def _run(
     load.prepare()
     platform.own_application = load.own_application
     load.start()
-    probers = [_probe(name, request, load) for name, request in load.probe_requests().items()]
+    probers = [Prober(name, platform.url, request, load.ledger) for name, request in load.probe_requests().items()]
     measured = _inject_all(platform, load, faults, probers, options)
     for prober in probers:
         prober.stop()
@@ -108,11 +105,6 @@ def _parse() -> argparse.Namespace:
     if (options.jobs or options.writes) and not options.kills:
         parser.error("--jobs and --writes need --kills")
     return options
-
-
-def _probe(name: str, request: dict[str, Any], load: Load) -> Prober:
-    # To verify, each probe would read the certificates of all authorities, which keeps a core busy.
-    return Prober(name, lambda: httpx.request(timeout=40.0, verify=False, **request), load.ledger)
 
 
 def _inject_all(

@@ -4,13 +4,15 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
+import dataml
 from deployments.processes import find_processes
-from tests.chaos.load import Ledger, Load, User
+from tests.chaos.load import Ledger, Load
 from tests.chaos.running_platform import RunningPlatform
 
-_PAGE = 200
+_JOB_TIMEOUT_S: Final = 900.0
 
 
 def stop_and_check(platform: RunningPlatform, load: Load) -> list[str]:
@@ -25,19 +27,22 @@ def stop_and_check(platform: RunningPlatform, load: Load) -> list[str]:
 
 def check_acknowledged(load: Load) -> Iterator[str]:
     """Yield what was acknowledged and is not there, and jobs that did not end well; wait for those that still run."""
-    user, ledger = load.new_user(), load.ledger
+    client, ledger = load.client, load.ledger
     for job_id in sorted(ledger.jobs):
-        job = load.wait_for(job_id)
-        if job["state"] != "succeeded":
-            yield f"job {job_id} is {job['state']}: {job['error']}"
-    yield from _missing("template", ledger.templates, _ids(user, "/api/v1/template/list"))
-    yield from _missing("dataset", ledger.datasets, _ids(user, "/api/v1/dataset/list"))
-    yield from _missing("training", ledger.trainings, _ids(user, "/api/v1/train/list"))
+        try:
+            client.jobs.wait(job_id, timeout_s=_JOB_TIMEOUT_S)
+        except dataml.ClientError as error:
+            yield f"job {job_id}: {error}"
+    yield from _missing("template", ledger.templates, client.templates.list())
+    yield from _missing("dataset", ledger.datasets, client.datasets.list())
+    yield from _missing("training", ledger.trainings, client.models.list())
     for prediction_id in sorted(ledger.batches):
-        query = {"prediction_id": prediction_id}
-        result = user.call("result", "GET", "/api/v1/inference/result", params=query)
-        if result is None or result["status"] != "completed":
-            yield f"batch {prediction_id}: {result}"
+        try:
+            status = client.api.get_batch_result(prediction_id=prediction_id)["status"]
+        except dataml.ClientError as error:
+            status = str(error)
+        if status != "completed":
+            yield f"batch {prediction_id}: {status}"
 
 
 def check_database(platform: RunningPlatform) -> Iterator[str]:
@@ -81,19 +86,9 @@ def check_files(platform: RunningPlatform) -> Iterator[str]:
             yield f"dataml doctor: {finding['message']}"
 
 
-def _missing(noun: str, acknowledged: set[int], stored: set[int]) -> Iterator[str]:
-    for missing in sorted(acknowledged - stored):
+def _missing(noun: str, acknowledged: set[int], stored: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for missing in sorted(acknowledged - {row["id"] for row in stored}):
         yield f"{noun} {missing} was acknowledged and is not there"
-
-
-def _ids(user: User, path: str) -> set[int]:
-    ids: set[int] = set()
-    while True:
-        answer = user.call("read", "GET", path, params={"offset": len(ids), "limit": _PAGE})
-        assert answer is not None, path
-        ids |= {row["id"] for row in answer["data"]}
-        if len(answer["data"]) < _PAGE:
-            return ids
 
 
 def summary(ledger: Ledger) -> str:

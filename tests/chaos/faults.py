@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
 import psutil
 
-from tests.chaos.running_platform import RunningPlatform
+from dataml import NotConnected
+from tests.chaos.running_platform import RunningPlatform, connect
 
 _FIND_TIMEOUT_S = 120.0
 _STOPPED_S = 20.0
@@ -107,10 +107,11 @@ def _overload(platform: RunningPlatform) -> None:
     ended = time.monotonic() + _OVERLOAD_S
 
     def send() -> None:
-        with httpx.Client(base_url=platform.url, timeout=60) as client:
+        form = {"username": "nobody", "password": "wrong"}
+        with connect(platform.url, timeout_s=60) as client:
             while time.monotonic() < ended:
-                with suppress(httpx.HTTPError):
-                    client.post("/api/v1/login/access-token", data={"username": "nobody", "password": "wrong"})
+                with suppress(NotConnected):
+                    client.transport.send("POST", "/api/v1/login/access-token", form=form, signed=False)
 
     threads = [threading.Thread(target=send) for _ in range(200)]
     for thread in threads:

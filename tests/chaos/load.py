@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import httpx
 
+import dataml
+from dataml.client.multipart import FilePart
+from dataml.client.training_requests import TrainOptions, train_request
+from dataml.client.upload_options import UploadOptions
 from deployments.applications import application_name
-from tests.chaos.running_platform import PASSWORD
+from tests.chaos.running_platform import HEALTH_CHECK, PASSWORD, TIMEOUT_S, connect
 
 CHURN: Final = Path(__file__).parents[2] / "examples" / "data" / "telecom_churn.csv"
 DEPARTURES: Final = Path(__file__).parents[2] / "examples" / "data" / "airport_departures.csv"
@@ -23,7 +27,7 @@ TARGET, ID = "churn", "customer_id"
 DOCUMENTED: Final = frozenset({200, 201, 202, 204, 429, 502, 503, 504, 507})
 """Statuses of correct requests, whatever happens to the platform."""
 _ROWS = 400
-_TIMEOUT_S = 40.0
+_TRAINING: Final[TrainOptions] = {"problem_type": "Classification", "algorithm": "LightGBM", "id": ID}
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Ledger:
     templates: set[int] = field(default_factory=set)
     datasets: set[int] = field(default_factory=set)
     trainings: set[int] = field(default_factory=set)
-    batches: set[str] = field(default_factory=set)
+    batches: set[int] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
     answers: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
@@ -55,32 +59,27 @@ class Ledger:
 
 
 class User:
-    """A client that logs in again when its session has ended, and records every answer."""
+    """An administrator whose requests are each sent once, and who records every answer."""
 
     def __init__(self, url: str, ledger: Ledger) -> None:
-        self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
+        self._transport = connect(url).transport
         self._ledger = ledger
-
-    @property
-    def authorization(self) -> str:
-        """The header of the last session."""
-        return self._http.headers["Authorization"]
 
     def log_in(self) -> bool:
         """Log in, and return whether the platform has answered."""
-        answer = self.call(
-            "login", "POST", "/api/v1/login/access-token", data={"username": "admin", "password": PASSWORD}
-        )
-        if answer is not None:
-            self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
-        return answer is not None
+        form = {"username": "admin", "password": PASSWORD}
+        path = "/api/v1/login/access-token"
+        return self.call("login", "POST", path, form=form, signed=False) is not None
 
-    def call(self, what: str, method: str, path: str, **arguments: Any) -> Any:
-        """Return the JSON of a successful answer; None when there is none."""
+    def call(self, what: str, method: str, path: str, **request: Any) -> Any:
+        """Return the JSON of a successful answer; None when there is none. `request` is as of `Transport.send`."""
         try:
-            answer = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            self._ledger.note(what, type(error).__name__)
+            answer = self._transport.send(method, path, **request)
+        except dataml.ClientError as error:
+            # An answer with a status is to the login before the request.
+            self._ledger.note(what if error.status is None else "login", error_of(error))
+            if error.status is not None and error.status not in DOCUMENTED:
+                self._ledger.violate(f"login: {error}")
             return None
         self._ledger.note(what, answer.status_code)
         if answer.status_code not in DOCUMENTED:
@@ -88,6 +87,19 @@ class User:
         elif answer.status_code in (502, 503, 504, 507) and "code" not in _json(answer):
             self._ledger.violate(f"{what}: {answer.status_code} without a code: {answer.text[:300]}")
         return answer.json() if answer.is_success else None
+
+
+def _to_csv(rows: list[dict[str, str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def error_of(error: dataml.ClientError) -> str:
+    """Return the status of an answer, or the name of the error of a connection without one."""
+    return type(error.__cause__ or error).__name__ if error.status is None else str(error.status)
 
 
 def _json(answer: httpx.Response) -> Any:
@@ -116,6 +128,8 @@ class Load:
 
     def __init__(self, url: str, seed: int, pace: float = 1.0) -> None:
         self.ledger = Ledger()
+        # For what is sent while there are no faults.
+        self.client = connect(url)
         self._pace = pace
         self._url = url
         self._random = random.Random(seed)
@@ -131,34 +145,26 @@ class Load:
 
     def prepare(self) -> None:
         """Upload the data and train the models that the load uses; the platform has no faults yet."""
-        user = self.new_user()
-        uploaded = self._upload(user, self._rows[:_ROWS])
-        assert uploaded is not None, self.ledger.violations
-        self.wait_for(uploaded["job_id"])
-        self._dataset_id = uploaded["dataset_id"]
-        to_score = self._upload(user, self._rows[:_ROWS], "p")
-        self.wait_for(to_score["job_id"])
-        self._dataset_to_score_id = to_score["dataset_id"]
-        trained = self._train(user, "chaos-model")
-        assert trained is not None, self.ledger.violations
-        self.wait_for(trained["job_id"])
-        row = self._rows[0]
-        features = {name: value for name, value in row.items() if name not in (TARGET, ID)}
-        body = {
-            "train_id": trained["id"],
-            "preprocess_id": trained["preprocess_id"],
+        rows = self._rows[:_ROWS]
+        self._dataset_id = self._prepare_dataset(rows)
+        self._dataset_to_score_id = self._prepare_dataset(rows, usage="prediction")
+        model = self._prepare_model(self._dataset_id, TARGET, {"name": "chaos-model", **_TRAINING})
+        features = {name: value for name, value in self._rows[0].items() if name not in (TARGET, ID)}
+        body: Any = {
+            "train_id": model.id,
+            "preprocess_id": model.info["preprocess_id"],
             "target": TARGET,
             "features": features,
         }
-        probability = user.call("predict", "POST", "/api/v1/inference/", json=body)["probability"]
+        probability = self.client.api.predict(body)["probability"]
+        assert probability is not None
         path = "/models/default/chaos-model/predict"
         # It keeps a deployment of its own, also when newer predictors take the places of those that get one unasked.
-        user.call("endpoint", "PUT", f"/api/v1/endpoints/{trained['id']}", json={"max_replicas": 1})
-        self._wait_for_endpoint(user, trained["id"])
-        caller = user.call("caller", "POST", "/api/v1/login/test-token")
-        self.own_application = application_name(caller["tenant_id"], "chaos-model")
-        self._model = Model(trained["id"], body, path, {"features": features}, probability)
-        self._forecast_body = self._train_forecast(user)
+        self.client.api.request_endpoint(model.id, {"max_replicas": 1})
+        self._wait_for_endpoint(model.id)
+        self.own_application = application_name(self.client.whoami()["tenant_id"], "chaos-model")
+        self._model = Model(model.id, body, path, {"features": features}, probability)
+        self._forecast_body = self._prepare_forecast()
 
     def start(self) -> None:
         """Start all threads."""
@@ -182,26 +188,11 @@ class Load:
         """Stop all threads."""
         self._stopping.set()
         for thread in self._threads:
-            thread.join(2 * _TIMEOUT_S)
+            thread.join(2 * TIMEOUT_S)
 
-    def wait_for(self, job_id: str, timeout_s: float = 900.0) -> dict[str, Any]:
-        """Return a job that has ended.
-
-        Raises:
-            AssertionError: it does not end in time.
-        """
-        user = self.new_user()
+    def _wait_for_endpoint(self, train_id: int, timeout_s: float = 180.0) -> None:
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            job = user.call("job", "GET", f"/api/v1/jobs/{job_id}")
-            if job is not None and job["state"] not in ("queued", "running"):
-                return job
-            time.sleep(0.2)
-        raise AssertionError(f"job {job_id} does not end")
-
-    def _wait_for_endpoint(self, user: User, train_id: int, timeout_s: float = 180.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while (user.call("endpoint", "GET", f"/api/v1/endpoints/{train_id}") or {}).get("state") != "running":
+        while self.client.api.get_endpoint(train_id)["state"] != "running":
             assert time.monotonic() < deadline, "the model's own deployment does not start"
             time.sleep(0.5)
 
@@ -215,30 +206,28 @@ class Load:
             self._stopping.wait(pause_s / self._pace * self._random.uniform(0.5, 1.5))
 
     def probe_requests(self) -> dict[str, dict[str, Any]]:
-        """Return a request of each kind that shows whether the platform serves, as arguments of `httpx.request`."""
+        """Return a request of each kind that shows whether the platform serves, as arguments of `Transport.send`."""
         assert self._model is not None
-        headers = {"Authorization": self.new_user().authorization}
-        predict = {"method": "POST", "headers": headers}
         return {
-            "health": {"method": "GET", "url": f"{self._url}/api/v1/utils/health-check/"},
-            "predict": predict | {"url": f"{self._url}/api/v1/inference/", "json": self._model.body},
-            "direct": predict | {"url": self._url + self._model.direct_path, "json": self._model.direct_body},
+            "health": {"method": "GET", "path": HEALTH_CHECK, "signed": False},
+            "predict": {"method": "POST", "path": "/api/v1/inference/", "body": self._model.body},
+            "direct": {"method": "POST", "path": self._model.direct_path, "body": self._model.direct_body},
         }
 
     def new_user(self) -> User:
         """Return a user who is logged in; wait until the platform answers."""
         user = User(self._url, self.ledger)
-        while not user.log_in():
+        while user.call("session", "GET", "/api/v1/validate-token") is None:
             time.sleep(0.5)
         return user
 
     def _predict(self, user: User) -> None:
         assert self._model is not None
-        self._check(user.call("predict", "POST", "/api/v1/inference/", json=self._model.body))
+        self._check(user.call("predict", "POST", "/api/v1/inference/", body=self._model.body))
 
     def _predict_directly(self, user: User) -> None:
         assert self._model is not None
-        self._check(user.call("direct", "POST", self._model.direct_path, json=self._model.direct_body))
+        self._check(user.call("direct", "POST", self._model.direct_path, body=self._model.direct_body))
 
     def _check(self, answer: Any) -> None:
         assert self._model is not None
@@ -246,7 +235,7 @@ class Load:
             self.ledger.violate(f"another probability: {answer}")
 
     def _forecast(self, user: User) -> None:
-        user.call("forecast", "POST", "/api/v1/inference/forecast", json=self._forecast_body)
+        user.call("forecast", "POST", "/api/v1/inference/forecast", body=self._forecast_body)
 
     def _read(self, user: User) -> None:
         user.call("read", "GET", "/api/v1/dataset/list")
@@ -256,7 +245,7 @@ class Load:
             "template_name": f"template-{next(self._numbers)}",
             "template_schema": [{"column_name": "a", "data_type": "Integer"}],
         }
-        answer = user.call("write", "POST", "/api/v1/template/", json=body)
+        answer = user.call("write", "POST", "/api/v1/template/", body=body)
         if answer is not None:
             self.ledger.templates.add(answer["id"])
 
@@ -269,65 +258,47 @@ class Load:
     def _score(self, user: User) -> None:
         assert self._model is not None
         body = {"train_id": self._model.train_id, "dataset_id": self._dataset_to_score_id}
-        answer = user.call("batch", "POST", "/api/v1/inference/batch-prediction", json=body)
+        answer = user.call("batch", "POST", "/api/v1/inference/batch-prediction", body=body)
         if answer is not None:
             self.ledger.batches.add(answer["prediction_id"])
             self.ledger.jobs.add(answer["job_id"])
 
-    def _upload(self, user: User, rows: list[dict[str, str]], usage: str = "t") -> Any:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-        query = {"dataset_name": f"dataset-{next(self._numbers)}", "usage": usage}
-        files = {"files": ("rows.csv", text.getvalue().encode())}
-        answer = user.call("upload", "POST", "/api/v1/dataset/upload", params=query, files=files)
+    def _upload(self, user: User, rows: list[dict[str, str]]) -> None:
+        query = {"dataset_name": f"dataset-{next(self._numbers)}", "usage": "training"}
+        files = [FilePart.open(_to_csv(rows), "rows.csv")]
+        answer = user.call("upload", "POST", "/api/v1/dataset/upload", query=query, files=files)
         if answer is not None:
             self.ledger.datasets.add(answer["dataset_id"])
             self.ledger.jobs.add(answer["job_id"])
-        return answer
 
-    def _train(self, user: User, name: str) -> Any:
-        body = {
-            "dataset_id": self._dataset_id,
-            "predictor_name": name,
-            "domain": "Churn",
-            "problem_type": "Classification",
-            "algorithm": "LightGBM",
-            "columns": [
-                {"column_name": ID, "attribute_name": "Id"},
-                {"column_name": TARGET, "attribute_name": "Target"},
-            ],
-        }
-        answer = user.call("train", "POST", "/api/v1/train/", json=body)
+    def _train(self, user: User, name: str) -> None:
+        body = train_request(self._dataset_id, "", TARGET, "Classification", {"name": name, **_TRAINING})
+        answer = user.call("train", "POST", "/api/v1/train/", body=body)
         if answer is not None:
             self.ledger.trainings.add(answer["id"])
             self.ledger.jobs.add(answer["job_id"])
-        return answer
 
-    def _train_forecast(self, user: User) -> dict[str, Any]:
+    def _prepare_dataset(self, rows: list[dict[str, str]], **options: Unpack[UploadOptions]) -> int:
+        job = self.client.datasets.upload(_to_csv(rows), f"dataset-{next(self._numbers)}", wait=False, **options)
+        self.ledger.jobs.add(job.id)
+        self.ledger.datasets.add(job.wait().id)
+        return job.info["subject_id"]
+
+    def _prepare_model(self, dataset_id: int, target: str, options: TrainOptions) -> dataml.Model:
+        job = self.client.train(dataset_id, target, wait=False, **options)
+        self.ledger.jobs.add(job.id)
+        model = job.wait()
+        self.ledger.trainings.add(model.id)
+        return model
+
+    def _prepare_forecast(self) -> dict[str, Any]:
         with DEPARTURES.open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["origin"] == "EWR"]
         rows = [{name: row[name] for name in ("origin", "date", "departures")} for row in rows]
-        uploaded = self._upload(user, rows)
-        assert uploaded is not None, self.ledger.violations
-        self.wait_for(uploaded["job_id"])
-        body = {
-            "dataset_id": uploaded["dataset_id"],
-            "predictor_name": "chaos-forecast",
-            "domain": "Air traffic",
-            "problem_type": "Forecast",
-            "algorithm": "AutoETS",
-            "columns": [
-                {"column_name": name, "attribute_name": role}
-                for name, role in (("origin", "Id"), ("date", "Time"), ("departures", "Target"))
-            ],
-            "forecast": {"horizon": 7},
-        }
-        trained = user.call("train", "POST", "/api/v1/train/", json=body)
-        assert trained is not None, self.ledger.violations
-        self.ledger.trainings.add(trained["id"])
-        job = self.wait_for(trained["job_id"])
-        assert job["state"] == "succeeded", job
-        request = {"train_id": trained["id"], "preprocess_id": trained["preprocess_id"], "steps": 7}
+        model = self._prepare_model(
+            self._prepare_dataset(rows),
+            "departures",
+            {"name": "chaos-forecast", "id": "origin", "time": "date", "algorithm": "AutoETS", "horizon": 7},
+        )
+        request = {"train_id": model.id, "preprocess_id": model.info["preprocess_id"], "steps": 7}
         return request | {"frequency": "Day", "unique_ids": "all"}

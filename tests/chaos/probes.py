@@ -3,17 +3,15 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
-import httpx
-
-from tests.chaos.load import DOCUMENTED, Ledger
+import dataml
+from tests.chaos.load import DOCUMENTED, Ledger, error_of
+from tests.chaos.running_platform import TIMEOUT_S, connect
 
 _INTERVAL_S = 0.1
 _SLOW_S = 1.0
-_TIMEOUT_S: Final = 40.0
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,13 @@ class Probe:
 
 
 class Prober:
-    """A thread that sends one request again and again."""
+    """A thread that sends one request again and again, with the arguments of `Transport.send`."""
 
-    def __init__(self, name: str, send: Callable[[], httpx.Response], ledger: Ledger) -> None:
+    def __init__(self, name: str, url: str, request: dict[str, Any], ledger: Ledger) -> None:
         self.name = name
-        self._send = send
+        self._client = connect(url)
+        # Each over a connection of its own.
+        self._request: dict[str, Any] = request | {"headers": {"Connection": "close"}}
         self._ledger = ledger
         self._probes: list[Probe] = []
         self._stopping = threading.Event()
@@ -45,7 +45,7 @@ class Prober:
     def stop(self) -> None:
         """Stop the thread."""
         self._stopping.set()
-        self._thread.join(2 * _TIMEOUT_S)
+        self._thread.join(2 * TIMEOUT_S)
 
     def since(self, moment: float) -> list[Probe]:
         """Return what was answered since a moment."""
@@ -60,12 +60,12 @@ class Prober:
         while not self._stopping.wait(_INTERVAL_S):
             sent_at = time.monotonic()
             try:
-                answer = self._send()
+                answer = self._client.transport.send(**self._request)
                 outcome = str(answer.status_code)
                 if answer.status_code not in DOCUMENTED:
                     self._ledger.violate(f"{self.name}: {answer.status_code} {answer.text[:300]}")
-            except httpx.HTTPError as error:
-                outcome = type(error).__name__
+            except dataml.ClientError as error:
+                outcome = error_of(error)
             self._probes.append(Probe(sent_at, time.monotonic(), outcome))
 
 

@@ -10,14 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import httpx
 import psutil
 
+import dataml
 from deployments.platform import private_folder
 from deployments.processes import find_free_ports, find_processes
 from tests.chaos.disk import Disk
 
 PASSWORD: Final = "chaos-password"
+HEALTH_CHECK: Final = "/api/v1/utils/health-check/"
+TIMEOUT_S: Final = 40.0
+"""How long an answer may take, in seconds."""
 START_TIMEOUT_S: Final = 180.0
 COMMANDS: Final = {
     "haproxy": "-db -f",
@@ -48,6 +51,7 @@ class RunningPlatform:
         self.own_application = ""
         self._log = log
         self._command: subprocess.Popen[bytes] | None = None
+        self._client = connect(self.url, timeout_s=5)
 
     def start(self) -> None:
         """Run `dataml up` and wait until it answers."""
@@ -79,8 +83,8 @@ class RunningPlatform:
     def is_healthy(self) -> bool:
         """Return whether the platform answers its health check."""
         try:
-            return httpx.get(f"{self.url}/api/v1/utils/health-check/", timeout=5, verify=False).status_code == 200
-        except httpx.HTTPError:
+            return self._client.transport.send("GET", HEALTH_CHECK, signed=False).status_code == 200
+        except dataml.NotConnected:
             return False
 
     def find(self, kind: str) -> list[psutil.Process]:
@@ -118,6 +122,11 @@ class RunningPlatform:
         assert self._command is not None
         self._command.terminate()
         return self._command.wait(60)
+
+
+def connect(url: str, timeout_s: float = TIMEOUT_S) -> dataml.Client:
+    """Return an administrator's client that sends nothing twice, so that every failure is seen."""
+    return dataml.connect(url, username="admin", password=PASSWORD, timeout_s=timeout_s, max_retries=0)
 
 
 def command_of(process: psutil.Process) -> str:
