@@ -18,17 +18,30 @@ from typing import Any
 
 import httpx
 
+import dataml
 from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.login import compare_failed_logins
 from benchmarks.overload import overload
 from benchmarks.plain import predict_plainly, train_plainly
-from benchmarks.platform_run import CHURN, PASSWORD, Client, churn_request, environment, process
+from benchmarks.platform_run import (
+    CHURN,
+    HEALTH_PATH,
+    PASSWORD,
+    UP,
+    await_own_deployment,
+    churn_request,
+    environment,
+    process,
+    running_platform,
+    train_churn,
+)
+from benchmarks.predictions import compare_predictions
 from benchmarks.reading import compare_readers
 from benchmarks.scaling import scaling
+from benchmarks.waiters import waiters
 
 PORT = 8170
-HEALTH = f"http://127.0.0.1:{PORT}/api/v1/utils/health-check/"
-UP = ["-m", "dataml.cli", "up"]
+HEALTH = f"http://127.0.0.1:{PORT}{HEALTH_PATH}"
 BATCH_ROWS = 1_000_000
 _TASK_S = 300
 _LONG_TASK_S = 3_600
@@ -42,11 +55,13 @@ def main(sections: list[str]) -> None:
     measurements: dict[str, Callable[[Path], None]] = {
         "startup": startup,
         "story": story,
+        "predict": compare_predictions,
         "training": training,
         "forecast": forecast,
         "responsive": responsive,
         "scaling": scaling,
         "overload": overload,
+        "waiters": waiters,
         "access": access,
         "login": compare_failed_logins,
         "data": data,
@@ -83,34 +98,30 @@ def story(folder: Path) -> None:
     """Measure upload, training and prediction, each against a plain way to do the same."""
     require_wrk()
     home = folder / "home"
-    with process(UP, HEALTH, environment(home, PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
-        client.upload("warm-up", "t", CHURN)
-        uploads = [_time(lambda turn=turn: client.upload(f"churn-{turn}", "t", CHURN)) for turn in range(3)]
+    with running_platform(home, PORT) as client:
+        client.datasets.upload(CHURN, "warm-up")
+        uploads = [_time(lambda turn=turn: client.datasets.upload(CHURN, f"churn-{turn}")) for turn in range(3)]
         print(f"upload of the churn file until valid: {statistics.median(uploads):.2f} s (at most 2 s)")
-        dataset = client.upload("churn", "t", CHURN)["dataset_id"]
-        training = client.train(dataset, "churn-1", "LightGBM")
-        client.wait(training["job_id"])
-        row = client.get("/dataset/view", dataset_id=dataset)["preview"][0]
-        body = churn_request(training, row)
+        token = client.transport.session.token()
+        model = train_churn(client, client.datasets.upload(CHURN, "churn"), "churn-1", "LightGBM")
+        body = churn_request(model)
         features = body["features"]
-        first = _time(lambda: client.post("/inference/", body))
+        first = _time(lambda: client.api.predict(body))
         print(f"first prediction after Completed: {first * 1000:.0f} ms (at most 100 ms)")
-        pool = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
-        client.await_own(training["id"])
-        own = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token)
-        own_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, client.token, connections=1)
-        route = client.get("/train/list")["data"][0]["endpoint_url"]
+        pool = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, token)
+        await_own_deployment(model)
+        own = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, token)
+        own_alone = drive(f"http://127.0.0.1:{PORT}/api/v1/inference/", body, token, connections=1)
+        route = model.info["endpoint_url"]
         # The autoscaler adds the second replica under load. The measurement begins after that.
-        drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, seconds=30)
-        direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token)
-        direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, client.token, connections=1)
-        _measure_batch(client, training["id"], folder, home)
+        drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token, seconds=30)
+        direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token)
+        direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token, connections=1)
+        _measure_batch(client, model, folder, home)
         _print_memory(home)
         bundle = _latest_bundle(home)
         fields = {
-            c["column_name"]: c["data_type"]
-            for c in client.get("/inference/form-based-prediction", id=training["id"])["headers"]
+            each["column_name"]: each["data_type"] for each in client.api.get_prediction_form(id=model.id)["headers"]
         }
     two_hop = _two_hop_baseline(bundle, {"features": features})
     plain, plain_alone = _uvicorn_baseline(bundle, {"features": features}, fields)
@@ -127,14 +138,13 @@ def story(folder: Path) -> None:
 
 def responsive(folder: Path) -> None:
     """Measure the latency of the health check while a training runs."""
-    with process(UP, HEALTH, environment(folder / "home", PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
+    with running_platform(folder / "home", PORT) as client:
         big = _write_repeated_churn(folder, 200_000, with_target=True)
-        dataset = client.upload("big", "t", big)["dataset_id"]
-        job = client.train(dataset, "big")["job_id"]
+        dataset = client.datasets.upload(big, "big")
+        job = client.train(dataset, "churn", id="customer_id", problem_type="Classification", wait=False)
         latencies = []
-        while client.get(f"/jobs/{job}")["state"] in ("queued", "running"):
-            latencies.append(_time(lambda: client.get("/utils/health-check/")))
+        while not job.refresh().is_done:
+            latencies.append(_time(client.api.check_health))
             time.sleep(0.01)
         latencies.sort()
         p99 = latencies[int(len(latencies) * 0.99)] * 1000
@@ -146,14 +156,12 @@ def responsive(folder: Path) -> None:
 def access(folder: Path) -> None:
     """Measure the cost of authorisation, and the latency of the health check during many simultaneous logins."""
     require_wrk()
-    with process(UP, HEALTH, environment(folder / "home", PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
+    with running_platform(folder / "home", PORT) as client:
         authorised, public = f"http://127.0.0.1:{PORT}/api/v1/validate-token", HEALTH.rstrip("/")
-        drive(authorised, None, client.token, connections=1, seconds=3)
+        token = client.transport.session.token()
+        drive(authorised, None, token, connections=1, seconds=3)
         # The two calls take turns, since the speed of the machine changes from one second to the next.
-        pairs = [
-            [drive(url, None, client.token, connections=1, seconds=4) for url in (authorised, public)] for _ in range(5)
-        ]
+        pairs = [[drive(url, None, token, connections=1, seconds=4) for url in (authorised, public)] for _ in range(5)]
         costs = [with_token.p50_ms - without.p50_ms for with_token, without in pairs]
         with_token, without = (statistics.median(pair[side].p50_ms for pair in pairs) for side in (0, 1))
         print(
@@ -201,11 +209,10 @@ def data(folder: Path) -> None:
                 "s",
                 f"{other}, {theirs['kept']:,} rows kept",
             )
-    with process(UP, HEALTH, environment(folder / "home", PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
+    with running_platform(folder / "home", PORT) as client:
         write_csv(folder / "small.csv", 10_000, 0)
         times = [
-            _time(lambda turn=turn: client.upload(f"small-{turn}", "t", folder / "small.csv")) for turn in range(6)
+            _time(lambda turn=turn: client.datasets.upload(folder / "small.csv", f"small-{turn}")) for turn in range(6)
         ]
     print(f"upload of 10,000 rows x 20 columns until valid: {statistics.median(times[1:]):.2f} s (at most 1 s)")
     described, aggregated = (_run_task(folder, task, clean["parquet"]) for task in ("statistics", "aggregates"))
@@ -292,12 +299,12 @@ def lake(folder: Path) -> None:
             name: task["peak_mb"] for name, task in (("append", ours), ("stats", statistic), ("distinct", distinct))
         }
         print("peak memory (below 500 MB): " + ", ".join(f"{name} {peak:.0f} MB" for name, peak in peaks.items()))
-    with process(UP, HEALTH, environment(folder / "home", PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
-        create_many_tables(folder / "home", client.post("/login/test-token", {})["tenant_id"], 1_000)
-        for call, query in (("schemas", {}), ("schemas/tables", {"schema_name": "silver", "limit": 1000})):
-            times = [_time(lambda call=call, query=query: client.get(f"/datalake/{call}", **query)) for _ in range(50)]
-            print(f"{call} with 1,000 tables: p50 {statistics.median(times) * 1000:.1f} ms (below 50 ms)")
+    with running_platform(folder / "home", PORT) as client:
+        create_many_tables(folder / "home", client.whoami()["tenant_id"], 1_000)
+        list_tables = partial(client.api.list_lake_tables, schema_name="silver", limit=1000)
+        for name, call in (("schemas", client.api.list_lake_schemas), ("schemas/tables", list_tables)):
+            times = [_time(call) for _ in range(50)]
+            print(f"{name} with 1,000 tables: p50 {statistics.median(times) * 1000:.1f} ms (below 50 ms)")
 
 
 def _run_lake_task(folder: Path, rows: int, task: str) -> dict[str, Any]:
@@ -336,17 +343,15 @@ def training(folder: Path) -> None:
     from benchmarks.train_tasks import write_rows
 
     home = folder / "home"
-    with process(UP, HEALTH, environment(home, PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
-        dataset = client.upload("churn", "t", CHURN)["dataset_id"]
-        client.wait(client.train(dataset, "warm-up")["job_id"])
-        _await_idle(client)
+    with running_platform(home, PORT) as client:
+        dataset = client.datasets.upload(CHURN, "churn")
+        _await_idle(train_churn(client, dataset, "warm-up"))
         times = []
         for turn in range(3):
             started = time.perf_counter()
-            client.wait(client.train(dataset, f"churn-{turn}")["job_id"])
+            model = train_churn(client, dataset, f"churn-{turn}")
             times.append(time.perf_counter() - started)
-            _await_idle(client)
+            _await_idle(model)
     parquet = next((home / "storage" / "jobs").glob("*/data.parquet"))
     plain = [train_plainly(_latest_bundle(home), parquet, "churn", 1, {}) for _ in range(3)][1:]
     _print_row(
@@ -383,26 +388,21 @@ def forecast(folder: Path) -> None:
     ours, plain = (_run_task(folder, task, times=1, module="forecast_tasks") for task in ("platform", "mlforecast"))
     _print_row("train and backtest 1,000 daily series", ours["seconds"], plain["seconds"], "s", "mlforecast, the same")
     print(f"peak memory: {ours['peak_mb']:.0f} MB, of mlforecast {plain['peak_mb']:.0f} MB")
-    with process(UP, HEALTH, environment(folder / "home", PORT)):
-        client = Client(f"http://127.0.0.1:{PORT}")
-        dataset = client.upload("series", "t", folder / "series.parquet")["dataset_id"]
-        roles = {"id": "Id", "day": "Time", "sold": "Target"}
-        body = {
-            "dataset_id": dataset,
-            "predictor_name": "series",
-            "domain": "Sales",
-            "problem_type": "Forecast",
-            "algorithm": "LightGBM",
-            "columns": [{"column_name": name, "attribute_name": role} for name, role in roles.items()],
-            "forecast": {"horizon": 14, "windows": 3},
-        }
-        training = client.post("/train/", body)
-        client.wait(training["job_id"])
-        request = {"train_id": training["id"], "preprocess_id": training["preprocess_id"], "steps": 14}
-        first = _time(lambda: client.post("/inference/forecast", request | {"unique_id": "series 0"}))
+    with running_platform(folder / "home", PORT) as client:
+        dataset = client.datasets.upload(folder / "series.parquet", "series")
+        model = client.train(
+            dataset,
+            "sold",
+            id="id",
+            time="day",
+            algorithm="LightGBM",
+            horizon=14,
+            forecast={"windows": 3},
+        )
+        request: Any = {"train_id": model.id, "preprocess_id": model.info["preprocess_id"], "steps": 14}
+        first = _time(lambda: client.api.forecast(request | {"unique_id": "series 0"}))
         times = sorted(
-            _time(lambda n=n: client.post("/inference/forecast", request | {"unique_id": f"series {n}"}))
-            for n in range(200)
+            _time(lambda n=n: client.api.forecast(request | {"unique_id": f"series {n}"})) for n in range(200)
         )
     print(
         f"14 steps of one series over HTTP: p50 {times[100] * 1000:.1f} ms, p99 {times[198] * 1000:.1f} ms "
@@ -416,20 +416,21 @@ def forecast(folder: Path) -> None:
     )
 
 
-def _await_idle(client: Client) -> None:
+def _await_idle(model: dataml.Model) -> None:
     """Return when the last training is deployed: a starting deployment would take a core of the next measurement."""
-    client.await_own(client.get("/train/list")["data"][0]["id"])
+    await_own_deployment(model)
     time.sleep(2)
 
 
-def _measure_batch(client: Client, train_id: int, folder: Path, home: Path) -> None:
+def _measure_batch(client: dataml.Client, model: dataml.Model, folder: Path, home: Path) -> None:
     source = _write_repeated_churn(folder, BATCH_ROWS, with_target=False)
-    dataset = client.upload("batch", "p", source)["dataset_id"]
-    times = []
-    for _ in range(2):
-        started = time.perf_counter()
-        client.wait(client.post("/inference/batch-prediction", {"train_id": train_id, "dataset_id": dataset})["job_id"])
-        times.append(time.perf_counter() - started)
+    dataset = client.datasets.upload(source, "batch", usage="prediction")
+
+    def score() -> None:
+        started = client.api.start_batch_prediction({"train_id": model.id, "dataset_id": dataset.id})
+        client.jobs.wait(started["job_id"])
+
+    times = [_time(score) for _ in range(2)]
     parquet = max((home / "storage" / "jobs").glob("*/data.parquet"), key=lambda path: path.stat().st_size)
     plain = predict_plainly(_latest_bundle(home), parquet, folder / "plain.csv")
     _print_row(

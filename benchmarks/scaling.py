@@ -12,8 +12,9 @@ from typing import Any
 
 import psutil
 
+import dataml
 from benchmarks.load import Load, drive, require_wrk
-from benchmarks.platform_run import CHURN, Client, churn_request, environment, first_churn_row, process
+from benchmarks.platform_run import CHURN, await_own_deployment, churn_request, running_platform, train_churn
 from deployments.platform import private_folder
 from deployments.processes import find_processes
 
@@ -30,30 +31,26 @@ def scaling(folder: Path, seconds: int = 64) -> None:
     """Measure the fifth newest predictor under load: by the number of replicas, for `seconds` seconds."""
     require_wrk()
     home = folder / "home"
-    url = f"http://127.0.0.1:{PORT}"
-    with process(["-m", "dataml.cli", "up"], f"{url}/api/v1/utils/health-check/", environment(home, PORT)):
-        client = Client(url)
+    with running_platform(home, PORT) as client:
+        url, token = f"{client.url}/api/v1/inference/", client.transport.session.token()
         body = _train(client)
-        client.post("/inference/", body)
+        client.api.predict(body)
         for start in range(0, seconds, _SLICE_S):
             before = _cpu_seconds(home)
             with ThreadPoolExecutor(1) as pool:
-                running = pool.submit(drive, f"{url}/api/v1/inference/", body, client.token, seconds=_SLICE_S)
+                running = pool.submit(drive, url, body, token, seconds=_SLICE_S)
                 counts = _watch(home, running)
             after = _cpu_seconds(home)
             _print(f"from {start} s", counts, running.result(), {name: after[name] - before[name] for name in after})
 
 
-def _train(client: Client) -> dict[str, Any]:
+def _train(client: dataml.Client) -> Any:
     """Train the predictors, wait until the newest have deployments, and return a request for the oldest."""
-    dataset = client.upload("churn", "t", CHURN)["dataset_id"]
-    trainings = []
-    for number in range(PREDICTORS):
-        trainings.append(client.train(dataset, f"churn-{number}", "LightGBM"))
-        client.wait(trainings[-1]["job_id"])
-    for training in trainings[1:]:
-        client.await_own(training["id"])
-    return churn_request(trainings[0], first_churn_row())
+    dataset = client.datasets.upload(CHURN, "churn")
+    models = [train_churn(client, dataset, f"churn-{number}", "LightGBM") for number in range(PREDICTORS)]
+    for model in models[1:]:
+        await_own_deployment(model)
+    return churn_request(models[0])
 
 
 def _watch(home: Path, running: "Future[Load]") -> list[int]:
