@@ -47,17 +47,16 @@ class Audit:
         Raises:
             Forbidden: The caller may not see the log.
         """
-
-        async def page(limit: int, offset: int) -> schemas.AuditList:
-            return await self._api.list_audit_events(
+        return Table(
+            await fetch_all(
+                self._api.list_audit_events,
+                limit,
                 username=username,
                 action=action,
                 subject=subject,
                 outcome=outcome,
                 since=to_iso(since),
                 until=to_iso(until),
-                limit=limit,
-                offset=offset,
-            )
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+            ),
+            _COLUMNS,
+        )

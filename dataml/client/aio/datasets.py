@@ -220,11 +220,7 @@ class Datasets:
 
     async def list(self, *, limit: int | None = None) -> Table:
         """Return the datasets, newest first: all of them, or at most `limit`."""
-
-        async def page(limit: int, offset: int) -> schemas.DatasetList:
-            return await self._api.list_datasets(limit=limit, offset=offset)
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+        return Table(await fetch_all(self._api.list_datasets, limit), _COLUMNS)
 
     async def get(self, dataset: int | str) -> Dataset:
         """Return a dataset by its id or its name.

@@ -125,19 +125,18 @@ class Jobs:
             since: Only jobs that were created not before this time; without a zone it is UTC.
             limit: Jobs to return at most.
         """
-
-        async def page(limit: int, offset: int) -> schemas.JobList:
-            return await self._api.list_jobs(
+        return Table(
+            await fetch_all(
+                self._api.list_jobs,
+                limit,
                 kind=kind,
                 state=state,
                 created_by=created_by,
                 subject_id=subject_id,
                 since=to_iso(since),
-                limit=limit,
-                offset=offset,
-            )
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+            ),
+            _COLUMNS,
+        )
 
     async def get(self, job_id: str) -> Job[Any]:
         """Return a job; waiting for it returns the dataset or the model that it makes, if it is one.

@@ -332,11 +332,7 @@ class Models:
 
     async def list(self, *, limit: int | None = None) -> Table:
         """Return the trainings, newest first: all of them, or at most `limit`."""
-
-        async def page(limit: int, offset: int) -> schemas.TrainList:
-            return await self._api.list_trainings(limit=limit, offset=offset)
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+        return Table(await fetch_all(self._api.list_trainings, limit), _COLUMNS)
 
     async def get(self, model: int | str, version: int | None = None) -> Model:
         """Return a model by its id, or by the name of its predictor.

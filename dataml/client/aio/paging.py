@@ -6,12 +6,12 @@ from typing import Any, Final
 PAGE_ROWS: Final = 1000
 
 
-async def fetch_all(page: Callable[[int, int], Awaitable[Any]], limit: int | None = None) -> list[Any]:
-    """Return the rows of all pages, or at most `limit`; `page` gets a limit and an offset."""
+async def fetch_all(list_page: Callable[..., Awaitable[Any]], limit: int | None = None, **filters: Any) -> list[Any]:
+    """Return the rows of all pages, or at most `limit`; `list_page` gets the filters, a limit and an offset."""
     rows: list[Any] = []
     while limit is None or len(rows) < limit:
         size = PAGE_ROWS if limit is None else min(PAGE_ROWS, limit - len(rows))
-        data = (await page(size, len(rows)))["data"]
+        data = (await list_page(**filters, limit=size, offset=len(rows)))["data"]
         rows += data
         if len(data) < size:
             break

@@ -79,11 +79,7 @@ class Templates:
 
     async def list(self, *, limit: int | None = None) -> Table:
         """Return the templates: all of them, or at most `limit`."""
-
-        async def page(limit: int, offset: int) -> schemas.TemplateList:
-            return await self._api.list_templates(limit=limit, offset=offset)
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+        return Table(await fetch_all(self._api.list_templates, limit), _COLUMNS)
 
     async def get(self, template: int | str) -> Template:
         """Return a template by its id or its name.

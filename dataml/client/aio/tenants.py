@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from dataml.client.aio.lookup import find_by_name, missing
+from dataml.client.aio.lookup import find_by_id, find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.tables import Table
@@ -58,11 +58,7 @@ class Tenants:
 
     async def list(self, *, is_active: bool | None = None, limit: int | None = None) -> Table:
         """Return the tenants in the order of their creation: all of them, or at most `limit`."""
-
-        async def page(limit: int, offset: int) -> schemas.TenantList:
-            return await self._api.list_tenants(is_active=is_active, limit=limit, offset=offset)
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+        return Table(await fetch_all(self._api.list_tenants, limit, is_active=is_active), _COLUMNS)
 
     async def get(self, tenant: str) -> Tenant:
         """Return a tenant by its id, a UUID, or by its name.
@@ -73,10 +69,7 @@ class Tenants:
         if not _is_uuid(tenant):
             found = await find_by_name(lambda name: self._api.list_tenants(name=name, limit=1), "tenant", tenant)
             return Tenant(self._api, found)
-        for row in await fetch_all(lambda limit, offset: self._api.list_tenants(limit=limit, offset=offset)):
-            if row["id"] == tenant:
-                return Tenant(self._api, row)
-        raise missing("tenant", tenant)
+        return Tenant(self._api, await find_by_id(self._api.list_tenants, "tenant", tenant))
 
     async def create(self, name: str) -> Tenant:
         """Create a tenant with the built-in roles and no user; `users.create` makes its first one.

@@ -97,11 +97,7 @@ class Users:
 
     async def list(self, *, is_active: bool | None = None, limit: int | None = None) -> Table:
         """Return the users in the order of their creation: all of them, or at most `limit`."""
-
-        async def page(limit: int, offset: int) -> schemas.UserList:
-            return await self._api.list_users(is_active=is_active, limit=limit, offset=offset)
-
-        return Table(await fetch_all(page, limit), _COLUMNS)
+        return Table(await fetch_all(self._api.list_users, limit, is_active=is_active), _COLUMNS)
 
     async def get(self, user: int | str) -> User:
         """Return a user by id or by name.

@@ -48,17 +48,16 @@ class Audit:
         Raises:
             Forbidden: The caller may not see the log.
         """
-
-        def page(limit: int, offset: int) -> schemas.AuditList:
-            return self._api.list_audit_events(
+        return Table(
+            fetch_all(
+                self._api.list_audit_events,
+                limit,
                 username=username,
                 action=action,
                 subject=subject,
                 outcome=outcome,
                 since=to_iso(since),
                 until=to_iso(until),
-                limit=limit,
-                offset=offset,
-            )
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+            ),
+            _COLUMNS,
+        )

@@ -221,11 +221,7 @@ class Datasets:
 
     def list(self, *, limit: int | None = None) -> Table:
         """Return the datasets, newest first: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.DatasetList:
-            return self._api.list_datasets(limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_datasets, limit), _COLUMNS)
 
     def get(self, dataset: int | str) -> Dataset:
         """Return a dataset by its id or its name.

@@ -31,11 +31,7 @@ class Keys:
             user_id: Id of another user, whose keys only one who may manage users sees.
             limit: Keys to return at most.
         """
-
-        def page(limit: int, offset: int) -> schemas.ApiKeyList:
-            return self._api.list_api_keys(user_id=user_id, limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_api_keys, limit, user_id=user_id), _COLUMNS)
 
     def create(
         self, name: str, permissions: Sequence[str] = (), *, expires_at: datetime | str | None = None

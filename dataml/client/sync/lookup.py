@@ -30,6 +30,23 @@ def find_by_name(list_named: ListNamed, noun: str, name: str) -> Any:
     return rows[0]
 
 
+def find_by_id(list_page: Callable[..., Any], noun: str, wanted: int | str) -> Any:
+    """Return the row of a list that has an id, of what no call shows by its id.
+
+    Args:
+        list_page: Asks for a page of the list, by `limit` and `offset`.
+        noun: What the list is of, for the message.
+        wanted: The id.
+
+    Raises:
+        NotFound: `<noun>_not_found`: there is none.
+    """
+    for row in fetch_all(list_page):
+        if row["id"] == wanted:
+            return row
+    raise missing(noun, str(wanted))
+
+
 def find_model_id(api: Operations, name: str, version: int | None = None) -> int:
     """Return the id of a version of a predictor: the one that serves it, else the newest.
 
@@ -62,10 +79,7 @@ def missing(noun: str, name: str) -> NotFound:
 
 def _versions(api: Operations, name: str) -> list[Any]:
     def all_versions(name: str) -> Any:
-        def page(limit: int, offset: int) -> Any:
-            return api.list_trainings(name=name, limit=limit, offset=offset)
-
-        return {"data": fetch_all(page)}
+        return {"data": fetch_all(api.list_trainings, name=name)}
 
     return _rows(all_versions, name)
 

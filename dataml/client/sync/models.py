@@ -333,11 +333,7 @@ class Models:
 
     def list(self, *, limit: int | None = None) -> Table:
         """Return the trainings, newest first: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.TrainList:
-            return self._api.list_trainings(limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_trainings, limit), _COLUMNS)
 
     def get(self, model: int | str, version: int | None = None) -> Model:
         """Return a model by its id, or by the name of its predictor.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from dataml.client.sync.lookup import find_by_name, missing
+from dataml.client.sync.lookup import find_by_id, find_by_name
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
@@ -81,19 +81,11 @@ class Roles:
 
     def list(self, *, limit: int | None = None) -> Table:
         """Return the roles with their permissions: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.RoleList:
-            return self._api.list_roles(limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_roles, limit), _COLUMNS)
 
     def permissions(self, *, limit: int | None = None) -> Table:
         """Return the permissions that roles can hold: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.PermissionList:
-            return self._api.list_permissions(limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _PERMISSION_COLUMNS)
+        return Table(fetch_all(self._api.list_permissions, limit), _PERMISSION_COLUMNS)
 
     def get(self, role: int | str) -> Role:
         """Return a role by its id or its name.
@@ -103,10 +95,7 @@ class Roles:
         """
         if isinstance(role, str):
             return Role(self._api, find_by_name(lambda name: self._api.list_roles(name=name), "role", role))
-        for row in fetch_all(lambda limit, offset: self._api.list_roles(limit=limit, offset=offset)):
-            if row["id"] == role:
-                return Role(self._api, row)
-        raise missing("role", str(role))
+        return Role(self._api, find_by_id(self._api.list_roles, "role", role))
 
     def create(self, name: str, permissions: Sequence[str] = ()) -> Role:
         """Create a role.

@@ -80,11 +80,7 @@ class Templates:
 
     def list(self, *, limit: int | None = None) -> Table:
         """Return the templates: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.TemplateList:
-            return self._api.list_templates(limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_templates, limit), _COLUMNS)
 
     def get(self, template: int | str) -> Template:
         """Return a template by its id or its name.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from dataml.client.sync.lookup import find_by_name, missing
+from dataml.client.sync.lookup import find_by_id, find_by_name
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
@@ -59,11 +59,7 @@ class Tenants:
 
     def list(self, *, is_active: bool | None = None, limit: int | None = None) -> Table:
         """Return the tenants in the order of their creation: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.TenantList:
-            return self._api.list_tenants(is_active=is_active, limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_tenants, limit, is_active=is_active), _COLUMNS)
 
     def get(self, tenant: str) -> Tenant:
         """Return a tenant by its id, a UUID, or by its name.
@@ -74,10 +70,7 @@ class Tenants:
         if not _is_uuid(tenant):
             found = find_by_name(lambda name: self._api.list_tenants(name=name, limit=1), "tenant", tenant)
             return Tenant(self._api, found)
-        for row in fetch_all(lambda limit, offset: self._api.list_tenants(limit=limit, offset=offset)):
-            if row["id"] == tenant:
-                return Tenant(self._api, row)
-        raise missing("tenant", tenant)
+        return Tenant(self._api, find_by_id(self._api.list_tenants, "tenant", tenant))
 
     def create(self, name: str) -> Tenant:
         """Create a tenant with the built-in roles and no user; `users.create` makes its first one.

@@ -98,11 +98,7 @@ class Users:
 
     def list(self, *, is_active: bool | None = None, limit: int | None = None) -> Table:
         """Return the users in the order of their creation: all of them, or at most `limit`."""
-
-        def page(limit: int, offset: int) -> schemas.UserList:
-            return self._api.list_users(is_active=is_active, limit=limit, offset=offset)
-
-        return Table(fetch_all(page, limit), _COLUMNS)
+        return Table(fetch_all(self._api.list_users, limit, is_active=is_active), _COLUMNS)
 
     def get(self, user: int | str) -> User:
         """Return a user by id or by name.
