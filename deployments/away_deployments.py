@@ -52,7 +52,7 @@ class AwayDeployments:
 
     async def _ask_until_up(self, application: str, ask: Callable[[], Awaitable[object]]) -> None:
         try:
-            while not await _is_answered(ask):
+            while not await is_answered(ask, _ASK_TIMEOUT_S):
                 if time.monotonic() > self._away[application].wanted_at + _FORGET_AFTER_S:
                     return
                 await asyncio.sleep(_ASK_AGAIN_S)
@@ -61,9 +61,10 @@ class AwayDeployments:
             del self._away[application]
 
 
-async def _is_answered(ask: Callable[[], Awaitable[object]]) -> bool:
+async def is_answered(ask: Callable[[], Awaitable[object]], timeout_s: float) -> bool:
+    """Return whether a deployment answers a question in time."""
     try:
-        async with asyncio.timeout(_ASK_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await ask()
     except (RayError, RayServeException, TimeoutError):
         return False

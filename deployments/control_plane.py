@@ -1,6 +1,5 @@
 """The control plane: jobs, the predictors' own deployments and the prediction log, over one database."""
 
-import asyncio
 from collections.abc import Sequence
 
 from dataml import redaction
@@ -13,27 +12,19 @@ from dataml.serving.model_runner import LogRecord
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
 from deployments.deployer import Deployer
-from deployments.spare_process import keep_spare_process
 
 
 class ControlPlane:
-    """What the supervisor's actor runs: `supervisor`, `deployer` and `keep_spare_process`."""
+    """The objects that the supervisor's actor runs; the actor starts `supervisor.run()` and `deployer.run()`."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         redaction.install()
-        self._settings = settings
         self._database = Database(settings)
         self.deployer = Deployer(self._database, settings)
         workers = RayWorkers(
             Storage.for_jobs(settings), LakeConfig.from_settings(settings), settings.workers, settings.worker_cpus
         )
         self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
-
-    async def keep_spare_process(self) -> None:
-        """Keep a process at hand for the next replica, when the settings say so."""
-        if self._settings.spare_process:
-            await keep_spare_process()
-        await asyncio.Event().wait()
 
     async def record_predictions(self, records: Sequence[LogRecord]) -> None:
         """Write records of the prediction log."""

@@ -20,7 +20,7 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from deployments.applications import application_name, describe, list_applications
-from deployments.away_deployments import AwayDeployments
+from deployments.away_deployments import AwayDeployments, is_answered
 from deployments.replica_watch import NoReplica, ReplicaWatch, has_replica
 
 # An own deployment that has not responded within the first time is asked whether it takes requests. When it does not
@@ -151,7 +151,7 @@ async def _while_up(handle: DeploymentHandle, model: ServableModel, call: Callab
     running = asyncio.ensure_future(call())
     try:
         while not (await asyncio.wait((running,), timeout=_ASK_AFTER_S))[0]:
-            asking = asyncio.create_task(_takes_requests(handle, model))
+            asking = asyncio.create_task(is_answered(lambda: handle.serves.remote(model.train_id), _ASK_TIMEOUT_S))
             try:
                 await asyncio.wait((running, asking), return_when=asyncio.FIRST_COMPLETED)
                 if not running.done() and not asking.result():
@@ -161,15 +161,6 @@ async def _while_up(handle: DeploymentHandle, model: ServableModel, call: Callab
         return running.result()
     finally:
         running.cancel()
-
-
-async def _takes_requests(handle: DeploymentHandle, model: ServableModel) -> bool:
-    try:
-        async with asyncio.timeout(_ASK_TIMEOUT_S):
-            await handle.serves.remote(model.train_id)
-    except (RayError, RayServeException, TimeoutError):
-        return False
-    return True
 
 
 def _own_deployment(model: ServableModel) -> DeploymentHandle:

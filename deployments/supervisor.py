@@ -68,10 +68,12 @@ class SupervisorActor:
         control_plane: ControlPlane = module.ControlPlane(self._settings, self._name)
         loop = asyncio.get_running_loop()
         loop.create_task(control_plane.supervisor.run()).add_done_callback(_exit_process)
-        self._tasks = [
-            loop.create_task(_run_forever(control_plane.deployer.run, "managing the predictors' deployments")),
-            loop.create_task(_run_forever(control_plane.keep_spare_process, "keeping a spare process")),
-        ]
+        tasks = {"managing the predictors' deployments": control_plane.deployer.run}
+        if self._settings.spare_process:
+            from deployments.spare_process import keep_spare_process
+
+            tasks["keeping a spare process"] = keep_spare_process
+        self._tasks = [loop.create_task(_run_forever(run, name)) for name, run in tasks.items()]
         return control_plane
 
 
