@@ -51,7 +51,7 @@ def _measure(label: str, home: Path, url: str) -> None:
 
 
 async def _wait_all(url: str, api_key: str, job_id: str, count: int) -> Counter[str]:
-    """Wait for a job by so many clients, each with a connection of its own, and count the states they are told."""
+    """Wait for a job by so many clients, each with a connection of its own, and count the states in the answers."""
     async with AsyncExitStack() as stack:
         clients = [
             # To verify, each would read the certificates of all authorities. Those who are refused while many begin at

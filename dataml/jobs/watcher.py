@@ -26,7 +26,7 @@ MAX_WATCHES: Final = 1024
 """How many requests may wait in one process."""
 
 MAX_WATCHES_OF_TENANT: Final = 768
-"""How many requests of one tenant may wait, so that there is room for those of others."""
+"""How many requests of one tenant may wait, so that requests of other tenants can wait as well."""
 
 _MAX_IDS: Final = 500
 _RETRY_AFTER: Final = {"Retry-After": "5"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from dataml.cli.files import InputFile
+from dataml.cli.files import InputFile, say_written
 from dataml.cli.options import check_threshold, id_or_name
 from dataml.cli.session import Session, client_command
 from dataml.cli.waiting import wait_for
@@ -80,7 +80,7 @@ def _target(session: Session, path: Path, *, is_stdout: bool) -> Iterator[Path]:
     """Give the file to write, and print it at the end where it stands for stdout."""
     if not is_stdout:
         yield path
-        session.output.say(f"{path}: {path.stat().st_size:,} bytes")
+        say_written(session, path)
         return
     with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
         target = Path(folder) / "predictions.csv"
