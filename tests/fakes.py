@@ -139,7 +139,7 @@ class SupervisorThread:
         self._loop.call_soon_threadsafe(self._supervisor.wake)
 
     def add(self, record: LogRecord) -> None:
-        """Write a record at once, unlike the real log; this object is the `PredictionLog` of the runners."""
+        """Write a record before returning, unlike the real log; this object is the `PredictionLog` of the runners."""
         self._call(self._record(record))
 
     def stop(self) -> None:
@@ -172,12 +172,32 @@ class SupervisorThread:
         return future.result(30)
 
 
+class _ThreadedLog:
+    """A `PredictionLog` that writes to another in a thread, and can be waited for.
+
+    A write may wait for the lock of the database, which a request of the same event loop may hold.
+    """
+
+    def __init__(self, log: PredictionLog) -> None:
+        self._log = log
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def add(self, record: LogRecord) -> None:
+        task = asyncio.create_task(asyncio.to_thread(self._log.add, record))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def flush(self) -> None:
+        """Wait until all that was added is written."""
+        await asyncio.gather(*self._writing)
+
+
 class InProcessInferenceClient:
     """The `InferenceClient` of the API: each model is loaded once and runs in this process."""
 
     def __init__(self, storage: Storage, log: PredictionLog) -> None:
         self._storage = storage
-        self._log = log
+        self._log = _ThreadedLog(log)
         self._runners: dict[int, ModelRunner] = {}
         self._forecast_runners: dict[int, ForecastRunner] = {}
         self.deployments: dict[tuple[str, str], DeploymentStatus] = {}
@@ -187,14 +207,18 @@ class InProcessInferenceClient:
         if model.train_id not in self._runners:
             predictor = await asyncio.to_thread(self._load, model)
             self._runners[model.train_id] = ModelRunner(model, predictor, self._log)
-        return (await self._runners[model.train_id].predict([request]))[0]
+        (response,) = await self._runners[model.train_id].predict([request])
+        await self._log.flush()
+        return response
 
     async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the forecast as JSON, or the error as a value."""
         if model.train_id not in self._forecast_runners:
             runner = await asyncio.to_thread(ForecastRunner.load, model, self._storage, self._log)
             self._forecast_runners[model.train_id] = runner
-        return await self._forecast_runners[model.train_id].forecast(request)
+        response = await self._forecast_runners[model.train_id].forecast(request)
+        await self._log.flush()
+        return response
 
     async def list_deployments(
         self, tenant_id: str, predictor_names: Collection[str]
