@@ -95,8 +95,9 @@ def main() -> int:
         try:
             load, wrong = _run(platform, samples, options)
         finally:
+            # A run that is ended early has measured something, too.
+            samples.print_table()
             platform.remove()
-    samples.print_table()
     print(f"\n{checks.summary(load.ledger)}\n")
     for text in wrong[:50]:
         print(f"- {text}")
