@@ -21,6 +21,7 @@ from dataml.audit import routes as audit
 from dataml.audit import service as audit_log
 from dataml.audit.service import Outcome
 from dataml.concurrency import ConcurrencyLimiter
+from dataml.console.routes import create_routes
 from dataml.datalake import routes as datalake
 from dataml.datalake import share_routes
 from dataml.datalake.service import Lakes, OwnTable
@@ -138,8 +139,12 @@ def create_app(services: Services) -> "GatewayMiddleware":
     for router in (inference.direct, forecast_routes.direct):
         app.include_router(_with_stated_needs(router))
     add_pages(app)
+    app.router.routes.extend(create_routes())
     add_exception_handlers(app, services.settings, _record_refusal)
-    return GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
+    gateway = GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
+    # The console calls the API through all of it.
+    app.state.gateway = gateway
+    return gateway
 
 
 def _dependents(services: Services) -> Dependents:

@@ -29,6 +29,9 @@ _TRANSFERS: Final = _limiter(64, 64)
 _CALLS: Final = _limiter(16, 272)
 """All other calls."""
 
+_PAGES: Final = _limiter(64, 64)
+"""Pages of the console, which wait for calls of their own; one that waits for a call takes no call's place."""
+
 _UNLIMITED: Final = frozenset({"/api/v1/utils/health-check"})
 _BY_PATH: Final = {
     "/api/v1/login/access-token": _LOGINS,
@@ -44,4 +47,6 @@ def limiter_of(path: str) -> ConcurrencyLimiter | None:
     """Return the limiter of the class of a path without a trailing slash; None for a path without a limit."""
     if path in _UNLIMITED:
         return None
+    if not path.startswith(("/api/", "/models/")):
+        return _PAGES
     return _BY_PATH.get(path, _CALLS)

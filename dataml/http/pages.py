@@ -1,4 +1,4 @@
-"""The pages for people: what this server is, and the documentation of its calls. They load nothing from elsewhere."""
+"""The documentation of the calls, as pages for people. They load nothing from elsewhere."""
 
 import hashlib
 from collections.abc import Callable, Coroutine
@@ -26,13 +26,13 @@ _ASSETS: Final = {
 }
 """The folder of each file that the pages load."""
 
-_PAGES: Final = {"/": "index.html", "/docs": "docs.html", "/redoc": "redoc.html"}
+_PAGES: Final = {"/docs": "docs.html", "/redoc": "redoc.html"}
 # The path of an asset changes with its content.
 _CACHE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add `/`, `/docs`, `/redoc` and the files that they load. None of them is a call of the API."""
+    """Add `/docs`, `/redoc` and the files that they load. None of them is a call of the API."""
     for path, name in _PAGES.items():
         app.add_api_route(path, _show(name), include_in_schema=False)
     app.add_api_route(f"{ASSETS_PATH}/{{digest}}/{{name}}", _send_asset, include_in_schema=False)

@@ -1,0 +1,100 @@
+"""Calls of the API by the console, in the same process: with the caller's token, through the same application.
+
+A page so obeys the same rules, permissions and limits as a program, and is in the same audit log. It remembers its
+calls, which it shows as code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+from starlette.requests import Request
+
+API: Final = "/api/v1"
+# The application has its own limits; this one ends a call of a page that nobody waits for any more.
+_TIMEOUT_S: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as the page made it. `query` and `body` are what was sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+
+
+class ApiError(Exception):
+    """An answer of the API that is an error: its status, its code, and its detail in words."""
+
+    def __init__(self, status: int, code: str, detail: str, body: Mapping[str, Any]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.body = body
+
+    @classmethod
+    def of(cls, answer: httpx.Response) -> "ApiError":
+        """Read an error answer."""
+        body = answer.json() if answer.headers.get("content-type", "").endswith("json") else {}
+        detail = body.get("detail", answer.reason_phrase)
+        if isinstance(detail, list):
+            detail = "; ".join(str(part.get("msg", part)) for part in detail)
+        return cls(answer.status_code, str(body.get("code", "error")), str(detail), body)
+
+
+class Api:
+    """The API for one request of a browser."""
+
+    def __init__(self, request: Request, access_token: str | None) -> None:
+        self.calls: list[Call] = []
+        # The same address and proxies, for the throttle and the audit log.
+        kept = ("x-forwarded-for", "user-agent", "accept-language")
+        headers = {name: value for name in kept if (value := request.headers.get(name)) is not None}
+        if access_token is not None:
+            headers["authorization"] = f"Bearer {access_token}"
+        client = (request.client.host, request.client.port) if request.client else ("", 0)
+        transport = httpx.ASGITransport(request.app.state.gateway, raise_app_exceptions=False, client=client)
+        self._client = httpx.AsyncClient(
+            transport=transport, base_url="http://dataml", headers=headers, timeout=_TIMEOUT_S, trust_env=False
+        )
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON answer of a GET; queries that are None are left out.
+
+        Raises:
+            ApiError: the answer is an error.
+        """
+        return await self.call("GET", path, query=query)
+
+    async def find(self, path: str, **query: Any) -> Any:
+        """Return what `get` does, or None where the API says that there is none.
+
+        Raises:
+            ApiError: the answer is another error than 404.
+        """
+        try:
+            return await self.get(path, **query)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def call(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, form: Any = None
+    ) -> Any:
+        """Make a call and return its JSON answer; `body` is sent as JSON, `form` as a form.
+
+        Raises:
+            ApiError: the answer is an error.
+        """
+        sent = {name: value for name, value in (query or {}).items() if value is not None}
+        if form is None:
+            self.calls.append(Call(method, API + path, sent, body))
+        answer = await self._client.request(method, API + path, params=sent, json=body, data=form)
+        if answer.is_error:
+            raise ApiError.of(answer)
+        return answer.json() if answer.content else None

@@ -1,0 +1,46 @@
+"""The calls of a page as code: what a reader copies to do the same with curl, or with the Python client."""
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from pprint import pformat
+from typing import Final
+from urllib.parse import urlencode
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from dataml.console.api import Call
+
+_MAX_CALLS: Final = 8
+_LINE: Final = 100
+
+
+def curl(calls: Sequence[Call], origin: str) -> str:
+    """Return the calls as commands of a shell, for a server at `origin`."""
+    lines = []
+    for call in calls[:_MAX_CALLS]:
+        url = origin + call.path + (f"?{urlencode(dict(call.query))}" if call.query else "")
+        parts = ["curl", "-H", '"Authorization: Bearer $DATAML_API_KEY"']
+        if call.method != "GET":
+            parts += ["-X", call.method]
+        if call.body is not None:
+            parts += ["-H", "'Content-Type: application/json'", "-d", shlex.quote(json.dumps(call.body))]
+        lines.append(" ".join([*parts, shlex.quote(url)]))
+    return "\n".join(lines)
+
+
+def python(calls: Sequence[Call], origin: str, routes: Iterable[BaseRoute]) -> str:
+    """Return the calls as a program with the Python client, for a server at `origin` with these routes."""
+    lines = ["import dataml", "", f"dm = dataml.connect(url={origin!r})"]
+    operations = [route for route in routes if isinstance(route, APIRoute)]
+    for call in calls[:_MAX_CALLS]:
+        for route in operations:
+            match = route.path_regex.match(call.path)
+            if match and call.method in (route.methods or ()):
+                arguments = [*match.groups(), *(f"{name}={value!r}" for name, value in call.query.items())]
+                if call.body is not None:
+                    arguments.append(f"body={pformat(call.body, width=_LINE, sort_dicts=False)}")
+                lines.append(f"print(dm.api.{route.operation_id or route.name}({', '.join(arguments)}))")
+                break
+    return "\n".join(lines)

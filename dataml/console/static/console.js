@@ -1,0 +1,235 @@
+// The console's script. Every page can be read without it; what changes something needs it where it says so.
+"use strict";
+
+// Times and numbers as the reader writes them.
+function localize(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(element.dateTime);
+    if (!Number.isNaN(moment.getTime())) {
+      element.title = element.textContent;
+      element.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    }
+  }
+  for (const element of root.querySelectorAll("data[data-number]")) {
+    element.textContent = Number(element.value).toLocaleString(undefined, { maximumSignificantDigits: 8 });
+  }
+}
+
+// <div data-live="2"> is loaded again every 2 s, for as long as the server says that something may still change.
+function follow(element) {
+  const seconds = Number(element.dataset.live);
+  setTimeout(async () => {
+    if (!element.isConnected) return;
+    if (document.hidden) return follow(element);
+    try {
+      const answer = await fetch(element.dataset.source || location.href, { headers: { "X-Fragment": element.id } });
+      if (answer.redirected || answer.status === 401) return location.reload();
+      if (answer.ok) {
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page.getElementById(element.id);
+        if (fresh) {
+          const replaced = document.importNode(fresh, true);
+          element.replaceWith(replaced);
+          enhance(replaced);
+          return;
+        }
+      }
+    } catch {
+      // The connection is away: asked again below.
+    }
+    follow(element);
+  }, seconds * 1000);
+}
+
+// A form is sent once; a dangerous one is asked about first.
+function guard(form) {
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    if (form.dataset.confirm && !confirm(form.dataset.confirm)) return event.preventDefault();
+    if (form.dataset.sent) return event.preventDefault();
+    if (form.method !== "get") {
+      form.dataset.sent = "1";
+      for (const button of form.querySelectorAll("button:not([type=button])")) button.disabled = true;
+    }
+  });
+}
+
+// A call of the API with the session of this page.
+async function call(method, path, { body, query, signal } = {}) {
+  const url = new URL("/console/api" + path, location.origin);
+  for (const [name, value] of Object.entries(query || {})) {
+    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
+  }
+  const options = { method, headers: { Accept: "application/json" }, signal };
+  if (body instanceof FormData) options.body = body;
+  else if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
+  }
+  const answer = await fetch(url, options);
+  const content = await answer.json().catch(() => ({}));
+  if (answer.status === 401) location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search));
+  if (!answer.ok) {
+    const detail = content.detail;
+    const text = Array.isArray(detail) ? detail.map((part) => part.msg).join(" ") : detail || answer.statusText;
+    throw Object.assign(new Error(text), { status: answer.status, code: content.code, body: content });
+  }
+  return content;
+}
+
+// <form data-upload> sends its files with progress, and can be cancelled.
+function upload(form) {
+  const drop = form.querySelector(".drop");
+  const files = form.querySelector("input[type=file]");
+  const progress = form.querySelector("progress");
+  const status = form.querySelector("[data-status]");
+  const cancel = form.querySelector("[data-cancel]");
+  const name = form.querySelector("input[name=dataset_name]");
+  let request = null;
+  const show = () => {
+    const chosen = [...files.files];
+    status.textContent = chosen.map((file) => `${file.name} (${(file.size / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 })} MB)`).join(", ");
+    if (chosen.length && !name.value) name.value = chosen[0].name.replace(/\.[^.]+$/, "");
+  };
+  files.addEventListener("change", show);
+  for (const type of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(type, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", type === "dragover");
+      if (type === "drop" && event.dataTransfer.files.length) {
+        files.files = event.dataTransfer.files;
+        show();
+      }
+    });
+  }
+  cancel.addEventListener("click", () => request && request.abort());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (request) return;
+    const url = new URL(form.dataset.upload, location.origin);
+    for (const field of form.querySelectorAll("[data-query]")) if (field.value) url.searchParams.set(field.name, field.value);
+    const body = new FormData();
+    for (const file of files.files) body.append("files", file);
+    request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.responseType = "json";
+    const ended = (text) => {
+      request = null;
+      progress.hidden = cancel.hidden = true;
+      status.textContent = text;
+      status.closest(".notice")?.classList.toggle("bad", Boolean(text));
+    };
+    request.upload.addEventListener("progress", (step) => {
+      progress.value = step.total ? step.loaded / step.total : 0;
+      status.textContent = step.loaded < step.total ? `${Math.round(100 * progress.value)} % sent` : "The server checks the files";
+    });
+    request.addEventListener("load", () => {
+      const answer = request.response || {};
+      if (request.status < 300) return location.assign(`/datasets/${answer.dataset_id}`);
+      const detail = answer.detail;
+      ended(Array.isArray(detail) ? detail.map((part) => part.msg).join(" ") : detail || `The server answered ${request.status}.`);
+    });
+    request.addEventListener("error", () => ended("The connection was lost; nothing was stored."));
+    request.addEventListener("abort", () => ended("Cancelled; nothing was stored."));
+    progress.hidden = cancel.hidden = false;
+    request.send(body);
+  });
+}
+
+// <form data-predict> asks for a prediction while the fields change.
+function predict(form) {
+  const output = document.getElementById(form.dataset.predict);
+  let last = null;
+  let timer = null;
+  const ask = async () => {
+    last?.abort();
+    last = new AbortController();
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), signal: last.signal });
+      output.innerHTML = "";
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      output.append(...document.importNode(page.body, true).childNodes);
+      localize(output);
+    } catch (error) {
+      if (error.name !== "AbortError") output.textContent = "The server does not answer.";
+    }
+  };
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, 250);
+  };
+  form.addEventListener("input", soon);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
+  });
+}
+
+function copying(button) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    const text = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = text), 1500);
+  });
+}
+
+function theme(button) {
+  button.addEventListener("click", () => {
+    const root = document.documentElement;
+    const isDark = root.dataset.theme === "dark" || (root.dataset.theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+    root.dataset.theme = isDark ? "light" : "dark";
+    document.cookie = `dataml_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    for (const chart of document.querySelectorAll("[data-chart]")) draw(chart);
+  });
+}
+
+// <div data-chart="id of a script with a Vega-Lite specification">: Vega is loaded after the text.
+let vega = null;
+function draw(element) {
+  vega ||= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.body.dataset.vega;
+    script.onload = resolve;
+    script.onerror = reject;
+    document.head.append(script);
+  });
+  vega.then(async () => {
+    const specification = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue("--text");
+    const axis = { labelColor: text, titleColor: text, gridColor: style.getPropertyValue("--border"), domainColor: style.getPropertyValue("--border") };
+    const config = { background: null, axis, legend: { labelColor: text, titleColor: text }, title: { color: text }, view: { stroke: null } };
+    // `ast`: expressions are interpreted, for no page may make functions out of text.
+    await vegaEmbed(element, specification, { ast: true, actions: false, renderer: "svg", defaultStyle: false, config });
+  }).catch(() => (element.textContent = "The chart could not be loaded."));
+}
+
+function enhance(root) {
+  localize(root);
+  const each = (selector, action) => {
+    if (root.matches?.(selector)) action(root);
+    root.querySelectorAll(selector).forEach(action);
+  };
+  each("[data-live]", follow);
+  each("form", guard);
+  each("form[data-upload]", upload);
+  each("form[data-predict]", predict);
+  each("[data-copy]", copying);
+  each("[data-theme-toggle]", theme);
+  each("[data-chart]", draw);
+  each("[data-submit-on-change]", (field) => field.addEventListener("change", () => field.form.requestSubmit()));
+}
+
+const menu = document.querySelector(".menu");
+if (menu) {
+  const toggle = menu.querySelector(".menu-toggle");
+  const set = (isOpen) => {
+    menu.classList.toggle("closed", !isOpen);
+    toggle.setAttribute("aria-expanded", String(isOpen));
+  };
+  set(false);
+  toggle.addEventListener("click", () => set(menu.classList.contains("closed")));
+}
+for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+enhance(document);
