@@ -42,7 +42,11 @@ async def send(request: Request) -> Response:
 
 @cache
 def _digest(name: str) -> str:
-    content = f"{vl_convert.get_vega_embed_version()}{vl_convert.get_vega_version()}{_VEGA_SNIPPET}".encode() if name == _VEGA else _content(name)
+    content = (
+        f"{vl_convert.get_vega_embed_version()}{vl_convert.get_vega_version()}{_VEGA_SNIPPET}".encode()
+        if name == _VEGA
+        else _content(name)
+    )
     return hashlib.sha256(content).hexdigest()[:16]
 
 

@@ -81,7 +81,12 @@ async def read(request: Request, api: Api, path: str, names: Collection[str], **
         ApiError: the API refuses a filter or an order.
     """
     query = {name: value for name in ("q", "sort", *names) if (value := request.query_params.get(name))}
-    given = request.query_params.get("offset", "0")
-    offset = int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
+    offset = offset_of(request)
     answer = await api.get(path, **query, **fixed, offset=offset or None, limit=_LIMIT)
     return Listing(request.url.path, query, answer["data"], answer["total"], offset)
+
+
+def offset_of(request: Request) -> int:
+    """Return the row that a page begins with, as its address says; 0 where that is no number."""
+    given = request.query_params.get("offset", "0")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0

@@ -31,19 +31,10 @@ _SECTIONS: Final = (
         (
             Link("Templates", "/templates"),
             Link("Datasets", "/datasets"),
-            Link("Lake", "/lake", Permission.READ_DATALAKE),
         ),
     ),
-    Section("Predict", (Link("Predictors", "/predictors"), Link("Endpoints", "/endpoints"))),
+    Section("Predict", (Link("Predictors", "/predictors"),)),
     Section("Work", (Link("Jobs", "/jobs"),)),
-    Section(
-        "Administration",
-        (
-            Link("Users", "/admin/users", Permission.MANAGE_USERS),
-            Link("Roles", "/admin/roles", Permission.MANAGE_ROLES),
-            Link("Audit log", "/admin/audit", Permission.MANAGE_USERS),
-        ),
-    ),
 )
 
 

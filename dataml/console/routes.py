@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml.console import assets, forwarding, session
-from dataml.console.views import datasets, home, jobs, predictors, signing_in
+from dataml.console.views import datasets, home, jobs, predictors, signing_in, templates
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
 
@@ -20,9 +20,23 @@ def create_routes() -> list[BaseRoute]:
         Route(f"{assets.PATH}/{{digest}}/{{name}}", assets.send, include_in_schema=False),
         _for_any_method(f"{forwarding.PREFIX}/{{path:path}}", _call_api),
         page("/", home.show),
+        page("/templates", templates.show_all),
+        page("/templates/{template_id:int}", templates.show),
         page("/datasets", datasets.show_all),
+        page("/datasets/new", datasets.show_upload),
+        page("/datasets/{dataset_id:int}", datasets.show),
+        page("/datasets/{dataset_id:int}/statistics", datasets.compute_statistics, "POST"),
+        page("/datasets/{dataset_id:int}/delete", datasets.delete, "POST"),
+        page("/datasets/{dataset_id:int}/{tab}", datasets.show),
         page("/predictors", predictors.show_all),
+        page("/predictors/{train_id:int}", predictors.show),
+        page("/predictors/{train_id:int}/predict", predictors.predict, "POST"),
+        page("/predictors/{train_id:int}/importance", predictors.compute_importance, "POST"),
+        page("/predictors/{train_id:int}/delete", predictors.delete, "POST"),
+        page("/predictors/{train_id:int}/{tab}", predictors.show),
         page("/jobs", jobs.show_all),
+        page("/jobs/{job_id}", jobs.show),
+        page("/jobs/{job_id}/cancel", jobs.cancel, "POST"),
     ]
 
 
