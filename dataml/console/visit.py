@@ -50,9 +50,9 @@ class Visit:
         """Return whether the user has a permission."""
         return permission in self.principal.permissions
 
-    def render(self, template: str, status: int = HTTPStatus.OK, **context: Any) -> Response:
+    def render(self, page_template: str, /, status: int = HTTPStatus.OK, **context: Any) -> Response:
         """Return a page."""
-        return render(self.request, template, status, visit=self, **context)
+        return render(self.request, page_template, status, visit=self, **context)
 
     def redirect(self, path: str, notice: str | None = None, **query: Any) -> Response:
         """Send the browser to another page, which shows the notice."""
@@ -104,13 +104,13 @@ def page(path: str, view: View, *methods: str) -> Route:
     return route
 
 
-def render(request: Request, template: str, status: int = HTTPStatus.OK, **context: Any) -> Response:
+def render(request: Request, page_template: str, /, status: int = HTTPStatus.OK, **context: Any) -> Response:
     """Return a page; `visit` is None where nobody has signed in."""
     visit: Visit | None = context.pop("visit", None)
     theme = request.cookies.get(THEME_COOKIE)
     html = (
         environment()
-        .get_template(template)
+        .get_template(page_template)
         .render(
             request=request,
             visit=visit,

@@ -201,7 +201,9 @@ function draw(element) {
     const axis = { labelColor: text, titleColor: text, gridColor: style.getPropertyValue("--border"), domainColor: style.getPropertyValue("--border") };
     const config = { background: null, axis, legend: { labelColor: text, titleColor: text }, title: { color: text }, view: { stroke: null } };
     // `ast`: expressions are interpreted, for no page may make functions out of text.
-    await vegaEmbed(element, specification, { ast: true, actions: false, renderer: "svg", defaultStyle: false, config });
+    delete specification.$schema; // of an older version than this one, which reads it all the same
+    const tooltip = { disableDefaultStyle: true };
+    await vegaEmbed(element, specification, { mode: "vega-lite", ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip, config });
   }).catch(() => (element.textContent = "The chart could not be loaded."));
 }
 
