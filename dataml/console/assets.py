@@ -1,17 +1,20 @@
 """The files that the pages load: styles and scripts of ours, and Vega out of the package that draws charts."""
 
+import asyncio
 import hashlib
+import sys
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-import vl_convert
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
-from dataml.errors import NotFound
+from dataml.console import vega
+from dataml.errors import NotFound, Unavailable
+from dataml.settings import Settings
 
 PATH: Final = "/console/assets"
 _FOLDER: Final = Path(str(files("dataml.console"))) / "static"
@@ -19,7 +22,7 @@ _VEGA: Final = "vega.js"
 _TYPES: Final = {"console.css": "text/css", "console.js": "text/javascript", _VEGA: "text/javascript"}
 # The path of an asset changes with its content.
 _CACHE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
-_VEGA_SNIPPET: Final = "window.vegaEmbed = vegaEmbed;"
+_bundling = asyncio.Lock()
 
 
 def url(name: str) -> str:
@@ -32,26 +35,27 @@ async def send(request: Request) -> Response:
 
     Raises:
         NotFound: `not_found`; also a file of another version.
+        Unavailable: `chart_library_unavailable`: Vega could not be bundled.
     """
     digest, name = request.path_params["digest"], request.path_params["name"]
     if name not in _TYPES or digest != _digest(name):
         raise NotFound("Not Found")
-    content = await run_in_threadpool(_content, name)
-    return Response(content, media_type=_TYPES[name], headers=_CACHE)
+    path = await _bundle(request.app.state.settings) if name == _VEGA else _FOLDER / name
+    return FileResponse(path, media_type=_TYPES[name], headers=_CACHE)
+
+
+async def _bundle(settings: Settings) -> Path:
+    """Return the file of Vega, which is made once an installation: that takes seconds of a processor."""
+    path = settings.root / "cache" / f"vega-{_digest(_VEGA)}.js"
+    async with _bundling:
+        if not path.exists():
+            process = await asyncio.create_subprocess_exec(sys.executable, "-m", vega.__name__, str(path))
+            if await process.wait() != 0:
+                raise Unavailable("The library of charts could not be made.", code="chart_library_unavailable")
+    return path
 
 
 @cache
 def _digest(name: str) -> str:
-    content = (
-        f"{vl_convert.get_vega_embed_version()}{vl_convert.get_vega_version()}{_VEGA_SNIPPET}".encode()
-        if name == _VEGA
-        else _content(name)
-    )
+    content = version("vl-convert-python").encode() if name == _VEGA else (_FOLDER / name).read_bytes()
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-@cache
-def _content(name: str) -> bytes:
-    if name == _VEGA:
-        return vl_convert.javascript_bundle(_VEGA_SNIPPET).encode()
-    return (_FOLDER / name).read_bytes()

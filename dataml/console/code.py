@@ -41,6 +41,6 @@ def python(calls: Sequence[Call], origin: str, routes: Iterable[BaseRoute]) -> s
                 arguments = [*match.groups(), *(f"{name}={value!r}" for name, value in call.query.items())]
                 if call.body is not None:
                     arguments.append(f"body={pformat(call.body, width=_LINE, sort_dicts=False)}")
-                lines.append(f"print(dm.api.{route.operation_id or route.name}({', '.join(arguments)}))")
+                lines.append(f"print(dm.api.{route.unique_id}({', '.join(arguments)}))")
                 break
     return "\n".join(lines)
