@@ -1,14 +1,12 @@
 """The calls of a page as code: what a reader copies to do the same with curl, or with the Python client."""
 
 import json
+import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pprint import pformat
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
-
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from dataml.console.api import Call
 
@@ -30,17 +28,20 @@ def curl(calls: Sequence[Call], origin: str) -> str:
     return "\n".join(lines)
 
 
-def python(calls: Sequence[Call], origin: str, routes: Iterable[BaseRoute]) -> str:
-    """Return the calls as a program with the Python client, for a server at `origin` with these routes."""
+def python(calls: Sequence[Call], origin: str, paths: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the calls as a program with the Python client, for a server at `origin`.
+
+    `paths` are those of the OpenAPI document, which name the operations.
+    """
     lines = ["import dataml", "", f"dm = dataml.connect(url={origin!r})"]
-    operations = [route for route in routes if isinstance(route, APIRoute)]
     for call in calls[:_MAX_CALLS]:
-        for route in operations:
-            match = route.path_regex.match(call.path)
-            if match and call.method in (route.methods or ()):
+        for template, operations in paths.items():
+            match = re.fullmatch(re.sub(r"\\{[^}]*\\}", "([^/]+)", re.escape(template)), call.path)
+            if match and call.method.lower() in operations:
                 arguments = [*match.groups(), *(f"{name}={value!r}" for name, value in call.query.items())]
                 if call.body is not None:
                     arguments.append(f"body={pformat(call.body, width=_LINE, sort_dicts=False)}")
-                lines.append(f"print(dm.api.{route.unique_id}({', '.join(arguments)}))")
+                operation = operations[call.method.lower()]["operationId"]
+                lines.append(f"print(dm.api.{operation}({', '.join(arguments)}))")
                 break
     return "\n".join(lines)
