@@ -27,7 +27,7 @@ from tests.sample_tenant import SampleTenant, create_role, create_sample_tenant,
 PUBLIC_CALLS = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
 PUBLIC_CALLS |= {("GET", f"{API}/utils/health-check")}
 # Calls with this requirement take the token of a job, and no token of a user.
-PAGES = {"/", "/docs", "/redoc", "/docs/assets/{digest}/{name}"}
+PAGES = {"/docs", "/redoc", "/docs/assets/{digest}/{name}"}
 JOB_TOKEN = "a job's token"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

@@ -4,10 +4,9 @@ import re
 
 import pytest
 
-from dataml import __version__
 from tests.client import Client
 
-PAGES = ("/", "/docs", "/redoc")
+PAGES = ("/docs", "/redoc")
 
 
 def loaded(page: str) -> list[str]:
@@ -37,14 +36,6 @@ def test_page_runs_only_scripts_of_this_server(anonymous: Client, path: str) -> 
     assert page.headers["x-frame-options"] == "DENY"
     # A script, or the handler of an event, that stands in the page would not run.
     assert re.findall(r"<script[^>]*>[^<]+|<style| style=| on[a-z]+=", page.text) == []
-
-
-def test_start_page_says_what_this_is(anonymous: Client) -> None:
-    page = anonymous.get("/").text
-    assert f"dataml {__version__}" in page
-    for link in re.findall(r'<a href="([^"]+)"', page):
-        assert anonymous.get(link).status_code == 200
-    assert '"/openapi.json"' in page
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "index.html", "..%2findex.html"])
