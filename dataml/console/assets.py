@@ -19,7 +19,12 @@ from dataml.settings import Settings
 PATH: Final = "/console/assets"
 _FOLDER: Final = Path(str(files("dataml.console"))) / "static"
 _VEGA: Final = "vega.js"
-_TYPES: Final = {"console.css": "text/css", "console.js": "text/javascript", _VEGA: "text/javascript"}
+_TYPES: Final = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "model.js": "text/javascript",
+    _VEGA: "text/javascript",
+}
 # The path of an asset changes with its content.
 _CACHE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _bundling = asyncio.Lock()

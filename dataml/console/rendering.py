@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dataml import __version__
@@ -18,7 +18,10 @@ _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 def environment() -> Environment:
     """Return the Jinja environment of the console. Everything that is not `Markup` is escaped."""
     made = Environment(
-        loader=PackageLoader("dataml.console"),
+        # The texts about metrics are those of the report on paper.
+        loader=ChoiceLoader(
+            (PackageLoader("dataml.console"), PrefixLoader({"report": PackageLoader("dataml.ml.report")}))
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -6,7 +6,17 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml.console import assets, forwarding, session
-from dataml.console.views import datasets, home, jobs, predictors, signing_in, templates
+from dataml.console.views import (
+    datasets,
+    home,
+    jobs,
+    model_explanation,
+    model_report,
+    model_threshold,
+    predictors,
+    signing_in,
+    templates,
+)
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
 
@@ -29,14 +39,27 @@ def create_routes() -> list[BaseRoute]:
         page("/datasets/{dataset_id:int}/delete", datasets.delete, "POST"),
         page("/datasets/{dataset_id:int}/{tab}", datasets.show),
         page("/predictors", predictors.show_all),
-        page("/predictors/{train_id:int}", predictors.show),
-        page("/predictors/{train_id:int}/predict", predictors.predict, "POST"),
-        page("/predictors/{train_id:int}/importance", predictors.compute_importance, "POST"),
-        page("/predictors/{train_id:int}/delete", predictors.delete, "POST"),
-        page("/predictors/{train_id:int}/{tab}", predictors.show),
+        *_model_pages("/predictors/{train_id:int}"),
         page("/jobs", jobs.show_all),
         page("/jobs/{job_id}", jobs.show),
         page("/jobs/{job_id}/cancel", jobs.cancel, "POST"),
+    ]
+
+
+def _model_pages(path: str) -> list[Route]:
+    """Return the routes of the tabs of one model, and of what they change."""
+    return [
+        page(path, model_report.show_overview),
+        page(f"{path}/delete", predictors.delete, "POST"),
+        page(f"{path}/report", model_report.show_report),
+        page(f"{path}/threshold", model_threshold.show),
+        page(f"{path}/threshold", model_threshold.keep, "POST"),
+        page(f"{path}/threshold/reset", model_threshold.reset, "POST"),
+        page(f"{path}/explanation", model_explanation.show),
+        page(f"{path}/explanation", model_explanation.compute, "POST"),
+        page(f"{path}/explanation/delete", model_explanation.delete, "POST"),
+        page(f"{path}/try", predictors.show_form),
+        page(f"{path}/predict", predictors.predict, "POST"),
     ]
 
 

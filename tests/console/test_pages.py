@@ -26,6 +26,8 @@ PATHS = [
     "/predictors",
     "/predictors/{model}",
     "/predictors/{model}/report",
+    "/predictors/{model}/threshold",
+    "/predictors/{model}/explanation",
     "/predictors/{model}/try",
     "/jobs",
     "/jobs/{job}",

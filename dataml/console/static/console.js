@@ -145,11 +145,12 @@ function predict(form) {
     last?.abort();
     last = new AbortController();
     try {
-      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), signal: last.signal });
-      output.innerHTML = "";
+      const headers = { "X-Fragment": output.id };
+      const answer = await fetch(form.action, { method: "POST", headers, body: new URLSearchParams(new FormData(form)), signal: last.signal });
+      if (answer.redirected) return location.reload(); // the session has ended
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      output.append(...document.importNode(page.body, true).childNodes);
-      localize(output);
+      output.replaceChildren(...document.importNode(page.body, true).childNodes);
+      enhance(output);
     } catch (error) {
       if (error.name !== "AbortError") output.textContent = "The server does not answer.";
     }
@@ -184,7 +185,25 @@ function theme(button) {
   });
 }
 
-// <div data-chart="id of a script with a Vega-Lite specification">: Vega is loaded after the text.
+// The specification of a chart: <div data-chart="id of a script">, or <div data-chart data-from="a call of the API"
+// data-path="names in its answer">. An answer that has several charts is asked for once.
+const answers = new Map();
+async function specificationOf(element) {
+  const { chart, from, path } = element.dataset;
+  if (chart) return JSON.parse(document.getElementById(chart).textContent);
+  if (!answers.has(from)) answers.set(from, call("GET", from));
+  const found = path.split(".").reduce((value, name) => value?.[name], await answers.get(from));
+  if (!found) throw new Error(`${from} has no ${path}`);
+  return structuredClone(found);
+}
+
+// Vega-Lite sizes the inner part of a chart; axes and legends take the rest.
+function fit(specification, width) {
+  const room = Math.max(width - 110, 150);
+  if (typeof specification.width === "number" && specification.width > room) specification.width = room;
+}
+
+// Vega is loaded after the text.
 let vega = null;
 function draw(element) {
   vega ||= new Promise((resolve, reject) => {
@@ -195,7 +214,8 @@ function draw(element) {
     document.head.append(script);
   });
   vega.then(async () => {
-    const specification = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+    const specification = await specificationOf(element);
+    fit(specification, element.clientWidth);
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue("--text");
     const axis = { labelColor: text, titleColor: text, gridColor: style.getPropertyValue("--border"), domainColor: style.getPropertyValue("--border") };
