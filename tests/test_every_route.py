@@ -73,6 +73,7 @@ OTHER_PARAMETERS |= {
     "header_row",
     "delimiter",
     "rows",
+    "rule",
     "target",
     "username",
     "action",
@@ -94,7 +95,7 @@ DELETING_PATHS |= {"/api/v1/datalake/shares/{share_id}", "/api/v1/dataset/{datas
 # Filters of lists by an object: without such an object the list is empty (`tests/http/test_lists.py`).
 FILTERS = {("/api/v1/dataset/list", "template_id"), ("/api/v1/dataset/list_validated", "template_id")}
 FILTERS |= {("/api/v1/train/list", "dataset_id"), ("/api/v1/train/refresh", "dataset_id")}
-FILTERS |= {("/api/v1/inference/predictions", "dataset_id")}
+FILTERS |= {("/api/v1/inference/predictions", "dataset_id"), ("/api/v1/dataset/wrong-cells", "column")}
 
 # Ids that no row has, which a user or an attacker may send.
 INVALID_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]

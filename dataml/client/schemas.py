@@ -1448,6 +1448,13 @@ class WrongCell(TypedDict):
     reason: str
 
 
+class WrongCellList(TypedDict):
+    """A page of the wrong cells of a dataset."""
+
+    total: int
+    data: "list[WrongCell]"
+
+
 class WrongField(TypedDict):
     """One wrong field of a request."""
 

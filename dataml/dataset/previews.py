@@ -23,7 +23,7 @@ _HEAD_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 1024
 # Spreadsheets in Japanese or Chinese also take the full-width ones.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_ERROR_COLUMNS: Final = ("file", "row", "column", "value", "rule", "reason")
+ERROR_COLUMNS: Final = ("file", "row", "column", "value", "rule", "reason")
 
 
 def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[dict[str, Any]]:
@@ -36,10 +36,16 @@ def read_rows(parquet: Path, columns: Sequence[str] | None, page: Page) -> list[
             rows_of_page = batch.slice(min(skip, batch.num_rows), page.limit - len(rows))
             skip -= min(skip, batch.num_rows)
             # Parquet also takes a name for a path such as `a.b`, and returns more columns than these.
-            rows += [_row_to_json(row) for row in rows_of_page.select(names).to_pylist()]
+            rows += [row_to_json(row) for row in rows_of_page.select(names).to_pylist()]
             if len(rows) == page.limit:
                 break
     return rows
+
+
+def count_rows(parquet: Path) -> int:
+    """Return the number of rows of a file."""
+    with pq.ParquetFile(parquet) as file:
+        return file.metadata.num_rows
 
 
 def first_lines(path: Path, file_format: FileFormat, encoding: str = "utf-8") -> list[str]:
@@ -59,11 +65,11 @@ def error_lines(errors: Path | None) -> Iterator[bytes]:
 
     The file is Parquet, as the validation writes it.
     """
-    yield _csv_lines([_ERROR_COLUMNS]).encode()
+    yield _csv_lines([ERROR_COLUMNS]).encode()
     if errors is None:
         return
     with open_parquet(errors) as file:
-        for batch in file.iter_batches(columns=list(_ERROR_COLUMNS)):
+        for batch in file.iter_batches(columns=list(ERROR_COLUMNS)):
             yield _csv_lines(map(_escape_formula, row.values()) for row in batch.to_pylist()).encode()
 
 
@@ -81,7 +87,8 @@ def _row_groups(file: pq.ParquetFile, page: Page) -> tuple[list[int], int]:
     return groups, max(skipped, 0)
 
 
-def _row_to_json(row: dict[str, Any]) -> dict[str, Any]:
+def row_to_json(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its values as JSON has them: times as text, long text cut."""
     return {name: _to_json(value) for name, value in row.items()}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Depends, Query, Request, Response
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from dataml.access.dependencies import DatasetDeleter, Uploader, Viewer
 from dataml.access.permissions import Permission
 from dataml.datalake.dependencies import AppLakes
-from dataml.dataset import lake_tables, previews, rejection, service, statistics, uploads, validation
+from dataml.dataset import lake_tables, previews, rejection, selected_rows, service, statistics, uploads, validation
 from dataml.dataset.models import Dataset
 from dataml.dataset.schemas import (
     DatasetAnswer,
@@ -27,6 +27,8 @@ from dataml.dataset.schemas import (
     StatisticsAnswer,
     UploadAnswer,
     Usage,
+    WrongCell,
+    WrongCellList,
 )
 from dataml.dataset.upload_options import LakeOptions, UploadOptions
 from dataml.db.scope import Page, Scope
@@ -185,21 +187,39 @@ async def view_dataset(
         Literal["kept", "set_aside"],
         Query(description="kept: the validated rows, typed; set_aside: the quarantined rows, as text."),
     ] = "kept",
+    sort: Annotated[
+        str | None,
+        Query(
+            description="Column to sort the rows by, or `-` and a column for the reverse; without it in file order. "
+            "Text in any case of letters, missing values last.",
+            max_length=300,
+        ),
+    ] = None,
 ) -> Response:
     """Return a page of the kept rows, typed, or of the quarantined rows, as text after `file_id` and `row`."""
     async with database.reading() as session:
         dataset = await service.get_readable(session, user.scope, dataset_id)
     contract, parquet = dataset.validated()
     names = contract.select(dict.fromkeys(columns)).names if columns else None
+    by, is_descending = selected_rows.parse_sort(contract, sort) if sort else (None, False)
     total = dataset.kept_records
     if rows == "set_aside":
         total, parquet = dataset.total_records - dataset.kept_records, dataset.set_aside
         names = [*QUARANTINE_ORIGIN_COLUMNS, *quarantine_column_names(names)] if names else None
+        by = quarantine_column_names([by])[0] if by else None
     storage = Storage.from_settings(settings)
+
+    def read() -> list[dict[str, Any]]:
+        if parquet is None:
+            return []
+        path = storage.fetch(parquet)
+        if by is None:
+            return previews.read_rows(path, names, page)
+        return selected_rows.read_sorted(path, names, page, by, descending=is_descending)
 
     def render() -> bytes:
         with translate_read_errors():
-            preview = previews.read_rows(storage.fetch(parquet), names, page) if parquet is not None else []
+            preview = read()
         return orjson.dumps({"preview": preview, "total": total})
 
     return Response(await asyncio.to_thread(render), media_type="application/json")
@@ -263,6 +283,38 @@ async def get_dataset_error_report(
     disposition = {"Content-Disposition": f'attachment; filename="dataset_{dataset.id}_errors.csv"'}
     lines = await asyncio.to_thread(_begin, previews.error_lines(errors))
     return StreamingResponse(lines, media_type="text/csv", headers=disposition)
+
+
+@router.get("/wrong-cells")
+async def list_wrong_cells(
+    dataset_id: DatasetId,
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+    page: Paged,
+    column: Annotated[str | None, Query(description="Only cells of this column.")] = None,
+    rule: Annotated[str | None, Query(description="Only cells that break this rule.")] = None,
+) -> WrongCellList:
+    """List the wrong cells of a dataset, in the order of its files and rows.
+
+    `GET /dataset/error-report` has their numbers by column and by rule.
+    """
+    async with database.reading() as session:
+        dataset = await service.get_readable(session, user.scope, dataset_id)
+    values = {name: value for name, value in (("column", column), ("rule", rule)) if value is not None}
+    if dataset.errors is None:
+        return WrongCellList(total=0, data=[])
+    storage, name = Storage.from_settings(settings), dataset.errors
+
+    def read() -> tuple[int, list[dict[str, Any]]]:
+        with translate_read_errors():
+            errors = storage.fetch(name)
+            if values:
+                return selected_rows.read_matching(errors, previews.ERROR_COLUMNS, page, values)
+            return previews.count_rows(errors), previews.read_rows(errors, previews.ERROR_COLUMNS, page)
+
+    total, cells = await asyncio.to_thread(read)
+    return WrongCellList(total=total, data=[WrongCell.model_validate(cell) for cell in cells])
 
 
 def _begin(lines: Iterator[bytes]) -> Iterator[bytes]:

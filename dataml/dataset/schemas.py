@@ -34,6 +34,13 @@ class WrongCell(BaseModel):
     reason: str = Field(description="What is wrong with the value.")
 
 
+class WrongCellList(BaseModel):
+    """A page of the wrong cells of a dataset."""
+
+    total: int = Field(description="Number of wrong cells that the filters select.")
+    data: list[WrongCell] = Field(description="The page, in the order of files and rows.")
+
+
 class FileErrors(BaseModel):
     """The wrong cells of a file."""
 

@@ -107,8 +107,18 @@ def test_errors_shows_each_wrong_cell(admin: CommandLine, wrong: str, folder: Pa
     assert len(csv_rows(out.read_text())) == 3
 
 
+def test_errors_shows_cells_of_a_column_or_rule(admin: CommandLine, wrong: str) -> None:
+    page = admin.data("datasets", "errors", wrong, "--column", "age", "--limit", "1")
+    assert (page["total"], [cell["value"] for cell in page["data"]]) == (2, ["x"])
+    assert admin.data("datasets", "errors", wrong, "--rule", "absent")["total"] == 0
+    ended = admin.run("datasets", "errors", wrong, "--offset", "1")
+    assert "1 of 2 wrong cells" in ended.stderr
+
+
 def test_view_shows_kept_and_quarantined_rows(admin: CommandLine, wrong: str) -> None:
     assert admin.data("datasets", "view", wrong, "--limit", "2")["total"] == 18
+    ids = [row["id"] for row in admin.data("datasets", "view", wrong, "--sort", "-id", "--limit", "20")["preview"]]
+    assert ids == sorted(ids, reverse=True)
     quarantined = csv_rows(admin.run("datasets", "view", wrong, "--quarantined", "-o", "csv").stdout)
     assert ["20", "y"] in [row[-2:] for row in quarantined] or any("y" in row for row in quarantined)
 

@@ -124,12 +124,17 @@ def _view(
     quarantined: Annotated[
         bool, typer.Option("--quarantined", help="The rows with wrong cells, as the files have them.")
     ] = False,
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Sort the rows by this column; -COLUMN for the reverse.")
+    ] = None,
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> None:
     """Show rows of a dataset."""
     rows: Literal["kept", "set_aside"] = "set_aside" if quarantined else "kept"
-    answer = session.api.view_dataset(dataset_id=_get(session, dataset).id, rows=rows, limit=limit, offset=offset)
+    answer = session.api.view_dataset(
+        dataset_id=_get(session, dataset).id, rows=rows, limit=limit, offset=offset, sort=sort
+    )
     page = answer["preview"]
     session.output.rows(answer, page, list(dict.fromkeys(name for row in page for name in row)))
 
@@ -140,11 +145,20 @@ def _errors(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all wrong cells to this CSV file, not only the first.")
     ] = None,
+    column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Only cells of this column.")] = None,
+    rule: Annotated[str | None, typer.Option(metavar="RULE", help="Only cells that break this rule.")] = None,
+    limit: Annotated[int | None, typer.Option(help="How many, at most.")] = None,
+    offset: Annotated[int | None, typer.Option(help="Leave out the first ones.")] = None,
 ) -> None:
     """Show the wrong cells of a dataset: row, column, value and reason."""
     found = _get(session, dataset)
     if out is not None:
         write_file(session, out, session.api.get_dataset_error_report_csv(dataset_id=found.id).encode())
+        return
+    if (column, rule, limit, offset) != (None, None, None, None):
+        page = session.api.list_wrong_cells(dataset_id=found.id, column=column, rule=rule, limit=limit, offset=offset)
+        session.output.rows(page, page["data"], ("file", "row", "column", "value", "rule", "reason"))
+        session.output.say(f"{len(page['data']):,} of {page['total']:,} wrong cells.")
         return
     cells = found.errors()
     answer = cells.info

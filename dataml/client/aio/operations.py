@@ -789,6 +789,7 @@ class Operations:
         dataset_id: int,
         columns: list[str] | None = None,
         rows: Literal["kept", "set_aside"] | None = None,
+        sort: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> schemas.DatasetPreview:
@@ -798,13 +799,22 @@ class Operations:
             dataset_id: Id of the dataset.
             columns: Only these columns, in this order; repeat the parameter.
             rows: kept: the validated rows, typed; set_aside: the quarantined rows, as text.
+            sort: Column to sort the rows by, or `-` and a column for the reverse; without it in file order. Text in
+                any case of letters, missing values last.
             limit: Rows to return at most.
             offset: Rows to skip.
         """
         return await self._transport.call(
             "GET",
             "/api/v1/dataset/view",
-            query={"dataset_id": dataset_id, "columns": columns, "rows": rows, "limit": limit, "offset": offset},
+            query={
+                "dataset_id": dataset_id,
+                "columns": columns,
+                "rows": rows,
+                "sort": sort,
+                "limit": limit,
+                "offset": offset,
+            },
         )
 
     async def generate_dataset_statistics(
@@ -862,6 +872,32 @@ class Operations:
         """
         return await self._transport.call(
             "GET", "/api/v1/dataset/error-report", query={"dataset_id": dataset_id, "format": "csv"}, answer="text"
+        )
+
+    async def list_wrong_cells(
+        self,
+        *,
+        dataset_id: int,
+        column: str | None = None,
+        rule: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> schemas.WrongCellList:
+        """List the wrong cells of a dataset, in the order of its files and rows.
+
+        `GET /dataset/error-report` has their numbers by column and by rule.
+
+        Args:
+            dataset_id: Id of the dataset.
+            column: Only cells of this column.
+            rule: Only cells that break this rule.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return await self._transport.call(
+            "GET",
+            "/api/v1/dataset/wrong-cells",
+            query={"dataset_id": dataset_id, "column": column, "rule": rule, "limit": limit, "offset": offset},
         )
 
     async def add_files(

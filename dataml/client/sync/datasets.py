@@ -77,10 +77,20 @@ class Dataset:
         """Return the wrong cells, whose rows were quarantined."""
         return ErrorReport(self._api.get_dataset_error_report(dataset_id=self.id))
 
-    def rows(self, limit: int = 100, offset: int = 0, *, quarantined: bool = False) -> Table:
-        """Return some of the kept rows, or of the quarantined ones, as text after `file_id` and `row`."""
+    def wrong_cells(
+        self, column: str | None = None, rule: str | None = None, *, limit: int = 100, offset: int = 0
+    ) -> Table:
+        """Return some of the wrong cells: all, or those of a column or rule."""
+        answer = self._api.list_wrong_cells(dataset_id=self.id, column=column, rule=rule, limit=limit, offset=offset)
+        return Table(answer["data"])
+
+    def rows(self, limit: int = 100, offset: int = 0, *, quarantined: bool = False, sort: str | None = None) -> Table:
+        """Return some of the kept rows, or of the quarantined ones, as text after `file_id` and `row`.
+
+        `sort` is a column, or `-` and a column for the reverse; without it they are in file order.
+        """
         rows: Literal["kept", "set_aside"] = "set_aside" if quarantined else "kept"
-        answer = self._api.view_dataset(dataset_id=self.id, limit=limit, offset=offset, rows=rows)
+        answer = self._api.view_dataset(dataset_id=self.id, limit=limit, offset=offset, rows=rows, sort=sort)
         return Table(answer["preview"])
 
     def download(self, path: str | os.PathLike[str], *, progress: ShowProgress = None) -> Path:
