@@ -18,7 +18,7 @@ def curl(calls: Sequence[Call], origin: str) -> str:
     """Return the calls as commands of a shell, for a server at `origin`."""
     lines = []
     for call in calls[:_MAX_CALLS]:
-        url = origin + call.path + (f"?{urlencode(dict(call.query))}" if call.query else "")
+        url = origin + call.path + (f"?{urlencode(dict(call.query), doseq=True)}" if call.query else "")
         parts = ["curl", "-H", '"Authorization: Bearer $DATAML_API_KEY"']
         if call.method != "GET":
             parts += ["-X", call.method]

@@ -1,5 +1,6 @@
 """Renders the console's templates, and writes values as people read them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -11,6 +12,8 @@ from markupsafe import Markup, escape
 from dataml import __version__
 from dataml.console import assets, code
 
+_CUT_AFTER: Final = 80
+_TITLE_CHARACTERS: Final = 300
 _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -37,6 +40,9 @@ def environment() -> Environment:
         "size": size,
         "duration": duration,
         "cell": cell,
+        "short": short,
+        "edge": edge,
+        "bars": bars,
     }
     made.globals |= {"asset": assets.url, "version": __version__, "code": code, "url": url}
     return made
@@ -106,3 +112,34 @@ def cell(value: Any) -> Markup:
     if isinstance(value, bool):
         return Markup("true" if value else "false")
     return escape(value)
+
+
+def short(value: Any, characters: int = _CUT_AFTER) -> Markup:
+    """Return what `cell` does; long text is cut, and its beginning is shown on hovering."""
+    if not isinstance(value, str) or len(value) <= characters:
+        return cell(value)
+    return Markup('<span title="{}">{}…</span>').format(value[:_TITLE_CHARACTERS], value[:characters])
+
+
+def bars(
+    counts: Sequence[float], width: float = 100.0, height: float = 24.0
+) -> list[tuple[float, float, float, float]]:
+    """Return the rectangles of a histogram in SVG: left, top, width and height, rounded to keep pages small."""
+    step = width / max(len(counts), 1)
+    largest = max(counts, default=0) or 1
+    return [
+        (
+            round(place * step, 2),
+            round(height - height * count / largest, 2),
+            round(step * 0.92, 2),
+            round(height * count / largest, 2),
+        )
+        for place, count in enumerate(counts)
+    ]
+
+
+def edge(value: Any) -> str:
+    """Return a bound of values: a number with six significant digits, a time as it is."""
+    if value is None:
+        return "—"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

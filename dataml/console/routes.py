@@ -5,9 +5,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dataml.console import assets, forwarding, session
+from dataml.console import assets, data_routes, forwarding, session
 from dataml.console.views import (
-    datasets,
     home,
     jobs,
     model_explanation,
@@ -15,7 +14,6 @@ from dataml.console.views import (
     model_threshold,
     predictors,
     signing_in,
-    templates,
 )
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
@@ -30,14 +28,7 @@ def create_routes() -> list[BaseRoute]:
         Route(f"{assets.PATH}/{{digest}}/{{name}}", assets.send, include_in_schema=False),
         _for_any_method(f"{forwarding.PREFIX}/{{path:path}}", _call_api),
         page("/", home.show),
-        page("/templates", templates.show_all),
-        page("/templates/{template_id:int}", templates.show),
-        page("/datasets", datasets.show_all),
-        page("/datasets/new", datasets.show_upload),
-        page("/datasets/{dataset_id:int}", datasets.show),
-        page("/datasets/{dataset_id:int}/statistics", datasets.compute_statistics, "POST"),
-        page("/datasets/{dataset_id:int}/delete", datasets.delete, "POST"),
-        page("/datasets/{dataset_id:int}/{tab}", datasets.show),
+        *data_routes.create_routes(),
         page("/predictors", predictors.show_all),
         *_model_pages("/predictors/{train_id:int}"),
         page("/jobs", jobs.show_all),

@@ -32,7 +32,14 @@ FilePage = Annotated[
         ListQuery(
             File,
             search=("name",),
-            filters={"name": Filter("name"), "purpose": Filter("purpose", Literal["source", "result"])},
+            filters={
+                "name": Filter("name"),
+                "purpose": Filter(
+                    values=Literal["source", "prediction", "result"],
+                    description="source: uploaded files; prediction, or result: those of batch predictions.",
+                    where=lambda value: File.purpose == ("prediction" if value == "result" else value),
+                ),
+            },
             sort=("id", "name", "created_at", "size_bytes", "total_records"),
             time="created_at",
         )

@@ -23,6 +23,7 @@ PATHS = [
     "/datasets/{dataset}/columns",
     "/datasets/{dataset}/errors",
     "/datasets/{dataset}/files",
+    "/datasets/{dataset}/uses",
     "/predictors",
     "/predictors/{model}",
     "/predictors/{model}/report",
@@ -70,7 +71,7 @@ def test_no_page_changes_anything_by_a_get(
     changing = [route for route in create_routes() if isinstance(route, Route) and route.methods == {"POST"}]
     assert len(changing) >= 6
     before = client.get("/audit/list").json()["total"]
-    ids = {"dataset_id": dataset["id"], "train_id": model["id"], "job_id": model["job_id"]}
+    ids = {"dataset_id": dataset["id"], "file_id": 1, "train_id": model["id"], "job_id": model["job_id"]}
     for route in changing:
         admin.get(route.path.replace(":int}", "}").format(**ids))
     assert client.get("/audit/list").json()["total"] == before

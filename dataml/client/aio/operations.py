@@ -970,7 +970,7 @@ class Operations:
         offset: int | None = None,
         q: str | None = None,
         name: str | None = None,
-        purpose: Literal["source", "result"] | None = None,
+        purpose: Literal["source", "prediction", "result"] | None = None,
         since: str | None = None,
         until: str | None = None,
         sort: Literal[
@@ -995,7 +995,7 @@ class Operations:
             offset: Rows to skip.
             q: Only rows with this text in name, in any case of letters.
             name: Only rows with this name.
-            purpose: Only rows with this purpose.
+            purpose: source: uploaded files; prediction, or result: those of batch predictions.
             since: Not before this time; without a zone it is UTC.
             until: Before this time; without a zone it is UTC.
             sort: Order of the rows; with `-` the reverse.

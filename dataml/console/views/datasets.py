@@ -1,24 +1,23 @@
-"""Datasets: the list, an upload, and the parts of one dataset."""
+"""Datasets: the list, an upload, and changes of one dataset; `dataset_tabs` shows its parts."""
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
 from dataml.access.permissions import Permission
 from dataml.console import listing
-from dataml.console.listing import Filter, Listing
+from dataml.console.listing import Filter
+from dataml.console.views.dataset_tabs import BUSY
 from dataml.console.visit import Visit
 
-_FILTERS: Final = (Filter("state", "State", ("validating", "valid", "invalid")),)
-_BUSY: Final = ("validating", "uploading", "queued", "running")
-_TABS: Final = {"preview": "Rows", "columns": "Columns", "errors": "Errors", "files": "Files"}
-_ROWS: Final = 50
+_FILTERS: Final = (Filter("state", "State", ("validating", "valid", "invalid", "failed")),)
 
 
 async def show_all(visit: Visit) -> Response:
     """Show the datasets, newest first."""
-    rows = await listing.read(visit.request, visit.api, "/dataset/list", [field.name for field in _FILTERS])
-    return visit.render("datasets.html", listing=rows, fields=_FILTERS, busy=_BUSY)
+    names = [*(field.name for field in _FILTERS), "template_id"]
+    rows = await listing.read(visit.request, visit.api, "/dataset/list", names)
+    return visit.render("datasets.html", listing=rows, fields=_FILTERS, busy=BUSY)
 
 
 async def show_upload(visit: Visit) -> Response:
@@ -28,24 +27,19 @@ async def show_upload(visit: Visit) -> Response:
     return visit.render("dataset_new.html", templates=templates)
 
 
-async def show(visit: Visit) -> Response:
-    """Show one part of a dataset: its rows, columns, errors or files."""
-    dataset_id, tab = visit.request.path_params["dataset_id"], visit.request.path_params.get("tab", "preview")
-    if tab not in _TABS:
-        tab = "preview"
-    dataset = await visit.api.get("/dataset/get_dataset_by_id", dataset_id=dataset_id)
-    job = None
-    if dataset["state"] in _BUSY and dataset["job_id"]:
-        job = await visit.api.find(f"/jobs/{dataset['job_id']}")
-    tabs = [(name, title, f"/datasets/{dataset_id}/{name}") for name, title in _TABS.items()]
-    context = await _READERS[tab](visit, dataset)
-    return visit.render("dataset.html", dataset=dataset, job=job, busy=_BUSY, tabs=tabs, tab=tab, **context)
+async def validate(visit: Visit) -> Response:
+    """Validate a dataset again."""
+    dataset_id = visit.request.path_params["dataset_id"]
+    await visit.api.call("POST", f"/dataset/{dataset_id}/validate")
+    return visit.redirect(f"/datasets/{dataset_id}")
 
 
 async def compute_statistics(visit: Visit) -> Response:
     """Start the statistics of a dataset."""
     dataset_id = visit.request.path_params["dataset_id"]
-    await visit.api.call("POST", "/dataset/generate_statistics", query={"dataset_id": dataset_id})
+    form = await visit.request.form()
+    query = {"dataset_id": dataset_id, "target": form.get("target") or None}
+    await visit.api.call("POST", "/dataset/generate_statistics", query=query)
     return visit.redirect(f"/datasets/{dataset_id}/columns")
 
 
@@ -55,30 +49,8 @@ async def delete(visit: Visit) -> Response:
     return visit.redirect("/datasets", notice="The dataset is deleted.")
 
 
-async def _read_rows(visit: Visit, dataset: dict[str, Any]) -> dict[str, Any]:
-    offset = listing.offset_of(visit.request)
-    answer = None
-    if dataset["kept_records"]:
-        answer = await visit.api.find("/dataset/view", dataset_id=dataset["id"], limit=_ROWS, offset=offset or None)
-    rows, total = (answer["preview"], answer["total"]) if answer else ([], 0)
-    return {"rows": rows, "page": Listing(visit.request.url.path, {}, rows, total, offset, _ROWS)}
-
-
-async def _read_columns(visit: Visit, dataset: dict[str, Any]) -> dict[str, Any]:
-    answer = await visit.api.find("/dataset/statistics", dataset_id=dataset["id"]) or {}
-    return {
-        "statistics": answer.get("statistics"),
-        "statistics_job": answer.get("job_id") if answer.get("status") in ("queued", "running") else None,
-    }
-
-
-async def _read_errors(visit: Visit, dataset: dict[str, Any]) -> dict[str, Any]:
-    report = await visit.api.find("/dataset/error-report", dataset_id=dataset["id"])
-    return {"report": report or {"total_errors": 0}}
-
-
-async def _read_files(visit: Visit, dataset: dict[str, Any]) -> dict[str, Any]:
-    return {"files": await visit.api.get("/files/list", dataset_id=dataset["id"], limit=1000)}
-
-
-_READERS: Final = {"preview": _read_rows, "columns": _read_columns, "errors": _read_errors, "files": _read_files}
+async def delete_file(visit: Visit) -> Response:
+    """Delete a file of a dataset."""
+    dataset_id, file_id = (visit.request.path_params[name] for name in ("dataset_id", "file_id"))
+    await visit.api.call("DELETE", f"/files/delete/{file_id}")
+    return visit.redirect(f"/datasets/{dataset_id}/files", notice="The file is deleted.")
