@@ -61,6 +61,7 @@ from dataml.train.callbacks import routes as callbacks
 from dataml.train.lifecycle import routes as lifecycle
 from dataml.train.lifecycle import service as lifecycle_service
 from dataml.train.models import Training
+from dataml.train.preparation import routes as preparation
 from dataml.train.threshold import routes as threshold
 
 _MODULES = (
@@ -73,6 +74,7 @@ _MODULES = (
     dataset,
     file_routes,
     train,
+    preparation,
     callbacks,
     lifecycle,
     explanation_routes,

@@ -835,6 +835,15 @@ class Problem(TypedDict):
     errors: NotRequired["list[WrongField]"]
 
 
+class ProblemTypeOptions(TypedDict):
+    """What a training of one problem type can be told."""
+
+    problem_type: str
+    attributes: list[str]
+    algorithms: list[str]
+    tuning_metrics: list[str]
+
+
 class RefreshRequest(TypedDict):
     """A refresh token to use or to end."""
 
@@ -991,6 +1000,15 @@ class StatusAnswer(TypedDict):
 
     status: str
     message: str
+
+
+class SuggestedColumn(TypedDict):
+    """A column, and the role that it most likely has."""
+
+    column_name: str
+    data_type: str
+    attribute_name: str
+    reason: "str | None"
 
 
 class SummaryAnswer(TypedDict):
@@ -1159,6 +1177,24 @@ class TokenAnswer(TypedDict):
     scope: str
 
 
+class TrainChecked(TypedDict):
+    """What a request would train.
+
+    Nothing was started.
+    """
+
+    dataset_id: int
+    predictor_name: str
+    version: int
+    problem_type: str
+    target: str
+    roles: dict[str, str]
+    algorithm: str
+    parent_id: "int | None"
+    time_limit_s: int
+    warnings: "list[WarningAnswer]"
+
+
 class TrainCreated(TypedDict):
     """A training that has been accepted."""
 
@@ -1309,6 +1345,21 @@ class TrainRow(TypedDict):
     warnings: "list[WarningAnswer]"
     endpoint: "str | None"
     endpoint_url: "str | None"
+
+
+class TrainSuggestion(TypedDict):
+    """How to train on a dataset, as its first rows suggest it; and what can be chosen instead."""
+
+    dataset_id: int
+    target: str
+    problem_type: str
+    reason: str
+    classes: "list[str] | None"
+    frequency: "str | None"
+    horizon: "int | None"
+    columns: "list[SuggestedColumn]"
+    options: "list[ProblemTypeOptions]"
+    time_limit_s: int
 
 
 class TrainingColumn(TypedDict):

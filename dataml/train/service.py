@@ -1,7 +1,8 @@
 """Trainings: from a checked request to a predictor that answers."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -81,34 +82,55 @@ _CAN_SERVE: Final = (Training.status == "completed", Training.is_promoted)
 class TrainingPlan:
     """A checked request, and what it was checked against.
 
-    `spec` is the payload of the job, whose `train_id` is 0 until the training has a row. `sha256` is the hash of the
-    dataset's Parquet file. `parent` is the version that an incremental training continues.
+    `version` is the one that it would be now. `spec` is the payload of the job, whose `train_id` is 0 until the
+    training has a row. `parent` is the version that an incremental training continues.
     """
 
     request: TrainRequest
     dataset: Dataset
+    version: int
     parent: Parent | None
     spec: TrainSpec
-    sha256: str
 
 
 async def create(database: Database, settings: Settings, scope: Scope, request: TrainRequest) -> tuple[Training, Job]:
     """Check all that can be checked, then commit preprocessing, training and job together.
 
     Raises:
-        NotFound: `dataset_not_found`; of an incremental training also `predictor_not_found`, `training_not_found`.
-        Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`, `url_name_exists`; of an
-            incremental training also `training_in_progress`, `predictor_changed`, and what `check_continuation` and
-            `check_classes` raise.
-        FileMissing: `file_missing`: storage has lost the rows.
+        NotFound, Conflict, FileMissing, Invalid: what `check` raises; of an incremental training also
+            `training_not_found`, `predictor_changed`.
         FileDamaged: `file_damaged`.
+    """
+    plan = await check(database, settings, scope, request)
+    try:
+        async with _translate_lost_rows(database, scope, plan.dataset):
+            sha256 = await asyncio.to_thread(_hash_rows, Storage.from_settings(settings), plan.spec)
+        if plan.dataset.parquet_sha256 not in (None, sha256):
+            raise file_damaged()
+        async with database.transaction() as session:
+            return await _insert(session, settings, scope, plan, sha256)
+    except IntegrityError as error:
+        if read_violation(error).is_duplicate("predictor_name"):
+            raise _predictor_exists(request.predictor_name) from error
+        raise _dataset_deleted() from error
+
+
+async def check(database: Database, settings: Settings, scope: Scope, request: TrainRequest) -> TrainingPlan:
+    """Return what a request would train, and change nothing.
+
+    Raises:
+        NotFound: `dataset_not_found`; of an incremental training also `predictor_not_found`.
+        Conflict: `dataset_not_validated`, `wrong_dataset_usage`, `predictor_exists`, `url_name_exists`; of an
+            incremental training also `training_in_progress`, and what `check_continuation` and `check_classes` raise.
+        FileMissing: `file_missing`: storage has lost the rows.
         Invalid: `time_limit_too_long`; the request does not fit the dataset: see `check_request`,
             `check_target_values` and `check_series`.
     """
     check_time_limit(settings, JobKind.TRAIN, request.time_limit_s)
     async with database.reading() as session:
         dataset = await datasets.get_valid(session, scope, request.dataset_id, "t")
-        await _next_version(session, scope, request)
+        version = await _next_version(session, scope, request)
+        await resolve_url_name(session, scope, request.predictor_name)
         rows = await source_rows.get_rows(session, scope, dataset)
         parent = await _find_parent(session, scope, request.predictor_name) if request.is_incremental else None
     contract, parquet = dataset.validated()
@@ -116,25 +138,31 @@ async def create(database: Database, settings: Settings, scope: Scope, request: 
         spec = check_request(request, contract, parquet)
     else:
         spec = check_continuation(request, parent, rows, parquet)
+    async with _translate_lost_rows(database, scope, dataset):
+        spec = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent, request)
+    return TrainingPlan(request, dataset, version, parent, spec)
+
+
+@asynccontextmanager
+async def _translate_lost_rows(database: Database, scope: Scope, dataset: Dataset) -> AsyncIterator[None]:
+    """Raise `dataset_not_found` for rows that are missing since their dataset was deleted meanwhile.
+
+    Raises:
+        NotFound: `dataset_not_found`.
+        FileMissing: The dataset is as it was, and storage has lost its rows.
+    """
     try:
-        spec, sha256 = await asyncio.to_thread(_check_rows, Storage.from_settings(settings), spec, parent, request)
-        if dataset.parquet_sha256 not in (None, sha256):
-            raise file_damaged()
-        plan = TrainingPlan(request, dataset, parent, spec, sha256)
-        async with database.transaction() as session:
-            return await _insert(session, settings, scope, plan)
-    except IntegrityError as error:
-        if read_violation(error).is_duplicate("predictor_name"):
-            raise _predictor_exists(request.predictor_name) from error
-        raise _dataset_deleted() from error
+        yield
     except FileMissing as error:
         async with database.reading() as session:
-            as_read = (Dataset.id == dataset.id, Dataset.parquet == parquet)
+            as_read = (Dataset.id == dataset.id, Dataset.parquet == dataset.parquet)
             is_lost = await scope.find(session, Dataset, *as_read) is not None
         raise error if is_lost else _dataset_deleted() from error
 
 
-async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan: TrainingPlan) -> tuple[Training, Job]:
+async def _insert(
+    session: AsyncSession, settings: Settings, scope: Scope, plan: TrainingPlan, sha256: str
+) -> tuple[Training, Job]:
     request, dataset, spec = plan.request, plan.dataset, plan.spec
     # The name is checked again, for one request of the tenant at a time: two for one name may have passed the first
     # check together.
@@ -153,7 +181,7 @@ async def _insert(session: AsyncSession, settings: Settings, scope: Scope, plan:
         dataset_id=dataset.id,
         dataset_version=dataset.version,
         dataset_parquet=spec.parquet,
-        dataset_sha256=plan.sha256,
+        dataset_sha256=sha256,
         parent_id=plan.parent.training.id if plan.parent is not None else None,
         preprocess_id=preprocessing.id,
         domain=request.domain,
@@ -507,26 +535,24 @@ async def apply_explanation(session: AsyncSession, job: Job, result: ExplainResu
     training.explanation = result.explanation
 
 
-def _check_rows(
-    storage: Storage, spec: TrainSpec, parent: Parent | None, request: TrainRequest
-) -> tuple[TrainSpec, str]:
-    """Check the rows to train on; return the spec as they settle it, and the SHA-256 hash of their file. Blocking."""
+def _check_rows(storage: Storage, spec: TrainSpec, parent: Parent | None, request: TrainRequest) -> TrainSpec:
+    """Check the rows to train on; return the spec as they settle it. Blocking."""
     with translate_read_errors():
-        return _check_readable_rows(storage, spec, parent, request)
-
-
-def _check_readable_rows(
-    storage: Storage, spec: TrainSpec, parent: Parent | None, request: TrainRequest
-) -> tuple[TrainSpec, str]:
-    path = storage.fetch(spec.parquet)
-    if parent is not None and spec.rows is not None:
-        _check_continued_rows(storage, spec, parent, spec.rows)
-    elif spec.forecasting is None:
+        path = storage.fetch(spec.parquet)
+        if parent is not None and spec.rows is not None:
+            _check_continued_rows(storage, spec, parent, spec.rows)
+            return spec
+        if spec.forecasting is not None:
+            return check_series(path, spec, spec.forecasting)
         target = pq.read_table(path, columns=[spec.target]).column(spec.target)
         check_target_values(target, spec, allow_identifier=request.allow_identifier_target)
-    else:
-        spec = check_series(path, spec, spec.forecasting)
-    return spec, hash_file(path)
+        return spec
+
+
+def _hash_rows(storage: Storage, spec: TrainSpec) -> str:
+    """Return the SHA-256 hash of the file with the rows to train on. Blocking."""
+    with translate_read_errors():
+        return hash_file(storage.fetch(spec.parquet))
 
 
 def _check_continued_rows(storage: Storage, spec: TrainSpec, parent: Parent, dataset: DatasetRows) -> None:

@@ -118,6 +118,7 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
     done |= {
         "/login/test-token",
         "/train/get_details",
+        "/train/check",
         "/inference",
         "/inference/forecast",
         "/inference/batch-prediction",

@@ -72,6 +72,19 @@ def test_training_that_the_platform_refuses_is_exit_code_1(admin: CommandLine, m
     assert "absent" in admin.refused(ExitCode.FAILED, "train", "customers", *words, "--name", "x")
 
 
+def test_training_is_checked_without_a_start(admin: CommandLine, model: int) -> None:
+    trainings = admin.data("models", "list")["total"]
+    checked = admin.data("train", "customers", *COLUMNS, "--name", "leaving", "--new-version", "--check")
+    assert (checked["predictor_name"], checked["problem_type"], checked["roles"]["id"]) == (
+        "leaving",
+        "Classification",
+        "Id",
+    )
+    assert checked["version"] > 1
+    assert admin.data("models", "list")["total"] == trainings
+    assert "[" in admin.refused(ExitCode.FAILED, "train", "customers", *COLUMNS, "--name", "leaving", "--check")
+
+
 def test_training_of_wrong_words_is_wrong_usage(admin: CommandLine, customers: Path) -> None:
     message = admin.refused(ExitCode.USAGE, "train", "customers", "--target", "absent")
     assert "plan" in message

@@ -52,6 +52,9 @@ def _train(
         str | None,
         typer.Option(metavar="JSON", help="More fields of the request, such as '{\"hyperparameters\": {...}}'."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Show what would be trained, or why it is refused; start nothing.")
+    ] = False,
     no_wait: NoWait = False,
 ) -> None:
     """Train a model on a dataset, wait for it, and show its metrics."""
@@ -74,6 +77,10 @@ def _train(
         "new_version": new_version,
         "parameters": _object(parameters),
     }
+    if check:
+        checked = session.client.check_training(about, target, **options)
+        session.output.record(checked, dict(checked))
+        return
     job = session.client.train(about, target, wait=False, **options)
     if no_wait:
         train_id = job.info["subject_id"]

@@ -1262,6 +1262,30 @@ class Operations:
         """
         return await self._transport.call("GET", f"/api/v1/train/download-schema/{quote(str(train_id), safe='')}")
 
+    async def suggest_training(self, *, dataset_id: int, target: str) -> schemas.TrainSuggestion:
+        """Suggest the problem type and the roles of the columns, by the first rows of a dataset, with the reasons.
+
+        The answer also has what can be chosen instead: roles, algorithms and metrics by problem type.
+
+        Args:
+            dataset_id: A valid dataset of usage `t`.
+            target: The column to predict.
+        """
+        return await self._transport.call(
+            "GET", "/api/v1/train/suggestion", query={"dataset_id": dataset_id, "target": target}
+        )
+
+    async def check_training(self, body: schemas.TrainRequest) -> schemas.TrainChecked:
+        """Check a training as `POST /train` does, and start nothing.
+
+        What `POST /train` would refuse is refused with the same code. The file with the rows is read, but not
+        compared with its hash.
+
+        Args:
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call("POST", "/api/v1/train/check", body=body)
+
     async def report_training_result(self, body: schemas.TrainReport) -> schemas.ReportReceived:
         """Report the end of a training that was run outside the cluster.
 

@@ -178,9 +178,7 @@ class Client:
             JobFailed: The training has failed.
             WaitTimeout: It has not ended in time; it goes on.
         """
-        dataset = data if isinstance(data, Dataset) else self.datasets.get(data)
-        problem_type = options.get("problem_type") or self._guess_problem_type(dataset, target, options)
-        body = train_request(dataset.id, dataset.name, target, problem_type, options)
+        body = self._build_training(data, target, options)
         created = self.api.create_training(body, idempotency_key=options.get("idempotency_key"))
         train_id = created["id"]
 
@@ -189,6 +187,27 @@ class Client:
 
         job = Job(self.api, self.api.get_job(created["job_id"]), load)
         return job.wait(timeout_s=timeout_s, progress=progress) if wait else job
+
+    def check_training(
+        self, data: Dataset | int | str, target: str, **options: Unpack[TrainOptions]
+    ) -> schemas.TrainChecked:
+        """Return what `train` with the same arguments would train, and start nothing.
+
+        Args:
+            data: A dataset, its id or its name.
+            target: The column to predict.
+            **options: As `train` takes them.
+
+        Raises:
+            Invalid: A column or an option is wrong.
+            Conflict: There is a predictor of this name, or the dataset is not valid.
+        """
+        return self.api.check_training(self._build_training(data, target, options))
+
+    def _build_training(self, data: Dataset | int | str, target: str, options: TrainOptions) -> schemas.TrainRequest:
+        dataset = data if isinstance(data, Dataset) else self.datasets.get(data)
+        problem_type = options.get("problem_type") or self._guess_problem_type(dataset, target, options)
+        return train_request(dataset.id, dataset.name, target, problem_type, options)
 
     def _guess_problem_type(self, dataset: Dataset, target: str, options: TrainOptions) -> ProblemType:
         if options.get("horizon") or options.get("forecast"):

@@ -92,6 +92,14 @@ def list_roles(problem_type: ProblemType) -> tuple[ColumnRole, ...]:
     return tuple(role for role in ColumnRole if role != ColumnRole.EXOGENOUS or problem_type == "Forecast")
 
 
+def list_algorithms(problem_type: ProblemType) -> tuple[Algorithm, ...]:
+    """Return the algorithms that a training can name on this installation, `auto` first."""
+    if problem_type == "Forecast":
+        return tuple(dict.fromkeys(_FORECAST_ALGORITHMS.values()))
+    installed = ("auto", *available_algorithms())
+    return tuple(name for name in dict.fromkeys(_ALGORITHMS.values()) if name in installed)
+
+
 def parse_problem_type(text: str) -> ProblemType:
     """Return the problem type that a text names, in any case.
 
