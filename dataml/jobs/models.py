@@ -33,6 +33,8 @@ class Job(TenantOwned, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "id"),
         Index("ix_job_queue", "state", "id"),
+        Index("ix_job_tenant_state", "tenant_id", "state", "id"),
+        Index("ix_job_tenant_kind", "tenant_id", "kind", "id"),
         Index("ix_job_subject", "kind", "subject_id"),
         {"sqlite_autoincrement": True},
     )

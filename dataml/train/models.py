@@ -78,6 +78,8 @@ class Training(TenantOwned, Timestamped, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "id"),
         UniqueConstraint("tenant_id", "predictor_name", "version"),
+        Index("ix_training_status", "tenant_id", "status", "id"),
+        Index("ix_training_problem_type", "tenant_id", "problem_type", "id"),
         Index("ix_training_url_name", "tenant_id", "url_name", "version", unique=True),
         ForeignKeyConstraint(["tenant_id", "dataset_id"], ["dataset.tenant_id", "dataset.id"]),
         ForeignKeyConstraint(["tenant_id", "preprocess_id"], ["preprocess.tenant_id", "preprocess.id"]),
