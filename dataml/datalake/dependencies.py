@@ -5,6 +5,8 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from dataml.access.permissions import Permission
+from dataml.access.service import Principal
 from dataml.datalake import service
 from dataml.datalake.executor import Deadline
 from dataml.datalake.lake import Lake, TableInfo
@@ -59,8 +61,10 @@ class LakeQueries:
         async with self._database.reading() as session:
             return info, await service.find_last_access(session, schema, table, info)
 
-    async def delete_table(self, scope: Scope, table: OwnTable, dependents: Dependents) -> None:
+    async def delete_table(self, user: Principal, table: OwnTable, dependents: Dependents) -> None:
         """Delete a table that nothing uses.
+
+        The error about one that does not exist names a similar one for who may list them.
 
         The lake is not asked within a transaction, since it may take its time. Of two calls at once, the catalog lets
         one delete the table; the other one does not find it.
@@ -71,12 +75,14 @@ class LakeQueries:
             Conflict: `table_in_use`.
             Unavailable: the lake does not answer; the table may be deleted all the same.
         """
+        scope, lakes = user.scope, self._lakes
         async with self._database.reading() as session:
             schema = await service.require_own_schema(session, scope, table.schema)
-        lakes = self._lakes
         # Without this, one that is not there would be said to be in use.
-        await lakes.iceberg_executor.run(
-            lambda deadline: lakes.iceberg.get_table_info(schema.name, table.table, deadline)
+        await self._run(
+            schema,
+            lambda lake, name, deadline: lake.get_table_info(name, table.table, deadline),
+            table.table if Permission.READ_DATALAKE in user.permissions else None,
         )
         async with self._database.reading() as session:
             await service.refuse_table_in_use(session, scope, schema, table)

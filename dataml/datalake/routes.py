@@ -51,7 +51,7 @@ async def delete_lake_table(
     rows were written to it keep their own copy, and the next validation of one of them creates the table again. Tables
     of shared schemas cannot be deleted (403). The files of the table are removed a day later.
     """
-    await lakes.delete_table(user.scope, OwnTable(schema_name, table_name), dependents)
+    await lakes.delete_table(user, OwnTable(schema_name, table_name), dependents)
     return TableDeleted(message="Table deleted successfully")
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 
 from dataml.access import tenants
+from dataml.clocks import steady_time
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.iceberg.catalog import LakeConfig, open_catalog, translate_lake_errors
@@ -52,7 +52,7 @@ class LakeOrphanCollector:
         catalog = open_catalog(self._config)
         try:
             with translate_lake_errors():
-                return find_orphans(catalog, namespaces, time.time() - MIN_AGE_S)
+                return find_orphans(catalog, namespaces, steady_time() - MIN_AGE_S)
         finally:
             catalog.close()
 

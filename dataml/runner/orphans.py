@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.clocks import steady_time
 from dataml.dataset import file_service
 from dataml.db.session import Database
 from dataml.errors import Unavailable
@@ -51,7 +51,7 @@ async def find_orphans(session: AsyncSession, folders: Mapping[str, float]) -> l
         return []
     running, with_result = await jobs.list_directories(session)
     needed = running | _with_parents(await _referenced_names(session))
-    oldest = time.time() - MIN_AGE_S
+    oldest = steady_time() - MIN_AGE_S
 
     def is_recent(folder: str, written_at: float) -> bool:
         return written_at >= oldest and (folder in with_result or not folder.startswith(f"{ATTEMPTS}/"))

@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import checks
+from tests.chaos.clock import compiled_clock
 from tests.chaos.disk import mounted_disk
-from tests.chaos.faults import FAULTS, KILLS, NEED_DISK, SHORT, Fault
+from tests.chaos.faults import FAULTS, KILLS, NEED_CLOCK, NEED_DISK, SHORT, Fault
 from tests.chaos.load import Load
 from tests.chaos.probes import Probe, Prober, outcomes, slowest_s, time_to_service
 from tests.chaos.running_platform import RunningPlatform
@@ -33,6 +34,8 @@ _RECOVERED_FOR_S = 3.0
 _RECOVERY_TIMEOUT_S = 180.0
 _PAUSE_S = (1.0, 6.0)
 _COUNTS_TIMEOUT_S = 3600.0
+_DISK_REASON = "it needs to mount a small disk"
+_CLOCK_REASON = "it needs a C compiler"
 
 
 @dataclass
@@ -54,20 +57,22 @@ def main() -> int:
         home.mkdir()
         disk = stack.enter_context(mounted_disk(Path(folder), home))
         names = list(options.fault or (SHORT if options.short else KILLS if options.kills else FAULTS))
-        left_out = [name for name in names if name in NEED_DISK and disk is None]
+        clock = compiled_clock(Path(folder)) if NEED_CLOCK.intersection(names) else None
+        left_out = {name: _DISK_REASON for name in names if name in NEED_DISK and disk is None}
+        left_out |= {name: _CLOCK_REASON for name in names if name in NEED_CLOCK and clock is None}
         faults = [FAULTS[name] for name in names if name not in left_out]
         length = f"{options.kills} kills" if options.kills else f"{options.seconds} s"
         print(f"seed {options.seed}, {length}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         log = Path(options.log or f"{folder}/up.log")
-        platform = RunningPlatform(home, log, disk)
+        platform = RunningPlatform(home, log, disk, clock)
         try:
             measured, load, wrong = _run(platform, faults, options)
         finally:
             platform.remove()
         _print_table(faults, measured)
         print(f"\n{checks.summary(load.ledger)}\n")
-        for name in left_out:
-            print(f"left out: {name}; it needs to mount a small disk")
+        for name, reason in left_out.items():
+            print(f"left out: {name}; {reason}")
         for text in wrong[:50]:
             print(f"- {text}")
         print(f"{len(wrong)} violations" if wrong else "nothing lost, nothing doubled, nothing left behind")

@@ -21,6 +21,8 @@ _LOCKED_S = 20.0
 _OVERLOAD_S = 10.0
 _SLOW_S = 15.0
 _FULL_S = 15.0
+_CLOCK_SET_S = 30.0
+_HOUR_S = 3600
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,18 @@ def _fill_disk(platform: RunningPlatform) -> None:
     file.unlink()
 
 
+def _set_clock(offset_s: int) -> Callable[[RunningPlatform], None]:
+    """Set the clock of the platform to another time of day, and back after a while, which is a jump as well."""
+
+    def inject(platform: RunningPlatform) -> None:
+        assert platform.clock is not None
+        platform.clock.set(offset_s)
+        time.sleep(_CLOCK_SET_S)
+        platform.clock.set(0)
+
+    return inject
+
+
 def _overload(platform: RunningPlatform) -> None:
     """Send many more requests at once than the platform can answer."""
     ended = time.monotonic() + _OVERLOAD_S
@@ -166,6 +180,8 @@ FAULTS: Final = {
         Fault("power cut", _cut_power, 85),
         Fault("SQLite locked for 20 s", _lock_database, 1),
         Fault("disk full for 15 s", _fill_disk, 1),
+        Fault("clock an hour back for 30 s", _set_clock(-_HOUR_S), 1),
+        Fault("clock a day ahead for 30 s", _set_clock(24 * _HOUR_S), 1),
         Fault("overload for 10 s", _overload, _OVERLOAD_S + 5),
         Fault("1,000 idle and 20 slow connections", _connect_slowly, 1),
     )
@@ -177,3 +193,4 @@ KILLS: Final = tuple(name for name in FAULTS if name.endswith(" killed"))
 """The faults that only kill."""
 
 NEED_DISK: Final = frozenset({"disk full for 15 s", "power cut"})
+NEED_CLOCK: Final = frozenset(name for name in FAULTS if name.startswith("clock "))

@@ -19,7 +19,7 @@ from dataml.client.multipart import FilePart
 from dataml.client.training_requests import TrainOptions, train_request
 from dataml.client.upload_options import UploadOptions
 from deployments.applications import application_name
-from tests.chaos.running_platform import HEALTH_CHECK, PASSWORD, TIMEOUT_S, connect
+from tests.chaos.running_platform import HEALTH_CHECK, PASSWORD, TIMEOUT_S, connect, send
 
 CHURN: Final = Path(__file__).parents[2] / "examples" / "data" / "telecom_churn.csv"
 DEPARTURES: Final = Path(__file__).parents[2] / "examples" / "data" / "airport_departures.csv"
@@ -74,7 +74,7 @@ class User:
     def call(self, what: str, method: str, path: str, **request: Any) -> Any:
         """Return the JSON of a successful answer; None when there is none. `request` is as of `Transport.send`."""
         try:
-            answer = self._transport.send(method, path, **request)
+            answer = send(self._transport, method, path, **request)
         except dataml.ClientError as error:
             # An answer with a status is to the login before the request.
             self._ledger.note(what if error.status is None else "login", error_of(error))

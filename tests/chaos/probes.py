@@ -8,7 +8,7 @@ from typing import Any
 
 import dataml
 from tests.chaos.load import DOCUMENTED, Ledger, error_of
-from tests.chaos.running_platform import TIMEOUT_S, connect
+from tests.chaos.running_platform import TIMEOUT_S, connect, send
 
 _INTERVAL_S = 0.1
 _SLOW_S = 1.0
@@ -60,7 +60,7 @@ class Prober:
         while not self._stopping.wait(_INTERVAL_S):
             sent_at = time.monotonic()
             try:
-                answer = self._client.transport.send(**self._request)
+                answer = send(self._client.transport, **self._request)
                 outcome = str(answer.status_code)
                 if answer.status_code not in DOCUMENTED:
                     self._ledger.violate(f"{self.name}: {answer.status_code} {answer.text[:300]}")

@@ -8,13 +8,16 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import httpx
 import psutil
 
 import dataml
+from dataml.client.sync.transport import Transport
 from deployments.platform import private_folder
 from deployments.processes import find_free_ports, find_processes
+from tests.chaos.clock import Clock
 from tests.chaos.disk import Disk
 
 PASSWORD: Final = "chaos-password"
@@ -41,9 +44,10 @@ COMMANDS: Final = {
 class RunningPlatform:
     """One platform in a home of its own; it may be killed and started again."""
 
-    def __init__(self, home: Path, log: Path, disk: Disk | None) -> None:
+    def __init__(self, home: Path, log: Path, disk: Disk | None = None, clock: Clock | None = None) -> None:
         self.home = home
         self.disk = disk
+        self.clock = clock
         self.port = find_free_ports(1, exclude=0)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = private_folder(home)
@@ -57,7 +61,10 @@ class RunningPlatform:
         """Run `dataml up` and wait until it answers."""
         with self._log.open("ab") as log:
             self._command = subprocess.Popen(
-                [sys.executable, "-m", "dataml.cli", "up"], env=self.environment, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "dataml.cli", "up"],
+                env=self.environment | (self.clock.environment if self.clock else {}),
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.is_healthy():
@@ -127,6 +134,15 @@ class RunningPlatform:
 def connect(url: str, timeout_s: float = TIMEOUT_S) -> dataml.Client:
     """Return an administrator's client that sends nothing twice, so that every failure is seen."""
     return dataml.connect(url, username="admin", password=PASSWORD, timeout_s=timeout_s, max_retries=0)
+
+
+def send(transport: Transport, method: str, path: str, **request: Any) -> httpx.Response:
+    """Send a request once, and once more when its token has expired: the platform's clock may have been set."""
+    answer = transport.send(method, path, **request)
+    if answer.status_code == 401 and answer.json().get("code") == "token_expired":
+        transport.session.renew_after(transport.session.token())
+        answer = transport.send(method, path, **request)
+    return answer
 
 
 def command_of(process: psutil.Process) -> str:

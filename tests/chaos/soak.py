@@ -90,7 +90,7 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="dataml-soak-") as folder:
-        platform = RunningPlatform(Path(folder) / "home", Path(options.log or f"{folder}/up.log"), None)
+        platform = RunningPlatform(Path(folder) / "home", Path(options.log or f"{folder}/up.log"))
         samples = Samples()
         try:
             load, wrong = _run(platform, samples, options)

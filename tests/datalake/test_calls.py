@@ -194,6 +194,15 @@ def test_a_misspelt_table_is_suggested_to_its_own_tenant(client: Client, strange
         assert answer.json()["detail"].endswith("in the schema; did you mean 'quarterly_revenue'?")
         refusal = stranger.get(f"/datalake/{path}", params=query)
         assert (refusal.status_code, refusal.json()["detail"]) == (404, "There is no table of this name in the schema.")
-    # The permission to delete tables is not the one to list them.
-    answer = client.request("DELETE", "/datalake/tables", params=params)
-    assert answer.json()["detail"] == "There is no table of this name in the schema."
+
+
+def test_deletion_suggests_a_table_to_who_may_list_them(client: Client) -> None:
+    create_in_lake(client, "monthly_revenue")
+    params = {"schema_name": "silver", "table_name": "montly_revenue"}
+    suggested = client.request("DELETE", "/datalake/tables", params=params).json()["detail"]
+    assert suggested.endswith("in the schema; did you mean 'monthly_revenue'?")
+    key = {"name": "deletes only", "permissions": ["can_delete_dataset"]}
+    made = client.post("/api-keys/", json=key).json()["key"]
+    deleter = Client(client.app, client.portal, {"Authorization": f"Bearer {made}"})
+    answer = deleter.request("DELETE", "/datalake/tables", params=params)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "There is no table of this name in the schema.")

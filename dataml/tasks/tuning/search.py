@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from dataml.clocks import Deadline
 from dataml.errors import Invalid
 from dataml.jobs.spec import TuningConfig
 from dataml.tasks.tuning.search_space import ALGORITHM, DEADLINE, OBJECTIVE, SEPARATOR, Ranges, own_parameters
@@ -119,7 +120,7 @@ def _run(
     from dataml.tasks.tuning.trial import ObjectiveTrial, UntilDeadline
 
     budget = tuning.time_budget_s
-    deadline = math.inf if budget is None else time.time() + budget
+    deadline = Deadline.after(math.inf if budget is None else budget)
     # A placement group must reserve something: a byte of memory is always available.
     resources = tune.PlacementGroupFactory([{"memory": 1}])
     with _silenced("ray.tune"):

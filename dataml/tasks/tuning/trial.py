@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from dataml.clocks import Deadline
 from dataml.errors import DatamlError
 from dataml.tasks.tuning.search_space import DEADLINE, OBJECTIVE, own_parameters
 
@@ -43,7 +44,7 @@ class ObjectiveTrial(tune.Trainable):
         started = time.monotonic()
         call = _ObjectiveCall(self._objective, own_parameters(self.config))
         call.start()
-        remaining_s = self.config[DEADLINE] + _GRACE_S - time.time()
+        remaining_s = self.config[DEADLINE].remaining_s() + _GRACE_S
         call.join(None if math.isinf(remaining_s) else max(0.0, remaining_s))
         score, error = call.outcome
         return {"score": score, "error": error, "seconds": time.monotonic() - started, "done": True}
@@ -52,7 +53,7 @@ class ObjectiveTrial(tune.Trainable):
 class UntilDeadline(tune.Stopper):
     """Ends a search at its deadline, the start of its processes included; trials that still run are stopped."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -61,7 +62,7 @@ class UntilDeadline(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Return whether the deadline has passed."""
-        return time.time() >= self._deadline
+        return self._deadline.remaining_s() <= 0
 
 
 class _ObjectiveCall(threading.Thread):
