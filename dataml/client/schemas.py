@@ -1252,6 +1252,7 @@ class TrainDetail(TypedDict):
     model: "str | None"
     target: str
     roles: dict[str, str]
+    requested_algorithm: "str | None"
     hyperparameters: "dict[str, Any]"
     requested: "dict[str, Any]"
     metrics: "dict[str, Any] | None"

@@ -23,6 +23,8 @@ _TYPES: Final = {
     "console.css": "text/css",
     "console.js": "text/javascript",
     "model.js": "text/javascript",
+    "training.css": "text/css",
+    "training.js": "text/javascript",
     _VEGA: "text/javascript",
 }
 # The path of an asset changes with its content.

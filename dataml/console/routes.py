@@ -14,6 +14,7 @@ from dataml.console.views import (
     model_threshold,
     predictors,
     signing_in,
+    training,
 )
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
@@ -30,6 +31,9 @@ def create_routes() -> list[BaseRoute]:
         page("/", home.show),
         *data_routes.create_routes(),
         page("/predictors", predictors.show_all),
+        page(training.PATH, training.show),
+        page(training.PATH, training.start, "POST"),
+        page(f"{training.PATH}/check", training.check, "POST"),
         *_model_pages("/predictors/{train_id:int}"),
         page("/jobs", jobs.show_all),
         page("/jobs/{job_id}", jobs.show),

@@ -99,6 +99,9 @@ class TrainDetail(TrainRow):
     model: str | None
     target: str
     roles: dict[str, str] = Field(description="Role of every column.")
+    requested_algorithm: str | None = Field(
+        description="The algorithm of the request, auto where it named none; null in the records of older versions."
+    )
     hyperparameters: dict[str, Any] = Field(description="Those of the request; `summary` has those that were used.")
     requested: dict[str, Any] = Field(description="The other fields of the request.")
     metrics: dict[str, Any] | None = Field(description="Metrics on rows that the model never saw.")

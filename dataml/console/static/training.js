@@ -1,0 +1,75 @@
+// The form of a training: shows what belongs to the kind of problem, and asks the platform what it would refuse.
+"use strict";
+
+const training = document.querySelector("form[data-check]");
+
+function showSections(form) {
+  const kind = new FormData(form).get("problem_type");
+  const mode = form.elements.mode.value;
+  for (const element of form.querySelectorAll("[data-for]")) {
+    const isMeant = element.dataset.for.split(" ").includes(kind);
+    element.hidden = !isMeant;
+    if (element.tagName === "OPTION") element.disabled = !isMeant && !element.selected;
+  }
+  for (const element of form.querySelectorAll("[data-mode]")) element.hidden = !element.dataset.mode.split(" ").includes(mode);
+}
+
+function showErrors(form, part) {
+  const messages = new Map();
+  for (const item of part.querySelectorAll("[data-field]")) {
+    messages.set(item.dataset.field, [...(messages.get(item.dataset.field) || []), item.textContent]);
+  }
+  for (const place of document.querySelectorAll("[data-error]")) {
+    const text = (messages.get(place.dataset.error) || []).join(" ");
+    if (place.textContent !== text) place.textContent = text;
+    const field = place.parentElement.querySelector("input, select, textarea");
+    if (field) text ? field.setAttribute("aria-invalid", "true") : field.removeAttribute("aria-invalid");
+  }
+}
+
+function checkWhileTyping(form) {
+  const output = document.getElementById(form.dataset.output);
+  let timer = null;
+  let isAsking = false;
+  let isStale = false;
+  const ask = async () => {
+    // One check at a time: the check of a large table takes a while, and the last one counts.
+    if (isAsking) return (isStale = true);
+    isAsking = true;
+    isStale = false;
+    output.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(form.dataset.check, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (answer.redirected) return location.reload();
+      if (answer.ok && !isStale) {
+        const part = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+        showErrors(form, part);
+        output.replaceChildren(...document.importNode(part, true).childNodes);
+      }
+    } catch {
+      output.textContent = "The server does not answer; the request is checked when it is sent.";
+    } finally {
+      isAsking = false;
+      output.removeAttribute("aria-busy");
+      if (isStale) ask();
+    }
+  };
+  form.addEventListener("input", () => {
+    showSections(form);
+    clearTimeout(timer);
+    timer = setTimeout(ask, 400);
+  });
+  showSections(form);
+  ask();
+}
+
+for (const input of document.querySelectorAll("[data-filter-rows]")) {
+  const rows = document.getElementById(input.dataset.filterRows).tBodies[0].rows;
+  input.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+  input.addEventListener("input", (event) => {
+    event.stopPropagation();
+    const words = input.value.toLowerCase();
+    for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(words);
+  });
+}
+if (training) checkWhileTyping(training);
