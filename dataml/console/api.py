@@ -98,3 +98,15 @@ class Api:
         if answer.is_error:
             raise ApiError.of(answer)
         return answer.json() if answer.content else None
+
+    async def send_body(self, request: Request, path: str) -> Any:
+        """Pass the body of a request on by a POST, as it comes, and return the JSON answer.
+
+        Raises:
+            ApiError: the answer is an error.
+        """
+        headers = {"content-type": request.headers.get("content-type", "")}
+        answer = await self._client.post(API + path, content=request.stream(), headers=headers)
+        if answer.is_error:
+            raise ApiError.of(answer)
+        return answer.json()

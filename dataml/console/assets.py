@@ -25,6 +25,7 @@ _TYPES: Final = {
     "model.js": "text/javascript",
     "training.css": "text/css",
     "training.js": "text/javascript",
+    "upload.js": "text/javascript",
     _VEGA: "text/javascript",
 }
 # The path of an asset changes with its content.

@@ -31,9 +31,10 @@ _SECTIONS: Final = (
         (
             Link("Templates", "/templates"),
             Link("Datasets", "/datasets"),
+            Link("Lake", "/lake", Permission.READ_DATALAKE),
         ),
     ),
-    Section("Predict", (Link("Predictors", "/predictors"),)),
+    Section("Predict", (Link("Predictors", "/predictors"), Link("Endpoints", "/endpoints"))),
     Section("Work", (Link("Jobs", "/jobs"),)),
 )
 

@@ -77,65 +77,6 @@ async function call(method, path, { body, query, signal } = {}) {
   return content;
 }
 
-// <form data-upload> sends its files with progress, and can be cancelled.
-function upload(form) {
-  const drop = form.querySelector(".drop");
-  const files = form.querySelector("input[type=file]");
-  const progress = form.querySelector("progress");
-  const status = form.querySelector("[data-status]");
-  const cancel = form.querySelector("[data-cancel]");
-  const name = form.querySelector("input[name=dataset_name]");
-  let request = null;
-  const show = () => {
-    const chosen = [...files.files];
-    status.textContent = chosen.map((file) => `${file.name} (${(file.size / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 })} MB)`).join(", ");
-    if (chosen.length && !name.value) name.value = chosen[0].name.replace(/\.[^.]+$/, "");
-  };
-  files.addEventListener("change", show);
-  for (const type of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(type, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", type === "dragover");
-      if (type === "drop" && event.dataTransfer.files.length) {
-        files.files = event.dataTransfer.files;
-        show();
-      }
-    });
-  }
-  cancel.addEventListener("click", () => request && request.abort());
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (request) return;
-    const url = new URL(form.dataset.upload, location.origin);
-    for (const field of form.querySelectorAll("[data-query]")) if (field.value) url.searchParams.set(field.name, field.value);
-    const body = new FormData();
-    for (const file of files.files) body.append("files", file);
-    request = new XMLHttpRequest();
-    request.open("POST", url);
-    request.responseType = "json";
-    const ended = (text) => {
-      request = null;
-      progress.hidden = cancel.hidden = true;
-      status.textContent = text;
-      status.closest(".notice")?.classList.toggle("bad", Boolean(text));
-    };
-    request.upload.addEventListener("progress", (step) => {
-      progress.value = step.total ? step.loaded / step.total : 0;
-      status.textContent = step.loaded < step.total ? `${Math.round(100 * progress.value)} % sent` : "The server checks the files";
-    });
-    request.addEventListener("load", () => {
-      const answer = request.response || {};
-      if (request.status < 300) return location.assign(`/datasets/${answer.dataset_id}`);
-      const detail = answer.detail;
-      ended(Array.isArray(detail) ? detail.map((part) => part.msg).join(" ") : detail || `The server answered ${request.status}.`);
-    });
-    request.addEventListener("error", () => ended("The connection was lost; nothing was stored."));
-    request.addEventListener("abort", () => ended("Cancelled; nothing was stored."));
-    progress.hidden = cancel.hidden = false;
-    request.send(body);
-  });
-}
-
 // <form data-predict> asks for a prediction while the fields change.
 function predict(form) {
   const output = document.getElementById(form.dataset.predict);
@@ -235,7 +176,6 @@ function enhance(root) {
   };
   each("[data-live]", follow);
   each("form", guard);
-  each("form[data-upload]", upload);
   each("form[data-predict]", predict);
   each("[data-copy]", copying);
   each("[data-theme-toggle]", theme);
