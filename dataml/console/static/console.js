@@ -107,6 +107,19 @@ function predict(form) {
   });
 }
 
+// What scrolls sideways can be scrolled by keyboard.
+function scrollable(element) {
+  if (element.hasAttribute("tabindex")) return;
+  const title = element.closest("section")?.querySelector("h2, h3") || document.querySelector("h1");
+  new ResizeObserver(() => {
+    const scrolls = element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight;
+    for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", title?.textContent ?? ""]]) {
+      if (scrolls) element.setAttribute(name, value);
+      else element.removeAttribute(name);
+    }
+  }).observe(element);
+}
+
 function copying(button) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
@@ -178,6 +191,7 @@ function enhance(root) {
   each("form", guard);
   each("form[data-predict]", predict);
   each("[data-copy]", copying);
+  each(".scroll, .chart", scrollable);
   each("[data-theme-toggle]", theme);
   each("[data-chart]", draw);
   each("[data-submit-on-change]", (field) => field.addEventListener("change", () => field.form.requestSubmit()));
