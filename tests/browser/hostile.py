@@ -1,0 +1,158 @@
+"""A tenant in which names and values are HTML, long, emoji, or written from right to left."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+from tests.client import Client, wait_for_job
+from tests.dataset.datasets import create_dataset
+from tests.sample_tenant import create_role, create_user
+
+SCRIPT: Final = "<script>alert(1)</script>"
+# A dataset's name has no slash.
+IMAGE: Final = '"><img src=x onerror=alert(2)>'
+ATTRIBUTE: Final = "' onmouseover='alert(3)' x='{{7*7}}"
+MIXED: Final = "😀🎉 שלום עולם مرحبا بالعالم 日本語"
+LAKE_TABLE: Final = "hostile_customers"
+_ROWS: Final = 240
+_DAYS: Final = 60
+
+Objects = Sequence[Mapping[str, Any]]
+"""Objects that belong together: their ids, by the names that parameters of the console's routes have."""
+
+
+def lengthen(start: str, length: int) -> str:
+    """Return a text of this length that begins with `start` and has no further place to break."""
+    return (start + "W" * length)[:length]
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    values: tuple[str, str]
+    role: str | None = None
+
+
+COLUMNS: Final = (
+    _Column("id", ("", ""), "Id"),
+    _Column(lengthen(SCRIPT, 250), ("red", "blue")),
+    _Column(IMAGE, (SCRIPT, IMAGE)),
+    _Column(MIXED, (MIXED, ATTRIBUTE)),
+    _Column(ATTRIBUTE, (lengthen("<b>", 250), "short")),
+    _Column("age", ("", "")),
+    _Column("<i>target</i>", ("<u>yes</u>", "no"), "Target"),
+)
+
+
+def hostile_csv(rows: int = _ROWS) -> bytes:
+    """Return a CSV of the hostile columns, two of which determine the target."""
+    lines = [[column.name for column in COLUMNS]]
+    for number in range(rows):
+        bits = [number >> place & 1 for place in range(len(COLUMNS))]
+        bits[-1] = bits[1] ^ bits[2]
+        cells = [column.values[bit] for column, bit in zip(COLUMNS, bits, strict=True)]
+        cells[0], cells[5] = f"A{number}", str(18 + number % 60)
+        lines.append(cells)
+    return _to_csv(lines)
+
+
+def create_hostile_tenant(client: Client) -> Objects:
+    """Create objects of each kind in the client's tenant, and return their ids."""
+    template_id, invalid_id = _create_data_with_errors(client)
+    dataset = create_dataset(
+        client, (f"{IMAGE}.csv", hostile_csv()), name=lengthen(IMAGE, 200), iceberg_table_name=LAKE_TABLE
+    )
+    training = _train(client, dataset["id"], lengthen(SCRIPT, 100), COLUMNS)
+    _wait(client, _post(client, "/train/generate-feature-importance", params={"train_id": training["id"]}), "shap_")
+    forecast = _create_forecast(client)
+    to_predict = create_dataset(client, ("rows.csv", hostile_csv(20)), name=MIXED, usage="p")
+    batch = _post(
+        client, "/inference/batchPrediction", json={"train_id": training["id"], "dataset_id": to_predict["id"]}
+    )
+    _wait(client, batch)
+    user = create_user(client, username=lengthen("שלום", 150), first_name=lengthen(SCRIPT, 150), last_name=MIXED)
+    return [
+        {
+            "dataset_id": dataset["id"],
+            "file_id": _read_file_id(client, dataset["id"]),
+            "train_id": training["id"],
+            "job_id": training["job_id"],
+            "prediction_id": batch["prediction_id"],
+            "tenant_id": _post(client, "/login/test-token")["tenant_id"],
+            "user_id": user["id"],
+            "role_id": create_role(client, "can_view", "can_predict")["id"],
+            "key_id": _post(client, "/api-keys", json={"name": lengthen(SCRIPT + MIXED, 100)})["id"],
+            "schema": "silver",
+            "table": LAKE_TABLE,
+        },
+        {"dataset_id": invalid_id, "template_id": template_id},
+        {"dataset_id": forecast["dataset_id"], "train_id": forecast["id"], "job_id": forecast["job_id"]},
+    ]
+
+
+def _create_data_with_errors(client: Client) -> tuple[int, int]:
+    """Return the id of a template, and that of a dataset in which each row but two has a wrong cell."""
+    schema = [
+        {"column_name": lengthen(SCRIPT, 250), "data_type": "String", "allowed_values": [MIXED, IMAGE]},
+        {"column_name": MIXED, "data_type": "Integer", "default_value": "7"},
+    ]
+    template = _post(client, "/template/", json={"template_name": lengthen(ATTRIBUTE, 200), "template_schema": schema})
+    wrong = [SCRIPT, lengthen("<b>", 250), ATTRIBUTE, MIXED * 3, "text"]
+    rows = [[MIXED, "1"], [IMAGE, "2"], *([MIXED, value] for value in wrong), *([value, "3"] for value in wrong)]
+    content = _to_csv([[column["column_name"] for column in schema], *rows])
+    dataset = create_dataset(client, ("wrong.csv", content), name="<b>wrong<b>", template_id=template["id"])
+    assert dataset["error_summary"]["total_errors"] > 1, dataset
+    return template["id"], dataset["id"]
+
+
+def _create_forecast(client: Client) -> dict[str, Any]:
+    """Return a trained forecast of two series."""
+    first = date(2024, 1, 1)
+    columns = (
+        _Column("<s>series</s>", ("", ""), "Id"),
+        _Column("day", ("", ""), "Time"),
+        _Column(MIXED, ("", ""), "Target"),
+    )
+    rows = [
+        [series, str(first + timedelta(day)), str(day % 7 + day % 3 + 1)]
+        for series in (SCRIPT, MIXED)
+        for day in range(_DAYS)
+    ]
+    content = _to_csv([[column.name for column in columns], *rows])
+    dataset = create_dataset(client, ("series.csv", content), name="<b>series<b>")
+    return _train(client, dataset["id"], MIXED, columns, problem_type="Forecast", algorithm="SeasonalNaive")
+
+
+def _train(client: Client, dataset_id: int, name: str, columns: Sequence[_Column], **changes: Any) -> dict[str, Any]:
+    body = {
+        "dataset_id": dataset_id,
+        "predictor_name": name,
+        "domain": lengthen(SCRIPT, 200),
+        "problem_type": "Classification",
+        "algorithm": "LightGBM",
+        "columns": [{"column_name": column.name, "attribute_name": column.role} for column in columns if column.role],
+    }
+    training = _post(client, "/train/", json=body | changes)
+    _wait(client, training)
+    return training
+
+
+def _wait(client: Client, answer: Mapping[str, Any], prefix: str = "") -> None:
+    job = wait_for_job(client, answer[f"{prefix}job_id"])
+    assert job["state"] == "succeeded", job
+
+
+def _read_file_id(client: Client, dataset_id: int) -> int:
+    return client.get("/files/list", params={"dataset_id": dataset_id}).json()["data"][0]["id"]
+
+
+def _post(client: Client, path: str, **request: Any) -> dict[str, Any]:
+    answer = client.post(path, **request)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def _to_csv(rows: Sequence[Sequence[str]]) -> bytes:
+    lines = (",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in rows)
+    return "\n".join(lines).encode()
