@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml.console import assets, data_routes, forwarding, session
 from dataml.console.views import (
+    comparison,
     home,
     jobs,
     model_explanation,
@@ -31,6 +32,7 @@ def create_routes() -> list[BaseRoute]:
         page("/", home.show),
         *data_routes.create_routes(),
         page("/predictors", predictors.show_all),
+        page(comparison.PATH, comparison.show),
         page(training.PATH, training.show),
         page(training.PATH, training.start, "POST"),
         page(f"{training.PATH}/check", training.check, "POST"),

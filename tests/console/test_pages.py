@@ -30,6 +30,7 @@ PATHS = [
     "/datasets/{dataset}/files",
     "/datasets/{dataset}/uses",
     "/predictors",
+    "/predictors/compare?id={model}",
     "/predictors/new",
     "/predictors/new?dataset={dataset}&target=bought",
     "/predictors/new?from={model}&mode=continue",
