@@ -124,7 +124,7 @@ def test_reading_changes_nothing(admin: "BrowserContext", site: Site, objects: O
     for path in (path for route in routes for path in fill(route, objects)):
         assert admin.request.get(path).status in (200, 404), path
     for route in set(list_changes()) - set(list_routes()):
-        assert admin.request.get(fill(route, objects)[0], max_redirects=0).status in (404, 405), route
+        assert admin.request.get(fill(route, objects)[0], max_redirects=0).status < 500, route
     assert count_events(site) == before
 
 
