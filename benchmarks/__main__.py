@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 import dataml
+from benchmarks.console import measure_console
 from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.login import compare_failed_logins
 from benchmarks.overload import overload
@@ -69,6 +70,7 @@ def main(sections: list[str]) -> None:
         "scoring": scoring,
         "lake": lake,
         "reading": compare_readers,
+        "console": measure_console,
     }
     for name, run in measurements.items():
         if not sections or name in sections:
