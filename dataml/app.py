@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml import __version__
-from dataml.access import api_key_routes, role_routes, tenant_routes, user_routes
+from dataml.access import api_key_routes, role_routes, session_routes, tenant_routes, user_routes
 from dataml.access import routes as access
 from dataml.access.dependencies import AccessRule, audited_scope
 from dataml.access.models import Tenant
@@ -49,7 +49,7 @@ from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
 from dataml.jobs.watcher import JobWatcher
-from dataml.ops import health, ray_jobs
+from dataml.ops import health, ray_jobs, status
 from dataml.serving.model_runner import InferenceClient
 from dataml.settings import Settings
 from dataml.template import routes as template
@@ -66,6 +66,7 @@ from dataml.train.threshold import routes as threshold
 
 _MODULES = (
     access,
+    session_routes,
     user_routes,
     role_routes,
     tenant_routes,
@@ -88,6 +89,7 @@ _MODULES = (
     share_routes,
     jobs,
     health,
+    status,
     ray_jobs,
 )
 

@@ -71,13 +71,18 @@ def get_permission_ids(client: Client) -> dict[str, int]:
 
 
 def _create_access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
-    """Create an API key, a permission, a user and a role, and return their ids."""
+    """Create an API key, a permission, a user with a session and a role, and return their ids."""
     key = client.post("/api-keys", json={"name": "of a service"}).json()
     name = new_name("can_x").lower().replace("-", "_")
     permission = client.post("/rbac/permissions", json={"name": name, "tenant_id": tenant_id}).json()
+    user = create_user(client)
+    login = client.post("/login/access-token", data={"username": user["username"], "password": PASSWORD})
+    assert login.status_code == 200, login.text
+    opened = client.get("/sessions/list", params={"user_id": user["id"]}).json()["data"]
     return {
         "tenant_id": tenant_id,
-        "user_id": create_user(client)["id"],
+        "user_id": user["id"],
+        "session_id": opened[0]["id"],
         "role_id": create_role(client, "can_view")["id"],
         "permission_id": permission["id"],
         "key_id": key["id"],

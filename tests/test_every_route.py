@@ -34,7 +34,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Parameters that name an object, with the name of the object in `SampleTenant`.
 IDS = {name: name for name in ("template_id", "dataset_id", "file_id", "file_path", "train_id", "job_id")}
 IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name", "forecast_name")}
-IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id")}
+IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id", "session_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
 IDS |= {"schema_name": "schema_name", "table_name": "table_name", "column_name": "column_name", "share_id": "share_id"}
 IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name"}
@@ -90,7 +90,11 @@ OTHER_PARAMETERS |= {"refresh_token", "user_name", "new_password", "current_pass
 # Calls that delete their object, or change it each time. Tests that make every call give them ids that do not exist.
 DELETING_PATHS = {"/api/v1/train/delete/{id}", "/api/v1/train/delete-feature-importance/{train_id}"}
 DELETING_PATHS |= {"/api/v1/endpoints/{train_id}"}
+DELETING_PATHS |= {"/api/v1/rbac/roles/{role_id}", "/api/v1/sessions/{session_id}"}
 DELETING_PATHS |= {"/api/v1/datalake/shares/{share_id}", "/api/v1/dataset/{dataset_id}/validate"}
+
+# What these answer changes from one moment to the next.
+VARYING_PATHS = {"/api/v1/utils/status"}
 
 # Filters of lists by an object: without such an object the list is empty (`tests/http/test_lists.py`).
 FILTERS = {("/api/v1/dataset/list", "template_id"), ("/api/v1/dataset/list_validated", "template_id")}
@@ -138,6 +142,8 @@ class RouteCall:
         call = self.call
         path = call.path.format(**{name: ids[IDS[name]] for name in call.in_path})
         values = {"dataset_name": new_name("never"), "usage": "t"}
+        if call.path.endswith("/train/suggestion"):
+            values["target"] = "left"
         values |= {name: ids[of] for name, of in IDS.items() if of in self.ids}
         query = {name: values[name] for name in call.in_query if name in values}
         if call.path.endswith(("/dataset/upload", "/files/add", "/template/infer")):
@@ -166,6 +172,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/template": {"template_name": new_name("never")},
         "/api/v1/template/update/{template_id}": {"template_name": new_name("never")},
         "/api/v1/users/{user_id}": {},
+        "/api/v1/tenants/{tenant_id}": {},
         "/api/v1/endpoints/{train_id}": {},
         "/api/v1/train": training_request(ids["dataset_id"], "never"),
         "/api/v1/train/check": training_request(ids["dataset_id"], "never"),
@@ -378,6 +385,8 @@ def test_same_calls_succeed_with_own_objects(stranger: Client, calls: list[Call]
     checked = {route_call.call for route_call, _ in object_calls(calls) if route_call.call.method == "GET"}
     refused = {}
     for call in checked:
+        if call.needs == "platform admin":
+            continue
         ids = tuple(IDS[name] for name in call.required if name in IDS) or ("file_id",)
         answer = RouteCall(call, ids).send(stranger, own_objects.ids)
         # No statistics were computed for these datasets, which has an error code of its own.
@@ -412,7 +421,11 @@ def test_every_path_answers_with_and_without_its_trailing_slash(
         path = call.url(objects.ids)
         answers = [client.request(call.method, p, headers={"X-Request-ID": "same"}) for p in (path, f"{path}/")]
         known = (404,) if call.is_deleting else (200, 401, 409, 422)
-        if answers[0].status_code not in known or _bytes(answers[0]) != _bytes(answers[1]):
+        if call.path in VARYING_PATHS:
+            is_same = answers[0].json().keys() == answers[1].json().keys()
+        else:
+            is_same = _bytes(answers[0]) == _bytes(answers[1])
+        if answers[0].status_code not in known or not is_same:
             different[str(call)] = [(answer.status_code, answer.text) for answer in answers]
     assert different == {}
 

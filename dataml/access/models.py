@@ -2,14 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKeyConstraint, Index, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKeyConstraint, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
 class Tenant(Timestamped, Base):
-    """A tenant; all spellings of its name share one `name_key`."""
+    """A tenant; all spellings of its name share one `name_key`.
+
+    `quota_bytes` is the largest size of all its files; None: that of the installation.
+    """
 
     __tablename__ = "tenant"
     __table_args__ = (Index("uq_tenant_name_key", "name_key", unique=True),)
@@ -18,6 +21,7 @@ class Tenant(Timestamped, Base):
     name: Mapped[str] = mapped_column(String(100), unique=True)
     name_key: Mapped[str] = mapped_column(String(100))
     is_active: Mapped[bool] = mapped_column(default=True)
+    quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class User(TenantOwned, Timestamped, Base):

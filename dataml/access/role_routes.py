@@ -65,6 +65,13 @@ async def list_roles(user: RoleManager, database: Db, page: RolePage) -> RoleLis
     return RoleList(total=total, data=[_answer(row) for row in rows])
 
 
+@router.delete("/roles/{role_id}")
+async def delete_role(role_id: int, user: RoleManager, database: Db) -> RoleAnswer:
+    """Delete a role that no user has, and that holds no more than you do. Built-in roles stay."""
+    async with database.transaction() as session:
+        return _answer(await roles.delete(session, user, role_id))
+
+
 @router.post("/permissions", status_code=201)
 async def create_permission(request: NamedInTenant, user: RoleManager, database: Db) -> PermissionAnswer:
     """Make a permission of the tenant's own, for applications that read the answer of `/login/test-token`.

@@ -72,6 +72,31 @@ async def create(session: AsyncSession, user: Principal, tenant_id: str, name: s
     return role
 
 
+async def delete(session: AsyncSession, user: Principal, role_id: int) -> RoleWithPermissions:
+    """Delete a role that nobody has, and return what it was.
+
+    Raises:
+        NotFound: `role_not_found`.
+        Conflict: `builtin_role`, `role_in_use`.
+        Forbidden: `permission_not_held`: it holds more than the caller.
+    """
+    await lock(session, user.tenant_id)
+    role = await user.scope.get(session, Role, role_id, "role")
+    if is_builtin(role):
+        raise Conflict("Every tenant has this role; it cannot be deleted.", code="builtin_role")
+    deleted = await with_permissions(session, role)
+    user.require_all(deleted.permissions)
+    of_role = {"tenant_id": role.tenant_id, "role_id": role.id}
+    users = await session.scalar(every_tenant.select(func.count()).select_from(UserRole).filter_by(**of_role))
+    if users:
+        detail = f"There are users with this role ({users}); take it from them first."
+        raise Conflict(detail, code="role_in_use")
+    await session.execute(every_tenant.delete(RolePermission).filter_by(**of_role))
+    await session.execute(user.scope.delete(Role).where(Role.id == role.id))
+    audit.record(session, user.scope, "role.delete", f"role:{role.id}", name=role.name)
+    return deleted
+
+
 async def create_permission(session: AsyncSession, user: Principal, tenant_id: str, name: str) -> TenantPermission:
     """Make a permission of the tenant's own, which its `admin` role holds from now on.
 

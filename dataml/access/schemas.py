@@ -127,6 +127,17 @@ class CreateTenant(_Request):
     name: TenantName = Field(description="Part of URLs: letters, digits, dot, hyphen and underscore; unique.")
 
 
+class UpdateTenant(_Request):
+    """Fields that are not sent stay as they are."""
+
+    model_config = request_config({"quota_bytes": 50_000_000_000})
+
+    quota_bytes: int | None = Field(
+        None, ge=1, lt=2**63, description="Largest size of all its files; null: that of the installation."
+    )
+    is_active: bool = Field(True, description="False closes the tenant, true opens it again.")
+
+
 class CreateApiKey(_Request):
     """A new API key."""
 
@@ -245,6 +256,7 @@ class TenantAnswer(BaseModel):
     id: str
     name: str
     is_active: bool
+    quota_bytes: int | None = Field(description="Largest size of all its files; null: that of the installation.")
     created_at: datetime
     modified_at: datetime
 

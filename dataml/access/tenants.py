@@ -1,7 +1,8 @@
-"""Tenants: made, listed and closed by administrators of the platform."""
+"""Tenants: made, listed, changed and closed by administrators of the platform."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +15,7 @@ from dataml.audit import service as audit
 from dataml.db import every_tenant
 from dataml.db.scope import Page
 from dataml.errors import Conflict, NotFound
+from dataml.settings import Settings
 
 
 async def add(session: AsyncSession, name: str) -> Tenant:
@@ -53,6 +55,43 @@ async def list_ids(session: AsyncSession) -> Sequence[str]:
     return (await session.scalars(every_tenant.select(Tenant.id))).all()
 
 
+async def get(session: AsyncSession, tenant_id: str) -> Tenant:
+    """Return a tenant, open or closed.
+
+    Raises:
+        NotFound: `tenant_not_found`.
+    """
+    tenant = await _find(session, tenant_id)
+    if tenant is None:
+        raise not_found()
+    return tenant
+
+
+async def update(session: AsyncSession, user: Principal, tenant_id: str, fields: Mapping[str, Any]) -> Tenant:
+    """Change the fields of a tenant that are named: `quota_bytes`, and `is_active` where it is opened again.
+
+    Raises:
+        NotFound: `tenant_not_found`.
+    """
+    tenant = await _find(session, tenant_id, for_update=True)
+    if tenant is None:
+        raise not_found()
+    if "quota_bytes" in fields and fields["quota_bytes"] != tenant.quota_bytes:
+        tenant.quota_bytes = fields["quota_bytes"]
+        _record(session, user, tenant, "tenant.update", quota_bytes=tenant.quota_bytes or "that of the installation")
+    if fields.get("is_active") and not tenant.is_active:
+        tenant.is_active = True
+        _record(session, user, tenant, "tenant.open")
+    await session.flush()
+    return tenant
+
+
+async def find_quota_bytes(session: AsyncSession, settings: Settings, tenant_id: str) -> int | None:
+    """Return how many bytes of files a tenant may store; None: there is no limit."""
+    own = await session.scalar(every_tenant.select(Tenant.quota_bytes).where(Tenant.id == tenant_id))
+    return own if own is not None else settings.tenant_quota_bytes
+
+
 async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenant:
     """Close a tenant: none of its users can log in from the commit on.
 
@@ -69,9 +108,16 @@ async def close(session: AsyncSession, user: Principal, tenant_id: str) -> Tenan
         raise Conflict("You cannot close the tenant that you are in.", code="own_tenant")
     if tenant.is_active:
         tenant.is_active = False
-        audit.record(session, user.scope, "tenant.close", f"tenant:{tenant.id}", name=tenant.name)
-        audit.record(session, user.scope, "tenant.close", f"tenant:{tenant.id}", tenant_id=tenant.id)
+        _record(session, user, tenant, "tenant.close")
     return tenant
+
+
+def _record(session: AsyncSession, user: Principal, tenant: Tenant, action: str, **detail: Any) -> None:
+    """Record a change of a tenant in the log of the administrator's tenant, and in its own."""
+    subject = f"tenant:{tenant.id}"
+    audit.record(session, user.scope, action, subject, name=tenant.name, **detail)
+    if tenant.id != user.tenant_id:
+        audit.record(session, user.scope, action, subject, tenant_id=tenant.id, **detail)
 
 
 async def named_in_body(session: AsyncSession, user: Principal, tenant_id: str) -> str:

@@ -16,6 +16,7 @@ from dataml.cli.commands import (
     models,
     prediction,
     roles,
+    sessions,
     templates,
     tenants,
     training,
@@ -42,6 +43,7 @@ lake.add_to(app, _WORK)
 users.add_to(app, _ACCESS)
 roles.add_to(app, _ACCESS)
 keys.add_to(app, _ACCESS)
+sessions.add_to(app, _ACCESS)
 tenants.add_to(app, _ACCESS)
 audit.add_to(app, _ACCESS)
 platform.add_to(app)

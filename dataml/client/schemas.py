@@ -710,6 +710,16 @@ class JobStarted(TypedDict):
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
+class JobsStatus(TypedDict):
+    """The queue of all tenants."""
+
+    queued: int
+    running: int
+    failed_last_day: int
+    oldest_queued_at: "str | None"
+    workers: int
+
+
 class Lineage(TypedDict):
     """What a training was made from, and the trainings that continue it."""
 
@@ -760,6 +770,19 @@ class PermissionList(TypedDict):
 
     total: int
     data: "list[PermissionAnswer]"
+
+
+class PlatformStatus(TypedDict):
+    """The state of the platform."""
+
+    version: str
+    health: "HealthAnswer"
+    database: Literal["sqlite", "postgresql"]
+    storage: "StorageStatus"
+    jobs: "JobsStatus"
+    supervisor: "SupervisorStatus"
+    tenants: int
+    largest_tenants: "list[TenantUsage]"
 
 
 class PredictAnswer(TypedDict):
@@ -946,6 +969,32 @@ class SchemaAnswer(TypedDict):
     bound_preprocess_id: int
 
 
+class SessionAnswer(TypedDict):
+    """A session: a login, and all its tokens."""
+
+    id: int
+    user_id: int
+    is_current: bool
+    network: str
+    permissions: "list[str] | None"
+    created_at: str
+    expires_at: str
+    ended_at: "str | None"
+
+
+class SessionList(TypedDict):
+    """A page of sessions."""
+
+    total: int
+    data: "list[SessionAnswer]"
+
+
+class SessionsEnded(TypedDict):
+    """The end of several sessions."""
+
+    ended: int
+
+
 class ShareAnswer(TypedDict):
     """A schema that is shared with a tenant."""
 
@@ -1002,6 +1051,15 @@ class StatusAnswer(TypedDict):
     message: str
 
 
+class StorageStatus(TypedDict):
+    """Space, in bytes."""
+
+    kind: Literal["folder", "object store"]
+    free_bytes: int
+    reserve_bytes: int
+    file_bytes: int
+
+
 class SuggestedColumn(TypedDict):
     """A column, and the role that it most likely has."""
 
@@ -1020,6 +1078,14 @@ class SummaryAnswer(TypedDict):
     positive_class: "str | None"
     average: "dict[str, str] | None"
     warnings: "list[WarningAnswer]"
+
+
+class SupervisorStatus(TypedDict):
+    """The process that gives jobs to workers."""
+
+    is_active: bool
+    holder: "str | None"
+    expires_at: "str | None"
 
 
 class TableColumn(TypedDict):
@@ -1140,6 +1206,7 @@ class TenantAnswer(TypedDict):
     id: str
     name: str
     is_active: bool
+    quota_bytes: "int | None"
     created_at: str
     modified_at: str
 
@@ -1149,6 +1216,16 @@ class TenantList(TypedDict):
 
     total: int
     data: "list[TenantAnswer]"
+
+
+class TenantUsage(TypedDict):
+    """What a tenant stores."""
+
+    tenant_id: str
+    name: str
+    is_active: bool
+    file_bytes: int
+    quota_bytes: "int | None"
 
 
 class ThresholdAnswer(TypedDict):
@@ -1408,6 +1485,13 @@ class UpdateTemplate(TypedDict):
 
     template_name: str
     template_schema: NotRequired["list[TemplateColumn] | None"]
+
+
+class UpdateTenant(TypedDict):
+    """Fields that are not sent stay as they are."""
+
+    quota_bytes: NotRequired["int | None"]
+    is_active: NotRequired[bool]
 
 
 class UpdateUser(TypedDict):

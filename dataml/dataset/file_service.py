@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.access import roles
+from dataml.access import roles, tenants
 from dataml.audit import service as audit
 from dataml.dataset import restoration, service, validation
 from dataml.dataset.models import Dataset, File
@@ -124,16 +124,15 @@ async def check_quota(session: AsyncSession, settings: Settings, scope: Scope, m
     Raises:
         TooLarge: `quota_exceeded`.
     """
-    if settings.tenant_quota_bytes is None:
+    quota_bytes = await tenants.find_quota_bytes(session, settings, scope.tenant_id)
+    if quota_bytes is None:
         return
     # Of two uploads at once, the second waits here, and counts the files of the first.
     await roles.lock(session, scope.tenant_id)
     sizes = scope.select_columns(File, func.coalesce(func.sum(File.size_bytes), 0))
     used_bytes = await session.scalar(sizes.where(File.deleted_at.is_(None))) or 0
-    if used_bytes + more_bytes > settings.tenant_quota_bytes:
-        detail = (
-            f"Your tenant may store {settings.tenant_quota_bytes:,} bytes of files and has {used_bytes:,}; delete some."
-        )
+    if used_bytes + more_bytes > quota_bytes:
+        detail = f"Your tenant may store {quota_bytes:,} bytes of files and has {used_bytes:,}; delete some."
         raise TooLarge(detail, code="quota_exceeded")
 
 

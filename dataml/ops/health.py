@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from dataml.access.dependencies import OPEN
 from dataml.http.dependencies import AppSettings
 from dataml.http.routing import Router
+from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
 
 router = Router(tags=["Utils"])
@@ -26,6 +27,11 @@ async def check_health(settings: AppSettings) -> HealthAnswer:
 
     `status` is `degraded` while less than `DATAML_STORAGE_RESERVE_BYTES` is free on the disk.
     """
+    return measure_health(settings)
+
+
+def measure_health(settings: Settings) -> HealthAnswer:
+    """Return whether the API can take all work."""
     if DiskSpace.from_settings(settings).is_low():
         return HealthAnswer(status="degraded", message=_LOW_SPACE)
     return HealthAnswer(status="ok", message="Service is healthy.")

@@ -194,3 +194,33 @@ def test_custom_permission_is_listed_and_allows_no_call(client: Client, tenant_i
     theirs = manager.post("/rbac/permissions", json={"name": f"{name}_too", "tenant_id": tenant_id}).json()
     answer = set_permission(manager, "PUT", roles(client)[user["roles"][0]]["id"], theirs["id"])
     assert refusal(answer) == (403, "permission_not_held")
+
+
+def test_role_that_nobody_has_is_deleted(platform: Platform, client: Client) -> None:
+    user, manager = user_with(client, "can_manage_roles", "can_view")
+    role = roles(client)[user["roles"][0]]
+    before = read_stored_rows(platform)
+    assert refusal(client.request("DELETE", f"/rbac/roles/{role['id']}")) == (409, "role_in_use")
+    for name in BuiltinRole:
+        answer = client.request("DELETE", f"/rbac/roles/{roles(client)[name]['id']}")
+        assert refusal(answer) == (409, "builtin_role")
+    more = create_role(client, "can_train_models")
+    assert refusal(manager.request("DELETE", f"/rbac/roles/{more['id']}")) == (403, "permission_not_held")
+    assert client.request("DELETE", f"/rbac/roles/{more['id']}").json() == more
+    assert read_stored_rows(platform) == before
+    assert refusal(client.request("DELETE", f"/rbac/roles/{more['id']}")) == (404, "role_not_found")
+    event = client.get("/audit/list", params={"subject": f"role:{more['id']}", "limit": 1}).json()["data"][0]
+    assert (event["action"], event["detail"]) == ("role.delete", {"name": more["name"]})
+    # Its name is free again.
+    assert create_named(client, more["name"]).status_code == 201
+
+
+def test_role_of_another_tenant_is_not_deleted(client: Client, stranger: Client) -> None:
+    role = create_role(client, "can_view")
+    assert refusal(stranger.request("DELETE", f"/rbac/roles/{role['id']}")) == (404, "role_not_found")
+    assert role["name"] in roles(client)
+
+
+def create_named(client: Client, name: str) -> Any:
+    tenant_id = client.post("/login/test-token").json()["tenant_id"]
+    return client.post("/rbac/roles", json={"name": name, "tenant_id": tenant_id})

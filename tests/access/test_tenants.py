@@ -9,7 +9,7 @@ from dataml.db.session import Database
 from dataml.train import service as trainings
 from tests.client import PASSWORD, Client
 from tests.conftest import Platform, log_in
-from tests.dataset.datasets import new_name
+from tests.dataset.datasets import new_name, upload
 from tests.sample_tenant import create_sample_tenant
 from tests.test_every_route import read_stored_rows, refusal
 
@@ -128,3 +128,68 @@ def test_new_tenant_sees_no_data_of_other_tenants(client: Client) -> None:
         "admin",
         admin.post("/login/test-token").json()["username"],
     }
+
+
+def test_tenant_is_shown_by_its_id(client: Client, stranger: Client) -> None:
+    made = create(client, new_name("shown")).json()
+    assert client.get(f"/tenants/{made['id']}").json() == made
+    assert made["quota_bytes"] is None
+    assert refusal(client.get("/tenants/nothing")) == (404, "tenant_not_found")
+    assert refusal(stranger.get(f"/tenants/{made['id']}")) == (403, "missing_permission")
+    answer = stranger.request("PUT", f"/tenants/{made['id']}", json={"quota_bytes": 1})
+    assert refusal(answer) == (403, "missing_permission")
+
+
+def test_quota_of_a_tenant_holds_before_that_of_the_installation(client: Client) -> None:
+    made = create(client, new_name("quota")).json()
+    admin = first_admin(client, made["id"])
+    path = f"/tenants/{made['id']}"
+    content = b"a,b\n" + b"1,2\n" * 50
+    assert client.request("PUT", path, json={"quota_bytes": 250}).json()["quota_bytes"] == 250
+    assert upload(admin, ("a.csv", content)).status_code == 201
+    refused = upload(admin, ("b.csv", content))
+    assert refusal(refused) == (413, "quota_exceeded")
+    assert "250 bytes" in refused.json()["detail"]
+    # A field that is not sent stays.
+    assert client.request("PUT", path, json={}).json()["quota_bytes"] == 250
+    assert client.request("PUT", path, json={"quota_bytes": None}).json()["quota_bytes"] is None
+    assert upload(admin, ("b.csv", content)).status_code == 201
+    log = client.get("/audit/list", params={"subject": f"tenant:{made['id']}", "action": "tenant.update"}).json()
+    details = [event["detail"]["quota_bytes"] for event in log["data"]]
+    assert details == ["that of the installation", 250]
+    assert admin.get("/audit/list", params={"action": "tenant.update"}).json()["total"] == 2
+
+
+@pytest.mark.parametrize("quota", [0, -1, 2**63, "much", 1.5], ids=repr)
+def test_quota_that_is_no_size_is_refused(client: Client, quota: Any) -> None:
+    path = f"/tenants/{client.post('/login/test-token').json()['tenant_id']}"
+    before = client.get(path).json()
+    answer = client.request("PUT", path, json={"quota_bytes": quota})
+    assert refusal(answer) == (422, "invalid_request")
+    assert client.get(path).json() == before
+
+
+def test_closed_tenant_is_opened_again(client: Client) -> None:
+    made = create(client, new_name("reopened")).json()
+    admin = first_admin(client, made["id"])
+    path = f"/tenants/{made['id']}"
+    key = admin.post("/api-keys", json={"name": "x", "permissions": ["can_view"]}).json()["key"]
+    service = Client(client.app, client.portal, {"Authorization": f"Bearer {key}"})
+    assert client.request("PUT", path, json={"is_active": False}).json()["is_active"] is False
+    assert refusal(admin.get("/template/list")) == (401, "session_ended")
+    opened = [client.request("PUT", path, json={"is_active": True}).json() for _ in range(2)]
+    assert opened[0]["is_active"]
+    assert opened[0] == opened[1]
+    assert admin.get("/template/list").status_code == 200
+    assert service.get("/template/list").status_code == 200
+    log = client.get("/audit/list", params={"tenant_id": made["id"]}).json()["data"]
+    assert [event["action"] for event in log if event["action"].startswith("tenant.")] == [
+        "tenant.open",
+        "tenant.close",
+    ]
+
+
+def test_own_tenant_is_not_closed_by_a_change(client: Client) -> None:
+    own = client.post("/login/test-token").json()["tenant_id"]
+    answer = client.request("PUT", f"/tenants/{own}", json={"is_active": False})
+    assert refusal(answer) == (409, "own_tenant")

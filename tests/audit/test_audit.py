@@ -35,6 +35,9 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
     wait_for_all_jobs(client)
     template = {"template_name": new_name("audited")}
     ids = objects.ids
+    for _ in range(2):
+        log_in(anonymous, user["username"])
+    opened = client.get("/sessions/list", params={"user_id": user["id"]}).json()["data"]
     key = client.post("/api-keys", json={"name": "k"}).json()
     tenant = client.post("/tenants", json={"name": new_name("audited")}).json()
     permission = {"name": new_name("can_audit_").replace("-", "_"), "tenant_id": me["tenant_id"]}
@@ -45,6 +48,8 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
     old = create_template(client, a="Integer")
     steps: list[tuple[str, str, Any, str]] = [
         ("POST", "/template", template, "template.create"),
+        ("DELETE", f"/sessions/{opened[0]['id']}", None, "session.end"),
+        ("DELETE", f"/sessions?user_id={user['id']}", None, "session.end_all"),
         ("PUT", f"/template/update/{old}", {"template_name": new_name("audited")}, "template.update"),
         ("DELETE", f"/template/{old}", None, "template.delete"),
         ("DELETE", f"/files/delete/{extra['id']}", None, "file.delete"),
@@ -60,7 +65,10 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("PUT", f"/users/{user['id']}", {"is_active": True}, "user.activate"),
         ("POST", "/reset-password", {"user_name": user["username"], "new_password": PASSWORD}, "password.reset"),
         ("DELETE", f"/api-keys/{key['id']}", None, "api_key.revoke"),
+        ("PUT", f"/tenants/{tenant['id']}", {"quota_bytes": 5000}, "tenant.update"),
         ("DELETE", f"/tenants/{tenant['id']}", None, "tenant.close"),
+        ("PUT", f"/tenants/{tenant['id']}", {"is_active": True}, "tenant.open"),
+        ("DELETE", f"/rbac/roles/{role['id']}", None, "role.delete"),
         ("DELETE", f"/datalake/tables?schema_name=silver&table_name={table}", None, "lake.delete_table"),
         ("POST", f"/dataset/generate_statistics?dataset_id={slow['id']}", None, "dataset.describe"),
         ("POST", f"/dataset/{slow['id']}/validate", None, "dataset.validate"),

@@ -53,6 +53,9 @@ def test_roles_are_granted_and_revoked(admin: CommandLine, user: str) -> None:
     assert admin.data("users", "revoke", user, "analyst")["roles"] == [role]
     assert admin.data("roles", "revoke", role, "can_view")["permissions"] == []
     assert role in admin.run("roles", "list").stdout
+    admin.data("users", "revoke", user, role)
+    assert admin.data("roles", "delete", role, "--yes")["name"] == role
+    assert role not in admin.run("roles", "list").stdout
     assert "can_view" in [row["name"] for row in admin.data("roles", "permissions")["data"]]
 
 
@@ -142,3 +145,21 @@ def test_audit_log_is_filtered(admin: CommandLine, viewer: CommandLine, user: st
 @pytest.mark.parametrize("words", [("list",), ("create", "x"), ("show", "default")])
 def test_tenants_are_of_administrators_of_the_platform(other_tenant: CommandLine, words: tuple[str, ...]) -> None:
     other_tenant.refused(ExitCode.FORBIDDEN, "tenants", *words)
+
+
+def test_sessions_are_listed_and_ended(admin: CommandLine, user: str) -> None:
+    rows = admin.data("sessions", "list", "--limit", "1000")["data"]
+    assert [row for row in rows if row["is_current"]]
+    user_id = str(admin.data("users", "show", user)["id"])
+    assert admin.data("sessions", "list", "--user-id", user_id)["data"] == []
+    assert admin.data("sessions", "end-others", "--user-id", user_id, "--yes") == {"ended": 0}
+
+
+def test_tenant_has_a_quota_and_is_reopened(admin: CommandLine) -> None:
+    name = new_name("tenant")
+    admin.data("tenants", "create", name)
+    assert admin.data("tenants", "quota", name, "5000")["quota_bytes"] == 5000
+    assert admin.data("tenants", "quota", name, "none")["quota_bytes"] is None
+    admin.refused(ExitCode.USAGE, "tenants", "quota", name, "much")
+    assert admin.data("tenants", "close", name, "--yes")["is_active"] is False
+    assert admin.data("tenants", "reopen", name)["is_active"] is True

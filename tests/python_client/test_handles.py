@@ -117,6 +117,29 @@ def test_key_signs_in_until_it_is_revoked(dm: dataml.Client, platform: Platform)
     assert created["key"] not in str(dm.keys.list())
 
 
+def test_sessions_are_listed_and_ended(dm: dataml.Client, platform: Platform, user: dataml.User) -> None:
+    with (
+        connect(platform, user.name) as here,
+        connect(platform, user.name) as there,
+        connect(platform, user.name) as gone,
+    ):
+        for client in (there, gone, here):
+            client.whoami()
+        rows = list(here.sessions.list())
+        assert [row["is_current"] for row in rows] == [True, False, False]
+        assert here.sessions.end(rows[1]["id"])["ended_at"]
+        assert here.sessions.end_others() == 1
+        assert len(dm.sessions.list(user_id=user.id)) == 1
+        assert dm.sessions.end_others(user_id=user.id) == 1
+
+
+def test_role_is_deleted(dm: dataml.Client) -> None:
+    role = dm.roles.create(new_name("role"), ["can_view"])
+    role.delete()
+    with pytest.raises(dataml.NotFound):
+        dm.roles.get(role.name)
+
+
 def test_tenant_is_created_with_its_first_user_and_closed(dm: dataml.Client, platform: Platform) -> None:
     tenant = dm.tenants.create(new_name("tenant"))
     name = new_name("first")
@@ -129,6 +152,11 @@ def test_tenant_is_created_with_its_first_user_and_closed(dm: dataml.Client, pla
         tenant.close()
         with pytest.raises(dataml.Unauthorized):
             first.datasets.list()
+        tenant.reopen()
+        first.datasets.list()
+        tenant.set_quota(5000)
+        assert dm.tenants.get(tenant.id).quota_bytes == 5000
+        tenant.close()
     assert tenant.id in [row["id"] for row in dm.tenants.list(is_active=False)]
     for absent in ("absent", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(dataml.NotFound) as caught:

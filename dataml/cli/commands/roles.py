@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, id_or_name, print_page
+from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm, id_or_name, print_page
 from dataml.cli.session import Session, client_command
 
 app = typer.Typer(help="Say which permissions belong together.", no_args_is_help=True)
@@ -22,6 +22,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "create")(_create)
     client_command(app, "grant")(_grant)
     client_command(app, "revoke")(_revoke)
+    client_command(app, "delete")(_delete)
     root.add_typer(app, name="roles", rich_help_panel=panel)
 
 
@@ -64,3 +65,11 @@ def _revoke(session: Session, role: Role, permission: Permission) -> None:
     revoked = session.client.roles.get(id_or_name(role))
     revoked.revoke(id_or_name(permission))
     session.output.record(revoked.info)
+
+
+def _delete(session: Session, role: Role, yes: Yes = False) -> None:
+    """Delete a role that no user has."""
+    deleted = session.client.roles.get(id_or_name(role))
+    confirm(yes, f"Delete the role {deleted.name!r}?")
+    deleted.delete()
+    session.output.record(deleted.info)

@@ -7,10 +7,11 @@ import typer
 from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, Yes, confirm, print_page
 from dataml.cli.session import Session, client_command
 
-app = typer.Typer(help="Create and close tenants, by an administrator of the platform.", no_args_is_help=True)
+app = typer.Typer(help="Create, change and close tenants, by an administrator of the platform.", no_args_is_help=True)
 
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="Id or name of the tenant.")]
-_COLUMNS: Final = ("id", "name", "is_active", "created_at")
+_COLUMNS: Final = ("id", "name", "is_active", "quota_bytes", "created_at")
+_NO_QUOTA: Final = "none"
 
 
 def add_to(root: typer.Typer, panel: str) -> None:
@@ -18,7 +19,9 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "list")(_list)
     client_command(app, "show")(_show)
     client_command(app, "create")(_create)
+    client_command(app, "quota")(_quota)
     client_command(app, "close")(_close)
+    client_command(app, "reopen")(_reopen)
     root.add_typer(app, name="tenants", rich_help_panel=panel)
 
 
@@ -43,3 +46,23 @@ def _close(session: Session, tenant: Tenant, yes: Yes = False) -> None:
     confirm(yes, f"Close the tenant {closed.name!r}?")
     closed.close()
     session.output.record(closed.info)
+
+
+def _quota(
+    session: Session,
+    tenant: Tenant,
+    quota: Annotated[str, typer.Argument(metavar="BYTES", help="Or `none`: what the installation allows.")],
+) -> None:
+    """Set how many bytes of files a tenant may store. What is stored already stays."""
+    if quota != _NO_QUOTA and not (quota.isascii() and quota.isdecimal()):
+        raise typer.BadParameter("a number of bytes, or none", param_hint="BYTES")
+    changed = session.client.tenants.get(tenant)
+    changed.set_quota(None if quota == _NO_QUOTA else int(quota))
+    session.output.record(changed.info)
+
+
+def _reopen(session: Session, tenant: Tenant) -> None:
+    """Open a closed tenant again: its users can sign in, keys are taken, and predictors answer."""
+    opened = session.client.tenants.get(tenant)
+    opened.reopen()
+    session.output.record(opened.info)

@@ -11,6 +11,7 @@ from dataml.client.aio.jobs import Job, Jobs
 from dataml.client.aio.keys import Keys
 from dataml.client.aio.lake import Lake
 from dataml.client.aio.models import Model, Models
+from dataml.client.aio.open_sessions import OpenSessions
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.roles import Roles
 from dataml.client.aio.runtime import HttpTransport
@@ -85,6 +86,7 @@ class Client:
         users: Who may use the platform.
         roles: Which permissions belong together.
         keys: API keys of the caller.
+        sessions: Open sessions of the caller.
         tenants: All tenants, for an administrator of the platform.
         audit: Who did what.
     """
@@ -100,6 +102,7 @@ class Client:
         self.users = Users(self.api)
         self.roles = Roles(self.api)
         self.keys = Keys(self.api)
+        self.sessions = OpenSessions(self.api)
         self.tenants = Tenants(self.api)
         self.audit = Audit(self.api)
 

@@ -91,6 +91,52 @@ class Operations:
         """Answer 200 when the bearer token is valid, else 401 with the reason."""
         return await self._transport.call("GET", "/api/v1/validate-token")
 
+    async def list_sessions(
+        self,
+        *,
+        user_id: int | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal["id", "-id", "created_at", "-created_at", "expires_at", "-expires_at"] | None = None,
+    ) -> schemas.SessionList:
+        """List your open sessions, newest first: each is a login that has not ended.
+
+        Args:
+            user_id: Whose; another's needs can_manage_users.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
+        """
+        return await self._transport.call(
+            "GET",
+            "/api/v1/sessions/list",
+            query={"user_id": user_id, "limit": limit, "offset": offset, "since": since, "until": until, "sort": sort},
+        )
+
+    async def end_session(self, session_id: int) -> schemas.SessionAnswer:
+        """End a session: its tokens are refused from the next request on.
+
+        Another user's needs can_manage_users.
+
+        Args:
+            session_id: As the path has it.
+        """
+        return await self._transport.call("DELETE", f"/api/v1/sessions/{quote(str(session_id), safe='')}")
+
+    async def end_other_sessions(self, *, user_id: int | None = None) -> schemas.SessionsEnded:
+        """End all your sessions but the one that calls, or all those of another user.
+
+        API keys stay valid.
+
+        Args:
+            user_id: Whose; another's needs can_manage_users.
+        """
+        return await self._transport.call("DELETE", "/api/v1/sessions", query={"user_id": user_id})
+
     async def create_user(self, body: schemas.CreateUser, *, idempotency_key: str | None = None) -> schemas.UserAnswer:
         """Make a user, with roles that hold no more than you do.
 
@@ -201,6 +247,16 @@ class Operations:
         return await self._transport.call(
             "POST", "/api/v1/rbac/roles", body=body, idempotency_key=idempotency_key or new_idempotency_key()
         )
+
+    async def delete_role(self, role_id: int) -> schemas.RoleAnswer:
+        """Delete a role that no user has, and that holds no more than you do.
+
+        Built-in roles stay.
+
+        Args:
+            role_id: As the path has it.
+        """
+        return await self._transport.call("DELETE", f"/api/v1/rbac/roles/{quote(str(role_id), safe='')}")
 
     async def list_permissions(
         self,
@@ -340,6 +396,26 @@ class Operations:
                 "sort": sort,
             },
         )
+
+    async def get_tenant(self, tenant_id: str) -> schemas.TenantAnswer:
+        """Show a tenant, open or closed.
+
+        Args:
+            tenant_id: As the path has it.
+        """
+        return await self._transport.call("GET", f"/api/v1/tenants/{quote(str(tenant_id), safe='')}")
+
+    async def update_tenant(self, tenant_id: str, body: schemas.UpdateTenant) -> schemas.TenantAnswer:
+        """Set the quota of a tenant, open it again, or close it as `DELETE` does.
+
+        Of a tenant that is opened again, the users can log in, keys are taken and predictors answer. Jobs that have
+        ended stay so. A quota below what is stored already refuses uploads, and deletes nothing.
+
+        Args:
+            tenant_id: As the path has it.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call("PUT", f"/api/v1/tenants/{quote(str(tenant_id), safe='')}", body=body)
 
     async def close_tenant(self, tenant_id: str) -> schemas.TenantAnswer:
         """Close a tenant.
@@ -1861,6 +1937,10 @@ class Operations:
         `status` is `degraded` while less than `DATAML_STORAGE_RESERVE_BYTES` is free on the disk.
         """
         return await self._transport.call("GET", "/api/v1/utils/health-check")
+
+    async def get_platform_status(self) -> schemas.PlatformStatus:
+        """Return the state of the platform as a whole: space, the queue of jobs, the supervisor, and who stores most."""
+        return await self._transport.call("GET", "/api/v1/utils/status")
 
     async def terminate_ray_job(self, *, ray_job_id: str, usage: str | None = None) -> schemas.StatusAnswer:
         """End a job of the own tenant.

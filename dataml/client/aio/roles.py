@@ -62,6 +62,14 @@ class Role:
         """
         self.info = await self._api.revoke_permission(self.id, await self._permission_id(permission))
 
+    async def delete(self) -> None:
+        """Delete the role, which nobody may have.
+
+        Raises:
+            Conflict: A user has the role, or every tenant has it.
+        """
+        self.info = await self._api.delete_role(self.id)
+
     async def _permission_id(self, permission: int | str) -> int:
         if isinstance(permission, int):
             return permission

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from dataml.client.aio.lookup import find_by_id, find_by_name
+from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.tables import Table
@@ -13,7 +13,7 @@ from dataml.client.tables import Table
 if TYPE_CHECKING:
     from dataml.client import schemas
 
-_COLUMNS: Final = ("id", "name", "is_active", "created_at")
+_COLUMNS: Final = ("id", "name", "is_active", "quota_bytes", "created_at")
 
 
 class Tenant:
@@ -37,6 +37,19 @@ class Tenant:
     def is_active(self) -> bool:
         """Whether its users can sign in."""
         return self.info["is_active"]
+
+    @property
+    def quota_bytes(self) -> int | None:
+        """Largest size of all its files; None: that of the installation."""
+        return self.info["quota_bytes"]
+
+    async def set_quota(self, quota_bytes: int | None) -> None:
+        """Set the largest size of all its files; None: that of the installation."""
+        self.info = await self._api.update_tenant(self.id, {"quota_bytes": quota_bytes})
+
+    async def reopen(self) -> None:
+        """Open a closed tenant again: its users can sign in, keys are taken, and predictors answer."""
+        self.info = await self._api.update_tenant(self.id, {"is_active": True})
 
     async def close(self) -> None:
         """Close the tenant: its sessions end, its jobs are cancelled, its users cannot sign in. Its data stays.
@@ -69,7 +82,7 @@ class Tenants:
         if not _is_uuid(tenant):
             found = await find_by_name(lambda name: self._api.list_tenants(name=name, limit=1), "tenant", tenant)
             return Tenant(self._api, found)
-        return Tenant(self._api, await find_by_id(self._api.list_tenants, "tenant", tenant))
+        return Tenant(self._api, await self._api.get_tenant(tenant))
 
     async def create(self, name: str) -> Tenant:
         """Create a tenant with the built-in roles and no user; `users.create` makes its first one.

@@ -14,6 +14,7 @@ from dataml.client.sync.jobs import Job, Jobs
 from dataml.client.sync.keys import Keys
 from dataml.client.sync.lake import Lake
 from dataml.client.sync.models import Model, Models
+from dataml.client.sync.open_sessions import OpenSessions
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.roles import Roles
 from dataml.client.sync.runtime import HttpTransport
@@ -86,6 +87,7 @@ class Client:
         users: Who may use the platform.
         roles: Which permissions belong together.
         keys: API keys of the caller.
+        sessions: Open sessions of the caller.
         tenants: All tenants, for an administrator of the platform.
         audit: Who did what.
     """
@@ -101,6 +103,7 @@ class Client:
         self.users = Users(self.api)
         self.roles = Roles(self.api)
         self.keys = Keys(self.api)
+        self.sessions = OpenSessions(self.api)
         self.tenants = Tenants(self.api)
         self.audit = Audit(self.api)
 

@@ -63,6 +63,14 @@ class Role:
         """
         self.info = self._api.revoke_permission(self.id, self._permission_id(permission))
 
+    def delete(self) -> None:
+        """Delete the role, which nobody may have.
+
+        Raises:
+            Conflict: A user has the role, or every tenant has it.
+        """
+        self.info = self._api.delete_role(self.id)
+
     def _permission_id(self, permission: int | str) -> int:
         if isinstance(permission, int):
             return permission

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from dataml.client.sync.lookup import find_by_id, find_by_name
+from dataml.client.sync.lookup import find_by_name
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
@@ -14,7 +14,7 @@ from dataml.client.tables import Table
 if TYPE_CHECKING:
     from dataml.client import schemas
 
-_COLUMNS: Final = ("id", "name", "is_active", "created_at")
+_COLUMNS: Final = ("id", "name", "is_active", "quota_bytes", "created_at")
 
 
 class Tenant:
@@ -38,6 +38,19 @@ class Tenant:
     def is_active(self) -> bool:
         """Whether its users can sign in."""
         return self.info["is_active"]
+
+    @property
+    def quota_bytes(self) -> int | None:
+        """Largest size of all its files; None: that of the installation."""
+        return self.info["quota_bytes"]
+
+    def set_quota(self, quota_bytes: int | None) -> None:
+        """Set the largest size of all its files; None: that of the installation."""
+        self.info = self._api.update_tenant(self.id, {"quota_bytes": quota_bytes})
+
+    def reopen(self) -> None:
+        """Open a closed tenant again: its users can sign in, keys are taken, and predictors answer."""
+        self.info = self._api.update_tenant(self.id, {"is_active": True})
 
     def close(self) -> None:
         """Close the tenant: its sessions end, its jobs are cancelled, its users cannot sign in. Its data stays.
@@ -70,7 +83,7 @@ class Tenants:
         if not _is_uuid(tenant):
             found = find_by_name(lambda name: self._api.list_tenants(name=name, limit=1), "tenant", tenant)
             return Tenant(self._api, found)
-        return Tenant(self._api, find_by_id(self._api.list_tenants, "tenant", tenant))
+        return Tenant(self._api, self._api.get_tenant(tenant))
 
     def create(self, name: str) -> Tenant:
         """Create a tenant with the built-in roles and no user; `users.create` makes its first one.
