@@ -36,6 +36,14 @@ class ApiError(Exception):
         self.detail = detail
         self.body = body
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """What is wrong with fields of the request, by their names."""
+        parts = self.body.get("detail")
+        if not isinstance(parts, list):
+            return {}
+        return {str(part["loc"][-1]): str(part["msg"]) for part in parts if part.get("loc")}
+
     @classmethod
     def of(cls, answer: httpx.Response) -> "ApiError":
         """Read an error answer."""
@@ -84,17 +92,27 @@ class Api:
             raise
 
     async def call(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, form: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        form: Any = None,
+        files: Any = None,
+        is_secret: bool = False,
     ) -> Any:
-        """Make a call and return its JSON answer; `body` is sent as JSON, `form` as a form.
+        """Make a call and return its JSON answer; `body` is sent as JSON, `form` as a form, `files` in one.
+
+        A form, and a body with a secret, are not remembered: no page may show them.
 
         Raises:
             ApiError: the answer is an error.
         """
         sent = {name: value for name, value in (query or {}).items() if value is not None}
-        if form is None:
+        if form is None and not is_secret:
             self.calls.append(Call(method, API + path, sent, body))
-        answer = await self._client.request(method, API + path, params=sent, json=body, data=form)
+        answer = await self._client.request(method, API + path, params=sent, json=body, data=form, files=files)
         if answer.is_error:
             raise ApiError.of(answer)
         return answer.json() if answer.content else None

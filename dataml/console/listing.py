@@ -74,16 +74,36 @@ class Listing:
         return any(str(row[field]).lower() in values for row in self.rows)
 
 
-async def read(request: Request, api: Api, path: str, names: Collection[str], **fixed: Any) -> Listing:
+async def read(
+    request: Request,
+    api: Api,
+    path: str,
+    names: Collection[str],
+    *,
+    page: str | None = None,
+    limit: int = _LIMIT,
+    **fixed: Any,
+) -> Listing:
     """Return the page of an API's list that the request asks for by `q`, `sort`, `offset` and the filters `names`.
+
+    Args:
+        request: The request for the page.
+        api: The API.
+        path: The list.
+        names: The filters that the address of the page can have.
+        page: The address of the page, where it is not that of the request: a form that is shown again.
+        limit: How many rows a page has.
+        fixed: Filters that the page sets.
 
     Raises:
         ApiError: the API refuses a filter or an order.
     """
     query = {name: value for name in ("q", "sort", *names) if (value := request.query_params.get(name))}
     offset = offset_of(request)
-    answer = await api.get(path, **query, **fixed, offset=offset or None, limit=_LIMIT)
-    return Listing(request.url.path, query, answer["data"], answer["total"], offset)
+    answer = await api.get(path, **query, **fixed, offset=offset or None, limit=limit)
+    # The list of users has its own word for the total.
+    total = answer["total"] if "total" in answer else answer["count"]
+    return Listing(page or request.url.path, query, answer["data"], total, offset, limit)
 
 
 def offset_of(request: Request) -> int:

@@ -10,7 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, Stric
 from markupsafe import Markup, escape
 
 from dataml import __version__
-from dataml.console import assets, code
+from dataml.console import assets, code, job_text
 
 _CUT_AFTER: Final = 80
 _TITLE_CHARACTERS: Final = 300
@@ -44,7 +44,7 @@ def environment() -> Environment:
         "edge": edge,
         "bars": bars,
     }
-    made.globals |= {"asset": assets.url, "version": __version__, "code": code, "url": url}
+    made.globals |= {"asset": assets.url, "version": __version__, "code": code, "url": url, "job_text": job_text}
     return made
 
 

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dataml.console import assets, data_routes, forwarding, session
+from dataml.console import assets, data_routes, forwarding, people_routes, session
 from dataml.console.views import (
     comparison,
     home,
@@ -30,6 +30,7 @@ def create_routes() -> list[BaseRoute]:
         Route(f"{assets.PATH}/{{digest}}/{{name}}", assets.send, include_in_schema=False),
         _for_any_method(f"{forwarding.PREFIX}/{{path:path}}", _call_api),
         page("/", home.show),
+        page("/samples/{sample}", home.add_sample, "POST"),
         *data_routes.create_routes(),
         page("/predictors", predictors.show_all),
         page(comparison.PATH, comparison.show),
@@ -40,6 +41,7 @@ def create_routes() -> list[BaseRoute]:
         page("/jobs", jobs.show_all),
         page("/jobs/{job_id}", jobs.show),
         page("/jobs/{job_id}/cancel", jobs.cancel, "POST"),
+        *people_routes.create_routes(),
     ]
 
 

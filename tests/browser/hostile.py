@@ -83,6 +83,8 @@ def create_hostile_tenant(client: Client) -> Objects:
             "user_id": user["id"],
             "role_id": create_role(client, "can_view", "can_predict")["id"],
             "key_id": _post(client, "/api-keys", json={"name": lengthen(SCRIPT + MIXED, 100)})["id"],
+            "session_id": client.get("/sessions/list").json()["data"][-1]["id"],
+            "sample": "sample-churn",
             "schema": "silver",
             "table": LAKE_TABLE,
         },

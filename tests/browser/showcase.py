@@ -52,6 +52,8 @@ def create_showcase(client: Client) -> Objects:
             "user_id": create_user(client, username="grace", first_name="Grace", last_name="Lindqvist")["id"],
             "role_id": create_role(client, "can_view", "can_predict")["id"],
             "key_id": _post(client, "/api-keys", json={"name": "Scoring service"})["id"],
+            "session_id": client.get("/sessions/list").json()["data"][-1]["id"],
+            "sample": "sample-churn",
             "schema": "silver",
             "table": LAKE_TABLE,
         },

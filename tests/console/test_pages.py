@@ -41,6 +41,16 @@ PATHS = [
     "/predictors/{model}/try",
     "/jobs",
     "/jobs/{job}",
+    "/account",
+    "/account/keys",
+    "/account/sessions",
+    "/admin/users",
+    "/admin/users/new",
+    "/admin/users/1",
+    "/admin/roles",
+    "/admin/audit",
+    "/admin/tenants",
+    "/admin/health",
 ]
 
 

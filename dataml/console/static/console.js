@@ -15,7 +15,9 @@ function localize(root) {
   }
 }
 
-// <div data-live="2"> is loaded again every 2 s, for as long as the server says that something may still change.
+// <div data-live="2"> is loaded again every 2 s, for as long as the server says that something may still change. What
+// has not changed is left alone. Where `data-state` has changed, the whole page is loaded: its buttons are others then.
+const received = new WeakMap();
 function follow(element) {
   const seconds = Number(element.dataset.live);
   setTimeout(async () => {
@@ -27,18 +29,26 @@ function follow(element) {
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById(element.id);
-        if (fresh) {
-          const replaced = document.importNode(fresh, true);
-          element.replaceWith(replaced);
-          enhance(replaced);
-          return;
-        }
+        if (fresh && fresh.dataset.state !== element.dataset.state) return location.reload();
+        if (fresh && fresh.outerHTML !== received.get(element)) return replace(element, fresh);
       }
     } catch {
       // The connection is away: asked again below.
     }
     follow(element);
   }, seconds * 1000);
+}
+
+// Put the newer content in place of an element; the focus and what was unfolded stay.
+function replace(element, fresh) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const unfolded = [...element.querySelectorAll("details")].map((details) => details.open);
+  const replaced = document.importNode(fresh, true);
+  [...replaced.querySelectorAll("details")].forEach((details, place) => (details.open ||= unfolded[place] === true));
+  received.set(replaced, fresh.outerHTML);
+  element.replaceWith(replaced);
+  enhance(replaced);
+  if (focused !== null) [...replaced.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === focused)?.focus();
 }
 
 // A form is sent once; a dangerous one is asked about first.

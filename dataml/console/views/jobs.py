@@ -13,40 +13,22 @@ _FILTERS: Final = (
     Filter("kind", "Kind", ("validate", "describe", "train", "explain", "score", "forecast")),
 )
 _BUSY: Final = ("queued", "running")
-# What a job of a kind is about, and what `terminate_ray_job` calls the kind.
-_SUBJECTS: Final = {
-    "validate": "/datasets",
-    "describe": "/datasets",
-    "train": "/predictors",
-    "explain": "/predictors",
-}
-_USAGES: Final = {
-    "validate": "validation",
-    "describe": "statistics",
-    "train": "training",
-    "explain": "shap",
-    "score": "prediction",
-    "forecast": "prediction",
-}
 
 
 async def show_all(visit: Visit) -> Response:
     """Show the jobs, newest first."""
     rows = await listing.read(visit.request, visit.api, "/jobs/list", [field.name for field in _FILTERS])
-    return visit.render("jobs.html", listing=rows, fields=_FILTERS)
+    return visit.render("jobs.html", listing=rows, fields=_FILTERS, busy=_BUSY)
 
 
 async def show(visit: Visit) -> Response:
     """Show one job, live while it runs."""
     job = await visit.api.get(f"/jobs/{visit.request.path_params['job_id']}")
-    folder = _SUBJECTS.get(job["kind"])
-    subject = f"{folder}/{job['subject_id']}" if folder and job["subject_id"] else None
-    return visit.render("job.html", job=job, subject=subject, busy=_BUSY)
+    return visit.render("job.html", job=job, busy=_BUSY)
 
 
 async def cancel(visit: Visit) -> Response:
     """Cancel a job."""
-    job = await visit.api.get(f"/jobs/{visit.request.path_params['job_id']}")
-    body = {"ray_job_id": job["job_id"], "usage": _USAGES[job["kind"]]}
-    await visit.api.call("POST", "/ray/terminate_ray_job", body=body)
-    return visit.redirect(f"/jobs/{job['job_id']}", notice="The job is cancelled.")
+    job_id = visit.request.path_params["job_id"]
+    await visit.api.call("POST", "/ray/terminate_ray_job", query={"ray_job_id": job_id})
+    return visit.redirect(f"/jobs/{job_id}", notice="The job is cancelled.")
