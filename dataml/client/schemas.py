@@ -1117,6 +1117,12 @@ class TableMetadata(TypedDict):
     snapshots: "list[TableSnapshot]"
 
 
+class TablePreview(TypedDict):
+    """Some rows of a lake table."""
+
+    preview: "list[dict[str, Any]]"
+
+
 class TableSnapshot(TypedDict):
     """A snapshot of a lake table."""
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from dataml.iceberg.catalog import LakeConfig, load_table, namespace_exists, ope
 from dataml.iceberg.commits import PROPERTY_PREFIX, snapshot_properties
 from dataml.iceberg.deletion import drop_table
 from dataml.iceberg.names import TableName
-from dataml.iceberg.reading import check_snapshot, plain_schema, read_batches, snapshot_schema
+from dataml.iceberg.reading import check_snapshot, plain_names, plain_schema, read_batches, snapshot_schema
 from dataml.iceberg.trino_types import trino_type
 from dataml.ml.profiling.exact_statistics import (
     DistinctEstimate,
@@ -88,6 +88,24 @@ class IcebergLake:
             return count_distinct(_column_reader(iceberg_table, column), deadline.check)
 
         return self._read(schema, table, count)
+
+    def read_first_rows(self, schema: str, table: str, limit: int, deadline: Deadline) -> list[dict[str, Any]]:
+        """Return the first rows of a table, without columns that datasets do not support."""
+
+        def read(iceberg_table: "Table") -> list[dict[str, Any]]:
+            snapshot_id = iceberg_table.metadata.current_snapshot_id
+            if snapshot_id is None:
+                return []
+            rows: list[dict[str, Any]] = []
+            names = plain_names(iceberg_table.schema())
+            for batch in read_batches(iceberg_table, names, snapshot_id, batch_rows=limit) if names else ():
+                deadline.check()
+                rows += batch.slice(0, limit - len(rows)).to_pylist()
+                if len(rows) == limit:
+                    break
+            return rows
+
+        return self._read(schema, table, read)
 
     def delete_table(self, schema: str, table: str) -> None:
         """Delete a table; its files follow, see `drop_table`.

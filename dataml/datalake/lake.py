@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from dataml.datalake.executor import Deadline
 from dataml.errors import Invalid, NotFound
@@ -87,6 +87,10 @@ class Lake(Protocol):
 
     def count_distinct(self, schema: str, table: str, column: str, deadline: Deadline) -> DistinctEstimate:
         """Return the number of distinct values of a column."""
+        ...
+
+    def read_first_rows(self, schema: str, table: str, limit: int, deadline: Deadline) -> list[dict[str, Any]]:
+        """Return some rows of a table as values of Python; columns of nested or binary types may be left out."""
         ...
 
 

@@ -7,7 +7,7 @@ from fastapi import Query
 from dataml.access.dependencies import DatasetDeleter, LakeReader
 from dataml.datalake import service
 from dataml.datalake.dependencies import RequestLakeQueries
-from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableDeleted, TableMetadata
+from dataml.datalake.schemas import DistinctCount, NumericStats, TableColumn, TableDeleted, TableMetadata, TablePreview
 from dataml.datalake.service import OwnTable
 from dataml.http.dependencies import Db, Paged, RowDependents
 from dataml.http.lists import PagedNames
@@ -67,6 +67,24 @@ async def list_lake_columns(
         table=table_name,
     )
     return [TableColumn.model_validate(column) for column in columns[page.offset : page.offset + page.limit]]
+
+
+@router.get("/tables/rows")
+async def view_lake_table(
+    user: LakeReader,
+    lakes: RequestLakeQueries,
+    schema_name: SchemaQuery,
+    table_name: TableQuery,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Rows to return at most.")] = 20,
+) -> TablePreview:
+    """Return some rows of a table as it is now."""
+    rows = await lakes.read(
+        user.scope,
+        schema_name,
+        table_name,
+        lambda lake, schema, deadline: lake.read_first_rows(schema, table_name, limit, deadline),
+    )
+    return TablePreview.from_rows(rows)
 
 
 @router.get("/table_metadata")

@@ -1,7 +1,9 @@
 """The JSON of the lake calls."""
 
-from datetime import datetime
-from typing import Annotated, Self
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from math import isfinite
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -11,6 +13,8 @@ from dataml.db.scope import Page
 from dataml.http.answers import build_answer
 from dataml.http.requests import request_config
 from dataml.ml.profiling.exact_statistics import NumericStatistics
+
+_MAX_TEXT: Final = 4096
 
 SchemaName = Annotated[
     str,
@@ -48,6 +52,31 @@ class TableSnapshot(BaseModel):
     made_by: dict[str, str] = Field(
         description="What made it, by the platform's ids: job-id, dataset-id, train-id, ..."
     )
+
+
+class TablePreview(BaseModel):
+    """Some rows of a lake table."""
+
+    preview: list[dict[str, Any]] = Field(
+        description="Rows in no given order. Dates and times as ISO 8601; text cut after 4,096 characters; values of "
+        "other types as text. Columns of nested or binary types may be left out."
+    )
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the JSON of rows of a lake."""
+        return cls(preview=[{name: _to_json(value) for name, value in row.items()} for row in rows])
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
 class TableMetadata(BaseModel):

@@ -123,6 +123,13 @@ class TrinoLake:
         sql = f"SELECT count(DISTINCT {_quote(info.name)}) FROM {self._table(schema, table)}"
         return DistinctEstimate(self._query(sql, (), deadline)[0][0], is_exact=True)
 
+    def read_first_rows(self, schema: str, table: str, limit: int, deadline: Deadline) -> list[dict[str, Any]]:
+        """Return some rows of a table, in no order."""
+        names = [column.name for column in self.list_columns(schema, table, deadline)]
+        columns = ", ".join(map(_quote, names))
+        sql = f"SELECT {columns} FROM {self._table(schema, table)} LIMIT {limit:d}"
+        return [dict(zip(names, row, strict=True)) for row in self._query(sql, (), deadline)]
+
     def _table(self, schema: str, table: str) -> str:
         return ".".join(map(_quote, (self._catalog, schema, table)))
 

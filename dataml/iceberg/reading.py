@@ -53,6 +53,13 @@ def plain_schema(schema: "Schema") -> pa.Schema:
     return pa.schema([(field.name, _unify_text(field.type)) for field in arrow])
 
 
+def plain_names(schema: "Schema") -> list[str]:
+    """Return the names of the columns that can be read into a dataset, without the others."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    return [field.name for field in schema_to_pyarrow(schema, include_field_ids=False) if _is_plain(field.type)]
+
+
 def read_batches(
     table: "Table", columns: Sequence[str] | None = None, snapshot_id: int | None = None, batch_rows: int = _BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:

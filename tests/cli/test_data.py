@@ -210,6 +210,8 @@ def test_lake_lists_and_shows_tables(admin: CommandLine, viewer: CommandLine, fo
     assert shown["row_count"] == 3
     assert [each["column_name"] for each in shown["columns"]] == ["id", "age"]
     assert "age (" in admin.run("lake", "show", f"{found[0]}.{table}").stdout
+    header, *rows = csv_rows(viewer.run("lake", "view", f"{found[0]}.{table}", "--limit", "3", "-o", "csv").stdout)
+    assert ("age" in header, len(rows)) == (True, 3)
 
 
 def test_lake_tables_are_deleted(admin: CommandLine, viewer: CommandLine, folder: Path) -> None:

@@ -46,6 +46,12 @@ def test_columns_and_their_statistics_are_shown(admin: Browser, table: dict[str,
     assert 'role="alert"' in unknown
 
 
+def test_rows_are_shown(admin: Browser, table: dict[str, Any]) -> None:
+    page = admin.get(f"/lake/table?schema=silver&table={table['table']}&tab=rows").text
+    assert "&lt;b&gt;text&lt;/b&gt;" in page
+    assert page.count('<td class="cells right">') == 3
+
+
 def test_snapshots_name_what_made_them(admin: Browser, table: dict[str, Any]) -> None:
     page = admin.get(f"/lake/table?schema=silver&table={table['table']}&tab=snapshots").text
     assert f'href="/datasets/{table["id"]}"' in page

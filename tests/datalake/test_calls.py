@@ -1,9 +1,12 @@
 """Lake calls describe the tables of the platform's lake to the tenants that may read them."""
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from dataml.datalake.schemas import TablePreview
 from tests.client import Client
 from tests.conftest import ON_REST_CATALOG, Platform
 from tests.datalake.lake import VISITS, call_lake, create_from_table, create_in_lake, new_table_name
@@ -206,3 +209,27 @@ def test_deletion_suggests_a_table_to_who_may_list_them(client: Client) -> None:
     deleter = Client(client.app, client.portal, {"Authorization": f"Bearer {made}"})
     answer = deleter.request("DELETE", "/datalake/tables", params=params)
     assert (answer.status_code, answer.json()["detail"]) == (404, "There is no table of this name in the schema.")
+
+
+def test_some_rows_are_shown(client: Client, table: str) -> None:
+    rows = call_lake(client, "tables/rows", table=table)["preview"]
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert list(rows[0]) == ["id", "place", 'a"b', "first"]
+    assert len(call_lake(client, "tables/rows", table=table, limit=2)["preview"]) == 2
+    assert rows[0]["first"].count("-") == 2
+
+
+def test_rows_of_any_values_are_json() -> None:
+    moment = datetime(2024, 2, 29, 1, 2, 3, tzinfo=UTC)
+    row = {
+        "d": date(1, 1, 1),
+        "t": moment,
+        "n": float("nan"),
+        "i": 2**60,
+        "x": Decimal("1.50"),
+        "l": [1],
+        "s": "y" * 5000,
+    }
+    (shown,) = TablePreview.from_rows([row]).preview
+    assert len(shown.pop("s")) == 4096
+    assert shown == {"d": "0001-01-01", "t": "2024-02-29T01:02:03Z", "n": None, "i": 2**60, "x": "1.50", "l": "[1]"}

@@ -174,6 +174,7 @@ def test_lake_table_is_listed_shown_and_deleted(dm: dataml.Client, platform: Pla
     assert table.row_count == 200
     assert [column["column_name"] for column in table.columns] == ["id", "age", "plan", "left"]
     assert len(table.snapshots) >= 1
+    assert list(table.rows(1)[0]) == [column["column_name"] for column in table.columns]
     with connect(platform, "stranger") as other, pytest.raises(dataml.NotFound):
         other.lake.get(table.name)
     table.delete()

@@ -113,6 +113,8 @@ def test_wrong_file_is_returned_with_its_error_grid(dm: dataml.Client) -> None:
     assert dataset.state == "invalid"
     assert [(cell["row"], cell["value"]) for cell in errors] == [(2, "yesterday"), (3, "soon")]
     assert errors.by_column == {"day": 2}
+    assert list(dataset.wrong_cells(column="day", limit=1, offset=1)) == list(errors)[1:]
+    assert [row["day"] for row in dataset.rows(5, quarantined=True, sort="day")] == ["soon", "yesterday"]
     assert "yesterday" in errors._repr_html_()
     assert "2 wrong cells in 2 rows; 1 of 3 rows kept" in str(errors)
     with pytest.raises(dataml.Conflict):

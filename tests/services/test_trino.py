@@ -98,6 +98,13 @@ def test_statistics_of_numeric_columns(company: TrinoLake, trino: Trino) -> None
     assert numbers.median == pytest.approx(750.5, rel=0.02)
 
 
+def test_some_rows_are_read(company: TrinoLake) -> None:
+    rows = company.read_first_rows("sales", "visits", 10, wait())
+    assert len(rows) == 3
+    assert list(rows[0]) == [column.name for column in company.list_columns("sales", "visits", wait())]
+    assert len(company.read_first_rows("sales", "visits", 2, wait())) == 2
+
+
 def test_distinct_values_are_counted(company: TrinoLake) -> None:
     assert company.count_distinct("sales", "visits", "place", wait()).distinct == 2
     assert company.count_distinct("sales", "visits", "first", wait()).distinct == 1

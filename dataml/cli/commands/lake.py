@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dataml.cli.options import Yes, confirm
+from dataml.cli.options import Limit, Yes, confirm
 from dataml.cli.session import Session, client_command
 
 app = typer.Typer(help="See and delete the tables of the data lake.", no_args_is_help=True)
@@ -28,6 +28,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "schemas")(_schemas)
     client_command(app, "tables")(_tables)
     client_command(app, "show")(_show)
+    client_command(app, "view")(_view)
     client_command(app, "delete")(_delete)
     root.add_typer(app, name="lake", rich_help_panel=panel)
 
@@ -58,6 +59,12 @@ def _show(session: Session, table: Table) -> None:
         for each in found.snapshots[:_SHOWN_SNAPSHOTS]
     )
     session.output.record({**about, "columns": found.columns}, shown)
+
+
+def _view(session: Session, table: Table, limit: Limit = 20) -> None:
+    """Show some rows of a table."""
+    rows = session.client.lake.get(table).rows(limit)
+    session.output.rows(rows, rows, rows.columns)
 
 
 def _delete(session: Session, table: Table, yes: Yes = False) -> None:

@@ -39,6 +39,13 @@ class LakeTable:
         """The newest snapshots, at most 100: each can be made a dataset of."""
         return Table(self.info["snapshots"], _SNAPSHOT_FIELDS)
 
+    async def rows(self, limit: int = 20) -> Table:
+        """Return some rows of the table as it is now, in no given order; at most 1,000."""
+        answer = await self._api.view_lake_table(
+            schema_name=self.info["schema"], table_name=self.info["table"], limit=limit
+        )
+        return Table(answer["preview"])
+
     async def delete(self) -> None:
         """Delete the table with all its snapshots.
 

@@ -1750,6 +1750,20 @@ class Operations:
             query={"schema_name": schema_name, "table_name": table_name, "limit": limit, "offset": offset},
         )
 
+    def view_lake_table(self, *, schema_name: str, table_name: str, limit: int | None = None) -> schemas.TablePreview:
+        """Return some rows of a table as it is now.
+
+        Args:
+            schema_name: Name of the schema.
+            table_name: Name of the table.
+            limit: Rows to return at most.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/datalake/tables/rows",
+            query={"schema_name": schema_name, "table_name": table_name, "limit": limit},
+        )
+
     def get_table_metadata(
         self, *, schema_name: str, table_name: str, limit: int | None = None, offset: int | None = None
     ) -> schemas.TableMetadata:

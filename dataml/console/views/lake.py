@@ -15,7 +15,10 @@ from dataml.console.visit import Visit
 
 _LIMIT: Final = 50
 _MAX_SCHEMAS: Final = 1000
-_TABS: Final = {"columns": "Columns", "snapshots": "Snapshots"}
+_ROWS: Final = 20
+# A page with more columns would be large, and wider than anybody reads.
+_SHOWN_COLUMNS: Final = 50
+_TABS: Final = {"columns": "Columns", "rows": "Rows", "snapshots": "Snapshots"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,12 @@ async def show_table(visit: Visit) -> Response:
     about = await visit.api.get(
         "/datalake/table_metadata", **table.query, limit=_LIMIT, offset=offset if tab == "snapshots" else None
     )
-    context = await _read_columns(visit, table, offset) if tab == "columns" else _snapshots(visit.request, about)
+    if tab == "columns":
+        context = await _read_columns(visit, table, offset)
+    elif tab == "rows":
+        context = await _read_rows(visit, table)
+    else:
+        context = _snapshots(visit.request, about)
     tabs = [(name, title, table.url(tab=name)) for name, title in _TABS.items()]
     return visit.render("lake_table.html", table=table, about=about, tabs=tabs, tab=tab, **context)
 
@@ -104,6 +112,15 @@ async def _read_columns(visit: Visit, table: TableRef, offset: int) -> dict[str,
     query = {"schema": table.schema, "table": table.name}
     page = Listing(visit.request.url.path, query, columns[:_LIMIT], offset + len(columns), offset, _LIMIT)
     return {"page": page, "chosen": chosen, "statistics": statistics, "distinct": distinct, "failure": failure}
+
+
+async def _read_rows(visit: Visit, table: TableRef) -> dict[str, Any]:
+    answer = await visit.api.get("/datalake/tables/rows", **table.query, limit=_ROWS)
+    rows = answer["preview"]
+    names = list(rows[0])[:_SHOWN_COLUMNS] if rows else []
+    hidden = len(rows[0]) - len(names) if rows else 0
+    page = Listing(visit.request.url.path, {"schema": table.schema, "table": table.name}, rows, len(rows), 0, _ROWS)
+    return {"page": page, "names": names, "hidden": hidden}
 
 
 def _snapshots(request: Request, about: Mapping[str, Any]) -> dict[str, Any]:
