@@ -14,6 +14,8 @@ from dataml.ml.bundle.manifest import MANIFEST_FILE, RowCounts
 from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.bundle.writing import Provenance, write_bundle
 from dataml.ml.evaluation.evaluate import Evaluation, evaluate
+from dataml.ml.evaluation.row_errors import RowErrors, describe_features, list_worst_rows
+from dataml.ml.evaluation.segments import score_segments
 from dataml.ml.labels import to_label
 from dataml.ml.target_scaling import TargetScaling
 from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
@@ -22,10 +24,15 @@ from dataml.ml.training.target import TrainingTarget
 from dataml.storage.hashing import hash_file
 from dataml.tasks.continued_rows import prepare_rows
 from dataml.tasks.fitting import fit_model
+from dataml.tasks.parquet_rows import take_rows
 from dataml.tasks.training_data import TrainingData, column_roles, load_training_data
 from dataml.tasks.training_warnings import find_training_warnings
 
 _SAMPLE_ROWS: Final = 1_000
+_MAX_DESCRIBED_ROWS: Final = 20_000
+_MAX_DESCRIBED_COLUMNS: Final = 200
+_MAX_SHOWN_COLUMNS: Final = 20
+_MAX_ID_COLUMNS: Final = 3
 
 
 def run(spec: TrainSpec, context: JobContext) -> TrainResult:
@@ -67,6 +74,7 @@ def _train(spec: TrainSpec, context: JobContext) -> TrainResult:
     # The targets of the samples are scaled.
     test = LabeledRows(data.samples.take(data.parts.test).x, data.target.values[data.parts.test])
     evaluation = _evaluate(spec, data.target, selection, test)
+    evaluation = _add_rows(spec, context, data, selection, test, evaluation)
     comparison = _compare(data.target, test, evaluation, parent) if parent else None
 
     context.report_progress(0.9, "Writing the bundle")
@@ -112,6 +120,32 @@ def _evaluate(spec: TrainSpec, target: TrainingTarget, selection: Selection, tes
         residuals=selection.residuals if target.task.is_regression else None,
         seed=spec.seed,
     )
+
+
+def _add_rows(
+    spec: TrainSpec,
+    context: JobContext,
+    data: TrainingData,
+    selection: Selection,
+    test: LabeledRows,
+    evaluation: Evaluation,
+) -> Evaluation:
+    """Add `segments`, `worst_rows` and `features` to the details, of at most so many held-out rows and columns."""
+    kept = np.sort(np.random.default_rng(spec.seed).permutation(len(test.y))[:_MAX_DESCRIBED_ROWS])
+    places = data.rows.places[data.parts.test][kept]
+    features = [name for name in data.preprocessing.features if name not in data.preprocessing.dropped]
+    features = features[:_MAX_DESCRIBED_COLUMNS]
+    ids = [name for name, role in column_roles(spec).items() if role == "Id"][:_MAX_ID_COLUMNS]
+    table = take_rows(context.fetch(spec.parquet), spec.contract.select([*ids, *features]), places)
+    labels = [to_label(value) for value in data.target.classes or ()]
+    errors = RowErrors.measure(data.target.task, test.y[kept], selection.predict(test.x[kept]), labels)
+    shown = [*ids, *features[:_MAX_SHOWN_COLUMNS]]
+    rows = {
+        "segments": score_segments(table, features, errors),
+        "worst_rows": list_worst_rows(table.select(shown), places, errors),
+        "features": describe_features(table, features),
+    }
+    return replace(evaluation, details={**evaluation.details, **rows})
 
 
 def _compare(target: TrainingTarget, test: LabeledRows, evaluation: Evaluation, parent: Predictor) -> dict[str, Any]:

@@ -28,7 +28,9 @@ class ReportAnswer(BaseModel):
     summary: dict[str, Any] = Field(description="The model, its metrics, and how it was trained.")
     report: dict[str, Any] = Field(
         description="The evaluation in detail: confidence intervals, calibration, thresholds and curves, or residuals "
-        "and intervals, and `charts`, Vega-Lite specifications by name. Empty for a model of an earlier version."
+        "and intervals, and `charts`, Vega-Lite specifications by name; of at most 20,000 held-out rows the `segments` "
+        "(the score by the values of each feature), the `worst_rows`, and of each of the `features` a typical value. "
+        "Empty for a model of an earlier version."
     )
     threshold: float | None = Field(description=THRESHOLD)
     threshold_source: str | None = Field(description=THRESHOLD_SOURCE)
