@@ -62,6 +62,7 @@ from dataml.train.lifecycle import routes as lifecycle
 from dataml.train.lifecycle import service as lifecycle_service
 from dataml.train.models import Training
 from dataml.train.preparation import routes as preparation
+from dataml.train.series import routes as series
 from dataml.train.threshold import routes as threshold
 
 _MODULES = (
@@ -80,6 +81,7 @@ _MODULES = (
     lifecycle,
     explanation_routes,
     threshold,
+    series,
     export_routes,
     report_routes,
     inference,

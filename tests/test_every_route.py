@@ -83,6 +83,10 @@ OTHER_PARAMETERS |= {
     "address",
     "since",
     "until",
+    "prediction_type",
+    "unique_id",
+    "steps",
+    "ahead",
 }
 # Secrets that may stand in the query.
 OTHER_PARAMETERS |= {"refresh_token", "user_name", "new_password", "current_password"}

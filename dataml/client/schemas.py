@@ -602,6 +602,10 @@ class FormField(TypedDict):
     column_name: str
     data_type: str
     default_value: "str | None"
+    is_required: bool
+    minimum: "str | None"
+    maximum: "str | None"
+    allowed_values: "list[str] | None"
 
 
 class FutureDataset(TypedDict):
@@ -615,6 +619,23 @@ class HealthAnswer(TypedDict):
 
     status: Literal["ok", "degraded"]
     message: str
+
+
+class HistoryAnswer(TypedDict):
+    """The end of a series."""
+
+    train_id: int
+    unique_id: "str | None"
+    frequency: str
+    history: "list[HistoryStep]"
+    next_dates: list[str]
+
+
+class HistoryStep(TypedDict):
+    """One observed step."""
+
+    date: str
+    value: "float | None"
 
 
 class ImportanceAnswer(TypedDict):
@@ -967,6 +988,22 @@ class SchemaAnswer(TypedDict):
     train_id: int
     preprocess_id: int
     bound_preprocess_id: int
+
+
+class SeriesList(TypedDict):
+    """A page of the series of a forecast model."""
+
+    total: int
+    data: "list[SeriesRow]"
+
+
+class SeriesRow(TypedDict):
+    """One series of a forecast model."""
+
+    unique_id: "str | None"
+    values: int
+    first: "str | None"
+    last: "str | None"
 
 
 class SessionAnswer(TypedDict):

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel
 
 from dataml.access.dependencies import PredictionUser, Viewer
+from dataml.contract.contract import Column
 from dataml.db.scope import Page
 from dataml.errors import FieldError, Invalid, InvalidFields
 from dataml.http.answers import build_answer
@@ -51,6 +52,7 @@ PredictionPage = Annotated[
             filters={
                 "status": Filter("status", Literal["running", "completed", "failed", "cancelled"]),
                 "dataset_id": Filter("dataset_id", int),
+                "prediction_type": Filter("prediction_type", Literal["realtime", "forecast", "batch"]),
             },
             sort=("id", "created_at", "records"),
             time="created_at",
@@ -183,8 +185,19 @@ async def get_prediction_form(
     """List the fields that a prediction with this model needs."""
     async with database.reading() as session:
         training, columns = await service.get_form(session, user.scope, train_id)
-    headers = [FormField(column_name=c.name, data_type=c.data_type, default_value=c.default) for c in columns]
-    return build_answer(FormAnswer, training, headers=headers)
+    return build_answer(FormAnswer, training, headers=[_build_field(column) for column in columns])
+
+
+def _build_field(column: Column) -> FormField:
+    return FormField(
+        column_name=column.name,
+        data_type=column.data_type,
+        default_value=column.default,
+        is_required=column.default is None and not column.nullable,
+        minimum=column.minimum,
+        maximum=column.maximum,
+        allowed_values=list(column.allowed_values) if column.allowed_values else None,
+    )
 
 
 # Both routes below are in OpenAPI and state their permission, like every other. `app.GatewayMiddleware` passes their

@@ -197,6 +197,10 @@ class FormField(BaseModel):
     column_name: str
     data_type: str
     default_value: str | None
+    is_required: bool = Field(description="Whether a value has to be sent: there is no default, and none is allowed.")
+    minimum: str | None = Field(description="Least value that is allowed, as text.")
+    maximum: str | None = Field(description="Largest value that is allowed, as text.")
+    allowed_values: list[str] | None = Field(description="The only values that are allowed, as text; null for any.")
 
 
 class FormAnswer(BaseModel):

@@ -1469,6 +1469,40 @@ class Operations:
         """
         return await self._transport.call("DELETE", f"/api/v1/train/{quote(str(train_id), safe='')}/threshold")
 
+    async def list_series(
+        self, train_id: int, *, q: str | None = None, limit: int | None = None, offset: int | None = None
+    ) -> schemas.SeriesList:
+        """List the series that a forecast model was trained on.
+
+        Args:
+            train_id: As the path has it.
+            q: Only series with this text in their id.
+            limit: Rows to return at most.
+            offset: Rows to skip.
+        """
+        return await self._transport.call(
+            "GET",
+            f"/api/v1/train/{quote(str(train_id), safe='')}/series",
+            query={"q": q, "limit": limit, "offset": offset},
+        )
+
+    async def get_series_history(
+        self, train_id: int, *, unique_id: str | None = None, steps: int | None = None, ahead: int | None = None
+    ) -> schemas.HistoryAnswer:
+        """Show the end of a series of a forecast model: the observed values that its forecast starts from.
+
+        Args:
+            train_id: As the path has it.
+            unique_id: The series; not needed where there is one.
+            steps: How many steps at most, the last ones.
+            ahead: Of how many next steps to show the dates.
+        """
+        return await self._transport.call(
+            "GET",
+            f"/api/v1/train/{quote(str(train_id), safe='')}/history",
+            query={"unique_id": unique_id, "steps": steps, "ahead": ahead},
+        )
+
     async def export_model(self, train_id: int) -> bytes:
         """Download a completed training as a ZIP file.
 
@@ -1580,6 +1614,7 @@ class Operations:
         q: str | None = None,
         status: Literal["running", "completed", "failed", "cancelled"] | None = None,
         dataset_id: int | None = None,
+        prediction_type: Literal["realtime", "forecast", "batch"] | None = None,
         since: str | None = None,
         until: str | None = None,
         sort: Literal["id", "-id", "created_at", "-created_at", "records", "-records"] | None = None,
@@ -1593,6 +1628,7 @@ class Operations:
             q: Only rows with this text in created_by, in any case of letters.
             status: Only rows with this status.
             dataset_id: Only rows with this dataset_id.
+            prediction_type: Only rows with this prediction_type.
             since: Not before this time; without a zone it is UTC.
             until: Before this time; without a zone it is UTC.
             sort: Order of the rows; with `-` the reverse.
@@ -1607,6 +1643,7 @@ class Operations:
                 "q": q,
                 "status": status,
                 "dataset_id": dataset_id,
+                "prediction_type": prediction_type,
                 "since": since,
                 "until": until,
                 "sort": sort,
