@@ -12,6 +12,8 @@ import httpx
 from starlette.requests import Request
 
 API: Final = "/api/v1"
+# The calls of predictors by their name have whole paths.
+_DIRECT: Final = "/models/"
 # The application has its own limits; this one ends a call of a page that nobody waits for any more.
 _TIMEOUT_S: Final = 120.0
 
@@ -110,9 +112,10 @@ class Api:
             ApiError: the answer is an error.
         """
         sent = {name: value for name, value in (query or {}).items() if value is not None}
+        whole = path if path.startswith(_DIRECT) else API + path
         if form is None and not is_secret:
-            self.calls.append(Call(method, API + path, sent, body))
-        answer = await self._client.request(method, API + path, params=sent, json=body, data=form, files=files)
+            self.calls.append(Call(method, whole, sent, body))
+        answer = await self._client.request(method, whole, params=sent, json=body, data=form, files=files)
         if answer.is_error:
             raise ApiError.of(answer)
         return answer.json() if answer.content else None

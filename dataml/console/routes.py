@@ -5,18 +5,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dataml.console import assets, data_routes, forwarding, people_routes, session
-from dataml.console.views import (
-    comparison,
-    home,
-    jobs,
-    model_explanation,
-    model_report,
-    model_threshold,
-    predictors,
-    signing_in,
-    training,
-)
+from dataml.console import assets, data_routes, forwarding, model_routes, people_routes, session
+from dataml.console.views import comparison, home, jobs, predictors, signing_in, training
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
 
@@ -37,28 +27,11 @@ def create_routes() -> list[BaseRoute]:
         page(training.PATH, training.show),
         page(training.PATH, training.start, "POST"),
         page(f"{training.PATH}/check", training.check, "POST"),
-        *_model_pages("/predictors/{train_id:int}"),
+        *model_routes.create_routes(),
         page("/jobs", jobs.show_all),
         page("/jobs/{job_id}", jobs.show),
         page("/jobs/{job_id}/cancel", jobs.cancel, "POST"),
         *people_routes.create_routes(),
-    ]
-
-
-def _model_pages(path: str) -> list[Route]:
-    """Return the routes of the tabs of one model, and of what they change."""
-    return [
-        page(path, model_report.show_overview),
-        page(f"{path}/delete", predictors.delete, "POST"),
-        page(f"{path}/report", model_report.show_report),
-        page(f"{path}/threshold", model_threshold.show),
-        page(f"{path}/threshold", model_threshold.keep, "POST"),
-        page(f"{path}/threshold/reset", model_threshold.reset, "POST"),
-        page(f"{path}/explanation", model_explanation.show),
-        page(f"{path}/explanation", model_explanation.compute, "POST"),
-        page(f"{path}/explanation/delete", model_explanation.delete, "POST"),
-        page(f"{path}/try", predictors.show_form),
-        page(f"{path}/predict", predictors.predict, "POST"),
     ]
 
 

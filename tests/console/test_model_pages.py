@@ -12,7 +12,7 @@ from tests.client import Client, wait_for_job
 from tests.console.browser import Browser, signed_in
 from tests.train.training import trained
 
-_TABS = ("", "/report", "/threshold", "/explanation", "/try")
+_TABS = ("", "/report", "/errors", "/threshold", "/explanation", "/try", "/batches")
 
 
 def read_model(client: Client, model: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +123,27 @@ def test_explanation_is_computed_shown_and_deleted(client: Client, admin: Browse
     assert "It was not computed yet" in admin.get(path).text
 
 
+def test_errors_have_segments_and_the_worst_rows(client: Client, admin: Browser, model: dict[str, Any]) -> None:
+    path = f"/predictors/{model['id']}/errors"
+    report = client.get(f"/train/{model['id']}/report").json()["report"]
+    assert {each["column"] for each in report["segments"]["columns"]} == {"age", "colour", "price"}
+    by_colour = next(each for each in report["segments"]["columns"] if each["column"] == "colour")
+    assert sum(each["rows"] for each in by_colour["segments"]) == report["rows"]
+    right = sum(each["rows"] * each["score"] for each in by_colour["segments"])
+    assert right / report["rows"] == pytest.approx(read_model(client, model)["metrics"]["accuracy"])
+    text = text_of(admin.get(f"{path}?column=colour").text)
+    for each in by_colour["segments"]:
+        assert f"{each['value']} {each['rows']} {100 * each['score']:.1f}%" in text
+    worst = report["worst_rows"][0]
+    rows = {"dataset_id": model["dataset_id"], "offset": worst["row"], "limit": 1}
+    stored = client.get("/dataset/view", params=rows).json()["preview"][0]
+    assert {name: stored[name] for name in worst["values"]} == worst["values"]
+    assert stored["bought"] == (worst["truth"] == "true")
+    assert f'offset={worst["row"]}"' in admin.get(path).text
+    assert "Worst rows" in text
+    assert admin.get(f"{path}?column=<script>").status_code == 200
+
+
 def test_who_may_only_look_changes_nothing(anonymous: Client, model: dict[str, Any]) -> None:
     analyst = signed_in(anonymous, "analyst")
     path = f"/predictors/{model['id']}"
@@ -148,6 +169,9 @@ def test_regression_has_residuals_and_no_threshold(client: Client, admin: Browse
     text = text_of(admin.get(f"/predictors/{model['id']}/report").text)
     assert "Quantiles of the residuals" in text
     assert "prediction ±" in text
+    assert "Mean absolute error by the values of a column" in text_of(
+        admin.get(f"/predictors/{model['id']}/errors").text
+    )
     admin.send(f"/predictors/{model['id']}/delete")
     deleted = admin.get(f"/predictors/{model['id']}")
     assert deleted.status_code == 200

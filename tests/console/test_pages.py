@@ -36,7 +36,9 @@ PATHS = [
     "/predictors/new?from={model}&mode=continue",
     "/predictors/{model}",
     "/predictors/{model}/report",
+    "/predictors/{model}/errors",
     "/predictors/{model}/threshold",
+    "/predictors/{model}/batches",
     "/predictors/{model}/explanation",
     "/predictors/{model}/try",
     "/jobs",
@@ -117,16 +119,6 @@ def test_what_a_user_may_not_do_is_hidden_and_refused(
     assert refused.status_code == 403
     assert "can_delete_dataset" in refused.text
     assert analyst.send(f"/predictors/{model['id']}/delete").status_code == 403
-
-
-def test_a_prediction_is_tried(admin: Browser, model: dict[str, Any]) -> None:
-    answer = admin.send(f"/predictors/{model['id']}/predict", age="70", colour="red", price="10")
-    assert answer.status_code == 200
-    assert "<strong>true</strong>" in answer.text
-    assert "<progress" in answer.text
-    refused = admin.send(f"/predictors/{model['id']}/predict", age="old", colour="red", price="10")
-    assert "notice bad" in refused.text
-    assert "age" in refused.text
 
 
 def test_a_dataset_is_deleted(client: Client, admin: Browser) -> None:

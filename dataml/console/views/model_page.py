@@ -61,7 +61,10 @@ def _tabs_of(visit: Visit, model: Model) -> list[tuple[str, str]]:
         _OVERVIEW: ("Overview", True),
         "report": ("Report", True),
         "threshold": ("Threshold", model["positive_class"] is not None),
+        "errors": ("Errors", not is_forecast),
         "explanation": ("Explanation", not is_forecast),
         "try": ("Try it", may_predict and not is_forecast),
+        "forecast": ("Forecast", may_predict and is_forecast),
+        "batches": ("Batches", True),
     }
     return [(name, title) for name, (title, is_shown) in tabs.items() if is_shown]

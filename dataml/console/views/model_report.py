@@ -33,6 +33,7 @@ _CHARTS: Final = {
     "coverage_by_horizon": "Coverage by steps ahead",
 }
 _WIDE_CHARTS: Final = ("backtest", "future")
+_SHOWN_SEGMENTS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,28 @@ async def show_report(visit: Visit) -> Response:
         n_rows=(summary.get("rows") or {}).get("test") or report.get("rows"),
         charts=[(name, title, name in _WIDE_CHARTS) for name, title in _titles(charts).items()],
         interval_method=(summary.get("forecast") or {}).get("interval_method"),
+    )
+
+
+async def show_errors(visit: Visit) -> Response:
+    """Show where the model is wrong: its score by the values of a column, and the worst rows."""
+    model = await model_page.read(visit)
+    report = await _read_report(visit, model)
+    segments = report.get("segments") or {"metric": None, "columns": []}
+    names = [each["column"] for each in segments["columns"]]
+    wanted = visit.request.query_params.get("column")
+    chosen = next((each for each in segments["columns"] if each["column"] == wanted), None)
+    return model_page.render(
+        visit,
+        model,
+        "errors",
+        metric=segments["metric"],
+        names=names,
+        shown=[chosen] if chosen is not None else segments["columns"][:_SHOWN_SEGMENTS],
+        chosen=wanted if chosen is not None else "",
+        overall=(model["metrics"] or {}).get(segments["metric"]),
+        worst=report.get("worst_rows") or [],
+        has_rows="segments" in report,
     )
 
 
