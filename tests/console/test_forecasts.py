@@ -1,6 +1,7 @@
 """Forecasts in the console: the form, the series to choose, and the answer."""
 
 import json
+import random
 import re
 from datetime import date, timedelta
 from typing import Any
@@ -25,7 +26,9 @@ def calls(client: Client) -> dict[str, Any]:
 def weather(client: Client) -> dict[str, Any]:
     """A forecast of one series that needs values of the future."""
     first = date(2024, 1, 1)
-    rows = [f"{first + timedelta(n)},{n % 5},{10 + 3 * (n % 5) + n % 2}" for n in range(120)]
+    dice = random.Random(1)
+    heats = [dice.randint(0, 4) for _ in range(120)]
+    rows = [f"{first + timedelta(n)},{heat},{10 + 3 * heat}" for n, heat in enumerate(heats)]
     dataset = create_dataset(client, ("sold.csv", "\n".join(["day,heat,sold", *rows]).encode()))
     roles = {"day": "Time", "heat": "Exogenous", "sold": "Target"}
     columns = [{"column_name": name, "attribute_name": role} for name, role in roles.items()]

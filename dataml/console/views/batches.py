@@ -25,10 +25,13 @@ _REASONS: Final = re.compile(r"explanation_(\d+)_(feature|effect)")
 
 @dataclass(frozen=True)
 class Preview:
-    """The first rows of a result: its columns, and the reasons of each row's prediction in one cell."""
+    """The first rows of a result: its columns, cells as they are and as they are shown, and the reasons of each row.
+
+    Reasons are columns of the result, which are one cell here.
+    """
 
     columns: list[str]
-    rows: list[list[str]]
+    rows: list[list[tuple[str, str]]]
     reasons: list[list[tuple[str, str]]]
 
     @property
@@ -158,6 +161,11 @@ def _read_preview(lines: list[str]) -> Preview | None:
     rows = [row for row in table[1:] if len(row) == len(table[0])]
     return Preview(
         [table[0][place] for place in kept],
-        [[row[place] for place in kept] for row in rows],
-        [[(row[feature], row[effect]) for feature, effect in pairs if row[feature]] for row in rows],
+        [[(row[place], _shorten(row[place])) for place in kept] for row in rows],
+        [[(row[feature], _shorten(row[effect])) for feature, effect in pairs if row[feature]] for row in rows],
     )
+
+
+def _shorten(cell: str) -> str:
+    """Return a number with decimals with six significant digits; other texts as they are."""
+    return f"{float(cell):.6g}" if re.fullmatch(r"-?\d+\.\d{5,30}(e-?\d{1,3})?", cell, re.ASCII) else cell
