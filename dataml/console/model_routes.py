@@ -30,7 +30,6 @@ def create_routes() -> list[BaseRoute]:
         page(f"{path}/explanation/delete", model_explanation.delete, "POST"),
         page(f"{path}/forecast", forecasts.show),
         page(f"{path}/forecast", forecasts.forecast, "POST"),
-        page(f"{path}/forecast/series", forecasts.search_series),
         page(f"{path}/batches", batches.show_all),
         page(f"{path}/batches", batches.start, "POST"),
         page(f"{path}/batches/{{prediction_id:int}}", batches.show),

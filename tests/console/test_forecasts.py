@@ -53,9 +53,9 @@ def test_page_has_a_form_and_the_series(admin: Browser, calls: dict[str, Any]) -
     assert "&lt;b&gt;Ben&lt;/b&gt;" in page
     assert "<b>Ben" not in page
     assert "Values of the future" not in page
-    found = admin.get(f"/predictors/{calls['id']}/forecast/series?q=benno").text
-    assert re.findall(r">(\w+)</a>", found) == ["Benno"]
-    assert "No series has this" in admin.get(f"/predictors/{calls['id']}/forecast/series?q=x<y").text
+    found = admin.get(f"/predictors/{calls['id']}/forecast?q=benno").text
+    assert re.findall(r'forecast\?series=(\w+)"', found) == ["Benno"]
+    assert "No series has this" in admin.get(f"/predictors/{calls['id']}/forecast?q=x<y").text
 
 
 def test_answer_is_that_of_the_api_with_the_history_before_it(
@@ -138,8 +138,16 @@ def test_page_takes_any_address(admin: Browser, calls: dict[str, Any], query: st
     assert admin.get(f"/predictors/{calls['id']}/forecast?{query}").status_code in (200, 404, 422)
 
 
+def test_pages_of_other_kinds_of_models_are_absent(
+    admin: Browser, calls: dict[str, Any], model: dict[str, Any]
+) -> None:
+    for tab in ("try", "explanation", "errors"):
+        assert admin.get(f"/predictors/{calls['id']}/{tab}").status_code == 404
+    assert admin.get(f"/predictors/{model['id']}/forecast").status_code == 404
+    assert "/try" not in admin.get(f"/predictors/{calls['id']}").text
+
+
 def test_another_tenant_forecasts_nothing(anonymous: Client, calls: dict[str, Any]) -> None:
     stranger = signed_in(anonymous, "stranger")
     assert stranger.get(f"/predictors/{calls['id']}/forecast").status_code == 404
-    assert stranger.get(f"/predictors/{calls['id']}/forecast/series").status_code == 404
     assert ask(stranger, calls, series="Anna", steps="2").status_code == 404

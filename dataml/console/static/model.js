@@ -166,7 +166,7 @@ function forecast(form) {
 
 for (const form of document.querySelectorAll("form[data-forecast]")) forecast(form);
 
-// <form data-search="id of a list" data-source="page">: the list follows what is typed.
+// <form data-search="id of a list">: the list follows what is typed, as the page has it that the form asks for.
 function search(form) {
   const list = document.getElementById(form.dataset.search);
   let timer = null;
@@ -183,10 +183,11 @@ function search(form) {
       last = new AbortController();
       try {
         const query = new URLSearchParams(new FormData(form));
-        const answer = await fetch(`${form.dataset.source}?${query}`, { signal: last.signal });
+        const answer = await fetch(`${form.action}?${query}`, { signal: last.signal });
         if (!answer.ok) return;
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        list.replaceChildren(...document.importNode(page.body, true).childNodes);
+        const fresh = page.getElementById(list.id);
+        if (fresh) list.replaceChildren(...document.importNode(fresh, true).childNodes);
         mark();
       } catch {
         // A later search has taken its place.

@@ -65,7 +65,7 @@ class Options:
 
 async def show(visit: Visit) -> Response:
     """Show the form, with the history of the series that is chosen; its script asks for the forecast."""
-    model = await model_page.read(visit)
+    model = await model_page.read(visit, is_forecast=True)
     if not model_page.is_ready(model):
         return model_page.render(visit, model, "forecast", options=None)
     return await _render(visit, model, visit.request.query_params)
@@ -73,7 +73,7 @@ async def show(visit: Visit) -> Response:
 
 async def forecast(visit: Visit) -> Response:
     """Forecast what the form says: as a part of the page for its script, or else as the page."""
-    model = await model_page.read(visit)
+    model = await model_page.read(visit, is_forecast=True)
     form = await visit.request.form()
     options = Options.read(form, _horizon(model))
     is_fragment = visit.request.headers.get("x-fragment") is not None
@@ -88,13 +88,6 @@ async def forecast(visit: Visit) -> Response:
     if is_fragment:
         return visit.render("forecast_answer.html", answer=shown)
     return await _render(visit, model, form, None, shown)
-
-
-async def search_series(visit: Visit) -> Response:
-    """Answer the search for a series, as a part of the page."""
-    model = await model_page.read(visit)
-    found = await _read_series(visit, model, visit.request.query_params.get("q", ""))
-    return visit.render("forecast_series.html", found=found, path=model_page.path_of(visit, "forecast"), url=url)
 
 
 async def _render(

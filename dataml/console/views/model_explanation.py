@@ -14,7 +14,7 @@ _MAX_DEPENDENCE_CHARTS: Final = 10
 
 async def show(visit: Visit, error: ApiError | None = None) -> Response:
     """Show the importance of the features; the page's script draws the charts."""
-    model = await model_page.read(visit)
+    model = await model_page.read(visit, is_forecast=False)
     answer: dict[str, Any] = await visit.api.get("/train/view-feature-importance", train_id=model["id"])
     shares = list(answer["feature_importance"].items())
     return model_page.render(

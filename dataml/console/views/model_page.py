@@ -9,6 +9,7 @@ from starlette.responses import Response
 from dataml.access.permissions import Permission
 from dataml.console.api import ApiError
 from dataml.console.visit import Visit
+from dataml.errors import NotFound
 
 Model = Mapping[str, Any]
 """A training, as `GET /train/{train_id}` answers it."""
@@ -21,13 +22,17 @@ def path_of(visit: Visit, *more: str) -> str:
     return "/".join((f"/predictors/{visit.request.path_params['train_id']}", *more))
 
 
-async def read(visit: Visit) -> Model:
-    """Return the model that the path names.
+async def read(visit: Visit, *, is_forecast: bool | None = None) -> Model:
+    """Return the model that the path names; with `is_forecast` only one that is a Forecast, or only another one.
 
     Raises:
         ApiError: there is none.
+        NotFound: `not_found`: it has no such page.
     """
-    return await visit.api.get(f"/train/{visit.request.path_params['train_id']}")
+    model = await visit.api.get(f"/train/{visit.request.path_params['train_id']}")
+    if is_forecast not in (None, model["problem_type"] == "Forecast"):
+        raise NotFound(f"A model of problem type {model['problem_type']} has no such page.", code="not_found")
+    return model
 
 
 def is_ready(model: Model) -> bool:

@@ -75,7 +75,7 @@ class Curve:
 
 async def show_form(visit: Visit) -> Response:
     """Show a form with a field for each feature, filled in with a typical row."""
-    model = await model_page.read(visit)
+    model = await model_page.read(visit, is_forecast=False)
     if not model_page.is_ready(model):
         return model_page.render(visit, model, "try", fields=None)
     return _render(visit, model, await _read_fields(visit, model, {}), None)
@@ -85,7 +85,7 @@ async def predict(visit: Visit) -> Response:
     """Answer the form: as a part of the page for its script, or else as the page."""
     form = {name: str(value) for name, value in (await visit.request.form()).items()}
     typed = {name.removeprefix(_PREFIX): value for name, value in form.items() if name.startswith(_PREFIX)}
-    model = await model_page.read(visit)
+    model = await model_page.read(visit, is_forecast=False)
     fields = await _read_fields(visit, model, typed)
     # A field that is left empty is a missing value; only a feature with a default may be left out.
     features = {field.name: _to_json(field, field.value) if field.value else None for field in fields}

@@ -85,7 +85,7 @@ async def show_report(visit: Visit) -> Response:
 
 async def show_errors(visit: Visit) -> Response:
     """Show where the model is wrong: its score by the values of a column, and the worst rows."""
-    model = await model_page.read(visit)
+    model = await model_page.read(visit, is_forecast=False)
     report = await _read_report(visit, model)
     segments = report.get("segments") or {"metric": None, "columns": []}
     names = [each["column"] for each in segments["columns"]]
