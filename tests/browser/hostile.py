@@ -77,6 +77,7 @@ def create_hostile_tenant(client: Client) -> Objects:
             "dataset_id": dataset["id"],
             "file_id": _read_file_id(client, dataset["id"]),
             "train_id": training["id"],
+            "other_train_id": forecast["id"],
             "job_id": training["job_id"],
             "prediction_id": batch["prediction_id"],
             "tenant_id": _post(client, "/login/test-token")["tenant_id"],

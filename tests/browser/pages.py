@@ -16,6 +16,7 @@ _TAB: Final = "tab"
 _QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/lake": ("", "?schema={schema}"),
     "/lake/table": ("?schema={schema}&table={table}", "?schema={schema}&table={table}&tab=snapshots"),
+    "/predictors/compare": ("", "?id={train_id}&id={other_train_id}"),
     "/predictors/new": ("", "?dataset={dataset_id}", "?from={train_id}"),
 }
 

@@ -46,6 +46,7 @@ def create_showcase(client: Client) -> Objects:
             "dataset_id": customers["id"],
             "file_id": _read_file_id(client, customers["id"]),
             "train_id": newer["id"],
+            "other_train_id": churn["id"],
             "job_id": newer["job_id"],
             "prediction_id": batch["prediction_id"],
             "tenant_id": _post(client, "/login/test-token")["tenant_id"],
