@@ -1342,6 +1342,7 @@ class TrainDetail(TypedDict):
     predictor_name: str
     url_name: str
     version: int
+    parent_id: "int | None"
     preprocess_id: int
     problem_type: str
     domain: str
@@ -1439,6 +1440,7 @@ class TrainRow(TypedDict):
     predictor_name: str
     url_name: str
     version: int
+    parent_id: "int | None"
     preprocess_id: int
     problem_type: str
     domain: str

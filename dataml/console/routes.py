@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml.console import assets, data_routes, forwarding, model_routes, people_routes, session
-from dataml.console.views import comparison, home, jobs, predictors, signing_in, training
+from dataml.console.views import comparison, home, jobs, predictors, signing_in, training, versions
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
 
@@ -24,6 +24,7 @@ def create_routes() -> list[BaseRoute]:
         *data_routes.create_routes(),
         page("/predictors", predictors.show_all),
         page(comparison.PATH, comparison.show),
+        page(versions.PATH, versions.show),
         page(training.PATH, training.show),
         page(training.PATH, training.start, "POST"),
         page(f"{training.PATH}/check", training.check, "POST"),

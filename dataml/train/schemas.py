@@ -230,6 +230,7 @@ class TrainRow(BaseModel):
     predictor_name: str
     url_name: str = Field(description="The predictor in URLs, such as that of its direct route, and in names of files.")
     version: int
+    parent_id: int | None = Field(description="Id of the version that an incremental training has continued.")
     preprocess_id: int
     problem_type: str
     domain: str
