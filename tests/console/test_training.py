@@ -206,6 +206,14 @@ def test_only_who_may_train_sees_the_form(anonymous: Client, dataset: dict[str, 
     assert stranger.get(f"{NEW}?from={model['id']}").status_code == 404
 
 
+def test_form_with_no_fields_is_refused_in_words(admin: Browser, dataset: dict[str, Any]) -> None:
+    for fields in ({}, {"target": "bought"}, {"mode": "version"}):
+        answer = admin.send(NEW, dataset_id=str(dataset["id"]), **fields)
+        assert answer.status_code == 422, fields
+        assert "field-error" in answer.text
+    assert admin.send(NEW).status_code == 422
+
+
 def test_unknown_target_is_said_at_its_field(admin: Browser, dataset: dict[str, Any]) -> None:
     page = admin.get(f"{NEW}?dataset={dataset['id']}&target=bougth")
     assert page.status_code == 200

@@ -100,6 +100,8 @@ async def _render(
     prefilled: bool,
     status: int = HTTPStatus.OK,
 ) -> Response:
+    # A form that is sent by a program may lack any field.
+    form = {"target": "", "mode": "new", "predictor_name": ""} | form
     columns = dataset["schema"] or []
     names = [column["column_name"] for column in columns]
     suggestion = None
