@@ -105,7 +105,7 @@ FILTERS = {("/api/v1/dataset/list", "template_id"), ("/api/v1/dataset/list_valid
 FILTERS |= {("/api/v1/train/list", "dataset_id"), ("/api/v1/train/refresh", "dataset_id")}
 FILTERS |= {("/api/v1/inference/predictions", "dataset_id"), ("/api/v1/dataset/wrong-cells", "column")}
 
-# Codes of calls that are right, on the objects of `SampleTenant`: they have no statistics, and the model is no forecast.
+# Codes of right calls on the objects of `SampleTenant`: they have no statistics, and the model is no forecast.
 OTHER_REFUSALS = {"statistics_not_found", "wrong_problem_type"}
 
 # Ids that no row has, which a user or an attacker may send.
