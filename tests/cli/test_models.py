@@ -277,6 +277,13 @@ def test_forecast_prints_every_step_of_every_series(admin: CommandLine, calls: s
     assert answer["level"] == 50
 
 
+def test_series_of_a_forecast_are_listed_and_searched(admin: CommandLine, calls: str, model: int) -> None:
+    rows = admin.data("models", "series", calls)["data"]
+    assert [(row["unique_id"], row["last"]) for row in rows] == [("A", "2024-02-29"), ("B", "2024-02-29")]
+    assert [row["unique_id"] for row in admin.data("models", "series", calls, "--search", "b")["data"]] == ["B"]
+    admin.refused(ExitCode.FAILED, "models", "series", model)
+
+
 def test_forecast_that_the_platform_refuses_is_exit_code_1(admin: CommandLine, calls: str, model: int) -> None:
     assert "'C'" in admin.refused(ExitCode.NOT_FOUND, "forecast", calls, "--steps", "1", "--series", "C")
     admin.refused(ExitCode.FAILED, "forecast", "leaving", "--steps", "1")

@@ -35,6 +35,7 @@ _COLUMNS: Final = (
     "is_promoted",
     "created_at",
 )
+_SERIES_FIELDS: Final = ("unique_id", "values", "first", "last")
 _CRITERIA: Final = ("best_f1", "best_youden", "default")
 _THRESHOLD_FIELDS: Final = ("threshold", "threshold_source", "positive_class")
 
@@ -46,6 +47,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "report")(_report)
     client_command(app, "importance")(_importance)
     client_command(app, "threshold")(_threshold)
+    client_command(app, "series")(_series)
     client_command(app, "export")(_export)
     client_command(app, "delete")(_delete)
     root.add_typer(app, name="models", rich_help_panel=panel)
@@ -162,6 +164,18 @@ def _read_threshold(value: str) -> Any:
     except ValueError as error:
         names = ", ".join(_CRITERIA)
         raise typer.BadParameter(f"It is a number between 0 and 1, or one of {names}.", param_hint="VALUE") from error
+
+
+def _series(
+    session: Session,
+    model: Model,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only series with this text in their id.")] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    offset: Offset = 0,
+) -> None:
+    """List the series of a forecast model, each with the last step that was observed."""
+    answer = session.api.list_series(_get(session, model).id, q=search, limit=limit, offset=offset)
+    print_page(session, answer, _SERIES_FIELDS, offset)
 
 
 def _export(
