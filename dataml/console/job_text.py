@@ -1,6 +1,7 @@
 """What a job is called, what it is about, and what to do after it has failed, as people read it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 _TITLES: Final = {
@@ -37,6 +38,14 @@ def subject_url(job: Mapping[str, Any]) -> str | None:
     """Return the page of what a job is about; None where there is no such page."""
     path = _FOLDERS.get(job["kind"])
     return path.format(job["subject_id"]) if path else None
+
+
+def run_time_s(job: Mapping[str, Any]) -> float | None:
+    """Return how long the last attempt at a job ran, in seconds; None before its end."""
+    if not job["started_at"] or not job["finished_at"]:
+        return None
+    started, finished = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
+    return max((finished - started).total_seconds(), 0.0)
 
 
 def advice(job: Mapping[str, Any]) -> str | None:

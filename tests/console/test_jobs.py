@@ -74,3 +74,6 @@ def test_what_a_job_is_called() -> None:
     assert job_text.subject_url({"kind": "score", "subject_id": 7}) is None
     assert job_text.advice({"kind": "train", "error": {"code": "bad_cell"}}) is None
     assert job_text.advice({"kind": "train", "error": None}) is None
+    times = {"started_at": "2026-05-01T10:00:00Z", "finished_at": "2026-05-01T12:30:00Z"}
+    assert job_text.run_time_s(times) == 9000
+    assert job_text.run_time_s(times | {"finished_at": None}) is None
