@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 from tests.client import Client, wait_for_job
 from tests.dataset.datasets import create_dataset
@@ -77,6 +78,7 @@ def create_hostile_tenant(client: Client) -> Objects:
             "dataset_id": dataset["id"],
             "file_id": _read_file_id(client, dataset["id"]),
             "train_id": training["id"],
+            "quoted_name": quote(training["predictor_name"], safe=""),
             "other_train_id": forecast["id"],
             "job_id": training["job_id"],
             "prediction_id": batch["prediction_id"],

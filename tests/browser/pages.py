@@ -17,6 +17,7 @@ _QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/lake": ("", "?schema={schema}"),
     "/lake/table": ("?schema={schema}&table={table}", "?schema={schema}&table={table}&tab=snapshots"),
     "/predictors/compare": ("", "?id={train_id}&id={other_train_id}"),
+    "/predictors/versions": ("?name={quoted_name}&id={train_id}",),
     "/predictors/new": ("", "?dataset={dataset_id}", "?from={train_id}"),
 }
 

@@ -3,6 +3,7 @@
 import csv
 import io
 from typing import Any, Final
+from urllib.parse import quote
 
 from tests.browser.hostile import Objects
 from tests.client import Client, wait_for_job
@@ -46,6 +47,7 @@ def create_showcase(client: Client) -> Objects:
             "dataset_id": customers["id"],
             "file_id": _read_file_id(client, customers["id"]),
             "train_id": newer["id"],
+            "quoted_name": quote(newer["predictor_name"], safe=""),
             "other_train_id": churn["id"],
             "job_id": newer["job_id"],
             "prediction_id": batch["prediction_id"],
