@@ -14,6 +14,7 @@ from dataml.console import assets, code, job_text
 
 _CUT_AFTER: Final = 80
 _TITLE_CHARACTERS: Final = 300
+_LARGE, _HUGE = 9999.5, 1e15
 _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -78,8 +79,10 @@ def percent(value: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Return a score with four significant digits."""
-    return "—" if value is None else f"{value:.4g}"
+    """Return a score with four significant digits, a large one as a whole number."""
+    if value is None:
+        return "—"
+    return f"{value:,.0f}" if _LARGE <= abs(value) < _HUGE else f"{value:.4g}"
 
 
 def size(value: float | None) -> str:

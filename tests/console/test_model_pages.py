@@ -74,6 +74,12 @@ def test_threshold_page_shows_one_threshold_and_its_cost(admin: Browser, model: 
     assert f"Least with a threshold of {cheapest['shown']['threshold']} ." in text_of(page)
 
 
+def test_large_costs_stay_as_they_were_typed(admin: Browser, model: dict[str, Any]) -> None:
+    page = admin.get(f"/predictors/{model['id']}/threshold?at=3&fp=12500&fn=0.5").text
+    assert 'name="fp" inputmode="decimal" value="12500"' in page
+    assert 'name="fn" inputmode="decimal" value="0.5"' in page
+
+
 @pytest.mark.parametrize("query", ["at=x", "at=-1", "at=99", "at=" + "9" * 5000, "fp=nan&fn=inf", "fp=<i>", "fp=-5"])
 def test_threshold_page_takes_any_address(admin: Browser, model: dict[str, Any], query: str) -> None:
     assert admin.get(f"/predictors/{model['id']}/threshold?{query}").status_code == 200
