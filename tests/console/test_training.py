@@ -2,16 +2,20 @@
 
 import html
 import re
+import threading
+import time
 from typing import Any
 
 import pytest
 
+import dataml.tasks.train
 from dataml.console.training_form import build_request
+from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from tests.client import Client, wait_for_job
 from tests.console.browser import Browser, signed_in
 from tests.dataset.datasets import create_dataset
 from tests.inference.series import shop_rows
-from tests.train.training import new_predictor
+from tests.train.training import new_predictor, train
 
 NEW = "/predictors/new"
 HOSTILE = "<script>alert(1)</script>😀\u202e" + "x" * 150
@@ -218,3 +222,32 @@ def test_unknown_target_is_said_at_its_field(admin: Browser, dataset: dict[str, 
     page = admin.get(f"{NEW}?dataset={dataset['id']}&target=bougth")
     assert page.status_code == 200
     assert re.search(r'data-error="target">[^<]*bought', html.unescape(page.text))
+
+
+def test_page_of_a_running_training_follows_its_job(
+    client: Client, admin: Browser, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_released = threading.Event()
+    run = dataml.tasks.train.run
+
+    def wait(spec: TrainSpec, context: JobContext) -> TrainResult:
+        context.report_progress(0.25, "Waiting for <b>the test</b>")
+        is_released.wait(60)
+        return run(spec, context)
+
+    monkeypatch.setattr("dataml.tasks.train.run", wait)
+    started = train(client, model["dataset_id"]).json()
+    path = f"/predictors/{started['id']}"
+    for _ in range(200):
+        page = admin.get(path).text
+        if "Waiting for &lt;b&gt;the test" in page:
+            break
+        time.sleep(0.1)
+    assert "Waiting for &lt;b&gt;the test&lt;/b&gt;" in page
+    assert 'data-live="2"' in page
+    assert "25.0%" in page
+    assert f'data-steps="{started["job_id"]}"' in page
+    assert f'action="/jobs/{started["job_id"]}/cancel"' in page
+    is_released.set()
+    assert wait_for_job(client, started["job_id"])["state"] == "succeeded"
+    assert "data-steps" not in admin.get(path).text

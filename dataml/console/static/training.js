@@ -73,3 +73,38 @@ for (const input of document.querySelectorAll("[data-filter-rows]")) {
   });
 }
 if (training) checkWhileTyping(training);
+
+// What a training has done so far. The page has only the last message; its part is replaced while it follows the job.
+function followSteps(job, state) {
+  const steps = [];
+  const write = () => {
+    const list = document.querySelector("[data-steps]");
+    const isShown = list && [...list.children].map((item) => item.textContent).join("\n") === steps.join("\n");
+    if (!list || isShown) return;
+    list.hidden = steps.length === 0;
+    list.replaceChildren(...steps.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    list.scrollTop = list.scrollHeight;
+  };
+  const events = new EventSource(`/console/api/jobs/${encodeURIComponent(job)}/events`);
+  const add = (event) => {
+    const { phrase, state: now } = JSON.parse(event.data);
+    // The head of the page says whether it waits; nothing is lost, for no step was shown yet.
+    if (state === "queued" && now === "running") return location.reload();
+    // Rounds of one fit are one step; fits of several algorithms take turns.
+    const stem = (text) => text.replace(/[0-9,]+$/, "");
+    const place = steps.findLastIndex((text, number) => number >= steps.length - 4 && stem(text) === stem(phrase));
+    if (phrase && place >= 0) steps[place] = phrase;
+    else if (phrase) steps.push(phrase);
+    write();
+  };
+  events.addEventListener("state", add);
+  events.addEventListener("progress", add);
+  events.addEventListener("end", () => {
+    events.close();
+    location.reload();
+  });
+  new MutationObserver(write).observe(document.getElementById("model").parentElement, { childList: true, subtree: true });
+}
+
+const stepsOf = document.querySelector("[data-steps]");
+if (stepsOf) followSteps(stepsOf.dataset.steps, stepsOf.dataset.state);

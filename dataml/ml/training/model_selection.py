@@ -185,12 +185,14 @@ def select(
     validation = cross_validate(candidates, samples, split, tracker, fitted)
     truth = samples.y[validation.rows]
     weights, mean, scores = choose_weights(candidates.task, truth, validation.predictions)
+    scores = {name: float(candidates.scaling.restore_differences(np.array(score))) for name, score in scores.items()}
     selected = sorted(weights, key=lambda name: -weights[name])
     if folds > 1:
         final = _refit(candidates, samples.take(split.development_rows), selected, validation, tracker)
     else:
         final = {name: validation.fitted[name][0] for name in selected}
-    progress(1.0, "Selected the model")
+    errors = ", ".join(f"{name} {score:.4g}" for name, score in scores.items())
+    progress(1.0, f"Selected {' and '.join(selected)} by the error in the validation: {errors}")
     is_regression = candidates.task.is_regression
     calibration = None if is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
     members = tuple(Member(final[name], weights[name]) for name in selected)
@@ -198,7 +200,7 @@ def select(
     selection = Selection(
         members,
         calibration,
-        {name: float(scaling.restore_differences(np.array(score))) for name, score in scores.items()},
+        scores,
         validation.rows,
         scaling.restore(mean),
         scaling.restore_differences(truth - mean) if is_regression else None,
