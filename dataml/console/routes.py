@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml.console import assets, data_routes, forwarding, model_routes, people_routes, session
+from dataml.console.api import ApiError
 from dataml.console.views import comparison, home, jobs, predictors, signing_in, training, versions
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
@@ -42,7 +43,7 @@ async def _call_api(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         session.check_origin(request)
         _, access_token, renewed = await sign_in_again(request)
-    except DatamlError as error:
+    except (ApiError, DatamlError) as error:
         response: Response = JSONResponse({"detail": error.detail, "code": error.code}, error.status)
         await response(scope, receive, send)
         return

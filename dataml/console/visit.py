@@ -83,7 +83,7 @@ class _Page:
             principal, access_token, renewed = await sign_in_again(request)
         except Unauthorized:
             return _to_sign_in(request)
-        except DatamlError as error:
+        except (ApiError, DatamlError) as error:
             return render(request, "error.html", error.status, error=error)
         # Handlers of errors and the audit log of refusals look for the caller there.
         request.scope["state"]["principal"] = principal
@@ -136,6 +136,7 @@ async def sign_in_again(request: Request) -> tuple[Principal, str, Tokens | None
 
     Raises:
         Unauthorized: nobody has, or the session has ended.
+        ApiError: the session cannot be renewed now.
     """
     state = request.app.state
     authenticator = Authenticator(state.database, state.keys)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dataml.console.api import ApiError
 from dataml.console.session import ACCESS_COOKIE, REFRESH_COOKIE, next_path
 from tests.client import Client
 from tests.console.browser import Browser, signed_in
@@ -55,6 +56,21 @@ def test_session_is_renewed_without_a_word(visitor: Browser) -> None:
     assert visitor.get("/").status_code == 200
     assert visitor.cookies[ACCESS_COOKIE]
     assert visitor.cookies[REFRESH_COOKIE] != before
+
+
+def test_session_that_cannot_be_renewed_now_is_said_and_kept(visitor: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor.sign_in("admin")
+    visitor.cookies.delete(ACCESS_COOKIE)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise ApiError(503, "database_unavailable", "The database cannot be reached.", {})
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dataml.console.visit.Api.call", refuse)
+        page, answer = visitor.get("/"), visitor.request("GET", "/console/api/jobs/list")
+    assert (page.status_code, "The database cannot be reached." in page.text) == (503, True)
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert visitor.get("/").status_code == 200
 
 
 def test_signing_out_ends_the_session(visitor: Browser) -> None:
