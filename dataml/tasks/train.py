@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
@@ -135,8 +136,11 @@ def _add_rows(
     places = data.rows.places[data.parts.test][kept]
     features = [name for name in data.preprocessing.features if name not in data.preprocessing.dropped]
     features = features[:_MAX_DESCRIBED_COLUMNS]
-    ids = [name for name, role in column_roles(spec).items() if role == "Id"][:_MAX_ID_COLUMNS]
-    table = take_rows(context.fetch(spec.parquet), spec.contract.select([*ids, *features]), places)
+    path = context.fetch(spec.parquet)
+    # The rows of a continuation are read for the model, which needs no ids.
+    stored = set(pq.read_schema(path).names)
+    ids = [name for name, role in column_roles(spec).items() if role == "Id" and name in stored][:_MAX_ID_COLUMNS]
+    table = take_rows(path, spec.contract.select([*ids, *features]), places)
     labels = [to_label(value) for value in data.target.classes or ()]
     errors = RowErrors.measure(data.target.task, test.y[kept], selection.predict(test.x[kept]), labels)
     shown = [*ids, *features[:_MAX_SHOWN_COLUMNS]]
