@@ -33,9 +33,16 @@ def _with_short_wait(query: dict[str, Any] | None) -> dict[str, Any] | None:
     return query | {"wait": wait_s / 100} if 0 < wait_s <= MAX_WAIT_S else query
 
 
+def _without_own_session(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return parameters in which an id of a session is that of another user: the run would end with its own session."""
+    if not isinstance(values, dict) or not str(values.get("session_id", "")).strip().isdecimal():
+        return values
+    return values | {"session_id": _KNOWN["session_id"]}
+
+
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
-    return _with_known(path_parameters)
+    return _without_own_session(_with_known(path_parameters))
 
 
 @schemathesis.hook
