@@ -11,7 +11,7 @@ import httpx
 from benchmarks.platform_run import CHURN, PASSWORD, running_platform, train_churn
 from dataml.settings import load_settings
 from tests.browser.bulk import DATASETS, MODELS, multiply
-from tests.browser.pages import base_of, fill, list_routes, matching, parameters_of
+from tests.browser.pages import addresses_of, base_of, fill, list_routes, matching, parameters_of
 
 _PORT: Final = 8171
 _REPEATS: Final = 40
@@ -47,12 +47,17 @@ def _print_pages(browser: httpx.Client, objects: Mapping[str, Any]) -> None:
     print(f"{MODELS:,} trainings, {DATASETS:,} datasets; each page {_REPEATS} times (p50 at most {_MAX_MS} ms)")
     for route in list_routes():
         base = base_of(route)
-        if parameters_of(base or route) - objects.keys():
+        needed = set[str]().union(*(parameters_of(address) for address in addresses_of(base or route)))
+        if needed - objects.keys():
+            print(f"{route:<40} left out: it is about {', '.join(sorted(needed - objects.keys()))}")
             continue
         paths = (
             fill(route, [objects]) if base is None else matching(route, _read_tabs(browser, fill(base, [objects])[0]))
         )
         for path in paths:
+            if browser.get(path).status_code == 404:
+                print(f"{path:<40} left out: this kind of model has no such page")
+                continue
             times = sorted(_time(browser, path) for _ in range(_REPEATS))
             p50, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
             print(f"{path:<40} p50 {p50:6.1f} ms, p95 {p95:6.1f} ms{'  OVER' if p50 > _MAX_MS else ''}", flush=True)

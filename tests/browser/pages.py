@@ -39,10 +39,15 @@ def parameters_of(route: str) -> set[str]:
     return set(_PARAMETER.findall(route))
 
 
+def addresses_of(route: str) -> list[str]:
+    """Return a route with each of the queries that its pages need."""
+    return [route + query for query in _QUERIES.get(route, ("",))]
+
+
 def fill(route: str, objects: Objects) -> list[str]:
     """Return the addresses of a route's pages: one for each set of objects that it can be about."""
     paths = []
-    for address in (route + query for query in _QUERIES.get(route, ("",))):
+    for address in addresses_of(route):
         names = parameters_of(address)
         about = [each for each in objects if each.keys() >= names]
         assert about, f"create what {address} is about in tests/browser/hostile.py and showcase.py"
