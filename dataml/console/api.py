@@ -120,6 +120,10 @@ class Api:
             raise ApiError.of(answer)
         return answer.json() if answer.content else None
 
+    async def cancel_job(self, job_id: str) -> None:
+        """Cancel a job; one that has ended stays as it is. Raises `ApiError`."""
+        await self.call("POST", "/ray/terminate_ray_job", query={"ray_job_id": job_id})
+
     async def send_body(self, request: Request, path: str) -> Any:
         """Pass the body of a request on by a POST, as it comes, and return the JSON answer.
 

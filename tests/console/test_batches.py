@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.client import Client, wait_for_job
+from tests.conftest import Platform
 from tests.console.browser import Browser, signed_in
+from tests.database import execute_sql
 from tests.dataset.datasets import create_dataset
 from tests.train.training import small_csv, small_dataset
 
@@ -114,6 +116,19 @@ def test_result_is_deleted_and_its_entry_stays(
     assert client.get("/files/get_file_by_id", params={"file_id": file_id}).status_code == 404
     assert admin.get(path).status_code == 200
     assert admin.send(f"{path}/delete").status_code == 404
+
+
+def test_running_batch_is_cancelled(
+    platform: Platform, client: Client, admin: Browser, model: dict[str, Any], to_score: int
+) -> None:
+    path = started(admin, model, dataset_id=to_score)
+    job_id = result_of(client, path)["job_id"]
+    # No worker takes it, for its row says that another one runs it.
+    running = "UPDATE job SET state = 'running', finished_at = NULL WHERE id = ?"
+    execute_sql(platform.settings, running, job_id.rpartition("-")[2])
+    answer = admin.send(f"{path}/cancel")
+    assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, path)
+    assert client.get(f"/jobs/{job_id}").json()["state"] == "cancelled"
 
 
 def test_batch_of_another_model_or_tenant_is_absent(

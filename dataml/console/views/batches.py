@@ -70,8 +70,7 @@ async def show(visit: Visit) -> Response:
 async def cancel(visit: Visit) -> Response:
     """Cancel a batch that runs."""
     _, batch = await _read_batch(visit)
-    body = {"ray_job_id": batch["job_id"], "usage": "prediction"}
-    await visit.api.call("POST", "/ray/terminate_ray_job", body=body)
+    await visit.api.cancel_job(batch["job_id"])
     return visit.redirect(model_page.path_of(visit, "batches", str(_id(visit))), notice="The batch is cancelled.")
 
 

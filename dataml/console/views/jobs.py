@@ -30,5 +30,5 @@ async def show(visit: Visit) -> Response:
 async def cancel(visit: Visit) -> Response:
     """Cancel a job."""
     job_id = visit.request.path_params["job_id"]
-    await visit.api.call("POST", "/ray/terminate_ray_job", query={"ray_job_id": job_id})
+    await visit.api.cancel_job(job_id)
     return visit.redirect(f"/jobs/{job_id}", notice="The job is cancelled.")
