@@ -6,8 +6,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import users
-from dataml.access.models import ApiKey, User
-from dataml.access.permissions import Permission
+from dataml.access.models import ApiKey
 from dataml.access.service import API_KEY_PREFIX, Principal
 from dataml.access.tokens import hash_of, new_secret
 from dataml.audit import service as audit
@@ -63,12 +62,8 @@ async def list_keys(
         Forbidden: `missing_permission`.
         NotFound: `user_not_found`.
     """
-    if user_id is None:
-        user_id = user.user_id
-    if user_id != user.user_id:
-        user.require(Permission.MANAGE_USERS)
-        await user.scope.get(session, User, user_id, "user")
-    return await user.scope.list(session, ApiKey, page, ApiKey.user_id == user_id)
+    owner_id = await users.resolve_owner(session, user, user_id)
+    return await user.scope.list(session, ApiKey, page, ApiKey.user_id == owner_id)
 
 
 async def revoke(session: AsyncSession, user: Principal, key_id: int) -> ApiKey:
@@ -79,10 +74,7 @@ async def revoke(session: AsyncSession, user: Principal, key_id: int) -> ApiKey:
         Forbidden: `missing_permission`, `permission_not_held`.
     """
     key = await user.scope.get(session, ApiKey, key_id, "api key")
-    if key.user_id != user.user_id:
-        user.require(Permission.MANAGE_USERS)
-        owner = await user.scope.get(session, User, key.user_id, "user")
-        await users.require_authority_over(session, user, owner)
+    await users.require_authority_over_owner(session, user, key.user_id)
     if key.revoked_at is None:
         key.revoked_at = utc_now()
         audit.record(session, user.scope, "api_key.revoke", f"api_key:{key.id}", name=key.name)

@@ -3,8 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access import users
-from dataml.access.models import Session, User
-from dataml.access.permissions import Permission
+from dataml.access.models import Session
 from dataml.access.service import Principal
 from dataml.audit import service as audit
 from dataml.db.base import utc_now
@@ -20,13 +19,9 @@ async def list_open(
         Forbidden: `missing_permission`.
         NotFound: `user_not_found`.
     """
-    if user_id is None:
-        user_id = user.user_id
-    if user_id != user.user_id:
-        user.require(Permission.MANAGE_USERS)
-        await user.scope.get(session, User, user_id, "user")
+    owner_id = await users.resolve_owner(session, user, user_id)
     is_open = (Session.ended_at.is_(None), Session.expires_at > utc_now())
-    return await user.scope.list(session, Session, page, Session.user_id == user_id, *is_open)
+    return await user.scope.list(session, Session, page, Session.user_id == owner_id, *is_open)
 
 
 async def end(session: AsyncSession, user: Principal, session_id: int) -> Session:
@@ -37,7 +32,7 @@ async def end(session: AsyncSession, user: Principal, session_id: int) -> Sessio
         Forbidden: `missing_permission`, `permission_not_held`.
     """
     opened = await user.scope.hold(session, Session, session_id, "session")
-    await _require_authority(session, user, opened.user_id)
+    await users.require_authority_over_owner(session, user, opened.user_id)
     if opened.ended_at is None:
         opened.ended_at = utc_now()
         audit.record(session, user.scope, "session.end", f"session:{opened.id}")
@@ -53,7 +48,7 @@ async def end_others(session: AsyncSession, user: Principal, user_id: int | None
     """
     if user_id is None:
         user_id = user.user_id
-    await _require_authority(session, user, user_id)
+    await users.require_authority_over_owner(session, user, user_id)
     now = utc_now()
     others = (Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > now)
     ended = user.scope.update(Session).where(*others, Session.id != user.session_id).values(ended_at=now)
@@ -61,11 +56,3 @@ async def end_others(session: AsyncSession, user: Principal, user_id: int | None
     if ids:
         audit.record(session, user.scope, "session.end_all", f"user:{user_id}", sessions=len(ids))
     return len(ids)
-
-
-async def _require_authority(session: AsyncSession, user: Principal, user_id: int) -> None:
-    if user_id == user.user_id:
-        return
-    user.require(Permission.MANAGE_USERS)
-    owner = await user.scope.get(session, User, user_id, "user")
-    await users.require_authority_over(session, user, owner)

@@ -271,6 +271,31 @@ async def _find_password_owner(session: AsyncSession, user: Principal, username:
     return owner
 
 
+async def resolve_owner(session: AsyncSession, user: Principal, user_id: int | None) -> int:
+    """Return whose keys or sessions are to be listed: the caller's, or those of `user_id` for who may manage users.
+
+    Raises:
+        Forbidden: `missing_permission`.
+        NotFound: `user_not_found`.
+    """
+    if user_id is None or user_id == user.user_id:
+        return user.user_id
+    user.require(Permission.MANAGE_USERS)
+    return (await user.scope.get(session, User, user_id, "user")).id
+
+
+async def require_authority_over_owner(session: AsyncSession, user: Principal, user_id: int) -> None:
+    """Refuse to end a key or a session of another user, unless the caller may change that user.
+
+    Raises:
+        NotFound: `user_not_found`.
+        Forbidden: `missing_permission`, `permission_not_held`.
+    """
+    if user_id != user.user_id:
+        user.require(Permission.MANAGE_USERS)
+        await require_authority_over(session, user, await user.scope.get(session, User, user_id, "user"))
+
+
 async def require_authority_over(session: AsyncSession, user: Principal, owner: User) -> None:
     """Refuse a change of a user who holds more than the caller, and of the own user by an API key.
 
