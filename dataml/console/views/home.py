@@ -29,10 +29,11 @@ async def show(visit: Visit) -> Response:
             "total": running["total"] + queued["total"],
             "data": [*running["data"], *queued["data"]][:_SHOWN],
         }
+        # Lists are newest first without a sort, which would read all their rows.
         since = (datetime.now(UTC) - _LATELY).isoformat(timespec="minutes")
-        failed = await visit.api.get("/jobs/list", state="failed", limit=_SHOWN, sort="-created_at", since=since)
-        predictors = await visit.api.get("/train/list", limit=_SHOWN, sort="-created_at")
-        datasets = await visit.api.get("/dataset/list", limit=_SHOWN, sort="-created_at")
+        failed = await visit.api.get("/jobs/list", state="failed", limit=_SHOWN, since=since)
+        predictors = await visit.api.get("/train/list", limit=_SHOWN)
+        datasets = await visit.api.get("/dataset/list", limit=_SHOWN)
     samples = available_samples() if visit.may(Permission.UPLOAD_DATASETS) else ()
     return visit.render(
         "home.html",
