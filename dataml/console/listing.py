@@ -108,5 +108,9 @@ async def read(
 
 def offset_of(request: Request) -> int:
     """Return the row that a page begins with, as its address says; 0 where that is no number."""
-    given = request.query_params.get("offset", "0")
-    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
+    return whole_number(request.query_params.get("offset"), max_digits=9)
+
+
+def whole_number(text: str | None, max_digits: int = 18) -> int:
+    """Return the number that an address or a form names, such as an id; 0 where it is none."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= max_digits else 0

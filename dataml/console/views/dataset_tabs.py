@@ -140,8 +140,7 @@ async def _read_uses(visit: Visit, dataset: Mapping[str, Any]) -> dict[str, Any]
 
 def _number(request: Request, name: str) -> int:
     """Return a number of the address; 0 where it is none."""
-    given = request.query_params.get(name, "0")
-    return int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else 0
+    return listing.whole_number(request.query_params.get(name))
 
 
 _READERS: Final = {

@@ -87,8 +87,7 @@ async def _read_form(visit: Visit) -> dict[str, str]:
 
 
 def _dataset_id(form: Mapping[str, str]) -> int:
-    given = form.get("dataset_id", "")
-    return int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else 0
+    return listing.whole_number(form.get("dataset_id"))
 
 
 async def _render(

@@ -42,8 +42,7 @@ async def show(visit: Visit) -> Response:
 
 async def _read_chosen(visit: Visit, rows: Any) -> dict[str, Any]:
     """Return the version that the address names, else the one that answers by name, else the newest."""
-    given = visit.request.query_params.get("id", "")
     ids = [row["id"] for row in rows]
     serving = [row["id"] for row in rows if row["endpoint_url"]]
-    chosen = int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else 0
+    chosen = listing.whole_number(visit.request.query_params.get("id"))
     return await visit.api.get(f"/train/{chosen if chosen in ids else (serving or ids)[0]}")
