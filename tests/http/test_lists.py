@@ -226,6 +226,7 @@ def test_what_a_list_belongs_to_must_exist(client: Client, path: str, name: str)
 
 
 def test_jobs_and_datasets_by_state(client: Client) -> None:
+    assert upload(client, ("a.csv", b"id,n\n1,2\n")).is_success
     for job in client.get("/jobs/list").json()["data"]:
         client.get(f"/jobs/{job['job_id']}", params={"wait": 30})
     for name in ("state", "status"):
