@@ -74,6 +74,7 @@ OTHER_PARAMETERS |= {
     "delimiter",
     "rows",
     "rule",
+    "charts",
     "target",
     "username",
     "action",

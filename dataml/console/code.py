@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pprint import pformat
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -36,7 +37,7 @@ def python(calls: Sequence[Call], origin: str, paths: Mapping[str, Mapping[str, 
     lines = ["import dataml", "", f"dm = dataml.connect(url={origin!r})"]
     for call in calls[:_MAX_CALLS]:
         for template, operations in paths.items():
-            match = re.fullmatch(re.sub(r"\\{[^}]*\\}", "([^/]+)", re.escape(template)), call.path)
+            match = _pattern_of(template).fullmatch(call.path)
             if match and call.method.lower() in operations:
                 arguments = [*match.groups(), *(f"{name}={value!r}" for name, value in call.query.items())]
                 if call.body is not None:
@@ -45,3 +46,9 @@ def python(calls: Sequence[Call], origin: str, paths: Mapping[str, Mapping[str, 
                 lines.append(f"print(dm.api.{operation}({', '.join(arguments)}))")
                 break
     return "\n".join(lines)
+
+
+@cache
+def _pattern_of(template: str) -> re.Pattern[str]:
+    """Return a pattern of the paths that a path of the OpenAPI document stands for."""
+    return re.compile(re.sub(r"\\{[^}]*\\}", "([^/]+)", re.escape(template)))

@@ -84,6 +84,14 @@ class Column:
         order = settle_date_order(self.default, self.date_order)
         return replace(self.value_format, date_order=order, number_format=None, date_format=None)
 
+    def parse_default(self) -> Value:
+        """Return its typed default; None where it has none, or one that stands for a missing value.
+
+        Raises:
+            InvalidValue: the default does not fit the type.
+        """
+        return None if self.default is None else parse_value(self.default, self.data_type, self.plain_format)
+
     def build_constraints(self) -> Constraints:
         """Return the typed constraints of the column.
 
@@ -248,9 +256,7 @@ class Contract:
 
     @cached_property
     def _defaults(self) -> dict[str, Value]:
-        return {
-            column.name: parse_value(column.default, column.data_type, column.plain_format) for column in self.columns
-        }
+        return {column.name: column.parse_default() for column in self.columns}
 
     @cached_property
     def _formats(self) -> dict[str, ValueFormat]:
@@ -361,7 +367,7 @@ def _find_format_problems(column: Column) -> Iterable[tuple[str, str]]:
 def _check_defaults(columns: tuple[Column, ...]) -> Iterable[FieldError]:
     for index, column in enumerate(columns):
         try:
-            value = parse_value(column.default, column.data_type, column.plain_format)
+            value = column.parse_default()
             problem = "it stands for a missing value" if column.default is not None and value is None else None
         except InvalidValue as error:
             problem = error.reason
@@ -376,7 +382,7 @@ def _check_constraints(columns: tuple[Column, ...]) -> Iterable[FieldError]:
     for index, column in enumerate(columns):
         try:
             constraints = column.build_constraints()
-            constraints.check_value(parse_value(column.default, column.data_type, column.plain_format))
+            constraints.check_value(column.parse_default())
         except InvalidConstraint as error:
             field = _FIELD_OF_CODE.get(error.code, error.code.removeprefix("bad_"))
             yield FieldError(("body", "template_schema", index, field), f"Column {column.name!r}: {error}.", error.code)

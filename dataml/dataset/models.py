@@ -55,7 +55,8 @@ class Dataset(TenantOwned, Timestamped, Base):
     set_aside: Mapped[str | None] = mapped_column(String(500))
     total_records: Mapped[int] = mapped_column(BigId, default=0)
     kept_records: Mapped[int] = mapped_column(BigId, default=0)
-    statistics: Mapped[dict[str, Any] | None]
+    # Of a wide dataset it has megabytes, which only the calls about statistics read.
+    statistics: Mapped[dict[str, Any] | None] = mapped_column(deferred=True, deferred_raiseload=True)
     failure: Mapped[str | None]
     warnings: Mapped[list[dict[str, Any]] | None]
     settled: Mapped[dict[str, Any] | None]

@@ -250,11 +250,20 @@ async def generate_dataset_statistics(
 
 
 @router.get("/statistics")
-async def get_dataset_statistics(dataset_id: DatasetId, user: Viewer, database: Db) -> StatisticsAnswer:
+async def get_dataset_statistics(
+    dataset_id: DatasetId,
+    user: Viewer,
+    database: Db,
+    columns: Annotated[
+        list[str] | None, Query(description="Only the statistics of these columns; repeat the parameter.")
+    ] = None,
+    charts: Annotated[bool, Query(description="Whether the answer has the Vega-Lite specifications.")] = True,
+) -> StatisticsAnswer:
     """Return the statistics of a dataset, or the state of their job; 404 when they were not requested yet."""
     async with database.reading() as session:
         dataset, job = await statistics.get_statistics(session, user.scope, dataset_id)
-    return StatisticsAnswer.from_dataset(dataset, job)
+    selected = statistics.select_parts(dataset, columns, charts=charts)
+    return StatisticsAnswer.from_dataset(dataset, job, selected)
 
 
 @router.get(

@@ -337,10 +337,16 @@ class StatisticsAnswer(BaseModel):
     error: JobError | None = Field(description="Why the newest job failed; null unless it did.")
 
     @classmethod
-    def from_dataset(cls, dataset: Dataset, job: Job) -> Self:
-        """Return the JSON of the statistics of a dataset with this job."""
+    def from_dataset(cls, dataset: Dataset, job: Job, statistics: dict[str, Any] | None) -> Self:
+        """Return the JSON of these statistics of a dataset, with the job that computes them."""
         error = JobError(code=job.failure_code, detail=job.failure_detail or "") if job.failure_code else None
-        return build_answer(cls, dataset, dataset_id=dataset.id, status=job.state, job_id=job.public_id, error=error)
+        return cls(
+            dataset_id=dataset.id,
+            status=JobState(job.state),
+            job_id=job.public_id,
+            statistics=statistics,
+            error=error,
+        )
 
 
 class FileErrorReport(FileErrors):

@@ -27,7 +27,7 @@ _USAGES: Final = {"t": "training", "p": "prediction"}
 
 
 async def get(session: AsyncSession, scope: Scope, dataset_id: int) -> Dataset:
-    """Return a dataset.
+    """Return a dataset, without its statistics.
 
     Raises:
         NotFound: `dataset_not_found`.
@@ -75,8 +75,8 @@ async def list_datasets(
 ) -> tuple[int, list[Dataset]]:
     """Return the number of datasets, or of valid ones, and a page of them, newest first."""
     where = [Dataset.state == "valid"] if only_valid else []
-    # Of a wide dataset these have megabytes, and no list shows them.
-    return await scope.list(session, Dataset, page, *where, without=(Dataset.contract, Dataset.statistics))
+    # Of a wide dataset it is large, and no list shows it.
+    return await scope.list(session, Dataset, page, *where, without=(Dataset.contract,))
 
 
 async def count_files(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, int]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Delete, Select, Update, delete, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
+from sqlalchemy.sql.base import ExecutableOption
 
 from dataml.db.base import TenantOwned
 from dataml.errors import NotFound
@@ -73,13 +74,13 @@ class Scope:
         rows = self.select(model).where(*where)
         return await session.scalar(_lock(rows) if lock else rows)
 
-    async def get(self, session: AsyncSession, model: type[T], row_id: int, noun: str) -> T:
-        """Return the row with this id.
+    async def get(self, session: AsyncSession, model: type[T], row_id: int, noun: str, *options: ExecutableOption) -> T:
+        """Return the row with this id, loaded with these options.
 
         Raises:
             NotFound: it does not exist, or is another tenant's; the answer is the same for both.
         """
-        return _require(await session.scalar(self._by_id(model, row_id)), noun)
+        return _require(await session.scalar(self._by_id(model, row_id).options(*options)), noun)
 
     async def hold(self, session: AsyncSession, model: type[T], row_id: int, noun: str) -> T:
         """Return the row with this id, locked until the end of the transaction.

@@ -57,9 +57,10 @@ async def get_training_report(
     """Return the report of a completed training, measured on rows that the model did not see."""
     async with database.reading() as session:
         training = await service.get_completed(session, user.scope, train_id)
-        dataset = await datasets.get(session, user.scope, training.dataset_id)
+        is_page = report_format == "html"
+        dataset = await datasets.get(session, user.scope, training.dataset_id) if is_page else None
     storage = Storage.from_settings(settings)
-    if report_format == "html":
+    if dataset is not None:
         name = f"{training.url_name}-v{training.version}-report.html"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(await reports.render_page(storage, training, dataset), headers=headers, media_type="text/html")

@@ -429,13 +429,13 @@ async def find_train_jobs(session: AsyncSession, scope: Scope, train_ids: Collec
 
 async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[TrainingOverview]]:
     """Return the number of trainings of the tenant, and a page of them, newest first."""
-    # Of wide datasets these have megabytes, and no list shows them.
+    # Of wide datasets these are large, and no list shows them.
     unseen = (Training.feature_importance, Training.requested)
     total, trainings = await scope.list(session, Training, page, without=unseen)
     dataset_ids, train_ids = {t.dataset_id for t in trainings}, [t.id for t in trainings]
     dataset_rows = scope.select(Dataset).where(Dataset.id.in_(dataset_ids))
-    without = (defer(column, raiseload=True) for column in (Dataset.contract, Dataset.statistics))
-    datasets_by_id = {dataset.id: dataset for dataset in await session.scalars(dataset_rows.options(*without))}
+    dataset_rows = dataset_rows.options(defer(Dataset.contract, raiseload=True))
+    datasets_by_id = {dataset.id: dataset for dataset in await session.scalars(dataset_rows)}
     jobs_by_id = await find_train_jobs(session, scope, train_ids)
     serving_ids = await find_serving_ids(session, scope, {t.predictor_name for t in trainings})
     return total, [

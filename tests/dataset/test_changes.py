@@ -295,5 +295,13 @@ def test_statistics_have_associations_with_a_target(client: Client) -> None:
     assert found["correlation"]["columns"] == ["id", "age"]
     assert found["correlation"]["matrix"][0][0] == 1.0
     assert found["columns"]["plan"]["chart"]["mark"]["type"] == "bar"
+
+    narrow = {"dataset_id": made["id"], "columns": ["plan"], "charts": False}
+    selected = client.get("/dataset/statistics", params=narrow).json()["statistics"]
+    assert selected["columns"].keys() == {"plan"}
+    assert "chart" not in selected["columns"]["plan"] | selected["target"] | selected["correlation"]
+    assert selected["correlation"]["matrix"] == found["correlation"]["matrix"]
+    refused = client.get("/dataset/statistics", params=narrow | {"columns": ["plans"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_column")
     unknown = client.post("/dataset/generate_statistics", params=query | {"target": "nothing"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_column")

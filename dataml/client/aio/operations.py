@@ -919,13 +919,19 @@ class Operations:
             idempotency_key=idempotency_key or new_idempotency_key(),
         )
 
-    async def get_dataset_statistics(self, *, dataset_id: int) -> schemas.StatisticsAnswer:
+    async def get_dataset_statistics(
+        self, *, dataset_id: int, columns: list[str] | None = None, charts: bool | None = None
+    ) -> schemas.StatisticsAnswer:
         """Return the statistics of a dataset, or the state of their job; 404 when they were not requested yet.
 
         Args:
             dataset_id: Id of the dataset.
+            columns: Only the statistics of these columns; repeat the parameter.
+            charts: Whether the answer has the Vega-Lite specifications.
         """
-        return await self._transport.call("GET", "/api/v1/dataset/statistics", query={"dataset_id": dataset_id})
+        return await self._transport.call(
+            "GET", "/api/v1/dataset/statistics", query={"dataset_id": dataset_id, "columns": columns, "charts": charts}
+        )
 
     async def get_dataset_error_report(
         self, *, dataset_id: int, format: Literal["json", "csv"] | None = None

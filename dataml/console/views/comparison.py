@@ -19,8 +19,11 @@ async def show(visit: Visit) -> Response:
     """Show the versions that the address names, or where to choose them."""
     given = [each for each in visit.request.query_params.getlist("id") if each.isascii() and each.isdecimal()]
     ids = list(dict.fromkeys(given))[:_MAX]
-    versions = await asyncio.gather(*(_read(visit, each) for each in ids))
-    choices = await listing.read(visit.request, visit.api, "/train/list", (), state="succeeded", sort="-created_at")
+    # The newest come first without a sort, which would read all rows.
+    choices, versions = await asyncio.gather(
+        listing.read(visit.request, visit.api, "/train/list", (), state="succeeded"),
+        asyncio.gather(*(_read(visit, each) for each in ids)),
+    )
     return visit.render(
         "compare.html",
         versions=versions,

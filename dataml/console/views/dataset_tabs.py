@@ -69,16 +69,18 @@ async def _read_rows(visit: Visit, dataset: Mapping[str, Any]) -> dict[str, Any]
 
 async def _read_columns(visit: Visit, dataset: Mapping[str, Any]) -> dict[str, Any]:
     request = visit.request
-    answer = await visit.api.find("/dataset/statistics", dataset_id=dataset["id"]) or {}
-    statistics = answer.get("statistics") or {}
     text = request.query_params.get("q", "")
     found = [column for column in dataset["schema"] or [] if text.casefold() in column["column_name"].casefold()]
     offset = listing.offset_of(request)
     page = Listing(
         request.url.path, {"q": text} if text else {}, found[offset : offset + _ROWS], len(found), offset, _ROWS
     )
-    about = statistics.get("columns", {})
     chosen = request.query_params.get("about")
+    names = [column["column_name"] for column in dataset["schema"] or []]
+    wanted = [column["column_name"] for column in page.rows] + ([chosen] if chosen in names else [])
+    answer = await visit.api.find("/dataset/statistics", dataset_id=dataset["id"], columns=wanted, charts=False) or {}
+    statistics = answer.get("statistics") or {}
+    about = statistics.get("columns", {})
     return {
         "page": page,
         "statistics": statistics,

@@ -1,5 +1,6 @@
 """Endpoints: how completed models are served, and the address, code and figures of one."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,23 +21,30 @@ _BUSY: Final = ("waiting", "starting", "stopping")
 
 async def show_all(visit: Visit) -> Response:
     """Show the completed models, and what answers for each."""
-    models = await listing.read(visit.request, visit.api, "/train/list", ("name",), state="succeeded")
-    own, failure = {}, None
+    models, (own, failure) = await asyncio.gather(
+        listing.read(visit.request, visit.api, "/train/list", ("name",), state="succeeded"), _read_own(visit)
+    )
+    return visit.render("endpoints.html", listing=models, own=own, failure=failure, busy=_BUSY)
+
+
+async def _read_own(visit: Visit) -> tuple[dict[int, Mapping[str, Any]], ApiError | None]:
+    """Return the deployments by the ids of their trainings, or the error where they do not say how they are."""
     try:
         answer = await visit.api.get("/endpoints", limit=_MAX_OWN)
-        own = {row["train_id"]: row for row in answer["data"]}
     except ApiError as error:
-        # The pool and its models can be listed while the deployments do not say how they are.
-        failure = error
-    return visit.render("endpoints.html", listing=models, own=own, failure=failure, busy=_BUSY)
+        # The pool and its models can be listed all the same.
+        return {}, error
+    return {row["train_id"]: row for row in answer["data"]}, None
 
 
 async def show(visit: Visit) -> Response:
     """Show what answers for one model, its address, its figures, and code that calls it."""
     train_id = visit.request.path_params["train_id"]
-    model = await visit.api.get(f"/train/{train_id}")
-    endpoint = await visit.api.get(f"/endpoints/{train_id}")
-    predictions = await visit.api.get("/inference/predictions", train_id=train_id, limit=_SHOWN)
+    model, endpoint, predictions = await asyncio.gather(
+        visit.api.get(f"/train/{train_id}"),
+        visit.api.get(f"/endpoints/{train_id}"),
+        visit.api.get("/inference/predictions", train_id=train_id, limit=_SHOWN),
+    )
     example = await _read_example(visit, model) if visit.may(Permission.PREDICT) else None
     return _render(visit, model, endpoint, predictions=predictions, example=example)
 
@@ -51,8 +59,9 @@ async def request_deployment(visit: Visit) -> Response:
     except ApiError as error:
         if error.status not in (409, 422):
             raise
-        model = await visit.api.get(f"/train/{train_id}")
-        endpoint = await visit.api.get(f"/endpoints/{train_id}")
+        model, endpoint = await asyncio.gather(
+            visit.api.get(f"/train/{train_id}"), visit.api.get(f"/endpoints/{train_id}")
+        )
         return _render(visit, model, endpoint, error.status, failure=error.detail, given=form)
     return visit.redirect(f"/endpoints/{train_id}", notice="The deployment is asked for.")
 
@@ -71,8 +80,10 @@ async def _read_example(visit: Visit, model: Mapping[str, Any]) -> dict[str, Any
     if model["problem_type"] == "Forecast":
         has_series = "Id" in (model.get("roles") or {}).values()
         return {"steps": _EXAMPLE_STEPS} | ({"unique_ids": "all"} if has_series else {})
-    form = await visit.api.find("/inference/form-based-prediction", id=model["id"])
-    rows = await visit.api.find("/dataset/view", dataset_id=model["dataset_id"], limit=1)
+    form, rows = await asyncio.gather(
+        visit.api.find("/inference/form-based-prediction", id=model["id"]),
+        visit.api.find("/dataset/view", dataset_id=model["dataset_id"], limit=1),
+    )
     row = rows["preview"][0] if rows and rows["preview"] else {}
     names = [field["column_name"] for field in form["headers"]] if form else []
     return {"features": {name: row.get(name) for name in names}}

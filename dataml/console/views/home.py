@@ -1,5 +1,6 @@
 """The first page: what runs, what has failed, what is new, and the first steps of a new tenant."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,20 +21,25 @@ _NOTHING: Final = {"total": 0, "data": []}
 
 async def show(visit: Visit) -> Response:
     """Show what a user wants to know first."""
-    health = await visit.api.get("/utils/health-check")
+    read_health = visit.api.get("/utils/health-check")
     unfinished = failed = predictors = datasets = _NOTHING
     if visit.may(Permission.VIEW):
-        running = await visit.api.get("/jobs/list", state="running", limit=_SHOWN)
-        queued = await visit.api.get("/jobs/list", state="queued", limit=_SHOWN, sort="created_at")
+        since = (datetime.now(UTC) - _LATELY).isoformat(timespec="minutes")
+        # Lists are newest first without a sort, which would read all their rows.
+        health, running, queued, failed, predictors, datasets = await asyncio.gather(
+            read_health,
+            visit.api.get("/jobs/list", state="running", limit=_SHOWN),
+            visit.api.get("/jobs/list", state="queued", limit=_SHOWN, sort="created_at"),
+            visit.api.get("/jobs/list", state="failed", limit=_SHOWN, since=since),
+            visit.api.get("/train/list", limit=_SHOWN),
+            visit.api.get("/dataset/list", limit=_SHOWN),
+        )
         unfinished = {
             "total": running["total"] + queued["total"],
             "data": [*running["data"], *queued["data"]][:_SHOWN],
         }
-        # Lists are newest first without a sort, which would read all their rows.
-        since = (datetime.now(UTC) - _LATELY).isoformat(timespec="minutes")
-        failed = await visit.api.get("/jobs/list", state="failed", limit=_SHOWN, since=since)
-        predictors = await visit.api.get("/train/list", limit=_SHOWN)
-        datasets = await visit.api.get("/dataset/list", limit=_SHOWN)
+    else:
+        health = await read_health
     samples = available_samples() if visit.may(Permission.UPLOAD_DATASETS) else ()
     return visit.render(
         "home.html",

@@ -1,5 +1,6 @@
 """Users of the tenant, for those who manage them: the list, a new user, and one user."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -154,15 +155,19 @@ async def _show(
     new_password: str | None = None,
     status: int = 200,
 ) -> Response:
-    user = await visit.api.get(f"/users/{_user_id(visit)}")
-    keys = await visit.api.get("/api-keys/list", user_id=user["id"], limit=_MAX_ROWS)
-    sessions = await visit.api.get("/sessions/list", user_id=user["id"], limit=_MAX_ROWS)
+    user_id = _user_id(visit)
+    user, keys, sessions, roles = await asyncio.gather(
+        visit.api.get(f"/users/{user_id}"),
+        visit.api.get("/api-keys/list", user_id=user_id, limit=_MAX_ROWS),
+        visit.api.get("/sessions/list", user_id=user_id, limit=_MAX_ROWS),
+        _roles(visit),
+    )
     return visit.render(
         "user.html",
         status,
         user=user,
         typed=typed or {name: user[name] or "" for name in _FIELDS},
-        roles=await _roles(visit),
+        roles=roles,
         keys=[key for key in keys["data"] if key["revoked_at"] is None],
         sessions=sessions["data"],
         error=error,
