@@ -98,11 +98,15 @@ class ForecastStep(BaseModel):
         "that never was; with `round` an integer for an Integer target."
     )
     confidence: float | None = Field(
-        description="The accuracy of the model's backtest at this number of steps ahead: 1 - weighted absolute "
-        "percentage error, 0 to 1. Of a coarser `frequency` that of the sums of the steps."
+        description="How accurate the value is by the backtest of the model: 1 - WAPE (weighted absolute percentage "
+        "error) at this number of steps ahead, from 0 to 1. It is no probability and has nothing to do with `level`; "
+        "`lower` and `upper` are the interval. Of a coarser `frequency` it is that of the sums of the steps."
     )
-    lower: int | float
-    upper: int | float
+    lower: int | float = Field(
+        description="The lower end of the prediction interval, which holds the true value with the probability "
+        "`level`. Of a coarser `frequency` it comes from errors of sums of as many steps."
+    )
+    upper: int | float = Field(description="The upper end of the prediction interval.")
     explanation: dict[str, float] | None = Field(
         None, description="Contributions that add up to the value before it is rounded; only with `explain`."
     )

@@ -65,6 +65,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
     report = trained.backtest.report | {
         "models": count_series_by_model(trained.forecaster),
         "rule": trained.combination.rule,
+        "rule_reason": trained.combination.reason,
     }
     return _write(context, trained.forecaster, _manifest(spec, trained), report)
 
@@ -113,6 +114,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "windows": trained.splits.n_windows,
         "series": len(series.lengths),
         "rule": trained.combination.rule,
+        "rule_reason": trained.combination.reason,
         "small_counts": int(trained.is_small_count.sum()),
         "left_out": trained.candidates.left_out,
         "interval_method": forecaster.intervals.method,

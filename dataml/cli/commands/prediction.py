@@ -184,7 +184,10 @@ def _forecast(
     round_values: Annotated[bool, typer.Option("--round", help="Whole numbers, for an Integer target.")] = False,
     keep: Keep = False,
 ) -> None:
-    """Forecast the next steps of series, with bounds."""
+    """Forecast the next steps of series, with bounds.
+
+    The confidence is the accuracy in the backtest, 1 - WAPE at that number of steps ahead, and no probability.
+    """
     training = session.client.models.get(id_or_name(model)).info
     body: dict[str, Any] = {
         "train_id": training["id"],

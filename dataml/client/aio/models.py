@@ -265,6 +265,7 @@ class Model:
 
         The columns are the Id and the Time column of the training, `value`, `lower`, `upper` and `confidence`. The
         rows are of the kind of `future`; without it a DataFrame of pandas where that is installed, else a list.
+        `confidence` is the accuracy in the backtest, 1 - WAPE at that number of steps ahead, and no probability.
 
         Args:
             steps: How many steps; by default as many as the model was trained for.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from dataml.contract.warnings import DataWarning
 from dataml.ml.bundle.manifest import REPORT_FILE, read_file, read_manifest
 from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
+from dataml.ml.forecasting.backtest.quantile_scores import Bounds, estimate_crps
 from dataml.ml.forecasting.backtest.scores import ForecastScores, confidence_by_step, score_forecasts
 from dataml.ml.forecasting.forecaster import MAX_STEPS, Forecaster
 from dataml.ml.forecasting.panel.covariates import GroupedSeries
@@ -88,11 +89,15 @@ def update_forecaster(
 
 @dataclass(frozen=True)
 class _Points:
-    """Forecasts (windows, series, horizon) and the ends of their intervals."""
+    """Forecasts (windows, series, horizon), the ends of their intervals, and the scores of these (`estimate_crps`)."""
 
     values: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    crps: np.ndarray
+
+
+_POINTS: Final = tuple(field.name for field in fields(_Points))
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,8 @@ class _Windows:
         padded = np.full((len(self.numbers), (self.first + self.count) * horizon), np.nan)
         padded[:, :steps] = points
         cut = padded[:, self.first * horizon :].reshape(len(self.numbers), self.count, horizon).transpose(1, 0, 2)
-        return _Points(cut, np.full_like(cut, np.nan), np.full_like(cut, np.nan))
+        unknown = np.full_like(cut, np.nan)
+        return _Points(cut, unknown, unknown, unknown)
 
     def naive(self) -> np.ndarray:
         """Return the forecasts of the seasonal naive, (windows, series, horizon)."""
@@ -169,8 +175,13 @@ class _Windows:
         horizon = state.config.horizon
         times = state.frequency.times_after(state.last_times[self.numbers], horizon)
         points = state.predict_points(self.numbers, times, self._known(state.series.lengths, horizon))
-        bounds = [state.intervals.bounds(number, row, _LEVEL) for number, row in zip(self.numbers, points, strict=True)]
-        return _Points(points, np.stack([low for low, _ in bounds]), np.stack([high for _, high in bounds]))
+        limits, floors = state.config.limits, state.floors[self.numbers, None]
+
+        def bounds(level: float) -> Bounds:
+            lower, upper = state.intervals.bounds(self.numbers, points, level)
+            return limits.clip(lower, floors), limits.clip(upper, floors)
+
+        return _Points(points, *bounds(_LEVEL), estimate_crps(self.truth[window], points, bounds))
 
     def _known(self, lengths: np.ndarray, steps: int) -> np.ndarray:
         """Return what was known of the steps behind these lengths; of steps behind the last value, the last."""
@@ -180,14 +191,16 @@ class _Windows:
 
     @staticmethod
     def _stack(points: Sequence[_Points]) -> _Points:
-        return _Points(*(np.stack([getattr(each, name) for each in points]) for name in ("values", "lower", "upper")))
+        return _Points(*(np.stack([getattr(each, name) for each in points]) for name in _POINTS))
 
 
 def _score(windows: _Windows, points: _Points) -> ForecastScores:
     series = windows.before.series
     scale = _naive_errors(series, windows.before.config.season, windows.numbers)
     bounds = (points.lower, points.upper)
-    return score_forecasts(windows.truth, points.values, scale, windows.naive(), windows.ids, bounds=bounds)
+    return score_forecasts(
+        windows.truth, points.values, scale, windows.naive(), windows.ids, bounds=bounds, crps=points.crps
+    )
 
 
 def _naive_errors(series: GroupedSeries, season: int, numbers: np.ndarray) -> NaiveErrors:

@@ -15,7 +15,18 @@ _COUNT_HEADLINES: Final = ("rmsse", "bias", "coverage", "relative_rmsse", "wape"
 _STEP_CHARTS: Final = ("by_horizon", "coverage_by_horizon")
 # These have room for several series, and are as wide as the page.
 _WIDE_CHARTS: Final = ("backtest", "future")
-_STEP_METRICS: Final = ("mase", "naive_mase", "rmsse", "wape", "smape", "mae", "rmse", "bias", "coverage")
+_STEP_METRICS: Final = (
+    "mase",
+    "naive_mase",
+    "rmsse",
+    "wape",
+    "smape",
+    "mae",
+    "rmse",
+    "bias",
+    "coverage",
+    "scaled_crps",
+)
 _MAX_STEPS: Final = 24
 
 
@@ -29,12 +40,18 @@ class StepScores:
 
 @dataclass(frozen=True)
 class LevelCoverage:
-    """How often intervals of a level held the true value, measured on `n_values` values."""
+    """How often intervals of a level held the true value, measured on `n_values` values.
+
+    `width` is relative to the mean size of the target. `pinball` is the mean pinball loss of the two ends, in units of
+    the error of the seasonal naive. Both are None where they are not defined, and in reports of older versions.
+    """
 
     level: float
     coverage: float
     interval: Interval | None
     n_values: int
+    width: float | None
+    pinball: float | None
 
 
 @dataclass(frozen=True)
@@ -80,13 +97,14 @@ class ForecastReport:
     n_series_without_scale: int
     models: tuple[ModelCount, ...]
     selection_rule: str | None
+    selection_reason: str | None
 
 
 def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) -> ForecastReport:
     """Return the data of the page from a manifest's summary and a backtest's report.
 
     The report may have `windows`, `horizon`, `values`, `confidence`, `charts`, `by_horizon`, `coverage` (by level),
-    `series` (`best`, `worst`), `models` and `rule`.
+    `series` (`best`, `worst`), `models`, `rule` and `rule_reason`.
     """
     metrics = read_metrics(summary, report)
     is_count = summary.get("validation_metric") == "rmsse"
@@ -113,6 +131,7 @@ def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) 
         n_series_without_scale=report.get("series_without_scale") or 0,
         models=_read_models(report.get("models") or {}),
         selection_rule=report.get("rule"),
+        selection_reason=report.get("rule_reason"),
     )
 
 
@@ -132,7 +151,14 @@ def _spread(count: int) -> list[int]:
 
 def _read_coverage(by_level: Mapping[str, Any]) -> tuple[LevelCoverage, ...]:
     return tuple(
-        LevelCoverage(float(level), each["coverage"], make_interval(each["low"], each["high"]), each["values"])
+        LevelCoverage(
+            float(level),
+            each["coverage"],
+            make_interval(each["low"], each["high"]),
+            each["values"],
+            each.get("width"),
+            each.get("pinball"),
+        )
         for level, each in by_level.items()
         if each["coverage"] is not None
     )

@@ -55,6 +55,7 @@ def make_report(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
         "horizon": len(steps["step"]),
         "models": {"AutoETS": 3, "LightGBM": 9},
         "rule": "best one of each series",
+        "rule_reason": "Nothing had a smaller error.",
         "coverage": {"0.8": measure_coverage(np.arange(20) < 17), "0.95": measure_coverage(np.arange(20) < 19)},
         "charts": {
             "by_horizon": charts.score_chart(steps),

@@ -14,6 +14,9 @@ _PRIOR_WINDOWS: Final = 2.0
 _MIN_WEIGHT: Final = 0.05
 _BY_ERROR: Final = "weighted by error"
 _BY_SERIES: Final = "weighted by error of each series"
+_SINGLE_WINDOW: Final = (
+    "Rules cannot be compared on a single window; a mean of several candidates is rarely far from the best one."
+)
 _SIGNIFICANCE: Final = 0.99
 """Confidence of the one-sided t-test over windows that another rule is better than the blend of all."""
 
@@ -28,11 +31,12 @@ class ForecastCombination:
     `weights` (series, candidates) sum to 1 for each series. `rule` names the rule that made them. `scores` are the mean
     scaled errors (see `ScaledErrors`) of every candidate and rule that was tried, lower is better; those of a rule are
     on windows that its weights were not made from. `blended` (windows, series, horizon) are the forecasts of the rule
-    there.
+    there. `reason` says in a sentence why it is this rule, and not one with a smaller error.
     """
 
     weights: np.ndarray
     rule: str
+    reason: str
     scores: dict[str, float]
     blended: np.ndarray
 
@@ -67,12 +71,12 @@ def select_combination(
     scores = dict(zip(names, errors.by_candidate().tolist(), strict=True))
     if len(names) == 1:
         weights = np.ones((truth.shape[1], 1))
-        return ForecastCombination(weights, names[0], scores, forecasts[0])
+        return ForecastCombination(weights, names[0], "It is the only candidate.", scores, forecasts[0])
     rules = _rules(names, truth.shape[1])
     if truth.shape[0] == 1:
         rule = f"mean of the best {min(3, len(names))}"
         weights = _drop_small(rules[rule](errors))
-        return ForecastCombination(weights, rule, scores, _blend(weights, forecasts))
+        return ForecastCombination(weights, rule, _SINGLE_WINDOW, scores, _blend(weights, forecasts))
     blended = {name: _cross_validate(rule, errors, forecasts) for name, rule in rules.items()}
     rule_errors = {name: ScaledErrors.measure(own[None], truth, naive, is_small_count) for name, own in blended.items()}
     rule_scores = {name: float(own.by_candidate()[0]) for name, own in rule_errors.items()}
@@ -82,7 +86,32 @@ def select_combination(
         key=lambda name: rule_scores[name],
     )
     weights = _drop_small(rules[best](errors))
-    return ForecastCombination(weights, best, scores | rule_scores, blended[best])
+    reason = _explain_rule(best, default, scores, rule_scores, truth.shape[0])
+    return ForecastCombination(weights, best, reason, scores | rule_scores, blended[best])
+
+
+def _explain_rule(
+    rule: str, default: str, scores: dict[str, float], rule_scores: dict[str, float], windows: int
+) -> str:
+    """Return why the rule was chosen: the default one, or one that is significantly better."""
+    if rule != default:
+        return (
+            f"Over the {windows} windows its error, {rule_scores[rule]:.3f}, is significantly smaller than that of the "
+            f"blend {default}, {rule_scores[default]:.3f} (one-sided t-test, {_SIGNIFICANCE:.0%})."
+        )
+    everything = scores | rule_scores
+    best = min(everything, key=lambda name: everything[name])
+    if everything[best] >= rule_scores[rule]:
+        return f"No candidate and no other rule had a smaller error than {rule_scores[rule]:.3f}."
+    lead = f"{best} had a smaller error, {everything[best]:.3f} against {rule_scores[rule]:.3f}"
+    if best in rule_scores:
+        why = f"not significantly so (one-sided t-test, {_SIGNIFICANCE:.0%})"
+    else:
+        why = "it was found to be the best one on the windows that it is measured on"
+    return (
+        f"{lead}, but {why}: over {windows} windows that may be luck, and a blend loses less where the future is "
+        "unlike them."
+    )
 
 
 def _is_better(errors: np.ndarray, than: np.ndarray) -> bool:

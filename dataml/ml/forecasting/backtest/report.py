@@ -1,19 +1,21 @@
 """The evaluation of a backtest: scores, coverage of the intervals, and charts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from dataml.ml.forecasting.backtest import charts
-from dataml.ml.forecasting.backtest.intervals import fit_intervals, measure_coverage
+from dataml.ml.forecasting.backtest.intervals import PredictionIntervals, fit_intervals, measure_coverage
 from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
+from dataml.ml.forecasting.backtest.quantile_scores import Bounds, estimate_crps, interval_loss
 from dataml.ml.forecasting.backtest.scores import confidence_by_step, score_forecasts
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.panel.panel import Panel
+from dataml.ml.json_numbers import finite_or_none
 
-LEVELS: Final = (0.8, 0.95)
+LEVELS: Final = (0.5, 0.8, 0.9, 0.95, 0.99)
 _MAIN_LEVEL: Final = 0.95
 _SERIES_FOLDS: Final = 5
 
@@ -46,15 +48,18 @@ def evaluate_backtest(
     target. The coverage of a window is that of intervals learned from the other windows, or, where there is a single
     window, from other series.
     """
-    bounds = {
-        level: (clip(lower), clip(upper))
-        for level, (lower, upper) in _held_out_bounds(truth, forecast, scale.absolute).items()
-    }
-    main = bounds[_MAIN_LEVEL]
-    scores = score_forecasts(truth, forecast, scale, naive, panel.ids, bounds=main, seed=seed)
+    folds = _fit_folds(truth - forecast, scale.absolute)
+
+    def bounds(level: float) -> Bounds:
+        lower, upper = _held_out_bounds(folds, forecast, level)
+        return clip(lower), clip(upper)
+
+    main = bounds(_MAIN_LEVEL)
+    crps = estimate_crps(truth, forecast, bounds)
+    scores = score_forecasts(truth, forecast, scale, naive, panel.ids, bounds=main, crps=crps, seed=seed)
     report = scores.to_json()
     metrics = report.pop("metrics")
-    coverage = {str(level): measure_coverage(_inside(truth, *ends)) for level, ends in bounds.items()}
+    coverage = {str(level): _score_level(truth, bounds(level), level, scale.absolute) for level in LEVELS}
     drawn = {
         "backtest": charts.backtest_chart(panel, splits, truth, forecast, main, scores),
         "by_horizon": charts.score_chart(report["by_horizon"]),
@@ -69,22 +74,42 @@ def evaluate_backtest(
     return BacktestReport(metrics, tuple(confidence_by_step(truth, forecast)), report)
 
 
-def _held_out_bounds(
-    truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray
-) -> dict[float, tuple[np.ndarray, np.ndarray]]:
-    """Return by level the bounds of intervals that were fitted on other values, NaN where there are none."""
-    errors = truth - forecast
-    bounds = {level: (np.full(truth.shape, np.nan), np.full(truth.shape, np.nan)) for level in LEVELS}
+Fold = tuple[np.ndarray, PredictionIntervals]
+"""The values that are held out, a mask (windows, series), and intervals that were fitted on others."""
+
+
+def _fit_folds(errors: np.ndarray, scale: np.ndarray) -> list[Fold]:
+    """Return intervals for each part of the errors (windows, series, horizon), fitted on the other parts."""
+    has_error = np.isfinite(errors).any(axis=2)
+    folds = []
     for is_held_out in _folds(errors):
         others = np.where(is_held_out[..., None], np.nan, errors)
-        if not np.isfinite(others).any():
-            continue
-        intervals = fit_intervals(others, scale)
-        windows, series = np.nonzero(is_held_out & np.isfinite(errors).any(axis=2))
-        for level, (lower, upper) in bounds.items():
-            own = intervals.bounds(series, forecast[windows, series], level)
-            lower[windows, series], upper[windows, series] = own
-    return bounds
+        if np.isfinite(others).any():
+            folds.append((is_held_out & has_error, fit_intervals(others, scale)))
+    return folds
+
+
+def _held_out_bounds(folds: Sequence[Fold], forecast: np.ndarray, level: float) -> Bounds:
+    """Return the bounds of intervals that were fitted on other values, NaN where there are none."""
+    lower, upper = np.full(forecast.shape, np.nan), np.full(forecast.shape, np.nan)
+    for is_held_out, intervals in folds:
+        windows, series = np.nonzero(is_held_out)
+        own = intervals.bounds(series, forecast[windows, series], level)
+        lower[windows, series], upper[windows, series] = own
+    return lower, upper
+
+
+def _score_level(truth: np.ndarray, bounds: Bounds, level: float, scale: np.ndarray) -> dict[str, Any]:
+    """Return the coverage, the mean width over the mean size of truths, and the mean pinball loss over the scale."""
+    lower, upper = bounds
+    is_known = np.isfinite(truth) & np.isfinite(lower)
+    size = np.abs(truth[is_known]).sum()
+    has_scale = is_known & (np.isfinite(scale) & (scale > 0))[:, None]
+    loss = (interval_loss(truth, bounds, level) / np.where(scale > 0, scale, np.nan)[:, None])[has_scale]
+    return measure_coverage(_inside(truth, lower, upper)) | {
+        "width": finite_or_none(float((upper - lower)[is_known].sum() / size)) if size > 0 else None,
+        "pinball": finite_or_none(float(loss.mean())) if len(loss) else None,
+    }
 
 
 def _folds(errors: np.ndarray) -> Iterator[np.ndarray]:

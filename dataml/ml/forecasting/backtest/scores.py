@@ -11,6 +11,8 @@ The metrics, each over all values that have a truth and a forecast:
 - `wape`: sum of |error| over sum of |truth|.
 - `bias`: sum of forecast minus truth over sum of |truth|: above 0, forecasts are too high.
 - `coverage`: share of truths between the ends of their interval, `width`: mean distance of the ends over mean |truth|.
+- `crps`: mean continuous ranked probability score of the intervals (see `quantile_scores`), in the unit of the target;
+  `scaled_crps` is divided as MASE is.
 - `naive_mase` and so on: of the seasonal naive, on those of the values for which it has a forecast as well.
 - `relative_mase`, `relative_rmsse`: MASE or RMSSE over that of the seasonal naive; below 1 the model is the better one.
   Of small counts the RMSSE tells: forecasts of their median, often 0, have the smallest MASE.
@@ -25,15 +27,15 @@ import numpy as np
 
 from dataml.ml.evaluation import bootstrap
 from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
+from dataml.ml.forecasting.backtest.quantile_scores import Bounds
 from dataml.ml.json_numbers import finite_or_none, to_json_numbers
 
 LISTED_SERIES: Final = 10
 _POOLED_ERRORS: Final = 20
-# The numbers of sums of a forecast, in the order of `_forecast_cells`, and of an interval, of `_interval_cells`.
+# The numbers of sums of a forecast, in the order of `_forecast_cells`, and of an interval, of `_interval_cells` and
+# `_crps_cells`.
 _FORECAST_SUMS: Final = 9
-_INTERVAL_SUMS: Final = 4
-
-Bounds = tuple[np.ndarray, np.ndarray]
+_INTERVAL_SUMS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def score_forecasts(
     ids: Sequence[str],
     *,
     bounds: Bounds | None = None,
+    crps: np.ndarray | None = None,
     seed: int = 0,
 ) -> ForecastScores:
     """Score forecasts, and those of the seasonal naive, against the truth.
@@ -94,9 +97,10 @@ def score_forecasts(
         naive: The forecasts of the seasonal naive, as `truth`.
         ids: The names of the series.
         bounds: The lower and upper ends of intervals, as `truth`.
+        crps: The continuous ranked probability scores of these intervals, as `truth`.
         seed: The seed of the bootstrap.
     """
-    sums = _ErrorSums.build(_cells(truth, forecast, naive, scale, bounds))
+    sums = _ErrorSums.build(_cells(truth, forecast, naive, scale, bounds, crps))
     with np.errstate(over="ignore", invalid="ignore"):
         overall = _scores(sums.by_step.sum(axis=0))
         by_step = _scores(sums.by_step)
@@ -176,13 +180,19 @@ class _ErrorSums:
 
 
 def _cells(
-    truth: np.ndarray, forecast: np.ndarray, naive: np.ndarray, scale: NaiveErrors, bounds: Bounds | None
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    naive: np.ndarray,
+    scale: NaiveErrors,
+    bounds: Bounds | None,
+    crps: np.ndarray | None,
 ) -> Iterator[np.ndarray]:
     """Yield the terms of the scores, (windows, series, horizon) each: one at a time, as they are large."""
     yield from _forecast_cells(truth, forecast, scale)
     yield from _forecast_cells(np.where(np.isfinite(forecast), truth, np.nan), naive, scale)
     if bounds is not None:
         yield from _interval_cells(truth, *bounds)
+        yield from _crps_cells(np.full(truth.shape, np.nan) if crps is None else crps, scale)
 
 
 def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: NaiveErrors) -> Iterator[np.ndarray]:
@@ -190,8 +200,7 @@ def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: NaiveErrors)
     true, predicted = np.where(known, truth, 0.0), np.where(known, forecast, 0.0)
     missed = np.abs(true - predicted)
     size = np.abs(true) + np.abs(predicted)
-    has_scale = np.isfinite(scale.absolute) & (scale.absolute > 0)
-    unit = np.where(has_scale, scale.absolute, np.inf)[:, None]
+    has_scale, unit = _units(scale)
     squared_unit = np.where(has_scale, scale.squared, np.inf)[:, None]
     yield known.astype(np.float64)
     yield missed
@@ -204,12 +213,28 @@ def _forecast_cells(truth: np.ndarray, forecast: np.ndarray, scale: NaiveErrors)
     yield np.square(missed) / squared_unit
 
 
+def _units(scale: NaiveErrors) -> tuple[np.ndarray, np.ndarray]:
+    """Return which series have a scale (series,), and the scales (series, 1), infinite for the others."""
+    has_scale = np.isfinite(scale.absolute) & (scale.absolute > 0)
+    return has_scale, np.where(has_scale, scale.absolute, np.inf)[:, None]
+
+
 def _interval_cells(truth: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Iterator[np.ndarray]:
     known = np.isfinite(truth) & np.isfinite(lower) & np.isfinite(upper)
     yield known.astype(np.float64)
     yield (known & (lower <= truth) & (truth <= upper)).astype(np.float64)
     yield np.where(known, upper - lower, 0.0)
     yield np.where(known, np.abs(truth), 0.0)
+
+
+def _crps_cells(crps: np.ndarray, scale: NaiveErrors) -> Iterator[np.ndarray]:
+    known = np.isfinite(crps)
+    has_scale, unit = _units(scale)
+    values = np.where(known, crps, 0.0)
+    yield known.astype(np.float64)
+    yield values
+    yield (known & has_scale[:, None]).astype(np.float64)
+    yield values / unit
 
 
 def _scores(sums: np.ndarray) -> dict[str, np.ndarray]:
@@ -239,8 +264,13 @@ def _interval_scores(sums: np.ndarray) -> dict[str, np.ndarray]:
     """Return no scores where there are no intervals."""
     if sums.shape[-1] != _INTERVAL_SUMS:
         return {}
-    count, inside, width, size = np.moveaxis(sums, -1, 0)
-    return {"coverage": _over(inside, count), "width": _over(width, size)}
+    count, inside, width, size, scored, crps, with_scale, scaled = np.moveaxis(sums, -1, 0)
+    return {
+        "coverage": _over(inside, count),
+        "width": _over(width, size),
+        "crps": _over(crps, scored),
+        "scaled_crps": _over(scaled, with_scale),
+    }
 
 
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ def test_a_single_candidate_gets_all_the_weight() -> None:
     forecasts = make_forecasts({"only": np.array(1.0)})
     combination = select(["only"], forecasts, truth_of(forecasts))
     assert (combination.rule, combination.weights.tolist()) == ("only", [[1.0]] * 6)
+    assert combination.reason == "It is the only candidate."
     assert np.array_equal(combination.blended, forecasts[0])
 
 
@@ -84,6 +85,8 @@ def test_the_blend_of_all_stays_when_another_rule_is_not_significantly_better() 
     assert combination.scores["best one"] < combination.scores["weighted by error"]
     assert combination.rule == "weighted by error"
     assert (combination.weights > 0).all()
+    assert combination.reason.startswith("good had a smaller error, 0.875 against ")
+    assert "over 4 windows that may be luck" in combination.reason
 
 
 def test_a_candidate_that_is_better_in_every_window_is_taken_alone() -> None:
@@ -91,6 +94,14 @@ def test_a_candidate_that_is_better_in_every_window_is_taken_alone() -> None:
     forecasts = forecasts * np.ones((2, 4, 1, 3))
     combination = select(NAMES[:2], forecasts, truth_of(forecasts))
     assert combination.weights.tolist() == [[1.0, 0.0]]
+
+
+def test_a_rule_that_is_better_in_every_window_replaces_the_blend_and_says_so() -> None:
+    forecasts = np.array([0.5, 0.9])[:, None, None, None] * np.array([1.0, 1.02, 0.98, 1.0])[None, :, None, None]
+    forecasts = forecasts * np.ones((2, 4, 1, 3))
+    combination = select(NAMES[:2], forecasts, truth_of(forecasts))
+    assert combination.rule == "best one"
+    assert combination.reason.startswith("Over the 4 windows its error, 0.500, is significantly smaller")
 
 
 def test_a_series_without_a_window_gets_the_weights_of_all_series() -> None:

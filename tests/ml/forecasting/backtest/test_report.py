@@ -42,7 +42,9 @@ def test_a_report_has_metrics_confidence_coverage_and_charts() -> None:
     assert len(report.confidence) == HORIZON
     assert min(report.confidence) > 0.98
     assert (report.report["windows"], report.report["horizon"]) == (4, HORIZON)
-    assert set(report.report["coverage"]) == {"0.8", "0.95"}
+    assert set(report.report["coverage"]) == {"0.5", "0.8", "0.9", "0.95", "0.99"}
+    assert report.metrics["crps"] is not None
+    assert report.metrics["scaled_crps"] == pytest.approx(report.metrics["crps"] / 2)
     assert set(report.report["charts"]) == {"backtest", "by_horizon", "coverage_by_horizon"}
     assert "metrics" not in report.report
     json.dumps(report.report, allow_nan=False)
@@ -53,6 +55,14 @@ def test_coverage_is_near_its_level() -> None:
     assert coverage["0.8"]["coverage"] == pytest.approx(0.8, abs=0.05)
     assert coverage["0.95"]["coverage"] == pytest.approx(0.95, abs=0.03)
     assert coverage["0.8"]["values"] == 5 * 40 * HORIZON
+    widths = [each["width"] for each in coverage.values()]
+    assert widths == sorted(widths)
+    assert widths[3] == pytest.approx(2 * 1.96 / 100, rel=0.1)
+    assert coverage["0.95"]["pinball"] < coverage["0.5"]["pinball"]
+
+
+def test_the_crps_is_that_of_the_distribution_of_the_errors() -> None:
+    assert evaluate(windows=5, series=40).metrics["crps"] == pytest.approx(1 / np.sqrt(np.pi), rel=0.1)
 
 
 def test_coverage_is_measured_by_intervals_of_other_windows() -> None:
@@ -68,6 +78,8 @@ def test_coverage_of_a_single_window_is_measured_by_intervals_of_other_series() 
         "low": None,
         "high": None,
         "values": 0,
+        "width": None,
+        "pinball": None,
     }
 
 
