@@ -1,7 +1,7 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -41,15 +41,19 @@ from dataml.http.headers import client_address, request_id_of, security_headers
 from dataml.http.openapi import Application
 from dataml.http.overload import PREDICTIONS, limiter_of
 from dataml.http.pages import add_pages
+from dataml.http.request_metrics import measure_request
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference import service as inference_service
-from dataml.inference.realtime import RealTimeApp, send_response
+from dataml.inference.realtime import RealTimeApp, route_of, send_response
 from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
 from dataml.jobs.watcher import JobWatcher
+from dataml.metrics.totals import LocalMetrics, MetricsSource
 from dataml.ops import health, ray_jobs, status
+from dataml.ops import metrics as platform_metrics
+from dataml.serving.model_metrics import MeasuredInferenceClient
 from dataml.serving.model_runner import InferenceClient
 from dataml.settings import Settings
 from dataml.template import routes as template
@@ -100,8 +104,8 @@ _MODULES = (
 class Services:
     """What the application is made of; one per process.
 
-    `jobs` wakes the supervisor, `inference_client` calls the models, and `result_handlers` record the end of jobs that
-    a call has cancelled.
+    `jobs` wakes the supervisor, `inference_client` calls the models, `result_handlers` record the end of jobs that a
+    call has cancelled, and `metrics` has what all processes of the platform have recorded.
     """
 
     settings: Settings
@@ -110,6 +114,7 @@ class Services:
     jobs: JobQueue
     inference_client: InferenceClient
     result_handlers: ResultHandlers
+    metrics: MetricsSource = field(default_factory=LocalMetrics)
 
 
 def create_app(services: Services) -> "GatewayMiddleware":
@@ -126,7 +131,8 @@ def create_app(services: Services) -> "GatewayMiddleware":
         docs_url=None,
         redoc_url=None,
     )
-    realtime = RealTimeApp(services.database, services.settings, services.keys, services.inference_client)
+    inference_client = MeasuredInferenceClient(services.inference_client)
+    realtime = RealTimeApp(services.database, services.settings, services.keys, inference_client)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
     app.state.database = services.database
@@ -134,7 +140,8 @@ def create_app(services: Services) -> "GatewayMiddleware":
     app.state.jobs = services.jobs
     app.state.job_watcher = JobWatcher(services.database)
     app.state.result_handlers = services.result_handlers
-    app.state.inference_client = services.inference_client
+    app.state.inference_client = inference_client
+    app.state.metrics = services.metrics
     app.state.dependents = _dependents(services)
     app.state.lakes = Lakes(services.settings)
     app.state.realtime = realtime
@@ -142,7 +149,8 @@ def create_app(services: Services) -> "GatewayMiddleware":
     for router in (*(module.router for module in _MODULES), audit.create_router(audited_scope)):
         api.include_router(_with_stated_needs(router))
     app.include_router(api)
-    for router in (inference.direct, forecast_routes.direct):
+    at_root = (inference.direct, forecast_routes.direct)
+    for router in (*at_root, platform_metrics.router) if services.settings.metrics else at_root:
         app.include_router(_with_stated_needs(router))
     add_pages(app)
     app.router.routes.extend(create_routes())
@@ -213,14 +221,19 @@ class GatewayMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope.setdefault("state", {})
+        await measure_request(self._answer, scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             path = path.rstrip("/") or "/"
             scope["path"] = path
         request_id = request_id_of(scope)
-        state = scope.setdefault("state", {})
+        state = scope["state"]
         state["request_id"] = request_id
         if scope["method"] == "POST" and self._realtime.serves(path):
+            state["route"] = route_of(path)
             await _answer_within_limit(PREDICTIONS, self._realtime, scope, receive, send)
             return
         state["origin"] = Origin(client_address(scope, self._forwarded_hops), request_id)

@@ -169,6 +169,17 @@ class Settings(BaseSettings):
     )
     prediction_log: bool = Field(True, description="Keep every real-time prediction in the prediction log.")
 
+    metrics: bool = Field(True, description="Answer `GET /metrics`, for Prometheus.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token with which `GET /metrics` answers, 16 characters or more; without one only the "
+        "administrators of the platform read it.",
+    )
+    metrics_predictors: int = Field(
+        200, ge=0, description="Versions of predictors whose metrics are kept apart; all others are added up."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _read_older_names(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Each route states in its signature who may call it, with one of the aliases at t
 `jobs.dependencies`). An application with a route that states nothing does not start.
 """
 
+import hmac
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Protocol, runtime_checkable
@@ -16,7 +17,7 @@ from dataml.access.permissions import Permission
 from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
 from dataml.db.scope import Scope
-from dataml.http.dependencies import Db, RequestOrigin
+from dataml.http.dependencies import AppSettings, Db, RequestOrigin
 from dataml.http.idempotency import call as idempotency
 
 
@@ -80,11 +81,37 @@ class Open:
         return
 
 
+class MetricsRequirement:
+    """The rule of the metrics: for administrators of the platform, and whoever has `DATAML_METRICS_TOKEN`."""
+
+    needs = "platform admin or the metrics token"
+
+    async def __call__(
+        self,
+        request: Request,
+        settings: AppSettings,
+        authenticator: CallerAuthenticator,
+        origin: RequestOrigin,
+        token: BearerToken,
+    ) -> None:
+        """Let the caller through. Raises Unauthorized or Forbidden."""
+        secret = settings.metrics_token
+        # The token needs no database: metrics are read while it is away.
+        if secret is not None and token is not None and _is_equal(token, secret.get_secret_value()):
+            return
+        (await _authenticated(request, authenticator, origin, token)).require_platform_admin()
+
+
+def _is_equal(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), secret.encode())
+
+
 def _holds(permission: Permission) -> Requirement:
     return Requirement(permission.value, lambda user: user.require(permission))
 
 
 OPEN = Depends(Open())
+METRICS_READER = Depends(MetricsRequirement())
 Caller = Annotated[Principal, Depends(Requirement("a token or an API key", lambda user: None))]
 LoggedIn = Annotated[Principal, Depends(Requirement("a token", Principal.require_session))]
 PlatformAdmin = Annotated[Principal, Depends(Requirement("platform admin", Principal.require_platform_admin))]

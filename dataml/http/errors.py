@@ -16,6 +16,7 @@ from dataml.errors import DatamlError, Forbidden, InvalidFields
 from dataml.http.headers import PROBLEM_JSON, prefers_problem
 from dataml.http.strict_json import dump_json
 from dataml.http.validation import invalid_request
+from dataml.metrics.definitions import HTTP_ERRORS
 from dataml.settings import Settings
 from dataml.storage.space import is_storage_full, storage_full
 
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 
 
 def render_error(error: DatamlError, status: int, scope: Scope) -> tuple[bytes, str]:
-    """Return the body of an error and its media type: `application/problem+json` where the caller asks for it."""
+    """Count an error, and return its body and media type: `application/problem+json` where the caller asks for it."""
+    HTTP_ERRORS.add(error.code)
     request_id: str = scope["state"]["request_id"]
     if prefers_problem(scope):
         return problem_body(error, status, request_id, quote(scope["path"], errors="replace")), PROBLEM_JSON

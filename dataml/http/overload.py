@@ -1,6 +1,7 @@
 """Limits on how many requests a replica of the API works on at once, by class, so that no class starves another.
 
-A request beyond its limit waits in order; one more than may wait is refused at once. Health checks have no limit.
+A request beyond its limit waits in order; one more than may wait is refused at once. Health checks and metrics have no
+limit.
 """
 
 from functools import partial
@@ -32,7 +33,7 @@ _CALLS: Final = _limiter(16, 272)
 _PAGES: Final = _limiter(64, 64)
 """Pages of the console, which wait for calls of their own; one that waits for a call takes no call's place."""
 
-_UNLIMITED: Final = frozenset({"/api/v1/utils/health-check"})
+_UNLIMITED: Final = frozenset({"/api/v1/utils/health-check", "/metrics"})
 _BY_PATH: Final = {
     "/api/v1/login/access-token": _LOGINS,
     "/api/v1/reset-password": _LOGINS,

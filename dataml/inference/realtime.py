@@ -37,7 +37,13 @@ _PATH = "/api/v1/inference"
 FORECAST_CALL = "/forecast"
 """The end of the direct route of a forecast."""
 DIRECT_CALLS = ("/predict", FORECAST_CALL)
+_DIRECT_ROUTE = "/models/{tenant_name}/{predictor_name}"
 _M = TypeVar("_M", bound=BaseModel)
+
+
+def route_of(path: str) -> str:
+    """Return the template of the route of a path that `RealTimeApp` serves."""
+    return path if path == _PATH else _DIRECT_ROUTE + path[path.rindex("/") :]
 
 
 class RealTimeApp:

@@ -88,6 +88,7 @@ def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
         endpoint=training.endpoint,
         problem_type=training.problem_type,
         threshold=training.threshold,
+        version=training.version,
     )
 
 

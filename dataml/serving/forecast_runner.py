@@ -21,7 +21,9 @@ from dataml.serving.model_runner import (
     LogRecord,
     PredictionLog,
     ServableModel,
+    count_rows,
     fetch_bundle,
+    labels_of,
     new_prediction_id,
 )
 from dataml.storage.storage import Storage
@@ -87,13 +89,15 @@ class ForecastRunner:
         forecasts = forecaster.forecast(parameters, future)
         prediction_id = new_prediction_id()
         steps = render_steps(forecasts)
+        warnings = (*warnings, *find_forecast_warnings(forecaster, parameters, future))
+        count_rows(labels_of(self.model), len(steps), warnings)
         body = {
             "forecast": steps,
             "train_id": self.model.train_id,
             "frequency": forecasts[0].frequency.name if forecasts else forecaster.frequency.name,
             "level": request.level,
             "prediction_id": prediction_id,
-            "warnings": warnings_to_json((*warnings, *find_forecast_warnings(forecaster, parameters, future))),
+            "warnings": warnings_to_json(warnings),
         }
         return dump_json(body), self._log_record(request, body)
 

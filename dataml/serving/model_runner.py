@@ -8,15 +8,17 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from dataml.contract.warnings import warnings_to_json
+from dataml.contract.warnings import DataWarning, warnings_to_json
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields
 from dataml.http.strict_json import dump_json
 from dataml.jobs.spec import NO_INPUTS, ForecastInputs
+from dataml.metrics.definitions import PREDICTED_ROWS, PREDICTION_WARNINGS
+from dataml.metrics.recording import Labels
 from dataml.ml.bundle.manifest import BundleDamaged
 from dataml.ml.bundle.predictor import InputRow, Predictor, RowPrediction
 from dataml.ml.decision_threshold import DEFAULT_THRESHOLD, ONLY_WITH_TWO_CLASSES
@@ -30,6 +32,7 @@ class ServableModel:
 
     `bundle` is a storage name; `endpoint` is `pool` or `own`; `url_name` is the predictor in URLs. `threshold` is the
     decision threshold that is kept with it, which a runner may have as it was: a request brings the one in force.
+    `version` counts those of the predictor.
     """
 
     train_id: int
@@ -44,6 +47,19 @@ class ServableModel:
     endpoint: str
     problem_type: str = "Classification"
     threshold: float | None = None
+    version: int = 1
+
+
+def labels_of(model: ServableModel) -> Labels:
+    """Return the labels of a model's metrics: see `PREDICTOR_LABELS`."""
+    return (model.tenant_name, model.predictor_name, str(model.version), "")
+
+
+def count_rows(labels: Labels, rows: int, warnings: Iterable[DataWarning] = ()) -> None:
+    """Count rows that a model has predicted, and their warnings; `labels` are those of `labels_of`."""
+    PREDICTED_ROWS.add(*labels, amount=rows)
+    for warning in warnings:
+        PREDICTION_WARNINGS.add(*labels, warning.code)
 
 
 def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
@@ -180,6 +196,7 @@ class ModelRunner:
         self.model = model
         self._predictor = predictor
         self._positive_label = predictor.positive_label
+        self._labels = labels_of(model)
         self._log = log
 
     async def predict(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
@@ -250,6 +267,7 @@ class ModelRunner:
                 body["explanation"] = self._predictor.explain(row.encoded)
             bodies.append(body)
             records.append(self._log_record(request, features, body))
+        count_rows(self._labels, len(rows), (warning for row in rows for warning in row.warnings or ()))
         return dump_json(bodies[0] if request.single else {"predictions": bodies})
 
     def _log_record(self, request: InferenceRequest, features: dict[str, Any], body: dict[str, Any]) -> LogRecord:

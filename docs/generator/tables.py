@@ -14,7 +14,14 @@ from docs.generator.api import PREFIX, operations
 from docs.generator.source import ROOT
 
 # Needs that are no permission, in the order of the page.
-_OTHER_NEEDS: Final = ("nothing", "a job's token", "a token or an API key", "a token", "platform admin")
+_OTHER_NEEDS: Final = (
+    "nothing",
+    "a job's token",
+    "a token or an API key",
+    "a token",
+    "platform admin",
+    "platform admin or the metrics token",
+)
 _LIMITS: Final = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 

@@ -33,6 +33,7 @@ EVERY_TENANT = {
     "dataml.dataset.file_service": "tells which uploads in storage belong to anybody",
     "dataml.dataset.deleted_files": "the supervisor removes deleted files of all tenants",
     "dataml.datalake.service": "administrators share schemas between tenants; a table is read by all that see it",
+    "dataml.ops.metrics": "whoever may read the metrics sees how many jobs of all tenants wait, and for how long",
     "dataml.ops.status": "administrators of the platform see how much all tenants store, and the whole queue",
     "dataml.endpoint.service": "finds the predictors of all tenants that a deployment was asked for",
     "dataml.doctor.references": "compares the files of an installation with its rows",

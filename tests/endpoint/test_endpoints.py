@@ -245,7 +245,7 @@ def test_the_state_says_what_answers(
     shown: tuple[str, int],
 ) -> None:
     tenant_id = client.post("/login/test-token").json()["tenant_id"]
-    runtime = client.app.app.state.inference_client  # type: ignore[attr-defined]
+    runtime = client.app.app.state.inference_client.client  # type: ignore[attr-defined]
     put(client, older)
     execute_sql(platform.settings, f"UPDATE training SET endpoint = '{endpoint}' WHERE id = {older['id']}")
     runtime.deployments[tenant_id, "older"] = status

@@ -2100,3 +2100,10 @@ class Operations:
             f"/models/{quote(str(tenant_name), safe='')}/{quote(str(forecast_name), safe='')}/forecast",
             body=body,
         )
+
+    async def get_metrics(self) -> str:
+        """Return the metrics of all processes of the platform, as text for Prometheus.
+
+        OpenMetrics is answered where `Accept` asks for it. Every replica of the API answers the same.
+        """
+        return await self._transport.call("GET", "/metrics", answer="text")

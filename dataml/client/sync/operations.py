@@ -2085,3 +2085,10 @@ class Operations:
             f"/models/{quote(str(tenant_name), safe='')}/{quote(str(forecast_name), safe='')}/forecast",
             body=body,
         )
+
+    def get_metrics(self) -> str:
+        """Return the metrics of all processes of the platform, as text for Prometheus.
+
+        OpenMetrics is answered where `Accept` asks for it. Every replica of the API answers the same.
+        """
+        return self._transport.call("GET", "/metrics", answer="text")

@@ -1,0 +1,49 @@
+"""Metrics of the calls of models, recorded where they are called: their time, and the status of the answer."""
+
+from collections.abc import Awaitable, Collection, Mapping
+from time import perf_counter
+
+from dataml.errors import DatamlError
+from dataml.metrics.definitions import PREDICTION_DURATION
+from dataml.serving.model_runner import (
+    DeploymentStatus,
+    ForecastInferenceRequest,
+    InferenceClient,
+    InferenceRequest,
+    InferenceResponse,
+    ServableModel,
+    labels_of,
+)
+
+
+async def measure_call(model: ServableModel, call: Awaitable[InferenceResponse]) -> InferenceResponse:
+    """Return the response of a model, and record how long it took and the class of its status."""
+    started_at = perf_counter()
+    status = "5xx"
+    try:
+        response = await call
+        status = f"{response.status // 100}xx" if isinstance(response, DatamlError) else "2xx"
+        return response
+    finally:
+        PREDICTION_DURATION.observe(perf_counter() - started_at, *labels_of(model), status)
+
+
+class MeasuredInferenceClient:
+    """An `InferenceClient` that records the calls of another one."""
+
+    def __init__(self, client: InferenceClient) -> None:
+        self.client = client
+
+    async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
+        """Return the predictions as JSON, or the error as a value."""
+        return await measure_call(model, self.client.predict(model, request))
+
+    async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the forecast as JSON, or the error as a value."""
+        return await measure_call(model, self.client.forecast(model, request))
+
+    async def list_deployments(
+        self, tenant_id: str, predictor_names: Collection[str]
+    ) -> Mapping[str, DeploymentStatus]:
+        """Return what runs of the own deployments of these predictors. Raises as that of the other client."""
+        return await self.client.list_deployments(tenant_id, predictor_names)
