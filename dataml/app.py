@@ -1,5 +1,6 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,7 +46,10 @@ from dataml.http.request_metrics import measure_request
 from dataml.inference import forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference import service as inference_service
-from dataml.inference.realtime import RealTimeApp, route_of, send_response
+from dataml.inference.open_inference import routes as open_inference
+from dataml.inference.open_inference.app import OpenInferenceApp
+from dataml.inference.open_inference.service import OpenInferenceService
+from dataml.inference.realtime import RealTimeApp, send_response
 from dataml.jobs import routes as jobs
 from dataml.jobs.dependencies import JobQueue
 from dataml.jobs.results import ResultHandlers
@@ -118,7 +122,7 @@ class Services:
 
 
 def create_app(services: Services) -> "GatewayMiddleware":
-    """Return the API: every router under `/api/v1`, docs at `/docs`, prediction by name under `/models`.
+    """Return the API: every router under `/api/v1`, docs at `/docs`, prediction by name under `/models` and `/v2`.
 
     Raises:
         RuntimeError: a route does not state what its caller needs.
@@ -133,6 +137,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
     )
     inference_client = MeasuredInferenceClient(services.inference_client)
     realtime = RealTimeApp(services.database, services.settings, services.keys, inference_client)
+    open_inference_calls = OpenInferenceService(services.database, realtime, inference_client)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
     app.state.database = services.database
@@ -145,17 +150,20 @@ def create_app(services: Services) -> "GatewayMiddleware":
     app.state.dependents = _dependents(services)
     app.state.lakes = Lakes(services.settings)
     app.state.realtime = realtime
+    app.state.open_inference = open_inference_calls
     api = APIRouter(prefix="/api/v1")
     for router in (*(module.router for module in _MODULES), audit.create_router(audited_scope)):
         api.include_router(_with_stated_needs(router))
     app.include_router(api)
-    at_root = (inference.direct, forecast_routes.direct)
+    at_root = (inference.direct, forecast_routes.direct, open_inference.router)
     for router in (*at_root, platform_metrics.router) if services.settings.metrics else at_root:
         app.include_router(_with_stated_needs(router))
     add_pages(app)
     app.router.routes.extend(create_routes())
     add_exception_handlers(app, services.settings, _record_refusal)
-    gateway = GatewayMiddleware(app, realtime, services.settings.forwarded_hops)
+    gateway = GatewayMiddleware(
+        app, (realtime, OpenInferenceApp(open_inference_calls)), services.settings.forwarded_hops
+    )
     # The console calls the API through all of it.
     app.state.gateway = gateway
     return gateway
@@ -211,9 +219,11 @@ class GatewayMiddleware:
     FastAPI's stack costs more than such a prediction.
     """
 
-    def __init__(self, app: ASGIApp, realtime: RealTimeApp, forwarded_hops: int) -> None:
+    def __init__(
+        self, app: ASGIApp, prediction_apps: Sequence[RealTimeApp | OpenInferenceApp], forwarded_hops: int
+    ) -> None:
         self.app = app
-        self._realtime = realtime
+        self._prediction_apps = prediction_apps
         self._forwarded_hops = forwarded_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -232,10 +242,12 @@ class GatewayMiddleware:
         request_id = request_id_of(scope)
         state = scope["state"]
         state["request_id"] = request_id
-        if scope["method"] == "POST" and self._realtime.serves(path):
-            state["route"] = route_of(path)
-            await _answer_within_limit(PREDICTIONS, self._realtime, scope, receive, send)
-            return
+        if scope["method"] == "POST":
+            for app in self._prediction_apps:
+                if app.serves(path):
+                    state["route"] = app.route_of(path)
+                    await _answer_within_limit(PREDICTIONS, app, scope, receive, send)
+                    return
         state["origin"] = Origin(client_address(scope, self._forwarded_hops), request_id)
         headers = [(b"x-request-id", request_id.encode()), *security_headers(path)]
 

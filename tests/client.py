@@ -62,7 +62,7 @@ class Client:
 
     def request(self, method: str, path: str, **request: Any) -> httpx.Response:
         """`request` takes what `httpx.Client.request` takes. A path under the API is written as `/dataset/list`."""
-        is_whole = path.startswith(("/api/", "/models/", "/docs", "/redoc", "/openapi", "/metrics"))
+        is_whole = path.startswith(("/api/", "/models/", "/v2", "/docs", "/redoc", "/openapi", "/metrics"))
         url = path if is_whole else API + path
         return self.portal.call(functools.partial(self._client.request, method, url, **request))
 

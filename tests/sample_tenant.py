@@ -89,7 +89,7 @@ def _create_access_objects(client: Client, tenant_id: str) -> dict[str, Any]:
     }
 
 
-def _create_forecast(client: Client) -> dict[str, Any]:
+def create_forecast(client: Client) -> dict[str, Any]:
     """Train a forecast of one customer's daily calls, and return its ids."""
     first = date(2024, 1, 1)
     lines = ["customer,day,calls", *(f"CUST_0001,{first + timedelta(n)},{n % 7 + n % 3}" for n in range(60))]
@@ -119,7 +119,7 @@ def _new_dissimilar_name() -> str:
 
 def create_sample_tenant(client: Client) -> SampleTenant:
     """Upload, train, explain, predict and forecast in the client's tenant, and return when every job has ended."""
-    forecast_ids = _create_forecast(client)
+    forecast_ids = create_forecast(client)
     template_id = create_template(client, id="Integer", age="Integer", plan="String", left="Boolean")
     table = _new_dissimilar_name()
     dataset = create_dataset(
@@ -151,6 +151,7 @@ def create_sample_tenant(client: Client) -> SampleTenant:
         "train_id": training["id"],
         "preprocess_id": training["preprocess_id"],
         "predictor_name": training["predictor_name"],
+        "version": training["version"],
         "tenant_name": row["endpoint_url"].split("/")[2],
         "job_id": training["job_id"],
         "chart_name": "beeswarm",

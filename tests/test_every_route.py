@@ -25,7 +25,7 @@ from tests.dataset.datasets import new_name
 from tests.sample_tenant import SampleTenant, create_role, create_sample_tenant, create_user, training_request
 
 PUBLIC_CALLS = {("POST", f"{API}/{name}") for name in ("login/access-token", "refresh", "logout")}
-PUBLIC_CALLS |= {("GET", f"{API}/utils/health-check")}
+PUBLIC_CALLS |= {("GET", f"{API}/utils/health-check"), ("GET", "/v2/health/live"), ("GET", "/v2/health/ready")}
 # Calls with this requirement take the token of a job, and no token of a user.
 PAGES = {"/docs", "/redoc", "/docs/assets/{digest}/{name}"}
 JOB_TOKEN = "a job's token"
@@ -37,9 +37,9 @@ IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name"
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id", "session_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
 IDS |= {"schema_name": "schema_name", "table_name": "table_name", "column_name": "column_name", "share_id": "share_id"}
-IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name"}
+IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name", "version": "version"}
 # Parameters whose values exist in every tenant.
-COMMON_NAMES = {"chart_name", "schema_name", "schema", "column_name", "column"}
+COMMON_NAMES = {"chart_name", "schema_name", "schema", "column_name", "column", "version"}
 # Parameters that name no object.
 OTHER_PARAMETERS = {
     "limit",
@@ -167,6 +167,12 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
     features = {"features": {"age": 60, "plan": "basic"}}
     batch = {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]}
     details = {"predictor_name": "never", "domain": "Churn", "problem_type": "Classification"}
+    tensors = {
+        "inputs": [
+            {"name": "age", "shape": [1], "datatype": "INT64", "data": [60]},
+            {"name": "plan", "shape": [1], "datatype": "BYTES", "data": ["basic"]},
+        ]
+    }
     of_training = {name: ids[name] for name in ("train_id", "preprocess_id")}
     named = {"tenant_id": ids["tenant_id"], "name": new_name("can_y").lower().replace("-", "_")}
     user = {"username": new_name("x").lower(), "email": f"{new_name('x')}@example.com", "password": PASSWORD}
@@ -200,6 +206,8 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/inference/batch-prediction": batch,
         "/models/{tenant_name}/{predictor_name}/predict": features,
         "/models/{tenant_name}/{forecast_name}/forecast": {"steps": 2, "unique_ids": "all"},
+        "/v2/models/{predictor_name}/infer": tensors,
+        "/v2/models/{predictor_name}/versions/{version}/infer": tensors,
     }.get(path)
 
 
@@ -233,8 +241,9 @@ def object_calls(calls: list[Call]) -> Iterator[tuple[RouteCall, str]]:
 def refusal(answer: Response) -> tuple[int, str]:
     """Return the status and code of an error, after checking that it has the fields and headers of every error."""
     body = answer.json()
-    assert set(body) == {"detail", "code", "request_id"}, answer.text
-    assert body["detail"], answer.text
+    sentence = "error" if answer.url.path.startswith("/v2") else "detail"
+    assert set(body) == {sentence, "code", "request_id"}, answer.text
+    assert body[sentence], answer.text
     assert body["request_id"] == answer.headers["x-request-id"]
     assert answer.headers["content-type"] == "application/json"
     return answer.status_code, body["code"]
@@ -440,7 +449,16 @@ def test_every_path_answers_with_and_without_its_trailing_slash(
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/", "/api/v1", "/api/v1/nothing", "/api/v1/train/no/such/call", "/models/a/predict", "/docs/nothing"]
+    "path",
+    [
+        "/api/",
+        "/api/v1",
+        "/api/v1/nothing",
+        "/api/v1/train/no/such/call",
+        "/models/a/predict",
+        "/docs/nothing",
+        "/v2/x",
+    ],
 )
 def test_unknown_path_is_404(client: Client, anonymous: Client, path: str) -> None:
     for user, method in itertools.product((client, anonymous), METHODS):

@@ -176,7 +176,8 @@ def from_answer(status: int, body: Any, request_id: str | None) -> ApiError:
     if not isinstance(body, dict):
         text = str(body).strip()[:500] or "The answer has no body."
         return kind(text, status=status, code="no_json", request_id=request_id)
-    detail = body.get("detail", "")
+    # Calls of the Open Inference Protocol say `error`.
+    detail = body.get("detail", body.get("error", ""))
     fields = detail if isinstance(detail, list) else []
     text = "; ".join(_sentence(field) for field in fields) if fields else str(detail)
     return kind(

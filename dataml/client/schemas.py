@@ -657,6 +657,18 @@ class ImportanceStarted(TypedDict):
     job_state: "JobState"
 
 
+class InferParameters(TypedDict):
+    """Parameters of a whole request."""
+
+    content_type: NotRequired["Literal['pd'] | None"]
+    probabilities: NotRequired[bool]
+    explain: NotRequired[bool]
+    threshold: NotRequired["float | None"]
+    binary_data_output: NotRequired[bool]
+    priority: NotRequired["int | None"]
+    timeout: NotRequired["int | None"]
+
+
 class InferredTemplate(TypedDict):
     """Columns that were inferred from sample files."""
 
@@ -664,6 +676,23 @@ class InferredTemplate(TypedDict):
     warnings: "list[WarningAnswer]"
     rows_read: int
     delimiter: "str | None"
+
+
+class InputParameters(TypedDict):
+    """Parameters of an input."""
+
+    content_type: NotRequired["Literal['str', 'np', 'datetime'] | None"]
+    binary_data_size: NotRequired["int | None"]
+
+
+class InputTensor(TypedDict):
+    """A column of the rows to predict."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: NotRequired["InputParameters | None"]
+    data: NotRequired["list[Any] | None"]
 
 
 class JobAnswer(TypedDict):
@@ -755,6 +784,44 @@ class Lineage(TypedDict):
     library_versions: "dict[str, str] | None"
 
 
+class ModelInferRequest(TypedDict):
+    """Rows to predict, as one tensor a column."""
+
+    id: NotRequired["str | None"]
+    parameters: NotRequired["InferParameters | None"]
+    inputs: "list[InputTensor]"
+    outputs: NotRequired["list[RequestedOutput] | None"]
+    model_name: NotRequired["str | None"]
+    model_version: NotRequired["str | None"]
+
+
+class ModelInferResponse(TypedDict):
+    """The predictions of rows."""
+
+    model_name: str
+    model_version: str
+    id: NotRequired["str | None"]
+    parameters: NotRequired["dict[str, str | bool | int | float] | None"]
+    outputs: "list[OutputTensor]"
+
+
+class ModelMetadata(TypedDict):
+    """What a model takes and answers."""
+
+    name: str
+    versions: list[str]
+    platform: Literal["dataml"]
+    inputs: "list[TensorMetadata]"
+    outputs: "list[TensorMetadata]"
+
+
+class ModelReadiness(TypedDict):
+    """A model that takes requests."""
+
+    name: str
+    ready: "Literal[True]"
+
+
 class NamedInTenant(TypedDict):
     """The name of a new role or permission, and its tenant."""
 
@@ -774,7 +841,32 @@ class NumericStats(TypedDict):
     median: "float | None"
 
 
+class OpenInferenceError(TypedDict):
+    """A refused call of the Open Inference Protocol."""
+
+    error: str
+    code: str
+    request_id: str
+
+
 Outcome = Literal["success", "failure", "refused"]
+
+
+class OutputParameters(TypedDict):
+    """Parameters of a requested output."""
+
+    content_type: NotRequired["str | None"]
+    binary_data: NotRequired["bool | None"]
+
+
+class OutputTensor(TypedDict):
+    """An output of a model."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: NotRequired["dict[str, str | bool | int | float] | None"]
+    data: NotRequired["list[Any] | None"]
 
 
 class PermissionAnswer(TypedDict):
@@ -936,6 +1028,13 @@ class RequestColumn(TypedDict):
     hint: NotRequired["Literal['category'] | None"]
 
 
+class RequestedOutput(TypedDict):
+    """An output that is asked for."""
+
+    name: str
+    parameters: NotRequired["OutputParameters | None"]
+
+
 class ResetPassword(TypedDict):
     """A new password for a user."""
 
@@ -1004,6 +1103,26 @@ class SeriesRow(TypedDict):
     values: int
     first: "str | None"
     last: "str | None"
+
+
+class ServerLiveness(TypedDict):
+    """A server that answers."""
+
+    live: "Literal[True]"
+
+
+class ServerMetadata(TypedDict):
+    """The server."""
+
+    name: Literal["dataml"]
+    version: str
+    extensions: list[str]
+
+
+class ServerReadiness(TypedDict):
+    """A server that takes requests."""
+
+    ready: "Literal[True]"
 
 
 class SessionAnswer(TypedDict):
@@ -1269,6 +1388,14 @@ class TenantUsage(TypedDict):
     is_active: bool
     file_bytes: int
     quota_bytes: "int | None"
+
+
+class TensorMetadata(TypedDict):
+    """An input or an output of a model."""
+
+    name: str
+    datatype: str
+    shape: list[int]
 
 
 class ThresholdAnswer(TypedDict):

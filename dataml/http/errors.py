@@ -14,6 +14,7 @@ from starlette.types import Scope
 from dataml.db.session import UNREACHABLE, database_full, is_database_full, unavailable
 from dataml.errors import DatamlError, Forbidden, InvalidFields
 from dataml.http.headers import PROBLEM_JSON, prefers_problem
+from dataml.http.open_inference import is_open_inference, open_inference_error_body
 from dataml.http.strict_json import dump_json
 from dataml.http.validation import invalid_request
 from dataml.metrics.definitions import HTTP_ERRORS
@@ -26,11 +27,16 @@ log = logging.getLogger(__name__)
 
 
 def render_error(error: DatamlError, status: int, scope: Scope) -> tuple[bytes, str]:
-    """Count an error, and return its body and media type: `application/problem+json` where the caller asks for it."""
+    """Count an error, and return its body and media type: `application/problem+json` where the caller asks for it.
+
+    Under `/v2` it is as the Open Inference Protocol has it.
+    """
     HTTP_ERRORS.add(error.code)
     request_id: str = scope["state"]["request_id"]
     if prefers_problem(scope):
         return problem_body(error, status, request_id, quote(scope["path"], errors="replace")), PROBLEM_JSON
+    if is_open_inference(scope["path"]):
+        return open_inference_error_body(error, request_id), "application/json"
     return error_body(error, request_id), "application/json"
 
 

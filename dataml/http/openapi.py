@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from dataml.http.headers import PROBLEM_JSON
+from dataml.http.open_inference import OpenInferenceError, is_open_inference
 
 SCHEMA_REF: Final = "#/components/schemas/{model}"
 """`ref_template` of Pydantic, with which its schemas refer to those of the document."""
@@ -77,8 +78,6 @@ _ERRORS: Final = {
 }
 """What an error says, by its status."""
 
-# Generators that read one type only take the first.
-_ERROR_MODELS: Final[dict[str, type[BaseModel]]] = {"application/json": Error, PROBLEM_JSON: Problem}
 _WITH_RETRY: Final = (429, 503, 507)
 _RETRY_AFTER: Final = {
     "description": "Seconds to wait before the call is sent again.",
@@ -97,6 +96,7 @@ _TAGS: Final = {
     "File": "The files of datasets, and the results of batch predictions.",
     "Train": "Trainings and their models: metrics, reports, explanations, exports.",
     "Inference": "Predictions and forecasts, in real time and in batch.",
+    "Open inference": "The Open Inference Protocol (KServe v2), for clients of Triton, MLServer and KServe.",
     "Endpoints": "Deployments of single predictors.",
     "Datalake": "Schemas and tables of the lake.",
     "Jobs": "Long operations: state, progress, results of workers outside the cluster.",
@@ -136,12 +136,18 @@ def complete(document: Json) -> None:
     schemas: Json = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
-    for model in _ERROR_MODELS.values():
+    responses: Json = {_response_name(status, Error): _response(status, Error) for status in _ERRORS}
+    document["components"]["responses"] = responses
+    for model in (Error, Problem):
         _add_schema(schemas, model.model_json_schema(ref_template=SCHEMA_REF))
-    document["components"]["responses"] = {_response_name(status): _response(status) for status in _ERRORS}
-    for method, operation in _operations(document):
+    for path, method, operation in _operations(document):
         _name_bodies(schemas, operation)
-        errors = {str(status): _response_ref(status) for status in _error_statuses(method, operation)}
+        model = OpenInferenceError if is_open_inference(path) else Error
+        statuses = _error_statuses(method, operation)
+        if model is not Error:
+            _add_schema(schemas, model.model_json_schema(ref_template=SCHEMA_REF))
+            responses |= {_response_name(status, model): _response(status, model) for status in statuses}
+        errors = {str(status): _response_ref(status, model) for status in statuses}
         _leave_out_schema_of_events(operation)
         operation["responses"] = dict(sorted((operation["responses"] | errors).items()))
         if operation["x-needs"] == _JOB_TOKEN:
@@ -155,9 +161,10 @@ def _leave_out_schema_of_events(operation: Json) -> None:
             answer["content"]["text/event-stream"] = {}
 
 
-def _operations(document: Json) -> Iterator[tuple[str, Json]]:
-    for path in document["paths"].values():
-        yield from path.items()
+def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
 
 
 def _name_bodies(schemas: Json, operation: Json) -> None:
@@ -209,19 +216,19 @@ def _names_something(operation: Json) -> bool:
     return any(p["required"] or p["name"] in _OWNERS for p in parameters)
 
 
-def _response_name(status: int) -> str:
-    return f"Error{status}"
+def _response_name(status: int, model: type[BaseModel]) -> str:
+    return f"{model.__name__}{status}"
 
 
-def _response_ref(status: int) -> Json:
-    return {"$ref": f"#/components/responses/{_response_name(status)}"}
+def _response_ref(status: int, model: type[BaseModel]) -> Json:
+    return {"$ref": f"#/components/responses/{_response_name(status, model)}"}
 
 
-def _response(status: int) -> Json:
-    content = {
-        media_type: {"schema": {"$ref": SCHEMA_REF.format(model=model.__name__)}}
-        for media_type, model in _ERROR_MODELS.items()
-    }
+def _response(status: int, model: type[BaseModel]) -> Json:
+    """Return an error by its status; `model` is its JSON where the caller does not ask for a problem."""
+    # Generators that read one type only take the first.
+    models = {"application/json": model, PROBLEM_JSON: Problem}
+    content = {media: {"schema": {"$ref": SCHEMA_REF.format(model=each.__name__)}} for media, each in models.items()}
     headers: Json = {"Retry-After": _RETRY_AFTER} if status in _WITH_RETRY else {}
     if status == 401:
         headers = {"WWW-Authenticate": _WWW_AUTHENTICATE}

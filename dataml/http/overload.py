@@ -9,6 +9,7 @@ from typing import Final
 
 from dataml.concurrency import ConcurrencyLimiter
 from dataml.errors import Unavailable
+from dataml.http.open_inference import is_open_inference
 
 _DETAIL: Final = "Too many requests of this kind are under way; try again in a moment."
 
@@ -33,7 +34,7 @@ _CALLS: Final = _limiter(16, 272)
 _PAGES: Final = _limiter(64, 64)
 """Pages of the console, which wait for calls of their own; one that waits for a call takes no call's place."""
 
-_UNLIMITED: Final = frozenset({"/api/v1/utils/health-check", "/metrics"})
+_UNLIMITED: Final = frozenset({"/api/v1/utils/health-check", "/metrics", "/v2/health/live", "/v2/health/ready"})
 _BY_PATH: Final = {
     "/api/v1/login/access-token": _LOGINS,
     "/api/v1/reset-password": _LOGINS,
@@ -48,6 +49,6 @@ def limiter_of(path: str) -> ConcurrencyLimiter | None:
     """Return the limiter of the class of a path without a trailing slash; None for a path without a limit."""
     if path in _UNLIMITED:
         return None
-    if not path.startswith(("/api/", "/models/")):
+    if not path.startswith(("/api/", "/models/")) and not is_open_inference(path):
         return _PAGES
     return _BY_PATH.get(path, _CALLS)

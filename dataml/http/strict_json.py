@@ -12,8 +12,12 @@ MAX_JSON_BYTES = 1024 * 1024
 MAX_JSON_DEPTH = 64
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, *, takes_nan: bool = False) -> Any:
     """Parse strict JSON: no NaN or Infinity, no number beyond a double, no duplicate keys, 1 MiB, 64 levels.
+
+    Args:
+        body: the JSON.
+        takes_nan: whether the tokens NaN, Infinity and -Infinity are numbers, for protocols whose clients write them.
 
     Raises:
         TooLarge: `body_too_large`.
@@ -21,8 +25,9 @@ def read_json(body: bytes) -> Any:
     """
     if len(body) > MAX_JSON_BYTES:
         raise TooLarge(f"A JSON body may have {MAX_JSON_BYTES} bytes at most.", code="body_too_large")
+    constant = float if takes_nan else _refuse_constant
     try:
-        value = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(body, object_pairs_hook=_object, parse_constant=constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise Invalid("The body is not UTF-8.", code="invalid_json") from error
     except json.JSONDecodeError as error:

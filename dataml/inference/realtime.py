@@ -1,9 +1,11 @@
 """Predictions in real time and by name as plain ASGI: FastAPI's own work would take longer than the prediction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
@@ -39,11 +41,16 @@ FORECAST_CALL = "/forecast"
 DIRECT_CALLS = ("/predict", FORECAST_CALL)
 _DIRECT_ROUTE = "/models/{tenant_name}/{predictor_name}"
 _M = TypeVar("_M", bound=BaseModel)
+LookUp = Callable[[AsyncSession], Awaitable[ServableModel]]
 
 
-def route_of(path: str) -> str:
-    """Return the template of the route of a path that `RealTimeApp` serves."""
-    return path if path == _PATH else _DIRECT_ROUTE + path[path.rindex("/") :]
+@dataclass(frozen=True)
+class EncodedResponse:
+    """A response that is not JSON alone."""
+
+    body: bytes
+    media_type: str
+    headers: Sequence[tuple[bytes, bytes]]
 
 
 class RealTimeApp:
@@ -62,6 +69,10 @@ class RealTimeApp:
         """Return whether a request to this path is for this application."""
         return path == _PATH or (path.startswith("/models/") and path.endswith(DIRECT_CALLS) and path.count("/") == 4)
 
+    def route_of(self, path: str) -> str:
+        """Return the template of the route of a path that `serves`."""
+        return path if path == _PATH else _DIRECT_ROUTE + path[path.rindex("/") :]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request whose path `serves`; the path has no trailing slash."""
         await respond(scope, receive, send, lambda header, body: self.answer(scope["path"], header, body))
@@ -72,8 +83,7 @@ class RealTimeApp:
         Raises:
             DatamlError: whatever is wrong with the caller or the request.
         """
-        principal = await self._authenticator.authenticate(authorization)
-        principal.require(Permission.PREDICT)
+        principal = await self.authenticate(authorization)
         if path == _PATH:
             model, request = await self._by_training(principal, body)
         elif path.endswith(FORECAST_CALL):
@@ -82,18 +92,41 @@ class RealTimeApp:
             model, request = await self._by_name(principal, path, body)
         return await self._inference_client.predict(model, request)
 
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """Return the caller, who may predict; cached for `SESSION_CACHE_S`.
+
+        Raises:
+            Unauthorized, Unavailable: as `Authenticator.authenticate`.
+            Forbidden: `missing_permission`.
+        """
+        principal = await self._authenticator.authenticate(authorization)
+        principal.require(Permission.PREDICT)
+        return principal
+
+    async def get_model(self, key: Hashable, look_up: LookUp) -> ServableModel:
+        """Return a model; cached for `MODEL_CACHE_S` by a key that says whose it is.
+
+        Raises:
+            Unavailable: the database does not answer.
+            DatamlError: whatever `look_up` raises.
+        """
+
+        async def look_up_in_session() -> ServableModel:
+            async with self._database.reading() as session:
+                return await look_up(session)
+
+        return await self._models.get(key, look_up_in_session)
+
     def clear_models(self) -> None:
         """Clear the cached models, because one of them has changed."""
         self._models.clear()
 
     async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, InferenceRequest]:
         request = parse_body(PredictRequest, body)
-
-        async def look_up() -> ServableModel:
-            async with self._database.reading() as session:
-                return await service.get_servable_model(session, principal, request.train_id)
-
-        model = await self._models.get((principal.tenant_id, request.train_id), look_up)
+        model = await self.get_model(
+            (principal.tenant_id, request.train_id),
+            lambda session: service.get_servable_model(session, principal, request.train_id),
+        )
         service.check_problem_type(model.problem_type, forecast=False)
         if request.preprocess_id not in (None, model.preprocess_id):
             detail = f"preprocess_id is {model.preprocess_id} for this model."
@@ -123,13 +156,11 @@ class RealTimeApp:
 
     async def _get_model_by_name(self, principal: Principal, path: str) -> ServableModel:
         _, _, tenant_name, predictor_name, _ = path.split("/")
-
-        async def look_up() -> ServableModel:
-            async with self._database.reading() as session:
-                return await service.get_servable_model_by_name(session, principal, tenant_name, predictor_name)
-
         try:
-            return await self._models.get((principal.tenant_id, tenant_name, predictor_name), look_up)
+            return await self.get_model(
+                (principal.tenant_id, tenant_name, predictor_name),
+                lambda session: service.get_servable_model_by_name(session, principal, tenant_name, predictor_name),
+            )
         except NotFound as error:
             if tenant_name != principal.tenant_name:
                 raise
@@ -175,14 +206,26 @@ def parse_body(model: type[_M], body: bytes) -> _M:
 async def respond(
     scope: Scope, receive: Receive, send: Send, answer: Callable[[str | None, bytes], Awaitable[InferenceResponse]]
 ) -> None:
-    """Read the body of a request, call `answer`, and send JSON, or the error that `answer` raised or returned."""
-    headers = dict(scope["headers"])
+    """Read the JSON of a request, call `answer`, and send JSON, or the error that `answer` raised or returned."""
+
+    async def answer_json(headers: Mapping[bytes, bytes]) -> InferenceResponse:
+        check_json(headers)
+        body = await read_body(receive)
+        return await answer(authorization_of(headers), body)
+
+    await respond_to(scope, send, answer_json)
+
+
+async def respond_to(
+    scope: Scope,
+    send: Send,
+    answer: Callable[[Mapping[bytes, bytes]], Awaitable[InferenceResponse | EncodedResponse]],
+) -> None:
+    """Call `answer` with the headers of a request, and send what it returned, or the error that it raised."""
     try:
         if scope["query_string"]:
             refuse_unknown_parameters(QueryParams(scope["query_string"]), ())
-        body = await _read_body(headers, receive)
-        header = headers.get(b"authorization")
-        response = await answer(header.decode("latin-1") if header else None, body)
+        response = await answer(dict(scope["headers"]))
     except DatamlError as error:
         response = error
     except UNREACHABLE:
@@ -190,8 +233,8 @@ async def respond(
     await send_response(scope, send, response)
 
 
-async def send_response(scope: Scope, send: Send, response: InferenceResponse) -> None:
-    """Send JSON, or an error as every other route renders it."""
+async def send_response(scope: Scope, send: Send, response: InferenceResponse | EncodedResponse) -> None:
+    """Send JSON, an encoded response, or an error as every other route renders it."""
     request_id: str = scope["state"]["request_id"]
     headers = [(b"x-request-id", request_id.encode()), *security_headers("")]
     status, media_type = 200, "application/json"
@@ -199,15 +242,37 @@ async def send_response(scope: Scope, send: Send, response: InferenceResponse) -
         status = response.status
         headers += [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
         response, media_type = render_error(response, status, scope)
+    elif isinstance(response, EncodedResponse):
+        headers += response.headers
+        response, media_type = response.body, response.media_type
     headers += [(b"content-type", media_type.encode()), (b"content-length", str(len(response)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": response})
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    content_type = headers.get(b"content-type", b"application/json")
-    if b"json" not in content_type.lower():
+def authorization_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the text of the `Authorization` header, if there is one."""
+    header = headers.get(b"authorization")
+    return header.decode("latin-1") if header else None
+
+
+def check_json(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body that is not sent as JSON.
+
+    Raises:
+        UnsupportedMedia: `unsupported_media`.
+    """
+    if b"json" not in headers.get(b"content-type", b"application/json").lower():
         raise UnsupportedMedia("Send the body as application/json.", code="unsupported_media")
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        TooLarge: `body_too_large`: it has more than `MAX_JSON_BYTES` bytes.
+        Invalid: `incomplete_body`.
+    """
     parts: list[bytes] = []
     size = 0
     while True:

@@ -26,6 +26,10 @@ THRESHOLD_OF_REQUEST: Final = (
 )
 
 
+MAX_INSTANCES: Final = 1000
+"""Rows that one request may predict in real time."""
+
+
 class PredictRequest(BaseModel):
     """One row to predict, and the training that predicts it."""
 
@@ -53,7 +57,9 @@ class DirectRequest(BaseModel):
     model_config = request_config({"features": {"tenure": 12, "plan": "basic"}})
 
     features: dict[str, Any] | None = Field(None, description="One row.")
-    instances: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=1000, description="Several rows.")
+    instances: list[dict[str, Any]] | None = Field(
+        None, min_length=1, max_length=MAX_INSTANCES, description="Several rows."
+    )
     explain: bool = Field(False, description="Add the contribution of each feature; for 100 rows at most.")
     threshold: Threshold | None = Field(None, description=THRESHOLD_OF_REQUEST)
 

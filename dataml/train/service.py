@@ -324,7 +324,10 @@ async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, h
         NotFound: `training_not_found`.
         Conflict: `model_not_ready`.
     """
-    training = await (hold if held else get)(session, scope, train_id)
+    return _refuse_unfinished(await (hold if held else get)(session, scope, train_id))
+
+
+def _refuse_unfinished(training: Training) -> Training:
     if training.status != "completed":
         raise Conflict(
             f"This model is not ready: its training is {_STATUS_WORDS[training.status]}.", code="model_not_ready"
@@ -346,6 +349,27 @@ async def get_promoted(session: AsyncSession, scope: Scope, name: str, *, in_url
     if training is None:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
     return training
+
+
+async def get_version(session: AsyncSession, scope: Scope, name: str, version: int) -> Training:
+    """Return a completed version of a predictor, by the predictor's name or the one that it has in URLs.
+
+    Raises:
+        NotFound: `version_not_found`, also where there is no such predictor.
+        Conflict: `model_not_ready`.
+    """
+    training = await scope.find(session, Training, is_named(name) & (Training.version == version))
+    if training is None:
+        raise NotFound("There is no such version of a predictor of this name.", code="version_not_found")
+    return _refuse_unfinished(training)
+
+
+async def list_completed_versions(session: AsyncSession, scope: Scope, predictor_name: str) -> Sequence[int]:
+    """Return the numbers of the completed versions of a predictor, in order."""
+    versions = scope.select_columns(Training, Training.version).where(
+        Training.predictor_name == predictor_name, Training.status == "completed"
+    )
+    return (await session.scalars(versions.order_by(Training.version))).all()
 
 
 async def suggest_predictor(

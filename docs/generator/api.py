@@ -65,8 +65,8 @@ def _index(features: dict[str, list[tuple[str, str, Json]]]) -> str:
     lines = [
         "# HTTP API",
         "",
-        f"All paths are under `{PREFIX}`, except those that begin with `/models/`. A running platform shows the same",
-        "calls at `/docs`, where they can be tried, and at `/openapi.json`, for tools.",
+        f"All paths are under `{PREFIX}`, except `/models/…`, `/v2…` and `/metrics`. A running platform shows",
+        "the same calls at `/docs`, where they can be tried, and at `/openapi.json`, for tools.",
         "",
         "- Send `Authorization: Bearer TOKEN` with each call: the access token of a login, or an API key.",
         "- Bodies are JSON unless the call says otherwise. Unknown fields are refused.",

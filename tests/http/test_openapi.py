@@ -124,18 +124,19 @@ def test_operation_declares_the_errors_that_can_occur(document: Json, operation_
 
 
 def test_every_error_has_one_schema_for_each_type(document: Json) -> None:
-    for _, call in operations(document):
-        for status, response in call["responses"].items():
-            if int(status) >= 400:
-                assert response == {"$ref": f"#/components/responses/Error{status}"}
-    error = {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Error"}},
-        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
-    }
+    for path, methods in document["paths"].items():
+        name = "OpenInferenceError" if path.startswith("/v2") else "Error"
+        for call in methods.values():
+            for status, response in call["responses"].items():
+                if int(status) >= 400:
+                    assert response == {"$ref": f"#/components/responses/{name}{status}"}
     for name, response in document["components"]["responses"].items():
-        assert response["content"] == error
+        assert response["content"] == {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{name[:-3]}"}},
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+        }
         has_retry_after = "Retry-After" in response.get("headers", {})
-        assert has_retry_after == (name in ("Error429", "Error503", "Error507"))
+        assert has_retry_after == name.endswith(("429", "503", "507"))
     assert document["components"]["schemas"]["Error"]["required"] == ["detail", "code", "request_id"]
 
 

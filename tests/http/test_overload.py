@@ -33,13 +33,16 @@ class SlowApp:
     def serves(self, path: str) -> bool:
         return path == PREDICT
 
+    def route_of(self, path: str) -> str:
+        return path
+
 
 class Gateway:
     """The middleware around a slow application."""
 
     def __init__(self) -> None:
         self.app = SlowApp()
-        self._middleware = GatewayMiddleware(self.app, self.app, 0)  # type: ignore[arg-type]
+        self._middleware = GatewayMiddleware(self.app, (self.app,), 0)  # type: ignore[arg-type]
 
     def send(self, path: str, method: str = "GET") -> "asyncio.Task[tuple[int, dict[str, str], bytes]]":
         return asyncio.create_task(self._send(path, method))

@@ -12,7 +12,7 @@ from tests.client import Client
 from tests.conftest import Platform, needs_sqlite
 from tests.database import execute_sql
 from tests.dataset.datasets import new_name
-from tests.sample_tenant import _create_forecast
+from tests.sample_tenant import create_forecast
 from tests.train.training import SMALL_COLUMNS, row_of, small_dataset, train, trained
 
 PRICE = [
@@ -30,7 +30,7 @@ def dataset_id(client: Client) -> int:
 @pytest.fixture(scope="module")
 def models(client: Client, dataset_id: int) -> dict[str, dict[str, Any]]:
     """A row of the list for each problem type."""
-    forecast = row_of(client, _create_forecast(client)["forecast_train_id"])
+    forecast = row_of(client, create_forecast(client)["forecast_train_id"])
     return {
         "Classification": trained(client, dataset_id, columns=SMALL_COLUMNS),
         "Regression": trained(client, dataset_id, problem_type="Regression", columns=PRICE),

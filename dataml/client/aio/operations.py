@@ -2101,6 +2101,83 @@ class Operations:
             body=body,
         )
 
+    async def get_server_metadata(self) -> schemas.ServerMetadata:
+        """Show the server's name, its version, and the extensions of the protocol that it has."""
+        return await self._transport.call("GET", "/v2")
+
+    async def check_live(self) -> schemas.ServerLiveness:
+        """Answer 200 as soon as the server can answer."""
+        return await self._transport.call("GET", "/v2/health/live")
+
+    async def check_ready(self) -> schemas.ServerReadiness:
+        """Answer 200 as soon as the server takes requests."""
+        return await self._transport.call("GET", "/v2/health/ready")
+
+    async def get_model_metadata(self, predictor_name: str) -> schemas.ModelMetadata:
+        """Show the inputs and outputs of a predictor's promoted version.
+
+        Args:
+            predictor_name: A predictor, as its `url_name`.
+        """
+        return await self._transport.call("GET", f"/v2/models/{quote(str(predictor_name), safe='')}")
+
+    async def get_model_version_metadata(self, predictor_name: str, version: str) -> schemas.ModelMetadata:
+        """Show the inputs and outputs of one version of a predictor.
+
+        Args:
+            predictor_name: A predictor, as its `url_name`.
+            version: A version of it, such as `3` or `v3`.
+        """
+        return await self._transport.call(
+            "GET", f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}"
+        )
+
+    async def check_model_ready(self, predictor_name: str) -> schemas.ModelReadiness:
+        """Answer 200 when a predictor takes requests.
+
+        Args:
+            predictor_name: A predictor, as its `url_name`.
+        """
+        return await self._transport.call("GET", f"/v2/models/{quote(str(predictor_name), safe='')}/ready")
+
+    async def check_model_version_ready(self, predictor_name: str, version: str) -> schemas.ModelReadiness:
+        """Answer 200 when one version of a predictor takes requests.
+
+        Args:
+            predictor_name: A predictor, as its `url_name`.
+            version: A version of it, such as `3` or `v3`.
+        """
+        return await self._transport.call(
+            "GET", f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}/ready"
+        )
+
+    async def infer(self, predictor_name: str, body: schemas.ModelInferRequest) -> schemas.ModelInferResponse:
+        """Predict rows with a predictor's promoted version.
+
+        The body is JSON, or JSON and bytes as the header `Inference-Header-Content-Length` says.
+
+        Args:
+            predictor_name: A predictor, as its `url_name`.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call("POST", f"/v2/models/{quote(str(predictor_name), safe='')}/infer", body=body)
+
+    async def infer_with_version(
+        self, predictor_name: str, version: str, body: schemas.ModelInferRequest
+    ) -> schemas.ModelInferResponse:
+        """Predict rows with one version of a predictor, as `POST /v2/models/{predictor_name}/infer` does.
+
+        Args:
+            predictor_name: A predictor, as its `url_name`.
+            version: A version of it, such as `3` or `v3`.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST",
+            f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}/infer",
+            body=body,
+        )
+
     async def get_metrics(self) -> str:
         """Return the metrics of all processes of the platform, as text for Prometheus.
 
