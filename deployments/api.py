@@ -39,6 +39,10 @@ class Api:
         """Return the application of the API; Serve calls this."""
         return self._gateway.application()
 
+    async def __del__(self) -> None:
+        # Serve awaits this when the replica stops.
+        await self._gateway.close()
+
 
 def api(settings: Settings, pool: serve.Application) -> serve.Application:
     """Return the Api deployment bound to these settings, with its supervisor."""

@@ -6,6 +6,10 @@ from dataml import redaction
 from dataml.db.session import Database
 from dataml.iceberg.catalog import LakeConfig
 from dataml.inference import service as inference
+from dataml.metrics.definitions import LOGGED_PREDICTIONS
+from dataml.metrics.process import ProcessRecorder
+from dataml.metrics.recording import Labels, Recording
+from dataml.metrics.totals import PredictorTraffic, Snapshot, Totals
 from dataml.runner.supervisor import Supervisor
 from dataml.runner.worker import RayWorkers
 from dataml.serving.model_runner import LogRecord
@@ -20,6 +24,8 @@ class ControlPlane:
     def __init__(self, settings: Settings, name: str) -> None:
         redaction.install()
         self._database = Database(settings)
+        self._totals = Totals(settings.metrics_predictors)
+        self._recorder = ProcessRecorder("supervisor")
         self.deployer = Deployer(self._database, settings)
         workers = RayWorkers(
             Storage.for_jobs(settings), LakeConfig.from_settings(settings), settings.workers, settings.worker_cpus
@@ -30,3 +36,18 @@ class ControlPlane:
         """Write records of the prediction log."""
         async with self._database.transaction() as session:
             await inference.store_predictions(session, records)
+        LOGGED_PREDICTIONS.add("written", amount=len(records))
+
+    def record_metrics(self, recording: Recording) -> None:
+        """Add what a process has recorded to the totals of the platform."""
+        self._totals.add(recording)
+
+    def collect_metrics(self, recording: Recording) -> Snapshot:
+        """Add what a process has recorded, and this one, and return the totals of the platform."""
+        self._totals.add(recording)
+        self._totals.add(self._recorder.take())
+        return self._totals.snapshot()
+
+    def list_traffic(self, versions: Sequence[Labels]) -> list[PredictorTraffic | None]:
+        """Return the traffic of versions of predictors in the same order; None where it is not known."""
+        return [self._totals.traffic(version) for version in versions]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import ray
 from ray import serve
@@ -17,9 +18,23 @@ from dataml.errors import StartupError
 from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.settings import Settings
 from deployments.inference_client import RayInferenceClient
+from deployments.metrics_reports import SupervisorMetrics
 from deployments.supervisor import NAME
+from deployments.supervisor_lookup import SupervisorAway
 
 log = logging.getLogger(__name__)
+
+
+async def find_own_supervisor() -> Any:
+    """Return a handle of the supervisor beside this replica of the API; it needs no database.
+
+    Raises:
+        SupervisorAway: there is none.
+    """
+    try:
+        return serve.get_deployment_actor(NAME)
+    except (ValueError, RayError) as error:
+        raise SupervisorAway from error
 
 
 class SupervisorQueue:
@@ -47,6 +62,7 @@ class Gateway:
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
         self._inference_client = RayInferenceClient(pool, settings)
+        self._metrics = SupervisorMetrics(find_own_supervisor)
         self._services = Services(
             settings=settings,
             database=Database(settings),
@@ -54,12 +70,17 @@ class Gateway:
             jobs=SupervisorQueue(),
             inference_client=self._inference_client,
             result_handlers=RESULT_HANDLERS,
+            metrics=self._metrics,
         )
         self._warming = asyncio.get_running_loop().create_task(self._warm())
 
     def application(self) -> GatewayMiddleware:
         """Return the ASGI application."""
         return create_app(self._services)
+
+    async def close(self) -> None:
+        """Send what this replica has recorded."""
+        await self._metrics.close()
 
     async def _warm(self) -> None:
         # Until now the pool and the supervisor have imported nothing, so that this replica starts sooner.

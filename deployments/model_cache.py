@@ -8,6 +8,7 @@ from typing import Any
 from dataml import redaction
 from dataml.db.session import Database
 from dataml.errors import DatamlError
+from dataml.metrics.definitions import POOL_EVICTIONS, POOL_MODELS
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.forecast_runner import ForecastRunner
 from dataml.serving.model_runner import (
@@ -21,7 +22,9 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
+from deployments.metrics_reports import MetricsReporter
 from deployments.prediction_log import BufferedLog
+from deployments.supervisor_lookup import find_supervisor
 
 
 class ModelCache:
@@ -31,8 +34,10 @@ class ModelCache:
         redaction.install()
         self._settings = settings
         self._storage = Storage.from_settings(settings)
-        self._log = BufferedLog(Database(settings)) if settings.prediction_log else NoLog()
+        database = Database(settings)
+        self._log = BufferedLog(database) if settings.prediction_log else NoLog()
         self._runners: OrderedDict[int, asyncio.Task[Any]] = OrderedDict()
+        self._reporter = MetricsReporter("pool", lambda: find_supervisor(database), self._measure)
 
     async def predict(self, model: ServableModel, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
         """Return the responses in order; when the model cannot be loaded, that error for each request."""
@@ -50,6 +55,16 @@ class ModelCache:
             return error
         return await runner.forecast(request)
 
+    def start_reporting(self) -> None:
+        """Report metrics until the process ends."""
+        self._reporter.start()
+
+    async def close(self) -> None:
+        """Send what waits: records of the prediction log, and metrics."""
+        if isinstance(self._log, BufferedLog):
+            await self._log.flush()
+        await self._reporter.report()
+
     async def warm(self) -> None:
         """Import what the first prediction needs."""
         await asyncio.to_thread(Predictor.preload, any_model=True)
@@ -62,6 +77,7 @@ class ModelCache:
             self._runners[model.train_id] = task
             while len(self._runners) > self._settings.pool_models:
                 self._runners.popitem(last=False)
+                POOL_EVICTIONS.add()
         self._runners.move_to_end(model.train_id)
         return await asyncio.shield(task)
 
@@ -69,6 +85,11 @@ class ModelCache:
         # The next request loads the model again.
         if task.cancelled() or task.exception() is not None:
             self._runners.pop(train_id, None)
+
+    def _measure(self) -> None:
+        POOL_MODELS.set(len(self._runners))
+        if isinstance(self._log, BufferedLog):
+            self._log.measure()
 
     def _load(self, model: ServableModel) -> ModelRunner:
         return ModelRunner(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)

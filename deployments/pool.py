@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     )
     from deployments.model_cache import ModelCache
 
+_CLOSE_TIMEOUT_S = 5.0
+
 
 @serve.deployment(
     name="PredictorPool",
@@ -70,7 +72,14 @@ class PredictorPool:
 
     async def _load_cache(self) -> "ModelCache":
         module = await asyncio.to_thread(importlib.import_module, "deployments.model_cache")
-        return module.ModelCache(self._settings)
+        cache: ModelCache = module.ModelCache(self._settings)
+        cache.start_reporting()
+        return cache
+
+    async def __del__(self) -> None:
+        # Serve awaits this when the replica stops.
+        if self._loading is not None and self._loading.done():
+            await asyncio.wait_for(self._loading.result().close(), _CLOSE_TIMEOUT_S)
 
 
 def _is_api_up() -> bool:

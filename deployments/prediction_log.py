@@ -2,17 +2,15 @@
 
 import asyncio
 import logging
-from typing import Any
+import time
 
-import ray
 from ray.exceptions import RayError
-from sqlalchemy.exc import SQLAlchemyError
 
 from dataml.db.session import Database
-from dataml.jobs import lease
-from dataml.serving.model_runner import LogRecord
+from dataml.metrics.definitions import LOGGED_PREDICTIONS, PREDICTION_LOG_LAG, WAITING_PREDICTIONS
+from dataml.serving.model_runner import LogRecord, prediction_time_ms
+from deployments.supervisor_lookup import SupervisorAway, find_supervisor
 
-SERVE_NAMESPACE = "serve"
 _FLUSH_INTERVAL_S = 0.5
 # Records that are kept while the supervisor is down: about a minute of a busy replica.
 _MAX_BUFFERED = 100_000
@@ -34,6 +32,7 @@ class BufferedLog:
     def add(self, record: LogRecord) -> None:
         """Add a record to the buffer; it is dropped when the buffer is full."""
         if len(self._buffer) >= _MAX_BUFFERED:
+            LOGGED_PREDICTIONS.add("dropped")
             return
         self._buffer.append(record)
         if self._flushing is None:
@@ -45,14 +44,16 @@ class BufferedLog:
         if not records:
             return
         try:
-            # Looked up each time: the lease names the current supervisor, and a handle dies with its actor.
-            async with self._database.reading() as session:
-                holder = await lease.find_holder(session)
-            supervisor: Any = ray.get_actor(holder or "", SERVE_NAMESPACE)
-            await supervisor.record_predictions.remote(records)
-        except (RayError, SQLAlchemyError, ValueError):
+            await (await find_supervisor(self._database)).record_predictions.remote(records)
+        except (RayError, SupervisorAway):
             log.warning("the supervisor is down; %d prediction records wait", len(records))
             self._buffer = records + self._buffer
+
+    def measure(self) -> None:
+        """Set the gauges of the log of this process."""
+        WAITING_PREDICTIONS.set(len(self._buffer))
+        lag_s = time.time() - prediction_time_ms(self._buffer[0].id) / 1000 if self._buffer else 0.0
+        PREDICTION_LOG_LAG.set(max(lag_s, 0.0))
 
     async def _flush_soon(self) -> None:
         try:

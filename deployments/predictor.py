@@ -14,6 +14,7 @@ from dataml.db.outage_cache import OutageCache
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.headers import request_id_of
+from dataml.http.request_metrics import measure_request
 from dataml.inference import forecasts
 from dataml.inference import service as inference
 from dataml.inference.forecast_schemas import DirectForecastRequest
@@ -25,10 +26,12 @@ from dataml.inference.realtime import (
     parse_body,
     parse_direct_request,
     respond,
+    route_of,
     send_response,
 )
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.forecast_runner import ForecastRunner
+from dataml.serving.model_metrics import measure_call
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
     InferenceRequest,
@@ -41,8 +44,12 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
+from deployments.metrics_reports import MetricsReporter
 from deployments.prediction_log import BufferedLog
 from deployments.replica_health import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
+from deployments.supervisor_lookup import find_supervisor
+
+_CLOSE_TIMEOUT_S = 5.0
 
 
 @serve.deployment(
@@ -66,6 +73,8 @@ class PredictorDeployment:
         self._authenticator = Authenticator(self._database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(self._database) if settings.prediction_log else NoLog()
         self._runner = _load_runner(model, Storage.from_settings(settings), self._log)
+        self._reporter = MetricsReporter("predictor", lambda: find_supervisor(self._database), self._measure)
+        self._reporter.start()
 
     async def serves(self, train_id: int) -> bool:
         """Return whether this deployment serves that version of the predictor, and no other by now."""
@@ -89,8 +98,14 @@ class PredictorDeployment:
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            if isinstance(self._log, BufferedLog):
+                await self._log.flush()
+            await self._reporter.report()
+
+    def _measure(self) -> None:
         if isinstance(self._log, BufferedLog):
-            await asyncio.wait_for(self._log.flush(), 5)
+            self._log.measure()
 
 
 def _load_runner(model: ServableModel, storage: Storage, log: PredictionLog) -> ModelRunner | ForecastRunner:
@@ -127,7 +142,11 @@ class DirectRoute:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        scope.setdefault("state", {})["request_id"] = request_id_of(scope)
+        scope.setdefault("state", {})["route"] = route_of(_full_path(scope)) if _full_path(scope) in self._paths else ""
+        await measure_request(self._answer, scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["request_id"] = request_id_of(scope)
         # Any other call gets the same response as from the API where no own deployment has the route, before the body
         # is read: the response does not reveal which predictors exist.
         refusal: DatamlError | None = None
@@ -147,7 +166,7 @@ class DirectRoute:
         inference.check_problem_type(self._runner.model.problem_type, forecast=False)
         assert isinstance(self._runner, ModelRunner)
         request = parse_direct_request(principal, body, await self._get_kept_threshold(principal))
-        return (await self._runner.predict([request]))[0]
+        return await measure_call(self._model, self._runner.predict_one(request))
 
     async def _get_kept_threshold(self, principal: Principal) -> float | None:
         """Return the threshold that is kept with the model, as the API sees it: it may be a second old."""
@@ -168,7 +187,7 @@ class DirectRoute:
             # It may have been bound to another preprocessing meanwhile.
             model = await inference.get_servable_model(session, principal, self._runner.model.train_id)
             prepared = await forecasts.prepare_direct_request(session, self._settings, principal.scope, model, request)
-        return await self._runner.forecast(prepared)
+        return await measure_call(self._model, self._runner.forecast(prepared))
 
     async def _authenticate(self, authorization: str | None) -> Principal:
         principal = await self._authenticator.authenticate(authorization)

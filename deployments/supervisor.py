@@ -18,6 +18,8 @@ from dataml.settings import Settings
 
 if TYPE_CHECKING:
     from dataml.jobs.spec import JobReport
+    from dataml.metrics.recording import Labels, Recording
+    from dataml.metrics.totals import PredictorTraffic, Snapshot
     from dataml.serving.model_runner import LogRecord
     from deployments.control_plane import ControlPlane
 
@@ -55,6 +57,18 @@ class SupervisorActor:
     async def record_predictions(self, records: "Sequence[LogRecord]") -> None:
         """Write records of the prediction log."""
         await (await self._control_plane()).record_predictions(records)
+
+    async def record_metrics(self, recording: "Recording") -> None:
+        """Add what a process has recorded to the totals of the platform."""
+        (await self._control_plane()).record_metrics(recording)
+
+    async def collect_metrics(self, recording: "Recording") -> "Snapshot":
+        """Add what a process has recorded, and return the totals of the platform."""
+        return (await self._control_plane()).collect_metrics(recording)
+
+    async def list_traffic(self, versions: "Sequence[Labels]") -> "list[PredictorTraffic | None]":
+        """Return the traffic of versions of predictors in the same order; None where it is not known."""
+        return (await self._control_plane()).list_traffic(versions)
 
     async def _control_plane(self) -> "ControlPlane":
         self._first_call.set()

@@ -1,6 +1,7 @@
 """Memory and processor time of a process of the platform."""
 
 import os
+import uuid
 from functools import cache
 from typing import Literal
 
@@ -15,10 +16,9 @@ ProcessKind = Literal["api", "pool", "predictor", "supervisor", "worker"]
 class ProcessRecorder:
     """Takes the recordings of this process, with its memory and processor time."""
 
-    def __init__(self, kind: ProcessKind, name: str) -> None:
-        """`name` tells the process from all others of the platform."""
+    def __init__(self, kind: ProcessKind) -> None:
         self._kind = kind
-        self._name = name
+        self._name = f"{kind}-{uuid.uuid4().hex}"
         self._cpu_s = 0.0
 
     def take(self) -> Recording:

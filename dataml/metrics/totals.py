@@ -17,14 +17,17 @@ from dataml.metrics.recording import Gauge, Labels, Recording, take_recording
 OTHER: Final = ("other", "other", "", "")
 """The labels of all predictors beyond the limit. No predictor has an empty version."""
 
+REPORT_INTERVAL_S: Final = 5.0
+"""How often a process sends what it has recorded."""
+
 WINDOW_S: Final = 300.0
 """The time that `PredictorTraffic` is about."""
 
 _SLOT_S: Final = 10.0
 # A predictor without requests for so long gives its labels to another one.
 _IDLE_S: Final = 3600.0
-# Processes send every few seconds: one that is silent for so long has ended.
-_GAUGE_LIFETIME_S: Final = 30.0
+# A process that has sent nothing for so long has ended.
+_GAUGE_LIFETIME_S: Final = 6 * REPORT_INTERVAL_S
 _BY_NAME: Final = {metric.name: metric for metric in RECORDED}
 _WIDTH: Final = len(PREDICTOR_LABELS)
 _OF_PREDICTORS: Final = frozenset(metric.name for metric in RECORDED if metric.labels[:_WIDTH] == PREDICTOR_LABELS)

@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from dataml import redaction
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
+from dataml.metrics.process import ProcessRecorder
+from dataml.metrics.totals import REPORT_INTERVAL_S
 from dataml.ml.memory import limit_allocator_caches
 from dataml.runner import process_activity
 from dataml.runner.execution import execute
@@ -66,6 +69,8 @@ class Worker:
         self._idle.set()
         self._progress: tuple[float, str] | None = None
         self._rejections = 0
+        self._metrics = ProcessRecorder("worker")
+        self._reporting: asyncio.Task[None] | None = None
 
     async def warm(self) -> None:
         """Import what jobs need."""
@@ -84,6 +89,8 @@ class Worker:
         if term < self._term:
             raise RuntimeError(f"another supervisor has taken over, in term {self._term}")
         self._supervisor, self._term = supervisor, term
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report_metrics())
         return self._attempt
 
     async def start(self, spec: JobSpec, supervisor: ActorRef, term: int) -> None:
@@ -122,6 +129,14 @@ class Worker:
             if progress is not None and self._supervisor is not None:
                 self._supervisor.record_progress.remote(spec.job_id, spec.attempt, *progress)
             await asyncio.sleep(_PROGRESS_INTERVAL_S)
+
+    async def _report_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_INTERVAL_S)
+            if self._supervisor is not None:
+                # Sent once: what a supervisor that dies was sent is lost with its totals, and nothing counts twice.
+                with suppress(RayError):
+                    await self._supervisor.record_metrics.remote(self._metrics.take())
 
     async def _deliver(self, report: JobReport) -> None:
         self._forwarding.cancel()

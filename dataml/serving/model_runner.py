@@ -199,6 +199,10 @@ class ModelRunner:
         self._labels = labels_of(model)
         self._log = log
 
+    async def predict_one(self, request: InferenceRequest) -> InferenceResponse:
+        """Return the response to a request."""
+        return (await self.predict([request]))[0]
+
     async def predict(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
         """Return the responses to several requests with one pass through the model.
 

@@ -19,6 +19,7 @@ import jwt
 import pandas as pd
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import dataml
 from dataml.access.tokens import TokenKeys
@@ -145,6 +146,45 @@ def test_a_real_time_prediction_reaches_the_log(client: dataml.Client, churn: da
         return [row["prediction_id"] for row in client.api.list_predictions(train_id=churn.id)["data"]]
 
     wait_until(logged, lambda ids: made in ids, timeout_s=10)
+
+
+def test_one_scrape_has_the_totals_of_all_processes(
+    cluster: Cluster, client: dataml.Client, churn: dataml.Model
+) -> None:
+    """Also after the supervisor has died, which adds up: nothing is counted twice."""
+    await_own_deployment(churn)
+    wait_until(lambda: scrape(client).get(("dataml_processes", "worker")), lambda count: count == 2)
+    before = rows_of(client, churn)
+    for _ in range(10):
+        assert predict(client, churn, first_row()).status_code == 200
+    assert wait_until(lambda: rows_of(client, churn), lambda rows: rows >= before + 10) == before + 10
+    assert {name for metric, name in scrape(client) if metric == "dataml_processes"} >= {
+        "api",
+        "predictor",
+        "supervisor",
+        "worker",
+    }
+    (supervisor,) = cluster.processes("ray::SupervisorActor")
+    os.kill(supervisor, signal.SIGKILL)
+    assert predict(client, churn, first_row()).status_code == 200
+    wait_until(lambda: scrape(client).get(("dataml_processes", "predictor")), lambda count: count == 1)
+    wait_until(lambda: rows_of(client, churn), lambda rows: rows == 1)
+
+
+def scrape(client: dataml.Client) -> dict[tuple[str, str], float]:
+    """Return the samples of metrics that have one label or none, by name and label."""
+    families = text_string_to_metric_families(client.api.get_metrics())
+    samples = [sample for family in families for sample in family.samples if len(sample.labels) <= 1]
+    return {(sample.name, next(iter(sample.labels.values()), "")): sample.value for sample in samples}
+
+
+def rows_of(client: dataml.Client, model: dataml.Model) -> float:
+    """Return the rows that a predictor has predicted in real time."""
+    families = text_string_to_metric_families(client.api.get_metrics())
+    samples = [
+        sample for family in families for sample in family.samples if sample.name == "dataml_predicted_rows_total"
+    ]
+    return sum(sample.value for sample in samples if sample.labels["predictor"] == model.name)
 
 
 def test_an_ended_session_predicts_for_five_seconds_at_most(

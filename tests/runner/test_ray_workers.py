@@ -94,6 +94,9 @@ def supervisor(settings: Settings) -> Iterator[Any]:
         async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
             await self._supervisor.record_progress(job_id, attempt, fraction, message)
 
+        async def record_metrics(self, recording: Any) -> None:
+            return
+
     host: Any = (
         ray.remote(Host)
         .options(num_cpus=0, max_concurrency=16)
