@@ -1,11 +1,11 @@
 """The form of a training: the request that it stands for, and the fields that an error of the API is about."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from dataml.console.api import ApiError
+from dataml.console.typed_numbers import parse_number
 
 ROLE: Final = "role:"
 """Prefix of the field with the role of one column."""
@@ -158,13 +158,7 @@ def _read(form: Form, name: str) -> dict[str, Any]:
     text = form.get(name, "").strip()
     if not text:
         return {}
-    return {name: _parse_number(text) if name in _NUMBERS else text}
-
-
-def _parse_number(text: str) -> int | float | str:
-    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        return int(text)
-    return float(text) if re.fullmatch(r"[+-]?[0-9]{0,18}\.?[0-9]{1,18}", text) else text
+    return {name: parse_number(text) if name in _NUMBERS else text}
 
 
 def _parse_object(text: str) -> Any:

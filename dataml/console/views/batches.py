@@ -13,6 +13,7 @@ from dataml.access.permissions import Permission
 from dataml.console import listing
 from dataml.console.api import ApiError
 from dataml.console.listing import Filter
+from dataml.console.typed_numbers import parse_number
 from dataml.console.views import model_page
 from dataml.console.views.model_page import Model
 from dataml.console.visit import Visit
@@ -135,13 +136,7 @@ def _read_request(model: Model, form: FormData) -> dict[str, Any]:
 
 def _numbers(text: Mapping[str, str], *names: str) -> dict[str, Any]:
     """Return the fields that are numbers; what is no number is sent as it is, for the API to refuse."""
-    return {name: _number(text[name]) for name in names if name in text}
-
-
-def _number(text: str) -> float | int | str:
-    if re.fullmatch(r"\d{1,18}", text, re.ASCII):
-        return int(text)
-    return float(text) if re.fullmatch(r"\d{1,18}\.\d{1,18}", text, re.ASCII) else text
+    return {name: parse_number(text[name]) for name in names if name in text}
 
 
 def _read_preview(lines: list[str]) -> Preview | None:

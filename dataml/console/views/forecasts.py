@@ -1,7 +1,6 @@
 """Forecasts of a model: a series is chosen, its history and its forecast are shown on one chart."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +11,7 @@ from dataml.access.permissions import Permission
 from dataml.console import curves
 from dataml.console.api import ApiError
 from dataml.console.rendering import url
+from dataml.console.typed_numbers import parse_number
 from dataml.console.views import model_page
 from dataml.console.views.model_page import Model
 from dataml.console.visit import Visit
@@ -174,8 +174,8 @@ def _build_request(
     """Return the body of the request; what is no number is sent as it is, for the API to refuse."""
     body: dict[str, Any] = {
         "train_id": model["id"],
-        "steps": _number(options.steps),
-        "level": _number(options.level),
+        "steps": parse_number(options.steps),
+        "level": parse_number(options.level),
         "aggregate": options.aggregate,
         "round": options.is_rounded,
         "explain": options.is_explained,
@@ -185,7 +185,7 @@ def _build_request(
     if options.frequency:
         body["frequency"] = options.frequency
     if options.dataset_id:
-        body["dataset_id"] = _number(options.dataset_id)
+        body["dataset_id"] = parse_number(options.dataset_id)
     elif columns:
         body["future"] = _read_future(model, form, columns, options.series)
     return body
@@ -210,18 +210,7 @@ def _read_future(
 def _value(column: FutureColumn, text: str) -> Any:
     if not text.strip():
         return None
-    return _number(text) if column.data_type in ("Integer", "Float") else text
-
-
-def _number(text: str) -> Any:
-    """Return a number, or the text that is none."""
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(number):
-        return text
-    return int(number) if number.is_integer() and "." not in text and abs(number) < 2**53 else number
+    return parse_number(text) if column.data_type in ("Integer", "Float") else text
 
 
 async def _describe(visit: Visit, model: Model, options: Options, answer: Mapping[str, Any]) -> dict[str, Any]:

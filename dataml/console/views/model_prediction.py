@@ -1,7 +1,6 @@
 """Trying a model: a prediction for values that are typed, its reasons, and what another value would change."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ from starlette.responses import Response
 
 from dataml.console import curves
 from dataml.console.api import ApiError
+from dataml.console.typed_numbers import parse_number
 from dataml.console.views import model_page
 from dataml.console.views.model_page import Model
 from dataml.console.visit import Visit
@@ -237,12 +237,4 @@ def _to_text(value: Any) -> str:
 
 def _to_json(field: Field, text: str) -> Any:
     """Return a number for a feature that is one, since texts are read as the dataset spells numbers; else the text."""
-    if not field.is_numeric:
-        return text
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(number):
-        return text
-    return int(text) if text.lstrip("+-").isdecimal() and text.isascii() else number
+    return parse_number(text) if field.is_numeric else text
