@@ -102,3 +102,11 @@ def test_status_shows_the_platform_and_the_caller(viewer: CommandLine) -> None:
     assert ended.exit_code == 0
     for word in (viewer.environment["DATAML_URL"], "ok", "analyst", "can_predict"):
         assert str(word) in ended.stdout
+
+
+def test_status_of_the_platform_is_for_its_administrators(admin: CommandLine, viewer: CommandLine) -> None:
+    assert admin.data("status", "--platform")["supervisor"].keys() == {"is_active", "holder", "expires_at"}
+    shown = admin.run("status", "--platform").stdout
+    assert "storage free bytes" in shown
+    assert "jobs queued" in shown
+    assert "missing_permission" in viewer.refused(ExitCode.FORBIDDEN, "status", "--platform")

@@ -1,6 +1,7 @@
 """`dataml login`, `logout`, `status`: who calls which platform."""
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -100,9 +101,23 @@ def _logout(session: Session) -> None:
     session.output.say(f"The profile {used!r} is deleted.")
 
 
-def _status(session: Session) -> None:
+def _status(
+    session: Session,
+    platform: Annotated[
+        bool,
+        typer.Option(
+            "--platform",
+            help="Show space, the queue of jobs, the supervisor and who stores most, as an administrator of the "
+            "platform.",
+        ),
+    ] = False,
+) -> None:
     """Show the platform, whether it is healthy, and who is signed in with which permissions."""
     client = session.client
+    if platform:
+        found = client.api.get_platform_status()
+        session.output.record(found, _flatten(found))
+        return
     health = client.api.check_health()
     caller = client.whoami()
     shown: dict[str, Any] = {
@@ -116,3 +131,11 @@ def _status(session: Session) -> None:
         "permissions": caller.get("permissions", []),
     }
     session.output.record(shown)
+
+
+def _flatten(answer: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the fields of an answer, those of its parts too, by names with the part in front."""
+    fields: dict[str, Any] = {}
+    for name, value in answer.items():
+        fields |= _flatten(value, f"{prefix}{name} ") if isinstance(value, Mapping) else {prefix + name: value}
+    return fields
