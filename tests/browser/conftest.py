@@ -7,7 +7,8 @@ import pytest
 
 from tests.browser import chromium as browsers
 from tests.browser.faults import Inspector
-from tests.browser.hostile import Objects, create_hostile_tenant
+from tests.browser.hostile import create_hostile_tenant
+from tests.browser.objects import Objects
 from tests.browser.site import Site, in_thread, open_site
 from tests.conftest import NewHome
 

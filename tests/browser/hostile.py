@@ -1,14 +1,15 @@
 """A tenant in which names and values are HTML, long, emoji, or written from right to left."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
-from tests.client import Client, wait_for_job
+from tests.browser import objects
+from tests.browser.objects import Objects
+from tests.client import Client
 from tests.dataset.datasets import create_dataset
-from tests.sample_tenant import create_role, create_user
+from tests.sample_tenant import create_user
 
 SCRIPT: Final = "<script>alert(1)</script>"
 # A dataset's name has no slash.
@@ -18,9 +19,6 @@ MIXED: Final = "😀🎉 שלום עולם مرحبا بالعالم 日本語"
 LAKE_TABLE: Final = "hostile_customers"
 _ROWS: Final = 240
 _DAYS: Final = 60
-
-Objects = Sequence[Mapping[str, Any]]
-"""Objects that belong together: their ids, by the names that parameters of the console's routes have."""
 
 
 def lengthen(start: str, length: int) -> str:
@@ -65,32 +63,14 @@ def create_hostile_tenant(client: Client) -> Objects:
         client, (f"{IMAGE}.csv", hostile_csv()), name=lengthen(IMAGE, 200), iceberg_table_name=LAKE_TABLE
     )
     training = _train(client, dataset["id"], lengthen(SCRIPT, 100), COLUMNS)
-    _wait(client, _post(client, "/train/generate-feature-importance", params={"train_id": training["id"]}), "shap_")
+    objects.explain(client, training)
     forecast = _create_forecast(client)
     to_predict = create_dataset(client, ("rows.csv", hostile_csv(20)), name=MIXED, usage="p")
-    batch = _post(
-        client, "/inference/batchPrediction", json={"train_id": training["id"], "dataset_id": to_predict["id"]}
-    )
-    _wait(client, batch)
+    batch = objects.score(client, training, to_predict)
     user = create_user(client, username=lengthen("שלום", 150), first_name=lengthen(SCRIPT, 150), last_name=MIXED)
+    key_name = lengthen(SCRIPT + MIXED, 100)
     return [
-        {
-            "dataset_id": dataset["id"],
-            "file_id": _read_file_id(client, dataset["id"]),
-            "train_id": training["id"],
-            "quoted_name": quote(training["predictor_name"], safe=""),
-            "other_train_id": forecast["id"],
-            "job_id": training["job_id"],
-            "prediction_id": batch["prediction_id"],
-            "tenant_id": _post(client, "/login/test-token")["tenant_id"],
-            "user_id": user["id"],
-            "role_id": create_role(client, "can_view", "can_predict")["id"],
-            "key_id": _post(client, "/api-keys", json={"name": lengthen(SCRIPT + MIXED, 100)})["id"],
-            "session_id": client.get("/sessions/list").json()["data"][-1]["id"],
-            "sample": "sample-churn",
-            "schema": "silver",
-            "table": LAKE_TABLE,
-        },
+        objects.list_ids(client, dataset, training, forecast, batch, user, key_name, LAKE_TABLE),
         {"dataset_id": invalid_id, "template_id": template_id},
         {"dataset_id": forecast["dataset_id"], "train_id": forecast["id"], "job_id": forecast["job_id"]},
     ]
@@ -102,7 +82,9 @@ def _create_data_with_errors(client: Client) -> tuple[int, int]:
         {"column_name": lengthen(SCRIPT, 250), "data_type": "String", "allowed_values": [MIXED, IMAGE]},
         {"column_name": MIXED, "data_type": "Integer", "default_value": "7"},
     ]
-    template = _post(client, "/template/", json={"template_name": lengthen(ATTRIBUTE, 200), "template_schema": schema})
+    template = objects.post(
+        client, "/template/", json={"template_name": lengthen(ATTRIBUTE, 200), "template_schema": schema}
+    )
     wrong = [SCRIPT, lengthen("<b>", 250), ATTRIBUTE, MIXED * 3, "text"]
     rows = [[MIXED, "1"], [IMAGE, "2"], *([MIXED, value] for value in wrong), *([value, "3"] for value in wrong)]
     content = _to_csv([[column["column_name"] for column in schema], *rows])
@@ -130,32 +112,9 @@ def _create_forecast(client: Client) -> dict[str, Any]:
 
 
 def _train(client: Client, dataset_id: int, name: str, columns: Sequence[_Column], **changes: Any) -> dict[str, Any]:
-    body = {
-        "dataset_id": dataset_id,
-        "predictor_name": name,
-        "domain": lengthen(SCRIPT, 200),
-        "problem_type": "Classification",
-        "algorithm": "LightGBM",
-        "columns": [{"column_name": column.name, "attribute_name": column.role} for column in columns if column.role],
-    }
-    training = _post(client, "/train/", json=body | changes)
-    _wait(client, training)
-    return training
-
-
-def _wait(client: Client, answer: Mapping[str, Any], prefix: str = "") -> None:
-    job = wait_for_job(client, answer[f"{prefix}job_id"])
-    assert job["state"] == "succeeded", job
-
-
-def _read_file_id(client: Client, dataset_id: int) -> int:
-    return client.get("/files/list", params={"dataset_id": dataset_id}).json()["data"][0]["id"]
-
-
-def _post(client: Client, path: str, **request: Any) -> dict[str, Any]:
-    answer = client.post(path, **request)
-    assert answer.is_success, answer.text
-    return answer.json()
+    roles = {column.name: column.role for column in columns if column.role}
+    options = {"algorithm": "LightGBM"} | changes
+    return objects.train(client, dataset_id, name, roles, lengthen(SCRIPT, 200), **options)
 
 
 def _to_csv(rows: Sequence[Sequence[str]]) -> bytes:

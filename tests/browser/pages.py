@@ -7,7 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from dataml.console.routes import create_routes
-from tests.browser.hostile import Objects
+from tests.browser.objects import Objects
 
 _PARAMETER: Final = re.compile(r"{(\w+)(?::\w+)?}")
 # Its values are those of the tabs on the page without it.

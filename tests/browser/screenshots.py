@@ -16,7 +16,7 @@ from dataml.db import schema
 from dataml.settings import load_settings
 from tests.browser.chromium import DESKTOP, PHONE, find_chromium, open_context, run_chromium, sign_in
 from tests.browser.faults import wait_for_charts
-from tests.browser.hostile import Objects
+from tests.browser.objects import Objects
 from tests.browser.pages import base_of, fill, list_routes, matching
 from tests.browser.showcase import create_showcase
 from tests.browser.site import Site, in_thread, open_site

@@ -3,63 +3,48 @@
 import csv
 import io
 from typing import Any, Final
-from urllib.parse import quote
 
-from tests.browser.hostile import Objects
-from tests.client import Client, wait_for_job
+from tests.browser import objects
+from tests.browser.objects import Objects
+from tests.client import Client
 from tests.conftest import EXAMPLES
 from tests.dataset.datasets import create_dataset
-from tests.sample_tenant import create_role, create_user
+from tests.sample_tenant import create_user
 
 LAKE_TABLE: Final = "customers"
 _CHURN: Final = EXAMPLES / "telecom_churn.csv"
 _DEPARTURES: Final = EXAMPLES / "airport_departures.csv"
 _CHURN_ROLES: Final = {"customer_id": "Id", "churn": "Target"}
 _DEPARTURE_ROLES: Final = {"origin": "Id", "date": "Time", "departures": "Target"}
+_CUSTOMERS: Final = "Customers"
 _TO_SCORE: Final = 500
 
 
 def create_showcase(client: Client) -> Objects:
     """Create objects of each kind in the client's tenant, and return their ids."""
-    template = _post(client, "/template/", json={"template_name": "Orders", "template_schema": _ORDERS})
+    template = objects.post(client, "/template/", json={"template_name": "Orders", "template_schema": _ORDERS})
     invalid = create_dataset(client, ("orders.csv", _orders_csv()), name="Orders of May", template_id=template["id"])
     customers = create_dataset(
         client, ("telecom_churn.csv", _CHURN.read_bytes()), name="Telecom customers", iceberg_table_name=LAKE_TABLE
     )
-    _wait(client, _post(client, "/dataset/generate_statistics", params={"dataset_id": customers["id"]}))
-    churn = _train(client, customers["id"], "Churn", _CHURN_ROLES, algorithm="LightGBM")
-    newer = _train(client, customers["id"], "Churn of customers", _CHURN_ROLES)
-    for training in (churn, newer):
-        shap = _post(client, "/train/generate-feature-importance", params={"train_id": training["id"]})
-        assert wait_for_job(client, shap["shap_job_id"])["state"] == "succeeded"
+    statistics = objects.post(client, "/dataset/generate_statistics", params={"dataset_id": customers["id"]})
+    objects.wait(client, statistics)
+    older = objects.train(client, customers["id"], "Churn", _CHURN_ROLES, _CUSTOMERS, algorithm="LightGBM")
+    newer = objects.train(client, customers["id"], "Churn of customers", _CHURN_ROLES, _CUSTOMERS)
+    for training in (older, newer):
+        objects.explain(client, training)
     departures = create_dataset(
         client, ("airport_departures.csv", _DEPARTURES.read_bytes()), name="Departures of New York"
     )
-    forecast = _train(
-        client, departures["id"], "Departures", _DEPARTURE_ROLES, problem_type="Forecast", domain="Air traffic",
+    forecast = objects.train(
+        client, departures["id"], "Departures", _DEPARTURE_ROLES, "Air traffic", problem_type="Forecast",
         algorithm="LightGBM",
     )  # fmt: skip
     to_score = create_dataset(client, ("new.csv", _customers_without_target()), name="New customers", usage="p")
-    batch = _post(client, "/inference/batchPrediction", json={"train_id": newer["id"], "dataset_id": to_score["id"]})
-    _wait(client, batch)
+    batch = objects.score(client, newer, to_score)
+    user = create_user(client, username="grace", first_name="Grace", last_name="Lindqvist")
     return [
-        {
-            "dataset_id": customers["id"],
-            "file_id": _read_file_id(client, customers["id"]),
-            "train_id": newer["id"],
-            "quoted_name": quote(newer["predictor_name"], safe=""),
-            "other_train_id": churn["id"],
-            "job_id": newer["job_id"],
-            "prediction_id": batch["prediction_id"],
-            "tenant_id": _post(client, "/login/test-token")["tenant_id"],
-            "user_id": create_user(client, username="grace", first_name="Grace", last_name="Lindqvist")["id"],
-            "role_id": create_role(client, "can_view", "can_predict")["id"],
-            "key_id": _post(client, "/api-keys", json={"name": "Scoring service"})["id"],
-            "session_id": client.get("/sessions/list").json()["data"][-1]["id"],
-            "sample": "sample-churn",
-            "schema": "silver",
-            "table": LAKE_TABLE,
-        },
+        objects.list_ids(client, customers, newer, older, batch, user, "Scoring service", LAKE_TABLE),
         {"dataset_id": invalid["id"], "template_id": template["id"]},
         {"dataset_id": departures["id"], "train_id": forecast["id"], "job_id": forecast["job_id"]},
     ]
@@ -90,31 +75,3 @@ def _customers_without_target() -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return written.getvalue().encode()
-
-
-def _train(client: Client, dataset_id: int, name: str, roles: dict[str, str], **changes: Any) -> dict[str, Any]:
-    body = {
-        "dataset_id": dataset_id,
-        "predictor_name": name,
-        "domain": "Customers",
-        "problem_type": "Classification",
-        "columns": [{"column_name": column, "attribute_name": role} for column, role in roles.items()],
-    }
-    training = _post(client, "/train/", json=body | changes)
-    _wait(client, training)
-    return training
-
-
-def _wait(client: Client, answer: dict[str, Any]) -> None:
-    job = wait_for_job(client, answer["job_id"])
-    assert job["state"] == "succeeded", job
-
-
-def _read_file_id(client: Client, dataset_id: int) -> int:
-    return client.get("/files/list", params={"dataset_id": dataset_id}).json()["data"][0]["id"]
-
-
-def _post(client: Client, path: str, **request: Any) -> dict[str, Any]:
-    answer = client.post(path, **request)
-    assert answer.is_success, answer.text
-    return answer.json()

@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.browser.chromium import sign_in
-from tests.browser.hostile import IMAGE, SCRIPT, Objects
+from tests.browser.hostile import IMAGE, SCRIPT
+from tests.browser.objects import Objects
 from tests.browser.pages import fill, list_changes, list_routes
 from tests.browser.site import Site
 from tests.client import PASSWORD

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.chromium import open_context, sign_in
-from tests.browser.hostile import IMAGE, Objects, lengthen
+from tests.browser.hostile import IMAGE, lengthen
+from tests.browser.objects import Objects
 from tests.browser.pages import base_of, fill, list_routes, matching
 from tests.browser.site import Site
 from tests.client import PASSWORD

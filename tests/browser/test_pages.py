@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.faults import Inspector
-from tests.browser.hostile import Objects
+from tests.browser.objects import Objects
 from tests.browser.pages import base_of, fill, list_routes, matching
 
 pytestmark = pytest.mark.browser
