@@ -11,6 +11,7 @@ from dataml.errors import DatamlError
 from dataml.metrics.definitions import POOL_EVICTIONS, POOL_MODELS
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.forecast_runner import ForecastRunner
+from dataml.serving.model_metrics import measure_load
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
     InferenceRequest,
@@ -92,7 +93,9 @@ class ModelCache:
             self._log.measure()
 
     def _load(self, model: ServableModel) -> ModelRunner:
-        return ModelRunner(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)
+        with measure_load("pool"):
+            return ModelRunner(model, Predictor.load(fetch_bundle(self._storage, model)), self._log)
 
     def _load_forecast(self, model: ServableModel) -> ForecastRunner:
-        return ForecastRunner.load(model, self._storage, self._log)
+        with measure_load("pool"):
+            return ForecastRunner.load(model, self._storage, self._log)

@@ -23,15 +23,15 @@ from dataml.inference.realtime import (
     FORECAST_CALL,
     MODEL_CACHE_S,
     SESSION_CACHE_S,
+    direct_route_of,
     parse_body,
     parse_direct_request,
     respond,
-    route_of,
     send_response,
 )
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.forecast_runner import ForecastRunner
-from dataml.serving.model_metrics import measure_call
+from dataml.serving.model_metrics import measure_call, measure_load
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
     InferenceRequest,
@@ -110,9 +110,10 @@ class PredictorDeployment:
 
 def _load_runner(model: ServableModel, storage: Storage, log: PredictionLog) -> ModelRunner | ForecastRunner:
     """Load a model. Raises as `fetch_bundle` and the loaders. Blocking."""
-    if model.problem_type == "Forecast":
-        return ForecastRunner.load(model, storage, log)
-    return ModelRunner(model, Predictor.load(fetch_bundle(storage, model)), log)
+    with measure_load("own"):
+        if model.problem_type == "Forecast":
+            return ForecastRunner.load(model, storage, log)
+        return ModelRunner(model, Predictor.load(fetch_bundle(storage, model)), log)
 
 
 class DirectRoute:
@@ -142,7 +143,8 @@ class DirectRoute:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        scope.setdefault("state", {})["route"] = route_of(_full_path(scope)) if _full_path(scope) in self._paths else ""
+        path = _full_path(scope)
+        scope.setdefault("state", {})["route"] = direct_route_of(path) if path in self._paths else ""
         await measure_request(self._answer, scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

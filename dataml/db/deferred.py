@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import perf_counter
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db.session import Database
+from dataml.metrics.definitions import DATABASE_DURATION
 
 
 class DeferringDatabase(Database):
@@ -21,6 +23,7 @@ class DeferringDatabase(Database):
         self.__dict__.update(database.__dict__)
         self._before_commit = before_commit
         self._pending: AsyncSession | None = None
+        self._began_at = 0.0
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
 
     @property
@@ -40,6 +43,7 @@ class DeferringDatabase(Database):
         """Commit the last transaction, and open one that is rolled back on any error."""
         await self.commit()
         session = self._write()
+        self._began_at = perf_counter()
         try:
             await session.begin()
             yield session
@@ -57,6 +61,7 @@ class DeferringDatabase(Database):
         async with session:
             await self._before_commit(session)
             await session.commit()
+        DATABASE_DURATION.observe(perf_counter() - self._began_at, "write")
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             await callback()

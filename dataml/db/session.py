@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from dataml.db.outage_log import OutageLog
 from dataml.errors import StorageFull, Unavailable
+from dataml.metrics.definitions import DATABASE_DURATION, DATABASE_ERRORS
 from dataml.settings import Settings
 from dataml.storage.space import is_exhausted, is_storage_full, storage_full
 
@@ -93,14 +94,14 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session for reads of one snapshot; it never waits for a writer's lock before it starts."""
-        with self._noting_outages():
+        with self._measuring("read"):
             async with self._read() as session:
                 yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Open a session that is committed at the end and rolled back on any error."""
-        with self._noting_outages():
+        with self._measuring("write"):
             async with self._write() as session, session.begin():
                 yield session
 
@@ -114,7 +115,7 @@ class Database:
         of the driver, which takes ten times as long.
         """
         loop = asyncio.get_running_loop()
-        with self._noting_outages():
+        with self._measuring("lookup"):
             try:
                 async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                     return await loop.run_in_executor(self._threads, self._fetch, statement, parameters)
@@ -122,14 +123,14 @@ class Database:
                 raise unavailable() from error
 
     @contextmanager
-    def _noting_outages(self) -> Iterator[None]:
+    def _measuring(self, kind: Literal["read", "write", "lookup"]) -> Iterator[None]:
+        """Measure a transaction, and note whether the database answers."""
         try:
-            yield
-        except UNREACHABLE as error:
-            self._outages.record_failure(error)
-            raise
-        except Unavailable as error:
-            if error.code == "database_unavailable":
+            with DATABASE_DURATION.time(kind):
+                yield
+        except (*UNREACHABLE, Unavailable) as error:
+            if not isinstance(error, Unavailable) or error.code == "database_unavailable":
+                DATABASE_ERRORS.add(kind)
                 self._outages.record_failure(error)
             raise
         self._outages.record_success()

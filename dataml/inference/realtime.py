@@ -71,7 +71,7 @@ class RealTimeApp:
 
     def route_of(self, path: str) -> str:
         """Return the template of the route of a path that `serves`."""
-        return path if path == _PATH else _DIRECT_ROUTE + path[path.rindex("/") :]
+        return path if path == _PATH else direct_route_of(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request whose path `serves`; the path has no trailing slash."""
@@ -168,6 +168,11 @@ class RealTimeApp:
             raise await trainings.suggest_predictor(
                 self._database, principal, error, predictor_name, in_url=True
             ) from None
+
+
+def direct_route_of(path: str) -> str:
+    """Return the template of the route of a path that ends with one of `DIRECT_CALLS`."""
+    return _DIRECT_ROUTE + path[path.rindex("/") :]
 
 
 def parse_direct_request(principal: Principal, body: bytes, kept_threshold: float | None) -> InferenceRequest:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +18,7 @@ from dataml.contract.warnings import warnings_to_json
 from dataml.dataset import file_service, source_rows
 from dataml.dataset import service as datasets
 from dataml.dataset.models import Dataset, File
+from dataml.db.after_commit import after_commit
 from dataml.db.base import utc_now
 from dataml.db.scope import Page, Scope
 from dataml.db.session import Database
@@ -30,6 +32,7 @@ from dataml.jobs import service as jobs
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState, ScoreResult, ScoreSpec
 from dataml.jobs.time_limits import check_time_limit
+from dataml.metrics.definitions import BATCH_ROWS
 from dataml.serving.model_runner import LogRecord, ServableModel, new_prediction_id, prediction_time_ms
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
@@ -267,6 +270,7 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
         total_records=result.total_records,
         size_bytes=result.size_bytes,
     )
+    after_commit(session, partial(_count_rows, result.total_records, result.failed_records))
     prediction.status = "completed"
     prediction.file_id = file.id
     prediction.records = result.total_records
@@ -276,6 +280,11 @@ async def apply_scoring(session: AsyncSession, job: Job, result: ScoreResult | N
     if result.snapshot_id is not None:
         prediction.result_table = _shown_table(job)
         prediction.result_snapshot_id = result.snapshot_id
+
+
+def _count_rows(total: int, failed: int) -> None:
+    BATCH_ROWS.add("predicted", amount=total - failed)
+    BATCH_ROWS.add("failed", amount=failed)
 
 
 def _shown_table(job: Job) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from dataml.db import every_tenant
+from dataml.db.after_commit import after_commit
 from dataml.db.base import utc_now
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
@@ -39,6 +40,7 @@ from dataml.jobs.spec import (
     TrainSpec,
     ValidateSpec,
 )
+from dataml.metrics.definitions import JOB_DURATION, JOBS_FINISHED
 from dataml.storage.storage import ATTEMPTS
 
 _PAYLOADS: dict[JobKind, TypeAdapter[Any]] = {
@@ -264,7 +266,10 @@ async def finish(session: AsyncSession, job_id: int, attempt: int, failure: JobF
         }
     if not await _update_one(session, _update_attempt(job_id, attempt).values(finished_at=utc_now(), **values)):
         return None
-    return await find_by_id(session, job_id)
+    job = await find_by_id(session, job_id)
+    if job is not None:
+        _count(session, job, JobState(job.state))
+    return job
 
 
 async def retry_or_fail(session: AsyncSession, job_id: int, attempt: int, attempts: int) -> Job | None:
@@ -330,9 +335,24 @@ async def time_out(session: AsyncSession, attempt: Attempt, limit_s: int) -> Job
 async def cancel(session: AsyncSession, job: Job, message: str = "Cancelled") -> bool:
     """Cancel a job; False when it had ended before."""
     statement = every_tenant.update(Job).where(Job.id == job.id, Job.state.in_(_UNFINISHED))
-    return await _update_one(
+    is_cancelled = await _update_one(
         session, statement.values(state=JobState.CANCELLED.value, message=message, finished_at=utc_now())
     )
+    if is_cancelled:
+        _count(session, job, JobState.CANCELLED)
+    return is_cancelled
+
+
+def _count(session: AsyncSession, job: Job, state: JobState) -> None:
+    """Count the end of a job, once it is committed."""
+    kind, started_at = job.kind, job.started_at
+
+    def count() -> None:
+        JOBS_FINISHED.add(kind, state.value)
+        if started_at is not None:
+            JOB_DURATION.observe(max((utc_now() - started_at).total_seconds(), 0.0), kind)
+
+    after_commit(session, count)
 
 
 def _update_attempt(job_id: int, attempt: int) -> Update:

@@ -67,7 +67,8 @@ JOB_DURATION: Final = Histogram(
 )
 WORKER_RESTARTS: Final = Counter(
     "dataml_worker_restarts_total",
-    "Workers that were started again, by reason: `lost` the process died or hung, `stopped` its job had to end.",
+    "Workers that were started again, by reason: `lost` the process died or hung, `not_started` it did not start, "
+    "`stopped` its job had to end.",
     ("reason",),
 )
 
@@ -82,7 +83,7 @@ DATABASE_ERRORS: Final = Counter(
 )
 STORAGE_DURATION: Final = Histogram(
     "dataml_storage_operation_duration_seconds",
-    "Time of an operation on files of the platform, by operation.",
+    "Time of an operation on files of the platform: `write`, `flush`, or `upload`, `download`, `remove` with a store.",
     ("operation",),
     bounds=_REQUEST_BOUNDS,
 )

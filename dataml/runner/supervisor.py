@@ -23,6 +23,7 @@ from dataml.jobs import lease, service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
 from dataml.jobs.time_limits import effective_time_limit_s
+from dataml.metrics.definitions import WORKER_RESTARTS
 from dataml.runner import heartbeat
 from dataml.runner.lake_orphans import LakeOrphanCollector
 from dataml.runner.orphans import collect_orphans
@@ -88,6 +89,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._worker_calls: set[asyncio.Task[Any]] = set()
         self._killing: set[str] = set()
+        # Workers whose job had to end: that they are lost is no failure.
+        self._stopped: set[str] = set()
         self._recovery = asyncio.Lock()
         # Until all have ended no job is claimed: it would look as one that no worker runs.
         self._recoveries = 0
@@ -246,6 +249,7 @@ class Supervisor:
             return await self._wait(heartbeat.call_within(heartbeat.TIMEOUT_S, self._workers.attach(name, term)))
         except TimeoutError:
             log.warning("worker %s does not answer this supervisor and is killed", name)
+            WORKER_RESTARTS.add("lost")
             await self._kill(name, term)
             return None
 
@@ -269,6 +273,7 @@ class Supervisor:
             await self._call(name, self._workers.warm(name, term))
         except WorkerLost:
             log.warning("worker %s did not start; trying again", name)
+            WORKER_RESTARTS.add("not_started")
             await self._kill(name, term)
             return False
         if self._term == term and name not in self._idle and name not in self._busy:
@@ -321,11 +326,13 @@ class Supervisor:
             await self._call(name, self._workers.join(name))
         except WorkerLost:
             log.warning("worker %s was lost during job %s", name, attempt.job_id)
+            WORKER_RESTARTS.add("stopped" if name in self._stopped else "lost")
             # It may hang or be unreachable: it must not go on once the job is given to another worker.
             await self._kill(name, term)
         # An attempt that is still running has no report: its worker is gone. Otherwise this changes nothing.
         while not await self._try(lambda: self._handle_lost(attempt, term)):  # noqa: ASYNC110 - the database is polled
             await asyncio.sleep(self.POLL_INTERVAL_S)
+        self._stopped.discard(name)
         if self._term == term:
             del self._busy[name]
             del self._timers[attempt]
@@ -459,6 +466,7 @@ class Supervisor:
             ended = await service.find_ended_elsewhere(session, [attempt.job_id for attempt in self._busy.values()])
         for name, attempt in self._busy.items():
             if attempt.job_id in ended and name not in self._killing:
+                self._stopped.add(name)
                 self._spawn(self._kill(name, term))
 
     def _cancel_worker_calls(self) -> None:

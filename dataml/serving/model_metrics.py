@@ -1,10 +1,12 @@
-"""Metrics of the calls of models, recorded where they are called: their time, and the status of the answer."""
+"""Metrics of models: the time and status of their calls, recorded where they are called, and their loading."""
 
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
+from typing import Literal
 
 from dataml.errors import DatamlError
-from dataml.metrics.definitions import PREDICTION_DURATION
+from dataml.metrics.definitions import MODEL_LOAD_DURATION, MODEL_LOAD_ERRORS, PREDICTION_DURATION
 from dataml.serving.model_runner import (
     DeploymentStatus,
     ForecastInferenceRequest,
@@ -26,6 +28,17 @@ async def measure_call(model: ServableModel, call: Awaitable[InferenceResponse])
         return response
     finally:
         PREDICTION_DURATION.observe(perf_counter() - started_at, *labels_of(model), status)
+
+
+@contextmanager
+def measure_load(host: Literal["pool", "own"]) -> Iterator[None]:
+    """Record how long it takes to load a model in the pool or in an own deployment, and whether that fails."""
+    with MODEL_LOAD_DURATION.time(host):
+        try:
+            yield
+        except Exception:
+            MODEL_LOAD_ERRORS.add(host)
+            raise
 
 
 class MeasuredInferenceClient:

@@ -25,6 +25,7 @@ from dataml.errors import NotFound, TooLarge, Unavailable
 from dataml.settings import Settings
 from dataml.storage import disk
 from dataml.storage.cache import evict_copies, mark_used
+from dataml.storage.measuring import measure_operation
 from dataml.storage.objects import FileMissing, ObjectStore
 from dataml.storage.space import is_storage_full, storage_full
 
@@ -118,7 +119,8 @@ class Storage:
         """
         assert self.store is not None
         store = self.store
-        self.with_retry(lambda: store.download(name, target))
+        with measure_operation("download"):
+            self.with_retry(lambda: store.download(name, target))
 
     def publish(self, name: str, without: Collection[str] = ()) -> Collection[str]:
         """Flush a file or a folder to this disk, upload all its files but those `without`, and return their names.
@@ -132,11 +134,13 @@ class Storage:
         if not path.exists():
             return ()
         # A row that names a file outlives a loss of power, and a copy here must equal what the store has.
-        disk.sync_all(path, self.root)
+        with measure_operation("flush"):
+            disk.sync_all(path, self.root)
         if self.store is None:
             return ()
         store = self.store
-        published = self.with_retry(lambda: store.upload(path, name, without))
+        with measure_operation("upload"):
+            published = self.with_retry(lambda: store.upload(path, name, without))
         evict_copies(self.root, self.cache_bytes, store)
         return published
 
@@ -153,7 +157,8 @@ class Storage:
                 raise upload_too_large()
 
         try:
-            return await asyncio.to_thread(disk.write, source, self.path(name), self.root, check)
+            with measure_operation("write"):
+                return await asyncio.to_thread(disk.write, source, self.path(name), self.root, check)
         except OSError as error:
             if is_storage_full(error):
                 raise storage_full(folder=self.root) from error
@@ -172,7 +177,8 @@ class Storage:
         disk.remove(self.path(name))
         if self.store is not None:
             try:
-                self.store.remove(name)
+                with measure_operation("remove"):
+                    self.store.remove(name)
             except (Unavailable, NotFound):
                 log.warning("%s is left in the store until the next garbage collection", name)
 
