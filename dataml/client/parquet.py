@@ -32,12 +32,6 @@ def read_csv(path: Path, types: Mapping[str, str]) -> dict[str, Any]:
         path: The file.
         types: The columns that are read, and their data types.
     """
-    table = read_csv_table(path, types)
-    return {name: table[name].combine_chunks() for name in types}
-
-
-def read_csv_table(path: Path, types: Mapping[str, str]) -> pa.Table:
-    """Return columns of a CSV file as a table; see `read_csv`."""
     kinds = {"Boolean": pa.bool_(), "Integer": pa.int64(), "Float": pa.float64()}
     convert = pyarrow.csv.ConvertOptions(
         include_columns=list(types),
@@ -48,7 +42,8 @@ def read_csv_table(path: Path, types: Mapping[str, str]) -> pa.Table:
         false_values=["false"],
     )
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    return pyarrow.csv.read_csv(path, convert_options=convert, parse_options=parse)
+    table = pyarrow.csv.read_csv(path, convert_options=convert, parse_options=parse)
+    return {name: table[name].combine_chunks() for name in types}
 
 
 def read_small(path: Path, names: Sequence[str], max_rows: int) -> pa.Table | None:

@@ -8,15 +8,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from dataml.client.errors import ClientError
 from dataml.client.frames import build, to_list
 from dataml.client.predictions import ModelColumns
 from dataml.client.tables import is_installed
-
-if TYPE_CHECKING:
-    from dataml.client import schemas
 
 FileFormat = Literal["csv", "parquet"]
 MAX_REALTIME_BYTES: Final = 4 << 20
@@ -37,13 +34,18 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in _PARQUET
 
 
+def format_of_name(path: Path) -> FileFormat:
+    """Return the format of a file by the ending of its name."""
+    return "parquet" if is_parquet(path) else "csv"
+
+
 def format_of(path: Path, wanted: FileFormat | None = None) -> FileFormat:
     """Return the format that a file is written in: the wanted one, else that of the ending of its name.
 
     Raises:
         ClientError: `no_pyarrow`: it is Parquet, and pyarrow is not installed.
     """
-    chosen: FileFormat = wanted or ("parquet" if is_parquet(path) else "csv")
+    chosen = wanted or format_of_name(path)
     if chosen == "parquet" and not is_installed("pyarrow"):
         raise ClientError('Parquet needs pyarrow: pip install "dataml[arrow]"', code="no_pyarrow")
     return chosen
@@ -150,30 +152,6 @@ def count(result: Any) -> tuple[int, int]:
     """Return the number of rows of predictions, and of those that have an error."""
     reasons = to_list(_column(result, "error"))
     return len(reasons), sum(reason is not None for reason in reasons)
-
-
-def to_parquet(source: Path, target: Path, model: schemas.TrainDetail) -> None:
-    """Write the CSV result of a batch as a Parquet file.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    from dataml.client import parquet
-
-    with source.open(newline="", encoding="utf-8") as file:
-        names = next(csv.reader(file))
-    summary = model["summary"] or {}
-    target_type = "Float" if model["problem_type"] != "Classification" else summary.get("target_type", "String")
-    ids = {name for name, role in model["roles"].items() if role in ("Id", "Time")}
-    types = {name: "String" if name in ids else _result_type(name, target_type) for name in names}
-    parquet.write_table(target, [], parquet.read_csv_table(source, types))
-
-
-def _result_type(name: str, target_type: str) -> str:
-    if name == "prediction":
-        return target_type
-    is_number = name in ("value", "lower", "upper", "confidence") or name.startswith("probability_")
-    return "Float" if is_number or re.fullmatch(r"explanation_\d+_effect", name) else "String"
 
 
 def _names(rows: Any) -> Sequence[str]:

@@ -19,9 +19,12 @@ from dataml.storage.names import display_name
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
 
+PARQUET: Final = "application/vnd.apache.parquet"
+# The content is a user's: a browser must save it, not guess its type and show it.
+HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 _MEDIA_TYPES: Final = {
     "csv": "text/csv",
-    "parquet": "application/vnd.apache.parquet",
+    "parquet": PARQUET,
     "hdf": "application/x-hdf5",
 }
 COMPRESSED_TYPES: Final = {
@@ -62,7 +65,7 @@ async def get_by_id(session: AsyncSession, scope: Scope, file_id: int) -> Downlo
         Conflict: `file_in_lake`.
     """
     file, _ = await file_service.get_file(session, scope, file_id)
-    return _download(file)
+    return of_file(file)
 
 
 async def get_by_name(session: AsyncSession, scope: Scope, file_path: str) -> Download:
@@ -80,14 +83,19 @@ async def get_by_name(session: AsyncSession, scope: Scope, file_path: str) -> Do
     if file is not None and is_hdf:
         return Download(file_path, PurePosixPath(file.name).stem + ".hdf", "hdf", copied_from=file)
     if file is not None:
-        return _download(file)
+        return of_file(file)
     dataset = await service.find_by_parquet(session, scope, file_path) if suffix == "parquet" else None
     if dataset is None:
         raise NotFound("There is no file with this name.", code="file_not_found")
     return Download(file_path, display_name(f"{dataset.name}.parquet"), "parquet")
 
 
-def _download(file: File) -> Download:
+def of_file(file: File) -> Download:
+    """Return the download of a file that was found.
+
+    Raises:
+        Conflict: `file_in_lake`.
+    """
     if file.format == "iceberg":
         raise lake_tables.file_in_lake(file)
     return Download(file.path, file.name, file.format)

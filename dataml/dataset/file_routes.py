@@ -150,9 +150,7 @@ async def download_file(
         else:
             raise Invalid("Send either file_path or file_id.", code="file_path_or_file_id")
     path = await downloads.fetch(Storage.from_settings(settings), download)
-    # The content is a user's: a browser must save it, not guess its type and show it.
-    headers = {"X-Content-Type-Options": "nosniff"}
-    return FileResponse(path, headers=headers, media_type=download.media_type, filename=download.file_name)
+    return FileResponse(path, headers=downloads.HEADERS, media_type=download.media_type, filename=download.file_name)
 
 
 @router.get("/get_file_by_id")

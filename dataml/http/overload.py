@@ -42,6 +42,7 @@ _BY_PATH: Final = {
     "/api/v1/files/add": _TRANSFERS,
     "/api/v1/files/download": _TRANSFERS,
     "/api/v1/dataset/error-report": _TRANSFERS,
+    "/api/v1/inference/result/download": _TRANSFERS,
 }
 
 

@@ -3,22 +3,26 @@
 The two real-time ones only document what `realtime.RealTimeApp` serves.
 """
 
+import asyncio
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Path, Query, Response
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
 from dataml.access.dependencies import PredictionUser, Viewer
 from dataml.contract.contract import Column
+from dataml.dataset import downloads
 from dataml.db.scope import Page
-from dataml.errors import FieldError, Invalid, InvalidFields
+from dataml.errors import FieldError, Invalid, InvalidFields, NotFound
 from dataml.http.answers import build_answer
 from dataml.http.dependencies import AppSettings, Db, RequiredSpace
 from dataml.http.lists import Filter, ListQuery
-from dataml.http.openapi import SCHEMA_REF
+from dataml.http.openapi import BINARY, SCHEMA_REF
 from dataml.http.routing import Router
+from dataml.http.temporary_files import send_temporary_file
 from dataml.http.warnings import list_stored_warnings
-from dataml.inference import forecasts, service
+from dataml.inference import forecasts, result_files, service
 from dataml.inference.forecast_schemas import BatchForecast
 from dataml.inference.models import PredictionLogEntry
 from dataml.inference.schemas import (
@@ -37,12 +41,15 @@ from dataml.inference.schemas import (
 from dataml.jobs.dependencies import Jobs
 from dataml.jobs.spec import JobState
 from dataml.jobs.waiting import WAIT
+from dataml.storage.damage import translate_read_errors
+from dataml.storage.storage import Storage
 from dataml.train import service as trainings
 from dataml.train.models import DeletedTraining, Training
 from dataml.train.threshold.service import not_two_classes
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
+_PARQUET: Final = downloads.PARQUET
 PredictionPage = Annotated[
     Page,
     Depends(
@@ -149,6 +156,41 @@ async def get_batch_result(
         warnings=list_stored_warnings(prediction.warnings),
         threshold=(prediction.request or {}).get("threshold"),
     )
+
+
+@router.get(
+    "/result/download",
+    response_class=StreamingResponse,
+    responses={200: {"content": {_PARQUET: BINARY, "text/csv": BINARY}, "description": "The file."}},
+)
+async def download_batch_result(
+    prediction_id: Annotated[int, Query(description="Id of a batch prediction.")],
+    user: Viewer,
+    _: RequiredSpace,
+    database: Db,
+    settings: AppSettings,
+    result_format: Annotated[
+        Literal["csv", "parquet"],
+        Query(
+            alias="format",
+            description="csv: the file as the batch has written it; parquet: the same rows, typed: predictions as the "
+            "target, probabilities and effects as numbers, Ids as text.",
+        ),
+    ] = "csv",
+) -> Response:
+    """Return the result file of a batch; 404 `file_not_found` until it has completed, and once it was deleted."""
+    async with database.reading() as session:
+        prediction, file, _job = await service.get_batch(session, user.scope, prediction_id)
+        training = await trainings.get_or_deleted(session, user.scope, prediction.training_id)
+    if file is None:
+        raise NotFound("This batch has no result.", code="file_not_found")
+    storage = Storage.from_settings(settings)
+    if result_format == "csv":
+        path = await downloads.fetch(storage, downloads.of_file(file))
+        return FileResponse(path, headers=downloads.HEADERS, media_type="text/csv", filename=file.name)
+    with translate_read_errors():
+        parquet = await asyncio.to_thread(result_files.build_parquet, storage, file.path, training)
+    return send_temporary_file(parquet, f"prediction_{prediction_id}.parquet", _PARQUET)
 
 
 @router.get("/predictions")

@@ -57,6 +57,9 @@ def test_batch_is_started_followed_and_shown_with_reasons(
     listed = admin.get(f"/predictors/{model['id']}/batches").text
     assert f'href="{path}"' in listed
     assert "&lt;b&gt;new (20 rows)" in listed
+    link = re.search(r'href="(/console/api/inference/result/download[^"]+)"', page)
+    assert link is not None
+    assert admin.get(link[1].replace("&amp;", "&")).content[:4] == b"PAR1"
     download = admin.get(f"/console/api/files/download?file_id={result['file_id']}")
     assert download.text.count("\n") == 21
 

@@ -5,6 +5,8 @@ import io
 import json
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.client import Client, wait_for_job
@@ -130,6 +132,29 @@ def test_batch_has_explanations_on_request(client: Client, model: dict[str, Any]
         assert effects[0] > 0
     plain = batch(client, model["id"], small_dataset(client, usage="p"))
     assert list(plain[0]) == ["id", "prediction", "probability_false", "probability_true", "error"]
+
+
+def test_result_is_downloaded_as_typed_parquet(client: Client, stranger: Client, model: dict[str, Any]) -> None:
+    body = {"train_id": model["id"], "dataset_id": small_dataset(client, usage="p"), "explain": True}
+    started = client.post("/inference/batchPrediction", json=body).json()
+    wait_for_job(client, started["job_id"])
+    query = {"prediction_id": started["prediction_id"]}
+    plain = client.get("/inference/result/download", params=query)
+    rows = list(csv.DictReader(io.StringIO(plain.text)))
+    answer = client.get("/inference/result/download", params=query | {"format": "parquet"})
+    assert answer.status_code == 200, answer.text
+    assert f"prediction_{started['prediction_id']}.parquet" in answer.headers["Content-Disposition"]
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert table.column_names == list(rows[0])
+    assert table.column("id").to_pylist() == [row["id"] for row in rows]
+    assert table.column("probability_true").to_pylist() == [float(row["probability_true"]) for row in rows]
+    assert table.column("prediction").to_pylist() == [row["prediction"] == "true" for row in rows]
+    assert table.column("error").null_count == len(rows)
+    assert table.schema.field("explanation_1_effect").type == pa.float64()
+    for caller in (client, stranger):
+        unknown = caller.get("/inference/result/download", params={"prediction_id": 1})
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "prediction_not_found")
+    assert stranger.get("/inference/result/download", params=query).status_code == 404
 
 
 def test_batch_is_one_entry_of_the_log(client: Client, model: dict[str, Any]) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataml.client import prediction_files
-from dataml.client.aio.runtime import run_in_thread
 from dataml.client.aio.transport import Transport
-from dataml.client.errors import ClientError
 from dataml.client.progress import ShowProgress
 
 if TYPE_CHECKING:
@@ -17,15 +14,15 @@ if TYPE_CHECKING:
 
     from dataml.client import schemas
 
-_DOWNLOAD = "/api/v1/files/download"
+_DOWNLOAD = "/api/v1/inference/result/download"
 
 
 class Batch:
     """The predictions of a batch; `info` is the answer of the API about it."""
 
-    def __init__(self, transport: Transport, info: schemas.ResultAnswer, model: schemas.TrainDetail) -> None:
+    def __init__(self, transport: Transport, prediction_id: int, info: schemas.ResultAnswer) -> None:
         self._transport = transport
-        self._model = model
+        self.id = prediction_id
         self.info = info
 
     @property
@@ -52,24 +49,15 @@ class Batch:
 
         Args:
             path: The file, which is replaced if there is one.
-            format: csv or parquet, by default that of the ending of the name. Parquet needs pyarrow.
+            format: csv or parquet, by default that of the ending of the name. Parquet has the types of the predictions.
             progress: Whether the progress is shown, or a function that gets it.
 
         Raises:
-            ClientError: `no_pyarrow`: Parquet was asked for, and pyarrow is not installed.
             NotFound: The result was deleted, with its dataset.
         """
         target = Path(path)
-        query: dict[str, Any] = {"file_path": self.info["result_path"]}
-        if self.info["result_path"] is None:
-            raise ClientError("The batch has no result.", code="no_result")
-        if prediction_files.format_of(target, format) == "csv":
-            return await self._transport.download_to(_DOWNLOAD, target, query=query, progress=progress)
-        with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
-            file = Path(folder) / "result.csv"
-            await self._transport.download_to(_DOWNLOAD, file, query=query, progress=progress)
-            await run_in_thread(prediction_files.to_parquet, file, target, self._model)
-        return target
+        query = {"prediction_id": self.id, "format": format or prediction_files.format_of_name(target)}
+        return await self._transport.download_to(_DOWNLOAD, target, query=query, progress=progress)
 
     def __repr__(self) -> str:
         return f"Batch(rows={self.row_count:,}, errors={self.error_count:,})"

@@ -231,7 +231,7 @@ class Model:
         body: schemas.BatchRequest = {"train_id": self.id, "dataset_id": dataset_id, "explain": explain}
         if threshold is not None:
             body["threshold"] = threshold
-        job = await prediction.start_batch(self._transport, self._api, self.info, body)
+        job = await prediction.start_batch(self._transport, self._api, body)
         return await job.wait(timeout_s=timeout_s, progress=progress) if wait else job
 
     async def columns(self) -> ModelColumns:

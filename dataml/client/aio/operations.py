@@ -1611,6 +1611,23 @@ class Operations:
         """
         return await self._transport.call("GET", "/api/v1/inference/result", query={"prediction_id": prediction_id})
 
+    async def download_batch_result(
+        self, *, prediction_id: int, format: Literal["csv", "parquet"] | None = None
+    ) -> bytes:
+        """Return the result file of a batch; 404 `file_not_found` until it has completed, and once it was deleted.
+
+        Args:
+            prediction_id: Id of a batch prediction.
+            format: csv: the file as the batch has written it; parquet: the same rows, typed: predictions as the
+                target, probabilities and effects as numbers, Ids as text.
+        """
+        return await self._transport.call(
+            "GET",
+            "/api/v1/inference/result/download",
+            query={"prediction_id": prediction_id, "format": format},
+            answer="bytes",
+        )
+
     async def list_predictions(
         self,
         *,

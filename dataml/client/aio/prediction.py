@@ -153,7 +153,7 @@ class Scorer:
 
     async def _score(self, dataset_id: int, progress: ShowProgress) -> dict[str, Any]:
         body: Any = {"train_id": self._info["id"], "dataset_id": dataset_id} | self._options()
-        job = await start_batch(self._transport, self._api, self._info, body)
+        job = await start_batch(self._transport, self._api, body)
         batch = await job.wait(progress=progress, title=f"predict {self._info['predictor_name']}")
         with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
             path = await batch.download(Path(folder) / "result.csv", progress=progress)
@@ -171,14 +171,13 @@ class Scorer:
             await self._api.delete_dataset(dataset_id)
 
 
-async def start_batch(
-    transport: Transport, api: Operations, info: schemas.TrainDetail, body: schemas.BatchRequest
-) -> Job[Batch]:
+async def start_batch(transport: Transport, api: Operations, body: schemas.BatchRequest) -> Job[Batch]:
     """Start a batch, and return its job, which loads the batch when it has succeeded."""
     started = await api.start_batch_prediction(body)
 
     async def load() -> Batch:
-        return Batch(transport, await api.get_batch_result(prediction_id=started["prediction_id"]), info)
+        prediction_id = started["prediction_id"]
+        return Batch(transport, prediction_id, await api.get_batch_result(prediction_id=prediction_id))
 
     return Job(api, await api.get_job(started["job_id"]), load)
 

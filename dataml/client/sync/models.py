@@ -232,7 +232,7 @@ class Model:
         body: schemas.BatchRequest = {"train_id": self.id, "dataset_id": dataset_id, "explain": explain}
         if threshold is not None:
             body["threshold"] = threshold
-        job = prediction.start_batch(self._transport, self._api, self.info, body)
+        job = prediction.start_batch(self._transport, self._api, body)
         return job.wait(timeout_s=timeout_s, progress=progress) if wait else job
 
     def columns(self) -> ModelColumns:

@@ -1604,6 +1604,21 @@ class Operations:
         """
         return self._transport.call("GET", "/api/v1/inference/result", query={"prediction_id": prediction_id})
 
+    def download_batch_result(self, *, prediction_id: int, format: Literal["csv", "parquet"] | None = None) -> bytes:
+        """Return the result file of a batch; 404 `file_not_found` until it has completed, and once it was deleted.
+
+        Args:
+            prediction_id: Id of a batch prediction.
+            format: csv: the file as the batch has written it; parquet: the same rows, typed: predictions as the
+                target, probabilities and effects as numbers, Ids as text.
+        """
+        return self._transport.call(
+            "GET",
+            "/api/v1/inference/result/download",
+            query={"prediction_id": prediction_id, "format": format},
+            answer="bytes",
+        )
+
     def list_predictions(
         self,
         *,

@@ -154,7 +154,7 @@ class Scorer:
 
     def _score(self, dataset_id: int, progress: ShowProgress) -> dict[str, Any]:
         body: Any = {"train_id": self._info["id"], "dataset_id": dataset_id} | self._options()
-        job = start_batch(self._transport, self._api, self._info, body)
+        job = start_batch(self._transport, self._api, body)
         batch = job.wait(progress=progress, title=f"predict {self._info['predictor_name']}")
         with tempfile.TemporaryDirectory(prefix="dataml-") as folder:
             path = batch.download(Path(folder) / "result.csv", progress=progress)
@@ -172,14 +172,13 @@ class Scorer:
             self._api.delete_dataset(dataset_id)
 
 
-def start_batch(
-    transport: Transport, api: Operations, info: schemas.TrainDetail, body: schemas.BatchRequest
-) -> Job[Batch]:
+def start_batch(transport: Transport, api: Operations, body: schemas.BatchRequest) -> Job[Batch]:
     """Start a batch, and return its job, which loads the batch when it has succeeded."""
     started = api.start_batch_prediction(body)
 
     def load() -> Batch:
-        return Batch(transport, api.get_batch_result(prediction_id=started["prediction_id"]), info)
+        prediction_id = started["prediction_id"]
+        return Batch(transport, prediction_id, api.get_batch_result(prediction_id=prediction_id))
 
     return Job(api, api.get_job(started["job_id"]), load)
 
