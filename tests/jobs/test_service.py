@@ -17,6 +17,7 @@ from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobState
+from dataml.metrics.definitions import JOB_DURATION, JOBS_FINISHED
 from dataml.settings import Settings
 from tests.conftest import NewHome
 
@@ -217,5 +218,32 @@ def test_a_job_is_found_by_its_public_id(run: Run) -> None:
                     await service.find(session, scope, wrong)
             with pytest.raises(NotFound):
                 await service.find(session, Scope("another", "x"), f"stat-job-{job.id}")
+
+    run(body)
+
+
+def test_end_of_a_job_is_counted_once_it_is_committed(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        await queue(database, scope)
+        await queue(database, scope)
+        async with database.transaction() as session:
+            spec = await service.claim(session)
+        assert spec is not None
+        JOBS_FINISHED.take()
+        JOB_DURATION.take()
+        with suppress(KeyError):
+            async with database.transaction() as session:
+                assert await service.finish(session, spec.job_id, spec.attempt, None)
+                raise KeyError
+        assert JOBS_FINISHED.take() == {}
+        for _ in range(2):
+            async with database.transaction() as session:
+                await service.finish(session, spec.job_id, spec.attempt, JobFailure("too_bad", "Too bad."))
+        async with database.transaction() as session:
+            (waiting,) = await service.list_unfinished(session, scope)
+            assert await service.cancel(session, waiting)
+        assert JOBS_FINISHED.take() == {("describe", "failed"): 1, ("describe", "cancelled"): 1}
+        # One that has never begun has no duration.
+        assert {labels: sum(values[:-1]) for labels, values in JOB_DURATION.take().items()} == {("describe",): 1}
 
     run(body)

@@ -16,6 +16,7 @@ from tests.conftest import NewHome, Platform, run_platform
 from tests.database import execute_sql
 from tests.dataset.datasets import create_dataset
 from tests.test_every_route import refusal
+from tests.train.training import small_dataset, trained
 
 TOKEN = "a-token-of-the-scraper"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -95,6 +96,42 @@ def test_queue_is_read_from_the_database(platform: Platform, scraper: Client, cl
     assert value(samples, "dataml_database_up") == value(samples, "dataml_metrics_up") == 1
     assert count(samples, "dataml_storage_free_bytes") > 0
     execute_sql(platform.settings, "UPDATE job SET state = 'succeeded'")
+
+
+def test_predictions_are_counted_by_predictor(scraper: Client, client: Client) -> None:
+    row = trained(client, small_dataset(client))
+    predictor = {"tenant": "default", "predictor": row["predictor_name"], "version": "1", "alias": ""}
+    url, good = row["endpoint_url"], {"age": 60, "colour": "red", "price": 5.0}
+    assert client.post(url, json={"instances": [good, good | {"colour": "violet"}]}).status_code == 200
+    by_id = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
+    assert client.post("/inference", json=by_id | {"features": good}).status_code == 200
+    assert client.post(url, json={"features": {"age": "old"}}).status_code == 422
+    samples = scrape(scraper)
+    assert value(samples, "dataml_predicted_rows_total", **predictor) == 3
+    assert value(samples, "dataml_prediction_warnings_total", code="unseen_category", **predictor) == 1
+    assert value(samples, "dataml_prediction_duration_seconds_count", status="2xx", **predictor) == 2
+    assert value(samples, "dataml_prediction_duration_seconds_count", status="4xx", **predictor) == 1
+    route = "/models/{tenant_name}/{predictor_name}/predict"
+    assert value(samples, "dataml_http_requests_total", method="POST", route=route, status="200") == 1
+    assert value(samples, "dataml_http_requests_total", method="POST", route="/api/v1/inference", status="200") == 1
+
+
+def test_jobs_are_counted_once_they_have_ended(scraper: Client, client: Client) -> None:
+    before = scrape(scraper)
+    create_dataset(client, ("a.csv", b"a,b\n1,2\n"))
+    after = scrape(scraper)
+    ended = {"kind": "validate", "state": "succeeded"}
+    assert (
+        count(after, "dataml_jobs_finished_total", **ended) - count(before, "dataml_jobs_finished_total", **ended) == 1
+    )
+    name = "dataml_job_duration_seconds_count"
+    assert count(after, name, kind="validate") - count(before, name, kind="validate") == 1
+    for operation in ("write", "flush"):
+        name = "dataml_storage_operation_duration_seconds_count"
+        assert count(after, name, operation=operation) > count(before, name, operation=operation)
+    for kind in ("read", "write", "lookup"):
+        name = "dataml_database_transaction_duration_seconds_count"
+        assert count(after, name, kind=kind) > count(before, name, kind=kind)
 
 
 def test_metrics_are_answered_while_database_and_supervisor_are_away(

@@ -23,6 +23,7 @@ from dataml.installation import prepare
 from dataml.jobs import lease, service
 from dataml.jobs.models import Job
 from dataml.jobs.spec import Attempt, DescribeResult, DescribeSpec, JobFailure, JobKind, JobReport, JobSpec, JobState
+from dataml.metrics.definitions import WORKER_RESTARTS
 from dataml.runner import heartbeat
 from dataml.runner import supervisor as supervisor_module
 from dataml.runner.run_timer import RunTimer
@@ -179,7 +180,9 @@ def test_a_lost_job_is_retried_in_a_new_folder(settings: Settings) -> None:
             ended = await wait_for_state(database, job, JobState.FAILED)
         assert ended.failure_code == "worker_lost"
 
+    WORKER_RESTARTS.take()
     run(body)
+    assert WORKER_RESTARTS.take() == {("lost",): 2}
 
 
 def test_a_report_is_recorded_once(settings: Settings) -> None:
@@ -322,7 +325,9 @@ def test_the_worker_of_a_cancelled_job_is_killed(settings: Settings) -> None:
             assert (await wait_for_state(database, job, JobState.CANCELLED)).attempt == 1
         assert workers.started.empty()
 
+    WORKER_RESTARTS.take()
     run(body)
+    assert WORKER_RESTARTS.take() == {("stopped",): 1}
 
 
 def test_the_worker_of_a_job_reported_from_outside_is_killed(settings: Settings) -> None:
