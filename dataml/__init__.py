@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dataml.client.sync.jobs import Job as Job
     from dataml.client.sync.lake import LakeTable as LakeTable
     from dataml.client.sync.models import Model as Model
+    from dataml.client.sync.predictors import Predictor as Predictor
     from dataml.client.sync.roles import Role as Role
     from dataml.client.sync.templates import Template as Template
     from dataml.client.sync.tenants import Tenant as Tenant
@@ -69,6 +70,7 @@ _LAZY: Final = {
     "Job": "dataml.client.sync.jobs",
     "LakeTable": "dataml.client.sync.lake",
     "Model": "dataml.client.sync.models",
+    "Predictor": "dataml.client.sync.predictors",
     "Role": "dataml.client.sync.roles",
     "Template": "dataml.client.sync.templates",
     "Tenant": "dataml.client.sync.tenants",

@@ -43,7 +43,7 @@ from dataml.http.openapi import Application
 from dataml.http.overload import PREDICTIONS, limiter_of
 from dataml.http.pages import add_pages
 from dataml.http.request_metrics import measure_request
-from dataml.inference import forecast_routes
+from dataml.inference import comparison_routes, forecast_routes
 from dataml.inference import routes as inference
 from dataml.inference import service as inference_service
 from dataml.inference.open_inference import routes as open_inference
@@ -58,7 +58,7 @@ from dataml.metrics.totals import LocalMetrics, MetricsSource
 from dataml.ops import health, ray_jobs, status
 from dataml.ops import metrics as platform_metrics
 from dataml.serving.model_metrics import MeasuredInferenceClient
-from dataml.serving.model_runner import InferenceClient
+from dataml.serving.model_runner import InferenceClient, NoLog, PredictionLog
 from dataml.settings import Settings
 from dataml.template import routes as template
 from dataml.template.models import Template
@@ -69,6 +69,7 @@ from dataml.train.callbacks import routes as callbacks
 from dataml.train.lifecycle import routes as lifecycle
 from dataml.train.lifecycle import service as lifecycle_service
 from dataml.train.models import Training
+from dataml.train.predictors import routes as predictors
 from dataml.train.preparation import routes as preparation
 from dataml.train.series import routes as series
 from dataml.train.threshold import routes as threshold
@@ -90,10 +91,12 @@ _MODULES = (
     explanation_routes,
     threshold,
     series,
+    predictors,
     export_routes,
     report_routes,
     inference,
     forecast_routes,
+    comparison_routes,
     endpoint,
     datalake,
     share_routes,
@@ -109,7 +112,8 @@ class Services:
     """What the application is made of; one per process.
 
     `jobs` wakes the supervisor, `inference_client` calls the models, `result_handlers` record the end of jobs that a
-    call has cancelled, and `metrics` has what all processes of the platform have recorded.
+    call has cancelled, and `metrics` has what all processes of the platform have recorded. `prediction_log` gets the
+    answers of shadows; models log their own.
     """
 
     settings: Settings
@@ -119,6 +123,7 @@ class Services:
     inference_client: InferenceClient
     result_handlers: ResultHandlers
     metrics: MetricsSource = field(default_factory=LocalMetrics)
+    prediction_log: PredictionLog = field(default_factory=NoLog)
 
 
 def create_app(services: Services) -> "GatewayMiddleware":
@@ -136,8 +141,10 @@ def create_app(services: Services) -> "GatewayMiddleware":
         redoc_url=None,
     )
     inference_client = MeasuredInferenceClient(services.inference_client)
-    realtime = RealTimeApp(services.database, services.settings, services.keys, inference_client)
-    open_inference_calls = OpenInferenceService(services.database, realtime, inference_client)
+    realtime = RealTimeApp(
+        services.database, services.settings, services.keys, inference_client, services.prediction_log
+    )
+    open_inference_calls = OpenInferenceService(services.database, realtime)
     # Each feature's `dependencies` reads what it needs from here.
     app.state.settings = services.settings
     app.state.database = services.database

@@ -4,6 +4,7 @@ import hashlib
 from typing import Literal
 
 from ray import serve
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview
 
 from dataml.serving.model_runner import DeploymentStatus
@@ -27,6 +28,18 @@ def list_applications() -> Applications:
         RayServeException, RayError: Serve cannot be reached.
     """
     return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
+
+
+def find_pool_application() -> str:
+    """Return the application of the pool, which is that of the platform. Blocking.
+
+    Raises:
+        RayServeException, RayError: Serve cannot be reached, or there is no pool.
+    """
+    for name, application in serve.status().applications.items():
+        if "PredictorPool" in application.deployments:
+            return name
+    raise RayServeException("no application has the pool of models")
 
 
 def count_replicas(application: ApplicationStatusOverview) -> int:

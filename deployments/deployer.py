@@ -24,7 +24,14 @@ from dataml.serving.model_runner import ServableModel
 from dataml.settings import Settings
 from dataml.train import service as trainings
 from dataml.train.models import Training
-from deployments.applications import Applications, application_name, count_replicas, is_serving, list_applications
+from deployments.applications import (
+    Applications,
+    application_name,
+    count_replicas,
+    find_pool_application,
+    is_serving,
+    list_applications,
+)
 from deployments.autoscaling import autoscaling_config
 from deployments.platform import LOGGING_CONFIG
 
@@ -217,7 +224,7 @@ def _deploy(name: str, wanted: WantedApplication, settings: Settings, *, is_rout
         autoscaling_config=autoscaling_config(
             replicas.smallest, replicas.largest, settings.endpoint_target_ongoing_requests
         ),
-    ).bind(settings, model)
+    ).bind(settings, model, find_pool_application())
     route = f"/models/{model.tenant_name}/{model.url_name}" if is_routed else None
     target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING_CONFIG)
     serve.run_many([target], wait_for_applications_running=False)

@@ -16,9 +16,11 @@ from dataml.db import schema
 from dataml.db.session import Database
 from dataml.errors import StartupError
 from dataml.runner.result_handlers import RESULT_HANDLERS
+from dataml.serving.model_runner import NoLog
 from dataml.settings import Settings
 from deployments.inference_client import RayInferenceClient
 from deployments.metrics_reports import SupervisorMetrics
+from deployments.prediction_log import BufferedLog
 from deployments.supervisor import NAME
 from deployments.supervisor_lookup import SupervisorAway
 
@@ -63,14 +65,16 @@ class Gateway:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
         self._inference_client = RayInferenceClient(pool, settings)
         self._metrics = SupervisorMetrics(find_own_supervisor)
+        database = Database(settings)
         self._services = Services(
             settings=settings,
-            database=Database(settings),
+            database=database,
             keys=TokenKeys.load(settings.key_file),
             jobs=SupervisorQueue(),
             inference_client=self._inference_client,
             result_handlers=RESULT_HANDLERS,
             metrics=self._metrics,
+            prediction_log=BufferedLog(database) if settings.prediction_log else NoLog(),
         )
         self._warming = asyncio.get_running_loop().create_task(self._warm())
 

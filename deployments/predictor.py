@@ -1,39 +1,26 @@
 """A predictor's own deployment: one model, its own replicas, its own HTTP route."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from ray import serve
 from starlette.types import Receive, Scope, Send
 
 from dataml import redaction
-from dataml.access.permissions import Permission
-from dataml.access.service import Authenticator, Principal
 from dataml.access.tokens import TokenKeys
-from dataml.db.outage_cache import OutageCache
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
 from dataml.http.headers import request_id_of
 from dataml.http.request_metrics import measure_request
-from dataml.inference import forecasts
-from dataml.inference import service as inference
-from dataml.inference.forecast_schemas import DirectForecastRequest
-from dataml.inference.realtime import (
-    DIRECT_CALLS,
-    FORECAST_CALL,
-    MODEL_CACHE_S,
-    SESSION_CACHE_S,
-    direct_route_of,
-    parse_body,
-    parse_direct_request,
-    respond,
-    send_response,
-)
+from dataml.inference.realtime import RealTimeApp, send_response
 from dataml.ml.bundle.predictor import Predictor
 from dataml.serving.forecast_runner import ForecastRunner
-from dataml.serving.model_metrics import measure_call, measure_load
+from dataml.serving.model_metrics import MeasuredInferenceClient, measure_load
 from dataml.serving.model_runner import (
+    DeploymentStatus,
     ForecastInferenceRequest,
+    InferenceClient,
     InferenceRequest,
     InferenceResponse,
     ModelRunner,
@@ -44,6 +31,7 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
+from deployments.inference_client import RayInferenceClient
 from deployments.metrics_reports import MetricsReporter
 from deployments.prediction_log import BufferedLog
 from deployments.replica_health import HEALTH_CHECK_PERIOD_S, HEALTH_CHECK_TIMEOUT_S
@@ -65,12 +53,13 @@ _CLOSE_TIMEOUT_S = 5.0
 class PredictorDeployment:
     """Serves its direct route over HTTP, and the API by handle."""
 
-    def __init__(self, settings: Settings, model: ServableModel) -> None:
+    def __init__(self, settings: Settings, model: ServableModel, pool_application: str) -> None:
+        """Load the model. `pool_application` is the Serve application of the pool."""
         redaction.install()
         self._model = model
         self._settings = settings
+        self._pool_application = pool_application
         self._database = Database(settings)
-        self._authenticator = Authenticator(self._database, TokenKeys.load(settings.key_file), SESSION_CACHE_S)
         self._log = BufferedLog(self._database) if settings.prediction_log else NoLog()
         self._runner = _load_runner(model, Storage.from_settings(settings), self._log)
         self._reporter = MetricsReporter("predictor", lambda: find_supervisor(self._database), self._measure)
@@ -94,7 +83,10 @@ class PredictorDeployment:
 
     def __serve_build_asgi_app__(self) -> "DirectRoute":
         """Return the application of the direct route; Serve calls this."""
-        return DirectRoute(self._runner, self._authenticator, self._database, self._settings)
+        pool = serve.get_deployment_handle("PredictorPool", self._pool_application)
+        client = MeasuredInferenceClient(LocalClient(self._runner, RayInferenceClient(pool, self._settings)))
+        keys = TokenKeys.load(self._settings.key_file)
+        return DirectRoute(self._runner, RealTimeApp(self._database, self._settings, keys, client, self._log))
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.
@@ -116,27 +108,47 @@ def _load_runner(model: ServableModel, storage: Storage, log: PredictionLog) -> 
         return ModelRunner(model, Predictor.load(fetch_bundle(storage, model)), log)
 
 
-class DirectRoute:
-    """The ASGI application of `POST /models/{tenant}/{predictor}/predict` or `/forecast` in the model's own replica.
+class LocalClient:
+    """The `InferenceClient` of a model's own replica: its model answers here, all others where they run."""
 
-    The call that is not for the model is refused as the API refuses it.
+    def __init__(self, runner: ModelRunner | ForecastRunner, others: InferenceClient) -> None:
+        self._runner = runner
+        self._others = others
+
+    async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
+        """Return the predictions as JSON, or the error as a value."""
+        if model.train_id == self._runner.model.train_id and isinstance(self._runner, ModelRunner):
+            return await self._runner.predict_one(request)
+        return await self._others.predict(_in_pool(model), request)
+
+    async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
+        """Return the forecast as JSON, or the error as a value."""
+        if model.train_id == self._runner.model.train_id and isinstance(self._runner, ForecastRunner):
+            return await self._runner.forecast(request)
+        return await self._others.forecast(_in_pool(model), request)
+
+    async def list_deployments(
+        self, tenant_id: str, predictor_names: Collection[str]
+    ) -> Mapping[str, DeploymentStatus]:
+        """Return what runs of the own deployments of these predictors; those without one are left out."""
+        return await self._others.list_deployments(tenant_id, predictor_names)
+
+
+def _in_pool(model: ServableModel) -> ServableModel:
+    # This replica is the predictor's own deployment, and has another version.
+    return replace(model, endpoint="pool")
+
+
+class DirectRoute:
+    """The ASGI application of `/models/{tenant}/{predictor}` in the model's own replica.
+
+    It answers as the API does where no own deployment has the route. Another version of the predictor, which was
+    promoted while this replica runs, or which gets a share of the traffic, is asked in the pool.
     """
 
-    def __init__(
-        self,
-        runner: ModelRunner | ForecastRunner,
-        authenticator: Authenticator,
-        database: Database,
-        settings: Settings,
-    ) -> None:
-        self._runner = runner
-        self._authenticator = authenticator
-        self._database = database
-        self._settings = settings
-        self._model = runner.model
-        self._models = OutageCache[ServableModel](MODEL_CACHE_S)
-        root = f"/models/{runner.model.tenant_name}/{runner.model.url_name}"
-        self._paths = tuple(root + call for call in DIRECT_CALLS)
+    def __init__(self, runner: ModelRunner | ForecastRunner, realtime: RealTimeApp) -> None:
+        self._realtime = realtime
+        self._root = f"/models/{runner.model.tenant_name}/{runner.model.url_name}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, or to Serve's lifespan events."""
@@ -144,7 +156,7 @@ class DirectRoute:
             await _lifespan(receive, send)
             return
         path = _full_path(scope)
-        scope.setdefault("state", {})["route"] = direct_route_of(path) if path in self._paths else ""
+        scope.setdefault("state", {})["route"] = self._realtime.route_of(path) if self._serves(path) else ""
         await measure_request(self._answer, scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,50 +165,18 @@ class DirectRoute:
         # is read: the response does not reveal which predictors exist.
         refusal: DatamlError | None = None
         path = _full_path(scope)
-        if path not in self._paths:
+        if not self._serves(path):
             refusal = NotFound("Not Found", code="not_found")
         elif scope["method"] != "POST":
             refusal = MethodNotAllowed("Method Not Allowed", headers={"Allow": "POST"})
         if refusal is not None:
             await send_response(scope, send, refusal)
             return
-        is_forecast = path.endswith(FORECAST_CALL)
-        await respond(scope, receive, send, self._forecast if is_forecast else self._predict)
+        scope["path"] = path
+        await self._realtime(scope, receive, send)
 
-    async def _predict(self, authorization: str | None, body: bytes) -> InferenceResponse:
-        principal = await self._authenticate(authorization)
-        inference.check_problem_type(self._runner.model.problem_type, forecast=False)
-        assert isinstance(self._runner, ModelRunner)
-        request = parse_direct_request(principal, body, await self._get_kept_threshold(principal))
-        return await measure_call(self._model, self._runner.predict_one(request))
-
-    async def _get_kept_threshold(self, principal: Principal) -> float | None:
-        """Return the threshold that is kept with the model, as the API sees it: it may be a second old."""
-
-        async def look_up() -> ServableModel:
-            async with self._database.reading() as session:
-                return await inference.refresh_threshold(session, principal.scope, self._model)
-
-        self._model = await self._models.get(self._model.train_id, look_up)
-        return self._model.threshold
-
-    async def _forecast(self, authorization: str | None, body: bytes) -> InferenceResponse:
-        principal = await self._authenticate(authorization)
-        inference.check_problem_type(self._runner.model.problem_type, forecast=True)
-        assert isinstance(self._runner, ForecastRunner)
-        request = parse_body(DirectForecastRequest, body)
-        async with self._database.reading() as session:
-            # It may have been bound to another preprocessing meanwhile.
-            model = await inference.get_servable_model(session, principal, self._runner.model.train_id)
-            prepared = await forecasts.prepare_direct_request(session, self._settings, principal.scope, model, request)
-        return await measure_call(self._model, self._runner.forecast(prepared))
-
-    async def _authenticate(self, authorization: str | None) -> Principal:
-        principal = await self._authenticator.authenticate(authorization)
-        principal.require(Permission.PREDICT)
-        if principal.tenant_id != self._runner.model.tenant_id:
-            raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-        return principal
+    def _serves(self, path: str) -> bool:
+        return path.startswith(self._root) and self._realtime.serves(path)
 
 
 def _full_path(scope: Scope) -> str:

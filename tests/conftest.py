@@ -197,8 +197,10 @@ def run_platform(settings: Settings, migrated_database: Path) -> Iterator[Platfo
     supervisor = SupervisorThread(settings)
     database = Database(settings)
     inference_client = InProcessInferenceClient(Storage.from_settings(settings), supervisor)
+    keys = TokenKeys.load(settings.key_file)
+    log = inference_client.prediction_log
     app = create_app(
-        Services(settings, database, TokenKeys.load(settings.key_file), supervisor, inference_client, RESULT_HANDLERS)
+        Services(settings, database, keys, supervisor, inference_client, RESULT_HANDLERS, prediction_log=log)
     )
     with start_blocking_portal() as portal:
         anonymous = Client(app, portal)

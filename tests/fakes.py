@@ -197,7 +197,7 @@ class InProcessInferenceClient:
 
     def __init__(self, storage: Storage, log: PredictionLog) -> None:
         self._storage = storage
-        self._log = _ThreadedLog(log)
+        self.prediction_log = _ThreadedLog(log)
         self._runners: dict[int, ModelRunner] = {}
         self._forecast_runners: dict[int, ForecastRunner] = {}
         self.deployments: dict[tuple[str, str], DeploymentStatus] = {}
@@ -206,18 +206,18 @@ class InProcessInferenceClient:
         """Return the predictions as JSON, or the error as a value."""
         if model.train_id not in self._runners:
             predictor = await asyncio.to_thread(self._load, model)
-            self._runners[model.train_id] = ModelRunner(model, predictor, self._log)
+            self._runners[model.train_id] = ModelRunner(model, predictor, self.prediction_log)
         (response,) = await self._runners[model.train_id].predict([request])
-        await self._log.flush()
+        await self.prediction_log.flush()
         return response
 
     async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the forecast as JSON, or the error as a value."""
         if model.train_id not in self._forecast_runners:
-            runner = await asyncio.to_thread(ForecastRunner.load, model, self._storage, self._log)
+            runner = await asyncio.to_thread(ForecastRunner.load, model, self._storage, self.prediction_log)
             self._forecast_runners[model.train_id] = runner
         response = await self._forecast_runners[model.train_id].forecast(request)
-        await self._log.flush()
+        await self.prediction_log.flush()
         return response
 
     async def list_deployments(

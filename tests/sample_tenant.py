@@ -154,6 +154,7 @@ def create_sample_tenant(client: Client) -> SampleTenant:
         "version": training["version"],
         "tenant_name": row["endpoint_url"].split("/")[2],
         "job_id": training["job_id"],
+        "alias": "champion",
         "chart_name": "beeswarm",
         "prediction_id": batch["prediction_id"],
         "schema_name": "silver",

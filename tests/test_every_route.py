@@ -37,9 +37,10 @@ IDS |= {name: name for name in ("prediction_id", "tenant_name", "predictor_name"
 IDS |= {name: name for name in ("tenant_id", "user_id", "role_id", "permission_id", "key_id", "session_id")}
 IDS |= {"id": "train_id", "ray_job_id": "job_id", "chart_name": "chart_name"}
 IDS |= {"schema_name": "schema_name", "table_name": "table_name", "column_name": "column_name", "share_id": "share_id"}
-IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name", "version": "version"}
+IDS |= {"schema": "schema_name", "table": "table_name", "column": "column_name"}
+IDS |= {"alias": "alias", "version": "version"}
 # Parameters whose values exist in every tenant.
-COMMON_NAMES = {"chart_name", "schema_name", "schema", "column_name", "column", "version"}
+COMMON_NAMES = {"chart_name", "schema_name", "schema", "column_name", "column", "alias", "version"}
 # Parameters that name no object.
 OTHER_PARAMETERS = {
     "limit",
@@ -63,6 +64,7 @@ OTHER_PARAMETERS = {
     "usage",
     "dataset_name",
     "iceberg_table_name",
+    "promotion",
 }
 OTHER_PARAMETERS |= {
     "raw_table_name",
@@ -106,8 +108,13 @@ FILTERS = {("/api/v1/dataset/list", "template_id"), ("/api/v1/dataset/list_valid
 FILTERS |= {("/api/v1/train/list", "dataset_id"), ("/api/v1/train/refresh", "dataset_id")}
 FILTERS |= {("/api/v1/inference/predictions", "dataset_id"), ("/api/v1/dataset/wrong-cells", "column")}
 
-# Codes of right calls on the objects of `SampleTenant`: they have no statistics, and the model is no forecast.
+# What stands behind the name of a predictor in its direct routes.
+VERSION_ADDRESSES = ("", "@{alias}", "/v{version}")
+
+# Codes of right calls on the objects of `SampleTenant`: they have no statistics, the model is no forecast, and its only
+# version is the champion.
 OTHER_REFUSALS = {"statistics_not_found", "wrong_problem_type"}
+OTHER_REFUSALS |= {"already_champion", "no_earlier_champion", "champion_required"}
 
 # Ids that no row has, which a user or an attacker may send.
 INVALID_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
@@ -165,6 +172,7 @@ class RouteCall:
 def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
     """Return the JSON body of a call, or None if it takes none."""
     features = {"features": {"age": 60, "plan": "basic"}}
+    forecast = {"steps": 2, "unique_ids": "all"}
     batch = {"train_id": ids["train_id"], "dataset_id": ids["prediction_dataset_id"]}
     details = {"predictor_name": "never", "domain": "Churn", "problem_type": "Classification"}
     tensors = {
@@ -191,6 +199,11 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/train": training_request(ids["dataset_id"], "never"),
         "/api/v1/train/check": training_request(ids["dataset_id"], "never"),
         "/api/v1/train/update": of_training,
+        "/api/v1/predictors/{predictor_name}": {"promotion": "automatic"},
+        "/api/v1/predictors/{predictor_name}/aliases/{alias}": {"version": 1},
+        "/api/v1/predictors/{predictor_name}/promote": {"version": 1},
+        "/api/v1/predictors/{predictor_name}/rollback": {},
+        "/api/v1/predictors/{predictor_name}/traffic": {},
         "/api/v1/train/{train_id}/threshold": {"threshold": 0.4},
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
         "/api/v1/datalake/shares": {"tenant_id": ids["tenant_id"], "schema_name": "gold", "name": new_name("never")}
@@ -204,8 +217,8 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         },
         "/api/v1/inference/batchPrediction": batch,
         "/api/v1/inference/batch-prediction": batch,
-        "/models/{tenant_name}/{predictor_name}/predict": features,
-        "/models/{tenant_name}/{forecast_name}/forecast": {"steps": 2, "unique_ids": "all"},
+        **{f"/models/{{tenant_name}}/{{predictor_name}}{of}/predict": features for of in VERSION_ADDRESSES},
+        **{f"/models/{{tenant_name}}/{{forecast_name}}{of}/forecast": forecast for of in VERSION_ADDRESSES},
         "/v2/models/{predictor_name}/infer": tensors,
         "/v2/models/{predictor_name}/versions/{version}/infer": tensors,
     }.get(path)

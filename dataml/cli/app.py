@@ -15,6 +15,7 @@ from dataml.cli.commands import (
     lake,
     models,
     prediction,
+    predictors,
     roles,
     sessions,
     templates,
@@ -37,6 +38,7 @@ datasets.add_to(app, _WORK)
 templates.add_to(app, _WORK)
 training.add_to(app, _WORK)
 models.add_to(app, _WORK)
+predictors.add_to(app, _WORK)
 prediction.add_to(app, _WORK)
 jobs.add_to(app, _WORK)
 lake.add_to(app, _WORK)

@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 How = Literal["auto", "realtime", "batch"]
 MAX_REALTIME_ROWS: Final = 5_000
 """More rows are scored by a batch job."""
-MAX_SINGLE_ROWS: Final = 50
-"""The same for a model that is not the serving version of its predictor, which answers one row a call."""
 CHUNK_ROWS: Final = 1_000
 EXPLAIN_CHUNK_ROWS: Final = 100
 MAX_WRONG_ROWS: Final = 20
 """Each wrong row costs a call in real time; beyond these a batch finds all of them at once."""
 # The platform reads a JSON body of 1 MiB at most.
 _MAX_BODY_BYTES: Final = 900_000
-
-
-def max_realtime_rows(info: schemas.TrainDetail) -> int:
-    """Return how many rows of a call are answered in real time: fewer where the version does not serve its name."""
-    return MAX_REALTIME_ROWS if info["endpoint_url"] else MAX_SINGLE_ROWS
 
 
 @dataclass(frozen=True)

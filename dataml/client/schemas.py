@@ -4,6 +4,23 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class AliasRequest(TypedDict):
+    """The version that an alias names."""
+
+    version: int
+
+
+class AliasRow(TypedDict):
+    """An alias, and the version that it names."""
+
+    alias: str
+    version: int
+    train_id: int
+    endpoint_url: str
+    created_by: str
+    modified_at: str
+
+
 class ApiKeyAnswer(TypedDict):
     """An API key, without its secret."""
 
@@ -132,6 +149,33 @@ class CallerAnswer(TypedDict):
     is_active: bool
     roles: NotRequired[list[str]]
     permissions: NotRequired[list[str]]
+
+
+class ComparisonAnswer(TypedDict):
+    """A shadow beside the versions that have answered, on the same requests."""
+
+    version: int
+    train_id: int
+    problem_type: str
+    requests: int
+    answered_by: list[int]
+    agreement: "float | None"
+    mean_difference: "float | None"
+    mean_absolute_difference: "float | None"
+    probability_shift: "float | None"
+    answered_latency_ms: "Latency | None"
+    shadow_latency_ms: "Latency | None"
+    examples: "list[ComparisonExample]"
+
+
+class ComparisonExample(TypedDict):
+    """A request for which the shadow predicts something else."""
+
+    prediction_id: int
+    shadow_prediction_id: int
+    input_data: str
+    answered: bool | int | float | str
+    shadow: bool | int | float | str
 
 
 class CreateApiKey(TypedDict):
@@ -770,6 +814,13 @@ class JobsStatus(TypedDict):
     workers: int
 
 
+class Latency(TypedDict):
+    """Times in milliseconds."""
+
+    p50: float
+    p99: float
+
+
 class Lineage(TypedDict):
     """What a training was made from, and the trainings that continue it."""
 
@@ -958,6 +1009,59 @@ class PredictionsAnswer(TypedDict):
     predictions: "list[PredictAnswer]"
 
 
+class PredictorAnswer(TypedDict):
+    """A predictor with its versions, and the history of its champions."""
+
+    predictor_name: str
+    url_name: str
+    problem_type: str
+    promotion: Literal["automatic", "manual"]
+    champion_version: "int | None"
+    champion_train_id: "int | None"
+    endpoint_url: "str | None"
+    newest_version: int
+    versions: int
+    aliases: "list[AliasRow]"
+    split: "list[ShareRow]"
+    shadows: "list[ShadowRow]"
+    created_at: str
+    modified_at: str
+    data: "list[VersionRow]"
+    promotions: "list[PromotionRow]"
+
+
+class PredictorList(TypedDict):
+    """A page of predictors."""
+
+    total: int
+    data: "list[PredictorRow]"
+
+
+class PredictorRequest(TypedDict):
+    """What to change of a predictor."""
+
+    promotion: Literal["automatic", "manual"]
+
+
+class PredictorRow(TypedDict):
+    """A predictor, and which version answers for it."""
+
+    predictor_name: str
+    url_name: str
+    problem_type: str
+    promotion: Literal["automatic", "manual"]
+    champion_version: "int | None"
+    champion_train_id: "int | None"
+    endpoint_url: "str | None"
+    newest_version: int
+    versions: int
+    aliases: "list[AliasRow]"
+    split: "list[ShareRow]"
+    shadows: "list[ShadowRow]"
+    created_at: str
+    modified_at: str
+
+
 class Problem(TypedDict):
     """A refused call, as RFC 9457 has it: for callers that send `Accept: application/problem+json`."""
 
@@ -978,6 +1082,27 @@ class ProblemTypeOptions(TypedDict):
     attributes: list[str]
     algorithms: list[str]
     tuning_metrics: list[str]
+
+
+class PromoteRequest(TypedDict):
+    """The version that is to answer for its predictor, and why."""
+
+    version: int
+    reason: NotRequired["str | None"]
+
+
+PromotionKind = Literal["automatic", "manual", "rollback", "deletion"]
+
+
+class PromotionRow(TypedDict):
+    """A change of the champion."""
+
+    version: int
+    train_id: int
+    kind: "PromotionKind"
+    reason: "str | None"
+    created_by: str
+    created_at: str
 
 
 class RefreshRequest(TypedDict):
@@ -1080,6 +1205,12 @@ class RoleList(TypedDict):
     data: "list[RoleAnswer]"
 
 
+class RollbackRequest(TypedDict):
+    """Why the champion before is to answer again."""
+
+    reason: NotRequired["str | None"]
+
+
 class SchemaAnswer(TypedDict):
     """The columns of a training."""
 
@@ -1151,6 +1282,20 @@ class SessionsEnded(TypedDict):
     ended: int
 
 
+class ShadowRow(TypedDict):
+    """A version that gets a copy of each request."""
+
+    version: int
+    train_id: int
+
+
+class Share(TypedDict):
+    """The share of the requests that one version gets."""
+
+    version: int
+    weight: int
+
+
 class ShareAnswer(TypedDict):
     """A schema that is shared with a tenant."""
 
@@ -1179,6 +1324,14 @@ class ShareRequest(TypedDict):
     source: NotRequired[Literal["iceberg", "trino"]]
     owner_tenant_id: NotRequired["str | None"]
     name: NotRequired["str | None"]
+
+
+class ShareRow(TypedDict):
+    """A version that gets a share of the requests."""
+
+    version: int
+    train_id: int
+    weight: int
 
 
 class SourceOfRows(TypedDict):
@@ -1424,6 +1577,13 @@ class TokenAnswer(TypedDict):
     scope: str
 
 
+class TrafficRequest(TypedDict):
+    """How the requests for a predictor go to its versions."""
+
+    split: NotRequired["list[Share]"]
+    shadows: NotRequired[list[int]]
+
+
 class TrainChecked(TypedDict):
     """What a request would train.
 
@@ -1497,6 +1657,7 @@ class TrainDetail(TypedDict):
     warnings: "list[WarningAnswer]"
     endpoint: "str | None"
     endpoint_url: "str | None"
+    version_url: NotRequired["str | None"]
     model: "str | None"
     target: str
     roles: dict[str, str]
@@ -1595,6 +1756,7 @@ class TrainRow(TypedDict):
     warnings: "list[WarningAnswer]"
     endpoint: "str | None"
     endpoint_url: "str | None"
+    version_url: NotRequired["str | None"]
 
 
 class TrainSuggestion(TypedDict):
@@ -1733,6 +1895,21 @@ class VersionList(TypedDict):
 
     total: int
     data: "list[VersionAnswer]"
+
+
+class VersionRow(TypedDict):
+    """A version of a predictor."""
+
+    version: int
+    train_id: int
+    state: "TrainingState"
+    algorithm: "str | None"
+    metric: "str | None"
+    metric_value: "float | None"
+    is_champion: bool
+    aliases: list[str]
+    created_by: str
+    created_at: str
 
 
 class WarningAnswer(TypedDict):

@@ -102,7 +102,8 @@ def _describe(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> tuple[str, s
 
 
 def _kind(row: Mapping[str, Any]) -> str:
-    return {"realtime": "Real-time prediction", "batch": "Batch prediction"}.get(row["prediction_type"], "Forecast")
+    names = {"realtime": "Real-time prediction", "batch": "Batch prediction", "shadow": "Copy of a request"}
+    return names.get(row["prediction_type"], "Forecast")
 
 
 def _join(left: Node, right: Node) -> str:

@@ -11,6 +11,7 @@ from dataml.http.routing import Router
 from dataml.inference.dependencies import ModelClient
 from dataml.serving.model_runner import InferenceClient
 from dataml.settings import Settings
+from dataml.train import champions
 from dataml.train import service as trainings
 
 router = Router(prefix="/endpoints", tags=["Endpoints"])
@@ -88,7 +89,7 @@ async def _describe(
     async with database.reading() as session:
         training = await trainings.get(session, user.scope, train_id)
         name = training.predictor_name
-        is_serving = training.id in await trainings.find_serving_ids(session, user.scope, {name})
+        is_serving = training.id in await champions.find_champion_ids(session, user.scope, {name})
         all_wanted = await service.list_wanted(session, settings, user.tenant_id)
     # The deployment of a predictor runs its newest promoted version: another version has none.
     statuses = await client.list_deployments(user.tenant_id, [name]) if is_serving else {}

@@ -14,6 +14,7 @@ from dataml.db.scope import Scope
 from dataml.endpoint.models import Endpoint
 from dataml.errors import Conflict, Invalid, NotFound
 from dataml.settings import Settings
+from dataml.train import champions
 from dataml.train import service as trainings
 from dataml.train.models import Training
 
@@ -95,7 +96,7 @@ async def _require_promoted(session: AsyncSession, scope: Scope, training: Train
     Raises:
         Conflict: `not_promoted`.
     """
-    serving_ids = await trainings.find_serving_ids(session, scope, {training.predictor_name})
+    serving_ids = await champions.find_champion_ids(session, scope, {training.predictor_name})
     if training.id not in serving_ids:
         serving = "".join(f" Training {train_id} does." for train_id in serving_ids)
         detail = f"This version does not answer for its predictor, and so can have no endpoint.{serving}"
@@ -151,7 +152,7 @@ async def list_wanted(
     requested = requested.join(Tenant, Tenant.id == Training.tenant_id).join(
         Endpoint, (Endpoint.tenant_id == Training.tenant_id) & (Endpoint.predictor_name == Training.predictor_name)
     )
-    requested = requested.where(Training.id.in_(trainings.select_promoted_ids()), Tenant.is_active)
+    requested = requested.where(Training.id.in_(champions.select_champion_ids()), Tenant.is_active)
     if tenant_id is not None:
         requested = requested.where(Endpoint.tenant_id == tenant_id)
     rows = await session.execute(requested.order_by(Endpoint.id))
@@ -161,7 +162,7 @@ async def list_wanted(
     ]
     known = {each.training.id for each in wanted}
     replicas = (settings.endpoint_min_replicas, settings.endpoint_max_replicas)
-    for training, name in await trainings.list_promoted(session, settings.own_endpoints):
+    for training, name in await trainings.list_champions(session, settings.own_endpoints):
         if training.id not in known and tenant_id in (None, training.tenant_id):
             wanted.append(WantedDeployment(training, name, *replicas, None))
     return wanted

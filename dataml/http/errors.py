@@ -34,7 +34,7 @@ def render_error(error: DatamlError, status: int, scope: Scope) -> tuple[bytes, 
     HTTP_ERRORS.add(error.code)
     request_id: str = scope["state"]["request_id"]
     if prefers_problem(scope):
-        return problem_body(error, status, request_id, quote(scope["path"], errors="replace")), PROBLEM_JSON
+        return problem_body(error, status, request_id, quote(scope["path"], safe="/@", errors="replace")), PROBLEM_JSON
     if is_open_inference(scope["path"]):
         return open_inference_error_body(error, request_id), "application/json"
     return error_body(error, request_id), "application/json"

@@ -95,6 +95,7 @@ _TAGS: Final = {
     "Dataset": "Datasets: upload, validation, rows, statistics, wrong cells.",
     "File": "The files of datasets, and the results of batch predictions.",
     "Train": "Trainings and their models: metrics, reports, explanations, exports.",
+    "Predictors": "Predictors: which version answers, aliases, promotion, roll-back, split traffic.",
     "Inference": "Predictions and forecasts, in real time and in batch.",
     "Open inference": "The Open Inference Protocol (KServe v2), for clients of Triton, MLServer and KServe.",
     "Endpoints": "Deployments of single predictors.",

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Path, Response
+from fastapi import Header, Path, Response
 
 from dataml.access.dependencies import PredictionUser
 from dataml.errors import DatamlError
@@ -11,7 +11,7 @@ from dataml.http.routing import Router
 from dataml.inference import forecasts
 from dataml.inference.dependencies import ModelClient
 from dataml.inference.forecast_schemas import DirectForecastRequest, ForecastAnswer, ForecastRequest
-from dataml.inference.routes import NOT_ROUTED, request_body
+from dataml.inference.routes import ALIAS, NOT_ROUTED, ROUTING_KEY, VERSION, request_body
 
 router = Router(prefix="/inference", tags=["Inference"])
 direct = Router(tags=["Inference"])
@@ -33,6 +33,10 @@ async def forecast(
     return Response(response, media_type="application/json")
 
 
+_TenantName = Annotated[str, Path(description="Name of your own tenant.")]
+_ForecastName = Annotated[str, Path(description="A predictor of a Forecast, by its name in URLs.")]
+
+
 @direct.post(
     "/models/{tenant_name}/{forecast_name}/forecast",
     response_model=ForecastAnswer,
@@ -40,8 +44,42 @@ async def forecast(
 )
 async def forecast_by_name(
     user: PredictionUser,
-    tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
-    forecast_name: Annotated[str, Path(description="A predictor of a Forecast; its newest promoted version answers.")],
+    tenant_name: _TenantName,
+    forecast_name: _ForecastName,
+    x_routing_key: Annotated[str | None, Header(description=ROUTING_KEY)] = None,
 ) -> Response:
-    """Forecast with a predictor by its name, as `POST /inference/forecast` does by a training's id."""
+    """Forecast with a predictor by its name, as `POST /inference/forecast` does by a training's id.
+
+    Its champion answers, or the versions that share its traffic.
+    """
+    raise NOT_ROUTED
+
+
+@direct.post(
+    "/models/{tenant_name}/{forecast_name}@{alias}/forecast",
+    response_model=ForecastAnswer,
+    openapi_extra=request_body(DirectForecastRequest),
+)
+async def forecast_by_alias(
+    user: PredictionUser,
+    tenant_name: _TenantName,
+    forecast_name: _ForecastName,
+    alias: Annotated[str, Path(description=ALIAS)],
+) -> Response:
+    """Forecast with the version of a predictor that an alias names."""
+    raise NOT_ROUTED
+
+
+@direct.post(
+    "/models/{tenant_name}/{forecast_name}/v{version}/forecast",
+    response_model=ForecastAnswer,
+    openapi_extra=request_body(DirectForecastRequest),
+)
+async def forecast_by_version(
+    user: PredictionUser,
+    tenant_name: _TenantName,
+    forecast_name: _ForecastName,
+    version: Annotated[int, Path(description=VERSION)],
+) -> Response:
+    """Forecast with one version of a predictor."""
     raise NOT_ROUTED

@@ -1,11 +1,10 @@
 """Predictions in real time and by name as plain ASGI: FastAPI's own work would take longer than the prediction."""
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
@@ -20,28 +19,30 @@ from dataml.http.headers import security_headers
 from dataml.http.strict_json import MAX_JSON_BYTES, read_json
 from dataml.http.validation import read_as, refuse_unknown_parameters
 from dataml.inference import forecasts, service
+from dataml.inference.addresses import FORECAST_CALL, Address, Target, is_direct, parse_address, resolve_address
 from dataml.inference.forecast_schemas import DirectForecastRequest
 from dataml.inference.schemas import DirectRequest, PredictRequest
+from dataml.inference.shadows import ShadowTraffic
 from dataml.serving.model_runner import (
     ForecastInferenceRequest,
     InferenceClient,
     InferenceRequest,
     InferenceResponse,
+    PredictionLog,
     ServableModel,
 )
 from dataml.settings import Settings
 from dataml.train import service as trainings
 
 SESSION_CACHE_S = 5.0
-MODEL_CACHE_S = 1.0
+# A promotion takes effect within a second.
+MODEL_CACHE_S = 0.8
 MAX_EXPLAINED_ROWS = 100
 _PATH = "/api/v1/inference"
-FORECAST_CALL = "/forecast"
-"""The end of the direct route of a forecast."""
-DIRECT_CALLS = ("/predict", FORECAST_CALL)
 _DIRECT_ROUTE = "/models/{tenant_name}/{predictor_name}"
+_ROUTING_KEY = b"x-routing-key"
 _M = TypeVar("_M", bound=BaseModel)
-LookUp = Callable[[AsyncSession], Awaitable[ServableModel]]
+Headers = Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -57,40 +58,53 @@ class RealTimeApp:
     """`POST /api/v1/inference` by training; `POST /models/{tenant}/{predictor}/predict` and `/forecast` by name."""
 
     def __init__(
-        self, database: Database, settings: Settings, keys: TokenKeys, inference_client: InferenceClient
+        self,
+        database: Database,
+        settings: Settings,
+        keys: TokenKeys,
+        inference_client: InferenceClient,
+        log: PredictionLog,
     ) -> None:
         self._database = database
         self._settings = settings
         self._authenticator = Authenticator(database, keys, SESSION_CACHE_S)
         self._inference_client = inference_client
+        self._shadows = ShadowTraffic(inference_client, log)
         self._models = OutageCache[ServableModel](MODEL_CACHE_S)
+        self._targets = OutageCache[Target](MODEL_CACHE_S)
 
     def serves(self, path: str) -> bool:
         """Return whether a request to this path is for this application."""
-        return path == _PATH or (path.startswith("/models/") and path.endswith(DIRECT_CALLS) and path.count("/") == 4)
+        return path == _PATH or is_direct(path)
 
     def route_of(self, path: str) -> str:
         """Return the template of the route of a path that `serves`."""
-        return path if path == _PATH else direct_route_of(path)
+        if path == _PATH:
+            return path
+        _, _, _, predictor, *version, call = path.split("/")
+        reference = "/v{version}" if version else "@{alias}" if "@" in predictor else ""
+        return f"{_DIRECT_ROUTE}{reference}/{call}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request whose path `serves`; the path has no trailing slash."""
-        await respond(scope, receive, send, lambda header, body: self.answer(scope["path"], header, body))
+        await respond(scope, receive, send, lambda headers, body: self._answer(scope["path"], headers, body))
 
-    async def answer(self, path: str, authorization: str | None, body: bytes) -> InferenceResponse:
+    async def _answer(self, path: str, headers: Headers, body: bytes) -> InferenceResponse:
         """Return the response to a request: JSON, or an error as a value.
 
         Raises:
             DatamlError: whatever is wrong with the caller or the request.
         """
-        principal = await self.authenticate(authorization)
+        principal = await self.authenticate(authorization_of(headers))
         if path == _PATH:
             model, request = await self._by_training(principal, body)
-        elif path.endswith(FORECAST_CALL):
-            return await self._forecast_by_name(principal, path, body)
-        else:
-            model, request = await self._by_name(principal, path, body)
-        return await self._inference_client.predict(model, request)
+            return await self._inference_client.predict(model, request)
+        target = await self.resolve(principal, parse_address(path))
+        model = target.choose(routing_key_of(headers))
+        if path.endswith(FORECAST_CALL):
+            return await self._forecast_by_name(principal, model, body)
+        service.check_problem_type(model.problem_type, forecast=False)
+        return await self.predict(target, model, parse_direct_request(principal, body, model.threshold))
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """Return the caller, who may predict; cached for `SESSION_CACHE_S`.
@@ -103,30 +117,25 @@ class RealTimeApp:
         principal.require(Permission.PREDICT)
         return principal
 
-    async def get_model(self, key: Hashable, look_up: LookUp) -> ServableModel:
-        """Return a model; cached for `MODEL_CACHE_S` by a key that says whose it is.
-
-        Raises:
-            Unavailable: the database does not answer.
-            DatamlError: whatever `look_up` raises.
-        """
-
-        async def look_up_in_session() -> ServableModel:
-            async with self._database.reading() as session:
-                return await look_up(session)
-
-        return await self._models.get(key, look_up_in_session)
+    async def predict(self, target: Target, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
+        """Return the response of a model that `target` has chosen; its shadows get a copy of the request."""
+        if not target.shadows:
+            return await self._inference_client.predict(model, request)
+        return await self._shadows.predict(model, target.shadows, request)
 
     def clear_models(self) -> None:
         """Clear the cached models, because one of them has changed."""
         self._models.clear()
+        self._targets.clear()
 
     async def _by_training(self, principal: Principal, body: bytes) -> tuple[ServableModel, InferenceRequest]:
         request = parse_body(PredictRequest, body)
-        model = await self.get_model(
-            (principal.tenant_id, request.train_id),
-            lambda session: service.get_servable_model(session, principal, request.train_id),
-        )
+
+        async def look_up() -> ServableModel:
+            async with self._database.reading() as session:
+                return await service.get_servable_model(session, principal, request.train_id)
+
+        model = await self._models.get((principal.tenant_id, request.train_id), look_up)
         service.check_problem_type(model.problem_type, forecast=False)
         if request.preprocess_id not in (None, model.preprocess_id):
             detail = f"preprocess_id is {model.preprocess_id} for this model."
@@ -138,13 +147,7 @@ class RealTimeApp:
             (request.features,), principal.username, explain=request.explain, threshold=threshold
         )
 
-    async def _by_name(self, principal: Principal, path: str, body: bytes) -> tuple[ServableModel, InferenceRequest]:
-        model = await self._get_model_by_name(principal, path)
-        service.check_problem_type(model.problem_type, forecast=False)
-        return model, parse_direct_request(principal, body, model.threshold)
-
-    async def _forecast_by_name(self, principal: Principal, path: str, body: bytes) -> InferenceResponse:
-        model = await self._get_model_by_name(principal, path)
+    async def _forecast_by_name(self, principal: Principal, model: ServableModel, body: bytes) -> InferenceResponse:
         service.check_problem_type(model.problem_type, forecast=True)
         request = parse_body(DirectForecastRequest, body)
 
@@ -154,25 +157,27 @@ class RealTimeApp:
 
         return await self._inference_client.forecast(model, await within_timeout(prepare()))
 
-    async def _get_model_by_name(self, principal: Principal, path: str) -> ServableModel:
-        _, _, tenant_name, predictor_name, _ = path.split("/")
+    async def resolve(self, principal: Principal, address: Address) -> Target:
+        """Return the versions that an address leads to; cached for `MODEL_CACHE_S`.
+
+        Raises:
+            Unavailable: the database does not answer.
+            NotFound, Conflict: as `resolve_address`, with a similar name for who may list the predictors.
+        """
+
+        async def look_up() -> Target:
+            async with self._database.reading() as session:
+                return await resolve_address(session, principal, address)
+
         try:
-            return await self.get_model(
-                (principal.tenant_id, tenant_name, predictor_name),
-                lambda session: service.get_servable_model_by_name(session, principal, tenant_name, predictor_name),
-            )
+            return await self._targets.get((principal.tenant_id, address), look_up)
         except NotFound as error:
-            if tenant_name != principal.tenant_name:
+            if address.tenant_name != principal.tenant_name:
                 raise
             # Not within the look-up, which callers with other permissions share.
             raise await trainings.suggest_predictor(
-                self._database, principal, error, predictor_name, in_url=True
+                self._database, principal, error, address.predictor_name, in_url=True
             ) from None
-
-
-def direct_route_of(path: str) -> str:
-    """Return the template of the route of a path that ends with one of `DIRECT_CALLS`."""
-    return _DIRECT_ROUTE + path[path.rindex("/") :]
 
 
 def parse_direct_request(principal: Principal, body: bytes, kept_threshold: float | None) -> InferenceRequest:
@@ -208,23 +213,24 @@ def parse_body(model: type[_M], body: bytes) -> _M:
     return read_as(model, read_json(body), strict=True)
 
 
+def _decode(header: bytes | None) -> str | None:
+    return header.decode("latin-1") if header else None
+
+
 async def respond(
-    scope: Scope, receive: Receive, send: Send, answer: Callable[[str | None, bytes], Awaitable[InferenceResponse]]
+    scope: Scope, receive: Receive, send: Send, answer: Callable[[Headers, bytes], Awaitable[InferenceResponse]]
 ) -> None:
     """Read the JSON of a request, call `answer`, and send JSON, or the error that `answer` raised or returned."""
 
-    async def answer_json(headers: Mapping[bytes, bytes]) -> InferenceResponse:
+    async def answer_json(headers: Headers) -> InferenceResponse:
         check_json(headers)
-        body = await read_body(receive)
-        return await answer(authorization_of(headers), body)
+        return await answer(headers, await read_body(receive))
 
     await respond_to(scope, send, answer_json)
 
 
 async def respond_to(
-    scope: Scope,
-    send: Send,
-    answer: Callable[[Mapping[bytes, bytes]], Awaitable[InferenceResponse | EncodedResponse]],
+    scope: Scope, send: Send, answer: Callable[[Headers], Awaitable[InferenceResponse | EncodedResponse]]
 ) -> None:
     """Call `answer` with the headers of a request, and send what it returned, or the error that it raised."""
     try:
@@ -255,13 +261,17 @@ async def send_response(scope: Scope, send: Send, response: InferenceResponse | 
     await send({"type": "http.response.body", "body": response})
 
 
-def authorization_of(headers: Mapping[bytes, bytes]) -> str | None:
+def authorization_of(headers: Headers) -> str | None:
     """Return the text of the `Authorization` header, if there is one."""
-    header = headers.get(b"authorization")
-    return header.decode("latin-1") if header else None
+    return _decode(headers.get(b"authorization"))
 
 
-def check_json(headers: Mapping[bytes, bytes]) -> None:
+def routing_key_of(headers: Headers) -> str | None:
+    """Return the key by which a caller always gets the same version, if the caller has sent one."""
+    return _decode(headers.get(_ROUTING_KEY))
+
+
+def check_json(headers: Headers) -> None:
     """Refuse a body that is not sent as JSON.
 
     Raises:

@@ -6,7 +6,7 @@ The two real-time ones only document what `realtime.RealTimeApp` serves.
 import asyncio
 from typing import Annotated, Final, Literal
 
-from fastapi import Depends, Path, Query, Response
+from fastapi import Depends, Header, Path, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
@@ -59,7 +59,7 @@ PredictionPage = Annotated[
             filters={
                 "status": Filter("status", Literal["running", "completed", "failed", "cancelled"]),
                 "dataset_id": Filter("dataset_id", int),
-                "prediction_type": Filter("prediction_type", Literal["realtime", "forecast", "batch"]),
+                "prediction_type": Filter("prediction_type", Literal["realtime", "forecast", "batch", "shadow"]),
             },
             sort=("id", "created_at", "records"),
             time="created_at",
@@ -259,6 +259,13 @@ async def predict(user: PredictionUser) -> Response:
     raise NOT_ROUTED
 
 
+_TenantName = Annotated[str, Path(description="Name of your own tenant.")]
+_PredictorName = Annotated[str, Path(description="A predictor, by its name in URLs.")]
+ALIAS: Final = "An alias of the predictor; `champion` is the version that answers without one."
+VERSION: Final = "Number of a version."
+ROUTING_KEY: Final = "Requests with the same key go to the same version while the traffic is split."
+
+
 @direct.post(
     "/models/{tenant_name}/{predictor_name}/predict",
     response_model=PredictAnswer | PredictionsAnswer,
@@ -266,11 +273,42 @@ async def predict(user: PredictionUser) -> Response:
 )
 async def predict_by_name(
     user: PredictionUser,
-    tenant_name: Annotated[str, Path(description="Name of your own tenant.")],
-    predictor_name: Annotated[str, Path(description="A predictor; its newest promoted version answers.")],
+    tenant_name: _TenantName,
+    predictor_name: _PredictorName,
+    x_routing_key: Annotated[str | None, Header(description=ROUTING_KEY)] = None,
 ) -> Response:
-    """Predict with a predictor by its name.
+    """Predict with a predictor by its name: its champion answers, or the versions that share its traffic.
 
     This is the fastest route: the predictor's own deployment answers it when that runs.
     """
+    raise NOT_ROUTED
+
+
+@direct.post(
+    "/models/{tenant_name}/{predictor_name}@{alias}/predict",
+    response_model=PredictAnswer | PredictionsAnswer,
+    openapi_extra=request_body(DirectRequest),
+)
+async def predict_by_alias(
+    user: PredictionUser,
+    tenant_name: _TenantName,
+    predictor_name: _PredictorName,
+    alias: Annotated[str, Path(description=ALIAS)],
+) -> Response:
+    """Predict with the version of a predictor that an alias names."""
+    raise NOT_ROUTED
+
+
+@direct.post(
+    "/models/{tenant_name}/{predictor_name}/v{version}/predict",
+    response_model=PredictAnswer | PredictionsAnswer,
+    openapi_extra=request_body(DirectRequest),
+)
+async def predict_by_version(
+    user: PredictionUser,
+    tenant_name: _TenantName,
+    predictor_name: _PredictorName,
+    version: Annotated[int, Path(description=VERSION)],
+) -> Response:
+    """Predict with one version of a predictor."""
     raise NOT_ROUTED

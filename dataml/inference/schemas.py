@@ -176,7 +176,7 @@ class PredictionRow(BaseModel):
     predictor_name: str
     predictor_version: int
     model_deleted_at: datetime | None = Field(description="When the training was deleted; null while it exists.")
-    prediction_type: str = Field(description="realtime, forecast or batch.")
+    prediction_type: str = Field(description="realtime, forecast, batch, or shadow: a copy of a request.")
     input_data: str = Field(
         description="The features as JSON, the dataset of a batch, or the series, steps and frequency of a forecast."
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -61,21 +61,6 @@ async def get_servable_model(session: AsyncSession, user: Principal, train_id: i
     return to_servable_model(training, user.tenant_name)
 
 
-async def get_servable_model_by_name(
-    session: AsyncSession, user: Principal, tenant_name: str, predictor_name: str
-) -> ServableModel:
-    """Return the promoted model of a predictor of the caller's own tenant.
-
-    Raises:
-        NotFound: `predictor_not_found`, for the name of another tenant as well.
-    """
-    # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
-    if "\0" in predictor_name or tenant_name != user.tenant_name:
-        raise NotFound("There is no predictor of this name.", code="predictor_not_found")
-    training = await trainings.get_promoted(session, user.scope, predictor_name, in_url=True)
-    return to_servable_model(training, tenant_name)
-
-
 def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
     """Return a completed training as model runners need it."""
     return ServableModel(
@@ -93,13 +78,6 @@ def to_servable_model(training: Training, tenant_name: str) -> ServableModel:
         threshold=training.threshold,
         version=training.version,
     )
-
-
-async def refresh_threshold(session: AsyncSession, scope: Scope, model: ServableModel) -> ServableModel:
-    """Return a model with the decision threshold that is kept with it now; as it is where it was deleted."""
-    columns = scope.select_columns(Training, Training.threshold).where(Training.id == model.train_id)
-    row = (await session.execute(columns)).one_or_none()
-    return model if row is None else replace(model, threshold=row.threshold)
 
 
 async def get_form(session: AsyncSession, scope: Scope, train_id: int) -> tuple[Training, list[Column]]:
@@ -367,6 +345,11 @@ async def list_predictions(
     training = await trainings.get_or_deleted(session, scope, train_id)
     total, rows = await scope.list(session, PredictionLogEntry, page, PredictionLogEntry.training_id == train_id)
     return training, total, rows
+
+
+def first_id_at(time: datetime) -> int:
+    """Return the smallest id of a prediction from this time on."""
+    return min(max(int(time.timestamp() * 1000), 0) << 22, 2**63 - 1)
 
 
 async def store_predictions(session: AsyncSession, records: Sequence[LogRecord]) -> None:

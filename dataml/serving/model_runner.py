@@ -80,7 +80,8 @@ def fetch_bundle(storage: Storage, model: ServableModel) -> Path:
 class InferenceRequest:
     """Rows to predict, on behalf of a user; a `single` request has one row and a flat response.
 
-    `threshold` is the decision threshold of two classes; None for the more probable class.
+    `threshold` is the decision threshold of two classes; None for the more probable class. A request that is not
+    `is_logged` leaves nothing in the prediction log.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -88,6 +89,7 @@ class InferenceRequest:
     single: bool = True
     explain: bool = False
     threshold: float | None = None
+    is_logged: bool = True
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,8 @@ class ModelRunner:
             if request.explain:
                 body["explanation"] = self._predictor.explain(row.encoded)
             bodies.append(body)
-            records.append(self._log_record(request, features, body))
+            if request.is_logged:
+                records.append(self._log_record(request, features, body))
         count_rows(self._labels, len(rows), (warning for row in rows for warning in row.warnings or ()))
         return dump_json(bodies[0] if request.single else {"predictions": bodies})
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dataml.contract.contract import Contract
 from dataml.dataset.models import Dataset
-from dataml.db.base import Base, BigId, TenantOwned, Timestamped
+from dataml.db.base import Base, BigId, TenantOwned, Timestamped, utc_now
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobState
 
@@ -65,7 +65,9 @@ class Training(TenantOwned, Timestamped, Base):
         own_preprocess_id: the preprocessing it was trained with, once it is bound to another one; else None.
         bundle: storage name of the folder with the model.
         bundle_sha256: the hash of the bundle's manifest, which has the hash of every other file.
-        is_promoted: True for a completed version, except for a continuation that came out worse than its parent.
+        is_promoted: True for a completed version that may take the place of a champion that is deleted. Not so are
+            a continuation that came out worse than its parent, a version that waits to be promoted, and one that was
+            rolled back.
         threshold: the decision threshold that is kept with the model; None for the more probable class.
         threshold_criterion: what chose it in the report, best_f1 or best_youden; None where a user has set a number.
         endpoint: what answers its predictions: pool, or own once its own deployment runs.
@@ -143,6 +145,80 @@ class Training(TenantOwned, Timestamped, Base):
         if ended is not None:
             return ended
         return TrainingState.RUNNING if job is not None and job.state == JobState.RUNNING else TrainingState.QUEUED
+
+
+class Predictor(TenantOwned, Timestamped, Base):
+    """A predictor: the versions of one name. It has a row from its first training to the deletion of its last one.
+
+    Attributes:
+        predictor_name, url_name: as in each of its versions.
+        champion_id: the version that answers for the predictor; None until one has completed, or was promoted.
+        promotion: automatic, or manual: a version that completes becomes the champion, or waits to be promoted.
+        traffic: the shares of requests that versions get, as `{"train_id", "version", "weight"}`; None: the champion
+            gets all.
+        shadows: versions that get a copy of each request, as `{"train_id", "version"}`; None without one.
+    """
+
+    __tablename__ = "predictor"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        UniqueConstraint("tenant_id", "predictor_name"),
+        UniqueConstraint("tenant_id", "url_name"),
+        ForeignKeyConstraint(["tenant_id", "champion_id"], ["training.tenant_id", "training.id"]),
+    )
+
+    predictor_name: Mapped[str] = mapped_column(String(100))
+    url_name: Mapped[str] = mapped_column(String(100))
+    champion_id: Mapped[int | None] = mapped_column(BigId)
+    promotion: Mapped[str] = mapped_column(String(20), default="automatic")
+    traffic: Mapped[list[dict[str, Any]] | None]
+    shadows: Mapped[list[dict[str, Any]] | None]
+
+
+class PredictorAlias(TenantOwned, Timestamped, Base):
+    """A name of one version of a predictor, other than `champion`, which is a column of the predictor."""
+
+    __tablename__ = "predictor_alias"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "predictor_id", "alias"),
+        ForeignKeyConstraint(["tenant_id", "predictor_id"], ["predictor.tenant_id", "predictor.id"]),
+        ForeignKeyConstraint(["tenant_id", "training_id"], ["training.tenant_id", "training.id"]),
+    )
+
+    predictor_id: Mapped[int] = mapped_column(BigId)
+    training_id: Mapped[int] = mapped_column(BigId, index=True)
+    alias: Mapped[str] = mapped_column(String(63))
+    created_by: Mapped[str] = mapped_column(String(150))
+
+
+class PromotionKind(StrEnum):
+    """How a version came to be the champion of its predictor."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+    ROLLBACK = "rollback"
+    DELETION = "deletion"
+
+
+class Promotion(TenantOwned, Base):
+    """One change of the champion of a predictor. Deleted versions stay in the history.
+
+    Attributes:
+        training_id, version: the version that became the champion.
+        kind: a `PromotionKind`; `deletion`: the champion before it was deleted.
+        reason: what the user has said.
+    """
+
+    __tablename__ = "promotion"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id", "predictor_id"], ["predictor.tenant_id", "predictor.id"]),)
+
+    predictor_id: Mapped[int] = mapped_column(BigId, index=True)
+    training_id: Mapped[int] = mapped_column(BigId)
+    version: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    created_by: Mapped[str] = mapped_column(String(150))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class DeletedTraining(TenantOwned, Base):

@@ -263,8 +263,8 @@ class TrainRow(BaseModel):
     error: str | None = Field(description="Why a training failed.")
     job_id: str | None
     is_promoted: bool = Field(
-        description="Whether the version may serve its predictor: it has completed, and is no continuation that came "
-        "out worse than its parent. The newest such version serves."
+        description="Whether the version answers for its predictor, or did until another one was promoted: not a "
+        "continuation that came out worse than its parent, one that waits to be promoted, or one that was rolled back."
     )
     positive_class: str | None = Field(
         description="The one of two classes that precision, recall, F1, PR AUC, thresholds and curves are about."
@@ -279,6 +279,11 @@ class TrainRow(BaseModel):
     endpoint_url: str | None = Field(
         description="Path of the predictor's direct route, for POST; it ends in `/forecast` for a Forecast, else in "
         "`/predict`. Null for a version that does not answer it."
+    )
+    version_url: str | None = Field(
+        default=None,
+        description="Path of this version, for POST, whether or not it answers for its predictor; null until the "
+        "training has completed.",
     )
 
 
@@ -398,10 +403,20 @@ def row_fields(overview: TrainingOverview, tenant_name: str) -> dict[str, Any]:
         "warnings": read_warnings(training),
         "endpoint": training.endpoint if training.status == "completed" else None,
         "endpoint_url": direct_route(training, tenant_name) if overview.is_serving else None,
+        "version_url": version_route(training, tenant_name) if training.status == "completed" else None,
     }
 
 
-def direct_route(training: Training, tenant_name: str) -> str:
-    """Return the path by which the promoted version of a predictor is called by its name."""
+def direct_route(training: Training, tenant_name: str, *, alias: str | None = None) -> str:
+    """Return the path by which a predictor is called by its name; with `alias`, the version that this names."""
+    return _route(training, tenant_name, training.url_name if alias is None else f"{training.url_name}@{alias}")
+
+
+def version_route(training: Training, tenant_name: str) -> str:
+    """Return the path by which this version of a predictor is called."""
+    return _route(training, tenant_name, f"{training.url_name}/v{training.version}")
+
+
+def _route(training: Training, tenant_name: str, address: str) -> str:
     call = "forecast" if training.problem_type == "Forecast" else "predict"
-    return f"/models/{tenant_name}/{training.url_name}/{call}"
+    return f"/models/{tenant_name}/{address}/{call}"

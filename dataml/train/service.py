@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow.parquet as pq
-from sqlalchemy import ColumnElement, Select, false, func
+from sqlalchemy import ColumnElement, false, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
@@ -49,12 +49,14 @@ from dataml.storage.storage import Storage
 from dataml.suggestions import MAX_COMPARED_NAMES, add_suggestion
 from dataml.tasks.continued_rows import used_columns
 from dataml.tasks.model_rows import ModelRows
+from dataml.train import champions
 from dataml.train.checks.continuation import Parent, check_classes, check_continuation, check_schema
 from dataml.train.checks.request import check_request, check_target_values
 from dataml.train.checks.series import check_continued_series, check_series
 from dataml.train.models import (
     STATUS_BY_STATE,
     DeletedTraining,
+    Predictor,
     Training,
     TrainingOverview,
     TrainingPreprocessing,
@@ -75,7 +77,6 @@ _COLUMNS_OF_ROW: Final = {
 }
 _UNSUCCESSFUL: Final = ("failed", "cancelled")
 _STATUS_WORDS: Final = {"submitted_to_ray": "not finished yet", "failed": "failed", "cancelled": "cancelled"}
-_CAN_SERVE: Final = (Training.status == "completed", Training.is_promoted)
 
 
 @dataclass(frozen=True)
@@ -170,13 +171,15 @@ async def _insert(
     if plan.parent is not None:
         await _hold_parent(session, scope, plan.parent)
     version = await _next_version(session, scope, request)
+    url_name = await resolve_url_name(session, scope, request.predictor_name)
+    await champions.add_predictor(session, scope, request.predictor_name, url_name)
     preprocessing = TrainingPreprocessing(tenant_id=scope.tenant_id, contract=spec.contract.to_json(), roles=spec.roles)
     session.add(preprocessing)
     await session.flush()
     training = Training(
         tenant_id=scope.tenant_id,
         predictor_name=request.predictor_name,
-        url_name=await resolve_url_name(session, scope, request.predictor_name),
+        url_name=url_name,
         version=version,
         dataset_id=dataset.id,
         dataset_version=dataset.version,
@@ -255,7 +258,7 @@ async def _find_parent(session: AsyncSession, scope: Scope, predictor_name: str)
     if await scope.find(session, Training, same_name, Training.status == "submitted_to_ray") is not None:
         detail = "A version of this predictor is being trained; continue the predictor when that has ended."
         raise Conflict(detail, code="training_in_progress")
-    training = await get_promoted(session, scope, predictor_name)
+    training = await get_champion(session, scope, predictor_name)
     preprocessing = await get_preprocessing(session, scope, training.preprocess_id)
     return Parent(training, preprocessing.parse_contract(), dict(preprocessing.roles))
 
@@ -335,33 +338,18 @@ def _refuse_unfinished(training: Training) -> Training:
     return training
 
 
-async def get_promoted(session: AsyncSession, scope: Scope, name: str, *, in_url: bool = False) -> Training:
-    """Return the newest completed version of a predictor, except for those that came out worse than their parent.
+async def get_champion(session: AsyncSession, scope: Scope, name: str, *, in_url: bool = False) -> Training:
+    """Return the version that answers for a predictor.
 
     With `in_url`, the name may also be the one that stands for the predictor in URLs.
 
     Raises:
         NotFound: `predictor_not_found`.
     """
-    named = is_named(name) if in_url else Training.predictor_name == name
-    versions = scope.select(Training).where(named, *_CAN_SERVE)
-    training = await session.scalar(versions.order_by(Training.version.desc()).limit(1))
+    training = await champions.find_champion(session, scope, name, in_url=in_url)
     if training is None:
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
     return training
-
-
-async def get_version(session: AsyncSession, scope: Scope, name: str, version: int) -> Training:
-    """Return a completed version of a predictor, by the predictor's name or the one that it has in URLs.
-
-    Raises:
-        NotFound: `version_not_found`, also where there is no such predictor.
-        Conflict: `model_not_ready`.
-    """
-    training = await scope.find(session, Training, is_named(name) & (Training.version == version))
-    if training is None:
-        raise NotFound("There is no such version of a predictor of this name.", code="version_not_found")
-    return _refuse_unfinished(training)
 
 
 async def list_completed_versions(session: AsyncSession, scope: Scope, predictor_name: str) -> Sequence[int]:
@@ -381,38 +369,23 @@ async def suggest_predictor(
     """
     if error.code != "predictor_not_found" or Permission.VIEW not in user.permissions:
         return error
-    column = Training.url_name if in_url else Training.predictor_name
-    known = user.scope.select_columns(Training, column).where(*_CAN_SERVE).distinct().limit(MAX_COMPARED_NAMES)
+    column = Predictor.url_name if in_url else Predictor.predictor_name
+    known = user.scope.select_columns(Predictor, column).where(Predictor.champion_id.is_not(None))
     async with database.reading() as session:
-        names = (await session.scalars(known)).all()
+        names = (await session.scalars(known.limit(MAX_COMPARED_NAMES))).all()
     return NotFound(add_suggestion(error.detail, name, names), code=error.code)
 
 
-def select_promoted_ids() -> Select[int]:
-    """Return a `SELECT` of the ids of what `get_promoted` finds for every predictor of every tenant."""
-    return (
-        every_tenant.select(func.max(Training.id))
-        .where(*_CAN_SERVE)
-        .group_by(Training.tenant_id, Training.predictor_name)
-    )
-
-
-async def list_promoted(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
-    """Return what `get_promoted` finds for every predictor of every tenant, with the tenant's name, newest first.
+async def list_champions(session: AsyncSession, limit: int) -> Sequence[tuple[Training, str]]:
+    """Return the versions that answer for the predictors of all tenants, with the tenant's name, newest first.
 
     Forecasts are left out: they get a deployment of their own on request only.
     """
     query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
-    query = query.where(Training.id.in_(select_promoted_ids()), Training.problem_type != "Forecast", Tenant.is_active)
+    are_served = (Training.id.in_(champions.select_champion_ids()), Training.problem_type != "Forecast")
+    query = query.where(*are_served, Tenant.is_active)
     rows = await session.execute(query.order_by(Training.id.desc()).limit(limit))
     return [(training, name) for training, name in rows.all()]
-
-
-async def find_serving_ids(session: AsyncSession, scope: Scope, predictor_names: set[str]) -> set[int]:
-    """Return the ids of what `get_promoted` finds for these predictors."""
-    newest = scope.select_columns(Training, func.max(Training.id))
-    named = newest.where(Training.predictor_name.in_(predictor_names), *_CAN_SERVE)
-    return set((await session.scalars(named.group_by(Training.predictor_name))).all())
 
 
 async def get_preprocessing(session: AsyncSession, scope: Scope, preprocess_id: int) -> TrainingPreprocessing:
@@ -461,7 +434,7 @@ async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tup
     dataset_rows = dataset_rows.options(defer(Dataset.contract, raiseload=True))
     datasets_by_id = {dataset.id: dataset for dataset in await session.scalars(dataset_rows)}
     jobs_by_id = await find_train_jobs(session, scope, train_ids)
-    serving_ids = await find_serving_ids(session, scope, {t.predictor_name for t in trainings})
+    serving_ids = await champions.find_champion_ids(session, scope, {t.predictor_name for t in trainings})
     return total, [
         TrainingOverview(t, datasets_by_id[t.dataset_id], jobs_by_id.get(t.id), t.id in serving_ids) for t in trainings
     ]
@@ -536,7 +509,7 @@ async def apply_training(session: AsyncSession, job: Job, result: TrainResult | 
     training.summary = result.summary
     training.bundle = result.bundle
     training.bundle_sha256 = result.bundle_sha256
-    training.is_promoted = result.is_promoted
+    await champions.promote_completed(session, scope, training, is_better=result.is_promoted)
     if result.parquet is not None:
         training.dataset_parquet, training.dataset_sha256 = result.parquet, result.parquet_sha256
     training.code_version = __version__

@@ -31,7 +31,7 @@ def deployed(platform: Platform) -> set[str]:
     async def look() -> set[str]:
         database = Database(platform.settings)
         async with database.reading() as session:
-            found = {name for _, name in await trainings.list_promoted(session, 100)}
+            found = {name for _, name in await trainings.list_champions(session, 100)}
         await database.close()
         return found
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from tests.client import API, PASSWORD, Client
+from tests.client import API, PASSWORD, Client, wait_for_job
 from tests.conftest import ON_POSTGRESQL, Platform, log_in
 from tests.database import execute_sql, read_stored_bytes
 from tests.dataset.datasets import create_dataset, create_template, new_name
-from tests.sample_tenant import create_role, create_sample_tenant, create_user, get_permission_ids
+from tests.sample_tenant import create_role, create_sample_tenant, create_user, get_permission_ids, training_request
 from tests.test_every_route import refusal, wait_for_all_jobs
 
 
@@ -35,6 +35,10 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
     wait_for_all_jobs(client)
     template = {"template_name": new_name("audited")}
     ids = objects.ids
+    predictor = ids["predictor_name"]
+    client.request("PUT", f"/predictors/{predictor}", json={"promotion": "manual"})
+    second = training_request(ids["dataset_id"], predictor) | {"new_version": True}
+    assert wait_for_job(client, client.post("/train", json=second).json()["job_id"])["state"] == "succeeded"
     for _ in range(2):
         log_in(anonymous, user["username"])
     opened = client.get("/sessions/list", params={"user_id": user["id"]}).json()["data"]
@@ -77,6 +81,12 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("PUT", f"/train/{ids['train_id']}/threshold", {"threshold": 0.4}, "training.set_threshold"),
         ("DELETE", f"/train/{ids['train_id']}/threshold", None, "training.set_threshold"),
         ("GET", f"/train/{ids['train_id']}/export", None, "training.export"),
+        ("PUT", f"/predictors/{predictor}", {"promotion": "automatic"}, "predictor.update"),
+        ("PUT", f"/predictors/{predictor}/aliases/audited", {"version": 1}, "predictor.set_alias"),
+        ("DELETE", f"/predictors/{predictor}/aliases/audited", None, "predictor.remove_alias"),
+        ("PUT", f"/predictors/{predictor}/traffic", {"shadows": [2]}, "predictor.set_traffic"),
+        ("POST", f"/predictors/{predictor}/promote", {"version": 2, "reason": "audited"}, "predictor.promote"),
+        ("POST", f"/predictors/{predictor}/rollback", {}, "predictor.roll_back"),
         ("PUT", f"/endpoints/{ids['train_id']}", {}, "endpoint.request"),
         ("DELETE", f"/endpoints/{ids['train_id']}", None, "endpoint.withdraw"),
         (

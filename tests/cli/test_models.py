@@ -310,3 +310,24 @@ def test_job_that_is_not_there_is_exit_code_4(admin: CommandLine, other_tenant: 
 def test_job_is_not_cancelled_without_the_permission(admin: CommandLine, viewer: CommandLine, model: int) -> None:
     job = admin.data("jobs", "list", "--kind", "train")["data"][0]["job_id"]
     assert "can_terminate_jobs" in viewer.refused(ExitCode.FORBIDDEN, "jobs", "cancel", job)
+
+
+def test_versions_are_released(admin: CommandLine, customers: Path) -> None:
+    for _ in range(2):
+        admin.data("train", "customers", *COLUMNS, "--name", "released", "--new-version")
+    shown = admin.data("predictors", "promote", "released", 1, "--reason", "Better.")
+    assert (shown["champion_version"], shown["promotions"][0]["reason"]) == (1, "Better.")
+    assert admin.data("predictors", "rollback", "released")["champion_version"] == 2
+    assert admin.data("predictors", "alias", "released", "challenger", 1)["aliases"][0]["version"] == 1
+    assert admin.data("predictors", "unalias", "released", "challenger")["aliases"] == []
+    assert admin.data("predictors", "promotion", "released", "manual")["promotion"] == "manual"
+    shown = admin.data("predictors", "traffic", "released", "--split", "1=40", "--split", "2=60")
+    assert [row["weight"] for row in shown["split"]] == [40, 60]
+    assert admin.data("predictors", "traffic", "released", "--shadow", 1)["shadows"][0]["version"] == 1
+    assert admin.data("predictors", "compare", "released", 1)["requests"] == 0
+    assert "released" in admin.run("predictors", "list").stdout
+    assert admin.data("predictors", "show", "released")["versions"] == 2
+    for words in (("--split", "1"), ("--split", "1=x"), ("--split", "1=50", "--split", "1=50")):
+        admin.refused(ExitCode.USAGE, "predictors", "traffic", "released", *words)
+    admin.refused(ExitCode.NOT_FOUND, "predictors", "show", "absent")
+    admin.refused(ExitCode.USAGE, "predictors", "promotion", "released", "never")

@@ -29,6 +29,7 @@ EVERY_TENANT = {
     "dataml.http.idempotency.store": "the supervisor deletes expired keys of all tenants",
     "dataml.jobs.lease": "the supervisor works for all tenants",
     "dataml.jobs.service": "the supervisor works for all tenants",
+    "dataml.train.champions": "finds the versions that answer for the predictors of all tenants, to deploy them",
     "dataml.train.service": "finds the newest predictors of all tenants, to deploy them",
     "dataml.dataset.file_service": "tells which uploads in storage belong to anybody",
     "dataml.dataset.deleted_files": "the supervisor removes deleted files of all tenants",

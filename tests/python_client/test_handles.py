@@ -257,3 +257,31 @@ def test_refusal_that_is_not_about_the_name_is_raised() -> None:
     client = dataml.connect("http://dataml", api_key="key", http_transport=script)
     with client, pytest.raises(dataml.Forbidden):
         client.users.get("ada")
+
+
+def test_predictor_is_promoted_rolled_back_and_addressed_by_aliases(dm: dataml.Client) -> None:
+    rows = "\n".join(f"{number},{number % 7},{'yes' if number % 7 > 3 else 'no'}" for number in range(200))
+    data = dm.datasets.upload(f"id,calls,left\n{rows}\n".encode(), new_name("calls"))
+    name = new_name("released")
+    for _ in range(2):
+        dm.train(data, target="left", name=name, id="id", algorithm="LightGBM", new_version=True)
+    predictor = dm.predictors.get(name)
+    assert (predictor.name, predictor.champion, predictor.promotion) == (name, 2, "automatic")
+    assert predictor.promote(1, "Better.").champion == 1
+    assert [row["reason"] for row in predictor.history][:1] == ["Better."]
+    assert predictor.roll_back().champion == 2
+    assert predictor.set_alias("challenger", 1).aliases == {"challenger": 1}
+    assert [row["aliases"] for row in predictor.versions] == [[], ["challenger"]]
+    assert predictor.remove_alias("challenger").aliases == {}
+    assert predictor.set_promotion("manual").refresh().promotion == "manual"
+    predictor.set_traffic({1: 50, 2: 50})
+    assert [(row["version"], row["weight"]) for row in predictor.info["split"]] == [(1, 50), (2, 50)]
+    predictor.set_traffic(shadows=[1])
+    assert predictor.compare(1)["requests"] == 0
+    assert name in [row["predictor_name"] for row in dm.predictors.list()]
+    # A version that is not the champion answers many rows in real time, too.
+    model = dm.models.get(name, version=1)
+    predicted = model.predict([{"calls": number % 7} for number in range(60)], how="realtime")
+    assert [row["error"] for row in predicted] == [None] * 60
+    with pytest.raises(dataml.NotFound):
+        dm.predictors.get(f"{name}-absent")

@@ -158,6 +158,7 @@ def test_only_a_finished_predictor_is_continued(platform: Platform, client: Clie
     change(platform, "UPDATE training SET status = 'submitted_to_ray' WHERE id = ?", row["id"])
     assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (409, "training_in_progress")
     change(platform, "UPDATE training SET status = 'failed' WHERE id = ?", row["id"])
+    change(platform, "UPDATE predictor SET champion_id = NULL WHERE champion_id = ?", row["id"])
     assert refusal(continue_predictor(client, dataset_id, predictor_name=name)) == (404, "predictor_not_found")
 
 
@@ -192,12 +193,12 @@ def test_one_of_many_concurrent_continuations_is_accepted(client: Client, datase
     assert len(made) + sum(answer.status_code == 409 for answer in answers) == 10
 
 
-def test_worse_continuation_is_not_promoted(platform: Platform, client: Client, dataset_id: int) -> None:
+def test_continuation_starts_from_the_version_that_answers(client: Client, dataset_id: int) -> None:
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
     made = continue_predictor(client, dataset_id, predictor_name=name).json()
     assert wait_for_job(client, made["job_id"])["state"] == "succeeded"
-    change(platform, "UPDATE training SET is_promoted = false WHERE id = ?", made["id"])
+    assert client.post(f"/predictors/{name}/rollback").status_code == 200
     third = continue_predictor(client, dataset_id, predictor_name=name).json()
     wait_for_job(client, third["job_id"])
     assert third["version"] == 3

@@ -52,7 +52,15 @@ def test_deleted_training_is_shown_as_it_was(platform: Platform, client: Client)
     delete(client, row["id"])
     after = show(client, row["id"])
     changed = {name for name in before if after[name] != before[name]}
-    assert changed == {"summary", "endpoint", "endpoint_url", "is_promoted", "deleted_at", "deleted_by"} | {
+    assert changed == {
+        "summary",
+        "endpoint",
+        "endpoint_url",
+        "version_url",
+        "is_promoted",
+        "deleted_at",
+        "deleted_by",
+    } | {
         "state",
         "training_status",
         "train_status",

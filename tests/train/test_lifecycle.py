@@ -370,13 +370,11 @@ def test_detail_of_a_failed_training_has_what_is_known(platform: Platform, clien
     assert refusal(client.post("/train/update", json=body)) == (409, "model_not_ready")
 
 
-def test_version_that_is_not_promoted_is_kept_and_serves_by_its_id_only(
-    platform: Platform, client: Client, dataset_id: int
-) -> None:
+def test_version_that_is_not_promoted_is_kept_and_serves_by_its_id_only(client: Client, dataset_id: int) -> None:
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
     second = trained(client, dataset_id, predictor_name=name, new_version=True, seed=1)
-    change(platform, "UPDATE training SET is_promoted = false WHERE id = ?", second["id"])
+    assert client.post(f"/predictors/{name}/rollback").status_code == 200
     assert predict(client, second).status_code == 200
     assert [row_of(client, row["id"])["is_promoted"] for row in (first, second)] == [True, False]
     deleted(client, first["id"])

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.client import Client, wait_for_job
-from tests.conftest import Platform
-from tests.database import execute_sql
+from tests.client import Client
 from tests.inference.series import ask, shop_rows, trained_forecast
 from tests.test_every_route import refusal
 from tests.train.training import new_predictor, row_of, small_dataset, train, trained
@@ -37,11 +35,11 @@ def test_only_the_version_that_answers_shows_the_path(client: Client, dataset_id
         assert client.get(f"/train/{row['id']}").json()["endpoint_url"] == row["endpoint_url"]
 
 
-def test_previous_version_shows_the_path_again(platform: Platform, client: Client, dataset_id: int) -> None:
+def test_previous_version_shows_the_path_again(client: Client, dataset_id: int) -> None:
     name = new_predictor()
     first = trained(client, dataset_id, predictor_name=name)
     second = trained(client, dataset_id, predictor_name=name, new_version=True, seed=1)
-    execute_sql(platform.settings, "UPDATE training SET is_promoted = false WHERE id = ?", second["id"])
+    assert client.post(f"/predictors/{name}/rollback").status_code == 200
     rows = [row_of(client, row["id"]) for row in (first, second)]
     assert [row["endpoint_url"] for row in rows] == [first["endpoint_url"], None]
 
@@ -53,16 +51,6 @@ def test_training_that_was_cancelled_is_not_promoted(client: Client, dataset_id:
     row = row_of(client, made["id"])
     assert (row["training_status"], row["is_promoted"]) == ("Cancelled", False)
     assert (row["endpoint"], row["endpoint_url"]) == (None, None)
-
-
-def test_training_that_failed_is_not_promoted(platform: Platform, client: Client, dataset_id: int) -> None:
-    content = shop_rows(range(20), shops=["north"])
-    row = trained_forecast(client, content, ROLES, algorithm="SeasonalNaive")
-    lost = train(client, dataset_id).json()
-    wait_for_job(client, lost["job_id"])
-    assert row["is_promoted"]
-    execute_sql(platform.settings, "UPDATE training SET status = 'failed' WHERE id = ?", lost["id"])
-    assert row_of(client, lost["id"])["endpoint_url"] is None
 
 
 def test_path_of_a_forecast_answers_as_the_call_by_id(client: Client, forecast: dict[str, Any]) -> None:

@@ -269,7 +269,7 @@ def test_change_of_another_replica_is_in_force_after_a_second(
 ) -> None:
     assert ask_one(client, row)["threshold"] == 0.5
     execute_sql(platform.settings, "UPDATE training SET threshold = 0.3 WHERE id = ?", row["id"])
-    assert MODEL_CACHE_S == 1.0
+    assert MODEL_CACHE_S <= 1.0
     monkeypatch.setattr("dataml.db.outage_cache.time.monotonic", _later(MODEL_CACHE_S + 0.1))
     assert ask_one(client, row)["threshold"] == 0.3
 

@@ -99,7 +99,7 @@ def _predict_in_real_time(
         return False
     ids = [name for name, role in model.info["roles"].items() if role == "Id"]
     columns = model.columns()
-    rows = prediction_files.read_rows(file, columns, ids, predictions.max_realtime_rows(model.info))
+    rows = prediction_files.read_rows(file, columns, ids, predictions.MAX_REALTIME_ROWS)
     if rows is None:
         return False
     result = model.predict(rows, threshold=threshold, progress=session.progress)

@@ -6,6 +6,7 @@ from dataml.client.aio.datasets import Dataset as Dataset
 from dataml.client.aio.jobs import Job as Job
 from dataml.client.aio.lake import LakeTable as LakeTable
 from dataml.client.aio.models import Model as Model
+from dataml.client.aio.predictors import Predictor as Predictor
 from dataml.client.aio.roles import Role as Role
 from dataml.client.aio.templates import Template as Template
 from dataml.client.aio.tenants import Tenant as Tenant

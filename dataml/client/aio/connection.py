@@ -13,6 +13,7 @@ from dataml.client.aio.lake import Lake
 from dataml.client.aio.models import Model, Models
 from dataml.client.aio.open_sessions import OpenSessions
 from dataml.client.aio.operations import Operations
+from dataml.client.aio.predictors import Predictors
 from dataml.client.aio.roles import Roles
 from dataml.client.aio.runtime import HttpTransport
 from dataml.client.aio.templates import Templates
@@ -81,6 +82,7 @@ class Client:
         datasets: Uploads and datasets.
         templates: Templates.
         models: Trainings and their models.
+        predictors: Which version of each predictor answers.
         jobs: What takes long.
         lake: Tables of the data lake.
         users: Who may use the platform.
@@ -97,6 +99,7 @@ class Client:
         self.datasets = Datasets(transport, self.api)
         self.templates = Templates(self.api)
         self.models = Models(transport, self.api)
+        self.predictors = Predictors(self.api)
         self.jobs = Jobs(self.api, self._load_subject)
         self.lake = Lake(self.api)
         self.users = Users(self.api)

@@ -159,8 +159,7 @@ class Model:
 
         The columns are `prediction`, `probability_<class>` for each class, and `error`, the reason why a row has no
         prediction. They are the same by every way: up to 5,000 rows are answered in real time, in calls of 1,000 rows
-        at most; more rows are scored by a batch job, which needs the permission to upload. A version that does not
-        serve its predictor answers 50 rows in real time.
+        at most; more rows are scored by a batch job, which needs the permission to upload.
 
         Args:
             rows: A DataFrame of pandas or polars, an Arrow table, a dict (one row) or a list of dicts. Columns that

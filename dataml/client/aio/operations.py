@@ -1509,6 +1509,134 @@ class Operations:
             query={"unique_id": unique_id, "steps": steps, "ahead": ahead},
         )
 
+    async def list_predictors(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        q: str | None = None,
+        promotion: Literal["automatic", "manual"] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        sort: Literal[
+            "id", "-id", "predictor_name", "-predictor_name", "created_at", "-created_at", "modified_at", "-modified_at"
+        ]
+        | None = None,
+    ) -> schemas.PredictorList:
+        """List the predictors of the tenant, newest first, each with the version that answers for it.
+
+        Args:
+            limit: Rows to return at most.
+            offset: Rows to skip.
+            q: Only rows with this text in predictor_name, in any case of letters.
+            promotion: Only rows with this promotion.
+            since: Not before this time; without a zone it is UTC.
+            until: Before this time; without a zone it is UTC.
+            sort: Order of the rows; with `-` the reverse.
+        """
+        return await self._transport.call(
+            "GET",
+            "/api/v1/predictors",
+            query={
+                "limit": limit,
+                "offset": offset,
+                "q": q,
+                "promotion": promotion,
+                "since": since,
+                "until": until,
+                "sort": sort,
+            },
+        )
+
+    async def get_predictor(self, predictor_name: str) -> schemas.PredictorAnswer:
+        """Show a predictor with its versions, its aliases, and who has changed its champion and why.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+        """
+        return await self._transport.call("GET", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}")
+
+    async def update_predictor(self, predictor_name: str, body: schemas.PredictorRequest) -> schemas.PredictorAnswer:
+        """Say whether a version that completes answers for the predictor by itself, or waits to be promoted.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call("PUT", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}", body=body)
+
+    async def set_alias(self, predictor_name: str, alias: str, body: schemas.AliasRequest) -> schemas.PredictorAnswer:
+        """Make an alias name a version: a new alias, or one that named another version.
+
+        `/models/{tenant}/{predictor}@{alias}/predict` calls that version. The alias `champion` promotes it.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            alias: `champion`, the version that answers for the predictor, or a name of your own: 1 to 63 small
+                letters, digits and `. _ -`, not the number of a version.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "PUT",
+            f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/aliases/{quote(str(alias), safe='')}",
+            body=body,
+        )
+
+    async def remove_alias(self, predictor_name: str, alias: str) -> schemas.PredictorAnswer:
+        """Remove an alias.
+
+        The version that it named stays.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            alias: `champion`, the version that answers for the predictor, or a name of your own: 1 to 63 small
+                letters, digits and `. _ -`, not the number of a version.
+        """
+        return await self._transport.call(
+            "DELETE", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/aliases/{quote(str(alias), safe='')}"
+        )
+
+    async def promote_version(self, predictor_name: str, body: schemas.PromoteRequest) -> schemas.PredictorAnswer:
+        """Let a version answer for its predictor, on all replicas after a second at most.
+
+        No request fails meanwhile. A split of the traffic ends.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/promote", body=body
+        )
+
+    async def roll_back_predictor(
+        self, predictor_name: str, body: schemas.RollbackRequest | None = None
+    ) -> schemas.PredictorAnswer:
+        """Let the version answer again that did before the champion of now; once more goes one further back.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/rollback", body=body
+        )
+
+    async def set_traffic(self, predictor_name: str, body: schemas.TrafficRequest) -> schemas.PredictorAnswer:
+        """Split the requests for a predictor by weight among versions, and copy them to shadows.
+
+        A request with the header `X-Routing-Key` always goes to the same version while the split stays. The answers
+        of shadows are only logged; they can neither slow a request nor fail it. Without a body of its own each part
+        is empty: the champion gets all requests.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "PUT", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/traffic", body=body
+        )
+
     async def export_model(self, train_id: int) -> bytes:
         """Download a completed training as a ZIP file.
 
@@ -1637,7 +1765,7 @@ class Operations:
         q: str | None = None,
         status: Literal["running", "completed", "failed", "cancelled"] | None = None,
         dataset_id: int | None = None,
-        prediction_type: Literal["realtime", "forecast", "batch"] | None = None,
+        prediction_type: Literal["realtime", "forecast", "batch", "shadow"] | None = None,
         since: str | None = None,
         until: str | None = None,
         sort: Literal["id", "-id", "created_at", "-created_at", "records", "-records"] | None = None,
@@ -1698,6 +1826,24 @@ class Operations:
             body: What is sent, as JSON.
         """
         return await self._transport.call("POST", "/api/v1/inference/forecast", body=body)
+
+    async def compare_shadow(
+        self, predictor_name: str, *, version: int, since: str | None = None
+    ) -> schemas.ComparisonAnswer:
+        """Compare what a shadow has predicted with what was answered to the same requests.
+
+        It reads the prediction log, which is a second or so behind.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            version: A version that is or was a shadow.
+            since: Only requests from this time on; without a zone it is UTC.
+        """
+        return await self._transport.call(
+            "GET",
+            f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/comparison",
+            query={"version": version, "since": since},
+        )
 
     async def list_endpoints(self, *, limit: int | None = None, offset: int | None = None) -> schemas.EndpointList:
         """List the predictors that have a deployment of their own, or soon get one.
@@ -2087,13 +2233,13 @@ class Operations:
     async def predict_by_name(
         self, tenant_name: str, predictor_name: str, body: schemas.DirectRequest
     ) -> schemas.PredictAnswer | schemas.PredictionsAnswer:
-        """Predict with a predictor by its name.
+        """Predict with a predictor by its name: its champion answers, or the versions that share its traffic.
 
         This is the fastest route: the predictor's own deployment answers it when that runs.
 
         Args:
             tenant_name: Name of your own tenant.
-            predictor_name: A predictor; its newest promoted version answers.
+            predictor_name: A predictor, by its name in URLs.
             body: What is sent, as JSON.
         """
         return await self._transport.call(
@@ -2102,19 +2248,89 @@ class Operations:
             body=body,
         )
 
+    async def predict_by_alias(
+        self, tenant_name: str, predictor_name: str, alias: str, body: schemas.DirectRequest
+    ) -> schemas.PredictAnswer | schemas.PredictionsAnswer:
+        """Predict with the version of a predictor that an alias names.
+
+        Args:
+            tenant_name: Name of your own tenant.
+            predictor_name: A predictor, by its name in URLs.
+            alias: An alias of the predictor; `champion` is the version that answers without one.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST",
+            f"/models/{quote(str(tenant_name), safe='')}/{quote(str(predictor_name), safe='')}@{quote(str(alias), safe='')}/predict",
+            body=body,
+        )
+
+    async def predict_by_version(
+        self, tenant_name: str, predictor_name: str, version: int, body: schemas.DirectRequest
+    ) -> schemas.PredictAnswer | schemas.PredictionsAnswer:
+        """Predict with one version of a predictor.
+
+        Args:
+            tenant_name: Name of your own tenant.
+            predictor_name: A predictor, by its name in URLs.
+            version: Number of a version.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST",
+            f"/models/{quote(str(tenant_name), safe='')}/{quote(str(predictor_name), safe='')}/v{quote(str(version), safe='')}/predict",
+            body=body,
+        )
+
     async def forecast_by_name(
         self, tenant_name: str, forecast_name: str, body: schemas.DirectForecastRequest
     ) -> schemas.ForecastAnswer:
         """Forecast with a predictor by its name, as `POST /inference/forecast` does by a training's id.
 
+        Its champion answers, or the versions that share its traffic.
+
         Args:
             tenant_name: Name of your own tenant.
-            forecast_name: A predictor of a Forecast; its newest promoted version answers.
+            forecast_name: A predictor of a Forecast, by its name in URLs.
             body: What is sent, as JSON.
         """
         return await self._transport.call(
             "POST",
             f"/models/{quote(str(tenant_name), safe='')}/{quote(str(forecast_name), safe='')}/forecast",
+            body=body,
+        )
+
+    async def forecast_by_alias(
+        self, tenant_name: str, forecast_name: str, alias: str, body: schemas.DirectForecastRequest
+    ) -> schemas.ForecastAnswer:
+        """Forecast with the version of a predictor that an alias names.
+
+        Args:
+            tenant_name: Name of your own tenant.
+            forecast_name: A predictor of a Forecast, by its name in URLs.
+            alias: An alias of the predictor; `champion` is the version that answers without one.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST",
+            f"/models/{quote(str(tenant_name), safe='')}/{quote(str(forecast_name), safe='')}@{quote(str(alias), safe='')}/forecast",
+            body=body,
+        )
+
+    async def forecast_by_version(
+        self, tenant_name: str, forecast_name: str, version: int, body: schemas.DirectForecastRequest
+    ) -> schemas.ForecastAnswer:
+        """Forecast with one version of a predictor.
+
+        Args:
+            tenant_name: Name of your own tenant.
+            forecast_name: A predictor of a Forecast, by its name in URLs.
+            version: Number of a version.
+            body: What is sent, as JSON.
+        """
+        return await self._transport.call(
+            "POST",
+            f"/models/{quote(str(tenant_name), safe='')}/{quote(str(forecast_name), safe='')}/v{quote(str(version), safe='')}/forecast",
             body=body,
         )
 

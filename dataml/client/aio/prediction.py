@@ -57,11 +57,6 @@ class Scorer:
         self._threshold = threshold
         self.columns = columns
 
-    @property
-    def max_realtime_rows(self) -> int:
-        """How many rows are answered in real time."""
-        return predictions.max_realtime_rows(self._info)
-
     async def realtime(
         self,
         frame: Frame,
@@ -78,8 +73,6 @@ class Scorer:
         rows = await run_in_thread(frame.records, self.columns.inputs)
         answers = Answers()
         chunk_rows = predictions.EXPLAIN_CHUNK_ROWS if explain else predictions.CHUNK_ROWS
-        if not self._info["endpoint_url"]:
-            chunk_rows = 1
         with open_progress(progress, f"predict {self._info['predictor_name']}") as shown:
             for begin, chunk in predictions.split_rows(rows, chunk_rows):
                 await self._answer(begin, chunk, answers, explain=explain, max_wrong=max_wrong)
@@ -120,18 +113,13 @@ class Scorer:
         return [await self._api.predict(body)]
 
     async def _ask(self, rows: list[dict[str, Any]], explain: bool) -> Sequence[Any]:
-        path = self._info["endpoint_url"] or ""
+        path = self._info.get("version_url") or ""
         body = {"instances": rows, "explain": explain} | self._options()
         return (await self._transport.call("POST", path, body=body))["predictions"]
 
     def _options(self) -> dict[str, Any]:
         # Platforms of older versions do not know the field.
         return {} if self._threshold is None else {"threshold": self._threshold}
-
-    async def still_serves(self) -> bool:
-        """Return whether this version is the one that has answered by the predictor's name."""
-        info = await self._api.get_training(self._info["id"])
-        return info["endpoint_url"] == self._info["endpoint_url"]
 
     async def batch(self, frame: Frame, *, progress: ShowProgress = None) -> dict[str, Any]:
         """Return the columns of a result by a batch job; the dataset that it needs is deleted afterwards.
@@ -189,14 +177,13 @@ async def predict(scorer: Scorer, source: Any, how: predictions.How, progress: S
     types = scorer.columns.result_types
     if not len(frame):
         return frame.with_columns({name: [] for name in types}, types)
-    is_small = len(frame) <= scorer.max_realtime_rows
+    is_small = len(frame) <= predictions.MAX_REALTIME_ROWS
     if how == "realtime" or (how == "auto" and is_small):
         try:
             max_wrong = None if how == "realtime" or len(frame) == 1 else predictions.MAX_WRONG_ROWS
             answers = await scorer.realtime(frame, max_wrong=max_wrong, progress=progress)
-            if len(frame) == 1 or await scorer.still_serves():
-                columns = predictions.result_columns(scorer.columns, answers.rows, answers.errors, len(frame))
-                return frame.with_columns(columns, types)
+            columns = predictions.result_columns(scorer.columns, answers.rows, answers.errors, len(frame))
+            return frame.with_columns(columns, types)
         except TooManyWrongRows:
             pass
     return frame.with_columns(await scorer.batch(frame, progress=progress), types)

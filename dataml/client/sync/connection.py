@@ -16,6 +16,7 @@ from dataml.client.sync.lake import Lake
 from dataml.client.sync.models import Model, Models
 from dataml.client.sync.open_sessions import OpenSessions
 from dataml.client.sync.operations import Operations
+from dataml.client.sync.predictors import Predictors
 from dataml.client.sync.roles import Roles
 from dataml.client.sync.runtime import HttpTransport
 from dataml.client.sync.templates import Templates
@@ -82,6 +83,7 @@ class Client:
         datasets: Uploads and datasets.
         templates: Templates.
         models: Trainings and their models.
+        predictors: Which version of each predictor answers.
         jobs: What takes long.
         lake: Tables of the data lake.
         users: Who may use the platform.
@@ -98,6 +100,7 @@ class Client:
         self.datasets = Datasets(transport, self.api)
         self.templates = Templates(self.api)
         self.models = Models(transport, self.api)
+        self.predictors = Predictors(self.api)
         self.jobs = Jobs(self.api, self._load_subject)
         self.lake = Lake(self.api)
         self.users = Users(self.api)

@@ -197,11 +197,7 @@ async def _read_curve(
 
 
 async def _predict_rows(visit: Visit, model: Model, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return a prediction for each row: by one call where this version answers by name, else by one call a row."""
-    if model["endpoint_url"]:
-        return (await visit.api.call("POST", model["endpoint_url"], body={"instances": rows}))["predictions"]
-    bodies = [{"train_id": model["id"], "features": row} for row in rows]
-    return await asyncio.gather(*(visit.api.call("POST", "/inference", body=body) for body in bodies))
+    return (await visit.api.call("POST", model["version_url"], body={"instances": rows}))["predictions"]
 
 
 def _describe(model: Model, answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from dataml.http.open_inference import PREFIX, is_open_inference
 from dataml.inference.open_inference import http_messages
 from dataml.inference.open_inference.service import OpenInferenceService
-from dataml.inference.realtime import EncodedResponse, authorization_of, read_body, respond_to
+from dataml.inference.realtime import EncodedResponse, authorization_of, read_body, respond_to, routing_key_of
 
 _ROUTE: Final = f"{PREFIX}/models/{{predictor_name}}/infer"
 _VERSION_ROUTE: Final = f"{PREFIX}/models/{{predictor_name}}/versions/{{version}}/infer"
@@ -45,5 +45,5 @@ class OpenInferenceApp:
         assert match is not None
         principal = await self._calls.authenticate(authorization_of(headers))
         sent = http_messages.read_call(headers, body)
-        model, result = await self._calls.infer(principal, match[1], match[2] or "", sent.call)
+        model, result = await self._calls.infer(principal, match[1], match[2] or "", sent.call, routing_key_of(headers))
         return http_messages.write_result(sent, model, result)

@@ -138,7 +138,8 @@ def build_record(detail: TrainDetail) -> dict[str, Any]:
     """Return what stays of a training that is being deleted, as JSON: no summary, whose values are those of rows."""
     status = {"training_status": "Deleted", "train_status": "deleted", "ml_model_status": "deleted"}
     status |= {"state": TrainingState.DELETED.value}
-    removed = {"summary": None, "warnings": [], "endpoint": None, "endpoint_url": None, "is_promoted": False}
+    removed = {"summary": None, "warnings": [], "endpoint": None, "is_promoted": False}
+    removed |= {"endpoint_url": None, "version_url": None}
     return detail.model_dump(mode="json") | status | removed
 
 

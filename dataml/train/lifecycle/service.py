@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.access import roles
 from dataml.audit import service as audit
 from dataml.dataset import service as datasets
 from dataml.db.base import utc_now
@@ -20,7 +21,7 @@ from dataml.ml.bundle.manifest import MANIFEST_FILE
 from dataml.storage.hashing import hash_file
 from dataml.storage.objects import FileMissing
 from dataml.storage.storage import Storage
-from dataml.train import service
+from dataml.train import champions, service
 from dataml.train.checks.layout import join_differences, list_layout_differences
 from dataml.train.models import DeletedTraining, Training, TrainingOverview, TrainingPreprocessing
 
@@ -52,7 +53,7 @@ async def get_detail(session: AsyncSession, scope: Scope, train_id: int) -> Trai
     dataset = await datasets.get(session, scope, training.dataset_id)
     job = await jobs.find_latest(session, scope, JobKind.TRAIN, training.id)
     validation = await jobs.find_by_output(session, scope, training.dataset_parquet)
-    serving_ids = await service.find_serving_ids(session, scope, {training.predictor_name})
+    serving_ids = await champions.find_champion_ids(session, scope, {training.predictor_name})
     parent_id = training.parent_id
     children = [
         child
@@ -106,6 +107,8 @@ async def hold_deletable(session: AsyncSession, scope: Scope, train_id: int) -> 
         NotFound: `training_not_found`.
         Conflict: `training_in_progress`, `training_in_use`.
     """
+    # Predictors change for one request of the tenant at a time.
+    await roles.lock(session, scope.tenant_id)
     training = await service.hold(session, scope, train_id)
     if training.status == "submitted_to_ray":
         detail = f"The training is not finished; terminate its job first. ({training.predictor_name})"
@@ -114,6 +117,7 @@ async def hold_deletable(session: AsyncSession, scope: Scope, train_id: int) -> 
     if await scope.find(session, Training, *child) is not None:
         detail = "A training that continues this model is not finished; wait for its end, or terminate its job."
         raise Conflict(detail, code="training_in_use")
+    await champions.refuse_addressed(session, scope, training)
     return training
 
 
@@ -134,8 +138,9 @@ async def delete(session: AsyncSession, scope: Scope, training: Training, detail
     """Delete a training that `hold_deletable` returned; return the folders to delete after the commit.
 
     Its preprocessing is deleted with it when no other training refers to that, and its explain job is cancelled.
-    From the commit on the previous version is the promoted one. Its predictions stay in the log under its id, which no
-    other training will have, and the versions that continue it stay, too. `detail` is kept as what stays of it.
+    From the commit on the newest promoted one of the other versions answers for the predictor. Its predictions stay in
+    the log under its id, which no other training will have, and the versions that continue it stay, too. `detail` is
+    kept as what stays of it.
     """
     own_jobs = await jobs.list_for(session, scope, (JobKind.TRAIN, JobKind.EXPLAIN), training.id)
     folders = {job.directory for job in own_jobs if job.attempt}
@@ -146,6 +151,7 @@ async def delete(session: AsyncSession, scope: Scope, training: Training, detail
     for preprocess_id in preprocess_ids:
         await _hold_preprocessing(session, scope, preprocess_id)
     session.add(_to_deleted(scope, training, detail))
+    await champions.release_version(session, scope, training)
     await session.execute(scope.delete(Training).where(Training.id == training.id))
     for preprocess_id in preprocess_ids:
         refers = or_(Training.preprocess_id == preprocess_id, Training.own_preprocess_id == preprocess_id)

@@ -335,8 +335,8 @@ def test_cut_off_compression_is_refused(client: Client, level: dict[str, Any]) -
         ("Level-of-customers/versions/2", "version_not_found"),
         ("Level-of-customers/versions/v0", "version_not_found"),
         ("Level-of-customers/versions/99999999999999999999", "version_not_found"),
-        ("nothing/versions/1", "version_not_found"),
-        ("%00/versions/1", "version_not_found"),
+        ("nothing/versions/1", "predictor_not_found"),
+        ("%00/versions/1", "predictor_not_found"),
     ],
 )
 def test_unknown_model_is_not_found(client: Client, level: dict[str, Any], path: str, code: str) -> None:
@@ -369,7 +369,7 @@ def test_other_tenant_and_wrong_token_see_nothing(anonymous: Client, stranger: C
     for other in (path, f"{path}/ready"):
         assert refusal(stranger.get(other)) == (404, "predictor_not_found")
     assert refusal(stranger.post(f"{path}/infer", json=body)) == (404, "predictor_not_found")
-    assert refusal(stranger.post(f"{path}/versions/1/infer", json=body)) == (404, "version_not_found")
+    assert refusal(stranger.post(f"{path}/versions/1/infer", json=body)) == (404, "predictor_not_found")
     for user, code in ((anonymous, "missing_token"), (wrong_token(anonymous), "invalid_token")):
         answer = user.post(f"{path}/infer", json=body)
         assert refusal(answer) == (401, code)

@@ -1,0 +1,165 @@
+# Generated from dataml/client/aio/predictors.py by `make client`: change that file.
+"""Predictors: which version answers, aliases, promotion, roll-back and split traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from dataml.client.sync.operations import Operations
+from dataml.client.sync.paging import fetch_all
+from dataml.client.tables import Table
+
+if TYPE_CHECKING:
+    from dataml.client import schemas
+
+_COLUMNS: Final = ("predictor_name", "problem_type", "champion_version", "newest_version", "versions", "promotion")
+_VERSION_COLUMNS: Final = ("version", "train_id", "state", "metric", "metric_value", "is_champion", "aliases")
+_PROMOTION_COLUMNS: Final = ("version", "kind", "reason", "created_by", "created_at")
+
+
+class Predictor:
+    """A predictor; `info` is the last answer of the API about it. Each change is in force after a second at most."""
+
+    def __init__(self, api: Operations, info: schemas.PredictorAnswer) -> None:
+        self._api = api
+        self.info = info
+
+    @property
+    def name(self) -> str:
+        """Name of the predictor."""
+        return self.info["predictor_name"]
+
+    @property
+    def champion(self) -> int | None:
+        """The version that answers for the predictor; None until one has completed."""
+        return self.info["champion_version"]
+
+    @property
+    def promotion(self) -> str:
+        """Whether a version that completes answers by itself: automatic, or manual."""
+        return self.info["promotion"]
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        """The version that each alias names, without `champion`."""
+        return {row["alias"]: row["version"] for row in self.info["aliases"]}
+
+    @property
+    def versions(self) -> Table:
+        """The versions, newest first."""
+        return Table(self.info["data"], _VERSION_COLUMNS)
+
+    @property
+    def history(self) -> Table:
+        """Who has changed the champion, when and why, newest first."""
+        return Table(self.info["promotions"], _PROMOTION_COLUMNS)
+
+    def refresh(self) -> Predictor:
+        """Ask for the predictor again, and return this object."""
+        self.info = self._api.get_predictor(self._url_name)
+        return self
+
+    def promote(self, version: int, reason: str | None = None) -> Predictor:
+        """Let a version answer for the predictor, and return this object. A split of the traffic ends.
+
+        Args:
+            version: Number of the version.
+            reason: Why; the history and the audit log have it.
+
+        Raises:
+            NotFound: There is no such version.
+            Conflict: It has not completed, or is the champion already.
+        """
+        self.info = self._api.promote_version(self._url_name, {"version": version, "reason": reason})
+        return self
+
+    def roll_back(self, reason: str | None = None) -> Predictor:
+        """Let the version answer again that did before, and return this object.
+
+        Raises:
+            Conflict: No other version has answered before, or none of them is left.
+        """
+        self.info = self._api.roll_back_predictor(self._url_name, {"reason": reason})
+        return self
+
+    def set_promotion(self, promotion: Literal["automatic", "manual"]) -> Predictor:
+        """Say whether a version that completes answers by itself, or waits to be promoted; return this object."""
+        self.info = self._api.update_predictor(self._url_name, {"promotion": promotion})
+        return self
+
+    def set_alias(self, alias: str, version: int) -> Predictor:
+        """Make an alias name a version, and return this object. The alias `champion` promotes it.
+
+        Raises:
+            Invalid: The alias is none: small letters, digits and `. _ -`, and not the number of a version.
+            NotFound: There is no such version.
+            Conflict: The version has not completed.
+        """
+        self.info = self._api.set_alias(self._url_name, alias, {"version": version})
+        return self
+
+    def remove_alias(self, alias: str) -> Predictor:
+        """Remove an alias, and return this object. The version stays.
+
+        Raises:
+            NotFound: There is no such alias.
+        """
+        self.info = self._api.remove_alias(self._url_name, alias)
+        return self
+
+    def set_traffic(self, split: Mapping[int, int] | None = None, shadows: Iterable[int] = ()) -> Predictor:
+        """Split the requests by weight among versions, copy them to shadows, and return this object.
+
+        Args:
+            split: Percent of the requests by version; they add up to 100. Without it the champion gets all.
+            shadows: Versions that get a copy of each request. Their answers are only logged.
+
+        Raises:
+            Invalid: The weights do not add up, or a shadow answers requests.
+            NotFound: There is no such version.
+            Conflict: A version has not completed, or is of another problem type.
+        """
+        shares: list[schemas.Share] = [
+            {"version": version, "weight": weight} for version, weight in (split or {}).items()
+        ]
+        self.info = self._api.set_traffic(self._url_name, {"split": shares, "shadows": list(shadows)})
+        return self
+
+    def compare(self, version: int, since: datetime | None = None) -> schemas.ComparisonAnswer:
+        """Return what a shadow has predicted beside what was answered to the same requests.
+
+        Args:
+            version: A version that is or was a shadow.
+            since: Only requests from this time on.
+        """
+        since_text = since.isoformat() if since is not None else None
+        return self._api.compare_shadow(self._url_name, version=version, since=since_text)
+
+    @property
+    def _url_name(self) -> str:
+        # The name itself may have what a URL cannot hold.
+        return self.info["url_name"]
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.name!r}, champion={self.champion}, aliases={self.aliases!r})"
+
+
+class Predictors:
+    """All predictors of the tenant."""
+
+    def __init__(self, api: Operations) -> None:
+        self._api = api
+
+    def list(self, *, limit: int | None = None) -> Table:
+        """Return the predictors, newest first: all of them, or at most `limit`."""
+        return Table(fetch_all(self._api.list_predictors, limit), _COLUMNS)
+
+    def get(self, name: str) -> Predictor:
+        """Return a predictor by its name, or by the one that it has in URLs.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return Predictor(self._api, self._api.get_predictor(name))
