@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataml.console import assets, data_routes, forwarding, model_routes, people_routes, session
 from dataml.console.api import ApiError
-from dataml.console.views import comparison, home, jobs, predictors, signing_in, training, versions
+from dataml.console.views import comparison, home, jobs, predictors, releases, signing_in, training, versions
 from dataml.console.visit import SIGN_IN, page, session_seconds, sign_in_again
 from dataml.errors import DatamlError
 
@@ -26,6 +26,13 @@ def create_routes() -> list[BaseRoute]:
         page("/predictors", predictors.show_all),
         page(comparison.PATH, comparison.show),
         page(versions.PATH, versions.show),
+        page(releases.PATH, releases.show),
+        page(f"{releases.PATH}/promote", releases.promote, "POST"),
+        page(f"{releases.PATH}/rollback", releases.roll_back, "POST"),
+        page(f"{releases.PATH}/promotion", releases.set_promotion, "POST"),
+        page(f"{releases.PATH}/alias", releases.set_alias, "POST"),
+        page(f"{releases.PATH}/unalias", releases.remove_alias, "POST"),
+        page(f"{releases.PATH}/traffic", releases.set_traffic, "POST"),
         page(training.PATH, training.show),
         page(training.PATH, training.start, "POST"),
         page(f"{training.PATH}/check", training.check, "POST"),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db import every_tenant
@@ -21,6 +21,12 @@ async def add_predictor(session: AsyncSession, scope: Scope, predictor_name: str
         await session.flush()
 
 
+def is_named(name: str) -> ColumnElement[bool]:
+    """Return the condition of a predictor, by its name or by the one that it has in URLs."""
+    # No predictor has the URL name of another as its own name.
+    return (Predictor.predictor_name == name) | (Predictor.url_name == name)
+
+
 async def hold(session: AsyncSession, scope: Scope, predictor_name: str) -> Predictor:
     """Return a predictor that stays as it is until the end of the transaction; its name may be the one in URLs.
 
@@ -29,8 +35,7 @@ async def hold(session: AsyncSession, scope: Scope, predictor_name: str) -> Pred
     """
     # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
     if "\0" not in predictor_name:
-        named = (Predictor.predictor_name == predictor_name) | (Predictor.url_name == predictor_name)
-        predictor = await scope.find(session, Predictor, named, lock=True)
+        predictor = await scope.find(session, Predictor, is_named(predictor_name), lock=True)
         if predictor is not None:
             return predictor
     raise NotFound("There is no predictor of this name.", code="predictor_not_found")
@@ -38,9 +43,7 @@ async def hold(session: AsyncSession, scope: Scope, predictor_name: str) -> Pred
 
 async def find_champion(session: AsyncSession, scope: Scope, name: str, *, in_url: bool = False) -> Training | None:
     """Return the version that answers for a predictor, or None. With `in_url` its name may be the one in URLs."""
-    named = Predictor.predictor_name == name
-    if in_url:
-        named |= Predictor.url_name == name
+    named = is_named(name) if in_url else Predictor.predictor_name == name
     champion = scope.select(Training).join(Predictor, Predictor.champion_id == Training.id)
     return await session.scalar(champion.where(Predictor.tenant_id == scope.tenant_id, named))
 

@@ -18,6 +18,7 @@ _QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/lake/table": ("?schema={schema}&table={table}", "?schema={schema}&table={table}&tab=snapshots"),
     "/predictors/compare": ("", "?id={train_id}&id={other_train_id}"),
     "/predictors/versions": ("?name={quoted_name}&id={train_id}",),
+    "/predictors/release": ("?name={quoted_name}",),
     "/predictors/new": ("", "?dataset={dataset_id}", "?from={train_id}"),
 }
 

@@ -1515,6 +1515,7 @@ class Operations:
         limit: int | None = None,
         offset: int | None = None,
         q: str | None = None,
+        name: str | None = None,
         promotion: Literal["automatic", "manual"] | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -1529,6 +1530,7 @@ class Operations:
             limit: Rows to return at most.
             offset: Rows to skip.
             q: Only rows with this text in predictor_name, in any case of letters.
+            name: Only the predictor of this name, which may be the one in URLs.
             promotion: Only rows with this promotion.
             since: Not before this time; without a zone it is UTC.
             until: Before this time; without a zone it is UTC.
@@ -1541,6 +1543,7 @@ class Operations:
                 "limit": limit,
                 "offset": offset,
                 "q": q,
+                "name": name,
                 "promotion": promotion,
                 "since": since,
                 "until": until,

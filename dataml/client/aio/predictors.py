@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from dataml.client.aio.lookup import find_by_name
 from dataml.client.aio.operations import Operations
 from dataml.client.aio.paging import fetch_all
 from dataml.client.tables import Table
@@ -138,7 +139,6 @@ class Predictor:
 
     @property
     def _url_name(self) -> str:
-        # The name itself may have what a URL cannot hold.
         return self.info["url_name"]
 
     def __repr__(self) -> str:
@@ -161,4 +161,6 @@ class Predictors:
         Raises:
             NotFound: There is none.
         """
-        return Predictor(self._api, await self._api.get_predictor(name))
+        # Its own name may have what a URL cannot hold.
+        found = await find_by_name(lambda name: self._api.list_predictors(name=name), "predictor", name)
+        return Predictor(self._api, await self._api.get_predictor(found["url_name"]))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from dataml.client.sync.lookup import find_by_name
 from dataml.client.sync.operations import Operations
 from dataml.client.sync.paging import fetch_all
 from dataml.client.tables import Table
@@ -139,7 +140,6 @@ class Predictor:
 
     @property
     def _url_name(self) -> str:
-        # The name itself may have what a URL cannot hold.
         return self.info["url_name"]
 
     def __repr__(self) -> str:
@@ -162,4 +162,6 @@ class Predictors:
         Raises:
             NotFound: There is none.
         """
-        return Predictor(self._api, self._api.get_predictor(name))
+        # Its own name may have what a URL cannot hold.
+        found = find_by_name(lambda name: self._api.list_predictors(name=name), "predictor", name)
+        return Predictor(self._api, self._api.get_predictor(found["url_name"]))

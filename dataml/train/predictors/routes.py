@@ -15,6 +15,7 @@ from dataml.http.dependencies import Db
 from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 from dataml.jobs.dependencies import Jobs
+from dataml.train import champions
 from dataml.train import service as trainings
 from dataml.train.dependencies import CachedModels, ModelLookupCache
 from dataml.train.models import Predictor
@@ -38,7 +39,13 @@ PredictorPage = Annotated[
         ListQuery(
             Predictor,
             search=("predictor_name",),
-            filters={"promotion": Filter("promotion", PromotionMode)},
+            filters={
+                "name": Filter(
+                    description="Only the predictor of this name, which may be the one in URLs.",
+                    where=champions.is_named,
+                ),
+                "promotion": Filter("promotion", PromotionMode),
+            },
             sort=("id", "predictor_name", "created_at", "modified_at"),
             time="created_at",
         )

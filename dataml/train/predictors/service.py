@@ -326,9 +326,8 @@ async def _hold(session: AsyncSession, scope: Scope, name: str) -> Predictor:
 
 
 async def _find(session: AsyncSession, scope: Scope, name: str) -> Predictor | None:
-    named = (Predictor.predictor_name == name) | (Predictor.url_name == name)
     # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
-    return await scope.find(session, Predictor, named) if "\0" not in name else None
+    return await scope.find(session, Predictor, champions.is_named(name)) if "\0" not in name else None
 
 
 async def _hold_version(session: AsyncSession, scope: Scope, predictor: Predictor, version: int) -> Training:
