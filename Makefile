@@ -16,8 +16,8 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip test-browser screenshots chaos fuzz bench bench-quality lint client docs clean
+.PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-triton test-s3 test-rest test-trino \
+    s3-or-skip rest-or-skip trino-or-skip test-browser screenshots chaos fuzz bench bench-quality lint client proto docs clean
 
 help:
 	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -25,8 +25,8 @@ help:
 	@echo "make down    stop a platform that was left running"
 	@echo "make test    run the tests side by side (ARGS='tests/jobs -x'; WORKERS=0 in one process)"
 	@echo "make test-fast  run those that need neither Ray nor a server nor much time"
-	@echo "make test-services  run those that need servers: make test-postgresql (of a package of Python), and of Maven Central"
-	@echo "             make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
+	@echo "make test-services  run those that need servers: make test-postgresql, make test-triton (of packages of Python), and of Maven"
+	@echo "             Central make test-s3, make test-rest (an Iceberg catalog), make test-trino (800 MB, Java 24 or newer)"
 	@echo "make test-browser  look at every page of the console in Chromium, which it does not install (Debian: apt-get install chromium)"
 	@echo "make screenshots  take pictures of every page of the console, into build/screenshots"
 	@echo "make chaos   inject faults into a platform under load, for 20 minutes (SECONDS=, SEED=; SHORT=1 for some of them once;"
@@ -34,6 +34,7 @@ help:
 	@echo "make fuzz    send generated requests to every call, and compare the answers with the OpenAPI document (REQUESTS=, SEED=)"
 	@echo "make bench   measure this machine; make bench-quality measures how well auto predicts"
 	@echo "make lint    check style, format, import layers and types"
+	@echo "make proto   write the messages of gRPC again, after a change of a .proto file"
 	@echo "make client  write the generated part of the Python client again, after a change of the API"
 	@echo "make docs    build the documentation into build/site"
 	@echo "make clean   remove what was installed and built; keeps DATAML_HOME"
@@ -62,7 +63,7 @@ NOT_FAST := deployments datalake inference ml/explanation ml/export ml/test_memo
 
 # All that needs more than packages of Python. What cannot be fetched or run here is skipped, and says so. Two suites run
 # at a time, for they wait for their servers; each is shown when it has ended.
-test-services: test-postgresql
+test-services: test-postgresql test-triton
 	@$(MAKE) --no-print-directory fetch-services
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 	    s3-or-skip rest-or-skip trino-or-skip
@@ -93,6 +94,20 @@ ON_POSTGRESQL := tests/db tests/access tests/audit tests/template tests/dataset 
 
 test-postgresql: $(INSTALLED)
 	@DATAML_TEST_DATABASE=postgresql $(PYTEST) $(PARALLEL) $(or $(ARGS),$(ON_POSTGRESQL))
+
+# tritonclient needs older versions of packages than the platform has: it gets a Python of its own. A folder is whole when
+# it has its name.
+TRITON_VERSION := 2.73.0
+TRITON := .services/tritonclient-$(TRITON_VERSION)
+
+$(TRITON): | $(INSTALLED)
+	@rm -rf $@ $@.part
+	@$(BIN)/uv venv --quiet --python $(BIN)/python --relocatable $@.part
+	@$(BIN)/uv pip install --quiet --python $@.part/bin/python 'tritonclient[http,grpc]==$(TRITON_VERSION)'
+	@mv $@.part $@
+
+test-triton: $(INSTALLED) $(TRITON)
+	@DATAML_TEST_TRITON=$(CURDIR)/$(TRITON)/bin/python $(PYTEST) -m services tests/services/test_triton.py $(ARGS)
 
 # What follows is fetched from Maven Central, once.
 MAVEN_REPOSITORY ?= $(HOME)/.m2/repository
@@ -185,6 +200,12 @@ lint: $(INSTALLED)
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+# What an older compiler writes, newer versions of protobuf read.
+PROTO := dataml/inference/open_inference
+proto: $(INSTALLED)
+	@$(BIN)/uv run --quiet --no-project --with grpcio-tools==1.75.1 python -m grpc_tools.protoc \
+	    -I$(PROTO) --python_out=$(PROTO) --pyi_out=$(PROTO) $(PROTO)/open_inference.proto
 
 client: $(INSTALLED)
 	@$(BIN)/python -m codegen

@@ -1,6 +1,5 @@
 """The HTTP API as one ASGI application. Imports no Ray: what runs on Ray comes in through `Services`."""
 
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -168,9 +167,7 @@ def create_app(services: Services) -> "GatewayMiddleware":
     add_pages(app)
     app.router.routes.extend(create_routes())
     add_exception_handlers(app, services.settings, _record_refusal)
-    gateway = GatewayMiddleware(
-        app, (realtime, OpenInferenceApp(open_inference_calls)), services.settings.forwarded_hops
-    )
+    gateway = GatewayMiddleware(app, realtime, OpenInferenceApp(open_inference_calls), services.settings.forwarded_hops)
     # The console calls the API through all of it.
     app.state.gateway = gateway
     return gateway
@@ -227,10 +224,11 @@ class GatewayMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, prediction_apps: Sequence[RealTimeApp | OpenInferenceApp], forwarded_hops: int
+        self, app: ASGIApp, realtime: RealTimeApp, open_inference: OpenInferenceApp, forwarded_hops: int
     ) -> None:
         self.app = app
-        self._prediction_apps = prediction_apps
+        self.open_inference = open_inference
+        self._prediction_apps = (realtime, open_inference)
         self._forwarded_hops = forwarded_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,6 +20,12 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".dataml"), description="Folder of the database, files, models and keys.")
     host: str = Field("127.0.0.1", description="Address that the HTTP proxy listens on, where it can be chosen.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the HTTP API.")
+    grpc_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the Open Inference Protocol over gRPC, on the address of `DATAML_HOST`; off when not set.",
+    )
     admin_password: SecretStr | None = Field(
         None,
         description="First password of `admin`, 12 to 1,024 bytes; random when not set. Read at the first start only.",
@@ -197,6 +203,8 @@ class Settings(BaseSettings):
             smallest, largest = (f"{deployment}_{bound}_replicas" for bound in ("min", "max"))
             if getattr(self, smallest) > getattr(self, largest):
                 raise ValueError(f"DATAML_{smallest.upper()} is larger than DATAML_{largest.upper()}")
+        if self.grpc_port == self.port:
+            raise ValueError("DATAML_GRPC_PORT is the same as DATAML_PORT")
         if self.admin_password is not None:
             # Bytes of Unicode form NFC, as the log-in counts them.
             counted = unicodedata.normalize("NFC", self.admin_password.get_secret_value()[:5000])

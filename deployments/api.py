@@ -35,9 +35,9 @@ class Api:
 
         self._gateway = Gateway(settings, pool)
 
-    def __serve_build_asgi_app__(self) -> "GatewayMiddleware":
+    async def __serve_build_asgi_app__(self) -> "GatewayMiddleware":
         """Return the application of the API; Serve calls this."""
-        return self._gateway.application()
+        return await self._gateway.application()
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 import ray
 from ray import serve
@@ -15,6 +15,7 @@ from dataml.app import GatewayMiddleware, Services, create_app
 from dataml.db import schema
 from dataml.db.session import Database
 from dataml.errors import StartupError
+from dataml.inference.open_inference.grpc_server import OpenInferenceServer
 from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.serving.model_runner import NoLog
 from dataml.settings import Settings
@@ -24,6 +25,8 @@ from deployments.prediction_log import BufferedLog
 from deployments.supervisor import NAME
 from deployments.supervisor_lookup import SupervisorAway
 
+GRPC_GRACE_S: Final = 5.0
+"""How long calls over gRPC may take that are under way when the replica stops."""
 log = logging.getLogger(__name__)
 
 
@@ -76,14 +79,26 @@ class Gateway:
             metrics=self._metrics,
             prediction_log=BufferedLog(database) if settings.prediction_log else NoLog(),
         )
+        self._grpc_server: OpenInferenceServer | None = None
         self._warming = asyncio.get_running_loop().create_task(self._warm())
 
-    def application(self) -> GatewayMiddleware:
-        """Return the ASGI application."""
-        return create_app(self._services)
+    async def application(self) -> GatewayMiddleware:
+        """Return the ASGI application, and answer over gRPC too where there is a port for it.
+
+        Raises:
+            StartupError: that port is taken.
+        """
+        app = create_app(self._services)
+        settings = self._services.settings
+        if settings.grpc_port is not None:
+            self._grpc_server = OpenInferenceServer(app.open_inference.calls, settings.host, settings.grpc_port)
+            await self._grpc_server.start()
+        return app
 
     async def close(self) -> None:
-        """Send what this replica has recorded."""
+        """End the calls over gRPC, and send what this replica has recorded."""
+        if self._grpc_server is not None:
+            await self._grpc_server.stop(GRPC_GRACE_S)
         await self._metrics.close()
 
     async def _warm(self) -> None:

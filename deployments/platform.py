@@ -107,9 +107,18 @@ class Platform:
     The process and the thread that start it must stay alive: Ray's processes end with them.
     """
 
-    def __init__(self, home: Path, port: int, *, host: str = "127.0.0.1", dashboard: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        grpc_port: int | None = None,
+        dashboard: bool = False,
+    ) -> None:
         self.home = home.expanduser().absolute()
         self.port = port
+        self.grpc_port = grpc_port
         self.host = host
         self.dashboard = dashboard
         self.folder = private_folder(self.home)
@@ -133,6 +142,8 @@ class Platform:
         stop_processes(self.folder)
         _archive_logs(self.folder, self.home)
         check_port(self.host, self.port)
+        if self.grpc_port is not None:
+            check_port(self.host, self.grpc_port)
         os.environ.update(fast_data_plane_environment(self.home, self.port))
         _prepare_folders(self.home, self.folder)
 
@@ -208,6 +219,7 @@ def run(
     build: "Callable[[], Application]",
     *,
     host: str = "127.0.0.1",
+    grpc_port: int | None = None,
     dashboard: bool = False,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -216,7 +228,7 @@ def run(
     Raises:
         StartupError: the platform cannot start, or Ray has ended by itself.
     """
-    platform = Platform(home, port, host=host, dashboard=dashboard)
+    platform = Platform(home, port, host=host, grpc_port=grpc_port, dashboard=dashboard)
     try:
         _on_stop_signals(signal.default_int_handler)
         platform.start(build)

@@ -108,6 +108,14 @@ def test_a_larger_older_number_than_the_largest_one_is_refused(monkeypatch: pyte
         load_settings()
 
 
+def test_port_of_grpc_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAML_PORT", "8123")
+    assert load_settings().grpc_port is None
+    monkeypatch.setenv("DATAML_GRPC_PORT", "8123")
+    with pytest.raises(StartupError, match="DATAML_GRPC_PORT is the same as DATAML_PORT"):
+        load_settings()
+
+
 def test_password_is_hidden_in_the_settings() -> None:
     settings = load_settings(admin_password="a password for tests")
     assert "a password for tests" not in repr(settings) + str(settings) + settings.model_dump_json()

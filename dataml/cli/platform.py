@@ -93,6 +93,7 @@ def _run_platform(settings: "Settings", dashboard: bool) -> None:
             settings.port,
             application,
             host=settings.host,
+            grpc_port=settings.grpc_port,
             dashboard=dashboard,
             on_ready=ready,
         )

@@ -22,6 +22,7 @@ from deployments.platform import (
     record_file,
 )
 from deployments.processes import start_id
+from tests.services.program import free_port
 
 
 def build_nothing():
@@ -50,6 +51,14 @@ class TestStart:
             other.listen()
             with pytest.raises(StartupError):
                 check_port("127.0.0.1", other.getsockname()[1])
+
+    def test_a_port_of_grpc_in_use_is_refused(self, tmp_path: Path):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            with pytest.raises(StartupError, match=f"cannot listen on 127.0.0.1:{port}"):
+                Platform(tmp_path, free_port(), grpc_port=port).start(build_nothing)
 
     @pytest.mark.parametrize("home", ["file", "file/below"])
     def test_a_home_that_cannot_be_written_is_refused_in_one_line(self, tmp_path: Path, home: str):

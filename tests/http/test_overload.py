@@ -42,7 +42,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.app = SlowApp()
-        self._middleware = GatewayMiddleware(self.app, (self.app,), 0)  # type: ignore[arg-type]
+        self._middleware = GatewayMiddleware(self.app, self.app, self.app, 0)  # type: ignore[arg-type]
 
     def send(self, path: str, method: str = "GET") -> "asyncio.Task[tuple[int, dict[str, str], bytes]]":
         return asyncio.create_task(self._send(path, method))

@@ -20,7 +20,7 @@ class OpenInferenceApp:
     """`POST /v2/models/{predictor}[/versions/{version}]/infer`."""
 
     def __init__(self, calls: OpenInferenceService) -> None:
-        self._calls = calls
+        self.calls = calls
 
     def serves(self, path: str) -> bool:
         """Return whether a request to this path is for this application."""
@@ -43,7 +43,7 @@ class OpenInferenceApp:
     async def _infer(self, path: str, headers: Mapping[bytes, bytes], body: bytes) -> bytes | EncodedResponse:
         match = _INFER.fullmatch(path)
         assert match is not None
-        principal = await self._calls.authenticate(authorization_of(headers))
+        principal = await self.calls.authenticate(authorization_of(headers))
         sent = http_messages.read_call(headers, body)
-        model, result = await self._calls.infer(principal, match[1], match[2] or "", sent.call, routing_key_of(headers))
+        model, result = await self.calls.infer(principal, match[1], match[2] or "", sent.call, routing_key_of(headers))
         return http_messages.write_result(sent, model, result)

@@ -125,8 +125,7 @@ def test_rows_are_predicted_as_by_the_direct_route(client: Client, level: dict[s
     assert outputs["probabilities"] == [value for row in wanted for value in row["probabilities"].values()]
 
 
-@pytest.mark.parametrize("encoding", [None, "gzip", "deflate"])
-@pytest.mark.parametrize("count", [1, 1000])
+@pytest.mark.parametrize(("count", "encoding"), [(1, None), (1, "gzip"), (1, "deflate"), (1000, "gzip")])
 def test_bytes_are_predicted_as_json(client: Client, level: dict[str, Any], count: int, encoding: str | None) -> None:
     rows = make_rows(count)
     headers, body = binary_body(rows, FLOATS, parameters={"binary_data_output": True})
@@ -361,6 +360,24 @@ def test_version_is_chosen_by_its_number(client: Client) -> None:
         by_id = client.post("/inference/", json={"train_id": row["id"] - 2 + int(wanted), "features": ROW}).json()
         assert answer.json()["outputs"][1]["data"] == [by_id["probability"]]
     assert client.get("/v2/models/versioned").json()["versions"] == ["1", "2"]
+
+
+def test_alias_and_routing_key_choose_a_version(client: Client) -> None:
+    for _ in range(2):
+        row = train_predictor(client, "aliased", "level", new_version=True)
+    client.request("PUT", "/predictors/aliased/aliases/challenger", json={"version": 1})
+    answers = [infer(client, row, json_inputs([ROW]), version) for version in ("challenger", "champion", "")]
+    assert [answer.json()["model_version"] for answer in answers] == ["1", "2", "2"]
+    assert client.get("/v2/models/aliased/versions/challenger/ready").status_code == 200
+    split = [{"version": 1, "weight": 50}, {"version": 2, "weight": 50}]
+    assert client.request("PUT", "/predictors/aliased/traffic", json={"split": split}).status_code == 200
+    path, body = "/v2/models/aliased/infer", {"inputs": json_inputs([ROW])}
+    by_key = [
+        {client.post(path, json=body, headers={"X-Routing-Key": key}).json()["model_version"] for _ in range(3)}
+        for key in "abcdefgh"
+    ]
+    assert {len(versions) for versions in by_key} == {1}
+    assert set.union(*by_key) == {"1", "2"}
 
 
 def test_other_tenant_and_wrong_token_see_nothing(anonymous: Client, stranger: Client, level: dict[str, Any]) -> None:
