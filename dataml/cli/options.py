@@ -1,7 +1,7 @@
 """Options that several commands have."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -21,11 +21,19 @@ def id_or_name(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-def print_page(session: Session, answer: Any, columns: Sequence[str], offset: int, total: str = "total") -> None:
-    """Print a page of a list, and say when there are more rows than it has."""
-    rows = answer["data"]
-    session.output.rows(answer, rows, columns)
-    end = offset + len(rows)
+def print_page(
+    session: Session,
+    answer: Any,
+    columns: Sequence[str],
+    offset: int,
+    total: str = "total",
+    *,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Print a page of a list, and say when there are more rows than it has; `rows` are shown in place of its own."""
+    shown = answer["data"] if rows is None else rows
+    session.output.rows(answer, shown, columns)
+    end = offset + len(shown)
     if end < answer[total]:
         session.output.say(f"{offset + 1:,} to {end:,} of {answer[total]:,}; --offset {end} shows the next.")
 

@@ -1,25 +1,30 @@
 """Calls about endpoints: which predictors have a deployment of their own."""
 
+import asyncio
+
 from dataml.access.dependencies import Trainer, Viewer
 from dataml.access.service import Principal
 from dataml.db.session import Database
 from dataml.endpoint import service
 from dataml.endpoint.schemas import EndpointAnswer, EndpointList, EndpointRequest
 from dataml.endpoint.service import WantedDeployment
-from dataml.http.dependencies import AppSettings, Db, Paged
+from dataml.http.dependencies import AppSettings, Db, Paged, PlatformMetrics
 from dataml.http.routing import Router
 from dataml.inference.dependencies import ModelClient
-from dataml.serving.model_runner import InferenceClient
+from dataml.metrics.recording import Labels
+from dataml.metrics.totals import MetricsSource
+from dataml.serving.model_runner import InferenceClient, version_labels
 from dataml.settings import Settings
 from dataml.train import champions
 from dataml.train import service as trainings
+from dataml.train.models import Training
 
 router = Router(prefix="/endpoints", tags=["Endpoints"])
 
 
 @router.get("")
 async def list_endpoints(
-    user: Viewer, database: Db, settings: AppSettings, client: ModelClient, page: Paged
+    user: Viewer, database: Db, settings: AppSettings, client: ModelClient, metrics: PlatformMetrics, page: Paged
 ) -> EndpointList:
     """List the predictors that have a deployment of their own, or soon get one.
 
@@ -28,25 +33,28 @@ async def list_endpoints(
     async with database.reading() as session:
         wanted = await service.list_wanted(session, settings, user.tenant_id)
     shown = wanted[page.offset : page.offset + page.limit]
-    statuses = await client.list_deployments(user.tenant_id, [each.training.predictor_name for each in shown])
+    statuses, traffic = await asyncio.gather(
+        client.list_deployments(user.tenant_id, [each.training.predictor_name for each in shown]),
+        metrics.list_traffic([_labels(user, each.training) for each in shown]),
+    )
     answers = [
         EndpointAnswer.from_training(
-            each.training, user.tenant_name, each, statuses.get(each.training.predictor_name), is_serving=True
+            each.training, user.tenant_name, each, statuses.get(each.training.predictor_name), calls, is_serving=True
         )
-        for each in shown
+        for each, calls in zip(shown, traffic, strict=True)
     ]
     return EndpointList(total=len(wanted), data=answers)
 
 
 @router.get("/{train_id}")
 async def get_endpoint(
-    train_id: int, user: Viewer, database: Db, settings: AppSettings, client: ModelClient
+    train_id: int, user: Viewer, database: Db, settings: AppSettings, client: ModelClient, metrics: PlatformMetrics
 ) -> EndpointAnswer:
     """Return what is wanted of a predictor's deployment, and what runs.
 
     Only the newest promoted version of a predictor has one. The pool answers for all others.
     """
-    return await _describe(database, settings, client, user, train_id)
+    return await _describe(database, settings, client, metrics, user, train_id)
 
 
 @router.put("/{train_id}")
@@ -56,6 +64,7 @@ async def request_endpoint(
     database: Db,
     settings: AppSettings,
     client: ModelClient,
+    metrics: PlatformMetrics,
     request: EndpointRequest | None = None,
 ) -> EndpointAnswer:
     """Give the predictor of a completed training a deployment of its own, or change its numbers of replicas.
@@ -67,12 +76,12 @@ async def request_endpoint(
         await service.request_deployment(
             session, settings, user.scope, train_id, request.min_replicas, request.max_replicas
         )
-    return await _describe(database, settings, client, user, train_id)
+    return await _describe(database, settings, client, metrics, user, train_id)
 
 
 @router.delete("/{train_id}")
 async def withdraw_endpoint(
-    train_id: int, user: Trainer, database: Db, settings: AppSettings, client: ModelClient
+    train_id: int, user: Trainer, database: Db, settings: AppSettings, client: ModelClient, metrics: PlatformMetrics
 ) -> EndpointAnswer:
     """Give a predictor back to the pool.
 
@@ -80,11 +89,16 @@ async def withdraw_endpoint(
     """
     async with database.transaction() as session:
         await service.withdraw_request(session, user.scope, train_id)
-    return await _describe(database, settings, client, user, train_id)
+    return await _describe(database, settings, client, metrics, user, train_id)
 
 
 async def _describe(
-    database: Database, settings: Settings, client: InferenceClient, user: Principal, train_id: int
+    database: Database,
+    settings: Settings,
+    client: InferenceClient,
+    metrics: MetricsSource,
+    user: Principal,
+    train_id: int,
 ) -> EndpointAnswer:
     async with database.reading() as session:
         training = await trainings.get(session, user.scope, train_id)
@@ -93,5 +107,13 @@ async def _describe(
         all_wanted = await service.list_wanted(session, settings, user.tenant_id)
     # The deployment of a predictor runs its newest promoted version: another version has none.
     statuses = await client.list_deployments(user.tenant_id, [name]) if is_serving else {}
+    (traffic,) = await metrics.list_traffic([_labels(user, training)])
     wanted: WantedDeployment | None = next((each for each in all_wanted if each.training.id == training.id), None)
-    return EndpointAnswer.from_training(training, user.tenant_name, wanted, statuses.get(name), is_serving=is_serving)
+    return EndpointAnswer.from_training(
+        training, user.tenant_name, wanted, statuses.get(name), traffic, is_serving=is_serving
+    )
+
+
+def _labels(user: Principal, training: Training) -> Labels:
+    """Return the labels that the calls of a version are recorded with."""
+    return version_labels(user.tenant_name, training.predictor_name, training.version)

@@ -1,5 +1,6 @@
 """The JSON of the calls about endpoints."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from dataml.endpoint.service import WantedDeployment
 from dataml.http.requests import request_config
+from dataml.metrics.totals import PredictorTraffic
 from dataml.serving.model_runner import DeploymentStatus
 from dataml.train.models import Training
 from dataml.train.schemas import direct_route
@@ -29,6 +31,20 @@ class EndpointRequest(BaseModel):
     )
 
 
+class EndpointTraffic(BaseModel):
+    """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
+
+    requests: int = Field(description="Calls of the model in real time.")
+    errors: int = Field(description="Those that were answered with an error, of the caller or of the platform.")
+    p50_ms: float | None = Field(description="Half of them took less, in milliseconds; null without calls.")
+    p99_ms: float | None = Field(description="99 of 100 took less, in milliseconds; null without calls.")
+
+    @classmethod
+    def from_metrics(cls, traffic: PredictorTraffic) -> Self:
+        """Return what the metrics of the platform say of a version."""
+        return cls(**asdict(traffic))
+
+
 class EndpointAnswer(BaseModel):
     """What is wanted of the deployment of a predictor, and what runs."""
 
@@ -46,6 +62,9 @@ class EndpointAnswer(BaseModel):
         "`waiting` for its start; `starting`; `failed`, and started again after a pause; `stopping`."
     )
     replicas: int = Field(description="Replicas that run.")
+    traffic: EndpointTraffic | None = Field(
+        description="Its calls in the last five minutes; null while they are not known."
+    )
     endpoint_url: str | None = Field(
         description="Path of the predictor's direct route, for POST, whatever answers it. Null for a version that does "
         "not answer for its predictor."
@@ -61,6 +80,7 @@ class EndpointAnswer(BaseModel):
         tenant_name: str,
         wanted: WantedDeployment | None,
         status: DeploymentStatus | None,
+        traffic: PredictorTraffic | None,
         *,
         is_serving: bool,
     ) -> Self:
@@ -75,6 +95,7 @@ class EndpointAnswer(BaseModel):
             max_replicas=wanted and wanted.max_replicas,
             state=_state(training, wanted, status),
             replicas=status.replicas if status is not None else 0,
+            traffic=None if traffic is None else EndpointTraffic.from_metrics(traffic),
             endpoint_url=direct_route(training, tenant_name) if is_serving else None,
             created_by=request and request.created_by,
             created_at=request and request.created_at,

@@ -9,6 +9,7 @@ from dataml.db.scope import Origin, Page
 from dataml.db.session import Database
 from dataml.http.lists import Limit, Offset
 from dataml.http.request_hooks import hooks_of
+from dataml.metrics.totals import MetricsSource
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
 
@@ -22,6 +23,10 @@ AppSettings = Annotated[Settings, Depends(_settings)]
 
 async def _database(request: Request) -> Database:
     return hooks_of(request).database or request.app.state.database
+
+
+async def _metrics(request: Request) -> MetricsSource:
+    return request.app.state.metrics
 
 
 async def _dependents(request: Request) -> Dependents:
@@ -49,6 +54,7 @@ async def _page(limit: Limit = 100, offset: Offset = 0) -> Page:
     return Page(limit, offset)
 
 
+PlatformMetrics = Annotated[MetricsSource, Depends(_metrics)]
 Db = Annotated[Database, Depends(_database)]
 RowDependents = Annotated[Dependents, Depends(_dependents)]
 RequestOrigin = Annotated[Origin, Depends(_origin)]

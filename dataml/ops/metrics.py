@@ -13,14 +13,14 @@ from dataml.access.dependencies import METRICS_READER
 from dataml.db import every_tenant
 from dataml.db.base import utc_now
 from dataml.db.session import UNREACHABLE, Database
-from dataml.http.dependencies import AppSettings
+from dataml.http.dependencies import AppSettings, PlatformMetrics
 from dataml.http.routing import Router
 from dataml.jobs.models import Job, SupervisorLease
 from dataml.jobs.spec import JobKind, JobState
 from dataml.metrics.definitions import RECORDED
 from dataml.metrics.exposition import render
 from dataml.metrics.recording import Gauge, Labels
-from dataml.metrics.totals import MetricsSource, Snapshot
+from dataml.metrics.totals import Snapshot
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
 
@@ -48,10 +48,6 @@ MEASURED: Final = (BUILD, TOTALS_UP, DATABASE_UP, SUPERVISOR_UP, JOBS, QUEUE_AGE
 _Gauges = dict[str, dict[Labels, float]]
 
 
-async def _metrics(request: Request) -> MetricsSource:
-    return request.app.state.metrics
-
-
 async def _database(request: Request) -> Database:
     return request.app.state.database
 
@@ -65,7 +61,7 @@ async def _database(request: Request) -> Database:
 async def get_metrics(
     request: Request,
     settings: AppSettings,
-    source: Annotated[MetricsSource, Depends(_metrics)],
+    source: PlatformMetrics,
     database: Annotated[Database, Depends(_database)],
 ) -> Response:
     """Return the metrics of all processes of the platform, as text for Prometheus.

@@ -52,7 +52,12 @@ class ServableModel:
 
 def labels_of(model: ServableModel) -> Labels:
     """Return the labels of a model's metrics: see `PREDICTOR_LABELS`."""
-    return (model.tenant_name, model.predictor_name, str(model.version), "")
+    return (*version_labels(model.tenant_name, model.predictor_name, model.version), "")
+
+
+def version_labels(tenant_name: str, predictor_name: str, version: int) -> Labels:
+    """Return the labels of one version of a predictor, whatever name it is asked by."""
+    return (tenant_name, predictor_name, str(version))
 
 
 def count_rows(labels: Labels, rows: int, warnings: Iterable[DataWarning] = ()) -> None:

@@ -119,6 +119,17 @@ def test_list_has_the_model(admin: CommandLine, model: int) -> None:
     assert "leaving" in admin.run("models", "list").stdout
 
 
+def test_endpoints_have_their_calls_of_the_last_minutes(admin: CommandLine, model: int, customers: Path) -> None:
+    assert admin.run("predict", customers, "--model", "leaving").exit_code == 0
+    row = next(row for row in admin.data("models", "endpoints")["data"] if row["train_id"] == model)
+    assert row["traffic"]["requests"] >= 1
+    assert row["traffic"]["errors"] == 0
+    assert 0 < row["traffic"]["p50_ms"] <= row["traffic"]["p99_ms"]
+    table = admin.run("models", "endpoints").stdout
+    for text in ("leaving", "p99 ms"):
+        assert text in table
+
+
 def test_report_is_a_table_a_page_or_data(admin: CommandLine, model: int, folder: Path) -> None:
     header, *rows = csv_rows(admin.run("models", "report", "leaving", "-o", "csv").stdout)
     assert header == ["metric", "value"]

@@ -20,6 +20,7 @@ def test_models_are_listed_with_what_answers(admin: Browser, model: dict[str, An
     page = admin.get("/endpoints").text
     assert f'href="/endpoints/{model["id"]}"' in page
     assert html.escape(model["endpoint_url"]) in page
+    assert "Calls in 5 min" in page
     assert "Nothing matches." in admin.get("/endpoints?q=absent-name").text
 
 
@@ -32,6 +33,9 @@ def test_code_of_a_model_predicts(admin: Browser, client: Client, model: dict[st
     answer = client.post(url.removeprefix("http://dataml"), json=body)
     assert answer.status_code == 200, answer.text
     assert "prediction" in answer.json()
+    figures = re.search(r"Last five minutes</dt><dd>(.*?)</dd>", admin.get(f"/endpoints/{model['id']}").text)
+    assert figures is not None
+    assert re.search(r"[1-9]\d*</data> calls?, .* with an error; half within .* ms", figures[1])
     assert 'href="/account"' in page
 
 

@@ -1,5 +1,6 @@
 """Which predictors have a deployment of their own: the newest, and those that a user has asked for."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from httpx import Response
 from dataml.db.session import Database
 from dataml.endpoint import service
 from dataml.endpoint.service import WantedDeployment
+from dataml.metrics.recording import Labels
 from dataml.serving.model_runner import DeploymentStatus
 from dataml.settings import Settings
 from tests.client import Client, wait_for_job
@@ -257,3 +259,37 @@ def test_the_state_says_what_answers(
     finally:
         runtime.deployments.clear()
         execute_sql(platform.settings, f"UPDATE training SET endpoint = 'pool' WHERE id = {older['id']}")
+
+
+@pytest.fixture
+def requested(client: Client, older: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    assert put(client, older).status_code == 200
+    yield older
+    assert delete(client, older).status_code == 200
+
+
+def test_an_endpoint_has_the_calls_of_its_version_in_the_last_minutes(
+    client: Client, stranger: Client, requested: dict[str, Any]
+) -> None:
+    before = get(client, requested)["traffic"]
+    good = {"age": 60, "colour": "red", "price": 5.0}
+    for features in (good, good, {"age": "old"}):
+        client.post(requested["endpoint_url"], json={"features": features})
+    # Without access there is no call of the model.
+    stranger.post(requested["endpoint_url"], json={"features": good})
+    answer = get(client, requested)
+    traffic = answer["traffic"]
+    assert (traffic["requests"], traffic["errors"]) == (before["requests"] + 3, before["errors"] + 1)
+    assert 0 < traffic["p50_ms"] <= traffic["p99_ms"] <= 30_000
+    assert next(row for row in client.get("/endpoints").json()["data"] if row["train_id"] == requested["id"]) == answer
+
+
+def test_calls_are_null_while_they_are_not_known(
+    client: Client, requested: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def know_nothing(versions: Sequence[Labels]) -> list[None]:
+        return [None] * len(versions)
+
+    monkeypatch.setattr(client.app.app.state.metrics, "list_traffic", know_nothing)  # type: ignore[attr-defined]
+    assert get(client, requested)["traffic"] is None
+    assert {row["traffic"] for row in client.get("/endpoints").json()["data"]} == {None}

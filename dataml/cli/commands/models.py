@@ -35,6 +35,8 @@ _COLUMNS: Final = (
     "is_promoted",
     "created_at",
 )
+_TRAFFIC_FIELDS: Final = ("requests", "errors", "p50_ms", "p99_ms")
+_ENDPOINT_FIELDS: Final = ("predictor_name", "train_id", "wanted", "state", "replicas", *_TRAFFIC_FIELDS)
 _SERIES_FIELDS: Final = ("unique_id", "values", "first", "last")
 _CRITERIA: Final = ("best_f1", "best_youden", "default")
 _THRESHOLD_FIELDS: Final = ("threshold", "threshold_source", "positive_class")
@@ -48,6 +50,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "importance")(_importance)
     client_command(app, "threshold")(_threshold)
     client_command(app, "series")(_series)
+    client_command(app, "endpoints")(_endpoints)
     client_command(app, "export")(_export)
     client_command(app, "delete")(_delete)
     root.add_typer(app, name="models", rich_help_panel=panel)
@@ -56,6 +59,17 @@ def add_to(root: typer.Typer, panel: str) -> None:
 def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
     """List the models, newest first."""
     print_page(session, session.api.list_trainings(limit=limit, offset=offset), _COLUMNS, offset)
+
+
+def _endpoints(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
+    """List the deployments of models, and their calls in the last five minutes."""
+    answer = session.api.list_endpoints(limit=limit, offset=offset)
+    rows = [{**row, **_traffic(row["traffic"])} for row in answer["data"]]
+    print_page(session, answer, _ENDPOINT_FIELDS, offset, rows=rows)
+
+
+def _traffic(traffic: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: None if traffic is None else traffic[name] for name in _TRAFFIC_FIELDS}
 
 
 def _show(session: Session, model: Model) -> None:
