@@ -40,12 +40,12 @@ def choose_weights(
         Weights by algorithm, what they predict together, and the score of each algorithm (`Task.metric`, lower is
         better), the blend's among them when there are several.
     """
-    scores = {name: _score(task, truth, each) for name, each in predictions.items()}
+    scores = {name: score_predictions(task, truth, each) for name, each in predictions.items()}
     best = min(scores, key=lambda name: scores[name])
     if len(predictions) > 1:
         weights = _greedy_weights(task, truth, predictions)
         mean = combine_predictions([predictions[name] for name in weights], list(weights.values()), None)
-        scores[BLEND_SCORE] = _score(task, truth, mean)
+        scores[BLEND_SCORE] = score_predictions(task, truth, mean)
         gain = _losses(task, truth, predictions[best]) - _losses(task, truth, mean)
         error = gain.std(ddof=1) / np.sqrt(len(gain))
         if len(weights) > 1 and gain.mean() > SIGNIFICANCE_Z * error:
@@ -60,7 +60,7 @@ def _greedy_weights(task: Task, truth: np.ndarray, predictions: Mapping[str, np.
     counts = dict.fromkeys(predictions, 0)
     total = np.zeros_like(next(iter(sampled.values())))
     for step in range(1, _STEPS + 1):
-        scores = {name: _score(task, truth[rows], (total + each) / step) for name, each in sampled.items()}
+        scores = {name: score_predictions(task, truth[rows], (total + each) / step) for name, each in sampled.items()}
         best = min(scores, key=lambda name: scores[name])
         counts[best] += 1
         total += sampled[best]
@@ -68,7 +68,8 @@ def _greedy_weights(task: Task, truth: np.ndarray, predictions: Mapping[str, np.
     return {name: count / sum(kept.values()) for name, count in kept.items()}
 
 
-def _score(task: Task, truth: np.ndarray, predicted: np.ndarray) -> float:
+def score_predictions(task: Task, truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Return `Task.metric` of predictions; lower is better."""
     mean = float(_losses(task, truth, predicted).mean())
     return float(np.sqrt(mean)) if task.is_regression else mean
 

@@ -15,7 +15,7 @@ from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 from dataml.ml.boosters.rescaling import can_rescale, rescale
 from dataml.ml.memory import LARGE_BYTES, release_memory
 from dataml.ml.target_scaling import UNSCALED, TargetScaling
-from dataml.ml.training.blending import choose_weights, combine_predictions
+from dataml.ml.training.blending import choose_weights, combine_predictions, score_predictions
 from dataml.ml.training.calibration import Calibration, calibrate
 from dataml.ml.training.split import Fold, Split
 
@@ -141,24 +141,53 @@ def cross_validate(
     tracker: "_ProgressTracker | None" = None,
     fitted: Mapping[str, Sequence[FittedModel]] | None = None,
 ) -> CrossValidation:
-    """Fit every candidate on every fold, unless they are `fitted`, and predict the rows that validate them."""
+    """Fit every candidate on every fold, unless they are `fitted`, and predict the rows that validate them.
+
+    The score of a candidate is reported as soon as all its folds have been fitted.
+    """
     folds = len(split.folds)
+    predictions = _FoldPredictions(candidates, samples, split)
     if fitted is None:
-        runs = [(name, fold) for name in candidates.algorithms for fold in split.folds]
+        runs = [(name, fold) for name in candidates.algorithms for fold in range(folds)]
         tracker = tracker or _ProgressTracker(lambda share, message: None, len(runs))
-        tasks = [_fold_task(candidates, samples, name, fold) for name, fold in runs]
-        models = _run(candidates, samples, tracker, tasks)
+        tasks = [_fold_task(candidates, samples, name, split.folds[fold]) for name, fold in runs]
+        models = _run(candidates, samples, tracker, tasks, lambda run, model: predictions.add(*runs[run], model))
         fitted = {name: models[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.algorithms)}
-    predictions = {
-        name: np.concatenate(
-            [
-                model.predict(samples.take(fold.validation).x)
-                for model, fold in zip(models_of_folds, split.folds, strict=True)
-            ]
-        )
-        for name, models_of_folds in fitted.items()
-    }
-    return CrossValidation(np.concatenate([fold.validation for fold in split.folds]), fitted, predictions)
+    else:
+        for name, models_of_folds in fitted.items():
+            for fold, model in enumerate(models_of_folds):
+                predictions.add(name, fold, model)
+    return CrossValidation(predictions.rows, fitted, {name: predictions.of(name) for name in fitted})
+
+
+class _FoldPredictions:
+    """What the models of the folds predict of the rows that validate them; filled by several threads."""
+
+    def __init__(self, candidates: Candidates, samples: LabeledRows, split: Split) -> None:
+        self.rows = np.concatenate([fold.validation for fold in split.folds])
+        self._candidates = candidates
+        self._samples = samples
+        self._folds = split.folds
+        self._parts: dict[str, dict[int, np.ndarray]] = {}
+        self._lock = Lock()
+
+    def add(self, name: str, fold: int, model: FittedModel) -> str | None:
+        """Predict the rows of a fold; return the score of the candidate as a message, once it has all its folds."""
+        predicted = model.predict(self._samples.take(self._folds[fold].validation).x)
+        with self._lock:
+            parts = self._parts.setdefault(name, {})
+            parts[fold] = predicted
+            is_whole = len(parts) == len(self._folds)
+        if not is_whole:
+            return None
+        task = self._candidates.task
+        score = np.array(score_predictions(task, self._samples.y[self.rows], self.of(name)))
+        error = float(self._candidates.scaling.restore_differences(score))
+        return f"{name} has a {task.metric.replace('_', ' ')} of {error:.4g} in the validation"
+
+    def of(self, name: str) -> np.ndarray:
+        """Return the predictions of a candidate, in the order of `rows`."""
+        return np.concatenate([self._parts[name][fold] for fold in range(len(self._folds))])
 
 
 def select(
@@ -261,18 +290,27 @@ def _refit_task(candidates: Candidates, rows: LabeledRows, name: str, rounds: in
 
 
 def _run(
-    candidates: Candidates, samples: LabeledRows, tracker: _ProgressTracker, tasks: list[_FitTask]
+    candidates: Candidates,
+    samples: LabeledRows,
+    tracker: _ProgressTracker,
+    tasks: list[_FitTask],
+    on_fitted: Callable[[int, FittedModel], str | None] = lambda number, fitted: None,
 ) -> list[FittedModel]:
-    """Run as many fits at a time as there are threads that one fit has no use for."""
+    """Run as many fits at a time as there are threads that one fit has no use for.
+
+    `on_fitted` gets the number of each task and what it has fitted, and may return a message for the progress.
+    """
     threads_per_fit = candidates.fit_config(candidates.algorithms[0]).threads_for(samples)
 
-    def run(task: _FitTask) -> FittedModel:
+    def run(number: int, task: _FitTask) -> FittedModel:
         report = tracker.next_fit()
         fitted = task(report)
         if samples.x.nbytes >= LARGE_BYTES:
             release_memory()
         report(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} rounds")
+        if message := on_fitted(number, fitted):
+            report(1.0, message)
         return fitted
 
     with ThreadPoolExecutor(max(1, candidates.threads // threads_per_fit)) as pool:
-        return list(pool.map(run, tasks))
+        return list(pool.map(run, range(len(tasks)), tasks))

@@ -27,9 +27,19 @@ def select_model(
     parts = split.split_stratified(samples.y, is_regression=task.is_regression, seed=0, folds=folds)
     candidates = Candidates(task, resolve_algorithms(algorithm, task), (5,), {"n_estimators": 80} | options, threads=2)
     shares: list[float] = []
-    selection = select(candidates, samples, parts, lambda share, message: shares.append(share))
+    messages: list[str] = []
+
+    def report_progress(share: float, message: str) -> None:
+        shares.append(share)
+        messages.append(message)
+
+    selection = select(candidates, samples, parts, report_progress)
     assert shares == sorted(shares)
     assert shares[-1] == 1
+    metric = task.metric.replace("_", " ")
+    for name in candidates.algorithms:
+        score = f"{name} has a {metric} of {selection.candidates[name]:.4g} in the validation"
+        assert messages.count(score) == 1
     return selection, samples, parts
 
 
