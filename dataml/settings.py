@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     )
     job_threads: int = Field(2, ge=1, description="Threads of one training.")
     job_attempts: int = Field(2, ge=1, le=10, description="Attempts at a job whose worker dies or hangs.")
+    job_log_days: int = Field(30, ge=1, le=3650, description="Days that the log of an attempt at a job is kept.")
     validate_time_limit_s: int = Field(
         6 * 3600, ge=1, lt=2**31, description="Longest time for a validation, in seconds."
     )

@@ -76,6 +76,7 @@ OTHER_PARAMETERS |= {
     "delimiter",
     "rows",
     "rule",
+    "attempt",
     "charts",
     "target",
     "username",

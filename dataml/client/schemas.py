@@ -802,6 +802,14 @@ class JobList(TypedDict):
     data: "list[JobAnswer]"
 
 
+class JobLog(TypedDict):
+    """The log of one attempt at a job."""
+
+    job_id: str
+    attempt: int
+    log: str
+
+
 class JobStarted(TypedDict):
     """The answer when a job was started."""
 

@@ -3,22 +3,25 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 
 from dataml.access.dependencies import CallerAuthenticator, Keys, Trainer, Viewer
 from dataml.access.permissions import Permission
 from dataml.db.scope import Page
-from dataml.errors import DatamlError, Unavailable
+from dataml.errors import DatamlError, NotFound, Unavailable
 from dataml.http.dependencies import AppSettings, Db
 from dataml.http.lists import Filter, ListQuery
 from dataml.http.routing import Router
 from dataml.jobs import callbacks, events, service
 from dataml.jobs.events import EventStream
 from dataml.jobs.models import Job
-from dataml.jobs.schemas import CallbackToken, JobAnswer, JobDetail, JobList
-from dataml.jobs.spec import JobKind, JobState
+from dataml.jobs.schemas import CallbackToken, JobAnswer, JobDetail, JobList, JobLog
+from dataml.jobs.spec import Attempt, JobKind, JobState
 from dataml.jobs.waiting import WaitSeconds, Watcher, release_slot, wait_for_job
 from dataml.jobs.watcher import JobStatus
+from dataml.storage.logs import read_log
+from dataml.storage.objects import FileMissing
+from dataml.storage.storage import Storage, run_in_storage_thread
 
 router = Router(prefix="/jobs", tags=["Jobs"])
 
@@ -72,6 +75,33 @@ async def get_job(
         async with database.reading() as session:
             job = await service.find(session, user.scope, job_id)
     return JobDetail.for_job(job, settings)
+
+
+@router.get("/{job_id}/log")
+async def get_job_log(
+    job_id: str,
+    user: Viewer,
+    database: Db,
+    settings: AppSettings,
+    attempt: Annotated[
+        int | None, Query(ge=1, lt=2**31, description="Which attempt, counted from 1; the last one without it.")
+    ] = None,
+) -> JobLog:
+    """Return the log of an attempt at a job, as far as it has come: a worker writes it every few seconds.
+
+    404 `log_not_found`: no attempt has begun, there was no such attempt, its log is too old (`DATAML_JOB_LOG_DAYS`), or
+    the work was done outside the cluster.
+    """
+    async with database.reading() as session:
+        job = await service.find(session, user.scope, job_id)
+    shown = Attempt(job.id, attempt or job.attempt)
+    try:
+        if not 1 <= shown.attempt <= job.attempt:
+            raise FileMissing
+        content = await run_in_storage_thread(read_log, Storage.from_settings(settings), shown.log_name)
+    except FileMissing as error:
+        raise NotFound("There is no log of this attempt.", code="log_not_found") from error
+    return JobLog(job_id=job.public_id, attempt=shown.attempt, log=content.decode(errors="replace"))
 
 
 @router.get("/{job_id}/events", status_code=200, response_class=EventStream, responses=events.DOCUMENTED)

@@ -62,6 +62,17 @@ class JobDetail(JobAnswer):
         return cls(**JobAnswer.of(job).model_dump(), time_limit_s=time_limit_s, request=request)
 
 
+class JobLog(BaseModel):
+    """The log of one attempt at a job."""
+
+    job_id: str
+    attempt: int = Field(description="Which attempt it is of, counted from 1.")
+    log: str = Field(
+        description="Lines with the time in UTC, the level and a text: what the attempt did, warnings, and the last "
+        "lines of the traceback of an unexpected failure. Of more than 200 KB the first lines are left out."
+    )
+
+
 class JobList(BaseModel):
     """A page of jobs."""
 

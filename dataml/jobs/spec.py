@@ -59,6 +59,11 @@ class Attempt:
         """Storage folder of this attempt, which no other attempt writes to."""
         return f"{ATTEMPTS}/{self.job_id}.{self.attempt}"
 
+    @property
+    def log_name(self) -> str:
+        """Name of its log; see `storage.logs`."""
+        return f"{self.job_id}.{self.attempt}.log"
+
 
 @dataclass(frozen=True)
 class SourceFile:

@@ -4,9 +4,11 @@ import importlib
 import logging
 from collections.abc import Callable
 
+from dataml import __version__
 from dataml.errors import DatamlError
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobContext, JobFailure, JobReport, JobSpec
+from dataml.runner.attempt_log import AttemptLog
 from dataml.storage import disk
 from dataml.storage.damage import file_damaged, has_damaged_parquet
 from dataml.storage.space import is_exhausted, is_storage_full, storage_full
@@ -20,9 +22,24 @@ def execute(
 ) -> JobReport:
     """Run the task of this job's kind (`dataml.tasks.<kind>.run`) and return how it ended; never raises.
 
-    The files of a result are published when this returns.
+    The files of a result are published when this returns, and the log of the attempt is complete.
     """
-    context = JobContext(storage, spec.directory, report_progress, Attempt(spec.job_id, spec.attempt), lake)
+    attempt = Attempt(spec.job_id, spec.attempt)
+    with AttemptLog(storage, attempt) as attempt_log:
+
+        def report(share: float, message: str) -> None:
+            attempt_log.add_progress(message)
+            report_progress(share, message)
+
+        attempt_log.add("INFO", f"Attempt {spec.attempt} begins, with dataml {__version__}")
+        context = JobContext(storage, spec.directory, report, attempt, lake)
+        ended = _run(spec, context)
+        failure = ended.failure
+        attempt_log.add(*("INFO", "Done") if failure is None else ("ERROR", f"{failure.code}: {failure.detail}"))
+        return ended
+
+
+def _run(spec: JobSpec, context: JobContext) -> JobReport:
     try:
         # Tasks import heavy libraries: each is imported by the first job of its kind.
         task = importlib.import_module(f"dataml.tasks.{spec.kind.value}")
@@ -42,7 +59,7 @@ def execute(
         failure = _failure_of(error, context)
     # The supervisor removes the attempt from the store, and cannot reach this node's disk. On a full disk it cannot
     # even record the failure before there is room.
-    disk.remove(storage.path(spec.directory))
+    disk.remove(context.storage.path(spec.directory))
     return JobReport(spec.job_id, spec.attempt, failure=failure)
 
 

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.clocks import steady_time
 from dataml.dataset.deleted_files import collect_deleted_files
 from dataml.db.session import Database, is_database_full, log_failure
+from dataml.errors import Unavailable
 from dataml.http.idempotency.store import delete_expired
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs import lease, service
@@ -31,6 +33,7 @@ from dataml.runner.result_handlers import RESULT_HANDLERS
 from dataml.runner.run_timer import RunTimer
 from dataml.runner.workers import WorkerLost, Workers
 from dataml.settings import Settings
+from dataml.storage.logs import remove_old_logs
 from dataml.storage.space import DiskSpace
 from dataml.storage.storage import Storage
 
@@ -38,6 +41,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 # Failures of an attempt that another one may not meet, once somebody has made room.
 _SPACE_CODES = ("storage_full", "lake_full")
+_DAY_S = 24 * 3600
 _WAITING_FOR_SPACE = "Waiting for free space"
 
 
@@ -411,9 +415,14 @@ class Supervisor:
         try:
             is_done = await collect_orphans(self._database, self._storage)
             if is_done:
+                oldest = steady_time() - self._settings.job_log_days * _DAY_S
+                await asyncio.to_thread(remove_old_logs, self._storage, oldest)
                 await self._lake_orphans.collect(self._database)
         except SQLAlchemyError as error:
             log_failure(log, error, "the database failed; orphans are collected later")
+        except Unavailable:
+            # The store has gone away since the orphans were removed.
+            is_done = False
         finally:
             self._orphans_due_at = time.monotonic() + (self.ORPHAN_INTERVAL_S if is_done else self.ORPHAN_RETRY_S)
 

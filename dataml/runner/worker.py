@@ -60,6 +60,8 @@ class Worker:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         limit_allocator_caches()
         redaction.install()
+        # Warnings of libraries are in the log of the attempt, too.
+        logging.captureWarnings(True)
         self._storage = storage
         self._lake = lake
         self._supervisor: ActorRef | None = None

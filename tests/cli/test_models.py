@@ -59,6 +59,8 @@ def test_train_shows_the_model_and_its_metrics(admin: CommandLine, model: int) -
 def test_train_without_waiting_prints_the_job(admin: CommandLine, model: int) -> None:
     started = admin.data("train", "customers", *COLUMNS, "--name", "leaving", "--new-version", "--no-wait")
     assert admin.data("jobs", "watch", started["job_id"])["state"] == "succeeded"
+    assert "INFO Attempt 1 begins" in admin.run("jobs", "log", started["job_id"]).stdout
+    assert admin.data("jobs", "log", started["job_id"], "--attempt", "1")["attempt"] == 1
     second = admin.data("models", "show", "leaving@2")
     assert second["id"] == started["id"]
     assert admin.data("models", "show", "leaving@1")["id"] == model

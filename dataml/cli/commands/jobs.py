@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from dataml.cli.options import DEFAULT_LIMIT, Limit, Offset, print_page
+from dataml.cli.output import OutputFormat, printable
 from dataml.cli.session import Session, client_command
 from dataml.cli.waiting import wait_for
 
@@ -20,6 +21,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     """Add the commands to the command line."""
     client_command(app, "list")(_list)
     client_command(app, "show")(_show)
+    client_command(app, "log")(_log)
     client_command(app, "watch")(_watch)
     client_command(app, "cancel")(_cancel)
     root.add_typer(app, name="jobs", rich_help_panel=panel)
@@ -39,6 +41,21 @@ def _list(
 def _show(session: Session, job: Job) -> None:
     """Show a job: its state, progress, attempts, times and error."""
     session.output.record(session.api.get_job(job))
+
+
+def _log(
+    session: Session,
+    job: Job,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of this attempt, counted from 1; the last one without it.")
+    ] = None,
+) -> None:
+    """Print the log of an attempt at a job, as far as it has come."""
+    found = session.api.get_job_log(job, attempt=attempt)
+    if session.output.format is OutputFormat.JSON:
+        session.output.record(found)
+    else:
+        session.output.text(printable(found["log"]))
 
 
 def _watch(session: Session, job: Job) -> None:

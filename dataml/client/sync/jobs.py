@@ -52,6 +52,14 @@ class Job(Generic[_T]):
         self.info = self._api.get_job(self.id)
         return self
 
+    def log(self, attempt: int | None = None) -> str:
+        """Return the log of an attempt, the last one by default, as far as it has come.
+
+        Raises:
+            NotFound: There is no log of it, or not any more.
+        """
+        return (self._api.get_job_log(self.id, attempt=attempt))["log"]
+
     def cancel(self) -> None:
         """End the job; one that has ended stays as it is."""
         self._api.terminate_ray_job(ray_job_id=self.id)

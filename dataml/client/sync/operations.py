@@ -2117,6 +2117,20 @@ class Operations:
         """
         return self._transport.call("GET", f"/api/v1/jobs/{quote(str(job_id), safe='')}", query={"wait": wait})
 
+    def get_job_log(self, job_id: str, *, attempt: int | None = None) -> schemas.JobLog:
+        """Return the log of an attempt at a job, as far as it has come: a worker writes it every few seconds.
+
+        404 `log_not_found`: no attempt has begun, there was no such attempt, its log is too old
+        (`DATAML_JOB_LOG_DAYS`), or the work was done outside the cluster.
+
+        Args:
+            job_id: As the path has it.
+            attempt: Which attempt, counted from 1; the last one without it.
+        """
+        return self._transport.call(
+            "GET", f"/api/v1/jobs/{quote(str(job_id), safe='')}/log", query={"attempt": attempt}
+        )
+
     def stream_job_events(self, job_id: str) -> str:
         """Stream the changes of a job as server-sent events: `state`, `progress`, and `end`, which is the last one.
 

@@ -1,11 +1,12 @@
 """Jobs: the list, and one job."""
 
+import asyncio
 from typing import Final
 
 from starlette.responses import Response
 
 from dataml.console import listing
-from dataml.console.listing import Filter
+from dataml.console.listing import Filter, whole_number
 from dataml.console.visit import Visit
 
 _FILTERS: Final = (
@@ -13,6 +14,7 @@ _FILTERS: Final = (
     Filter("kind", "Kind", ("validate", "describe", "train", "explain", "score", "forecast")),
 )
 _BUSY: Final = ("queued", "running")
+_SHOWN_LINES: Final = 200
 
 
 async def show_all(visit: Visit) -> Response:
@@ -23,8 +25,19 @@ async def show_all(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Show one job, live while it runs."""
-    job = await visit.api.get(f"/jobs/{visit.request.path_params['job_id']}")
-    return visit.render("job.html", job=job, busy=_BUSY)
+    job_id, attempt = visit.request.path_params["job_id"], whole_number(visit.request.query_params.get("attempt"))
+    job, log = await asyncio.gather(
+        visit.api.get(f"/jobs/{job_id}"), visit.api.find(f"/jobs/{job_id}/log", attempt=attempt or None)
+    )
+    lines = log["log"].splitlines() if log else []
+    return visit.render(
+        "job.html",
+        job=job,
+        busy=_BUSY,
+        lines=lines[-_SHOWN_LINES:],
+        line_count=len(lines),
+        attempt=log["attempt"] if log else attempt or job["attempts"],
+    )
 
 
 async def cancel(visit: Visit) -> Response:
