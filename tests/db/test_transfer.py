@@ -39,6 +39,8 @@ def populated(platform: Platform, client: Client) -> Settings:
     )
     client.post("/login/access-token", data={"username": "admin", "password": "Ünïcode \u2028 \U0001f600"})
     assert client.request("PUT", f"/endpoints/{objects.ids['train_id']}", json={}).status_code == 200
+    alias = f"/predictors/{objects.ids['predictor_name']}/aliases/transferred"
+    assert client.request("PUT", alias, json={"version": 1}).status_code == 200
     column = {"schema": objects.ids["schema_name"], "table": objects.ids["table_name"], "column": "age"}
     assert client.get("/datalake/distinct-count", params=column).status_code == 200
     request = training_request(objects.ids["dataset_id"], "deleted")
