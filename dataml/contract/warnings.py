@@ -47,7 +47,7 @@ WARNING_CODES: Final[dict[str, str]] = {
     "revised_observations": "Known values of series were replaced by those of new observations.",
     "early_observations": "New observations are from before the history that a model keeps, and were skipped.",
     "beyond_horizon": "A forecast has more steps ahead than its backtest measured.",
-    "sums_of_bounds": "Bounds of a coarser frequency are sums of the bounds of steps, which are too wide.",
+    "estimated_sums": "Bounds of a coarser frequency are estimated: the model has measured no sums of errors.",
     "rounded_for_table": "A forecast was rounded, as the lake table that it was written to holds whole numbers.",
     "unused_future": "A forecast was sent exogenous values that its model does not read.",
     "candidate_left_out": "An algorithm was left out: by an estimate, its fit would have taken too long.",

@@ -121,7 +121,7 @@ class ForecastAnswer(BaseModel):
     level: float
     prediction_id: int = Field(description="63-bit id of this forecast in the prediction log.")
     warnings: list[WarningAnswer] = Field(
-        description="What to know about the forecast: `beyond_horizon`, `sums_of_bounds`, `unused_future`; about new "
+        description="What to know about the forecast: `beyond_horizon`, `estimated_sums`, `unused_future`; about new "
         "observations: `known_observations`, `filled_gaps`."
     )
 

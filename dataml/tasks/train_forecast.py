@@ -112,6 +112,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "season_length": config.season,
         "horizon": config.horizon,
         "windows": trained.splits.n_windows,
+        "earlier_windows": trained.backtest.report["earlier_windows"],
         "series": len(series.lengths),
         "rule": trained.combination.rule,
         "rule_reason": trained.combination.reason,

@@ -394,7 +394,7 @@ def test_the_report_of_a_forecast_has_scores_by_horizon_and_a_page(client: Clien
     report = client.get(f"/train/{plain['id']}/report").json()["report"]
     assert len(report["by_horizon"]["mase"]) == 7
     assert {"backtest", "by_horizon"} <= report["charts"].keys()
-    assert set(report["coverage"]) == {"0.8", "0.95"}
+    assert set(report["coverage"]) == {"0.5", "0.8", "0.9", "0.95", "0.99"}
     page = client.get(f"/train/{plain['id']}/report", params={"format": "html"})
     assert page.status_code == 200
     assert "SeasonalNaive" in page.text or "seasonal naive" in page.text

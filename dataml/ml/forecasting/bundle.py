@@ -50,7 +50,7 @@ SERIES: Final = "series.parquet"
 HISTORY: Final = "history.parquet"
 _KNOWN, _PAST, _STATIC = "known.", "past.", "static."
 _COVARIATES = ("known", "static", "past", "complete")
-_FLOOR, _SUM_SCALE = "floor", "sum_scale."
+_FLOOR, _SUMS = "floor", "sum_intervals"
 
 
 def bundle_files(forecaster: Forecaster) -> dict[str, bytes]:
@@ -102,7 +102,8 @@ def load_forecaster(directory: Path) -> Forecaster:
         panel=Panel(ids, series.starts, series.times, series.y, config.frequency, np.arange(len(series.y))),
         series=series,
         floors=_floors(table, config.limits),
-        sums=_sum_intervals(record, table),
+        # Bundles of version 0.1 have none.
+        sums=SumIntervals.from_json(record[_SUMS]) if record.get(_SUMS) else None,
         regressors=tuple(record["regressors"]),
     )
 
@@ -128,7 +129,7 @@ def _record(forecaster: Forecaster) -> dict[str, Any]:
         "regressors": list(forecaster.regressors),
         "members": [_member_record(member) for member in forecaster.members],
         "intervals": forecaster.intervals.to_json(),
-        "sums": None if forecaster.sums is None else forecaster.sums.to_json(),
+        _SUMS: None if forecaster.sums is None else forecaster.sums.to_json(),
     }
 
 
@@ -189,8 +190,6 @@ def _series_table(forecaster: Forecaster) -> pa.Table:
         "scale": forecaster.scale,
         _FLOOR: forecaster.floors,
     }
-    if forecaster.sums is not None:
-        columns |= {f"{_SUM_SCALE}{size}": scales for size, scales in forecaster.sums.scales.items()}
     columns |= {f"weight.{number}": forecaster.weights[:, number] for number in range(len(forecaster.members))}
     static = forecaster.series.static
     columns |= {f"{_STATIC}{number}": static[:, number] for number in range(static.shape[1])}
@@ -214,15 +213,6 @@ def _floors(table: pa.Table, limits: TargetLimits) -> np.ndarray:
     if _FLOOR in table.column_names:
         return table.column(_FLOOR).to_numpy()
     return np.full(table.num_rows, -np.inf if limits.lower is None else limits.lower)
-
-
-def _sum_intervals(record: dict[str, Any], table: pa.Table) -> SumIntervals | None:
-    """Return the intervals of sums of steps, which bundles of version 0.1 do not have."""
-    if record.get("sums") is None:
-        return None
-    names = [name for name in table.column_names if name.startswith(_SUM_SCALE)]
-    scales = {int(name.removeprefix(_SUM_SCALE)): table.column(name).to_numpy() for name in names}
-    return SumIntervals.from_json(record["sums"], scales)
 
 
 def _history_table(series: GroupedSeries) -> pa.Table:

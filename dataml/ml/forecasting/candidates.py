@@ -53,8 +53,13 @@ class Candidate(Protocol):
         """The name of the algorithm."""
         ...
 
-    def backtest(self, data: GroupedSeries, splits: BacktestSplits, progress: Progress) -> np.ndarray:
+    def backtest(
+        self, data: GroupedSeries, splits: BacktestSplits, progress: Progress, *, refit: bool = True
+    ) -> np.ndarray:
         """Forecast each window from the values before it.
+
+        Without `refit` the models that are fitted before the first window of a series forecast the later ones too: the
+        values in between are history to them, but they did not learn from them.
 
         Returns:
             (windows, series, horizon), NaN where a series has no such window.
@@ -78,22 +83,40 @@ class LocalCandidate:
     history: int
     regressors: tuple[int, ...] = ()
 
-    def backtest(self, data: GroupedSeries, splits: BacktestSplits, progress: Progress) -> np.ndarray:
+    def backtest(
+        self, data: GroupedSeries, splits: BacktestSplits, progress: Progress, *, refit: bool = True
+    ) -> np.ndarray:
         """Fit a model for each window of each series, and forecast the window; see `Candidate.backtest`."""
         forecasts = np.full((splits.n_windows, len(data.lengths), splits.horizon), np.nan)
-        windows, done = np.argwhere(splits.cutoffs >= 0), 0
-        for batch in np.array_split(windows, max(1, len(windows) // _BATCH_SIZE)):
-            cutoffs = [int(splits.cutoffs[window, series]) for window, series in batch]
-            histories = [
-                self._history(data, series, cutoff) for (_, series), cutoff in zip(batch, cutoffs, strict=True)
-            ]
+        is_window = splits.cutoffs >= 0
+        is_fit = is_window if refit else is_window & (np.cumsum(is_window, axis=0) == 1)
+        fits, done = np.argwhere(is_fit), 0
+        for batch in np.array_split(fits, max(1, len(fits) // _BATCH_SIZE)):
+            histories = [self._history(data, series, int(splits.cutoffs[window, series])) for window, series in batch]
             models = fit_many([(self.name, y, self.season, x) for y, x in histories])
-            for (window, series), cutoff, model, (y, x) in zip(batch, cutoffs, models, histories, strict=True):
-                future = self._regressors(data, series, cutoff, cutoff + splits.horizon)
-                forecasts[window, series] = forecast(model, y, splits.horizon, x, future)
+            for (window, series), model in zip(batch, models, strict=True):
+                until = window + 1 if refit else splits.n_windows
+                self._forecast_windows(model, data, splits, series, range(window, until), forecasts)
             done += len(batch)
-            progress(done / len(windows), f"Trying {self.name}")
+            progress(done / len(fits), f"Trying {self.name}")
         return forecasts
+
+    def _forecast_windows(
+        self,
+        model: LocalModel,
+        data: GroupedSeries,
+        splits: BacktestSplits,
+        series: int,
+        windows: range,
+        forecasts: np.ndarray,
+    ) -> None:
+        """Forecast windows of a series by a model that was fitted before the first of them."""
+        first = max(0, int(splits.cutoffs[windows[0], series]) - self.history)
+        for window in windows:
+            cutoff = int(splits.cutoffs[window, series])
+            y, x = self._values(data, series, first, cutoff)
+            future = self._regressors(data, series, cutoff, cutoff + splits.horizon)
+            forecasts[window, series] = forecast(model, y, splits.horizon, x, future)
 
     def fit(self, data: GroupedSeries, selected: np.ndarray, progress: Progress) -> LocalMember:
         """Fit a model for each selected series."""
@@ -109,7 +132,11 @@ class LocalCandidate:
         return LocalMember(self.name, self.season, tuple(models))
 
     def _history(self, data: GroupedSeries, series: int, cutoff: int) -> tuple[np.ndarray, np.ndarray | None]:
-        first = max(0, cutoff - self.history)
+        return self._values(data, series, max(0, cutoff - self.history), cutoff)
+
+    def _values(
+        self, data: GroupedSeries, series: int, first: int, cutoff: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         start = int(data.starts[series])
         return data.y[start + first : start + cutoff], self._regressors(data, series, first, cutoff)
 
@@ -135,14 +162,16 @@ class GlobalCandidate:
     threads: int = 1
     rounds: int | None = None
 
-    def backtest(self, data: GroupedSeries, splits: BacktestSplits, progress: Progress) -> np.ndarray:
+    def backtest(
+        self, data: GroupedSeries, splits: BacktestSplits, progress: Progress, *, refit: bool = True
+    ) -> np.ndarray:
         """Fit the booster before each window, and forecast the window; see `Candidate.backtest`."""
         first_cutoff = np.maximum(splits.cutoffs, 0).min(axis=0)
         # A series without any window is learned from in full: it has no truth that its scale could leak.
         first_cutoff = np.where((splits.cutoffs >= 0).any(axis=0), first_cutoff, data.lengths)
         scale = series_scales(data.y, data.starts, first_cutoff, self.spec.season)
         rows = build_training_matrix(self.spec, data, scale)
-        refit = len(rows) <= _MAX_REFIT_ROWS
+        refit = refit and len(rows) <= _MAX_REFIT_ROWS
         forecasts = np.full((splits.n_windows, len(data.lengths), splits.horizon), np.nan)
         model: LaggedModel | None = None
         for window in range(splits.n_windows):

@@ -15,7 +15,7 @@ def find_forecast_warnings(
     """
     return (
         *_warn_of_steps_beyond_the_horizon(forecaster, parameters),
-        *_warn_of_unmeasured_sums(forecaster, parameters),
+        *_warn_of_estimated_sums(forecaster, parameters),
         *_warn_of_unused_future(forecaster, future),
     )
 
@@ -33,15 +33,15 @@ def _warn_of_steps_beyond_the_horizon(forecaster: Forecaster, parameters: Foreca
     return [DataWarning("beyond_horizon", message, None, last_step - horizon)]
 
 
-def _warn_of_unmeasured_sums(forecaster: Forecaster, parameters: ForecastParameters) -> list[DataWarning]:
+def _warn_of_estimated_sums(forecaster: Forecaster, parameters: ForecastParameters) -> list[DataWarning]:
     is_own = forecaster.plan_steps(parameters).frequency is forecaster.frequency
     if is_own or forecaster.sums is not None:
         return []
     message = (
-        "The model has not measured the errors of several steps together, so bounds are sums of the bounds of steps, "
-        "which are too wide. Train it again, with a horizon of at least two steps."
+        "The model has not measured the errors of several steps together, so how far they cancel out is estimated from "
+        "the seasonal naive in the history. Train it again, with a horizon of at least two steps."
     )
-    return [DataWarning("sums_of_bounds", message)]
+    return [DataWarning("estimated_sums", message)]
 
 
 def _warn_of_unused_future(forecaster: Forecaster, future: FutureRows) -> list[DataWarning]:

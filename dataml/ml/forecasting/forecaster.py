@@ -13,7 +13,7 @@ from dataml.contract.warnings import DataWarning
 from dataml.errors import Invalid, NotFound
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
 from dataml.ml.forecasting.backtest.scores import extend_confidence
-from dataml.ml.forecasting.backtest.sums import SumIntervals
+from dataml.ml.forecasting.backtest.sums import SumIntervals, estimate_sum_intervals
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member, fill_missing
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.future_covariates import FutureCovariates
@@ -89,7 +89,8 @@ class Forecaster:
     `weights` (series, members) sum to 1 for each series; `scale` (series,) is what lagged models divide by. `series` is
     the end of each series, as long as the members need, and `panel` is the same without covariates. `floors` (series,)
     are the lowest values that a forecast may have, -inf where there is none. `sums` are the intervals of sums of steps,
-    None where the model was backtested for a single step, or by a version without them. `regressors` are positions of
+    None where none were measured: the model was backtested for a single step, or by a version without them, or its
+    backtest has no errors. `regressors` are positions of
     the known covariates that AutoARIMA uses.
     """
 
@@ -291,14 +292,12 @@ class Forecaster:
         fine = whole.select(steps)
         buckets = Buckets.group(frequency.convert_times(fine.times, self.frequency), frequency)
         sums = buckets.sum(fine.values)
-        if self.sums is None:
-            # Nothing is known of sums: as if the errors of all steps were the same, too wide where they are not.
-            lower, upper = buckets.sum(fine.lower), buckets.sum(fine.upper)
+        intervals, firsts = self._sum_intervals, steps.start + buckets.firsts
+        units = self.intervals.units(number, steps.stop)
+        lower, upper = intervals.bounds(units, sums, firsts, buckets.counts, round(parameters.level / 100, 9))
+        confidence = intervals.accuracy(firsts, buckets.counts)
+        if confidence is None:
             confidence = buckets.sum(fine.confidence) / buckets.counts
-        else:
-            firsts = steps.start + buckets.firsts
-            lower, upper = self.sums.bounds(number, sums, firsts, buckets.counts, round(parameters.level / 100, 9))
-            confidence = self.sums.confidence(firsts, buckets.counts)
         limits, floor = self.config.limits, self.floors[number]
         divisor = buckets.counts if parameters.aggregate == "mean" else np.ones(len(sums))
         return SeriesForecast(
@@ -311,6 +310,13 @@ class Forecaster:
             limits.clip(upper, floor, buckets.counts) / divisor,
             None if fine.explanation is None else buckets.combine_explanations(fine.explanation, divisor),
         )
+
+    @cached_property
+    def _sum_intervals(self) -> SumIntervals:
+        if self.sums is not None:
+            return self.sums
+        config = self.config
+        return estimate_sum_intervals(self.intervals, self.series.y, self.series.starts, config.season, config.horizon)
 
     def _explain(self, number: int, times: np.ndarray, known: np.ndarray) -> list[dict[str, float]]:
         """Return the contributions to each step; a statistical model has no features, so it is one contribution."""

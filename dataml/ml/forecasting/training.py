@@ -1,6 +1,6 @@
 """Training of a forecaster: backtest of the candidates, their combination, intervals, and the final fits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from dataml.ml.forecasting.backtest.combination import ForecastCombination, sele
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
 from dataml.ml.forecasting.backtest.naive_errors import seasonal_naive_errors
 from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backtest
-from dataml.ml.forecasting.backtest.splits import BacktestSplits, split_panel
+from dataml.ml.forecasting.backtest.splits import BacktestSplits, earlier_splits, split_panel
 from dataml.ml.forecasting.backtest.sums import fit_sum_intervals
 from dataml.ml.forecasting.candidate_selection import CandidateSet, select_candidates
 from dataml.ml.forecasting.candidates import (
@@ -37,7 +37,8 @@ from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.forecasting.panel.warnings import find_series_warnings
 
 _BACKTEST_SHARE: Final = 0.7
-"""Share of the progress that is reported at the end of the backtest."""
+_EARLIER_SHARE: Final = 0.75
+"""Shares of the progress that are reported at the end of the backtest, and of the windows before it."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,13 @@ def train(
     names = [candidates[number].name for number in kept]
     combination = select_combination(names, forecasts[kept], truth, naive_errors, is_small_count)
     naive = forecasts[[candidate.name for candidate in candidates].index(NAIVE)]
-    backtest = evaluate_backtest(panel, splits, truth, combination.blended, naive, naive_errors, clip, options.seed)
-    members, weights = _fit_members([candidates[number] for number in kept], combination, data, progress)
+    used = [candidates[kept[position]] for position in combination.used]
+    earlier_errors = _earlier_errors(used, combination, data, splits, config.season, clip, progress)
+    errors = np.concatenate((earlier_errors, truth - combination.blended))
+    backtest = evaluate_backtest(
+        panel, splits, truth, combination.blended, naive, naive_errors, clip, earlier_errors, options.seed
+    )
+    members, weights = _fit_members(used, combination, data, progress)
     forecaster = Forecaster(
         config=replace(config, confidence=backtest.confidence),
         contract=options.contract,
@@ -134,11 +140,11 @@ def train(
         members=members,
         weights=weights,
         scale=_lag_scale(members, data),
-        intervals=fit_intervals(truth - combination.blended, naive_errors.absolute),
+        intervals=fit_intervals(errors, naive_errors.absolute),
         panel=replace(panel, rows=np.arange(len(panel.y))),
         series=data,
         floors=floors,
-        sums=fit_sum_intervals(truth, combination.blended, naive_errors.absolute, panel.frequency.seasons),
+        sums=fit_sum_intervals(errors, naive_errors.absolute, truth, combination.blended, panel.frequency.seasons),
         regressors=_regressors(covariates),
     )
     return TrainedForecaster(
@@ -225,18 +231,46 @@ def _backtest(
     return np.stack(forecasts)
 
 
+def _earlier_errors(
+    candidates: Sequence[Candidate],
+    combination: ForecastCombination,
+    data: GroupedSeries,
+    splits: BacktestSplits,
+    season: int,
+    clip: Callable[[np.ndarray], np.ndarray],
+    progress: Progress,
+) -> np.ndarray:
+    """Return truth minus the combined forecast in the windows before the backtest, (windows, series, horizon).
+
+    Intervals need more windows than the selection of candidates: how much errors vary from one to the next shows only
+    in many. Models are fitted once for all of them.
+    """
+    earlier = earlier_splits(splits, data.lengths, season)
+    if earlier is None:
+        return np.empty((0, len(data.lengths), splits.horizon))
+    forecasts = []
+    for number, candidate in enumerate(candidates):
+
+        def report(share: float, phrase: str, number: int = number) -> None:
+            done = (number + share) / len(candidates)
+            progress(_BACKTEST_SHARE + (_EARLIER_SHARE - _BACKTEST_SHARE) * done, "Measuring the intervals")
+
+        forecasts.append(clip(candidate.backtest(data, earlier, report, refit=False)))
+    return earlier.truth(data.y, data.starts) - combination.blend(np.stack(forecasts))
+
+
 def _fit_members(
     candidates: list[Candidate], combination: ForecastCombination, data: GroupedSeries, progress: Progress
 ) -> tuple[tuple[Member, ...], np.ndarray]:
-    """Fit the candidates that have a weight on all values, and return them with their weights (series, members)."""
+    """Fit the candidates, all of which have a weight, on all values, and return them with weights (series, members)."""
     members = []
-    for number, position in enumerate(combination.used):
-        done = _BACKTEST_SHARE + (0.95 - _BACKTEST_SHARE) * number / len(combination.used)
-        selected = combination.weights[:, position] > 0
+    weights = combination.weights[:, combination.used]
+    for number, candidate in enumerate(candidates):
+        done = _EARLIER_SHARE + (0.95 - _EARLIER_SHARE) * number / len(candidates)
         members.append(
-            candidates[position].fit(data, selected, lambda share, phrase, done=done: progress(done, phrase))
+            candidate.fit(data, weights[:, number] > 0, lambda share, phrase, done=done: progress(done, phrase))
         )
-    return tuple(members), combination.weights[:, combination.used]
+    return tuple(members), weights
 
 
 def _lag_scale(members: tuple[Member, ...], data: GroupedSeries) -> np.ndarray:

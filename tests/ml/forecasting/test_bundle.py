@@ -14,6 +14,8 @@ from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
 from dataml.ml.forecasting.training import TrainedForecaster
 from tests.ml.forecasting.training_data import make_future, write_bundle
 
+OLD_DAY = ForecastParameters(1, "Day")
+
 
 @pytest.fixture
 def forecaster(auto_training: TrainedForecaster) -> Forecaster:
@@ -32,7 +34,7 @@ def test_a_bundle_holds_json_parquet_and_native_models(forecaster: Forecaster) -
     record = json.loads(files[FORECAST])
     assert set(record) == {
         *("frequency", "season", "horizon", "fill", "roles", "limits", "confidence", "covariates", "regressors"),
-        *("members", "intervals", "sums"),
+        *("members", "intervals", "sum_intervals"),
     }
 
 
@@ -82,10 +84,10 @@ def test_a_bundle_of_another_kind_is_refused(bundle: Path) -> None:
 def test_a_bundle_of_version_0_1_has_one_floor_and_no_sums(forecaster: Forecaster, tmp_path: Path) -> None:
     files = bundle_files(forecaster)
     record = json.loads(files[FORECAST])
-    del record["sums"], record["covariates"]["complete"]
+    del record["sum_intervals"], record["covariates"]["complete"]
     record["limits"]["lower"] = 0.0
     table = pq.read_table(io.BytesIO(files[SERIES]))
-    kept = [name for name in table.column_names if name != "floor" and not name.startswith("sum_scale.")]
+    kept = [name for name in table.column_names if name != "floor"]
     sink = io.BytesIO()
     pq.write_table(table.select(kept), sink)
     bundle = write_bundle(
@@ -93,5 +95,5 @@ def test_a_bundle_of_version_0_1_has_one_floor_and_no_sums(forecaster: Forecaste
     )
     old = load_forecaster(bundle)
     assert (old.sums, old.covariates.complete, old.floors.tolist()) == (None, (), [0.0, 0.0])
-    parameters = ForecastParameters(1, "Day")
-    assert [each.upper for each in old.forecast(parameters, make_future(60))]
+    hours, days = (old.forecast(each, make_future(60))[1] for each in (ForecastParameters(34), OLD_DAY))
+    assert days.values[0] < days.upper[0] < hours.upper[10:34].sum()

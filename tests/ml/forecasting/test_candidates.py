@@ -53,6 +53,30 @@ def test_a_backtest_does_not_depend_on_later_values(
     assert np.array_equal(before[:2], after[:2])
 
 
+@pytest.mark.parametrize("candidate", make_candidates()[1:], ids=lambda each: each.name)
+def test_without_refits_later_windows_are_forecast_by_the_first_fit(
+    candidate: Candidate, data: GroupedSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = rolling_origin_splits(data.lengths, HORIZON, 7, 3)
+    fits: list[int] = []
+    fit_many, fit_lagged = candidates.fit_many, candidates.fit_lagged_model
+    monkeypatch.setattr(candidates, "fit_many", lambda each: fits.extend(len(y) for _, y, *_ in each) or fit_many(each))
+    monkeypatch.setattr(
+        candidates, "fit_lagged_model", lambda name, rows, **kw: fits.append(len(rows)) or fit_lagged(name, rows, **kw)
+    )
+    forecasts = candidate.backtest(data, splits, ignore_progress, refit=False)
+    assert (np.isfinite(forecasts).all(axis=2) == (splits.cutoffs >= 0)).all()
+    refitted = candidate.backtest(data, splits, ignore_progress)
+    # A booster without refits stops early, on rows that it does not learn from.
+    assert forecasts[0, :2] == pytest.approx(refitted[0, :2], rel=0.0 if candidate.name == "Theta" else 0.05)
+    assert not np.array_equal(forecasts[2, :2], refitted[2, :2])
+    assert np.abs(forecasts[2, :2] - refitted[2, :2]).mean() < np.abs(forecasts[2, :2]).mean()
+    if candidate.name == "Theta":
+        assert fits == [69, 69, 5, 69, 69, 76, 76, 83, 83, 5]
+    else:
+        assert len(fits) == 1 + 3
+
+
 def test_the_seasonal_naive_repeats_the_week_before_the_window(data: GroupedSeries, splits: BacktestSplits) -> None:
     forecasts = LocalCandidate("SeasonalNaive", 7, 90).backtest(data, splits, ignore_progress)
     assert forecasts[1, 0].tolist() == data.y[76:83].tolist()

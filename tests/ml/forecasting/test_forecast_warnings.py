@@ -34,7 +34,7 @@ def test_steps_beyond_the_horizon_are_counted(naive: Forecaster) -> None:
 def test_sums_of_a_model_that_has_not_measured_them_have_a_warning(naive: Forecaster) -> None:
     old = replace(naive, sums=None)
     assert codes(old, ForecastParameters(2)) == []
-    assert "sums_of_bounds" in codes(old, ForecastParameters(1, "Day"))
+    assert "estimated_sums" in codes(old, ForecastParameters(1, "Day"))
 
 
 def test_a_future_that_no_member_reads_has_a_warning(naive: Forecaster) -> None:

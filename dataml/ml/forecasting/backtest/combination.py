@@ -1,7 +1,7 @@
 """Combination of forecasts: rules that weigh the candidates, each scored on windows other than those of its weights."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -45,6 +45,13 @@ class ForecastCombination:
         """The positions of the candidates that forecast any series."""
         return np.flatnonzero((self.weights > 0).any(axis=0))
 
+    def blend(self, forecasts: np.ndarray) -> np.ndarray:
+        """Return the weighted forecasts of other windows, from those of the `used` candidates.
+
+        They are (windows, series, horizon), from (used, windows, series, horizon).
+        """
+        return _blend(self.weights[:, self.used], forecasts)
+
 
 def select_combination(
     names: Sequence[str],
@@ -60,6 +67,9 @@ def select_combination(
     rules cannot be compared: then the three best candidates get equal weights, which is rarely far from the best
     combination (Stock and Watson 2004, the "forecast combination puzzle").
 
+    A candidate without any forecast, as a booster is before the first window of short series, gets no weight and no
+    score.
+
     Args:
         names: The names of the candidates.
         forecasts: (candidates, windows, series, horizon), NaN where a series has no such window.
@@ -67,6 +77,13 @@ def select_combination(
         naive: What errors are divided by.
         is_small_count: (series,), whose squared errors are compared, so that forecasts of their mean win.
     """
+    has_forecast = np.isfinite(forecasts).any(axis=(1, 2, 3))
+    if has_forecast.any() and not has_forecast.all():
+        kept = np.flatnonzero(has_forecast)
+        combination = select_combination([names[at] for at in kept], forecasts[kept], truth, naive, is_small_count)
+        weights = np.zeros((truth.shape[1], len(names)))
+        weights[:, kept] = combination.weights
+        return replace(combination, weights=weights)
     errors = ScaledErrors.measure(forecasts, truth, naive, is_small_count)
     scores = dict(zip(names, errors.by_candidate().tolist(), strict=True))
     if len(names) == 1:

@@ -16,6 +16,13 @@ It is about that of a random walk, whose steps are worth some two independent er
 """
 _PRIOR_WINDOWS: Final = 4
 """Windows that the prior variance counts as, so that two windows that happen to agree are not taken for certainty."""
+_PRIOR_COMMON: Final = 0.08
+"""Variance of the log of the part of the errors of a window that all series share, as in collections of real series.
+
+It counts as one window, and only where there are one or two: that two happen to agree does not show that the next one
+will.
+"""
+_MIN_COMMON_DEGREES: Final = 2
 _PRIOR_POWER: Final = 0.25
 _PRIOR_POWER_WINDOWS: Final = 5
 _SMOOTH_WINDOWS: Final = 30
@@ -122,7 +129,11 @@ def _common_variance(deviations: np.ndarray, within: float) -> float:
     counts = known.sum(axis=1)
     shared = np.where(known, deviations, 0).sum(axis=1)[counts > 0] / counts[counts > 0]
     chance = within * float(np.mean(1 / counts[counts > 0]))
-    return max(0.0, float((shared**2).sum()) / max(len(shared) - 1, 1) - 2 * chance)
+    degrees = len(shared) - 1
+    measured = float((shared**2).sum()) - 2 * chance * max(degrees, 1)
+    if degrees < _MIN_COMMON_DEGREES:
+        return max(0.0, (measured + _PRIOR_COMMON) / (degrees + 1))
+    return max(0.0, measured / degrees)
 
 
 def _growth(scores: np.ndarray, windows: float) -> np.ndarray:

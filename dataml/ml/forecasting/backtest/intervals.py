@@ -1,41 +1,18 @@
-"""Prediction intervals by the step ahead: split conformal on the errors of a backtest.
-
-An error is modelled as scale of its series x growth at its step x a standard score, and the scores of all series,
-windows and steps are pooled (`error_scale`). Each window is standardised by the scale and growth of the other windows,
-as a future window will be. With many scores the width is their conformal quantile (Vovk et al. 2005; Lei et al. 2018).
-A single series with four windows has too few scores for a quantile; there Student's t, with as many degrees of freedom
-as the errors are worth, is used, and between the two the widths are blended. Errors of one window depend on each other,
-so it is always the effective number of scores that counts, not the size of the array.
-"""
+"""Prediction intervals by the step ahead, from the errors of a backtest (see `error_scores`)."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
-from dataml.errors import Invalid
 from dataml.ml.evaluation.conformal import wilson_interval
-from dataml.ml.forecasting.backtest.error_scale import ErrorScale, fit_error_scale
+from dataml.ml.forecasting.backtest.error_scores import LEVELS, ErrorScores, Method, has_errors, widths_at
 
-Method = Literal["conformal", "blended", "student", "gaussian"]
-
-MIN_LEVEL: Final = 0.5
-MAX_LEVEL: Final = 0.999
-LEVELS: Final = tuple(round(n / 100, 2) for n in range(50, 99)) + tuple(round(n / 1000, 3) for n in range(990, 1000))
-"""Levels whose widths are kept; the widths of other levels are interpolated."""
-_MAX_STUDENT_SCORES: Final = 20
-_MIN_CONFORMAL_SCORES: Final = 200
-"""Effective scores up to which Student's t, and from which the conformal quantile is used alone."""
-_MIN_SIGNED_SCORES: Final = 400
-"""Effective scores from which errors above and below the forecast have widths of their own."""
-_MIN_SCORES_BEYOND: Final = 5
-"""Scores that must lie beyond a quantile; a rarer quantile is extrapolated from it as those of Student's t are."""
 _SCORES_PER_GROUP: Final = 1_000
 """Effective scores for which a group of neighbouring steps gets quantiles of its own."""
-_MAX_FOLDS: Final = 10
 _MAE_TO_SIGMA: Final = math.sqrt(math.pi / 2)
 
 
@@ -73,23 +50,21 @@ class PredictionIntervals:
         Raises:
             Invalid: `bad_level`: the level is not between 0.5 and 0.999.
         """
-        return self.bounds_for_scale(self._scales[series_index], forecast, level)
-
-    def bounds_for_scale(
-        self, scale: float | np.ndarray, forecast: np.ndarray, level: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends for series of these scales; see `bounds`."""
-        if not MIN_LEVEL <= level <= MAX_LEVEL:
-            raise Invalid(f"level is {level}; it must be between {MIN_LEVEL} and {MAX_LEVEL}.", code="bad_level")
         steps = forecast.shape[-1]
         group = np.searchsorted(self.first_steps, np.arange(steps), side="right") - 1
-        # Interpolate between the two kept levels next to it.
-        right = int(np.searchsorted(LEVELS, level))
-        left = max(right - 1, 0)
-        share = (level - LEVELS[left]) / (LEVELS[right] - LEVELS[left]) if right else 0.0
-        down, up = ((1 - share) * rows[:, left] + share * rows[:, right] for rows in self._widths)
-        unit = np.asarray(scale)[..., None] * _extend_growth(np.array(self.growth), steps)
+        down, up = (widths_at(rows, level) for rows in self._widths)
+        unit = self.units(series_index, steps)
         return forecast - down[group] * unit, forecast + up[group] * unit
+
+    def units(self, series_index: int | np.ndarray, steps: int) -> np.ndarray:
+        """Return scale x growth, which widths are multiples of: (steps,) of one series, or (..., steps) of several."""
+        return self._scales[series_index][..., None] * _extend_growth(np.array(self.growth), steps)
+
+    @property
+    def mean_widths(self) -> tuple[np.ndarray, np.ndarray]:
+        """The widths below and above the forecast, (levels,) each, the mean over all groups of steps."""
+        lower, upper = self._widths
+        return lower.mean(axis=0), upper.mean(axis=0)
 
     @cached_property
     def _scales(self) -> np.ndarray:
@@ -120,35 +95,25 @@ def fit_intervals(errors: np.ndarray, scale: np.ndarray) -> PredictionIntervals:
         errors: Truth minus forecast, (windows, series, horizon), NaN where there is none.
         scale: (series,), the in-sample mean absolute error of the seasonal naive, 0 or NaN where a series has none.
     """
-    if not _has_errors(errors):
+    if not has_errors(errors):
         return _gaussian(errors.shape[2], scale)
-    error_scale = fit_error_scale(errors, scale)
-    scores = _cross_validated_scores(errors, scale)
-    count = int(np.isfinite(errors).sum())
-    effective = float(min(error_scale.effective, count))
-    share = min(1.0, max(0.0, (effective - _MAX_STUDENT_SCORES) / (_MIN_CONFORMAL_SCORES - _MAX_STUDENT_SCORES)))
-    signed = effective >= _MIN_SIGNED_SCORES
-    student = _student_widths(errors, error_scale)
-    lower, upper, first_steps = [], [], _group_starts(errors.shape[2], effective)
+    scored = ErrorScores.standardise(errors, scale)
+    first_steps = _group_starts(errors.shape[2], scored.effective)
+    lower, upper = [], []
     for steps in np.split(np.arange(errors.shape[2]), first_steps[1:]):
-        own = _finite(scores[:, :, steps])
-        pooled = own if len(own) else _finite(scores)
-        tails = (-pooled, pooled) if signed else (np.abs(pooled),) * 2
-        for rows, tail in zip((lower, upper), tails, strict=True):
-            conformal = (
-                _quantiles(tail, effective / len(first_steps), error_scale.degrees, signed) if share else student
-            )
-            rows.append(tuple((student ** (1 - share) * conformal**share).tolist()))
-    method: Method = "conformal" if share == 1 else "blended" if share else "student"
+        own = scored.scores[:, :, steps]
+        pooled = own if np.isfinite(own).any() else scored.scores
+        for rows, widths in zip((lower, upper), scored.widths(pooled, scored.student, len(first_steps)), strict=True):
+            rows.append(tuple(widths.tolist()))
     return PredictionIntervals(
-        method,
-        tuple(error_scale.scales.tolist()),
-        tuple(error_scale.growth.tolist()),
+        scored.method,
+        tuple(scored.scale.scales.tolist()),
+        tuple(scored.scale.growth.tolist()),
         tuple(first_steps),
         tuple(lower),
         tuple(upper),
-        count,
-        effective,
+        scored.count,
+        scored.effective,
     )
 
 
@@ -182,69 +147,10 @@ def _gaussian(horizon: int, scale: np.ndarray) -> PredictionIntervals:
     )
 
 
-def _cross_validated_scores(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return errors in units of a scale and growth that were estimated without them, NaN where there is no score."""
-    scores = np.full(errors.shape, np.nan)
-    for fold in _folds(errors):
-        others = np.where(fold, np.nan, errors)
-        # Where all other forecasts were exact, they say nothing of the size of these errors.
-        error_scale = fit_error_scale(others if _has_errors(others) else errors, scale)
-        scores = np.where(fold, error_scale.standardise(errors), scores)
-    return scores
-
-
-def _folds(errors: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield masks that broadcast to the errors: groups of windows, or parts of the series of a single window."""
-    windows, series, _ = errors.shape
-    known = np.flatnonzero(np.isfinite(errors).any(axis=(1, 2)))
-    if len(known) > 1:
-        for group in np.array_split(known, min(len(known), _MAX_FOLDS)):
-            yield np.isin(np.arange(windows), group)[:, None, None]
-    else:
-        parts = min(series, _MAX_FOLDS)
-        for part in range(parts):
-            yield (np.arange(series) % parts == part)[None, :, None]
-
-
-def _student_widths(errors: np.ndarray, error_scale: ErrorScale) -> np.ndarray:
-    """Return widths (levels,) of Student's t, scaled by the root mean square of the scores."""
-    from scipy.stats import t
-
-    squared = np.square(error_scale.standardise(errors))
-    return t.ppf((1 + np.array(LEVELS)) / 2, error_scale.degrees) * math.sqrt(np.nanmean(squared))
-
-
-def _has_errors(errors: np.ndarray) -> bool:
-    return bool((np.isfinite(errors) & (errors != 0)).any())
-
-
-def _finite(scores: np.ndarray) -> np.ndarray:
-    return scores[np.isfinite(scores)]
-
-
 def _group_starts(horizon: int, effective: float) -> list[int]:
     """Return the first steps of as many groups of neighbouring steps as there are enough scores for."""
     count = min(horizon, max(1, int(effective // _SCORES_PER_GROUP)))
     return [part * horizon // count for part in range(count)]
-
-
-def _quantiles(scores: np.ndarray, effective: float, degrees: float, signed: bool) -> np.ndarray:
-    """Return conformal widths (levels,): the ceil((n + 1) p)-th of n scores, and never below 0.
-
-    Absolute scores stay below the width with the probability of the level; of signed ones each tail has half of the
-    rest.
-    """
-    from scipy.stats import t
-
-    levels = np.array(LEVELS)
-    probabilities = (1 + levels) / 2 if signed else levels
-    rarest = 1 - _MIN_SCORES_BEYOND / effective
-    supported = np.minimum(probabilities, rarest)
-    shares = np.ceil(np.round((int(effective) + 1) * supported, 9)) / int(effective)
-    ranks = np.ceil(np.round(np.minimum(shares, 1) * len(scores), 9)).astype(int)
-    widths = np.maximum(np.sort(scores)[np.maximum(ranks, 1) - 1], 0.0)
-    one_sided = (lambda p: t.ppf(p, degrees)) if signed else (lambda p: t.ppf((1 + p) / 2, degrees))
-    return np.where(probabilities > rarest, widths * one_sided(probabilities) / one_sided(rarest), widths)
 
 
 def _extend_growth(growth: np.ndarray, steps: int) -> np.ndarray:

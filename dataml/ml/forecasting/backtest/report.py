@@ -40,15 +40,16 @@ def evaluate_backtest(
     naive: np.ndarray,
     scale: NaiveErrors,
     clip: Callable[[np.ndarray], np.ndarray],
+    earlier_errors: np.ndarray,
     seed: int,
 ) -> BacktestReport:
     """Score the forecasts of a backtest, and measure the coverage of intervals.
 
     Arrays are (windows, series, horizon), NaN where a series has no such window; `clip` cuts them at the bounds of the
-    target. The coverage of a window is that of intervals learned from the other windows, or, where there is a single
-    window, from other series.
+    target. `earlier_errors` are those of windows before the backtest. The coverage of a window is that of intervals
+    learned from these and from the other windows, or, where there is a single window, from other series.
     """
-    folds = _fit_folds(truth - forecast, scale.absolute)
+    folds = _fit_folds(truth - forecast, earlier_errors, scale.absolute)
 
     def bounds(level: float) -> Bounds:
         lower, upper = _held_out_bounds(folds, forecast, level)
@@ -67,6 +68,7 @@ def evaluate_backtest(
     }
     report |= {
         "windows": splits.n_windows,
+        "earlier_windows": len(earlier_errors),
         "horizon": splits.horizon,
         "coverage": coverage,
         "charts": {name: chart for name, chart in drawn.items() if chart is not None},
@@ -78,12 +80,12 @@ Fold = tuple[np.ndarray, PredictionIntervals]
 """The values that are held out, a mask (windows, series), and intervals that were fitted on others."""
 
 
-def _fit_folds(errors: np.ndarray, scale: np.ndarray) -> list[Fold]:
-    """Return intervals for each part of the errors (windows, series, horizon), fitted on the other parts."""
+def _fit_folds(errors: np.ndarray, earlier: np.ndarray, scale: np.ndarray) -> list[Fold]:
+    """Return intervals for each part of the errors (windows, series, horizon), fitted on the other and earlier ones."""
     has_error = np.isfinite(errors).any(axis=2)
     folds = []
-    for is_held_out in _folds(errors):
-        others = np.where(is_held_out[..., None], np.nan, errors)
+    for is_held_out in _folds(errors, has_others=bool(np.isfinite(earlier).any())):
+        others = np.concatenate((earlier, np.where(is_held_out[..., None], np.nan, errors)))
         if np.isfinite(others).any():
             folds.append((is_held_out & has_error, fit_intervals(others, scale)))
     return folds
@@ -112,10 +114,10 @@ def _score_level(truth: np.ndarray, bounds: Bounds, level: float, scale: np.ndar
     }
 
 
-def _folds(errors: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield masks (windows, series): each window, or parts of the series where there is a single window."""
+def _folds(errors: np.ndarray, *, has_others: bool) -> Iterator[np.ndarray]:
+    """Yield masks (windows, series): each window, or parts of the series where it is the only one."""
     windows, series, _ = errors.shape
-    if windows > 1:
+    if windows > 1 or has_others:
         for window in range(windows):
             mask = np.zeros((windows, series), bool)
             mask[window] = True

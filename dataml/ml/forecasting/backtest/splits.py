@@ -1,5 +1,6 @@
 """Rolling-origin splits: the cutoffs at which the history is cut to forecast values that are known."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,11 @@ from dataml.ml.forecasting.panel.panel import Panel
 MIN_TRAINING_VALUES = 3
 """Values of a series before a cutoff."""
 _MAX_WINDOWS = 5
+_MAX_EARLIER_WINDOWS = 10
+_MAX_EARLIER_FORECASTS = 1_000
+"""Series times windows before those of the backtest."""
+_MIN_SHARE_BEFORE = 1 / 3
+"""Share of the values of a usual series that stay before the first of these windows."""
 _LARGE_ROWS = 300_000
 _MAX_WINDOWS_OF_LARGE = 3
 
@@ -76,4 +82,20 @@ def rolling_origin_splits(
     count = n_windows or int(np.clip((usual - needed) // horizon, 1, max_windows))
     count = max(1, min(count, (longest - MIN_TRAINING_VALUES) // horizon))
     cutoffs = lengths - horizon * np.arange(count, 0, -1)[:, None]
+    return BacktestSplits(horizon, np.where(cutoffs >= MIN_TRAINING_VALUES, cutoffs, -1))
+
+
+def earlier_splits(splits: BacktestSplits, lengths: np.ndarray, season: int) -> BacktestSplits | None:
+    """Return the windows that lie before those of a backtest, a horizon apart, or None where there are none.
+
+    They are at most ten, and leave two seasons and a third of the values of a series of median length before the first
+    one. With many series they are fewer: their errors are then many without them.
+    """
+    horizon, usual = splits.horizon, int(np.median(lengths[lengths >= splits.horizon + MIN_TRAINING_VALUES]))
+    needed = max(2 * season + 1, 2 * MIN_TRAINING_VALUES, math.ceil(usual * _MIN_SHARE_BEFORE))
+    room = (usual - needed) // horizon - splits.n_windows
+    count = min(room, _MAX_EARLIER_WINDOWS, _MAX_EARLIER_FORECASTS // len(lengths))
+    if count < 1:
+        return None
+    cutoffs = lengths - horizon * np.arange(splits.n_windows + count, splits.n_windows, -1)[:, None]
     return BacktestSplits(horizon, np.where(cutoffs >= MIN_TRAINING_VALUES, cutoffs, -1))

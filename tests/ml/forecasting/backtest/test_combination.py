@@ -115,6 +115,15 @@ def test_a_series_without_a_window_gets_the_weights_of_all_series() -> None:
     assert np.isfinite(combination.blended[:, 1:]).all()
 
 
+def test_a_candidate_without_any_forecast_gets_no_weight_and_no_score() -> None:
+    forecasts = make_forecasts({"good": np.array(1.0), "fair": np.array(1.1), "none": np.array(np.nan)}, windows=1)
+    combination = select(("good", "fair", "none"), forecasts, truth_of(forecasts))
+    assert combination.weights[:, 2].tolist() == [0.0] * 6
+    assert "none" not in combination.scores
+    assert np.isfinite(combination.blended).all()
+    assert np.array_equal(combination.blend(forecasts[combination.used]), combination.blended)
+
+
 def test_with_a_single_window_the_best_three_get_equal_weights() -> None:
     forecasts = make_forecasts(
         {"good": np.array(1.0), "fair": np.array(1.2), "bad": np.array(1.4), "worst": np.array(1.9)}, 1

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from dataml.errors import Invalid
-from dataml.ml.forecasting.backtest.intervals import LEVELS, PredictionIntervals, fit_intervals, measure_coverage
+from dataml.ml.forecasting.backtest.error_scores import LEVELS
+from dataml.ml.forecasting.backtest.intervals import PredictionIntervals, fit_intervals, measure_coverage
 
 GROWTH = np.sqrt(np.arange(1, 13))
 

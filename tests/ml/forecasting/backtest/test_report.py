@@ -15,7 +15,9 @@ from tests.ml.forecasting.tables import make_naive_errors
 HORIZON = 5
 
 
-def evaluate(windows: int, series: int, error: float = 1.0, first_error: float = 1.0) -> BacktestReport:
+def evaluate(
+    windows: int, series: int, error: float = 1.0, first_error: float = 1.0, earlier: int = 0
+) -> BacktestReport:
     """Evaluate forecasts with normal errors of this size, in the oldest window of another one."""
     random = np.random.default_rng(2)
     length = HORIZON * (windows + 4)
@@ -32,7 +34,8 @@ def evaluate(windows: int, series: int, error: float = 1.0, first_error: float =
     errors[0] *= first_error
     naive_errors = make_naive_errors(np.full(series, 2.0))
     clip = partial(np.clip, a_min=-np.inf, a_max=120.0)
-    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, naive_errors, clip, seed=0)
+    before = random.normal(0, error, (earlier, series, HORIZON))
+    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, naive_errors, clip, before, seed=0)
 
 
 def test_a_report_has_metrics_confidence_coverage_and_charts() -> None:
@@ -81,6 +84,13 @@ def test_coverage_of_a_single_window_is_measured_by_intervals_of_other_series() 
         "width": None,
         "pinball": None,
     }
+
+
+def test_coverage_of_a_single_window_is_measured_by_intervals_of_earlier_ones() -> None:
+    report = evaluate(windows=1, series=9, earlier=8).report
+    assert report["earlier_windows"] == 8
+    assert report["coverage"]["0.95"]["values"] == 9 * HORIZON
+    assert report["coverage"]["0.95"]["coverage"] == pytest.approx(0.95, abs=0.06)
 
 
 def test_bounds_are_cut_at_those_of_the_target() -> None:

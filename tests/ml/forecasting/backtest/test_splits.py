@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from dataml.errors import Invalid
-from dataml.ml.forecasting.backtest.splits import MIN_TRAINING_VALUES, default_horizon, rolling_origin_splits
+from dataml.ml.forecasting.backtest.splits import (
+    MIN_TRAINING_VALUES,
+    default_horizon,
+    earlier_splits,
+    rolling_origin_splits,
+)
 
 
 def test_windows_end_with_each_series_and_are_a_horizon_apart() -> None:
@@ -54,3 +59,30 @@ def test_short_series_have_short_horizons() -> None:
     assert default_horizon(np.array([20, 21, 400]), 18) == 4
     assert default_horizon(np.array([500]), 18) == 18
     assert default_horizon(np.array([3]), 18) == 1
+
+
+def test_earlier_windows_end_where_the_backtest_begins() -> None:
+    lengths = np.array([365, 300, 90])
+    splits = rolling_origin_splits(lengths, 14, 7)
+    earlier = earlier_splits(splits, lengths, 7)
+    assert earlier is not None
+    assert (earlier.cutoffs[-1, :2] + 14 == splits.cutoffs[0, :2]).all()
+    assert (np.diff(earlier.cutoffs[:, 0]) == 14).all()
+    assert earlier.cutoffs[:, 2].tolist() == [-1] * (earlier.n_windows - 1) + [6]
+
+
+def test_a_third_of_a_series_stays_before_the_earlier_windows() -> None:
+    lengths = np.array([200])
+    earlier = earlier_splits(rolling_origin_splits(lengths, 14, 7), lengths, 7)
+    assert earlier is not None
+    assert (earlier.n_windows, int(earlier.cutoffs[0, 0])) == (4, 74)
+    assert earlier_splits(rolling_origin_splits(np.array([60]), 14, 7), np.array([60]), 7) is None
+
+
+def test_many_series_have_fewer_earlier_windows() -> None:
+    counts = []
+    for series in (10, 200, 2_000):
+        lengths = np.full(series, 600)
+        earlier = earlier_splits(rolling_origin_splits(lengths, 14, 7), lengths, 7)
+        counts.append(0 if earlier is None else earlier.n_windows)
+    assert counts == [10, 5, 0]
