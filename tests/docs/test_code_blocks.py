@@ -18,8 +18,9 @@ PAGES = sorted(
 )
 MARKER = re.compile(r"<!-- not run: (.+) -->")
 DIAGRAMS = ("flowchart ", "sequenceDiagram", "stateDiagram-v2", "erDiagram", "graph ")
-# What `tests/test_readme.py` runs.
+# What `tests/test_readme.py` runs, and `tests/services/test_triton.py` where there is a tritonclient.
 RUN = {
+    ("docs/how-to/open-inference-protocol.md", "python"),
     ("README.md", "sh"),
     ("README.md", "python"),
     ("docs/tutorials/first-prediction.md", "sh"),

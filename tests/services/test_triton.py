@@ -16,8 +16,11 @@ import pytest
 from dataml.inference.open_inference.grpc_server import OpenInferenceServer
 from tests.client import Client
 from tests.conftest import Platform
+from tests.dataset.datasets import CHURN, create_dataset
 from tests.fuzz.__main__ import served
 from tests.inference.open_inference.samples import DATATYPES, make_rows, train_predictor
+from tests.test_readme import ROOT, blocks
+from tests.train.training import CHURN_COLUMNS, trained
 
 PYTHON = os.environ.get("DATAML_TEST_TRITON")
 pytestmark = [
@@ -171,7 +174,7 @@ def test_refusals_are_read(run: Run, protocol: str, level: dict[str, Any]) -> No
     ]
     not_found, wrong = ("404", "422") if protocol == "http" else ("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT")
     texts = [
-        "There is no such version of a predictor of this name.",
+        "This predictor has no such version.",
         "There is no predictor of this name.",
         "There is no feature 'colours'; did you mean 'colour'?",
         "Feature 'age': it is missing",
@@ -185,6 +188,21 @@ def test_refusals_are_read(run: Run, protocol: str, level: dict[str, Any]) -> No
     assert [answer["status"] for answer in answers] == [not_found] * 2 + [wrong] * 7
     for answer, text in zip(answers, texts, strict=True):
         assert text in answer["error"]
+
+
+def test_examples_of_the_guide_run(client: Client, urls: dict[str, str]) -> None:
+    dataset = create_dataset(client, ("churn.csv", CHURN.read_bytes()))
+    trained(client, dataset["id"], predictor_name="churn", columns=CHURN_COLUMNS)
+    code = blocks(ROOT / "docs/how-to/open-inference-protocol.md", "python")
+    code = code.replace("127.0.0.1:8000", urls["http"]).replace("127.0.0.1:8001", urls["grpc"])
+    token = client.headers["Authorization"].removeprefix("Bearer ")
+    assert PYTHON is not None
+    command, environment = [PYTHON, "-I", "-c", code], {**os.environ, "TOKEN": token}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    by_http, by_grpc = done.stdout.splitlines()
+    assert by_http == by_grpc
+    assert by_http.startswith("[")
 
 
 def test_other_tenant_and_wrong_token_see_nothing(

@@ -41,9 +41,9 @@ NAME = "Level-of-customers"
 class Caller:
     """A user of the server at a port."""
 
-    def __init__(self, port: int, authorization: str | None = None) -> None:
+    def __init__(self, port: int, authorization: str | None = None, *metadata: tuple[str, str]) -> None:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        self._metadata = (("authorization", authorization),) if authorization else ()
+        self._metadata = (*metadata, *((("authorization", authorization),) if authorization else ()))
 
     def call(self, method: str, message: Any) -> Any:
         """Send a message, or bytes that may be none; return the response."""
@@ -270,6 +270,27 @@ def test_versions_are_chosen_and_unknown_ones_refused(caller: Caller, level: dic
     assert caller.refusal("ModelInfer", raw_request([ROW], "2")) == (not_found, "version_not_found")
     assert caller.refusal("ModelReady", pb.ModelReadyRequest(name="no")) == (not_found, "predictor_not_found")
     assert caller.refusal("ModelMetadata", pb.ModelMetadataRequest(name="\0")) == (not_found, "predictor_not_found")
+
+
+def test_alias_and_routing_key_choose_a_version(client: Client, port: int, level: dict[str, Any]) -> None:
+    for _ in range(2):
+        train_predictor(client, "split", "level", new_version=True)
+    client.request("PUT", "/predictors/split/aliases/challenger", json={"version": 1})
+    split = [{"version": 1, "weight": 50}, {"version": 2, "weight": 50}]
+    assert client.request("PUT", "/predictors/split/traffic", json={"split": split}).status_code == 200
+    request = typed_request([ROW])
+    request.model_name = "split"
+    by_key = []
+    for key in "abcdefgh":
+        caller = Caller(port, client.headers["Authorization"], ("x-routing-key", key))
+        by_key.append({caller.call("ModelInfer", request).model_version for _ in range(3)})
+        caller.close()
+    assert {len(versions) for versions in by_key} == {1}
+    assert set.union(*by_key) == {"1", "2"}
+    request.model_version = "challenger"
+    caller = Caller(port, client.headers["Authorization"])
+    assert {caller.call("ModelInfer", request).model_version for _ in range(5)} == {"1"}
+    caller.close()
 
 
 def test_forecast_is_ready_and_has_another_call(client: Client, caller: Caller) -> None:
