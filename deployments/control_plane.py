@@ -9,7 +9,7 @@ from dataml.inference import service as inference
 from dataml.metrics.definitions import LOGGED_PREDICTIONS
 from dataml.metrics.process import ProcessRecorder
 from dataml.metrics.recording import Labels, Recording
-from dataml.metrics.totals import PredictorTraffic, Snapshot, Totals
+from dataml.metrics.totals import RecentCalls, Snapshot, Totals
 from dataml.runner.supervisor import Supervisor
 from dataml.runner.worker import RayWorkers
 from dataml.serving.model_runner import LogRecord
@@ -48,6 +48,6 @@ class ControlPlane:
         self._totals.add(self._recorder.take())
         return self._totals.snapshot()
 
-    def list_traffic(self, versions: Sequence[Labels]) -> list[PredictorTraffic | None]:
-        """Return the traffic of versions of predictors in the same order; None where it is not known."""
-        return [self._totals.traffic(version) for version in versions]
+    def list_recent_calls(self, versions: Sequence[Labels]) -> list[RecentCalls | None]:
+        """Return the recent calls of versions of predictors in the same order; None where it is not known."""
+        return [self._totals.recent_calls(version) for version in versions]

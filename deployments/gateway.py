@@ -67,8 +67,9 @@ class Gateway:
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")
         self._inference_client = RayInferenceClient(pool, settings)
-        self._metrics = SupervisorMetrics(find_own_supervisor)
         database = Database(settings)
+        self._log = BufferedLog(database) if settings.prediction_log else NoLog()
+        self._metrics = SupervisorMetrics(find_own_supervisor, self._measure)
         self._services = Services(
             settings=settings,
             database=database,
@@ -77,7 +78,7 @@ class Gateway:
             inference_client=self._inference_client,
             result_handlers=RESULT_HANDLERS,
             metrics=self._metrics,
-            prediction_log=BufferedLog(database) if settings.prediction_log else NoLog(),
+            prediction_log=self._log,
         )
         self._grpc_server: OpenInferenceServer | None = None
         self._warming = asyncio.get_running_loop().create_task(self._warm())
@@ -99,7 +100,13 @@ class Gateway:
         """End the calls over gRPC, and send what this replica has recorded."""
         if self._grpc_server is not None:
             await self._grpc_server.stop(GRPC_GRACE_S)
+        if isinstance(self._log, BufferedLog):
+            await self._log.flush()
         await self._metrics.close()
+
+    def _measure(self) -> None:
+        if isinstance(self._log, BufferedLog):
+            self._log.measure()
 
     async def _warm(self) -> None:
         # Until now the pool and the supervisor have imported nothing, so that this replica starts sooner.

@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 
 from dataml.metrics.process import ProcessKind, ProcessRecorder
 from dataml.metrics.recording import Labels
-from dataml.metrics.totals import REPORT_INTERVAL_S, PredictorTraffic, Snapshot
+from dataml.metrics.totals import REPORT_INTERVAL_S, RecentCalls, Snapshot
 from deployments.supervisor_lookup import SupervisorAway
 
 # The scrape of Prometheus waits for 10 s by default.
@@ -63,21 +63,22 @@ class MetricsReporter:
 class SupervisorMetrics:
     """The `MetricsSource` of a replica of the API: the totals of the supervisor."""
 
-    def __init__(self, find_supervisor: FindSupervisor) -> None:
+    def __init__(self, find_supervisor: FindSupervisor, measure: Callable[[], None] = lambda: None) -> None:
+        """Start to report; `measure` is as that of `MetricsReporter`."""
         self._find_supervisor = find_supervisor
-        self._reporter = MetricsReporter("api", find_supervisor)
+        self._reporter = MetricsReporter("api", find_supervisor, measure)
         self._reporter.start()
 
     async def collect(self) -> Snapshot | None:
         """Return the totals, with what this process has recorded until now; None without a supervisor."""
         return await self._reporter.call("collect_metrics")
 
-    async def list_traffic(self, versions: Sequence[Labels]) -> Sequence[PredictorTraffic | None]:
-        """Return the traffic of versions of predictors in the same order; None where it is not known."""
+    async def list_recent_calls(self, versions: Sequence[Labels]) -> Sequence[RecentCalls | None]:
+        """Return the recent calls of versions of predictors in the same order; None where it is not known."""
         try:
             supervisor = await self._find_supervisor()
             async with asyncio.timeout(_TIMEOUT_S):
-                return await supervisor.list_traffic.remote(versions)
+                return await supervisor.list_recent_calls.remote(versions)
         except (SupervisorAway, RayError, TimeoutError):
             return [None] * len(versions)
 

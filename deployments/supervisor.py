@@ -19,7 +19,7 @@ from dataml.settings import Settings
 if TYPE_CHECKING:
     from dataml.jobs.spec import JobReport
     from dataml.metrics.recording import Labels, Recording
-    from dataml.metrics.totals import PredictorTraffic, Snapshot
+    from dataml.metrics.totals import RecentCalls, Snapshot
     from dataml.serving.model_runner import LogRecord
     from deployments.control_plane import ControlPlane
 
@@ -66,9 +66,9 @@ class SupervisorActor:
         """Add what a process has recorded, and return the totals of the platform."""
         return (await self._control_plane()).collect_metrics(recording)
 
-    async def list_traffic(self, versions: "Sequence[Labels]") -> "list[PredictorTraffic | None]":
-        """Return the traffic of versions of predictors in the same order; None where it is not known."""
-        return (await self._control_plane()).list_traffic(versions)
+    async def list_recent_calls(self, versions: "Sequence[Labels]") -> "list[RecentCalls | None]":
+        """Return the recent calls of versions of predictors in the same order; None where it is not known."""
+        return (await self._control_plane()).list_recent_calls(versions)
 
     async def _control_plane(self) -> "ControlPlane":
         self._first_call.set()

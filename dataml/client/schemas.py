@@ -405,11 +405,20 @@ class EndpointAnswer(TypedDict):
     max_replicas: "int | None"
     state: Literal["pool", "waiting", "starting", "running", "failed", "stopping"]
     replicas: int
-    traffic: "EndpointTraffic | None"
+    recent_calls: "EndpointCalls | None"
     endpoint_url: "str | None"
     created_by: "str | None"
     created_at: "str | None"
     modified_at: "str | None"
+
+
+class EndpointCalls(TypedDict):
+    """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
+
+    requests: int
+    errors: int
+    p50_ms: "float | None"
+    p99_ms: "float | None"
 
 
 class EndpointList(TypedDict):
@@ -424,15 +433,6 @@ class EndpointRequest(TypedDict):
 
     min_replicas: NotRequired[int]
     max_replicas: NotRequired["int | None"]
-
-
-class EndpointTraffic(TypedDict):
-    """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
-
-    requests: int
-    errors: int
-    p50_ms: "float | None"
-    p99_ms: "float | None"
 
 
 class Error(TypedDict):

@@ -33,15 +33,15 @@ async def list_endpoints(
     async with database.reading() as session:
         wanted = await service.list_wanted(session, settings, user.tenant_id)
     shown = wanted[page.offset : page.offset + page.limit]
-    statuses, traffic = await asyncio.gather(
+    statuses, recent_calls = await asyncio.gather(
         client.list_deployments(user.tenant_id, [each.training.predictor_name for each in shown]),
-        metrics.list_traffic([_labels(user, each.training) for each in shown]),
+        metrics.list_recent_calls([_labels(user, each.training) for each in shown]),
     )
     answers = [
         EndpointAnswer.from_training(
             each.training, user.tenant_name, each, statuses.get(each.training.predictor_name), calls, is_serving=True
         )
-        for each, calls in zip(shown, traffic, strict=True)
+        for each, calls in zip(shown, recent_calls, strict=True)
     ]
     return EndpointList(total=len(wanted), data=answers)
 
@@ -107,10 +107,10 @@ async def _describe(
         all_wanted = await service.list_wanted(session, settings, user.tenant_id)
     # The deployment of a predictor runs its newest promoted version: another version has none.
     statuses = await client.list_deployments(user.tenant_id, [name]) if is_serving else {}
-    (traffic,) = await metrics.list_traffic([_labels(user, training)])
+    (recent_calls,) = await metrics.list_recent_calls([_labels(user, training)])
     wanted: WantedDeployment | None = next((each for each in all_wanted if each.training.id == training.id), None)
     return EndpointAnswer.from_training(
-        training, user.tenant_name, wanted, statuses.get(name), traffic, is_serving=is_serving
+        training, user.tenant_name, wanted, statuses.get(name), recent_calls, is_serving=is_serving
     )
 
 

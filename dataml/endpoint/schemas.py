@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from dataml.endpoint.service import WantedDeployment
 from dataml.http.requests import request_config
-from dataml.metrics.totals import PredictorTraffic
+from dataml.metrics.totals import RecentCalls
 from dataml.serving.model_runner import DeploymentStatus
 from dataml.train.models import Training
 from dataml.train.schemas import direct_route
@@ -31,7 +31,7 @@ class EndpointRequest(BaseModel):
     )
 
 
-class EndpointTraffic(BaseModel):
+class EndpointCalls(BaseModel):
     """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
 
     requests: int = Field(description="Calls of the model in real time.")
@@ -40,9 +40,9 @@ class EndpointTraffic(BaseModel):
     p99_ms: float | None = Field(description="99 of 100 took less, in milliseconds; null without calls.")
 
     @classmethod
-    def from_metrics(cls, traffic: PredictorTraffic) -> Self:
+    def from_metrics(cls, recent_calls: RecentCalls) -> Self:
         """Return what the metrics of the platform say of a version."""
-        return cls(**asdict(traffic))
+        return cls(**asdict(recent_calls))
 
 
 class EndpointAnswer(BaseModel):
@@ -62,7 +62,7 @@ class EndpointAnswer(BaseModel):
         "`waiting` for its start; `starting`; `failed`, and started again after a pause; `stopping`."
     )
     replicas: int = Field(description="Replicas that run.")
-    traffic: EndpointTraffic | None = Field(
+    recent_calls: EndpointCalls | None = Field(
         description="Its calls in the last five minutes; null while they are not known."
     )
     endpoint_url: str | None = Field(
@@ -80,7 +80,7 @@ class EndpointAnswer(BaseModel):
         tenant_name: str,
         wanted: WantedDeployment | None,
         status: DeploymentStatus | None,
-        traffic: PredictorTraffic | None,
+        recent_calls: RecentCalls | None,
         *,
         is_serving: bool,
     ) -> Self:
@@ -95,7 +95,7 @@ class EndpointAnswer(BaseModel):
             max_replicas=wanted and wanted.max_replicas,
             state=_state(training, wanted, status),
             replicas=status.replicas if status is not None else 0,
-            traffic=None if traffic is None else EndpointTraffic.from_metrics(traffic),
+            recent_calls=None if recent_calls is None else EndpointCalls.from_metrics(recent_calls),
             endpoint_url=direct_route(training, tenant_name) if is_serving else None,
             created_by=request and request.created_by,
             created_at=request and request.created_at,

@@ -2,7 +2,7 @@
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -98,7 +98,8 @@ async def resolve_address(session: AsyncSession, user: Principal, address: Addre
         raise NotFound("There is no predictor of this name.", code="predictor_not_found")
     if address.reference is not None:
         training = await predictors.get_addressed(session, user.scope, address.predictor_name, address.reference)
-        return Target(((to_servable_model(training, user.tenant_name), TOTAL_WEIGHT),))
+        model = replace(to_servable_model(training, user.tenant_name), alias=predictors.alias_of(address.reference))
+        return Target(((model, TOTAL_WEIGHT),))
     champion = await trainings.get_champion(session, user.scope, address.predictor_name, in_url=True)
     shares, shadows = await predictors.find_traffic(session, user.scope, champion.predictor_name)
     ids = {share["train_id"] for share in (*shares, *shadows)}

@@ -7,10 +7,11 @@ from typing import Final
 
 from dataml.metrics.recording import Counter, Gauge, Histogram, Metric
 
-PREDICTOR_LABELS: Final = ("tenant", "predictor", "version", "alias")
+VERSION_LABELS: Final = ("tenant", "predictor", "version")
+CALL_LABELS: Final = (*VERSION_LABELS, "alias")
 """Labels of metrics of single predictors, of which only so many are kept apart; see `metrics.totals`.
 
-`alias` is the name other than the predictor's own by which it was asked; empty without one.
+`alias` is the alias of the predictor by which the version was asked; empty without one.
 """
 
 _REQUEST_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -32,18 +33,18 @@ HTTP_ERRORS: Final = Counter("dataml_http_errors_total", "Refused requests, by t
 PREDICTION_DURATION: Final = Histogram(
     "dataml_prediction_duration_seconds",
     "Time of the call of a model in real time, by the class of the answer's status. Its count is that of the calls.",
-    (*PREDICTOR_LABELS, "status"),
+    (*CALL_LABELS, "status"),
     bounds=_REQUEST_BOUNDS,
 )
 PREDICTED_ROWS: Final = Counter(
     "dataml_predicted_rows_total",
     "Rows that models have predicted in real time, and steps that they have forecast.",
-    PREDICTOR_LABELS,
+    VERSION_LABELS,
 )
 PREDICTION_WARNINGS: Final = Counter(
     "dataml_prediction_warnings_total",
     "Warnings of predictions in real time, by code, such as values that the training has not seen.",
-    (*PREDICTOR_LABELS, "code"),
+    (*VERSION_LABELS, "code"),
 )
 BATCH_ROWS: Final = Counter(
     "dataml_batch_rows_total", "Rows that batch predictions have read, by outcome.", ("outcome",)

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, Protocol
 
-from dataml.metrics.definitions import PREDICTION_DURATION, PREDICTOR_LABELS, RECORDED
+from dataml.metrics.definitions import CALL_LABELS, PREDICTION_DURATION, RECORDED, VERSION_LABELS
 from dataml.metrics.recording import Gauge, Labels, Recording, take_recording
 
 OTHER: Final = ("other", "other", "", "")
-"""The labels of all predictors beyond the limit. No predictor has an empty version."""
+"""The `CALL_LABELS` of all predictors beyond the limit. No predictor has an empty version."""
 
 REPORT_INTERVAL_S: Final = 5.0
 """How often a process sends what it has recorded."""
 
 WINDOW_S: Final = 300.0
-"""The time that `PredictorTraffic` is about."""
+"""The time that `RecentCalls` is about."""
 
 _SLOT_S: Final = 10.0
 # A predictor without requests for so long gives its labels to another one.
@@ -29,8 +29,13 @@ _IDLE_S: Final = 3600.0
 # A process that has sent nothing for so long has ended.
 _GAUGE_LIFETIME_S: Final = 6 * REPORT_INTERVAL_S
 _BY_NAME: Final = {metric.name: metric for metric in RECORDED}
-_WIDTH: Final = len(PREDICTOR_LABELS)
-_OF_PREDICTORS: Final = frozenset(metric.name for metric in RECORDED if metric.labels[:_WIDTH] == PREDICTOR_LABELS)
+# The number of labels that name the predictor, for each metric of single predictors.
+_WIDTHS: Final = {
+    metric.name: len(labels)
+    for labels in (VERSION_LABELS, CALL_LABELS)
+    for metric in RECORDED
+    if metric.labels[: len(labels)] == labels
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class PredictorTraffic:
+class RecentCalls:
     """The calls of a predictor in the last `WINDOW_S` seconds; errors were answered by a status of 400 or more.
 
     The quantiles are interpolated within the buckets of the histogram, and None where there was no call.
@@ -62,8 +67,8 @@ class MetricsSource(Protocol):
         """Return the totals; None while the process that adds up cannot be reached."""
         ...
 
-    async def list_traffic(self, versions: Sequence[Labels]) -> Sequence[PredictorTraffic | None]:
-        """Return the traffic of versions of predictors, by tenant, predictor and version, in the same order.
+    async def list_recent_calls(self, versions: Sequence[Labels]) -> Sequence[RecentCalls | None]:
+        """Return the recent calls of versions of predictors, by tenant, predictor and version, in the same order.
 
         None: it is not known, because the process that adds up cannot be reached, or the version is beyond the limit.
         """
@@ -126,8 +131,8 @@ class Totals:
         histograms = {name: values.copy() for name, values in self._histograms.items()}
         return Snapshot(counters, histograms, gauges)
 
-    def traffic(self, version: Labels) -> PredictorTraffic | None:
-        """Return the traffic of a version, by tenant, predictor and version; None where it is beyond the limit."""
+    def recent_calls(self, version: Labels) -> RecentCalls | None:
+        """Return the recent calls of a version, by tenant, predictor and version; None where it is beyond the limit."""
         keys = [key for key in self._used_at if key[: len(version)] == version]
         if not keys and len(self._used_at) >= self._max_predictors:
             return None
@@ -138,7 +143,7 @@ class Totals:
             observed = _sum(observed, slot.observed)
         requests = sum(observed[:-1])
         p50_s, p99_s = (quantile(share, PREDICTION_DURATION.bounds, observed[:-1]) for share in (0.5, 0.99))
-        return PredictorTraffic(
+        return RecentCalls(
             requests=int(requests),
             errors=int(sum(slot.errors for slot in slots)),
             p50_ms=None if p50_s is None else round(p50_s * 1000, 3),
@@ -147,13 +152,14 @@ class Totals:
 
     def _bounded(self, name: str, labels: Labels) -> Labels:
         """Return the labels, or those of `OTHER` where too many predictors are in use."""
-        if name not in _OF_PREDICTORS:
+        width = _WIDTHS.get(name)
+        if width is None:
             return labels
-        predictor, now = labels[:_WIDTH], self._clock()
+        predictor, now = _without_alias(labels[:width]), self._clock()
         if predictor not in self._used_at and len(self._used_at) >= self._max_predictors:
             idle, used_at = next(iter(self._used_at.items()), (predictor, now))
             if now - used_at < _IDLE_S:
-                return OTHER + labels[_WIDTH:]
+                return OTHER[:width] + labels[width:]
             self._forget(idle)
         self._used_at[predictor] = now
         self._used_at.move_to_end(predictor)
@@ -163,14 +169,14 @@ class Totals:
         # To add its totals to those of the others would count them as new.
         del self._used_at[predictor]
         self._slots.pop(predictor, None)
-        for name in _OF_PREDICTORS:
+        for name, width in _WIDTHS.items():
             for totals in (self._counters.get(name, {}), self._histograms.get(name, {})):
-                for labels in [labels for labels in totals if labels[:_WIDTH] == predictor]:
+                for labels in [labels for labels in totals if _without_alias(labels[:width]) == predictor]:
                     del totals[labels]
 
     def _add_to_window(self, labels: Labels, values: list[float]) -> None:
         now = self._clock()
-        slots = self._slots.setdefault(labels[:_WIDTH], deque())
+        slots = self._slots.setdefault(labels[: len(CALL_LABELS)], deque())
         if not slots or slots[-1].ends_at <= now:
             slots.append(_Slot(now + _SLOT_S))
         while slots[0].ends_at <= now - WINDOW_S:
@@ -191,10 +197,10 @@ class LocalMetrics:
         self._take()
         return self._totals.snapshot()
 
-    async def list_traffic(self, versions: Sequence[Labels]) -> Sequence[PredictorTraffic | None]:
-        """Return the traffic of versions of predictors in the same order."""
+    async def list_recent_calls(self, versions: Sequence[Labels]) -> Sequence[RecentCalls | None]:
+        """Return the recent calls of versions of predictors in the same order."""
         self._take()
-        return [self._totals.traffic(version) for version in versions]
+        return [self._totals.recent_calls(version) for version in versions]
 
     def _take(self) -> None:
         self._totals.add(take_recording("local", RECORDED))
@@ -215,6 +221,11 @@ def quantile(share: float, bounds: Sequence[float], counts: Sequence[float]) -> 
     lower = bounds[index - 1] if index else 0.0
     below = cumulative[index] - counts[index]
     return lower + (bounds[index] - lower) * (rank - below) / counts[index]
+
+
+def _without_alias(labels: Labels) -> Labels:
+    """Return `VERSION_LABELS` as the `CALL_LABELS` of calls by no alias."""
+    return labels if len(labels) == len(CALL_LABELS) else (*labels, "")
 
 
 def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:

@@ -27,7 +27,7 @@ async def measure_call(model: ServableModel, call: Awaitable[InferenceResponse])
         status = f"{response.status // 100}xx" if isinstance(response, DatamlError) else "2xx"
         return response
     finally:
-        PREDICTION_DURATION.observe(perf_counter() - started_at, *labels_of(model), status)
+        PREDICTION_DURATION.observe(perf_counter() - started_at, *labels_of(model), model.alias, status)
 
 
 @contextmanager

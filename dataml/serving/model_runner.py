@@ -32,7 +32,7 @@ class ServableModel:
 
     `bundle` is a storage name; `endpoint` is `pool` or `own`; `url_name` is the predictor in URLs. `threshold` is the
     decision threshold that is kept with it, which a runner may have as it was: a request brings the one in force.
-    `version` counts those of the predictor.
+    `version` counts those of the predictor, and `alias` is the one by which it was asked; a runner answers for all.
     """
 
     train_id: int
@@ -48,16 +48,17 @@ class ServableModel:
     problem_type: str = "Classification"
     threshold: float | None = None
     version: int = 1
-
-
-def labels_of(model: ServableModel) -> Labels:
-    """Return the labels of a model's metrics: see `PREDICTOR_LABELS`."""
-    return (*version_labels(model.tenant_name, model.predictor_name, model.version), "")
+    alias: str = ""
 
 
 def version_labels(tenant_name: str, predictor_name: str, version: int) -> Labels:
-    """Return the labels of one version of a predictor, whatever name it is asked by."""
+    """Return the `VERSION_LABELS` of a version of a predictor."""
     return (tenant_name, predictor_name, str(version))
+
+
+def labels_of(model: ServableModel) -> Labels:
+    """Return the `VERSION_LABELS` of a model."""
+    return version_labels(model.tenant_name, model.predictor_name, model.version)
 
 
 def count_rows(labels: Labels, rows: int, warnings: Iterable[DataWarning] = ()) -> None:

@@ -136,7 +136,7 @@ def test_replica_of_the_api_answers_the_totals_of_all(supervisor: FakeSupervisor
 
 def test_traffic_is_unknown_without_a_supervisor(supervisor: FakeSupervisor) -> None:
     async def ask() -> Any:
-        return await SupervisorMetrics(supervisor.find).list_traffic([("t", "p", "1")] * 2)
+        return await SupervisorMetrics(supervisor.find).list_recent_calls([("t", "p", "1")] * 2)
 
     supervisor.is_away = True
     assert asyncio.run(ask()) == [None, None]

@@ -271,16 +271,16 @@ def requested(client: Client, older: dict[str, Any]) -> Iterator[dict[str, Any]]
 def test_an_endpoint_has_the_calls_of_its_version_in_the_last_minutes(
     client: Client, stranger: Client, requested: dict[str, Any]
 ) -> None:
-    before = get(client, requested)["traffic"]
+    before = get(client, requested)["recent_calls"]
     good = {"age": 60, "colour": "red", "price": 5.0}
     for features in (good, good, {"age": "old"}):
         client.post(requested["endpoint_url"], json={"features": features})
     # Without access there is no call of the model.
     stranger.post(requested["endpoint_url"], json={"features": good})
     answer = get(client, requested)
-    traffic = answer["traffic"]
-    assert (traffic["requests"], traffic["errors"]) == (before["requests"] + 3, before["errors"] + 1)
-    assert 0 < traffic["p50_ms"] <= traffic["p99_ms"] <= 30_000
+    recent_calls = answer["recent_calls"]
+    assert (recent_calls["requests"], recent_calls["errors"]) == (before["requests"] + 3, before["errors"] + 1)
+    assert 0 < recent_calls["p50_ms"] <= recent_calls["p99_ms"] <= 30_000
     assert next(row for row in client.get("/endpoints").json()["data"] if row["train_id"] == requested["id"]) == answer
 
 
@@ -290,6 +290,6 @@ def test_calls_are_null_while_they_are_not_known(
     async def know_nothing(versions: Sequence[Labels]) -> list[None]:
         return [None] * len(versions)
 
-    monkeypatch.setattr(client.app.app.state.metrics, "list_traffic", know_nothing)  # type: ignore[attr-defined]
-    assert get(client, requested)["traffic"] is None
-    assert {row["traffic"] for row in client.get("/endpoints").json()["data"]} == {None}
+    monkeypatch.setattr(client.app.app.state.metrics, "list_recent_calls", know_nothing)  # type: ignore[attr-defined]
+    assert get(client, requested)["recent_calls"] is None
+    assert {row["recent_calls"] for row in client.get("/endpoints").json()["data"]} == {None}

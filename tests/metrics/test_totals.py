@@ -12,7 +12,7 @@ from dataml.metrics.definitions import (
     RECORDED,
 )
 from dataml.metrics.recording import Labels, Recording
-from dataml.metrics.totals import OTHER, PredictorTraffic, Totals, quantile
+from dataml.metrics.totals import OTHER, RecentCalls, Totals, quantile
 
 
 class Clock:
@@ -37,10 +37,10 @@ def rows(*labels: str, amount: float = 1.0) -> Recording:
     return Recording("pool", counters={PREDICTED_ROWS.name: {labels: amount}})
 
 
-def calls(version: str, *durations_s: float, status: str = "2xx", predictor: str = "churn") -> Recording:
+def calls(version: str, *durations_s: float, status: str = "2xx", alias: str = "") -> Recording:
     PREDICTION_DURATION.take()
     for duration_s in durations_s:
-        PREDICTION_DURATION.observe(duration_s, "acme", predictor, version, "", status)
+        PREDICTION_DURATION.observe(duration_s, "acme", "churn", version, alias, status)
     return Recording("api", histograms={PREDICTION_DURATION.name: PREDICTION_DURATION.take()})
 
 
@@ -77,36 +77,43 @@ def test_counts_of_a_process_that_has_ended_stay_and_its_gauges_go(totals: Total
 def test_totals_that_begin_again_have_nothing_of_before(clock: Clock) -> None:
     """A process that goes on sends only what is new: a restart of the one that adds up counts nothing twice."""
     first, second = Totals(10, clock), Totals(10, clock)
-    first.add(rows("acme", "churn", "1", "", amount=1000))
-    second.add(rows("acme", "churn", "1", "", amount=1))
-    assert predicted(second) == {("acme", "churn", "1", ""): 1}
+    first.add(rows("acme", "churn", "1", amount=1000))
+    second.add(rows("acme", "churn", "1", amount=1))
+    assert predicted(second) == {("acme", "churn", "1"): 1}
 
 
 def test_predictors_beyond_the_limit_are_added_up(totals: Totals) -> None:
     for name in ("a", "b", "c", "d", "a"):
-        totals.add(rows("acme", name, "1", ""))
-    assert predicted(totals) == {("acme", "a", "1", ""): 2, ("acme", "b", "1", ""): 1, OTHER: 2}
+        totals.add(rows("acme", name, "1"))
+    assert predicted(totals) == {("acme", "a", "1"): 2, ("acme", "b", "1"): 1, OTHER[:3]: 2}
 
 
 def test_metrics_of_one_predictor_take_one_place(totals: Totals) -> None:
     totals.add(calls("1", 0.1))
     totals.add(calls("1", 0.1, status="4xx"))
-    totals.add(rows("acme", "churn", "1", ""))
-    totals.add(rows("acme", "churn", "2", ""))
-    assert OTHER not in predicted(totals)
+    totals.add(rows("acme", "churn", "1"))
+    totals.add(rows("acme", "churn", "2"))
+    assert OTHER[:3] not in predicted(totals)
     assert len(totals.snapshot().histograms[PREDICTION_DURATION.name]) == 2
+
+
+def test_calls_by_an_alias_take_a_place_of_their_own(totals: Totals) -> None:
+    for alias in ("", "prod", "test"):
+        totals.add(calls("1", 0.1, alias=alias))
+    keys = set(totals.snapshot().histograms[PREDICTION_DURATION.name])
+    assert keys == {("acme", "churn", "1", "", "2xx"), ("acme", "churn", "1", "prod", "2xx"), (*OTHER, "2xx")}
 
 
 def test_idle_predictor_gives_its_place_to_another(totals: Totals, clock: Clock) -> None:
     for name in ("a", "b"):
-        totals.add(rows("acme", name, "1", ""))
+        totals.add(rows("acme", name, "1"))
     clock.now_s += 3000
-    totals.add(rows("acme", "a", "1", ""))
+    totals.add(rows("acme", "a", "1"))
     clock.now_s += 601
-    totals.add(rows("acme", "c", "1", ""))
-    assert predicted(totals) == {("acme", "a", "1", ""): 2, ("acme", "c", "1", ""): 1}
-    totals.add(rows("acme", "d", "1", ""))
-    assert predicted(totals)[OTHER] == 1
+    totals.add(rows("acme", "c", "1"))
+    assert predicted(totals) == {("acme", "a", "1"): 2, ("acme", "c", "1"): 1}
+    totals.add(rows("acme", "d", "1"))
+    assert predicted(totals)[OTHER[:3]] == 1
 
 
 def test_traffic_is_that_of_the_last_five_minutes(totals: Totals, clock: Clock) -> None:
@@ -114,28 +121,28 @@ def test_traffic_is_that_of_the_last_five_minutes(totals: Totals, clock: Clock) 
     clock.now_s += 200
     totals.add(calls("1", *[0.2] * 98, status="2xx"))
     totals.add(calls("1", 3.0, 3.0, status="5xx"))
-    totals.add(calls("2", 9.0))
-    traffic = totals.traffic(("acme", "churn", "1"))
-    assert traffic is not None
-    assert (traffic.requests, traffic.errors) == (110, 2)
-    assert traffic.p50_ms is not None
-    assert traffic.p99_ms is not None
-    assert 100 <= traffic.p50_ms <= 250
-    assert 2500 <= traffic.p99_ms <= 5000
+    totals.add(calls("2", 9.0, alias="prod"))
+    recent_calls = totals.recent_calls(("acme", "churn", "1"))
+    assert recent_calls is not None
+    assert (recent_calls.requests, recent_calls.errors) == (110, 2)
+    assert recent_calls.p50_ms is not None
+    assert recent_calls.p99_ms is not None
+    assert 100 <= recent_calls.p50_ms <= 250
+    assert 2500 <= recent_calls.p99_ms <= 5000
     clock.now_s += 120
-    traffic = totals.traffic(("acme", "churn", "1"))
-    assert traffic is not None
-    assert (traffic.requests, traffic.errors) == (100, 2)
+    recent_calls = totals.recent_calls(("acme", "churn", "1"))
+    assert recent_calls is not None
+    assert (recent_calls.requests, recent_calls.errors) == (100, 2)
     clock.now_s += 300
-    assert totals.traffic(("acme", "churn", "1")) == PredictorTraffic(0, 0, None, None)
+    assert totals.recent_calls(("acme", "churn", "1")) == RecentCalls(0, 0, None, None)
 
 
 def test_traffic_beyond_the_limit_is_not_known(totals: Totals) -> None:
-    assert totals.traffic(("acme", "churn", "1")) == PredictorTraffic(0, 0, None, None)
+    assert totals.recent_calls(("acme", "churn", "1")) == RecentCalls(0, 0, None, None)
     for version in "123":
         totals.add(calls(version, 0.1))
-    assert totals.traffic(("acme", "churn", "3")) is None
-    assert totals.traffic(("acme", "churn", "2")) is not None
+    assert totals.recent_calls(("acme", "churn", "3")) is None
+    assert totals.recent_calls(("acme", "churn", "2")) is not None
 
 
 @pytest.mark.parametrize(

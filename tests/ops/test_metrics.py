@@ -100,18 +100,20 @@ def test_queue_is_read_from_the_database(platform: Platform, scraper: Client, cl
 
 def test_predictions_are_counted_by_predictor(scraper: Client, client: Client) -> None:
     row = trained(client, small_dataset(client))
-    predictor = {"tenant": "default", "predictor": row["predictor_name"], "version": "1", "alias": ""}
+    predictor = {"tenant": "default", "predictor": row["predictor_name"], "version": "1"}
     url, good = row["endpoint_url"], {"age": 60, "colour": "red", "price": 5.0}
     before = scrape(scraper)
     assert client.post(url, json={"instances": [good, good | {"colour": "violet"}]}).status_code == 200
     by_id = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
     assert client.post("/inference", json=by_id | {"features": good}).status_code == 200
     assert client.post(url, json={"features": {"age": "old"}}).status_code == 422
+    assert client.post(url.replace("/predict", "@champion/predict"), json={"features": good}).status_code == 200
     samples = scrape(scraper)
-    assert value(samples, "dataml_predicted_rows_total", **predictor) == 3
+    assert value(samples, "dataml_predicted_rows_total", **predictor) == 4
     assert value(samples, "dataml_prediction_warnings_total", code="unseen_category", **predictor) == 1
-    assert value(samples, "dataml_prediction_duration_seconds_count", status="2xx", **predictor) == 2
-    assert value(samples, "dataml_prediction_duration_seconds_count", status="4xx", **predictor) == 1
+    assert value(samples, "dataml_prediction_duration_seconds_count", status="2xx", alias="", **predictor) == 2
+    assert value(samples, "dataml_prediction_duration_seconds_count", status="4xx", alias="", **predictor) == 1
+    assert value(samples, "dataml_prediction_duration_seconds_count", status="2xx", alias="champion", **predictor) == 1
     for route in ("/models/{tenant_name}/{predictor_name}/predict", "/api/v1/inference"):
         answered = ("dataml_http_requests_total", {"method": "POST", "route": route, "status": "200"})
         assert count(samples, answered[0], **answered[1]) - count(before, answered[0], **answered[1]) == 1

@@ -35,8 +35,8 @@ _COLUMNS: Final = (
     "is_promoted",
     "created_at",
 )
-_TRAFFIC_FIELDS: Final = ("requests", "errors", "p50_ms", "p99_ms")
-_ENDPOINT_FIELDS: Final = ("predictor_name", "train_id", "wanted", "state", "replicas", *_TRAFFIC_FIELDS)
+_CALLS_FIELDS: Final = ("requests", "errors", "p50_ms", "p99_ms")
+_ENDPOINT_FIELDS: Final = ("predictor_name", "train_id", "wanted", "state", "replicas", *_CALLS_FIELDS)
 _SERIES_FIELDS: Final = ("unique_id", "values", "first", "last")
 _CRITERIA: Final = ("best_f1", "best_youden", "default")
 _THRESHOLD_FIELDS: Final = ("threshold", "threshold_source", "positive_class")
@@ -64,12 +64,12 @@ def _list(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) ->
 def _endpoints(session: Session, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> None:
     """List the deployments of models, and their calls in the last five minutes."""
     answer = session.api.list_endpoints(limit=limit, offset=offset)
-    rows = [{**row, **_traffic(row["traffic"])} for row in answer["data"]]
+    rows = [{**row, **_recent_calls(row["recent_calls"])} for row in answer["data"]]
     print_page(session, answer, _ENDPOINT_FIELDS, offset, rows=rows)
 
 
-def _traffic(traffic: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: None if traffic is None else traffic[name] for name in _TRAFFIC_FIELDS}
+def _recent_calls(recent_calls: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: None if recent_calls is None else recent_calls[name] for name in _CALLS_FIELDS}
 
 
 def _show(session: Session, model: Model) -> None:

@@ -234,6 +234,11 @@ async def get_addressed(session: AsyncSession, scope: Scope, name: str, referenc
     return await trainings.get_completed(session, scope, alias.training_id)
 
 
+def alias_of(reference: str) -> str:
+    """Return the alias that an address has in place of a version; empty where it has the number of a version."""
+    return "" if _VERSION.fullmatch(reference) else reference
+
+
 def _check_alias(alias: str) -> None:
     if _ALIAS.fullmatch(alias) is None:
         detail = "An alias has 1 to 63 small letters, digits and . _ -, and begins with a letter or a digit."
