@@ -12,6 +12,7 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _JSON: Final = "application/json"
 _FORM: Final = "application/x-www-form-urlencoded"
 _FILES: Final = "multipart/form-data"
+_OCTETS: Final = "application/octet-stream"
 _KEY: Final = "idempotency-key"
 _HEADER: Final = '''\
 # Generated from the OpenAPI document by `make client`: change the platform's routes.
@@ -173,7 +174,8 @@ def _answers(operation: Json, schemas: SchemaWriter, name: str) -> Iterator[Answ
         yield Answer("str", "text") if is_text else Answer("bytes", "bytes")
         return
     for media_type in content:
-        if media_type != _JSON:
+        # Bytes in place of JSON are for clients that ask for them in a way of their own.
+        if media_type not in (_JSON, _OCTETS):
             suffix = re.sub(r"\W", "_", media_type.rpartition("/")[2])
             kind = ("str", "text") if media_type.startswith("text/") else ("bytes", "bytes")
             yield Answer(*kind, suffix, (("format", suffix),) if _takes_format(operation) else ())

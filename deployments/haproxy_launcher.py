@@ -23,7 +23,11 @@ _LOG_FORMAT = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %HM %HPO"
 _REQUEST_ID = "txn.request_id"
 # A request that is sent again to another replica changes nothing twice: one that only reads, or a prediction, which is
 # at most kept twice in the log.
-_REPEATABLE = ("method GET HEAD OPTIONS", "path_beg /models/", "path /api/v1/inference /api/v1/inference/")
+_REPEATABLE = (
+    "method GET HEAD OPTIONS",
+    "path_beg /models/ /v2/models/",
+    "path /api/v1/inference /api/v1/inference/",
+)
 # Between two attempts at a server HAProxy waits for this long, and replicas are on this machine.
 _CONNECT_TIMEOUT = "250ms"
 # For the headers and the beginning of the body of a request: a slow client holds a connection, and no replica. Serve

@@ -86,6 +86,8 @@ def _run_platform(settings: "Settings", dashboard: bool) -> None:
         def ready() -> None:
             report_ready()
             print(f"dataml {__version__} is up: http://{settings.host}:{settings.port}/docs")
+            if settings.grpc_port is not None:
+                print(f"Open Inference Protocol over gRPC: {settings.host}:{settings.grpc_port}")
             print(password_hint(settings), flush=True)
 
         platform.run(

@@ -284,6 +284,7 @@ def test_the_api_answers_for_a_dead_own_deployment(proxy: Proxy, api: Replica, o
         ("GET", "/api/v1/dataset/list", True),
         ("POST", "/api/v1/inference/", True),
         ("POST", "/models/x/y/predict", True),
+        ("POST", "/v2/models/x/infer", True),
         ("POST", "/api/v1/train/", False),
         ("DELETE", "/api/v1/dataset/1", False),
     ],

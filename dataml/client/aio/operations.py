@@ -2376,7 +2376,7 @@ class Operations:
 
         Args:
             predictor_name: A predictor, as its `url_name`.
-            version: A version of it, such as `3` or `v3`.
+            version: A version of it, such as `3` or `v3`, or an alias.
         """
         return await self._transport.call(
             "GET", f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}"
@@ -2395,7 +2395,7 @@ class Operations:
 
         Args:
             predictor_name: A predictor, as its `url_name`.
-            version: A version of it, such as `3` or `v3`.
+            version: A version of it, such as `3` or `v3`, or an alias.
         """
         return await self._transport.call(
             "GET", f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}/ready"
@@ -2419,7 +2419,7 @@ class Operations:
 
         Args:
             predictor_name: A predictor, as its `url_name`.
-            version: A version of it, such as `3` or `v3`.
+            version: A version of it, such as `3` or `v3`, or an alias.
             body: What is sent, as JSON.
         """
         return await self._transport.call(

@@ -2359,7 +2359,7 @@ class Operations:
 
         Args:
             predictor_name: A predictor, as its `url_name`.
-            version: A version of it, such as `3` or `v3`.
+            version: A version of it, such as `3` or `v3`, or an alias.
         """
         return self._transport.call(
             "GET", f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}"
@@ -2378,7 +2378,7 @@ class Operations:
 
         Args:
             predictor_name: A predictor, as its `url_name`.
-            version: A version of it, such as `3` or `v3`.
+            version: A version of it, such as `3` or `v3`, or an alias.
         """
         return self._transport.call(
             "GET", f"/v2/models/{quote(str(predictor_name), safe='')}/versions/{quote(str(version), safe='')}/ready"
@@ -2402,7 +2402,7 @@ class Operations:
 
         Args:
             predictor_name: A predictor, as its `url_name`.
-            version: A version of it, such as `3` or `v3`.
+            version: A version of it, such as `3` or `v3`, or an alias.
             body: What is sent, as JSON.
         """
         return self._transport.call(

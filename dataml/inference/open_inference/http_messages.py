@@ -23,7 +23,7 @@ from dataml.suggestions import shorten
 
 HEADER: Final = b"inference-header-content-length"
 """The header with the length of the JSON, where bytes follow it."""
-_OCTETS: Final = "application/octet-stream"
+OCTETS: Final = "application/octet-stream"
 # zlib's number for a format that has its own header: gzip's or zlib's, which HTTP calls deflate.
 _DETECT_FORMAT: Final = 32 + zlib.MAX_WBITS
 _ENCODINGS: Final = (b"", b"identity", b"gzip", b"deflate")
@@ -100,7 +100,7 @@ def write_result(sent: HttpInferCall, model: ServableModel, result: InferResult)
     body = dump_json(response | {"outputs": outputs})
     if not raw:
         return body
-    return EncodedResponse(b"".join((body, *raw)), _OCTETS, [(HEADER, str(len(body)).encode())])
+    return EncodedResponse(b"".join((body, *raw)), OCTETS, [(HEADER, str(len(body)).encode())])
 
 
 def _decompress(body: bytes) -> bytes:

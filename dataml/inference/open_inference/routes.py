@@ -1,12 +1,14 @@
 """The routes of the Open Inference Protocol; `app.OpenInferenceApp` serves those of inference."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Request, Response
 
 from dataml.access.dependencies import OPEN, Caller, PredictionUser
 from dataml.http.open_inference import PREFIX
+from dataml.http.openapi import BINARY
 from dataml.http.routing import Router
+from dataml.inference.open_inference.http_messages import OCTETS
 from dataml.inference.open_inference.schemas import (
     ModelInferRequest,
     ModelInferResponse,
@@ -19,6 +21,12 @@ from dataml.inference.open_inference.schemas import (
 from dataml.inference.open_inference.service import SERVER_METADATA, OpenInferenceService
 from dataml.inference.routes import NOT_ROUTED, request_body
 
+_WITH_BYTES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {OCTETS: BINARY},
+        "description": "The outputs; where some are asked for as bytes, these follow the JSON.",
+    }
+}
 router = Router(prefix=PREFIX, tags=["Open inference"])
 
 
@@ -28,7 +36,7 @@ async def _calls(request: Request) -> OpenInferenceService:
 
 Calls = Annotated[OpenInferenceService, Depends(_calls)]
 PredictorName = Annotated[str, Path(description="A predictor, as its `url_name`.")]
-Version = Annotated[str, Path(description="A version of it, such as `3` or `v3`.")]
+Version = Annotated[str, Path(description="A version of it, such as `3` or `v3`, or an alias.")]
 
 
 @router.get("")
@@ -80,7 +88,10 @@ async def check_model_version_ready(
 
 
 @router.post(
-    "/models/{predictor_name}/infer", response_model=ModelInferResponse, openapi_extra=request_body(ModelInferRequest)
+    "/models/{predictor_name}/infer",
+    response_model=ModelInferResponse,
+    responses=_WITH_BYTES,
+    openapi_extra=request_body(ModelInferRequest),
 )
 async def infer(user: PredictionUser, predictor_name: PredictorName) -> Response:
     """Predict rows with a predictor's promoted version.
@@ -93,6 +104,7 @@ async def infer(user: PredictionUser, predictor_name: PredictorName) -> Response
 @router.post(
     "/models/{predictor_name}/versions/{version}/infer",
     response_model=ModelInferResponse,
+    responses=_WITH_BYTES,
     openapi_extra=request_body(ModelInferRequest),
 )
 async def infer_with_version(user: PredictionUser, predictor_name: PredictorName, version: Version) -> Response:
