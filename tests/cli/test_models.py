@@ -334,13 +334,13 @@ def test_versions_are_released(admin: CommandLine, customers: Path) -> None:
     assert admin.data("predictors", "alias", "released", "challenger", 1)["aliases"][0]["version"] == 1
     assert admin.data("predictors", "unalias", "released", "challenger")["aliases"] == []
     assert admin.data("predictors", "promotion", "released", "manual")["promotion"] == "manual"
-    shown = admin.data("predictors", "recent_calls", "released", "--split", "1=40", "--split", "2=60")
+    shown = admin.data("predictors", "traffic", "released", "--split", "1=40", "--split", "2=60")
     assert [row["weight"] for row in shown["split"]] == [40, 60]
-    assert admin.data("predictors", "recent_calls", "released", "--shadow", 1)["shadows"][0]["version"] == 1
+    assert admin.data("predictors", "traffic", "released", "--shadow", 1)["shadows"][0]["version"] == 1
     assert admin.data("predictors", "compare", "released", 1)["requests"] == 0
     assert "released" in admin.run("predictors", "list").stdout
     assert admin.data("predictors", "show", "released")["versions"] == 2
     for words in (("--split", "1"), ("--split", "1=x"), ("--split", "1=50", "--split", "1=50")):
-        admin.refused(ExitCode.USAGE, "predictors", "recent_calls", "released", *words)
+        admin.refused(ExitCode.USAGE, "predictors", "traffic", "released", *words)
     admin.refused(ExitCode.NOT_FOUND, "predictors", "show", "absent")
     admin.refused(ExitCode.USAGE, "predictors", "promotion", "released", "never")

@@ -107,7 +107,7 @@ def test_predictions_are_counted_by_predictor(scraper: Client, client: Client) -
     by_id = {"train_id": row["id"], "preprocess_id": row["preprocess_id"], "target": "bought"}
     assert client.post("/inference", json=by_id | {"features": good}).status_code == 200
     assert client.post(url, json={"features": {"age": "old"}}).status_code == 422
-    assert client.post(url.replace("/predict", "@champion/predict"), json={"features": good}).status_code == 200
+    assert client.post(f"{url.removesuffix('/predict')}@champion/predict", json={"features": good}).status_code == 200
     samples = scrape(scraper)
     assert value(samples, "dataml_predicted_rows_total", **predictor) == 4
     assert value(samples, "dataml_prediction_warnings_total", code="unseen_category", **predictor) == 1
