@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ import pyarrow.parquet as pq
 from benchmarks.collections import COLLECTIONS, Collection
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
-from dataml.jobs.spec import ForecastConfig, JobContext, TrainSpec
+from dataml.jobs.spec import ForecastConfig, JobContext, TrainResult, TrainSpec
 from dataml.ml.forecasting.bundle import load_forecaster
-from dataml.ml.forecasting.forecaster import ForecastParameters
+from dataml.ml.forecasting.forecaster import Forecaster, ForecastParameters
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.reading import read_panel
 from dataml.storage.storage import Storage
@@ -61,14 +62,11 @@ def main(names: list[str]) -> None:
 
 def _measure(collection: Collection) -> dict[str, Any]:
     frame = collection.load().sort_values(["id", "time"], ignore_index=True)
-    frequency = read_panel(_table(frame, collection), target="y", time="time", series="id").panel.frequency
+    frequency = read_panel(to_table(frame, collection), target="y", time="time", series="id").panel.frequency
     horizon, season = frequency.default_horizon, frequency.season_length
     errors: list[list[float]] = [[] for _ in METHODS]
     inside, seconds, rule = [], [], ""
-    for window in range(_N_WINDOWS, 0, -1):
-        from_end = frame.groupby("id").cumcount(ascending=False)
-        past = frame[from_end >= horizon * window].reset_index(drop=True)
-        ahead = frame[(from_end < horizon * window) & (from_end >= horizon * (window - 1))].reset_index(drop=True)
+    for past, ahead in hold_out(frame, horizon):
         scale = past.groupby("id")["y"].apply(lambda y: np.abs(y.to_numpy()[season:] - y.to_numpy()[:-season]).mean())
         truth = ahead["y"].to_numpy().reshape(-1, horizon)
         auto, lower, upper, elapsed, rule = _forecast_auto(collection, past, ahead, horizon)
@@ -88,12 +86,39 @@ def _measure(collection: Collection) -> dict[str, Any]:
     }
 
 
+def hold_out(frame: pd.DataFrame, horizon: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield the rows before each of the cutoffs, the oldest first, and those of the horizon after it."""
+    from_end = frame.groupby("id").cumcount(ascending=False)
+    for window in range(_N_WINDOWS, 0, -1):
+        is_ahead = (from_end < horizon * window) & (from_end >= horizon * (window - 1))
+        yield frame[from_end >= horizon * window].reset_index(drop=True), frame[is_ahead].reset_index(drop=True)
+
+
+def train_auto(
+    collection: Collection, past: pd.DataFrame, horizon: int, folder: Path
+) -> tuple[Forecaster, dict[str, Any]]:
+    """Train `auto` in a folder, and return the forecaster and the metrics of its backtest."""
+    result = _train(collection, past, horizon, folder)
+    return load_forecaster(folder / result.bundle), dict(result.summary["metrics"])
+
+
+def _train(collection: Collection, past: pd.DataFrame, horizon: int, folder: Path) -> TrainResult:
+    roles = {"id": "Id", "time": "Time", "y": "Target"} | dict.fromkeys(collection.exogenous, "Exogenous")
+    pq.write_table(to_table(past, collection), folder / "rows.parquet")
+    options = ForecastConfig(horizon=horizon)
+    spec = TrainSpec(
+        1, "rows.parquet", _contract(collection), "Forecast", "auto", roles, threads=2, forecasting=options
+    )
+    return train.run(spec, JobContext(Storage(folder), "job"))
+
+
 def _contract(collection: Collection) -> Contract:
     columns = [Column("id", DataType.STRING), Column("time", DataType.TIMESTAMP), Column("y", DataType.FLOAT)]
     return Contract.build([*columns, *(Column(name, DataType.FLOAT) for name in collection.exogenous)])
 
 
-def _table(frame: pd.DataFrame, collection: Collection) -> pa.Table:
+def to_table(frame: pd.DataFrame, collection: Collection) -> pa.Table:
+    """Return the rows of a collection in the types of its contract."""
     contract = _contract(collection)
     columns = {name: frame[name] for name in contract.names if name != "time"}
     columns["time"] = frame["time"].dt.tz_localize("UTC")
@@ -103,19 +128,13 @@ def _table(frame: pd.DataFrame, collection: Collection) -> pa.Table:
 def _forecast_auto(
     collection: Collection, past: pd.DataFrame, ahead: pd.DataFrame, horizon: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, str]:
-    roles = {"id": "Id", "time": "Time", "y": "Target"} | dict.fromkeys(collection.exogenous, "Exogenous")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        pq.write_table(_table(past, collection), root / "rows.parquet")
-        options = ForecastConfig(horizon=horizon)
-        spec = TrainSpec(
-            1, "rows.parquet", _contract(collection), "Forecast", "auto", roles, threads=2, forecasting=options
-        )
         started = time.perf_counter()
-        result = train.run(spec, JobContext(Storage(root), "job"))
+        result = _train(collection, past, horizon, root)
         elapsed = time.perf_counter() - started
         forecaster = load_forecaster(root / result.bundle)
-        future = _table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None
+        future = to_table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None
         forecasts = forecaster.forecast(ForecastParameters(horizon), future)
     parts = [np.stack([getattr(series, name) for series in forecasts]) for name in ("values", "lower", "upper")]
     rule = f"{result.summary['forecast']['rule']}: {', '.join(result.summary['forecast']['models'])}"

@@ -79,7 +79,7 @@ def select_combination(
     """
     has_forecast = np.isfinite(forecasts).any(axis=(1, 2, 3))
     if has_forecast.any() and not has_forecast.all():
-        kept = np.flatnonzero(has_forecast)
+        kept = np.flatnonzero(has_forecast).tolist()
         combination = select_combination([names[at] for at in kept], forecasts[kept], truth, naive, is_small_count)
         weights = np.zeros((truth.shape[1], len(names)))
         weights[:, kept] = combination.weights
