@@ -24,7 +24,7 @@ class Cluster:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        (self.port,) = find_free_ports(1, exclude=0)
+        self.port, self.grpc_port = find_free_ports(2, exclude=0)
         self.url = f"http://127.0.0.1:{self.port}"
         # Each call is sent once, so that a test sees every failure.
         self.client = dataml.connect(self.url, username="admin", password=PASSWORD, max_retries=0)
@@ -36,6 +36,7 @@ class Cluster:
             **os.environ,
             "DATAML_HOME": str(self.home),
             "DATAML_PORT": str(self.port),
+            "DATAML_GRPC_PORT": str(self.grpc_port),
             "DATAML_ADMIN_PASSWORD": PASSWORD,
             "DATAML_OWN_ENDPOINTS": "1",
         }

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import jwt
 import pandas as pd
@@ -23,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import dataml
 from dataml.access.tokens import TokenKeys
+from dataml.inference.open_inference import open_inference_pb2 as pb
 from deployments.applications import application_name
 from deployments.platform import private_folder
 from deployments.preload import is_for_any_job
@@ -452,6 +454,37 @@ def test_a_killed_replica_of_the_api_starts_in_the_spare_process(cluster: Cluste
     wait_until(lambda: send("GET", HEALTH_CHECK).status_code, lambda status: status == 200)
     # Another one takes its place.
     wait_until(lambda: spare_processes(cluster), lambda found: found and found != [spare])
+
+
+def test_grpc_predicts_as_the_direct_route_also_from_the_next_replica(
+    cluster: Cluster, client: dataml.Client, churn: dataml.Model
+) -> None:
+    row = first_row()
+    request = pb.ModelInferRequest(model_name=str(churn.info["url_name"]))
+    for name, text in row.items():
+        sent = request.inputs.add(name=name, datatype="BYTES", shape=[1])
+        sent.contents.bytes_contents.append(text.encode())
+    metadata = (("authorization", f"Bearer {login(client, PASSWORD).json()['access_token']}"),)
+    wanted = predict(client, churn, row).json()["probability"]
+    with grpc.insecure_channel(f"127.0.0.1:{cluster.grpc_port}") as channel:
+        send = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=pb.ModelInferRequest.SerializeToString,
+            response_deserializer=pb.ModelInferResponse.FromString,
+        )
+
+        def infer() -> float | None:
+            try:
+                response = send(request, metadata=metadata, timeout=30, wait_for_ready=True)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined] # noqa: PT017
+                return None
+            return response.outputs[1].contents.fp64_contents[0]
+
+        assert infer() == wanted
+        (api,) = cluster.processes("ray::ServeReplica:dataml:Api")
+        os.kill(api, signal.SIGKILL)
+        assert wait_until(infer, lambda answered: answered is not None) == wanted
 
 
 def test_a_killed_worker_costs_one_attempt(cluster: Cluster, client: dataml.Client) -> None:
