@@ -62,7 +62,9 @@ def _measure(collection: Collection, count: int | None) -> list[float]:
     for past, ahead in hold_out(frame, frequency.default_horizon):
         with tempfile.TemporaryDirectory() as folder:
             forecaster, metrics = train_auto(collection, past, frequency.default_horizon, Path(folder))
-        ratios.append(metrics["scaled_crps"] / metrics["mase"])
+        # A single window of few series leaves no others to learn intervals from.
+        if metrics["scaled_crps"] is not None:
+            ratios.append(metrics["scaled_crps"] / metrics["mase"])
         future = to_table(ahead, collection).drop_columns(["y"]) if collection.exogenous else None
         for level in _LEVELS:
             for series in forecaster.forecast(ForecastParameters(frequency.default_horizon, level=level), future):
@@ -77,7 +79,7 @@ def _measure(collection: Collection, count: int | None) -> list[float]:
         if pairs
     ]
     shown = " | ".join(f"{value:.1%}" for value in coverage)
-    print(f"| {collection.name} | {shown} | {np.mean(ratios):.2f} | {'; '.join(cells)} |", flush=True)
+    print(f"| {collection.name} | {shown} | {np.mean(ratios or [np.nan]):.2f} | {'; '.join(cells)} |", flush=True)
     return coverage
 
 

@@ -32,6 +32,7 @@ Algorithm = Literal[
     "HistoricMean",
     "CrostonSBA",
     "TSB",
+    "ADIDA",
 ]
 
 _PROBLEM_TYPES: dict[str, ProblemType] = {
@@ -67,6 +68,7 @@ _FORECAST_ALGORITHMS: dict[str, Algorithm] = {
     "croston": "CrostonSBA",
     "sba": "CrostonSBA",
     "tsb": "TSB",
+    "adida": "ADIDA",
 }
 TUNING_METRICS: dict[ProblemType, tuple[str, ...]] = {
     "Classification": ("log_loss", "roc_auc", "accuracy", "f1_score", "brier"),

@@ -58,7 +58,7 @@ def test_one_booster_is_enough_for_many_rows() -> None:
 
 
 def test_series_of_small_counts_get_models_of_intermittent_demand() -> None:
-    intermittent = {"HistoricMean", "CrostonSBA", "TSB"}
+    intermittent = {"HistoricMean", "CrostonSBA", "TSB", "ADIDA"}
     assert set(select(3, 200, counts=1).names) == {*ALL, *intermittent}
     counts = select(3, 200, counts=3)
     assert set(counts.names) == {*ALL[1:], *intermittent}

@@ -13,10 +13,10 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from dataml.ml.forecasting.models import arima, croston, ets, historic_mean, theta, tsb
+from dataml.ml.forecasting.models import adida, arima, croston, ets, historic_mean, theta, tsb
 from dataml.ml.forecasting.models.deseasonalize import MAX_SEASON, seasonal_component
 
-INTERMITTENT_ALGORITHMS: Final = ("HistoricMean", "CrostonSBA", "TSB")
+INTERMITTENT_ALGORITHMS: Final = ("HistoricMean", "CrostonSBA", "TSB", "ADIDA")
 """Algorithms that forecast the mean of a series of many zeros."""
 STATISTICAL_ALGORITHMS: Final = ("SeasonalNaive", "AutoETS", "AutoARIMA", "Theta", *INTERMITTENT_ALGORITHMS)
 NAIVE: Final = "SeasonalNaive"
@@ -27,6 +27,7 @@ _MODULES: Final[Mapping[str, ModuleType]] = {
     "HistoricMean": historic_mean,
     "CrostonSBA": croston,
     "TSB": tsb,
+    "ADIDA": adida,
 }
 _FAILURES: Final = (ValueError, IndexError, ZeroDivisionError)
 """Exceptions of the libraries for series that they cannot model.
