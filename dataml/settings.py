@@ -41,6 +41,13 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL, `postgresql+psycopg://…`; the default is SQLite in the home.",
     )
 
+    database_connections: int = Field(
+        20,
+        ge=2,
+        le=1000,
+        description="Connections to the database that a process opens at most, besides four for short look-ups.",
+    )
+
     storage_url: str | None = Field(
         None,
         pattern=r"^[a-z0-9+.-]+://.",

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url
@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from dataml.concurrency import ConcurrencyLimiter
 from dataml.db.outage_log import OutageLog
 from dataml.errors import StorageFull, Unavailable
 from dataml.metrics.definitions import DATABASE_DURATION, DATABASE_ERRORS
@@ -25,8 +26,10 @@ from dataml.storage.space import is_exhausted, is_storage_full, storage_full
 _LOOKUPS = 4
 # How long they may take, in seconds.
 LOOKUP_TIMEOUT_S: Final = 4.5
-# Connections of everything else: this many stay open, and up to twice as many more are opened under load.
-_POOL_SIZE, _POOL_OVERFLOW = 5, 10
+# Connections of everything else that stay open; more are opened under load, up to `database_connections`.
+_POOL_SIZE = 5
+# How long a writer waits for those before it, and how many may wait. SQLite has one writer at a time.
+_MAX_WRITE_WAIT_S, _MAX_WAITING_WRITERS = 30, 10_000
 # How long to wait for a connection, and the age at which one is replaced, before a firewall drops it.
 _POOL_TIMEOUT_S, _POOL_RECYCLE_S = 10, 1800
 # No statement of the platform takes longer, unless it is blocked.
@@ -84,6 +87,8 @@ class Database:
         self.engine = _engine(settings)
         # Rows stay readable after the commit: answers are built from them.
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
+        # A writer that waits for the lock of SQLite would hold a connection, and many of them all connections.
+        self._writers = _one_writer() if settings.is_sqlite else None
         self._read = async_sessionmaker(
             self.engine.execution_options(**_snapshot_options(settings)), expire_on_commit=False
         )
@@ -102,8 +107,26 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Open a session that is committed at the end and rolled back on any error."""
         with self._measuring("write"):
-            async with self._write() as session, session.begin():
+            async with self._turn_to_write(), self._write() as session, session.begin():
                 yield session
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        """Wait until no other transaction of this process writes, where the database has one writer at a time.
+
+        Raises:
+            Unavailable: `database_unavailable`: those before it take too long.
+        """
+        if self._writers is None:
+            yield
+            return
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_MAX_WRITE_WAIT_S):
+                    await stack.enter_async_context(self._writers.acquire())
+            except TimeoutError as error:
+                raise unavailable() from error
+            yield
 
     async def look_up(self, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[Any]]:
         """Return all rows of one statement, as committed at this moment.
@@ -146,6 +169,10 @@ class Database:
         self._lookups.dispose()
 
 
+def _one_writer() -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(max_concurrency=1, max_waiting=_MAX_WAITING_WRITERS, rejection=unavailable)
+
+
 def _lookup_engine(settings: Settings) -> Engine:
     """Return the engine of single reading statements, each a transaction of its own."""
     engine = create_engine(
@@ -167,15 +194,24 @@ def _engine(settings: Settings) -> AsyncEngine:
     if not settings.is_sqlite:
         return create_async_engine(
             settings.sqlalchemy_url,
-            pool_size=_POOL_SIZE,
-            max_overflow=_POOL_OVERFLOW,
-            pool_timeout=_POOL_TIMEOUT_S,
+            **_pool_options(settings),
             hide_parameters=True,
             **_reconnect_options(settings),
         )
-    engine = create_async_engine(settings.sqlalchemy_url, connect_args={"timeout": 30}, hide_parameters=True)
+    engine = create_async_engine(
+        settings.sqlalchemy_url, connect_args={"timeout": 30}, **_pool_options(settings), hide_parameters=True
+    )
     configure_sqlite(engine.sync_engine)
     return engine
+
+
+def _pool_options(settings: Settings) -> dict[str, Any]:
+    size = min(_POOL_SIZE, settings.database_connections)
+    return {
+        "pool_size": size,
+        "max_overflow": settings.database_connections - size,
+        "pool_timeout": _POOL_TIMEOUT_S,
+    }
 
 
 def _snapshot_options(settings: Settings) -> dict[str, Any]:
