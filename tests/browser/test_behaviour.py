@@ -144,3 +144,20 @@ def test_page_is_read_without_scripts(scriptless: "BrowserContext", objects: Obj
         assert page.locator("[data-needs-script]:visible").count() == 0, f"{path} offers what needs a script"
         assert len(page.locator("main").inner_text()) > 40, path
     page.close()
+
+
+def test_another_target_changes_the_form_in_place(admin: "BrowserContext", objects: Objects) -> None:
+    page = admin.new_page()
+    page.goto(f"/predictors/new?dataset={objects[0]['dataset_id']}")
+    target = page.get_by_label("Column to predict")
+    target.select_option("<i>target</i>")
+    page.locator("[name=predictor_name]").fill("My predictor")
+    page.evaluate("window.isSamePage = true")
+    target.select_option("age")
+    page.locator("strong", has_text="Target").wait_for()
+    page.locator("input[value=Regression]:checked").wait_for()
+    assert page.locator("[name=predictor_name]").input_value() == "My predictor"
+    assert "target=age" in page.url
+    assert page.evaluate("window.isSamePage")
+    page.locator("#check h2").first.wait_for()
+    page.close()

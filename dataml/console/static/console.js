@@ -39,7 +39,7 @@ function follow(element) {
   }, seconds * 1000);
 }
 
-// Put the newer content in place of an element; the focus and what was unfolded stay.
+// Put the newer content in place of an element, and return it; the focus and what was unfolded stay.
 function replace(element, fresh) {
   const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   const unfolded = [...element.querySelectorAll("details")].map((details) => details.open);
@@ -49,6 +49,7 @@ function replace(element, fresh) {
   element.replaceWith(replaced);
   enhance(replaced);
   if (focused !== null) [...replaced.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === focused)?.focus();
+  return replaced;
 }
 
 // A form is sent once; a dangerous one is asked about first.
@@ -198,6 +199,7 @@ function enhance(root) {
     if (root.matches?.(selector)) action(root);
     root.querySelectorAll(selector).forEach(action);
   };
+  each("[data-needs-script]", (element) => (element.hidden = false));
   each("[data-live]", follow);
   each("form", guard);
   each("form[data-predict]", predict);
@@ -218,5 +220,4 @@ if (menu) {
   set(false);
   toggle.addEventListener("click", () => set(menu.classList.contains("closed")));
 }
-for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 enhance(document);

@@ -1,7 +1,8 @@
 // The form of a training: shows what belongs to the kind of problem, and asks the platform what it would refuse.
 "use strict";
 
-const training = document.querySelector("form[data-check]");
+// What another target has nothing to do with.
+const KEPT = ["predictor_name", "mode", "domain", "seed", "time_limit_s", "shap_enabled"];
 
 function showSections(form) {
   const kind = new FormData(form).get("problem_type");
@@ -41,7 +42,7 @@ function checkWhileTyping(form) {
     try {
       const answer = await fetch(form.dataset.check, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       if (answer.redirected) return location.reload();
-      if (answer.ok && !isStale) {
+      if (answer.ok && !isStale && form.isConnected) {
         const part = new DOMParser().parseFromString(await answer.text(), "text/html").body;
         showErrors(form, part);
         output.replaceChildren(...document.importNode(part, true).childNodes);
@@ -63,7 +64,7 @@ function checkWhileTyping(form) {
   ask();
 }
 
-for (const input of document.querySelectorAll("[data-filter-rows]")) {
+function filterRows(input) {
   const rows = document.getElementById(input.dataset.filterRows).tBodies[0].rows;
   input.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   input.addEventListener("input", (event) => {
@@ -72,7 +73,55 @@ for (const input of document.querySelectorAll("[data-filter-rows]")) {
     for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(words);
   });
 }
-if (training) checkWhileTyping(training);
+
+function begin() {
+  for (const input of document.querySelectorAll("[data-filter-rows]")) filterRows(input);
+  const training = document.querySelector("form[data-check]");
+  if (training) checkWhileTyping(training);
+}
+
+// The form below follows the target in place. Without this script, or an answer, the browser loads the page instead.
+function replaceOptions(form) {
+  let last = null;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    last?.abort();
+    last = new AbortController();
+    const url = new URL(form.action);
+    url.search = new URLSearchParams(new FormData(form));
+    // Its field `dataset` hides the property of that name.
+    const options = document.getElementById(form.getAttribute("data-replaces"));
+    options.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(url, { signal: last.signal });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById(options.id);
+      if (answer.redirected || !fresh) return location.assign(url);
+      form.querySelector("[data-error=target]").textContent = page.querySelector("[data-error=target]").textContent;
+      keepTyped(options, replace(options, fresh));
+      const code = document.querySelector("details.code");
+      const freshCode = page.querySelector("details.code");
+      freshCode.open = code.open;
+      replace(code, freshCode);
+      history.replaceState(null, "", url);
+      begin();
+    } catch (error) {
+      if (error.name !== "AbortError") location.assign(url);
+    }
+  });
+}
+
+function keepTyped(before, after) {
+  for (const name of KEPT) {
+    const old = before.querySelector(`[name="${name}"]`);
+    const field = after.querySelector(`[name="${name}"]`);
+    if (old && field) field.type === "checkbox" ? (field.checked = old.checked) : (field.value = old.value);
+  }
+}
+
+const chosen = document.querySelector("form[data-replaces]");
+if (chosen) replaceOptions(chosen);
+begin();
 
 // What a training has done so far. The page has only the last message; its part is replaced while it follows the job.
 function followSteps(job, state) {
