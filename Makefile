@@ -17,7 +17,8 @@ PARALLEL := -n $(WORKERS) --maxprocesses=8 --dist=worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up down demo test test-fast test-services fetch-services test-postgresql test-triton test-s3 test-rest test-trino \
-    s3-or-skip rest-or-skip trino-or-skip test-browser screenshots chaos fuzz bench bench-quality lint client proto docs clean
+    test-prometheus s3-or-skip rest-or-skip trino-or-skip prometheus-or-skip test-browser screenshots \
+    chaos fuzz bench bench-quality lint client proto docs clean
 
 help:
 	@echo "make demo    start a platform and run its main steps on real data (ONCE=1 stops it at the end, V=1 shows the calls)"
@@ -66,9 +67,10 @@ NOT_FAST := deployments datalake inference ml/explanation ml/export ml/test_memo
 test-services: test-postgresql test-triton
 	@$(MAKE) --no-print-directory fetch-services
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	    s3-or-skip rest-or-skip trino-or-skip
+	    s3-or-skip rest-or-skip trino-or-skip prometheus-or-skip
 
 fetch-services:
+	@$(MAKE) --no-print-directory --silent $(PROMETHEUS) || true
 	@! command -v mvn >/dev/null || \
 	    $(MAKE) --no-print-directory --silent --keep-going $(S3PROXY) $(REST_CATALOG) $(if $(TRINO_JAVA),$(TRINO)) || true
 
@@ -85,6 +87,27 @@ s3-or-skip rest-or-skip trino-or-skip: %-or-skip:
 	    echo "skipped: make test-$* needs what could not be fetched"; \
 	else \
 	    $(MAKE) --no-print-directory test-$*; \
+	fi
+
+# Debian's package of Prometheus, 19 MB, is unpacked and not installed.
+PROMETHEUS := .services/prometheus
+
+$(PROMETHEUS):
+	@rm -rf $@.part
+	@mkdir -p $@.part
+	@cd $@.part && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } >/dev/null 2>&1
+	@dpkg -x $@.part/prometheus_*.deb $@.part
+	@rm $@.part/prometheus_*.deb
+	@mv $@.part $@
+
+test-prometheus: $(INSTALLED) $(PROMETHEUS)
+	@DATAML_TEST_PROMETHEUS=$(CURDIR)/$(PROMETHEUS) $(PYTEST) -m services tests/services/test_prometheus.py $(ARGS)
+
+prometheus-or-skip:
+	@if ! $(MAKE) --no-print-directory --silent $(PROMETHEUS); then \
+	    echo "skipped: make test-prometheus needs a package of Debian that could not be fetched"; \
+	else \
+	    $(MAKE) --no-print-directory test-prometheus; \
 	fi
 
 # What reaches the database most; trainings and predictions go the same ways, and take long (ARGS="tests/train tests/inference").

@@ -80,6 +80,11 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_ROTATION_MAX_BYTES": str(32 * 1024**2),
         "RAY_ROTATION_BACKUP_COUNT": "2",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray's own metrics are for everybody who reaches their ports, on all interfaces and without a token. Where Ray
+        # has no switch, a port that cannot be opened: Ray logs that, and goes on.
+        "RAY_enable_metrics_collection": "0",
+        "AUTOSCALER_METRIC_PORT": "-1",
+        "DASHBOARD_METRIC_PORT": "-1",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
     paths_and_ports = {

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,6 +269,26 @@ def test_ray_requires_its_token(cluster: Cluster) -> None:
     token = cluster.home / "run" / "ray.token"
     assert token.stat().st_mode & 0o777 == 0o600
     assert len(token.read_text()) >= 32
+
+
+def test_no_other_port_answers_metrics(cluster: Cluster) -> None:
+    """Ray's own are for everybody who reaches them; the platform's need a token."""
+    processes = [psutil.Process(pid) for pid in cluster.processes()]
+    listening = {
+        connection.laddr.port: connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert cluster.port in listening
+    answered = {}
+    for port, address in listening.items():
+        if address.startswith("127."):
+            continue
+        with suppress(httpx.HTTPError):
+            answered[port] = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=2).status_code
+    assert [port for port, status in answered.items() if status == 200] == []
+    assert httpx.get(f"{cluster.url}/metrics").status_code == 401
 
 
 def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced(
