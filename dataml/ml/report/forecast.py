@@ -92,6 +92,7 @@ class ForecastReport:
     n_omitted_steps: int
     coverage: tuple[LevelCoverage, ...]
     interval_method: str
+    n_earlier_windows: int
     worst_series: tuple[SeriesScores, ...]
     best_series: tuple[SeriesScores, ...]
     n_series_without_scale: int
@@ -103,8 +104,8 @@ class ForecastReport:
 def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) -> ForecastReport:
     """Return the data of the page from a manifest's summary and a backtest's report.
 
-    The report may have `windows`, `horizon`, `values`, `confidence`, `charts`, `by_horizon`, `coverage` (by level),
-    `series` (`best`, `worst`), `models`, `rule` and `rule_reason`.
+    The report may have `windows`, `earlier_windows`, `horizon`, `values`, `confidence`, `charts`, `by_horizon`,
+    `coverage` (by level), `series` (`best`, `worst`), `models`, `rule` and `rule_reason`.
     """
     metrics = read_metrics(summary, report)
     is_count = summary.get("validation_metric") == "rmsse"
@@ -126,6 +127,7 @@ def read_forecast_report(summary: Mapping[str, Any], report: Mapping[str, Any]) 
         n_omitted_steps=len(by_step.get("step") or []) - len(steps),
         coverage=_read_coverage(report.get("coverage") or {}),
         interval_method=str((summary.get("forecast") or {}).get("interval_method")),
+        n_earlier_windows=report.get("earlier_windows") or 0,
         worst_series=_read_series(series.get("worst") or []),
         best_series=_read_series(series.get("best") or []),
         n_series_without_scale=report.get("series_without_scale") or 0,

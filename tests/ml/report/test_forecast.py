@@ -52,6 +52,7 @@ def make_report(scores: ForecastScores, **changes: Any) -> dict[str, Any]:
     steps = scores.by_horizon
     report |= {
         "windows": 3,
+        "earlier_windows": 7,
         "horizon": len(steps["step"]),
         "models": {"AutoETS": 3, "LightGBM": 9},
         "rule": "best one of each series",
@@ -136,6 +137,8 @@ def test_coverage_is_shown_by_level_with_the_method_of_the_widths(demand: Page) 
     texts = section_texts(demand, "Prediction intervals", "Metrics by series")
     assert {"80%", "85.0%", "95%", "95.0%"} <= set(texts)
     assert any("blended with those of Student's t" in text for text in texts)
+    assert any("They came also from 7 windows before those of the metrics." in text for text in texts)
+    assert any("It is no probability, and not the level of an interval." in text for text in texts)
 
 
 def test_the_best_and_the_worst_series_are_shown(demand: Page, scores: ForecastScores) -> None:
@@ -148,7 +151,7 @@ def test_the_best_and_the_worst_series_are_shown(demand: Page, scores: ForecastS
 def test_models_warnings_and_the_selection_rule_are_shown(demand: Page) -> None:
     texts = section_texts(demand, "Models", "Training details")
     assert texts.index("LightGBM") < texts.index("AutoETS")
-    assert texts[0].startswith("Chosen by the backtest: best one of each series.")
+    assert texts[0].startswith("Chosen by the backtest: best one of each series. Nothing had a smaller error.")
     assert {"Series b has 3 gaps.", "A sentence of version 0.1."} <= set(demand.texts)
 
 
