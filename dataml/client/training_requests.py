@@ -25,7 +25,7 @@ class TrainOptions(TypedDict, total=False):
         exogenous: Of a forecast, columns that are known in the future.
         ignore: Columns to leave out.
         categories: Columns whose integers are categories, such as postcodes.
-        algorithm: XGBoost, LightGBM, CatBoost, ...; by default all are tried.
+        algorithm: XGBoost, LightGBM, CatBoost, Linear, ...; by default all are tried.
         horizon: Of a forecast, for how many steps it is trained and tested.
         frequency: Of a forecast, such as `Day`; by default detected.
         forecast: Other options of a forecast, as `ForecastOptions` has them.

@@ -124,6 +124,7 @@ def _tune(
     from dataml.tasks.tuning.search_space import ALGORITHM, search_space
 
     metric = tuning.metric or candidates.task.metric
+    space = search_space(candidates.algorithms, candidates.hyperparameters)
     _, folder = context.output("tuning")
     result = search(
         partial(
@@ -134,11 +135,11 @@ def _tune(
             metric=metric,
             positive=data.target.positive,
         ),
-        search_space(candidates.algorithms, candidates.hyperparameters),
+        space,
         tuning,
         seed=candidates.seed,
         progress=lambda share, message: report_progress(_TUNING_SHARE * share, message),
-        initial=[{ALGORITHM: algorithm} for algorithm in candidates.algorithms],
+        initial=[{ALGORITHM: algorithm} for algorithm in space],
         folder=folder,
         metric=metric,
         format_score=lambda score: f"{_negate_if_higher_is_better(metric, score):.4g}",

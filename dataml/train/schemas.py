@@ -144,9 +144,9 @@ class TrainRequest(BaseModel):
     )
     algorithm: str | None = Field(
         None,
-        description="XGBoost, LightGBM, CatBoost, or auto (the default): all are tried, and the best one is kept, or a "
-        "weighted blend where that is better by more than noise. Of a Forecast: LightGBM, XGBoost, AutoETS, AutoARIMA, "
-        "Theta, SeasonalNaive, HistoricMean, CrostonSBA, TSB, ADIDA, or auto.",
+        description="XGBoost, LightGBM, CatBoost, Linear, or auto (the default): all are tried, and the best one is "
+        "kept, or a weighted blend where that is better by more than noise. Of a Forecast: LightGBM, XGBoost, AutoETS, "
+        "AutoARIMA, Theta, SeasonalNaive, HistoricMean, CrostonSBA, TSB, ADIDA, or auto.",
     )
     positive_class: bool | int | float | str | None = Field(
         None,

@@ -20,7 +20,8 @@ from dataml.tasks import explain, score
 from tests.ml.export.exports import run_isolated, unpack_export
 from tests.tasks.training import train_on
 
-ALGORITHMS = ["XGBoost", "LightGBM", "CatBoost"]
+BOOSTERS = ["XGBoost", "LightGBM", "CatBoost"]
+ALGORITHMS = [*BOOSTERS, "Linear"]
 FAR, TINY, HUGE = (1.7e9, 60.0), (0.0, 1e-7), (0.0, 1e300)
 UNITS = [FAR, TINY, HUGE, (0.0, 1e-300), (0.0, 1e-3), (0.0, 1e15), (-1e12, 1e3), (1e300, 1e298)]
 TOLERANCE = 0.02
@@ -41,7 +42,8 @@ def make_table(unit: tuple[float, float] = (0, 1), column: str = "y", **options:
 
 
 def fit_on(root: Path, table: pa.Table, algorithm: str, **options: Any) -> TrainResult:
-    return train_on(root, table, "Regression", algorithm, hyperparameters={"n_estimators": 150}, **options)
+    hyperparameters = {"n_estimators": 150} if algorithm != "Linear" else {}
+    return train_on(root, table, "Regression", algorithm, hyperparameters=hyperparameters, **options)
 
 
 def r2_of(root: Path, table: pa.Table, algorithm: str) -> float:
@@ -63,7 +65,7 @@ def test_the_unit_of_a_feature_changes_no_score(tmp_path: Path, algorithm: str) 
         assert r2_of(tmp_path, make_table(unit, "x"), algorithm) == pytest.approx(usual, abs=TOLERANCE), unit
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_signal_of_seconds_is_learned_from_times_of_any_form(tmp_path: Path, algorithm: str) -> None:
     random = np.random.default_rng(0)
     seconds = np.sort(random.choice(20_000, 400, replace=False))
@@ -120,7 +122,7 @@ def test_every_number_is_in_the_targets_own_unit(tmp_path: Path, algorithm: str,
     assert base[0] / b == pytest.approx((truth / b).mean(), abs=0.5)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_native_file_is_in_the_unit_of_the_target_where_float32_holds_it(tmp_path: Path, algorithm: str) -> None:
     for unit, scaling in [
         (TINY, None),

@@ -36,7 +36,7 @@ def test_churn_is_predicted_well_on_held_out_rows(tmp_path: Path) -> None:
     assert result.confusion_matrix is not None
     assert sum(map(sum, result.confusion_matrix)) == result.summary["rows"]["test"] == pytest.approx(1409, abs=1)
     assert result.summary["split"] == "stratified"
-    assert set(result.summary["candidates"]) == {"XGBoost", "LightGBM", "CatBoost", "Blend"}
+    assert set(result.summary["candidates"]) == {"XGBoost", "LightGBM", "CatBoost", "Linear", "Blend"}
     assert result.summary["rows"]["folds"] == 3
 
 
@@ -71,11 +71,12 @@ def test_a_seed_reproduces_the_bundle(tmp_path: Path) -> None:
     assert runs[0] == runs[1]
 
 
-@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost"])
+@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost", "Linear"])
 def test_classes_keep_the_type_of_the_target(tmp_path: Path, algorithm: str) -> None:
     wine = datasets.load_wine()
     table = from_sklearn(wine, pa.array(wine["target"] * 10))
-    result = train_on(tmp_path, table, algorithm=algorithm, hyperparameters={"n_estimators": 100})
+    hyperparameters = {"n_estimators": 100} if algorithm != "Linear" else {}
+    result = train_on(tmp_path, table, algorithm=algorithm, hyperparameters=hyperparameters)
     assert result.accuracy is not None
     assert result.accuracy > 0.85
     assert result.model == f"{algorithm}Classifier"
@@ -99,7 +100,7 @@ def test_a_boolean_target_predicts_booleans(tmp_path: Path) -> None:
     assert list(high.probabilities) == ["false", "true"]
 
 
-@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost"])
+@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM", "CatBoost", "Linear"])
 def test_a_regression_predicts_floats_for_an_integer_target(tmp_path: Path, algorithm: str) -> None:
     diabetes = datasets.load_diabetes()
     table = from_sklearn(diabetes, pa.array(diabetes["target"].astype(np.int64)))
@@ -182,9 +183,10 @@ def drifted(rows: int, seed: int, shift: float = 0.0) -> pa.Table:
     return pa.table({"x": x, "z": z, "kind": np.array(["a", "b", "c"])[code], "label": label})
 
 
-@pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost", "CatBoost", "auto"])
+@pytest.mark.parametrize("algorithm", ["LightGBM", "XGBoost", "CatBoost", "Linear", "auto"])
 def test_a_continued_model_keeps_its_preprocessing(tmp_path: Path, algorithm: str) -> None:
-    first = train_on(tmp_path, drifted(1_000, 0), algorithm=algorithm, hyperparameters={"n_estimators": 100})
+    hyperparameters = {"n_estimators": 100} if algorithm != "Linear" else {}
+    first = train_on(tmp_path, drifted(1_000, 0), algorithm=algorithm, hyperparameters=hyperparameters)
     (tmp_path / first.bundle).rename(tmp_path / "parent")
     second = train_on(tmp_path, drifted(2_000, 1, shift=1), algorithm=algorithm, parent="parent")
     comparison = second.summary["comparison"]
@@ -202,7 +204,7 @@ def test_a_continued_model_keeps_its_preprocessing(tmp_path: Path, algorithm: st
         assert child.manifest.feature_ranges[name] == (numbers.min(), numbers.max())
     started = {member.algorithm: member.best_iteration for member in parent.manifest.members}
     for member in child.manifest.members:
-        assert member.best_iteration > started[member.algorithm]
+        assert member.algorithm == "Linear" or member.best_iteration > started[member.algorithm]
 
 
 def test_a_worse_continuation_is_not_promoted(tmp_path: Path) -> None:
@@ -302,7 +304,8 @@ def test_a_candidate_whose_time_is_limited_is_named(tmp_path: Path) -> None:
     table = pa.table({f"x{n}": x[:, n] for n in range(280)} | {"y": x[:, 3] + 0.1 * random.normal(size=80)})
     result = train_on(tmp_path, table, "Regression", "auto", hyperparameters={"n_estimators": 12})
     sentence = "fitted on the 256 of 280 columns most associated with the target"
-    assert result.summary["limited_candidates"] == {"CatBoost": sentence}
-    assert "CatBoost" in result.summary["candidates"]
-    (warning,) = (each for each in result.summary["warnings"] if each["code"] == "candidate_limited")
-    assert warning["message"].startswith(f"CatBoost was {sentence}.")
+    assert result.summary["limited_candidates"] == {"CatBoost": sentence, "Linear": sentence}
+    assert {"CatBoost", "Linear"} <= result.summary["candidates"].keys()
+    messages = [each["message"] for each in result.summary["warnings"] if each["code"] == "candidate_limited"]
+    for name, message in zip(("CatBoost", "Linear"), messages, strict=True):
+        assert message.startswith(f"{name} was {sentence}.")

@@ -23,6 +23,6 @@ def train_on(
     """Train in `root`; columns without a role in `roles` are features, the last one is the target."""
     pq.write_table(table, root / "train.parquet")
     given = dict.fromkeys(table.column_names, "Feature") | {table.column_names[-1]: "Target"} | (roles or {})
-    named = cast(Literal["auto", "XGBoost", "LightGBM", "CatBoost"], algorithm)
+    named = cast(Literal["auto", "XGBoost", "LightGBM", "CatBoost", "Linear"], algorithm)
     spec = TrainSpec(1, "train.parquet", contract_of(table), problem_type, named, given, **options)
     return train.run(spec, JobContext(Storage(root), "jobs/1"))

@@ -43,7 +43,7 @@ def test_churn_example_reaches_its_auc_on_held_out_rows(client: Client, churn: d
 def test_completed_training_has_its_algorithm_and_predicts(small: dict[str, Any]) -> None:
     assert small["training_status"] == "Completed"
     assert (small["train_status"], small["ml_model_status"]) == ("completed", "completed")
-    assert small["algorithm"] in ("XGBoost", "LightGBM", "CatBoost", "Blend")
+    assert small["algorithm"] in ("XGBoost", "LightGBM", "CatBoost", "Linear", "Blend")
     assert small["accuracy"] > 0.75
     assert (small["progress"], small["error"]) == (1.0, None)
     assert small["endpoint_url"] == "/models/default/small/predict"

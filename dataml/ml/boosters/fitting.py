@@ -29,7 +29,7 @@ class FitConfig:
     """Everything that a fit needs besides rows.
 
     Attributes:
-        algorithm: XGBoost, LightGBM or CatBoost.
+        algorithm: XGBoost, LightGBM, CatBoost or Linear.
         task: what is predicted.
         categorical: positions of native categories in the matrix.
         hyperparameters: in our names, those that users set.
@@ -62,7 +62,11 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A fitted model; `best_iteration` counts its rounds, `params` are what its library was called with."""
+    """A fitted model.
+
+    `best_iteration` counts its rounds, those of a linear model the steps along its path of penalties. `params` are what
+    its library was called with.
+    """
 
     model: NativeModel
     best_iteration: int
@@ -81,9 +85,9 @@ class FittedModel:
 def fit(
     config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None = None
 ) -> FittedModel:
-    """Boost until the score on `validation` no longer falls; without `validation`, for `rounds` rounds."""
-    fit_algorithm = {"XGBoost": _fit_xgboost, "LightGBM": _fit_lightgbm, "CatBoost": _fit_catboost}[config.algorithm]
-    return fit_algorithm(config, train, validation, rounds)
+    """Fit until the score on `validation` no longer falls; without `validation`, for `rounds` rounds."""
+    functions = {"XGBoost": _fit_xgboost, "LightGBM": _fit_lightgbm, "CatBoost": _fit_catboost, "Linear": _fit_linear}
+    return functions[config.algorithm](config, train, validation, rounds)
 
 
 def most_rounds(config: FitConfig) -> int:
@@ -282,6 +286,24 @@ def _fit_catboost(
     booster.fit(train_data, init_model=start, callbacks=[ReportProgress()], **early_stopping)
     model = NativeModel("CatBoost", config.task, booster, config.categorical, threads)
     return FittedModel(model, int(booster.tree_count_ or 0), params)
+
+
+def _fit_linear(
+    config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None
+) -> FittedModel:
+    from dataml.ml.linear.fitting import PENALTIES, fit_linear
+
+    validated = (validation.x, validation.y) if validation is not None else None
+    start = config.start.booster if config.start else None
+    limit, columns = config.limits.max_columns, None
+    if limit is not None and train.x.shape[1] > limit:
+        columns = select_columns(train, config.task, config.categorical, limit)
+    model, steps = fit_linear(
+        (train.x, train.y), validated, config.task.classes, config.categorical, rounds, start, config.seed, columns
+    )
+    _drop_pages_of(train, validation)
+    params = {"penalty": PENALTIES[steps - 1], "terms": model.terms.count}
+    return FittedModel(NativeModel("Linear", config.task, model, config.categorical, config.threads), steps, params)
 
 
 def _ignored_columns(config: FitConfig, train: LabeledRows) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from dataml.errors import Invalid
 from dataml.suggestions import describe_all_unknown, join_names
 
-Algorithm = Literal["LightGBM", "XGBoost", "CatBoost"]
+Algorithm = Literal["LightGBM", "XGBoost", "CatBoost", "Linear"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 
@@ -26,7 +26,7 @@ class Hyperparameter:
 
     def library_name(self, algorithm: str) -> str | None:
         """Return the name that the library of `algorithm` has for it."""
-        return {"XGBoost": self.xgboost, "LightGBM": self.lightgbm, "CatBoost": self.catboost}[algorithm]
+        return {"XGBoost": self.xgboost, "LightGBM": self.lightgbm, "CatBoost": self.catboost}.get(algorithm)
 
     def allows(self, value: object) -> bool:
         """Return whether `value` is a number of the right kind within the bounds."""
@@ -97,6 +97,8 @@ def check_hyperparameters(algorithm: str, hyperparameters: Mapping[str, Any]) ->
     known = {
         name: rule for name, rule in HYPERPARAMETERS.items() if any(rule.library_name(each) for each in algorithms)
     }
+    if hyperparameters and not known:
+        raise Invalid(f"{algorithm} finds its parameters itself.", code="unknown_hyperparameter")
     if unknown := sorted(hyperparameters.keys() - known.keys()):
         messages = describe_all_unknown(f"hyperparameter of {algorithm}", unknown, known)
         detail = f"{' '.join(messages)} Use {join_names(sorted(known))}."

@@ -1,4 +1,4 @@
-"""A fitted booster of one of the libraries, in memory and in the library's own file format."""
+"""A fitted booster or linear model, in memory and in its own file format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class LabeledRows:
 
 @dataclass(frozen=True)
 class NativeModel:
-    """A fitted booster, cut to its best iteration."""
+    """A fitted model; a booster is cut to its best iteration."""
 
     algorithm: str
     task: Task
@@ -60,6 +60,8 @@ class NativeModel:
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Return numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        if self.algorithm == "Linear":
+            return self.booster.predict(matrix, self.task.classes)
         if self.algorithm == "CatBoost":
             kind = "RawFormulaVal" if self.task.is_regression else "Probability"
             rows = catboost_rows(matrix, self.categorical)
@@ -76,6 +78,8 @@ class NativeModel:
         There is one output, or one a class beyond two classes. The values and a constant add
         up to the number, or to the log-odds of the second class or of each class.
         """
+        if self.algorithm == "Linear":
+            return self.booster.contributions(matrix)
         if self.algorithm == "CatBoost":
             return self._catboost_contributions(matrix)
         if self.algorithm == "XGBoost":
@@ -102,7 +106,12 @@ class NativeModel:
         return xgboost.DMatrix(matrix, feature_types=types, enable_categorical=True, nthread=self.threads)
 
     def to_bytes(self) -> bytes:
-        """Return the model in its own file format: UBJSON for XGBoost, text for LightGBM, cbm for CatBoost."""
+        """Return the model in its own file format.
+
+        That is UBJSON for XGBoost, text for LightGBM, cbm for CatBoost and JSON for a linear model.
+        """
+        if self.algorithm == "Linear":
+            return self.booster.to_bytes()
         if self.algorithm == "XGBoost":
             return bytes(self.booster.save_raw("ubj"))
         if self.algorithm == "LightGBM":
@@ -127,6 +136,10 @@ class NativeModel:
             import lightgbm
 
             booster = lightgbm.Booster(model_str=content.decode())
+        elif algorithm == "Linear":
+            from dataml.ml.linear.model import LinearModel
+
+            booster = LinearModel.from_bytes(content)
         else:
             import catboost
 

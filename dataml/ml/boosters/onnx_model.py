@@ -60,6 +60,8 @@ def convert_to_onnx(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> On
     """
     if model.algorithm == "CatBoost":
         return OnnxConversion(None, None, "CatBoost's statistics of categories have no ONNX form")
+    if model.algorithm == "Linear":
+        return OnnxConversion(None, None, "a linear model is as fast without one")
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
 
     sparse = matrix.copy()

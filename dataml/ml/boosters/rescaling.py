@@ -44,6 +44,7 @@ def rescale(model: NativeModel, factor: float) -> NativeModel:
         "XGBoost": _rescale_xgboost,
         "LightGBM": _rescale_lightgbm,
         "CatBoost": _rescale_catboost,
+        "Linear": lambda linear, factor: replace(linear, booster=linear.booster.scaled(factor)),
     }
     return functions[model.algorithm](model, factor)
 

@@ -30,7 +30,12 @@ MANIFEST_FILE: Final = "manifest.json"
 CONTRACT_FILE: Final = "contract.json"
 PREPROCESS_FILE: Final = "preprocess.json"
 REPORT_FILE: Final = "report.json"
-MODEL_FILES: Final[dict[str, str]] = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
+MODEL_FILES: Final[dict[str, str]] = {
+    "XGBoost": "model.ubj",
+    "LightGBM": "model.txt",
+    "CatBoost": "model.cbm",
+    "Linear": "linear.json",
+}
 """The native model file of each algorithm."""
 FEATURE_ROLES: Final = ("Feature", "Time")
 """Roles of the columns that a model reads."""

@@ -180,7 +180,8 @@ def _outputs(manifest: Manifest) -> list[dict[str, Any]]:
 def _requirements(manifest: Manifest, contract: Contract) -> list[str]:
     """Return the lines of requirements.txt; Python reads time zones from `tzdata` where the system has none."""
     zones = ["tzdata"] if any(column.time_zone is not None for column in contract.columns) else []
-    libraries = ["numpy", *(_LIBRARIES[algorithm] for algorithm in _algorithms(manifest))]
+    # A linear model needs none.
+    libraries = ["numpy", *(_LIBRARIES[name] for name in _algorithms(manifest) if name in _LIBRARIES)]
     return [*(f"{name}=={manifest.versions[name]}" for name in libraries), *zones]
 
 

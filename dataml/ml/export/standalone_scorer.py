@@ -24,7 +24,7 @@ from dataml.contract.time_zones import find_time_zone, to_local
 from dataml.contract.value_format import ValueFormat
 from dataml.contract.values import parse_value
 
-MODEL_FILES = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm"}
+MODEL_FILES = {"XGBoost": "model.ubj", "LightGBM": "model.txt", "CatBoost": "model.cbm", "Linear": "linear.json"}
 FEATURE_ROLES = ("Feature", "Time")
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 MAX_FLOAT64 = float(np.finfo(np.float64).max)
@@ -121,6 +121,8 @@ class Scorer:
         return 1 if positive is None else self.classes.index(positive)
 
     def _predict_member(self, booster, algorithm, matrix):
+        if algorithm == "Linear":
+            return predict_linear(booster, matrix, self.classes)
         if algorithm == "CatBoost":
             kind = "RawFormulaVal" if self.classes is None else "Probability"
             return np.asarray(booster.predict(catboost_rows(matrix, self.categorical), prediction_type=kind))
@@ -186,9 +188,32 @@ def load_booster(folder, algorithm):
         import lightgbm
 
         return lightgbm.Booster(model_file=path)
+    if algorithm == "Linear":
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     import catboost
 
     return catboost.CatBoost().load_model(path)
+
+
+def predict_linear(model, matrix, classes):
+    """Return numbers (rows,), or probabilities (rows, classes), of a linear model."""
+    terms = {name: np.array(values, np.float64) for name, values in model["terms"].items()}
+    positions = {name: terms[name].astype(int) for name in ("numbers", "missing", "hinge_numbers", "level_columns")}
+    values = matrix[:, positions["numbers"]].astype(np.float64)
+    values = (np.clip(values, terms["lowest"], terms["highest"]) - terms["centers"]) / terms["scales"]
+    values = np.nan_to_num(values, nan=0.0)
+    missing = np.isnan(matrix[:, positions["missing"]])
+    hinges = np.maximum(values[:, positions["hinge_numbers"]] - terms["knots"], 0.0)
+    codes = np.nan_to_num(matrix[:, positions["level_columns"]].astype(np.float64), nan=-1.0)
+    expanded = np.hstack((values, missing, hinges, codes == terms["level_codes"]))
+    intercepts = np.array(model["intercepts"], np.float64)
+    margins = expanded @ np.array(model["weights"], np.float64).reshape(-1, len(intercepts)) + intercepts
+    if classes is None:
+        return margins[:, 0]
+    if margins.shape[1] == 1:
+        margins = np.column_stack((np.zeros(len(margins)), margins))
+    powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def catboost_rows(matrix, categorical):

@@ -7,6 +7,7 @@ from typing import Final
 from dataml.contract.warnings import DataWarning
 from dataml.ml.boosters.fitting import STOPPING_ROUNDS, most_rounds
 from dataml.ml.boosters.limits import FitLimits, estimate_round_s
+from dataml.ml.linear.fitting import MAX_COLUMNS
 from dataml.ml.training.model_selection import Candidates
 
 MAX_CATBOOST_COLUMNS: Final = 256
@@ -24,7 +25,8 @@ def limit_candidates(candidates: Candidates, rows: int, columns: int) -> tuple[C
     """Return the candidates with limits that keep each fit within a bounded time, or without those that none keeps.
 
     A single fit in one thread may take 30 s and 5 ms a row, by `estimate_round_s`. CatBoost looks at the 256 columns
-    that are most associated with the target, unless the user has chosen what share of columns it looks at. The fastest
+    that are most associated with the target, unless the user has chosen what share of columns it looks at; so does a
+    linear model, which takes no longer than a second or so. The fastest
     candidate that looks at all columns is never left out, nor is an algorithm that the user has named, or a model that
     is continued. A named one may take ten times as long, and as many rounds as the user has chosen.
 
@@ -43,6 +45,10 @@ def limit_candidates(candidates: Candidates, rows: int, columns: int) -> tuple[C
     kept_anyway = next((name for name in _FULL_WIDTH if name in candidates.algorithms), candidates.algorithms[0])
     allowed_s = _FIT_S + _FIT_S_PER_ROW * rows
     for algorithm in candidates.algorithms:
+        if algorithm == "Linear":
+            if columns > MAX_COLUMNS:
+                limits[algorithm] = FitLimits(max_columns=MAX_COLUMNS)
+            continue
         looked_at = _limit_columns(candidates, algorithm, columns)
         round_s = estimate_round_s(algorithm, rows, columns, candidates.task.classes, looked_at)
         allowed, wanted = int(allowed_s / round_s), most_rounds(candidates.fit_config(algorithm))

@@ -13,6 +13,7 @@ from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.limits import NO_LIMITS, FitLimits
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 from dataml.ml.boosters.rescaling import can_rescale, rescale
+from dataml.ml.linear.fitting import MAX_CLASSES
 from dataml.ml.memory import LARGE_BYTES, release_memory
 from dataml.ml.target_scaling import UNSCALED, TargetScaling
 from dataml.ml.training.blending import choose_weights, combine_predictions, score_predictions
@@ -131,6 +132,8 @@ def resolve_algorithms(algorithm: str, task: Task) -> tuple[str, ...]:
     names = tuple(name for name in available_algorithms() if algorithm in ("auto", name))
     if algorithm == "auto" and task.classes > _MAX_CATBOOST_CLASSES:
         names = tuple(name for name in names if name != "CatBoost")
+    if algorithm == "auto" and task.classes > MAX_CLASSES:
+        names = tuple(name for name in names if name != "Linear")
     return names
 
 
@@ -307,7 +310,8 @@ def _run(
         fitted = task(report)
         if samples.x.nbytes >= LARGE_BYTES:
             release_memory()
-        report(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} rounds")
+        unit = "steps" if fitted.algorithm == "Linear" else "rounds"
+        report(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} {unit}")
         if message := on_fitted(number, fitted):
             report(1.0, message)
         return fitted

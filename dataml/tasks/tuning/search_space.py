@@ -94,6 +94,8 @@ def search_space(algorithms: Collection[str], fixed: Mapping[str, Any]) -> dict[
             if name not in fixed and HYPERPARAMETERS[name].library_name(algorithm) is not None
         }
         for algorithm in algorithms
+        # A linear model finds its penalty itself.
+        if algorithm in SPACE
     }
 
 

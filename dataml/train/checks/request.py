@@ -25,6 +25,7 @@ Algorithm = Literal[
     "XGBoost",
     "LightGBM",
     "CatBoost",
+    "Linear",
     "AutoETS",
     "AutoARIMA",
     "SeasonalNaive",
@@ -54,9 +55,10 @@ _ALGORITHMS: dict[str, Algorithm] = {
     "lightgbm": "LightGBM",
     "lgbm": "LightGBM",
     "catboost": "CatBoost",
+    "linear": "Linear",
 }
 _FORECAST_ALGORITHMS: dict[str, Algorithm] = {
-    **{name: algorithm for name, algorithm in _ALGORITHMS.items() if algorithm != "CatBoost"},
+    **{name: algorithm for name, algorithm in _ALGORITHMS.items() if algorithm not in ("CatBoost", "Linear")},
     "autoets": "AutoETS",
     "ets": "AutoETS",
     "autoarima": "AutoARIMA",
@@ -151,7 +153,7 @@ def check_request(request: TrainRequest, contract: Contract, parquet: str) -> Tr
         detail = f"positive_class is a class of a Classification; leave it out of a {problem_type}."
         raise Invalid(detail, code="bad_positive_class")
     spec = _new_spec(request, contract, parquet, problem_type, algorithm, roles)
-    return replace(spec, validation=_parse_validation(request, spec), tuning=_parse_tuning(request, problem_type))
+    return replace(spec, validation=_parse_validation(request, spec), tuning=_parse_tuning(request, spec))
 
 
 def _check_forecast(request: TrainRequest, contract: Contract, parquet: str) -> TrainSpec:
@@ -252,7 +254,7 @@ def check_target_values(target: pa.ChunkedArray, spec: TrainSpec, *, allow_ident
 
 def _check_workers(request: TrainRequest, algorithm: Algorithm) -> None:
     folds = request.validation.folds if request.validation else None
-    if algorithm == "CatBoost" or request.tuning is not None or (folds or 1) > 1:
+    if algorithm in ("CatBoost", "Linear") or request.tuning is not None or (folds or 1) > 1:
         detail = "Several workers fit XGBoost or LightGBM, without tuning and with a single part for validation."
         raise Invalid(detail, code="bad_workers")
 
@@ -272,13 +274,15 @@ def _parse_validation(request: TrainRequest, spec: TrainSpec) -> SplitConfig:
     return SplitConfig(**options.model_dump())
 
 
-def _parse_tuning(request: TrainRequest, problem_type: ProblemType) -> TuningConfig | None:
+def _parse_tuning(request: TrainRequest, spec: TrainSpec) -> TuningConfig | None:
     options = request.tuning
     if options is None:
         return None
-    metrics = TUNING_METRICS[problem_type]
+    if spec.algorithm == "Linear":
+        raise Invalid("A linear model finds its penalty itself; leave out tuning.", code="bad_tuning")
+    metrics = TUNING_METRICS[spec.problem_type]
     if options.metric is not None and options.metric not in metrics:
-        detail = describe_unknown(f"tuning.metric of a {problem_type}", options.metric, metrics, is_listed=True)
+        detail = describe_unknown(f"tuning.metric of a {spec.problem_type}", options.metric, metrics, is_listed=True)
         raise Invalid(detail, code="bad_tuning")
     return TuningConfig(**options.model_dump())
 

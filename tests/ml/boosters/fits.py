@@ -5,7 +5,8 @@ import numpy as np
 from dataml.ml.boosters.fitting import FitConfig, FittedModel, fit
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 
-ALGORITHMS = ["XGBoost", "LightGBM", "CatBoost"]
+BOOSTERS = ["XGBoost", "LightGBM", "CatBoost"]
+ALGORITHMS = [*BOOSTERS, "Linear"]
 TASKS = [Task(0), Task(2), Task(4)]
 CATEGORICAL = (0, 1)
 
@@ -29,5 +30,6 @@ def fit_small(
     """Return a model fitted on the first 700 rows, and all rows."""
     whole = make_rows(task)
     train, validation = LabeledRows(whole.x[:700], whole.y[:700]), LabeledRows(whole.x[700:], whole.y[700:])
-    config = FitConfig(algorithm, task, CATEGORICAL, {"n_estimators": 60} | options, seed=3, start=start)
+    hyperparameters = {"n_estimators": 60} | options if algorithm in BOOSTERS else {}
+    config = FitConfig(algorithm, task, CATEGORICAL, hyperparameters, seed=3, start=start)
     return fit(config, train, validation), whole

@@ -7,7 +7,7 @@ import pytest
 from dataml.ml.boosters.fitting import FitConfig, fit, float32_thresholds, library_parameters
 from dataml.ml.boosters.native_model import NativeModel, Task
 from dataml.ml.boosters.onnx_model import OnnxModel, convert_to_onnx
-from tests.ml.boosters.fits import ALGORITHMS, CATEGORICAL, TASKS, fit_small, make_rows
+from tests.ml.boosters.fits import ALGORITHMS, BOOSTERS, CATEGORICAL, TASKS, fit_small, make_rows
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.classes} classes")
@@ -30,7 +30,7 @@ def test_a_fit_without_validation_rows_takes_the_requested_rounds(algorithm: str
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.classes} classes")
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_continued_model_keeps_its_trees(algorithm: str, task: Task) -> None:
     first, whole = fit_small(algorithm, task, n_estimators=10)
     again = NativeModel.from_bytes(algorithm, task, first.model.to_bytes(), CATEGORICAL)
@@ -49,7 +49,7 @@ def test_one_seed_makes_one_model(algorithm: str) -> None:
     assert (first.predict(whole.x) == second.predict(whole.x)).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_progress_is_reported_every_ten_rounds(algorithm: str) -> None:
     reports: list[tuple[float, str]] = []
     config = FitConfig(

@@ -6,7 +6,7 @@ import pytest
 from dataml.ml.boosters.fitting import FitConfig, fit, library_parameters
 from dataml.ml.boosters.limits import WIDE_COLUMNS, FitLimits, estimate_round_s
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
-from tests.ml.boosters.fits import ALGORITHMS
+from tests.ml.boosters.fits import BOOSTERS
 
 
 def make_wide(columns: int = WIDE_COLUMNS + 20, rows: int = 120) -> LabeledRows:
@@ -27,7 +27,7 @@ def test_wide_tables_get_fewer_bins_unless_the_user_says_how_many(algorithm: str
     assert library_parameters(chosen, 100, WIDE_COLUMNS + 1)[name] == 200
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_wide_table_is_fitted_with_any_number_of_bins(algorithm: str) -> None:
     whole = make_wide()
     for options in ({}, {"max_bin": 20}):
@@ -54,14 +54,14 @@ def test_a_limited_model_is_the_same_from_its_file() -> None:
     assert (again.predict(whole.x) == fitted.predict(whole.x)).all()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_fit_ends_at_its_most_rounds(algorithm: str) -> None:
     whole = make_wide(30)
     limits = FitLimits(max_rounds=7)
     assert fit(FitConfig(algorithm, Task(2), (), limits=limits), whole, whole).best_iteration <= 7
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", BOOSTERS)
 def test_a_round_takes_longer_with_more_of_everything(algorithm: str) -> None:
     small = estimate_round_s(algorithm, 100, 100, 2)
     assert estimate_round_s(algorithm, 100, 200, 2) == pytest.approx(2 * small)

@@ -18,7 +18,7 @@ from tests.ml.samples import CHURN_ROLES, churn
 from tests.tasks.training import train_on
 
 
-@pytest.fixture(scope="module", params=["LightGBM", "XGBoost", "CatBoost", "auto"])
+@pytest.fixture(scope="module", params=["LightGBM", "XGBoost", "CatBoost", "Linear", "auto"])
 def algorithm(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -30,7 +30,8 @@ def root(tmp_path_factory: pytest.TempPathFactory, algorithm: str) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(root: Path, algorithm: str) -> TrainResult:
-    options = {"hyperparameters": {"n_estimators": 100}, "validation": SplitConfig(folds=1)}
+    hyperparameters = {"n_estimators": 100} if algorithm != "Linear" else {}
+    options = {"hyperparameters": hyperparameters, "validation": SplitConfig(folds=1)}
     return train_on(root, churn(), algorithm=algorithm, roles=CHURN_ROLES, seed=1, threads=2, **options)
 
 
@@ -56,7 +57,7 @@ def test_one_row_many_rows_and_a_table_get_identical_predictions(predictor: Pred
 
 def test_onnx_copies_and_native_models_agree(predictor: Predictor, algorithm: str) -> None:
     if algorithm != "auto":
-        assert predictor.manifest.onnx["used"] is (algorithm != "CatBoost")
+        assert predictor.manifest.onnx["used"] is (algorithm not in ("CatBoost", "Linear"))
     encoded = [predictor.parse(row) for row in churn().to_pylist()]
     matrix = np.array(encoded, dtype=np.float32)
     weights = [weight for _, weight in predictor.members]

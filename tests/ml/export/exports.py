@@ -16,7 +16,7 @@ from dataml.ml.bundle.predictor import Predictor
 from dataml.ml.export import archive
 from tests.tasks.training import train_on
 
-ALGORITHMS = ["XGBoost", "LightGBM", "CatBoost"]
+ALGORITHMS = ["XGBoost", "LightGBM", "CatBoost", "Linear"]
 
 # Runs a script where importing anything of the platform, or what it needs and the scorer does not, is an error.
 ISOLATED = """
@@ -69,7 +69,8 @@ def with_classes(table: pa.Table, classes: int) -> pa.Table:
 
 def export_model(root: Path, table: pa.Table, algorithm: str, **options: Any) -> tuple[Predictor, Path]:
     """Train a small model, and return it and the folder of its export."""
-    options = {"hyperparameters": {"n_estimators": 60}, "roles": {"key": "Id"}} | options
+    hyperparameters = {"n_estimators": 60} if algorithm != "Linear" else {}
+    options = {"hyperparameters": hyperparameters, "roles": {"key": "Id"}} | options
     bundle = root / train_on(root, table, algorithm=algorithm, **options).bundle  # type: ignore[arg-type]
     return Predictor.load(bundle), unpack_export(bundle, root / "export")
 

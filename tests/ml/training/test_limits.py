@@ -21,11 +21,12 @@ def test_ordinary_tables_have_no_limits() -> None:
         assert left_out == {}
 
 
-def test_catboost_looks_at_some_columns_of_a_wide_table() -> None:
-    for algorithm in ("auto", "CatBoost"):
-        limited, _ = limit_candidates(candidates(algorithm), 100, 1_998)
-        assert limited.limits["CatBoost"] == FitLimits(max_columns=256)
-        assert limited.fit_config("CatBoost").limits.max_columns == 256
+def test_slow_candidates_look_at_some_columns_of_a_wide_table() -> None:
+    for algorithm in ("CatBoost", "Linear"):
+        for named in ("auto", algorithm):
+            limited, _ = limit_candidates(candidates(named), 100, 1_998)
+            assert limited.limits[algorithm] == FitLimits(max_columns=256)
+            assert limited.fit_config(algorithm).limits.max_columns == 256
     chosen, _ = limit_candidates(candidates(hyperparameters={"colsample_bytree": 0.5}), 100, 1_998)
     assert "CatBoost" not in chosen.algorithms or chosen.limits["CatBoost"].max_columns is None
 
@@ -62,7 +63,7 @@ def test_only_a_fit_that_met_its_limit_is_named() -> None:
     limited, _ = limit_candidates(candidates(), 400, 10_000)
     rounds = limited.limits["XGBoost"].max_rounds
     assert rounds is not None
-    assert set(describe_limits(limited, 10_000, {"XGBoost": 60, "CatBoost": 10})) == {"CatBoost"}
+    assert set(describe_limits(limited, 10_000, {"XGBoost": 60, "CatBoost": 10})) == {"CatBoost", "Linear"}
     described = describe_limits(limited, 10_000, {"XGBoost": rounds})
     assert described["XGBoost"] == f"cut short after {rounds:,} rounds"
     assert {warning.code for warning in warn_of_limits(described)} == {"candidate_limited"}

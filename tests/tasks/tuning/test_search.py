@@ -13,7 +13,7 @@ import pytest
 
 from dataml.errors import Invalid
 from dataml.jobs.spec import TuningConfig
-from dataml.ml.boosters.hyperparameters import ALGORITHMS, HYPERPARAMETERS
+from dataml.ml.boosters.hyperparameters import HYPERPARAMETERS
 from dataml.tasks.tuning.search import SearchResult, search
 from dataml.tasks.tuning.search_space import SPACE, search_space
 from tests.tasks.training import train_on
@@ -163,7 +163,7 @@ def test_fixed_parameters_are_not_searched() -> None:
     assert "num_leaves" in space["LightGBM"]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", SPACE)
 def test_every_range_lies_within_the_permitted_values(algorithm: str) -> None:
     for name, values in SPACE[algorithm].items():
         rule = HYPERPARAMETERS[name]
