@@ -10,6 +10,7 @@ from docs.generator.source import ROOT
 PUBLIC: Final = {
     "contract": "dataml.contract",
     "ml-boosters": "dataml.ml.boosters",
+    "ml-linear": "dataml.ml.linear",
     "ml-training": "dataml.ml.training",
     "ml-evaluation": "dataml.ml.evaluation",
     "ml-data-checks": "dataml.ml.data_checks",
