@@ -23,7 +23,8 @@ _WRITE_INTERVAL_S: Final = 2.0
 _UPLOAD_INTERVAL_S: Final = 10.0
 _LOGGERS: Final = ("dataml", "py.warnings")
 _LEFT_OUT: Final = b"(Earlier lines are left out.)\n"
-_DIGITS: Final = re.compile(r"[0-9]+")
+_DIGITS: Final = re.compile(r"[0-9][0-9,]*")
+_COMPARED_LINES: Final = 4
 # Where files lie on this machine is nothing for users: of those of the installation the package is kept, of others the
 # name.
 _FOLDER: Final = re.compile(r"""(?:/[^/\s"':]+)+/(?=(?:site-packages|python3\.[0-9]+|dataml)/)""")
@@ -39,10 +40,10 @@ class AttemptLog:
     def __init__(self, storage: Storage, attempt: Attempt) -> None:
         self._storage = storage
         self._name = attempt.log_name
-        self._lines: deque[bytes] = deque()
+        # Each line, and what its message has besides numbers where it is about the progress.
+        self._lines: deque[tuple[bytes, str | None]] = deque()
         self._size_bytes = 0
         self._is_cut = False
-        self._last_progress: str | None = None
         self._lock = threading.Lock()
         self._handler = _Handler(self)
         self._has_new = False
@@ -70,26 +71,30 @@ class AttemptLog:
     def add(self, level: str, text: str) -> None:
         """Add a line, or several for a text of several lines."""
         with self._lock:
-            self._append(level, text)
-            self._last_progress = None
+            self._append(level, text, None)
 
     def add_progress(self, message: str) -> None:
-        """Add a line about the progress, in place of the last one if only numbers differ."""
+        """Add a line about the progress, in place of one of the last lines from which only numbers differ.
+
+        Fits that run side by side take turns.
+        """
         kind = _DIGITS.sub("0", message)
         with self._lock:
-            if kind == self._last_progress:
-                self._size_bytes -= len(self._lines.pop())
-            self._append("INFO", message)
-            self._last_progress = kind
+            for place in range(1, min(_COMPARED_LINES, len(self._lines)) + 1):
+                if self._lines[-place][1] == kind:
+                    self._size_bytes -= len(self._lines[-place][0])
+                    del self._lines[-place]
+                    break
+            self._append("INFO", message, kind)
 
-    def _append(self, level: str, text: str) -> None:
+    def _append(self, level: str, text: str, kind: str | None) -> None:
         time_text = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         shown = _OTHER_FOLDER.sub("", _FOLDER.sub("", redact(text).replace(f"{self._storage.root}/", "")))
         line = f"{time_text} {level} {shown[:_MAX_RECORD_CHARACTERS]}\n".encode(errors="replace")
-        self._lines.append(line)
+        self._lines.append((line, kind))
         self._size_bytes += len(line)
         while self._size_bytes > MAX_BYTES:
-            self._size_bytes -= len(self._lines.popleft())
+            self._size_bytes -= len(self._lines.popleft()[0])
             self._is_cut = True
         self._has_new = True
 
@@ -101,7 +106,7 @@ class AttemptLog:
         with self._lock:
             if not self._has_new and not is_last:
                 return
-            content = (_LEFT_OUT if self._is_cut else b"") + b"".join(self._lines)
+            content = (_LEFT_OUT if self._is_cut else b"") + b"".join(line for line, _ in self._lines)
             self._has_new = False
         try:
             write_log(self._storage, self._name, content)

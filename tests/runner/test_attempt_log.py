@@ -37,7 +37,9 @@ def text_of(storage: Storage) -> str:
 def test_attempt_leaves_its_log(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     def task(spec: DescribeSpec, context: JobContext) -> DescribeResult:
         context.report_progress(0.1, "1 of 2 columns described")
+        context.report_progress(0.1, "Fitting A, round 1")
         context.report_progress(0.2, "2 of 2 columns described")
+        context.report_progress(0.2, "Fitting A, round 1,200")
         log.warning("column %s is odd", "age")
         context.report_progress(0.9, "Writing")
         return DescribeResult({"rows": 0})
@@ -48,6 +50,7 @@ def test_attempt_leaves_its_log(storage: Storage, monkeypatch: pytest.MonkeyPatc
     assert lines[0].startswith("INFO Attempt 2 begins")
     assert lines[1:] == [
         "INFO 2 of 2 columns described",
+        "INFO Fitting A, round 1,200",
         "WARNING column age is odd",
         "INFO Writing",
         "INFO Done",

@@ -185,7 +185,7 @@ function draw(element) {
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue("--text");
     const axis = { labelColor: text, titleColor: text, gridColor: style.getPropertyValue("--border"), domainColor: style.getPropertyValue("--border") };
-    const config = { background: null, axis, legend: { labelColor: text, titleColor: text, ...(element.clientWidth < 600 && { orient: "bottom" }) }, title: { color: text }, view: { stroke: null } };
+    const config = { background: null, axis, legend: { labelColor: text, titleColor: text, ...(element.clientWidth < 600 && { orient: "bottom" }) }, title: { color: text }, text: { color: text }, view: { stroke: null } };
     // `ast`: expressions are interpreted, for no page may make functions out of text.
     delete specification.$schema; // of an older version than this one, which reads it all the same
     const tooltip = { disableDefaultStyle: true };
