@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import xgboost
 
 from benchmarks.baselines.booster import load_booster
-from dataml.ml.boosters.fitting import FitConfig, library_parameters
+from dataml.ml.boosters.fitting import FitConfig, fit, library_parameters
 from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.native_model import LabeledRows, Task, catboost_rows
 from dataml.ml.bundle.manifest import read_manifest
@@ -96,7 +96,12 @@ def _catboost(config: FitConfig, train: LabeledRows, validation: LabeledRows | N
     return int(model.fit(data, eval_set=valid, early_stopping_rounds=patience).tree_count_ or 0)
 
 
-_FITS = {"LightGBM": _lightgbm, "XGBoost": _xgboost, "CatBoost": _catboost}
+def _linear(config: FitConfig, train: LabeledRows, validation: LabeledRows | None, rounds: int | None) -> int:
+    # No library has it.
+    return fit(config, train, validation, rounds).best_iteration
+
+
+_FITS = {"LightGBM": _lightgbm, "XGBoost": _xgboost, "CatBoost": _catboost, "Linear": _linear}
 
 
 def predict_plainly(bundle: Path, parquet: Path, result: Path) -> float:
