@@ -24,6 +24,7 @@ def create_routes() -> list[Route]:
         page("/datasets/from-table", datasets.create_from_table, "POST"),
         page("/datasets/{dataset_id:int}", dataset_tabs.show),
         page("/datasets/{dataset_id:int}/validate", datasets.validate, "POST"),
+        page("/datasets/{dataset_id:int}/files", datasets.add_files, "POST"),
         page("/datasets/{dataset_id:int}/files/{file_id:int}/delete", datasets.delete_file, "POST"),
         page("/datasets/{dataset_id:int}/statistics", datasets.compute_statistics, "POST"),
         page("/datasets/{dataset_id:int}/delete", datasets.delete, "POST"),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.client import Client, wait_for_job
 from tests.console.browser import Browser, signed_in
-from tests.dataset.datasets import create_dataset, create_template
+from tests.dataset.datasets import create_dataset, create_template, get_dataset
 from tests.train.training import small_csv
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -173,3 +173,26 @@ def test_changes_need_their_permission_and_tenant(anonymous: Client, client: Cli
     assert "/delete" not in page
     for tab in ("preview", "columns", "errors", "files", "uses"):
         assert stranger.get(f"/datasets/{wrong['id']}/{tab}").status_code == 404
+
+
+def test_files_are_added_to_a_dataset(admin: Browser, client: Client) -> None:
+    made = create_dataset(client, ("one.csv", b"a,b\n1,2\n3,4\n"))
+    path = f"/datasets/{made['id']}/files"
+    assert f'action="{path}" enctype="multipart/form-data"' in admin.get(path).text
+    sent = {"files": {"files": ("two.csv", b"a,b\n5,6\n", "text/csv")}, "headers": {"Sec-Fetch-Site": "same-origin"}}
+    answer = admin.request("POST", path, **sent)
+    assert answer.status_code == 303, answer.text
+    wait_for_job(client, get_dataset(client, made["id"])["job_id"])
+    assert get_dataset(client, made["id"])["kept_records"] == 3
+    sent["files"] = {"files": ("three.csv", b"other\n1\n", "text/csv")}
+    refused = admin.request("POST", path, **sent)
+    assert refused.status_code == 422
+    assert "different_columns" in refused.text
+
+
+def test_viewer_adds_no_files(anonymous: Client, client: Client, wrong: dict[str, Any]) -> None:
+    viewer = signed_in(anonymous, "analyst")
+    path = f"/datasets/{wrong['id']}/files"
+    assert "multipart/form-data" not in viewer.get(path).text
+    sent = {"files": {"files": ("two.csv", b"a\n5\n", "text/csv")}, "headers": {"Sec-Fetch-Site": "same-origin"}}
+    assert viewer.request("POST", path, **sent).status_code == 403

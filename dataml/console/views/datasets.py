@@ -94,6 +94,13 @@ async def delete(visit: Visit) -> Response:
     return visit.redirect("/datasets", notice="The dataset is deleted.")
 
 
+async def add_files(visit: Visit) -> Response:
+    """Add files to a dataset, which is then validated again; the body is passed on as it comes."""
+    dataset_id = visit.request.path_params["dataset_id"]
+    await visit.api.send_body(visit.request, f"/files/add?dataset_id={dataset_id}")
+    return visit.redirect(f"/datasets/{dataset_id}/files", notice="The files are added, and the dataset is validated.")
+
+
 async def delete_file(visit: Visit) -> Response:
     """Delete a file of a dataset."""
     dataset_id, file_id = (visit.request.path_params[name] for name in ("dataset_id", "file_id"))
