@@ -1,7 +1,6 @@
 """Intervals of sums of steps come from sums of errors, and hold as many sums as they should."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -174,14 +173,3 @@ def test_a_model_without_measured_sums_takes_the_correlation_of_its_history() ->
     assert noise < 0.6 < walk < 1.0
     assert estimate(random.normal(0, 1, 9), errors) == pytest.approx(14**-0.1)
     assert estimate(np.ones(400), errors) == pytest.approx(14**-0.1)
-
-
-def test_a_lookup_takes_little_time() -> None:
-    fitted = Fitted(np.random.default_rng(8).normal(0, 1, (5, 1, 60)))
-    units, firsts, counts = fitted.steps.units(0, 60), np.arange(8) * 7, np.full(8, 7)
-    best = np.inf
-    for _ in range(300):
-        started = time.perf_counter()
-        fitted.sums.bounds(units, np.zeros(8), firsts, counts, 0.95)
-        best = min(best, time.perf_counter() - started)
-    assert best < 200e-6
