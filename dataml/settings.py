@@ -194,6 +194,13 @@ class Settings(BaseSettings):
         200, ge=0, description="Versions of predictors whose metrics are kept apart; all others are added up."
     )
 
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://.",
+        description="Collector of OpenTelemetry that gets traces, `http://host:4318`; needs the extra `otel`. No "
+        "traces when not set.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _read_older_names(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,11 @@ class ControlPlane:
         self._recorder = ProcessRecorder("supervisor")
         self.deployer = Deployer(self._database, settings)
         workers = RayWorkers(
-            Storage.for_jobs(settings), LakeConfig.from_settings(settings), settings.workers, settings.worker_cpus
+            Storage.for_jobs(settings),
+            LakeConfig.from_settings(settings),
+            settings.workers,
+            settings.worker_cpus,
+            settings.otlp_endpoint,
         )
         self.supervisor = Supervisor(self._database, settings, workers, self.deployer.wake, name)
 

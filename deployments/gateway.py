@@ -9,7 +9,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 
-from dataml import redaction
+from dataml import redaction, tracing
 from dataml.access.tokens import TokenKeys
 from dataml.app import GatewayMiddleware, Services, create_app
 from dataml.db import schema
@@ -63,6 +63,7 @@ class Gateway:
             StartupError: the database is not at this version's schema, or is SQLite on more than one node.
         """
         redaction.install()
+        tracing.start(settings.otlp_endpoint, "api")
         schema.check(settings)
         if settings.is_sqlite and sum(node["Alive"] for node in ray.nodes()) > 1:
             raise StartupError("SQLite serves one node: set DATAML_DATABASE_URL to a PostgreSQL database")

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dataml import redaction
+from dataml import redaction, tracing
 from dataml.db.session import Database
 from dataml.errors import DatamlError
 from dataml.metrics.definitions import POOL_EVICTIONS, POOL_MODELS
@@ -33,6 +33,7 @@ class ModelCache:
 
     def __init__(self, settings: Settings) -> None:
         redaction.install()
+        tracing.start(settings.otlp_endpoint, "pool")
         self._settings = settings
         self._storage = Storage.from_settings(settings)
         database = Database(settings)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ray import serve
 from starlette.types import Receive, Scope, Send
 
-from dataml import redaction
+from dataml import redaction, tracing
 from dataml.access.tokens import TokenKeys
 from dataml.db.session import Database
 from dataml.errors import DatamlError, MethodNotAllowed, NotFound
@@ -56,6 +56,7 @@ class PredictorDeployment:
     def __init__(self, settings: Settings, model: ServableModel, pool_application: str) -> None:
         """Load the model. `pool_application` is the Serve application of the pool."""
         redaction.install()
+        tracing.start(settings.otlp_endpoint, "predictor")
         self._model = model
         self._settings = settings
         self._pool_application = pool_application

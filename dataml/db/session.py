@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from dataml import tracing
 from dataml.concurrency import ConcurrencyLimiter
 from dataml.db.outage_log import OutageLog
 from dataml.errors import StorageFull, Unavailable
@@ -149,7 +150,7 @@ class Database:
     def _measuring(self, kind: Literal["read", "write", "lookup"]) -> Iterator[None]:
         """Measure a transaction, and note whether the database answers."""
         try:
-            with DATABASE_DURATION.time(kind):
+            with tracing.span(f"database {kind}"), DATABASE_DURATION.time(kind):
                 yield
         except (*UNREACHABLE, Unavailable) as error:
             if not isinstance(error, Unavailable) or error.code == "database_unavailable":

@@ -1,10 +1,11 @@
-"""Metrics of each request: how it was answered, and how long it took."""
+"""Metrics and the span of each request: how it was answered, and how long it took."""
 
 from time import perf_counter
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dataml import tracing
 from dataml.metrics.definitions import HTTP_REQUEST_DURATION, HTTP_REQUESTS
 
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -17,6 +18,24 @@ async def measure_request(app: ASGIApp, scope: Scope, receive: Receive, send: Se
 
     An application that has no routes of Starlette says by `scope["state"]["route"]` which one has answered.
     """
+    if not tracing.is_on():
+        await _measure(app, scope, receive, send)
+        return
+    with tracing.span_within(_traceparent_of(scope), scope["method"], is_request=True) as span:
+        route, status = await _measure(app, scope, receive, send)
+        assert span is not None
+        span.update_name(f"{scope['method']} {route}")
+        span.set_attributes(
+            {"http.request.method": scope["method"], "http.route": route, "http.response.status_code": int(status)}
+        )
+
+
+def _traceparent_of(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
+
+
+async def _measure(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> tuple[str, str]:
+    """Answer a request and record it; return the route and the status."""
     started_at = perf_counter()
     # What an application that fails has answered: see `ServerErrorMiddleware` of Starlette.
     status = "500"
@@ -34,6 +53,7 @@ async def measure_request(app: ASGIApp, scope: Scope, receive: Receive, send: Se
         route = scope["state"].get("route") or _route_of(scope)
         HTTP_REQUESTS.add(method, route, status)
         HTTP_REQUEST_DURATION.observe(perf_counter() - started_at, method, route)
+    return route, status
 
 
 def _route_of(scope: Scope) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy import CursorResult, Update, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from dataml import tracing
 from dataml.db import every_tenant
 from dataml.db.after_commit import after_commit
 from dataml.db.base import utc_now
@@ -54,6 +55,8 @@ _PAYLOADS: dict[JobKind, TypeAdapter[Any]] = {
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 _ENDED_WITHOUT_RESULT = (JobState.CANCELLED.value, JobState.FAILED.value)
 _TIMEOUT = "job_timeout"
+# A key beside the fields of payloads, which specs do not have.
+_TRACE = "traceparent"
 # Fields of payloads that are storage names.
 _INPUT_FIELDS = ("parquet", "bundle", "parent", "future", "observations")
 _OUTPUT = re.compile(rf"{ATTEMPTS}/([0-9]{{1,18}})\.", re.ASCII)
@@ -84,11 +87,12 @@ async def enqueue(
     time_limit_s: int | None = None,
 ) -> Job:
     """Add a job in the caller's transaction, together with the row it works for."""
+    traceparent = tracing.current_traceparent()
     job = Job(
         tenant_id=scope.tenant_id,
         kind=kind.value,
         subject_id=subject_id,
-        payload=_PAYLOADS[kind].dump_python(payload, mode="json"),
+        payload=_PAYLOADS[kind].dump_python(payload, mode="json") | ({_TRACE: traceparent} if traceparent else {}),
         time_limit_s=time_limit_s,
         created_by=scope.username,
         created_at=utc_now(),
@@ -192,7 +196,8 @@ async def claim(session: AsyncSession, busy: Collection[int] = (), waiting: Coll
 def load_spec(job: Job) -> JobSpec:
     """Return the spec of the job's current attempt, its payload read from the stored JSON."""
     kind = JobKind(job.kind)
-    return JobSpec(job.id, job.attempt, kind, _PAYLOADS[kind].validate_python(job.payload), job.directory)
+    payload = _PAYLOADS[kind].validate_python(job.payload)
+    return JobSpec(job.id, job.attempt, kind, payload, job.directory, job.payload.get(_TRACE))
 
 
 async def list_running(session: AsyncSession) -> Sequence[Job]:

@@ -463,13 +463,17 @@ Result = ValidateResult | DescribeResult | TrainResult | ExplainResult | ScoreRe
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One attempt at one job; everything it writes goes to `directory`, the attempt's own folder in storage."""
+    """One attempt at one job; everything it writes goes to `directory`, the attempt's own folder in storage.
+
+    `traceparent` is the span of the request that has started the job.
+    """
 
     job_id: int
     attempt: int
     kind: JobKind
     payload: Payload
     directory: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

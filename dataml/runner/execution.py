@@ -4,7 +4,7 @@ import importlib
 import logging
 from collections.abc import Callable
 
-from dataml import __version__
+from dataml import __version__, tracing
 from dataml.errors import DatamlError
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobContext, JobFailure, JobReport, JobSpec
@@ -43,8 +43,9 @@ def _run(spec: JobSpec, context: JobContext) -> JobReport:
     try:
         # Tasks import heavy libraries: each is imported by the first job of its kind.
         task = importlib.import_module(f"dataml.tasks.{spec.kind.value}")
-        result = task.run(spec.payload, context)
-        context.publish()
+        with tracing.span_within(spec.traceparent, f"job {spec.kind.value}", {"dataml.job_id": spec.job_id}):
+            result = task.run(spec.payload, context)
+            context.publish()
         return JobReport(spec.job_id, spec.attempt, result=result)
     except DatamlError as error:
         failure = JobFailure(error.code, error.detail)

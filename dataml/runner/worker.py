@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dataml import redaction
+from dataml import redaction, tracing
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
 from dataml.metrics.process import ProcessRecorder
@@ -52,7 +52,7 @@ class Worker:
     gets the report.
     """
 
-    def __init__(self, storage: Storage, lake: LakeConfig) -> None:
+    def __init__(self, storage: Storage, lake: LakeConfig, otlp_endpoint: str | None = None) -> None:
         # Requests have priority over jobs: on a busy machine the API stays fast.
         os.nice(10)
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. The OpenMP
@@ -60,6 +60,7 @@ class Worker:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         limit_allocator_caches()
         redaction.install()
+        tracing.start(otlp_endpoint, "worker")
         # Warnings of libraries are in the log of the attempt, too.
         logging.captureWarnings(True)
         self._storage = storage
@@ -175,11 +176,14 @@ def _import_heavy() -> None:
 class RayWorkers:
     """The `Workers` of a Ray cluster: named detached actors, which outlive the supervisor that started them."""
 
-    def __init__(self, storage: Storage, lake: LakeConfig, count: int, cpus: float) -> None:
+    def __init__(
+        self, storage: Storage, lake: LakeConfig, count: int, cpus: float, otlp_endpoint: str | None = None
+    ) -> None:
         self.names = tuple(f"worker-{number}" for number in range(count))
         self._storage = storage
         self._lake = lake
         self._cpus = cpus
+        self._otlp_endpoint = otlp_endpoint
         # Made once: Ray exports each class and function that it is given to the whole cluster, and never forgets it.
         self._actor_class: Any = ray.remote(Worker)
         self._is_active: Any = ray.remote(process_activity.is_active)
@@ -246,7 +250,7 @@ class RayWorkers:
     def _actor(self, name: str) -> ActorRef:
         options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
         return self._actor_class.options(**options, num_cpus=self._cpus, max_concurrency=16).remote(
-            self._storage, self._lake
+            self._storage, self._lake, self._otlp_endpoint
         )
 
 

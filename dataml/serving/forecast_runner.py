@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from dataml import tracing
 from dataml.contract.warnings import DataWarning, warnings_to_json
 from dataml.errors import DatamlError, Invalid
 from dataml.http.strict_json import dump_json
@@ -60,7 +61,8 @@ class ForecastRunner:
     async def forecast(self, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the forecast as JSON, or the error as a value."""
         try:
-            body, record = await asyncio.to_thread(self._forecast, request)
+            with tracing.span_within(request.traceparent, "model forecast", {"dataml.train_id": self.model.train_id}):
+                body, record = await asyncio.to_thread(self._forecast, request)
         except DatamlError as error:
             return error
         self._log.add(record)

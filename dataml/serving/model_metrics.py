@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Literal
 
+from dataml import tracing
 from dataml.errors import DatamlError
 from dataml.metrics.definitions import MODEL_LOAD_DURATION, MODEL_LOAD_ERRORS, PREDICTION_DURATION
 from dataml.serving.model_runner import (
@@ -30,6 +32,10 @@ async def measure_call(model: ServableModel, call: Awaitable[InferenceResponse])
         PREDICTION_DURATION.observe(perf_counter() - started_at, *labels_of(model), model.alias, status)
 
 
+def _attributes(model: ServableModel) -> tracing.Attributes:
+    return {"dataml.predictor": model.predictor_name, "dataml.version": model.version, "dataml.alias": model.alias}
+
+
 @contextmanager
 def measure_load(host: Literal["pool", "own"]) -> Iterator[None]:
     """Record how long it takes to load a model in the pool or in an own deployment, and whether that fails."""
@@ -49,11 +55,19 @@ class MeasuredInferenceClient:
 
     async def predict(self, model: ServableModel, request: InferenceRequest) -> InferenceResponse:
         """Return the predictions as JSON, or the error as a value."""
-        return await measure_call(model, self.client.predict(model, request))
+        if not tracing.is_on():
+            return await measure_call(model, self.client.predict(model, request))
+        with tracing.span("predict", _attributes(model)):
+            request = replace(request, traceparent=tracing.current_traceparent())
+            return await measure_call(model, self.client.predict(model, request))
 
     async def forecast(self, model: ServableModel, request: ForecastInferenceRequest) -> InferenceResponse:
         """Return the forecast as JSON, or the error as a value."""
-        return await measure_call(model, self.client.forecast(model, request))
+        if not tracing.is_on():
+            return await measure_call(model, self.client.forecast(model, request))
+        with tracing.span("forecast", _attributes(model)):
+            request = replace(request, traceparent=tracing.current_traceparent())
+            return await measure_call(model, self.client.forecast(model, request))
 
     async def list_deployments(
         self, tenant_id: str, predictor_names: Collection[str]

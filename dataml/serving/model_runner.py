@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from dataml import tracing
 from dataml.contract.warnings import DataWarning, warnings_to_json
 from dataml.errors import DatamlError, FieldError, Invalid, InvalidFields
 from dataml.http.strict_json import dump_json
@@ -87,7 +88,7 @@ class InferenceRequest:
     """Rows to predict, on behalf of a user; a `single` request has one row and a flat response.
 
     `threshold` is the decision threshold of two classes; None for the more probable class. A request that is not
-    `is_logged` leaves nothing in the prediction log.
+    `is_logged` leaves nothing in the prediction log. `traceparent` is the span that waits for the response.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -96,6 +97,7 @@ class InferenceRequest:
     explain: bool = False
     threshold: float | None = None
     is_logged: bool = True
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class ForecastInferenceRequest:
     """Series to forecast, on behalf of a user; all series when `unique_ids` is None.
 
     `inputs` are its datasets. The exogenous values of the future can also be `future_rows`. `record` is what the
-    prediction log keeps of the request.
+    prediction log keeps of the request. `traceparent` is the span that waits for the response.
     """
 
     steps: int
@@ -117,6 +119,7 @@ class ForecastInferenceRequest:
     inputs: ForecastInputs = NO_INPUTS
     round: bool = False
     record: dict[str, Any] | None = None
+    traceparent: str | None = None
 
 
 # JSON, or why there is none: an error travels as a value, which is cheaper than an exception.
@@ -220,13 +223,23 @@ class ModelRunner:
             # Contributions need the booster's own library, which takes seconds to import: not on the event loop.
             await asyncio.to_thread(lambda: self._predictor.members)
         records: list[LogRecord] = []
+        began_ns = time.time_ns() if tracing.is_on() else 0
         if sum(_cost(request) for request in requests) > _MAX_ROWS_ON_EVENT_LOOP:
             responses = await asyncio.to_thread(self._predict, requests, records)
         else:
             responses = self._predict(requests, records)
         for record in records:
             self._log.add(record)
+        if tracing.is_on():
+            self._record_spans(requests, began_ns)
         return responses
+
+    def _record_spans(self, requests: Sequence[InferenceRequest], began_ns: int) -> None:
+        """Record the pass through the model in the trace of each request."""
+        ended_ns = time.time_ns()
+        for request in requests:
+            attributes = {"dataml.train_id": self.model.train_id, "dataml.requests": len(requests)}
+            tracing.record_span(request.traceparent, "model predict", began_ns, ended_ns, attributes)
 
     def _predict(self, requests: Sequence[InferenceRequest], records: list[LogRecord]) -> list[InferenceResponse]:
         parsed = [self._parse(request) for request in requests]
