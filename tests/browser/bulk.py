@@ -23,7 +23,7 @@ def multiply(settings: Settings, train_id: int, models: int = MODELS, datasets: 
         configure_sqlite(engine)
     with engine.begin() as connection:
         metadata = MetaData()
-        metadata.reflect(connection, only=["training", "dataset", "job"])
+        metadata.reflect(connection, only=["training", "dataset", "job", "predictor"])
         tables = metadata.tables
         training = _read(connection, tables["training"], train_id)
         dataset = _read(connection, tables["dataset"], training["dataset_id"])
@@ -32,6 +32,7 @@ def multiply(settings: Settings, train_id: int, models: int = MODELS, datasets: 
         )
         copies = [_copy_of_training(training, number, dataset_ids) for number in range(models)]
         train_ids = _insert(connection, tables["training"], copies)
+        _add_predictors(connection, tables["predictor"], training, train_ids)
         job = _read_job(connection, tables["job"], train_id)
         _insert(connection, tables["job"], [{**job, "subject_id": each} for each in train_ids])
     engine.dispose()
@@ -46,6 +47,21 @@ def _copy_of_training(training: dict[str, Any], number: int, dataset_ids: list[i
         "version": version + 1,
         "dataset_id": dataset_ids[number % len(dataset_ids)],
     }
+
+
+def _add_predictors(connection: Connection, table: Table, training: dict[str, Any], train_ids: list[int]) -> None:
+    """Add the predictors of the copies; the newest version of each answers for it."""
+    same = select(table).where(
+        table.c.tenant_id == training["tenant_id"], table.c.predictor_name == training["predictor_name"]
+    )
+    predictor = dict(connection.execute(same).mappings().one())
+    champions = {number // _VERSIONS: train_id for number, train_id in enumerate(train_ids)}
+    names = (_copy_of_training(training, number * _VERSIONS, [0]) for number in champions)
+    copies = [
+        {**predictor, "champion_id": champion, **{name: copy[name] for name in ("predictor_name", "url_name")}}
+        for champion, copy in zip(champions.values(), names, strict=True)
+    ]
+    _insert(connection, table, copies)
 
 
 def _read(connection: Connection, table: Table, row_id: int) -> dict[str, Any]:
