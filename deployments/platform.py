@@ -80,6 +80,8 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "RAY_ROTATION_MAX_BYTES": str(32 * 1024**2),
         "RAY_ROTATION_BACKUP_COUNT": "2",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray would keep the events of 100,000 calls, which nobody reads, in the memory of its GCS.
+        "RAY_task_events_report_interval_ms": "0",
         # Ray's own metrics are for everybody who reaches their ports, on all interfaces and without a token. Where Ray
         # has no switch, a port that cannot be opened: Ray logs that, and goes on.
         "RAY_enable_metrics_collection": "0",
