@@ -505,6 +505,8 @@ def test_grpc_predicts_as_the_direct_route_also_from_the_next_replica(
         (api,) = cluster.processes("ray::ServeReplica:dataml:Api")
         os.kill(api, signal.SIGKILL)
         assert wait_until(infer, lambda answered: answered is not None) == wanted
+    # HAProxy may find the next replica later than this client.
+    wait_until(lambda: client.transport.send("GET", HEALTH_CHECK).status_code, lambda status: status == 200)
 
 
 def test_a_killed_worker_costs_one_attempt(cluster: Cluster, client: dataml.Client) -> None:

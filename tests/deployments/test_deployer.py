@@ -77,7 +77,7 @@ def training(train_id: int) -> Any:
         "target": "y",
     }
     return SimpleNamespace(
-        **fields, bundle="b", accuracy=None, endpoint="pool", problem_type="Classification", threshold=None
+        **fields, bundle="b", accuracy=None, endpoint="pool", problem_type="Classification", threshold=None, version=1
     )
 
 

@@ -144,4 +144,5 @@ def _is_removed(client: Client, before: set[str], stored: Callable[[], set[str]]
     for row in client.get("/dataset/list", params={"limit": 1000}).json()["data"]:
         answer = client.request("DELETE", f"/dataset/delete/{row['id']}")
         assert answer.status_code == 200, answer.text
-    assert stored() == set()
+    # The logs of jobs go after some days.
+    assert {name for name in stored() if not name.startswith("logs/")} == set()
