@@ -54,7 +54,8 @@ class Terms:
         Args:
             matrix: the rows to learn from.
             categorical: positions of the columns that hold codes of categories.
-            max_terms: the number of terms above which there are no hinges.
+            max_terms: the most terms besides those of number columns: above it there are no hinges, and only the most
+                frequent categories have terms.
             columns: positions of the columns to look at; None for all.
         """
         looked_at = set(range(matrix.shape[1]) if columns is None else columns.tolist())
@@ -74,7 +75,7 @@ class Terms:
             centers.append(center)
             scales.append(scale)
             hinges += [(place, knot) for knot in _find_knots((known - center) / scale)]
-        levels = [(column, code) for column in categorical for code in _frequent_codes(matrix[:, column])]
+        levels = _frequent_levels(matrix, categorical, max(0, max_terms - len(numbers) - len(missing)))
         if len(numbers) + len(missing) + len(hinges) + len(levels) > max_terms:
             hinges = []
         return cls(
@@ -142,8 +143,13 @@ def _find_knots(values: np.ndarray) -> list[float]:
     return [float(knot) for knot in knots if distinct[0] < knot < distinct[-1]]
 
 
-def _frequent_codes(column: np.ndarray) -> list[float]:
-    codes, counts = np.unique(np.where(np.isnan(column), -1.0, column), return_counts=True)
-    frequent = counts >= _MIN_LEVEL_ROWS
-    codes, counts = codes[frequent], counts[frequent]
-    return [float(code) for code in codes[np.argsort(-counts, kind="stable")[:_MAX_LEVELS]]]
+def _frequent_levels(matrix: np.ndarray, categorical: tuple[int, ...], most: int) -> list[tuple[int, float]]:
+    """Return the column and the code of the most frequent categories of all columns, by column."""
+    levels: list[tuple[int, int, float]] = []
+    for column in categorical:
+        values = matrix[:, column]
+        codes, counts = np.unique(np.where(np.isnan(values), -1.0, values), return_counts=True)
+        frequent = np.argsort(-counts, kind="stable")[:_MAX_LEVELS]
+        levels += [(int(counts[i]), column, float(codes[i])) for i in frequent if counts[i] >= _MIN_LEVEL_ROWS]
+    kept = sorted(levels, key=lambda level: -level[0])[:most]
+    return [(column, code) for _, column, code in sorted(kept, key=lambda level: (level[1], -level[0]))]

@@ -140,3 +140,11 @@ def test_columns_without_information_do_no_harm() -> None:
     predicted = model.predict(matrix, 2)
     assert np.isfinite(predicted).all()
     assert (predicted.argmax(axis=1) == y).all()
+
+
+def test_many_categories_of_many_columns_have_a_bounded_number_of_terms() -> None:
+    codes = np.random.default_rng(3).integers(0, 150, size=(5_000, 12)).astype(np.float32)
+    codes[:3_000, 5] = 7
+    terms = Terms.fit(codes, tuple(range(12)), max_terms=300)
+    assert terms.count == 300
+    assert (5, 7.0) in list(zip(terms.level_columns.tolist(), terms.level_codes.tolist(), strict=True))
