@@ -22,7 +22,7 @@ PREDICT_CALL: Final = "/predict"
 FORECAST_CALL: Final = "/forecast"
 """The end of the direct route of a forecast."""
 DIRECT_CALLS: Final = (PREDICT_CALL, FORECAST_CALL)
-# Whether it is a number is told once it is known who asks.
+# Whether it is the number of a version is checked after the caller.
 _VERSION: Final = re.compile(r"v.")
 
 

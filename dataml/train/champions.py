@@ -11,7 +11,6 @@ from dataml.errors import Conflict, NotFound
 from dataml.train.models import Predictor, PredictorAlias, Promotion, PromotionKind, Training
 
 AUTOMATIC: Final = "automatic"
-MANUAL: Final = "manual"
 
 
 async def add_predictor(session: AsyncSession, scope: Scope, predictor_name: str, url_name: str) -> None:
@@ -27,15 +26,15 @@ def is_named(name: str) -> ColumnElement[bool]:
     return (Predictor.predictor_name == name) | (Predictor.url_name == name)
 
 
-async def hold(session: AsyncSession, scope: Scope, predictor_name: str) -> Predictor:
-    """Return a predictor that stays as it is until the end of the transaction; its name may be the one in URLs.
+async def get(session: AsyncSession, scope: Scope, predictor_name: str, *, held: bool = False) -> Predictor:
+    """Return a predictor, whose name may be the one in URLs; with `held` it stays as it is until the transaction ends.
 
     Raises:
         NotFound: `predictor_not_found`.
     """
     # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
     if "\0" not in predictor_name:
-        predictor = await scope.find(session, Predictor, is_named(predictor_name), lock=True)
+        predictor = await scope.find(session, Predictor, is_named(predictor_name), lock=held)
         if predictor is not None:
             return predictor
     raise NotFound("There is no predictor of this name.", code="predictor_not_found")
@@ -70,6 +69,8 @@ async def promote(
 ) -> None:
     """Make a completed version the champion of a predictor that is held, and write it into the history."""
     predictor.champion_id = training.id
+    # It answers now, so it is no shadow any more.
+    predictor.shadows = [each for each in predictor.shadows or () if each["train_id"] != training.id] or None
     training.is_promoted = True
     session.add(
         Promotion(
@@ -91,7 +92,7 @@ async def promote_completed(session: AsyncSession, scope: Scope, training: Train
     A continuation that came out worse than its parent does not, nor an older version than the champion. While the
     traffic is split, nothing changes by itself.
     """
-    predictor = await hold(session, scope, training.predictor_name)
+    predictor = await get(session, scope, training.predictor_name, held=True)
     training.is_promoted = is_better and predictor.promotion == AUTOMATIC and predictor.traffic is None
     champion = await scope.find(session, Training, Training.id == (predictor.champion_id or 0))
     if training.is_promoted and (champion is None or champion.version < training.version):
@@ -108,7 +109,7 @@ async def refuse_addressed(session: AsyncSession, scope: Scope, training: Traini
     if alias is not None:
         detail = f"The alias {alias.alias!r} of the predictor names this version; move or remove it first."
         raise Conflict(detail, code="training_in_use")
-    predictor = await hold(session, scope, training.predictor_name)
+    predictor = await get(session, scope, training.predictor_name, held=True)
     if any(share["train_id"] == training.id for share in (*(predictor.traffic or ()), *(predictor.shadows or ()))):
         detail = "This version gets a part of the predictor's traffic; change the traffic first."
         raise Conflict(detail, code="training_in_use")
@@ -119,7 +120,7 @@ async def release_version(session: AsyncSession, scope: Scope, training: Trainin
 
     With its last version the predictor is deleted, too.
     """
-    predictor = await hold(session, scope, training.predictor_name)
+    predictor = await get(session, scope, training.predictor_name, held=True)
     others = (Training.predictor_name == training.predictor_name, Training.id != training.id)
     if predictor.champion_id == training.id:
         predictor.champion_id = None

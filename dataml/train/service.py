@@ -327,10 +327,15 @@ async def get_completed(session: AsyncSession, scope: Scope, train_id: int, *, h
         NotFound: `training_not_found`.
         Conflict: `model_not_ready`.
     """
-    return _refuse_unfinished(await (hold if held else get)(session, scope, train_id))
+    return refuse_unfinished(await (hold if held else get)(session, scope, train_id))
 
 
-def _refuse_unfinished(training: Training) -> Training:
+def refuse_unfinished(training: Training) -> Training:
+    """Return a training whose model can predict.
+
+    Raises:
+        Conflict: `model_not_ready`.
+    """
     if training.status != "completed":
         raise Conflict(
             f"This model is not ready: its training is {_STATUS_WORDS[training.status]}.", code="model_not_ready"

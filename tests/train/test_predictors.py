@@ -242,3 +242,13 @@ def test_list_of_predictors(client: Client, dataset_id: int, name: str) -> None:
     assert listed["total"] == 1
     row = listed["data"][0]
     assert (row["predictor_name"], row["champion_version"], row["newest_version"], row["versions"]) == (name, 2, 2, 2)
+
+
+def test_shadow_that_takes_the_place_of_a_deleted_champion_is_none_any_more(
+    client: Client, dataset_id: int, name: str
+) -> None:
+    _, second = versions(client, dataset_id, name, 2)
+    assert client.request("PUT", f"/predictors/{name}/traffic", json={"shadows": [1]}).status_code == 200
+    assert client.request("DELETE", f"/train/delete/{second['id']}").status_code == 200
+    shown = client.get(f"/predictors/{name}").json()
+    assert (shown["champion_version"], shown["shadows"]) == (1, [])

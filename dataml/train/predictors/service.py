@@ -60,9 +60,7 @@ async def get_detail(session: AsyncSession, scope: Scope, name: str) -> Predicto
     Raises:
         NotFound: `predictor_not_found`.
     """
-    predictor = await _find(session, scope, name)
-    if predictor is None:
-        raise NotFound("There is no predictor of this name.", code="predictor_not_found")
+    predictor = await champions.get(session, scope, name)
     overviews = await _build_overviews(session, scope, [predictor])
     rows = scope.select(Training).where(Training.predictor_name == predictor.predictor_name)
     rows = rows.order_by(Training.version.desc()).options(*_WITHOUT)
@@ -222,12 +220,10 @@ async def get_addressed(session: AsyncSession, scope: Scope, name: str, referenc
         NotFound: `predictor_not_found`, `version_not_found`, `alias_not_found`.
         Conflict: `model_not_ready`.
     """
-    predictor = await _find(session, scope, name)
-    if predictor is None:
-        raise NotFound("There is no predictor of this name.", code="predictor_not_found")
+    predictor = await champions.get(session, scope, name)
     if _VERSION.fullmatch(reference):
-        version = await _find_version(session, scope, predictor, int(reference.removeprefix("v")[:20]))
-        return await trainings.get_completed(session, scope, version.id)
+        version = int(reference.removeprefix("v")[:20])
+        return trainings.refuse_unfinished(await _find_version(session, scope, predictor, version))
     if reference == CHAMPION:
         return await trainings.get_champion(session, scope, predictor.predictor_name)
     alias = await _find_alias(session, scope, predictor.id, reference)
@@ -257,8 +253,6 @@ async def _change_champion(
 ) -> None:
     before = predictor.champion_id or 0
     predictor.traffic = None
-    # It answers now, so it is no shadow any more.
-    predictor.shadows = [each for each in predictor.shadows or () if each["train_id"] != training.id] or None
     await champions.promote(session, scope, predictor, training, kind, reason)
     action = "predictor.roll_back" if kind is PromotionKind.ROLLBACK else "predictor.promote"
     audit.record(
@@ -327,12 +321,7 @@ async def _hold(session: AsyncSession, scope: Scope, name: str) -> Predictor:
     # Predictors change for one request of the tenant at a time, as their versions are deleted: so locks are taken in
     # one order.
     await roles.lock(session, scope.tenant_id)
-    return await champions.hold(session, scope, name)
-
-
-async def _find(session: AsyncSession, scope: Scope, name: str) -> Predictor | None:
-    # A name with NUL cannot be stored, and PostgreSQL's driver refuses it in a query.
-    return await scope.find(session, Predictor, champions.is_named(name)) if "\0" not in name else None
+    return await champions.get(session, scope, name, held=True)
 
 
 async def _hold_version(session: AsyncSession, scope: Scope, predictor: Predictor, version: int) -> Training:
