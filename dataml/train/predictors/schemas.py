@@ -186,7 +186,7 @@ class PredictorAnswer(PredictorRow):
             cls,
             predictor,
             **_row_fields(detail.overview, tenant_name),
-            data=[_version_row(detail, training) for training in detail.versions],
+            data=[_version_row(detail, training) for training in detail.overview.versions],
             promotions=[PromotionRow.from_promotion(promotion) for promotion in detail.promotions],
         )
 
@@ -194,12 +194,12 @@ class PredictorAnswer(PredictorRow):
 def _row_fields(overview: PredictorOverview, tenant_name: str) -> dict[str, object]:
     predictor, champion = overview.predictor, overview.champion
     return {
-        "problem_type": (champion or overview.newest).problem_type,
+        "problem_type": (champion or overview.versions[0]).problem_type,
         "champion_version": champion.version if champion is not None else None,
         "champion_train_id": champion.id if champion is not None else None,
         "endpoint_url": direct_route(champion, tenant_name) if champion is not None else None,
-        "newest_version": overview.newest.version,
-        "versions": overview.versions,
+        "newest_version": overview.versions[0].version,
+        "versions": len(overview.versions),
         "aliases": [
             build_answer(
                 AliasRow,

@@ -29,21 +29,19 @@ _MAX_PROMOTIONS_SHOWN: Final = 100
 
 @dataclass(frozen=True)
 class PredictorOverview:
-    """A predictor with its champion, its newest version and its aliases; `versions` is the number of versions."""
+    """A predictor with its champion, all its versions, newest first, and its aliases."""
 
     predictor: Predictor
     champion: Training | None
-    newest: Training
-    versions: int
+    versions: Sequence[Training]
     aliases: Sequence[tuple[PredictorAlias, Training]]
 
 
 @dataclass(frozen=True)
 class PredictorDetail:
-    """A predictor with all its versions, newest first, and the last changes of its champion."""
+    """A predictor with the train jobs of its versions and the last changes of its champion."""
 
     overview: PredictorOverview
-    versions: Sequence[Training]
     jobs: Mapping[int, Job]
     promotions: Sequence[Promotion]
 
@@ -61,14 +59,11 @@ async def get_detail(session: AsyncSession, scope: Scope, name: str) -> Predicto
         NotFound: `predictor_not_found`.
     """
     predictor = await champions.get(session, scope, name)
-    overviews = await _build_overviews(session, scope, [predictor])
-    rows = scope.select(Training).where(Training.predictor_name == predictor.predictor_name)
-    rows = rows.order_by(Training.version.desc()).options(*_WITHOUT)
-    versions = (await session.scalars(rows)).all()
+    (overview,) = await _build_overviews(session, scope, [predictor])
     history = scope.select(Promotion).where(Promotion.predictor_id == predictor.id).order_by(Promotion.id.desc())
     promotions = (await session.scalars(history.limit(_MAX_PROMOTIONS_SHOWN))).all()
-    jobs = await trainings.find_train_jobs(session, scope, [version.id for version in versions])
-    return PredictorDetail(overviews[0], versions, jobs, promotions)
+    jobs = await trainings.find_train_jobs(session, scope, [version.id for version in overview.versions])
+    return PredictorDetail(overview, jobs, promotions)
 
 
 async def set_promotion(session: AsyncSession, scope: Scope, name: str, promotion: str) -> None:
@@ -297,7 +292,7 @@ async def _build_overviews(
     names = {predictor.predictor_name for predictor in predictors}
     rows = scope.select(Training).where(Training.predictor_name.in_(names)).options(*_WITHOUT)
     versions: dict[str, list[Training]] = {}
-    for training in await session.scalars(rows.order_by(Training.version)):
+    for training in await session.scalars(rows.order_by(Training.version.desc())):
         versions.setdefault(training.predictor_name, []).append(training)
     ids = [predictor.id for predictor in predictors]
     of_predictors = scope.select(PredictorAlias).where(PredictorAlias.predictor_id.in_(ids))
@@ -309,8 +304,7 @@ async def _build_overviews(
             PredictorOverview(
                 predictor=predictor,
                 champion=by_id.get(predictor.champion_id or 0),
-                newest=versions[predictor.predictor_name][-1],
-                versions=len(by_id),
+                versions=versions[predictor.predictor_name],
                 aliases=[(each, by_id[each.training_id]) for each in aliases if each.predictor_id == predictor.id],
             )
         )
