@@ -89,15 +89,17 @@ def leaderboard_of(summary: Mapping[str, Any]) -> Table:
     Their scores are errors on the rows that choose among them: less is better.
     """
     metric = str(summary.get("validation_metric") or "score")
-    weights = {member["algorithm"]: member["weight"] for member in summary.get("members") or []}
-    scores: dict[str, float | None] = summary.get("candidates") or {}
     kept = summary.get("algorithm")
+    weights = {member.get("name") or member["algorithm"]: member["weight"] for member in summary.get("members") or []}
+    is_single = len(weights) < 2
+    weights = weights or {kept: 1.0}
+    scores: dict[str, float | None] = summary.get("candidates") or {}
     rows = [
         {
             "algorithm": name,
             metric: score,
-            "is_kept": name == kept,
-            "weight": 1.0 if name == kept else weights.get(name),
+            "is_kept": name in weights if is_single else name == kept,
+            "weight": weights.get(name, 1.0 if name == kept else None),
         }
         for name, score in sorted(scores.items(), key=lambda item: (item[1] is None, item[1]))
     ]

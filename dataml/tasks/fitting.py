@@ -11,7 +11,8 @@ from dataml.jobs.spec import JobContext, TrainSpec, TuningConfig
 from dataml.ml.boosters.fitting import FittedModel, library_parameters
 from dataml.ml.boosters.native_model import LabeledRows
 from dataml.ml.evaluation.evaluate import evaluate
-from dataml.ml.training.model_selection import Candidates, Selection, cross_validate, select
+from dataml.ml.training.candidates import Candidate, Candidates
+from dataml.ml.training.model_selection import Selection, cross_validate, select
 from dataml.ml.training.split import Split
 from dataml.tasks.distributed.cluster import is_worth_distributing
 from dataml.tasks.training_data import TrainingData
@@ -43,7 +44,7 @@ def fit_model(
         return select(candidates, data.samples, data.parts, report_progress), None
     tuned, record = _tune(spec.tuning, context, candidates, data, report_progress)
     selection = select(
-        replace(candidates, tuned=tuned),
+        candidates.with_tuned(tuned),
         data.samples,
         data.parts,
         lambda share, message: report_progress(_TUNING_SHARE + (1 - _TUNING_SHARE) * share, message),
@@ -53,16 +54,16 @@ def fit_model(
 
 def _worker_count(spec: TrainSpec, candidates: Candidates, data: TrainingData) -> int:
     """Return several when the spec wants them, or where the matrix is large and the cluster has the CPUs."""
-    is_single_fit = not candidates.start and spec.tuning is None and len(data.parts.folds) == 1
+    is_single_fit = not candidates.is_continuation and spec.tuning is None and len(data.parts.folds) == 1
     if not (is_single_fit and _distributable(candidates)):
         return 1
     is_large = data.samples.x.nbytes >= spec.distributed_bytes and is_worth_distributing()
     return max(spec.workers, 2 if is_large else 1)
 
 
-def _distributable(candidates: Candidates) -> tuple[str, ...]:
-    """Return the algorithms for which Ray Train has trainers."""
-    return tuple(name for name in candidates.algorithms if name in ("XGBoost", "LightGBM"))
+def _distributable(candidates: Candidates) -> tuple[Candidate, ...]:
+    """Return the models for which Ray Train has trainers."""
+    return tuple(model for model in candidates.models if model.name in ("XGBoost", "LightGBM"))
 
 
 def _fit_distributed(
@@ -73,7 +74,7 @@ def _fit_distributed(
     workers: int,
     report_progress: ReportProgress,
 ) -> dict[str, list[FittedModel]]:
-    """Fit one model of each algorithm, by Ray Train."""
+    """Fit one model of each candidate, by Ray Train."""
     from dataml.tasks.distributed.encoded_rows import EncodedRows, SplitPart
     from dataml.tasks.distributed.fit import fit_distributed
 
@@ -87,24 +88,25 @@ def _fit_distributed(
     contract = spec.contract.select(dict.fromkeys(column.source for column in preprocessing.layout))
     encoded = EncodedRows(context.storage, spec.parquet, contract, preprocessing, y, part)
     models: dict[str, list[FittedModel]] = {}
-    algorithms = _distributable(candidates)
-    for number, algorithm in enumerate(algorithms):
+    boosters = _distributable(candidates)
+    for number, model in enumerate(boosters):
+        algorithm = model.algorithm
         name, folder = context.output(f"checkpoints-{algorithm}")
         store = context.storage.store
         fitted = fit_distributed(
             "XGBoost" if algorithm == "XGBoost" else "LightGBM",
             candidates.task,
             encoded,
-            library_parameters(candidates.fit_config(algorithm), len(fold.train), samples.x.shape[1]),
+            library_parameters(candidates.fit_config(model), len(fold.train), samples.x.shape[1]),
             workers=workers,
             folder=folder,
             shared=store.resolve(name) if store is not None else None,
             seed=spec.seed,
             threads=max(1, spec.threads // workers),
-            progress=lambda done, message, before=number: report_progress((before + done) / len(algorithms), message),
+            progress=lambda done, message, before=number: report_progress((before + done) / len(boosters), message),
         )
         context.storage.remove(name)
-        models[algorithm] = [fitted]
+        models[model.name] = [fitted]
     return models
 
 
@@ -124,7 +126,7 @@ def _tune(
     from dataml.tasks.tuning.search_space import ALGORITHM, search_space
 
     metric = tuning.metric or candidates.task.metric
-    space = search_space(candidates.algorithms, candidates.hyperparameters)
+    space = search_space([model.algorithm for model in candidates.models], candidates.hyperparameters)
     _, folder = context.output("tuning")
     result = search(
         partial(
@@ -169,8 +171,8 @@ def _score_trial(
 ) -> float:
     """Return the score of one set of parameters on the validation rows; lower is better."""
     algorithm = parameters.pop("algorithm")
-    one = replace(candidates, algorithms=(algorithm,), tuned={algorithm: parameters})
-    validation = cross_validate(one, samples, parts)
+    one = tuple(replace(model, tuned=parameters) for model in candidates.models if model.algorithm == algorithm)
+    validation = cross_validate(replace(candidates, models=one), samples, parts)
     restore = candidates.scaling.restore
     truth, predicted = restore(samples.y[validation.rows]), restore(validation.predictions[algorithm])
     value = evaluate(candidates.task, truth, predicted, positive=positive).metrics[metric]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
-from dataml.ml.boosters.native_model import LabeledRows, NativeModel
+from dataml.ml.boosters.native_model import LabeledRows
 from dataml.ml.boosters.rescaling import rescale
 from dataml.ml.bundle.manifest import MANIFEST_FILE, RowCounts
 from dataml.ml.bundle.predictor import Predictor
@@ -19,8 +19,9 @@ from dataml.ml.evaluation.row_errors import RowErrors, describe_features, list_w
 from dataml.ml.evaluation.segments import score_segments
 from dataml.ml.labels import to_label
 from dataml.ml.target_scaling import TargetScaling
+from dataml.ml.training.candidates import Candidate, Candidates, list_candidates
 from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
-from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms
+from dataml.ml.training.model_selection import Selection
 from dataml.ml.training.target import TrainingTarget
 from dataml.storage.hashing import hash_file
 from dataml.tasks.continued_rows import prepare_rows
@@ -90,24 +91,25 @@ def _train(spec: TrainSpec, context: JobContext) -> TrainResult:
 
 def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -> Candidates:
     task = data.target.task
-    start = _start(parent, data.scaling) if parent else {}
     return Candidates(
         task,
-        tuple(start) or resolve_algorithms(spec.algorithm, task),
+        _continue(parent, data.scaling) if parent else list_candidates(spec.algorithm, task),
         data.preprocessing.categorical,
         canonical_names(spec.algorithm, spec.hyperparameters),
         spec.seed,
         spec.threads,
-        start,
-        scaling=data.scaling,
+        data.scaling,
     )
 
 
-def _start(parent: Predictor, scaling: TargetScaling) -> dict[str, NativeModel]:
-    """Return the boosters of the parent by algorithm, those of a regression in the unit of the scaled target."""
+def _continue(parent: Predictor, scaling: TargetScaling) -> tuple[Candidate, ...]:
+    """Return the models of the parent as candidates, those of a regression in the unit of the scaled target."""
     factor = parent.scaling.scale / scaling.scale
     models = [model if factor == 1.0 else rescale(model, factor) for model, _ in parent.members]
-    return {model.algorithm: model for model in models}
+    return tuple(
+        Candidate(record.name or record.algorithm, record.algorithm, start=model)
+        for record, model in zip(parent.manifest.members, models, strict=True)
+    )
 
 
 def _evaluate(spec: TrainSpec, target: TrainingTarget, selection: Selection, test: LabeledRows) -> Evaluation:

@@ -119,7 +119,7 @@ async def _read_report(visit: Visit, model: Model) -> Mapping[str, Any]:
 def _rank_candidates(summary: Mapping[str, Any]) -> list[Candidate]:
     """Return the algorithms that were tried, least error first, and last those that were left out."""
     errors = summary.get("candidates") or {}
-    shares = {member["algorithm"]: member["weight"] for member in summary.get("members") or ()}
+    shares = {member.get("name") or member["algorithm"]: member["weight"] for member in summary.get("members") or ()}
     left_out = (summary.get("forecast") or {}).get("left_out") or {}
     notes = {**(left_out if isinstance(left_out, Mapping) else {}), **(summary.get("limited_candidates") or {})}
     names = dict.fromkeys((*errors, *shares, *notes))

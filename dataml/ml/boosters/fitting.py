@@ -1,5 +1,6 @@
 """Fitting a booster by its library's own train function: native categories, early stopping, one seed."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from dataml.clocks import Deadline
 from dataml.ml.boosters.hyperparameters import HYPERPARAMETERS
 from dataml.ml.boosters.limits import NO_LIMITS, WIDE_BINS, FitLimits, is_wide
 from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task, catboost_rows, feature_types
@@ -23,6 +25,8 @@ STOPPING_ROUNDS: Final = 50
 Progress = Callable[[float, str], None]
 """Takes the share that is done and a message."""
 
+NEVER: Final = Deadline.after(math.inf)
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -37,7 +41,9 @@ class FitConfig:
         threads: the most that are used.
         start: a model to continue.
         progress: called every ten rounds.
-        limits: of its time.
+        limits: of its rounds and columns.
+        params: by the library's own names, in place of our defaults; hyperparameters of users override them.
+        deadline: after it the fit ends with the round that it is in, and its model is used as it is.
     """
 
     algorithm: str
@@ -49,6 +55,13 @@ class FitConfig:
     start: NativeModel | None = None
     progress: Progress = lambda share, message: None
     limits: FitLimits = NO_LIMITS
+    params: Mapping[str, Any] = field(default_factory=dict)
+    deadline: Deadline = NEVER
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline.remaining_s() <= 0
 
     def threads_for(self, train: LabeledRows) -> int:
         """Return how many threads a fit of these rows has use for."""
@@ -112,7 +125,7 @@ def library_parameters(config: FitConfig, rows: int, columns: int = 1) -> dict[s
     else:
         max_rounds = user_params.pop("n_estimators", 2_000)
     stopping = {"n_estimators": max_rounds, "early_stopping_rounds": STOPPING_ROUNDS}
-    defaults = _defaults(config, rows) | _wide_defaults(config, columns)
+    defaults = _defaults(config, rows) | _wide_defaults(config, columns) | dict(config.params)
     return {"learning_rate": 0.06, **stopping, **_objective(config), **defaults, **user_params}
 
 
@@ -195,7 +208,9 @@ def _fit_xgboost(
         xgb_model=config.start.booster if config.start else None,
         **early_stopping,
     )
-    best = booster.best_iteration + 1 if validation is not None else booster.num_boosted_rounds()
+    # The first round has no best one yet where the deadline ends the fit with it.
+    has_best = validation is not None and booster.attr("best_iteration") is not None
+    best = booster.best_iteration + 1 if has_best else booster.num_boosted_rounds()
     # The slice holds the best trees only; its attributes would make readers cut it once more.
     model = booster[:best]
     model.set_attr(best_iteration=None, best_score=None)
@@ -209,7 +224,7 @@ def _xgboost_callback(config: FitConfig, rounds: int) -> Any:
     class ReportProgress(TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             config.report_round(epoch, rounds)
-            return False
+            return config.is_late
 
     return ReportProgress()
 
@@ -230,6 +245,8 @@ def _fit_lightgbm(
         if state.iteration == state.begin_iteration:  # the library makes its datasets when the boosting begins
             _drop_pages_of(train, validation)
         config.report_round(state.iteration, max_rounds)
+        if config.is_late:
+            raise lightgbm.callback.EarlyStopException(state.iteration, [])
 
     callbacks: list[Any] = [report_progress]
     early_stopping: dict[str, Any] = {}
@@ -267,11 +284,11 @@ def _fit_catboost(
     class ReportProgress:
         def after_iteration(self, info: Any) -> bool:
             config.report_round(info.iteration, max_rounds)
-            return True
+            return not config.is_late
 
     train_data = to_pool(train)
     _drop_pages_of(train)
-    if "learning_rate" not in config.hyperparameters:
+    if "learning_rate" not in config.hyperparameters and "learning_rate" not in config.params:
         params["learning_rate"] = _catboost_learning_rate(params | fixed, train_data)
     booster = catboost.CatBoost(params | fixed | {"iterations": max_rounds})
     early_stopping: dict[str, Any] = {}
@@ -299,7 +316,15 @@ def _fit_linear(
     if limit is not None and train.x.shape[1] > limit:
         columns = select_columns(train, config.task, config.categorical, limit)
     model, steps = fit_linear(
-        (train.x, train.y), validated, config.task.classes, config.categorical, rounds, start, config.seed, columns
+        (train.x, train.y),
+        validated,
+        config.task.classes,
+        config.categorical,
+        rounds,
+        start,
+        config.seed,
+        columns,
+        lambda: config.is_late,
     )
     _drop_pages_of(train, validation)
     params = {"penalty": PENALTIES[steps - 1], "terms": model.terms.count}

@@ -6,8 +6,10 @@ A bundle is a folder of plain files, never pickle:
     contract.json    the columns it was trained on
     preprocess.json  how their values become numbers
     report.json      how well it predicts, in detail
-    model.ubj | .txt | .cbm  the booster in its library's own format (several when a blend of them predicts)
-    model.onnx       the same trees for ONNX Runtime, only if proven equal (model.<algorithm>.onnx of a blend)
+    model.ubj | .txt | .cbm  the booster in its library's own format (several when a blend of them predicts, the
+                     second one of an algorithm as model-2.txt)
+    model.onnx       the same trees for ONNX Runtime, only if proven equal (model.<algorithm>.onnx of a blend, the
+                     second one of an algorithm as model-2.<algorithm>.onnx)
 """
 
 import hashlib
@@ -36,7 +38,7 @@ MODEL_FILES: Final[dict[str, str]] = {
     "CatBoost": "model.cbm",
     "Linear": "linear.json",
 }
-"""The native model file of each algorithm."""
+"""The native model file of each algorithm, or of the first of several members that it has."""
 FEATURE_ROLES: Final = ("Feature", "Time")
 """Roles of the columns that a model reads."""
 BLEND: Final = "Blend"
@@ -76,15 +78,24 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class MemberRecord:
-    """One booster of a predictor.
+    """One model of a predictor.
 
-    The weights of all members add up to 1. `params` are the parameters that its library was called with.
+    The weights of all members add up to 1. `params` are the parameters that its library was called with. `name` is
+    that of the candidate, and `number` counts the members of one algorithm from 1. In bundles of earlier versions, and
+    in those of forecasts, an algorithm has one member, and no name.
     """
 
     algorithm: str
     weight: float
     best_iteration: int
     params: dict[str, Any]
+    name: str | None = None
+    number: int = 1
+
+    @property
+    def file(self) -> str:
+        """The name of its native model file."""
+        return _insert_number(MODEL_FILES[self.algorithm], self.number)
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ class Manifest:
         average: how each score combines the classes, see `evaluation.classification.averages`.
         accuracy: from the held-out rows, as are `metrics` and `confusion_matrix`.
         best_iteration: that of the heaviest member, as are `params`.
-        candidates: validation scores by algorithm, from which the members were chosen.
+        candidates: validation scores by name of the candidate, from which the members were chosen.
         onnx: whether there is an ONNX copy, its largest difference from the native model, or why there is no copy.
         created_at: ISO 8601 in UTC.
         feature_ranges: least and largest number of each feature in the training dataset; None in bundles of earlier
@@ -112,7 +123,7 @@ class Manifest:
             over the series.
         target_scaling: `shift` and `scale` of a regression whose boosters predict `(target - shift) / scale`, since
             float32 does not hold the target; None where they predict the target itself.
-        limited_candidates: by algorithm, why it was left out, or how its time was limited.
+        limited_candidates: by name of the candidate, why it was left out, or how its time was limited.
     """
 
     algorithm: str
@@ -244,9 +255,16 @@ def read_file(directory: Path, manifest: Manifest, name: str) -> bytes:
     return content
 
 
-def onnx_file(manifest: Manifest, algorithm: str) -> str:
+def onnx_file(manifest: Manifest, member: MemberRecord) -> str:
     """Return the name of the file that holds the ONNX copy of a member, if there is one."""
-    return "model.onnx" if len(manifest.members) < 2 else f"model.{algorithm.lower()}.onnx"
+    if len(manifest.members) < 2:
+        return "model.onnx"
+    return _insert_number(f"model.{member.algorithm.lower()}.onnx", member.number)
+
+
+def _insert_number(file: str, number: int) -> str:
+    stem, _, ending = file.partition(".")
+    return file if number == 1 else f"{stem}-{number}.{ending}"
 
 
 def to_json_bytes(value: object) -> bytes:

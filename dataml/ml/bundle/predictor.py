@@ -18,9 +18,9 @@ from dataml.ml.boosters.onnx_model import OnnxModel
 from dataml.ml.bundle.manifest import (
     CONTRACT_FILE,
     FEATURE_ROLES,
-    MODEL_FILES,
     PREPROCESS_FILE,
     Manifest,
+    MemberRecord,
     onnx_file,
     read_file,
     read_manifest,
@@ -74,7 +74,7 @@ class Predictor:
         self._weights = [member.weight for member in manifest.members]
         self._calibration = Calibration.from_json(manifest.calibration) if manifest.calibration else None
         self._native_models: dict[str, NativeModel] = {}
-        self._runtimes = [self._load_runtime(member.algorithm) for member in manifest.members]
+        self._runtimes = [self._load_runtime(member) for member in manifest.members]
 
     @classmethod
     def load(cls, directory: Path, threads: int = 1) -> Self:
@@ -85,7 +85,7 @@ class Predictor:
         """
         manifest = read_manifest(directory)
         for member in manifest.members:
-            read_file(directory, manifest, MODEL_FILES[member.algorithm])  # used later, if at all, but refused now
+            read_file(directory, manifest, member.file)  # used later, if at all, but refused now
         return cls(directory, manifest, threads)
 
     @staticmethod
@@ -107,7 +107,7 @@ class Predictor:
 
         They are loaded at the first access. Those of a regression predict the target after `scaling`.
         """
-        return tuple((self._load_native(member.algorithm), member.weight) for member in self.manifest.members)
+        return tuple((self._load_native(member), member.weight) for member in self.manifest.members)
 
     @property
     def native(self) -> NativeModel:
@@ -224,19 +224,20 @@ class Predictor:
         predictions = [runtime.predict(matrix) for runtime in self._runtimes]
         return self.scaling.restore(combine_predictions(predictions, self._weights, self._calibration))
 
-    def _load_native(self, algorithm: str) -> NativeModel:
-        if algorithm in self._native_models:
-            return self._native_models[algorithm]
-        content = read_file(self._directory, self.manifest, MODEL_FILES[algorithm])
-        model = NativeModel.from_bytes(algorithm, self.task, content, self.preprocessing.categorical, self._threads)
-        self._native_models[algorithm] = model
+    def _load_native(self, member: MemberRecord) -> NativeModel:
+        if member.file in self._native_models:
+            return self._native_models[member.file]
+        content = read_file(self._directory, self.manifest, member.file)
+        categorical = self.preprocessing.categorical
+        model = NativeModel.from_bytes(member.algorithm, self.task, content, categorical, self._threads)
+        self._native_models[member.file] = model
         return model
 
-    def _load_runtime(self, algorithm: str) -> OnnxModel | NativeModel:
-        name = onnx_file(self.manifest, algorithm)
+    def _load_runtime(self, member: MemberRecord) -> OnnxModel | NativeModel:
+        name = onnx_file(self.manifest, member)
         if name in self.manifest.files:
             return OnnxModel(read_file(self._directory, self.manifest, name))
-        return self._load_native(algorithm)
+        return self._load_native(member)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         return json.loads(read_file(self._directory, self.manifest, name))

@@ -1,5 +1,6 @@
 """Writing a trained predictor as a bundle."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,7 +16,6 @@ from dataml.ml.boosters.onnx_model import OnnxConversion, convert_to_onnx
 from dataml.ml.bundle.manifest import (
     BLEND,
     CONTRACT_FILE,
-    MODEL_FILES,
     PREPROCESS_FILE,
     REPORT_FILE,
     Manifest,
@@ -75,15 +75,17 @@ def write_bundle(
         sample: real encoded rows (rows, width), of which up to 1,000 verify the ONNX copies.
     """
     models = [member.fitted.model for member in selection.members]
-    copies = {model.algorithm: convert_to_onnx(model, sample[:_MAX_VERIFIED_ROWS], provenance.seed) for model in models}
+    copies = [convert_to_onnx(model, sample[:_MAX_VERIFIED_ROWS], provenance.seed) for model in models]
     manifest = _describe(selection, preprocessing, contract, provenance, evaluation, copies)
     files = {
         CONTRACT_FILE: to_json_bytes(contract.to_json()),
         PREPROCESS_FILE: to_json_bytes(preprocessing.to_json()),
         REPORT_FILE: to_json_bytes(dict(evaluation.details)),
-        **{MODEL_FILES[model.algorithm]: model.to_bytes() for model in models},
     }
-    files |= {onnx_file(manifest, name): copy.content for name, copy in copies.items() if copy.content is not None}
+    for record, model, copy in zip(manifest.members, models, copies, strict=True):
+        files[record.file] = model.to_bytes()
+        if copy.content is not None:
+            files[onnx_file(manifest, record)] = copy.content
     return write_files(directory, manifest, files)
 
 
@@ -93,13 +95,15 @@ def _describe(
     contract: Contract,
     provenance: Provenance,
     evaluation: Evaluation,
-    copies: dict[str, OnnxConversion],
+    copies: list[OnnxConversion],
 ) -> Manifest:
     """Return the manifest, without its files."""
     heaviest = selection.members[0].fitted
     task = heaviest.model.task
     algorithm = heaviest.algorithm if len(selection.members) == 1 else BLEND
-    libraries = (*_LIBRARIES, "catboost") if "CatBoost" in copies else _LIBRARIES
+    members = _member_records(selection)
+    has_catboost = any(member.algorithm == "CatBoost" for member in members)
+    libraries = (*_LIBRARIES, "catboost") if has_catboost else _LIBRARIES
     return Manifest(
         algorithm=algorithm,
         model=f"{algorithm}{'Regressor' if task.is_regression else 'Classifier'}",
@@ -121,13 +125,10 @@ def _describe(
         params=heaviest.params,
         validation_metric=task.metric,
         candidates=selection.candidates,
-        onnx=_summarize(list(copies.values())),
+        onnx=_summarize(copies),
         versions={name: version(name) for name in libraries},
         created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        members=tuple(
-            MemberRecord(m.fitted.algorithm, m.weight, m.fitted.best_iteration, m.fitted.params)
-            for m in selection.members
-        ),
+        members=members,
         calibration=selection.calibration.to_json() if selection.calibration else None,
         feature_ranges=provenance.feature_ranges,
         warnings=provenance.warnings,
@@ -136,6 +137,19 @@ def _describe(
         target_scaling=selection.scaling.to_json(),
         limited_candidates=provenance.limited_candidates,
     )
+
+
+def _member_records(selection: Selection) -> tuple[MemberRecord, ...]:
+    counts: Counter[str] = Counter()
+    records: list[MemberRecord] = []
+    for member in selection.members:
+        fitted = member.fitted
+        counts[fitted.algorithm] += 1
+        number = counts[fitted.algorithm]
+        records.append(
+            MemberRecord(fitted.algorithm, member.weight, fitted.best_iteration, fitted.params, member.name, number)
+        )
+    return tuple(records)
 
 
 def _summarize(copies: list[OnnxConversion]) -> dict[str, Any]:

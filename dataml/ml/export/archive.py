@@ -19,7 +19,6 @@ from dataml.ml.bundle.manifest import (
     CONTRACT_FILE,
     FEATURE_ROLES,
     MANIFEST_FILE,
-    MODEL_FILES,
     PREPROCESS_FILE,
     Manifest,
     read_file,
@@ -127,7 +126,7 @@ def _mlflow_files(
     import yaml
 
     yield f"{MLFLOW}/data/{MANIFEST_FILE}", to_json_bytes(manifest.to_json())
-    for file in [CONTRACT_FILE, PREPROCESS_FILE, *(MODEL_FILES[algorithm] for algorithm in _algorithms(manifest))]:
+    for file in [CONTRACT_FILE, PREPROCESS_FILE, *(member.file for member in manifest.members)]:
         yield f"{MLFLOW}/data/{file}", read_file(directory, manifest, file)
     # Python keeps one module of a name: models of different versions of the scorer may be loaded side by side.
     module = f"dataml_scorer_{hashlib.sha256(scorer).hexdigest()[:8]}"
@@ -181,10 +180,6 @@ def _requirements(manifest: Manifest, contract: Contract) -> list[str]:
     """Return the lines of requirements.txt; Python reads time zones from `tzdata` where the system has none."""
     zones = ["tzdata"] if any(column.time_zone is not None for column in contract.columns) else []
     # A linear model needs none.
-    libraries = ["numpy", *(_LIBRARIES[name] for name in _algorithms(manifest) if name in _LIBRARIES)]
+    algorithms = dict.fromkeys(member.algorithm for member in manifest.members)
+    libraries = ["numpy", *(library for name, library in _LIBRARIES.items() if name in algorithms)]
     return [*(f"{name}=={manifest.versions[name]}" for name in libraries), *zones]
-
-
-def _algorithms(manifest: Manifest) -> list[str]:
-    """Return the algorithms of the boosters that predict; a bundle names each by its file."""
-    return [algorithm for algorithm, file in MODEL_FILES.items() if file in manifest.files]

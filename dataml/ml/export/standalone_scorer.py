@@ -55,7 +55,7 @@ class Scorer:
         self.classes = self.manifest["classes"]
         self.threshold = self._read_threshold()
         members = self.manifest.get("members") or [{"algorithm": self.manifest["algorithm"], "weight": 1.0}]
-        self.members = [(load_booster(self.folder, m["algorithm"]), m["algorithm"], m["weight"]) for m in members]
+        self.members = [(load_booster(self.folder, m), m["algorithm"], m["weight"]) for m in members]
 
     def parse(self, row):
         """Return a dict of JSON values or CSV texts as a row of the matrix; columns that are no features are ignored.
@@ -177,9 +177,11 @@ def restore_target(numbers, scaling):
     return np.clip(restored, -MAX_FLOAT64, MAX_FLOAT64)
 
 
-def load_booster(folder, algorithm):
-    """Load the native model file of a booster."""
-    path = str(folder / MODEL_FILES[algorithm])
+def load_booster(folder, member):
+    """Load the native model file of a member of the manifest; those of one algorithm are numbered."""
+    algorithm, number = member["algorithm"], member.get("number", 1)
+    stem, _, ending = MODEL_FILES[algorithm].partition(".")
+    path = str(folder / (f"{stem}.{ending}" if number == 1 else f"{stem}-{number}.{ending}"))
     if algorithm == "XGBoost":
         import xgboost
 

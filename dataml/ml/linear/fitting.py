@@ -1,5 +1,6 @@
 """Fitting a linear model along a path of penalties, from the largest to the smallest."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +35,7 @@ def fit_linear(
     start: LinearModel | None = None,
     seed: int = 0,
     columns: np.ndarray | None = None,
+    is_late: Callable[[], bool] = lambda: False,
 ) -> tuple[LinearModel, int]:
     """Fit ridge regression, or logistic regression with the same penalty (Hoerl and Kennard 1970; Cessie 1992).
 
@@ -46,6 +48,7 @@ def fit_linear(
         start: a model to continue: its terms stay, and the penalty is on the difference from its weights.
         seed: of the rows that are drawn where there are too many.
         columns: positions of the columns to look at; None for all.
+        is_late: asked after each step, whether the path ends there.
 
     Returns:
         The model, and the number of steps.
@@ -64,11 +67,13 @@ def fit_linear(
         parameters = problem.solve(penalty, parameters)
         if validation is None or validated is None:
             best, best_step = parameters, step
-            continue
-        loss = problem.loss(parameters, validated, validation[1])
-        if loss < best_loss:
-            best, best_loss, best_step = parameters, loss, step
-        elif step - best_step >= _STOPPING_STEPS:
+        else:
+            loss = problem.loss(parameters, validated, validation[1])
+            if loss < best_loss:
+                best, best_loss, best_step = parameters, loss, step
+            elif step - best_step >= _STOPPING_STEPS:
+                break
+        if is_late():
             break
     weights, intercepts = best[:-1], best[-1] - means @ best[:-1]
     return LinearModel(terms, weights, intercepts, start.means if start is not None else means), best_step

@@ -9,7 +9,7 @@ from dataml.ml.boosters.native_model import Task
 from dataml.ml.training.calibration import SIGNIFICANCE_Z, Calibration
 
 BLEND_SCORE: Final = "Blend"
-"""The name of a blend's score among those of the algorithms."""
+"""The name of a blend's score among those of the candidates."""
 _STEPS: Final = 20
 _MAX_ROWS: Final = 50_000
 
@@ -29,15 +29,15 @@ def combine_predictions(
 def choose_weights(
     task: Task, truth: np.ndarray, predictions: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, float], np.ndarray, dict[str, float]]:
-    """Choose the best algorithm, or a blend if it wins by more than SIGNIFICANCE_Z standard errors.
+    """Choose the best candidate, or a blend if it wins by more than SIGNIFICANCE_Z standard errors.
 
     Args:
         task: what is predicted.
         truth: numbers or class codes (rows,).
-        predictions: what each algorithm predicted of the same rows.
+        predictions: what each candidate predicted of the same rows.
 
     Returns:
-        Weights by algorithm, what they predict together, and the score of each algorithm (`Task.metric`, lower is
+        Weights by name, what they predict together, and the score of each candidate (`Task.metric`, lower is
         better), the blend's among them when there are several.
     """
     scores = {name: score_predictions(task, truth, each) for name, each in predictions.items()}

@@ -6,9 +6,9 @@ from typing import Final
 
 from dataml.contract.warnings import DataWarning
 from dataml.ml.boosters.fitting import STOPPING_ROUNDS, most_rounds
-from dataml.ml.boosters.limits import FitLimits, estimate_round_s
+from dataml.ml.boosters.limits import NO_LIMITS, FitLimits, estimate_round_s
 from dataml.ml.linear.fitting import MAX_COLUMNS
-from dataml.ml.training.model_selection import Candidates
+from dataml.ml.training.candidates import Candidate, Candidates
 
 MAX_CATBOOST_COLUMNS: Final = 256
 """Columns that CatBoost looks at. A round of its takes as long as ten of the others with as many columns."""
@@ -36,64 +36,63 @@ def limit_candidates(candidates: Candidates, rows: int, columns: int) -> tuple[C
         columns: of the matrix.
 
     Returns:
-        The candidates, and a sentence for each algorithm that is left out.
+        The candidates, and a sentence for each one that is left out, by name.
     """
-    if candidates.start:
+    if candidates.is_continuation:
         return candidates, {}
     left_out: dict[str, str] = {}
-    limits: dict[str, FitLimits] = {}
-    kept_anyway = next((name for name in _FULL_WIDTH if name in candidates.algorithms), candidates.algorithms[0])
+    kept: list[Candidate] = []
+    kept_anyway = next((name for name in _FULL_WIDTH if name in candidates.names), candidates.names[0])
     allowed_s = _FIT_S + _FIT_S_PER_ROW * rows
-    for algorithm in candidates.algorithms:
-        if algorithm == "Linear":
-            if columns > MAX_COLUMNS:
-                limits[algorithm] = FitLimits(max_columns=MAX_COLUMNS)
+    for model in candidates.models:
+        if model.algorithm == "Linear":
+            limits = FitLimits(max_columns=MAX_COLUMNS) if columns > MAX_COLUMNS else NO_LIMITS
+            kept.append(replace(model, limits=limits))
             continue
-        looked_at = _limit_columns(candidates, algorithm, columns)
-        round_s = estimate_round_s(algorithm, rows, columns, candidates.task.classes, looked_at)
-        allowed, wanted = int(allowed_s / round_s), most_rounds(candidates.fit_config(algorithm))
-        if len(candidates.algorithms) == 1:
+        looked_at = _limit_columns(candidates, model.algorithm, columns)
+        round_s = estimate_round_s(model.algorithm, rows, columns, candidates.task.classes, looked_at)
+        allowed, wanted = int(allowed_s / round_s), most_rounds(candidates.fit_config(model))
+        if len(candidates.models) == 1:
             allowed = wanted if "n_estimators" in candidates.hyperparameters else _NAMED_FACTOR * allowed
-        if allowed < min(MIN_ROUNDS, wanted) and algorithm != kept_anyway:
+        if allowed < min(MIN_ROUNDS, wanted) and model.name != kept_anyway:
             minutes = round_s * wanted / 60
-            left_out[algorithm] = (
+            left_out[model.name] = (
                 f"left out: {wanted:,} rounds on {columns:,} columns would take {minutes:,.0f} minutes"
             )
             continue
         max_rounds = None if allowed >= wanted else max(MIN_ROUNDS, allowed)
-        limits[algorithm] = FitLimits(max_rounds, looked_at)
-    kept = tuple(name for name in candidates.algorithms if name not in left_out)
-    return replace(candidates, algorithms=kept, limits=limits), left_out
+        kept.append(replace(model, limits=FitLimits(max_rounds, looked_at)))
+    return replace(candidates, models=tuple(kept)), left_out
 
 
 def describe_limits(candidates: Candidates, columns: int, rounds: Mapping[str, int]) -> dict[str, str]:
-    """Return a sentence for each algorithm that its limits have changed.
+    """Return a sentence for each candidate that its limits have changed, by name.
 
     Args:
         candidates: that were fitted.
         columns: of the matrix.
-        rounds: the most rounds that a fit of each algorithm took; early stopping did not end one near its limit.
+        rounds: the most rounds that a fit of each candidate took; early stopping did not end one near its limit.
     """
     described: dict[str, str] = {}
-    for algorithm, limits in candidates.limits.items():
-        parts: list[str] = []
+    for model in candidates.models:
+        limits, parts = model.limits, list[str]()
         if limits.max_columns is not None:
             parts.append(f"fitted on the {limits.max_columns} of {columns:,} columns most associated with the target")
-        if limits.max_rounds is not None and rounds.get(algorithm, 0) > limits.max_rounds - STOPPING_ROUNDS:
+        if limits.max_rounds is not None and rounds.get(model.name, 0) > limits.max_rounds - STOPPING_ROUNDS:
             parts.append(f"cut short after {limits.max_rounds:,} rounds")
         if parts:
-            described[algorithm] = " and ".join(parts)
+            described[model.name] = " and ".join(parts)
     return described
 
 
 def warn_of_limits(limited: Mapping[str, str]) -> list[DataWarning]:
-    """Return a warning for each algorithm that was left out or limited, by its sentence."""
+    """Return a warning for each candidate that was left out or limited, by its sentence."""
     return [
         DataWarning(
             "candidate_left_out" if sentence.startswith("left out") else "candidate_limited",
-            f"{algorithm} was {sentence}. The role Ignore for columns that say little leaves it time for the others.",
+            f"{name} was {sentence}. The role Ignore for columns that say little leaves it time for the others.",
         )
-        for algorithm, sentence in limited.items()
+        for name, sentence in limited.items()
     ]
 
 

@@ -4,66 +4,27 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Final
 
 import numpy as np
 
-from dataml.ml.boosters.fitting import FitConfig, FittedModel, Progress, fit
-from dataml.ml.boosters.hyperparameters import available_algorithms
-from dataml.ml.boosters.limits import NO_LIMITS, FitLimits
-from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
+from dataml.ml.boosters.fitting import FittedModel, Progress, fit
+from dataml.ml.boosters.native_model import LabeledRows
 from dataml.ml.boosters.rescaling import can_rescale, rescale
-from dataml.ml.linear.fitting import MAX_CLASSES
 from dataml.ml.memory import LARGE_BYTES, release_memory
 from dataml.ml.target_scaling import UNSCALED, TargetScaling
 from dataml.ml.training.blending import choose_weights, combine_predictions, score_predictions
 from dataml.ml.training.calibration import Calibration, calibrate
+from dataml.ml.training.candidates import Candidate, Candidates
 from dataml.ml.training.split import Fold, Split
-
-_MAX_CATBOOST_CLASSES: Final = 100
-"""With more classes CatBoost takes minutes for what the others do in seconds."""
 
 _FitTask = Callable[[Progress], FittedModel]
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """The algorithms to try, and their configuration.
-
-    `hyperparameters` are in our names and apply to every algorithm; `tuned` has what a search chose for each. `start`
-    has models to continue and `limits` those of a fit, by algorithm. The targets of all rows are scaled by `scaling`,
-    that of a regression.
-    """
-
-    task: Task
-    algorithms: tuple[str, ...]
-    categorical: tuple[int, ...]
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    threads: int = 1
-    start: Mapping[str, NativeModel] = field(default_factory=dict)
-    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    scaling: TargetScaling = UNSCALED
-    limits: Mapping[str, FitLimits] = field(default_factory=dict)
-
-    def fit_config(self, algorithm: str) -> FitConfig:
-        """Return the configuration of a fit of `algorithm`."""
-        return FitConfig(
-            algorithm,
-            self.task,
-            self.categorical,
-            {**self.tuned.get(algorithm, {}), **self.hyperparameters},
-            self.seed,
-            self.threads,
-            self.start.get(algorithm),
-            limits=self.limits.get(algorithm, NO_LIMITS),
-        )
-
-
-@dataclass(frozen=True)
 class Member:
-    """One of the models that predict together; the weights of all add up to 1."""
+    """One of the models that predict together; the weights of all add up to 1. `name` is that of the candidate."""
 
+    name: str
     fitted: FittedModel
     weight: float
 
@@ -75,7 +36,7 @@ class Selection:
     Attributes:
         members: the models, heaviest first.
         calibration: that of their mean.
-        candidates: validation scores by algorithm (`Task.metric`, lower is better), with "Blend" when one was tried.
+        candidates: validation scores by name (`Task.metric`, lower is better), with "Blend" when one was tried.
         validation_rows: numbers of the rows that the choice was made on.
         validation_predictions: out-of-fold predictions of these rows, before calibration.
         residuals: truth minus these predictions, for a regression.
@@ -118,23 +79,13 @@ class Selection:
 class CrossValidation:
     """Out-of-fold predictions.
 
-    `rows` are the row numbers of all validation parts, one fold after the other. `fitted` has each algorithm's models,
+    `rows` are the row numbers of all validation parts, one fold after the other. `fitted` has each candidate's models,
     one a fold, and `predictions` what they predict of the rows of their own fold, in the order of `rows`.
     """
 
     rows: np.ndarray
     fitted: Mapping[str, Sequence[FittedModel]]
     predictions: dict[str, np.ndarray]
-
-
-def resolve_algorithms(algorithm: str, task: Task) -> tuple[str, ...]:
-    """Return the algorithms that `auto`, or the name of one, stands for."""
-    names = tuple(name for name in available_algorithms() if algorithm in ("auto", name))
-    if algorithm == "auto" and task.classes > _MAX_CATBOOST_CLASSES:
-        names = tuple(name for name in names if name != "CatBoost")
-    if algorithm == "auto" and task.classes > MAX_CLASSES:
-        names = tuple(name for name in names if name != "Linear")
-    return names
 
 
 def cross_validate(
@@ -151,11 +102,16 @@ def cross_validate(
     folds = len(split.folds)
     predictions = _FoldPredictions(candidates, samples, split)
     if fitted is None:
-        runs = [(name, fold) for name in candidates.algorithms for fold in range(folds)]
+        runs = [(model, fold) for model in candidates.models for fold in range(folds)]
         tracker = tracker or _ProgressTracker(lambda share, message: None, len(runs))
-        tasks = [_fold_task(candidates, samples, name, split.folds[fold]) for name, fold in runs]
-        models = _run(candidates, samples, tracker, tasks, lambda run, model: predictions.add(*runs[run], model))
-        fitted = {name: models[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.algorithms)}
+        tasks = [_fold_task(candidates, samples, model, split.folds[fold]) for model, fold in runs]
+
+        def add(run: int, model: FittedModel) -> str | None:
+            candidate, fold = runs[run]
+            return predictions.add(candidate.name, fold, model)
+
+        models = _run(candidates, samples, tracker, tasks, add)
+        fitted = {name: models[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.names)}
     else:
         for name, models_of_folds in fitted.items():
             for fold, model in enumerate(models_of_folds):
@@ -202,7 +158,7 @@ def select(
 ) -> Selection:
     """Validate every candidate, keep the best or, if it wins by more than noise, a blend, and calibrate it.
 
-    With several folds the selected algorithms are fitted again on all rows but those of the test, for as many rounds
+    With several folds the selected candidates are fitted again on all rows but those of the test, for as many rounds
     as the folds took on the average; with one, the model of that fold is kept.
 
     Args:
@@ -210,10 +166,10 @@ def select(
         samples: all rows, those of the test as well, which are not used.
         split: the rows of the test and of each fold.
         progress: called with the share that is done and a message.
-        fitted: models that exist already, one a fold for each algorithm.
+        fitted: models that exist already, one a fold for each candidate.
     """
     folds = len(split.folds)
-    tracker = _ProgressTracker(progress, len(candidates.algorithms) * (folds + (folds > 1)))
+    tracker = _ProgressTracker(progress, len(candidates.models) * (folds + (folds > 1)))
     validation = cross_validate(candidates, samples, split, tracker, fitted)
     truth = samples.y[validation.rows]
     weights, mean, scores = choose_weights(candidates.task, truth, validation.predictions)
@@ -227,7 +183,7 @@ def select(
     progress(1.0, f"Selected {' and '.join(selected)} by the error in the validation: {errors}")
     is_regression = candidates.task.is_regression
     calibration = None if is_regression else calibrate(mean, truth.astype(np.int64), candidates.seed)
-    members = tuple(Member(final[name], weights[name]) for name in selected)
+    members = tuple(Member(name, final[name], weights[name]) for name in selected)
     scaling = candidates.scaling
     selection = Selection(
         members,
@@ -245,16 +201,17 @@ def select(
 def _refit(
     candidates: Candidates,
     rows: LabeledRows,
-    algorithms: Sequence[str],
+    names: Sequence[str],
     validation: CrossValidation,
     tracker: "_ProgressTracker",
 ) -> dict[str, FittedModel]:
-    """Fit `algorithms` on all `rows`, for the mean number of rounds of the folds."""
+    """Fit the models of these names on all `rows`, for the mean number of rounds of the folds."""
     rounds = {
-        name: max(1, round(np.mean([model.best_iteration for model in validation.fitted[name]]))) for name in algorithms
+        name: max(1, round(np.mean([model.best_iteration for model in validation.fitted[name]]))) for name in names
     }
-    tasks = [_refit_task(candidates, rows, name, rounds[name]) for name in algorithms]
-    return dict(zip(algorithms, _run(candidates, rows, tracker, tasks), strict=True))
+    by_name = {model.name: model for model in candidates.models}
+    tasks = [_refit_task(candidates, rows, by_name[name], rounds[name]) for name in names]
+    return dict(zip(names, _run(candidates, rows, tracker, tasks), strict=True))
 
 
 class _ProgressTracker:
@@ -280,16 +237,16 @@ class _ProgressTracker:
         return report
 
 
-def _fold_task(candidates: Candidates, samples: LabeledRows, name: str, fold: Fold) -> _FitTask:
+def _fold_task(candidates: Candidates, samples: LabeledRows, model: Candidate, fold: Fold) -> _FitTask:
     def run(progress: Progress) -> FittedModel:
-        config = replace(candidates.fit_config(name), progress=progress)
+        config = replace(candidates.fit_config(model), progress=progress)
         return fit(config, samples.take(fold.train), samples.take(fold.validation))
 
     return run
 
 
-def _refit_task(candidates: Candidates, rows: LabeledRows, name: str, rounds: int) -> _FitTask:
-    return lambda progress: fit(replace(candidates.fit_config(name), progress=progress), rows, None, rounds)
+def _refit_task(candidates: Candidates, rows: LabeledRows, model: Candidate, rounds: int) -> _FitTask:
+    return lambda progress: fit(replace(candidates.fit_config(model), progress=progress), rows, None, rounds)
 
 
 def _run(
@@ -303,7 +260,7 @@ def _run(
 
     `on_fitted` gets the number of each task and what it has fitted, and may return a message for the progress.
     """
-    threads_per_fit = candidates.fit_config(candidates.algorithms[0]).threads_for(samples)
+    threads_per_fit = candidates.fit_config(candidates.models[0]).threads_for(samples)
 
     def run(number: int, task: _FitTask) -> FittedModel:
         report = tracker.next_fit()

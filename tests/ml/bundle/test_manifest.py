@@ -1,6 +1,7 @@
 """A bundle's files are written whole and verified when they are read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,11 @@ def test_warnings_classes_and_ranges_are_read_as_they_were_written(bundle: Path)
 
 def test_copies_of_a_blend_are_named_by_algorithm() -> None:
     member = MemberRecord("XGBoost", 0.5, 3, {})
-    assert onnx_file(make_manifest(), "LightGBM") == "model.onnx"
-    assert onnx_file(make_manifest(members=(member, member)), "XGBoost") == "model.xgboost.onnx"
+    second = replace(member, name="XGBoost deep", number=2)
+    assert (member.file, second.file) == ("model.ubj", "model-2.ubj")
+    assert onnx_file(make_manifest(members=(member,)), member) == "model.onnx"
+    blend = make_manifest(members=(member, second))
+    assert [onnx_file(blend, each) for each in blend.members] == ["model.xgboost.onnx", "model-2.xgboost.onnx"]
 
 
 def test_not_a_number_is_no_json() -> None:

@@ -6,7 +6,8 @@ import pytest
 from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.native_model import LabeledRows, Task
 from dataml.ml.training import split
-from dataml.ml.training.model_selection import Candidates, Selection, resolve_algorithms, select
+from dataml.ml.training.candidates import Candidates, list_candidates
+from dataml.ml.training.model_selection import Selection, select
 
 
 def make_rows(task: Task, rows: int = 1_200) -> LabeledRows:
@@ -25,7 +26,7 @@ def select_model(
 ) -> tuple[Selection, LabeledRows, split.Split]:
     samples = make_rows(task)
     parts = split.split_stratified(samples.y, is_regression=task.is_regression, seed=0, folds=folds)
-    candidates = Candidates(task, resolve_algorithms(algorithm, task), (5,), {"n_estimators": 80} | options, threads=2)
+    candidates = Candidates(task, list_candidates(algorithm, task), (5,), {"n_estimators": 80} | options, threads=2)
     shares: list[float] = []
     messages: list[str] = []
 
@@ -37,7 +38,7 @@ def select_model(
     assert shares == sorted(shares)
     assert shares[-1] == 1
     metric = task.metric.replace("_", " ")
-    for name in candidates.algorithms:
+    for name in candidates.names:
         score = f"{name} has a {metric} of {selection.candidates[name]:.4g} in the validation"
         assert messages.count(score) == 1
     return selection, samples, parts
@@ -49,7 +50,7 @@ def test_the_best_library_or_a_blend_is_selected(task: Task, folds: int) -> None
     selection, samples, parts = select_model(task, folds)
     assert set(available_algorithms()) <= set(selection.candidates)
     assert sum(member.weight for member in selection.members) == pytest.approx(1)
-    names = [member.fitted.algorithm for member in selection.members]
+    names = [member.name for member in selection.members]
     alone = {name: score for name, score in selection.candidates.items() if name != "Blend"}
     if len(names) == 1:
         assert alone[names[0]] == min(alone.values())
@@ -83,5 +84,5 @@ def test_one_seed_makes_one_selection() -> None:
 
 
 def test_a_model_of_many_classes_leaves_catboost_out() -> None:
-    assert "CatBoost" not in resolve_algorithms("auto", Task(500))
-    assert resolve_algorithms("CatBoost", Task(500)) == ("CatBoost",)
+    assert "CatBoost" not in [model.name for model in list_candidates("auto", Task(500))]
+    assert [model.name for model in list_candidates("CatBoost", Task(500))] == ["CatBoost"]
