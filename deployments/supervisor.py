@@ -17,7 +17,7 @@ import ray
 from dataml.settings import Settings
 
 if TYPE_CHECKING:
-    from dataml.jobs.spec import JobReport
+    from dataml.jobs.spec import JobProgress, JobReport
     from dataml.metrics.recording import Labels, Recording
     from dataml.metrics.totals import RecentCalls, Snapshot
     from dataml.serving.model_runner import LogRecord
@@ -50,9 +50,9 @@ class SupervisorActor:
         """Record a worker's report; see `Supervisor.report`."""
         return await (await self._control_plane()).supervisor.report(report)
 
-    async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
+    async def record_progress(self, job_id: int, attempt: int, progress: "JobProgress") -> None:
         """Write the progress of an attempt."""
-        await (await self._control_plane()).supervisor.record_progress(job_id, attempt, fraction, message)
+        await (await self._control_plane()).supervisor.record_progress(job_id, attempt, progress)
 
     async def record_predictions(self, records: "Sequence[LogRecord]") -> None:
         """Write records of the prediction log."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dataml.db.session import Database
 from dataml.iceberg.catalog import LakeConfig
 from dataml.inference import service as inference
-from dataml.jobs.spec import Attempt, JobReport, JobSpec
+from dataml.jobs.spec import Attempt, JobProgress, JobReport, JobSpec
 from dataml.ml.bundle.predictor import Predictor
 from dataml.runner.execution import execute
 from dataml.runner.supervisor import Supervisor
@@ -89,11 +89,11 @@ class InProcessWorkers:
         supervisor, loop = self.supervisor, asyncio.get_running_loop()
         assert supervisor is not None
 
-        def report_progress(fraction: float, message: str) -> None:
+        def report_progress(progress: JobProgress) -> None:
             if killed.is_set():
                 raise _Killed
-            progress = supervisor.record_progress(spec.job_id, spec.attempt, fraction, message)
-            recorded = asyncio.run_coroutine_threadsafe(progress, loop)
+            recording = supervisor.record_progress(spec.job_id, spec.attempt, progress)
+            recorded = asyncio.run_coroutine_threadsafe(recording, loop)
             self._progress.add(recorded)
             recorded.add_done_callback(self._progress.discard)
 

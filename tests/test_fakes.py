@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobReport, JobSpec
+from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobProgress, JobReport, JobSpec
 from dataml.runner.supervisor import WorkerLost
 from dataml.storage.storage import Storage
 from tests import fakes
@@ -22,10 +22,10 @@ class SlowSupervisor:
         self.recording, self.release = asyncio.Event(), asyncio.Event()
         self.events: list[str] = []
 
-    async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
+    async def record_progress(self, job_id: int, attempt: int, progress: JobProgress) -> None:
         self.recording.set()
         await self.release.wait()
-        self.events.append(message)
+        self.events.append(progress.message)
 
     async def report(self, report: JobReport) -> bool:
         self.events.append("reported")
@@ -48,7 +48,7 @@ def failed(spec: JobSpec) -> JobReport:
 
 def test_a_kill_interrupts_no_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def execute(spec: JobSpec, storage: Storage, report_progress: Any, lake: Any) -> JobReport:
-        report_progress(0.5, "half")
+        report_progress(JobProgress(0.5, "half"))
         return failed(spec)
 
     async def body() -> None:
@@ -76,9 +76,9 @@ def test_the_thread_of_a_killed_worker_ends_at_its_next_progress(
 
     def execute(spec: JobSpec, storage: Storage, report_progress: Any, lake: Any) -> JobReport:
         try:
-            report_progress(0.1, "before")
+            report_progress(JobProgress(0.1, "before"))
             killed.wait(30)
-            report_progress(0.9, "after")
+            report_progress(JobProgress(0.9, "after"))
         finally:
             ended.set()
         return failed(spec)

@@ -151,6 +151,19 @@ class CallerAnswer(TypedDict):
     permissions: NotRequired[list[str]]
 
 
+class CandidateAnswer(TypedDict):
+    """One candidate of a training."""
+
+    candidate: str
+    metric: str
+    score: "float | None"
+    seconds: "float | None"
+    state: "CandidateState"
+
+
+CandidateState = Literal["waiting", "fitting", "scored", "selected"]
+
+
 class ComparisonAnswer(TypedDict):
     """A shadow beside the versions that have answered, on the same requests."""
 
@@ -781,6 +794,7 @@ class JobDetail(TypedDict):
     started_at: "str | None"
     finished_at: "str | None"
     error: "JobError | None"
+    leaderboard: "list[CandidateAnswer]"
     time_limit_s: int
     request: "dict[str, Any] | None"
 

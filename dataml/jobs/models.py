@@ -26,6 +26,7 @@ class Job(TenantOwned, Base):
     `subject_id` is the row it works for: a dataset, a training or a prediction, by its kind. `callback_digest` is the
     SHA-256 of the report that ended it, when that came from outside the cluster. `time_limit_s` is what was asked for,
     below the limit of the installation. `elapsed_s` is how long the current attempt has run, recorded at intervals.
+    `leaderboard` has the candidates of a training, best first, as `ml.leaderboard.CandidateScore`; null of other jobs.
     `space_failures` is how many attempts have found no space: they do not count among those that lost their worker.
     """
 
@@ -46,6 +47,7 @@ class Job(TenantOwned, Base):
     space_failures: Mapped[int] = mapped_column(default=0, server_default="0")
     progress: Mapped[float] = mapped_column(default=0.0)
     message: Mapped[str] = mapped_column("phrase", String(200), default=WAITING_FOR_WORKER)
+    leaderboard: Mapped[list[dict[str, Any]] | None]
     payload: Mapped[dict[str, Any]]
     failure_code: Mapped[str | None] = mapped_column(String(100))
     failure_detail: Mapped[str | None] = mapped_column(Text)

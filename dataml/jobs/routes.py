@@ -50,7 +50,7 @@ JobPage = Annotated[
 async def list_jobs(user: Viewer, database: Db, page: JobPage) -> JobList:
     """List the jobs of the tenant, newest first."""
     async with database.reading() as session:
-        total, jobs = await user.scope.list(session, Job, page, without=(Job.payload,))
+        total, jobs = await user.scope.list(session, Job, page, without=(Job.payload, Job.leaderboard))
     return JobList(total=total, data=[JobAnswer.of(job) for job in jobs])
 
 
@@ -64,7 +64,9 @@ async def get_job(
     watcher: Watcher,
     wait: WaitSeconds = 0,
 ) -> JobDetail:
-    """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked.
+    """Return the state, progress, attempts, times, time limit and error of one job.
+
+    Of a batch it has what was asked, and of a training the scores of its candidates.
 
     With `wait` the answer comes when the job has ended, or after so many seconds.
     """
@@ -118,8 +120,9 @@ async def stream_job_events(
 ) -> Response:
     """Stream the changes of a job as server-sent events: `state`, `progress`, and `end`, which is the last one.
 
-    The data of an event is the job's `job_id`, `state`, `progress`, `phrase`, `attempts` and `error`, as JSON. A
-    comment comes every 15 seconds. After 10 minutes the stream ends: connect again, with the id of the last event.
+    The data of an event is the job's `job_id`, `state`, `progress`, `phrase`, `leaderboard`, `attempts` and
+    `error`, as JSON. A comment comes every 15 seconds. After 10 minutes the stream ends: connect again, with the id of
+    the last event.
     """
     async with database.reading() as session:
         job = await service.find(session, user.scope, job_id)

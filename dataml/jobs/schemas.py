@@ -9,6 +9,7 @@ from dataml.http.answers import build_answer
 from dataml.jobs.models import Job
 from dataml.jobs.spec import JobKind, JobState
 from dataml.jobs.time_limits import effective_time_limit_s
+from dataml.ml.leaderboard import CandidateState
 from dataml.settings import Settings
 
 JOB_STATE: Final = "State of the job, with `wait` after the wait; the other fields are of before."
@@ -44,9 +45,28 @@ class JobAnswer(BaseModel):
         return build_answer(cls, job, job_id=job.public_id, phrase=job.message, attempts=job.attempt, error=error)
 
 
+class CandidateAnswer(BaseModel):
+    """One candidate of a training."""
+
+    candidate: str = Field(description="Name of the algorithm, or of a combination of several.", examples=["LightGBM"])
+    metric: str = Field(
+        description="What `score` is: log_loss of a Classification, rmse of a Regression, mean_scaled_error of a "
+        "Forecast. Less is better.",
+        examples=["log_loss"],
+    )
+    score: float | None = Field(
+        description="On rows that the candidate did not learn from; null before all of them are predicted."
+    )
+    seconds: float | None = Field(description="How long its fits took, added up; null where that is not known.")
+    state: CandidateState = Field(description="How far it has come; one is `selected` in the end.")
+
+
 class JobDetail(JobAnswer):
     """One job, with what was asked of it."""
 
+    leaderboard: list[CandidateAnswer] = Field(
+        description="Candidates of a training, best first, as far as they have come; empty for other jobs."
+    )
     time_limit_s: int = Field(description="Seconds that an attempt at it may run. Time in the queue does not count.")
 
     request: dict[str, Any] | None = Field(
@@ -59,7 +79,10 @@ class JobDetail(JobAnswer):
         """Return the JSON of a job."""
         time_limit_s = effective_time_limit_s(settings, JobKind(job.kind), job.time_limit_s)
         request = job.payload.get("request")
-        return cls(**JobAnswer.of(job).model_dump(), time_limit_s=time_limit_s, request=request)
+        leaderboard = [CandidateAnswer.model_validate(each) for each in job.leaderboard or ()]
+        return cls(
+            **JobAnswer.of(job).model_dump(), leaderboard=leaderboard, time_limit_s=time_limit_s, request=request
+        )
 
 
 class JobLog(BaseModel):

@@ -28,12 +28,14 @@ from dataml.errors import NotFound
 from dataml.iceberg.names import TableName
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
 from dataml.jobs.spec import (
+    STARTING,
     Attempt,
     DescribeSpec,
     ExplainSpec,
     ForecastSpec,
     JobFailure,
     JobKind,
+    JobProgress,
     JobSpec,
     JobState,
     Payload,
@@ -62,7 +64,7 @@ _INPUT_FIELDS = ("parquet", "bundle", "parent", "future", "observations")
 _OUTPUT = re.compile(rf"{ATTEMPTS}/([0-9]{{1,18}})\.", re.ASCII)
 # What `jobs.watcher` reads of jobs of any tenant.
 STATUSES = every_tenant.select(
-    Job.id, Job.state, Job.progress, Job.message, Job.attempt, Job.failure_code, Job.failure_detail
+    Job.id, Job.state, Job.progress, Job.message, Job.leaderboard, Job.attempt, Job.failure_code, Job.failure_detail
 ).where(Job.id.in_(bindparam("job_ids", expanding=True)))
 _PUBLIC_ID = re.compile(r"(?:[a-z]+-job-)?([0-9]{1,18})", re.ASCII)
 
@@ -185,7 +187,8 @@ async def claim(session: AsyncSession, busy: Collection[int] = (), waiting: Coll
             started_at=utc_now(),
             elapsed_s=0.0,
             progress=0.0,
-            message="Starting",
+            message=STARTING,
+            leaderboard=None,
         )
         .returning(Job)
     )
@@ -249,10 +252,14 @@ async def find_by_id(session: AsyncSession, job_id: int) -> Job | None:
     return await session.scalar(every_tenant.select(Job).where(Job.id == job_id))
 
 
-async def record_progress(session: AsyncSession, job_id: int, attempt: int, fraction: float, message: str) -> None:
-    """Write the progress of an attempt, as a share from 0 to 1 and a message, unless the attempt has ended."""
-    fraction = min(max(fraction, 0.0), 1.0)
-    await _update_one(session, _update_attempt(job_id, attempt).values(progress=fraction, message=message[:200]))
+async def record_progress(session: AsyncSession, job_id: int, attempt: int, progress: JobProgress) -> None:
+    """Write the progress of an attempt, unless the attempt has ended."""
+    values = {
+        "progress": min(max(progress.fraction, 0.0), 1.0),
+        "message": progress.message[:200],
+        "leaderboard": [asdict(each) for each in progress.leaderboard] or None,
+    }
+    await _update_one(session, _update_attempt(job_id, attempt).values(**values))
 
 
 async def finish(session: AsyncSession, job_id: int, attempt: int, failure: JobFailure | None) -> Job | None:
@@ -306,7 +313,8 @@ async def retry_for_space(session: AsyncSession, job_id: int, attempt: int, atte
 
 
 def _requeue(job_id: int, attempt: int, message: str) -> Update:
-    return _update_attempt(job_id, attempt).values(state=JobState.QUEUED.value, progress=0.0, message=message)
+    again = _update_attempt(job_id, attempt)
+    return again.values(state=JobState.QUEUED.value, progress=0.0, message=message, leaderboard=None)
 
 
 async def describe_queued(session: AsyncSession, message: str, but: Collection[int] = ()) -> None:

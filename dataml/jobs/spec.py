@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from dataml.contract.contract import Contract, ErrorReport
 from dataml.contract.files.layout import CsvOptions
@@ -18,7 +18,11 @@ from dataml.iceberg.catalog import LakeConfig
 from dataml.iceberg.names import TableName
 from dataml.iceberg.writing import LakeTarget
 from dataml.ml.bundle.manifest import Manifest
+from dataml.ml.leaderboard import CandidateScore, ReportScore, ignore_score
 from dataml.storage.storage import ATTEMPTS, Storage
+
+STARTING: Final = "Starting"
+"""The message of an attempt before its task says anything."""
 
 
 class JobKind(StrEnum):
@@ -495,8 +499,24 @@ class JobReport:
 
 
 @dataclass(frozen=True)
+class JobProgress:
+    """How far an attempt has come.
+
+    `fraction` is the share that is done, 0 to 1. `leaderboard` has the candidates of a training, best first.
+    """
+
+    fraction: float
+    message: str
+    leaderboard: tuple[CandidateScore, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobContext:
-    """What a task may use besides its payload; `report_progress` takes the share done, 0 to 1, and a message."""
+    """What a task may use besides its payload.
+
+    `report_progress` takes the share done, 0 to 1, and a message; `report_score` a candidate of a training, whenever it
+    has come further.
+    """
 
     storage: Storage
     directory: str
@@ -509,6 +529,7 @@ class JobContext:
     """Files of this attempt that are published already, or never will be."""
     fetched: set[Path] = field(default_factory=set)
     """What the task has read, or begun to read."""
+    report_score: ReportScore = ignore_score
 
     def fetch(self, name: str) -> Path:
         """Return the local path of a storage name. Raises as `Storage.fetch`."""

@@ -40,6 +40,7 @@ class JobStatus:
     state: JobState
     progress: float
     message: str
+    leaderboard: list[dict[str, Any]] | None
     attempt: int
     failure_code: str | None
     failure_detail: str | None
@@ -48,18 +49,25 @@ class JobStatus:
     def of(cls, job: Job) -> "JobStatus":
         """Return the status of a job that was read."""
         state = JobState(job.state)
-        return cls(state, job.progress, job.message, job.attempt, job.failure_code, job.failure_detail)
+        return cls(state, job.progress, job.message, job.leaderboard, job.attempt, job.failure_code, job.failure_detail)
 
     @property
     def version(self) -> str:
         """A short text that differs between two statuses of a job; the same in every process."""
-        return f"{self.attempt}-{self.state}-{self.progress:.4f}-{zlib.crc32(self.message.encode()):08x}"
+        words = self.message if not self.leaderboard else self.message + json.dumps(self.leaderboard)
+        return f"{self.attempt}-{self.state}-{self.progress:.4f}-{zlib.crc32(words.encode()):08x}"
 
     def to_json(self, job_id: str) -> str:
         """Return the status as JSON, with the names of `GET /jobs/{job_id}`."""
         error = {"code": self.failure_code, "detail": self.failure_detail or ""} if self.failure_code else None
-        fields = {"job_id": job_id, "state": self.state, "progress": self.progress, "phrase": self.message}
-        return json.dumps({**fields, "attempts": self.attempt, "error": error})
+        fields: dict[str, Any] = {
+            "job_id": job_id,
+            "state": self.state,
+            "progress": self.progress,
+            "phrase": self.message,
+        }
+        fields |= {"leaderboard": self.leaderboard or [], "attempts": self.attempt, "error": error}
+        return json.dumps(fields)
 
 
 @dataclass(eq=False)

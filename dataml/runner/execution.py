@@ -3,11 +3,13 @@
 import importlib
 import logging
 from collections.abc import Callable
+from threading import Lock
 
 from dataml import __version__, tracing
 from dataml.errors import DatamlError
 from dataml.iceberg.catalog import LakeConfig
-from dataml.jobs.spec import Attempt, JobContext, JobFailure, JobReport, JobSpec
+from dataml.jobs.spec import STARTING, Attempt, JobContext, JobFailure, JobProgress, JobReport, JobSpec
+from dataml.ml.leaderboard import CandidateScore, rank
 from dataml.runner.attempt_log import AttemptLog
 from dataml.storage import disk
 from dataml.storage.damage import file_damaged, has_damaged_parquet
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def execute(
-    spec: JobSpec, storage: Storage, report_progress: Callable[[float, str], None], lake: LakeConfig | None = None
+    spec: JobSpec, storage: Storage, report_progress: Callable[[JobProgress], None], lake: LakeConfig | None = None
 ) -> JobReport:
     """Run the task of this job's kind (`dataml.tasks.<kind>.run`) and return how it ended; never raises.
 
@@ -26,17 +28,41 @@ def execute(
     """
     attempt = Attempt(spec.job_id, spec.attempt)
     with AttemptLog(storage, attempt) as attempt_log:
-
-        def report(share: float, message: str) -> None:
-            attempt_log.add_progress(message)
-            report_progress(share, message)
-
+        reporter = _ProgressReporter(attempt_log, report_progress)
         attempt_log.add("INFO", f"Attempt {spec.attempt} begins, with dataml {__version__}")
-        context = JobContext(storage, spec.directory, report, attempt, lake)
+        context = JobContext(
+            storage, spec.directory, reporter.report, attempt, lake, report_score=reporter.report_score
+        )
         ended = _run(spec, context)
         failure = ended.failure
         attempt_log.add(*("INFO", "Done") if failure is None else ("ERROR", f"{failure.code}: {failure.detail}"))
         return ended
+
+
+class _ProgressReporter:
+    """Sends the whole progress of an attempt with each step; the threads of its task call it."""
+
+    def __init__(self, log: AttemptLog, send: Callable[[JobProgress], None]) -> None:
+        self._log = log
+        self._send = send
+        self._fraction = 0.0
+        self._message = STARTING
+        self._scores: dict[str, CandidateScore] = {}
+        self._lock = Lock()
+
+    def report(self, share: float, message: str) -> None:
+        self._log.add_progress(message)
+        with self._lock:
+            self._fraction, self._message = share, message
+            self._send_all()
+
+    def report_score(self, score: CandidateScore) -> None:
+        with self._lock:
+            self._scores[score.candidate] = score
+            self._send_all()
+
+    def _send_all(self) -> None:
+        self._send(JobProgress(self._fraction, self._message, rank(self._scores.values())))
 
 
 def _run(spec: JobSpec, context: JobContext) -> JobReport:

@@ -23,7 +23,7 @@ from dataml.http.idempotency.store import delete_expired
 from dataml.iceberg.catalog import LakeConfig
 from dataml.jobs import lease, service
 from dataml.jobs.models import WAITING_FOR_WORKER, Job
-from dataml.jobs.spec import Attempt, JobKind, JobReport, JobSpec, JobState
+from dataml.jobs.spec import Attempt, JobKind, JobProgress, JobReport, JobSpec, JobState
 from dataml.jobs.time_limits import effective_time_limit_s
 from dataml.metrics.definitions import WORKER_RESTARTS
 from dataml.runner import heartbeat
@@ -163,11 +163,11 @@ class Supervisor:
             await RESULT_HANDLERS.apply(session, job, report.result)
         return job
 
-    async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
+    async def record_progress(self, job_id: int, attempt: int, progress: JobProgress) -> None:
         """Write the progress of an attempt."""
         async with self._leading() as session:
             if session is not None:
-                await service.record_progress(session, job_id, attempt, fraction, message)
+                await service.record_progress(session, job_id, attempt, progress)
 
     async def _run_once(self) -> None:
         if not await self._acquire_lease():

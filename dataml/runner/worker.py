@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import threading
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dataml import redaction, tracing
 from dataml.iceberg.catalog import LakeConfig
-from dataml.jobs.spec import Attempt, JobFailure, JobReport, JobSpec
+from dataml.jobs.spec import Attempt, JobFailure, JobProgress, JobReport, JobSpec
 from dataml.metrics.process import ProcessRecorder
 from dataml.metrics.totals import REPORT_INTERVAL_S
 from dataml.ml.memory import limit_allocator_caches
@@ -70,7 +71,7 @@ class Worker:
         self._attempt: Attempt | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._progress: tuple[float, str] | None = None
+        self._progress: JobProgress | None = None
         self._rejections = 0
         self._metrics = ProcessRecorder("worker")
         self._reporting: asyncio.Task[None] | None = None
@@ -119,8 +120,8 @@ class Worker:
         await self._idle.wait()
 
     def _run(self, spec: JobSpec, loop: asyncio.AbstractEventLoop) -> None:
-        def report_progress(fraction: float, message: str) -> None:
-            self._progress = (fraction, message)
+        def report_progress(progress: JobProgress) -> None:
+            self._progress = progress
 
         report = execute(spec, self._storage, report_progress, self._lake)
         asyncio.run_coroutine_threadsafe(self._deliver(report), loop)
@@ -128,10 +129,15 @@ class Worker:
     async def _forward_progress(self, spec: JobSpec) -> None:
         """Send the newest progress at intervals: a task may report it as often as it likes."""
         while True:
-            progress, self._progress = self._progress, None
-            if progress is not None and self._supervisor is not None:
-                self._supervisor.record_progress.remote(spec.job_id, spec.attempt, *progress)
+            self._send_progress(spec.job_id, spec.attempt)
             await asyncio.sleep(_PROGRESS_INTERVAL_S)
+
+    def _send_progress(self, job_id: int, attempt: int) -> Awaitable[None] | None:
+        """Send progress that has not been sent; return the call."""
+        progress, self._progress = self._progress, None
+        if progress is None or self._supervisor is None:
+            return None
+        return self._supervisor.record_progress.remote(job_id, attempt, progress)
 
     async def _report_metrics(self) -> None:
         while True:
@@ -143,6 +149,10 @@ class Worker:
 
     async def _deliver(self, report: JobReport) -> None:
         self._forwarding.cancel()
+        # The last of it is recorded before the end of the attempt, after which nothing is: the leaderboard is shown on.
+        if (recorded := self._send_progress(report.job_id, report.attempt)) is not None:
+            with suppress(RayError):
+                await recorded
         # There is no event that announces the next supervisor, so the report is sent at intervals.
         while not await self._send(report):
             await asyncio.sleep(_RETRY_S)

@@ -39,15 +39,19 @@ def fit_model(
     workers = _worker_count(spec, candidates, data)
     if workers > 1:
         fitted = _fit_distributed(spec, context, candidates, data, workers, report_progress)
-        return select(candidates, data.samples, data.parts, lambda share, message: None, fitted=fitted), None
+        selection = select(
+            candidates, data.samples, data.parts, lambda share, message: None, fitted, context.report_score
+        )
+        return selection, None
     if spec.tuning is None:
-        return select(candidates, data.samples, data.parts, report_progress), None
+        return select(candidates, data.samples, data.parts, report_progress, None, context.report_score), None
     tuned, record = _tune(spec.tuning, context, candidates, data, report_progress)
     selection = select(
         candidates.with_tuned(tuned),
         data.samples,
         data.parts,
         lambda share, message: report_progress(_TUNING_SHARE + (1 - _TUNING_SHARE) * share, message),
+        report_score=context.report_score,
     )
     return selection, record
 

@@ -60,7 +60,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         seed=spec.seed,
         threads=spec.threads,
     )
-    trained = train(context.fetch(spec.parquet), request, context.report_progress)
+    trained = train(context.fetch(spec.parquet), request, context.report_progress, context.report_score)
     context.report_progress(0.98, "Writing the bundle")
     report = trained.backtest.report | {
         "models": count_series_by_model(trained.forecaster),

@@ -16,8 +16,9 @@ from dataml.errors import NotFound
 from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
-from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobState
+from dataml.jobs.spec import DescribeSpec, JobFailure, JobKind, JobProgress, JobState
 from dataml.metrics.definitions import JOB_DURATION, JOBS_FINISHED
+from dataml.ml.leaderboard import CandidateScore
 from dataml.settings import Settings
 from tests.conftest import NewHome
 
@@ -197,12 +198,33 @@ def test_progress_of_an_ended_job_is_not_recorded(run: Run) -> None:
         job = await queue(database, scope)
         async with database.transaction() as session:
             await service.claim(session)
-            await service.record_progress(session, job.id, 1, 0.5, "half")
+            await service.record_progress(session, job.id, 1, JobProgress(0.5, "half"))
             await service.finish(session, job.id, 1, None)
-            await service.record_progress(session, job.id, 1, 0.7, "late")
+            await service.record_progress(session, job.id, 1, JobProgress(0.7, "late"))
         async with database.reading() as session:
             ended = await session.get_one(Job, job.id)
         assert (ended.progress, ended.message) == (1.0, "Done")
+
+    run(body)
+
+
+def test_leaderboard_is_of_the_attempt_that_runs(run: Run) -> None:
+    async def body(database: Database, scope: Scope) -> None:
+        job = await queue(database, scope)
+        waiting, scored = CandidateScore("Linear", "rmse"), CandidateScore("LightGBM", "rmse", 1.5, 2.0)
+        async with database.transaction() as session:
+            await service.claim(session)
+            await service.record_progress(session, job.id, 1, JobProgress(0.5, "half", (scored, waiting)))
+        async with database.reading() as session:
+            found = (await session.get_one(Job, job.id)).leaderboard
+        assert found == [
+            {"candidate": "LightGBM", "metric": "rmse", "score": 1.5, "seconds": 2.0, "state": "waiting"},
+            {"candidate": "Linear", "metric": "rmse", "score": None, "seconds": None, "state": "waiting"},
+        ]
+        async with database.transaction() as session:
+            await service.retry_or_fail(session, job.id, 1, 3)
+        async with database.reading() as session:
+            assert (await session.get_one(Job, job.id)).leaderboard is None
 
     run(body)
 

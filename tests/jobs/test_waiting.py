@@ -287,6 +287,13 @@ def test_events_have_each_change_and_the_end(platform: Platform, client: Client,
             await asyncio.to_thread(change, platform, job_id, progress=0.25)
             kind, data, _ = event(await anext(lines))
             assert (kind, data["progress"], data["state"]) == ("progress", 0.25, "running")
+            assert data["leaderboard"] == []
+            scored = {"candidate": "Linear", "metric": "rmse", "score": 1.5, "seconds": 2.0, "state": "scored"}
+            await asyncio.to_thread(change, platform, job_id, leaderboard=json.dumps([scored]))
+            kind, data, _ = event(await anext(lines))
+            assert (kind, data["progress"], data["leaderboard"]) == ("progress", 0.25, [scored])
+            answer = await asyncio.to_thread(client.get, f"/jobs/{job_id}")
+            assert answer.json()["leaderboard"] == [scored]
             failure = {"failure_code": "bad", "failure_detail": "Why.", "state": "failed"}
             await asyncio.to_thread(change, platform, job_id, **failure)
             rest = [event(text) async for text in lines]

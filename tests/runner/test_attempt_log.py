@@ -45,7 +45,7 @@ def test_attempt_leaves_its_log(storage: Storage, monkeypatch: pytest.MonkeyPatc
         return DescribeResult({"rows": 0})
 
     monkeypatch.setattr(describe, "run", task)
-    execute(JobSpec(3, 2, JobKind.DESCRIBE, SPEC, ATTEMPT.directory), storage, lambda share, message: None)
+    execute(JobSpec(3, 2, JobKind.DESCRIBE, SPEC, ATTEMPT.directory), storage, lambda progress: None)
     lines = [line.split(" ", 1)[1] for line in text_of(storage).splitlines()]
     assert lines[0].startswith("INFO Attempt 2 begins")
     assert lines[1:] == [
@@ -66,10 +66,10 @@ def test_failure_is_in_the_log(storage: Storage, monkeypatch: pytest.MonkeyPatch
 
     job = JobSpec(3, 2, JobKind.DESCRIBE, SPEC, ATTEMPT.directory)
     monkeypatch.setattr(describe, "run", refuse)
-    execute(job, storage, lambda share, message: None)
+    execute(job, storage, lambda progress: None)
     assert "ERROR no_rows: The dataset has no rows.\n" in text_of(storage)
     monkeypatch.setattr(describe, "run", fail)
-    execute(job, storage, lambda share, message: None)
+    execute(job, storage, lambda progress: None)
     shown = text_of(storage)
     assert "internal_error" in shown
     assert "KeyError: 'rows.csv of password=" in shown
@@ -108,7 +108,7 @@ def test_job_ends_though_its_log_cannot_be_written(storage: Storage, monkeypatch
     (storage.root / "logs").write_text("no folder")
     monkeypatch.setattr(describe, "run", lambda spec, context: DescribeResult({"rows": 0}))
     job = JobSpec(3, 2, JobKind.DESCRIBE, SPEC, ATTEMPT.directory)
-    assert execute(job, storage, lambda share, message: None).result == DescribeResult({"rows": 0})
+    assert execute(job, storage, lambda progress: None).result == DescribeResult({"rows": 0})
 
 
 def test_old_logs_are_removed(storage: Storage) -> None:

@@ -8,7 +8,17 @@ import pytest
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
 from dataml.errors import Invalid
-from dataml.jobs.spec import DescribeResult, DescribeSpec, JobContext, JobFailure, JobKind, JobReport, JobSpec
+from dataml.jobs.spec import (
+    DescribeResult,
+    DescribeSpec,
+    JobContext,
+    JobFailure,
+    JobKind,
+    JobProgress,
+    JobReport,
+    JobSpec,
+)
+from dataml.ml.leaderboard import CandidateScore, CandidateState
 from dataml.runner.execution import execute
 from dataml.storage.storage import Storage
 from dataml.tasks import describe
@@ -18,7 +28,7 @@ SPEC = DescribeSpec(1, "jobs/1.1/data.parquet", Contract.build([Column("n", Data
 
 
 def run(root: Path) -> JobReport:
-    return execute(JobSpec(3, 2, JobKind.DESCRIBE, SPEC, "jobs/3.2"), Storage(root), lambda share, message: None)
+    return execute(JobSpec(3, 2, JobKind.DESCRIBE, SPEC, "jobs/3.2"), Storage(root), lambda progress: None)
 
 
 def test_a_result_is_reported_with_its_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,3 +75,28 @@ def test_unknown_failure_on_a_full_disk_is_storage_full(tmp_path: Path, monkeypa
         assert report.failure is not None
         assert report.failure.code == "storage_full"
         assert not (root / "jobs" / "3.2").exists()
+
+
+def test_each_step_of_the_progress_has_the_candidates_best_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = CandidateScore("LightGBM", "rmse", 1.0, 0.5, CandidateState.SCORED)
+    poor = CandidateScore("Linear", "rmse", 2.0, 0.1, CandidateState.SCORED)
+    begun = CandidateScore("LightGBM", "rmse", state=CandidateState.FITTING)
+
+    def task(spec: DescribeSpec, context: JobContext) -> DescribeResult:
+        context.report_score(poor)
+        context.report_progress(0.5, "half")
+        context.report_score(begun)
+        context.report_score(good)
+        return DescribeResult({"rows": 0})
+
+    monkeypatch.setattr(describe, "run", task)
+    steps: list[JobProgress] = []
+    execute(JobSpec(3, 2, JobKind.DESCRIBE, SPEC, "jobs/3.2"), Storage(tmp_path), steps.append)
+    assert steps == [
+        JobProgress(0.0, "Starting", (poor,)),
+        JobProgress(0.5, "half", (poor,)),
+        JobProgress(0.5, "half", (poor, begun)),
+        JobProgress(0.5, "half", (good, poor)),
+    ]

@@ -26,7 +26,7 @@ from dataml.iceberg.catalog import LakeConfig
 from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
-from dataml.jobs.spec import DescribeSpec, JobKind
+from dataml.jobs.spec import DescribeSpec, JobKind, JobProgress
 from dataml.runner.worker import RayWorkers, WorkerProcess
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
@@ -91,8 +91,8 @@ def supervisor(settings: Settings) -> Iterator[Any]:
         async def report(self, report: Any) -> bool:
             return await self._supervisor.report(report)
 
-        async def record_progress(self, job_id: int, attempt: int, fraction: float, message: str) -> None:
-            await self._supervisor.record_progress(job_id, attempt, fraction, message)
+        async def record_progress(self, job_id: int, attempt: int, progress: JobProgress) -> None:
+            await self._supervisor.record_progress(job_id, attempt, progress)
 
         async def record_metrics(self, recording: Any) -> None:
             return

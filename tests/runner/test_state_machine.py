@@ -33,6 +33,7 @@ from dataml.jobs.spec import (
     DescribeSpec,
     JobFailure,
     JobKind,
+    JobProgress,
     JobReport,
     JobSpec,
     JobState,
@@ -303,7 +304,8 @@ class Jobs(RuleBasedStateMachine):
     def progress(self, which: int, number: int, fraction: float) -> None:
         attempt = self.cluster.busy()[number % len(self.cluster.busy())].attempt
         assert attempt is not None
-        self._run(self.hosts[which].supervisor.record_progress(attempt.job_id, attempt.attempt, fraction, "Working"))
+        progress = JobProgress(fraction, "Working")
+        self._run(self.hosts[which].supervisor.record_progress(attempt.job_id, attempt.attempt, progress))
 
     @precondition(lambda self: self.cluster.processes)
     @rule(name=st.sampled_from(WORKERS), which=st.integers(0, 1))

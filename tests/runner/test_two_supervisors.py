@@ -14,7 +14,7 @@ from dataml.db.session import Database
 from dataml.installation import prepare
 from dataml.jobs import service
 from dataml.jobs.models import Job
-from dataml.jobs.spec import Attempt, DescribeResult, JobReport, JobSpec, JobState
+from dataml.jobs.spec import Attempt, DescribeResult, JobProgress, JobReport, JobSpec, JobState
 from dataml.runner.supervisor import Supervisor
 from dataml.runner.workers import WorkerLost
 from dataml.settings import Settings
@@ -129,7 +129,9 @@ async def run_round(state: Takeover) -> None:
 ACTS: dict[str, Act] = {
     "report a failure": report_failure,
     "report a success": report_success,
-    "record progress": lambda state: state.elder.record_progress(state.spec.job_id, state.spec.attempt, 0.7, "Late"),
+    "record progress": lambda state: state.elder.record_progress(
+        state.spec.job_id, state.spec.attempt, JobProgress(0.7, "Late")
+    ),
     "give the attempt up": lambda state: state.elder._handle_lost(state.attempt, state.term),
     "give all attempts up": lambda state: state.elder._retry_abandoned(state.term),
     "fail an overdue job": fail_overdue,

@@ -20,6 +20,7 @@ from dataml.ml.forecasting.candidates import LocalMember
 from dataml.ml.forecasting.forecaster import ForecastParameters
 from dataml.ml.forecasting.training import TrainingOptions
 from dataml.ml.forecasting.training import train as learn
+from dataml.ml.leaderboard import CandidateScore, ReportScore, ignore_score
 from dataml.storage.storage import Storage
 from dataml.tasks import forecast, train
 
@@ -59,11 +60,17 @@ def wave(count: int, level: float = 50.0, seed: int = 0) -> np.ndarray:
     return level + 10 * np.sin(2 * np.pi * np.arange(count) / 24) + 3 * (np.arange(count) % 5 == 0) + noise
 
 
-def run(folder: Path, table: pa.Table, algorithm: str = "auto", **changes: Any) -> TrainResult:
+def run(
+    folder: Path,
+    table: pa.Table,
+    algorithm: str = "auto",
+    report_score: ReportScore = ignore_score,
+    **changes: Any,
+) -> TrainResult:
     pq.write_table(table, folder / "rows.parquet")
     options = changes.pop("forecasting", ForecastConfig(horizon=12, windows=2))
     spec = TrainSpec(1, "rows.parquet", CONTRACT, "Forecast", algorithm, ROLES, forecasting=options, **changes)
-    return train.run(spec, JobContext(Storage(folder), "job"))
+    return train.run(spec, JobContext(Storage(folder), "job", report_score=report_score))
 
 
 def future(table: pa.Table, steps: int) -> list[dict[str, Any]]:
@@ -123,6 +130,22 @@ def test_auto_is_at_least_as_good_as_each_candidate(tmp_path: Path) -> None:
     assert result.metrics["mase"] < 0.9 * result.metrics["naive_mase"]
     assert result.metrics["mase"] <= min(result.summary["candidates"].values()) * 1.1
     assert result.accuracy is None
+
+
+def test_leaderboard_has_what_candidates_are_selected_by(tmp_path: Path) -> None:
+    steps: list[CandidateScore] = []
+    table = hours({"a": wave(200), "b": wave(200, 80, 1)})
+    result = run(tmp_path, table, report_score=steps.append)
+    last = {each.candidate: each for each in steps}
+    scores = result.summary["candidates"]
+    rule = result.summary["forecast"]["rule"]
+    assert set(scores) >= set(last)
+    assert {name: each.score for name, each in last.items()} == pytest.approx({name: scores[name] for name in last})
+    assert [name for name, each in last.items() if each.state == "selected"] == [rule]
+    for name in last.keys() - {rule}:
+        states = [each.state.value for each in steps if each.candidate == name]
+        assert states == ["waiting", "fitting", "scored"]
+        assert last[name].seconds is not None
 
 
 def test_exogenous_static_and_past_features_are_distinguished(tmp_path: Path) -> None:

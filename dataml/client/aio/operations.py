@@ -2124,7 +2124,9 @@ class Operations:
         )
 
     async def get_job(self, job_id: str, *, wait: float | None = None) -> schemas.JobDetail:
-        """Return the state, progress, attempts, times, time limit and error of one job, and of a batch what was asked.
+        """Return the state, progress, attempts, times, time limit and error of one job.
+
+        Of a batch it has what was asked, and of a training the scores of its candidates.
 
         With `wait` the answer comes when the job has ended, or after so many seconds.
 
@@ -2151,9 +2153,9 @@ class Operations:
     async def stream_job_events(self, job_id: str) -> str:
         """Stream the changes of a job as server-sent events: `state`, `progress`, and `end`, which is the last one.
 
-        The data of an event is the job's `job_id`, `state`, `progress`, `phrase`, `attempts` and `error`, as JSON.
-        A comment comes every 15 seconds. After 10 minutes the stream ends: connect again, with the id of the last
-        event.
+        The data of an event is the job's `job_id`, `state`, `progress`, `phrase`, `leaderboard`, `attempts` and
+        `error`, as JSON. A comment comes every 15 seconds. After 10 minutes the stream ends: connect again, with
+        the id of the last event.
 
         Args:
             job_id: As the path has it.

@@ -11,6 +11,7 @@ from dataml.contract.contract import Contract
 from dataml.contract.warnings import DataWarning
 from dataml.ml.forecasting.backtest.combination import ForecastCombination, select_combination
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
+from dataml.ml.forecasting.backtest.leaderboard import BacktestLeaderboard
 from dataml.ml.forecasting.backtest.naive_errors import seasonal_naive_errors
 from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backtest
 from dataml.ml.forecasting.backtest.splits import BacktestSplits, earlier_splits, split_panel
@@ -35,6 +36,7 @@ from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
 from dataml.ml.forecasting.panel.small_counts import find_small_counts
 from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.forecasting.panel.warnings import find_series_warnings
+from dataml.ml.leaderboard import ReportScore, ignore_score
 
 _BACKTEST_SHARE: Final = 0.7
 _EARLIER_SHARE: Final = 0.75
@@ -80,9 +82,15 @@ class TrainedForecaster:
 
 
 def train(
-    parquet: Path, options: TrainingOptions, progress: Progress = lambda share, phrase: None
+    parquet: Path,
+    options: TrainingOptions,
+    progress: Progress = lambda share, phrase: None,
+    report_score: ReportScore = ignore_score,
 ) -> TrainedForecaster:
     """Train a forecaster on the series of a validated dataset.
+
+    `report_score` is called with each candidate of the selection whenever it has come further, and with the rule that
+    is selected in the end.
 
     Raises:
         Invalid: what `read_series` refuses, `series_too_short`.
@@ -118,13 +126,15 @@ def train(
     def clip(values: np.ndarray) -> np.ndarray:
         return config.limits.clip(values, floors[:, None])
 
-    forecasts = _backtest(candidates, data, splits, clip, progress)
     truth = splits.truth(data.y, data.starts)
     naive_errors = seasonal_naive_errors(data, splits, config.season)
+    leaderboard = BacktestLeaderboard(selected.names, truth, naive_errors, is_small_count, report_score)
+    forecasts = _backtest(candidates, data, splits, clip, progress, leaderboard)
     progress(_BACKTEST_SHARE, "Choosing")
     kept = [number for number, candidate in enumerate(candidates) if candidate.name in selected.names]
     names = [candidates[number].name for number in kept]
     combination = select_combination(names, forecasts[kept], truth, naive_errors, is_small_count)
+    leaderboard.select(combination)
     naive = forecasts[[candidate.name for candidate in candidates].index(NAIVE)]
     used = [candidates[kept[position]] for position in combination.used]
     earlier_errors = _earlier_errors(used, combination, data, splits, config.season, clip, progress)
@@ -219,6 +229,7 @@ def _backtest(
     splits: BacktestSplits,
     clip: Callable[[np.ndarray], np.ndarray],
     progress: Progress,
+    leaderboard: BacktestLeaderboard,
 ) -> np.ndarray:
     """Return the forecasts (candidates, windows, series, horizon), within the limits of the target."""
     forecasts = []
@@ -227,7 +238,10 @@ def _backtest(
         def report(share: float, phrase: str, number: int = number) -> None:
             progress(0.05 + (_BACKTEST_SHARE - 0.05) * (number + share) / len(candidates), phrase)
 
-        forecasts.append(clip(candidate.backtest(data, splits, report)))
+        def run(candidate: Candidate = candidate, report: Progress = report) -> np.ndarray:
+            return clip(candidate.backtest(data, splits, report))
+
+        forecasts.append(leaderboard.backtest(candidate.name, run))
     return np.stack(forecasts)
 
 

@@ -4,15 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from time import perf_counter
 
 import numpy as np
 
 from dataml.ml.boosters.fitting import FittedModel, Progress, fit
-from dataml.ml.boosters.native_model import LabeledRows
+from dataml.ml.boosters.native_model import LabeledRows, Task
 from dataml.ml.boosters.rescaling import can_rescale, rescale
+from dataml.ml.json_numbers import finite_or_none
+from dataml.ml.leaderboard import CandidateScore, CandidateState, ReportScore, ignore_score
 from dataml.ml.memory import LARGE_BYTES, release_memory
 from dataml.ml.target_scaling import UNSCALED, TargetScaling
-from dataml.ml.training.blending import choose_weights, combine_predictions, score_predictions
+from dataml.ml.training.blending import BLEND_SCORE, choose_weights, combine_predictions, score_predictions
 from dataml.ml.training.calibration import Calibration, calibrate
 from dataml.ml.training.candidates import Candidate, Candidates
 from dataml.ml.training.split import Fold, Split
@@ -80,12 +83,14 @@ class CrossValidation:
     """Out-of-fold predictions.
 
     `rows` are the row numbers of all validation parts, one fold after the other. `fitted` has each candidate's models,
-    one a fold, and `predictions` what they predict of the rows of their own fold, in the order of `rows`.
+    one a fold, and `predictions` what they predict of the rows of their own fold, in the order of `rows`. `seconds` is
+    how long the fits of each candidate took here, added up.
     """
 
     rows: np.ndarray
     fitted: Mapping[str, Sequence[FittedModel]]
     predictions: dict[str, np.ndarray]
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def cross_validate(
@@ -94,21 +99,24 @@ def cross_validate(
     split: Split,
     tracker: "_ProgressTracker | None" = None,
     fitted: Mapping[str, Sequence[FittedModel]] | None = None,
+    report_score: ReportScore = ignore_score,
 ) -> CrossValidation:
     """Fit every candidate on every fold, unless they are `fitted`, and predict the rows that validate them.
 
     The score of a candidate is reported as soon as all its folds have been fitted.
     """
     folds = len(split.folds)
-    predictions = _FoldPredictions(candidates, samples, split)
+    predictions = _FoldPredictions(candidates, samples, split, report_score)
     if fitted is None:
         runs = [(model, fold) for model in candidates.models for fold in range(folds)]
         tracker = tracker or _ProgressTracker(lambda share, message: None, len(runs))
-        tasks = [_fold_task(candidates, samples, model, split.folds[fold]) for model, fold in runs]
+        tasks = [_fold_task(candidates, samples, model, split.folds[fold], report_score) for model, fold in runs]
+        for name in candidates.names:
+            report_score(CandidateScore(name, candidates.task.metric))
 
-        def add(run: int, model: FittedModel) -> str | None:
+        def add(run: int, model: FittedModel, seconds: float) -> str | None:
             candidate, fold = runs[run]
-            return predictions.add(candidate.name, fold, model)
+            return predictions.add(candidate.name, fold, model, seconds)
 
         models = _run(candidates, samples, tracker, tasks, add)
         fitted = {name: models[i * folds : (i + 1) * folds] for i, name in enumerate(candidates.names)}
@@ -116,32 +124,38 @@ def cross_validate(
         for name, models_of_folds in fitted.items():
             for fold, model in enumerate(models_of_folds):
                 predictions.add(name, fold, model)
-    return CrossValidation(predictions.rows, fitted, {name: predictions.of(name) for name in fitted})
+    of_candidates = {name: predictions.of(name) for name in fitted}
+    return CrossValidation(predictions.rows, fitted, of_candidates, predictions.seconds)
 
 
 class _FoldPredictions:
     """What the models of the folds predict of the rows that validate them; filled by several threads."""
 
-    def __init__(self, candidates: Candidates, samples: LabeledRows, split: Split) -> None:
+    def __init__(self, candidates: Candidates, samples: LabeledRows, split: Split, report_score: ReportScore) -> None:
         self.rows = np.concatenate([fold.validation for fold in split.folds])
+        self.seconds: dict[str, float] = {}
         self._candidates = candidates
         self._samples = samples
         self._folds = split.folds
+        self._report_score = report_score
         self._parts: dict[str, dict[int, np.ndarray]] = {}
         self._lock = Lock()
 
-    def add(self, name: str, fold: int, model: FittedModel) -> str | None:
+    def add(self, name: str, fold: int, model: FittedModel, seconds: float | None = None) -> str | None:
         """Predict the rows of a fold; return the score of the candidate as a message, once it has all its folds."""
         predicted = model.predict(self._samples.take(self._folds[fold].validation).x)
         with self._lock:
             parts = self._parts.setdefault(name, {})
             parts[fold] = predicted
+            if seconds is not None:
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
             is_whole = len(parts) == len(self._folds)
         if not is_whole:
             return None
         task = self._candidates.task
         score = np.array(score_predictions(task, self._samples.y[self.rows], self.of(name)))
         error = float(self._candidates.scaling.restore_differences(score))
+        self._report_score(_scored(task, name, error, self.seconds.get(name)))
         return f"{name} has a {task.metric.replace('_', ' ')} of {error:.4g} in the validation"
 
     def of(self, name: str) -> np.ndarray:
@@ -155,6 +169,7 @@ def select(
     split: Split,
     progress: Progress,
     fitted: Mapping[str, Sequence[FittedModel]] | None = None,
+    report_score: ReportScore = ignore_score,
 ) -> Selection:
     """Validate every candidate, keep the best or, if it wins by more than noise, a blend, and calibrate it.
 
@@ -167,14 +182,20 @@ def select(
         split: the rows of the test and of each fold.
         progress: called with the share that is done and a message.
         fitted: models that exist already, one a fold for each candidate.
+        report_score: called with each candidate, whenever it has come further.
     """
     folds = len(split.folds)
     tracker = _ProgressTracker(progress, len(candidates.models) * (folds + (folds > 1)))
-    validation = cross_validate(candidates, samples, split, tracker, fitted)
+    validation = cross_validate(candidates, samples, split, tracker, fitted, report_score)
     truth = samples.y[validation.rows]
     weights, mean, scores = choose_weights(candidates.task, truth, validation.predictions)
     scores = {name: float(candidates.scaling.restore_differences(np.array(score))) for name, score in scores.items()}
     selected = sorted(weights, key=lambda name: -weights[name])
+    if BLEND_SCORE in scores:
+        report_score(_scored(candidates.task, BLEND_SCORE, scores[BLEND_SCORE]))
+    winner = BLEND_SCORE if len(selected) > 1 else selected[0]
+    best = _scored(candidates.task, winner, scores[winner], validation.seconds.get(winner))
+    report_score(replace(best, state=CandidateState.SELECTED))
     if folds > 1:
         final = _refit(candidates, samples.take(split.development_rows), selected, validation, tracker)
     else:
@@ -196,6 +217,10 @@ def select(
         {name: max(each.best_iteration for each in models) for name, models in validation.fitted.items()},
     )
     return selection.fold_scale()
+
+
+def _scored(task: Task, name: str, error: float, seconds: float | None = None) -> CandidateScore:
+    return CandidateScore(name, task.metric, finite_or_none(error), seconds, CandidateState.SCORED)
 
 
 def _refit(
@@ -237,8 +262,11 @@ class _ProgressTracker:
         return report
 
 
-def _fold_task(candidates: Candidates, samples: LabeledRows, model: Candidate, fold: Fold) -> _FitTask:
+def _fold_task(
+    candidates: Candidates, samples: LabeledRows, model: Candidate, fold: Fold, report_score: ReportScore
+) -> _FitTask:
     def run(progress: Progress) -> FittedModel:
+        report_score(CandidateScore(model.name, candidates.task.metric, state=CandidateState.FITTING))
         config = replace(candidates.fit_config(model), progress=progress)
         return fit(config, samples.take(fold.train), samples.take(fold.validation))
 
@@ -254,22 +282,25 @@ def _run(
     samples: LabeledRows,
     tracker: _ProgressTracker,
     tasks: list[_FitTask],
-    on_fitted: Callable[[int, FittedModel], str | None] = lambda number, fitted: None,
+    on_fitted: Callable[[int, FittedModel, float], str | None] = lambda number, fitted, seconds: None,
 ) -> list[FittedModel]:
     """Run as many fits at a time as there are threads that one fit has no use for.
 
-    `on_fitted` gets the number of each task and what it has fitted, and may return a message for the progress.
+    `on_fitted` gets the number of each task, what it has fitted and in how many seconds, and may return a message for
+    the progress.
     """
     threads_per_fit = candidates.fit_config(candidates.models[0]).threads_for(samples)
 
     def run(number: int, task: _FitTask) -> FittedModel:
         report = tracker.next_fit()
+        began = perf_counter()
         fitted = task(report)
+        seconds = perf_counter() - began
         if samples.x.nbytes >= LARGE_BYTES:
             release_memory()
         unit = "steps" if fitted.algorithm == "Linear" else "rounds"
         report(1.0, f"Fitted {fitted.algorithm}, {fitted.best_iteration:,} {unit}")
-        if message := on_fitted(number, fitted):
+        if message := on_fitted(number, fitted, seconds):
             report(1.0, message)
         return fitted
 

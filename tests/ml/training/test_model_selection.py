@@ -5,6 +5,7 @@ import pytest
 
 from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.native_model import LabeledRows, Task
+from dataml.ml.leaderboard import CandidateScore
 from dataml.ml.training import split
 from dataml.ml.training.candidates import Candidates, list_candidates
 from dataml.ml.training.model_selection import Selection, select
@@ -34,14 +35,34 @@ def select_model(
         shares.append(share)
         messages.append(message)
 
-    selection = select(candidates, samples, parts, report_progress)
+    steps: list[CandidateScore] = []
+    selection = select(candidates, samples, parts, report_progress, report_score=steps.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1
     metric = task.metric.replace("_", " ")
     for name in candidates.names:
         score = f"{name} has a {metric} of {selection.candidates[name]:.4g} in the validation"
         assert messages.count(score) == 1
+    check_leaderboard(steps, selection, candidates)
     return selection, samples, parts
+
+
+def check_leaderboard(steps: list[CandidateScore], selection: Selection, candidates: Candidates) -> None:
+    """Check that each candidate waits, is fitted, is scored, and that one of them is selected."""
+    last = {each.candidate: each for each in steps}
+    assert {name: each.score for name, each in last.items()} == pytest.approx(selection.candidates)
+    assert {each.metric for each in steps} == {candidates.task.metric}
+    names = [member.name for member in selection.members]
+    winner = names[0] if len(names) == 1 else "Blend"
+    assert [name for name, each in last.items() if each.state == "selected"] == [winner]
+    for name in candidates.names:
+        own = [each for each in steps if each.candidate == name]
+        order = list(dict.fromkeys(each.state.value for each in own))
+        assert order == ["waiting", "fitting", "scored", "selected"][: 4 if name == winner else 3]
+        assert all(each.score is None and each.seconds is None for each in own if each.state in ("waiting", "fitting"))
+        seconds = last[name].seconds
+        assert seconds is not None
+        assert seconds > 0
 
 
 @pytest.mark.parametrize("folds", [1, 3])
