@@ -154,6 +154,20 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Mean number of requests in a replica of it, above which Serve adds a replica.",
     )
+    upscale_delay_s: float = Field(
+        5,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long such a deployment, or the pool, needs more replicas before Serve adds them, in seconds.",
+    )
+    downscale_delay_s: float = Field(
+        600,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="How long it needs fewer before Serve removes them, in seconds.",
+    )
     requested_endpoints: int = Field(
         4, ge=0, description="Predictors for which the users of a tenant may ask for a deployment of its own."
     )

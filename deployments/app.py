@@ -2,6 +2,7 @@
 
 from ray.serve import Application
 
+from dataml.endpoint.scaling import Scaling
 from dataml.installation import prepare
 from dataml.settings import Settings
 from deployments.api import api
@@ -21,8 +22,12 @@ def build(args: Settings) -> Application:
     prepare(args)
     # Replicas share no working directory, and do not need the first password.
     settings = args.model_copy(update={"home": args.root, "admin_password": None})
-    scaling = autoscaling_config(
-        settings.pool_min_replicas, settings.pool_max_replicas, settings.pool_target_ongoing_requests
+    scaling = Scaling(
+        settings.pool_min_replicas,
+        settings.pool_max_replicas,
+        settings.pool_target_ongoing_requests,
+        settings.upscale_delay_s,
+        settings.downscale_delay_s,
     )
-    pool = PredictorPool.options(autoscaling_config=scaling).bind(settings)
+    pool = PredictorPool.options(autoscaling_config=autoscaling_config(scaling)).bind(settings)
     return api(settings, pool)

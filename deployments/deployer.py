@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dataml.db import every_tenant
 from dataml.db.session import Database, log_failure
 from dataml.endpoint import service as endpoints
+from dataml.endpoint.scaling import Scaling
 from dataml.endpoint.service import WantedDeployment
 from dataml.inference import service as inference
 from dataml.serving.model_runner import ServableModel
@@ -39,31 +40,23 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Replicas:
-    """The smallest and the largest number of replicas of an application."""
-
-    smallest: int
-    largest: int
-
-
-@dataclass(frozen=True)
 class WantedApplication:
     """The model that an application should serve, and by how many replicas."""
 
     model: ServableModel
-    replicas: Replicas
+    scaling: Scaling
 
 
 @dataclass(frozen=True)
 class DeployedVersion:
     """The training that an application was last deployed for, and whether the direct route leads to it.
 
-    `replicas` are None for an application of a previous supervisor.
+    `scaling` is None for an application of a previous supervisor.
     """
 
     train_id: int
     is_routed: bool
-    replicas: Replicas | None = None
+    scaling: Scaling | None = None
 
 
 class Deployer:
@@ -155,7 +148,7 @@ class Deployer:
             await self._deploy(name, wanted, is_routed=True)
         elif version.is_routed and not count_replicas(application):
             await self._deploy(name, wanted, is_routed=False)
-        elif version.replicas != wanted.replicas:
+        elif version.scaling != wanted.scaling:
             await self._deploy(name, wanted, is_routed=version.is_routed)
         return application.status == ApplicationStatus.DEPLOYING and not self._is_routed(name)
 
@@ -174,7 +167,7 @@ class Deployer:
     async def _deploy(self, name: str, wanted: WantedApplication, *, is_routed: bool) -> None:
         assert self._deployed is not None
         await asyncio.to_thread(_deploy, name, wanted, self._settings, is_routed=is_routed)
-        self._deployed[name] = DeployedVersion(wanted.model.train_id, is_routed, wanted.replicas)
+        self._deployed[name] = DeployedVersion(wanted.model.train_id, is_routed, wanted.scaling)
 
     async def _retry_later(self, name: str, application: ApplicationStatusOverview) -> None:
         """Delete a failed application, so that it is deployed again, after pauses that double each time.
@@ -206,7 +199,7 @@ def _to_applications(wanted: Sequence[WantedDeployment]) -> dict[str, WantedAppl
     for each in wanted:
         model = inference.to_servable_model(each.training, each.tenant_name)
         name = application_name(model.tenant_id, model.predictor_name)
-        applications[name] = WantedApplication(model, Replicas(each.min_replicas, each.max_replicas))
+        applications[name] = WantedApplication(model, each.scaling)
     return applications
 
 
@@ -214,16 +207,14 @@ def _deploy(name: str, wanted: WantedApplication, settings: Settings, *, is_rout
     # The predictor's module imports the serving stack, which the supervisor otherwise never needs.
     from deployments.predictor import PredictorDeployment
 
-    model, replicas = wanted.model, wanted.replicas
+    model = wanted.model
     bound = PredictorDeployment.options(
         # Serve restarts replicas when the version changes, and without one it makes a new one for every deploy. With
         # the training as the version, a change of the route alone does not restart them. The public options of Serve
         # no longer have it.
         version=str(model.train_id),
         _internal=True,
-        autoscaling_config=autoscaling_config(
-            replicas.smallest, replicas.largest, settings.endpoint_target_ongoing_requests
-        ),
+        autoscaling_config=autoscaling_config(wanted.scaling),
     ).bind(settings, model, find_pool_application())
     route = f"/models/{model.tenant_name}/{model.url_name}" if is_routed else None
     target = serve.RunTarget(bound, name=name, route_prefix=route, logging_config=LOGGING_CONFIG)

@@ -416,6 +416,9 @@ class EndpointAnswer(TypedDict):
     wanted: "Literal['requested', 'newest'] | None"
     min_replicas: "int | None"
     max_replicas: "int | None"
+    target_ongoing_requests: "float | None"
+    upscale_delay_s: "float | None"
+    downscale_delay_s: "float | None"
     state: Literal["pool", "waiting", "starting", "running", "failed", "stopping"]
     replicas: int
     recent_calls: "EndpointCalls | None"
@@ -442,10 +445,13 @@ class EndpointList(TypedDict):
 
 
 class EndpointRequest(TypedDict):
-    """How many replicas the deployment of a predictor has."""
+    """How many replicas the deployment of a predictor has, and when it gets more or fewer."""
 
     min_replicas: NotRequired[int]
     max_replicas: NotRequired["int | None"]
+    target_ongoing_requests: NotRequired["float | None"]
+    upscale_delay_s: NotRequired["float | None"]
+    downscale_delay_s: NotRequired["float | None"]
 
 
 class Error(TypedDict):

@@ -14,6 +14,8 @@ class Endpoint(TenantOwned, Timestamped, Base):
     Attributes:
         min_replicas: replicas that the deployment keeps.
         max_replicas: replicas that it may grow to.
+        target_ongoing_requests, upscale_delay_s, downscale_delay_s: when it grows and shrinks, see `Scaling`; None as
+            for deployments that nobody has asked for.
     """
 
     __tablename__ = "endpoint"
@@ -22,4 +24,7 @@ class Endpoint(TenantOwned, Timestamped, Base):
     predictor_name: Mapped[str] = mapped_column(String(100))
     min_replicas: Mapped[int]
     max_replicas: Mapped[int]
+    target_ongoing_requests: Mapped[float | None]
+    upscale_delay_s: Mapped[float | None]
+    downscale_delay_s: Mapped[float | None]
     created_by: Mapped[str] = mapped_column(String(150))

@@ -7,7 +7,7 @@ from dataml.access.service import Principal
 from dataml.db.session import Database
 from dataml.endpoint import service
 from dataml.endpoint.schemas import EndpointAnswer, EndpointList, EndpointRequest
-from dataml.endpoint.service import WantedDeployment
+from dataml.endpoint.service import RequestedScaling, WantedDeployment
 from dataml.http.dependencies import AppSettings, Db, Paged, PlatformMetrics
 from dataml.http.routing import Router
 from dataml.inference.dependencies import ModelClient
@@ -67,15 +67,14 @@ async def request_endpoint(
     metrics: PlatformMetrics,
     request: EndpointRequest | None = None,
 ) -> EndpointAnswer:
-    """Give the predictor of a completed training a deployment of its own, or change its numbers of replicas.
+    """Give the predictor of a completed training a deployment of its own, or change how it is scaled.
 
     The pool answers until the deployment is up. A newer version of the predictor takes it over.
     """
     request = request or EndpointRequest()
     async with database.transaction() as session:
-        await service.request_deployment(
-            session, settings, user.scope, train_id, request.min_replicas, request.max_replicas
-        )
+        scaling = RequestedScaling(**request.model_dump())
+        await service.request_deployment(session, settings, user.scope, train_id, scaling)
     return await _describe(database, settings, client, metrics, user, train_id)
 
 

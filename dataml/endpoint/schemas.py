@@ -17,9 +17,9 @@ EndpointState = Literal["pool", "waiting", "starting", "running", "failed", "sto
 
 
 class EndpointRequest(BaseModel):
-    """How many replicas the deployment of a predictor has."""
+    """How many replicas the deployment of a predictor has, and when it gets more or fewer."""
 
-    model_config = request_config({"min_replicas": 1, "max_replicas": 4})
+    model_config = request_config({"min_replicas": 1, "max_replicas": 4, "downscale_delay_s": 60})
 
     min_replicas: int = Field(default=1, ge=1, le=1000, description="Replicas that it keeps.")
     max_replicas: int | None = Field(
@@ -28,6 +28,30 @@ class EndpointRequest(BaseModel):
         le=1000,
         description="Replicas that it may grow to under load; without it as many as a deployment that nobody has asked "
         "for, `DATAML_ENDPOINT_MAX_REPLICAS`. At most `DATAML_REQUESTED_MAX_REPLICAS`.",
+    )
+    target_ongoing_requests: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=1000,
+        allow_inf_nan=False,
+        description="Mean number of requests in a replica, above which it gets another one; without it "
+        "`DATAML_ENDPOINT_TARGET_ONGOING_REQUESTS`.",
+    )
+    upscale_delay_s: float | None = Field(
+        default=None,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds for which it must need more replicas before it gets them; without it "
+        "`DATAML_UPSCALE_DELAY_S`. The mean is that of the last six seconds.",
+    )
+    downscale_delay_s: float | None = Field(
+        default=None,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Seconds for which it must need fewer replicas before it loses them; without it "
+        "`DATAML_DOWNSCALE_DELAY_S`.",
     )
 
 
@@ -57,6 +81,15 @@ class EndpointAnswer(BaseModel):
     )
     min_replicas: int | None = Field(description="Replicas that it keeps; null when none is wanted.")
     max_replicas: int | None = Field(description="Replicas that it may grow to; null when none is wanted.")
+    target_ongoing_requests: float | None = Field(
+        description="Mean number of requests in a replica, above which it gets another one; null when none is wanted."
+    )
+    upscale_delay_s: float | None = Field(
+        description="Seconds for which it must need more replicas before it gets them; null when none is wanted."
+    )
+    downscale_delay_s: float | None = Field(
+        description="Seconds for which it must need fewer replicas before it loses them; null when none is wanted."
+    )
     state: EndpointState = Field(
         description="`running`: the deployment answers. In all other states the pool does: `pool` none is wanted; "
         "`waiting` for its start; `starting`; `failed`, and started again after a pause; `stopping`."
@@ -85,14 +118,18 @@ class EndpointAnswer(BaseModel):
         is_serving: bool,
     ) -> Self:
         """Return the endpoint of a version; `wanted` and `status` are of its predictor, for the one that serves."""
-        request = wanted.request if wanted is not None else None
+        request = wanted and wanted.request
+        scaling = wanted and wanted.scaling
         return cls(
             predictor_name=training.predictor_name,
             train_id=training.id,
             problem_type=training.problem_type,
             wanted=None if wanted is None else "newest" if request is None else "requested",
-            min_replicas=wanted and wanted.min_replicas,
-            max_replicas=wanted and wanted.max_replicas,
+            min_replicas=scaling and scaling.min_replicas,
+            max_replicas=scaling and scaling.max_replicas,
+            target_ongoing_requests=scaling and scaling.target_ongoing_requests,
+            upscale_delay_s=scaling and scaling.upscale_delay_s,
+            downscale_delay_s=scaling and scaling.downscale_delay_s,
             state=_state(training, wanted, status),
             replicas=status.replicas if status is not None else 0,
             recent_calls=None if recent_calls is None else EndpointCalls.from_metrics(recent_calls),

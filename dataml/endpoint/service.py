@@ -1,7 +1,7 @@
 """Endpoints: which predictors have a deployment of their own, because they are the newest or on request."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +12,7 @@ from dataml.audit import service as audit
 from dataml.db import every_tenant
 from dataml.db.scope import Scope
 from dataml.endpoint.models import Endpoint
+from dataml.endpoint.scaling import Scaling
 from dataml.errors import Conflict, Invalid, NotFound
 from dataml.settings import Settings
 from dataml.train import champions
@@ -28,9 +29,19 @@ class WantedDeployment:
 
     training: Training
     tenant_name: str
-    min_replicas: int
-    max_replicas: int
+    scaling: Scaling
     request: Endpoint | None
+
+
+@dataclass(frozen=True)
+class RequestedScaling:
+    """What a user asks of the replicas of a deployment; what is None is as usual. See `Scaling`."""
+
+    min_replicas: int = 1
+    max_replicas: int | None = None
+    target_ongoing_requests: float | None = None
+    upscale_delay_s: float | None = None
+    downscale_delay_s: float | None = None
 
 
 async def request_deployment(
@@ -38,12 +49,11 @@ async def request_deployment(
     settings: Settings,
     scope: Scope,
     train_id: int,
-    min_replicas: int,
-    max_replicas: int | None,
+    request: RequestedScaling,
 ) -> tuple[Training, Endpoint]:
     """Ask for a deployment of a predictor, or change how many replicas it has.
 
-    Without `max_replicas` it may grow as deployments do that nobody has asked for.
+    What the request leaves out is as for deployments that nobody has asked for.
 
     Raises:
         NotFound: `training_not_found`.
@@ -51,7 +61,7 @@ async def request_deployment(
             `too_many_endpoints`: the tenant has as many as it may ask for.
         Invalid: `too_many_replicas`, `min_above_max`.
     """
-    smallest, largest = _check_replicas(settings, min_replicas, max_replicas)
+    max_replicas = _check_replicas(settings, request)
     # Endpoints change for one request of the tenant at a time: their number is limited.
     await roles.lock(session, scope.tenant_id)
     training = await trainings.get_completed(session, scope, train_id, held=True)
@@ -63,7 +73,9 @@ async def request_deployment(
             tenant_id=scope.tenant_id, predictor_name=training.predictor_name, created_by=scope.username
         )
         session.add(endpoint)
-    endpoint.min_replicas, endpoint.max_replicas = smallest, largest
+    endpoint.min_replicas, endpoint.max_replicas = request.min_replicas, max_replicas
+    endpoint.target_ongoing_requests = request.target_ongoing_requests
+    endpoint.upscale_delay_s, endpoint.downscale_delay_s = request.upscale_delay_s, request.downscale_delay_s
     await session.flush()
     audit.record(
         session,
@@ -71,23 +83,37 @@ async def request_deployment(
         "endpoint.request",
         f"training:{training.id}",
         predictor_name=training.predictor_name,
-        min_replicas=smallest,
-        max_replicas=largest,
+        **asdict(_to_scaling(settings, endpoint)),
     )
     return training, endpoint
 
 
-def _check_replicas(settings: Settings, min_replicas: int, max_replicas: int | None) -> tuple[int, int]:
-    """Return the smallest and largest number of replicas. Raises `Invalid`."""
+def _check_replicas(settings: Settings, request: RequestedScaling) -> int:
+    """Return the largest number of replicas. Raises `Invalid`."""
     allowed = settings.requested_max_replicas
-    largest = max_replicas
+    largest = request.max_replicas
     if largest is None:
-        largest = max(min_replicas, min(settings.endpoint_max_replicas, allowed))
-    if max(min_replicas, largest) > allowed:
+        largest = max(request.min_replicas, min(settings.endpoint_max_replicas, allowed))
+    if max(request.min_replicas, largest) > allowed:
         raise Invalid(f"An endpoint may have {allowed} replicas at most.", code="too_many_replicas")
-    if min_replicas > largest:
+    if request.min_replicas > largest:
         raise Invalid("min_replicas is larger than max_replicas.", code="min_above_max")
-    return min_replicas, largest
+    return largest
+
+
+def _to_scaling(settings: Settings, endpoint: Endpoint | None) -> Scaling:
+    """Return how a deployment is scaled: as a user has asked, or as usual."""
+    usual = Scaling(
+        settings.endpoint_min_replicas,
+        settings.endpoint_max_replicas,
+        settings.endpoint_target_ongoing_requests,
+        settings.upscale_delay_s,
+        settings.downscale_delay_s,
+    )
+    if endpoint is None:
+        return usual
+    requested = {field.name: getattr(endpoint, field.name) for field in fields(Scaling)}
+    return replace(usual, **{name: value for name, value in requested.items() if value is not None})
 
 
 async def _require_promoted(session: AsyncSession, scope: Scope, training: Training) -> None:
@@ -157,12 +183,11 @@ async def list_wanted(
         requested = requested.where(Endpoint.tenant_id == tenant_id)
     rows = await session.execute(requested.order_by(Endpoint.id))
     wanted = [
-        WantedDeployment(training, name, endpoint.min_replicas, endpoint.max_replicas, endpoint)
+        WantedDeployment(training, name, _to_scaling(settings, endpoint), endpoint)
         for training, name, endpoint in rows.all()
     ]
     known = {each.training.id for each in wanted}
-    replicas = (settings.endpoint_min_replicas, settings.endpoint_max_replicas)
     for training, name in await trainings.list_champions(session, settings.own_endpoints):
         if training.id not in known and tenant_id in (None, training.tenant_id):
-            wanted.append(WantedDeployment(training, name, *replicas, None))
+            wanted.append(WantedDeployment(training, name, _to_scaling(settings, None), None))
     return wanted

@@ -48,11 +48,14 @@ def test_python_of_any_values_can_be_parsed(number: int) -> None:
 
 def test_a_deployment_is_asked_for_and_given_back(admin: Browser, client: Client, model: dict[str, Any]) -> None:
     path = f"/endpoints/{model['id']}"
-    answer = admin.send(path, min_replicas="1", max_replicas="2")
+    answer = admin.send(path, min_replicas="1", max_replicas="2", downscale_delay_s="0")
     assert answer.status_code == 303, answer.text
     endpoint = client.get(f"/endpoints/{model['id']}").json()
     assert (endpoint["wanted"], endpoint["max_replicas"]) == ("requested", 2)
-    assert "Give it back to the pool" in admin.get(path).text
+    assert (endpoint["upscale_delay_s"], endpoint["downscale_delay_s"]) == (5, 0)
+    page = admin.get(path).text
+    assert "Give it back to the pool" in page
+    assert re.search(r'name="downscale_delay_s"[^>]* value="0.0"', page)
     refused = admin.send(path, min_replicas="3", max_replicas="2")
     assert refused.status_code == 422
     assert "min_replicas is larger than max_replicas." in refused.text

@@ -321,7 +321,9 @@ def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced
 
 
 @contextmanager
-def predicting(client: dataml.Client, model: dataml.Model, features: dict[str, Any]) -> Iterator[list[Prediction]]:
+def predicting(
+    client: dataml.Client, model: dataml.Model, features: dict[str, Any], pause_s: float = 0.02
+) -> Iterator[list[Prediction]]:
     """Predict again and again, by training and by name, several at a time; yield what was answered so far."""
     by_id = {"train_id": model.id, "preprocess_id": model.info["preprocess_id"], "target": "bought"}
     calls = {True: ("/api/v1/inference/", by_id), False: (str(model.info["endpoint_url"]), {})}
@@ -333,7 +335,7 @@ def predicting(client: dataml.Client, model: dataml.Model, features: dict[str, A
             sent_at = time.monotonic()
             answer = client.transport.send("POST", path, body=body | {"features": features})
             predictions.append(Prediction(is_by_id, sent_at, time.monotonic(), answer.status_code, answer.text))
-            time.sleep(0.02)
+            time.sleep(pause_s)
 
     with ThreadPoolExecutor() as threads:
         running = [threads.submit(keep_predicting, by, *call) for by, call in calls.items() for _ in range(2)]
@@ -378,6 +380,48 @@ def test_a_killed_own_deployment_fails_no_prediction(
         os.kill(pool, signal.SIGCONT)
     assert {prediction.status for prediction in predictions} == {200}, predictions
     assert cluster.processes(replica_name) == [successor]
+
+
+def test_load_scales_a_deployment_up_and_its_end_scales_it_down(
+    cluster: Cluster, client: dataml.Client, small: dataml.Dataset, record_property: Callable[[str, object], None]
+) -> None:
+    """Serve's autoscaler takes it from the smallest to the largest number of replicas and back; no request fails."""
+    model = train_small(client, "scaled", small)
+    scaling: Any = {"max_replicas": 3, "target_ongoing_requests": 0.1, "upscale_delay_s": 1, "downscale_delay_s": 2}
+    assert client.api.request_endpoint(model.id, scaling).items() >= scaling.items()
+    wait_until(lambda: client.api.get_endpoint(model.id), lambda endpoint: endpoint["state"] == "running")
+    replica_name = f"ray::ServeReplica:{application_name(client.whoami()['tenant_id'], 'scaled')}:"
+    replicas: list[tuple[float, int]] = []
+
+    def count_replicas() -> int:
+        count = client.api.get_endpoint(model.id)["replicas"]
+        if not replicas or count != replicas[-1][1]:
+            replicas.append((round(time.monotonic() - started_at, 1), count))
+        return count
+
+    started_at = time.monotonic()
+    assert count_replicas() == 1
+    with predicting(client, model, {"age": 64, "colour": "red", "price": 12.5}, pause_s=0) as predictions:
+        wait_until(count_replicas, lambda count: count == 3)
+        processes = [psutil.Process(pid) for pid in cluster.processes(replica_name)]
+        assert len(processes) == 3
+        before = {process.pid: process.cpu_times().user for process in processes}
+        # All of them answer: each computes. An idle replica takes a hundredth of a core.
+        wait_until(
+            lambda: [process.cpu_times().user - before[process.pid] for process in processes],
+            lambda seconds: min(seconds) > 0.5,
+        )
+    wait_until(count_replicas, lambda count: count == 1)
+    assert {prediction.status for prediction in predictions} == {200}, predictions
+    counts = [count for _, count in replicas]
+    largest = counts.index(3)
+    assert (counts[0], max(counts), counts[-1]) == (1, 3, 1)
+    assert counts[: largest + 1] == sorted(counts[: largest + 1]), replicas
+    assert counts[largest:] == sorted(counts[largest:], reverse=True), replicas
+    record_property("replicas by seconds", replicas)
+    print("replicas by seconds:", replicas)
+    wait_until(lambda: len(cluster.processes(replica_name)), lambda count: count == 1)
+    assert client.api.withdraw_endpoint(model.id)["wanted"] in (None, "newest")
 
 
 def test_a_promotion_is_in_force_within_a_second_and_fails_no_prediction(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +11,13 @@ from ray import serve
 from ray.serve.schema import ApplicationStatus
 
 from dataml.endpoint import service as endpoints
+from dataml.endpoint.scaling import Scaling
 from dataml.endpoint.service import WantedDeployment
 from dataml.train import service as trainings
 from deployments import deployer
-from deployments.deployer import DeployedVersion, Deployer, Replicas, WantedApplication
+from deployments.deployer import DeployedVersion, Deployer, WantedApplication
 
-USUAL = Replicas(1, 2)
+USUAL = Scaling(1, 2, 0.8, 5, 600)
 
 
 class FakeServe:
@@ -24,7 +26,7 @@ class FakeServe:
     def __init__(self) -> None:
         self.running: dict[str, int] = {}
         self.routed: dict[str, int | None] = {}
-        self.replicas: dict[str, Replicas] = {}
+        self.scaling: dict[str, Scaling] = {}
         self.deleting: set[str] = set()
         self.done: list[tuple[str, int | None]] = []
 
@@ -39,7 +41,7 @@ class FakeServe:
         is_resized = is_routed and self.routed.get(name) == train_id
         self.running[name] = train_id
         self.routed[name] = train_id if is_routed else None
-        self.replicas[name] = wanted.replicas
+        self.scaling[name] = wanted.scaling
         self.done.append(("resized" if is_resized else "routed" if is_routed else "started", train_id))
 
     def delete(self, name: str, _blocking: bool) -> None:
@@ -91,7 +93,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> FakeServe:
 
 
 def reconciler(
-    monkeypatch: pytest.MonkeyPatch, ids: list[int], replicas: Replicas = USUAL
+    monkeypatch: pytest.MonkeyPatch, ids: list[int], scaling: Scaling = USUAL
 ) -> Callable[[Deployer, int], None]:
     """Return a function that reconciles while these trainings exist, the newest last."""
 
@@ -104,9 +106,7 @@ def reconciler(
     async def existing(session: Any, train_ids: set[int]) -> set[int]:
         return train_ids & set(ids)
 
-    wanted = [
-        WantedDeployment(training(number), "tenant", replicas.smallest, replicas.largest, None) for number in ids[-1:]
-    ]
+    wanted = [WantedDeployment(training(number), "tenant", scaling, None) for number in ids[-1:]]
     monkeypatch.setattr(endpoints, "list_wanted", returning(wanted))
     monkeypatch.setattr(trainings, "list_with_own_endpoint", returning(set()))
     monkeypatch.setattr(trainings, "filter_existing", existing)
@@ -135,7 +135,7 @@ def test_the_deployment_of_a_deleted_model_is_removed_before_another_starts(
     served.running[name] = 2
     settings: Any = SimpleNamespace(own_endpoints=4)
     subject = Deployer(NoDatabase(), settings)  # type: ignore[arg-type]
-    subject._deployed = {name: DeployedVersion(2, is_routed=True, replicas=USUAL)}
+    subject._deployed = {name: DeployedVersion(2, is_routed=True, scaling=USUAL)}
     reconciler(monkeypatch, left)(subject, 6)
     assert served.done == done
 
@@ -144,13 +144,13 @@ def test_a_deployment_gets_the_replicas_that_were_asked_for(monkeypatch: pytest.
     name = deployer.application_name("t", "p")
     subject = Deployer(NoDatabase(), SimpleNamespace())  # type: ignore[arg-type]
     subject._deployed = {}
-    reconciler(monkeypatch, [1], Replicas(1, 1))(subject, 4)
+    reconciler(monkeypatch, [1], replace(USUAL, max_replicas=1))(subject, 4)
     assert served.done == [("started", 1), ("routed", 1)]
-    assert served.replicas[name] == Replicas(1, 1)
+    assert served.scaling[name] == replace(USUAL, max_replicas=1)
     # It keeps its route, and the version of the application says to Serve that no replica has to be replaced.
-    reconciler(monkeypatch, [1], Replicas(2, 4))(subject, 4)
+    reconciler(monkeypatch, [1], replace(USUAL, min_replicas=2, downscale_delay_s=30))(subject, 4)
     assert served.done[2:] == [("resized", 1)]
-    assert served.replicas[name] == Replicas(2, 4)
+    assert served.scaling[name] == replace(USUAL, min_replicas=2, downscale_delay_s=30)
 
 
 def test_a_deployment_of_the_previous_supervisor_gets_the_replicas_of_today(
@@ -160,9 +160,9 @@ def test_a_deployment_of_the_previous_supervisor_gets_the_replicas_of_today(
     served.running[name] = served.routed[name] = 2
     subject = Deployer(NoDatabase(), SimpleNamespace())  # type: ignore[arg-type]
     subject._deployed = {name: DeployedVersion(2, is_routed=True)}
-    reconciler(monkeypatch, [1, 2], Replicas(3, 4))(subject, 4)
+    reconciler(monkeypatch, [1, 2], replace(USUAL, max_replicas=4))(subject, 4)
     assert served.done == [("resized", 2)]
-    assert served.replicas[name] == Replicas(3, 4)
+    assert served.scaling[name] == replace(USUAL, max_replicas=4)
 
 
 def test_a_predictor_that_needs_no_deployment_any_more_loses_it(

@@ -8,6 +8,7 @@ from httpx import Response
 
 from dataml.db.session import Database
 from dataml.endpoint import service
+from dataml.endpoint.scaling import Scaling
 from dataml.endpoint.service import WantedDeployment
 from dataml.metrics.recording import Labels
 from dataml.serving.model_runner import DeploymentStatus
@@ -80,7 +81,7 @@ def list_wanted(platform: Platform) -> list[WantedDeployment]:
 
 
 def wanted_replicas(platform: Platform) -> dict[int, tuple[int, int]]:
-    return {each.training.id: (each.min_replicas, each.max_replicas) for each in list_wanted(platform)}
+    return {each.training.id: (each.scaling.min_replicas, each.scaling.max_replicas) for each in list_wanted(platform)}
 
 
 def test_the_newest_has_a_deployment_without_a_request(
@@ -112,7 +113,8 @@ def test_a_predictor_has_a_deployment_on_request(
     assert client.get("/endpoints", params={"limit": 1, "offset": 1}).json()["data"] == listed["data"][1:]
     event = client.get("/audit/list", params={"action": "endpoint.request", "limit": 1}).json()["data"][0]
     assert event["subject"] == f"training:{forecast['id']}"
-    assert event["detail"] == {"predictor_name": "shops", "min_replicas": 2, "max_replicas": 3}
+    usual = {"target_ongoing_requests": 0.8, "upscale_delay_s": 5, "downscale_delay_s": 600}
+    assert event["detail"] == {"predictor_name": "shops", "min_replicas": 2, "max_replicas": 3} | usual
 
 
 def test_a_second_request_changes_the_replicas(platform: Platform, client: Client, older: dict[str, Any]) -> None:
@@ -120,6 +122,19 @@ def test_a_second_request_changes_the_replicas(platform: Platform, client: Clien
     assert put(client, older, min_replicas=3).json()["max_replicas"] == 3
     assert wanted_replicas(platform)[older["id"]] == (3, 3)
     assert client.get("/endpoints").json()["total"] == 2
+
+
+def test_a_request_says_when_the_replicas_change(platform: Platform, client: Client, older: dict[str, Any]) -> None:
+    asked = {"target_ongoing_requests": 2.5, "upscale_delay_s": 0, "downscale_delay_s": 30}
+    answer = put(client, older, max_replicas=3, **asked).json()
+    assert {name: answer[name] for name in asked} == asked
+    (scaling,) = (each.scaling for each in list_wanted(platform) if each.training.id == older["id"])
+    assert scaling == Scaling(1, 3, 2.5, 0, 30)
+    event = client.get("/audit/list", params={"action": "endpoint.request", "limit": 1}).json()["data"][0]
+    assert event["detail"].items() >= asked.items()
+    # What a later request leaves out is as usual again.
+    answer = put(client, older, downscale_delay_s=60).json()
+    assert [answer[name] for name in asked] == [0.8, 5, 60]
 
 
 def test_a_predictor_is_given_back_to_the_pool(
@@ -145,10 +160,16 @@ def test_a_predictor_is_given_back_to_the_pool(
         ({"max_replicas": 0}, "invalid_request"),
         ({"max_replicas": "two"}, "invalid_request"),
         ({"replicas": 2}, "invalid_request"),
+        ({"target_ongoing_requests": 0}, "invalid_request"),
+        ({"target_ongoing_requests": 1001}, "invalid_request"),
+        ({"upscale_delay_s": -1}, "invalid_request"),
+        ({"upscale_delay_s": 3601}, "invalid_request"),
+        ({"downscale_delay_s": -1}, "invalid_request"),
+        ({"downscale_delay_s": 86_401}, "invalid_request"),
     ],
     ids=str,
 )
-def test_numbers_of_replicas_that_cannot_be_are_refused(
+def test_scaling_that_cannot_be_is_refused(
     client: Client, older: dict[str, Any], body: dict[str, Any], code: str
 ) -> None:
     answer = put(client, older, **body)

@@ -1872,7 +1872,7 @@ class Operations:
     async def request_endpoint(
         self, train_id: int, body: schemas.EndpointRequest | None = None
     ) -> schemas.EndpointAnswer:
-        """Give the predictor of a completed training a deployment of its own, or change its numbers of replicas.
+        """Give the predictor of a completed training a deployment of its own, or change how it is scaled.
 
         The pool answers until the deployment is up. A newer version of the predictor takes it over.
 

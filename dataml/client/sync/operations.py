@@ -1861,7 +1861,7 @@ class Operations:
         return self._transport.call("GET", f"/api/v1/endpoints/{quote(str(train_id), safe='')}")
 
     def request_endpoint(self, train_id: int, body: schemas.EndpointRequest | None = None) -> schemas.EndpointAnswer:
-        """Give the predictor of a completed training a deployment of its own, or change its numbers of replicas.
+        """Give the predictor of a completed training a deployment of its own, or change how it is scaled.
 
         The pool answers until the deployment is up. A newer version of the predictor takes it over.
 

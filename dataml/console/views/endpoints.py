@@ -16,6 +16,7 @@ from dataml.console.visit import Visit
 _MAX_OWN: Final = 1000
 _SHOWN: Final = 20
 _EXAMPLE_STEPS: Final = 7
+_SCALING: Final = ("min_replicas", "max_replicas", "target_ongoing_requests", "upscale_delay_s", "downscale_delay_s")
 _BUSY: Final = ("waiting", "starting", "stopping")
 
 
@@ -53,7 +54,7 @@ async def request_deployment(visit: Visit) -> Response:
     """Give a model a deployment of its own, or change its replicas."""
     train_id = visit.request.path_params["train_id"]
     form = await visit.request.form()
-    body = {name: value for name in ("min_replicas", "max_replicas") if (value := form.get(name))}
+    body = {name: value for name in _SCALING if (value := form.get(name))}
     try:
         await visit.api.call("PUT", f"/endpoints/{train_id}", body=body)
     except ApiError as error:
