@@ -309,6 +309,11 @@ def test_jobs_are_listed_and_shown(admin: CommandLine, model: int) -> None:
     job = listed[-1]["job_id"]
     assert admin.data("jobs", "show", job)["state"] == "succeeded"
     assert job in admin.run("jobs", "list").stdout
+    best = admin.data("jobs", "show", job)["leaderboard"][0]
+    assert best["state"] == "selected"
+    table = admin.run("jobs", "show", job).stdout
+    for text in (best["candidate"], "log_loss", f"{best['score']:.6g}"):
+        assert text in table
     assert "already ended" in admin.run("jobs", "cancel", job).stderr
 
 

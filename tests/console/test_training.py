@@ -11,6 +11,7 @@ import pytest
 import dataml.tasks.train
 from dataml.console.training_form import build_request
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
+from dataml.ml.leaderboard import CandidateScore, CandidateState
 from tests.client import Client, wait_for_job
 from tests.console.browser import Browser, signed_in
 from tests.dataset.datasets import create_dataset
@@ -231,6 +232,9 @@ def test_page_of_a_running_training_follows_its_job(
     run = dataml.tasks.train.run
 
     def wait(spec: TrainSpec, context: JobContext) -> TrainResult:
+        context.report_score(CandidateScore("<i>poor</i>", "log_loss", 0.75, 1.25, CandidateState.SCORED))
+        context.report_score(CandidateScore("good", "log_loss", 0.125, 65.0, CandidateState.SCORED))
+        context.report_score(CandidateScore("Unfinished", "log_loss", state=CandidateState.FITTING))
         context.report_progress(0.25, "Waiting for <b>the test</b>")
         is_released.wait(60)
         return run(spec, context)
@@ -246,6 +250,20 @@ def test_page_of_a_running_training_follows_its_job(
     assert "Waiting for &lt;b&gt;the test&lt;/b&gt;" in page
     assert 'data-live="2"' in page
     assert "25.0%" in page
+    rows = [row.partition("</tr>")[0] for row in page.split("<tr>")]
+    board = [row for row in rows if '<th scope="row">' in row]
+    for row, texts in zip(
+        board,
+        [
+            ("good", ">1<", "0.125", "1 min 5 s", "scored"),
+            ("&lt;i&gt;poor&lt;/i&gt;", ">2<", "0.75", "1.2 s", "scored"),
+            ("Unfinished", ">—<", "fitting"),
+        ],
+        strict=True,
+    ):
+        assert all(text in row for text in texts), row
+    assert "Log loss" in page
+    assert "good" in admin.get(f"/jobs/{started['job_id']}").text.partition("Leaderboard")[2]
     assert f'data-steps="{started["job_id"]}"' in page
     assert f'action="/jobs/{started["job_id"]}/cancel"' in page
     is_released.set()

@@ -323,6 +323,7 @@ def test_training_without_waiting_gives_its_job(dm: dataml.Client, data: dataml.
     assert model.problem_type == "Regression"
     assert phrases
     assert dm.jobs.wait(job.id).id == model.id
+    assert [row["state"] for row in job.leaderboard].count("selected") == 1
     assert job.id in [row["job_id"] for row in dm.jobs.list(kind="train")]
     answer = model.predict([{**data.rows(1)[0]}])
     assert list(answer[0]) == ["prediction", "error"]

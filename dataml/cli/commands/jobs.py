@@ -1,6 +1,6 @@
 """`dataml jobs`: what the platform works on."""
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -9,12 +9,16 @@ from dataml.cli.output import OutputFormat, printable
 from dataml.cli.session import Session, client_command
 from dataml.cli.waiting import wait_for
 
+if TYPE_CHECKING:
+    from dataml.client import schemas
+
 app = typer.Typer(help="See what the platform works on, wait for it, cancel it.", no_args_is_help=True)
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job, such as train-job-12.")]
 Kind = Literal["validate", "describe", "train", "explain", "score", "forecast"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 _COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
+_CANDIDATE_COLUMNS: Final = ("candidate", "metric", "score", "seconds", "state")
 
 
 def add_to(root: typer.Typer, panel: str) -> None:
@@ -39,8 +43,17 @@ def _list(
 
 
 def _show(session: Session, job: Job) -> None:
-    """Show a job: its state, progress, attempts, times and error."""
-    session.output.record(session.api.get_job(job))
+    """Show a job: its state, progress, attempts, times and error; of a training also its candidates, best first."""
+    _print(session, session.api.get_job(job))
+
+
+def _print(session: Session, job: "schemas.JobDetail") -> None:
+    leaderboard = job["leaderboard"]
+    if not leaderboard or session.output.format is not OutputFormat.TABLE:
+        session.output.record(job)
+        return
+    session.output.record(job, {name: value for name, value in job.items() if name != "leaderboard"})
+    session.output.rows(leaderboard, leaderboard, _CANDIDATE_COLUMNS)
 
 
 def _log(
@@ -62,7 +75,7 @@ def _watch(session: Session, job: Job) -> None:
     """Wait until a job has ended; Ctrl-C leaves it running, a second one cancels it."""
     watched = session.client.jobs.get(job)
     wait_for(session, watched, watched.info["kind"])
-    session.output.record(watched.info)
+    _print(session, watched.info)
 
 
 def _cancel(session: Session, job: Job) -> None:

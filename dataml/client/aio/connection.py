@@ -226,7 +226,7 @@ class Client:
             rows = answer["preview"]
         return guess_problem_type(data_type, (row[target] for row in rows))
 
-    async def _load_subject(self, job: schemas.JobAnswer) -> Any:
+    async def _load_subject(self, job: schemas.JobDetail) -> Any:
         """Return what a job has made: a dataset or a model; for other jobs None."""
         if job["kind"] == "validate":
             return await self.datasets.get(job["subject_id"])

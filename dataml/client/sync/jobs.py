@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _WAIT_S: Final = 1.0
+_CANDIDATE_COLUMNS: Final = ("candidate", "metric", "score", "seconds", "state")
 _COLUMNS: Final = ("job_id", "kind", "state", "progress", "phrase", "created_by", "created_at")
 
 
 class Job(Generic[_T]):
     """A job; `info` is the last answer of the API about it, and waiting for it returns what it has made."""
 
-    def __init__(self, api: Operations, info: schemas.JobAnswer, load: Callable[[], _T]) -> None:
+    def __init__(self, api: Operations, info: schemas.JobDetail, load: Callable[[], _T]) -> None:
         self._api = api
         self._load = load
         self.info = info
@@ -46,6 +47,11 @@ class Job(Generic[_T]):
     def is_done(self) -> bool:
         """Whether the job had ended."""
         return self.state in ENDED
+
+    @property
+    def leaderboard(self) -> Table:
+        """The candidates of a training as they were when it was last asked for, best first; empty for other jobs."""
+        return Table(self.info["leaderboard"], _CANDIDATE_COLUMNS)
 
     def refresh(self) -> Job[_T]:
         """Ask for the job again, and return this object."""
@@ -108,7 +114,7 @@ class Job(Generic[_T]):
 class Jobs:
     """All jobs of the tenant."""
 
-    def __init__(self, api: Operations, load: Callable[[schemas.JobAnswer], Any]) -> None:
+    def __init__(self, api: Operations, load: Callable[[schemas.JobDetail], Any]) -> None:
         self._api = api
         self._load = load
 
@@ -158,7 +164,7 @@ class Jobs:
         """Wait for a job by its id; see `Job.wait`."""
         return (self.get(job_id)).wait(timeout_s=timeout_s, progress=progress)
 
-    def _loader(self, info: schemas.JobAnswer) -> Callable[[], Any]:
+    def _loader(self, info: schemas.JobDetail) -> Callable[[], Any]:
         def load() -> Any:
             return self._load(info)
 

@@ -12,7 +12,7 @@ from dataml.console.visit import Visit
 from dataml.errors import NotFound
 
 Model = Mapping[str, Any]
-"""A training, as `GET /train/{train_id}` answers it."""
+"""A training, as `GET /train/{train_id}` answers it; while it runs with the `leaderboard` of its job."""
 BUSY: Final = ("queued", "running")
 _OVERVIEW: Final = "overview"
 
@@ -32,6 +32,9 @@ async def read(visit: Visit, *, is_forecast: bool | None = None) -> Model:
     model = await visit.api.get(f"/train/{visit.request.path_params['train_id']}")
     if is_forecast not in (None, model["problem_type"] == "Forecast"):
         raise NotFound(f"A model of problem type {model['problem_type']} has no such page.", code="not_found")
+    if model["state"] in BUSY and model["job_id"]:
+        job = await visit.api.get(f"/jobs/{model['job_id']}")
+        return {**model, "leaderboard": job["leaderboard"]}
     return model
 
 
@@ -55,6 +58,7 @@ def render(visit: Visit, model: Model, tab: str, error: ApiError | None = None, 
         tab=tab,
         error=error,
         is_ready=is_ready(model),
+        leaderboard=model.get("leaderboard"),
         **context,
     )
 
