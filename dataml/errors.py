@@ -12,6 +12,7 @@
     ├── Invalid                     422  invalid
     │   └── InvalidFields           422  invalid_fields (a list, one entry a field)
     ├── TooManyRequests             429  too_many_requests
+    ├── Defect                      500  internal_error
     ├── BadGateway                  502  bad_gateway
     ├── Unavailable                 503  unavailable
     │   └── StorageFull             507  storage_full
@@ -150,6 +151,16 @@ class StorageFull(Unavailable):
 
     status, default_code = 507, "storage_full"
     retry_after_s = 60
+
+
+class Defect(DatamlError):
+    """A call that a mistake of the platform has ended; the log has the exception."""
+
+    status, default_code = 500, "internal_error"
+
+    def __init__(self) -> None:
+        detail = "The platform has made a mistake; its log has the cause."
+        super().__init__(detail, code="internal_error")
 
 
 class BadGateway(DatamlError):

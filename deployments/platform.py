@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 512 * 1024**2
 REQUEST_TIMEOUT_S = 900  # an upload of the largest size over a slow line
 RAY_STOP_TIMEOUT_S = 8.0
-# For Serve's own processes and for every application: Serve passes it on to none. An access log costs throughput.
-LOGGING_CONFIG = {"encoding": "JSON", "enable_access_log": False}
+# For Serve's own processes: Serve passes it on to no application.
+_SERVE_LOGGING_CONFIG = {"encoding": "JSON", "enable_access_log": False}
+# An access log costs throughput. Without one, Serve still makes a record for each request at the level INFO.
+LOGGING_CONFIG = _SERVE_LOGGING_CONFIG | {"log_level": "WARNING"}
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Platform:
             serve.start(
                 proxy_location="HeadOnly",
                 http_options={"host": self.host, "port": self.port, "request_timeout_s": REQUEST_TIMEOUT_S},
-                logging_config=LOGGING_CONFIG,
+                logging_config=_SERVE_LOGGING_CONFIG,
             )
             serve.run(application, name="dataml", route_prefix="/", blocking=False, logging_config=LOGGING_CONFIG)
         except (RuntimeError, RayError) as error:

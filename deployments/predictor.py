@@ -31,6 +31,8 @@ from dataml.serving.model_runner import (
 )
 from dataml.settings import Settings
 from dataml.storage.storage import Storage
+from deployments import direct_protocol
+from deployments.direct_batch import DirectBatch
 from deployments.inference_client import RayInferenceClient
 from deployments.metrics_reports import MetricsReporter
 from deployments.prediction_log import BufferedLog
@@ -87,7 +89,10 @@ class PredictorDeployment:
         pool = serve.get_deployment_handle("PredictorPool", self._pool_application)
         client = MeasuredInferenceClient(LocalClient(self._runner, RayInferenceClient(pool, self._settings)))
         keys = TokenKeys.load(self._settings.key_file)
-        return DirectRoute(self._runner, RealTimeApp(self._database, self._settings, keys, client, self._log))
+        realtime = RealTimeApp(self._database, self._settings, keys, client, self._log)
+        if isinstance(self._runner, ModelRunner):
+            direct_protocol.install(DirectBatch(self._runner, realtime))
+        return DirectRoute(self._runner, realtime)
 
     async def __del__(self) -> None:
         # Serve awaits this when the replica stops.

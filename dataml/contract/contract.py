@@ -27,6 +27,10 @@ from dataml.suggestions import describe_all_unknown, describe_unknown
 MAX_COLUMNS: Final = 16_384
 MAX_NAME_CHARACTERS: Final = 255
 UnseenValuePolicy = Literal["missing", "refuse"]
+# Of all columns together: a process may hold thousands of contracts.
+_MAX_KEPT_TEXTS: Final = 2_000
+_MAX_KEPT_CHARACTERS: Final = 64
+_UNPARSED: Final = object()
 _NOT_UNIQUE: Final = ("not_unique", "an earlier row has the same value")
 _FIELD_OF_CODE: Final = {"bad_range": "minimum"}
 # Surrogates, which are not text, and marks of direction, byte order and zero width: two names would look like one.
@@ -217,11 +221,22 @@ class Contract:
         """
         row: dict[str, Value] = {}
         errors = self._list_unknown(values)
-        for column in self.columns:
+        for column, parsed_texts in self._fields:
+            name = column.name
+            value = values.get(name)
+            is_text = value.__class__ is str
+            if is_text and (parsed := parsed_texts.get(value, _UNPARSED)) is not _UNPARSED:
+                row[name] = parsed
+                continue
             try:
-                row[column.name] = self._parse_field(column, values)
+                row[name] = parsed = self._parse_field(column, values)
             except InvalidValue as error:
-                errors.append(_feature_error(column.name, error.reason, error.rule))
+                errors.append(_feature_error(name, error.reason, error.rule))
+                continue
+            if is_text and len(value) <= _MAX_KEPT_CHARACTERS:
+                if len(parsed_texts) >= _MAX_KEPT_TEXTS // len(self.columns):
+                    parsed_texts.clear()
+                parsed_texts[value] = parsed
         if errors:
             raise InvalidFields(errors)
         return row
@@ -247,6 +262,11 @@ class Contract:
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
+
+    @cached_property
+    def _fields(self) -> list[tuple[Column, dict[str, Any]]]:
+        """The columns, each with the values of texts that were parsed before, for services send the same ones again."""
+        return [(column, {}) for column in self.columns]
 
     @cached_property
     def _constraints(self) -> dict[str, Constraints]:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from dataml.db.session import UNREACHABLE, database_full, is_database_full, unavailable
-from dataml.errors import DatamlError, Forbidden, InvalidFields
+from dataml.errors import DatamlError, Defect, Forbidden, InvalidFields
 from dataml.http.headers import PROBLEM_JSON, prefers_problem
 from dataml.http.open_inference import is_open_inference, open_inference_error_body
 from dataml.http.strict_json import dump_json
@@ -107,8 +107,8 @@ def add_exception_handlers(app: FastAPI, settings: Settings, on_forbidden: OnFor
 
 async def _render_defect(request: Request, error: Exception) -> Response:
     # Starlette logs the exception itself after this answer.
-    defect = DatamlError("The platform has made a mistake; its log has the cause.", code="internal_error")
-    return _respond(request, defect, 500)
+    defect = Defect()
+    return _respond(request, defect, defect.status)
 
 
 def _respond(request: Request, error: DatamlError, status: int, headers: Mapping[str, str] | None = None) -> Response:

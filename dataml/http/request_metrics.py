@@ -51,9 +51,14 @@ async def _measure(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
     finally:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = scope["state"].get("route") or _route_of(scope)
-        HTTP_REQUESTS.add(method, route, status)
-        HTTP_REQUEST_DURATION.observe(perf_counter() - started_at, method, route)
+        record_request(method, route, status, perf_counter() - started_at)
     return route, status
+
+
+def record_request(method: str, route: str, status: str, seconds: float) -> None:
+    """Count a request that was answered, by the template of its route, and how long that took."""
+    HTTP_REQUESTS.add(method, route, status)
+    HTTP_REQUEST_DURATION.observe(seconds, method, route)
 
 
 def _route_of(scope: Scope) -> str:

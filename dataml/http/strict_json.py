@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 
@@ -25,9 +25,9 @@ def read_json(body: bytes, *, takes_nan: bool = False) -> Any:
     """
     if len(body) > MAX_JSON_BYTES:
         raise TooLarge(f"A JSON body may have {MAX_JSON_BYTES} bytes at most.", code="body_too_large")
-    constant = float if takes_nan else _refuse_constant
+    decoder = _NAN_DECODER if takes_nan else _DECODER
     try:
-        value = json.loads(body, object_pairs_hook=_object, parse_constant=constant, parse_float=_finite)
+        value = decoder.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except UnicodeDecodeError as error:
         raise Invalid("The body is not UTF-8.", code="invalid_json") from error
     except json.JSONDecodeError as error:
@@ -70,6 +70,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise Invalid(f"The number {text[:40]} is out of range.", code="invalid_json")
     return value
+
+
+# `json.loads` would make a decoder for each body.
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
+_NAN_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=float, parse_float=_finite)
 
 
 def _depth(value: Any) -> int:

@@ -106,6 +106,28 @@ class RealTimeApp:
         service.check_problem_type(model.problem_type, forecast=False)
         return await self.predict(target, model, parse_direct_request(principal, body, model.threshold))
 
+    def find_prediction(
+        self, address: Address, headers: Headers, body: bytes
+    ) -> tuple[ServableModel, InferenceRequest] | None:
+        """Return the model and the request of a prediction by name, if that needs no look-up and no other model.
+
+        None where the caller or the model is not cached, several versions get the request, or it is not valid: then
+        an ordinary call has the answer.
+        """
+        authorization = authorization_of(headers)
+        principal = self._authenticator.find(authorization) if authorization is not None else None
+        if principal is None or Permission.PREDICT not in principal.permissions:
+            return None
+        target = self._targets.find((principal.tenant_id, address))
+        if target is None or target.shadows or len(target.shares) > 1:
+            return None
+        model = target.shares[0][0]
+        try:
+            check_json(headers)
+            return model, parse_direct_request(principal, body, model.threshold)
+        except DatamlError:
+            return None
+
     async def authenticate(self, authorization: str | None) -> Principal:
         """Return the caller, who may predict; cached for `SESSION_CACHE_S`.
 
@@ -246,6 +268,15 @@ async def respond_to(
 
 async def send_response(scope: Scope, send: Send, response: InferenceResponse | EncodedResponse) -> None:
     """Send JSON, an encoded response, or an error as every other route renders it."""
+    status, headers, body = render_response(scope, response)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def render_response(
+    scope: Scope, response: InferenceResponse | EncodedResponse
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return the status, the headers and the body of a response to a request."""
     request_id: str = scope["state"]["request_id"]
     headers = [(b"x-request-id", request_id.encode()), *security_headers("")]
     status, media_type = 200, "application/json"
@@ -257,8 +288,7 @@ async def send_response(scope: Scope, send: Send, response: InferenceResponse | 
         headers += response.headers
         response, media_type = response.body, response.media_type
     headers += [(b"content-type", media_type.encode()), (b"content-length", str(len(response)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": response})
+    return status, headers, response
 
 
 def authorization_of(headers: Headers) -> str | None:

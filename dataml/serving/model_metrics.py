@@ -23,13 +23,20 @@ from dataml.serving.model_runner import (
 async def measure_call(model: ServableModel, call: Awaitable[InferenceResponse]) -> InferenceResponse:
     """Return the response of a model, and record how long it took and the class of its status."""
     started_at = perf_counter()
-    status = "5xx"
+    response: InferenceResponse | None = None
     try:
         response = await call
-        status = f"{response.status // 100}xx" if isinstance(response, DatamlError) else "2xx"
         return response
     finally:
-        PREDICTION_DURATION.observe(perf_counter() - started_at, *labels_of(model), model.alias, status)
+        record_call(model, response, perf_counter() - started_at)
+
+
+def record_call(model: ServableModel, response: InferenceResponse | None, seconds: float) -> None:
+    """Count a call of a model, and how long it took; `response` is None when it has failed."""
+    status = "2xx"
+    if response is None or isinstance(response, DatamlError):
+        status = "5xx" if response is None else f"{response.status // 100}xx"
+    PREDICTION_DURATION.observe(seconds, *labels_of(model), model.alias, status)
 
 
 def _attributes(model: ServableModel) -> tracing.Attributes:

@@ -210,6 +210,18 @@ class ModelRunner:
         self._labels = labels_of(model)
         self._log = log
 
+    def is_quick(self, request: InferenceRequest) -> bool:
+        """Return whether a request takes no more than some milliseconds, so that `predict_now` may respond to it."""
+        return not request.explain and len(request.rows) <= _MAX_ROWS_ON_EVENT_LOOP
+
+    def predict_now(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse]:
+        """Return the responses to several quick requests, as `predict` does, on the event loop and without spans."""
+        records: list[LogRecord] = []
+        responses = self._predict(requests, records)
+        for record in records:
+            self._log.add(record)
+        return responses
+
     async def predict_one(self, request: InferenceRequest) -> InferenceResponse:
         """Return the response to a request."""
         return (await self.predict([request]))[0]

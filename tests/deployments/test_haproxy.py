@@ -214,12 +214,11 @@ class TestRewrite:
         assert "bind *:" not in config
         assert "bind :" not in config
 
-    def test_no_route_is_listed_and_no_query_logged(self, tmp_path: Path):
+    def test_no_route_is_listed_and_no_request_logged(self, tmp_path: Path):
         config = rewritten(tmp_path, {API: [1], OWN: [2]})
         assert '"http-predictor-1' not in config
         assert "option httplog" not in config
-        assert "%HPO" in config
-        assert "%HU" not in config
+        assert "log 127.0.0.1" not in config
 
     def test_serves_own_proxy_never_answers(self, tmp_path: Path):
         assert "SERVE_PROXY" not in rewritten(tmp_path, {API: [1], OWN: [2]})

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from dataml.concurrency import ConcurrencyLimiter
 from dataml.db.session import UNREACHABLE, unavailable
-from dataml.errors import Conflict, DatamlError, Invalid, StartupError
+from dataml.errors import Conflict, DatamlError, Defect, Invalid, StartupError
 from dataml.http.open_inference import PREFIX
 from dataml.http.overload import PREDICTIONS, limiter_of
 from dataml.http.strict_json import MAX_JSON_BYTES
@@ -43,7 +43,6 @@ _OPTIONS: Final = (
     # Each replica of the API on a node listens on the port; the kernel gives a new connection to one of them.
     ("grpc.so_reuseport", 1),
 )
-_INTERNAL: Final = DatamlError("The platform has made a mistake; its log has the cause.", code="internal_error")
 _Context = grpc.aio.ServicerContext
 _Call = Callable[[Any, Headers], Awaitable[Message]]
 log = logging.getLogger(__name__)
@@ -130,7 +129,7 @@ class OpenInferenceServer:
             if isinstance(answered, Message):
                 HTTP_REQUESTS.add("POST", route, "200")
                 return answered
-            status = 500 if answered is _INTERNAL else answered.status
+            status = answered.status
             HTTP_REQUESTS.add("POST", route, str(status))
             HTTP_ERRORS.add(answered.code)
             context.set_trailing_metadata(((CODE_METADATA, answered.code),))
@@ -155,7 +154,7 @@ async def _run(
         return unavailable()
     except Exception:
         log.exception("a call of gRPC has failed")
-        return _INTERNAL
+        return Defect()
 
 
 def _shorten(detail: str) -> str:
