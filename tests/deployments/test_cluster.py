@@ -291,6 +291,14 @@ def test_no_other_port_answers_metrics(cluster: Cluster) -> None:
     assert httpx.get(f"{cluster.url}/metrics").status_code == 401
 
 
+def test_a_simple_prediction_is_no_call_of_serve(client: dataml.Client, churn: dataml.Model) -> None:
+    """Serve adds its own id of the request to the answers of the applications."""
+    await_own_deployment(churn)
+    rows = [predict(client, churn, first_row()) for _ in range(10)]
+    assert {answer.status_code for answer in rows} == {200}
+    assert min(len(answer.headers.get_list("x-request-id")) for answer in rows) == 1
+
+
 def test_the_direct_route_serves_while_its_own_deployment_starts_and_is_replaced(
     client: dataml.Client, small: dataml.Dataset
 ) -> None:
