@@ -223,7 +223,7 @@ class Contract:
         errors = self._list_unknown(values)
         for column, parsed_texts in self._fields:
             name = column.name
-            value = values.get(name)
+            value: Any = values.get(name)
             is_text = value.__class__ is str
             if is_text and (parsed := parsed_texts.get(value, _UNPARSED)) is not _UNPARSED:
                 row[name] = parsed

@@ -121,7 +121,7 @@ class RealTimeApp:
         target = self._targets.find((principal.tenant_id, address))
         if target is None or target.shadows or len(target.shares) > 1:
             return None
-        model = target.shares[0][0]
+        model = target.choose(None)
         try:
             check_json(headers)
             return model, parse_direct_request(principal, body, model.threshold)
