@@ -11,12 +11,14 @@ import pandas as pd
 class Collection:
     """A collection of series.
 
-    `load` returns a frame with the columns `id`, `time`, `y` and the `exogenous` ones, a row for each step.
+    `load` returns a frame with the columns `id`, `time`, `y` and the `exogenous` ones, a row for each step. Methods are
+    developed without those that are `held_back`: they are measured once a method is final.
     """
 
     name: str
     load: Callable[[], pd.DataFrame]
     exogenous: tuple[str, ...] = ()
+    held_back: bool = False
 
 
 def _load_dataset(package: str, item: str) -> pd.DataFrame:
@@ -109,6 +111,39 @@ def load_electricity() -> pd.DataFrame:
     return pd.DataFrame({"id": "Victoria", "time": times, **values})
 
 
+def load_accommodation() -> pd.DataFrame:
+    """Load the takings and the occupancy of hotels in eight states of Australia, quarterly."""
+    frame = _load_dataset("fpp3", "aus_accommodation")
+    wide = frame.pivot(index="Date", columns="State", values=["Takings", "Occupancy"]).sort_index()
+    wide.columns = [" of ".join(names) for names in wide.columns]
+    return _quarterly(wide.reset_index(drop=True), "1998-01-01")
+
+
+def load_housing() -> pd.DataFrame:
+    """Load the houses sold in the 26 cities of Texas that have values for all months."""
+    frame = _load_dataset("ggplot2", "txhousing")
+    wide = frame.pivot(index=["year", "month"], columns="city", values="sales").dropna(axis=1)
+    return _to_long(wide, pd.date_range("2000-01-01", periods=len(wide), freq="MS"))
+
+
+def load_gasoline() -> pd.DataFrame:
+    """Load the supply of gasoline in the United States, weekly."""
+    frame = _load_dataset("fpp3", "us_gasoline")[["Barrels"]]
+    return _to_long(frame, pd.date_range("1991-02-04", periods=len(frame), freq="7D"))
+
+
+def load_births() -> pd.DataFrame:
+    """Load the births in the United States, daily, the last three years."""
+    frame = _load_dataset("mosaicData", "Births").tail(3 * 365)
+    return _to_long(frame[["births"]], pd.DatetimeIndex(pd.to_datetime(frame["date"])))
+
+
+def load_british_electricity() -> pd.DataFrame:
+    """Load the electricity demand in England and Wales in summer 2000, every half hour, twelve weeks."""
+    frame = _load_dataset("forecast", "taylor")
+    return _to_long(frame, pd.date_range("2000-06-05", periods=len(frame), freq="30min"))
+
+
 COLLECTIONS = (
     Collection("visitor nights", load_visitor_nights),
     Collection("prisoners", load_prisoners),
@@ -118,4 +153,9 @@ COLLECTIONS = (
     Collection("Chicago riders", load_chicago),
     Collection("airports", load_airports, ("temp_f", "wind_mph", "precip_in")),
     Collection("electricity", load_electricity, ("Temperature",)),
+    Collection("accommodation", load_accommodation, held_back=True),
+    Collection("houses in Texas", load_housing, held_back=True),
+    Collection("gasoline", load_gasoline, held_back=True),
+    Collection("births", load_births, held_back=True),
+    Collection("British electricity", load_british_electricity, held_back=True),
 )

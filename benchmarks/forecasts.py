@@ -94,20 +94,22 @@ def hold_out(frame: pd.DataFrame, horizon: int) -> Iterator[tuple[pd.DataFrame, 
         yield frame[from_end >= horizon * window].reset_index(drop=True), frame[is_ahead].reset_index(drop=True)
 
 
-def train_auto(
-    collection: Collection, past: pd.DataFrame, horizon: int, folder: Path
+def train_forecaster(
+    collection: Collection, past: pd.DataFrame, horizon: int, folder: Path, algorithm: str = "auto"
 ) -> tuple[Forecaster, dict[str, Any]]:
-    """Train `auto` in a folder, and return the forecaster and the metrics of its backtest."""
-    result = _train(collection, past, horizon, folder)
+    """Train an algorithm in a folder, and return the forecaster and the metrics of its backtest."""
+    result = _train(collection, past, horizon, folder, algorithm)
     return load_forecaster(folder / result.bundle), dict(result.summary["metrics"])
 
 
-def _train(collection: Collection, past: pd.DataFrame, horizon: int, folder: Path) -> TrainResult:
+def _train(
+    collection: Collection, past: pd.DataFrame, horizon: int, folder: Path, algorithm: str = "auto"
+) -> TrainResult:
     roles = {"id": "Id", "time": "Time", "y": "Target"} | dict.fromkeys(collection.exogenous, "Exogenous")
     pq.write_table(to_table(past, collection), folder / "rows.parquet")
     options = ForecastConfig(horizon=horizon)
     spec = TrainSpec(
-        1, "rows.parquet", _contract(collection), "Forecast", "auto", roles, threads=2, forecasting=options
+        1, "rows.parquet", _contract(collection), "Forecast", algorithm, roles, threads=2, forecasting=options
     )
     return train.run(spec, JobContext(Storage(folder), "job"))
 

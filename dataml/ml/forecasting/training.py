@@ -10,6 +10,7 @@ import numpy as np
 from dataml.contract.contract import Contract
 from dataml.contract.warnings import DataWarning
 from dataml.ml.forecasting.backtest.combination import ForecastCombination, select_combination
+from dataml.ml.forecasting.backtest.error_trend import ErrorTrend, mean_levels
 from dataml.ml.forecasting.backtest.intervals import fit_intervals
 from dataml.ml.forecasting.backtest.leaderboard import BacktestLeaderboard
 from dataml.ml.forecasting.backtest.naive_errors import seasonal_naive_errors
@@ -139,9 +140,11 @@ def train(
     used = [candidates[kept[position]] for position in combination.used]
     earlier_errors = _earlier_errors(used, combination, data, splits, config.season, clip, progress)
     errors = np.concatenate((earlier_errors, truth - combination.blended))
+    trend = _error_trend(errors, data, splits, config.season, naive_errors.absolute)
     backtest = evaluate_backtest(
-        panel, splits, truth, combination.blended, naive, naive_errors, clip, earlier_errors, options.seed
+        panel, splits, truth, combination.blended, naive, naive_errors, clip, earlier_errors, trend, options.seed
     )
+    expected = trend.rescale(errors)
     members, weights = _fit_members(used, combination, data, progress)
     forecaster = Forecaster(
         config=replace(config, confidence=backtest.confidence),
@@ -150,11 +153,11 @@ def train(
         members=members,
         weights=weights,
         scale=_lag_scale(members, data),
-        intervals=fit_intervals(errors, naive_errors.absolute),
+        intervals=fit_intervals(expected, naive_errors.absolute),
         panel=replace(panel, rows=np.arange(len(panel.y))),
         series=data,
         floors=floors,
-        sums=fit_sum_intervals(errors, naive_errors.absolute, truth, combination.blended, panel.frequency.seasons),
+        sums=fit_sum_intervals(expected, naive_errors.absolute, truth, combination.blended, panel.frequency.seasons),
         regressors=_regressors(covariates),
     )
     return TrainedForecaster(
@@ -271,6 +274,15 @@ def _earlier_errors(
 
         forecasts.append(clip(candidate.backtest(data, earlier, report, refit=False)))
     return earlier.truth(data.y, data.starts) - combination.blend(np.stack(forecasts))
+
+
+def _error_trend(
+    errors: np.ndarray, data: GroupedSeries, splits: BacktestSplits, season: int, naive: np.ndarray
+) -> ErrorTrend:
+    """Return the trend of the errors of the windows of a backtest, and those before it."""
+    before = np.arange(len(errors), -1, -1)[:, None] * splits.horizon
+    levels = mean_levels(data.y, data.starts, data.lengths - before, max(season, splits.horizon))
+    return ErrorTrend.estimate(errors, levels, naive)
 
 
 def _fit_members(

@@ -2,10 +2,10 @@
 
 An error is modelled as scale of its series x growth at its step x a standard score, and the scores of all series,
 windows and steps are pooled (`error_scale`). Each window is standardised by the scale and growth of the other windows,
-as a future window will be. With many scores the width is their conformal quantile (Vovk et al. 2005; Lei et al. 2018).
-A single series with four windows has too few scores for a quantile; there Student's t, with as many degrees of freedom
-as the errors are worth, is used, and between the two the widths are blended. Errors of one window depend on each other,
-so it is always the effective number of scores that counts, not the size of the array.
+as a future window will be. Where enough scores lie beyond it the width is their conformal quantile (Vovk et al. 2005;
+Lei et al. 2018). A single series with four windows has too few scores for a rare quantile; there Student's t, with as
+many degrees of freedom as the errors are worth, is used, and between the two the widths are blended. Errors of one
+window depend on each other, so it is always the effective number of scores that counts, not the size of the array.
 """
 
 import math
@@ -25,9 +25,16 @@ LEVELS: Final = tuple(round(n / 100, 2) for n in range(50, 99)) + tuple(round(n 
 """Levels whose widths are kept; the widths of other levels are interpolated."""
 MIN_LEVEL: Final = LEVELS[0]
 MAX_LEVEL: Final = LEVELS[-1]
-_MAX_STUDENT_SCORES: Final = 20
-_MIN_CONFORMAL_SCORES: Final = 200
-"""Effective scores up to which Student's t, and from which the conformal quantile is used alone."""
+_MAX_STUDENT_BEYOND: Final = 1
+_MIN_CONFORMAL_BEYOND: Final = 10
+"""Effective scores beyond a quantile up to which Student's t, and from which the conformal quantile is used alone.
+
+The quantile of a rare level needs more scores than that of a common one: 200 for 95%, 20 for 50%.
+"""
+_MAX_STUDENT_SCORES: Final = 10
+_MIN_CONFORMAL_SCORES: Final = 20
+"""Effective scores up to which there is no conformal quantile of any level, and from which there may be one."""
+_METHOD_LEVEL: Final = 0.95
 _MIN_SIGNED_SCORES: Final = 400
 """Effective scores from which errors above and below the forecast have widths of their own."""
 _MIN_SCORES_BEYOND: Final = 5
@@ -63,8 +70,8 @@ class ErrorScores:
 
     @property
     def method(self) -> Method:
-        """How widths are made: as conformal quantiles, by Student's t, or as a blend of both."""
-        share = _conformal_share(self.effective)
+        """How widths of 95% are made: as conformal quantiles, by Student's t, or as a blend of both."""
+        share = _conformal_shares(self.effective)[LEVELS.index(_METHOD_LEVEL)]
         return "conformal" if share == 1 else "blended" if share else "student"
 
     def widths(self, scores: np.ndarray, fallback: np.ndarray, parts: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -75,16 +82,17 @@ class ErrorScores:
             fallback: (levels,), the widths where there are too few scores for a quantile.
             parts: In how many such sets the scores of the backtest are divided.
         """
-        share = _conformal_share(self.effective)
-        if share == 0:
+        shares = _conformal_shares(self.effective)
+        if not shares.any():
             return fallback, fallback
         known = scores[np.isfinite(scores)]
         is_signed = self.effective >= _MIN_SIGNED_SCORES
         lower, upper = (
-            fallback ** (1 - share) * self._quantiles(tail, self.effective / parts, is_signed=is_signed) ** share
+            fallback ** (1 - shares) * self._quantiles(tail, self.effective / parts, is_signed=is_signed) ** shares
             for tail in ((-known, known) if is_signed else (np.abs(known),) * 2)
         )
-        return lower, upper
+        # Where the share changes with the level, a wider level is never narrower.
+        return np.maximum.accumulate(lower), np.maximum.accumulate(upper)
 
     def _quantiles(self, tail: np.ndarray, effective: float, *, is_signed: bool) -> np.ndarray:
         """Return conformal widths (levels,): the ceil((n + 1) p)-th of n scores, and never below 0.
@@ -119,10 +127,12 @@ def widths_at(widths: np.ndarray, level: float) -> np.ndarray:
     return (1 - share) * widths[..., left] + share * widths[..., right]
 
 
-def _conformal_share(effective: float) -> float:
-    """Return the weight of conformal quantiles in widths, from the effective number of scores."""
+def _conformal_shares(effective: float) -> np.ndarray:
+    """Return the weight of conformal quantiles in widths, (levels,), from the effective number of scores."""
+    beyond = effective * (1 - np.array(LEVELS))
     span = _MIN_CONFORMAL_SCORES - _MAX_STUDENT_SCORES
-    return min(1.0, max(0.0, (effective - _MAX_STUDENT_SCORES) / span))
+    share = min(1.0, max(0.0, (effective - _MAX_STUDENT_SCORES) / span))
+    return share * np.clip((beyond - _MAX_STUDENT_BEYOND) / (_MIN_CONFORMAL_BEYOND - _MAX_STUDENT_BEYOND), 0.0, 1.0)
 
 
 def has_errors(errors: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from dataml.ml.forecasting.backtest import charts
+from dataml.ml.forecasting.backtest.error_trend import ErrorTrend
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals, fit_intervals, measure_coverage
 from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
 from dataml.ml.forecasting.backtest.quantile_scores import Bounds, estimate_crps, interval_loss
@@ -41,15 +42,17 @@ def evaluate_backtest(
     scale: NaiveErrors,
     clip: Callable[[np.ndarray], np.ndarray],
     earlier_errors: np.ndarray,
+    trend: ErrorTrend,
     seed: int,
 ) -> BacktestReport:
     """Score the forecasts of a backtest, and measure the coverage of intervals.
 
     Arrays are (windows, series, horizon), NaN where a series has no such window; `clip` cuts them at the bounds of the
-    target. `earlier_errors` are those of windows before the backtest. The coverage of a window is that of intervals
-    learned from these and from the other windows, or, where there is a single window, from other series.
+    target. `earlier_errors` are those of windows before the backtest, and `trend` is that of all windows. The coverage
+    of a window is that of intervals learned from these and from the other windows, or, where there is a single window,
+    from other series.
     """
-    folds = _fit_folds(truth - forecast, earlier_errors, scale.absolute)
+    folds = _fit_folds(truth - forecast, earlier_errors, scale.absolute, trend)
 
     def bounds(level: float) -> Bounds:
         lower, upper = _held_out_bounds(folds, forecast, level)
@@ -80,14 +83,16 @@ Fold = tuple[np.ndarray, PredictionIntervals]
 """The values that are held out, a mask (windows, series), and intervals that were fitted on others."""
 
 
-def _fit_folds(errors: np.ndarray, earlier: np.ndarray, scale: np.ndarray) -> list[Fold]:
+def _fit_folds(errors: np.ndarray, earlier: np.ndarray, scale: np.ndarray, trend: ErrorTrend) -> list[Fold]:
     """Return intervals for each part of the errors (windows, series, horizon), fitted on the other and earlier ones."""
     has_error = np.isfinite(errors).any(axis=2)
     folds = []
     for is_held_out in _folds(errors, has_others=bool(np.isfinite(earlier).any())):
         others = np.concatenate((earlier, np.where(is_held_out[..., None], np.nan, errors)))
         if np.isfinite(others).any():
-            folds.append((is_held_out & has_error, fit_intervals(others, scale)))
+            # A fold is of one window.
+            window = len(earlier) + int(np.flatnonzero(is_held_out.any(axis=1))[0])
+            folds.append((is_held_out & has_error, fit_intervals(trend.rescale(others, window), scale)))
     return folds
 
 

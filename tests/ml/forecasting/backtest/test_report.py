@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from dataml.ml.forecasting.backtest.error_trend import ErrorTrend
 from dataml.ml.forecasting.backtest.report import BacktestReport, evaluate_backtest
 from dataml.ml.forecasting.backtest.splits import BacktestSplits
 from dataml.ml.forecasting.frequency.frequency import Frequency
@@ -35,7 +36,8 @@ def evaluate(
     naive_errors = make_naive_errors(np.full(series, 2.0))
     clip = partial(np.clip, a_min=-np.inf, a_max=120.0)
     before = random.normal(0, error, (earlier, series, HORIZON))
-    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, naive_errors, clip, before, seed=0)
+    trend = ErrorTrend(np.ones((earlier + windows + 1, series)))
+    return evaluate_backtest(panel, splits, truth, truth + errors, truth + 4, naive_errors, clip, before, trend, seed=0)
 
 
 def test_a_report_has_metrics_confidence_coverage_and_charts() -> None:
@@ -97,3 +99,24 @@ def test_bounds_are_cut_at_those_of_the_target() -> None:
     chart = json.dumps(evaluate(windows=4, series=1, error=20.0).report["charts"]["backtest"])
     highs = [float(part.split(",")[0]) for part in chart.split('"high": ')[1:]]
     assert max(highs) == 120
+
+
+def test_coverage_of_a_window_is_that_of_intervals_for_errors_of_its_size() -> None:
+    random = np.random.default_rng(1)
+    sizes = np.array([1.0, 1.0, 1.0, 3.0, 3.0])[:, None]
+    errors = random.normal(0, 1, (5, 60, HORIZON)) * sizes[..., None]
+    frequency = Frequency.parse("Day")
+    times = np.tile(frequency.times_after(np.array(["2024-01-01"], "datetime64[us]"), 40)[0], 60)
+    starts = np.arange(61) * 40
+    panel = Panel(tuple(map(str, range(60))), starts, times, np.full(2400, 100.0), frequency, np.arange(2400))
+    splits = BacktestSplits(HORIZON, np.repeat(40 - HORIZON * np.arange(5, 0, -1)[:, None], 60, axis=1))
+    truth = np.full(errors.shape, 100.0)
+    arguments = (panel, splits, truth, truth + errors, truth + 4, make_naive_errors(np.ones(60)), lambda values: values)
+    none = np.empty((0, 60, HORIZON))
+
+    def by_window(trend: ErrorTrend) -> float:
+        return float(evaluate_backtest(*arguments, none, trend, seed=0).report["coverage"]["0.95"]["coverage"])
+
+    known = np.repeat(np.append(sizes, 3.0)[:, None], 60, axis=1)
+    assert by_window(ErrorTrend(known)) == pytest.approx(0.95, abs=0.02)
+    assert abs(by_window(ErrorTrend(np.ones((6, 60)))) - 0.95) > 0.03
