@@ -50,7 +50,7 @@ SERIES: Final = "series.parquet"
 HISTORY: Final = "history.parquet"
 _KNOWN, _PAST, _STATIC = "known.", "past.", "static."
 _COVARIATES = ("known", "static", "past", "complete")
-_FLOOR, _SUMS = "floor", "sum_intervals"
+_FLOOR, _SUMS, _MEDIAN = "floor", "sum_intervals", "is_median"
 
 
 def bundle_files(forecaster: Forecaster) -> dict[str, bytes]:
@@ -102,9 +102,10 @@ def load_forecaster(directory: Path) -> Forecaster:
         panel=Panel(ids, series.starts, series.times, series.y, config.frequency, np.arange(len(series.y))),
         series=series,
         floors=_floors(table, config.limits),
-        # Bundles of version 0.1 have none.
+        # Bundles of version 0.1 have none, and no median.
         sums=SumIntervals.from_json(record[_SUMS]) if record.get(_SUMS) else None,
         regressors=tuple(record["regressors"]),
+        is_median=bool(record.get(_MEDIAN, False)),
     )
 
 
@@ -129,6 +130,7 @@ def _record(forecaster: Forecaster) -> dict[str, Any]:
         "regressors": list(forecaster.regressors),
         "members": [_member_record(member) for member in forecaster.members],
         "intervals": forecaster.intervals.to_json(),
+        _MEDIAN: forecaster.is_median,
         _SUMS: None if forecaster.sums is None else forecaster.sums.to_json(),
     }
 

@@ -14,6 +14,7 @@ from dataml.errors import Invalid, NotFound
 from dataml.ml.forecasting.backtest.intervals import PredictionIntervals
 from dataml.ml.forecasting.backtest.scores import extend_confidence
 from dataml.ml.forecasting.backtest.sums import SumIntervals, estimate_sum_intervals
+from dataml.ml.forecasting.blending import blend, blend_shares
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member, fill_missing
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.future_covariates import FutureCovariates
@@ -86,7 +87,8 @@ class ForecasterConfig:
 class Forecaster:
     """A trained forecaster. Safe to share between threads.
 
-    `weights` (series, members) sum to 1 for each series; `scale` (series,) is what lagged models divide by. `series` is
+    `weights` (series, members) sum to 1 for each series; with `is_median` they say which members the median is taken
+    of. `scale` (series,) is what lagged models divide by. `series` is
     the end of each series, as long as the members need, and `panel` is the same without covariates. `floors` (series,)
     are the lowest values that a forecast may have, -inf where there is none. `sums` are the intervals of sums of steps,
     None where none were measured: the model was backtested for a single step, or by a version without them, or its
@@ -106,6 +108,7 @@ class Forecaster:
     floors: np.ndarray
     sums: SumIntervals | None = None
     regressors: tuple[int, ...] = ()
+    is_median: bool = False
 
     @property
     def frequency(self) -> Frequency:
@@ -222,21 +225,25 @@ class Forecaster:
         return ForecastPlan(numbers, frequency, skipped, steps)
 
     def predict_points(self, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Return the weighted mean of the members, within the limits of the target, float64 (chosen series, steps).
+        """Return the blend of the members, within the limits of the target, float64 (chosen series, steps).
 
         Args:
             numbers: The numbers of the chosen series.
             times: (chosen series, steps).
             known: The known covariates at these times, float32 (chosen series, steps, columns).
         """
-        total = np.zeros(times.shape)
+        points = self._member_points(numbers, times, known)
+        blended = blend(self.weights[numbers], points, is_median=self.is_median)
+        return self.config.limits.clip(blended, self.floors[numbers, None])
+
+    def _member_points(self, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Return the forecasts of each member, (members, chosen series, steps), NaN where it has no weight."""
+        points = np.full((len(self.members), *times.shape), np.nan)
         for column, member in enumerate(self.members):
-            weights = self.weights[numbers, column]
-            used = np.flatnonzero(weights > 0)
+            used = np.flatnonzero(self.weights[numbers, column] > 0)
             if len(used):
-                points = self._predict_member(member, numbers[used], times[used], known[used])
-                total[used] += weights[used, None] * points
-        return self.config.limits.clip(total, self.floors[numbers, None])
+                points[column, used] = self._predict_member(member, numbers[used], times[used], known[used])
+        return points
 
     def _predict_member(self, member: Member, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
         if isinstance(member, GlobalMember):
@@ -321,19 +328,26 @@ class Forecaster:
     def _explain(self, number: int, times: np.ndarray, known: np.ndarray) -> list[dict[str, float]]:
         """Return the contributions to each step; a statistical model has no features, so it is one contribution."""
         steps: list[dict[str, float]] = [{} for _ in times]
+        chosen = np.array([number])
+        points = self._member_points(chosen, times[None], known[None])
+        shares = blend_shares(self.weights[chosen], points, is_median=self.is_median)[:, 0]
         for column, member in enumerate(self.members):
-            weight = float(self.weights[number, column])
-            if weight <= 0:
+            own = shares[column].tolist()
+            if not any(own):
                 continue
             if isinstance(member, LocalMember):
-                for step, value in zip(steps, self._predict_local(member, number, known), strict=True):
-                    add_contribution(step, member.algorithm, weight * float(value))
+                for step, share, value in zip(steps, own, points[column, 0].tolist(), strict=True):
+                    if share:
+                        add_contribution(step, member.algorithm, share * value)
                 continue
-            explanation = member.model.explain(self._inputs(member, np.array([number]), times[None], known[None]))
-            for step, base, values in zip(steps, explanation.base, explanation.contributions, strict=True):
-                add_contribution(step, BASE, weight * float(base))
+            explanation = member.model.explain(self._inputs(member, chosen, times[None], known[None]))
+            parts = zip(steps, own, explanation.base, explanation.contributions, strict=True)
+            for step, share, base, values in parts:
+                if not share:
+                    continue
+                add_contribution(step, BASE, share * float(base))
                 for name, value in zip(explanation.names, values, strict=True):
-                    add_contribution(step, name, weight * float(value))
+                    add_contribution(step, name, share * float(value))
         return steps
 
     def _series_numbers(self, unique_ids: tuple[str, ...] | None) -> np.ndarray:

@@ -159,6 +159,7 @@ def train(
         floors=floors,
         sums=fit_sum_intervals(expected, naive_errors.absolute, truth, combination.blended, panel.frequency.seasons),
         regressors=_regressors(covariates),
+        is_median=combination.is_median,
     )
     return TrainedForecaster(
         forecaster=_keep_history(forecaster, history),

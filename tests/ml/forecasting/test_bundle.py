@@ -34,7 +34,7 @@ def test_a_bundle_holds_json_parquet_and_native_models(forecaster: Forecaster) -
     record = json.loads(files[FORECAST])
     assert set(record) == {
         *("frequency", "season", "horizon", "fill", "roles", "limits", "confidence", "covariates", "regressors"),
-        *("members", "intervals", "sum_intervals"),
+        *("members", "intervals", "sum_intervals", "is_median"),
     }
 
 
@@ -84,7 +84,7 @@ def test_a_bundle_of_another_kind_is_refused(bundle: Path) -> None:
 def test_a_bundle_of_version_0_1_has_one_floor_and_no_sums(forecaster: Forecaster, tmp_path: Path) -> None:
     files = bundle_files(forecaster)
     record = json.loads(files[FORECAST])
-    del record["sum_intervals"], record["covariates"]["complete"]
+    del record["sum_intervals"], record["is_median"], record["covariates"]["complete"]
     record["limits"]["lower"] = 0.0
     table = pq.read_table(io.BytesIO(files[SERIES]))
     kept = [name for name in table.column_names if name != "floor"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from dataml.ml.forecasting.backtest.naive_errors import NaiveErrors
 from dataml.ml.forecasting.backtest.scaled_errors import ScaledErrors
+from dataml.ml.forecasting.blending import blend
 
 _PRIOR_WINDOWS: Final = 2.0
 """Windows of one series that the errors over all series count as."""
@@ -18,7 +19,11 @@ _SINGLE_WINDOW: Final = (
     "Rules cannot be compared on a single window; a mean of several candidates is rarely far from the best one."
 )
 _SIGNIFICANCE: Final = 0.99
-"""Confidence of the one-sided t-test over windows that another rule is better than the blend of all."""
+"""Confidence of the one-sided t-test over windows that another rule is better than the default one."""
+
+_MEDIAN_SIZE: Final = 5
+_MIN_MEDIAN_SIZE: Final = 4
+"""Candidates of a median. Of two or three it is not more robust than their mean, or is a single one of them."""
 
 WeightingRule = Callable[[ScaledErrors], np.ndarray]
 """From the errors of candidates to weights (series, candidates)."""
@@ -31,7 +36,8 @@ class ForecastCombination:
     `weights` (series, candidates) sum to 1 for each series. `rule` names the rule that made them. `scores` are the mean
     scaled errors (see `ScaledErrors`) of every candidate and rule that was tried, lower is better; those of a rule are
     on windows that its weights were not made from. `blended` (windows, series, horizon) are the forecasts of the rule
-    there. `reason` says in a sentence why it is this rule, and not one with a smaller error.
+    there. `reason` says in a sentence why it is this rule, and not one with a smaller error. With `is_median` the
+    forecast is the median of those that have a weight.
     """
 
     weights: np.ndarray
@@ -39,6 +45,7 @@ class ForecastCombination:
     reason: str
     scores: dict[str, float]
     blended: np.ndarray
+    is_median: bool = False
 
     @property
     def used(self) -> np.ndarray:
@@ -46,11 +53,11 @@ class ForecastCombination:
         return np.flatnonzero((self.weights > 0).any(axis=0))
 
     def blend(self, forecasts: np.ndarray) -> np.ndarray:
-        """Return the weighted forecasts of other windows, from those of the `used` candidates.
+        """Return the blended forecasts of other windows, from those of the `used` candidates.
 
         They are (windows, series, horizon), from (used, windows, series, horizon).
         """
-        return _blend(self.weights[:, self.used], forecasts)
+        return blend(self.weights[:, self.used], forecasts, is_median=self.is_median)
 
 
 def select_combination(
@@ -62,8 +69,9 @@ def select_combination(
 ) -> ForecastCombination:
     """Select the rule that weighs the candidates.
 
-    It is the blend of all candidates by their errors, which loses least where the past misleads (a holiday week that is
-    repeated, for example), or the rule with the smallest error that is significantly better. With a single window the
+    It is the median of the five best candidates, which loses least where the past misleads one of them (a holiday week
+    that is repeated, for example), or the rule with the smallest error that is significantly better. Fewer than four
+    candidates are blended by their errors. With a single window the
     rules cannot be compared: then the three best candidates get equal weights, which is rarely far from the best
     combination (Stock and Watson 2004, the "forecast combination puzzle").
 
@@ -93,18 +101,19 @@ def select_combination(
     if truth.shape[0] == 1:
         rule = f"mean of the best {min(3, len(names))}"
         weights = _drop_small(rules[rule](errors))
-        return ForecastCombination(weights, rule, _SINGLE_WINDOW, scores, _blend(weights, forecasts))
-    blended = {name: _cross_validate(rule, errors, forecasts) for name, rule in rules.items()}
+        return ForecastCombination(weights, rule, _SINGLE_WINDOW, scores, blend(weights, forecasts, is_median=False))
+    median = f"median of the best {min(_MEDIAN_SIZE, len(names))}"
+    blended = {name: _cross_validate(rule, errors, forecasts, name == median) for name, rule in rules.items()}
     rule_errors = {name: ScaledErrors.measure(own[None], truth, naive, is_small_count) for name, own in blended.items()}
     rule_scores = {name: float(own.by_candidate()[0]) for name, own in rule_errors.items()}
-    default = _BY_SERIES if _BY_SERIES in rules else _BY_ERROR
+    default = next(name for name in (median, _BY_SERIES, _BY_ERROR) if name in rules)
     best = min(
         (n for n in rules if n == default or _is_better(rule_errors[n].values[0], rule_errors[default].values[0])),
         key=lambda name: rule_scores[name],
     )
     weights = _drop_small(rules[best](errors))
     reason = _explain_rule(best, default, scores, rule_scores, truth.shape[0])
-    return ForecastCombination(weights, best, reason, scores | rule_scores, blended[best])
+    return ForecastCombination(weights, best, reason, scores | rule_scores, blended[best], best == median)
 
 
 def _explain_rule(
@@ -114,7 +123,7 @@ def _explain_rule(
     if rule != default:
         return (
             f"Over the {windows} windows its error, {rule_scores[rule]:.3f}, is significantly smaller than that of the "
-            f"blend {default}, {rule_scores[default]:.3f} (one-sided t-test, {_SIGNIFICANCE:.0%})."
+            f"{default}, {rule_scores[default]:.3f} (one-sided t-test, {_SIGNIFICANCE:.0%})."
         )
     everything = scores | rule_scores
     best = min(everything, key=lambda name: everything[name])
@@ -151,6 +160,9 @@ def _is_better(errors: np.ndarray, than: np.ndarray) -> bool:
 def _rules(names: Sequence[str], series: int) -> dict[str, WeightingRule]:
     """Return the rules by name, the simpler ones first."""
     rules: dict[str, WeightingRule] = {"best one": lambda errors: _weigh_best(errors, 1)}
+    if len(names) >= _MIN_MEDIAN_SIZE:
+        size = min(_MEDIAN_SIZE, len(names))
+        rules[f"median of the best {size}"] = lambda errors: _weigh_best(errors, size)
     for count in range(2, len(names) + 1):
         rules[f"mean of the best {count}"] = lambda errors, count=count: _weigh_best(errors, count)
     rules[_BY_ERROR] = _weigh_by_error
@@ -202,20 +214,13 @@ def _inverse_weights(errors: np.ndarray, max_ratio: np.ndarray, sharpness: float
     return powered / powered.sum(axis=1, keepdims=True)
 
 
-def _cross_validate(rule: WeightingRule, errors: ScaledErrors, forecasts: np.ndarray) -> np.ndarray:
+def _cross_validate(rule: WeightingRule, errors: ScaledErrors, forecasts: np.ndarray, is_median: bool) -> np.ndarray:
     """Return the forecasts of a rule for each window, with weights made from the other windows."""
     blends = []
     for window in range(forecasts.shape[1]):
         weights = _drop_small(rule(errors.without(window)))
-        blends.append(_blend(weights, forecasts[:, window : window + 1])[0])
+        blends.append(blend(weights, forecasts[:, window : window + 1], is_median=is_median)[0])
     return np.stack(blends)
-
-
-def _blend(weights: np.ndarray, forecasts: np.ndarray) -> np.ndarray:
-    """Return the weighted forecasts (windows, series, horizon); a candidate without weight is ignored, NaN included."""
-    parts = np.where(weights.T[:, None, :, None] > 0, forecasts * weights.T[:, None, :, None], 0.0)
-    blended = parts.sum(axis=0)
-    return np.where(np.isfinite(forecasts).any(axis=0), blended, np.nan)
 
 
 def _drop_small(weights: np.ndarray) -> np.ndarray:
