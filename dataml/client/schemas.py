@@ -161,7 +161,7 @@ class CandidateAnswer(TypedDict):
     state: "CandidateState"
 
 
-CandidateState = Literal["waiting", "fitting", "scored", "selected"]
+CandidateState = Literal["waiting", "fitting", "scored", "stopped", "selected"]
 
 
 class ComparisonAnswer(TypedDict):
@@ -1746,6 +1746,7 @@ class TrainRequest(TypedDict):
     columns: "list[RequestColumn]"
     is_incremental: NotRequired[bool]
     algorithm: NotRequired["str | None"]
+    quality: NotRequired["Literal['fast', 'balanced', 'best'] | None"]
     positive_class: NotRequired["bool | int | float | str | None"]
     allow_identifier_target: NotRequired[bool]
     hyperparameters: NotRequired["dict[str, Any]"]

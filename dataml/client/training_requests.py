@@ -26,6 +26,7 @@ class TrainOptions(TypedDict, total=False):
         ignore: Columns to leave out.
         categories: Columns whose integers are categories, such as postcodes.
         algorithm: XGBoost, LightGBM, CatBoost, Linear, ...; by default all are tried.
+        quality: How much is tried where no algorithm is named: `fast`, `balanced` or `best`.
         horizon: Of a forecast, for how many steps it is trained and tested.
         frequency: Of a forecast, such as `Day`; by default detected.
         forecast: Other options of a forecast, as `ForecastOptions` has them.
@@ -39,7 +40,7 @@ class TrainOptions(TypedDict, total=False):
         explain: Compute the feature importance after the training.
         workers: Parts of the rows that are trained on at a time.
         seed: Of the split and of the algorithm.
-        time_limit_s: How long the job may run, in seconds.
+        time_limit_s: How long the job may run, in seconds; the models of a table are fitted in three quarters of it.
         allow_identifier_target: Train also where the target looks like an identifier.
         parameters: More fields of the request, by the names that the API gives them.
         idempotency_key: Two trainings with the same key are one; a new key by default.
@@ -53,6 +54,7 @@ class TrainOptions(TypedDict, total=False):
     ignore: OneOrMore
     categories: OneOrMore
     algorithm: str | None
+    quality: Literal["fast", "balanced", "best"] | None
     horizon: int | None
     frequency: str | None
     forecast: Mapping[str, Any] | None
@@ -74,7 +76,16 @@ class TrainOptions(TypedDict, total=False):
 
 # These have the names that the API gives them.
 _SAME = (
-    *("algorithm", "hyperparameters", "validation", "tuning", "positive_class", "new_version", "is_incremental"),
+    *(
+        "algorithm",
+        "quality",
+        "hyperparameters",
+        "validation",
+        "tuning",
+        "positive_class",
+        "new_version",
+        "is_incremental",
+    ),
     *("workers", "seed", "time_limit_s", "allow_identifier_target"),
 )
 

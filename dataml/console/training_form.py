@@ -116,7 +116,7 @@ def prefill(training: Mapping[str, Any], mode: str) -> dict[str, str]:
         form |= {name: _to_text(values[name]) for name in names if values.get(name) is not None}
         if section == "tuning" and values:
             form["tune"] = "on"
-    for name in ("seed", "time_limit_s", "positive_class"):
+    for name in ("seed", "time_limit_s", "positive_class", "quality"):
         if requested.get(name) not in (None, 0):
             form[name] = _to_text(requested[name])
     if training.get("hyperparameters"):
@@ -137,6 +137,7 @@ def _read_options(form: Form, *, is_forecast: bool) -> dict[str, Any]:
         options["allow_identifier_target"] = True
     if is_forecast:
         return options | _read_section(form, "forecast")
+    options |= _read(form, "quality")
     if form.get("problem_type") == "Classification" and form.get("positive_class"):
         options["positive_class"] = form["positive_class"]
     options |= _read_section(form, "validation")

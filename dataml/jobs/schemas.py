@@ -48,7 +48,7 @@ class JobAnswer(BaseModel):
 class CandidateAnswer(BaseModel):
     """One candidate of a training."""
 
-    candidate: str = Field(description="Name of the algorithm, or of a combination of several.", examples=["LightGBM"])
+    candidate: str = Field(description="Name of the candidate, or of a combination of several.", examples=["LightGBM"])
     metric: str = Field(
         description="What `score` is: log_loss of a Classification, rmse of a Regression, mean_scaled_error of a "
         "Forecast. Less is better.",
@@ -58,7 +58,9 @@ class CandidateAnswer(BaseModel):
         description="On rows that the candidate did not learn from; null before all of them are predicted."
     )
     seconds: float | None = Field(description="How long its fits took, added up; null where that is not known.")
-    state: CandidateState = Field(description="How far it has come; one is `selected` in the end.")
+    state: CandidateState = Field(
+        description="How far it has come; one is `selected` in the end, and those that cannot win are `stopped`."
+    )
 
 
 class JobDetail(JobAnswer):

@@ -19,6 +19,7 @@ from dataml.iceberg.names import TableName
 from dataml.iceberg.writing import LakeTarget
 from dataml.ml.bundle.manifest import Manifest
 from dataml.ml.leaderboard import CandidateScore, ReportScore, ignore_score
+from dataml.ml.training.candidates import DEFAULT_QUALITY, Quality
 from dataml.storage.storage import ATTEMPTS, Storage
 
 STARTING: Final = "Starting"
@@ -264,7 +265,8 @@ class TrainSpec:
     `forecasting`. `parent` is the bundle of the version that an incremental training continues, on `rows`, which are
     read by `contract`, the parent's. `dataset_warnings` are those of the dataset's validation, and of the check of its
     rows. With several `workers`, or when the matrix has at least `distributed_bytes`, Ray Train fits on shards.
-    `is_large` is for the explanation that follows: its `distributed`.
+    `is_large` is for the explanation that follows: its `distributed`. `quality` is how many candidates `auto` tries.
+    `time_limit_s` is what was asked for: fits end in time for it.
     """
 
     train_id: int
@@ -287,6 +289,14 @@ class TrainSpec:
     dataset_warnings: tuple[DataWarning, ...] = ()
     rows: DatasetRows | None = None
     is_large: bool = False
+    quality: Quality = DEFAULT_QUALITY
+    time_limit_s: int | None = None
+
+    @property
+    def blended_quality(self) -> Quality | None:
+        """The quality of a training that blends candidates; None for one algorithm, a search and a continuation."""
+        is_single = self.algorithm != "auto" or self.tuning is not None or self.parent is not None
+        return None if is_single else self.quality
 
     @property
     def target(self) -> str:

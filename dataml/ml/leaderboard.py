@@ -11,6 +11,7 @@ class CandidateState(StrEnum):
     WAITING = "waiting"
     FITTING = "fitting"
     SCORED = "scored"
+    STOPPED = "stopped"
     SELECTED = "selected"
 
 
@@ -19,11 +20,12 @@ class CandidateScore:
     """One candidate of a training.
 
     Attributes:
-        candidate: the name of the algorithm, or of a combination of several.
+        candidate: its name, or that of a combination of several.
         metric: what `score` is, on rows that the candidate did not learn from; lower is better.
         score: None before all rows that validate it are predicted, or where it is not finite.
         seconds: how long its fits took, added up; None before their end, and where there was no fit.
-        state: how far it has come. One candidate is selected in the end.
+        state: how far it has come. One candidate is selected in the end; one that is stopped cannot improve the blend,
+            or had no time left.
     """
 
     candidate: str

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from dataml.clocks import Deadline
 from dataml.jobs.spec import JobContext, TrainSpec, TuningConfig
 from dataml.ml.boosters.fitting import FittedModel, library_parameters
 from dataml.ml.boosters.native_model import LabeledRows
@@ -25,9 +26,9 @@ _LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "rmse", "mae"})
 
 
 def fit_model(
-    spec: TrainSpec, context: JobContext, candidates: Candidates, data: TrainingData
+    spec: TrainSpec, context: JobContext, candidates: Candidates, data: TrainingData, deadline: Deadline
 ) -> tuple[Selection, dict[str, Any] | None]:
-    """Fit the candidates and select among them.
+    """Fit the candidates until the deadline, and select among them.
 
     Returns:
         The selected model, and the record of a search for hyperparameters if there was one.
@@ -36,6 +37,8 @@ def fit_model(
     def report_progress(share: float, message: str) -> None:
         context.report_progress(0.1 + 0.7 * share, message)
 
+    # Without a limit of the user the time decides how many candidates there are, not how well the first one is fitted.
+    is_strict = spec.time_limit_s is not None
     workers = _worker_count(spec, candidates, data)
     if workers > 1:
         fitted = _fit_distributed(spec, context, candidates, data, workers, report_progress)
@@ -44,7 +47,16 @@ def fit_model(
         )
         return selection, None
     if spec.tuning is None:
-        return select(candidates, data.samples, data.parts, report_progress, None, context.report_score), None
+        selection = select(
+            candidates,
+            data.samples,
+            data.parts,
+            report_progress,
+            report_score=context.report_score,
+            deadline=deadline,
+            is_strict=is_strict,
+        )
+        return selection, None
     tuned, record = _tune(spec.tuning, context, candidates, data, report_progress)
     selection = select(
         candidates.with_tuned(tuned),
@@ -52,6 +64,8 @@ def fit_model(
         data.parts,
         lambda share, message: report_progress(_TUNING_SHARE + (1 - _TUNING_SHARE) * share, message),
         report_score=context.report_score,
+        deadline=deadline,
+        is_strict=is_strict,
     )
     return selection, record
 

@@ -1,11 +1,15 @@
 """The training task: a typed Parquet file and roles in, a scored bundle out."""
 
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from dataml.clocks import Deadline
 from dataml.contract.warnings import DataWarning
 from dataml.jobs.spec import JobContext, TrainResult, TrainSpec
 from dataml.ml.boosters.hyperparameters import canonical_names, check_hyperparameters
@@ -19,10 +23,11 @@ from dataml.ml.evaluation.row_errors import RowErrors, describe_features, list_w
 from dataml.ml.evaluation.segments import score_segments
 from dataml.ml.labels import to_label
 from dataml.ml.target_scaling import TargetScaling
-from dataml.ml.training.candidates import Candidate, Candidates, list_candidates
+from dataml.ml.training.candidates import Candidate, Candidates, list_candidates, list_defaults
 from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
 from dataml.ml.training.model_selection import Selection
 from dataml.ml.training.target import TrainingTarget
+from dataml.ml.training.time_budget import default_fit_time_s, limit_fit_time_s
 from dataml.storage.hashing import hash_file
 from dataml.tasks.continued_rows import prepare_rows
 from dataml.tasks.fitting import fit_model
@@ -59,6 +64,7 @@ def _train(spec: TrainSpec, context: JobContext) -> TrainResult:
         from dataml.tasks import train_forecast
 
         return train_forecast.run(spec, context)
+    started = time.monotonic()
     check_hyperparameters(spec.algorithm, spec.hyperparameters)
     context.report_progress(0.02, "Reading the dataset")
     parent = Predictor.load(context.fetch(spec.parent), spec.threads) if spec.parent else None
@@ -68,9 +74,11 @@ def _train(spec: TrainSpec, context: JobContext) -> TrainResult:
     columns = data.preprocessing.width
     wanted = _candidates(spec, data, parent)
     candidates, left_out = limit_candidates(wanted, len(data.parts.folds[0].train), columns)
-    selection, search = fit_model(spec, context, candidates, data)
-    limited = left_out | describe_limits(candidates, columns, selection.rounds)
-    warnings = (*warnings, *warn_of_limits(limited))
+    deadline = Deadline.after(_fit_time_s(spec, data, time.monotonic() - started))
+    selection, search = fit_model(spec, context, candidates, data, deadline)
+    warned = left_out | describe_limits(candidates, columns, selection.rounds)
+    warnings = (*warnings, *warn_of_limits(warned))
+    limited = _join_sentences(warned, selection.limited)
 
     context.report_progress(0.8, "Scoring the held-out rows")
     # The targets of the samples are scaled.
@@ -89,13 +97,34 @@ def _train(spec: TrainSpec, context: JobContext) -> TrainResult:
     return TrainResult.from_manifest(name, manifest, sha256, is_promoted=is_promoted)
 
 
+def _join_sentences(*parts: Mapping[str, str]) -> dict[str, str]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: " and ".join(part[name] for part in parts if name in part) for name in names}
+
+
+def _fit_time_s(spec: TrainSpec, data: TrainingData, elapsed_s: float) -> float:
+    """Return the seconds until all fits should have ended; infinity where their rounds alone end them."""
+    if spec.time_limit_s is not None:
+        return limit_fit_time_s(spec.time_limit_s, elapsed_s)
+    if spec.blended_quality is None:
+        return math.inf
+    return default_fit_time_s(data.rows.num_rows, data.preprocessing.width, spec.blended_quality)
+
+
 def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -> Candidates:
     task = data.target.task
+    hyperparameters = canonical_names(spec.algorithm, spec.hyperparameters)
+    if parent is not None:
+        models = _continue(parent, data.scaling)
+    elif spec.blended_quality is None:
+        models = list_defaults(spec.algorithm, task)
+    else:
+        models = list_candidates(task, spec.blended_quality, hyperparameters)
     return Candidates(
         task,
-        _continue(parent, data.scaling) if parent else list_candidates(spec.algorithm, task),
+        models,
         data.preprocessing.categorical,
-        canonical_names(spec.algorithm, spec.hyperparameters),
+        hyperparameters,
         spec.seed,
         spec.threads,
         data.scaling,
@@ -176,7 +205,8 @@ def _provenance(
     folds = len(parts.folds)
     learned = parts.development_rows if folds > 1 else parts.folds[0].train
     without_target = rows.total - rows.num_rows
-    counts = RowCounts(rows.total, without_target, len(learned), len(selection.validation_rows), len(parts.test), folds)
+    validated = len(np.unique(selection.validation_rows))
+    counts = RowCounts(rows.total, without_target, len(learned), validated, len(parts.test), folds)
     return Provenance(
         spec.problem_type,
         data.target.name,

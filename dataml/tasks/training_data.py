@@ -125,13 +125,18 @@ def _split(spec: TrainSpec, rows: ParquetRows, target: TrainingTarget) -> split.
     """
     config = spec.validation
     is_single = spec.parent or spec.time or spec.workers > 1
-    default_folds = 1 if is_single else split.choose_fold_count(round(rows.num_rows * (1 - config.holdout)))
+    development_rows, quality = round(rows.num_rows * (1 - config.holdout)), spec.blended_quality
+    default_folds = 1 if is_single else split.choose_fold_count(development_rows, quality)
     options: dict[str, Any] = {"holdout": config.holdout, "folds": config.folds or default_folds}
     if config.group is not None:
         encoded = rows.column(config.group).combine_chunks().dictionary_encode(null_encoding="encode")
         return split.split_by_group(encoded.indices.to_numpy(), seed=spec.seed, **options)
     if spec.time is None:
-        return split.split_stratified(target.values, is_regression=target.task.is_regression, seed=spec.seed, **options)
+        is_repeated = options["folds"] > 1 and config.folds is None
+        repeats = split.choose_repeats(development_rows, quality) if is_repeated else 1
+        return split.split_stratified(
+            target.values, is_regression=target.task.is_regression, seed=spec.seed, repeats=repeats, **options
+        )
     # Rows without a time count as the oldest: they must not leak into the rows that stand for the future.
     oldest_first = pc.array_sort_indices(rows.column(spec.time), null_placement="at_start")
     return split.split_by_time(oldest_first.to_numpy(), **options)

@@ -15,6 +15,7 @@ from dataml.jobs.spec import JobState
 from dataml.jobs.time_limits import TimeLimit
 from dataml.ml.labels import to_label
 from dataml.ml.positive_class import resolve_positive_code
+from dataml.ml.training.candidates import Quality
 from dataml.train.models import Training, TrainingOverview, TrainingState
 from dataml.train.predictor_names import PredictorName
 
@@ -53,7 +54,8 @@ class ValidationRequest(BaseModel):
         ge=1,
         le=20,
         description="Parts of the other rows that choose and stop the candidates in turn; 1: a single part. By default "
-        "3 below 50,000 rows, else 1; and 1 where there is a Time column.",
+        "by the quality 3, 5 or 8 for few rows, and 1 from 50,000 rows; 3 of a named algorithm; and 1 where there is a "
+        "Time column.",
     )
     group: str | None = Field(
         None, max_length=255, description="A column, an Id for example, whose rows of one value stay together."
@@ -144,9 +146,16 @@ class TrainRequest(BaseModel):
     )
     algorithm: str | None = Field(
         None,
-        description="XGBoost, LightGBM, CatBoost, Linear, or auto (the default): all are tried, and the best one is "
-        "kept, or a weighted blend where that is better by more than noise. Of a Forecast: LightGBM, XGBoost, AutoETS, "
+        description="XGBoost, LightGBM, CatBoost, Linear, or auto (the default): several models of all are tried, and "
+        "the best one is kept, or a weighted blend where that is better on rows it was not chosen by. Of a Forecast: "
+        "LightGBM, XGBoost, AutoETS, "
         "AutoARIMA, Theta, SeasonalNaive, HistoricMean, CrostonSBA, TSB, ADIDA, or auto.",
+    )
+    quality: Quality | None = Field(
+        None,
+        description="How much auto tries. fast: four models, in a few seconds. balanced (the default): seven, on up to "
+        "five folds. best: ten on up to eight folds, those of few rows twice. What no time is left for, and what "
+        "cannot improve the blend, is left out; see `limited_candidates` of the summary.",
     )
     positive_class: bool | int | float | str | None = Field(
         None,
@@ -169,7 +178,13 @@ class TrainRequest(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the split and of the algorithm.")
     shap_enabled: bool = Field(False, description="Compute the feature importance when the training has completed.")
     new_version: bool = Field(False, description="Train the next version of a predictor that exists.")
-    time_limit_s: TimeLimit = None
+    time_limit_s: TimeLimit = Field(
+        None,
+        description="Seconds that the job may run, at most those of the installation, which are the default. Time in "
+        "the queue does not count. The models of a table are fitted in three quarters of it, by default in 15 to 120 "
+        "seconds by the size of the table; one that is being fitted then is used as it is. A job that takes longer "
+        "fails with `job_timeout`.",
+    )
 
 
 class TrainCreated(BaseModel):

@@ -80,6 +80,7 @@ def test_suggestion_fills_the_form(admin: Browser, dataset: dict[str, Any], shop
 def test_form_starts_a_training(client: Client, admin: Browser, dataset: dict[str, Any]) -> None:
     name = new_predictor()
     form = open_form(admin, dataset["id"], "bought") | {"predictor_name": name, "algorithm": "LightGBM", "seed": "7"}
+    form |= {"quality": "fast"}
     checked = admin.send(f"{NEW}/check", **form)
     assert "version 1 of" in checked.text
     assert "create_training" in checked.text
@@ -90,6 +91,7 @@ def test_form_starts_a_training(client: Client, admin: Browser, dataset: dict[st
     training = client.get(f"/train/{train_id}").json()
     assert (training["predictor_name"], training["requested_algorithm"]) == (name, "LightGBM")
     assert (training["requested"]["seed"], training["roles"]["id"]) == (7, "Id")
+    assert training["requested"]["quality"] == "fast"
     assert wait_for_job(client, training["job_id"])["state"] == "succeeded"
 
 
@@ -114,6 +116,7 @@ def test_refusal_is_shown_at_its_field_and_keeps_what_was_typed(admin: Browser, 
         ({"positive_class": "perhaps"}, "positive_class"),
         ({"predictor_name": ""}, "predictor_name"),
         ({"time_limit_s": "99999999999"}, "time_limit_s"),
+        ({"quality": "perfect"}, "quality"),
         ({"role:age": "Exogenous"}, "role:age"),
         ({"problem_type": "Forecast"}, ""),
         ({"mode": "continue"}, "mode"),

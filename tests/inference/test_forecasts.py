@@ -461,6 +461,7 @@ def days_of(numbers: list[int], shop: str = "north") -> list[str]:
         (lines(days_of([*range(30)])), {"algorithm": "os.system"}, "unknown_algorithm"),
         (lines(days_of([*range(30)])), {"algorithm": "CatBoost"}, "unknown_algorithm"),
         (lines(days_of([*range(30)])), {"tuning": {"trials": 3}}, "not_with_forecast"),
+        (lines(days_of([*range(30)])), {"quality": "fast"}, "not_with_forecast"),
         (lines(days_of([*range(30)])), {"hyperparameters": {"n_estimators": 1e9}}, "invalid_hyperparameter"),
         (lines(days_of([*range(30)])), {"columns": columns_of(ROLES | {"day": "Feature"})}, "no_time"),
         (lines(days_of([*range(30)])), {"columns": columns_of(ROLES | {"rain": "Id"})}, "several_ids"),

@@ -11,7 +11,9 @@ from sklearn import datasets
 
 from dataml.errors import Conflict, Invalid
 from dataml.jobs.spec import JobContext, SplitConfig, TrainSpec
+from dataml.ml.boosters.native_model import Task
 from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.training.candidates import list_candidates
 from dataml.storage.storage import Storage
 from dataml.tasks import train
 from tests.ml.samples import CHURN_ROLES, churn, contract_of
@@ -36,8 +38,9 @@ def test_churn_is_predicted_well_on_held_out_rows(tmp_path: Path) -> None:
     assert result.confusion_matrix is not None
     assert sum(map(sum, result.confusion_matrix)) == result.summary["rows"]["test"] == pytest.approx(1409, abs=1)
     assert result.summary["split"] == "stratified"
-    assert set(result.summary["candidates"]) == {"XGBoost", "LightGBM", "CatBoost", "Linear", "Blend"}
-    assert result.summary["rows"]["folds"] == 3
+    tried = result.summary["candidates"].keys() | result.summary["limited_candidates"].keys()
+    assert tried - {"Blend"} == {model.name for model in list_candidates(Task(2))}
+    assert result.summary["rows"]["folds"] == 5
 
 
 def test_no_whole_table_is_in_memory_while_models_are_fitted(tmp_path: Path) -> None:
@@ -304,8 +307,7 @@ def test_a_candidate_whose_time_is_limited_is_named(tmp_path: Path) -> None:
     table = pa.table({f"x{n}": x[:, n] for n in range(280)} | {"y": x[:, 3] + 0.1 * random.normal(size=80)})
     result = train_on(tmp_path, table, "Regression", "auto", hyperparameters={"n_estimators": 12})
     sentence = "fitted on the 256 of 280 columns most associated with the target"
-    assert result.summary["limited_candidates"] == {"CatBoost": sentence, "Linear": sentence}
-    assert {"CatBoost", "Linear"} <= result.summary["candidates"].keys()
+    assert all(result.summary["limited_candidates"][name].startswith(sentence) for name in ("CatBoost", "Linear"))
     messages = [each["message"] for each in result.summary["warnings"] if each["code"] == "candidate_limited"]
-    for name, message in zip(("CatBoost", "Linear"), messages, strict=True):
+    for name, message in zip(("CatBoost", "Linear"), sorted(messages), strict=True):
         assert message.startswith(f"{name} was {sentence}.")

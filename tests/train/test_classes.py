@@ -85,8 +85,9 @@ def test_a_continued_model_keeps_its_positive_class(client: Client, dataset_id: 
     trained(client, dataset_id, columns=TARGET, predictor_name=name, positive_class="legit")
     again = {"predictor_name": name, "is_incremental": True, "columns": []}
     assert trained(client, dataset_id, **again)["positive_class"] == "legit"
-    refused = train(client, dataset_id, **again, positive_class="fraud")
-    assert (refused.status_code, refused.json()["code"]) == (422, "not_with_incremental")
+    for option in ({"positive_class": "fraud"}, {"quality": "best"}):
+        refused = train(client, dataset_id, **again, **option)
+        assert (refused.status_code, refused.json()["code"]) == (422, "not_with_incremental")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def _train(
     algorithm: Annotated[
         str | None, typer.Option(metavar="NAME", help="By default the best of those that suit the data.")
     ] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="fast, balanced or best: how much is tried; balanced by default."),
+    ] = None,
+    time_limit: Annotated[
+        int | None, typer.Option("--time-limit", min=1, metavar="SECONDS", help="That the training may take.")
+    ] = None,
     horizon: Annotated[int | None, typer.Option(min=1, metavar="STEPS", help="Steps of a forecast.")] = None,
     domain: Annotated[str, typer.Option(metavar="TEXT", help="What the model is about.")] = _DEFAULT_DOMAIN,
     tune: Annotated[int | None, typer.Option(min=1, metavar="TRIALS", help="Search for hyperparameters.")] = None,
@@ -70,6 +77,8 @@ def _train(
         "ignore": ignore,
         "exogenous": exogenous,
         "algorithm": algorithm,
+        "quality": quality,
+        "time_limit_s": time_limit,
         "horizon": horizon,
         "domain": domain,
         "tuning": {"trials": tune} if tune else None,

@@ -2,17 +2,50 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from dataml.ml.boosters.fitting import FitConfig
-from dataml.ml.boosters.hyperparameters import available_algorithms
+from dataml.ml.boosters.hyperparameters import HYPERPARAMETERS, available_algorithms
 from dataml.ml.boosters.limits import NO_LIMITS, FitLimits
 from dataml.ml.boosters.native_model import NativeModel, Task
 from dataml.ml.linear.fitting import MAX_CLASSES
 from dataml.ml.target_scaling import UNSCALED, TargetScaling
 
-_MAX_CATBOOST_CLASSES: Final = 100
-"""With more classes CatBoost takes minutes for what the others do in seconds."""
+Quality = Literal["fast", "balanced", "best"]
+QUALITIES: Final[tuple[Quality, ...]] = get_args(Quality)
+DEFAULT_QUALITY: Final[Quality] = "balanced"
+_MAX_CLASSES: Final = {"CatBoost": 100, "Linear": MAX_CLASSES}
+"""With more classes these take minutes for what the others do in seconds."""
+_GROUP_SIZE: Final = 6
+"""Candidates whose first folds are compared before the others are fitted."""
+
+# Chosen by the errors of their blends on the tables of `benchmarks/quality.py` that are not held back. Small and random
+# trees err less alone where there are few rows, and differently from our defaults everywhere.
+_VARIANTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "LightGBM small trees": (
+        "LightGBM",
+        {"num_leaves": 8, "learning_rate": 0.05, "feature_fraction": 0.6, "lambda_l2": 1.0},
+    ),
+    "LightGBM random splits": ("LightGBM", {"extra_trees": True}),
+    "LightGBM large trees": (
+        "LightGBM",
+        {"num_leaves": 96, "learning_rate": 0.04, "feature_fraction": 0.6, "min_data_in_leaf": 3},
+    ),
+    "XGBoost small trees": ("XGBoost", {"max_depth": 3, "colsample_bytree": 0.5, "reg_lambda": 3.0}),
+    "XGBoost deep trees": (
+        "XGBoost",
+        {"max_depth": 9, "learning_rate": 0.04, "colsample_bytree": 0.5, "min_child_weight": 3.0},
+    ),
+    "CatBoost shallow trees": ("CatBoost", {"depth": 4}),
+}
+_FAST: Final = ("LightGBM", "XGBoost small trees", "Linear", "LightGBM random splits")
+_BALANCED: Final = (*_FAST[:3], "CatBoost", *_FAST[3:], "LightGBM small trees", "XGBoost")
+_PORTFOLIOS: Final[dict[Quality, tuple[str, ...]]] = {
+    "fast": _FAST,
+    "balanced": _BALANCED,
+    "best": (*_BALANCED, "LightGBM large trees", "XGBoost deep trees", "CatBoost shallow trees"),
+}
+"""The candidates of `auto`, in the order of expected gain for their time."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +90,10 @@ class Candidates:
         """The names of the models."""
         return tuple(model.name for model in self.models)
 
+    def groups(self) -> tuple[tuple[Candidate, ...], ...]:
+        """Return the models in groups that are fitted one after the other."""
+        return tuple(self.models[start : start + _GROUP_SIZE] for start in range(0, len(self.models), _GROUP_SIZE))
+
     @property
     def is_continuation(self) -> bool:
         """Whether models are continued."""
@@ -82,13 +119,33 @@ class Candidates:
         return replace(self, models=models)
 
 
-def list_candidates(algorithm: str, task: Task) -> tuple[Candidate, ...]:
-    """Return the models that `auto`, or the name of an algorithm, stands for."""
-    names = [name for name in available_algorithms() if algorithm in ("auto", name)]
-    if algorithm == "auto":
-        too_slow = {
-            "CatBoost": task.classes > _MAX_CATBOOST_CLASSES,
-            "Linear": task.classes > MAX_CLASSES,
-        }
-        names = [name for name in names if not too_slow.get(name, False)]
-    return tuple(Candidate(name, name) for name in names)
+def list_candidates(
+    task: Task, quality: Quality = DEFAULT_QUALITY, hyperparameters: Mapping[str, Any] | None = None
+) -> tuple[Candidate, ...]:
+    """Return the models that `auto` tries.
+
+    Args:
+        task: what is predicted.
+        quality: how many are tried.
+        hyperparameters: those of the user. A variant that differs by one of them is left out: it would be the default.
+    """
+    candidates = [Candidate(name, *_VARIANTS.get(name, (name, {}))) for name in _PORTFOLIOS[quality]]
+    suitable = {name for name in available_algorithms() if task.classes <= _MAX_CLASSES.get(name, task.classes)}
+    fixed = set(hyperparameters or ())
+    return tuple(each for each in candidates if each.algorithm in suitable and fixed.isdisjoint(_own_names(each)))
+
+
+def list_defaults(algorithm: str, task: Task) -> tuple[Candidate, ...]:
+    """Return a model with our defaults for each algorithm that `auto`, or the name of one, stands for."""
+    names = available_algorithms() if algorithm == "auto" else (algorithm,)
+    is_named = algorithm != "auto"
+    return tuple(
+        Candidate(name, name) for name in names if is_named or task.classes <= _MAX_CLASSES.get(name, task.classes)
+    )
+
+
+def _own_names(candidate: Candidate) -> set[str]:
+    """Return the parameters of a variant by our names."""
+    return {
+        name for name, rule in HYPERPARAMETERS.items() if rule.library_name(candidate.algorithm) in candidate.params
+    }

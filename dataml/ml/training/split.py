@@ -8,12 +8,19 @@ from typing import Final, Literal
 import numpy as np
 
 from dataml.errors import Invalid
+from dataml.ml.training.candidates import Quality
 
 DEFAULT_HOLDOUT: Final = 0.2
 """The share of rows that is held out for the scores."""
 VALIDATION_EVERY: Final = 7
 """With a single part for validation, every seventh of the others (about 11% of all) stops the boosting and chooses."""
 _MIN_SINGLE_FOLD_ROWS: Final = 50_000
+_MANY_ROWS: Final = 20_000
+_NAMED_FOLDS: Final = 3
+_FOLDS: Final[dict[Quality, tuple[int, int]]] = {"fast": (3, 1), "balanced": (5, 3), "best": (8, 5)}
+"""Folds of fewer and of more than `_MANY_ROWS` rows."""
+_MAX_REPEATED_ROWS: Final = 3_000
+_REPEATS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,34 @@ class Split:
         return order, Split(self.method, new[self.test], folds)
 
 
-def choose_fold_count(rows: int) -> int:
-    """Return how many folds suit so many rows: a single part of few rows is too small to choose by."""
-    return 3 if rows < _MIN_SINGLE_FOLD_ROWS else 1
+def choose_fold_count(rows: int, quality: Quality | None = None) -> int:
+    """Return how many folds suit so many rows: a single part of few rows is too small to choose by.
+
+    Args:
+        rows: of which the folds are made.
+        quality: of a training that blends several candidates; None for one that fits a named algorithm.
+    """
+    if rows >= _MIN_SINGLE_FOLD_ROWS:
+        return 1
+    if quality is None:
+        return _NAMED_FOLDS
+    few, many = _FOLDS[quality]
+    return few if rows < _MANY_ROWS else many
+
+
+def choose_repeats(rows: int, quality: Quality | None) -> int:
+    """Return how many times the rows are divided into folds: few rows give another choice by other folds."""
+    return _REPEATS if quality == "best" and rows < _MAX_REPEATED_ROWS else 1
 
 
 def split_stratified(
-    codes: np.ndarray, *, is_regression: bool, seed: int, holdout: float = DEFAULT_HOLDOUT, folds: int = 1
+    codes: np.ndarray,
+    *,
+    is_regression: bool,
+    seed: int,
+    holdout: float = DEFAULT_HOLDOUT,
+    folds: int = 1,
+    repeats: int = 1,
 ) -> Split:
     """Split rows at random, keeping the distribution of the target.
 
@@ -75,6 +103,7 @@ def split_stratified(
         seed: of the random order.
         holdout: the share of the test.
         folds: how many.
+        repeats: how many times the rows are divided into several folds.
 
     Raises:
         Invalid: a part would be empty (`too_few_rows`).
@@ -89,8 +118,9 @@ def split_stratified(
         _, validation = _deal(rest, 1 / VALIDATION_EVERY, random)
         parts = [validation]
     else:
-        start = random.integers(folds)
-        parts = [rest[(np.arange(len(rest)) + start) % folds == number] for number in range(folds)]
+        first = (np.arange(len(rest)) + random.integers(folds)) % folds
+        dealt = [first, *(_deal_folds(len(rest), folds, random) for _ in range(repeats - 1))]
+        parts = [rest[numbers == number] for numbers in dealt for number in range(folds)]
     return _check(
         Split("stratified", np.sort(test), tuple(_make_fold(rest, part, codes, is_regression) for part in parts))
     )
@@ -162,6 +192,12 @@ def _deal(order: np.ndarray, share: float, random: np.random.Generator) -> tuple
     steps = np.floor((np.arange(len(order) + 1) + random.random()) * share)
     is_drawn = np.diff(steps) > 0
     return order[~is_drawn], order[is_drawn]
+
+
+def _deal_folds(rows: int, folds: int, random: np.random.Generator) -> np.ndarray:
+    """Return a fold for each of the rows: as many following rows as there are folds are dealt out at random."""
+    rounds = random.random((rows // folds + 1, folds)).argsort(axis=1)
+    return rounds.ravel()[:rows]
 
 
 def _rows_of_absent_classes(codes: np.ndarray, part: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -54,10 +54,10 @@ def check_continuation(request: TrainRequest, parent: Parent, rows: DatasetRows,
     differing = [name for name in parent.contract.names if spec.roles[name] != parent.roles[name]]
     if differing:
         raise _roles_changed([f"{name!r} is {spec.roles[name]}, it was {parent.roles[name]}" for name in differing])
-    if spec.tuning is not None or spec.workers > 1 or spec.positive_class is not None:
+    if spec.tuning is not None or spec.workers > 1 or not (request.positive_class is request.quality is None):
         detail = (
-            "A continued model keeps its hyperparameters and its positive class, and is fitted in one process: leave "
-            "out tuning, positive_class and workers."
+            "A continued model keeps its members, their hyperparameters and its positive class, and is fitted in one "
+            "process: leave out quality, tuning, positive_class and workers."
         )
         raise Invalid(detail, code="not_with_incremental")
     algorithm = _continued_algorithm(spec, training)

@@ -15,6 +15,7 @@ from dataml.ml.data_checks.identifiers import is_identifier
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.time_column import READABLE_TYPES
 from dataml.ml.labels import to_label
+from dataml.ml.training.candidates import DEFAULT_QUALITY
 from dataml.ml.training.target import check_classes, check_numbers, check_row_count
 from dataml.suggestions import MAX_SUGGESTIONS, describe_unknown
 from dataml.train.schemas import ForecastOptions, RequestColumn, TrainRequest
@@ -166,6 +167,7 @@ def _check_forecast(request: TrainRequest, contract: Contract, parquet: str) -> 
         "validation": request.validation,
         "workers": request.workers > 1 or None,
         "positive_class": request.positive_class,
+        "quality": request.quality,
     }
     if sent := [name for name, value in others.items() if value is not None]:
         detail = f"A forecast is chosen and scored by a backtest (forecast.windows); leave out {', '.join(sent)}."
@@ -218,6 +220,8 @@ def _new_spec(
         positive_class=None if request.positive_class is None else to_label(request.positive_class),
         categories=tuple(column.column_name for column in request.columns if column.hint == "category"),
         workers=request.workers,
+        quality=request.quality or DEFAULT_QUALITY,
+        time_limit_s=request.time_limit_s,
     )
 
 

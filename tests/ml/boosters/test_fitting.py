@@ -4,6 +4,7 @@ import lightgbm
 import numpy as np
 import pytest
 
+from dataml.clocks import Deadline
 from dataml.ml.boosters.fitting import FitConfig, fit, float32_thresholds, library_parameters
 from dataml.ml.boosters.native_model import NativeModel, Task
 from dataml.ml.boosters.onnx_model import OnnxModel, convert_to_onnx
@@ -95,3 +96,15 @@ def test_a_value_on_a_threshold_goes_the_same_way_in_float32() -> None:
     copy = convert_to_onnx(NativeModel("LightGBM", Task(0), exact, ()), x)
     assert copy.content is not None
     assert OnnxModel(copy.content).predict(x) == pytest.approx(booster.predict(x), abs=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("has_validation", [True, False])
+def test_a_fit_after_its_deadline_ends_with_its_first_round(algorithm: str, has_validation: bool) -> None:
+    task = Task(2)
+    whole = make_rows(task)
+    config = FitConfig(algorithm, task, CATEGORICAL, deadline=Deadline.after(0))
+    fitted = fit(config, whole, whole if has_validation else None, None if has_validation else 5)
+    assert fitted.best_iteration <= (1 if has_validation else 4)
+    copy = NativeModel.from_bytes(algorithm, task, fitted.model.to_bytes(), CATEGORICAL)
+    assert (copy.predict(whole.x) == fitted.predict(whole.x)).all()

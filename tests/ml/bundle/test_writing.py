@@ -8,6 +8,8 @@ import pytest
 
 from dataml.jobs.spec import TrainResult
 from dataml.ml.bundle.predictor import Predictor
+from dataml.ml.training.calibration import Calibration
+from tests.ml.export.exports import assert_same, run_isolated, to_json_rows, unpack_export
 from tests.ml.samples import CHURN_ROLES, churn
 from tests.tasks.training import train_on
 
@@ -72,3 +74,23 @@ def test_a_bundle_has_the_vocabulary_of_its_training(root: Path, trained: TrainR
     encoded = np.array([predictor.parse(row) for row in rows], np.float32)
     table = churn().slice(0, 50).select(predictor.contract.names).cast(predictor.contract.schema)
     assert encoded.tobytes() == predictor.preprocessing.transform(table).tobytes()
+
+
+def test_members_of_one_algorithm_have_files_of_their_own(tmp_path: Path) -> None:
+    rows = churn().slice(0, 900)
+    result = train_on(tmp_path, rows, algorithm="auto", roles=CHURN_ROLES, hyperparameters={"n_estimators": 40})
+    predictor = Predictor.load(tmp_path / result.bundle)
+    members = predictor.manifest.members
+    assert len({member.file for member in members}) == len(members) == len({member.name for member in members})
+    assert max(member.number for member in members) > 1
+    assert {member.file for member in members} <= predictor.manifest.files.keys()
+    encoded = np.array([predictor.parse(row) for row in rows.slice(0, 50).to_pylist()], np.float32)
+    natives = sum(model.predict(encoded).astype(float) * weight for model, weight in predictor.members)
+    calibration = predictor.manifest.calibration
+    expected = Calibration.from_json(calibration).apply(np.asarray(natives)) if calibration else natives
+    assert predictor.predict_matrix(encoded) == pytest.approx(expected, abs=1e-5)
+    assert [each["name"] for each in result.summary["members"]] == [member.name for member in members]
+    exported = unpack_export(tmp_path / result.bundle, tmp_path / "export")
+    script = "import json; from scorer import Scorer; json.dump(Scorer().predict(json.load(sys.stdin)), sys.stdout)"
+    sample = to_json_rows(predictor, rows.slice(0, 20))
+    assert_same(run_isolated(exported, script, sample), predictor, sample)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataml.ml.boosters.native_model import Task
-from dataml.ml.training.blending import BLEND_SCORE, choose_weights, combine_predictions
+from dataml.ml.training.blending import BLEND_SCORE, MAX_MEMBERS, can_gain, choose_weights, combine_predictions
 from dataml.ml.training.calibration import Calibration
 
 NUMBER = Task(0)
@@ -53,6 +53,38 @@ def test_models_that_predict_alike_are_not_blended() -> None:
     weights, _, scores = choose_weights(Task(2), truth, {"a": same, "b": same.copy()})
     assert len(weights) == 1
     assert scores["a"] == scores["b"]
+
+
+def test_a_blend_has_few_members_and_none_that_hardly_counts() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=1_000)
+    predictions = {f"m{n}": truth + random.normal(0, 1, 1_000) for n in range(12)}
+    weights, _, _ = choose_weights(NUMBER, truth, predictions)
+    assert 2 < len(weights) <= MAX_MEMBERS
+    assert min(weights.values()) >= 0.04
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_noise_that_a_blend_follows_is_not_blended() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=200)
+    best = truth + random.normal(0, 0.5, 200)
+    # Each adds noise of its own to the best one, and fits the errors of some rows by chance.
+    predictions = {"best": best} | {f"m{n}": best + random.normal(0, 0.3, 200) for n in range(20)}
+    assert choose_weights(NUMBER, truth, predictions)[0] == {"best": 1.0}
+
+
+def test_only_a_model_that_lowers_the_loss_of_a_blend_can_gain() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=1_000)
+    best = truth + random.normal(0, 1, 1_000)
+    assert can_gain(NUMBER, truth, best, truth + random.normal(0, 2, 1_000))  # worse, with errors of its own
+    assert not can_gain(NUMBER, truth, best, best + 3 * (best - truth))  # the same errors, larger
+    codes = random.integers(0, 2, 1_000)
+    positive = np.clip(0.5 + 0.4 * (codes - 0.5) + random.normal(0, 0.1, 1_000), 0.01, 0.99)
+    good, wrong = np.column_stack((1 - positive, positive)), np.column_stack((positive, 1 - positive))
+    assert can_gain(Task(2), codes, good, np.clip(good + 0.01, 0, 1))
+    assert not can_gain(Task(2), codes, good, wrong)
 
 
 def test_a_single_candidate_has_no_blend() -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 from dataml.ml.boosters.limits import FitLimits
 from dataml.ml.boosters.native_model import Task
-from dataml.ml.training.candidates import Candidate, Candidates, list_candidates
+from dataml.ml.training.candidates import Candidate, Candidates, list_defaults
 from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
 
 
 def candidates(algorithm: str = "auto", classes: int = 2, **options: Any) -> Candidates:
     task = Task(classes)
-    return Candidates(task, list_candidates(algorithm, task), (), **options)
+    return Candidates(task, list_defaults(algorithm, task), (), **options)
 
 
 def by_name(limited: Candidates) -> dict[str, Candidate]:

@@ -37,6 +37,27 @@ def test_one_seed_makes_one_split() -> None:
     assert first.test.tolist() == second.test.tolist() != other.test.tolist()
 
 
+@pytest.mark.parametrize("is_regression", [False, True])
+def test_rows_are_divided_into_other_folds_at_each_repeat(is_regression: bool) -> None:
+    codes = np.random.default_rng(0).permutation(300) if is_regression else np.arange(300) % 3
+    whole = split.split_stratified(codes, is_regression=is_regression, seed=1, folds=4, repeats=2)
+    once = split.split_stratified(codes, is_regression=is_regression, seed=1, folds=4)
+    assert whole.test.tolist() == once.test.tolist()
+    assert [each.validation.tolist() for each in whole.folds[:4]] == [each.validation.tolist() for each in once.folds]
+    for folds in (whole.folds[:4], whole.folds[4:]):
+        assert np.sort(np.concatenate([each.validation for each in folds])).tolist() == whole.development_rows.tolist()
+    first, second = ([set(each.validation.tolist()) for each in folds] for folds in (whole.folds[:4], whole.folds[4:]))
+    assert all(len(one & other) < 0.6 * len(one) for one in first for other in second)
+
+
+def test_fewer_rows_and_more_quality_have_more_folds() -> None:
+    assert [split.choose_fold_count(1_000, quality) for quality in (None, "fast", "balanced", "best")] == [3, 3, 5, 8]
+    assert [split.choose_fold_count(30_000, quality) for quality in (None, "fast", "balanced", "best")] == [3, 1, 3, 5]
+    assert {split.choose_fold_count(50_000, quality) for quality in (None, "fast", "balanced", "best")} == {1}
+    assert (split.choose_repeats(1_000, "best"), split.choose_repeats(1_000, "balanced")) == (2, 1)
+    assert split.choose_repeats(10_000, "best") == 1
+
+
 def test_a_class_of_one_row_is_learned_from_in_every_fold() -> None:
     codes = np.array([0] * 60 + [1] * 60 + [2])
     for seed in range(10):
