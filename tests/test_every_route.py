@@ -115,7 +115,7 @@ VERSION_ADDRESSES = ("", "@{alias}", "/v{version}")
 # Codes of right calls on the objects of `SampleTenant`: they have no statistics, the model is no forecast, and its only
 # version is the champion.
 OTHER_REFUSALS = {"statistics_not_found", "wrong_problem_type"}
-OTHER_REFUSALS |= {"already_champion", "no_earlier_champion", "champion_required"}
+OTHER_REFUSALS |= {"already_champion", "no_earlier_champion", "champion_required", "traffic_not_split"}
 
 # Ids that no row has, which a user or an attacker may send.
 INVALID_IDS = [-1, 0, 2**63 - 1, 2**63, 2**70, -(2**63) - 1, "1 OR 1=1", "1;DROP TABLE user", "", "%00", "null", "1.5"]
@@ -205,6 +205,7 @@ def _body(path: str, ids: dict[str, Any]) -> dict[str, Any] | None:
         "/api/v1/predictors/{predictor_name}/promote": {"version": 1},
         "/api/v1/predictors/{predictor_name}/rollback": {},
         "/api/v1/predictors/{predictor_name}/traffic": {},
+        "/api/v1/predictors/{predictor_name}/actuals": {"actuals": [{"prediction_id": 1, "value": True}]},
         "/api/v1/train/{train_id}/threshold": {"threshold": 0.4},
         "/api/v1/train/get_details": details | {"dataset_id": ids["dataset_id"]},
         "/api/v1/datalake/shares": {"tenant_id": ids["tenant_id"], "schema_name": "gold", "name": new_name("never")}

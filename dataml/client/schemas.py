@@ -4,6 +4,29 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class ActualOutcome(TypedDict):
+    """What has really come of a prediction."""
+
+    prediction_id: int
+    value: bool | int | float | str
+
+
+class ActualsAnswer(TypedDict):
+    """What has become of the outcomes."""
+
+    added: int
+    changed: int
+    unchanged: int
+    unknown: int
+    unknown_ids: list[int]
+
+
+class ActualsRequest(TypedDict):
+    """Outcomes of predictions of one predictor."""
+
+    actuals: "list[ActualOutcome]"
+
+
 class AliasRequest(TypedDict):
     """The version that an alias names."""
 
@@ -164,6 +187,14 @@ class CandidateAnswer(TypedDict):
 CandidateState = Literal["waiting", "fitting", "scored", "stopped", "selected"]
 
 
+class ClassShareAnswer(TypedDict):
+    """How often a version has predicted a class."""
+
+    label: str
+    share: float
+    difference: "DifferenceAnswer | None"
+
+
 class ComparisonAnswer(TypedDict):
     """A shadow beside the versions that have answered, on the same requests."""
 
@@ -179,6 +210,11 @@ class ComparisonAnswer(TypedDict):
     answered_latency_ms: "Latency | None"
     shadow_latency_ms: "Latency | None"
     examples: "list[ComparisonExample]"
+    metric: Literal["accuracy", "mean_absolute_error"]
+    actuals: int
+    answered_score: "float | None"
+    shadow_score: "float | None"
+    score_difference: "DifferenceAnswer | None"
 
 
 class ComparisonExample(TypedDict):
@@ -367,6 +403,17 @@ class DetailsRequest(TypedDict):
     problem_type: str
 
 
+class DifferenceAnswer(TypedDict):
+    """A difference with its 95% interval.
+
+    While the interval holds 0, it may be chance.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
 class DirectForecastRequest(TypedDict):
     """The series and steps to forecast with a predictor that the path names."""
 
@@ -421,20 +468,11 @@ class EndpointAnswer(TypedDict):
     downscale_delay_s: "float | None"
     state: Literal["pool", "waiting", "starting", "running", "failed", "stopping"]
     replicas: int
-    recent_calls: "EndpointCalls | None"
+    recent_calls: "VersionCalls | None"
     endpoint_url: "str | None"
     created_by: "str | None"
     created_at: "str | None"
     modified_at: "str | None"
-
-
-class EndpointCalls(TypedDict):
-    """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
-
-    requests: int
-    errors: int
-    p50_ms: "float | None"
-    p99_ms: "float | None"
 
 
 class EndpointList(TypedDict):
@@ -1381,6 +1419,20 @@ class SourceOfRows(TypedDict):
     records: int
 
 
+class SplitComparisonAnswer(TypedDict):
+    """Versions that share the traffic of a predictor.
+
+    Each has answered other requests: a difference is one of the versions only as far as chance, or the routing key,
+    has given them requests of the same kind. A shadow is compared on the same requests.
+    """
+
+    problem_type: str
+    metric: Literal["accuracy", "mean_absolute_error"]
+    baseline: int
+    same_requests: bool
+    data: "list[VersionComparison]"
+
+
 class StatisticsAnswer(TypedDict):
     """The statistics of a dataset, and the state of their job."""
 
@@ -1927,6 +1979,37 @@ class VersionAnswer(TypedDict):
     template_schema: "list[TemplateColumn]"
     created_by: str
     created_at: str
+
+
+class VersionCalls(TypedDict):
+    """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
+
+    requests: int
+    errors: int
+    p50_ms: "float | None"
+    p99_ms: "float | None"
+
+
+class VersionComparison(TypedDict):
+    """What a version has answered.
+
+    Each difference is the version's minus the baseline's, null for the baseline.
+    """
+
+    version: int
+    train_id: int
+    requests: int
+    class_shares: "list[ClassShareAnswer] | None"
+    mean: "float | None"
+    standard_deviation: "float | None"
+    mean_difference: "DifferenceAnswer | None"
+    probability: "float | None"
+    probability_difference: "DifferenceAnswer | None"
+    actuals: int
+    score: "float | None"
+    score_difference: "DifferenceAnswer | None"
+    recent_calls: "VersionCalls | None"
+    error_rate_difference: "DifferenceAnswer | None"
 
 
 class VersionList(TypedDict):

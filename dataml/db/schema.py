@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest migration; a running process compares it with the database without loading alembic's scripts.
-VERSION = "0027"
+VERSION = "0028"
 # What SQLite says of a file that is not whole.
 _DAMAGED = ("malformed", "not a database")
 # Key of the advisory lock in PostgreSQL that is held while the schema changes.

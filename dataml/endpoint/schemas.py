@@ -1,6 +1,5 @@
 """The JSON of the calls about endpoints."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Literal, Self
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from dataml.endpoint.service import WantedDeployment
 from dataml.http.requests import request_config
+from dataml.metrics.schemas import VersionCalls
 from dataml.metrics.totals import RecentCalls
 from dataml.serving.model_runner import DeploymentStatus
 from dataml.train.models import Training
@@ -55,20 +55,6 @@ class EndpointRequest(BaseModel):
     )
 
 
-class EndpointCalls(BaseModel):
-    """The calls of a version in the last five minutes, by whatever way; they may be five seconds old."""
-
-    requests: int = Field(description="Calls of the model in real time.")
-    errors: int = Field(description="Those that were answered with an error, of the caller or of the platform.")
-    p50_ms: float | None = Field(description="Half of them took less, in milliseconds; null without calls.")
-    p99_ms: float | None = Field(description="99 of 100 took less, in milliseconds; null without calls.")
-
-    @classmethod
-    def from_metrics(cls, recent_calls: RecentCalls) -> Self:
-        """Return what the metrics of the platform say of a version."""
-        return cls(**asdict(recent_calls))
-
-
 class EndpointAnswer(BaseModel):
     """What is wanted of the deployment of a predictor, and what runs."""
 
@@ -95,7 +81,7 @@ class EndpointAnswer(BaseModel):
         "`waiting` for its start; `starting`; `failed`, and started again after a pause; `stopping`."
     )
     replicas: int = Field(description="Replicas that run.")
-    recent_calls: EndpointCalls | None = Field(
+    recent_calls: VersionCalls | None = Field(
         description="Its calls in the last five minutes; null while they are not known."
     )
     endpoint_url: str | None = Field(
@@ -132,7 +118,7 @@ class EndpointAnswer(BaseModel):
             downscale_delay_s=scaling and scaling.downscale_delay_s,
             state=_state(training, wanted, status),
             replicas=status.replicas if status is not None else 0,
-            recent_calls=None if recent_calls is None else EndpointCalls.from_metrics(recent_calls),
+            recent_calls=None if recent_calls is None else VersionCalls.from_metrics(recent_calls),
             endpoint_url=direct_route(training, tenant_name) if is_serving else None,
             created_by=request and request.created_by,
             created_at=request and request.created_at,

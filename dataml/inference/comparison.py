@@ -1,7 +1,7 @@
 """Compares a shadow with the versions that have answered, on the same requests of the prediction log."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,6 +10,8 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.db.scope import Scope
+from dataml.inference.actuals import find_actuals, score
+from dataml.inference.differences import Difference, mean_of_differences
 from dataml.inference.models import PredictionLogEntry
 from dataml.inference.service import first_id_at
 
@@ -56,6 +58,9 @@ class Comparison:
         probability_shift: mean of the shadow's probability of the class that was answered, minus the one answered.
         answered_ms, shadow_ms: 50th and 99th percentile of the time of an answer and of a copy, in milliseconds.
         examples: the newest requests with other classes, or those with the largest differences.
+        actuals: pairs whose outcome is known.
+        answered_score, shadow_score: the means of their scores.
+        score_difference: the mean of shadow minus answer.
     """
 
     pairs: int
@@ -67,6 +72,10 @@ class Comparison:
     answered_ms: tuple[float, float] | None
     shadow_ms: tuple[float, float] | None
     examples: Sequence[Pair]
+    actuals: int
+    answered_score: float | None
+    shadow_score: float | None
+    score_difference: Difference | None
 
 
 async def compare_shadow(
@@ -92,7 +101,8 @@ async def compare_shadow(
         for row in shadows
         if row.request is not None and row.request["shadow_of"] in answered
     ]
-    return _compare(pairs, is_number=is_number)
+    actuals = await find_actuals(session, scope, [pair.answered.id for pair in pairs])
+    return _compare(pairs, actuals, is_number=is_number)
 
 
 async def _find_answered(session: AsyncSession, scope: Scope, ids: Sequence[int]) -> dict[int, PredictionLogEntry]:
@@ -103,7 +113,7 @@ async def _find_answered(session: AsyncSession, scope: Scope, ids: Sequence[int]
     return found
 
 
-def _compare(pairs: Sequence[Pair], *, is_number: bool) -> Comparison:
+def _compare(pairs: Sequence[Pair], actuals: Mapping[int, Any], *, is_number: bool) -> Comparison:
     agreement = mean_difference = mean_absolute = shift = None
     examples: list[Pair] = []
     if pairs and is_number:
@@ -116,6 +126,12 @@ def _compare(pairs: Sequence[Pair], *, is_number: bool) -> Comparison:
         agreement, examples = 1 - len(others) / len(pairs), others[:MAX_EXAMPLES]
         shifts = [shift for shift in (pair.probability_shift for pair in pairs) if shift is not None]
         shift = float(np.mean(shifts)) if shifts else None
+    scores = [
+        [score(prediction, actuals[pair.answered.id], is_number=is_number) for prediction in pair.predictions]
+        for pair in pairs
+        if pair.answered.id in actuals
+    ]
+    answered_score, shadow_score = np.mean(scores, axis=0).tolist() if scores else (None, None)
     return Comparison(
         pairs=len(pairs),
         training_ids=sorted({pair.answered.training_id for pair in pairs}),
@@ -126,6 +142,10 @@ def _compare(pairs: Sequence[Pair], *, is_number: bool) -> Comparison:
         answered_ms=_percentiles([pair.duration_ms("answered_in_ms") for pair in pairs]),
         shadow_ms=_percentiles([pair.duration_ms("duration_ms") for pair in pairs]),
         examples=examples,
+        actuals=len(scores),
+        answered_score=answered_score,
+        shadow_score=shadow_score,
+        score_difference=mean_of_differences([of_shadow - of_answer for of_answer, of_shadow in scores]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The table of the prediction log: one row for each real-time prediction or forecast, and for each batch."""
+"""The prediction log, a row for each real-time prediction or forecast and for each batch, and the actual outcomes."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dataml.db.base import Base, BigId, TenantOwned
+from dataml.db.base import Base, BigId, TenantOwned, Timestamped
 
 
 class PredictionLogEntry(TenantOwned, Base):
@@ -44,3 +44,22 @@ class PredictionLogEntry(TenantOwned, Base):
     positive_class: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[str] = mapped_column(String(150))
     created_at: Mapped[datetime]
+
+
+class Actual(TenantOwned, Timestamped, Base):
+    """What has really come of a real-time prediction; it goes when the prediction leaves the log.
+
+    `id` is that of the prediction, and so in the order of its time. `training_id` is the version that has answered.
+    `value` is a class or a number, as JSON.
+    """
+
+    __tablename__ = "actual"
+    __table_args__ = (
+        Index("ix_actual_training", "tenant_id", "training_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "id"], ["prediction.tenant_id", "prediction.id"], ondelete="CASCADE"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    training_id: Mapped[int] = mapped_column(BigId)
+    value: Mapped[str] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(150))

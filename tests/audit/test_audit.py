@@ -85,6 +85,12 @@ def test_every_call_that_changes_data_is_logged(client: Client, anonymous: Clien
         ("PUT", f"/predictors/{predictor}/aliases/audited", {"version": 1}, "predictor.set_alias"),
         ("DELETE", f"/predictors/{predictor}/aliases/audited", None, "predictor.remove_alias"),
         ("PUT", f"/predictors/{predictor}/traffic", {"shadows": [2]}, "predictor.set_traffic"),
+        (
+            "POST",
+            f"/predictors/{predictor}/actuals",
+            {"actuals": [{"prediction_id": 1, "value": "yes"}]},
+            "predictor.record_actuals",
+        ),
         ("POST", f"/predictors/{predictor}/promote", {"version": 2, "reason": "audited"}, "predictor.promote"),
         ("POST", f"/predictors/{predictor}/rollback", {}, "predictor.roll_back"),
         ("PUT", f"/endpoints/{ids['train_id']}", {}, "endpoint.request"),

@@ -341,11 +341,28 @@ def test_versions_are_released(admin: CommandLine, customers: Path) -> None:
     assert admin.data("predictors", "promotion", "released", "manual")["promotion"] == "manual"
     shown = admin.data("predictors", "traffic", "released", "--split", "1=40", "--split", "2=60")
     assert [row["weight"] for row in shown["split"]] == [40, 60]
+    assert [row["version"] for row in admin.data("predictors", "compare", "released")["data"]] == [2, 1]
     assert admin.data("predictors", "traffic", "released", "--shadow", 1)["shadows"][0]["version"] == 1
     assert admin.data("predictors", "compare", "released", 1)["requests"] == 0
+    admin.refused(ExitCode.FAILED, "predictors", "compare", "released")
     assert "released" in admin.run("predictors", "list").stdout
     assert admin.data("predictors", "show", "released")["versions"] == 2
     for words in (("--split", "1"), ("--split", "1=x"), ("--split", "1=50", "--split", "1=50")):
         admin.refused(ExitCode.USAGE, "predictors", "traffic", "released", *words)
     admin.refused(ExitCode.NOT_FOUND, "predictors", "show", "absent")
     admin.refused(ExitCode.USAGE, "predictors", "promotion", "released", "never")
+
+
+def test_outcomes_are_read_from_a_file(admin: CommandLine, customers: Path, tmp_path: Path) -> None:
+    admin.data("train", "customers", *COLUMNS, "--name", "outcomes")
+    file = tmp_path / "outcomes.csv"
+    file.write_text("value,prediction_id\nyes,12\nno, 13\n")
+    recorded = admin.data("predictors", "actuals", "outcomes", file)
+    assert (recorded["added"], recorded["unknown"], recorded["unknown_ids"]) == (0, 2, [12, 13])
+    for content in ("a,b\n1,2\n", "prediction_id,value\nx,1\n", "prediction_id,value\n1\n", ""):
+        file.write_text(content)
+        admin.refused(ExitCode.USAGE, "predictors", "actuals", "outcomes", file)
+    file.write_text("prediction_id,value\n1,a\n1,b\n")
+    assert "again" in admin.refused(ExitCode.USAGE, "predictors", "actuals", "outcomes", file)
+    file.write_bytes(b"prediction_id,value\n1,\xff\n")
+    assert "UTF-8" in admin.refused(ExitCode.USAGE, "predictors", "actuals", "outcomes", file)

@@ -278,6 +278,10 @@ def test_predictor_is_promoted_rolled_back_and_addressed_by_aliases(dm: dataml.C
     assert [(row["version"], row["weight"]) for row in predictor.info["split"]] == [(1, 50), (2, 50)]
     predictor.set_traffic(shadows=[1])
     assert predictor.compare(1)["requests"] == 0
+    assert [row["requests"] for row in predictor.compare_split([1, 2])["data"]] == [0, 0]
+    unknown = dict.fromkeys(range(1, 10003), "yes")
+    recorded = predictor.record_actuals(unknown)
+    assert (recorded["added"], recorded["unknown"], len(recorded["unknown_ids"])) == (0, 10_002, 22)
     assert name in [row["predictor_name"] for row in dm.predictors.list()]
     # A version that is not the champion answers many rows in real time, too.
     model = dm.models.get(name, version=1)

@@ -1,5 +1,8 @@
 """`dataml predictors`: which version answers, aliases, promotion, roll-back and split traffic."""
 
+import csv
+import io
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -27,6 +30,7 @@ def add_to(root: typer.Typer, panel: str) -> None:
     client_command(app, "unalias")(_remove_alias)
     client_command(app, "traffic")(_set_traffic)
     client_command(app, "compare")(_compare)
+    client_command(app, "actuals")(_record_actuals)
     root.add_typer(app, name="predictors", rich_help_panel=panel)
 
 
@@ -96,6 +100,47 @@ def _read_share(text: str) -> tuple[int, int]:
     return int(version), int(percent)
 
 
-def _compare(session: Session, predictor: Predictor, version: Version) -> None:
-    """Show what a shadow has predicted beside what was answered to the same requests."""
-    session.output.record(session.client.predictors.get(predictor).compare(version))
+def _compare(
+    session: Session,
+    predictor: Predictor,
+    version: Annotated[
+        int | None,
+        typer.Argument(metavar="[VERSION]", help="A shadow; without it those that share the traffic."),
+    ] = None,
+) -> None:
+    """Show what a shadow has predicted beside what was answered, or the versions that share the traffic."""
+    found = session.client.predictors.get(predictor)
+    session.output.record(found.compare(version) if version is not None else found.compare_split())
+
+
+def _record_actuals(
+    session: Session,
+    predictor: Predictor,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, help="A CSV file with the columns prediction_id and value."
+        ),
+    ],
+) -> None:
+    """Record what has really come of predictions in real time; the same file again changes nothing."""
+    session.output.record(session.client.predictors.get(predictor).record_actuals(_read_outcomes(file)))
+
+
+def _read_outcomes(file: Path) -> dict[int, str]:
+    outcomes: dict[int, str] = {}
+    try:
+        reader = csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline=""), strict=True)
+        if not {"prediction_id", "value"} <= set(reader.fieldnames or ()):
+            raise typer.BadParameter("it needs the columns prediction_id and value", param_hint="FILE")
+        for row in reader:
+            text = (row["prediction_id"] or "").strip()
+            # A letter of another script is a digit to int(). Ids of predictions have 19 digits at most.
+            if not (text.isascii() and text.isdecimal() and len(text) < 20) or row["value"] is None:
+                raise typer.BadParameter(f"line {reader.line_num} has no prediction_id and value", param_hint="FILE")
+            if int(text) in outcomes:
+                raise typer.BadParameter(f"line {reader.line_num} has prediction {text} again", param_hint="FILE")
+            outcomes[int(text)] = row["value"]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise typer.BadParameter(f"it is no CSV in UTF-8: {error}", param_hint="FILE") from None
+    return outcomes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataml.client import schemas
 
 _COLUMNS: Final = ("predictor_name", "problem_type", "champion_version", "newest_version", "versions", "promotion")
+_MAX_ACTUALS: Final = 10_000
 _VERSION_COLUMNS: Final = ("version", "train_id", "state", "metric", "metric_value", "is_champion", "aliases")
 _PROMOTION_COLUMNS: Final = ("version", "kind", "reason", "created_by", "created_at")
 
@@ -136,6 +137,47 @@ class Predictor:
         """
         since_text = since.isoformat() if since is not None else None
         return await self._api.compare_shadow(self._url_name, version=version, since=since_text)
+
+    async def compare_split(
+        self, versions: Iterable[int] = (), since: datetime | None = None
+    ) -> schemas.SplitComparisonAnswer:
+        """Return what versions have predicted that share the traffic, each for the requests that it has answered.
+
+        Args:
+            versions: Two or more; without them those that share the traffic now.
+            since: Only requests from this time on.
+
+        Raises:
+            Conflict: The traffic is not split, and no versions are named; or they are forecasts.
+            NotFound: There is no such version.
+        """
+        since_text = since.isoformat() if since is not None else None
+        return await self._api.compare_split(self._url_name, version=[*versions] or None, since=since_text)
+
+    async def record_actuals(self, outcomes: Mapping[int, bool | float | str]) -> schemas.ActualsAnswer:
+        """Record what has really come of predictions in real time, and return what has become of the outcomes.
+
+        Args:
+            outcomes: The class or the number by the id of the prediction; as many as there are. Sending them again
+                changes nothing.
+
+        Raises:
+            Invalid: A value does not fit the target.
+        """
+        rows: list[schemas.ActualOutcome] = [
+            {"prediction_id": prediction_id, "value": value} for prediction_id, value in outcomes.items()
+        ]
+        answers = [
+            await self._api.record_actuals(self._url_name, {"actuals": rows[start : start + _MAX_ACTUALS]})
+            for start in range(0, len(rows), _MAX_ACTUALS)
+        ]
+        return {
+            "added": sum(answer["added"] for answer in answers),
+            "changed": sum(answer["changed"] for answer in answers),
+            "unchanged": sum(answer["unchanged"] for answer in answers),
+            "unknown": sum(answer["unknown"] for answer in answers),
+            "unknown_ids": [each for answer in answers for each in answer["unknown_ids"]],
+        }
 
     @property
     def _url_name(self) -> str:

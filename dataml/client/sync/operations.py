@@ -1826,7 +1826,8 @@ class Operations:
     ) -> schemas.ComparisonAnswer:
         """Compare what a shadow has predicted with what was answered to the same requests.
 
-        It reads the prediction log, which is a second or so behind.
+        It reads the prediction log, which is a second or so behind. Requests whose actual outcome is known (`POST
+        /predictors/{predictor_name}/actuals`) also score both.
 
         Args:
             predictor_name: Name of the predictor, or the one that it has in URLs.
@@ -1837,6 +1838,40 @@ class Operations:
             "GET",
             f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/comparison",
             query={"version": version, "since": since},
+        )
+
+    def compare_split(
+        self, predictor_name: str, *, version: list[int] | None = None, since: str | None = None
+    ) -> schemas.SplitComparisonAnswer:
+        """Compare versions that share the traffic, each by the requests that it has answered in real time.
+
+        Predictions and outcomes are those of the prediction log, latency and errors those of the last five minutes.
+        Each version has answered other requests, so small differences may be chance: all have an interval. The
+        outcomes come by `POST /predictors/{predictor_name}/actuals`.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            version: Versions to compare, two or more; without one those that share the traffic now.
+            since: Only requests from this time on; without a zone it is UTC.
+        """
+        return self._transport.call(
+            "GET",
+            f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/traffic/comparison",
+            query={"version": version, "since": since},
+        )
+
+    def record_actuals(self, predictor_name: str, body: schemas.ActualsRequest) -> schemas.ActualsAnswer:
+        """Record what has really come of predictions in real time: the class, or the number.
+
+        Comparisons of versions then have the accuracy, or the mean absolute error. Sending the same again changes
+        nothing; another value takes the place of the first. An outcome is kept as long as its prediction.
+
+        Args:
+            predictor_name: Name of the predictor, or the one that it has in URLs.
+            body: What is sent, as JSON.
+        """
+        return self._transport.call(
+            "POST", f"/api/v1/predictors/{quote(str(predictor_name), safe='')}/actuals", body=body
         )
 
     def list_endpoints(self, *, limit: int | None = None, offset: int | None = None) -> schemas.EndpointList:
