@@ -1,7 +1,8 @@
 """The Serve applications that are predictors' own deployments: their names, and what runs of them."""
 
+import asyncio
 import hashlib
-from typing import Literal
+from typing import Final, Literal
 
 from ray import serve
 from ray.serve.exceptions import RayServeException
@@ -9,6 +10,8 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, Deplo
 
 from dataml.serving.model_runner import DeploymentStatus
 
+MAX_AGE_S: Final = 2.0
+"""How old the answer of Serve is at most that `RecentApplications` gives."""
 _PREFIX = "predictor-"
 Applications = dict[str, ApplicationStatusOverview]
 
@@ -28,6 +31,31 @@ def list_applications() -> Applications:
         RayServeException, RayError: Serve cannot be reached.
     """
     return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
+
+
+class RecentApplications:
+    """What Serve has answered lately about the applications of all predictors.
+
+    Its controller describes every replica for one answer, which takes longer than the rest of a page.
+    """
+
+    def __init__(self) -> None:
+        self._asked: asyncio.Task[Applications] | None = None
+        self._asked_at = 0.0
+
+    async def read(self) -> Applications:
+        """Return the applications as they were at most `MAX_AGE_S` ago. All calls that wait share one question.
+
+        Raises:
+            RayServeException, RayError: Serve cannot be reached.
+        """
+        now = asyncio.get_running_loop().time()
+        asked = self._asked
+        is_stale = asked is None or now - self._asked_at > MAX_AGE_S
+        if asked is None or (asked.done() and (is_stale or asked.cancelled() or asked.exception() is not None)):
+            asked = self._asked = asyncio.create_task(asyncio.to_thread(list_applications))
+            self._asked_at = now
+        return await asyncio.shield(asked)
 
 
 def find_pool_application() -> str:

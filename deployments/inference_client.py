@@ -19,7 +19,7 @@ from dataml.serving.model_runner import (
     ServableModel,
 )
 from dataml.settings import Settings
-from deployments.applications import application_name, describe, list_applications
+from deployments.applications import RecentApplications, application_name, describe
 from deployments.away_deployments import AwayDeployments, is_answered
 from deployments.replica_watch import NoReplica, ReplicaWatch, has_replica
 
@@ -45,6 +45,7 @@ class RayInferenceClient:
         self._pool_watch = ReplicaWatch(lambda: has_replica(pool.app_name, pool.deployment_name))
         # The pool answers for these.
         self._away = AwayDeployments()
+        self._applications = RecentApplications()
         self._timeout_s = settings.request_timeout_s
         # One call at a time would never use a second replica.
         self._max_calls = {"own": settings.endpoint_max_replicas, "pool": settings.pool_max_replicas}
@@ -72,13 +73,13 @@ class RayInferenceClient:
     async def list_deployments(
         self, tenant_id: str, predictor_names: Collection[str]
     ) -> Mapping[str, DeploymentStatus]:
-        """Return what runs of the own deployments of these predictors; those without one are left out.
+        """Return what ran of the own deployments of these predictors some moments ago, without those that have none.
 
         Raises:
             Unavailable: Serve cannot be asked.
         """
         try:
-            applications = await asyncio.to_thread(list_applications)
+            applications = await self._applications.read()
         except (RayError, RayServeException) as error:
             raise Unavailable(
                 "The states of endpoints are unknown; try again.", code="endpoints_unavailable"

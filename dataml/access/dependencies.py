@@ -7,7 +7,7 @@ Each route states in its signature who may call it, with one of the aliases at t
 import hmac
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Final, Protocol, runtime_checkable
 
 from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -19,6 +19,9 @@ from dataml.access.tokens import TokenKeys
 from dataml.db.scope import Scope
 from dataml.http.dependencies import AppSettings, Db, RequestOrigin
 from dataml.http.idempotency import call as idempotency
+
+AUTHENTICATED: Final = "authenticated"
+"""Where in the state of a call within the process its caller is, if they are authenticated already."""
 
 
 async def _keys(request: Request) -> TokenKeys:
@@ -42,9 +45,11 @@ CallerAuthenticator = Annotated[Authenticator, Depends(_authenticator)]
 async def _authenticated(
     request: Request, authenticator: CallerAuthenticator, origin: RequestOrigin, _: BearerToken
 ) -> Principal:
-    principal = await authenticator.authenticate(request.headers.get("authorization"))
+    state = request.scope["state"]
+    # A page of the console has authenticated its caller; no request from outside has this.
+    principal = state.get(AUTHENTICATED) or await authenticator.authenticate(request.headers.get("authorization"))
     # The audit log of a refusal needs the caller, and error handlers only have the request.
-    request.scope["state"]["principal"] = principal = replace(principal, origin=origin)
+    state["principal"] = principal = replace(principal, origin=origin)
     return principal
 
 

@@ -10,6 +10,10 @@ from typing import Any, Final
 
 import httpx
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dataml.access.dependencies import AUTHENTICATED
+from dataml.access.service import Principal
 
 API: Final = "/api/v1"
 # The calls of predictors by their name have whole paths.
@@ -57,9 +61,9 @@ class ApiError(Exception):
 
 
 class Api:
-    """The API for one request of a browser."""
+    """The API for one request of a browser, whose user is authenticated as `principal`, if anybody is."""
 
-    def __init__(self, request: Request, access_token: str | None) -> None:
+    def __init__(self, request: Request, access_token: str | None, principal: Principal | None = None) -> None:
         self.calls: list[Call] = []
         # The same address and proxies, for the throttle and the audit log.
         kept = ("x-forwarded-for", "user-agent", "accept-language")
@@ -67,7 +71,14 @@ class Api:
         if access_token is not None:
             headers["authorization"] = f"Bearer {access_token}"
         client = (request.client.host, request.client.port) if request.client else ("", 0)
-        transport = httpx.ASGITransport(request.app.state.gateway, raise_app_exceptions=False, client=client)
+        gateway: ASGIApp = request.app.state.gateway
+
+        async def call(scope: Scope, receive: Receive, send: Send) -> None:
+            # The page has authenticated its user, and reads no session again for each of its calls.
+            scope["state"] = {} if principal is None else {AUTHENTICATED: principal}
+            await gateway(scope, receive, send)
+
+        transport = httpx.ASGITransport(call, raise_app_exceptions=False, client=client)
         self._client = httpx.AsyncClient(
             transport=transport, base_url="http://dataml", headers=headers, timeout=_TIMEOUT_S, trust_env=False
         )

@@ -87,7 +87,7 @@ class _Page:
             return render(request, "error.html", error.status, error=error)
         # Handlers of errors and the audit log of refusals look for the caller there.
         request.scope["state"]["principal"] = principal
-        visit = Visit(request, principal, Api(request, access_token), access_token)
+        visit = Visit(request, principal, Api(request, access_token, principal), access_token)
         try:
             response = await self._view(visit)
         except ApiError as error:

@@ -91,8 +91,10 @@ async def count_files(session: AsyncSession, scope: Scope, datasets: Sequence[Da
 async def get_template_names(session: AsyncSession, scope: Scope, datasets: Sequence[Dataset]) -> dict[int, str]:
     """Return the names of the templates of these datasets by template id."""
     ids = {dataset.template_id for dataset in datasets if dataset.template_id is not None}
-    templates = await session.scalars(scope.select(Template).where(Template.id.in_(ids)))
-    return {template.id: template.name for template in templates}
+    if not ids:
+        return {}
+    names = scope.select_columns(Template, Template.id, Template.name).where(Template.id.in_(ids))
+    return {row[0]: row[1] for row in await session.execute(names)}
 
 
 async def refuse_template_in_use(session: AsyncSession, scope: Scope, template_id: int) -> None:

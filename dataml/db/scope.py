@@ -107,11 +107,14 @@ class Scope:
     ) -> tuple[int, list[T]]:
         """Return how many rows there are in all, and a page of them; columns in `without` are not read."""
         where = (*where, *page.where)
-        total = await session.scalar(self.select_columns(model, func.count()).where(*where))
         order = page.order or (model.id.desc() if newest_first else model.id.asc(),)
         rows = self.select(model).where(*where).order_by(*order).limit(page.limit).offset(page.offset)
         rows = rows.options(*(defer(column, raiseload=True) for column in without))
-        return total or 0, list((await session.scalars(rows)).all())
+        found = list((await session.scalars(rows)).all())
+        if len(found) < page.limit and (found or not page.offset):
+            # The end of the list is on this page.
+            return page.offset + len(found), found
+        return await session.scalar(self.select_columns(model, func.count()).where(*where)) or 0, found
 
 
 def _lock(rows: Select[T]) -> Select[T]:

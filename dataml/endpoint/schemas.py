@@ -80,7 +80,7 @@ class EndpointAnswer(BaseModel):
         description="`running`: the deployment answers. In all other states the pool does: `pool` none is wanted; "
         "`waiting` for its start; `starting`; `failed`, and started again after a pause; `stopping`."
     )
-    replicas: int = Field(description="Replicas that run.")
+    replicas: int = Field(description="Replicas that run, as they were at most some seconds ago.")
     recent_calls: VersionCalls | None = Field(
         description="Its calls in the last five minutes; null while they are not known."
     )

@@ -178,7 +178,7 @@ async def list_wanted(
     requested = requested.join(Tenant, Tenant.id == Training.tenant_id).join(
         Endpoint, (Endpoint.tenant_id == Training.tenant_id) & (Endpoint.predictor_name == Training.predictor_name)
     )
-    requested = requested.where(Training.id.in_(champions.select_champion_ids()), Tenant.is_active)
+    requested = requested.where(champions.is_champion(), Tenant.is_active)
     if tenant_id is not None:
         requested = requested.where(Endpoint.tenant_id == tenant_id)
     rows = await session.execute(requested.order_by(Endpoint.id))

@@ -9,6 +9,8 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.routing import APIRoute
 from pydantic.warnings import UnsupportedFieldAttributeWarning
+from starlette.routing import Match
+from starlette.types import Scope
 
 from dataml.errors import TooLarge
 from dataml.http.idempotency import call as idempotency
@@ -91,6 +93,13 @@ class Router(APIRouter):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(route_class=StrictRoute, **options)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a request is for a route of the router, as `APIRouter`, without trying them in vain."""
+        # A router is asked with the whole path. FastAPI tries each route of each router, which takes a millisecond.
+        if self.prefix not in scope["path"]:
+            return Match.NONE, {}
+        return super().matches(scope)
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add a route, as `APIRouter`."""

@@ -387,7 +387,7 @@ async def list_champions(session: AsyncSession, limit: int) -> Sequence[tuple[Tr
     Forecasts are left out: they get a deployment of their own on request only.
     """
     query = every_tenant.select(Training, Tenant.name).join(Tenant, Tenant.id == Training.tenant_id)
-    are_served = (Training.id.in_(champions.select_champion_ids()), Training.problem_type != "Forecast")
+    are_served = (champions.is_champion(), Training.problem_type != "Forecast")
     query = query.where(*are_served, Tenant.is_active)
     rows = await session.execute(query.order_by(Training.id.desc()).limit(limit))
     return [(training, name) for training, name in rows.all()]
@@ -424,9 +424,13 @@ def is_in_state(state: TrainingState) -> ColumnElement[bool]:
 
 async def find_train_jobs(session: AsyncSession, scope: Scope, train_ids: Collection[int]) -> dict[int, Job]:
     """Return the newest train job of each of these trainings, without its payload, by the id of the training."""
+    if not train_ids:
+        return {}
     rows = scope.select(Job).where(Job.kind == JobKind.TRAIN.value, Job.subject_id.in_(train_ids))
-    rows = rows.order_by(Job.id).options(defer(Job.payload, raiseload=True))
-    return {job.subject_id: job for job in await session.scalars(rows)}
+    unseen = [defer(column, raiseload=True) for column in (Job.payload, Job.leaderboard)]
+    # Sorted here: for an order by id SQLite would go through all trainings of the tenant.
+    jobs_by_age = sorted(await session.scalars(rows.options(*unseen)), key=lambda job: job.id)
+    return {job.subject_id: job for job in jobs_by_age}
 
 
 async def list_overviews(session: AsyncSession, scope: Scope, page: Page) -> tuple[int, list[TrainingOverview]]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dataml.access.service import Authenticator, Principal
 from dataml.console.api import ApiError
 from dataml.console.session import ACCESS_COOKIE, REFRESH_COOKIE, next_path
 from tests.client import Client
@@ -129,3 +130,20 @@ def test_sign_ins_are_in_the_audit_log(client: Client, visitor: Browser) -> None
     visitor.sign_in("analyst")
     event = client.get("/audit/list", params={"action": "session.open", "limit": 1}).json()["data"][0]
     assert (event["username"], event["outcome"]) == ("analyst", "success")
+
+
+def test_page_reads_its_session_once_for_all_its_calls(
+    admin: Browser, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users: list[int] = []
+    look_up = Authenticator._of_session
+
+    async def count(self: Authenticator, user_id: int, session_id: int) -> Principal:
+        users.append(user_id)
+        return await look_up(self, user_id, session_id)
+
+    monkeypatch.setattr(Authenticator, "_of_session", count)
+    assert admin.get("/").status_code == 200
+    assert len(users) == 1
+    assert client.get("/jobs/list").status_code == 200
+    assert len(users) == 2, "a program is authenticated by each call"

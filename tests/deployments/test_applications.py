@@ -1,0 +1,81 @@
+"""Serve is asked once for what many pages show at about the same time."""
+
+import asyncio
+import threading
+
+import pytest
+from ray.serve.exceptions import RayServeException
+
+from deployments import applications
+from deployments.applications import Applications, RecentApplications
+
+
+class Serve:
+    """Counts the questions; it answers when it may, with an error where it has one."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.error: Exception | None = None
+
+    def list_applications(self) -> Applications:
+        self.questions += 1
+        assert self.may_answer.wait(10)
+        if self.error is not None:
+            raise self.error
+        return {}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    serve = Serve()
+    monkeypatch.setattr(applications, "list_applications", serve.list_applications)
+    return serve
+
+
+def test_calls_that_wait_share_one_question(asked: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applications, "MAX_AGE_S", -1.0)
+
+    async def body() -> None:
+        recent = RecentApplications()
+        asked.may_answer.clear()
+        waiting = [asyncio.create_task(recent.read()) for _ in range(3)]
+        await asyncio.sleep(0)
+        gone, *rest = waiting
+        gone.cancel()
+        await asyncio.sleep(0)
+        asked.may_answer.set()
+        assert await asyncio.gather(*rest) == [{}, {}]
+
+    asyncio.run(body())
+    assert asked.questions == 1
+
+
+@pytest.mark.parametrize(("max_age_s", "questions"), [(3600.0, 1), (-1.0, 2)])
+def test_an_answer_is_given_again_while_it_is_recent(
+    asked: Serve, monkeypatch: pytest.MonkeyPatch, max_age_s: float, questions: int
+) -> None:
+    monkeypatch.setattr(applications, "MAX_AGE_S", max_age_s)
+
+    async def body() -> None:
+        recent = RecentApplications()
+        assert await recent.read() == await recent.read() == {}
+
+    asyncio.run(body())
+    assert asked.questions == questions
+
+
+def test_an_error_is_not_given_again(asked: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applications, "MAX_AGE_S", 3600.0)
+
+    async def body() -> None:
+        recent = RecentApplications()
+        asked.error = RayServeException("away")
+        with pytest.raises(RayServeException):
+            await recent.read()
+        asked.error = None
+        assert await recent.read() == {}
+
+    asyncio.run(body())
+    assert asked.questions == 2
