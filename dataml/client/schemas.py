@@ -4,6 +4,16 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class ActivityStatus(TypedDict):
+    """What all processes have recorded since the supervisor's process started; it may be five seconds old."""
+
+    requests: "CallFigures"
+    predictions: "CallFigures"
+    prediction_log: "PredictionLogFigures"
+    worker_restarts: dict[str, int]
+    processes: "list[ProcessFigures]"
+
+
 class ActualOutcome(TypedDict):
     """What has really come of a prediction."""
 
@@ -147,6 +157,15 @@ class Body_log_in(TypedDict):
     scope: NotRequired[str]
     client_id: NotRequired["str | None"]
     client_secret: NotRequired["str | None"]
+
+
+class CallFigures(TypedDict):
+    """How many calls there were, and how long they took."""
+
+    calls: int
+    errors: int
+    p50_ms: "float | None"
+    p99_ms: "float | None"
 
 
 class CallbackToken(TypedDict):
@@ -1021,6 +1040,7 @@ class PlatformStatus(TypedDict):
     storage: "StorageStatus"
     jobs: "JobsStatus"
     supervisor: "SupervisorStatus"
+    activity: "ActivityStatus | None"
     tenants: int
     largest_tenants: "list[TenantUsage]"
 
@@ -1055,6 +1075,14 @@ class PredictionList(TypedDict):
 
     total: int
     data: "list[PredictionRow]"
+
+
+class PredictionLogFigures(TypedDict):
+    """The log of predictions, which replicas write after they have answered."""
+
+    waiting: int
+    lag_s: float
+    dropped: int
 
 
 class PredictionRow(TypedDict):
@@ -1158,6 +1186,14 @@ class ProblemTypeOptions(TypedDict):
     attributes: list[str]
     algorithms: list[str]
     tuning_metrics: list[str]
+
+
+class ProcessFigures(TypedDict):
+    """All processes of a kind."""
+
+    process: str
+    count: int
+    resident_bytes: int
 
 
 class PromoteRequest(TypedDict):

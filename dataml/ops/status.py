@@ -14,10 +14,11 @@ from dataml.access.models import Tenant
 from dataml.dataset.models import File
 from dataml.db import every_tenant
 from dataml.db.base import utc_now
-from dataml.http.dependencies import AppSettings, Db
+from dataml.http.dependencies import AppSettings, Db, PlatformMetrics
 from dataml.http.routing import Router
 from dataml.jobs.models import Job, SupervisorLease
 from dataml.jobs.spec import JobState
+from dataml.ops.activity import ActivityStatus
 from dataml.ops.health import HealthAnswer, measure_health
 from dataml.settings import Settings
 from dataml.storage.space import DiskSpace
@@ -73,15 +74,23 @@ class PlatformStatus(BaseModel):
     storage: StorageStatus
     jobs: JobsStatus
     supervisor: SupervisorStatus
+    activity: ActivityStatus | None = Field(
+        description="What the metrics of all processes say; null while the supervisor cannot be reached."
+    )
     tenants: int = Field(description="Tenants that are open.")
     largest_tenants: list[TenantUsage] = Field(description="The 20 tenants that store most.")
 
 
 @router.get("/utils/status")
-async def get_platform_status(user: PlatformAdmin, database: Db, settings: AppSettings) -> PlatformStatus:
-    """Return the state of the platform as a whole: space, the queue of jobs, the supervisor, and who stores most."""
+async def get_platform_status(
+    user: PlatformAdmin, database: Db, settings: AppSettings, metrics: PlatformMetrics
+) -> PlatformStatus:
+    """Return the state of the platform as a whole: space, the queue of jobs, the supervisor, and who stores most.
+
+    Also how many requests and predictions there were, how long they took, and what failed, from the metrics.
+    """
     space = DiskSpace.from_settings(settings)
-    free_bytes = await asyncio.to_thread(space.free_bytes)
+    free_bytes, totals = await asyncio.gather(asyncio.to_thread(space.free_bytes), metrics.collect())
     async with database.reading() as session:
         usage = await _list_usage(session, settings)
         total = await session.scalar(every_tenant.select(func.coalesce(func.sum(File.size_bytes), 0)).where(_STORED))
@@ -100,6 +109,7 @@ async def get_platform_status(user: PlatformAdmin, database: Db, settings: AppSe
         ),
         jobs=jobs,
         supervisor=supervisor,
+        activity=None if totals is None else ActivityStatus.from_metrics(totals),
         tenants=tenants or 0,
         largest_tenants=usage,
     )

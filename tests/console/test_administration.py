@@ -317,6 +317,8 @@ def test_health_says_what_to_look_at(admin: Browser, monkeypatch: pytest.MonkeyP
     page = admin.get("/admin/health").text
     assert "SQLite" in page or "PostgreSQL" in page
     assert "No supervisor has renewed its lease" not in page
+    for text in ("Predictions in real time", "Prediction log", "99 % within", "Workers started again"):
+        assert text in page
     monkeypatch.setattr(status, "utc_now", lambda: datetime.now(UTC) + timedelta(days=1))
     assert "No supervisor has renewed its lease" in admin.get("/admin/health").text
 

@@ -6,7 +6,20 @@ from typing import Any
 import pytest
 
 from dataml import __version__
+from dataml.metrics.definitions import (
+    HTTP_REQUEST_DURATION,
+    HTTP_REQUESTS,
+    LOGGED_PREDICTIONS,
+    PREDICTION_DURATION,
+    PREDICTION_LOG_LAG,
+    PROCESS_MEMORY,
+    PROCESSES,
+    WAITING_PREDICTIONS,
+    WORKER_RESTARTS,
+)
+from dataml.metrics.totals import Snapshot
 from dataml.ops import status
+from dataml.ops.activity import ActivityStatus
 from tests.client import Client
 from tests.conftest import Platform
 from tests.database import execute_sql
@@ -76,3 +89,52 @@ def test_status_is_for_administrators_of_the_platform(stranger: Client, analyst:
     for user in (stranger, analyst):
         assert refusal(user.get("/utils/status")) == (403, "missing_permission")
     assert anonymous.get("/utils/status").status_code == 401
+
+
+def test_activity_is_what_the_metrics_of_all_processes_say() -> None:
+    fast, slow = [0.0] * (len(HTTP_REQUEST_DURATION.bounds) + 2), [0.0] * (len(HTTP_REQUEST_DURATION.bounds) + 2)
+    fast[0], slow[-2] = 99.0, 1.0
+    stream = [0.0] * len(fast)
+    stream[-2] = 500.0
+    counters = {
+        HTTP_REQUESTS.name: {("GET", "/a", "200"): 90.0, ("GET", "/a", "404"): 7.0, ("POST", "/b", "503"): 3.0},
+        LOGGED_PREDICTIONS.name: {("written",): 50.0, ("dropped",): 4.0},
+        WORKER_RESTARTS.name: {("lost",): 2.0},
+    }
+    calls = ("tenant", "churn", "1", "")
+    histograms = {
+        HTTP_REQUEST_DURATION.name: {("GET", "/a"): fast, ("POST", "/b"): slow, ("GET", "/jobs/{id}/events"): stream},
+        PREDICTION_DURATION.name: {(*calls, "2xx"): fast, (*calls, "5xx"): slow},
+    }
+    gauges = {
+        WAITING_PREDICTIONS.name: {(): 12.0},
+        PREDICTION_LOG_LAG.name: {(): 1.5},
+        PROCESSES.name: {("worker",): 2.0, ("api",): 1.0},
+        PROCESS_MEMORY.name: {("worker",): 300.0, ("api",): 200.0},
+    }
+    found = ActivityStatus.from_metrics(Snapshot(counters, histograms, gauges)).model_dump()
+    assert found["requests"].pop("p50_ms") < found["requests"]["p99_ms"] == HTTP_REQUEST_DURATION.bounds[0] * 1000
+    assert {**found["requests"], "p99_ms": 0} == {"calls": 100, "errors": 3, "p99_ms": 0}
+    assert (found["predictions"]["calls"], found["predictions"]["errors"]) == (100, 1)
+    assert found["prediction_log"] == {"waiting": 12, "lag_s": 1.5, "dropped": 4}
+    assert found["worker_restarts"] == {"lost": 2}
+    assert found["processes"] == [
+        {"process": "api", "count": 1, "resident_bytes": 200},
+        {"process": "worker", "count": 2, "resident_bytes": 300},
+    ]
+
+
+def test_activity_of_a_platform_that_has_done_nothing_is_zero() -> None:
+    found = ActivityStatus.from_metrics(Snapshot({}, {}, {})).model_dump()
+    nothing = {"calls": 0, "errors": 0, "p50_ms": None, "p99_ms": None}
+    assert found["requests"] == found["predictions"] == nothing
+    assert found["worker_restarts"] == {}
+
+
+def test_requests_are_counted(client: Client) -> None:
+    before = read_status(client)["activity"]["requests"]
+    client.get("/jobs/list")
+    after = read_status(client)["activity"]["requests"]
+    # That of the status itself is recorded after its answer.
+    assert after["calls"] == before["calls"] + 2
+    assert after["p99_ms"] > 0

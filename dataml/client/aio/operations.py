@@ -2215,7 +2215,10 @@ class Operations:
         return await self._transport.call("GET", "/api/v1/utils/health-check")
 
     async def get_platform_status(self) -> schemas.PlatformStatus:
-        """Return the state of the platform as a whole: space, the queue of jobs, the supervisor, and who stores most."""
+        """Return the state of the platform as a whole: space, the queue of jobs, the supervisor, and who stores most.
+
+        Also how many requests and predictions there were, how long they took, and what failed, from the metrics.
+        """
         return await self._transport.call("GET", "/api/v1/utils/status")
 
     async def terminate_ray_job(self, *, ray_job_id: str, usage: str | None = None) -> schemas.StatusAnswer:
