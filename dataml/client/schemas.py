@@ -685,6 +685,7 @@ class ForecastOptions(TypedDict):
     fill: NotRequired["Literal['previous', 'linear', 'zero', 'mean', 'seasonal'] | None"]
     windows: NotRequired["int | None"]
     revised: NotRequired[Literal["refuse", "use"]]
+    hierarchy: NotRequired[list[str]]
 
 
 class ForecastRequest(TypedDict):
@@ -1343,6 +1344,7 @@ class SeriesRow(TypedDict):
     """One series of a forecast model."""
 
     unique_id: "str | None"
+    level: "str | None"
     values: int
     first: "str | None"
     last: "str | None"

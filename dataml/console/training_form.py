@@ -19,12 +19,14 @@ _TOP: Final = ""
 # The fields of a section of the request are those of the form, but for these names.
 _SECTIONS: Final = {
     "validation": ("holdout", "folds", "group"),
-    "forecast": ("horizon", "frequency", "season_length", "fill", "windows"),
+    "forecast": ("horizon", "frequency", "season_length", "fill", "windows", "hierarchy"),
     "tuning": ("trials", "time_budget_s", "metric"),
 }
 _NUMBERS: Final = frozenset(
     {"holdout", "folds", "horizon", "season_length", "windows", "trials", "time_budget_s", "seed", "time_limit_s"}
 )
+# Names of columns, with commas between them.
+_LISTS: Final = frozenset({"hierarchy"})
 # Errors without the place of a field are shown at the field that settles them; others on top of the form.
 _FIELDS_BY_CODE: Final = {
     "predictor_exists": "mode",
@@ -49,6 +51,8 @@ _FIELDS_BY_CODE: Final = {
     "frequency_mismatch": "frequency",
     "irregular_series": "frequency",
     "mixed_frequencies": "frequency",
+    "bad_hierarchy": "hierarchy",
+    "ragged_hierarchy": "hierarchy",
     "time_limit_too_long": "time_limit_s",
     "target_is_identifier": "allow_identifier_target",
 }
@@ -113,7 +117,7 @@ def prefill(training: Mapping[str, Any], mode: str) -> dict[str, str]:
     form |= {ROLE + name: role for name, role in (training.get("roles") or {}).items()}
     for section, names in _SECTIONS.items():
         values = requested.get(section) or {}
-        form |= {name: _to_text(values[name]) for name in names if values.get(name) is not None}
+        form |= {name: _to_text(values[name]) for name in names if values.get(name) not in (None, [])}
         if section == "tuning" and values:
             form["tune"] = "on"
     for name in ("seed", "time_limit_s", "positive_class", "quality"):
@@ -159,6 +163,8 @@ def _read(form: Form, name: str) -> dict[str, Any]:
     text = form.get(name, "").strip()
     if not text:
         return {}
+    if name in _LISTS:
+        return {name: [part.strip() for part in text.split(",") if part.strip()]}
     return {name: parse_number(text) if name in _NUMBERS else text}
 
 
@@ -201,4 +207,6 @@ def _field_of(place: list[Any], request: Mapping[str, Any], form: Form) -> str:
 
 
 def _to_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value)

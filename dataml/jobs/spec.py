@@ -245,7 +245,8 @@ class ForecastConfig:
 
     `horizon` is the number of steps that the model is trained and backtested for, `frequency` and `fill` are as
     `ml.forecasting` reads them, and `windows` is the number of cutoffs of the backtest. `revised` is for a
-    continuation, as in `ForecastInputs`.
+    continuation, as in `ForecastInputs`. `hierarchy` are the columns by whose values series are summed up, the coarsest
+    first.
     """
 
     horizon: int | None = None
@@ -254,6 +255,7 @@ class ForecastConfig:
     fill: str | None = None
     windows: int | None = None
     revised: Literal["refuse", "use"] = "refuse"
+    hierarchy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

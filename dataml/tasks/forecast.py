@@ -87,8 +87,10 @@ def _tables(
     spec: ForecastSpec, context: JobContext, forecaster: Forecaster, ids: Sequence[str], future: pa.Table | None
 ) -> Iterator[pa.Table]:
     """Yield one table for each batch of series; there is at least one."""
-    for first in range(0, len(ids), _BATCH_SERIES):
-        part = tuple(ids[first : first + _BATCH_SERIES])
+    # The series of a hierarchy are forecast together, whichever are asked for.
+    size = _BATCH_SERIES if forecaster.hierarchy is None else max(1, len(ids))
+    for first in range(0, len(ids), size):
+        part = tuple(ids[first : first + size])
         yield _to_table(forecaster, forecaster.forecast(_parameters(spec, forecaster, part), future))
         context.report_progress(0.05 + 0.9 * (first + len(part)) / len(ids), f"Forecast {first + len(part):,} series")
 

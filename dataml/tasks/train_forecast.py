@@ -57,6 +57,7 @@ def run(spec: TrainSpec, context: JobContext) -> TrainResult:
         horizon=config.horizon,
         season_length=config.season_length,
         n_windows=config.windows,
+        hierarchy=config.hierarchy,
         seed=spec.seed,
         threads=spec.threads,
     )
@@ -122,6 +123,7 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         "models": count_series_by_model(forecaster),
         "fallbacks": _fallbacks(forecaster),
         "needs_future": forecaster.needs_future,
+        "hierarchy": _describe_hierarchy(forecaster),
     }
     covariates = forecaster.covariates.preprocessing
     backtest_rows = trained.splits.n_windows * config.horizon * len(series.lengths)
@@ -162,6 +164,17 @@ def _manifest(spec: TrainSpec, trained: TrainedForecaster) -> Manifest:
         warnings=(*trained.warnings, *_dataset_warnings(spec)),
         forecast=forecast | _last_observation(forecaster),
     )
+
+
+def _describe_hierarchy(forecaster: Forecaster) -> dict[str, Any] | None:
+    """Return the levels of a hierarchy with their numbers of series, and how they are reconciled."""
+    hierarchy, reconciliation = forecaster.hierarchy, forecaster.reconciliation
+    if hierarchy is None or reconciliation is None:
+        return None
+    names = hierarchy.level_names(forecaster.config.roles.series or "")
+    counts = np.bincount(hierarchy.levels).tolist()
+    levels = [{"name": name, "series": count} for name, count in zip(names, counts, strict=True)]
+    return {"levels": levels, "reconciliation": reconciliation.method}
 
 
 def _validation_metric(is_small_count: np.ndarray) -> str:

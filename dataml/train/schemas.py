@@ -110,6 +110,13 @@ class ForecastOptions(BaseModel):
         description="For is_incremental, whose dataset may repeat the history. use: values that differ replace the "
         "known ones, with a warning. refuse: they are an error.",
     )
+    hierarchy: list[str] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Columns by whose values series are summed up, the coarsest first: `region`, `state`. The total "
+        "and the sums of each level are series too, named `Total`, `North`, `North/Texas`. Their forecasts agree with "
+        "those of their terms.",
+    )
 
 
 class TrainRequest(BaseModel):

@@ -12,7 +12,7 @@ import pytest
 from tests.client import Client
 from tests.console.browser import Browser, signed_in
 from tests.dataset.datasets import create_dataset
-from tests.train.test_series import train_forecast
+from tests.train.test_series import train_forecast, train_hierarchy
 from tests.train.training import trained
 
 
@@ -151,3 +151,13 @@ def test_another_tenant_forecasts_nothing(anonymous: Client, calls: dict[str, An
     stranger = signed_in(anonymous, "stranger")
     assert stranger.get(f"/predictors/{calls['id']}/forecast").status_code == 404
     assert ask(stranger, calls, series="Anna", steps="2").status_code == 404
+
+
+def test_series_of_a_hierarchy_are_chosen_by_level(admin: Browser, client: Client) -> None:
+    model = train_hierarchy(client)
+    page = admin.get(f"/predictors/{model['id']}/forecast").text
+    assert re.findall(r'forecast\?series=(\w+)"', page) == ["Total", "North", "South", "Anna", "Ben", "Cleo"]
+    assert "region (2)" in page
+    page = admin.get(f"/predictors/{model['id']}/forecast?in=region").text
+    assert re.findall(r'forecast\?series=(\w+)"', page) == ["North", "South"]
+    assert '<option value="region" selected>' in page

@@ -102,3 +102,81 @@ def test_other_models_have_no_series(client: Client) -> None:
 def test_another_tenant_sees_no_series(stranger: Client, forecast: dict[str, Any]) -> None:
     for call in ("series", "history"):
         assert stranger.get(f"/train/{forecast['id']}/{call}").status_code == 404
+
+
+def train_hierarchy(client: Client, **changes: Any) -> dict[str, Any]:
+    """Train a forecast of three customers in two regions, and of their sums."""
+    regions = {"Anna": "North", "Ben": "South", "Cleo": "North"}
+    lines = [
+        f"{name},{region},{_FIRST + timedelta(n)},{n % 7 + (n * place) % 5}"
+        for place, (name, region) in enumerate(regions.items(), 2)
+        for n in range(70)
+    ]
+    dataset = create_dataset(client, ("calls.csv", "\n".join(["customer,region,day,calls", *lines]).encode()))
+    roles = {"customer": "Id", "region": "Ignore", "day": "Time", "calls": "Target"}
+    columns = [{"column_name": name, "attribute_name": role} for name, role in roles.items()]
+    body = {"columns": columns, "problem_type": "Forecast", "algorithm": "Theta", "forecast": {"hierarchy": ["region"]}}
+    return trained(client, dataset["id"], **body | changes)
+
+
+def test_series_of_a_hierarchy_are_listed_by_level_and_their_forecasts_agree(client: Client) -> None:
+    model = train_hierarchy(client)
+    path = f"/train/{model['id']}/series"
+    answer = client.get(path).json()
+    assert [(row["unique_id"], row["level"]) for row in answer["data"]] == [
+        ("Total", "Total"),
+        ("North", "region"),
+        ("South", "region"),
+        ("Anna", "customer"),
+        ("Ben", "customer"),
+        ("Cleo", "customer"),
+    ]
+    assert [row["unique_id"] for row in client.get(path, params={"level": "region"}).json()["data"]] == [
+        "North",
+        "South",
+    ]
+    refused = client.get(path, params={"level": "city"})
+    assert (refused.status_code, refused.json()["code"]) == (404, "level_not_found")
+    described = client.get(f"/train/{model['id']}").json()["summary"]["forecast"]["hierarchy"]
+    assert described == {
+        "levels": [
+            {"name": "Total", "series": 1},
+            {"name": "region", "series": 2},
+            {"name": "customer", "series": 3},
+        ],
+        "reconciliation": "MinT",
+    }
+    body = {"train_id": model["id"], "steps": 3, "unique_ids": "all"}
+    steps = client.post("/inference/forecast", json=body).json()["forecast"]
+    values = {name: [step["value"] for step in steps if step["unique_id"] == name] for name in ("Total", "North")}
+    parts = {name: [step["value"] for step in steps if step["unique_id"] == name] for name in ("Anna", "Cleo", "Ben")}
+    assert values["North"] == pytest.approx([a + c for a, c in zip(parts["Anna"], parts["Cleo"], strict=True)])
+    assert values["Total"] == pytest.approx([n + b for n, b in zip(values["North"], parts["Ben"], strict=True)])
+    body = {"train_id": model["id"], "steps": 3, "unique_id": "North"}
+    alone = client.post("/inference/forecast", json=body).json()["forecast"]
+    assert [step["value"] for step in alone] == values["North"]
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "message"),
+    [
+        (["place"], "no column 'place'"),
+        (["day"], "has the role Time"),
+        (["region", "region"], "twice"),
+    ],
+)
+def test_columns_that_make_no_hierarchy_are_refused(client: Client, hierarchy: list[str], message: str) -> None:
+    lines = [f"Anna,North,{_FIRST + timedelta(n)},{n % 7}" for n in range(60)]
+    dataset = create_dataset(client, ("calls.csv", "\n".join(["customer,region,day,calls", *lines]).encode()))
+    roles = {"customer": "Id", "day": "Time", "calls": "Target"}
+    body = {
+        "dataset_id": dataset["id"],
+        "predictor_name": f"hierarchy of {len(hierarchy)} {hierarchy[0]}",
+        "domain": "Calls",
+        "problem_type": "Forecast",
+        "columns": [{"column_name": name, "attribute_name": role} for name, role in roles.items()],
+        "forecast": {"hierarchy": hierarchy},
+    }
+    answer = client.post("/train", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_hierarchy")
+    assert message in answer.json()["detail"]

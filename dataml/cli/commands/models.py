@@ -184,11 +184,12 @@ def _series(
     session: Session,
     model: Model,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only series with this text in their id.")] = None,
+    level: Annotated[str | None, typer.Option(metavar="NAME", help="Only series of this level of a hierarchy.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     offset: Offset = 0,
 ) -> None:
     """List the series of a forecast model, each with the last step that was observed."""
-    answer = session.api.list_series(_get(session, model).id, q=search, limit=limit, offset=offset)
+    answer = session.api.list_series(_get(session, model).id, q=search, level=level, limit=limit, offset=offset)
     print_page(session, answer, _SERIES_FIELDS, offset)
 
 

@@ -1476,20 +1476,27 @@ class Operations:
         return await self._transport.call("DELETE", f"/api/v1/train/{quote(str(train_id), safe='')}/threshold")
 
     async def list_series(
-        self, train_id: int, *, q: str | None = None, limit: int | None = None, offset: int | None = None
+        self,
+        train_id: int,
+        *,
+        q: str | None = None,
+        level: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
     ) -> schemas.SeriesList:
-        """List the series that a forecast model was trained on.
+        """List the series that a forecast model was trained on, and the sums of a hierarchy, the coarsest level first.
 
         Args:
             train_id: As the path has it.
             q: Only series with this text in their id.
+            level: Only series of this level of a hierarchy, as `level` of the answer names it.
             limit: Rows to return at most.
             offset: Rows to skip.
         """
         return await self._transport.call(
             "GET",
             f"/api/v1/train/{quote(str(train_id), safe='')}/series",
-            query={"q": q, "limit": limit, "offset": offset},
+            query={"q": q, "level": level, "limit": limit, "offset": offset},
         )
 
     async def get_series_history(

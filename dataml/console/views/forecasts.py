@@ -99,7 +99,8 @@ async def _render(
 ) -> Response:
     options = Options.read(given, _horizon(model))
     found, columns = await asyncio.gather(
-        _read_series(visit, model, str(given.get("q", ""))), _read_future_columns(visit, model)
+        _read_series(visit, model, str(given.get("q", "")), str(given.get("in", ""))),
+        _read_future_columns(visit, model),
     )
     series = options.series
     if series is None and found["data"]:
@@ -116,6 +117,7 @@ async def _render(
         series=series,
         found=found,
         q=given.get("q", ""),
+        chosen_level=given.get("in", ""),
         forecast=(model["summary"] or {})["forecast"],
         frequencies=_FREQUENCIES,
         levels=_LEVELS,
@@ -131,8 +133,9 @@ def _horizon(model: Model) -> Any:
     return ((model["summary"] or {}).get("forecast") or {}).get("horizon")
 
 
-async def _read_series(visit: Visit, model: Model, text: str) -> Mapping[str, Any]:
-    return await visit.api.get(f"/train/{model['id']}/series", q=text[:300] or None, limit=_SEARCHED)
+async def _read_series(visit: Visit, model: Model, text: str, level: str) -> Mapping[str, Any]:
+    path = f"/train/{model['id']}/series"
+    return await visit.api.get(path, q=text[:300] or None, level=level or None, limit=_SEARCHED)
 
 
 async def _read_future_columns(visit: Visit, model: Model) -> list[FutureColumn]:

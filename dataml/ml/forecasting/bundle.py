@@ -6,6 +6,7 @@ preprocess.json  how covariates become numbers
 forecast.json    frequency, horizon, members, intervals
 series.parquet   a row for each series: its name, weights, and the parameters of its own models
 history.parquet  the end of every series, as long as the members need
+reconciliation.parquet  the weights that make the levels of a hierarchy agree, if it is reconciled by MinT
 report.json      the evaluation in detail
 model.ubj | .txt the booster of all series, if one is a member; model.<algorithm>.onnx its proven copy
 """
@@ -35,6 +36,7 @@ from dataml.ml.forecasting.backtest.sums import SumIntervals
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member
 from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig
 from dataml.ml.forecasting.frequency.frequency import Frequency
+from dataml.ml.forecasting.hierarchy import Hierarchy
 from dataml.ml.forecasting.models.lag_spec import LagSpec
 from dataml.ml.forecasting.models.lagged_model import LaggedModel
 from dataml.ml.forecasting.models.statistical import LocalModel
@@ -43,11 +45,14 @@ from dataml.ml.forecasting.panel.dataset import ColumnRoles
 from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
+from dataml.ml.forecasting.reconciliation import Reconciliation
 from dataml.ml.preprocessing import Preprocessing
 
 FORECAST: Final = "forecast.json"
 SERIES: Final = "series.parquet"
 HISTORY: Final = "history.parquet"
+RECONCILIATION: Final = "reconciliation.parquet"
+HIERARCHY: Final = "hierarchy"
 _KNOWN, _PAST, _STATIC = "known.", "past.", "static."
 _COVARIATES = ("known", "static", "past", "complete")
 _FLOOR, _SUMS, _MEDIAN = "floor", "sum_intervals", "is_median"
@@ -62,6 +67,8 @@ def bundle_files(forecaster: Forecaster) -> dict[str, bytes]:
         SERIES: _parquet(_series_table(forecaster)),
         HISTORY: _parquet(_history_table(forecaster.series)),
     }
+    if forecaster.reconciliation is not None and forecaster.reconciliation.weights is not None:
+        files[RECONCILIATION] = _parquet(pa.table({"weight": forecaster.reconciliation.weights.ravel()}))
     for member in forecaster.members:
         if isinstance(member, GlobalMember):
             files[MODEL_FILES[member.algorithm]] = member.model.native.to_bytes()
@@ -89,6 +96,7 @@ def load_forecaster(directory: Path) -> Forecaster:
     config = _config(record)
     contract = Contract.from_json(json.loads(content(CONTRACT_FILE)))
     ids = _series_ids(table, contract, config.roles)
+    hierarchy = read_hierarchy_record(record)
     members = tuple(_member(each, table, manifest, content) for each in record["members"])
     weights = [table.column(f"weight.{number}").to_numpy() for number in range(len(members))]
     return Forecaster(
@@ -102,11 +110,25 @@ def load_forecaster(directory: Path) -> Forecaster:
         panel=Panel(ids, series.starts, series.times, series.y, config.frequency, np.arange(len(series.y))),
         series=series,
         floors=_floors(table, config.limits),
-        # Bundles of version 0.1 have none, and no median.
+        # Bundles of version 0.1 have none, no median and no hierarchy.
         sums=SumIntervals.from_json(record[_SUMS]) if record.get(_SUMS) else None,
         regressors=tuple(record["regressors"]),
         is_median=bool(record.get(_MEDIAN, False)),
+        hierarchy=hierarchy,
+        reconciliation=None if hierarchy is None else _reconciliation(hierarchy, manifest, content),
     )
+
+
+def read_hierarchy_record(record: dict[str, Any]) -> Hierarchy | None:
+    """Return the hierarchy of a forecast.json, None where the model has none."""
+    return Hierarchy.from_json(record[HIERARCHY]) if record.get(HIERARCHY) else None
+
+
+def _reconciliation(hierarchy: Hierarchy, manifest: Manifest, content: Any) -> Reconciliation:
+    if RECONCILIATION not in manifest.files:
+        return Reconciliation()
+    weights = pq.read_table(io.BytesIO(content(RECONCILIATION))).column("weight").to_numpy()
+    return Reconciliation(weights.reshape(hierarchy.parents.shape[1], len(hierarchy.sizes)))
 
 
 def _record(forecaster: Forecaster) -> dict[str, Any]:
@@ -131,6 +153,7 @@ def _record(forecaster: Forecaster) -> dict[str, Any]:
         "members": [_member_record(member) for member in forecaster.members],
         "intervals": forecaster.intervals.to_json(),
         _MEDIAN: forecaster.is_median,
+        HIERARCHY: None if forecaster.hierarchy is None else forecaster.hierarchy.to_json(),
         _SUMS: None if forecaster.sums is None else forecaster.sums.to_json(),
     }
 

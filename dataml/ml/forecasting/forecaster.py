@@ -18,6 +18,7 @@ from dataml.ml.forecasting.blending import blend, blend_shares
 from dataml.ml.forecasting.candidates import GlobalMember, LocalMember, Member, fill_missing
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.future_covariates import FutureCovariates
+from dataml.ml.forecasting.hierarchy import Hierarchy
 from dataml.ml.forecasting.models.lagged_model import ForecastInput
 from dataml.ml.forecasting.models.statistical import forecast
 from dataml.ml.forecasting.panel.covariates import Covariates, GroupedSeries
@@ -27,6 +28,7 @@ from dataml.ml.forecasting.panel.panel import Panel
 from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.forecasting.panel.time_column import parse_times
+from dataml.ml.forecasting.reconciliation import Reconciliation
 from dataml.ml.forecasting.series_forecast import Buckets, SeriesForecast, add_contribution
 from dataml.suggestions import MAX_SUGGESTIONS, describe_all_unknown
 
@@ -34,6 +36,8 @@ MAX_STEPS: Final = 10_000
 """Steps of the model's own frequency that are forecast at a time."""
 BASE: Final = "base"
 """Name in an explanation of the part that belongs to no feature."""
+RECONCILIATION: Final = "reconciliation"
+"""Name in an explanation of what makes a forecast agree with those of the other levels of its hierarchy."""
 
 FutureRows = Sequence[Mapping[str, Any]] | pa.Table | None
 
@@ -93,7 +97,8 @@ class Forecaster:
     are the lowest values that a forecast may have, -inf where there is none. `sums` are the intervals of sums of steps,
     None where none were measured: the model was backtested for a single step, or by a version without them, or its
     backtest has no errors. `regressors` are positions of
-    the known covariates that AutoARIMA uses.
+    the known covariates that AutoARIMA uses. With a `hierarchy`, whose sums are the last series, forecasts are made for
+    all series together, and the `reconciliation` makes sums agree with their terms.
     """
 
     config: ForecasterConfig
@@ -109,6 +114,8 @@ class Forecaster:
     sums: SumIntervals | None = None
     regressors: tuple[int, ...] = ()
     is_median: bool = False
+    hierarchy: Hierarchy | None = None
+    reconciliation: Reconciliation | None = None
 
     @property
     def frequency(self) -> Frequency:
@@ -175,11 +182,17 @@ class Forecaster:
         """
         rows = parse_times(rows, self.contract)
         config = self.config
-        updated = update_series(self.panel, self.series, rows, config.roles, self.covariates, config.fill, revised)
-        series = updated.series
+        panel, series = self.panel, self.series
+        if self.hierarchy is not None:
+            panel, series = self.hierarchy.without_sums(panel, series)
+        updated = update_series(panel, series, rows, config.roles, self.covariates, config.fill, revised)
+        panel, series = updated.panel, updated.series
+        if self.hierarchy is not None:
+            panel, series = self.hierarchy.extend(panel, series, self.covariates)
+            panel = replace(panel, rows=np.arange(len(panel.y)))
         # A series that becomes negative may do so again.
-        floors = np.minimum(self.floors, self.config.limits.floors(series.y, series.starts))
-        return replace(self, panel=updated.panel, series=series, floors=floors), updated.warnings
+        floors = np.minimum(self.floors, series_floors(config.limits, series, self.hierarchy))
+        return replace(self, panel=panel, series=series, floors=floors), updated.warnings
 
     def forecast(self, parameters: ForecastParameters, future: FutureRows = None) -> list[SeriesForecast]:
         """Forecast the next steps of each series, in the order of `unique_ids`.
@@ -192,13 +205,17 @@ class Forecaster:
             InvalidFields: wrong values in rows of the future.
         """
         plan = self.plan_steps(parameters)
-        numbers, frequency, skipped, steps = plan.numbers, plan.frequency, plan.skipped, plan.steps
+        frequency, skipped, steps = plan.frequency, plan.skipped, plan.steps
+        # Each series of a hierarchy is reconciled with all others.
+        numbers = plan.numbers if self.hierarchy is None else np.arange(len(self.ids))
         times = self.frequency.times_after(self.last_times[numbers], self._checked_count(steps))
         known = self._known_covariates(numbers, times, steps, future)
         points = self.predict_points(numbers, times, known)
+        if self.hierarchy is not None:
+            numbers, times, points, known = plan.numbers, times[plan.numbers], points[plan.numbers], known[plan.numbers]
         forecasts = []
-        for row, number in enumerate(numbers):
-            explanation = self._explain(number, times[row], known[row]) if parameters.explain else None
+        for row, number in enumerate(numbers.tolist()):
+            explanation = self._explain(number, times[row], known[row], points[row]) if parameters.explain else None
             whole = self._series_forecast(number, times[row], points[row], parameters.level, explanation)
             selected = slice(int(skipped[row]), int(steps[row]))
             if frequency is self.frequency:
@@ -231,10 +248,22 @@ class Forecaster:
             numbers: The numbers of the chosen series.
             times: (chosen series, steps).
             known: The known covariates at these times, float32 (chosen series, steps, columns).
+
+        Raises:
+            ValueError: the model has a hierarchy, and not all of its series are chosen.
         """
         points = self._member_points(numbers, times, known)
-        blended = blend(self.weights[numbers], points, is_median=self.is_median)
-        return self.config.limits.clip(blended, self.floors[numbers, None])
+        blended = self.clip(numbers, blend(self.weights[numbers], points, is_median=self.is_median))
+        if self.hierarchy is None or self.reconciliation is None:
+            return blended
+        if len(numbers) != len(self.ids):
+            raise ValueError("the series of a hierarchy are forecast together")
+        own = self.reconciliation.reconcile(blended, self.hierarchy)
+        return self.hierarchy.append_sums(self.clip(np.arange(len(own)), own))
+
+    def clip(self, numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return values (..., chosen series, steps) of series with these numbers, within the limits of the target."""
+        return self.config.limits.clip(values, self.floors[numbers, None], self._sizes[numbers, None])
 
     def _member_points(self, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Return the forecasts of each member, (members, chosen series, steps), NaN where it has no weight."""
@@ -274,7 +303,7 @@ class Forecaster:
         explanation: list[dict[str, float]] | None,
     ) -> SeriesForecast:
         lower, upper = self.intervals.bounds(number, points, round(level / 100, 9))
-        limits = self.config.limits
+        chosen = np.array([number])
         confidence = np.array(extend_confidence(self.config.confidence, len(points)))
         unique_id = self.ids[number] if self.config.roles.series is not None else None
         return SeriesForecast(
@@ -283,8 +312,8 @@ class Forecaster:
             times,
             points,
             confidence,
-            limits.clip(lower, self.floors[number]),
-            limits.clip(upper, self.floors[number]),
+            self.clip(chosen, lower[None])[0],
+            self.clip(chosen, upper[None])[0],
             explanation,
         )
 
@@ -305,7 +334,7 @@ class Forecaster:
         confidence = intervals.accuracy(firsts, buckets.counts)
         if confidence is None:
             confidence = buckets.sum(fine.confidence) / buckets.counts
-        limits, floor = self.config.limits, self.floors[number]
+        limits, floor, terms = self.config.limits, self.floors[number], buckets.counts * self._sizes[number]
         divisor = buckets.counts if parameters.aggregate == "mean" else np.ones(len(sums))
         return SeriesForecast(
             fine.unique_id,
@@ -313,8 +342,8 @@ class Forecaster:
             buckets.labels,
             sums / divisor,
             confidence,
-            limits.clip(lower, floor, buckets.counts) / divisor,
-            limits.clip(upper, floor, buckets.counts) / divisor,
+            limits.clip(lower, floor, terms) / divisor,
+            limits.clip(upper, floor, terms) / divisor,
             None if fine.explanation is None else buckets.combine_explanations(fine.explanation, divisor),
         )
 
@@ -325,8 +354,11 @@ class Forecaster:
         config = self.config
         return estimate_sum_intervals(self.intervals, self.series.y, self.series.starts, config.season, config.horizon)
 
-    def _explain(self, number: int, times: np.ndarray, known: np.ndarray) -> list[dict[str, float]]:
-        """Return the contributions to each step; a statistical model has no features, so it is one contribution."""
+    def _explain(self, number: int, times: np.ndarray, known: np.ndarray, values: np.ndarray) -> list[dict[str, float]]:
+        """Return the contributions to each step; a statistical model has no features, so it is one contribution.
+
+        Those of a hierarchy sum to the reconciled `values` (steps,).
+        """
         steps: list[dict[str, float]] = [{} for _ in times]
         chosen = np.array([number])
         points = self._member_points(chosen, times[None], known[None])
@@ -342,12 +374,15 @@ class Forecaster:
                 continue
             explanation = member.model.explain(self._inputs(member, chosen, times[None], known[None]))
             parts = zip(steps, own, explanation.base, explanation.contributions, strict=True)
-            for step, share, base, values in parts:
+            for step, share, base, effects in parts:
                 if not share:
                     continue
                 add_contribution(step, BASE, share * float(base))
-                for name, value in zip(explanation.names, values, strict=True):
+                for name, value in zip(explanation.names, effects, strict=True):
                     add_contribution(step, name, share * float(value))
+        if self.reconciliation is not None:
+            for step, value in zip(steps, values.tolist(), strict=True):
+                add_contribution(step, RECONCILIATION, value - sum(step.values()))
         return steps
 
     def _series_numbers(self, unique_ids: tuple[str, ...] | None) -> np.ndarray:
@@ -361,6 +396,11 @@ class Forecaster:
             detail = " ".join(describe_all_unknown("series", unknown[:MAX_SUGGESTIONS], self._number_by_id))
             raise NotFound(detail, code="series_not_found")
         return np.array([self._number_by_id[name] for name in unique_ids], np.int64)
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        """How many series of the dataset each series is the sum of, (series,)."""
+        return np.ones(len(self.ids), np.int64) if self.hierarchy is None else self.hierarchy.sizes
 
     @cached_property
     def _number_by_id(self) -> dict[str, int]:
@@ -394,9 +434,22 @@ class Forecaster:
     def _known_covariates(
         self, numbers: np.ndarray, times: np.ndarray, steps: np.ndarray, future: FutureRows
     ) -> np.ndarray:
-        return FutureCovariates(self.contract, self.config.roles, self.covariates, self.frequency).align(
-            [self.ids[number] for number in numbers], times, steps, future, is_needed=self.needs_future
-        )
+        aligned = FutureCovariates(self.contract, self.config.roles, self.covariates, self.frequency)
+        if self.hierarchy is None:
+            names = [self.ids[number] for number in numbers]
+            return aligned.align(names, times, steps, future, is_needed=self.needs_future)
+        count = self.hierarchy.parents.shape[1]
+        needed = np.full(count, steps.max(initial=0))
+        own = aligned.align(self.ids[:count], times[:count], needed, future, is_needed=self.needs_future)
+        return self.hierarchy.append_known(own, self.covariates)
+
+
+def series_floors(limits: TargetLimits, series: GroupedSeries, hierarchy: Hierarchy | None) -> np.ndarray:
+    """Return the lower bound of each series, (series,), that of a sum for each of its terms; -inf where it has none."""
+    if hierarchy is None:
+        return limits.floors(series.y, series.starts)
+    starts = series.starts[: hierarchy.parents.shape[1] + 1]
+    return hierarchy.append_floors(limits.floors(series.y[: starts[-1]], starts))
 
 
 def _has_regressors(member: Member) -> bool:

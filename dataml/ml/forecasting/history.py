@@ -12,7 +12,7 @@ from dataml.contract.contract import Contract
 from dataml.contract.types import DataType
 from dataml.errors import Invalid, NotFound
 from dataml.ml.bundle.manifest import CONTRACT_FILE, BundleDamaged, read_file, read_manifest
-from dataml.ml.forecasting.bundle import FORECAST, HISTORY, SERIES
+from dataml.ml.forecasting.bundle import FORECAST, HISTORY, SERIES, read_hierarchy_record
 from dataml.ml.forecasting.frequency.frequency import Frequency
 from dataml.ml.forecasting.panel.reading import normalize_series_id
 from dataml.ml.json_numbers import finite_or_none
@@ -33,7 +33,9 @@ class StoredSeries:
     """All series of a model, as long as the bundle keeps them.
 
     `ids` are None where the model has one series without an Id, and so is `id_type`, the type of that column. Series
-    number i has the steps from `starts[i]` up to `starts[i + 1]` of `times` and `values`.
+    number i has the steps from `starts[i]` up to `starts[i + 1]` of `times` and `values`. `level_names` are the levels
+    of a hierarchy, the coarsest first, and `levels` has the number of the level of each series; both are empty without
+    one.
     """
 
     frequency: Frequency
@@ -42,6 +44,8 @@ class StoredSeries:
     starts: np.ndarray
     times: np.ndarray
     values: np.ndarray
+    level_names: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, directory: Path) -> "StoredSeries":
@@ -66,7 +70,10 @@ class StoredSeries:
         starts = np.concatenate(([0], np.cumsum(series.column("length").to_numpy()))).astype(np.int64)
         times = history.column("time").to_numpy().astype("datetime64[us]")
         frequency = Frequency.from_json(record["frequency"])
-        return cls(frequency, ids, id_type, starts, times, history.column("y").to_numpy())
+        hierarchy = read_hierarchy_record(record)
+        names = () if hierarchy is None else hierarchy.level_names(column or "")
+        levels = () if hierarchy is None else tuple(hierarchy.levels.tolist())
+        return cls(frequency, ids, id_type, starts, times, history.column("y").to_numpy(), names, levels)
 
     def number_of(self, unique_id: str | None) -> int:
         """Return the number of a series; a model without an Id column has one, whatever its name is.
@@ -85,10 +92,27 @@ class StoredSeries:
             raise NotFound(describe_unknown("series", name, known), code="series_not_found")
         return self.ids.index(name)
 
-    def find(self, text: str) -> list[int]:
-        """Return the numbers of the series that have a text in their id, in any case of letters; all for no text."""
+    def find(self, text: str, level: str | None = None) -> list[int]:
+        """Return the numbers of the series that have a text in their id, in any case of letters; all for no text.
+
+        With a `level` only those of it are returned; without, those of the coarsest level come first.
+
+        Raises:
+            NotFound: `level_not_found`.
+        """
+        if level is not None and level not in self.level_names:
+            raise NotFound(describe_unknown("level", level, self.level_names), code="level_not_found")
         wanted = text.casefold()
-        return [number for number, name in enumerate(self.ids) if wanted in (name or "").casefold()]
+        found = [
+            number
+            for number, name in enumerate(self.ids)
+            if wanted in (name or "").casefold() and level in (None, self.level_of(number))
+        ]
+        return sorted(found, key=self.levels.__getitem__) if self.levels else found
+
+    def level_of(self, number: int) -> str | None:
+        """Return the name of the level of a series; None without a hierarchy."""
+        return self.level_names[self.levels[number]] if self.levels else None
 
     def describe_ends(self, number: int) -> tuple[str | None, str | None]:
         """Return the first and the last time that is kept of a series; None of an empty one."""

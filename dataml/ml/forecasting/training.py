@@ -26,7 +26,8 @@ from dataml.ml.forecasting.candidates import (
     Member,
     Progress,
 )
-from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig
+from dataml.ml.forecasting.forecaster import Forecaster, ForecasterConfig, series_floors
+from dataml.ml.forecasting.hierarchy import Hierarchy, read_hierarchy
 from dataml.ml.forecasting.models.calendar_features import select_calendar_features
 from dataml.ml.forecasting.models.lag_features import series_scales
 from dataml.ml.forecasting.models.lag_spec import LagSpec, select_lags
@@ -37,6 +38,7 @@ from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
 from dataml.ml.forecasting.panel.small_counts import find_small_counts
 from dataml.ml.forecasting.panel.target import TargetLimits
 from dataml.ml.forecasting.panel.warnings import find_series_warnings
+from dataml.ml.forecasting.reconciliation import fit_reconciliation
 from dataml.ml.leaderboard import ReportScore, ignore_score
 
 _BACKTEST_SHARE: Final = 0.7
@@ -46,7 +48,10 @@ _EARLIER_SHARE: Final = 0.75
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What to train: `algorithm` is `auto` or a name; an option that is None is as the data suggests."""
+    """What to train: `algorithm` is `auto` or a name; an option that is None is as the data suggests.
+
+    With columns of a `hierarchy` sums of series are forecast as well.
+    """
 
     contract: Contract
     roles: Mapping[str, str]
@@ -58,6 +63,7 @@ class TrainingOptions:
     horizon: int | None = None
     season_length: int | None = None
     n_windows: int | None = None
+    hierarchy: tuple[str, ...] = ()
     seed: int = 0
     threads: int = 1
 
@@ -94,16 +100,25 @@ def train(
     is selected in the end.
 
     Raises:
-        Invalid: what `read_series` refuses, `series_too_short`.
+        Invalid: what `read_series` and `read_hierarchy` refuse, `series_too_short`.
     """
     progress(0.02, "Reading the series")
     parsed, table = read_series(
-        parquet, options.contract, options.roles, options.frequency, options.fill, options.horizon
+        parquet,
+        options.contract,
+        options.roles,
+        options.frequency,
+        options.fill,
+        options.horizon,
+        others=options.hierarchy,
     )
     panel = parsed.panel
     roles = ColumnRoles.from_mapping(options.roles)
     covariates = fit_covariates(panel, table, options.contract, roles, options.categories)
     data = group_series(panel, table, covariates)
+    hierarchy = read_hierarchy(panel, table, options.hierarchy) if options.hierarchy else None
+    if hierarchy is not None:
+        panel, data = hierarchy.extend(panel, data, covariates)
     splits = split_panel(panel, options.horizon, options.season_length, options.n_windows)
     config = ForecasterConfig(
         frequency=panel.frequency,
@@ -114,7 +129,8 @@ def train(
         limits=TargetLimits.from_contract(options.contract.column(roles.target)),
         confidence=(),
     )
-    floors = config.limits.floors(panel.y, panel.starts)
+    floors = series_floors(config.limits, data, hierarchy)
+    sizes = np.ones(len(panel), np.int64) if hierarchy is None else hierarchy.sizes
     is_small_count = find_small_counts(panel.y, panel.starts)
     selected = select_candidates(options.algorithm, data, splits, config.season, is_small_count)
     spec = _lag_spec(config, data, covariates)
@@ -125,7 +141,7 @@ def train(
     candidates = _build_candidates(selected, options, config.season, history, spec, _regressors(covariates))
 
     def clip(values: np.ndarray) -> np.ndarray:
-        return config.limits.clip(values, floors[:, None])
+        return config.limits.clip(values, floors[:, None], sizes[:, None])
 
     truth = splits.truth(data.y, data.starts)
     naive_errors = seasonal_naive_errors(data, splits, config.season)
@@ -139,10 +155,18 @@ def train(
     naive = forecasts[[candidate.name for candidate in candidates].index(NAIVE)]
     used = [candidates[kept[position]] for position in combination.used]
     earlier_errors = _earlier_errors(used, combination, data, splits, config.season, clip, progress)
-    errors = np.concatenate((earlier_errors, truth - combination.blended))
+    blended = combination.blended
+    reconciliation = None
+    if hierarchy is not None:
+        progress(_EARLIER_SHARE, "Reconciling the levels")
+        all_errors = np.concatenate((earlier_errors, truth - blended))
+        reconciliation = fit_reconciliation(all_errors, hierarchy)
+        blended = _reconcile_windows(blended, all_errors, hierarchy, clip)
+        earlier_errors = hierarchy.append_sums(reconciliation.reconcile(earlier_errors, hierarchy))
+    errors = np.concatenate((earlier_errors, truth - blended))
     trend = _error_trend(errors, data, splits, config.season, naive_errors.absolute)
     backtest = evaluate_backtest(
-        panel, splits, truth, combination.blended, naive, naive_errors, clip, earlier_errors, trend, options.seed
+        panel, splits, truth, blended, naive, naive_errors, clip, earlier_errors, trend, options.seed
     )
     expected = trend.rescale(errors)
     members, weights = _fit_members(used, combination, data, progress)
@@ -157,9 +181,11 @@ def train(
         panel=replace(panel, rows=np.arange(len(panel.y))),
         series=data,
         floors=floors,
-        sums=fit_sum_intervals(expected, naive_errors.absolute, truth, combination.blended, panel.frequency.seasons),
+        sums=fit_sum_intervals(expected, naive_errors.absolute, truth, blended, panel.frequency.seasons),
         regressors=_regressors(covariates),
         is_median=combination.is_median,
+        hierarchy=hierarchy,
+        reconciliation=reconciliation,
     )
     return TrainedForecaster(
         forecaster=_keep_history(forecaster, history),
@@ -170,7 +196,7 @@ def train(
         is_small_count=is_small_count,
         warnings=find_series_warnings(parsed, roles.target, roles.series),
         rows=table.num_rows,
-        used=int((panel.rows >= 0).sum()),
+        used=int((parsed.panel.rows >= 0).sum()),
     )
 
 
@@ -275,6 +301,22 @@ def _earlier_errors(
 
         forecasts.append(clip(candidate.backtest(data, earlier, report, refit=False)))
     return earlier.truth(data.y, data.starts) - combination.blend(np.stack(forecasts))
+
+
+def _reconcile_windows(
+    forecast: np.ndarray, errors: np.ndarray, hierarchy: Hierarchy, clip: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return reconciled forecasts (windows, series, horizon), each window by the errors of the others.
+
+    `errors` are those of windows before, and then of these.
+    """
+    earlier, reconciled = len(errors) - len(forecast), np.empty_like(forecast)
+    for window, values in enumerate(forecast):
+        others = np.delete(errors, earlier + window, axis=0)
+        own = fit_reconciliation(others if len(others) else errors, hierarchy).reconcile(values, hierarchy)
+        # The bounds of a sum follow from those of its terms.
+        reconciled[window] = hierarchy.append_sums(clip(hierarchy.append_sums(own))[: len(own)])
+    return reconciled
 
 
 def _error_trend(

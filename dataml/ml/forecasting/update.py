@@ -175,11 +175,10 @@ class _Windows:
         horizon = state.config.horizon
         times = state.frequency.times_after(state.last_times[self.numbers], horizon)
         points = state.predict_points(self.numbers, times, self._known(state.series.lengths, horizon))
-        limits, floors = state.config.limits, state.floors[self.numbers, None]
 
         def bounds(level: float) -> Bounds:
             lower, upper = state.intervals.bounds(self.numbers, points, level)
-            return limits.clip(lower, floors), limits.clip(upper, floors)
+            return state.clip(self.numbers, lower), state.clip(self.numbers, upper)
 
         return _Points(points, *bounds(_LEVEL), estimate_crps(self.truth[window], points, bounds))
 

@@ -182,7 +182,24 @@ def _check_forecast(request: TrainRequest, contract: Contract, parquet: str) -> 
     options = request.forecast or ForecastOptions.model_validate({})
     if options.frequency is not None:
         Frequency.parse(options.frequency)
-    return replace(spec, forecasting=ForecastConfig(**options.model_dump()))
+    _check_hierarchy(options.hierarchy, roles)
+    hierarchy = tuple(options.hierarchy)
+    return replace(spec, forecasting=ForecastConfig(**options.model_dump(exclude={"hierarchy"}), hierarchy=hierarchy))
+
+
+def _check_hierarchy(columns: list[str], roles: dict[str, str]) -> None:
+    if not columns:
+        return
+    if ColumnRole.ID not in roles.values():
+        raise Invalid("A hierarchy sums up series: one column needs the role Id.", code="bad_hierarchy")
+    if len(set(columns)) < len(columns):
+        raise Invalid("forecast.hierarchy names a column twice.", code="bad_hierarchy")
+    for name in columns:
+        if name not in roles:
+            raise Invalid(f"forecast.hierarchy: {describe_unknown('column', name, roles)}", code="bad_hierarchy")
+        if roles[name] not in (ColumnRole.FEATURE, ColumnRole.IGNORE):
+            detail = f"{name!r} has the role {roles[name]}; a column of the hierarchy is a Feature or Ignore."
+            raise Invalid(detail, code="bad_hierarchy")
 
 
 def _check_series_roles(roles: dict[str, str], contract: Contract) -> None:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from dataml.jobs.spec import ForecastConfig, TrainSpec
 from dataml.ml.forecasting.backtest.splits import split_panel
 from dataml.ml.forecasting.bundle import load_forecaster
+from dataml.ml.forecasting.hierarchy import read_hierarchy
 from dataml.ml.forecasting.panel.dataset import ColumnRoles, read_series
 from dataml.ml.forecasting.panel.observations import RevisedPolicy
 from dataml.ml.forecasting.panel.time_column import settle_time_column, warn_of_settled_time
@@ -23,13 +24,17 @@ def check_series(parquet: Path, spec: TrainSpec, config: ForecastConfig) -> Trai
 
     Raises:
         Invalid: what `ml.forecasting` finds: times that are none, duplicated or irregular ones, mixed frequencies,
-            short series, ...
+            short series, columns that make no hierarchy, ...
     """
     time = ColumnRoles.from_mapping(spec.roles).time
     times = pq.read_table(parquet, columns=[time])
     contract = settle_time_column(times, spec.contract, time)
     warning = warn_of_settled_time(spec.contract.column(time), contract.column(time), times)
-    reading, _ = read_series(parquet, contract, spec.roles, config.frequency, config.fill, config.horizon)
+    reading, table = read_series(
+        parquet, contract, spec.roles, config.frequency, config.fill, config.horizon, others=config.hierarchy
+    )
+    if config.hierarchy:
+        read_hierarchy(reading.panel, table, config.hierarchy)
     split_panel(reading.panel, config.horizon, config.season_length, config.windows)
     return replace(spec, contract=contract, dataset_warnings=() if warning is None else (warning,))
 

@@ -32,16 +32,27 @@ async def list_series(
     database: Db,
     settings: AppSettings,
     q: Annotated[str | None, Query(description="Only series with this text in their id.")] = None,
+    level: Annotated[
+        str | None, Query(description="Only series of this level of a hierarchy, as `level` of the answer names it.")
+    ] = None,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> SeriesList:
-    """List the series that a forecast model was trained on."""
+    """List the series that a forecast model was trained on, and the sums of a hierarchy, the coarsest level first."""
     series = await _read(train_id, user, database, settings)
-    numbers = series.find(q or "")
+    numbers = series.find(q or "", level)
     rows = []
     for number in numbers[offset : offset + limit]:
         first, last = series.describe_ends(number)
-        rows.append(SeriesRow(unique_id=series.ids[number], values=series.length(number), first=first, last=last))
+        rows.append(
+            SeriesRow(
+                unique_id=series.ids[number],
+                level=series.level_of(number),
+                values=series.length(number),
+                first=first,
+                last=last,
+            )
+        )
     return SeriesList(total=len(numbers), data=rows)
 
 

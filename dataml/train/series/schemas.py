@@ -2,13 +2,19 @@
 
 from pydantic import BaseModel, Field
 
-_ID = "The series, a value of the Id column; null where the model has one series without an Id."
+_ID = (
+    "The series, a value of the Id column, or the name of a sum of a hierarchy; null where the model has one series "
+    "without an Id."
+)
 
 
 class SeriesRow(BaseModel):
     """One series of a forecast model."""
 
     unique_id: str | None = Field(description=_ID)
+    level: str | None = Field(
+        description="The level of the hierarchy: `Total`, a column of it, or the Id column; null without a hierarchy."
+    )
     values: int = Field(description="Steps that the model keeps: the end of the series, as long as its members need.")
     first: str | None = Field(description="The first step that is kept, as a forecast writes its dates.")
     last: str | None = Field(description="The last one; the forecast starts behind it.")

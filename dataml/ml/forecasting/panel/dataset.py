@@ -68,14 +68,17 @@ def read_series(
     frequency: str | None,
     fill: str | None,
     horizon: int | None,
+    others: Sequence[str] = (),
 ) -> tuple[ParsedPanel, pa.Table]:
     """Read the series of a validated dataset, and return them with the rows that they come from.
+
+    The rows have the columns of the roles that a forecast reads, and `others`.
 
     Raises:
         Invalid: what `read_panel` refuses, `unknown_frequency`.
     """
     columns = ColumnRoles.from_mapping(roles)
-    table = read_rows(parquet, contract, columns.observation_columns)
+    table = read_rows(parquet, contract, tuple(dict.fromkeys((*columns.observation_columns, *others))))
     parsed = read_panel(
         table,
         target=columns.target,
