@@ -103,3 +103,21 @@ def test_others_see_no_forms_or_no_predictor(platform: Any, client: Client, vers
     stranger = signed_in(platform.anonymous, "stranger")
     for name in (NAME, "absent", ""):
         assert stranger.get(PATH, params={"name": name}).status_code == 404
+
+
+def test_refused_form_keeps_what_was_typed(admin: Browser, versions: list[dict[str, Any]]) -> None:
+    def refused(action: str, form: dict[str, str]) -> str:
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        answer = admin.request("POST", f"{PATH}/{action}", params={"name": NAME}, data=form, headers=headers)
+        assert answer.status_code in (404, 409, 422), answer.text
+        return answer.text
+
+    page = refused("traffic", {"weight:1": "50", "weight:2": "", "shadow:2": "on"})
+    assert re.search(r'name="weight:1"[^>]* value="50"', page)
+    assert re.search(r'name="shadow:2"[^>]* checked', page)
+    assert not re.search(r'name="shadow:1"[^>]* checked', page)
+    page = refused("alias", {"alias": "v2", "version": "2"})
+    assert re.search(r'name="alias"[^>]* value="v2"', page)
+    assert "<option selected>2</option>" in page
+    page = refused("promote", {"version": "3", "reason": "Because of <it>"})
+    assert 'value="Because of &lt;it&gt;"' in page

@@ -56,7 +56,8 @@ function replace(element, fresh) {
 function guard(form) {
   form.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
-    if (form.dataset.confirm && !confirm(form.dataset.confirm)) return event.preventDefault();
+    const question = event.submitter?.dataset.confirm || form.dataset.confirm;
+    if (question && !confirm(question)) return event.preventDefault();
     if (form.dataset.sent) return event.preventDefault();
     if (form.method !== "get") {
       form.dataset.sent = "1";

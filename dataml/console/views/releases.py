@@ -23,15 +23,14 @@ async def promote(visit: Visit) -> Response:
     """Let a version answer for the predictor."""
     form = await visit.request.form()
     body = {"version": _version(form), "reason": form.get("reason") or None}
-    return await _change(visit, "POST", "promote", body, f"Version {body['version']} answers now.")
+    return await _change(visit, "POST", "promote", body, f"Version {body['version']} answers now.", form)
 
 
 async def roll_back(visit: Visit) -> Response:
     """Let the version answer again that did before."""
     form = await visit.request.form()
-    return await _change(
-        visit, "POST", "rollback", {"reason": form.get("reason") or None}, "The version is rolled back."
-    )
+    body = {"reason": form.get("reason") or None}
+    return await _change(visit, "POST", "rollback", body, "The version is rolled back.", form)
 
 
 async def set_promotion(visit: Visit) -> Response:
@@ -106,14 +105,20 @@ async def _render(visit: Visit, error: ApiError | None = None, typed: FormData |
     comparisons = [
         await visit.api.get(f"{path}/comparison", version=shadow["version"]) for shadow in predictor["shadows"]
     ]
+    shadows = [shadow["version"] for shadow in predictor["shadows"]]
+    versions = [row["version"] for row in predictor["data"]]
+    # Of a refused form everything is shown as it was sent, ticks that were taken away too.
+    sent = typed or FormData()
+    is_of_traffic = any(name.startswith("weight:") for name in sent)
     return visit.render(
         "release.html",
         error.status if error is not None else 200,
         predictor=predictor,
         completed=[row for row in predictor["data"] if row["state"] == "succeeded"],
         weights={share["version"]: share["weight"] for share in predictor["split"]},
-        shadows=[shadow["version"] for shadow in predictor["shadows"]],
+        shadows=shadows,
+        ticked=[version for version in versions if f"shadow:{version}" in sent] if is_of_traffic else shadows,
         comparisons=comparisons,
         error=error,
-        typed=typed or {},
+        typed=sent,
     )
