@@ -170,13 +170,15 @@ class GlobalCandidate:
         # A series without any window is learned from in full: it has no truth that its scale could leak.
         first_cutoff = np.where((splits.cutoffs >= 0).any(axis=0), first_cutoff, data.lengths)
         scale = series_scales(data.y, data.starts, first_cutoff, self.spec.season)
-        rows = build_training_matrix(self.spec, data, scale)
-        refit = refit and len(rows) <= _MAX_REFIT_ROWS
+        refit = refit and len(data.y) <= _MAX_REFIT_ROWS
+        rows = build_training_matrix(self.spec, data, scale) if refit else None
         forecasts = np.full((splits.n_windows, len(data.lengths), splits.horizon), np.nan)
         model: LaggedModel | None = None
         for window in range(splits.n_windows):
             if model is None or refit:
-                past = rows.before(np.maximum(splits.cutoffs[window], 0))
+                cutoffs = np.maximum(splits.cutoffs[window], 0)
+                # For a single fit no row of a later window is made: with many series they would take gigabytes.
+                past = build_training_matrix(self.spec, data, scale, cutoffs) if rows is None else rows.before(cutoffs)
                 model = self._fit(past, progress, window / splits.n_windows, refit=refit)
             numbers = np.flatnonzero(splits.cutoffs[window] >= 0)
             if model is not None:

@@ -36,6 +36,9 @@ MAX_STEPS: Final = 10_000
 """Steps of the model's own frequency that are forecast at a time."""
 BASE: Final = "base"
 """Name in an explanation of the part that belongs to no feature."""
+_MAX_KEPT_FORECASTS: Final = 10_000
+_MAX_KEPT_STEPS: Final = 200
+"""Forecasts of series' own models that are kept in memory, and the steps up to which one is."""
 RECONCILIATION: Final = "reconciliation"
 """Name in an explanation of what makes a forecast agree with those of the other levels of its hierarchy."""
 
@@ -277,9 +280,31 @@ class Forecaster:
     def _predict_member(self, member: Member, numbers: np.ndarray, times: np.ndarray, known: np.ndarray) -> np.ndarray:
         if isinstance(member, GlobalMember):
             return member.model.forecast(self._inputs(member, numbers, times, known))
-        return np.stack([self._predict_local(member, number, known[row]) for row, number in enumerate(numbers)])
+        return np.stack(
+            [self._predict_local(member, number, known[row]) for row, number in enumerate(numbers.tolist())]
+        )
 
     def _predict_local(self, member: LocalMember, number: int, known: np.ndarray) -> np.ndarray:
+        if self.regressors and _has_regressors(member):
+            return self._apply_local(member, number, known)
+        # Without regressors it is the same for each request, and takes most of its time.
+        key = (member.algorithm, number, len(known))
+        kept = self._local_forecasts.get(key)
+        if kept is not None:
+            return kept
+        values = self._apply_local(member, number, known)
+        if len(known) <= _MAX_KEPT_STEPS:
+            if len(self._local_forecasts) >= _MAX_KEPT_FORECASTS:
+                self._local_forecasts.clear()
+            self._local_forecasts[key] = values
+        return values
+
+    @cached_property
+    def _local_forecasts(self) -> dict[tuple[str, int, int], np.ndarray]:
+        """The forecasts of series' own models that are kept, by the algorithm, the series and the number of steps."""
+        return {}
+
+    def _apply_local(self, member: LocalMember, number: int, known: np.ndarray) -> np.ndarray:
         model = member.models[number]
         assert model is not None, "a series with a weight has a model"
         rows = slice(int(self.series.starts[number]), int(self.series.starts[number + 1]))

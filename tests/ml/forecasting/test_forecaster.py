@@ -1,6 +1,7 @@
 """A forecaster forecasts steps, buckets and explanations of its series, within its limits."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -156,3 +157,17 @@ def test_bounds_of_sums_of_a_model_without_them_are_narrower_than_sums_of_bounds
     assert total.upper - total.values == pytest.approx([expected])
     assert 0.85 < old._sum_intervals.power < 0.95
     assert total.confidence == pytest.approx([hours.confidence[10:34].mean()])
+
+
+def test_a_forecast_of_own_models_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forecaster = train_on(tmp_path, "Theta").forecaster
+    calls = []
+    monkeypatch.setattr(Forecaster, "_apply_local", lambda self, member, number, known: calls.append(0) or np.ones(6))
+    parameters = ForecastParameters(6, unique_ids=("a",))
+    first = forecaster.forecast(parameters, make_future(6))
+    again = forecaster.forecast(replace(parameters, level=80.0), make_future(6))
+    assert len(calls) == 1
+    np.testing.assert_array_equal(first[0].values, again[0].values)
+    updated = forecaster.update(make_rows(110, 10))
+    updated.forecast(parameters, None)
+    assert len(calls) == 2

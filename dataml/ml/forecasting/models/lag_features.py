@@ -24,6 +24,10 @@ Squared error would spend the model on one value that is a hundred times as far 
 """
 
 
+_MAX_ROWS = 2_000_000
+"""Rows that a model learns from; of more, a random part: more teach it little, and take memory and time."""
+
+
 @dataclass(frozen=True)
 class FeatureMatrix:
     """The features `x` float32 (rows, width) and the relative target `y` float64 (rows,) of training rows.
@@ -80,8 +84,12 @@ def _mean_by_series(values: np.ndarray, series: np.ndarray, chosen: np.ndarray, 
     return total / np.maximum(np.bincount(series[chosen], minlength=count), 1)
 
 
-def build_training_matrix(spec: LagSpec, data: GroupedSeries, scale: np.ndarray) -> FeatureMatrix:
-    """Return a row for every value that has enough history, and its relative target.
+def build_training_matrix(
+    spec: LagSpec, data: GroupedSeries, scale: np.ndarray, cutoffs: np.ndarray | None = None
+) -> FeatureMatrix:
+    """Return a row for every value that has enough history, and its relative target; of millions, a random part.
+
+    With `cutoffs` (series,) only the first so many values of each series have a row.
 
     Enough is half of the reach of the spec, or half of its series where that is shorter; features from further back
     are NaN. A row is made of the values before it and of `scale` (series,), which must come from values before the
@@ -89,7 +97,12 @@ def build_training_matrix(spec: LagSpec, data: GroupedSeries, scale: np.ndarray)
     """
     level, history = _history_columns(spec, data)
     warm = np.minimum(spec.reach, (data.lengths + 1) // 2)[data.series_index]
-    chosen = np.flatnonzero(np.isfinite(data.y) & np.isfinite(level) & (data.position >= np.maximum(warm, 1)))
+    has_row = np.isfinite(data.y) & np.isfinite(level) & (data.position >= np.maximum(warm, 1))
+    if cutoffs is not None:
+        has_row &= data.position < cutoffs[data.series_index]
+    chosen = np.flatnonzero(has_row)
+    if len(chosen) > _MAX_ROWS:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, _MAX_ROWS, replace=False))
     series = data.series_index[chosen]
     c, s = level[chosen], scale[series]
     x = np.empty((len(chosen), spec.width), dtype=np.float32)

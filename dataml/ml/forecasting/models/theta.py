@@ -71,10 +71,25 @@ def _seasonal_component(y: np.ndarray, season: int, kind: str | None) -> tuple[s
     """
     if kind is None:
         return None, np.zeros(len(y))
-    from statsmodels.tsa.seasonal import seasonal_decompose
-
     if kind == "multiplicative" and y.min() > 0:
-        factors = seasonal_decompose(y, model="multiplicative", period=season).seasonal
+        factors = _decompose(y, season, is_multiplicative=True)
         if (factors >= 0.01).all():
             return kind, factors
-    return "additive", seasonal_decompose(y, model="additive", period=season).seasonal
+    return "additive", _decompose(y, season, is_multiplicative=False)
+
+
+def _decompose(y: np.ndarray, season: int, *, is_multiplicative: bool) -> np.ndarray:
+    """Return the seasonal component (n,) of the classical decomposition of y (n,), n >= 2 seasons.
+
+    It is that of statsmodels' `seasonal_decompose`, without its data frames, which take ten times as long.
+    """
+    is_even = season % 2 == 0
+    weights = np.concatenate(([0.5], np.ones(season - 1), [0.5])) if is_even else np.ones(season)
+    trend = np.convolve(y, weights / season, "valid")
+    first = len(weights) // 2
+    known = y[first : first + len(trend)]
+    rest = known / trend if is_multiplicative else known - trend
+    phase = (first + np.arange(len(trend))) % season
+    means = np.bincount(phase, weights=rest, minlength=season) / np.bincount(phase, minlength=season)
+    means = means / means.mean() if is_multiplicative else means - means.mean()
+    return np.resize(means, len(y))

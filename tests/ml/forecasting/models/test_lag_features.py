@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dataml.ml.forecasting.models import lag_features
 from dataml.ml.forecasting.models.calendar_features import compute_calendar_features
 from dataml.ml.forecasting.models.lag_features import build_training_matrix, series_scales
 from dataml.ml.forecasting.models.lag_spec import LagSpec
@@ -99,3 +100,28 @@ def test_short_series_give_the_rows_that_they_can(lengths: tuple[int, ...]) -> N
     assert set(rows.series) == {i for i, length in enumerate(lengths) if length > 1}
     assert np.isfinite(rows.y).all()
     assert np.isfinite(rows.x[:, 0]).all()
+
+
+def test_rows_before_cutoffs_are_those_of_all_rows() -> None:
+    data, cutoffs = daily_series((120, 80), PLAIN), np.array([90, 50])
+    scale = np.ones(2)
+    rows, before = build_training_matrix(PLAIN, data, scale, cutoffs), build_training_matrix(PLAIN, data, scale)
+    before = before.before(cutoffs)
+    assert np.array_equal(rows.x, before.x, equal_nan=True)
+    assert np.array_equal(rows.position, before.position)
+
+
+def test_of_too_many_rows_a_part_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = daily_series((120, 80), PLAIN)
+    everything = build_training_matrix(PLAIN, data, np.ones(2))
+    monkeypatch.setattr(lag_features, "_MAX_ROWS", 50)
+    rows = build_training_matrix(PLAIN, data, np.ones(2))
+    assert len(rows) == 50
+    assert set(rows.series) == {0, 1}
+    places = {
+        (series, position): number
+        for number, (series, position) in enumerate(zip(everything.series, everything.position, strict=True))
+    }
+    same = [places[key] for key in zip(rows.series, rows.position, strict=True)]
+    assert same == sorted(same)
+    assert np.array_equal(rows.x, everything.x[same], equal_nan=True)

@@ -34,3 +34,15 @@ def test_a_multiplicative_season_is_additive_after_a_value_below_zero() -> None:
     values = theta.forecast(parameters, later, 6, None, None)
     assert np.isfinite(values).all()
     np.testing.assert_array_equal(values, theta.forecast(additive, later, 6, None, None))
+
+
+@pytest.mark.parametrize("season", [4, 7, 12])
+@pytest.mark.parametrize("is_multiplicative", [True, False])
+def test_the_season_is_that_of_a_classical_decomposition(season: int, is_multiplicative: bool) -> None:
+    from statsmodels.tsa.seasonal import seasonal_decompose
+
+    y = 50 + 10 * np.sin(2 * np.pi * np.arange(61) / season) + np.random.default_rng(0).normal(0, 2, 61)
+    expected = seasonal_decompose(
+        y, model="multiplicative" if is_multiplicative else "additive", period=season
+    ).seasonal
+    np.testing.assert_allclose(theta._decompose(y, season, is_multiplicative=is_multiplicative), expected, atol=1e-12)
