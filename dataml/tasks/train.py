@@ -23,7 +23,7 @@ from dataml.ml.evaluation.row_errors import RowErrors, describe_features, list_w
 from dataml.ml.evaluation.segments import score_segments
 from dataml.ml.labels import to_label
 from dataml.ml.target_scaling import TargetScaling
-from dataml.ml.training.candidates import Candidate, Candidates, list_candidates, list_defaults
+from dataml.ml.training.candidates import Candidate, Candidates, find_log_center, list_candidates, list_defaults
 from dataml.ml.training.limits import describe_limits, limit_candidates, warn_of_limits
 from dataml.ml.training.model_selection import Selection
 from dataml.ml.training.target import TrainingTarget
@@ -119,7 +119,10 @@ def _candidates(spec: TrainSpec, data: TrainingData, parent: Predictor | None) -
     elif spec.blended_quality is None:
         models = list_defaults(spec.algorithm, task)
     else:
-        models = list_candidates(task, spec.blended_quality, hyperparameters)
+        has_logarithm = task.is_regression and data.scaling.is_identity
+        development = data.samples.y[data.parts.development_rows]
+        log_center = find_log_center(development) if has_logarithm else None
+        models = list_candidates(task, spec.blended_quality, hyperparameters, log_center=log_center)
     return Candidates(
         task,
         models,
@@ -136,7 +139,7 @@ def _continue(parent: Predictor, scaling: TargetScaling) -> tuple[Candidate, ...
     factor = parent.scaling.scale / scaling.scale
     models = [model if factor == 1.0 else rescale(model, factor) for model, _ in parent.members]
     return tuple(
-        Candidate(record.name or record.algorithm, record.algorithm, start=model)
+        Candidate(record.name or record.algorithm, record.algorithm, start=model, log_center=model.log_offset)
         for record, model in zip(parent.manifest.members, models, strict=True)
     )
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +43,8 @@ class FitConfig:
         progress: called every ten rounds.
         limits: of its rounds and columns.
         params: by the library's own names, in place of our defaults; hyperparameters of users override them.
+        log_center: where the logarithm of a number is fitted, what is subtracted from it. A factor that is learned from
+            the validation rows undoes it without bias.
         deadline: after it the fit ends with the round that it is in, and its model is used as it is.
     """
 
@@ -56,6 +58,7 @@ class FitConfig:
     progress: Progress = lambda share, message: None
     limits: FitLimits = NO_LIMITS
     params: Mapping[str, Any] = field(default_factory=dict)
+    log_center: float | None = None
     deadline: Deadline = NEVER
 
     @property
@@ -100,7 +103,29 @@ def fit(
 ) -> FittedModel:
     """Fit until the score on `validation` no longer falls; without `validation`, for `rounds` rounds."""
     functions = {"XGBoost": _fit_xgboost, "LightGBM": _fit_lightgbm, "CatBoost": _fit_catboost, "Linear": _fit_linear}
-    return functions[config.algorithm](config, train, validation, rounds)
+    function = functions[config.algorithm]
+    if config.log_center is None:
+        return function(config, train, validation, rounds)
+    center = config.log_center
+    positive = train.y[train.y > 0]
+    lowest = float(positive.min()) if len(positive) else 1.0  # stands for numbers that have no logarithm
+
+    def take_logarithm(part: LabeledRows) -> LabeledRows:
+        return LabeledRows(part.x, np.log(np.maximum(part.y, lowest)) - center)
+
+    fitted = function(config, take_logarithm(train), None if validation is None else take_logarithm(validation), rounds)
+    model = replace(fitted.model, log_offset=center)
+    if validation is not None:
+        model = replace(model, log_offset=center + _log_of_best_factor(model.predict(validation.x), validation.y))
+    return replace(fitted, model=model)
+
+
+def _log_of_best_factor(predicted: np.ndarray, y: np.ndarray) -> float:
+    """Return the logarithm of the factor by which predictions have the least squared error; 0 where there is none."""
+    unit = float(np.abs(predicted).max()) or 1.0  # no square overflows
+    shares = predicted / unit
+    factor = float((y / unit * shares).sum() / np.square(shares).sum())
+    return math.log(factor) if factor > 0 and math.isfinite(factor) else 0.0
 
 
 def most_rounds(config: FitConfig) -> int:

@@ -50,16 +50,24 @@ class LabeledRows:
 
 @dataclass(frozen=True)
 class NativeModel:
-    """A fitted model; a booster is cut to its best iteration."""
+    """A fitted model; a booster is cut to its best iteration.
+
+    With a `log_offset` the booster predicts the logarithm of a number: `exp(booster + log_offset)` is the prediction,
+    which the offset keeps without bias.
+    """
 
     algorithm: str
     task: Task
     booster: Any
     categorical: tuple[int, ...]
     threads: int = 1
+    log_offset: float | None = None
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """Return numbers (rows,) for a regression, else probabilities (rows, classes)."""
+        return undo_logarithm(self._predict_raw(matrix), self.log_offset)
+
+    def _predict_raw(self, matrix: np.ndarray) -> np.ndarray:
         if self.algorithm == "Linear":
             return self.booster.predict(matrix, self.task.classes)
         if self.algorithm == "CatBoost":
@@ -76,8 +84,18 @@ class NativeModel:
         """Return the booster's own SHAP values (rows, outputs, width).
 
         There is one output, or one a class beyond two classes. The values and a constant add
-        up to the number, or to the log-odds of the second class or of each class.
+        up to the number, or to the log-odds of the second class or of each class. Values of a logarithm are stretched
+        by one factor a row, so that they add up to the difference of the numbers.
         """
+        values = self._raw_contributions(matrix)
+        if self.log_offset is None:
+            return values
+        sums = values.sum(axis=2, dtype=np.float64)
+        lowest = self._predict_raw(matrix).astype(np.float64)[:, None] - sums + self.log_offset
+        slopes = np.divide(np.expm1(sums), sums, out=np.ones_like(sums), where=np.abs(sums) > 1e-9)
+        return values * (np.exp(lowest) * slopes)[:, :, None]
+
+    def _raw_contributions(self, matrix: np.ndarray) -> np.ndarray:
         if self.algorithm == "Linear":
             return self.booster.contributions(matrix)
         if self.algorithm == "CatBoost":
@@ -145,6 +163,11 @@ class NativeModel:
 
             booster = catboost.CatBoost().load_model(blob=content)
         return cls(algorithm, task, booster, categorical, threads)
+
+
+def undo_logarithm(scores: np.ndarray, log_offset: float | None) -> np.ndarray:
+    """Return what a model predicts: its scores as they are, or the numbers of which they are the logarithms."""
+    return scores if log_offset is None else np.exp(scores.astype(np.float64) + log_offset)
 
 
 def feature_types(width: int, categorical: tuple[int, ...]) -> list[str]:

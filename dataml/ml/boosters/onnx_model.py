@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dataml.ml.boosters.native_model import NativeModel
+from dataml.ml.boosters.native_model import NativeModel, undo_logarithm
 from dataml.ml.boosters.onnx_trees import build_onnx
 
 TOLERANCE = 1e-5
@@ -33,7 +33,8 @@ class OnnxModel:
     prediction to the bit. Run it from several threads to use several cores.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, log_offset: float | None = None) -> None:
+        """Load a copy; `log_offset` is that of its model."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -45,12 +46,16 @@ class OnnxModel:
         names = [output.name for output in self._session.get_outputs()]
         # A classifier also has its labels; ours come from the predictor's own classes.
         self._outputs = names[-1:]
+        self._log_offset = log_offset
         self._input = self._session.get_inputs()[0].name
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """Return numbers (rows,) for a regression, else probabilities (rows, classes), as float32."""
+        """Return numbers (rows,) for a regression, else probabilities (rows, classes).
+
+        They are float32, but numbers of which the model predicts the logarithm float64.
+        """
         scores: Any = self._session.run(self._outputs, {self._input: matrix})[0]
-        return scores if scores.shape[1] > 1 else scores[:, 0]
+        return undo_logarithm(scores if scores.shape[1] > 1 else scores[:, 0], self._log_offset)
 
 
 def convert_to_onnx(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> OnnxConversion:
@@ -69,7 +74,7 @@ def convert_to_onnx(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> On
     rows = np.concatenate((matrix, sparse))
     try:
         content = build_onnx(model, matrix.shape[1])
-        predicted = OnnxModel(content).predict(rows)
+        predicted = OnnxModel(content, model.log_offset).predict(rows)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         return OnnxConversion(None, None, f"the converter refused the model: {error}")
     except (Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:

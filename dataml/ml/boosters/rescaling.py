@@ -40,6 +40,8 @@ def rescale(model: NativeModel, factor: float) -> NativeModel:
         raise ValueError("only a number can be rescaled, and only by a power of two")
     if factor == 1.0:
         return model
+    if model.log_offset is not None:
+        return replace(model, log_offset=model.log_offset + math.log(factor))
     functions: dict[str, Callable[[NativeModel, float], NativeModel]] = {
         "XGBoost": _rescale_xgboost,
         "LightGBM": _rescale_lightgbm,

@@ -81,7 +81,8 @@ class MemberRecord:
     """One model of a predictor.
 
     The weights of all members add up to 1. `params` are the parameters that its library was called with. `name` is
-    that of the candidate, and `number` counts the members of one algorithm from 1. In bundles of earlier versions, and
+    that of the candidate, and `number` counts the members of one algorithm from 1. `log_offset` is that of
+    `NativeModel`: it makes numbers of the logarithms that the file predicts. In bundles of earlier versions, and
     in those of forecasts, an algorithm has one member, and no name.
     """
 
@@ -91,6 +92,7 @@ class MemberRecord:
     params: dict[str, Any]
     name: str | None = None
     number: int = 1
+    log_offset: float | None = None
 
     @property
     def file(self) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -230,13 +231,13 @@ class Predictor:
         content = read_file(self._directory, self.manifest, member.file)
         categorical = self.preprocessing.categorical
         model = NativeModel.from_bytes(member.algorithm, self.task, content, categorical, self._threads)
-        self._native_models[member.file] = model
-        return model
+        self._native_models[member.file] = replace(model, log_offset=member.log_offset)
+        return self._native_models[member.file]
 
     def _load_runtime(self, member: MemberRecord) -> OnnxModel | NativeModel:
         name = onnx_file(self.manifest, member)
         if name in self.manifest.files:
-            return OnnxModel(read_file(self._directory, self.manifest, name))
+            return OnnxModel(read_file(self._directory, self.manifest, name), member.log_offset)
         return self._load_native(member)
 
     def _read_json(self, name: str) -> dict[str, Any]:

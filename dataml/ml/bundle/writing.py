@@ -146,8 +146,17 @@ def _member_records(selection: Selection) -> tuple[MemberRecord, ...]:
         fitted = member.fitted
         counts[fitted.algorithm] += 1
         number = counts[fitted.algorithm]
+        log_offset = fitted.model.log_offset
         records.append(
-            MemberRecord(fitted.algorithm, member.weight, fitted.best_iteration, fitted.params, member.name, number)
+            MemberRecord(
+                fitted.algorithm,
+                member.weight,
+                fitted.best_iteration,
+                fitted.params,
+                member.name,
+                number,
+                log_offset,
+            )
         )
     return tuple(records)
 

@@ -55,7 +55,7 @@ class Scorer:
         self.classes = self.manifest["classes"]
         self.threshold = self._read_threshold()
         members = self.manifest.get("members") or [{"algorithm": self.manifest["algorithm"], "weight": 1.0}]
-        self.members = [(load_booster(self.folder, m), m["algorithm"], m["weight"]) for m in members]
+        self.members = [(load_booster(self.folder, m), m) for m in members]
 
     def parse(self, row):
         """Return a dict of JSON values or CSV texts as a row of the matrix; columns that are no features are ignored.
@@ -86,7 +86,7 @@ class Scorer:
 
     def predict_matrix(self, matrix):
         """Return numbers (rows,), or probabilities (rows, classes), of a float32 matrix."""
-        predictions = [(weight, self._predict_member(booster, name, matrix)) for booster, name, weight in self.members]
+        predictions = [(m["weight"], self._predict_member(booster, m, matrix)) for booster, m in self.members]
         combined = combine_predictions(predictions, self.manifest.get("calibration"))
         scaling = self.manifest.get("target_scaling")
         return restore_target(combined, scaling) if scaling else combined
@@ -120,7 +120,12 @@ class Scorer:
         positive = self.manifest.get("positive_class")
         return 1 if positive is None else self.classes.index(positive)
 
-    def _predict_member(self, booster, algorithm, matrix):
+    def _predict_member(self, booster, member, matrix):
+        scores = self._predict_raw(booster, member["algorithm"], matrix)
+        offset = member.get("log_offset")  # of a model that predicts logarithms
+        return scores if offset is None else np.exp(np.asarray(scores, np.float64) + offset)
+
+    def _predict_raw(self, booster, algorithm, matrix):
         if algorithm == "Linear":
             return predict_linear(booster, matrix, self.classes)
         if algorithm == "CatBoost":

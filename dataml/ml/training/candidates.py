@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
+import numpy as np
+
 from dataml.ml.boosters.fitting import FitConfig
 from dataml.ml.boosters.hyperparameters import HYPERPARAMETERS, available_algorithms
 from dataml.ml.boosters.limits import NO_LIMITS, FitLimits
@@ -40,6 +42,13 @@ _VARIANTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 _FAST: Final = ("LightGBM", "XGBoost small trees", "Linear", "LightGBM random splits")
 _BALANCED: Final = (*_FAST[:3], "CatBoost", *_FAST[3:], "LightGBM small trees", "XGBoost")
+_LOGARITHMS: Final[dict[Quality, tuple[str, ...]]] = {
+    "fast": ("XGBoost small trees",),
+    "balanced": ("XGBoost small trees",),
+    "best": ("XGBoost small trees", "LightGBM random splits"),
+}
+"""Candidates that a skewed number has twice, the second one for its logarithm."""
+_MIN_SKEWNESS: Final = 1.0
 _PORTFOLIOS: Final[dict[Quality, tuple[str, ...]]] = {
     "fast": _FAST,
     "balanced": _BALANCED,
@@ -58,6 +67,7 @@ class Candidate:
         params: by the library's own names, in place of our defaults.
         tuned: hyperparameters in our names that a search has chosen.
         start: a model to continue.
+        log_center: what is subtracted from the logarithm of a number that it learns; None where it learns the target.
         limits: of its fits.
     """
 
@@ -67,6 +77,7 @@ class Candidate:
     tuned: Mapping[str, Any] = field(default_factory=dict)
     start: NativeModel | None = None
     limits: FitLimits = NO_LIMITS
+    log_center: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,7 @@ class Candidates:
             model.start,
             limits=model.limits,
             params=model.params,
+            log_center=model.log_center,
         )
 
     def with_tuned(self, tuned: Mapping[str, Mapping[str, Any]]) -> "Candidates":
@@ -120,7 +132,11 @@ class Candidates:
 
 
 def list_candidates(
-    task: Task, quality: Quality = DEFAULT_QUALITY, hyperparameters: Mapping[str, Any] | None = None
+    task: Task,
+    quality: Quality = DEFAULT_QUALITY,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    log_center: float | None = None,
 ) -> tuple[Candidate, ...]:
     """Return the models that `auto` tries.
 
@@ -128,11 +144,33 @@ def list_candidates(
         task: what is predicted.
         quality: how many are tried.
         hyperparameters: those of the user. A variant that differs by one of them is left out: it would be the default.
+        log_center: as `find_log_center` returns it.
     """
-    candidates = [Candidate(name, *_VARIANTS.get(name, (name, {}))) for name in _PORTFOLIOS[quality]]
+    candidates: list[Candidate] = []
+    for name in _PORTFOLIOS[quality]:
+        candidate = Candidate(name, *_VARIANTS.get(name, (name, {})))
+        candidates.append(candidate)
+        if log_center is not None and name in _LOGARITHMS[quality]:
+            candidates.append(replace(candidate, name=f"{name} of the logarithm", log_center=log_center))
     suitable = {name for name in available_algorithms() if task.classes <= _MAX_CLASSES.get(name, task.classes)}
     fixed = set(hyperparameters or ())
     return tuple(each for each in candidates if each.algorithm in suitable and fixed.isdisjoint(_own_names(each)))
+
+
+def find_log_center(target: np.ndarray) -> float | None:
+    """Return the mean logarithm of numbers with a long tail, whose logarithms have none; None of other numbers."""
+    if target.min() <= 0:
+        return None
+    logarithms = np.log(target)
+    skewness = _skewness(target)
+    is_skewed = skewness > _MIN_SKEWNESS and abs(_skewness(logarithms)) < skewness / 2
+    return float(logarithms.mean()) if is_skewed else None
+
+
+def _skewness(values: np.ndarray) -> float:
+    centred = values - values.mean()
+    deviation = centred.std()
+    return float(np.power(centred / deviation, 3).mean()) if deviation > 0 else 0.0
 
 
 def list_defaults(algorithm: str, task: Task) -> tuple[Candidate, ...]:

@@ -177,8 +177,16 @@ def _refit(
             config = replace(candidates.fit_config(by_name[name]), deadline=deadline)
             refitted = pool.fit(config, rows, None, rounds)
             if refitted.best_iteration >= _MIN_REFIT_SHARE * rounds or not config.is_late:
-                return refitted
+                return _keep_offset(refitted, models)
         limited[name] = "kept as it was fitted on one fold, as no time was left to fit it on all rows"
         return sorted(models, key=lambda model: model.best_iteration)[len(models) // 2]
 
     return dict(zip(names, pool.map(refit, names), strict=True))
+
+
+def _keep_offset(refitted: FittedModel, folds: Sequence[FittedModel]) -> FittedModel:
+    """Return a model of logarithms with the mean offset of the folds: it had no rows to learn one by."""
+    offsets = [each.model.log_offset for each in folds if each.model.log_offset is not None]
+    if not offsets:
+        return refitted
+    return replace(refitted, model=replace(refitted.model, log_offset=float(np.mean(offsets))))

@@ -6,9 +6,11 @@ import pytest
 
 from dataml.clocks import Deadline
 from dataml.ml.boosters.fitting import FitConfig, fit, float32_thresholds, library_parameters
-from dataml.ml.boosters.native_model import NativeModel, Task
+from dataml.ml.boosters.native_model import LabeledRows, NativeModel, Task
 from dataml.ml.boosters.onnx_model import OnnxModel, convert_to_onnx
 from tests.ml.boosters.fits import ALGORITHMS, BOOSTERS, CATEGORICAL, TASKS, fit_small, make_rows
+
+FEW = {"n_estimators": 60}
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: f"{task.classes} classes")
@@ -108,3 +110,59 @@ def test_a_fit_after_its_deadline_ends_with_its_first_round(algorithm: str, has_
     assert fitted.best_iteration <= (1 if has_validation else 4)
     copy = NativeModel.from_bytes(algorithm, task, fitted.model.to_bytes(), CATEGORICAL)
     assert (copy.predict(whole.x) == fitted.predict(whole.x)).all()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_logarithm_of_a_skewed_number_is_learned_and_undone_without_bias(algorithm: str) -> None:
+    whole = make_rows(Task(0), 1_500)
+    logarithms = (whole.y - 1_000_000) / 1_000
+    noise = np.random.default_rng(5).normal(0, 0.5, len(logarithms))
+    numbers = LabeledRows(whole.x, 100 * np.exp(logarithms + noise))
+    train, validation = numbers.take(np.arange(1_000)), numbers.take(np.arange(1_000, 1_500))
+    center = float(np.log(numbers.y).mean())
+    config = FitConfig(algorithm, Task(0), CATEGORICAL, log_center=center)
+    fitted = fit(config, train, validation)
+    assert fitted.model.log_offset is not None
+    assert fitted.model.log_offset > center + 0.03  # the mean of exp(noise) is more than 1
+    predicted = fitted.predict(validation.x)
+    assert predicted.dtype == np.float64
+    assert predicted.min() > 0
+    assert predicted.mean() == pytest.approx(validation.y.mean(), rel=0.15)
+    again = fit(
+        FitConfig(algorithm, Task(0), CATEGORICAL, log_center=fitted.model.log_offset, start=fitted.model),
+        train,
+        validation,
+    )
+    assert np.sqrt(np.square(again.predict(validation.x) - validation.y).mean()) < 1.2 * np.sqrt(
+        np.square(predicted - validation.y).mean()
+    )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_contributions_of_logarithms_add_up_to_differences_of_numbers(algorithm: str) -> None:
+    whole = make_rows(Task(0))
+    numbers = LabeledRows(whole.x, np.exp((whole.y - 1_000_000) / 1_000))
+    model = fit(FitConfig(algorithm, Task(0), CATEGORICAL, FEW, log_center=0.1, threads=1), numbers, numbers).model
+    values = model.contributions(whole.x)[:, 0]
+    rest = model.predict(whole.x) - values.sum(axis=1)
+    # What is left of each row is one number: that of a row without any effect.
+    assert np.abs(rest - rest.mean()).max() < 1e-3 * np.abs(rest.mean())
+
+
+@pytest.mark.parametrize("algorithm", ["XGBoost", "LightGBM"])
+def test_a_copy_predicts_numbers_of_logarithms(algorithm: str) -> None:
+    whole = make_rows(Task(0))
+    numbers = LabeledRows(whole.x, np.exp(10 + (whole.y - 1_000_000) / 1_000))
+    model = fit(FitConfig(algorithm, Task(0), CATEGORICAL, FEW, log_center=10.0), numbers, numbers).model
+    conversion = convert_to_onnx(model, whole.x)
+    assert conversion.content is not None, conversion.reason
+    copy = OnnxModel(conversion.content, model.log_offset)
+    assert copy.predict(whole.x) == pytest.approx(model.predict(whole.x), rel=1e-5)
+
+
+def test_numbers_without_a_logarithm_stand_for_the_least_that_has_one() -> None:
+    whole = make_rows(Task(0))
+    numbers = LabeledRows(whole.x, np.maximum(whole.y - 1_000_000, 0))
+    assert (numbers.y == 0).any()
+    fitted = fit(FitConfig("LightGBM", Task(0), CATEGORICAL, FEW, log_center=0.0), numbers, numbers)
+    assert np.isfinite(fitted.predict(whole.x)).all()

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dataml.jobs.spec import TrainResult
@@ -93,4 +94,28 @@ def test_members_of_one_algorithm_have_files_of_their_own(tmp_path: Path) -> Non
     exported = unpack_export(tmp_path / result.bundle, tmp_path / "export")
     script = "import json; from scorer import Scorer; json.dump(Scorer().predict(json.load(sys.stdin)), sys.stdout)"
     sample = to_json_rows(predictor, rows.slice(0, 20))
+    assert_same(run_isolated(exported, script, sample), predictor, sample)
+
+
+def test_a_skewed_number_is_predicted_alike_everywhere(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(600, 3))
+    price = 1_000 * np.exp(x[:, 0] + np.sin(2 * x[:, 1]) + 0.1 * random.normal(size=600))
+    table = pa.table({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "price": price})
+    result = train_on(tmp_path, table, "Regression", "auto", hyperparameters={"n_estimators": 150})
+    predictor = Predictor.load(tmp_path / result.bundle)
+    (member,) = [each for each in predictor.manifest.members if each.log_offset is not None]
+    assert member.name == "XGBoost small trees of the logarithm"
+    assert result.metrics["r2"] > 0.7
+    rows = table.slice(0, 50).select(["a", "b", "c"])
+    together = predictor.predict_table(rows)["prediction"].to_numpy()
+    alone = [predictor.predict([predictor.parse(row)])[0].prediction for row in rows.to_pylist()]
+    assert alone == together.tolist()
+    encoded = predictor.preprocessing.transform(rows)
+    natives = sum(model.predict(encoded) * weight for model, weight in predictor.members)
+    assert together == pytest.approx(np.asarray(natives), rel=1e-5)
+    assert set(predictor.explain(encoded[0].tolist())) == {"a", "b", "c"}
+    exported = unpack_export(tmp_path / result.bundle, tmp_path / "export")
+    script = "import json; from scorer import Scorer; json.dump(Scorer().predict(json.load(sys.stdin)), sys.stdout)"
+    sample = to_json_rows(predictor, rows)
     assert_same(run_isolated(exported, script, sample), predictor, sample)

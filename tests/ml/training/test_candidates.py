@@ -1,11 +1,12 @@
 """A portfolio has candidates by name; the hyperparameters of users hold for all of them."""
 
+import numpy as np
 import pytest
 
 from dataml.ml.boosters.fitting import library_parameters
 from dataml.ml.boosters.hyperparameters import available_algorithms
 from dataml.ml.boosters.native_model import Task
-from dataml.ml.training.candidates import QUALITIES, Candidates, list_candidates, list_defaults
+from dataml.ml.training.candidates import QUALITIES, Candidates, find_log_center, list_candidates, list_defaults
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
@@ -55,3 +56,20 @@ def test_a_search_chooses_for_candidates_by_name() -> None:
     configs = {model.name: tuned.fit_config(model) for model in tuned.models}
     assert configs["XGBoost"].hyperparameters == {"max_depth": 3, "subsample": 0.5}
     assert configs["LightGBM"].hyperparameters == {"subsample": 0.5}
+
+
+def test_a_skewed_number_has_candidates_for_its_logarithm() -> None:
+    names = {model.name: model.log_center for model in list_candidates(Task(0), log_center=7.5)}
+    assert names["XGBoost small trees of the logarithm"] == 7.5
+    assert names["XGBoost small trees"] is None
+    assert not any(model.log_center for model in list_candidates(Task(0)))
+
+
+def test_only_positive_numbers_with_a_long_tail_are_skewed() -> None:
+    random = np.random.default_rng(0)
+    tailed = np.exp(random.normal(size=1_000))
+    assert find_log_center(tailed) == pytest.approx(np.log(tailed).mean())
+    assert find_log_center(tailed - 1) is None
+    assert find_log_center(random.normal(100, 1, 1_000)) is None
+    assert find_log_center(np.log(tailed) + 10) is None
+    assert find_log_center(np.full(10, 3.0)) is None
