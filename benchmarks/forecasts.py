@@ -44,20 +44,28 @@ def main(names: list[str]) -> None:
     )
     print("|---|---|---|" + "---|" * (len(METHODS) + 3))
     scores, coverages = [], []
-    for collection in COLLECTIONS:
-        if not names or collection.name in names:
-            row = _measure(collection)
-            scores.append(row["mase"])
-            coverages.append(row["coverage"])
-            best = min(row["mase"])
-            cells = [f"**{value:.3f}**" if value == best else f"{value:.3f}" for value in row["mase"]]
-            print(
-                f"| {collection.name} | {row['size']} | {row['horizon']} | {' | '.join(cells)} "
-                f"| {row['coverage']:.1%} | {row['seconds']:.1f} | {row['rule']} |",
-                flush=True,
-            )
+    measured = [collection for collection in COLLECTIONS if not names or collection.name in names]
+    for collection in measured:
+        row = _measure(collection)
+        scores.append(row["mase"])
+        coverages.append(row["coverage"])
+        best = min(row["mase"])
+        cells = [f"**{value:.3f}**" if value == best else f"{value:.3f}" for value in row["mase"]]
+        print(
+            f"| {collection.name} | {row['size']} | {row['horizon']} | {' | '.join(cells)} "
+            f"| {row['coverage']:.1%} | {row['seconds']:.1f} | {row['rule']} |",
+            flush=True,
+        )
+    _print_means("mean", scores, coverages)
+    for label, is_held_back in (("mean of those held back", True), ("mean of the others", False)):
+        chosen = [number for number, collection in enumerate(measured) if collection.held_back == is_held_back]
+        if 0 < len(chosen) < len(measured):
+            _print_means(label, [scores[number] for number in chosen], [coverages[number] for number in chosen])
+
+
+def _print_means(label: str, scores: list[list[float]], coverages: list[float]) -> None:
     means = np.mean(scores, axis=0)
-    print(f"| mean | | | {' | '.join(f'{value:.3f}' for value in means)} | {np.mean(coverages):.1%} | | |")
+    print(f"| {label} | | | {' | '.join(f'{value:.3f}' for value in means)} | {np.mean(coverages):.1%} | | |")
 
 
 def _measure(collection: Collection) -> dict[str, Any]:
@@ -167,7 +175,7 @@ def _forecast_mlforecast(
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
 
-    aliases = {"quarter": "QS", "month": "MS", "day": "D", "minute": "30min", "hour": "h", "week": "W"}
+    aliases = {"quarter": "QS", "month": "MS", "day": "D", "minute": "30min", "hour": "h", "week": "W-MON"}
     calendar = {"quarter": ["quarter"], "month": ["month"], "day": ["dayofweek", "month"]}
     lags = sorted({1, 2, 3, 4, season, 2 * season} if season <= 12 else {1, 2, 3, season, 7 * season})
     model = MLForecast(
