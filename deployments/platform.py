@@ -19,9 +19,10 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from dataml.errors import StartupError
+from deployments import lean_imports
 from deployments.haproxy import HAProxyGuard, write_launcher
 from deployments.processes import find_free_ports, find_processes, is_alive, is_ray_core, start_id, stop_processes
 
@@ -90,6 +91,8 @@ def fast_data_plane_environment(home: Path, port: int) -> dict[str, str]:
         "AUTOSCALER_METRIC_PORT": "-1",
         "DASHBOARD_METRIC_PORT": "-1",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # glibc gives each thread an arena, and Ray's processes have dozens of threads that allocate little.
+        "MALLOC_ARENA_MAX": "2",
     }
     paths_and_ports = {
         "RAY_AUTH_MODE": "token",
@@ -156,6 +159,7 @@ class Platform:
         os.environ.update(fast_data_plane_environment(self.home, self.port))
         _prepare_folders(self.home, self.folder)
 
+        lean_imports.install()
         # Ray reads its environment when it is imported, so it is imported only here.
         from ray import serve
         from ray.exceptions import RayError
@@ -179,16 +183,17 @@ class Platform:
         import ray
 
         try:
-            ray.init(
-                address="local",
-                namespace="dataml",
-                include_dashboard=self.dashboard,
-                dashboard_host="127.0.0.1",
-                object_store_memory=OBJECT_STORE_BYTES,
-                logging_level=logging.WARNING,
-                log_to_driver=False,
-                _temp_dir=str(self.folder / "ray"),
-            )
+            with _without_helpers():
+                ray.init(
+                    address="local",
+                    namespace="dataml",
+                    include_dashboard=self.dashboard,
+                    dashboard_host="127.0.0.1",
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    logging_level=logging.WARNING,
+                    log_to_driver=False,
+                    _temp_dir=str(self.folder / "ray"),
+                )
         except Exception as error:  # Ray raises no narrower one when a process of it does not start in time
             raise _failed("Ray did not start", error, self.home) from error
         # Ray has installed its own handlers, which end this process at once and leave the others running.
@@ -298,6 +303,28 @@ def _archive_logs(folder: Path, home: Path) -> None:
 def record_file(home: Path) -> Path:
     """Return the file of a home's `PlatformRecord`."""
     return home / "run" / "platform.json"
+
+
+@contextmanager
+def _without_helpers() -> Iterator[None]:
+    """Let Ray start without two processes of 50 MB each that this platform has no use for.
+
+    The log monitor copies the logs of all processes to that which has called `ray.init`, and `log_to_driver` is off.
+    The monitor starts and ends nodes of a cluster, and this is one node. `ray.init` has no options for them.
+    """
+    from ray._private import parameter
+
+    class LeanParams(parameter.RayParams):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.include_log_monitor, self.no_monitor = False, True
+
+    usual = parameter.RayParams
+    parameter.RayParams = LeanParams
+    try:
+        yield
+    finally:
+        parameter.RayParams = usual
 
 
 def check_port(host: str, port: int) -> None:

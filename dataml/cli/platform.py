@@ -72,7 +72,6 @@ def _up(
 
 
 def _run_platform(settings: "Settings", dashboard: bool) -> None:
-    from dataml.installation import password_hint
     from deployments import platform
     from deployments.restarts import keep_running
 
@@ -84,6 +83,9 @@ def _run_platform(settings: "Settings", dashboard: bool) -> None:
 
     def run(report_ready: Callable[[], None]) -> None:
         def ready() -> None:
+            # Not in the process that waits for the platform: it needs none of the application.
+            from dataml.installation import password_hint
+
             report_ready()
             print(f"dataml {__version__} is up: http://{settings.host}:{settings.port}/docs")
             if settings.grpc_port is not None:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
-from pandas.util import hash_array
 
 from dataml.contract.columns import parse_column
 from dataml.contract.contract import Column
@@ -29,6 +28,9 @@ class DuplicateDetector:
             values = parse_column(batch.column(index), self.column.data_type, self.column.value_format).values
             valid_rows = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
             hashable = _to_hashable(values.drop_null())
+            # Only contracts with a unique column need pandas, whose import takes half a second.
+            from pandas.util import hash_array
+
             first, second = (hash_array(hashable, hash_key=key) for key in _KEYS)  # type: ignore[operator]
             self._hashes.append((np.asarray(first), np.asarray(second)))
             self._rows.append(valid_rows + self._row_count)

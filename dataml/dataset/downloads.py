@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from dataml.dataset import file_service, hdf, lake_tables, service
+from dataml.dataset import file_service, lake_tables, service
 from dataml.dataset.models import File
 from dataml.db.scope import Scope
 from dataml.errors import NotFound
@@ -128,6 +128,9 @@ def _fetch(storage: Storage, download: Download) -> Path:
 
 
 def _fetch_copy(storage: Storage, name: str, source: File) -> Path:
+    # HDF5's library costs each process of the platform 7 MB.
+    from dataml.dataset import hdf
+
     with suppress(FileMissing):
         if (path := storage.fetch(name)).exists():
             return path

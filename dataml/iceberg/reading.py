@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from dataml.contract.files.parquet import reject_extension_types
 from dataml.errors import Invalid, NotFound
@@ -86,6 +85,7 @@ def read_batches(
 
 
 def _file_batches(table: "Table", task: "FileScanTask", schema: "Schema", batch_rows: int) -> Iterator[pa.RecordBatch]:
+    import pyarrow.dataset as ds  # imports pandas
     from pyiceberg.manifest import FileFormat
 
     if task.file.file_format != FileFormat.PARQUET:

@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -163,7 +162,10 @@ class DistinctSketch:
 
     def add(self, values: pa.Array) -> None:
         """Take values without nulls into account."""
-        hashes = pd.util.hash_array(values.to_numpy(zero_copy_only=False), categorize=False)
+        # Replicas import this module, and never call this: pandas would cost each of them 50 MB.
+        from pandas.util import hash_array
+
+        hashes: _Hashes = hash_array(values.to_numpy(zero_copy_only=False), categorize=False)
         if len(self._hashes) == _MAX_HASHES:
             hashes = hashes[hashes < self._hashes[-1]]
         self._merge(hashes)
