@@ -33,7 +33,8 @@ _RETRY_S = 0.5
 # A minute: long enough for a database to come back, short enough for a report that can never be written.
 _MAX_REJECTIONS = 120
 _LIBRARIES = ("sklearn.metrics", "lightgbm", "xgboost", "onnx")
-_TASKS = ("dataml.tasks.validate", "dataml.tasks.train", "dataml.tasks.score")
+_FIRST_TASK = "dataml.tasks.validate"
+_TASKS = ("dataml.tasks.train", "dataml.tasks.score")
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +76,16 @@ class Worker:
         self._rejections = 0
         self._metrics = ProcessRecorder("worker")
         self._reporting: asyncio.Task[None] | None = None
+        self._importing: asyncio.Task[None] | None = None
 
     async def warm(self) -> None:
-        """Import what jobs need."""
-        await asyncio.to_thread(_import_heavy)
+        """Import what the validation of a dataset needs, and go on to import what other jobs need.
+
+        The first job of a platform is a validation, and need not wait for the libraries of trainings.
+        """
+        await asyncio.to_thread(importlib.import_module, _FIRST_TASK)
+        if self._importing is None:
+            self._importing = asyncio.create_task(asyncio.to_thread(_import_heavy))
 
     async def ping(self) -> WorkerProcess:
         """Return the process; it answers unless it is stopped, or something holds the interpreter lock."""
