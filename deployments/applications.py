@@ -2,11 +2,15 @@
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
 from typing import Final, Literal
 
+import ray
 from ray import serve
+from ray.serve._private.common import RequestProtocol
+from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, TargetGroup
 
 from dataml.serving.model_runner import DeploymentStatus
 
@@ -14,6 +18,8 @@ MAX_AGE_S: Final = 2.0
 """How old the answer of Serve is at most that `RecentApplications` gives."""
 _PREFIX = "predictor-"
 Applications = dict[str, ApplicationStatusOverview]
+ReplicaAddresses = dict[str, tuple[str, ...]]
+"""Host and port of each replica, by application."""
 
 
 def application_name(tenant_id: str, predictor_name: str) -> str:
@@ -33,6 +39,37 @@ def list_applications() -> Applications:
     return {name: app for name, app in serve.status().applications.items() if name.startswith(_PREFIX)}
 
 
+def list_replica_addresses() -> ReplicaAddresses:
+    """Return where the replicas of these applications listen themselves. Blocking.
+
+    Raises:
+        RayServeException, RayError: Serve cannot be reached.
+    """
+    # Serve's public list has the addresses of its proxies instead.
+    client = _get_global_client()
+    assert client is not None
+    groups: list[TargetGroup] = ray.get(client._controller.get_target_groups.remote(from_proxy_manager=True))
+    return {
+        # Serve's own proxy stands in for an application without replicas.
+        group.app_name: tuple(f"{each.ip}:{each.port}" for each in group.targets if group.app_name in each.name)
+        for group in groups
+        if group.app_name.startswith(_PREFIX) and group.protocol == RequestProtocol.HTTP
+    }
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs of the applications of all predictors."""
+
+    applications: Applications
+    addresses: ReplicaAddresses
+
+
+def list_running() -> Running:
+    """Return what runs. Blocking. Raises as `list_applications`."""
+    return Running(list_applications(), list_replica_addresses())
+
+
 class RecentApplications:
     """What Serve has answered lately about the applications of all predictors.
 
@@ -40,10 +77,10 @@ class RecentApplications:
     """
 
     def __init__(self) -> None:
-        self._asked: asyncio.Task[Applications] | None = None
+        self._asked: asyncio.Task[Running] | None = None
         self._asked_at = 0.0
 
-    async def read(self) -> Applications:
+    async def read(self) -> Running:
         """Return the applications as they were at most `MAX_AGE_S` ago. All calls that wait share one question.
 
         Raises:
@@ -53,7 +90,7 @@ class RecentApplications:
         asked = self._asked
         is_stale = asked is None or now - self._asked_at > MAX_AGE_S
         if asked is None or (asked.done() and (is_stale or asked.cancelled() or asked.exception() is not None)):
-            asked = self._asked = asyncio.create_task(asyncio.to_thread(list_applications))
+            asked = self._asked = asyncio.create_task(asyncio.to_thread(list_running))
             self._asked_at = now
         return await asyncio.shield(asked)
 
@@ -88,10 +125,10 @@ def is_serving(application: ApplicationStatusOverview) -> bool:
     return application.status == ApplicationStatus.RUNNING and count_replicas(application) > 0
 
 
-def describe(application: ApplicationStatusOverview) -> DeploymentStatus:
-    """Return what runs of an application."""
+def describe(application: ApplicationStatusOverview, addresses: tuple[str, ...] = ()) -> DeploymentStatus:
+    """Return what runs of an application, whose replicas have these addresses."""
     replicas = count_replicas(application)
-    return DeploymentStatus(_state(application.status, replicas), replicas)
+    return DeploymentStatus(_state(application.status, replicas), replicas, addresses)
 
 
 def _state(status: ApplicationStatus, replicas: int) -> Literal["starting", "running", "failed", "stopping"]:

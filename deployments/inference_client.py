@@ -79,13 +79,17 @@ class RayInferenceClient:
             Unavailable: Serve cannot be asked.
         """
         try:
-            applications = await self._applications.read()
+            running = await self._applications.read()
         except (RayError, RayServeException) as error:
             raise Unavailable(
                 "The states of endpoints are unknown; try again.", code="endpoints_unavailable"
             ) from error
-        found = ((name, applications.get(application_name(tenant_id, name))) for name in predictor_names)
-        return {name: describe(application) for name, application in found if application is not None}
+        statuses: dict[str, DeploymentStatus] = {}
+        for name in predictor_names:
+            own = application_name(tenant_id, name)
+            if own in running.applications:
+                statuses[name] = describe(running.applications[own], running.addresses.get(own, ()))
+        return statuses
 
     async def warm(self) -> None:
         """Connect to the pool and load its libraries, so that the first prediction is fast."""

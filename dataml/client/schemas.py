@@ -489,6 +489,7 @@ class EndpointAnswer(TypedDict):
     replicas: int
     recent_calls: "VersionCalls | None"
     endpoint_url: "str | None"
+    replica_urls: list[str]
     created_by: "str | None"
     created_at: "str | None"
     modified_at: "str | None"

@@ -88,6 +88,11 @@ class EndpointAnswer(BaseModel):
         description="Path of the predictor's direct route, for POST, whatever answers it. Null for a version that does "
         "not answer for its predictor."
     )
+    replica_urls: list[str] = Field(
+        description="The direct route at each replica itself, without the load balancer before it: for callers in the "
+        "network of the cluster that spread their requests themselves, as a service mesh does. Ask again for the list "
+        "when one of them refuses the connection."
+    )
     created_by: str | None = Field(description="Who asked for it; null when nobody has.")
     created_at: datetime | None = Field(description="When it was asked for.")
     modified_at: datetime | None = Field(description="When the numbers of replicas were last changed.")
@@ -106,6 +111,9 @@ class EndpointAnswer(BaseModel):
         """Return the endpoint of a version; `wanted` and `status` are of its predictor, for the one that serves."""
         request = wanted and wanted.request
         scaling = wanted and wanted.scaling
+        path = direct_route(training, tenant_name) if is_serving else None
+        state = _state(training, wanted, status)
+        addresses = status.addresses if status is not None and state == "running" else ()
         return cls(
             predictor_name=training.predictor_name,
             train_id=training.id,
@@ -116,10 +124,11 @@ class EndpointAnswer(BaseModel):
             target_ongoing_requests=scaling and scaling.target_ongoing_requests,
             upscale_delay_s=scaling and scaling.upscale_delay_s,
             downscale_delay_s=scaling and scaling.downscale_delay_s,
-            state=_state(training, wanted, status),
+            state=state,
             replicas=status.replicas if status is not None else 0,
             recent_calls=None if recent_calls is None else VersionCalls.from_metrics(recent_calls),
-            endpoint_url=direct_route(training, tenant_name) if is_serving else None,
+            endpoint_url=path,
+            replica_urls=[f"http://{address}{path}" for address in addresses] if path is not None else [],
             created_by=request and request.created_by,
             created_at=request and request.created_at,
             modified_at=request and request.modified_at,

@@ -156,10 +156,14 @@ class PredictionLog(Protocol):
 
 @dataclass(frozen=True)
 class DeploymentStatus:
-    """What runs of a predictor's own deployment."""
+    """What runs of a predictor's own deployment.
+
+    `addresses` are the host and port of each replica that answers the direct route itself, where they are known.
+    """
 
     state: Literal["starting", "running", "failed", "stopping"]
     replicas: int
+    addresses: tuple[str, ...] = ()
 
 
 class InferenceClient(Protocol):

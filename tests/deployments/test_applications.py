@@ -7,7 +7,7 @@ import pytest
 from ray.serve.exceptions import RayServeException
 
 from deployments import applications
-from deployments.applications import Applications, RecentApplications
+from deployments.applications import Applications, RecentApplications, Running
 
 
 class Serve:
@@ -31,6 +31,7 @@ class Serve:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Serve:
     serve = Serve()
     monkeypatch.setattr(applications, "list_applications", serve.list_applications)
+    monkeypatch.setattr(applications, "list_replica_addresses", dict)
     return serve
 
 
@@ -46,7 +47,7 @@ def test_calls_that_wait_share_one_question(asked: Serve, monkeypatch: pytest.Mo
         gone.cancel()
         await asyncio.sleep(0)
         asked.may_answer.set()
-        assert await asyncio.gather(*rest) == [{}, {}]
+        assert await asyncio.gather(*rest) == [Running({}, {})] * 2
 
     asyncio.run(body())
     assert asked.questions == 1
@@ -60,7 +61,7 @@ def test_an_answer_is_given_again_while_it_is_recent(
 
     async def body() -> None:
         recent = RecentApplications()
-        assert await recent.read() == await recent.read() == {}
+        assert await recent.read() == await recent.read() == Running({}, {})
 
     asyncio.run(body())
     assert asked.questions == questions
@@ -75,7 +76,7 @@ def test_an_error_is_not_given_again(asked: Serve, monkeypatch: pytest.MonkeyPat
         with pytest.raises(RayServeException):
             await recent.read()
         asked.error = None
-        assert await recent.read() == {}
+        assert await recent.read() == Running({}, {})
 
     asyncio.run(body())
     assert asked.questions == 2

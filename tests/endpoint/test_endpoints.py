@@ -1,6 +1,7 @@
 """Which predictors have a deployment of their own: the newest, and those that a user has asked for."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -271,9 +272,11 @@ def test_the_state_says_what_answers(
     runtime = client.app.app.state.inference_client.client  # type: ignore[attr-defined]
     put(client, older)
     execute_sql(platform.settings, f"UPDATE training SET endpoint = '{endpoint}' WHERE id = {older['id']}")
-    runtime.deployments[tenant_id, "older"] = status
+    runtime.deployments[tenant_id, "older"] = replace(status, addresses=("10.0.0.1:30001",) * status.replicas)
     try:
         answer = get(client, older)
+        at_replicas = ["http://10.0.0.1:30001/models/default/older/predict"] * shown[1]
+        assert answer["replica_urls"] == (at_replicas if shown[0] == "running" else [])
         assert (answer["state"], answer["replicas"]) == shown
         row = next(row for row in client.get("/endpoints").json()["data"] if row["train_id"] == older["id"])
         assert row == answer
