@@ -119,6 +119,9 @@ def story(folder: Path) -> None:
         drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token, seconds=30)
         direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token)
         direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token, connections=1)
+        replica = client.api.get_endpoint(model.id).replica_urls[0]
+        replica_load = drive(replica, {"features": features}, token)
+        replica_alone = drive(replica, {"features": features}, token, connections=1)
         _measure_batch(client, model, folder, home)
         _print_memory(home)
         bundle = _latest_bundle(home)
@@ -132,9 +135,11 @@ def story(folder: Path) -> None:
         "POST /inference/ by the own deployment, 16 connections", own, two_hop, "two-hop app, Serve's defaults"
     )
     _print_load_row("direct route, 16 connections", direct, plain, "uvicorn + FastAPI + booster")
+    _print_load_row("the same at one replica's own port", replica_load, plain, "uvicorn + FastAPI + booster")
     print(
         f"at 1 connection, p50: /inference/ {own_alone.p50_ms:.2f} ms, direct {direct_alone.p50_ms:.2f} ms, "
-        f"uvicorn + FastAPI + booster {plain_alone.p50_ms:.2f} ms"
+        f"at the replica's own port {replica_alone.p50_ms:.2f} ms, uvicorn + FastAPI + booster "
+        f"{plain_alone.p50_ms:.2f} ms"
     )
 
 
