@@ -1,4 +1,4 @@
-"""Replicas and Serve's own processes import no pandas, and everybody else gets it."""
+"""Processes of the platform import no pandas and scikit-learn that they have no use for; who wants them gets them."""
 
 import subprocess
 import sys
@@ -44,3 +44,24 @@ print(len([each for each in sys.meta_path if type(each).__module__ == "deploymen
 print(len(pa.table({"a": [1]}).to_pandas()))
 """
     assert run(program).split() == ["1", "1"]
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_boosters_are_fitted_and_explained_without_scikit_learn(library: str) -> None:
+    program = f"""
+import sys
+import numpy as np
+from deployments import lean_imports
+lean_imports.install()
+import {library}
+print("sklearn" in sys.modules, "pandas" in sys.modules)
+from dataml.ml.boosters.fitting import FitConfig, fit
+from dataml.ml.boosters.native_model import LabeledRows, Task
+x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+rows = LabeledRows(x, (x[:, 0] > 0).astype(float))
+algorithm = {{"lightgbm": "LightGBM", "xgboost": "XGBoost"}}["{library}"]
+fitted = fit(FitConfig(algorithm, Task(2), ()), rows, rows)
+print(fitted.predict(x).shape, fitted.model.contributions(x).shape[0])
+import sklearn.metrics, pandas
+"""
+    assert run(program).splitlines() == ["False False", "(200, 2) 200"]
