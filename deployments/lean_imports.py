@@ -14,8 +14,8 @@ _NEEDLESS: Final = {
 """Modules, each with those that try to import it and can do without.
 
 Serve looks for pandas only to send DataFrames as JSON: it would cost each process 50 MB and 0.7 s of a core. The
-libraries of boosters look for these to take their tables, and to be estimators of scikit-learn. Ours get arrays. Without
-them LightGBM takes 0.5 s and 20 MB in place of 2.9 s and 96 MB, and so the first explanation of a replica is fast.
+libraries of boosters look for these to take their tables, and to be estimators of scikit-learn. Ours get arrays.
+Without them LightGBM takes 0.5 s and 20 MB in place of 2.9 s and 96 MB: the first explanation of a replica is fast.
 """
 
 

@@ -55,8 +55,6 @@ class Worker:
     """
 
     def __init__(self, storage: Storage, lake: LakeConfig, otlp_endpoint: str | None = None) -> None:
-        # Requests have priority over jobs: on a busy machine the API stays fast.
-        os.nice(10)
         # Threads that spin while they wait make a small fit many times slower when the cores are shared. The OpenMP
         # runtime reads the variable when the first booster library is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -85,6 +83,8 @@ class Worker:
         """
         await asyncio.to_thread(importlib.import_module, _FIRST_TASK)
         if self._importing is None:
+            # Requests have priority over jobs: on a busy machine the API stays fast.
+            os.nice(10)
             self._importing = asyncio.create_task(asyncio.to_thread(_import_heavy))
 
     async def ping(self) -> WorkerProcess:
