@@ -163,9 +163,9 @@ class DistinctSketch:
     def add(self, values: pa.Array) -> None:
         """Take values without nulls into account."""
         # Replicas import this module, and never call this: pandas would cost each of them 50 MB.
-        from pandas.util import hash_array
+        import pandas as pd
 
-        hashes: _Hashes = hash_array(values.to_numpy(zero_copy_only=False), categorize=False)
+        hashes = pd.util.hash_array(values.to_numpy(zero_copy_only=False), categorize=False)
         if len(self._hashes) == _MAX_HASHES:
             hashes = hashes[hashes < self._hashes[-1]]
         self._merge(hashes)
