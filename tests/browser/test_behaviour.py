@@ -15,7 +15,7 @@ from tests.client import PASSWORD
 from tests.dataset.datasets import get_dataset
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route
 
 pytestmark = pytest.mark.browser
 HTML_OF_NAMES = "onerror=alert"
@@ -161,3 +161,22 @@ def test_another_target_changes_the_form_in_place(admin: "BrowserContext", objec
     assert page.evaluate("window.isSamePage")
     page.locator("#check h2").first.wait_for()
     page.close()
+
+
+def test_button_of_a_form_has_a_question_of_its_own(admin: "BrowserContext", objects: Objects) -> None:
+    page = admin.new_page()
+    questions: list[str] = []
+
+    def dismiss(dialog: "Dialog") -> None:
+        questions.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    (path,) = fill("/predictors/release", objects)
+    page.goto(path)
+    page.get_by_role("button", name="Roll back").click()
+    assert questions == ["Let the version answer again that did before?"]
+    assert "rollback" not in page.url
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.get_by_role("button", name="Promote", exact=True).click()
+    assert len(questions) == 1
