@@ -19,7 +19,8 @@ from dataml.metrics.definitions import (
 from dataml.metrics.recording import Histogram, Labels
 from dataml.metrics.totals import Snapshot, quantile
 
-_EVENTS: Final = "/events"
+# Clients wait here for jobs to end, as long as they want to: it says nothing about the platform.
+_WAITING_ROUTE: Final = "/api/v1/jobs/{job_id}"
 
 
 class CallFigures(BaseModel):
@@ -50,7 +51,7 @@ class ProcessFigures(BaseModel):
 class ActivityStatus(BaseModel):
     """What all processes have recorded since the supervisor's process started; it may be five seconds old."""
 
-    requests: CallFigures = Field(description="Requests over HTTP, those that stream events left out of the times.")
+    requests: CallFigures = Field(description="Requests over HTTP; the times are without those that wait for jobs.")
     predictions: CallFigures = Field(description="Calls of models in real time.")
     prediction_log: PredictionLogFigures
     worker_restarts: dict[str, int] = Field(
@@ -65,7 +66,9 @@ class ActivityStatus(BaseModel):
         """Return what the metrics of all processes say."""
         statuses = {labels: int(count) for labels, count in totals.counters.get(HTTP_REQUESTS.name, {}).items()}
         failed = sum(count for labels, count in statuses.items() if labels[-1].startswith("5"))
-        requests = _figures(totals, HTTP_REQUEST_DURATION, failed, lambda labels: not labels[-1].endswith(_EVENTS))
+        requests = _figures(
+            totals, HTTP_REQUEST_DURATION, failed, lambda labels: not labels[-1].startswith(_WAITING_ROUTE)
+        )
         resident = totals.gauges.get(PROCESS_MEMORY.name, {})
         return cls(
             requests=requests.model_copy(update={"calls": sum(statuses.values())}),

@@ -94,7 +94,7 @@ def test_status_is_for_administrators_of_the_platform(stranger: Client, analyst:
 def test_activity_is_what_the_metrics_of_all_processes_say() -> None:
     fast, slow = [0.0] * (len(HTTP_REQUEST_DURATION.bounds) + 2), [0.0] * (len(HTTP_REQUEST_DURATION.bounds) + 2)
     fast[0], slow[-2] = 99.0, 1.0
-    stream = [0.0] * len(fast)
+    stream, waiting = [0.0] * len(fast), "/api/v1/jobs/{job_id}/events"
     stream[-2] = 500.0
     counters = {
         HTTP_REQUESTS.name: {("GET", "/a", "200"): 90.0, ("GET", "/a", "404"): 7.0, ("POST", "/b", "503"): 3.0},
@@ -103,7 +103,7 @@ def test_activity_is_what_the_metrics_of_all_processes_say() -> None:
     }
     calls = ("tenant", "churn", "1", "")
     histograms = {
-        HTTP_REQUEST_DURATION.name: {("GET", "/a"): fast, ("POST", "/b"): slow, ("GET", "/jobs/{id}/events"): stream},
+        HTTP_REQUEST_DURATION.name: {("GET", "/a"): fast, ("POST", "/b"): slow, ("GET", waiting): stream},
         PREDICTION_DURATION.name: {(*calls, "2xx"): fast, (*calls, "5xx"): slow},
     }
     gauges = {
