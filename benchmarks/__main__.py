@@ -22,7 +22,9 @@ import dataml
 from benchmarks.console import measure_console
 from benchmarks.load import Load, drive, require_wrk, resident_mb
 from benchmarks.login import compare_failed_logins
+from benchmarks.models import many_models
 from benchmarks.overload import overload
+from benchmarks.peers import compare_peers
 from benchmarks.plain import predict_plainly, train_plainly
 from benchmarks.platform_run import (
     CHURN,
@@ -32,6 +34,7 @@ from benchmarks.platform_run import (
     await_own_deployment,
     churn_request,
     environment,
+    latest_bundle,
     process,
     running_platform,
     train_churn,
@@ -39,6 +42,8 @@ from benchmarks.platform_run import (
 from benchmarks.predictions import compare_predictions
 from benchmarks.reading import compare_readers
 from benchmarks.scaling import scaling
+from benchmarks.steady import steady
+from benchmarks.two_hops import compare_two_hops
 from benchmarks.waiters import waiters
 
 PORT = 8170
@@ -57,6 +62,10 @@ def main(sections: list[str]) -> None:
         "startup": startup,
         "story": story,
         "predict": compare_predictions,
+        "peers": compare_peers,
+        "two-hops": compare_two_hops,
+        "models": many_models,
+        "steady": steady,
         "training": training,
         "forecast": forecast,
         "responsive": responsive,
@@ -124,7 +133,7 @@ def story(folder: Path) -> None:
         replica_alone = drive(replica, {"features": features}, token, connections=1)
         _measure_batch(client, model, folder, home)
         _print_memory(home)
-        bundle = _latest_bundle(home)
+        bundle = latest_bundle(home)
         fields = {
             each["column_name"]: each["data_type"] for each in client.api.get_prediction_form(id=model.id)["headers"]
         }
@@ -360,7 +369,7 @@ def training(folder: Path) -> None:
             times.append(time.perf_counter() - started)
             _await_idle(model)
     parquet = next((home / "storage" / "jobs").glob("*/data.parquet"))
-    plain = [train_plainly(_latest_bundle(home), parquet, "churn", 1, {}) for _ in range(3)][1:]
+    plain = [train_plainly(latest_bundle(home), parquet, "churn", 1, {}) for _ in range(3)][1:]
     _print_row(
         "train request until Completed, auto",
         statistics.median(times),
@@ -439,7 +448,7 @@ def _measure_batch(client: dataml.Client, model: dataml.Model, folder: Path, hom
 
     times = [_time(score) for _ in range(2)]
     parquet = max((home / "storage" / "jobs").glob("*/data.parquet"), key=lambda path: path.stat().st_size)
-    plain = predict_plainly(_latest_bundle(home), parquet, folder / "plain.csv")
+    plain = predict_plainly(latest_bundle(home), parquet, folder / "plain.csv")
     _print_row(
         f"batch of {BATCH_ROWS:,} rows, request until completed",
         min(times),
@@ -472,10 +481,6 @@ def _uvicorn_baseline(bundle: Path, body: dict[str, object], fields: dict[str, s
         drive(f"http://127.0.0.1:{PORT}/predict", body, seconds=3)
         url = f"http://127.0.0.1:{PORT}/predict"
         return drive(url, body), drive(url, body, connections=1)
-
-
-def _latest_bundle(home: Path) -> Path:
-    return max((home / "storage" / "jobs").glob("*/bundle"), key=lambda path: int(path.parent.name.split(".")[0]))
 
 
 def _write_repeated_churn(folder: Path, rows: int, *, with_target: bool) -> Path:

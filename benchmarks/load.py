@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,36 @@ def drive(
             f'wrk.headers["Authorization"] = "Bearer {token}"' if token else "",
         ]
     )
+    return _run_wrk(url, script, connections, seconds)
+
+
+def drive_many(
+    url: str,
+    bodies: Sequence[dict[str, object]],
+    order: Sequence[int],
+    token: str,
+    *,
+    connections: int = 16,
+    seconds: int = 8,
+) -> Load:
+    """Send several bodies by POST repeatedly; `order` has the index of the body of each request, again and again."""
+    texts = ",\n".join(json.dumps(json.dumps(body)) for body in bodies)
+    script = f"""
+        wrk.method = "POST"
+        wrk.headers["Content-Type"] = "application/json"
+        wrk.headers["Authorization"] = "Bearer {token}"
+        local bodies = {{{texts}}}
+        local order = {{{", ".join(str(index + 1) for index in order)}}}
+        local at = 0
+        request = function()
+            at = at % #order + 1
+            return wrk.format(nil, nil, nil, bodies[order[at]])
+        end
+    """
+    return _run_wrk(url, script, connections, seconds)
+
+
+def _run_wrk(url: str, script: str, connections: int, seconds: int) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,9 @@ def await_own_deployment(model: dataml.Model) -> None:
     """Return when a model has a deployment of its own.
 
     Raises:
-        RuntimeError: The deployment does not start within 90 seconds.
+        RuntimeError: The deployment does not start within 300 seconds.
     """
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while model.refresh().info["endpoint"] != "own":
         if time.monotonic() > deadline:
             raise RuntimeError("the predictor's own deployment did not start")
@@ -95,7 +95,7 @@ def process(command: list[str], until: str, env: dict[str, str] | None = None) -
     assert child.stdout is not None
     try:
         if until.startswith("http"):
-            _await_url(child, until)
+            await_url(child, lambda: httpx.get(until, timeout=1))
         elif not any(line.startswith(until) for line in child.stdout):
             raise RuntimeError(f"{command} ended before it was ready")
         yield time.perf_counter() - started
@@ -104,11 +104,21 @@ def process(command: list[str], until: str, env: dict[str, str] | None = None) -
         child.wait(60)
 
 
-def _await_url(child: "subprocess.Popen[str]", url: str) -> None:
+def await_url(child: "subprocess.Popen[Any]", ask: Callable[[], httpx.Response]) -> None:
+    """Return when a process answers 200.
+
+    Raises:
+        RuntimeError: It has ended before that.
+    """
     while child.poll() is None:
         try:
-            if httpx.get(url, timeout=1).status_code == 200:
+            if ask().status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.02)
-    raise RuntimeError(f"the process ended before {url} answered")
+    raise RuntimeError(f"the process {child.args!r} ended before it answered")
+
+
+def latest_bundle(home: Path) -> Path:
+    """Return the bundle of the last training of a platform that keeps its files on the disk."""
+    return max((home / "storage" / "jobs").glob("*/bundle"), key=lambda path: int(path.parent.name.split(".")[0]))

@@ -1,6 +1,7 @@
 """A two-hop Serve application: a FastAPI ingress that calls a model's deployment by handle.
 
-It runs under Serve's default settings, without authorisation, validation or a prediction log.
+It has no authorisation, validation or prediction log. `BUNDLE PORT` runs it under Serve's default settings,
+`BUNDLE PORT HOME` with the data plane of the platform.
 """
 
 import sys
@@ -12,6 +13,7 @@ from fastapi import FastAPI, Request
 from ray import serve
 
 from benchmarks.baselines.booster import load_booster
+from deployments import platform
 
 app = FastAPI()
 
@@ -43,11 +45,32 @@ class Ingress:
         return {"prediction": await self._model.predict.remote(body["features"])}
 
 
-if __name__ == "__main__":
+def run_as_platform(bundle: str, port: int, home: Path) -> None:
+    """Run it as `dataml up` runs the platform: HAProxy, replicas that serve HTTP, and as many requests at a time."""
+    limits = {"max_ongoing_requests": 256, "max_queued_requests": 1024}
+    with platform.hold_home(home, "127.0.0.1", port):
+        model = Model.options(**limits)
+        platform.run(
+            home,
+            port,
+            lambda: Ingress.options(**limits).bind(model.bind(bundle)),
+            on_ready=lambda: print("ready", flush=True),
+        )
+
+
+def run_by_default(bundle: str, port: int) -> None:
+    """Run it under Serve's default settings until the standard input ends."""
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    serve.start(http_options={"port": int(sys.argv[2])})
-    serve.run(Ingress.bind(Model.bind(sys.argv[1])), blocking=False)
+    serve.start(http_options={"port": port})
+    serve.run(Ingress.bind(Model.bind(bundle)), blocking=False)
     print("ready", flush=True)
     sys.stdin.read()
     serve.shutdown()
     ray.shutdown()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        run_as_platform(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]).absolute())
+    else:
+        run_by_default(sys.argv[1], int(sys.argv[2]))
