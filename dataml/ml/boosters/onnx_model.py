@@ -63,8 +63,6 @@ def convert_to_onnx(model: NativeModel, matrix: np.ndarray, seed: int = 0) -> On
 
     The copy must predict `matrix` as the model does, and also the same rows with a tenth of the cells missing.
     """
-    if model.algorithm == "CatBoost":
-        return OnnxConversion(None, None, "CatBoost's statistics of categories have no ONNX form")
     if model.algorithm == "Linear":
         return OnnxConversion(None, None, "a linear model is as fast without one")
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented

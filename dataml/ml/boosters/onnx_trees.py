@@ -1,13 +1,16 @@
 """The trees of a booster as one ONNX node, read from the library's own saved model.
 
 Written here because onnxmltools 1.16 rounds LightGBM's thresholds to the nearest float32 and needs minutes for XGBoost
-splits over a hundred categories. Formats: XGBoost's JSON schema (doc/model.schema) and LightGBM's `Tree::ToString`.
+splits over a hundred categories. Formats: XGBoost's JSON schema (doc/model.schema), LightGBM's `Tree::ToString` and
+CatBoost's JSON, without statistics of categories, for which ONNX has no node.
 """
 
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,7 +28,8 @@ class Tree:
 
     A leaf has `left` -1 and its score in `value`. Another node sends a row left when `x < value` (or `x <= value`,
     which depends on the booster), or when `x` is missing and `missing_left` is set. A node in `categories` sends a row
-    left when its category is one of them instead.
+    left when its category is one of them instead. With `scores` (leaves, outputs), in the order of the nodes, each leaf
+    has a score for every output.
     """
 
     output: int
@@ -35,6 +39,7 @@ class Tree:
     right: np.ndarray
     missing_left: np.ndarray
     categories: dict[int, list[int]] = field(default_factory=dict)
+    scores: np.ndarray | None = None
 
 
 def build_onnx(model: NativeModel, width: int) -> bytes:
@@ -42,12 +47,17 @@ def build_onnx(model: NativeModel, width: int) -> bytes:
 
     The input `features` is float32 (rows, width); the last output has the numbers (rows, 1) or the probabilities
     (rows, classes).
+
+    Raises:
+        ValueError: A CatBoost model reads statistics of categories.
     """
     from onnx import TensorProto, helper
 
     base: list[float]
     if model.algorithm == "XGBoost":
         mode, (trees, base) = "BRANCH_LT", _xgboost_trees(model)
+    elif model.algorithm == "CatBoost":
+        mode, (trees, base) = "BRANCH_LEQ", _catboost_trees(model, width)
     else:
         mode, trees, base = "BRANCH_LEQ", list(_lightgbm_trees(model)), []
     nodes, leaves = _Nodes(), _Leaves()
@@ -129,10 +139,12 @@ def _append_tree(number: int, tree: Tree, mode: str, nodes: _Nodes, leaves: _Lea
     # A missing value that goes left does so at the first comparison of a chain.
     nodes.missing_value_tracks_true += [*np.where(is_leaf, 0, missing).tolist(), *([0] * len(extra))]
     leaf_ids = np.flatnonzero(is_leaf)
-    leaves.treeids += [number] * len(leaf_ids)
-    leaves.nodeids += leaf_ids.tolist()
-    leaves.ids += [tree.output] * len(leaf_ids)
-    leaves.weights += tree.value[leaf_ids].tolist()
+    scores = tree.value[leaf_ids].reshape(-1, 1) if tree.scores is None else tree.scores
+    outputs = scores.shape[1]
+    leaves.treeids += [number] * scores.size
+    leaves.nodeids += np.repeat(leaf_ids, outputs).tolist()
+    leaves.ids += np.tile(np.arange(tree.output, tree.output + outputs), len(leaf_ids)).tolist()
+    leaves.weights += scores.ravel().tolist()
 
 
 def _xgboost_trees(model: NativeModel) -> tuple[list[Tree], list[float]]:
@@ -206,4 +218,48 @@ def _lightgbm_tree(tree: dict[str, str], output: int) -> Tree:
         children("right_child"),
         np.concatenate((missing_left, np.zeros(leaves, dtype=bool))),
         categories,
+    )
+
+
+def _catboost_trees(model: NativeModel, width: int) -> tuple[list[Tree], list[float]]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        model.booster.save_model(str(path), format="json")
+        saved = json.loads(path.read_bytes())
+    scale, bias = saved["scale_and_bias"]
+    numbers = [column for column in range(width) if column not in model.categorical]
+    features = {
+        each["feature_index"]: (numbers[each["flat_feature_index"]], each["nan_value_treatment"] != "AsTrue")
+        for each in saved["features_info"].get("float_features") or ()
+    }
+    outputs = model.task.classes if model.task.classes > 2 else 1
+    trees = [_catboost_tree(tree, features, outputs, scale) for tree in saved["oblivious_trees"]]
+    return trees, [float(each) for each in bias]
+
+
+def _catboost_tree(tree: dict[str, Any], features: dict[int, tuple[int, bool]], outputs: int, scale: float) -> Tree:
+    """Return a tree that asks the same question in all nodes of a level as one whose nodes ask each their own.
+
+    The first question is the lowest bit of a leaf's number, and it is asked last here: so the leaves stand in the order
+    of their numbers.
+    """
+    splits = (tree.get("splits") or [])[::-1]
+    if any(split["split_type"] != "FloatFeature" for split in splits):
+        raise ValueError("CatBoost's statistics of categories have no ONNX form")
+    inner = 2 ** len(splits) - 1
+    leaves = inner + 1
+    levels = np.repeat(np.arange(len(splits)), 2 ** np.arange(len(splits)))
+    read = [features[split["float_feature_index"]] for split in splits]
+    borders = np.array([split["border"] for split in splits], dtype=np.float64)
+    nodes, none = np.arange(inner), np.full(leaves, -1)
+    scores = np.array(tree["leaf_values"], dtype=np.float64).reshape(leaves, outputs) * scale
+    return Tree(
+        0,
+        np.concatenate((np.array([feature for feature, _ in read], dtype=np.int64)[levels], none)),
+        np.concatenate((borders[levels], np.zeros(leaves))),
+        # A row goes right where its value is larger than the border.
+        np.concatenate((2 * nodes + 1, none)),
+        np.concatenate((2 * nodes + 2, none)),
+        np.concatenate((np.array([left for _, left in read], dtype=bool)[levels], np.zeros(leaves, dtype=bool))),
+        scores=scores,
     )

@@ -17,7 +17,7 @@ from tests.tasks.training import train_on
 FILES = {
     "LightGBM": {"model.txt", "model.onnx"},
     "XGBoost": {"model.ubj", "model.onnx"},
-    "CatBoost": {"model.cbm"},
+    "CatBoost": {"model.cbm", "model.onnx"},
 }
 
 
@@ -58,11 +58,8 @@ def test_the_bundle_has_the_native_model_and_a_verified_copy(root: Path, trained
     manifest = Predictor.load(bundle).manifest
     assert {name for name in manifest.files if name.startswith("model.")} == FILES[algorithm]
     assert set(manifest.files) == {path.name for path in bundle.iterdir()} - {"manifest.json"}
-    assert manifest.onnx["used"] is ("model.onnx" in FILES[algorithm])
-    if manifest.onnx["used"]:
-        assert 0 <= manifest.onnx["largest_difference"] <= 1e-5
-    else:
-        assert "CatBoost" in manifest.onnx["reason"]
+    assert manifest.onnx["used"] is True
+    assert 0 <= manifest.onnx["largest_difference"] <= 1e-5
 
 
 def test_nothing_but_the_bundle_is_left_behind(root: Path, trained: TrainResult) -> None:
