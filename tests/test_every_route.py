@@ -58,6 +58,7 @@ OTHER_PARAMETERS = {
     "purpose",
     "offset",
     "columns",
+    "level",
     "format",
     "kind",
     "state",
