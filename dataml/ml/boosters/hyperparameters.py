@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from dataml.errors import Invalid
 from dataml.suggestions import describe_all_unknown, join_names
@@ -58,10 +59,19 @@ _SYNONYMS = {
 }
 
 
+_LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
+
+
 @cache
 def available_algorithms() -> tuple[str, ...]:
     """Return the algorithms whose libraries are installed: CatBoost need not be."""
     return tuple(name for name in ALGORITHMS if name != "CatBoost" or find_spec("catboost"))
+
+
+def load_library(algorithm: str) -> None:
+    """Import the library of an algorithm, which takes seconds for the first time, apart from the time of a fit."""
+    if (name := _LIBRARIES.get(algorithm)) is not None:
+        import_module(name)
 
 
 def canonical_names(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:

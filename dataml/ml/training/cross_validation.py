@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from dataml.ml.boosters.fitting import NEVER, FitConfig, FittedModel, Progress, fit
+from dataml.ml.boosters.hyperparameters import load_library
 from dataml.ml.boosters.native_model import LabeledRows, Task
 from dataml.ml.json_numbers import finite_or_none
 from dataml.ml.leaderboard import CandidateScore, CandidateState, ReportScore, ignore_score
@@ -100,7 +101,7 @@ def cross_validate(
     """
     folds = len(split.folds)
     pool = pool or FitPool(candidates, samples, lambda share, message: None, len(candidates.models) * folds)
-    budget = budget or TimeBudget(NEVER, folds, pool.workers, len(candidates.models), 0)
+    budget = budget or TimeBudget(NEVER, folds, pool.workers, 0)
     for name in candidates.names:
         report_score(CandidateScore(name, candidates.task.metric))
     run = _Run(candidates, samples, split, pool, budget, report_score)
@@ -184,6 +185,7 @@ class _Run:
         if model.name in self._stopped:
             self._pool.skip(1, f"{model.name} was {self._stopped[model.name]}")
             return
+        load_library(model.algorithm)
         fold = self._folds[number]
         deadline = self._budget.fit_deadline(model.name, folds_left)
         config = replace(self._candidates.fit_config(model), deadline=deadline)

@@ -25,6 +25,8 @@ from dataml.ml.training.cross_validation import (
 from dataml.ml.training.split import Split
 from dataml.ml.training.time_budget import TimeBudget
 
+_USUAL_MEMBERS: Final = 3
+"""The members of a blend for whose fit on all rows time is reserved: more get little weight."""
 _MIN_REFIT_SHARE: Final = 0.8
 """The least share of its rounds that a model which is fitted again must have had time for."""
 
@@ -115,7 +117,7 @@ def select(
     refits = min(MAX_MEMBERS, len(candidates.models)) if folds > 1 else 0
     pool = FitPool(candidates, samples, progress, len(candidates.models) * folds + refits)
     first = None if is_strict else candidates.models[0].name
-    budget = TimeBudget(deadline, folds, pool.workers, len(candidates.models), refits, first)
+    budget = TimeBudget(deadline, folds, pool.workers, min(refits, _USUAL_MEMBERS), first)
     if fitted is None:
         validation = cross_validate(candidates, samples, split, pool, budget, report_score)
     else:

@@ -16,8 +16,6 @@ _CELLS_PER_S: Final = 28_000
 _BEST_FACTOR: Final = 3.0
 _FIT_SHARE: Final = 0.75
 """The share of a job's time limit for fits: its start comes before them, scores and the bundle after them."""
-_ONE_CANDIDATE_SHARE: Final = 0.5
-"""The most that one of several candidates may take of the time that is left."""
 
 
 def default_fit_time_s(rows: int, columns: int, quality: Quality) -> float:
@@ -38,24 +36,20 @@ class TimeBudget:
     again on all rows, by the times that were measured.
     """
 
-    def __init__(
-        self, deadline: Deadline, folds: int, workers: int, candidates: int, refits: int, first: str | None = None
-    ) -> None:
+    def __init__(self, deadline: Deadline, folds: int, workers: int, refits: int, first: str | None = None) -> None:
         """Keep the deadline of all fits.
 
         Args:
             deadline: after it no fit goes on, but those of `first`.
             folds: of each candidate.
             workers: how many fits run at a time.
-            candidates: how many there are.
-            refits: the most models that are fitted again; 0 where none is.
+            refits: how many models are probably fitted again; 0 where none is.
             first: the candidate that is fitted to its end whatever time that takes; None where none is.
         """
         self._first = first
         self._deadline = deadline
         self._folds = folds
         self._workers = workers
-        self._share = 1.0 if candidates == 1 else _ONE_CANDIDATE_SHARE
         self._refits = refits
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._by_algorithm: dict[str, list[float]] = defaultdict(list)
@@ -83,14 +77,18 @@ class TimeBudget:
             return self._remaining_s(name) > needed_s
 
     def fit_deadline(self, name: str, folds: int) -> Deadline:
-        """Return the deadline of one of so many folds of a candidate that are to be fitted."""
+        """Return the deadline of one of so many folds of a candidate that are to be fitted.
+
+        A candidate may take all the time that is left: those that follow gain less, and a part of a fit is worth less
+        than a whole one of fewer candidates.
+        """
         if name == self._first or math.isinf(self._deadline.remaining_s()):
             return NEVER
         with self._lock:
             remaining_s = max(0.0, self._remaining_s(name))
         is_first_fit = name not in self._seconds
         turns = math.ceil(folds / self._workers) + (is_first_fit and self._refits > 0)
-        return Deadline.after(remaining_s * self._share / turns)
+        return Deadline.after(remaining_s / turns)
 
     def refit_deadline(self, name: str) -> Deadline | None:
         """Return the deadline of the fit of a candidate on all rows; None where no time is left for it."""

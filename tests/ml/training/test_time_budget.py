@@ -13,7 +13,7 @@ LONG_S = 100_000.0
 
 
 def make_budget(remaining_s: float = LONG_S, **options: object) -> TimeBudget:
-    values = {"folds": 5, "workers": 2, "candidates": 3, "refits": 3} | options
+    values = {"folds": 5, "workers": 2, "refits": 3} | options
     return TimeBudget(Deadline.after(remaining_s), **values)  # type: ignore[arg-type]
 
 
@@ -39,11 +39,10 @@ def test_without_a_deadline_there_is_always_time() -> None:
     assert math.isinf(deadline.remaining_s())
 
 
-def test_one_of_several_candidates_may_take_half_of_the_time() -> None:
+def test_a_candidate_may_take_all_the_time_that_is_left() -> None:
     # Three turns of two folds at a time, and a fit on all rows.
-    assert make_budget().fit_deadline("a", 5).remaining_s() == pytest.approx(LONG_S / 2 / 4, rel=0.01)
-    assert make_budget(candidates=1).fit_deadline("a", 5).remaining_s() == pytest.approx(LONG_S / 4, rel=0.01)
-    single = make_budget(folds=1, refits=0, candidates=1)
+    assert make_budget().fit_deadline("a", 5).remaining_s() == pytest.approx(LONG_S / 4, rel=0.01)
+    single = make_budget(folds=1, refits=0)
     assert single.fit_deadline("a", 1).remaining_s() == pytest.approx(LONG_S, rel=0.01)
 
 
@@ -53,10 +52,10 @@ def test_time_is_reserved_for_what_has_been_begun() -> None:
     # Two more turns, and the fit on all rows in half of the workers.
     budget.record("a", "LightGBM", LONG_S / 5, folds_left=4)
     rest = LONG_S - 2 * LONG_S / 5 - LONG_S / 5 * 5 / 4 / 2
-    assert budget.fit_deadline("b", 1).remaining_s() == pytest.approx(rest / 2 / 2, rel=0.01)
+    assert budget.fit_deadline("b", 1).remaining_s() == pytest.approx(rest / 2, rel=0.01)
     assert not budget.is_enough("b", "LightGBM", 5)
     budget.drop("a")
-    assert budget.fit_deadline("b", 1).remaining_s() == pytest.approx(LONG_S / 2 / 2, rel=0.01)
+    assert budget.fit_deadline("b", 1).remaining_s() == pytest.approx(LONG_S / 2, rel=0.01)
 
 
 def test_after_the_deadline_only_the_protected_candidate_is_fitted() -> None:
