@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
 
 from dataml.db.session import UNREACHABLE, unavailable
 from dataml.errors import DatamlError, Unavailable
@@ -36,10 +37,11 @@ async def within_timeout(work: Awaitable[V]) -> V:
     return task.result()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Entry(Generic[V]):
     value: V
     looked_up_at: float
+    was_used: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ class OutageCache(Generic[V]):
     def find(self, key: Hashable) -> V | None:
         """Return a value that is fresh, if there is one."""
         entry = self._entries.get(key)
-        return entry.value if entry is not None and time.monotonic() < entry.looked_up_at + self._fresh_s else None
+        if entry is None or time.monotonic() >= entry.looked_up_at + self._fresh_s:
+            return None
+        entry.was_used = True
+        return entry.value
 
     async def get(self, key: Hashable, look_up: Callable[[], Awaitable[V]]) -> V:
         """Return a value; `look_up` gets it from the database.
@@ -88,6 +93,27 @@ class OutageCache(Generic[V]):
         if entry is not None and is_usable:
             return entry.value
         raise unavailable() from error
+
+    def list_due(self, limit: int) -> tuple[list[Any], float]:
+        """Return keys whose values are not fresh any more and were used while they were, and the time for `renew`.
+
+        A look-up can take these along, where one statement reads many: each of them would need its own otherwise.
+        """
+        now = time.monotonic()
+        due = (
+            key
+            for key, entry in self._entries.items()
+            if entry.was_used and now >= entry.looked_up_at + self._fresh_s and key not in self._lookups
+        )
+        return list(islice(due, limit)), now
+
+    def renew(self, values: Mapping[Hashable, V], looked_up_at: float) -> None:
+        """Take values that were read at the time that `list_due` has returned, unless newer ones are known by now."""
+        for key, value in values.items():
+            entry = self._entries.get(key)
+            # One that is gone has been cleared since.
+            if entry is not None and entry.looked_up_at < looked_up_at:
+                self._entries[key] = _Entry(value, looked_up_at)
 
     def remove(self, key: Hashable) -> None:
         """Forget a value."""

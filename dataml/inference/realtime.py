@@ -38,6 +38,8 @@ SESSION_CACHE_S = 5.0
 # A promotion takes effect within a second.
 MODEL_CACHE_S = 0.8
 MAX_EXPLAINED_ROWS = 100
+# Models in use that one look-up reads again: where many are in use, each would need a look-up of its own every second.
+_MAX_RENEWED_MODELS = 200
 _PATH = "/api/v1/inference"
 _DIRECT_ROUTE = "/models/{tenant_name}/{predictor_name}"
 _ROUTING_KEY = b"x-routing-key"
@@ -154,8 +156,13 @@ class RealTimeApp:
         request = parse_body(PredictRequest, body)
 
         async def look_up() -> ServableModel:
+            due, now = self._models.list_due(_MAX_RENEWED_MODELS)
+            others = {train_id for tenant_id, train_id in due if tenant_id == principal.tenant_id}
             async with self._database.reading() as session:
-                return await service.get_servable_model(session, principal, request.train_id)
+                model = await service.get_servable_model(session, principal, request.train_id)
+                renewed = await service.find_servable_models(session, principal, others) if others else {}
+            self._models.renew({(principal.tenant_id, each): found for each, found in renewed.items()}, now)
+            return model
 
         model = await self._models.get((principal.tenant_id, request.train_id), look_up)
         service.check_problem_type(model.problem_type, forecast=False)

@@ -1,7 +1,7 @@
 """Predictions: the model that serves a request, batches, and the prediction log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -59,6 +59,14 @@ async def get_servable_model(session: AsyncSession, user: Principal, train_id: i
     """
     training = await trainings.get_completed(session, user.scope, train_id)
     return to_servable_model(training, user.tenant_name)
+
+
+async def find_servable_models(
+    session: AsyncSession, user: Principal, train_ids: Collection[int]
+) -> dict[int, ServableModel]:
+    """Return the models of those of these trainings that are completed, by training."""
+    query = user.scope.select(Training).where(Training.id.in_(train_ids), Training.status == "completed")
+    return {each.id: to_servable_model(each, user.tenant_name) for each in await session.scalars(query)}
 
 
 def to_servable_model(training: Training, tenant_name: str) -> ServableModel:

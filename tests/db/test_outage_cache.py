@@ -161,6 +161,32 @@ def test_a_lookup_that_began_before_the_cache_was_cleared_is_not_kept(clock: Clo
     run(body)
 
 
+def test_a_lookup_can_take_others_along_that_are_in_use(clock: Clock) -> None:
+    async def body() -> None:
+        cache = OutageCache[str](FRESH_S)
+        for key in ("used", "unused", "removed", "newer", "fresh"):
+            clock.ahead_s = FRESH_S if key == "fresh" else 0.0
+            await cache.get(key, Source("old"))
+            if key != "unused":
+                await cache.get(key, Source("old"))
+        clock.ahead_s = FRESH_S + 0.1
+        due, now = cache.list_due(10)
+        assert due == ["used", "removed", "newer"]
+        assert cache.list_due(1)[0] == ["used"]
+        cache.remove("removed")
+        clock.ahead_s = FRESH_S + 0.2
+        await cache.get("newer", Source("newer"))
+        cache.renew(dict.fromkeys(due, "renewed"), now)
+        found = [cache.find(key) for key in ("used", "unused", "removed", "newer", "fresh")]
+        assert found == ["renewed", None, None, "newer", "old"]
+        # What is not used any more is not looked up for ever.
+        cache.renew({"used": "again"}, now + 0.1)
+        clock.ahead_s = 3 * FRESH_S
+        assert "used" not in cache.list_due(10)[0]
+
+    run(body)
+
+
 def test_work_that_hangs_is_not_waited_for(clock: Clock) -> None:
     async def body() -> None:
         source = Source("late")
