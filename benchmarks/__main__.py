@@ -128,7 +128,7 @@ def story(folder: Path) -> None:
         drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token, seconds=30)
         direct = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token)
         direct_alone = drive(f"http://127.0.0.1:{PORT}{route}", {"features": features}, token, connections=1)
-        replica = client.api.get_endpoint(model.id).replica_urls[0]
+        replica = client.api.get_endpoint(model.id)["replica_urls"][0]
         replica_load = drive(replica, {"features": features}, token)
         replica_alone = drive(replica, {"features": features}, token, connections=1)
         _measure_batch(client, model, folder, home)

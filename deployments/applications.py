@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -49,12 +50,27 @@ def list_replica_addresses() -> ReplicaAddresses:
     client = _get_global_client()
     assert client is not None
     groups: list[TargetGroup] = ray.get(client._controller.get_target_groups.remote(from_proxy_manager=True))
+    # Serve names the address of the node, also where the replicas listen on this machine alone.
+    host: str | None = client.http_config.host if _is_loopback(client.http_config.host) else None
     return {
         # Serve's own proxy stands in for an application without replicas.
-        group.app_name: tuple(f"{each.ip}:{each.port}" for each in group.targets if group.app_name in each.name)
+        group.app_name: tuple(
+            _join_host(host or each.ip, each.port) for each in group.targets if group.app_name in each.name
+        )
         for group in groups
         if group.app_name.startswith(_PREFIX) and group.protocol == RequestProtocol.HTTP
     }
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _join_host(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True)

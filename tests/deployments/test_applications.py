@@ -2,9 +2,12 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
+from ray.serve._private.common import RequestProtocol
 from ray.serve.exceptions import RayServeException
+from ray.serve.schema import Target, TargetGroup
 
 from deployments import applications
 from deployments.applications import Applications, RecentApplications, Running
@@ -80,3 +83,40 @@ def test_an_error_is_not_given_again(asked: Serve, monkeypatch: pytest.MonkeyPat
 
     asyncio.run(body())
     assert asked.questions == 2
+
+
+class Controller:
+    """Names what runs, as Serve's controller does."""
+
+    def __init__(self, groups: list[TargetGroup]) -> None:
+        self.get_target_groups = SimpleNamespace(remote=lambda from_proxy_manager: groups)
+
+
+@pytest.mark.parametrize(
+    ("host", "ip", "address"),
+    [
+        ("127.0.0.1", "10.0.0.7", "127.0.0.1:30001"),
+        ("localhost", "10.0.0.7", "localhost:30001"),
+        ("::1", "10.0.0.7", "[::1]:30001"),
+        ("0.0.0.0", "10.0.0.7", "10.0.0.7:30001"),
+        ("models.example", "10.0.0.7", "10.0.0.7:30001"),
+        (None, "fd00::7", "[fd00::7]:30001"),
+    ],
+)
+def test_replicas_are_where_they_listen(
+    monkeypatch: pytest.MonkeyPatch, host: str | None, ip: str, address: str
+) -> None:
+    def group(name: str, replica: str, protocol: RequestProtocol = RequestProtocol.HTTP) -> TargetGroup:
+        target = Target(ip=ip, port=30001, instance_id="i", name=replica)
+        return TargetGroup(targets=[target], route_prefix="/", protocol=protocol, app_name=name)
+
+    groups = [
+        group("predictor-1", "SERVE_REPLICA::predictor-1#Predictor#a"),
+        group("predictor-2", "SERVE_PROXY_ACTOR-b"),
+        group("dataml", "SERVE_REPLICA::dataml#Api#c"),
+        group("predictor-1", "SERVE_REPLICA::predictor-1#Predictor#a", RequestProtocol.GRPC),
+    ]
+    client = SimpleNamespace(_controller=Controller(groups), http_config=SimpleNamespace(host=host))
+    monkeypatch.setattr(applications, "_get_global_client", lambda: client)
+    monkeypatch.setattr("ray.get", lambda answer: answer)
+    assert applications.list_replica_addresses() == {"predictor-1": (address,), "predictor-2": ()}

@@ -295,7 +295,7 @@ def test_a_simple_prediction_is_no_call_of_serve(client: dataml.Client, churn: d
     """Serve adds its own id of the request to the answers of the applications."""
     await_own_deployment(churn)
     rows = [predict(client, churn, first_row()) for _ in range(10)]
-    (url,) = client.api.get_endpoint(churn.id).replica_urls
+    (url,) = client.api.get_endpoint(churn.id)["replica_urls"]
     body, headers = {"features": first_row()}, bearer(client.transport.session.token())
     rows += [httpx.post(url, json=body, headers=headers) for _ in range(2)]
     assert {answer.status_code for answer in rows} == {200}

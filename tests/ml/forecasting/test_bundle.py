@@ -34,7 +34,7 @@ def test_a_bundle_holds_json_parquet_and_native_models(forecaster: Forecaster) -
     record = json.loads(files[FORECAST])
     assert set(record) == {
         *("frequency", "season", "horizon", "fill", "roles", "limits", "confidence", "covariates", "regressors"),
-        *("members", "intervals", "sum_intervals", "is_median"),
+        *("members", "intervals", "sum_intervals", "is_median", "hierarchy"),
     }
 
 
