@@ -34,12 +34,13 @@ def settings(new_home: NewHome) -> Settings:
 def populated(platform: Platform, client: Client) -> Settings:
     """An installation with rows in every table but those that fill by themselves; its platform runs."""
     objects = create_sample_tenant(client)
-    client.post(
-        f"/models/default/{objects.ids['predictor_name']}/predict", json={"features": {"age": 60, "plan": "basic"}}
-    )
+    name = objects.ids["predictor_name"]
+    predicted = client.post(f"/models/default/{name}/predict", json={"features": {"age": 60, "plan": "basic"}}).json()
+    actual = {"prediction_id": predicted["prediction_id"], "value": predicted["prediction"]}
+    assert client.post(f"/predictors/{name}/actuals", json={"actuals": [actual]}).json()["added"] == 1
     client.post("/login/access-token", data={"username": "admin", "password": "Ünïcode \u2028 \U0001f600"})
     assert client.request("PUT", f"/endpoints/{objects.ids['train_id']}", json={}).status_code == 200
-    alias = f"/predictors/{objects.ids['predictor_name']}/aliases/transferred"
+    alias = f"/predictors/{name}/aliases/transferred"
     assert client.request("PUT", alias, json={"version": 1}).status_code == 200
     column = {"schema": objects.ids["schema_name"], "table": objects.ids["table_name"], "column": "age"}
     assert client.get("/datalake/distinct-count", params=column).status_code == 200
