@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request
 
 _SERIOUS: Final = ("serious", "critical")
-_DRAWN: Final = """() => [...document.querySelectorAll("[data-chart]")].every(
+_DRAWN: Final = """() => !document.querySelector("[aria-busy=true]") &&
+  [...document.querySelectorAll("[data-chart]")].every(
     (chart) => chart.querySelector("svg") || chart.textContent.includes("could not"))"""
 _UNDRAWN: Final = """() => [...document.querySelectorAll("[data-chart]")].filter(
     (chart) => !chart.querySelector("svg")).map((chart) => chart.dataset.chart)"""
@@ -114,7 +115,7 @@ class Inspector:
 
 
 def wait_for_charts(page: "Page") -> None:
-    """Return when each chart of a page is drawn, or says that it cannot be."""
+    """Return when each chart of a page is drawn, or says that it cannot be; also one that the page still asks for."""
     page.wait_for_function(_DRAWN)
 
 
