@@ -12,6 +12,7 @@ from dataml.contract.contract import Column
 from dataml.contract.dates import InvalidValue
 from dataml.contract.values import parse_value
 from dataml.db.base import utc_now
+from dataml.db.chunks import chunks
 from dataml.db.scope import Scope
 from dataml.db.upsert import insert
 from dataml.errors import FieldError, InvalidFields
@@ -26,7 +27,6 @@ MAX_ACTUALS: Final = 10_000
 MAX_IDS_SHOWN: Final = 20
 Outcome = bool | int | float | str
 ScoreMetric = Literal["accuracy", "mean_absolute_error"]
-_CHUNK: Final = 500
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ async def find_actuals(session: AsyncSession, scope: Scope, prediction_ids: Sequ
     """Return the outcomes of those of these predictions that have one."""
     found: dict[int, Outcome] = {}
     columns = scope.select_columns(Actual, Actual.id, Actual.value)
-    for chunk in _chunks(prediction_ids):
+    for chunk in chunks(prediction_ids):
         rows = await session.execute(columns.where(Actual.id.in_(chunk)))
         found.update({row.id: json.loads(row.value) for row in rows})
     return found
@@ -135,7 +135,7 @@ async def _find_answered(
         PredictionLogEntry.prediction_type == "realtime", PredictionLogEntry.training_id.in_(of_predictor)
     )
     found: dict[int, int] = {}
-    for chunk in _chunks(prediction_ids):
+    for chunk in chunks(prediction_ids):
         rows = await session.execute(columns.where(PredictionLogEntry.id.in_(chunk)))
         found.update({row.id: row.training_id for row in rows})
     return found
@@ -170,7 +170,3 @@ def _read_values(outcomes: Sequence[tuple[int, Outcome]], targets: Mapping[int, 
     if errors:
         raise InvalidFields(errors)
     return values
-
-
-def _chunks(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]

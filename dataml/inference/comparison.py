@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from dataml.db.chunks import chunks
 from dataml.db.scope import Scope
 from dataml.inference.actuals import find_actuals, score
 from dataml.inference.differences import Difference, mean_of_differences
@@ -18,7 +19,6 @@ from dataml.inference.service import first_id_at
 MAX_PAIRS: Final = 10_000
 """The newest copies that are compared."""
 MAX_EXAMPLES: Final = 20
-_CHUNK: Final = 500
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ async def compare_shadow(
 
 async def _find_answered(session: AsyncSession, scope: Scope, ids: Sequence[int]) -> dict[int, PredictionLogEntry]:
     found: dict[int, PredictionLogEntry] = {}
-    for start in range(0, len(ids), _CHUNK):
-        rows = scope.select(PredictionLogEntry).where(PredictionLogEntry.id.in_(ids[start : start + _CHUNK]))
+    for chunk in chunks(ids):
+        rows = scope.select(PredictionLogEntry).where(PredictionLogEntry.id.in_(chunk))
         found.update({row.id: row for row in await session.scalars(rows)})
     return found
 

@@ -8,11 +8,12 @@ import json
 import logging
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from dataml.db.chunks import chunks
 from dataml.db.session import UNREACHABLE, Database
 from dataml.errors import TooManyRequests, Unavailable
 from dataml.jobs import service
@@ -28,7 +29,6 @@ MAX_WATCHES: Final = 1024
 MAX_WATCHES_OF_TENANT: Final = 768
 """How many requests of one tenant may wait, so that requests of other tenants can wait as well."""
 
-_MAX_IDS: Final = 500
 _RETRY_AFTER: Final = {"Retry-After": "5"}
 log = logging.getLogger(__name__)
 
@@ -144,13 +144,13 @@ class JobWatcher:
             await self._read_statuses(list(self._watches))
 
     async def _read_statuses(self, job_ids: list[int]) -> None:
-        for start in range(0, len(job_ids), _MAX_IDS):
-            for row in await self._query(job_ids[start : start + _MAX_IDS]):
+        for chunk in chunks(job_ids):
+            for row in await self._query(chunk):
                 status = JobStatus(JobState(row[1]), *row[2:])
                 for watch in self._watches.get(row[0], ()):
                     watch.set(status)
 
-    async def _query(self, job_ids: list[int]) -> Any:
+    async def _query(self, job_ids: Sequence[int]) -> Any:
         try:
             rows = await self._database.look_up(service.STATUSES, {"job_ids": job_ids})
         except (Unavailable, *UNREACHABLE) as error:
