@@ -142,12 +142,12 @@ class Totals:
         for slot in slots:
             observed = _sum(observed, slot.observed)
         requests = sum(observed[:-1])
-        p50_s, p99_s = (quantile(share, PREDICTION_DURATION.bounds, observed[:-1]) for share in (0.5, 0.99))
+        p50_ms, p99_ms = (quantile_ms(share, PREDICTION_DURATION.bounds, observed[:-1]) for share in (0.5, 0.99))
         return RecentCalls(
             requests=int(requests),
             errors=int(sum(slot.errors for slot in slots)),
-            p50_ms=None if p50_s is None else round(p50_s * 1000, 3),
-            p99_ms=None if p99_s is None else round(p99_s * 1000, 3),
+            p50_ms=p50_ms,
+            p99_ms=p99_ms,
         )
 
     def _bounded(self, name: str, labels: Labels) -> Labels:
@@ -221,6 +221,12 @@ def quantile(share: float, bounds: Sequence[float], counts: Sequence[float]) -> 
     lower = bounds[index - 1] if index else 0.0
     below = cumulative[index] - counts[index]
     return lower + (bounds[index] - lower) * (rank - below) / counts[index]
+
+
+def quantile_ms(share: float, bounds: Sequence[float], counts: Sequence[float]) -> float | None:
+    """Return a quantile of a histogram of seconds in milliseconds, to the microsecond; see `quantile`."""
+    value_s = quantile(share, bounds, counts)
+    return None if value_s is None else round(value_s * 1000, 3)
 
 
 def _without_alias(labels: Labels) -> Labels:

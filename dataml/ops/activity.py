@@ -17,7 +17,7 @@ from dataml.metrics.definitions import (
     WORKER_RESTARTS,
 )
 from dataml.metrics.recording import Histogram, Labels
-from dataml.metrics.totals import Snapshot, quantile
+from dataml.metrics.totals import Snapshot, quantile_ms
 
 # Clients wait here for jobs to end, as long as they want to: it says nothing about the platform.
 _WAITING_ROUTE: Final = "/api/v1/jobs/{job_id}"
@@ -95,13 +95,8 @@ def _figures(
     # The last value is the sum of the times.
     timed = (values[:-1] for labels, values in observed.items() if is_timed(labels))
     counts = [sum(of_bucket) for of_bucket in zip(*timed, strict=True)] or [0.0]
-    p50_s, p99_s = (quantile(share, histogram.bounds, counts) for share in (0.5, 0.99))
-    return CallFigures(
-        calls=int(sum(counts)),
-        errors=failed,
-        p50_ms=None if p50_s is None else round(p50_s * 1000, 3),
-        p99_ms=None if p99_s is None else round(p99_s * 1000, 3),
-    )
+    p50_ms, p99_ms = (quantile_ms(share, histogram.bounds, counts) for share in (0.5, 0.99))
+    return CallFigures(calls=int(sum(counts)), errors=failed, p50_ms=p50_ms, p99_ms=p99_ms)
 
 
 def _count_failed(totals: Snapshot) -> int:
