@@ -14,12 +14,13 @@ from dataml.db.session import UNREACHABLE, unavailable
 from dataml.errors import Conflict, DatamlError, Defect, Invalid, StartupError
 from dataml.http.open_inference import PREFIX
 from dataml.http.overload import PREDICTIONS, limiter_of
+from dataml.http.request_metrics import record_request
 from dataml.http.strict_json import MAX_JSON_BYTES
 from dataml.inference.open_inference import grpc_messages
 from dataml.inference.open_inference import open_inference_pb2 as pb
 from dataml.inference.open_inference.service import SERVER_METADATA, OpenInferenceService
 from dataml.inference.realtime import Headers, authorization_of, routing_key_of
-from dataml.metrics.definitions import HTTP_ERRORS, HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from dataml.metrics.definitions import HTTP_ERRORS
 
 CODE_METADATA: Final = "dataml-code"
 """The name in the trailing metadata of a refused call that has the stable code of the error."""
@@ -125,12 +126,10 @@ class OpenInferenceServer:
         async def answer(body: bytes, context: _Context) -> Message:
             started_at = perf_counter()
             answered = await _run(kind, call, limiter, body, _headers(context))
-            HTTP_REQUEST_DURATION.observe(perf_counter() - started_at, "POST", route)
+            status = 200 if isinstance(answered, Message) else answered.status
+            record_request("POST", route, str(status), perf_counter() - started_at)
             if isinstance(answered, Message):
-                HTTP_REQUESTS.add("POST", route, "200")
                 return answered
-            status = answered.status
-            HTTP_REQUESTS.add("POST", route, str(status))
             HTTP_ERRORS.add(answered.code)
             context.set_trailing_metadata(((CODE_METADATA, answered.code),))
             await context.abort(_STATUSES.get(status, grpc.StatusCode.INVALID_ARGUMENT), _shorten(answered.detail))
