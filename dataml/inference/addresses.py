@@ -9,12 +9,10 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dataml.access.service import Principal
-from dataml.db.scope import Scope
 from dataml.errors import NotFound
-from dataml.inference.service import to_servable_model
+from dataml.inference.service import find_servable_models, to_servable_model
 from dataml.serving.model_runner import ServableModel
 from dataml.train import service as trainings
-from dataml.train.models import Training
 from dataml.train.predictors import service as predictors
 from dataml.train.predictors.service import TOTAL_WEIGHT
 
@@ -103,16 +101,9 @@ async def resolve_address(session: AsyncSession, user: Principal, address: Addre
     champion = await trainings.get_champion(session, user.scope, address.predictor_name, in_url=True)
     shares, shadows = await predictors.find_traffic(session, user.scope, champion.predictor_name)
     ids = {share["train_id"] for share in (*shares, *shadows)}
-    by_id = await _find_models(session, user.scope, user.tenant_name, ids) if ids else {}
+    by_id = await find_servable_models(session, user, ids)
     return Target(
         shares=tuple((by_id[share["train_id"]], share["weight"]) for share in shares)
         or ((to_servable_model(champion, user.tenant_name), TOTAL_WEIGHT),),
         shadows=tuple(by_id[shadow["train_id"]] for shadow in shadows),
     )
-
-
-async def _find_models(
-    session: AsyncSession, scope: Scope, tenant_name: str, train_ids: set[int]
-) -> dict[int, ServableModel]:
-    rows = await session.scalars(scope.select(Training).where(Training.id.in_(train_ids)))
-    return {training.id: to_servable_model(training, tenant_name) for training in rows}

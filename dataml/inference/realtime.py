@@ -160,7 +160,7 @@ class RealTimeApp:
             others = {train_id for tenant_id, train_id in due if tenant_id == principal.tenant_id}
             async with self._database.reading() as session:
                 model = await service.get_servable_model(session, principal, request.train_id)
-                renewed = await service.find_servable_models(session, principal, others) if others else {}
+                renewed = await service.find_servable_models(session, principal, others)
             self._models.renew({(principal.tenant_id, each): found for each, found in renewed.items()}, now)
             return model
 

@@ -65,6 +65,8 @@ async def find_servable_models(
     session: AsyncSession, user: Principal, train_ids: Collection[int]
 ) -> dict[int, ServableModel]:
     """Return the models of those of these trainings that are completed, by training."""
+    if not train_ids:
+        return {}
     query = user.scope.select(Training).where(Training.id.in_(train_ids), Training.status == "completed")
     return {each.id: to_servable_model(each, user.tenant_name) for each in await session.scalars(query)}
 
