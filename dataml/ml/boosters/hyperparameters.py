@@ -59,7 +59,8 @@ _SYNONYMS = {
 }
 
 
-_LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
+LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
+"""The package of each algorithm that has one."""
 
 
 @cache
@@ -70,7 +71,7 @@ def available_algorithms() -> tuple[str, ...]:
 
 def load_library(algorithm: str) -> None:
     """Import the library of an algorithm, which takes seconds for the first time, apart from the time of a fit."""
-    if (name := _LIBRARIES.get(algorithm)) is not None:
+    if (name := LIBRARIES.get(algorithm)) is not None:
         import_module(name)
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 from dataml import __version__
 from dataml.contract.contract import Column, Contract
 from dataml.contract.types import DataType
+from dataml.ml.boosters.hyperparameters import LIBRARIES
 from dataml.ml.bundle.manifest import (
     CONTRACT_FILE,
     FEATURE_ROLES,
@@ -34,7 +35,6 @@ THRESHOLD_FILE: Final = "threshold.json"
 _PYTHON: Final = "3.11"
 # Plain Python, which imports nothing of the platform but each other.
 _VALUE_MODULES: Final = ("months", "periods", "numbers", "time_zones", "dates", "value_format", "values")
-_LIBRARIES: Final = {"XGBoost": "xgboost", "LightGBM": "lightgbm", "CatBoost": "catboost"}
 # Only texts have their own type in a signature, for MLflow's other checks refuse whole numbers where a Float is wanted,
 # numbers with gaps where an Integer is, and written dates; the scorer reads them all.
 _ANY_TYPE: Final = "any"
@@ -181,5 +181,5 @@ def _requirements(manifest: Manifest, contract: Contract) -> list[str]:
     zones = ["tzdata"] if any(column.time_zone is not None for column in contract.columns) else []
     # A linear model needs none.
     algorithms = dict.fromkeys(member.algorithm for member in manifest.members)
-    libraries = ["numpy", *(library for name, library in _LIBRARIES.items() if name in algorithms)]
+    libraries = ["numpy", *(library for name, library in LIBRARIES.items() if name in algorithms)]
     return [*(f"{name}=={manifest.versions[name]}" for name in libraries), *zones]
