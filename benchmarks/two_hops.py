@@ -19,6 +19,7 @@ from benchmarks.platform_run import (
     running_platform,
     train_churn,
 )
+from deployments.platform import fast_data_plane_environment
 
 PORT: Final = 8179
 _OTHER_PORT: Final = 8180
@@ -36,8 +37,10 @@ def compare_two_hops(folder: Path) -> None:
         await_own_deployment(model)
         body = churn_request(model)
         ours = f"{client.url}/api/v1/inference/", body, client.transport.session.token()
-        command = ["-m", "benchmarks.baselines.two_hop_serve", str(latest_bundle(home)), str(_OTHER_PORT)]
-        with process([*command, str(folder / "other")], "ready"):
+        other = folder / "other"
+        command = ["-m", "benchmarks.baselines.two_hop_serve", str(latest_bundle(home)), str(_OTHER_PORT), str(other)]
+        # Its process imports Ray, which reads its environment then, before it knows that it is a platform.
+        with process(command, "ready", os.environ | fast_data_plane_environment(other, _OTHER_PORT)):
             theirs = f"http://127.0.0.1:{_OTHER_PORT}/predict", {"features": body["features"]}, ""
             for each in (ours, theirs):
                 drive(*each, seconds=min(seconds, 3))
